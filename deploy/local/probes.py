@@ -1,0 +1,91 @@
+"""A real request to each part of the stack: what `up` waits for and `status` shows."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from deploy.local import prometheus
+from operators.settings import Settings
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One part: its name, its address, and a function that returns what it answered or raises."""
+
+    name: str
+    address: str
+    ask: Callable[[], str]
+
+    def answer(self) -> str | None:
+        """What the part says of itself, or None while it does not answer."""
+        try:
+            return self.ask()
+        except (httpx.HTTPError, KafkaError, OSError, LookupError, ValueError):
+            return None
+
+
+def probes(settings: Settings) -> list[Probe]:
+    """One probe for each part that `up` starts."""
+    shop = f"http://{settings.storefront.host}:{settings.storefront.port}"
+    all_parts = [
+        Probe("kafka", settings.kafka.bootstrap, lambda: _kafka(settings)),
+        Probe("flink", settings.job.rest_url, lambda: _flink(settings)),
+        Probe("storefront", shop, lambda: _get(f"{shop}/healthz")),
+    ]
+    if prometheus.program():
+        page = f"http://127.0.0.1:{settings.stack.prometheus_port}"
+        all_parts.append(Probe("prometheus", page, lambda: _get(f"{page}/-/ready")))
+    return all_parts
+
+
+def _kafka(settings: Settings) -> str:
+    if not _listens(settings.kafka.bootstrap):
+        raise OSError("closed")
+    admin = KafkaAdminClient(**settings.kafka.client_options())
+    try:
+        topics = [name for name in admin.list_topics() if not name.startswith("__")]
+    finally:
+        admin.close()
+    return f"{len(topics)} topics"
+
+
+def _flink(settings: Settings) -> str:
+    overview = httpx.get(f"{settings.job.rest_url}/overview", timeout=2).raise_for_status().json()
+    if overview["taskmanagers"] < settings.stack.taskmanagers:
+        raise LookupError("TaskManagers are still registering")
+    return f"{overview['taskmanagers']} TaskManagers, {overview['jobs-running']} jobs running"
+
+
+def _get(url: str) -> str:
+    httpx.get(url, timeout=2).raise_for_status()
+    return "ok"
+
+
+def _listens(address: str) -> bool:
+    host, port = address.split(",")[0].rsplit(":", 1)
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, int(port))) == 0
+
+
+def ports(settings: Settings) -> dict[str, int]:
+    """Every port that the stack takes on 127.0.0.1."""
+    rest = int(settings.job.rest_url.rsplit(":", 1)[1].strip("/"))
+    taken = {
+        "kafka": int(settings.kafka.bootstrap.rsplit(":", 1)[1]),
+        "kafka controller": settings.stack.controller_port,
+        "flink rest": rest,
+        "flink rpc": settings.stack.jobmanager_rpc_port,
+        "storefront": settings.storefront.port,
+        "supervisor": settings.stack.supervisor_port,
+    }
+    return taken | ({"prometheus": settings.stack.prometheus_port} if prometheus.program() else {})
+
+
+def ports_in_use(settings: Settings) -> dict[str, int]:
+    """The ports of `ports` that something listens on now."""
+    return {name: port for name, port in ports(settings).items() if _listens(f"127.0.0.1:{port}")}

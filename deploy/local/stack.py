@@ -1,0 +1,67 @@
+"""Start and stop of the whole local stack."""
+
+import time
+from collections.abc import Callable
+
+from deploy.local.broker import prepare_broker
+from deploy.local.flink_home import build_flink_home
+from deploy.local.jars import ensure_jars
+from deploy.local.layout import Layout
+from deploy.local.probes import Probe, ports_in_use, probes
+from deploy.local.prometheus import prepare_prometheus
+from deploy.local.supervisor import Supervisor, write_supervisor_conf
+from operators.errors import StackError
+from operators.settings import Settings
+
+START_SECONDS = 90
+
+
+def start_stack(settings: Settings) -> bool:
+    """Starts all parts unless they run already; returns whether it started them. Does not wait for them."""
+    layout = Layout.of(settings)
+    supervisor = Supervisor(settings, layout)
+    if supervisor.running():
+        return False
+    if taken := ports_in_use(settings):
+        name, port = next(iter(taken.items()))
+        raise StackError(
+            f"port {port} free for {name}",
+            "something listens there",
+            f"stop it (see `ss -ltnp sport = :{port}`), or set another port in liveshelf.toml",
+        )
+    ensure_jars(layout)
+    layout.make()
+    build_flink_home(settings, layout)
+    prepare_broker(settings, layout)
+    prepare_prometheus(settings, layout)
+    write_supervisor_conf(settings, layout)
+    supervisor.start()
+    return True
+
+
+def wait_for(probe: Probe, seconds: float = START_SECONDS, tick: Callable[[], None] | None = None) -> str:
+    """Waits until a part answers a real request; `StackError` names its log when it does not."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (answer := probe.answer()) is not None:
+            return answer
+        if tick:
+            tick()
+        time.sleep(0.2)
+    raise StackError(
+        f"{probe.name} to answer at {probe.address} within {seconds:.0f} s", "no answer", f"liveshelf logs {probe.name}"
+    )
+
+
+def wait_for_all(settings: Settings) -> None:
+    """Waits for every part, in order."""
+    for probe in probes(settings):
+        wait_for(probe)
+
+
+def stop_stack(settings: Settings, *, purge: bool = False) -> None:
+    """Stops every process; with `purge` removes the data too."""
+    layout = Layout.of(settings)
+    Supervisor(settings, layout).stop()
+    if purge:
+        layout.purge()

@@ -1,0 +1,138 @@
+"""A trained model -> a bundle folder: ONNX graph, arrays, golden scores, manifest; checked before it is called done."""
+
+import json
+import shutil
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from torch.export import Dim
+
+from model_export.dataset import Examples
+from model_export.gru import SmallGru, TopK, example_inputs
+from operators.errors import BundleError
+from operators.features import Vocabulary
+from operators.model_bundle import ModelBundle, file_hash
+from operators.reasons import unit_rows
+from operators.scorer import INPUTS, OUTPUTS, Scorer
+from operators.settings import ScorerSettings
+
+OPSET = 18
+CANDIDATES = 100
+NEIGHBOURS = 20
+GOLDEN = 64
+PARITY = 1e-3
+
+
+def export_bundle(
+    model: SmallGru, words: Vocabulary, train: Examples, asked: Examples, folder: Path, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Writes the bundle and proves it: torch against ONNX Runtime, then all checks of the scorer. Returns the manifest."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    top = min(CANDIDATES, len(words))
+    export_graph(model, top, folder / "model.onnx")
+    golden = asked.where(np.arange(len(asked)) < GOLDEN).features.inputs()
+    scores, rows = _run(folder / "model.onnx", golden)
+    check_parity(model, golden, scores, rows, top)
+    arrays = _arrays(model, words, train) | {f"golden_{name}": value for name, value in golden.items()}
+    arrays |= {"golden_scores": scores, "golden_rows": rows}
+    for name, value in arrays.items():
+        np.save(folder / f"{name}.npy", value, allow_pickle=False)
+    (folder / "items.json").write_text(json.dumps(words.item_ids))
+    created = datetime.now(UTC)
+    manifest = {
+        "name": facts.pop("name"),
+        "version": created.strftime("%Y%m%d.%H%M%S"),
+        "created": created.isoformat(timespec="seconds"),
+        "opset": OPSET,
+        "inputs": INPUTS,
+        "outputs": OUTPUTS,
+        "candidates": top,
+        "items": len(words),
+        **facts,
+        "files": {file.name: file_hash(file) for file in sorted(folder.iterdir())},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    Scorer(ModelBundle.load(folder), ScorerSettings(provider="cpu"))
+    return manifest
+
+
+def export_graph(model: SmallGru, top: int, file: Path) -> None:
+    """The ONNX graph: int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]."""
+    batch = Dim("batch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
+        torch.onnx.export(
+            TopK(model.eval(), top),
+            example_inputs(),
+            str(file),
+            input_names=list(INPUTS),
+            output_names=OUTPUTS,
+            dynamic_shapes={"items": {0: batch}, "kinds": {0: batch}, "length": {0: batch}},
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
+
+def check_parity(
+    model: SmallGru, inputs: dict[str, np.ndarray], scores: np.ndarray, rows: np.ndarray, top: int
+) -> None:
+    """The k best scores of torch and ONNX Runtime differ by at most `PARITY`; raises `BundleError`."""
+    with torch.inference_mode():
+        expected, _ = TopK(model, top)(*(torch.from_numpy(inputs[name]) for name in INPUTS))
+        own = model.scores(*(torch.from_numpy(inputs[name]).long() for name in INPUTS)).numpy()
+    of_rows = np.take_along_axis(own, rows, axis=1)
+    worst = max(float(np.abs(expected.numpy() - scores).max()), float(np.abs(of_rows - scores).max()))
+    if not worst <= PARITY:
+        raise BundleError(f"torch and ONNX Runtime within {PARITY}", f"{worst}", "try another opset or torch version")
+
+
+def _run(graph: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    scores, rows = session.run(OUTPUTS, inputs)
+    return scores, rows
+
+
+def _arrays(model: SmallGru, words: Vocabulary, train: Examples) -> dict[str, np.ndarray]:
+    vectors = model.items.weight.detach().numpy().astype(np.float16)
+    vectors[0] = 0
+    week = train.time_ms.max() - 7 * 86_400_000
+    recent = np.bincount(train.target[train.time_ms > week], minlength=len(words) + 1).astype(np.float64)
+    all_time = np.bincount(train.target, minlength=len(words) + 1).astype(np.float64)
+    popular = np.argsort(-(recent + all_time / (all_time.sum() + 1)), kind="stable")
+    # rising: the share of the last week against the share of all time, with a prior of 20 events
+    rise = (recent + 20 * all_time / all_time.sum()) / (all_time / all_time.sum() * recent.sum() + 20 * all_time / all_time.sum() + 1e-9)
+    rise[recent < 10] = 0
+    trending = [row for row in np.argsort(-rise, kind="stable")[:100].tolist() if rise[row] > 1.5]
+    return {
+        "vectors": vectors,
+        "popular": popular[popular > 0].astype(np.int32),
+        "trending": np.array(trending, dtype=np.int32),
+        "neighbours": _neighbours(vectors.astype(np.float32), train, len(words)),
+    }
+
+
+def _neighbours(vectors: np.ndarray, train: Examples, items: int) -> np.ndarray:
+    """int32 [N + 1, NEIGHBOURS]: what most often followed an item; item-vector similarity breaks ties and fills up."""
+    from model_export.baselines import Markov
+
+    unit = unit_rows(vectors)
+    markov = Markov(train, items)
+    nearest = np.zeros((items + 1, NEIGHBOURS), dtype=np.int32)
+    for begin in range(1, items + 1, 512):
+        rows = np.arange(begin, min(begin + 512, items + 1))
+        points = markov.counts(rows) + 0.5 * (unit[rows] @ unit.T)
+        points[np.arange(len(rows)), rows] = -np.inf
+        points[:, 0] = -np.inf
+        count = min(NEIGHBOURS, items - 1)
+        best = np.argpartition(-points, count - 1, axis=1)[:, :count] if count > 0 else np.zeros((len(rows), 0), dtype=int)
+        order = np.argsort(-np.take_along_axis(points, best, axis=1), axis=1, kind="stable")
+        nearest[rows, :count] = np.take_along_axis(best, order, axis=1)
+    return nearest

@@ -1,0 +1,23 @@
+"""Ranking metrics over the full catalogue: one relevant item a question."""
+
+import numpy as np
+import numpy.typing as npt
+
+
+def ranks(scores: npt.NDArray[np.float32], target: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Rank (from 1) of each target row in `scores` [B, N + 1]; ties count against the model, row 0 never competes.
+
+    The pessimistic rank keeps a constant scorer from looking good (Krichene and Rendle, KDD 2020, on metrics).
+    """
+    own = scores[np.arange(len(target)), target][:, None]
+    return (scores[:, 1:] >= own).sum(axis=1)
+
+
+def summary(rank: npt.NDArray[np.int64], k: int = 20) -> dict[str, float]:
+    """R@k, MRR@k and NDCG@k for one relevant item a question: hit, 1 / rank, 1 / log2(rank + 1) within k."""
+    hit = rank <= k
+    return {
+        f"R@{k}": float(hit.mean()),
+        f"MRR@{k}": float(np.where(hit, 1 / rank, 0).mean()),
+        f"NDCG@{k}": float(np.where(hit, 1 / np.log2(rank + 1), 0).mean()),
+    }

@@ -1,0 +1,186 @@
+"""The records of all topics (JSON, snake_case) as msgspec structs, and every name that more than one room uses.
+
+Unknown fields are ignored; a missing required field is a dead letter. Times are BIGINT epoch milliseconds.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+EVENTS = "shop.events.v1"
+CATALOGUE = "shop.catalogue.v1"
+RECOMMENDATIONS = "shop.recommendations.v1"
+EXAMPLES = "shop.examples.v1"
+DEAD_LETTERS = "shop.dead-letters.v1"
+MODELS = "shop.models.v1"
+ERASURES = "shop.erasures.v1"
+
+MAX_ID = 128
+MAX_BASKET = 500
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
+EventType = Literal[
+    "view", "click", "impression", "add_to_cart", "remove_from_cart", "purchase",
+    "search", "rate", "identify", "consent",
+]  # fmt: skip
+Source = Literal["model", "neighbours", "popular"]
+ReasonKind = Literal["viewed", "in_basket", "bought", "trending", "popular", "for_you"]
+
+# why a record became a dead letter; the value of the header `__connect.errors.exception.class.name`
+REASONS = (
+    "null_value",
+    "empty_value",
+    "too_large",
+    "not_utf8",
+    "not_json",
+    "too_deep",
+    "duplicate_key",
+    "not_an_object",
+    "missing_field",
+    "wrong_type",
+    "unknown_event_type",
+    "bad_id",
+    "bad_event_time",
+    "event_time_too_old",
+    "event_time_in_future",
+    "key_mismatch",
+    "missing_item",
+    "internal_error",
+)
+
+HEADER_PREFIX = "__connect.errors."
+
+
+class Event(msgspec.Struct, kw_only=True, gc=False):
+    """What a shopper did. `event_id` makes it idempotent; `event_time` is epoch ms or ISO 8601."""
+
+    event_id: Id
+    event_type: EventType
+    event_time: int | str
+    user_id: Id
+    item_id: Id | None = None
+    items: Annotated[list[Id], msgspec.Meta(max_length=MAX_BASKET)] | None = None
+    query: str | None = None
+    anonymous_id: Id | None = None
+    session_id: Id | None = None
+    recommendation_id: str | None = None
+    position: int | None = None
+    price: float | None = None
+    currency: str | None = None
+    quantity: float | None = None
+    rating: float | None = None
+    context: dict[str, str | int | float | bool | None] | None = None
+    traceparent: str | None = None
+    schema_version: int = 1
+
+
+class Reason(msgspec.Struct, gc=False, omit_defaults=True):
+    """Why an item is on the list; `item_id` is the shopper's own item that it resembles (viewed, in_basket, bought)."""
+
+    kind: ReasonKind
+    item_id: str | None = None
+
+
+class ListItem(msgspec.Struct, gc=False):
+    """One place of a list. `score` is the model's (unbounded), or 0-1 for fallbacks; `rank` counts from 1."""
+
+    item_id: str
+    score: float
+    rank: int
+    reason: Reason
+
+
+class Model(msgspec.Struct, gc=False):
+    """Which bundle made the list."""
+
+    name: str
+    version: str
+
+
+class Experiment(msgspec.Struct, gc=False):
+    """Which arm the user is in."""
+
+    name: str
+    arm: str
+
+
+class RecommendationList(msgspec.Struct, kw_only=True, gc=False):
+    """A user's list. `version` counts the user's accepted events (all types but `impression`), so it never falls."""
+
+    recommendation_id: str
+    user_id: str
+    version: int
+    event_time: int
+    event_id: str | None
+    generated_at: int
+    model: Model
+    experiment: Experiment | None = None
+    source: Source
+    items: list[ListItem]
+    expires_at: int
+    traceparent: str | None = None
+
+
+class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
+    """A product. A record with a null value delists it."""
+
+    item_id: Id
+    title: str = ""
+    category: list[str] | str | None = None
+    brand: str | None = None
+    price: float | None = None
+    currency: str | None = None
+    in_stock: bool = True
+    available_from: int | None = None
+    available_until: int | None = None
+    image_url: str | None = None
+    tags: list[str] | None = None
+
+    @property
+    def category_path(self) -> str:
+        """The path joined by ` > `, empty when there is none."""
+        return " > ".join(self.category) if isinstance(self.category, list) else self.category or ""
+
+
+class Erasure(msgspec.Struct, kw_only=True, gc=False):
+    """A request to forget a user: everything up to `requested_at` (epoch ms)."""
+
+    user_id: Id
+    requested_at: int
+    erasure_id: str = ""
+
+
+class DeadLetterHeaders(msgspec.Struct, kw_only=True):
+    """The headers of a dead letter, each name with `__connect.errors.` before it; key and value are the original's."""
+
+    topic: str
+    partition: int
+    offset: int
+    stage: str
+    reason: str
+    message: str
+
+    def pairs(self) -> dict[str, bytes]:
+        """Header name -> value, in Kafka Connect's spelling."""
+        named = {
+            "topic": self.topic,
+            "partition": str(self.partition),
+            "offset": str(self.offset),
+            "stage": self.stage,
+            "exception.class.name": self.reason,
+            "exception.message": self.message,
+        }
+        return {HEADER_PREFIX + name: value.encode("utf-8", "replace") for name, value in named.items()}
+
+
+RECORDS: dict[str, type[msgspec.Struct]] = {
+    "event": Event,
+    "list": RecommendationList,
+    "catalogue-item": CatalogueItem,
+    "erasure": Erasure,
+}
+
+
+def json_schemas() -> dict[str, dict[str, object]]:
+    """File stem -> JSON Schema of each record; docs/schemas/ is made from this."""
+    return {name: msgspec.json.schema(record) for name, record in RECORDS.items()}

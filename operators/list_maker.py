@@ -1,0 +1,137 @@
+"""A micro-batch of packed states -> encoded lists: features, scores, ranking, reasons, JSON. Job and oracle share it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import xxhash
+
+from operators.catalogue import Catalogue
+from operators.contracts import ListItem, Model, Reason, RecommendationList, Source
+from operators.fallback import Fallback
+from operators.features import Features, features
+from operators.model_bundle import ModelBundle
+from operators.ranker import Ranker
+from operators.reasons import Reasons, unit_rows
+from operators.scorer import Scorer
+from operators.settings import ListSettings
+from operators.state_layout import CONSENT_REFUSED, read_states
+from operators.user_state import version_of
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One user to be scored: the packed state after the event that asks for it."""
+
+    user_id: str
+    state: bytes
+    event_time: int
+    event_id: str | None = None
+    traceparent: str | None = None
+
+
+class NotFinite(ArithmeticError):
+    """The model gave NaN or infinity for a user."""
+
+
+class ListMaker:
+    """Makes lists with one bundle. `make` belongs to the scorer thread; `fallback` may be called from any thread."""
+
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        scorer: Scorer | None,
+        catalogue: Catalogue,
+        rules: ListSettings,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        """Without a `scorer` (its bundle was refused) every list is a fallback."""
+        vectors = unit_rows(bundle.vectors)
+        self._vocabulary = bundle.vocabulary
+        self._model = Model(bundle.name, bundle.version)
+        self._scorer = scorer
+        self._catalogue = catalogue
+        self._ranker = Ranker(bundle.vocabulary, vectors, rules)
+        self._reasons = Reasons(bundle, vectors)
+        self._fallback = Fallback(bundle, rules.size)
+        self._rules = rules
+        self._clock_ms = clock_ms
+
+    def make(self, requests: Sequence[Request]) -> list[RecommendationList | Exception]:
+        """A list for each request, or the reason why the model has none for that user."""
+        states = read_states([request.state for request in requests])
+        inputs = features(states, self._vocabulary)
+        now = self._clock_ms()
+        allowed = self._catalogue.allowed(now)
+        warm = (inputs.length > 0) & ((states["flags"] & CONSENT_REFUSED) == 0)
+        made: list[RecommendationList | Exception] = []
+        if self._scorer is None or not warm.any():
+            return [self._plain(request, states, inputs, user) for user, request in enumerate(requests)]
+        scores, rows = self._scorer.score(inputs)
+        finite = np.isfinite(scores).all(axis=1)
+        ranked = self._ranker.rank(rows, scores, states, inputs, allowed, self._catalogue.categories)
+        reasons = self._reasons.of(ranked.rows, inputs)
+        all_rows, all_scores = ranked.rows.tolist(), ranked.scores.tolist()
+        for user, request in enumerate(requests):
+            if not warm[user]:
+                made.append(self._plain(request, states, inputs, user))
+            elif not finite[user]:
+                made.append(NotFinite(f"scores of {request.user_id}"))
+            else:
+                places = [*zip(all_rows[user], all_scores[user], reasons[user], strict=True)]
+                if all_rows[user][-1] == 0:
+                    places = self._filled(places, allowed)
+                made.append(self._list(request, "model", places, now))
+        return made
+
+    def fallback(self, request: Request) -> RecommendationList:
+        """A list without the model."""
+        states = read_states([request.state])
+        return self._plain(request, states, features(states, self._vocabulary), 0)
+
+    def _plain(self, request: Request, states: np.ndarray, inputs: Features, user: int) -> RecommendationList:
+        now = self._clock_ms()
+        if states["flags"][user] & CONSENT_REFUSED:
+            inputs = Features(inputs.items * 0, inputs.kinds, inputs.length * 0, inputs.seconds)
+        every = np.arange(len(self._vocabulary) + 1, dtype=np.int32)[None]
+        mine = Features(*(a[user : user + 1] for a in (inputs.items, inputs.kinds, inputs.length, inputs.seconds)))
+        verdict = self._ranker.verdict(every, states[user : user + 1], mine, self._catalogue.allowed(now))
+        rows, scores, source = self._fallback.rows(mine, 0, verdict[0] == 0)
+        places = [*zip(rows, scores, self._reasons.without_history(rows), strict=True)]
+        return self._list(request, source, places, now)
+
+    def _filled(self, places: list[tuple[int, float, Reason]], allowed: np.ndarray) -> list[tuple[int, float, Reason]]:
+        """Popular items at the places that the rules left empty."""
+        kept = [place for place in places if place[0]]
+        rows = self._fallback.fill([row for row, _, _ in kept], allowed)[len(kept) :]
+        return kept + [(row, 0.0, reason) for row, reason in zip(rows, self._reasons.without_history(rows), strict=True)]
+
+    def _list(
+        self, request: Request, source: Source, places: list[tuple[int, float, Reason]], now: int
+    ) -> RecommendationList:
+        item_ids, version = self._vocabulary.item_ids, version_of(request.state)
+        identity = f"{request.user_id}\0{version}\0{self._model.name}\0{self._model.version}"
+        return RecommendationList(
+            recommendation_id=xxhash.xxh3_128_hexdigest(identity.encode()),
+            user_id=request.user_id,
+            version=version,
+            event_time=request.event_time,
+            event_id=request.event_id,
+            generated_at=now,
+            model=self._model,
+            source=source,
+            items=[
+                ListItem(item_ids[row - 1], round(score, 4), rank, reason)
+                for rank, (row, score, reason) in enumerate(places, start=1)
+            ],
+            expires_at=now + self._rules.ttl_hours * 3_600_000,
+            traceparent=request.traceparent,
+        )
+
+
+def encode_list(made: RecommendationList) -> bytes:
+    """The list as JSON."""
+    return _encode(made)

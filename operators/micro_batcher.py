@@ -1,0 +1,209 @@
+"""The micro-batcher: hands whatever waits to a scorer thread and never waits for a batch to fill.
+
+The newest request of a user wins (coalescing). What waits is bounded: `submit` blocks while the scorer works
+(Flink's back-pressure does the rest), and refuses at once while the scorer hangs, so that no caller is ever
+blocked by a model.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+Score = Callable[[Sequence[Q]], list[R | Exception]]
+
+HANDFUL = 8
+CLOSE_SECONDS = 5.0
+
+
+class BatchSensors(Protocol):
+    """What a batcher reports; see `pipelines.metrics` for Prometheus, `NullSensors` for tests."""
+
+    def on_batch(self, size: int, seconds: float) -> None:
+        """A micro-batch was scored."""
+
+    def on_coalesced(self) -> None:
+        """A waiting request was replaced by a newer one of the same user."""
+
+
+class NullSensors:
+    """Reports nothing."""
+
+    def on_batch(self, size: int, seconds: float) -> None:
+        """Nothing."""
+
+    def on_coalesced(self) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[Q, R]):
+    """An answered request: a result, or the exception that the scorer raised for this user alone."""
+
+    user: str
+    request: Q
+    result: R | Exception
+
+
+class MicroBatcher(Generic[Q, R]):
+    """Batches requests by user for one scorer. All methods but `run_once` are for the caller's thread."""
+
+    def __init__(
+        self,
+        score: Score[Q, R],
+        *,
+        max_batch: int,
+        max_waiting: int,
+        deadline_s: float,
+        clock: Callable[[], float],
+        sensors: BatchSensors | None = None,
+    ) -> None:
+        """`clock` gives seconds, monotonic. A batch in flight for longer than `deadline_s` means: it hangs."""
+        self._score = score
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._deadline_s = deadline_s
+        self._clock = clock
+        self._sensors = sensors or NullSensors()
+        self._changed = threading.Condition()
+        self._pending: dict[str, Q] = {}
+        self._since: dict[str, float] = {}  # user -> when the oldest unanswered request came
+        self._flying: dict[str, Q] = {}
+        self._started: float | None = None
+        self._done: list[Done[Q, R]] = []
+        self._idle = False
+        self._last_submit = float("-inf")
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Starts the scorer thread."""
+        self._thread = threading.Thread(target=self._run, name="liveshelf-scorer", daemon=True)
+        self._thread.start()
+
+    def submit(self, user: str, request: Q) -> bool:
+        """Takes a request; False when the scorer hangs or the batcher is closed: the caller falls back at once."""
+        with self._changed:
+            while len(self._pending) >= self._max_waiting and user not in self._pending:
+                if self._closed or self.hangs():
+                    return False
+                self._changed.wait(0.02)
+            if self._closed:
+                return False
+            now = self._clock()
+            if user in self._pending:
+                self._sensors.on_coalesced()
+            self._pending[user] = request
+            self._since.setdefault(user, now)
+            # under load one wake-up a handful, not one an event: each fights the caller for the GIL
+            if self._idle and (len(self._pending) >= HANDFUL or now - self._last_submit > 0.001):
+                self._changed.notify_all()
+            self._last_submit = now
+        return True
+
+    def wake(self) -> None:
+        """Wakes the scorer if anything waits."""
+        with self._changed:
+            if self._idle and self._pending:
+                self._changed.notify_all()
+
+    def drain(self) -> list[Done[Q, R]]:
+        """What has been answered since the last call, oldest first."""
+        if not self._done:
+            return []
+        with self._changed:
+            done, self._done = self._done, []
+            for one in done:
+                if one.user not in self._pending and one.user not in self._flying:
+                    self._since.pop(one.user, None)
+            return done
+
+    def age(self, user: str) -> float | None:
+        """Seconds since the user's oldest unanswered request came; None when there is none."""
+        with self._changed:
+            since = self._since.get(user)
+            return None if since is None else self._clock() - since
+
+    def abandon(self, user: str) -> None:
+        """Forgets a user's requests; an answer that comes later is dropped."""
+        with self._changed:
+            self._pending.pop(user, None)
+            self._flying.pop(user, None)
+            self._since.pop(user, None)
+            self._done = [one for one in self._done if one.user != user]
+            self._changed.notify_all()
+
+    def hangs(self) -> bool:
+        """Whether the batch in flight is past the deadline."""
+        started = self._started
+        return started is not None and self._clock() - started > self._deadline_s
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for the scorer."""
+        return len(self._pending)
+
+    def close(self) -> bool:
+        """Stops the thread after its batch and drops what waits; False when it hangs and was left behind."""
+        with self._changed:
+            self._closed = True
+            self._pending.clear()
+            self._changed.notify_all()
+        if self._thread is None:
+            return True
+        self._thread.join(CLOSE_SECONDS)
+        return not self._thread.is_alive()
+
+    def run_once(self) -> int:
+        """Scores one micro-batch of what waits, on the calling thread; returns its size."""
+        with self._changed:
+            batch = self._take()
+        if not batch:
+            return 0
+        started = self._clock()
+        results = self._score_each(list(batch.values()))
+        seconds = self._clock() - started
+        with self._changed:
+            for (user, request), result in zip(batch.items(), results, strict=True):
+                if self._flying.get(user) is request:  # else it was abandoned meanwhile
+                    self._done.append(Done(user, request, result))
+            self._flying = {}
+            self._started = None
+            self._changed.notify_all()
+        self._sensors.on_batch(len(batch), seconds)
+        return len(batch)
+
+    def _take(self) -> dict[str, Q]:
+        if len(self._pending) <= self._max_batch:
+            batch, self._pending = self._pending, {}
+        else:
+            users = list(self._pending)[: self._max_batch]
+            batch = {user: self._pending.pop(user) for user in users}
+        self._flying = dict(batch)
+        self._started = self._clock() if batch else None
+        return batch
+
+    def _score_each(self, requests: list[Q]) -> list[R | Exception]:
+        """The scorer's answers; where a batch raises, each request alone, so that only the guilty one fails."""
+        try:
+            results = self._score(requests)
+            if len(results) == len(requests):
+                return results
+            raise ValueError(f"{len(results)} answers to {len(requests)} requests")
+        except Exception as error:
+            if len(requests) == 1:
+                return [error]
+            return [self._score_each([request])[0] for request in requests]
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._pending and not self._closed:
+                    self._idle = True
+                    self._changed.wait()
+                self._idle = False
+                if self._closed:
+                    return
+            self.run_once()

@@ -1,0 +1,217 @@
+"""What the keyed operator does with a record and with a promise, without Flink.
+
+A promise is a keyed processing-time timer, set together with the state update: it survives in the checkpoint, while
+what is in the scorer thread dies with the process. Where a promise fires and nothing is in flight for its user
+(the process is new), the user is scored again from the restored state. Where it fires and the user has waited
+past the deadline, the fallback list goes out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from operators.contracts import ERASURES, DeadLetterHeaders, RecommendationList
+from operators.decode import EventDecoder, decode_erasure
+from operators.errors import BadRecord
+from operators.list_maker import ListMaker, Request, encode_list
+from operators.micro_batcher import MicroBatcher
+from operators.settings import EventSettings, ScorerSettings
+from operators.user_state import erase, last_event_ms, step
+
+BUSY = 16  # requests that wait: above it a short promise fires for nothing
+YOUNG_S = 0.02
+
+
+class Record(NamedTuple):
+    """An input record as the sources give it. `raw_key` is None where `user` is the key's text, b"" without a key."""
+
+    user: str
+    value: bytes | None
+    topic: str
+    partition: int
+    offset: int
+    broker_ms: int
+    raw_key: bytes | None
+
+
+class Output(NamedTuple):
+    """A record for a sink: `kind` is "list" or "dead"; a list without `value` is a tombstone."""
+
+    kind: str
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes] | None = None
+
+
+class Encoded(NamedTuple):
+    """A list as the scorer thread hands it over."""
+
+    value: bytes
+    source: str
+    event_time: int
+
+
+@dataclass(slots=True)
+class Actions:
+    """What the engine must do: keep `state` (None: leave it), set a promise in `promise_ms` (None: none), emit."""
+
+    state: bytes | None = None
+    promise_ms: int | None = None
+    outputs: list[Output] = field(default_factory=list)
+
+
+class RefreshSensors(Protocol):
+    """What the operator reports."""
+
+    def on_record(self, outcome: str) -> None:
+        """A record was read: applied, duplicate, erased, erasure or dead."""
+
+    def on_dead_letter(self, reason: str) -> None:
+        """A record was refused."""
+
+    def on_list(self, source: str, freshness_s: float) -> None:
+        """A list goes out."""
+
+    def on_fallback(self, cause: str) -> None:
+        """The model did not make a list: deadline, refused or failed."""
+
+
+class RefreshLogic:
+    """One instance a subtask; all calls come from its task thread."""
+
+    def __init__(
+        self,
+        decoder: EventDecoder,
+        batcher: MicroBatcher[Request, Encoded],
+        lists: ListMaker,
+        events: EventSettings,
+        scorer: ScorerSettings,
+        clock_ms: Callable[[], int],
+        sensors: RefreshSensors,
+    ) -> None:
+        self._decode = decoder.decode
+        self._batcher = batcher
+        self._lists = lists
+        self._session_gap_ms = events.session_gap_minutes * 60_000
+        self._settings = scorer
+        self._clock_ms = clock_ms
+        self._sensors = sensors
+        self._armed: set[str] = set()  # users with a promise of this process
+        self._retry: set[str] = set()  # of these, who got a fallback because the scorer hung
+
+    def on_record(self, record: Record, state: bytes | None) -> Actions:
+        """Applies an event or an erasure; a bad record becomes a dead letter and changes nothing."""
+        actions = Actions()
+        try:
+            if record.topic == ERASURES:
+                self._erase(record, state, actions)
+            else:
+                self._apply(record, state, actions)
+        except BadRecord as bad:
+            self._refuse(record, bad, actions)
+        except Exception as error:  # a record that breaks our own code must not stop the job either
+            self._refuse(record, BadRecord("internal_error", "no error in step()", repr(error)[:200]), actions)
+        actions.outputs += self.drain()
+        return actions
+
+    def on_promise(self, user: str, state: bytes | None) -> Actions:
+        """A promise has fired: done, still waiting, past the deadline, or restored from a checkpoint."""
+        self._batcher.wake()
+        actions = Actions(outputs=self.drain())
+        if state is None:
+            self._armed.discard(user)
+            return actions
+        age = self._batcher.age(user)
+        if age is not None and age * 1000 >= self._settings.deadline_ms:
+            self._batcher.abandon(user)
+            self._fall_back(user, state, "deadline", actions)
+        elif age is not None:
+            actions.promise_ms = self._delay_ms(age)
+        elif user not in self._armed or user in self._retry:
+            self._retry.discard(user)
+            self._submit(Request(user, state, last_event_ms(state)), actions, armed=False)
+        else:
+            self._armed.discard(user)
+        return actions
+
+    def drain(self) -> list[Output]:
+        """Lists that are ready, of any user."""
+        outputs = []
+        for done in self._batcher.drain():
+            made = done.result
+            if isinstance(made, Exception):
+                self._sensors.on_fallback("failed")
+                made = encoded(self._lists.fallback(done.request))
+            outputs.append(self._emit(done.user, made))
+        return outputs
+
+    def _apply(self, record: Record, state: bytes | None, actions: Actions) -> None:
+        event = self._decode(record.user, record.value, record.broker_ms)
+        if event.user_id != record.user:
+            raise BadRecord("key_mismatch", "a record routed by its user_id", f"routed by {record.user!r}")
+        done = step(state, event, self._session_gap_ms)
+        self._sensors.on_record(done.outcome)
+        if done.outcome != "applied":
+            return
+        actions.state = done.state
+        if done.refresh:
+            request = Request(event.user_id, done.state, int(event.event_time), event.event_id, event.traceparent)
+            self._submit(request, actions, armed=event.user_id in self._armed)
+
+    def _erase(self, record: Record, state: bytes | None, actions: Actions) -> None:
+        if record.value is None:  # the tombstone of an erasure that was done
+            self._sensors.on_record("erasure")
+            return
+        erasure = decode_erasure(record.user, record.value)
+        actions.state = erase(state, erasure.requested_at)
+        self._batcher.abandon(record.user)
+        self._sensors.on_record("erasure")
+        actions.outputs.append(Output("list", record.user.encode(), None))
+
+    def _refuse(self, record: Record, bad: BadRecord, actions: Actions) -> None:
+        self._sensors.on_record("dead")
+        self._sensors.on_dead_letter(bad.reason)
+        key = record.user.encode() if record.raw_key is None else record.raw_key or None
+        headers = DeadLetterHeaders(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            stage="VALUE_CONVERTER",
+            reason=bad.reason,
+            message=str(bad),
+        )
+        actions.outputs.append(Output("dead", key, record.value, headers.pairs()))
+
+    def _submit(self, request: Request, actions: Actions, *, armed: bool) -> None:
+        """`armed`: the user's promise of this process is still set, so no other is needed."""
+        if self._batcher.submit(request.user_id, request):
+            if not armed:
+                self._armed.add(request.user_id)
+                actions.promise_ms = self._delay_ms(0.0)
+        else:
+            self._fall_back(request.user_id, request.state, "refused", actions, request)
+
+    def _fall_back(self, user: str, state: bytes, cause: str, actions: Actions, request: Request | None = None) -> None:
+        """The fallback list now, the model's later: one promise that asks again when the scorer works again."""
+        self._sensors.on_fallback(cause)
+        request = request or Request(user, state, last_event_ms(state))
+        actions.outputs.append(self._emit(user, encoded(self._lists.fallback(request))))
+        if user not in self._retry:
+            self._retry.add(user)
+            self._armed.add(user)
+            actions.promise_ms = self._settings.retry_after_ms
+
+    def _emit(self, user: str, made: Encoded) -> Output:
+        self._sensors.on_list(made.source, (self._clock_ms() - made.event_time) / 1000)
+        return Output("list", user.encode(), made.value)
+
+    def _delay_ms(self, age_s: float) -> int:
+        """Short while all is quick; long under a backlog or for one who has waited: timers cost a crossing each."""
+        if self._batcher.waiting > BUSY:
+            return self._settings.promise_busy_ms
+        return self._settings.promise_idle_ms if age_s < YOUNG_S else 10 * self._settings.promise_idle_ms
+
+
+def encoded(made: RecommendationList) -> Encoded:
+    """The list in bytes with what the metrics need."""
+    return Encoded(encode_list(made), made.source, made.event_time)

@@ -1,0 +1,83 @@
+"""The ONNX Runtime session of a bundle: provider, warm-up, golden check, scores of a micro-batch."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from operators.errors import BundleError
+from operators.features import Features
+from operators.model_bundle import ModelBundle
+from operators.settings import ScorerSettings
+
+TOLERANCE = 1e-3
+INPUTS = {"items": "tensor(int32)", "kinds": "tensor(int32)", "length": "tensor(int32)"}
+OUTPUTS = ["scores", "rows"]
+_FIX = "export the bundle again with `liveshelf train`"
+
+
+def choose_provider(wanted: str) -> tuple[str, str]:
+    """(ONNX Runtime provider, why it was taken)."""
+    if wanted == "cpu":
+        return "CPUExecutionProvider", "scorer.provider = cpu"
+    if "CUDAExecutionProvider" in ort.get_available_providers() and _cuda_devices():
+        return "CUDAExecutionProvider", "a CUDA device was found"
+    return "CPUExecutionProvider", "no CUDA device was found"
+
+
+def _cuda_devices() -> int:
+    import ctypes
+
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int()
+    return 0 if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) else count.value
+
+
+class Scorer:
+    """Scores micro-batches with a bundle's graph. Not for concurrent use: one thread owns it."""
+
+    def __init__(self, bundle: ModelBundle, settings: ScorerSettings) -> None:
+        """Opens the session and proves it on the golden inputs; raises `BundleError`."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = settings.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # ONNX Runtime's threads would spin between micro-batches and take the core of the step
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.provider, self.provider_reason = choose_provider(settings.provider)
+        try:
+            self._session = ort.InferenceSession(str(bundle.graph), options, providers=[self.provider])
+        except Exception as error:  # ONNX Runtime raises classes of its own that share no base
+            raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
+        self._check_signature()
+        self._check_golden(bundle)
+
+    def score(self, features: Features) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+        """(scores float32 [B, K], rows int32 [B, K]), best first. A user's scores may be NaN: check them."""
+        return self._run(features.inputs())
+
+    def _run(self, inputs: dict[str, Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+        scores, rows = self._session.run(OUTPUTS, inputs)
+        return scores, rows
+
+    def _check_signature(self) -> None:
+        found = {node.name: node.type for node in self._session.get_inputs()}
+        outputs = [node.name for node in self._session.get_outputs()]
+        if found != INPUTS or outputs != OUTPUTS:
+            raise BundleError(f"a graph {INPUTS} -> {OUTPUTS}", f"{found} -> {outputs}", _FIX)
+
+    def _check_golden(self, bundle: ModelBundle) -> None:
+        golden = bundle.golden
+        try:
+            scores, _ = self._run({name: golden[name] for name in INPUTS})
+        except Exception as error:  # as above
+            raise BundleError("the graph to run on its golden inputs", str(error)[:300], _FIX) from error
+        if scores.shape != golden["scores"].shape:
+            raise BundleError(f"golden scores of shape {golden['scores'].shape}", str(scores.shape), _FIX)
+        worst = float(np.max(np.abs(scores - golden["scores"]), initial=0.0))
+        if not np.isfinite(scores).all() or worst > TOLERANCE:
+            raise BundleError(f"golden scores within {TOLERANCE}", f"{worst} (NaN when not finite)", _FIX)

@@ -1,0 +1,36 @@
+"""`liveshelf bundle`: looks at a bundle and verifies it."""
+
+from pathlib import Path
+
+import typer
+
+from operators.settings import load_settings
+from pipelines.cli.output import JsonFlag, machine, pairs, people
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def show(bundle: Path, json: bool = JsonFlag) -> None:
+    """Shows a bundle's manifest.
+
+    Example: liveshelf bundle show models/online-retail
+    """
+    from operators.model_bundle import read_manifest
+
+    manifest = read_manifest(bundle)
+    machine(manifest) if json else pairs({k: v for k, v in manifest.items() if k != "files"})
+
+
+@app.command()
+def verify(bundle: Path) -> None:
+    """Checks hashes, shapes, numbers and golden scores on this machine. Exit 1 when one fails.
+
+    Example: liveshelf bundle verify models/online-retail
+    """
+    from operators.model_bundle import ModelBundle
+    from operators.scorer import Scorer
+
+    loaded = ModelBundle.load(bundle)
+    scorer = Scorer(loaded, load_settings().scorer)
+    people.print(f"{loaded.name} {loaded.version}: all checks pass on {scorer.provider} ({scorer.provider_reason})")

@@ -1,0 +1,35 @@
+"""`liveshelf lists`: what a user would be shown, from the output topic."""
+
+import typer
+
+from operators.settings import load_settings
+from pipelines.cli.output import JsonFlag, machine, people, table
+
+
+def run(
+    user: str = typer.Argument(help="user_id."),
+    top: int = typer.Option(10, help="So many places."),
+    json: bool = JsonFlag,
+) -> None:
+    """Shows a user's newest list. Exit 1 when the topic has none.
+
+    Example: liveshelf lists c17850
+    """
+    import msgspec
+
+    from pipelines.list_reader import newest_list
+
+    found = newest_list(load_settings().kafka, user)
+    if found is None:
+        people.print(f"no list of {user}: publish an event of this user, or look at `liveshelf status`")
+        raise typer.Exit(1)
+    if json:
+        machine(msgspec.to_builtins(found))
+        return
+    fresh = found.generated_at - found.event_time
+    people.print(
+        f"{user}: version {found.version}, from {found.source} ({found.model.name} {found.model.version}), "
+        f"made {fresh} ms after its event"
+    )
+    rows = [(i.rank, i.item_id, f"{i.score:.2f}", i.reason.kind, i.reason.item_id or "") for i in found.items[:top]]
+    table("", ("rank", "item", "score", "because", "of"), rows)

@@ -1,0 +1,43 @@
+"""The application: all verbs, and errors as one line with what to do next."""
+
+import sys
+
+import typer
+
+from operators.errors import LiveshelfError
+from pipelines.cli import (
+    bench,
+    bundle,
+    dead_letters,
+    demo,
+    doctor,
+    down,
+    erase,
+    lists,
+    logs,
+    replay,
+    status,
+    stop,
+    submit,
+    topics,
+    train,
+    up,
+    validate,
+)
+from pipelines.cli.output import people
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Streaming recommendations: Kafka, PyFlink, ONNX.")
+for verb in (up, down, status, logs, doctor, submit, stop, replay, lists, validate, train, erase, bench, demo):
+    app.command(verb.__name__.rsplit(".", 1)[1])(verb.run)
+app.add_typer(topics.app, name="topics", help="The topics.")
+app.add_typer(bundle.app, name="bundle", help="Model bundles.")
+app.add_typer(dead_letters.app, name="dead-letters", help="Records that were refused.")
+
+
+def main() -> None:
+    """Exit 0 ok, 1 failed, 2 usage."""
+    try:
+        app()
+    except LiveshelfError as error:
+        people.print(f"[bold red]failed[/]: {error}", markup=True, soft_wrap=True)
+        sys.exit(1)

@@ -1,0 +1,57 @@
+"""`liveshelf replay`: publishes a file of events at a rate or a speed-up."""
+
+from pathlib import Path
+
+import typer
+
+from operators.settings import load_settings
+from pipelines.cli.output import JsonFlag, machine, people
+
+
+def run(
+    events: Path = typer.Argument(help="JSON lines of canonical events."),
+    rate: float = typer.Option(None, help="Events a second; without rate and speed-up as fast as it goes."),
+    speedup: float = typer.Option(None, help="The original gaps divided by this."),
+    catalogue: Path = typer.Option(None, help="JSON lines of catalogue records, published first."),
+    limit: int = typer.Option(None, help="At most so many events."),
+    keep_times: bool = typer.Option(False, help="Keep event_time; else it becomes the time at which it was due."),
+    json: bool = JsonFlag,
+) -> None:
+    """Publishes events open loop, each when it is due.
+
+    Example: liveshelf replay events.jsonl --rate 500
+    """
+    import time
+    from itertools import islice
+
+    import msgspec
+
+    from model_export.dataset import read_events
+    from operators.contracts import CatalogueItem
+    from pipelines.replayer import Pace, Progress, new_producer, publish_catalogue, replay
+
+    if rate and speedup:
+        raise typer.BadParameter("give --rate or --speedup, not both")
+    settings = load_settings()
+    progress, begun = Progress(), time.monotonic()
+    producer = new_producer(settings.kafka)
+    with people.status("publishing") as spinner:
+        if catalogue:
+            decode = msgspec.json.Decoder(CatalogueItem).decode
+            with catalogue.open("rb") as lines:
+                people.print(f"{publish_catalogue(map(decode, lines), producer)} catalogue records published")
+
+        def tick() -> None:
+            spinner.update(f"{progress.sent} events")
+
+        chosen = islice(read_events(events), limit)
+        replay(chosen, Pace(rate, speedup), producer, keep_times=keep_times, progress=progress, tick=tick)
+    producer.close()
+    seconds = time.monotonic() - begun
+    if json:
+        machine({"sent": progress.sent, "failed": progress.failed, "seconds": seconds, "late_s": progress.late_s})
+    people.print(
+        f"{progress.sent} events published in {seconds:.1f} s, {progress.failed} failed, "
+        f"at most {progress.late_s * 1000:.0f} ms behind schedule"
+    )
+    raise typer.Exit(1 if progress.failed else 0)

@@ -1,0 +1,95 @@
+"""A Flink cluster by its REST interface: jobs, their state, why they failed."""
+
+import time
+from typing import Any
+
+import httpx
+
+from operators.errors import ClusterError
+
+LIVE = ("INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "FAILING", "CANCELLING", "SUSPENDED")
+
+
+class Cluster:
+    """One cluster at `rest_url`. Every method raises `ClusterError` when it is out of reach or refuses."""
+
+    def __init__(self, rest_url: str) -> None:
+        self.rest_url = rest_url
+        self._client = httpx.Client(base_url=rest_url, timeout=10)
+
+    def get(self, path: str) -> Any:
+        """The JSON answer of a GET."""
+        return self._ask("GET", path).json()
+
+    def _ask(self, method: str, path: str, **body: Any) -> httpx.Response:
+        try:
+            return self._client.request(method, path, **body).raise_for_status()
+        except httpx.HTTPStatusError as error:
+            raise ClusterError(f"Flink to answer {path}", error.response.text[:400], "see the JobManager's log") from error
+        except httpx.HTTPError as error:
+            raise ClusterError(
+                f"a Flink cluster at {self.rest_url}", repr(error), "liveshelf up, or set job.rest_url", retriable=True
+            ) from error
+
+    def jobs(self, name: str | None = None) -> list[dict[str, Any]]:
+        """Jobs that live, newest first: jid, name, state."""
+        found = [job for job in self.get("/jobs/overview")["jobs"] if job["state"] in LIVE]
+        return sorted((j for j in found if name in (None, j["name"])), key=lambda job: -job["start-time"])
+
+    def running_tasks(self, job_id: str) -> bool:
+        """Whether every task of the job runs."""
+        tasks = self.get(f"/jobs/{job_id}")["vertices"]
+        return bool(tasks) and all(task["status"] == "RUNNING" for task in tasks)
+
+    def wait_until_running(self, job_id: str, seconds: float) -> None:
+        """Waits for all tasks; raises with the Python traceback when the operator fails instead."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.running_tasks(job_id):
+                return
+            if failure := self.failure(job_id):
+                raise ClusterError("the job to start", failure, "correct the cause above and submit again")
+            time.sleep(0.2)
+        raise ClusterError(f"the job to run within {seconds:.0f} s", "it does not yet", f"see {self.rest_url}")
+
+    def failure(self, job_id: str) -> str | None:
+        """The newest failure of a job, with its Python part first; None when it never failed."""
+        history = self.get(f"/jobs/{job_id}/exceptions").get("exceptionHistory", {}).get("entries", [])
+        return python_part(history[0]["stacktrace"]) if history else None
+
+    def cancel(self, job_id: str) -> None:
+        """Cancels a job and waits until it is gone."""
+        self._ask("PATCH", f"/jobs/{job_id}?mode=cancel")
+        self._wait_gone(job_id)
+
+    def stop_with_savepoint(self, job_id: str, seconds: float = 120) -> str:
+        """Stops a job with a savepoint; returns the savepoint's path."""
+        request = self._ask("POST", f"/jobs/{job_id}/stop", json={"drain": False}).json()["request-id"]
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            answer = self.get(f"/jobs/{job_id}/savepoints/{request}")
+            if answer["status"]["id"] == "COMPLETED":
+                operation = answer["operation"]
+                if "failure-cause" in operation:
+                    cause = operation["failure-cause"]["stack-trace"]
+                    raise ClusterError("a savepoint", cause[:600], "see the JobManager's log")
+                self._wait_gone(job_id)
+                return str(operation["location"])
+            time.sleep(0.2)
+        raise ClusterError(f"a savepoint within {seconds:.0f} s", "none", "liveshelf logs jobmanager")
+
+    def _wait_gone(self, job_id: str, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while any(job["jid"] == job_id for job in self.jobs()):
+            if time.monotonic() > deadline:
+                raise ClusterError("the job to end", "it still runs", "liveshelf logs taskmanager-0")
+            time.sleep(0.1)
+
+
+def python_part(stacktrace: str) -> str:
+    """The lines that matter of a Java stack trace: the Python traceback where there is one, else the causes."""
+    lines = stacktrace.splitlines()
+    python = [line for line in lines if 'File "' in line or ".py:" in line or "Error" in line or "<" in line]
+    causes = [line for line in lines if line.startswith("Caused by:")]
+    kept = [line for line in lines[:1] + causes if line] + [line for line in python if line not in causes]
+    return "\n".join(kept[:25])

@@ -1,0 +1,70 @@
+"""Reads lists from the output topic as any consumer would: the newest version of a user wins."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+from kafka.partitioner.default import murmur2
+
+from operators.contracts import RECOMMENDATIONS, RecommendationList
+from operators.errors import BrokerError
+from operators.settings import KafkaSettings
+
+decode_list = msgspec.json.Decoder(RecommendationList).decode
+
+
+def consumer_at_end(settings: KafkaSettings) -> KafkaConsumer:
+    """A consumer of all partitions of the output topic, placed at their ends."""
+    consumer = KafkaConsumer(**settings.client_options(), group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50)
+    partitions = _partitions(consumer, settings)
+    consumer.assign(partitions)
+    consumer.seek_to_end(*partitions)
+    for partition in partitions:
+        consumer.position(partition)
+    return consumer
+
+
+def newest_list(settings: KafkaSettings, user_id: str) -> RecommendationList | None:
+    """The user's newest list; None when there is none or it was erased. Reads the user's partition from its start."""
+    consumer = KafkaConsumer(**settings.client_options(), group_id=None, enable_auto_commit=False)
+    try:
+        key, count = user_id.encode(), len(_partitions(consumer, settings))
+        mine = TopicPartition(RECOMMENDATIONS, (murmur2(key) & 0x7FFFFFFF) % count)  # Kafka's default partitioner
+        consumer.assign([mine])
+        consumer.seek_to_beginning(mine)
+        end, newest = consumer.end_offsets([mine])[mine], None
+        while consumer.position(mine) < end:
+            for record in _records(consumer):
+                if record.key == key:
+                    found = decode_list(record.value) if record.value else None
+                    newest = found if found is None or newest is None or found.version >= newest.version else newest
+        return newest
+    finally:
+        consumer.close()
+
+
+def follow(settings: KafkaSettings, user_id: str | None = None, seconds: float = float("inf")) -> Iterator[RecommendationList]:
+    """Lists as they come, of one user or of all."""
+    consumer = consumer_at_end(settings)
+    deadline = time.monotonic() + seconds
+    try:
+        while time.monotonic() < deadline:
+            for record in _records(consumer):
+                if record.value and user_id in (None, record.key.decode()):
+                    yield decode_list(record.value)
+    finally:
+        consumer.close()
+
+
+def _records(consumer: KafkaConsumer) -> Iterator[Any]:
+    for records in consumer.poll(timeout_ms=200).values():
+        yield from records
+
+
+def _partitions(consumer: KafkaConsumer, settings: KafkaSettings) -> list[TopicPartition]:
+    numbers = consumer.partitions_for_topic(RECOMMENDATIONS)
+    if not numbers:
+        raise BrokerError(f"the topic {RECOMMENDATIONS} at {settings.bootstrap}", "none", "liveshelf topics create")
+    return [TopicPartition(RECOMMENDATIONS, number) for number in sorted(numbers)]

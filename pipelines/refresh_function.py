@@ -1,0 +1,147 @@
+"""The keyed operator: carries bytes between Flink and `operators.refresh_logic`."""
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pyflink.common import Row, Time, Types
+from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
+
+from operators.catalogue import Catalogue
+from operators.compacted_table import CompactedTable, kafka_consumer
+from operators.contracts import CATALOGUE
+from operators.decode import EventDecoder
+from operators.errors import BundleError
+from operators.list_maker import ListMaker, Request
+from operators.micro_batcher import MicroBatcher
+from operators.model_bundle import ModelBundle
+from operators.refresh_logic import Actions, Encoded, Output, Record, RefreshLogic, encoded
+from operators.scorer import Scorer
+from operators.settings import Settings
+from pipelines.metrics import JobMetrics
+
+log = logging.getLogger(__name__)
+CATALOGUE_SECONDS = 20
+
+
+class RefreshFunction:
+    """open, process_element, on_timer and close of a KeyedProcessFunction; the fields of a row are `Record`'s."""
+
+    def __init__(self, settings: Settings, bundle_folder: Path) -> None:
+        self._settings = settings
+        self._bundle_folder = bundle_folder
+
+    def open(self, context: Any) -> None:
+        """Takes a port, a table folder and a thread; `close` gives them all back, here too when one fails to open."""
+        try:
+            self._open(context)
+        except BaseException:
+            self.close()  # Flink does not close what did not open, and the interpreter outlives the job
+            raise
+
+    def _open(self, context: Any) -> None:
+        settings = self._settings
+        descriptor = ValueStateDescriptor("user", Types.PICKLED_BYTE_ARRAY())  # PRIMITIVE_ARRAY(BYTE) is broken here
+        descriptor.enable_time_to_live(time_to_live(settings.job.state_ttl_days))
+        self._state = context.get_state(descriptor)
+        self._metrics = JobMetrics(settings.job.metrics_port)
+        bundle, scorer = load_bundle(self._bundle_folder, settings)
+        self._metrics.model.labels(bundle.name, bundle.version).set(1 if scorer else 0)
+        catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
+        self._table = open_table(settings, subtask_index(context), catalogue)
+        self._metrics.catalogue_age.set_function(lambda: self._table.age_s)
+        lists = ListMaker(bundle, scorer, catalogue, settings.lists, now_ms)
+        self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
+            lambda requests: [m if isinstance(m, Exception) else encoded(m) for m in lists.make(requests)],
+            max_batch=settings.scorer.max_batch,
+            max_waiting=settings.scorer.max_waiting,
+            deadline_s=settings.scorer.deadline_ms / 1000,
+            clock=time.monotonic,
+            sensors=self._metrics,
+        )
+        self._batcher.start()
+        self._metrics.waiting.set_function(lambda: self._batcher.waiting)
+        decoder = EventDecoder(settings.events)
+        self._metrics.clamped_from(lambda: decoder.clamped)
+        self._logic = RefreshLogic(
+            decoder, self._batcher, lists, settings.events, settings.scorer, now_ms, self._metrics
+        )
+
+    def process_element(self, row: Row, context: Any) -> Sequence[Row]:
+        """One record."""
+        record = Record(*row)
+        return self._act(self._logic.on_record(record, self._state.value()), context)
+
+    def on_timer(self, timestamp: int, context: Any) -> Sequence[Row]:
+        """One promise."""
+        return self._act(self._logic.on_promise(context.get_current_key(), self._state.value()), context)
+
+    def close(self) -> None:
+        """Stops the scorer thread, the table and the metrics server."""
+        if hasattr(self, "_batcher") and not self._batcher.close():
+            log.warning("the scorer hangs; its thread is left behind until the model returns")
+        if hasattr(self, "_table"):
+            self._table.close()
+        if hasattr(self, "_metrics"):
+            self._metrics.close()
+
+    def _act(self, actions: Actions, context: Any) -> Sequence[Row]:
+        if actions.state is not None:
+            self._state.update(actions.state)
+        if actions.promise_ms is not None:
+            context.timer_service().register_processing_time_timer(now_ms() + actions.promise_ms)
+        return [_row(output) for output in actions.outputs]
+
+
+def _row(output: Output) -> Row:
+    return Row(*output)
+
+
+def now_ms() -> int:
+    """The wall clock, epoch ms."""
+    return time.time_ns() // 1_000_000
+
+
+def subtask_index(context: Any) -> int:
+    """This subtask's number; pyflink's own getter calls a method that Flink 2 has moved."""
+    return int(context._runtime_context.getTaskInfo().getIndexOfThisSubtask())
+
+
+def time_to_live(days: int) -> StateTtlConfig:
+    """Forgets users who were idle for so long, while RocksDB compacts.
+
+    The default clean-up is off and the compaction time is named (nobody reads it): their defaults ask for a Java
+    gateway, which an embedded interpreter does not have.
+    """
+    builder = StateTtlConfig.new_builder(Time.days(days)).disable_cleanup_in_background()
+    return builder.cleanup_in_rocksdb_compact_filter(1000, timedelta(days=30)).build()
+
+
+def load_bundle(folder: Path, settings: Settings) -> tuple[ModelBundle, Scorer | None]:
+    """The bundle and its scorer. A bundle that fails a check is not scored: what of it can be trusted serves fallbacks."""
+    try:
+        bundle = ModelBundle.load(folder)
+        return bundle, Scorer(bundle, settings.scorer)
+    except BundleError as error:
+        log.error("bundle refused, fallbacks only: %s", error)
+        return ModelBundle.load_fallbacks(folder), None
+
+
+def open_table(settings: Settings, subtask: int, catalogue: Catalogue) -> CompactedTable:
+    """The catalogue topic as a local table; a folder that another process holds is not waited for."""
+    root = Path(settings.job.tables_dir or "/tmp/liveshelf-tables") / f"{settings.job.name}-{subtask}"
+    options = settings.kafka.client_options()
+    for folder in (root, root.with_name(f"{root.name}-{os.getpid()}-{time.monotonic_ns()}")):
+        try:
+            table = CompactedTable(CATALOGUE, folder, lambda: kafka_consumer(options), on_change=catalogue.changed)
+        except Exception as error:  # rocksdict raises its own class when the lock is held
+            log.warning("table %s: %s", folder, error)
+            continue
+        if not table.open(CATALOGUE_SECONDS):
+            log.warning("the catalogue topic did not answer within %s s; the last local copy serves", CATALOGUE_SECONDS)
+        return table
+    raise OSError(f"no folder for a local table below {root}")

@@ -1,0 +1,59 @@
+"""Creation of the topics, and what differs from what they should be."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from operators.errors import BrokerError
+from operators.settings import KafkaSettings
+from operators.topic_specs import TOPICS, TopicSpec
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """One topic after `ensure_topics`: whether it was made now, and setting -> (wanted, found) where they differ."""
+
+    name: str
+    created: bool
+    differs: dict[str, tuple[str, str]]
+
+
+def ensure_topics(settings: KafkaSettings, specs: Iterable[TopicSpec] = TOPICS) -> list[TopicState]:
+    """Creates what is missing; changes nothing that exists. Raises `BrokerError`."""
+    try:
+        admin = KafkaAdminClient(**settings.client_options())
+        try:
+            return [_ensure(admin, settings, spec) for spec in specs]
+        finally:
+            admin.close()
+    except KafkaError as error:
+        raise BrokerError(
+            f"a broker at {settings.bootstrap}", repr(error), "liveshelf up, or set kafka.bootstrap", retriable=True
+        ) from error
+
+
+def _ensure(admin: KafkaAdminClient, settings: KafkaSettings, spec: TopicSpec) -> TopicState:
+    wanted = {
+        "num_partitions": settings.partitions,
+        "replication_factor": settings.replication,
+        "configs": spec.config,
+    }
+    try:
+        admin.create_topics({spec.name: wanted}, wait_for_metadata=True)
+        return TopicState(spec.name, True, {})
+    except TopicAlreadyExistsError:
+        return TopicState(spec.name, False, _differences(admin, settings, spec))
+
+
+def _differences(admin: KafkaAdminClient, settings: KafkaSettings, spec: TopicSpec) -> dict[str, tuple[str, str]]:
+    resource = ConfigResource(ConfigResourceType.TOPIC, spec.name)
+    answer = admin.describe_configs([resource], config_filter="all")
+    found = {name: str(entry["value"]) for name, entry in next(iter(answer["topic"].values())).items()}
+    differs = {k: (v, found.get(k, "?")) for k, v in spec.config.items() if found.get(k) != v}
+    partitions = len(admin.describe_topics([spec.name])[0]["partitions"])
+    if partitions != settings.partitions:
+        differs["partitions"] = (str(settings.partitions), str(partitions))
+    return differs

@@ -1,0 +1,186 @@
+"""The HTTP interface of the reader; `/docs` describes it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import FileResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sse_starlette import EventSourceResponse
+
+from operators.compacted_table import kafka_consumer
+from operators.contracts import CatalogueItem, Event, ListItem, Reason
+from operators.errors import BadRecord, BrokerError, BundleError
+from operators.model_bundle import ModelBundle
+from operators.settings import Settings
+from storefront.event_producer import EventProducer, split_batch
+from storefront.live import LiveLists
+from storefront.metrics import StoreMetrics
+from storefront.served_list import ServedItem, ServedList, Server, served
+from storefront.views import Views
+
+PAGE = Path(__file__).resolve().parent / "page"
+TABLES = "storefront"
+SIMILAR = 20
+
+
+class Shop:
+    """All that the routes use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.metrics = StoreMetrics()
+        self.live = LiveLists()
+        options = settings.kafka.client_options() | {"fetch_max_wait_ms": 500}
+        folder = settings.resolve(settings.stack.data_dir) / "tables" / TABLES
+        self.views = Views(folder, lambda: kafka_consumer(options), self.live.changed)
+        try:
+            self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path))
+        except BundleError:
+            self.bundle = None  # strangers get an empty list; /readyz says so
+        self.server = Server(self.views, self.bundle)
+        self.producer = EventProducer(settings)
+        for table in ("catalogue", "lists"):
+            self.metrics.watch(
+                f"{table}_age_seconds", f"Since the {table} topic answered", lambda t=table: self.views.ages()[t]
+            )
+        self.metrics.watch("streams", "Open SSE streams", lambda: self.live.streams)
+
+    def similar(self, item_id: str) -> list[ServedItem]:
+        """The neighbours of an item that are in stock."""
+        if self.bundle is None or not (row := self.bundle.vocabulary.row(item_id)):
+            return []
+        ids = [self.bundle.vocabulary.item_ids[r - 1] for r in self.bundle.neighbours[row].tolist() if r]
+        near = [item for item in ids if self.views.shelf.sold(item)][:SIMILAR]
+        reason = Reason("viewed", item_id)
+        return [served(ListItem(i, 0.0, n, reason), n, self.views.shelf) for n, i in enumerate(near, start=1)]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; tables open when it starts and close when it ends."""
+    shop = Shop(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        shop.live.bind(asyncio.get_running_loop())
+        await asyncio.to_thread(shop.views.open)
+        yield
+        await asyncio.to_thread(shop.views.close)
+        shop.producer.close()
+
+    app = FastAPI(title="Liveshelf storefront", version="1", lifespan=lifespan)
+    _measure(app, shop)
+    _list_routes(app, shop)
+    _item_routes(app, shop)
+    _event_route(app, shop)
+    _health_routes(app, shop)
+    return app
+
+
+def _measure(app: FastAPI, shop: Shop) -> None:
+    @app.middleware("http")
+    async def measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        begun = time.perf_counter()
+        response = await call_next(request)
+        route = getattr(request.scope.get("route"), "path", "other")
+        shop.metrics.requests.labels(route, str(response.status_code)).inc()
+        shop.metrics.seconds.labels(route).observe(time.perf_counter() - begun)
+        return response
+
+
+def _list_routes(app: FastAPI, shop: Shop) -> None:
+    @app.get("/v1/users/{user_id}/recommendations", responses=_schema(ServedList))
+    def recommendations(user_id: str, limit: int = Query(20, ge=1, le=100)) -> Response:
+        """The newest list of a user, without what went out of stock since; a stranger gets the popular list."""
+        answer = shop.server.list_of(user_id, limit)
+        shop.metrics.served.labels(answer.source if answer.known else "stranger").inc()
+        return _json(answer)
+
+    @app.get("/v1/users/{user_id}/recommendations/stream")
+    async def stream(user_id: str, limit: int = Query(20, ge=1, le=100)) -> EventSourceResponse:
+        """The list now and after each change, as server-sent events named `list`."""
+
+        async def lists() -> AsyncIterator[dict[str, str]]:
+            async for _ in shop.live.changes(user_id):
+                yield {"event": "list", "data": _encode(shop.server.list_of(user_id, limit)).decode()}
+
+        return EventSourceResponse(lists(), ping=15)
+
+
+def _item_routes(app: FastAPI, shop: Shop) -> None:
+    @app.get("/v1/search", responses=_schema(list[CatalogueItem]))
+    def search(q: str = "", limit: int = Query(24, ge=1, le=200)) -> Response:
+        """Items in stock whose title holds all words."""
+        return _json(shop.views.shelf.search(q, limit))
+
+    @app.get("/v1/items/{item_id}/similar", responses=_schema(list[ServedItem]))
+    def similar(item_id: str) -> Response:
+        """Items that shoppers take next to this one."""
+        return _json(shop.similar(item_id))
+
+    @app.get("/", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+    @app.get("/page/{name}", include_in_schema=False)
+    def asset(name: str) -> Response:
+        file = PAGE / name
+        return FileResponse(file) if file.parent == PAGE and file.is_file() else Response(status_code=404)
+
+
+def _event_route(app: FastAPI, shop: Shop) -> None:
+    body = {"requestBody": {"content": {"application/json": {"schema": _inline(Event)}}, "required": True}}
+
+    @app.post("/v1/events", status_code=202, openapi_extra=body)
+    async def events(request: Request) -> Response:
+        """Publishes one event, an array, or JSON lines. 202 when all replicas have them; 422 says what is wrong."""
+        try:
+            taken = await shop.producer.publish(split_batch(await request.body()))
+        except (BadRecord, msgspec.MsgspecError) as error:
+            shop.metrics.events.labels("refused").inc()
+            reason = error.reason if isinstance(error, BadRecord) else "not_json"
+            return _json({"reason": reason, "error": str(error)}, 422)
+        except BrokerError as error:
+            shop.metrics.events.labels("failed").inc()
+            return _json({"reason": "broker", "error": str(error)}, 503)
+        shop.metrics.events.labels("taken").inc(taken)
+        return _json({"taken": taken}, 202)
+
+
+def _health_routes(app: FastAPI, shop: Shop) -> None:
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        """The process lives."""
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        """Whether the tables have caught up since the start; until then the last local copies are served."""
+        ready = shop.views.complete and shop.bundle is not None
+        state = {"ready": ready, "tables": shop.views.complete, "bundle": shop.bundle is not None}
+        return _json(state, 200 if ready else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(generate_latest(shop.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _json(answer: Any, status: int = 200) -> Response:
+    return Response(_encode(answer), status, media_type="application/json")
+
+
+def _inline(record: Any) -> dict[str, Any]:
+    """The JSON Schema of a record, its parts inlined one level under `$defs`."""
+    (schema,), parts = msgspec.json.schema_components([record], ref_template="#/$defs/{name}")
+    return {**schema, "$defs": parts}
+
+
+def _schema(record: Any) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {"application/json": {"schema": _inline(record)}}}}
