@@ -1,0 +1,1 @@
+"""Measurements of the running stack, one command each: `liveshelf bench NAME`."""

@@ -65,7 +65,11 @@ class VmisKnn:
         sessions: dict[tuple[int, int], set[int]] = defaultdict(set)
         newest: dict[tuple[int, int], int] = {}
         for user, start, item, time in zip(
-            train.user.tolist(), train.session_start_s.tolist(), train.target.tolist(), train.time_ms.tolist(), strict=True
+            train.user.tolist(),
+            train.session_start_s.tolist(),
+            train.target.tolist(),
+            train.time_ms.tolist(),
+            strict=True,
         ):
             sessions[user, start].add(item)
             newest[user, start] = time

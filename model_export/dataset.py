@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +17,7 @@ from operators.user_state import KINDS, session_start_s, step
 
 ANY_AGE = EventSettings(max_age_days=40_000)
 CHUNK = 4096
+NEGATIVE_KINDS = (KINDS["remove_from_cart"],)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,9 @@ def examples(events: Iterable[Event], words: Vocabulary, session_gap_ms: int) ->
     flush()
     if not parts:
         raise EventsFileError("views, clicks, cart or purchase events of items", "none", "check event_type and item_id")
-    joined = Features(*(np.concatenate([getattr(p, n) for p in parts]) for n in ("items", "kinds", "length", "seconds")))
+    joined = Features(
+        *(np.concatenate([getattr(p, n) for p in parts]) for n in ("items", "kinds", "length", "seconds"))
+    )
     return Examples(
         joined,
         np.array(target, dtype=np.int32),
@@ -117,17 +119,3 @@ def examples(events: Iterable[Event], words: Vocabulary, session_gap_ms: int) ->
         np.array(starts, dtype=np.uint32),
         np.array(user, dtype=np.int32),
     )
-
-
-def write_events(events: Iterable[Event], file: Path) -> int:
-    """Writes canonical events as JSON lines; returns how many."""
-    count = 0
-    encode = msgspec.json.Encoder().encode
-    with file.open("wb") as out:
-        for count, event in enumerate(events, start=1):
-            fields = {k: v for k, v in msgspec.structs.asdict(event).items() if v is not None}
-            out.write(encode(fields) + b"\n")
-    return count
-
-
-NEGATIVE_KINDS = (KINDS["remove_from_cart"],)

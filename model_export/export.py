@@ -108,7 +108,9 @@ def _arrays(model: SmallGru, words: Vocabulary, train: Examples) -> dict[str, np
     all_time = np.bincount(train.target, minlength=len(words) + 1).astype(np.float64)
     popular = np.argsort(-(recent + all_time / (all_time.sum() + 1)), kind="stable")
     # rising: the share of the last week against the share of all time, with a prior of 20 events
-    rise = (recent + 20 * all_time / all_time.sum()) / (all_time / all_time.sum() * recent.sum() + 20 * all_time / all_time.sum() + 1e-9)
+    rise = (recent + 20 * all_time / all_time.sum()) / (
+        all_time / all_time.sum() * recent.sum() + 20 * all_time / all_time.sum() + 1e-9
+    )
     rise[recent < 10] = 0
     trending = [row for row in np.argsort(-rise, kind="stable")[:100].tolist() if rise[row] > 1.5]
     return {
@@ -132,7 +134,9 @@ def _neighbours(vectors: np.ndarray, train: Examples, items: int) -> np.ndarray:
         points[np.arange(len(rows)), rows] = -np.inf
         points[:, 0] = -np.inf
         count = min(NEIGHBOURS, items - 1)
-        best = np.argpartition(-points, count - 1, axis=1)[:, :count] if count > 0 else np.zeros((len(rows), 0), dtype=int)
+        best = (
+            np.argpartition(-points, count - 1, axis=1)[:, :count] if count > 0 else np.zeros((len(rows), 0), dtype=int)
+        )
         order = np.argsort(-np.take_along_axis(points, best, axis=1), axis=1, kind="stable")
         nearest[rows, :count] = np.take_along_axis(best, order, axis=1)
     return nearest

@@ -91,9 +91,7 @@ def _loss(model: SmallGru, train: Examples, rows: npt.NDArray[np.int64], smoothi
     following[last, (length - 1).clamp(min=0)] = torch.from_numpy(train.target[rows].astype(np.int64))
     hidden = model.hidden(items, kinds)
     asked = (following > 0) & (length > 0)[:, None]
-    return nn.functional.cross_entropy(
-        model.scores_of(hidden[asked]), following[asked], label_smoothing=smoothing
-    )
+    return nn.functional.cross_entropy(model.scores_of(hidden[asked]), following[asked], label_smoothing=smoothing)
 
 
 def model_scores(model: SmallGru, asked: Examples, batch: int = 1024) -> npt.NDArray[np.float32]:

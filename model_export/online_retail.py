@@ -6,6 +6,7 @@ of an order are spread over its minute, in the order in which they were entered.
 Source and licence: datasets/online_retail/README.md.
 """
 
+import sys
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pyarrow.parquet as pq
 
-from operators.contracts import MAX_BASKET, CatalogueItem, Event
+from operators.contracts import MAX_BASKET, CatalogueItem, Event, encode_record
 
 ORDERS = Path(__file__).resolve().parent.parent / "datasets" / "online_retail" / "orders.parquet"
 LAST_MONTH = 1320796800000  # 2011-11-09T00:00:00Z: trained on what is before, replayed from here
@@ -82,3 +83,15 @@ def catalogue(file: Path = ORDERS) -> Iterator[CatalogueItem]:
     table = pq.read_table(file.with_name("catalogue.parquet"))
     for item_id, title, price in zip(*(column.to_pylist() for column in table.columns), strict=True):
         yield CatalogueItem(item_id=item_id, title=title, price=price, currency=CURRENCY)
+
+
+def main(folder: Path) -> None:
+    """Writes orders.jsonl and catalogue.jsonl, as a shop would bring them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, records in (("orders", events()), ("catalogue", catalogue())):
+        with (folder / f"{name}.jsonl").open("wb") as out:
+            out.writelines(encode_record(record) + b"\n" for record in records)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -68,7 +68,13 @@ def train(events_file: Path, catalogue_file: Path | None, out: Path, options: Tr
         "name": options.name,
         "trained_on": {"events": events_file.name, "from_ms": int(known.time_ms.min()), "to_ms": test_from},
         "settings": {"width": options.width, "dropout": options.dropout, "epochs": fitted_epochs, "seed": options.seed},
-        "metrics": {"split": f"time, test from {test_from}", "questions": len(test), "validation": validation, "test": found, "best": best},
+        "metrics": {
+            "split": f"time, test from {test_from}",
+            "questions": len(test),
+            "validation": validation,
+            "test": found,
+            "best": best,
+        },
     }
     return export_bundle(model, words, known, test, out, facts)
 
@@ -119,4 +125,3 @@ def _ranks(rival: Recommender, test: Examples, batch: int = 1024) -> np.ndarray:
         part = test.where(np.arange(len(test)) // batch == begin // batch)
         parts.append(ranks(rival.scores(part), part.target))
     return np.concatenate(parts)
-

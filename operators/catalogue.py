@@ -70,7 +70,7 @@ class Catalogue:
 
     def _listed(self) -> npt.NDArray[np.bool_]:
         complete = int(self._known.sum()) >= self._needed
-        allowed = (self._known if complete else ~self._delisted) & self._in_stock
+        allowed: npt.NDArray[np.bool_] = (self._known if complete else ~self._delisted) & self._in_stock
         allowed[0] = False
         return allowed
 

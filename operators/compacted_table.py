@@ -85,10 +85,11 @@ class CompactedTable:
 
     def items(self) -> Iterator[tuple[str, bytes]]:
         """All rows in key order."""
-        for key, value in self._rows.items(from_key=KEY):
+        rows: Any = self._rows.items(from_key=KEY)  # rocksdict types a row as anything; in raw mode it is bytes
+        for key, value in rows:
             if not key.startswith(KEY):
                 return
-            yield key[1:].decode(), value
+            yield key[1:].decode("utf-8", "replace"), value
 
     @property
     def complete(self) -> bool:

@@ -3,6 +3,9 @@
 Unknown fields are ignored; a missing required field is a dead letter. Times are BIGINT epoch milliseconds.
 """
 
+import json
+import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -181,6 +184,25 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
 }
 
 
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_record(record: msgspec.Struct) -> bytes:
+    """JSON of a record without its empty fields, as it goes on a topic or into a file."""
+    return _encode({name: value for name, value in msgspec.structs.asdict(record).items() if value is not None})
+
+
 def json_schemas() -> dict[str, dict[str, object]]:
     """File stem -> JSON Schema of each record; docs/schemas/ is made from this."""
     return {name: msgspec.json.schema(record) for name, record in RECORDS.items()}
+
+
+def main(folder: Path) -> None:
+    """Writes one file a record: `python -m operators.contracts docs/schemas`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in json_schemas().items():
+        (folder / f"{name}.json").write_text(json.dumps(schema, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

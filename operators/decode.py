@@ -50,7 +50,9 @@ class EventDecoder:
         if _may_repeat_a_key(value):
             _refuse_repeated_keys(value)
         if event.user_id != key and key:
-            raise BadRecord("key_mismatch", "the Kafka key to be the user_id", f"key {key!r}, {event.user_id!r}"[:_SHOWN])
+            raise BadRecord(
+                "key_mismatch", "the Kafka key to be the user_id", f"key {key!r}, {event.user_id!r}"[:_SHOWN]
+            )
         if event.item_id is None and event.event_type in _NEED_ITEM:
             raise BadRecord("missing_item", f"an item_id with {event.event_type}", "none")
         event.event_time = self._check_time(event.event_time, now_ms)

@@ -1,6 +1,7 @@
 """User-state records -> model inputs. Job, storefront and trainer call these, so train/serve skew cannot exist."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +60,7 @@ class Features:
         return {"items": self.items, "kinds": self.kinds, "length": np.maximum(self.length, 1)}
 
 
-def features(states: np.ndarray, vocabulary: Vocabulary) -> Features:
+def features(states: npt.NDArray[Any], vocabulary: Vocabulary) -> Features:
     """The last `WINDOW` steps of each record of dtype `STATE` (shape [B]) as model inputs."""
     steps = states["steps"].astype(np.int64)
     held = np.minimum(steps, WINDOW)

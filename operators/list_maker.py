@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import xxhash
 
 from operators.catalogue import Catalogue
@@ -92,22 +94,27 @@ class ListMaker:
         states = read_states([request.state])
         return self._plain(request, states, features(states, self._vocabulary), 0)
 
-    def _plain(self, request: Request, states: np.ndarray, inputs: Features, user: int) -> RecommendationList:
+    def _plain(self, request: Request, states: npt.NDArray[Any], inputs: Features, user: int) -> RecommendationList:
         now = self._clock_ms()
         if states["flags"][user] & CONSENT_REFUSED:
             inputs = Features(inputs.items * 0, inputs.kinds, inputs.length * 0, inputs.seconds)
         every = np.arange(len(self._vocabulary) + 1, dtype=np.int32)[None]
-        mine = Features(*(a[user : user + 1] for a in (inputs.items, inputs.kinds, inputs.length, inputs.seconds)))
+        one = slice(user, user + 1)
+        mine = Features(inputs.items[one], inputs.kinds[one], inputs.length[one], inputs.seconds[one])
         verdict = self._ranker.verdict(every, states[user : user + 1], mine, self._catalogue.allowed(now))
         rows, scores, source = self._fallback.rows(mine, 0, verdict[0] == 0)
         places = [*zip(rows, scores, self._reasons.without_history(rows), strict=True)]
         return self._list(request, source, places, now)
 
-    def _filled(self, places: list[tuple[int, float, Reason]], allowed: np.ndarray) -> list[tuple[int, float, Reason]]:
+    def _filled(
+        self, places: list[tuple[int, float, Reason]], allowed: npt.NDArray[Any]
+    ) -> list[tuple[int, float, Reason]]:
         """Popular items at the places that the rules left empty."""
         kept = [place for place in places if place[0]]
         rows = self._fallback.fill([row for row, _, _ in kept], allowed)[len(kept) :]
-        return kept + [(row, 0.0, reason) for row, reason in zip(rows, self._reasons.without_history(rows), strict=True)]
+        return kept + [
+            (row, 0.0, reason) for row, reason in zip(rows, self._reasons.without_history(rows), strict=True)
+        ]
 
     def _list(
         self, request: Request, source: Source, places: list[tuple[int, float, Reason]], now: int

@@ -39,7 +39,7 @@ class ModelBundle:
     popular: npt.NDArray[np.int32]
     trending: npt.NDArray[np.int32]
     neighbours: npt.NDArray[np.int32]
-    golden: dict[str, np.ndarray]
+    golden: dict[str, npt.NDArray[Any]]
 
     @property
     def name(self) -> str:
@@ -89,8 +89,8 @@ class ModelBundle:
         folder: Path,
         manifest: dict[str, Any],
         item_ids: list[str],
-        arrays: dict[str, np.ndarray],
-        golden: dict[str, np.ndarray],
+        arrays: dict[str, npt.NDArray[Any]],
+        golden: dict[str, npt.NDArray[Any]],
     ) -> "ModelBundle":
         return cls(
             folder=folder,
@@ -139,7 +139,7 @@ def file_hash(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _check_shapes(items: int, arrays: dict[str, np.ndarray]) -> None:
+def _check_shapes(items: int, arrays: dict[str, npt.NDArray[Any]]) -> None:
     rows = items + 1
     for name in ("vectors", "neighbours"):
         if arrays[name].ndim != 2 or len(arrays[name]) != rows:

@@ -2,6 +2,7 @@
 categories are capped, and near-copies are spread (MMR). All for a whole micro-batch at once."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ class Ranker:
         self,
         rows: Rows,
         scores: npt.NDArray[np.float32],
-        states: np.ndarray,
+        states: npt.NDArray[Any],
         features: Features,
         allowed: npt.NDArray[np.bool_],
         categories: npt.NDArray[np.int32],
@@ -58,7 +59,7 @@ class Ranker:
         return Ranked(rows, scores)
 
     def verdict(
-        self, rows: Rows, states: np.ndarray, features: Features, allowed: npt.NDArray[np.bool_]
+        self, rows: Rows, states: npt.NDArray[Any], features: Features, allowed: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.uint8]:
         """uint8 [B, K]: GOOD, TIRED (shown often without a click) or FORBIDDEN, for each candidate."""
         forbidden = ~allowed[rows]
@@ -115,7 +116,7 @@ class Ranker:
         return picked
 
 
-def basket_rows(states: np.ndarray, features: Features) -> Rows:
+def basket_rows(states: npt.NDArray[Any], features: Features) -> Rows:
     """[B, W] rows of what lies in the basket now: added in this session and not taken out since; 0 elsewhere."""
     in_session = features.seconds >= states["session_start_s"][:, None]
     added = (features.kinds == IN_BASKET) & in_session
@@ -127,7 +128,7 @@ def basket_rows(states: np.ndarray, features: Features) -> Rows:
     return np.where(added, features.items, np.int32(0))
 
 
-def _any_equal(values: np.ndarray, wanted: np.ndarray) -> npt.NDArray[np.bool_]:
+def _any_equal(values: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """[B, K], [B, M] -> bool [B, K]: whether a value is among the wanted that are not 0."""
     used = np.flatnonzero(wanted.any(axis=0))
     found = np.zeros(values.shape, dtype=bool)

@@ -137,9 +137,7 @@ class StackSettings(Section):
 class Settings(BaseSettings):
     """The whole tree. `flink` passes straight through to the job's configuration under Flink's own names."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="LIVESHELF_", env_nested_delimiter="__", extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="LIVESHELF_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     kafka: KafkaSettings = KafkaSettings()
     job: JobSettings = JobSettings()
@@ -168,12 +166,12 @@ class Settings(BaseSettings):
     @classmethod
     def of_dump(cls, dump: dict[str, Any]) -> "Settings":
         """The settings of a `model_dump`, from no other source: how they reach the TaskManagers."""
-        sections = {
+        sections: dict[str, Any] = {
             name: field.annotation.model_validate(dump[name])
             for name, field in cls.model_fields.items()
             if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
         }
-        return cls.model_construct(**sections, flink=dump["flink"])
+        return cls.model_construct(None, **sections, flink=dump["flink"])
 
     def resolve(self, path: str) -> Path:
         """A path of the settings: absolute, or relative to the project folder."""

@@ -1,6 +1,9 @@
 """The bytes of a user's state: one numpy dtype, its offsets, and the migration of older layouts."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from operators.errors import LiveshelfError
 
@@ -66,6 +69,6 @@ def migrate(state: bytes) -> bytes:
     )
 
 
-def read_states(states: list[bytes]) -> np.ndarray:
+def read_states(states: list[bytes]) -> npt.NDArray[Any]:
     """Packed states -> one structured array of dtype `STATE`, shape [len(states)], without a copy per field."""
     return np.frombuffer(b"".join(map(migrate, states)), dtype=STATE)

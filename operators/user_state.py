@@ -124,9 +124,7 @@ def erase(state: bytes | None, requested_at_ms: int) -> bytes:
             item = _u64.unpack_from(record, ITEMS_AT + 8 * at)[0]
             steps = _add_step(kept, steps, item, second, int(row[KINDS_AT + at]))
     newer = fields[8] > requested_s * 1000
-    _header.pack_into(
-        kept, 0, fields[0], 0, 0, fields[3], steps, 0, 0, 0, fields[8] if newer else 0, 0, requested_s
-    )
+    _header.pack_into(kept, 0, fields[0], 0, 0, fields[3], steps, 0, 0, 0, fields[8] if newer else 0, 0, requested_s)
     return bytes(kept)
 
 

@@ -25,7 +25,9 @@ class Cluster:
         try:
             return self._client.request(method, path, **body).raise_for_status()
         except httpx.HTTPStatusError as error:
-            raise ClusterError(f"Flink to answer {path}", error.response.text[:400], "see the JobManager's log") from error
+            raise ClusterError(
+                f"Flink to answer {path}", error.response.text[:400], "see the JobManager's log"
+            ) from error
         except httpx.HTTPError as error:
             raise ClusterError(
                 f"a Flink cluster at {self.rest_url}", repr(error), "liveshelf up, or set job.rest_url", retriable=True

@@ -45,7 +45,9 @@ def newest_list(settings: KafkaSettings, user_id: str) -> RecommendationList | N
         consumer.close()
 
 
-def follow(settings: KafkaSettings, user_id: str | None = None, seconds: float = float("inf")) -> Iterator[RecommendationList]:
+def follow(
+    settings: KafkaSettings, user_id: str | None = None, seconds: float = float("inf")
+) -> Iterator[RecommendationList]:
     """Lists as they come, of one user or of all."""
     consumer = consumer_at_end(settings)
     deadline = time.monotonic() + seconds

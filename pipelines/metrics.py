@@ -21,21 +21,39 @@ class JobMetrics:
         self.events = Counter("liveshelf_events", "Records read, by outcome", ["outcome"], registry=registry)
         self.dead_letters = Counter("liveshelf_dead_letters", "Dead letters, by reason", ["reason"], registry=registry)
         self.lists = Counter("liveshelf_lists", "Lists emitted, by source", ["source"], registry=registry)
-        self.fallbacks = Counter("liveshelf_fallbacks", "Lists the model did not make, by cause", ["cause"], registry=registry)
-        self.coalesced = Counter("liveshelf_coalesced", "Requests replaced by a newer one of the user", registry=registry)
-        self.clamped = Gauge("liveshelf_clamped_events", "Events whose time was ahead and was clamped", registry=registry)
-        self.freshness = Histogram(
-            "liveshelf_freshness_seconds", "Event time to emission of its list", registry=registry, buckets=FRESHNESS_BUCKETS
+        self.fallbacks = Counter(
+            "liveshelf_fallbacks", "Lists the model did not make, by cause", ["cause"], registry=registry
         )
-        self.batch_size = Histogram("liveshelf_batch_size", "Users in a micro-batch", registry=registry, buckets=SIZE_BUCKETS)
+        self.coalesced = Counter(
+            "liveshelf_coalesced", "Requests replaced by a newer one of the user", registry=registry
+        )
+        self.clamped = Gauge(
+            "liveshelf_clamped_events", "Events whose time was ahead and was clamped", registry=registry
+        )
+        self.freshness = Histogram(
+            "liveshelf_freshness_seconds",
+            "Event time to emission of its list",
+            registry=registry,
+            buckets=FRESHNESS_BUCKETS,
+        )
+        self.batch_size = Histogram(
+            "liveshelf_batch_size", "Users in a micro-batch", registry=registry, buckets=SIZE_BUCKETS
+        )
         self.batch_seconds = Histogram(
-            "liveshelf_batch_seconds", "Time of a micro-batch, scores to lists", registry=registry, buckets=FRESHNESS_BUCKETS
+            "liveshelf_batch_seconds",
+            "Time of a micro-batch, scores to lists",
+            registry=registry,
+            buckets=FRESHNESS_BUCKETS,
         )
         self.waiting = Gauge("liveshelf_waiting_requests", "Requests that wait for the scorer", registry=registry)
-        self.catalogue_age = Gauge("liveshelf_catalogue_age_seconds", "Since the catalogue topic answered", registry=registry)
+        self.catalogue_age = Gauge(
+            "liveshelf_catalogue_age_seconds", "Since the catalogue topic answered", registry=registry
+        )
         self.model = Gauge("liveshelf_model", "1 for the bundle that serves", ["name", "version"], registry=registry)
         # labels() costs more than inc(): bound once for what is counted per record
-        self._outcomes = {name: self.events.labels(name) for name in ("applied", "duplicate", "erased", "erasure", "dead")}
+        self._outcomes = {
+            name: self.events.labels(name) for name in ("applied", "duplicate", "erased", "erasure", "dead")
+        }
         self._sources = {name: self.lists.labels(name) for name in ("model", "neighbours", "popular")}
         self._server: WSGIServer | None = None
         self._thread: threading.Thread | None = None

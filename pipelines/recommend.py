@@ -84,7 +84,9 @@ def build(settings: Settings, ship: str) -> Any:
 
     sinks = tables.create_statement_set()
     sinks.add_insert_sql("INSERT INTO lists SELECT `key`, `value` FROM refreshed WHERE `kind` = 'list'")
-    sinks.add_insert_sql("INSERT INTO dead_letters SELECT `key`, `value`, `headers` FROM refreshed WHERE `kind` = 'dead'")
+    sinks.add_insert_sql(
+        "INSERT INTO dead_letters SELECT `key`, `value`, `headers` FROM refreshed WHERE `kind` = 'dead'"
+    )
     return sinks
 
 

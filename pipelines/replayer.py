@@ -5,13 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from kafka import KafkaProducer
 
-from operators.contracts import CATALOGUE, EVENTS, CatalogueItem, Event
+from operators.contracts import CATALOGUE, EVENTS, CatalogueItem, Event, encode_record
 from operators.settings import KafkaSettings
-
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass
@@ -35,11 +32,6 @@ class Pace:
         if self.speedup:
             return (event_ms - first_ms) / 1000 / self.speedup
         return number / self.rate if self.rate else 0.0
-
-
-def encode_record(record: msgspec.Struct) -> bytes:
-    """JSON of a record without its empty fields."""
-    return _encode({name: value for name, value in msgspec.structs.asdict(record).items() if value is not None})
 
 
 def replay(
@@ -80,11 +72,9 @@ def replay(
 
 def publish_catalogue(items: Iterable[CatalogueItem], producer: Any) -> int:
     """Publishes catalogue records; returns how many."""
-    count = 0
-    for count, item in enumerate(items, start=1):
-        producer.send(CATALOGUE, key=item.item_id.encode(), value=encode_record(item))
+    sent = [producer.send(CATALOGUE, key=item.item_id.encode(), value=encode_record(item)) for item in items]
     producer.flush()
-    return count
+    return len(sent)
 
 
 def new_producer(settings: KafkaSettings) -> KafkaProducer:

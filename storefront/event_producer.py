@@ -36,7 +36,9 @@ class EventProducer:
         try:
             await asyncio.to_thread(self._send, users, bodies)
         except KafkaError as error:
-            raise BrokerError("Kafka to take the event", repr(error), "try again: event_id makes it safe", retriable=True) from error
+            raise BrokerError(
+                "Kafka to take the event", repr(error), "try again: event_id makes it safe", retriable=True
+            ) from error
         return len(bodies)
 
     def _send(self, users: list[str], bodies: list[bytes]) -> None:

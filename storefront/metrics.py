@@ -11,7 +11,10 @@ class StoreMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
-            "liveshelf_storefront_requests", "Requests, by route and status", ["route", "status"], registry=self.registry
+            "liveshelf_storefront_requests",
+            "Requests, by route and status",
+            ["route", "status"],
+            registry=self.registry,
         )
         self.seconds = Histogram(
             "liveshelf_storefront_request_seconds",
@@ -23,7 +26,9 @@ class StoreMetrics:
         self.served = Counter(
             "liveshelf_storefront_lists_served", "Lists served, by source", ["source"], registry=self.registry
         )
-        self.events = Counter("liveshelf_storefront_events", "Events taken, by outcome", ["outcome"], registry=self.registry)
+        self.events = Counter(
+            "liveshelf_storefront_events", "Events taken, by outcome", ["outcome"], registry=self.registry
+        )
 
     def watch(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """A gauge that is read when scraped."""

@@ -65,4 +65,6 @@ def prepare_broker(settings: Settings, layout: Layout) -> None:
     command += ["-t", cluster_id, "-c", server_properties(layout), "--standalone"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise StackError("Kafka's StorageTool to format the log folder", done.stderr[-800:].strip(), "see the text above")
+        raise StackError(
+            "Kafka's StorageTool to format the log folder", done.stderr[-800:].strip(), "see the text above"
+        )

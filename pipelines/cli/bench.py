@@ -1,5 +1,73 @@
-"""stub"""
+"""`liveshelf bench`: measures the running stack."""
+
+from enum import StrEnum
+from pathlib import Path
+
+import typer
+
+from operators.settings import load_settings
+from pipelines.cli.output import JsonFlag, machine, pairs, people
 
 
-def run() -> None:
-    """x"""
+class Name(StrEnum):
+    """What can be measured."""
+
+    freshness = "freshness"
+    throughput = "throughput"
+
+
+def run(
+    name: Name = typer.Argument(help="freshness or throughput."),
+    rate: float = typer.Option(500, help="freshness: events a second."),
+    seconds: float = typer.Option(60, help="freshness: measured time."),
+    warm_up: float = typer.Option(60, help="freshness: seconds of load before; the JVM needs one or two minutes."),
+    users: int = typer.Option(20_000, help="freshness: users."),
+    events: int = typer.Option(200_000, help="throughput: size of the backlog."),
+    bundle: Path = typer.Option(None, help="Bundle to serve; default: bundle.path of the settings."),
+    json: bool = JsonFlag,
+) -> None:
+    """Runs one benchmark against the local stack and prints one table or one JSON object.
+
+    Example: liveshelf bench freshness --rate 500 --json
+    """
+    from benchmarks import freshness, throughput
+    from deploy.local.layout import Layout
+    from deploy.local.supervisor import Supervisor
+    from operators.model_bundle import ModelBundle
+    from pipelines.cli import submit
+    from pipelines.cluster import Cluster
+
+    settings = load_settings()
+    folder = (bundle or settings.resolve(settings.bundle.path)).resolve()
+    loaded = ModelBundle.load(folder)
+    cluster = Cluster(settings.job.rest_url)
+    supervisor = Supervisor(settings, Layout.of(settings))
+
+    def stop_job() -> None:
+        for job in cluster.jobs(settings.job.name):
+            cluster.cancel(job["jid"])
+
+    def start_job() -> None:
+        submit.run(bundle=folder, savepoint=None, rest=None, json=False)
+
+    if name is Name.freshness:
+        if bundle or not cluster.jobs(settings.job.name):
+            stop_job()
+            start_job()
+        with people.status(f"{warm_up + seconds:.0f} s of load"):
+            found = freshness.measure(
+                settings, loaded.vocabulary.item_ids, supervisor.pids(), rate, seconds, warm_up, users
+            )
+    else:
+
+        def restart(between):  # type: ignore[no-untyped-def]
+            stop_job()
+            between()
+            start_job()
+
+        with people.status("draining a backlog"):
+            found = throughput.measure(
+                settings, loaded.vocabulary.item_ids, folder / "model.onnx", supervisor.pids, restart, events
+            )
+    found["bundle"] = f"{loaded.name} {loaded.version}, {len(loaded.vocabulary)} items"
+    machine(found) if json else pairs(found)

@@ -1,5 +1,105 @@
-"""stub"""
+"""`liveshelf demo`: real orders through the whole system, before your eyes."""
+
+import sys
+import time
+from typing import Any
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from operators.settings import Settings, load_settings
+from pipelines.cli.output import people
+
+COLD_SECONDS = 8
+CHECK_SECONDS = 45
 
 
-def run() -> None:
-    """x"""
+def run(
+    rate: float = typer.Option(100, help="Events a second."),
+    check: bool = typer.Option(False, help="Run for a bounded time, verify, exit 0 or 1."),
+) -> None:
+    """Starts the stack and the job, replays the last month of a real gift shop's orders, shows what happens.
+
+    Example: liveshelf demo
+    """
+    from model_export.online_retail import LAST_MONTH, catalogue, events
+    from pipelines.cli import submit, up
+    from pipelines.cluster import Cluster
+    from pipelines.demo_run import DemoRun
+    from pipelines.replayer import new_producer, publish_catalogue
+
+    settings = load_settings()
+    up.run(json=False)
+    producer = new_producer(settings.kafka)
+    people.print(f"catalogue: {publish_catalogue(catalogue(), producer)} products published")
+    producer.close()
+    if not Cluster(settings.job.rest_url).jobs(settings.job.name):
+        submit.run(bundle=None, savepoint=None, rest=None, json=False)
+    _addresses(settings)
+    demo = DemoRun(settings, events(start_ms=LAST_MONTH), rate)
+    demo.start()
+    try:
+        _watch(demo, CHECK_SECONDS if check else float("inf"))
+    except KeyboardInterrupt:
+        people.print("replay stopped")
+    finally:
+        demo.stop()
+    if check:
+        raise typer.Exit(0 if _verify(settings, demo) else 1)
+    people.print("the stack goes on; `.venv/bin/liveshelf down` stops it, `down --purge` removes its data too")
+
+
+def _addresses(settings: Settings) -> None:
+    from deploy.local import prometheus
+
+    people.print(f"\n  shop page    http://{settings.storefront.host}:{settings.storefront.port}/")
+    people.print(f"  Flink        {settings.job.rest_url}")
+    if prometheus.program():
+        people.print(f"  Prometheus   http://127.0.0.1:{settings.stack.prometheus_port}")
+    people.print("")
+
+
+def _watch(demo: Any, seconds: float) -> None:
+    begun, warm = time.monotonic(), False
+    with Live(console=people, auto_refresh=False, transient=False) as live:
+        while demo.running and (passed := time.monotonic() - begun) < seconds:
+            time.sleep(1)
+            demo.ask_job()
+            if not warm and passed > COLD_SECONDS:
+                demo.forget_freshness()
+                warm = True
+            if sys.stderr.isatty():
+                live.update(_table(demo), refresh=True)
+    if not sys.stderr.isatty():
+        people.print(_table(demo))
+
+
+def _table(demo: Any) -> Table:
+    drawn = Table(box=None, show_header=False, pad_edge=False)
+    for row in demo.figures.rows(demo.progress.sent):
+        drawn.add_row(*row)
+    return drawn
+
+
+def _verify(settings: Settings, demo: Any) -> bool:
+    """Lists flowed, came from the model, and the page and the API answer with them."""
+    import httpx
+
+    shop = f"http://{settings.storefront.host}:{settings.storefront.port}"
+    figures, user = demo.figures, next(iter(demo.figures.users), "")
+    page = httpx.get(f"{shop}/")
+    served = httpx.get(f"{shop}/v1/users/{user}/recommendations")
+    checks = {
+        f"{demo.progress.sent} events published, {demo.progress.failed} failed": demo.progress.sent
+        > 0
+        == demo.progress.failed,
+        f"{figures.lists} lists received": figures.lists > demo.progress.sent / 10,
+        f"{figures.sources['model']} of them by the model": figures.sources["model"] > 0.9 * figures.lists,
+        f"freshness p99 {figures.freshness_ms(99):.0f} ms (below 2,000)": figures.freshness_ms(99) < 2000,
+        "the shop page answers": page.status_code == 200 and "Liveshelf" in page.text,
+        f"the API knows {user}": served.status_code == 200 and served.json()["known"],
+    }
+    for text, passed in checks.items():
+        people.print(f"  {'ok  ' if passed else 'FAIL'} {text}")
+    return all(checks.values())

@@ -51,7 +51,10 @@ def _stack(settings) -> dict[str, tuple[bool, str]]:  # type: ignore[no-untyped-
     wrong = wrong_jars(layout)
     free_gb = shutil.disk_usage(layout.data.parent).free / 2**30
     found = {
-        "jars": (not wrong, f"{len(wrong)} missing or wrong; `liveshelf up` fetches them" if wrong else "sums as committed"),
+        "jars": (
+            not wrong,
+            f"{len(wrong)} missing or wrong; `liveshelf up` fetches them" if wrong else "sums as committed",
+        ),
         "disk": (free_gb > 2, f"{free_gb:.0f} GiB free"),
     }
     try:

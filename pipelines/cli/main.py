@@ -26,7 +26,12 @@ from pipelines.cli import (
 )
 from pipelines.cli.output import people
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Streaming recommendations: Kafka, PyFlink, ONNX.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Streaming recommendations: Kafka, PyFlink, ONNX.",
+)
 for verb in (up, down, status, logs, doctor, submit, stop, replay, lists, validate, train, erase, bench, demo):
     app.command(verb.__name__.rsplit(".", 1)[1])(verb.run)
 app.add_typer(topics.app, name="topics", help="The topics.")

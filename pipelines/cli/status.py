@@ -36,7 +36,11 @@ def run(json: bool = JsonFlag) -> None:
     if json:
         machine({"healthy": healthy, "parts": parts, "processes": processes, "jobs": jobs})
     else:
-        table("parts", ("part", "address", "says"), [(n, p["address"], p["says"] or "no answer") for n, p in parts.items()])
+        table(
+            "parts",
+            ("part", "address", "says"),
+            [(n, p["address"], p["says"] or "no answer") for n, p in parts.items()],
+        )
         table("processes", ("process", "state", "pid", "up s"), [tuple(p.values()) for p in processes])
         table("jobs", ("job", "name", "state"), [tuple(j.values()) for j in jobs])
         if not processes:

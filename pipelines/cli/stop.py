@@ -8,7 +8,9 @@ from pipelines.cli.output import JsonFlag, machine, people
 
 
 def run(
-    savepoint: bool = typer.Option(True, "--savepoint/--no-savepoint", help="Keep the state for `submit --from-savepoint`."),
+    savepoint: bool = typer.Option(
+        True, "--savepoint/--no-savepoint", help="Keep the state for `submit --from-savepoint`."
+    ),
     json: bool = JsonFlag,
 ) -> None:
     """Stops the running job.

@@ -27,7 +27,9 @@ def run(
     layout = Layout.of(settings)
     tables = settings.job.tables_dir or str(layout.tables)
     settings = settings.model_copy(
-        update={"job": settings.job.model_copy(update={"rest_url": rest or settings.job.rest_url, "tables_dir": tables})}
+        update={
+            "job": settings.job.model_copy(update={"rest_url": rest or settings.job.rest_url, "tables_dir": tables})
+        }
     )
     if not layout.flink_home.is_dir():
         ensure_jars(layout)

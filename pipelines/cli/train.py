@@ -25,7 +25,9 @@ def run(
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise LiveshelfError("the extra `train` (torch)", "a base install", "make train-deps, or pip install 'liveshelf[train]'") from error
+        raise LiveshelfError(
+            "the extra `train` (torch)", "a base install", "make train-deps, or pip install 'liveshelf[train]'"
+        ) from error
     from model_export.train import TrainOptions, train
 
     options = TrainOptions(name=name, test_share=test_share, test_from=test_from, epochs=epochs)

@@ -20,7 +20,9 @@ def run(events: Path = typer.Argument(help="JSON lines of canonical events."), j
     if not events.is_file():
         raise EventsFileError("a file of JSON lines", f"no file {events}", "name an existing file")
     found = report(events, load_settings().events)
-    span = [datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (found.first_ms, found.last_ms) if ms is not None]
+    span = [
+        datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (found.first_ms, found.last_ms) if ms is not None
+    ]
     summary = {
         "lines": found.lines,
         "valid": found.valid,

@@ -1,0 +1,69 @@
+# `make help` is the index. Every target does the set-up that it needs; a second run reuses it.
+SHELL := /bin/bash
+LIVESHELF := .venv/bin/liveshelf
+PYTHON_ROOMS := operators pipelines model_export storefront deploy benchmarks datasets tests
+RATE ?= 100
+BUNDLE := models/online-retail
+WORK := .liveshelf/work
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train-deps demo test test-fast lint format bench bundle schemas locks down clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## .venv with the base install, Java, Maven, Prometheus
+	@deploy/prepare.sh base
+
+train-deps: ## adds torch and onnx to .venv (4.7 GB)
+	@deploy/prepare.sh train
+
+dev-deps:
+	@deploy/prepare.sh dev
+
+demo: setup ## the whole system on real orders; CHECK=1: bounded, verified, exit 0 or 1
+	@$(LIVESHELF) demo --rate $(RATE) $(if $(CHECK),--check)
+
+test: dev-deps lint ## all tests, with the real broker, cluster and browser
+	@.venv/bin/python -m pytest tests $(ARGS)
+
+test-fast: dev-deps ## the tests that need no stack
+	@.venv/bin/python -m pytest tests --ignore tests/stack $(ARGS)
+
+lint: dev-deps ## ruff, mypy, import rules, dependencies
+	@.venv/bin/ruff check $(PYTHON_ROOMS)
+	@.venv/bin/ruff format --check -q $(PYTHON_ROOMS)
+	@.venv/bin/mypy --no-error-summary operators
+	@.venv/bin/lint-imports > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@.venv/bin/deptry -q . 2> .venv/deptry.log || { cat .venv/deptry.log; exit 1; }
+
+format: dev-deps ## formats the code
+	@.venv/bin/ruff check -q --fix $(PYTHON_ROOMS) && .venv/bin/ruff format -q $(PYTHON_ROOMS)
+
+bench: setup ## freshness at 200 and 500 events/s, and throughput
+	@$(LIVESHELF) up
+	@$(LIVESHELF) bench freshness --rate 200
+	@$(LIVESHELF) bench freshness --rate 500
+	@$(LIVESHELF) bench throughput
+
+bundle: train-deps ## trains the demo's bundle anew (about 20 minutes on 2 cores)
+	@mkdir -p $(WORK)
+	@.venv/bin/python -m model_export.online_retail $(WORK)
+	@$(LIVESHELF) train --events $(WORK)/orders.jsonl --catalogue $(WORK)/catalogue.jsonl --out $(BUNDLE) \
+		--name online-retail-gru --test-from 1320796800000 --epochs 10
+
+schemas: setup ## docs/schemas/ from the contracts
+	@.venv/bin/python -m operators.contracts docs/schemas
+
+locks: ## requirements/*.lock anew (needs uv)
+	@for kind in dev train base; do \
+		extras=$$(case $$kind in dev) echo --extra train --extra dev;; train) echo --extra train;; esac); \
+		uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 \
+			pyproject.toml $$extras $$( [ $$kind = dev ] || echo -c requirements/dev.lock) -o requirements/$$kind.lock; done
+
+down: ## stops the local stack
+	@$(LIVESHELF) down
+
+clean: ## stops the stack and removes its data and .venv
+	@[ ! -x $(LIVESHELF) ] || $(LIVESHELF) down --purge
+	@rm -rf .venv .liveshelf

@@ -1,0 +1,53 @@
+"""The load generator, a process of its own: `python -m benchmarks.load '{"rate": 500, …}'`; prints what it did as JSON.
+
+Open loop: event n is due at start + n / rate and carries that time, so a slow pipeline cannot slow the load.
+"""
+
+import json
+import random
+import sys
+import time
+from typing import Any
+
+import msgspec
+from kafka import KafkaProducer
+
+from operators.contracts import EVENTS
+
+
+class Load(msgspec.Struct, kw_only=True):
+    """`rate` 0: as fast as it goes. Users are `tag`-0 … `tag`-(users - 1); items are drawn with a Zipf-like skew."""
+
+    client: dict[str, Any]
+    items: list[str]
+    count: int
+    rate: float
+    users: int
+    tag: str
+    seed: int = 7
+    each_user_once: bool = False
+
+
+def run(load: Load) -> dict[str, float]:
+    """Publishes `count` events; returns how many, in what time, and how late the generator ever was (ms)."""
+    chance = random.Random(load.seed)
+    producer = KafkaProducer(**load.client, acks="all", linger_ms=2 if load.rate else 20, batch_size=131_072)
+    picks = [load.items[int(len(load.items) * chance.random() ** 2)] for _ in range(10_000)]
+    start, late, failed = time.time() + 0.2, 0.0, []
+    for number in range(load.count):
+        due = start + number / load.rate if load.rate else time.time()
+        if (wait := due - time.time()) > 0:
+            time.sleep(wait)
+        late = max(late, time.time() - due)
+        user = f"{load.tag}-{number % load.users if load.each_user_once else chance.randrange(load.users)}"
+        value = (
+            f'{{"event_id":"{load.tag}-{number}","event_type":"view","event_time":{int(due * 1000)},'
+            f'"user_id":"{user}","item_id":"{picks[number % 10_000]}"}}'
+        )
+        producer.send(EVENTS, key=user.encode(), value=value.encode()).add_errback(failed.append)
+    producer.flush()
+    return {"sent": load.count, "failed": len(failed), "seconds": time.time() - start, "late_ms": late * 1000}
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(msgspec.json.decode(sys.argv[1], type=Load))))

@@ -1,0 +1,41 @@
+"""What a figure was measured on."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+
+def describe() -> dict[str, object]:
+    """CPU, memory, versions, load before the run and the time."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "load_1m": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "flink": version("apache-flink"),
+        "onnxruntime": version("onnxruntime-gpu"),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _cpu_name() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
+    """Part -> CPU seconds used so far by its process and its children."""
+    used = {}
+    for part, pid in pids.items():
+        try:
+            process = psutil.Process(pid)
+            family = [process, *process.children(recursive=True)]
+            used[part] = sum(p.cpu_times().user + p.cpu_times().system for p in family)
+        except psutil.NoSuchProcess:
+            used[part] = 0.0
+    return used

@@ -1,0 +1,111 @@
+"""Lists/s while a backlog drains with every event scored, and the same model in ONNX Runtime alone, in one run."""
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from kafka import KafkaConsumer, TopicPartition
+
+from benchmarks.load import Load
+from benchmarks.load import run as run_load
+from benchmarks.machine import cpu_seconds, describe
+from operators.contracts import RECOMMENDATIONS
+from operators.features import WINDOW
+from operators.settings import Settings
+
+BATCHES = (8, 16, 32, 64, 128)
+FROM, TO = 0.4, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink
+LIMIT_SECONDS = 240.0
+
+
+def measure(
+    settings: Settings,
+    items: list[str],
+    graph: Path,
+    pids: Callable[[], dict[str, int]],
+    restart: Callable[[Callable[[], object]], None],
+    count: int,
+) -> dict[str, Any]:
+    """`restart(between)` stops the job, calls `between`, which publishes the backlog, and starts the job again."""
+    machine, tag = describe(), f"drain{random.randrange(10**9)}"
+    load = Load(
+        client=settings.kafka.client_options(),
+        items=items,
+        count=count,
+        rate=0,
+        users=20_000,
+        tag=tag,
+        each_user_once=True,
+    )
+    before_alone = onnx_alone(graph)
+    restart(lambda: run_load(load))
+    drained = _drain(settings, pids, count)
+    alone = max(before_alone, onnx_alone(graph), key=lambda found: float(found["lists_per_s"]))
+    return {
+        "bench": "throughput",
+        "events": count,
+        **drained,
+        "onnx_alone": alone,
+        "ratio_to_onnx_alone": round(drained["lists_per_s"] / float(alone["lists_per_s"]), 3),
+        "machine": machine,
+    }
+
+
+def _drain(settings: Settings, pids: Callable[[], dict[str, int]], count: int) -> dict[str, Any]:
+    """Counts lists by the offsets of the output topic: reading them would take a share of the cores."""
+    consumer = KafkaConsumer(**settings.kafka.client_options(), group_id=None)
+    partitions = [TopicPartition(RECOMMENDATIONS, n) for n in consumer.partitions_for_topic(RECOMMENDATIONS) or ()]
+
+    def written() -> int:
+        return sum(consumer.end_offsets(partitions).values())
+
+    start, marks, used = written(), {}, {}
+    deadline, last, quiet = time.monotonic() + LIMIT_SECONDS, start, 0
+    running = pids()
+    while time.monotonic() < deadline and quiet < 12:
+        done, now = written(), time.monotonic()
+        for share in (FROM, TO):
+            if share not in marks and done - start >= share * count:
+                marks[share], used[share] = (now, done), cpu_seconds(running)
+        quiet = quiet + 1 if done == last and done > start else 0
+        last = done
+        time.sleep(0.25)
+    consumer.close()
+    lists = last - start
+    if TO not in marks:
+        return {"lists": lists, "lists_per_s": 0.0, "note": f"only {lists} lists of {count} events"}
+    seconds, made = marks[TO][0] - marks[FROM][0], marks[TO][1] - marks[FROM][1]
+    cpu = {part: used[TO][part] - used[FROM][part] for part in running}
+    return {
+        "lists": lists,
+        "lists_per_s": round(made / seconds),
+        "taskmanager_cpu_s_per_1000": round(sum(v for k, v in cpu.items() if "taskmanager" in k) / made * 1000, 4),
+        "broker_cpu_s_per_1000": round(cpu.get("kafka", 0.0) / made * 1000, 4),
+    }
+
+
+def onnx_alone(graph: Path, seconds: float = 1.5) -> dict[str, float]:
+    """The best rate over batch sizes of the graph on one thread with full histories."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    chance, best = np.random.default_rng(7), {"lists_per_s": 0.0, "batch": 0.0}
+    for batch in BATCHES:
+        inputs = {
+            "items": chance.integers(1, 1000, (batch, WINDOW), dtype=np.int32),
+            "kinds": np.ones((batch, WINDOW), dtype=np.int32),
+            "length": np.full(batch, WINDOW, dtype=np.int32),
+        }
+        session.run(None, inputs)
+        runs, begun = 0, time.perf_counter()
+        while time.perf_counter() - begun < seconds:
+            session.run(None, inputs)
+            runs += 1
+        rate = runs * batch / (time.perf_counter() - begun)
+        if rate > best["lists_per_s"]:
+            best = {"lists_per_s": round(rate), "batch": batch}
+    return best

@@ -1,0 +1,62 @@
+"""Every kind of bad event, for the decoder's test and for the test on the real stack."""
+
+import json
+from typing import Any
+
+from tests.builders import NOW_MS
+
+
+def good_event(now_ms: int = NOW_MS, **fields: Any) -> dict[str, Any]:
+    """A valid event of user u1 as a dict."""
+    event = {"event_id": "e1", "event_type": "view", "event_time": now_ms, "user_id": "u1", "item_id": "i1"}
+    return event | fields
+
+
+def bad_events(now_ms: int = NOW_MS) -> list[tuple[str, str, bytes | None, str]]:
+    """(name, key, value, expected reason); times are relative to `now_ms`."""
+
+    def made(**fields: Any) -> bytes:
+        return json.dumps(good_event(now_ms, **fields)).encode()
+
+    def without(name: str) -> bytes:
+        return json.dumps({k: v for k, v in good_event(now_ms).items() if k != name}).encode()
+
+    good = made()
+    return [
+        ("null value", "u1", None, "null_value"),
+        ("empty", "u1", b"", "empty_value"),
+        ("blank", "u1", b"  \n", "empty_value"),
+        ("bad UTF-8", "u1", b'{"event_id":"\xff\xfe"}', "not_utf8"),
+        ("not JSON", "u1", b"view,u1,i1", "not_json"),
+        ("half an object", "u1", good[:-5], "not_json"),
+        ("JSON 100,000 levels deep", "u1", b"[" * 100_000, "too_large"),
+        ("JSON 7,000 levels deep", "u1", good[:-1] + b',"x":' + b"[" * 7000 + b"]" * 7000 + b"}", "too_deep"),
+        ("5,000-digit number", "u1", good[:-1] + b',"price":' + b"9" * 5000 + b"}", "not_json"),
+        ("5,000-digit time", "u1", good.replace(str(now_ms).encode(), b"9" * 5000), "not_json"),
+        ("NaN", "u1", good[:-1] + b',"price":NaN}', "not_json"),
+        ("1e999", "u1", good[:-1] + b',"price":1e999}', "not_json"),
+        ("lone surrogate", "u1", good.replace(b'"e1"', b'"\\ud800"'), "not_utf8"),
+        ("duplicate keys", "u1", good[:-1] + b',"user_id":"u1"}', "duplicate_key"),
+        ("duplicate keys, one escaped", "u1", good[:-1] + b',"user\\u005fid":"u2"}', "duplicate_key"),
+        ("an array", "u1", b"[1,2]", "not_an_object"),
+        ("wrong type", "u1", made(price="cheap"), "wrong_type"),
+        ("true as a time", "u1", made(event_time=True), "wrong_type"),
+        ("a list of 501 items", "u1", made(event_type="purchase", items=["i"] * 501), "wrong_type"),
+        ("no event_id", "u1", without("event_id"), "missing_field"),
+        ("no event_type", "u1", without("event_type"), "missing_field"),
+        ("no event_time", "u1", without("event_time"), "missing_field"),
+        ("key without body user", "u1", without("user_id"), "missing_field"),
+        ("no item", "u1", without("item_id"), "missing_item"),
+        ("unknown event type", "u1", made(event_type="teleport"), "unknown_event_type"),
+        ("id of 10,000 characters", "u1", made(item_id="x" * 10_000), "bad_id"),
+        ("empty id", "u1", made(item_id=""), "bad_id"),
+        ("time in 1970", "u1", made(event_time=86_400_000), "event_time_too_old"),
+        ("time in 2100", "u1", made(event_time=4_102_444_800_000), "event_time_in_future"),
+        ("negative time", "u1", made(event_time=-1), "event_time_too_old"),
+        ("time that is none", "u1", made(event_time="yesterday"), "bad_event_time"),
+        ("key and body differ", "u2", good, "key_mismatch"),
+        ("900 KB value", "u1", good[:-1] + b',"query":"' + b"x" * 900_000 + b'"}', "too_large"),
+    ]
+
+
+BAD_EVENTS = bad_events()

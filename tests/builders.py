@@ -1,0 +1,117 @@
+"""Small things that many tests build: events, states, and a bundle whose scores are known."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from operators.contracts import Event
+from operators.features import WINDOW
+from operators.model_bundle import file_hash
+from operators.user_state import step
+
+NOW_MS = 1_760_000_000_000
+
+
+def event(number: int = 0, kind: str = "view", **fields: Any) -> Event:
+    """A valid event; `number` gives id and time."""
+    given = {
+        "event_id": f"e{number}",
+        "event_type": kind,
+        "event_time": NOW_MS + number * 1000,
+        "user_id": "u1",
+        "item_id": None if kind in ("impression", "purchase", "consent", "search", "identify") else "i1",
+    }
+    return Event(**(given | fields))
+
+
+def state_after(*events: Event) -> bytes:
+    """The packed state after these events."""
+    state = None
+    for one in events:
+        state = step(state, one).state
+    assert state is not None
+    return state
+
+
+def viewed(*items: str) -> bytes:
+    """The state of a user who viewed these items."""
+    return state_after(*(event(number, item_id=item) for number, item in enumerate(items)))
+
+
+def write_bundle(folder: Path, items: int = 8, *, nan_for: int | None = None) -> Path:
+    """A bundle of items i1 … in which item i after item j scores 1 / (1 + |i - j|), ties to the lower row.
+
+    With `nan_for` the scores after that row are NaN, which golden inputs do not show.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = np.arange(items + 1)
+    table = (1 / (1 + np.abs(rows[:, None] - rows[None, 1:]))).astype(np.float32)
+    if nan_for is not None:
+        table[nan_for] = np.nan
+    onnx.save(_graph(table), str(folder / "model.onnx"))
+    golden = {
+        "items": np.eye(2, WINDOW, dtype=np.int32),
+        "kinds": np.eye(2, WINDOW, dtype=np.int32),
+        "length": np.ones(2, dtype=np.int32),
+    }
+    golden["items"][1] = 0
+    golden["items"][1, 0] = 2
+    last = golden["items"][:, 0]
+    best = np.argsort(-table[last], axis=1, kind="stable")
+    golden["rows"] = (best + 1).astype(np.int32)
+    golden["scores"] = np.take_along_axis(table[last], best, axis=1)
+    arrays = {f"golden_{name}": value for name, value in golden.items()}
+    vectors = np.stack([np.cos(rows / items), np.sin(rows / items)], axis=1).astype(np.float16)
+    vectors[0] = 0
+    near = np.stack([np.clip(rows + 1, 0, items), np.clip(rows - 1, 0, items)], axis=1)
+    near[0] = 0
+    near[near == rows[:, None]] = 0
+    arrays |= {"vectors": vectors, "popular": rows[1:], "trending": rows[-1:], "neighbours": near}
+    for name, value in arrays.items():
+        np.save(folder / f"{name}.npy", value, allow_pickle=False)
+    (folder / "items.json").write_text(json.dumps([f"i{row}" for row in rows[1:]]))
+    write_manifest(folder)
+    return folder
+
+
+def write_manifest(folder: Path) -> None:
+    """A manifest that fits the files as they are."""
+    files = {file.name: file_hash(file) for file in folder.iterdir() if file.name != "manifest.json"}
+    (folder / "manifest.json").write_text(json.dumps({"name": "known", "version": "1", "files": files}))
+
+
+def _graph(table: np.ndarray) -> onnx.ModelProto:
+    """last item -> its row of `table` -> all items, best first."""
+    batch = "B"
+    inputs = [
+        helper.make_tensor_value_info("items", TensorProto.INT32, [batch, WINDOW]),
+        helper.make_tensor_value_info("kinds", TensorProto.INT32, [batch, WINDOW]),
+        helper.make_tensor_value_info("length", TensorProto.INT32, [batch]),
+    ]
+    count = table.shape[1]
+    outputs = [
+        helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, count]),
+        helper.make_tensor_value_info("rows", TensorProto.INT32, [batch, count]),
+    ]
+    constants = [
+        numpy_helper.from_array(table, "table"),
+        numpy_helper.from_array(np.array([1], np.int64), "axis"),
+        numpy_helper.from_array(np.array([count], np.int64), "k"),
+        numpy_helper.from_array(np.array(1, np.int32), "one"),
+    ]
+    nodes = [
+        helper.make_node("Sub", ["length", "one"], ["place"]),
+        helper.make_node("Unsqueeze", ["place", "axis"], ["places"]),
+        helper.make_node("GatherElements", ["items", "places"], ["lasts"], axis=1),
+        helper.make_node("Squeeze", ["lasts", "axis"], ["last"]),
+        helper.make_node("Gather", ["table", "last"], ["all"], axis=0),
+        helper.make_node("TopK", ["all", "k"], ["scores", "found"], axis=1),
+        helper.make_node("Cast", ["found"], ["found32"], to=TensorProto.INT32),
+        helper.make_node("Add", ["found32", "one"], ["rows"]),
+    ]
+    graph = helper.make_graph(nodes, "known", inputs, outputs, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from operators.contracts import REASONS
+from operators.decode import EventDecoder, decode_erasure
+from operators.errors import BadRecord
+from operators.settings import EventSettings
+from tests.bad_records import BAD_EVENTS, good_event
+from tests.builders import NOW_MS
+
+
+def decoder() -> EventDecoder:
+    return EventDecoder(EventSettings())
+
+
+@pytest.mark.parametrize(("name", "key", "value", "reason"), BAD_EVENTS, ids=[bad[0] for bad in BAD_EVENTS])
+def test_a_bad_record_has_its_reason(name: str, key: str, value: bytes | None, reason: str) -> None:
+    with pytest.raises(BadRecord) as refused:
+        decoder().decode(key, value, NOW_MS)
+    assert refused.value.reason == reason
+    assert reason in REASONS
+    assert len(str(refused.value)) < 1000
+
+
+def test_a_good_event_is_read() -> None:
+    found = decoder().decode("u1", json.dumps(good_event()).encode(), NOW_MS)
+    assert (found.user_id, found.item_id, found.event_time) == ("u1", "i1", NOW_MS)
+
+
+def test_an_iso_time_becomes_epoch_ms() -> None:
+    value = json.dumps(good_event(event_time="2025-10-09T08:53:20Z")).encode()
+    assert decoder().decode("u1", value, NOW_MS).event_time == NOW_MS
+
+
+def test_a_time_slightly_ahead_stays_and_one_further_ahead_is_clamped_and_counted() -> None:
+    reader = decoder()
+    near = json.dumps(good_event(event_time=NOW_MS + 60_000)).encode()
+    far = json.dumps(good_event(event_time=NOW_MS + 3_600_000)).encode()
+    assert reader.decode("u1", near, NOW_MS).event_time == NOW_MS + 60_000
+    assert reader.clamped == 0
+    assert reader.decode("u1", far, NOW_MS).event_time == NOW_MS
+    assert reader.clamped == 1
+
+
+def test_unknown_fields_and_a_name_inside_context_are_no_reason_to_refuse() -> None:
+    value = json.dumps(good_event(colour="red", context={"item_id": "other"})).encode()
+    assert decoder().decode("u1", value, NOW_MS).item_id == "i1"
+
+
+def test_an_event_without_key_is_read_by_its_body() -> None:
+    assert decoder().decode("", json.dumps(good_event()).encode(), NOW_MS).user_id == "u1"
+
+
+def test_an_erasure_must_name_its_key() -> None:
+    assert decode_erasure("u1", b'{"user_id":"u1","requested_at":5}').requested_at == 5
+    with pytest.raises(BadRecord, match="u2"):
+        decode_erasure("u1", b'{"user_id":"u2","requested_at":5}')
