@@ -16,10 +16,11 @@ from operators.errors import BadRecord
 from operators.list_maker import ListMaker, Request, encode_list
 from operators.micro_batcher import MicroBatcher
 from operators.settings import EventSettings, ScorerSettings
-from operators.user_state import erase, last_event_ms, step
+from operators.user_state import digest, erase, last_event_ms, step
 
 BUSY = 16  # requests that wait: above it a short promise fires for nothing
 YOUNG_S = 0.02
+DIGEST_HEADER = "liveshelf.state-digest"
 
 
 class Record(NamedTuple):
@@ -44,11 +45,12 @@ class Output(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """A list as the scorer thread hands it over."""
+    """A list as it goes out; `state_digest` where audits are on."""
 
     value: bytes
     source: str
     event_time: int
+    state_digest: str | None = None
 
 
 @dataclass(slots=True)
@@ -88,7 +90,10 @@ class RefreshLogic:
         scorer: ScorerSettings,
         clock_ms: Callable[[], int],
         sensors: RefreshSensors,
+        *,
+        with_digest: bool = False,
     ) -> None:
+        self._with_digest = with_digest
         self._decode = decoder.decode
         self._batcher = batcher
         self._lists = lists
@@ -141,7 +146,7 @@ class RefreshLogic:
             made = done.result
             if isinstance(made, Exception):
                 self._sensors.on_fallback("failed")
-                made = encoded(self._lists.fallback(done.request))
+                made = self._fallback(done.request)
             outputs.append(self._emit(done.user, made))
         return outputs
 
@@ -195,15 +200,19 @@ class RefreshLogic:
         """The fallback list now, the model's later: one promise that asks again when the scorer works again."""
         self._sensors.on_fallback(cause)
         request = request or Request(user, state, last_event_ms(state))
-        actions.outputs.append(self._emit(user, encoded(self._lists.fallback(request))))
+        actions.outputs.append(self._emit(user, self._fallback(request)))
         if user not in self._retry:
             self._retry.add(user)
             self._armed.add(user)
             actions.promise_ms = self._settings.retry_after_ms
 
+    def _fallback(self, request: Request) -> Encoded:
+        return encoded(self._lists.fallback(request), request, with_digest=self._with_digest)
+
     def _emit(self, user: str, made: Encoded) -> Output:
         self._sensors.on_list(made.source, (self._clock_ms() - made.event_time) / 1000)
-        return Output("list", user.encode(), made.value)
+        headers = {DIGEST_HEADER: made.state_digest.encode()} if made.state_digest else None
+        return Output("list", user.encode(), made.value, headers)
 
     def _delay_ms(self, age_s: float) -> int:
         """Short while all is quick; long under a backlog or for one who has waited: timers cost a crossing each."""
@@ -212,6 +221,6 @@ class RefreshLogic:
         return self._settings.promise_idle_ms if age_s < YOUNG_S else 10 * self._settings.promise_idle_ms
 
 
-def encoded(made: RecommendationList) -> Encoded:
-    """The list in bytes with what the metrics need."""
-    return Encoded(encode_list(made), made.source, made.event_time)
+def encoded(made: RecommendationList, request: Request, *, with_digest: bool) -> Encoded:
+    """The list in bytes with what metrics and audits need."""
+    return Encoded(encode_list(made), made.source, made.event_time, digest(request.state) if with_digest else None)

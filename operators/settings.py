@@ -71,6 +71,7 @@ class JobSettings(Section):
     state_ttl_days: int = Field(180, ge=1)
     metrics_port: int = 9260
     tables_dir: str = ""
+    state_digests: bool = False
 
 
 class EventSettings(Section):
@@ -125,6 +126,7 @@ class StackSettings(Section):
     """The local stack."""
 
     data_dir: str = ".liveshelf"
+    jars_dir: str = ".liveshelf/jars"
     taskmanagers: int = Field(2, ge=1)
     controller_port: int = 9093
     jobmanager_rpc_port: int = 6123

@@ -55,8 +55,14 @@ class RefreshFunction:
         self._table = open_table(settings, subtask_index(context), catalogue)
         self._metrics.catalogue_age.set_function(lambda: self._table.age_s)
         lists = ListMaker(bundle, scorer, catalogue, settings.lists, now_ms)
+        audited = settings.job.state_digests
+
+        def score(requests: Sequence[Request]) -> list[Encoded | Exception]:
+            made = zip(lists.make(requests), requests, strict=True)
+            return [m if isinstance(m, Exception) else encoded(m, r, with_digest=audited) for m, r in made]
+
         self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
-            lambda requests: [m if isinstance(m, Exception) else encoded(m) for m in lists.make(requests)],
+            score,
             max_batch=settings.scorer.max_batch,
             max_waiting=settings.scorer.max_waiting,
             deadline_s=settings.scorer.deadline_ms / 1000,
@@ -68,7 +74,14 @@ class RefreshFunction:
         decoder = EventDecoder(settings.events)
         self._metrics.clamped_from(lambda: decoder.clamped)
         self._logic = RefreshLogic(
-            decoder, self._batcher, lists, settings.events, settings.scorer, now_ms, self._metrics
+            decoder,
+            self._batcher,
+            lists,
+            settings.events,
+            settings.scorer,
+            now_ms,
+            self._metrics,
+            with_digest=audited,
         )
 
     def process_element(self, row: Row, context: Any) -> Sequence[Row]:

@@ -76,7 +76,7 @@ def lists_ddl(table: str, settings: KafkaSettings) -> str:
         properties_linger_ms="0",
         properties_acks="all",
     )
-    return f"CREATE TEMPORARY TABLE {table} (`key` BYTES, `value` BYTES) WITH ({options})"
+    return _sink(table, options)
 
 
 def dead_letters_ddl(table: str, settings: KafkaSettings) -> str:
@@ -87,6 +87,9 @@ def dead_letters_ddl(table: str, settings: KafkaSettings) -> str:
         properties_max_request_size=str(2 * 1024 * 1024),
         properties_acks="all",
     )
-    return f"""CREATE TEMPORARY TABLE {table} (
-  `key` BYTES, `value` BYTES, `headers` MAP<STRING, BYTES> METADATA
-) WITH ({options})"""
+    return _sink(table, options)
+
+
+def _sink(table: str, options: str) -> str:
+    columns = "`key` BYTES, `value` BYTES, `headers` MAP<STRING, BYTES> METADATA"
+    return f"CREATE TEMPORARY TABLE {table} ({columns}) WITH ({options})"

@@ -16,16 +16,12 @@ class Layout:
     """All paths of one local stack below `data`."""
 
     data: Path
+    jars: Path  # the broker's jars and the connector; `--purge` keeps them
 
     @classmethod
     def of(cls, settings: Settings) -> "Layout":
         """The layout that the settings name."""
-        return cls(settings.resolve(settings.stack.data_dir))
-
-    @property
-    def jars(self) -> Path:
-        """The broker's jars and the connector; kept by `--purge`, which is about data."""
-        return self.data / "jars"
+        return cls(settings.resolve(settings.stack.data_dir), settings.resolve(settings.stack.jars_dir))
 
     @property
     def flink_home(self) -> Path:

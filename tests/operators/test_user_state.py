@@ -123,7 +123,18 @@ def test_the_golden_state_of_layout_1_still_reads_the_same() -> None:
 
 
 kinds = st.sampled_from(
-    ["view", "click", "impression", "add_to_cart", "remove_from_cart", "purchase", "search", "rate", "identify", "consent"]
+    [
+        "view",
+        "click",
+        "impression",
+        "add_to_cart",
+        "remove_from_cart",
+        "purchase",
+        "search",
+        "rate",
+        "identify",
+        "consent",
+    ]
 )
 ids = st.integers(0, 30).map(lambda n: f"i{n}")
 

@@ -1,0 +1,54 @@
+import numpy as np
+
+from operators.features import WINDOW, Vocabulary, features
+from operators.state_layout import EMPTY, read_states
+from operators.user_state import KINDS, id_hash
+from tests.builders import event, state_after, viewed
+
+WORDS = Vocabulary([f"i{n}" for n in range(1, 100)])
+
+
+def test_rows_and_hashes_agree() -> None:
+    hashes = np.array([[id_hash("i1"), id_hash("i99")], [id_hash("nobody"), 0]], dtype=np.uint64)
+    assert WORDS.rows_of_hashes(hashes).tolist() == [[1, 99], [0, 0]]
+    assert (WORDS.row("i7"), WORDS.row("nobody")) == (7, 0)
+
+
+def test_an_empty_vocabulary_knows_nothing() -> None:
+    assert Vocabulary([]).rows_of_hashes(np.array([5], dtype=np.uint64)).tolist() == [0]
+
+
+def test_steps_come_oldest_first_and_padded_on_the_right() -> None:
+    found = features(read_states([viewed("i3", "i1")]), WORDS)
+    assert found.length.tolist() == [2]
+    assert found.items[0, :3].tolist() == [3, 1, 0]
+    assert found.kinds[0, :3].tolist() == [KINDS["view"], KINDS["view"], 0]
+
+
+def test_only_the_last_window_counts_also_after_the_ring_went_round() -> None:
+    state = viewed(*(f"i{1 + n % 90}" for n in range(130)))
+    found = features(read_states([state]), WORDS)
+    assert found.items[0].tolist() == [1 + n % 90 for n in range(130 - WINDOW, 130)]
+
+
+def test_unknown_items_leave_no_gap() -> None:
+    found = features(read_states([viewed("i3", "new", "i4"), viewed("i5")]), WORDS)
+    assert found.items[:, :3].tolist() == [[3, 4, 0], [5, 0, 0]]
+    assert found.length.tolist() == [2, 1]
+
+
+def test_a_user_without_history_has_length_0_and_a_runnable_input() -> None:
+    found = features(read_states([EMPTY, viewed("new")]), WORDS)
+    assert found.length.tolist() == [0, 0]
+    assert found.inputs()["length"].tolist() == [1, 1]
+    assert not found.items.any()
+
+
+def test_a_batch_gives_what_each_user_alone_gives() -> None:
+    states = [viewed(*(f"i{1 + (n * k) % 99}" for n in range(k))) for k in range(1, 40)]
+    states.append(state_after(event(0, "purchase", items=["i4", "new", "i5"])))
+    together = features(read_states(states), WORDS)
+    for user, state in enumerate(states):
+        alone = features(read_states([state]), WORDS)
+        assert together.items[user].tolist() == alone.items[0].tolist()
+        assert together.kinds[user].tolist() == alone.kinds[0].tolist()

@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from operators.catalogue import Catalogue
+from operators.contracts import CatalogueItem, RecommendationList, encode_record
+from operators.list_maker import ListMaker, NotFinite, Request, encode_list
+from operators.model_bundle import ModelBundle
+from operators.scorer import Scorer
+from operators.settings import ListSettings, ScorerSettings
+from tests.builders import NOW_MS, event, state_after, viewed, write_bundle
+
+
+class Shop:
+    """A list maker over the known bundle, with its catalogue."""
+
+    def __init__(self, folder: Path, scored: bool = True, **rules) -> None:
+        self.bundle = ModelBundle.load(folder)
+        self.catalogue = Catalogue(self.bundle.vocabulary, 0.5)
+        scorer = Scorer(self.bundle, ScorerSettings(provider="cpu")) if scored else None
+        self.lists = ListMaker(self.bundle, scorer, self.catalogue, ListSettings(size=3, **rules), lambda: NOW_MS)
+
+    def of(self, *states: bytes) -> list[RecommendationList | Exception]:
+        return self.lists.make([Request(f"u{n}", state, NOW_MS) for n, state in enumerate(states)])
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(write_bundle(tmp_path / "bundle"))
+
+
+def items(made: RecommendationList | Exception) -> list[str]:
+    assert isinstance(made, RecommendationList)
+    return [place.item_id for place in made.items]
+
+
+def test_the_model_makes_the_list(shop: Shop) -> None:
+    (made,) = shop.of(viewed("i4"))
+    assert items(made) == ["i4", "i3", "i5"]
+    assert (made.source, made.version, made.model.name) == ("model", 1, "known")
+    assert [place.rank for place in made.items] == [1, 2, 3]
+    assert made.items[0].score == 1.0
+
+
+def test_a_reason_names_the_item_it_resembles(shop: Shop) -> None:
+    (made,) = shop.of(viewed("i4"))
+    assert (made.items[1].reason.kind, made.items[1].reason.item_id) == ("viewed", "i4")
+    assert made.items[0].reason.item_id is None, "an item is no reason for itself"
+
+
+def test_the_kind_of_step_decides_the_words(shop: Shop) -> None:
+    (basket,) = shop.of(state_after(event(0, "add_to_cart", item_id="i4")))
+    (bought,) = shop.of(state_after(event(0, "purchase", items=["i4"])))
+    assert basket.items[0].reason.kind == "in_basket"
+    assert bought.items[0].reason.kind == "bought"
+
+
+def test_a_batch_gives_what_each_user_alone_gives(shop: Shop) -> None:
+    states = [viewed("i1"), viewed("i8", "i2"), viewed("unknown"), state_after(event(0, "search", query="mug"))]
+    together = shop.of(*states)
+    assert [items(made) for made in together] == [items(shop.of(state)[0]) for state in states]
+
+
+def test_strangers_get_the_popular_list_said_as_such(shop: Shop) -> None:
+    (made,) = shop.of(viewed("unknown"))
+    assert (made.source, items(made)) == ("popular", ["i1", "i2", "i3"])
+    assert made.items[0].reason.kind == "popular"
+
+
+def test_who_refused_consent_gets_the_popular_list(shop: Shop) -> None:
+    refused = event(1, "consent", context={"personalisation": "denied"})
+    (made,) = shop.of(state_after(event(0, item_id="i7"), refused))
+    assert (made.source, items(made)) == ("popular", ["i1", "i2", "i3"])
+
+
+def test_stock_counts_from_the_next_list_on(shop: Shop) -> None:
+    shop.catalogue.changed("i3", encode_record(CatalogueItem(item_id="i3", in_stock=False)))
+    assert items(shop.of(viewed("i4"))[0]) == ["i4", "i5", "i2"]
+    shop.catalogue.changed("i3", encode_record(CatalogueItem(item_id="i3")))
+    assert items(shop.of(viewed("i4"))[0]) == ["i4", "i3", "i5"]
+
+
+def test_without_the_model_neighbours_serve(tmp_path: Path) -> None:
+    (made,) = Shop(write_bundle(tmp_path), scored=False).of(viewed("i4"))
+    assert made.source == "neighbours"
+    assert items(made) == ["i5", "i3", "i1"]
+
+
+def test_nan_scores_fail_for_that_user_alone(tmp_path: Path) -> None:
+    good, bad = Shop(write_bundle(tmp_path, nan_for=5)).of(viewed("i4"), viewed("i5"))
+    assert items(good) == ["i4", "i3", "i5"]
+    assert isinstance(bad, NotFinite)
+
+
+def test_places_that_the_rules_empty_are_filled_with_popular_items(tmp_path: Path) -> None:
+    shop = Shop(write_bundle(tmp_path, items=4))
+    for item in ("i2", "i3", "i4"):
+        shop.catalogue.changed(item, encode_record(CatalogueItem(item_id=item, in_stock=False)))
+    shop.catalogue.changed("i1", encode_record(CatalogueItem(item_id="i1")))
+    assert items(shop.of(viewed("i2"))[0]) == ["i1"]
+
+
+def test_a_list_id_names_user_version_and_model(shop: Shop) -> None:
+    first, again, newer = shop.of(viewed("i1"))[0], shop.of(viewed("i1"))[0], shop.of(viewed("i1", "i2"))[0]
+    assert first.recommendation_id == again.recommendation_id != newer.recommendation_id
+    assert len(first.recommendation_id) == 32
+
+
+def test_the_json_reads_back(shop: Shop) -> None:
+    (made,) = shop.of(viewed("i4"))
+    assert msgspec.json.decode(encode_list(made), type=RecommendationList) == made
+
+
+def test_scores_equal_those_of_the_graph(shop: Shop) -> None:
+    (made,) = shop.of(viewed("i6"))
+    assert np.allclose([place.score for place in made.items], [1, 0.5, 0.5], atol=1e-4)

@@ -1,0 +1,186 @@
+import threading
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from operators.micro_batcher import MicroBatcher
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Recorder:
+    """A scorer that notes its batches and echoes the requests."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    def __call__(self, requests: Sequence[str]) -> list[str | Exception]:
+        self.batches.append(list(requests))
+        if "poison" in requests:
+            raise ValueError("poison")
+        return [request.upper() for request in requests]
+
+
+def batcher(score, clock=None, **options) -> MicroBatcher[str, str]:
+    sizes = {"max_batch": 4, "max_waiting": 6, "deadline_s": 1.0} | options
+    return MicroBatcher(score, clock=clock or Clock(), **sizes)
+
+
+def results(found) -> dict[str, object]:
+    return {done.user: done.result for done in found}
+
+
+def test_what_waits_goes_in_one_batch() -> None:
+    score = Recorder()
+    waiting = batcher(score)
+    for user in "abc":
+        waiting.submit(user, user)
+    assert waiting.run_once() == 3
+    assert score.batches == [["a", "b", "c"]]
+    assert results(waiting.drain()) == {"a": "A", "b": "B", "c": "C"}
+    assert waiting.run_once() == 0
+
+
+def test_the_newest_request_of_a_user_wins() -> None:
+    score = Recorder()
+    waiting = batcher(score)
+    waiting.submit("a", "old")
+    waiting.submit("a", "new")
+    waiting.run_once()
+    assert score.batches == [["new"]]
+
+
+def test_a_batch_is_bounded_and_the_oldest_go_first() -> None:
+    score = Recorder()
+    waiting = batcher(score)
+    for user in "abcdef":
+        waiting.submit(user, user)
+    waiting.run_once()
+    waiting.run_once()
+    assert score.batches == [["a", "b", "c", "d"], ["e", "f"]]
+
+
+def test_one_guilty_request_fails_alone() -> None:
+    waiting = batcher(Recorder())
+    for user, request in (("a", "a"), ("b", "poison"), ("c", "c")):
+        waiting.submit(user, request)
+    waiting.run_once()
+    found = results(waiting.drain())
+    assert (found["a"], found["c"]) == ("A", "C")
+    assert isinstance(found["b"], ValueError)
+
+
+def test_a_scorer_that_answers_too_few_fails_everyone_rather_than_mixing_them_up() -> None:
+    waiting = batcher(lambda requests: [] if len(requests) > 1 else ["one"])
+    waiting.submit("a", "a")
+    waiting.submit("b", "b")
+    waiting.run_once()
+    assert results(waiting.drain()) == {"a": "one", "b": "one"}
+
+
+def test_the_age_is_that_of_the_oldest_unanswered_request() -> None:
+    clock = Clock()
+    waiting = batcher(Recorder(), clock)
+    waiting.submit("a", "old")
+    clock.now = 0.4
+    waiting.submit("a", "new")
+    clock.now = 0.5
+    assert waiting.age("a") == 0.5
+    waiting.run_once()
+    assert waiting.age("a") == 0.5  # ready, but nobody has taken it
+    waiting.drain()
+    assert waiting.age("a") is None
+
+
+def test_an_abandoned_request_is_neither_scored_nor_answered() -> None:
+    score = Recorder()
+    waiting = batcher(score)
+    waiting.submit("a", "a")
+    waiting.submit("b", "b")
+    waiting.abandon("a")
+    waiting.run_once()
+    assert score.batches == [["b"]]
+    assert waiting.age("a") is None
+
+
+def test_an_answer_that_comes_after_it_was_abandoned_is_dropped() -> None:
+    flying, go_on = threading.Event(), threading.Event()
+
+    def slow(requests: Sequence[str]) -> list[str | Exception]:
+        flying.set()
+        go_on.wait(5)
+        return list(requests)
+
+    waiting = batcher(slow)
+    waiting.submit("a", "a")
+    thread = threading.Thread(target=waiting.run_once)
+    thread.start()
+    flying.wait(5)
+    waiting.abandon("a")
+    go_on.set()
+    thread.join(5)
+    assert waiting.drain() == []
+
+
+def test_while_the_scorer_hangs_submit_refuses_instead_of_blocking() -> None:
+    clock, flying, go_on = Clock(), threading.Event(), threading.Event()
+
+    def hang(requests: Sequence[str]) -> list[str | Exception]:
+        flying.set()
+        go_on.wait(5)
+        return list(requests)
+
+    waiting = batcher(hang, clock, max_waiting=2)
+    waiting.submit("a", "a")
+    thread = threading.Thread(target=waiting.run_once)
+    thread.start()
+    flying.wait(5)
+    assert waiting.submit("b", "b")
+    assert waiting.submit("c", "c")
+    clock.now = 2.0
+    assert waiting.hangs()
+    assert not waiting.submit("d", "d")
+    assert waiting.submit("b", "newer"), "a user who waits already takes no more room"
+    go_on.set()
+    thread.join(5)
+    assert not waiting.hangs()
+    assert waiting.run_once() == 2
+
+
+def test_submit_blocks_while_too_much_waits_and_goes_on_when_there_is_room() -> None:
+    waiting = batcher(Recorder(), max_waiting=2)
+    waiting.submit("a", "a")
+    waiting.submit("b", "b")
+    blocked = threading.Thread(target=waiting.submit, args=("c", "c"))
+    blocked.start()
+    blocked.join(0.1)
+    assert blocked.is_alive()
+    waiting.run_once()
+    blocked.join(5)
+    assert not blocked.is_alive()
+    assert waiting.waiting == 1
+
+
+@pytest.mark.parametrize("users", [1, 500])
+def test_the_thread_answers_everyone_and_closes(users: int) -> None:
+    waiting = batcher(Recorder(), time.monotonic, max_waiting=64)
+    waiting.start()
+    answered: dict[str, object] = {}
+    for number in range(users):
+        assert waiting.submit(f"u{number}", f"r{number}")
+        waiting.wake()
+        answered |= results(waiting.drain())
+    deadline = time.monotonic() + 5
+    while len(answered) < users and time.monotonic() < deadline:
+        waiting.wake()
+        answered |= results(waiting.drain())
+    assert answered == {f"u{n}": f"R{n}" for n in range(users)}
+    assert waiting.close()
+    assert not waiting.submit("late", "late")

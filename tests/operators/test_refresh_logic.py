@@ -1,0 +1,211 @@
+"""The operator's decisions with the real batcher on the test's thread and the known bundle."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from operators.catalogue import Catalogue
+from operators.contracts import ERASURES, EVENTS
+from operators.decode import EventDecoder
+from operators.list_maker import ListMaker, Request
+from operators.micro_batcher import MicroBatcher
+from operators.model_bundle import ModelBundle
+from operators.refresh_logic import Actions, Encoded, Output, Record, RefreshLogic, encoded
+from operators.scorer import Scorer
+from operators.settings import EventSettings, ListSettings, ScorerSettings
+from operators.user_state import version_of
+from tests.bad_records import good_event
+from tests.builders import NOW_MS, write_bundle
+
+
+class Sensors:
+    def __init__(self) -> None:
+        self.records: list[str] = []
+        self.fallbacks: list[str] = []
+
+    def on_record(self, outcome: str) -> None:
+        self.records.append(outcome)
+
+    def on_dead_letter(self, reason: str) -> None:
+        self.records.append(reason)
+
+    def on_list(self, source: str, freshness_s: float) -> None:
+        self.records.append(source)
+
+    def on_fallback(self, cause: str) -> None:
+        self.fallbacks.append(cause)
+
+
+class Operator:
+    """RefreshLogic with the state and the promises that Flink would keep."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = ScorerSettings(provider="cpu", deadline_ms=500, max_waiting=2)
+        bundle = ModelBundle.load(folder)
+        scorer = Scorer(bundle, self.settings)
+        self.lists = ListMaker(bundle, scorer, Catalogue(bundle.vocabulary, 0.5), ListSettings(size=3), lambda: NOW_MS)
+        self.seconds = 0.0
+        self.state: dict[str, bytes] = {}
+        self.promises: dict[str, int] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """What a new process has: the state and the promises of the checkpoint, nothing else."""
+        self.sensors = Sensors()
+        self.batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
+            lambda asked: [
+                m if isinstance(m, Exception) else encoded(m, r, with_digest=True)
+                for m, r in zip(self.lists.make(asked), asked, strict=True)
+            ],
+            max_batch=8,
+            max_waiting=self.settings.max_waiting,
+            deadline_s=0.5,
+            clock=lambda: self.seconds,
+        )
+        decoder, events = EventDecoder(EventSettings()), EventSettings()
+        self.logic = RefreshLogic(
+            decoder, self.batcher, self.lists, events, self.settings, lambda: NOW_MS, self.sensors, with_digest=True
+        )
+
+    def read(self, user: str, value: bytes | None, topic: str = EVENTS) -> list[Output]:
+        record = Record(user, value, topic, 1, 42, NOW_MS, None)
+        return self._act(user, self.logic.on_record(record, self.state.get(user)))
+
+    def event(self, user: str = "u1", number: int = 0, **fields) -> list[Output]:
+        body = good_event(event_id=f"e{number}", user_id=user, **fields)
+        return self.read(user, json.dumps(body).encode())
+
+    def fire(self, user: str = "u1") -> list[Output]:
+        del self.promises[user]
+        return self._act(user, self.logic.on_promise(user, self.state.get(user)))
+
+    def _act(self, user: str, actions: Actions) -> list[Output]:
+        if actions.state is not None:
+            self.state[user] = actions.state
+        if actions.promise_ms is not None:
+            self.promises[user] = actions.promise_ms
+        return actions.outputs
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Operator:
+    return Operator(write_bundle(tmp_path))
+
+
+def lists(outputs: list[Output]) -> list[tuple[str, int, str]]:
+    """(user, version, source) of the lists among the outputs."""
+    made = [json.loads(output.value) for output in outputs if output.kind == "list" and output.value]
+    return [(one["user_id"], one["version"], one["source"]) for one in made]
+
+
+def test_an_event_sets_a_promise_and_the_promise_brings_the_list(job: Operator) -> None:
+    assert job.event() == []
+    assert job.promises == {"u1": job.settings.promise_idle_ms}
+    job.batcher.run_once()
+    assert lists(job.fire()) == [("u1", 1, "model")]
+    assert job.promises == {}
+
+
+def test_a_ready_list_leaves_with_the_next_record_of_anyone(job: Operator) -> None:
+    job.event("u1")
+    job.batcher.run_once()
+    assert lists(job.event("u2")) == [("u1", 1, "model")]
+
+
+def test_one_promise_serves_many_events_of_a_user(job: Operator) -> None:
+    job.event(number=0)
+    job.promises.clear()
+    job.event(number=1)
+    assert job.promises == {}
+    job.batcher.run_once()
+    assert lists(job.logic.drain()) == [("u1", 2, "model")]
+
+
+def test_a_promise_that_fires_too_early_is_set_again(job: Operator) -> None:
+    job.event()
+    assert job.fire() == []
+    assert "u1" in job.promises
+
+
+def test_after_a_crash_the_restored_promise_scores_the_user_again(job: Operator) -> None:
+    job.event()
+    job.restart()
+    assert job.fire() == []
+    job.batcher.run_once()
+    assert lists(job.fire()) == [("u1", 1, "model")]
+    assert job.promises == {}
+
+
+def test_past_the_deadline_the_fallback_goes_out_and_the_model_is_asked_again_later(job: Operator) -> None:
+    job.event()
+    job.seconds = 0.6
+    assert lists(job.fire()) == [("u1", 1, "neighbours")]
+    assert job.sensors.fallbacks == ["deadline"]
+    assert job.promises == {"u1": job.settings.retry_after_ms}
+    job.fire()
+    job.batcher.run_once()
+    assert lists(job.fire()) == [("u1", 1, "model")]
+    assert job.promises == {}
+
+
+def test_a_late_answer_never_follows_the_fallback(job: Operator) -> None:
+    job.event()
+    job.seconds = 0.6
+    job.fire()
+    assert job.batcher.run_once() == 0
+    assert job.logic.drain() == []
+
+
+def test_a_user_the_model_fails_on_gets_the_fallback_alone(tmp_path: Path) -> None:
+    job = Operator(write_bundle(tmp_path, nan_for=5))
+    job.event("good", item_id="i4")
+    job.event("bad", item_id="i5")
+    job.batcher.run_once()
+    assert sorted(lists(job.logic.drain())) == [("bad", 1, "neighbours"), ("good", 1, "model")]
+    assert job.sensors.fallbacks == ["failed"]
+
+
+def test_a_refused_request_falls_back_at_once(job: Operator) -> None:
+    job.batcher.close()
+    assert lists(job.event()) == [("u1", 1, "neighbours")]
+    assert job.sensors.fallbacks == ["refused"]
+
+
+def test_a_bad_record_is_a_dead_letter_with_its_bytes_and_changes_nothing(job: Operator) -> None:
+    job.event()
+    before = dict(job.state)
+    (letter,) = [output for output in job.read("u1", b"not json") if output.kind == "dead"]
+    assert (letter.key, letter.value) == (b"u1", b"not json")
+    assert letter.headers is not None
+    assert letter.headers["__connect.errors.exception.class.name"] == b"not_json"
+    assert letter.headers["__connect.errors.topic"] == EVENTS.encode()
+    assert letter.headers["__connect.errors.offset"] == b"42"
+    assert job.state == before
+
+
+def test_a_record_that_breaks_our_own_code_is_a_dead_letter_too(job: Operator) -> None:
+    job.state["u1"] = b"\x63garbage"
+    (letter,) = job.event()
+    assert letter.headers is not None
+    assert letter.headers["__connect.errors.exception.class.name"] == b"internal_error"
+
+
+def test_an_erasure_writes_the_tombstone_and_forgets_what_was_under_way(job: Operator) -> None:
+    job.event()
+    (tombstone,) = job.read("u1", json.dumps({"user_id": "u1", "requested_at": NOW_MS + 1000}).encode(), ERASURES)
+    assert (tombstone.kind, tombstone.key, tombstone.value) == ("list", b"u1", None)
+    assert job.batcher.run_once() == 0
+    assert version_of(job.state["u1"]) == 1
+    assert job.event(number=1) == []
+    assert job.sensors.records[-1] == "erased"
+
+
+def test_a_duplicate_refreshes_nothing(job: Operator) -> None:
+    job.event()
+    job.promises.clear()
+    job.batcher.run_once()
+    job.logic.drain()
+    assert job.event() == []
+    assert job.promises == {}
+    assert job.sensors.records == ["applied", "model", "duplicate"]
