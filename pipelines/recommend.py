@@ -83,10 +83,10 @@ def build(settings: Settings, ship: str) -> Any:
     tables.create_temporary_view("refreshed", tables.from_data_stream(refreshed))
 
     sinks = tables.create_statement_set()
-    sinks.add_insert_sql("INSERT INTO lists SELECT `key`, `value` FROM refreshed WHERE `kind` = 'list'")
-    sinks.add_insert_sql(
-        "INSERT INTO dead_letters SELECT `key`, `value`, `headers` FROM refreshed WHERE `kind` = 'dead'"
-    )
+    for table, kind in (("lists", "list"), ("dead_letters", "dead")):
+        sinks.add_insert_sql(
+            f"INSERT INTO {table} SELECT `key`, `value`, `headers` FROM refreshed WHERE `kind` = '{kind}'"
+        )
     return sinks
 
 

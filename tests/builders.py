@@ -78,6 +78,61 @@ def write_bundle(folder: Path, items: int = 8, *, nan_for: int | None = None) ->
     return folder
 
 
+HANG_ITEM, RAISE_ITEM, NAN_ITEM = "i8", "i7", "i6"
+HANG_TURNS = 12_000_000  # of an empty ONNX loop: about 10 s
+
+
+def write_faulty_bundle(folder: Path) -> Path:
+    """The known bundle whose graph hangs after `HANG_ITEM`, raises after `RAISE_ITEM` and gives NaN after `NAN_ITEM`."""
+    write_bundle(folder, nan_for=6)
+    model = onnx.load(str(folder / "model.onnx"))
+    graph = model.graph
+    constants = {
+        "hang_row": np.array(8, np.int32),
+        "raise_row": np.array(7, np.int32),
+        "turns": np.array(HANG_TURNS, np.int64),
+        "far": np.array(1_000_000, np.int32),
+        "zero": np.array(0.0, np.float32),
+        "start": np.array(0.0, np.float32),
+        "go_on": np.array(True),
+    }
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    turn = helper.make_graph(
+        [helper.make_node("Identity", ["go_on_in"], ["go_on_out"]), helper.make_node("Sin", ["value_in"], ["value_out"])],
+        "turn",
+        [
+            helper.make_tensor_value_info("turn_number", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go_on_in", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value_in", TensorProto.FLOAT, []),
+        ],
+        [
+            helper.make_tensor_value_info("go_on_out", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value_out", TensorProto.FLOAT, []),
+        ],
+    )
+    spoiled = [
+        helper.make_node("Equal", ["last", "raise_row"], ["raises"]),
+        helper.make_node("Cast", ["raises"], ["raises32"], to=TensorProto.INT32),
+        helper.make_node("Mul", ["raises32", "far"], ["out_of_range"]),
+        helper.make_node("Add", ["last", "out_of_range"], ["spoiled_last"]),
+        helper.make_node("Equal", ["last", "hang_row"], ["hangs"]),
+        helper.make_node("Cast", ["hangs"], ["hangs64"], to=TensorProto.INT64),
+        helper.make_node("ReduceMax", ["hangs64"], ["any_hangs"], keepdims=0),
+        helper.make_node("Mul", ["any_hangs", "turns"], ["turns_now"]),
+        helper.make_node("Loop", ["turns_now", "go_on", "start"], ["spent"], body=turn),
+        helper.make_node("Mul", ["spent", "zero"], ["nothing"]),
+        helper.make_node("Gather", ["table", "spoiled_last"], ["row"], axis=0),
+        helper.make_node("Add", ["row", "nothing"], ["all"]),
+    ]
+    kept = [node for node in graph.node if node.output[0] != "all"]
+    place = next(number for number, node in enumerate(kept) if node.op_type == "TopK")
+    del graph.node[:]
+    graph.node.extend(kept[:place] + spoiled + kept[place:])
+    onnx.save(model, str(folder / "model.onnx"))
+    write_manifest(folder)
+    return folder
+
+
 def write_manifest(folder: Path) -> None:
     """A manifest that fits the files as they are."""
     files = {file.name: file_hash(file) for file in folder.iterdir() if file.name != "manifest.json"}

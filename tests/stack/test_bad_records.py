@@ -1,0 +1,110 @@
+"""Bad input through the real job: one dead letter each, no restart, and the counts add up."""
+
+import json
+import time
+from pathlib import Path
+
+import httpx
+
+from operators.contracts import DEAD_LETTERS, ERASURES, EVENTS, HEADER_PREFIX, RECOMMENDATIONS
+from tests.bad_records import bad_events, good_event
+from tests.oracle import Oracle
+from tests.stack.conftest import Stack
+from tests.stack.topics import eventually
+
+
+def header(record, name: str) -> str:
+    return dict(record.headers)[HEADER_PREFIX + name].decode()
+
+
+def test_every_bad_record_is_one_dead_letter_and_valid_ones_around_it_are_lists(stack: Stack, job: str) -> None:
+    letters_start, lists_start = stack.topics.ends(DEAD_LETTERS), stack.topics.ends(RECOMMENDATIONS)
+    now = int(time.time() * 1000)
+    bad = bad_events(now)
+    for number, (_, key, value, _) in enumerate(bad):
+        stack.topics.send(EVENTS, key, value)
+        user = f"around-{number}"
+        stack.topics.send(EVENTS, user, good_event(now, event_id=f"around{number}", user_id=user, item_id="85123A"))
+    not_utf8 = good_event(now, event_id="raw-key", user_id="raw")
+    stack.topics.send(EVENTS, b"\xff\xfe", not_utf8)
+    stack.topics.producer.flush()
+
+    letters = eventually(lambda: (found := stack.topics.dead_letters(letters_start)) and len(found) > len(bad) and found)
+    got = sorted((record.key, record.value, header(record, "exception.class.name")) for record in letters if record.value)
+    expected = sorted((key.encode(), value, reason) for _, key, value, reason in bad if value)
+    assert got == sorted([*expected, (b"\xff\xfe", json.dumps(not_utf8).encode(), "key_mismatch")])
+    assert [header(r, "exception.class.name") for r in letters if not r.value] == ["null_value", "empty_value"]
+    assert {header(record, "topic") for record in letters} == {EVENTS}
+    places = {(int(header(r, "partition")), int(header(r, "offset"))) for r in letters}
+    assert len(places) == len(bad) + 1
+
+    around = {f"around-{number}" for number in range(len(bad))}
+    eventually(lambda: around <= stack.topics.newest_lists(lists_start).keys())
+    assert stack.restarts(job) == 0
+
+
+def test_a_record_without_key_is_routed_by_its_body(stack: Stack, job: str) -> None:
+    lists_start, letters_start = stack.topics.ends(RECOMMENDATIONS), stack.topics.ends(DEAD_LETTERS)
+    now = int(time.time() * 1000)
+    for number in range(3):
+        stack.topics.send(EVENTS, None, good_event(now, event_id=f"nokey{number}", user_id="nokey", item_id="85123A"))
+    stack.topics.send(EVENTS, None, b"no key and not JSON")
+    stack.topics.send(EVENTS, None, None)
+    stack.topics.send(EVENTS, None, b"[" * 50_000)
+    stack.topics.producer.flush()
+    eventually(lambda: (made := stack.topics.newest_lists(lists_start).get("nokey")) and made[0]["version"] == 3)
+    letters = eventually(lambda: len(found := stack.topics.dead_letters(letters_start)) == 3 and found)
+    assert {record.key for record in letters} == {None}
+    assert sorted(header(r, "exception.class.name") for r in letters) == ["not_json", "null_value", "too_large"]
+
+
+def test_an_unknown_item_is_no_error(stack: Stack, job: str) -> None:
+    start = stack.topics.ends(RECOMMENDATIONS)
+    stack.topics.publish([good_event(int(time.time() * 1000), event_id="unknown1", user_id="unknown", item_id="brand-new")])
+    made, _ = eventually(lambda: stack.topics.newest_lists(start).get("unknown"))
+    assert (made["source"], made["version"], len(made["items"])) == ("popular", 1, 20)
+
+
+def test_counts_add_up(stack: Stack, job: str) -> None:
+    """read = applied + duplicate + dead: of the topic as the oracle counts it, and of the operator's own metrics."""
+    events = [good_event(int(time.time() * 1000), event_id=f"sum{n % 40}", user_id="sum") for n in range(50)]
+    before = operator_counts(stack)
+    topic_before = sum(stack.topics.ends(EVENTS).values())
+    stack.topics.publish(events)
+    stack.topics.send(EVENTS, "sum", b"bad")
+    stack.topics.producer.flush()
+    grown = sum(stack.topics.ends(EVENTS).values()) - topic_before
+
+    def difference() -> dict[str, float] | None:
+        now = {name: value - before[name] for name, value in operator_counts(stack).items()}
+        return now if sum(now.values()) >= grown else None
+
+    found = eventually(difference)
+    assert found == {"applied": 40, "duplicate": 10, "erased": 0, "erasure": 0, "dead": 1}
+    oracle = Oracle(stack.settings, stack.topics.read(EVENTS))
+    assert oracle.outcomes["read"] == sum(oracle.outcomes[n] for n in ("applied", "duplicate", "dead"))
+
+
+def test_an_erasure_clears_list_and_state_and_late_events_stay_out(stack: Stack, job: str) -> None:
+    start, now = stack.topics.ends(RECOMMENDATIONS), int(time.time() * 1000)
+    stack.topics.publish([good_event(now, event_id="er1", user_id="erased", item_id="85123A")])
+    eventually(lambda: (stack.topics.newest_lists(start).get("erased") or (None,))[0])
+    stack.topics.send(ERASURES, "erased", {"user_id": "erased", "requested_at": now + 1000})
+    stack.topics.producer.flush()
+    eventually(lambda: "erased" in (lists := stack.topics.newest_lists(start)) and lists["erased"][0] is None)
+    stack.topics.publish([good_event(now + 500, event_id="er2", user_id="erased")])
+    stack.topics.publish([good_event(now + 4000, event_id="er3", user_id="erased", item_id="22423")])
+    made, _ = eventually(lambda: (m := stack.topics.newest_lists(start)["erased"])[0] and m)
+    assert (made["version"], made["event_id"]) == (2, "er3")
+
+
+def operator_counts(stack: Stack) -> dict[str, float]:
+    text = httpx.get(f"http://127.0.0.1:{stack.settings.job.metrics_port}/metrics").text
+    lines = [line for line in text.splitlines() if line.startswith("liveshelf_events_total{")]
+    return {line.split('"')[1]: float(line.rsplit(" ", 1)[1]) for line in lines}
+
+
+def test_a_refused_bundle_is_not_submitted_and_says_why(stack: Stack, job: str, tmp_path: Path) -> None:
+    said = stack.liveshelf("submit", "--bundle", str(tmp_path), ok=False).stderr
+    assert "manifest.json" in said
+    assert "Traceback" not in said

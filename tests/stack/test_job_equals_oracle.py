@@ -1,0 +1,125 @@
+"""Real orders through the real job equal a single-process replay, straight and through a stop and a restore."""
+
+import random
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from deploy.local.flink_home import process_environment
+from deploy.local.layout import Layout
+from model_export.online_retail import LAST_MONTH, catalogue, events
+from operators.contracts import CATALOGUE, EVENTS, encode_record
+from operators.errors import ClusterError
+from operators.refresh_logic import DIGEST_HEADER
+from pipelines import launcher
+from pipelines.shipping import stage
+from tests.oracle import Oracle
+from tests.stack.conftest import Stack
+from tests.stack.topics import eventually
+
+ORDERS = 6000
+
+
+@pytest.fixture(scope="module")
+def with_catalogue(stack: Stack) -> None:
+    """The shop's catalogue, with one product in fifty out of stock."""
+    for number, item in enumerate(catalogue()):
+        item.in_stock = number % 50 != 0
+        stack.topics.send(CATALOGUE, item.item_id, encode_record(item))
+    stack.topics.producer.flush()
+
+
+def orders(tag: str, start: int, count: int) -> list[dict[str, Any]]:
+    """Real order events of `tag` users at today's time, one in ten sent twice, neighbours sometimes swapped."""
+    chance, now, found = random.Random(start), int(time.time() * 1000), []
+    for number, event in enumerate(islice(events(start_ms=LAST_MONTH), start, start + count)):
+        event.event_id, event.user_id = f"{tag}-{event.event_id}", f"{tag}-{event.user_id}"
+        event.event_time = now + number
+        found.append(msgspec.json.decode(encode_record(event)))
+        if chance.random() < 0.1:
+            found.append(found[-1])
+        if chance.random() < 0.1 and len(found) > 1:
+            found[-1], found[-2] = found[-2], found[-1]
+    return found
+
+
+def check(stack: Stack, bundle: Path, tag: str) -> Oracle:
+    """Versions, state digests and items of all users of `tag` equal the oracle's."""
+    oracle = Oracle(stack.settings, stack.topics.read(EVENTS))
+    users = [user for user in oracle.states if user.startswith(f"{tag}-")]
+    versions = oracle.versions(users)
+
+    def caught_up() -> dict[str, Any] | None:
+        lists = stack.topics.newest_lists()
+        behind = [user for user in users if (lists.get(user, (None, {}))[0] or {"version": 0})["version"] < versions[user]]
+        return None if behind else lists
+
+    lists = eventually(caught_up, 60)
+    assert {user: lists[user][0]["version"] for user in users} == versions
+    assert {user: lists[user][1][DIGEST_HEADER].decode() for user in users} == oracle.digests(users)
+    expected = oracle.items(users, bundle, stack.settings, stack.topics.read(CATALOGUE), int(time.time() * 1000))
+    for user in users:
+        got = [(item["item_id"], item["score"]) for item in lists[user][0]["items"]]
+        assert [item for item, _ in got] == [item for item, _ in expected[user]], user
+        assert all(abs(a - b) <= 1e-3 for (_, a), (_, b) in zip(got, expected[user], strict=True)), user
+    assert {lists[user][0]["source"] for user in users} <= {"model", "popular"}
+    return oracle
+
+
+def test_the_job_makes_what_an_offline_run_makes(stack: Stack, job: str, demo_bundle: Path, with_catalogue: None) -> None:
+    time.sleep(2)  # the catalogue reaches the operator's table
+    sent = stack.topics.publish(orders("straight", 0, ORDERS))
+    oracle = check(stack, demo_bundle, "straight")
+    assert oracle.outcomes["duplicate"] > ORDERS / 20
+    assert sum(oracle.outcomes[name] for name in ("applied", "duplicate", "dead")) == oracle.outcomes["read"] >= sent
+    assert stack.restarts(job) == 0
+
+
+def test_stopped_with_a_savepoint_and_resumed_it_still_does(stack: Stack, job: str, demo_bundle: Path, with_catalogue: None) -> None:
+    found = orders("resumed", ORDERS, 3000)
+    stack.topics.publish(found[:1500])
+    location = msgspec.json.decode(stack.liveshelf("stop", "--json").stdout)["savepoint"]
+    stack.topics.publish(found[1500:])
+    stack.liveshelf("submit", "--bundle", str(demo_bundle), "--from-savepoint", location)
+    check(stack, demo_bundle, "resumed")
+
+
+def test_a_savepoint_of_another_execution_mode_is_refused(
+    stack: Stack, job: str, demo_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mode is part of the operator's uid, so state of another mode is another operator's state to Flink."""
+    location = msgspec.json.decode(stack.liveshelf("stop", "--json").stdout)["savepoint"]
+
+    def stage_of_another_mode(folder: Path, bundle: Path) -> str:
+        marker = stage(folder, bundle)
+        engine = folder / "pipelines" / "engine.py"
+        engine.write_text(engine.read_text().replace('f"user-state-{EXECUTION_MODE}"', '"user-state-process"'))
+        return marker
+
+    monkeypatch.setattr(launcher, "stage", stage_of_another_mode)
+    environment = process_environment(Layout.of(stack.settings))
+    with pytest.raises(ClusterError, match="execution mode"):
+        launcher.submit(stack.settings, environment, demo_bundle, location)
+    stack.liveshelf("submit", "--bundle", str(demo_bundle), "--from-savepoint", location)
+
+
+def test_submit_shows_the_python_error_of_a_failing_operator(
+    stack: Stack, job: str, demo_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stage_broken(folder: Path, bundle: Path) -> str:
+        marker = stage(folder, bundle)
+        function = folder / "pipelines" / "refresh_function.py"
+        function.write_text(function.read_text().replace("def _open(self", "def _open(self_, self") + "\n")
+        return marker
+
+    location = msgspec.json.decode(stack.liveshelf("stop", "--json").stdout)["savepoint"]
+    monkeypatch.setattr(launcher, "stage", stage_broken)
+    with pytest.raises(ClusterError, match="TypeError") as failed:
+        launcher.submit(stack.settings, process_environment(Layout.of(stack.settings)), demo_bundle)
+    assert "refresh_function.py" in str(failed.value)
+    assert not stack.cluster.jobs(stack.settings.job.name), "a job that never ran does not go on trying"
+    stack.liveshelf("submit", "--bundle", str(demo_bundle), "--from-savepoint", location)

@@ -1,0 +1,128 @@
+"""The storefront over the real stack: HTTP, SSE, and the shop page in a real browser."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from model_export.online_retail import catalogue
+from operators.contracts import CATALOGUE, encode_record
+from tests.bad_records import good_event
+from tests.stack.conftest import Stack
+from tests.stack.topics import eventually
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack, demo_bundle: Path) -> str:
+    """The storefront's address, with the whole catalogue in stock."""
+    stack.serve(demo_bundle)
+    for item in catalogue():
+        stack.topics.send(CATALOGUE, item.item_id, encode_record(item))
+    stack.topics.producer.flush()
+    eventually(lambda: len(httpx.get(f"{stack.shop}/v1/search?limit=200").json()) == 200)
+    return stack.shop
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def test_it_is_ready_and_describes_itself(shop: str) -> None:
+    assert eventually(lambda: httpx.get(f"{shop}/readyz").status_code == 200)
+    assert "/v1/events" in httpx.get(f"{shop}/openapi.json").json()["paths"]
+    assert "liveshelf_storefront_requests_total" in httpx.get(f"{shop}/metrics").text
+
+
+def test_a_stranger_gets_the_popular_list_said_as_such(shop: str) -> None:
+    answer = httpx.get(f"{shop}/v1/users/nobody-here/recommendations?limit=5").json()
+    assert (answer["known"], answer["source"], len(answer["items"])) == (False, "popular", 5)
+    assert answer["items"][0]["title"]
+
+
+def test_an_event_over_http_becomes_a_list_on_the_stream(shop: str) -> None:
+    user, item = f"http{now_ms()}", "85123A"
+    with httpx.stream("GET", f"{shop}/v1/users/{user}/recommendations/stream", timeout=30) as stream:
+        lines = stream.iter_lines()
+        first = next(json.loads(line[5:]) for line in lines if line.startswith("data:"))
+        assert first["known"] is False
+        event = good_event(now_ms(), event_id=user, user_id=user, item_id=item)
+        assert httpx.post(f"{shop}/v1/events", json=event).status_code == 202
+        made = next(json.loads(line[5:]) for line in lines if line.startswith("data:"))
+    assert (made["known"], made["version"], made["event_id"], made["source"]) == (True, 1, user, "model")
+    assert httpx.get(f"{shop}/v1/users/{user}/recommendations").json()["items"] == made["items"]
+
+
+def test_events_are_taken_as_array_and_as_lines_and_bad_ones_are_refused_with_a_reason(shop: str) -> None:
+    two = [good_event(now_ms(), event_id=f"two{n}", user_id="two") for n in range(2)]
+    assert httpx.post(f"{shop}/v1/events", json=two).json() == {"taken": 2}
+    lines = "\n".join(json.dumps(event) for event in two)
+    assert httpx.post(f"{shop}/v1/events", content=lines).json() == {"taken": 2}
+    refused = httpx.post(f"{shop}/v1/events", json=good_event(now_ms(), event_type="teleport"))
+    assert (refused.status_code, refused.json()["reason"]) == (422, "unknown_event_type")
+    assert httpx.post(f"{shop}/v1/events", content=b"[1,").status_code == 422
+
+
+def test_what_goes_out_of_stock_leaves_a_list_that_was_made_before(stack: Stack, shop: str) -> None:
+    user = f"stock{now_ms()}"
+    httpx.post(f"{shop}/v1/events", json=good_event(now_ms(), event_id=user, user_id=user, item_id="85123A"))
+    address = f"{shop}/v1/users/{user}/recommendations"
+    made = eventually(lambda: (answer := httpx.get(address).json())["known"] and answer)
+    gone = next(item for item in catalogue() if item.item_id == made["items"][0]["item_id"])
+    gone.in_stock = False
+    stack.topics.send(CATALOGUE, gone.item_id, encode_record(gone))
+    stack.topics.producer.flush()
+    eventually(lambda: httpx.get(address).json()["items"][0]["item_id"] != gone.item_id)
+    gone.in_stock = True
+    stack.topics.send(CATALOGUE, gone.item_id, encode_record(gone))
+    stack.topics.producer.flush()
+
+
+def test_search_and_similar(shop: str) -> None:
+    found = httpx.get(f"{shop}/v1/search?q=lantern&limit=10").json()
+    assert found
+    assert all("lantern" in item["title"].lower() for item in found)
+    near = httpx.get(f"{shop}/v1/items/85123A/similar").json()
+    assert len(near) > 5
+    assert "85123A" not in [item["item_id"] for item in near]
+
+
+def browser() -> webdriver.Chrome:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    assert chromium and driver, "install chromium and chromium-driver: make test does it as root"
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1500,1000"):
+        options.add_argument(flag)
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+
+
+def test_on_the_page_adding_an_item_changes_the_list_and_shows_the_milliseconds(shop: str, tmp_path: Path) -> None:
+    page = browser()
+    try:
+        page.get(shop)
+        wait = WebDriverWait(page, 30)
+        wait.until(lambda p: len(p.find_elements(By.CSS_SELECTOR, "#list li")) >= 10)
+        search = page.find_element(By.ID, "q")
+        search.send_keys("lunch bag")
+        wait.until(lambda p: "lunch bag" in p.find_element(By.CSS_SELECTOR, "#shelf li .title").text.lower())
+        before = [place.get_attribute("data-item") for place in page.find_elements(By.CSS_SELECTOR, "#list li")]
+        card = page.find_element(By.CSS_SELECTOR, "#shelf li")
+        added = card.find_element(By.CLASS_NAME, "title").text
+        card.find_element(By.CSS_SELECTOR, "button.add").click()
+        wait.until(lambda p: p.find_element(By.ID, "ms").text.isdigit())
+        after = [place.get_attribute("data-item") for place in page.find_elements(By.CSS_SELECTOR, "#list li")]
+        assert after != before
+        assert card.get_attribute("data-item") not in after
+        assert added in page.find_element(By.ID, "basket").text
+        assert int(page.find_element(By.ID, "ms").text) < 5000
+        reasons = " ".join(place.text for place in page.find_elements(By.CLASS_NAME, "reason"))
+        assert "in your basket" in reasons
+        page.save_screenshot(str(tmp_path / "shop.png"))
+    finally:
+        page.quit()

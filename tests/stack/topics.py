@@ -1,0 +1,102 @@
+"""What the stack tests publish and read, with kafka-python as any shop would."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from operators.contracts import DEAD_LETTERS, EVENTS, RECOMMENDATIONS
+from operators.settings import KafkaSettings
+
+Place = dict[TopicPartition, int]
+
+
+class Topics:
+    """Reads and writes whole topics."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer: KafkaProducer | None = None
+
+    @property
+    def producer(self) -> KafkaProducer:
+        if self._producer is None:
+            options = self._settings.producer_options() | {"max_request_size": 2_000_000}
+            self._producer = KafkaProducer(**options)
+        return self._producer
+
+    def send(self, topic: str, key: str | bytes | None, value: bytes | dict[str, Any] | None) -> None:
+        """One record; a dict becomes JSON."""
+        raw_key = key.encode() if isinstance(key, str) else key
+        raw = json.dumps(value).encode() if isinstance(value, dict) else value
+        self.producer.send(topic, key=raw_key, value=raw)
+
+    def publish(self, events: Iterable[dict[str, Any]]) -> int:
+        """Events, keyed by user."""
+        count = 0
+        for count, event in enumerate(events, start=1):
+            self.send(EVENTS, event["user_id"], event)
+        self.producer.flush()
+        return count
+
+    def ends(self, topic: str) -> Place:
+        """Where each partition of a topic ends now."""
+        consumer = self._consumer()
+        try:
+            return dict(consumer.end_offsets(self._partitions(consumer, topic)))
+        finally:
+            consumer.close()
+
+    def read(self, topic: str, start: Place | None = None) -> list[Any]:
+        """All records from `start` (or the beginning) to the present end, partition by partition."""
+        consumer = self._consumer()
+        try:
+            partitions = self._partitions(consumer, topic)
+            consumer.assign(partitions)
+            ends = consumer.end_offsets(partitions)
+            for partition in partitions:
+                consumer.seek(partition, (start or consumer.beginning_offsets(partitions))[partition])
+            found: list[Any] = []
+            while any(consumer.position(partition) < ends[partition] for partition in partitions):
+                for records in consumer.poll(timeout_ms=500).values():
+                    found += records
+            return sorted(found, key=lambda record: (record.partition, record.offset))
+        finally:
+            consumer.close()
+
+    def newest_lists(self, start: Place | None = None) -> dict[str, tuple[dict[str, Any] | None, dict[str, bytes]]]:
+        """User -> the list that a reader ends up with (None: erased) and its headers; older versions are ignored."""
+        newest: dict[str, tuple[dict[str, Any] | None, dict[str, bytes]]] = {}
+        for record in self.read(RECOMMENDATIONS, start):
+            user, made = record.key.decode(), json.loads(record.value) if record.value else None
+            known = newest.get(user, (None, {}))[0]
+            if made is None or known is None or made["version"] >= known["version"]:
+                newest[user] = (made, dict(record.headers))
+        return newest
+
+    def dead_letters(self, start: Place) -> list[Any]:
+        """Dead letters since `start`."""
+        return self.read(DEAD_LETTERS, start)
+
+    def close(self) -> None:
+        if self._producer is not None:
+            self._producer.close(timeout=5)
+
+    def _consumer(self) -> KafkaConsumer:
+        return KafkaConsumer(**self._settings.client_options(), group_id=None, enable_auto_commit=False)
+
+    @staticmethod
+    def _partitions(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+
+
+def eventually(what: Callable[[], Any], seconds: float = 30) -> Any:
+    """The first true answer; fails with the last answer when none comes in time."""
+    deadline, answer = time.monotonic() + seconds, None
+    while time.monotonic() < deadline:
+        if answer := what():
+            return answer
+        time.sleep(0.25)
+    raise AssertionError(f"not within {seconds} s; last answer: {answer!r}")
