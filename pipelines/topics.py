@@ -11,8 +11,8 @@ _BROKER_TIME = (
 _USER = """CASE WHEN `key` IS NOT NULL THEN CAST(`key` AS STRING)
      WHEN `value` IS NULL OR CHAR_LENGTH(CAST(`value` AS STRING)) > {max_bytes} THEN ''
      ELSE COALESCE(JSON_VALUE(CAST(`value` AS STRING), '$.user_id'), '') END"""
-# only where the text of a key is not its bytes do the bytes travel along
-_RAW_KEY = "CASE WHEN CAST(CAST(`key` AS STRING) AS BYTES) = `key` THEN CAST(NULL AS BYTES) ELSE `key` END"
+# only where the text of a key is not its bytes do the bytes travel along; empty bytes say that there was no key
+_RAW_KEY = "CASE WHEN `key` IS NULL THEN CAST('' AS BYTES) WHEN CAST(CAST(`key` AS STRING) AS BYTES) = `key` THEN CAST(NULL AS BYTES) ELSE `key` END"
 
 INPUT_FIELDS = ("user", "value", "topic", "partition", "offset", "broker_ms", "raw_key")
 

@@ -79,7 +79,7 @@ def write_bundle(folder: Path, items: int = 8, *, nan_for: int | None = None) ->
 
 
 HANG_ITEM, RAISE_ITEM, NAN_ITEM = "i8", "i7", "i6"
-HANG_TURNS = 12_000_000  # of an empty ONNX loop: about 10 s
+HANG_TURNS = 8_000_000  # of an empty ONNX loop: about 6 s
 
 
 def write_faulty_bundle(folder: Path) -> Path:
@@ -98,7 +98,10 @@ def write_faulty_bundle(folder: Path) -> Path:
     }
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     turn = helper.make_graph(
-        [helper.make_node("Identity", ["go_on_in"], ["go_on_out"]), helper.make_node("Sin", ["value_in"], ["value_out"])],
+        [
+            helper.make_node("Identity", ["go_on_in"], ["go_on_out"]),
+            helper.make_node("Sin", ["value_in"], ["value_out"]),
+        ],
         "turn",
         [
             helper.make_tensor_value_info("turn_number", TensorProto.INT64, []),

@@ -106,5 +106,3 @@ def demo_bundle() -> Path:
 def job(stack: Stack, demo_bundle: Path) -> str:
     """The id of the job that serves the demo's bundle."""
     return stack.serve(demo_bundle)
-
-

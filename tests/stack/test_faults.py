@@ -59,7 +59,9 @@ def test_a_killed_taskmanager_loses_nothing_and_counts_nothing_twice(stack: Stac
     lists = stack.topics.newest_lists()
     got = {user: lists[user][1][DIGEST_HEADER].decode() for user in wanted}
     assert got == oracle.digests(wanted)
-    assert eventually(lambda: len(stack.cluster.get("/taskmanagers")["taskmanagers"]) == 2, 60), "it comes back by itself"
+    assert eventually(lambda: len(stack.cluster.get("/taskmanagers")["taskmanagers"]) == 2, 60), (
+        "it comes back by itself"
+    )
 
 
 def working_taskmanager(stack: Stack) -> str:

@@ -55,7 +55,9 @@ def check(stack: Stack, bundle: Path, tag: str) -> Oracle:
 
     def caught_up() -> dict[str, Any] | None:
         lists = stack.topics.newest_lists()
-        behind = [user for user in users if (lists.get(user, (None, {}))[0] or {"version": 0})["version"] < versions[user]]
+        behind = [
+            user for user in users if (lists.get(user, (None, {}))[0] or {"version": 0})["version"] < versions[user]
+        ]
         return None if behind else lists
 
     lists = eventually(caught_up, 60)
@@ -70,7 +72,9 @@ def check(stack: Stack, bundle: Path, tag: str) -> Oracle:
     return oracle
 
 
-def test_the_job_makes_what_an_offline_run_makes(stack: Stack, job: str, demo_bundle: Path, with_catalogue: None) -> None:
+def test_the_job_makes_what_an_offline_run_makes(
+    stack: Stack, job: str, demo_bundle: Path, with_catalogue: None
+) -> None:
     time.sleep(2)  # the catalogue reaches the operator's table
     sent = stack.topics.publish(orders("straight", 0, ORDERS))
     oracle = check(stack, demo_bundle, "straight")
@@ -79,7 +83,9 @@ def test_the_job_makes_what_an_offline_run_makes(stack: Stack, job: str, demo_bu
     assert stack.restarts(job) == 0
 
 
-def test_stopped_with_a_savepoint_and_resumed_it_still_does(stack: Stack, job: str, demo_bundle: Path, with_catalogue: None) -> None:
+def test_stopped_with_a_savepoint_and_resumed_it_still_does(
+    stack: Stack, job: str, demo_bundle: Path, with_catalogue: None
+) -> None:
     found = orders("resumed", ORDERS, 3000)
     stack.topics.publish(found[:1500])
     location = msgspec.json.decode(stack.liveshelf("stop", "--json").stdout)["savepoint"]

@@ -1,6 +1,7 @@
 """The storefront over the real stack: HTTP, SSE, and the shop page in a real browser."""
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -123,6 +124,6 @@ def test_on_the_page_adding_an_item_changes_the_list_and_shows_the_milliseconds(
         assert int(page.find_element(By.ID, "ms").text) < 5000
         reasons = " ".join(place.text for place in page.find_elements(By.CLASS_NAME, "reason"))
         assert "in your basket" in reasons
-        page.save_screenshot(str(tmp_path / "shop.png"))
+        page.save_screenshot(os.environ.get("SCREENSHOT", str(tmp_path / "shop.png")))
     finally:
         page.quit()

@@ -35,11 +35,9 @@ class Topics:
 
     def publish(self, events: Iterable[dict[str, Any]]) -> int:
         """Events, keyed by user."""
-        count = 0
-        for count, event in enumerate(events, start=1):
-            self.send(EVENTS, event["user_id"], event)
+        published = [self.send(EVENTS, event["user_id"], event) for event in events]
         self.producer.flush()
-        return count
+        return len(published)
 
     def ends(self, topic: str) -> Place:
         """Where each partition of a topic ends now."""
