@@ -71,6 +71,7 @@ if [ ! -x .venv/bin/python ]; then
     "$python" -m venv .venv
   }
 fi
+.venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null # a venv that uv made
 .venv/bin/python -m uv --version 2>/dev/null | grep -q "$UV" || .venv/bin/python -m pip install -q --disable-pip-version-check "uv==$UV"
 say "installing the Python packages of requirements/$kind.lock"
 .venv/bin/python -m uv pip install -q --python .venv/bin/python --require-hashes -r "requirements/$kind.lock"
