@@ -71,13 +71,15 @@ def build(settings: Settings, ship: str) -> Any:
     environment = StreamExecutionEnvironment.get_execution_environment(configuration)
     tables = StreamTableEnvironment.create(environment)
 
-    group = settings.job.name
-    tables.execute_sql(source_ddl("events", EVENTS, settings.kafka, group))
-    tables.execute_sql(source_ddl("erasures", ERASURES, settings.kafka, group))
     tables.execute_sql(lists_ddl("lists", settings.kafka))
     tables.execute_sql(dead_letters_ddl("dead_letters", settings.kafka))
 
-    records = tables.to_append_stream(tables.sql_query(input_query(["events", "erasures"], settings.events)), INPUT)
+    def records_of(table: str, topic: str) -> DataStream:
+        tables.execute_sql(source_ddl(table, topic, settings.kafka, group=settings.job.name))
+        return tables.to_append_stream(tables.sql_query(input_query(table, settings.events)), INPUT)
+
+    # a union of streams, not of queries: each source stays chained up to the key's exchange, one hop less
+    records = records_of("events", EVENTS).union(records_of("erasures", ERASURES))
     users = key_by_first_field(records)
     refreshed = users.process(Shipped(settings.model_dump(), ship), output_type=OUTPUT).uid(STATE_UID).name("refresh")
     tables.create_temporary_view("refreshed", tables.from_data_stream(refreshed))

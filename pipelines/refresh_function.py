@@ -1,5 +1,6 @@
 """The keyed operator: carries bytes between Flink and `operators.refresh_logic`."""
 
+import gc
 import logging
 import os
 import time
@@ -44,6 +45,7 @@ class RefreshFunction:
             raise
 
     def _open(self, context: Any) -> None:
+        logging.getLogger("kafka").setLevel(logging.WARNING)  # the interpreter's default is to log everything
         settings = self._settings
         descriptor = ValueStateDescriptor("user", Types.PICKLED_BYTE_ARRAY())  # PRIMITIVE_ARRAY(BYTE) is broken here
         descriptor.enable_time_to_live(time_to_live(settings.job.state_ttl_days))
@@ -83,6 +85,9 @@ class RefreshFunction:
             self._metrics,
             with_digest=audited,
         )
+        # what was loaded until now stays: the collector need not walk through it again
+        gc.collect()
+        gc.freeze()
 
     def process_element(self, row: Row, context: Any) -> Sequence[Row]:
         """One record."""

@@ -56,16 +56,15 @@ def source_ddl(table: str, topic: str, settings: KafkaSettings, group: str) -> s
 ) WITH ({options})"""
 
 
-def input_query(tables: list[str], limits: EventSettings) -> str:
-    """The records of all source tables as (user, record): PyFlink keys a stream by the first field of a pair."""
+def input_query(table: str, limits: EventSettings) -> str:
+    """The records of a source table as (user, record): PyFlink keys a stream by the first field of a pair."""
     user = _USER.format(max_bytes=limits.max_bytes)
     fields = ", ".join(f"`{name}`" for name in INPUT_FIELDS)
-    records = " UNION ALL ".join(
+    return (
+        f"SELECT `user` AS `by`, ROW({fields}) AS `record` FROM ("
         f"SELECT {user} AS `user`, `value`, `topic`, `partition`, `offset`, {_BROKER_TIME} AS `broker_ms`, "
-        f"{_RAW_KEY} AS `raw_key` FROM {table}"
-        for table in tables
+        f"{_RAW_KEY} AS `raw_key` FROM {table})"
     )
-    return f"SELECT `user` AS `by`, ROW({fields}) AS `record` FROM ({records})"
 
 
 def lists_ddl(table: str, settings: KafkaSettings) -> str:
