@@ -31,6 +31,9 @@ class Shipped(KeyedProcessFunction):  # type: ignore[misc]
 
     A TaskManager's interpreter outlives jobs and keeps the modules of the first one. This class is pickled by value
     (it lives in `__main__`), finds the newest shipped folder on the path and loads the kernel anew from there.
+
+    PyFlink's thread mode calls `close` at the end of bounded input only, never on cancel, stop or restart; what it
+    does then is to drop this object, so that is when threads, port and table folder are given back.
     """
 
     def __init__(self, settings: dict[str, Any], ship: str) -> None:
@@ -52,6 +55,9 @@ class Shipped(KeyedProcessFunction):  # type: ignore[misc]
         self._inner = import_module("pipelines.refresh_function").RefreshFunction(settings, code / "bundle")
         self._inner.open(runtime_context)
 
+    def __del__(self) -> None:
+        self.close()
+
     def process_element(self, value: Any, ctx: Any) -> Any:
         return self._inner.process_element(value, ctx)
 
@@ -59,8 +65,8 @@ class Shipped(KeyedProcessFunction):  # type: ignore[misc]
         return self._inner.on_timer(timestamp, ctx)
 
     def close(self) -> None:
-        if hasattr(self, "_inner"):
-            self._inner.close()
+        if inner := self.__dict__.pop("_inner", None):
+            inner.close()
 
 
 def build(settings: Settings, ship: str) -> Any:

@@ -1,6 +1,7 @@
 """Real orders through the real job equal a single-process replay, straight and through a stop and a restore."""
 
 import random
+import socket
 import time
 from itertools import islice
 from pathlib import Path
@@ -92,6 +93,24 @@ def test_stopped_with_a_savepoint_and_resumed_it_still_does(
     stack.topics.publish(found[1500:])
     stack.liveshelf("submit", "--bundle", str(demo_bundle), "--from-savepoint", location)
     check(stack, demo_bundle, "resumed")
+
+
+def test_a_stopped_job_gives_back_its_port_its_threads_and_its_table(stack: Stack, job: str, demo_bundle: Path) -> None:
+    """PyFlink does not call close() then; what is left behind would pile up in the TaskManager's interpreter."""
+    port = stack.settings.job.metrics_port
+    assert listens(port)
+    location = msgspec.json.decode(stack.liveshelf("stop", "--json").stdout)["savepoint"]
+    eventually(lambda: not listens(port))
+    stack.liveshelf("submit", "--bundle", str(demo_bundle), "--from-savepoint", location)
+    assert listens(port)
+    assert not listens(port + 1), "the next job takes the same port, not the next"
+    names = [folder.name for folder in Layout.of(stack.settings).tables.iterdir()]
+    assert [name for name in names if name.startswith("liveshelf")] == ["liveshelf-0"], "and the same table folder"
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_savepoint_of_another_execution_mode_is_refused(

@@ -1,0 +1,83 @@
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy.local import broker, flink_home, stack
+from deploy.local.jars import expected_sums, wrong_jars
+from deploy.local.layout import Layout, tool
+from deploy.local.prometheus import scrape_config
+from deploy.local.supervisor import programs
+from operators.errors import StackError
+from operators.settings import Settings
+
+
+def settings(tmp_path: Path, **sections) -> Settings:
+    dump = Settings.model_construct().model_dump()
+    dump["stack"] |= {"data_dir": str(tmp_path / "data"), "jars_dir": str(tmp_path / "jars"), "supervisor_port": 1}
+    for name, values in sections.items():
+        dump[name] |= values
+    return Settings.of_dump(dump)
+
+
+def test_a_port_in_use_is_said_with_the_fix(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(StackError, match=f"port {port}") as refused:
+            stack.start_stack(settings(tmp_path, kafka={"bootstrap": f"127.0.0.1:{port}"}))
+    assert "liveshelf.toml" in str(refused.value)
+
+
+def test_a_missing_and_a_tampered_jar_are_seen(tmp_path: Path) -> None:
+    layout = Layout.of(settings(tmp_path))
+    assert set(wrong_jars(layout).values()) == {"missing"}
+    layout.jars.mkdir(parents=True)
+    name = next(iter(expected_sums()))
+    (layout.jars / name).write_bytes(b"tampered")
+    assert wrong_jars(layout)[name] not in ("missing", expected_sums()[name])
+
+
+def test_a_missing_program_is_said_with_its_package() -> None:
+    with pytest.raises(StackError, match="apt-get install some-package"):
+        tool("no-such-program-anywhere", "some-package")
+
+
+def test_everything_listens_on_loopback_only(tmp_path: Path) -> None:
+    given = settings(tmp_path)
+    written = broker.properties(given, Layout.of(given))
+    assert written["listeners"] == "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"
+    assert written["auto.create.topics.enable"] == "false"
+
+
+def test_flinks_configuration_keeps_the_stock_java_options_and_sets_heartbeats(tmp_path: Path) -> None:
+    given = settings(tmp_path)
+    layout = Layout.of(given)
+    (layout.flink_home / "conf").mkdir(parents=True)
+    flink_home.write_config(given, layout, flink_home.wheel_home())
+    config = yaml.safe_load((layout.flink_home / "conf" / "config.yaml").read_text())
+    assert "--add-opens=java.base/java.lang=ALL-UNNAMED" in config["env.java.opts.all"]
+    assert (config["heartbeat.interval"], config["heartbeat.timeout"]) == (1000, 5000)
+    assert config["taskmanager.numberOfTaskSlots"] == 1
+
+
+def test_there_is_a_spare_taskmanager_and_each_logs_to_a_file_of_its_own(tmp_path: Path) -> None:
+    given = settings(tmp_path)
+    managers = [p for p in programs(given, Layout.of(given)) if p.name.startswith("taskmanager")]
+    assert len(managers) == 2
+    assert len({p.environment["FLINK_IDENT_STRING"] for p in managers}) == 2
+
+
+def test_purge_keeps_the_jars_that_lie_inside(tmp_path: Path) -> None:
+    layout = Layout(tmp_path, tmp_path / "jars")
+    for folder in ("jars", "kafka"):
+        (tmp_path / folder).mkdir()
+    layout.purge()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["jars"]
+
+
+def test_prometheus_is_told_of_every_port(tmp_path: Path) -> None:
+    jobs = {job["job_name"] for job in scrape_config(settings(tmp_path))["scrape_configs"]}
+    assert jobs == {"flink", "operator", "storefront"}

@@ -1,0 +1,84 @@
+"""A tiny shop with a rule that can be learned: training, export, and equality of job and torch features."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_export.dataset import read_events
+from model_export.online_retail import LAST_MONTH, catalogue, events
+from model_export.train import TrainOptions, train
+from operators.contracts import encode_record
+from operators.errors import EventsFileError
+from operators.features import features
+from operators.model_bundle import ModelBundle
+from operators.scorer import Scorer
+from operators.settings import ScorerSettings
+from operators.state_layout import read_states
+from tests.builders import NOW_MS, event, viewed
+
+ITEMS = 30
+
+
+def circle(folder: Path, users: int = 150) -> Path:
+    """Every user walks the circle of items from a place of their own: what comes next is certain."""
+    file = folder / "events.jsonl"
+    lines = []
+    for user in range(users):
+        for place in range(12):
+            lines.append(
+                encode_record(
+                    event(
+                        event_id=f"{user}-{place}",
+                        user_id=f"u{user}",
+                        item_id=f"p{(user * 7 + place) % ITEMS}",
+                        event_time=NOW_MS + user * 60_000 + place * 1000,
+                    )
+                )
+            )
+    file.write_bytes(b"\n".join(lines) + b"\n")
+    return file
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_certain_is_learned_and_the_bundle_serves_it(tmp_path: Path) -> None:
+    said: list[str] = []
+    options = TrainOptions(name="circle", epochs=8, width=32, dropout=0.0)
+    manifest = train(circle(tmp_path), None, tmp_path / "bundle", options, said.append)
+    assert manifest["metrics"]["test"]["small GRU"]["MRR@20"] > 0.75
+    bundle = ModelBundle.load(tmp_path / "bundle")
+    inputs = features(read_states([viewed("p3", "p4", "p5")]), bundle.vocabulary)
+    _, rows = Scorer(bundle, ScorerSettings(provider="cpu")).score(inputs)
+    assert bundle.vocabulary.item_ids[rows[0, 0] - 1] == "p6"
+    following = bundle.neighbours[bundle.vocabulary.row("p9")][0]
+    assert bundle.vocabulary.item_ids[following - 1] == "p10"
+    assert json.loads((tmp_path / "bundle" / "manifest.json").read_text()) == manifest
+
+
+def test_a_file_with_a_bad_line_is_refused_by_its_number(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(encode_record(event()) + b"\nnot json\n")
+    with pytest.raises(EventsFileError, match="line 2"):
+        list(read_events(file))
+
+
+def test_too_few_events_are_said(tmp_path: Path) -> None:
+    with pytest.raises(EventsFileError, match="item events before"):
+        train(circle(tmp_path, users=3), None, tmp_path / "bundle", TrainOptions(epochs=1), lambda _: None)
+
+
+def test_the_orders_become_events_in_time_order() -> None:
+    found = list(events(start_ms=LAST_MONTH))
+    times = np.array([one.event_time for one in found])
+    assert len(found) == 93104
+    assert (np.diff(times) >= 0).all()
+    assert len({one.event_id for one in found}) == len(found)
+    assert {one.event_type for one in found} == {"add_to_cart", "remove_from_cart", "purchase"}
+    assert any(one.user_id.startswith("guest-") for one in found)
+
+
+def test_every_product_has_a_title_and_a_price() -> None:
+    items = list(catalogue())
+    assert len(items) > 3700
+    assert all(item.title and item.price and item.price > 0 for item in items)

@@ -1,0 +1,127 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from operators.errors import BundleError
+from operators.model_bundle import ModelBundle
+from operators.scorer import Scorer, choose_provider
+from operators.settings import ScorerSettings
+from tests.builders import write_bundle, write_manifest
+
+
+def open_scorer(folder: Path) -> Scorer:
+    return Scorer(ModelBundle.load(folder), ScorerSettings(provider="cpu"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "bundle")
+
+
+def test_a_good_bundle_passes_all_checks(folder: Path) -> None:
+    assert open_scorer(folder).provider == "CPUExecutionProvider"
+
+
+def no_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+def broken_manifest(folder: Path) -> None:
+    (folder / "manifest.json").write_text("{")
+
+
+def wrong_hash(folder: Path) -> None:
+    (folder / "items.json").write_text((folder / "items.json").read_text() + " ")
+
+
+def missing_graph(folder: Path) -> None:
+    (folder / "model.onnx").unlink()
+
+
+def wrong_shape(folder: Path) -> None:
+    np.save(folder / "vectors.npy", np.zeros((3, 2), dtype=np.float16))
+    write_manifest(folder)
+
+
+def nan_vectors(folder: Path) -> None:
+    np.save(folder / "vectors.npy", np.full((9, 2), np.nan, dtype=np.float16))
+    write_manifest(folder)
+
+
+def row_out_of_range(folder: Path) -> None:
+    np.save(folder / "popular.npy", np.array([1, 99], dtype=np.int32))
+    write_manifest(folder)
+
+
+def not_a_graph(folder: Path) -> None:
+    (folder / "model.onnx").write_bytes(b"not a graph")
+    write_manifest(folder)
+
+
+def other_inputs(folder: Path) -> None:
+    model = onnx.load(str(folder / "model.onnx"))
+    model.graph.input[1].name = "types"
+    onnx.save(model, str(folder / "model.onnx"))
+    write_manifest(folder)
+
+
+def nan_weights(folder: Path) -> None:
+    model = onnx.load(str(folder / "model.onnx"))
+    table = next(one for one in model.graph.initializer if one.name == "table")
+    table.CopyFrom(onnx.numpy_helper.from_array(np.full((9, 8), np.nan, dtype=np.float32), "table"))
+    onnx.save(model, str(folder / "model.onnx"))
+    write_manifest(folder)
+
+
+def other_scores(folder: Path) -> None:
+    np.save(folder / "golden_scores.npy", np.load(folder / "golden_scores.npy") + 0.01)
+    write_manifest(folder)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        no_manifest, broken_manifest, wrong_hash, missing_graph, wrong_shape, nan_vectors,
+        row_out_of_range, not_a_graph, other_inputs, nan_weights, other_scores,
+    ],
+)  # fmt: skip
+def test_a_spoiled_bundle_is_refused(folder: Path, spoil: Callable[[Path], None]) -> None:
+    spoil(folder)
+    with pytest.raises(BundleError) as refused:
+        open_scorer(folder)
+    assert refused.value.fix
+
+
+def test_of_a_refused_bundle_what_can_be_trusted_serves_fallbacks(folder: Path) -> None:
+    nan_weights(folder)
+    trusted = ModelBundle.load_fallbacks(folder)
+    assert trusted.popular.tolist() == list(range(1, 9))
+    assert len(trusted.vocabulary) == 8
+
+
+def test_of_a_bundle_without_anything_nothing_is_left_and_nothing_fails(tmp_path: Path) -> None:
+    assert len(ModelBundle.load_fallbacks(tmp_path).vocabulary) == 0
+
+
+def test_no_array_is_read_by_pickle(folder: Path) -> None:
+    np.save(folder / "popular.npy", np.array([{}], dtype=object), allow_pickle=True)
+    write_manifest(folder)
+    with pytest.raises(ValueError, match="pickle"):
+        ModelBundle.load(folder)
+
+
+def test_the_provider_comes_with_its_reason() -> None:
+    assert choose_provider("cpu") == ("CPUExecutionProvider", "scorer.provider = cpu")
+    assert choose_provider("auto")[1]
+
+
+def test_the_committed_bundle_is_whole() -> None:
+    folder = Path(__file__).resolve().parents[2] / "models" / "online-retail"
+    open_scorer(folder)
+    metrics = json.loads((folder / "manifest.json").read_text())["metrics"]
+    found, best = metrics["test"], metrics["best"]
+    assert all(found[best]["NDCG@20"] >= other["NDCG@20"] for other in found.values())

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+
+from operators.errors import SettingsError
+from operators.settings import EventSettings, KafkaSettings, Settings
+from pipelines.cluster import python_part
+from pipelines.engine import STATE_UID, flink_options
+from pipelines.shipping import stage
+from pipelines.topics import INPUT_FIELDS, input_query, lists_ddl, source_ddl
+
+
+def settings(**sections) -> Settings:
+    return Settings.of_dump(Settings.model_construct().model_dump() | sections)
+
+
+def test_the_job_runs_in_thread_mode_and_says_so_in_its_state() -> None:
+    assert flink_options(settings())["python.execution-mode"] == "thread"
+    assert STATE_UID.endswith("thread")
+
+
+def test_flinks_own_settings_pass_through_but_not_another_execution_mode() -> None:
+    assert flink_options(settings(flink={"state.backend.type": "hashmap"}))["state.backend.type"] == "hashmap"
+    with pytest.raises(SettingsError, match="thread"):
+        flink_options(settings(flink={"python.execution-mode": "process"}))
+
+
+def test_a_source_reads_from_the_committed_offsets_and_every_field_is_asked_for() -> None:
+    ddl = source_ddl("events", "shop.events.v1", KafkaSettings(client={"security.protocol": "SSL"}), "group")
+    assert "'scan.startup.mode' = 'group-offsets'" in ddl
+    assert "'properties.security.protocol' = 'SSL'" in ddl
+    query = input_query("events", EventSettings(max_bytes=777))
+    assert all(f"`{field}`" in query for field in INPUT_FIELDS)
+    assert "> 777" in query
+
+
+def test_a_quote_in_a_setting_cannot_end_the_string() -> None:
+    assert "'it''s'" in lists_ddl("lists", KafkaSettings(client={"client.id": "it's"}))
+
+
+def test_a_submission_carries_code_and_bundle_under_a_marker_of_its_own(tmp_path: Path) -> None:
+    bundle = tmp_path / "b"
+    bundle.mkdir()
+    (bundle / "manifest.json").write_text("{}")
+    one, two = stage(tmp_path / "one", bundle), stage(tmp_path / "two", bundle)
+    assert one != two
+    assert (tmp_path / "one" / one).is_file()
+    assert (tmp_path / "one" / "operators" / "user_state.py").is_file()
+    assert (tmp_path / "one" / "pipelines" / "recommend.py").is_file()
+    assert not (tmp_path / "one" / "pipelines" / "cli").exists()
+    assert (tmp_path / "one" / "bundle" / "manifest.json").is_file()
+
+
+def test_the_python_lines_of_a_java_trace_are_what_is_shown() -> None:
+    trace = "\n".join(
+        ["java.lang.RuntimeException: x", "\tat org.apache.Foo(Foo.java:1)"] * 20
+        + ["Caused by: pemja.core.PythonException: <class 'KeyError'>: 'a'", "\tat /ship/operators/x.open(x.py:7)"]
+    )
+    shown = python_part(trace)
+    assert "KeyError" in shown
+    assert "x.py:7" in shown
+    assert "Foo.java" not in shown

@@ -1,0 +1,101 @@
+"""What the README and the docs say is run as it stands there."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.second_shop import write_second_shop
+from tests.stack.conftest import ROOT, Stack
+from tests.stack.topics import eventually
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced code blocks of a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_producer_and_the_consumer_of_the_docs_run(stack: Stack, job: str, tmp_path: Path) -> None:
+    said = {}
+    for page in ("docs/events.md", "docs/lists.md"):
+        (code,) = blocks(page, "python")
+        script = tmp_path / f"{Path(page).stem}.py"
+        script.write_text(code.replace("127.0.0.1:9092", stack.settings.kafka.bootstrap))
+        assert len(code.strip().splitlines()) <= 26
+        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        said[page] = done.stdout
+        eventually(lambda: "docs-reader" in stack.topics.newest_lists())
+    assert said["docs/events.md"] == "published 3 events\n"
+    assert re.search(r"^docs-reader \d+ (model|popular) \['", said["docs/lists.md"], re.MULTILINE)
+
+
+def test_a_shop_of_ones_own_in_five_commands(stack: Stack, tmp_path: Path) -> None:
+    name = write_second_shop(tmp_path)
+    readme = (ROOT / "README.md").read_text()
+    block = readme.split("<!-- tested: five commands -->")[1].split("```bash\n")[1].split("```")[0]
+    commands = block.strip().splitlines()
+    assert [command.split()[1] for command in commands] == ["validate", "train", "submit", "replay", "lists"]
+    for running in stack.cluster.jobs(stack.settings.job.name):
+        stack.cluster.cancel(running["jid"])
+    stack.bundle = ""
+    users = [json.loads(line)["user_id"] for line in (tmp_path / "events.jsonl").read_text().splitlines()[:5000]]
+    printed = []
+    for command in commands:
+        words = command.split()[1:]
+        if words[0] == "train":
+            words += ["--epochs", "2"]
+        if words[0] == "lists":
+            words[1] = users[-1]
+        done = run_in(tmp_path, words)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        printed.append(f"$ {command}\n{done.stdout}{done.stderr}")
+        if words[0] == "replay":
+            eventually(lambda: users[-1] in stack.topics.newest_lists())
+    print(f"on {name}:\n" + "\n".join(printed))
+    newest = json.loads(run_in(tmp_path, ["lists", users[-1], "--json"]).stdout)
+    assert newest["model"]["name"] == "small-gru"
+    assert newest["source"] in ("model", "popular")
+    assert len(newest["items"]) == 20
+
+
+def run_in(folder: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "liveshelf"), *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=400, env=os.environ)
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))])
+def test_every_link_and_every_verb_of_a_page_exists(stack: Stack, page: str) -> None:
+    text = (ROOT / page).read_text()
+    for target in re.findall(r"\]\((?!http)([^)#]+)", text):
+        assert ((ROOT / page).parent / target).exists(), target
+    known = stack.liveshelf("--help").stdout
+    for verb in set(re.findall(r"`(?:\.venv/bin/)?liveshelf ([a-z-]+)", text)):
+        assert f" {verb} " in known, verb
+
+
+def test_status_and_doctor_speak_json(stack: Stack, job: str) -> None:
+    status = json.loads(stack.liveshelf("status", "--json").stdout)
+    assert status["healthy"]
+    assert [one["state"] for one in status["jobs"]] == ["RUNNING"]
+    doctor = json.loads(stack.liveshelf("doctor", "--json").stdout)
+    assert doctor["provider"]["says"]
+    assert doctor["jars"]["ok"]
+
+
+def test_a_second_up_reuses_the_stack_and_a_second_submit_is_refused(stack: Stack, job: str) -> None:
+    assert "runs already" in stack.liveshelf("up").stderr
+    assert "two jobs would write the same lists" in " ".join(stack.liveshelf("submit", ok=False).stderr.split())
+
+
+def test_the_freshness_bench_prints_one_object(stack: Stack, job: str) -> None:
+    words = ["bench", "freshness", "--rate", "100", "--seconds", "5", "--warm-up", "3", "--users", "200", "--json"]
+    found = json.loads(stack.liveshelf(*words).stdout)
+    assert found["users_unanswered"] == 0
+    assert found["versions_fell"] == 0
+    assert found["lists"] > 200
+    assert found["freshness_ms"]["p50"] < 1000
