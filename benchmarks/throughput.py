@@ -42,8 +42,16 @@ def measure(
         each_user_once=True,
     )
     before_alone = onnx_alone(graph)
-    restart(lambda: run_load(load))
-    drained = _drain(settings, pids, count)
+    with Written(settings) as written:
+        start = 0
+
+        def publish() -> None:
+            nonlocal start
+            run_load(load)
+            start = written()
+
+        restart(publish)
+        drained = _drain(written, start, pids(), count)
     alone = max(before_alone, onnx_alone(graph), key=lambda found: float(found["lists_per_s"]))
     return {
         "bench": "throughput",
@@ -55,17 +63,29 @@ def measure(
     }
 
 
-def _drain(settings: Settings, pids: Callable[[], dict[str, int]], count: int) -> dict[str, Any]:
-    """Counts lists by the offsets of the output topic: reading them would take a share of the cores."""
-    consumer = KafkaConsumer(**settings.kafka.client_options(), group_id=None)
-    partitions = [TopicPartition(RECOMMENDATIONS, n) for n in consumer.partitions_for_topic(RECOMMENDATIONS) or ()]
+class Written:
+    """How many lists there are, by the offsets of the output topic: reading them would take a share of the cores."""
 
-    def written() -> int:
-        return sum(consumer.end_offsets(partitions).values())
+    def __init__(self, settings: Settings) -> None:
+        self._consumer = KafkaConsumer(**settings.kafka.client_options(), group_id=None)
+        numbers = self._consumer.partitions_for_topic(RECOMMENDATIONS) or ()
+        self._partitions = [TopicPartition(RECOMMENDATIONS, number) for number in numbers]
 
-    start, marks, used = written(), {}, {}
+    def __enter__(self) -> "Written":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def __call__(self) -> int:
+        """Lists written until now."""
+        return sum(self._consumer.end_offsets(self._partitions).values())
+
+
+def _drain(written: Written, start: int, running: dict[str, int], count: int) -> dict[str, Any]:
+    marks: dict[float, tuple[float, int]] = {}
+    used: dict[float, dict[str, float]] = {}
     deadline, last, quiet = time.monotonic() + LIMIT_SECONDS, start, 0
-    running = pids()
     while time.monotonic() < deadline and quiet < 12:
         done, now = written(), time.monotonic()
         for share in (FROM, TO):
@@ -74,7 +94,6 @@ def _drain(settings: Settings, pids: Callable[[], dict[str, int]], count: int) -
         quiet = quiet + 1 if done == last and done > start else 0
         last = done
         time.sleep(0.25)
-    consumer.close()
     lists = last - start
     if TO not in marks:
         return {"lists": lists, "lists_per_s": 0.0, "note": f"only {lists} lists of {count} events"}
@@ -83,6 +102,7 @@ def _drain(settings: Settings, pids: Callable[[], dict[str, int]], count: int) -
     return {
         "lists": lists,
         "lists_per_s": round(made / seconds),
+        "storefront_cpu_s_per_1000": round(cpu.get("storefront", 0.0) / made * 1000, 4),
         "taskmanager_cpu_s_per_1000": round(sum(v for k, v in cpu.items() if "taskmanager" in k) / made * 1000, 4),
         "broker_cpu_s_per_1000": round(cpu.get("kafka", 0.0) / made * 1000, 4),
     }

@@ -17,6 +17,7 @@ _BY_KIND: dict[int, ReasonKind] = {
     KINDS["purchase"]: "bought",
 }
 _HEAD = 100
+ANCHORS = 8  # of the newest steps: an older one is no reason that a shopper remembers
 
 
 class Reasons:
@@ -32,12 +33,13 @@ class Reasons:
 
     def of(self, rows: Rows, features: Features) -> list[list[Reason]]:
         """`rows`: [B, size] -> a reason for each place."""
-        similarity = np.matmul(self._vectors[rows], self._vectors[features.items].transpose(0, 2, 1))
-        similarity[np.broadcast_to((features.items == 0)[:, None, :], similarity.shape)] = -1
+        recent = np.maximum(features.length[:, None] - 1 - np.arange(ANCHORS), 0)
+        own = np.take_along_axis(features.items, recent, axis=1)
+        similarity = np.matmul(self._vectors[rows], self._vectors[own].transpose(0, 2, 1))
         nearest = similarity.argmax(axis=2)
-        close = np.take_along_axis(similarity, nearest[:, :, None], axis=2)[:, :, 0] >= SIMILAR_ENOUGH
-        anchor = np.where(close, np.take_along_axis(features.items, nearest, axis=1), 0).tolist()
-        kind = np.take_along_axis(features.kinds, nearest, axis=1).tolist()
+        close = similarity.max(axis=2) >= SIMILAR_ENOUGH
+        anchor = np.where(close, np.take_along_axis(own, nearest, axis=1), 0).tolist()
+        kind = np.take_along_axis(np.take_along_axis(features.kinds, recent, axis=1), nearest, axis=1).tolist()
         return [
             [self._reason(row, own, step) for row, own, step in zip(*columns, strict=True)]
             for columns in zip(rows.tolist(), anchor, kind, strict=True)

@@ -119,24 +119,27 @@ class RefreshLogic:
         actions.outputs += self.drain()
         return actions
 
-    def on_promise(self, user: str, state: bytes | None) -> Actions:
-        """A promise has fired: done, still waiting, past the deadline, or restored from a checkpoint."""
+    def on_promise(self, user: str, read_state: Callable[[], bytes | None]) -> Actions:
+        """A promise has fired: done, still waiting, past the deadline, or restored from a checkpoint.
+
+        The state is only read where it is needed: mostly the list is out and the promise done.
+        """
         self._batcher.wake()
         actions = Actions(outputs=self.drain())
-        if state is None:
-            self._armed.discard(user)
-            return actions
         age = self._batcher.age(user)
-        if age is not None and age * 1000 >= self._settings.deadline_ms:
+        if age is None and user in self._armed and user not in self._retry:
+            self._armed.discard(user)
+        elif age is not None and age * 1000 < self._settings.deadline_ms:
+            actions.promise_ms = self._delay_ms(age)
+        elif (state := read_state()) is None:  # forgotten since
+            self._armed.discard(user)
+            self._retry.discard(user)
+        elif age is not None:
             self._batcher.abandon(user)
             self._fall_back(user, state, "deadline", actions)
-        elif age is not None:
-            actions.promise_ms = self._delay_ms(age)
-        elif user not in self._armed or user in self._retry:
+        else:
             self._retry.discard(user)
             self._submit(Request(user, state, last_event_ms(state)), actions, armed=False)
-        else:
-            self._armed.discard(user)
         return actions
 
     def drain(self) -> list[Output]:

@@ -96,7 +96,7 @@ class RefreshFunction:
 
     def on_timer(self, timestamp: int, context: Any) -> Sequence[Row]:
         """One promise."""
-        return self._act(self._logic.on_promise(context.get_current_key(), self._state.value()), context)
+        return self._act(self._logic.on_promise(context.get_current_key(), self._state.value), context)
 
     def close(self) -> None:
         """Stops the scorer thread, the table and the metrics server."""

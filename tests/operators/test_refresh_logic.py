@@ -78,7 +78,7 @@ class Operator:
 
     def fire(self, user: str = "u1") -> list[Output]:
         del self.promises[user]
-        return self._act(user, self.logic.on_promise(user, self.state.get(user)))
+        return self._act(user, self.logic.on_promise(user, lambda: self.state.get(user)))
 
     def _act(self, user: str, actions: Actions) -> list[Output]:
         if actions.state is not None:
