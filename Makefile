@@ -35,7 +35,7 @@ lint: dev-deps ## ruff, mypy, import rules, dependencies
 	@.venv/bin/ruff format --check -q $(PYTHON_ROOMS)
 	@.venv/bin/mypy --no-error-summary operators
 	@.venv/bin/lint-imports > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
-	@.venv/bin/deptry -q . 2> .venv/deptry.log || { cat .venv/deptry.log; exit 1; }
+	@.venv/bin/deptry . 2> .venv/deptry.log || { cat .venv/deptry.log; exit 1; }
 
 format: dev-deps ## formats the code
 	@.venv/bin/ruff check -q --fix $(PYTHON_ROOMS) && .venv/bin/ruff format -q $(PYTHON_ROOMS)
