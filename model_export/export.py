@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import torch
 from torch.export import Dim
@@ -63,7 +64,7 @@ def export_bundle(
 
 
 def export_graph(model: SmallGru, top: int, file: Path) -> None:
-    """The ONNX graph: int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]."""
+    """The ONNX graph, without the exporter's stack traces (they hold paths of this machine): int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]."""
     batch = Dim("batch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
@@ -79,6 +80,18 @@ def export_graph(model: SmallGru, top: int, file: Path) -> None:
             external_data=False,
             verbose=False,
         )
+    graph = onnx.load(str(file))
+    strip_traces(graph)
+    onnx.save(graph, str(file))
+
+
+def strip_traces(model: onnx.ModelProto) -> None:
+    """Removes what describes the machine and not the model."""
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
+        del part.metadata_props[:]
+    for function in model.functions:
+        for node in function.node:
+            del node.metadata_props[:]
 
 
 def check_parity(

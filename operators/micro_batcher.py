@@ -131,14 +131,18 @@ class MicroBatcher(Generic[Q, R]):
             since = self._since.get(user)
             return None if since is None else self._clock() - since
 
-    def abandon(self, user: str) -> None:
-        """Forgets a user's requests; an answer that comes later is dropped."""
+    def abandon(self, user: str) -> bool:
+        """Forgets a user's requests; an answer that comes later is dropped.
+
+        Returns whether one was in flight: of a batch that hangs, it may be the one that makes it hang.
+        """
         with self._changed:
             self._pending.pop(user, None)
-            self._flying.pop(user, None)
+            was_flying = self._flying.pop(user, None) is not None
             self._since.pop(user, None)
             self._done = [one for one in self._done if one.user != user]
             self._changed.notify_all()
+            return was_flying
 
     def hangs(self) -> bool:
         """Whether the batch in flight is past the deadline."""

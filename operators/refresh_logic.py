@@ -126,19 +126,19 @@ class RefreshLogic:
         """
         self._batcher.wake()
         actions = Actions(outputs=self.drain())
-        age = self._batcher.age(user)
-        if age is None and user in self._armed and user not in self._retry:
+        age, retries = self._batcher.age(user), user in self._retry
+        self._retry.discard(user)
+        if age is None and user in self._armed and not retries:
             self._armed.discard(user)
         elif age is not None and age * 1000 < self._settings.deadline_ms:
             actions.promise_ms = self._delay_ms(age)
         elif (state := read_state()) is None:  # forgotten since
             self._armed.discard(user)
-            self._retry.discard(user)
         elif age is not None:
-            self._batcher.abandon(user)
-            self._fall_back(user, state, "deadline", actions)
+            # who was in the batch that hangs is not scored again before the next event: it would hang again
+            suspect = self._batcher.abandon(user)
+            self._fall_back(Request(user, state, last_event_ms(state)), "deadline", actions, again=not suspect)
         else:
-            self._retry.discard(user)
             self._submit(Request(user, state, last_event_ms(state)), actions, armed=False)
         return actions
 
@@ -164,7 +164,10 @@ class RefreshLogic:
         actions.state = done.state
         if done.refresh:
             request = Request(event.user_id, done.state, int(event.event_time), event.event_id, event.traceparent)
-            self._submit(request, actions, armed=event.user_id in self._armed)
+            # the promise of a retry lies too far ahead for a new event: it gets one of its own
+            soon = event.user_id in self._armed and event.user_id not in self._retry
+            self._retry.discard(event.user_id)
+            self._submit(request, actions, armed=soon)
 
     def _erase(self, record: Record, state: bytes | None, actions: Actions) -> None:
         if record.value is None:  # the tombstone of an erasure that was done
@@ -197,14 +200,16 @@ class RefreshLogic:
                 self._armed.add(request.user_id)
                 actions.promise_ms = self._delay_ms(0.0)
         else:
-            self._fall_back(request.user_id, request.state, "refused", actions, request)
+            self._fall_back(request, "refused", actions, again=True)
 
-    def _fall_back(self, user: str, state: bytes, cause: str, actions: Actions, request: Request | None = None) -> None:
-        """The fallback list now, the model's later: one promise that asks again when the scorer works again."""
+    def _fall_back(self, request: Request, cause: str, actions: Actions, *, again: bool) -> None:
+        """The fallback list now and, with `again`, a promise that asks the model when it works again."""
         self._sensors.on_fallback(cause)
-        request = request or Request(user, state, last_event_ms(state))
+        user = request.user_id
         actions.outputs.append(self._emit(user, self._fallback(request)))
-        if user not in self._retry:
+        if not again:
+            self._armed.discard(user)
+        elif user not in self._retry:
             self._retry.add(user)
             self._armed.add(user)
             actions.promise_ms = self._settings.retry_after_ms

@@ -65,7 +65,7 @@ def test_a_file_with_a_bad_line_is_refused_by_its_number(tmp_path: Path) -> None
 
 def test_too_few_events_are_said(tmp_path: Path) -> None:
     with pytest.raises(EventsFileError, match="item events before"):
-        train(circle(tmp_path, users=3), None, tmp_path / "bundle", TrainOptions(epochs=1), lambda _: None)
+        train(circle(tmp_path, users=12), None, tmp_path / "bundle", TrainOptions(epochs=1), lambda _: None)
 
 
 def test_the_orders_become_events_in_time_order() -> None:

@@ -1,6 +1,7 @@
 """The operator's decisions with the real batcher on the test's thread and the known bundle."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,54 @@ def test_past_the_deadline_the_fallback_goes_out_and_the_model_is_asked_again_la
     job.fire()
     job.batcher.run_once()
     assert lists(job.fire()) == [("u1", 1, "model")]
+    assert job.promises == {}
+
+
+def test_who_was_in_a_batch_that_hangs_is_not_scored_again_before_the_next_event(job: Operator) -> None:
+    hung = threading.Event()
+    released = threading.Event()
+    make = job.lists.make
+
+    def hang(asked):
+        hung.set()
+        released.wait(5)
+        return make(asked)
+
+    job.lists.make = hang
+    job.event("guilty")
+    thread = threading.Thread(target=job.batcher.run_once)
+    thread.start()
+    hung.wait(5)
+    job.event("behind")
+    job.seconds = 0.6
+    assert lists(job.fire("guilty")) == [("guilty", 1, "neighbours")]
+    assert lists(job.fire("behind")) == [("behind", 1, "neighbours")]
+    assert job.promises == {"behind": job.settings.retry_after_ms}
+    released.set()
+    thread.join(5)
+    job.lists.make = make
+    assert job.logic.drain() == []
+    job.fire("behind")
+    job.batcher.run_once()
+    assert lists(job.fire("behind")) == [("behind", 1, "model")]
+    job.event("guilty", number=1)
+    job.batcher.run_once()
+    assert lists(job.fire("guilty")) == [("guilty", 2, "model")]
+
+
+def test_an_event_during_a_retry_has_a_deadline_of_its_own(job: Operator) -> None:
+    job.event()
+    job.seconds = 0.6
+    job.fire()
+    assert job.promises == {"u1": job.settings.retry_after_ms}
+    job.event(number=1)
+    assert job.promises == {"u1": job.settings.promise_idle_ms}
+    job.seconds = 1.2
+    assert lists(job.fire()) == [("u1", 2, "neighbours")]
+    assert job.promises == {"u1": job.settings.retry_after_ms}, "no promise is ever lost"
+    job.fire()
+    job.batcher.run_once()
+    assert lists(job.fire()) == [("u1", 2, "model")]
     assert job.promises == {}
 
 
