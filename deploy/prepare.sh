@@ -33,7 +33,8 @@ want() { # program, package, what is left out without it
 
 find_python() {
   local name
-  for name in "${PYTHON:-}" python3.11 /usr/bin/python3.11 python3; do
+  # the system's first: Flink embeds the interpreter, which needs a shared libpython; self-built ones often have none
+  for name in "${PYTHON:-}" /usr/bin/python3.11 python3.11 python3; do
     [ -n "$name" ] && "$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo "$name"; return; }
   done
   return 1

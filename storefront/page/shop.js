@@ -1,6 +1,7 @@
 "use strict";
 const byId = (id) => document.getElementById(id);
 const basket = new Map();
+let searches = 0;
 let user, stream, asked = null, shown = new Set(), lastList = null;
 
 function text(tag, cls, content) {
@@ -98,7 +99,10 @@ function follow(id) {
 }
 
 async function search() {
-  const items = await (await fetch(`/v1/search?limit=24&q=${encodeURIComponent(byId("q").value)}`)).json();
+  const mine = ++searches, q = byId("q").value;
+  const items = await (await fetch(`/v1/search?limit=24&q=${encodeURIComponent(q)}`)).json();
+  if (mine !== searches) return; // a newer search is under way
+  byId("shelf").dataset.q = q;
   byId("shelf").replaceChildren(...items.map((item) => {
     const card = document.createElement("li");
     card.dataset.item = item.item_id;

@@ -103,6 +103,11 @@ def browser() -> webdriver.Chrome:
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
 
 
+def shown(page: webdriver.Chrome) -> list[str]:
+    """The items of the list in one look: the page may draw it anew at any time."""
+    return page.execute_script("return [...document.querySelectorAll('#list li')].map((place) => place.dataset.item)")
+
+
 def test_on_the_page_adding_an_item_changes_the_list_and_shows_the_milliseconds(shop: str, tmp_path: Path) -> None:
     page = browser()
     try:
@@ -111,13 +116,13 @@ def test_on_the_page_adding_an_item_changes_the_list_and_shows_the_milliseconds(
         wait.until(lambda p: len(p.find_elements(By.CSS_SELECTOR, "#list li")) >= 10)
         search = page.find_element(By.ID, "q")
         search.send_keys("lunch bag")
-        wait.until(lambda p: "lunch bag" in p.find_element(By.CSS_SELECTOR, "#shelf li .title").text.lower())
-        before = [place.get_attribute("data-item") for place in page.find_elements(By.CSS_SELECTOR, "#list li")]
+        wait.until(lambda p: p.find_elements(By.CSS_SELECTOR, '#shelf[data-q="lunch bag"] li'))
+        before = shown(page)
         card = page.find_element(By.CSS_SELECTOR, "#shelf li")
         added = card.find_element(By.CLASS_NAME, "title").text
         card.find_element(By.CSS_SELECTOR, "button.add").click()
         wait.until(lambda p: p.find_element(By.ID, "ms").text.isdigit())
-        after = [place.get_attribute("data-item") for place in page.find_elements(By.CSS_SELECTOR, "#list li")]
+        after = shown(page)
         assert after != before
         assert card.get_attribute("data-item") not in after
         assert added in page.find_element(By.ID, "basket").text
