@@ -4,7 +4,8 @@ Values and offsets go into one write batch, so a restart goes on exactly where t
 (catalogue) and by the storefront (lists, catalogue).
 """
 
-import contextlib
+import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 from rocksdict import Options, Rdict, WriteBatch
 
 from operators.errors import BrokerError
 
+log = logging.getLogger(__name__)
 KEY, OFFSET = b"k", b"o"  # first byte of a row: a record of the topic, or a partition's next offset
 POLL_MS = 500
 BREATH_SECONDS = 0.004  # between polls that brought records: one a record would take a third of a core at 500/s
@@ -34,13 +35,14 @@ class Consumer(Protocol):
     def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
     def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
     def seek(self, partition: TopicPartition, offset: int) -> None: ...
+    def position(self, partition: TopicPartition) -> int: ...
     def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]: ...
     def close(self) -> None: ...
 
 
 def kafka_consumer(options: dict[str, Any]) -> Consumer:
-    """A consumer without group: the table keeps its own offsets."""
-    consumer: Consumer = KafkaConsumer(**options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest")
+    """A consumer of `KafkaSettings.consumer_options`: without group, the table keeps its own offsets."""
+    consumer: Consumer = KafkaConsumer(**options, auto_offset_reset="earliest")
     return consumer
 
 
@@ -63,8 +65,7 @@ class CompactedTable:
         self._on_change = on_change
         self._accept = accept
         self._rows = _open_rows(folder)
-        self._ends: dict[int, int] = {}
-        self._next: dict[int, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
         self._caught_up = threading.Event()
         self._closing = threading.Event()
         self._reached_at = 0.0
@@ -110,9 +111,14 @@ class CompactedTable:
         self._rows.close()
 
     def _run(self) -> None:
+        said = ""
         while not self._closing.is_set():
-            with contextlib.suppress(KafkaError, BrokerError):
+            try:
                 self._follow()
+            except Exception as error:  # broker away, disk full, a reader's own error: the thread goes on trying
+                if repr(error) != said:
+                    said = repr(error)
+                    log.warning("%s: not followed for now, the local copy serves: %s", self.topic, said)
             self._closing.wait(RETRY_SECONDS)
 
     def _follow(self) -> None:
@@ -126,7 +132,8 @@ class CompactedTable:
                 if polled and self._caught_up.is_set():
                     self._closing.wait(BREATH_SECONDS)
                 self._reached_at = time.monotonic()
-                if not self._caught_up.is_set() and all(self._next[p] >= end for p, end in self._ends.items()):
+                # by position, not by the last record: a transaction ends with a marker that no reader gets
+                if not self._caught_up.is_set() and all(consumer.position(p) >= end for p, end in self._ends.items()):
                     self._caught_up.set()
         finally:
             consumer.close()
@@ -138,13 +145,11 @@ class CompactedTable:
         partitions = [TopicPartition(self.topic, number) for number in sorted(numbers)]
         consumer.assign(partitions)
         begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-        self._ends = {partition.partition: end for partition, end in ends.items()}
+        self._ends = ends
         for partition in partitions:
             stored = int(self._rows.get(OFFSET + str(partition.partition).encode()) or 0)
             # beyond the end: the topic was made anew; before the beginning: it was cut
-            start = stored if begins[partition] <= stored <= ends[partition] else begins[partition]
-            self._next[partition.partition] = start
-            consumer.seek(partition, start)
+            consumer.seek(partition, stored if begins[partition] <= stored <= ends[partition] else begins[partition])
 
     def _write(self, partition: int, records: list[Any]) -> None:
         batch = WriteBatch(raw_mode=True)
@@ -159,8 +164,7 @@ class CompactedTable:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        self._next[partition] = records[-1].offset + 1
-        batch.put(OFFSET + str(partition).encode(), str(self._next[partition]).encode())
+        batch.put(OFFSET + str(partition).encode(), str(records[-1].offset + 1).encode())
         self._rows.write(batch)
         if self._on_change:
             for key, value in changed.items():
@@ -168,7 +172,15 @@ class CompactedTable:
 
 
 def _open_rows(folder: Path) -> Rdict:
+    """The rows. A copy that is damaged is removed: the topic has it all."""
     folder.mkdir(parents=True, exist_ok=True)
     options = Options(raw_mode=True)
     options.create_if_missing(True)
-    return Rdict(str(folder), options)
+    try:
+        return Rdict(str(folder), options)
+    except Exception as error:  # rocksdict raises a plain Exception with RocksDB's words
+        if "Corruption" not in str(error):
+            raise
+        log.warning("%s is damaged and is made anew from the topic: %s", folder, error)
+        shutil.rmtree(folder)
+        return Rdict(str(folder), options)

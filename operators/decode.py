@@ -112,6 +112,8 @@ def _refuse_repeated_keys(value: bytes) -> None:
         json.loads(value, object_pairs_hook=_unique)
     except _RepeatedKey as error:
         raise BadRecord("duplicate_key", "each key once", f"{error} twice"[:_SHOWN]) from None
+    except (ValueError, RecursionError) as error:  # in a field that msgspec skips unread
+        raise diagnose(value, error) from None
 
 
 def diagnose(value: bytes, error: Exception) -> BadRecord:

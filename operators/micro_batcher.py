@@ -44,6 +44,10 @@ class NullSensors:
         """Nothing."""
 
 
+class ScorerDied(RuntimeError):
+    """The scorer thread ended while it scored this user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done(Generic[Q, R]):
     """An answered request: a result, or the exception that the scorer raised for this user alone."""
@@ -98,6 +102,7 @@ class MicroBatcher(Generic[Q, R]):
                 self._changed.wait(0.02)
             if self._closed:
                 return False
+            self._revive()
             now = self._clock()
             if user in self._pending:
                 self._sensors.on_coalesced()
@@ -111,6 +116,7 @@ class MicroBatcher(Generic[Q, R]):
     def wake(self) -> None:
         """Wakes the scorer if anything waits."""
         with self._changed:
+            self._revive()
             if self._idle and self._pending:
                 self._changed.notify_all()
 
@@ -205,6 +211,15 @@ class MicroBatcher(Generic[Q, R]):
             if len(requests) == 1:
                 return [error]
             return [self._score_each([request])[0] for request in requests]
+
+    def _revive(self) -> None:
+        """A scorer thread that has died is replaced, and whom it was scoring is answered with an error."""
+        if self._thread is None or self._thread.is_alive() or self._closed:
+            return
+        for user, request in self._flying.items():
+            self._done.append(Done(user, request, ScorerDied(user)))
+        self._flying, self._started = {}, None
+        self.start()
 
     def _run(self) -> None:
         while True:

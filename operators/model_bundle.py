@@ -58,9 +58,9 @@ class ModelBundle:
         """Reads and verifies a bundle: manifest, hashes, shapes, finite numbers. Raises `BundleError`."""
         manifest = read_manifest(folder)
         verify_hashes(folder, manifest)
-        item_ids = json.loads((folder / "items.json").read_text())
-        arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ARRAYS}
-        golden = {name: np.load(folder / f"golden_{name}.npy", allow_pickle=False) for name in GOLDEN}
+        item_ids = _read_items(folder)
+        arrays = {name: _read_array(folder / f"{name}.npy") for name in ARRAYS}
+        golden = {name: _read_array(folder / f"golden_{name}.npy") for name in GOLDEN}
         _check_shapes(len(item_ids), arrays)
         return cls._of(folder, manifest, item_ids, arrays, golden)
 
@@ -74,8 +74,8 @@ class ModelBundle:
             manifest = read_manifest(folder)
             for name in ("items.json", "popular.npy", "trending.npy", "neighbours.npy", "vectors.npy"):
                 _verify_file(folder, name, manifest)
-            item_ids = json.loads((folder / "items.json").read_text())
-            arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ARRAYS}
+            item_ids = _read_items(folder)
+            arrays = {name: _read_array(folder / f"{name}.npy") for name in ARRAYS}
             arrays["vectors"] = np.nan_to_num(arrays["vectors"])
             _check_shapes(len(item_ids), arrays)
         except BundleError:
@@ -116,6 +116,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError("a JSON object in manifest.json", str(error), _FIX) from error
     if missing:
         raise BundleError("name, version and files in manifest.json", f"no {', '.join(sorted(missing))}", _FIX)
+    if not isinstance(manifest["files"], dict):
+        raise BundleError("files as an object in manifest.json", type(manifest["files"]).__name__, _FIX)
     return dict(manifest)
 
 
@@ -132,6 +134,28 @@ def _verify_file(folder: Path, name: str, manifest: dict[str, Any]) -> None:
         raise BundleError(f"{name} in the bundle and its manifest", "none", _FIX)
     if (found := file_hash(folder / name)) != digest:
         raise BundleError(f"{name} with sha256 {digest[:12]}…", f"{found[:12]}…", _FIX)
+
+
+def _read_items(folder: Path) -> list[str]:
+    try:
+        item_ids = json.loads((folder / "items.json").read_text())
+    except ValueError as error:
+        raise BundleError("a JSON array in items.json", str(error)[:200], _FIX) from error
+    if not isinstance(item_ids, list) or not all(isinstance(item, str) for item in item_ids):
+        raise BundleError("an array of item ids in items.json", "something else", _FIX)
+    if len(set(item_ids)) < len(item_ids):
+        raise BundleError("each item once in items.json", f"{len(item_ids) - len(set(item_ids))} twice", _FIX)
+    return item_ids
+
+
+def _read_array(file: Path) -> npt.NDArray[Any]:
+    try:
+        array = np.load(file, allow_pickle=False)
+    except Exception as error:  # numpy names EOFError, ValueError, SyntaxError, tokenize.TokenError and more
+        raise BundleError(f"an array of numbers in {file.name}", repr(error)[:200], _FIX) from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        raise BundleError(f"an array of numbers in {file.name}", str(getattr(array, "dtype", type(array))), _FIX)
+    return array
 
 
 def file_hash(file: Path) -> str:

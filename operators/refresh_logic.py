@@ -4,6 +4,10 @@ A promise is a keyed processing-time timer, set together with the state update: 
 what is in the scorer thread dies with the process. Where a promise fires and nothing is in flight for its user
 (the process is new), the user is scored again from the restored state. Where it fires and the user has waited
 past the deadline, the fallback list goes out.
+
+Delivered at least once, a list goes out with the next record or promise of anyone: quickest. Delivered exactly once,
+it goes out with a record or promise of its own user, and the state notes that it did: emission, promise and note are
+then in the same checkpoint, and a restart cannot write the list again.
 """
 
 from collections.abc import Callable
@@ -14,9 +18,10 @@ from operators.contracts import ERASURES, DeadLetterHeaders, RecommendationList
 from operators.decode import EventDecoder, decode_erasure
 from operators.errors import BadRecord
 from operators.list_maker import ListMaker, Request, encode_list
-from operators.micro_batcher import MicroBatcher
+from operators.micro_batcher import Done, MicroBatcher
 from operators.settings import EventSettings, ScorerSettings
-from operators.user_state import digest, erase, last_event_ms, step
+from operators.state_layout import LISTED, SETTLED
+from operators.user_state import digest, erase, last_event_ms, list_is_owed, listing, mark_listed, step, version_of
 
 BUSY = 16  # requests that wait: above it a short promise fires for nothing
 YOUNG_S = 0.02
@@ -92,8 +97,11 @@ class RefreshLogic:
         sensors: RefreshSensors,
         *,
         with_digest: bool = False,
+        exactly_once: bool = False,
     ) -> None:
         self._with_digest = with_digest
+        self._exactly_once = exactly_once
+        self._held: dict[str, Done[Request, Encoded]] = {}  # exactly once: answers that wait for their user's turn
         self._decode = decoder.decode
         self._batcher = batcher
         self._lists = lists
@@ -107,6 +115,8 @@ class RefreshLogic:
     def on_record(self, record: Record, state: bytes | None) -> Actions:
         """Applies an event or an erasure; a bad record becomes a dead letter and changes nothing."""
         actions = Actions()
+        self._answer(record.user, lambda: state, actions)
+        state = actions.state or state
         try:
             if record.topic == ERASURES:
                 self._erase(record, state, actions)
@@ -116,7 +126,6 @@ class RefreshLogic:
             self._refuse(record, bad, actions)
         except Exception as error:  # a record that breaks our own code must not stop the job either
             self._refuse(record, BadRecord("internal_error", "no error in step()", repr(error)[:200]), actions)
-        actions.outputs += self.drain()
         return actions
 
     def on_promise(self, user: str, read_state: Callable[[], bytes | None]) -> Actions:
@@ -125,33 +134,46 @@ class RefreshLogic:
         The state is only read where it is needed: mostly the list is out and the promise done.
         """
         self._batcher.wake()
-        actions = Actions(outputs=self.drain())
+        actions = Actions()
+        self._answer(user, read_state, actions)
         age, retries = self._batcher.age(user), user in self._retry
         self._retry.discard(user)
         if age is None and user in self._armed and not retries:
             self._armed.discard(user)
         elif age is not None and age * 1000 < self._settings.deadline_ms:
             actions.promise_ms = self._delay_ms(age)
-        elif (state := read_state()) is None:  # forgotten since
+        elif (state := actions.state or read_state()) is None or not list_is_owed(state):  # forgotten or erased since
+            self._batcher.abandon(user)
             self._armed.discard(user)
         elif age is not None:
             # who was in the batch that hangs is not scored again before the next event: it would hang again
             suspect = self._batcher.abandon(user)
             self._fall_back(Request(user, state, last_event_ms(state)), "deadline", actions, again=not suspect)
-        else:
+        elif listing(state) != SETTLED:
             self._submit(Request(user, state, last_event_ms(state)), actions, armed=False)
         return actions
 
-    def drain(self) -> list[Output]:
-        """Lists that are ready, of any user."""
-        outputs = []
+    def _answer(self, user: str, read_state: Callable[[], bytes | None], actions: Actions) -> None:
+        """Emits what is ready: of anyone, or exactly once of `user` alone."""
         for done in self._batcher.drain():
-            made = done.result
-            if isinstance(made, Exception):
-                self._sensors.on_fallback("failed")
-                made = self._fallback(done.request)
-            outputs.append(self._emit(done.user, made))
-        return outputs
+            if self._exactly_once:
+                self._held[done.user] = done
+            else:
+                actions.outputs.append(self._emit(done.user, self._made(done)))
+        if user in self._held and (state := read_state()) is not None:
+            done, known = self._held.pop(user), listing(state)
+            newest = version_of(done.request.state) == version_of(state)
+            better = newest and known == LISTED and not isinstance(done.result, Exception)
+            if known == 0 or better:
+                actions.outputs.append(self._emit(user, self._made(done)))
+            if newest:
+                actions.state = mark_listed(state, SETTLED)
+
+    def _made(self, done: Done[Request, Encoded]) -> Encoded:
+        if not isinstance(done.result, Exception):
+            return done.result
+        self._sensors.on_fallback("failed")
+        return self._fallback(done.request)
 
     def _apply(self, record: Record, state: bytes | None, actions: Actions) -> None:
         event = self._decode(record.user, record.value, record.broker_ms)
@@ -176,8 +198,12 @@ class RefreshLogic:
         erasure = decode_erasure(record.user, record.value)
         actions.state = erase(state, erasure.requested_at)
         self._batcher.abandon(record.user)
+        self._held.pop(record.user, None)
         self._sensors.on_record("erasure")
         actions.outputs.append(Output("list", record.user.encode(), None))
+        if list_is_owed(actions.state):  # what the shopper did since the request stays, and has its list
+            request = Request(record.user, actions.state, last_event_ms(actions.state))
+            self._submit(request, actions, armed=record.user in self._armed and record.user not in self._retry)
 
     def _refuse(self, record: Record, bad: BadRecord, actions: Actions) -> None:
         self._sensors.on_record("dead")
@@ -206,7 +232,10 @@ class RefreshLogic:
         """The fallback list now and, with `again`, a promise that asks the model when it works again."""
         self._sensors.on_fallback(cause)
         user = request.user_id
-        actions.outputs.append(self._emit(user, self._fallback(request)))
+        if listing(request.state) == 0:
+            actions.outputs.append(self._emit(user, self._fallback(request)))
+        if self._exactly_once:
+            actions.state = mark_listed(request.state, LISTED if again else SETTLED)
         if not again:
             self._armed.discard(user)
         elif user not in self._retry:

@@ -49,6 +49,15 @@ class KafkaSettings(Section):
         passed: dict[str, Any] = {k.replace(".", "_"): _typed(v) for k, v in self.client.items()}
         return own | passed
 
+    def consumer_options(self) -> dict[str, Any]:
+        """Keyword arguments of a kafka-python consumer without group, which sees committed records only: with lists
+        delivered exactly once the others do not count."""
+        return self.client_options() | {
+            "group_id": None,
+            "enable_auto_commit": False,
+            "isolation_level": "read_committed",
+        }
+
     def producer_options(self) -> dict[str, Any]:
         """Keyword arguments of a kafka-python producer that loses nothing."""
         return self.client_options() | {"acks": "all", "linger_ms": 2, "delivery_timeout_ms": 120_000}
@@ -67,9 +76,11 @@ class JobSettings(Section):
     rest_url: str = "http://127.0.0.1:8081"
     parallelism: int = Field(1, ge=1)
     max_parallelism: int = Field(720, ge=1)
+    delivery: Literal["at-least-once", "exactly-once"] = "at-least-once"
     checkpoint_interval_ms: int = Field(5000, ge=100)
     state_ttl_days: int = Field(180, ge=1)
     metrics_port: int = 9260
+    on_lost_events: Literal["fail", "skip"] = "fail"
     tables_dir: str = ""
     state_digests: bool = False
 
@@ -132,8 +143,10 @@ class StackSettings(Section):
     jobmanager_rpc_port: int = 6123
     supervisor_port: int = 9001
     prometheus_port: int = 9090
+    zookeeper_port: int = 2181
     broker_heap_mb: int = 512
     taskmanager_memory_mb: int = 2048
+    broker: dict[str, str] = {}
 
 
 class Settings(BaseSettings):

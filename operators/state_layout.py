@@ -12,7 +12,9 @@ HISTORY = 50  # steps kept
 EVENT_WINDOW = 24  # recent event ids kept, against duplicates
 MAX_BOUGHT = 16
 MAX_SHOWN = 15
-CONSENT_REFUSED = 1  # a bit of `flags`
+# bits of `flags`; the last two say that a list of `version` is out, and that no better one
+# will follow (exactly-once delivery alone sets them)
+CONSENT_REFUSED, LISTED, SETTLED = 1, 2, 4
 
 # `steps` and `seen` count all there ever were: the newest lies at (count - 1) % size of its ring.
 # `bought_at` and `shown_at` are the next places of their rings. `bought` and `shown_item` hold the low 32 bits.
@@ -48,6 +50,7 @@ def _offset(name: str) -> int:
 
 
 ITEMS_AT = _offset("item")
+FLAGS_AT = _offset("flags")
 SECONDS_AT = _offset("second")
 KINDS_AT = _offset("kind")
 EVENTS_AT = _offset("event_hash")

@@ -19,13 +19,16 @@ from operators.state_layout import (
     EMPTY,
     EVENT_WINDOW,
     EVENTS_AT,
+    FLAGS_AT,
     HEADER,
     HISTORY,
     ITEMS_AT,
     KINDS_AT,
+    LISTED,
     MAX_BOUGHT,
     MAX_SHOWN,
     SECONDS_AT,
+    SETTLED,
     SHOWN_COUNTS_AT,
     SHOWN_ITEMS_AT,
     migrate,
@@ -85,6 +88,7 @@ def step(state: bytes | None, event: Event, session_gap_ms: int = 30 * 60_000) -
         shown = _add_shown(record, shown, event.items or ())
     else:
         version += 1
+        flags &= ~(LISTED | SETTLED)
         if time_ms - last_ms > session_gap_ms:
             session_s, session_events = _seconds(time_ms), 0
         session_events = min(session_events + 1, 0xFFFF)
@@ -138,14 +142,34 @@ def last_event_ms(state: bytes) -> int:
     return int(_header.unpack_from(state)[8])
 
 
+def list_is_owed(state: bytes) -> bool:
+    """Whether a list can be asked for: not of one who was erased and has done nothing since."""
+    return last_event_ms(state) > 0
+
+
+def listing(state: bytes) -> int:
+    """How far the list of the newest version is: 0 owed, `LISTED` a fallback is out and the model will be asked again,
+    `SETTLED` it is out. Only where lists are delivered exactly once does the state know."""
+    return SETTLED if state[FLAGS_AT] & SETTLED else state[FLAGS_AT] & LISTED
+
+
+def mark_listed(state: bytes, how: int) -> bytes:
+    """The state after the list of its newest version went out; `how` as in `listing`."""
+    record = bytearray(state)
+    record[FLAGS_AT] |= how
+    return bytes(record)
+
+
 def session_start_s(state: bytes) -> int:
     """When the session in progress began, epoch s."""
     return int(_header.unpack_from(state)[9])
 
 
 def digest(state: bytes) -> str:
-    """A short fingerprint of a state, equal for equal states of any layout version."""
-    return xxhash.xxh64_hexdigest(migrate(state))
+    """A short fingerprint of a state, equal for equal states of any layout version; what was listed is left out."""
+    record = bytearray(migrate(state))
+    record[FLAGS_AT] &= ~(LISTED | SETTLED) & 0xFF
+    return xxhash.xxh64_hexdigest(bytes(record))
 
 
 def _seconds(time_ms: int) -> int:

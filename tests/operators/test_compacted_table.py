@@ -63,6 +63,9 @@ class Consumer:
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self._at = offset
 
+    def position(self, partition: TopicPartition) -> int:
+        return self._at
+
     def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
         self._check()
         found = self._topic.log[self._at - self._topic.start :][:max_records]
@@ -167,3 +170,46 @@ def test_close_gives_the_folder_and_the_thread_back(tmp_path: Path) -> None:
     for _ in range(3):
         opened(tmp_path, Topic()).close()
     assert threading.active_count() == before
+
+
+def test_an_error_that_is_not_the_brokers_does_not_end_the_thread(tmp_path: Path) -> None:
+    """Such as a full disk, or a reader that fails on one record."""
+    topic, failures = Topic(), [OSError("No space left on device"), ValueError("a reader's own")]
+    topic.append("a", "1")
+
+    def fails_twice(key: str, value: bytes | None) -> None:
+        if failures:
+            raise failures.pop()
+
+    table = CompactedTable(TOPIC, tmp_path, topic.connect, on_change=fails_twice)
+    assert table.open(10)
+    topic.append("b", "2")
+    until(lambda: table.get("b") == b"2")
+    assert not failures
+
+
+def test_a_topic_that_ends_with_a_transactions_marker_is_complete(tmp_path: Path) -> None:
+    """The last offset is the marker's; no reader gets it as a record."""
+    topic = Topic()
+    topic.append("a", "1")
+
+    class WithMarker(Consumer):
+        def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+            return {partitions[0]: 2}
+
+        def position(self, partition: TopicPartition) -> int:
+            return self._at + 1 if self._at else 0
+
+    table = CompactedTable(TOPIC, tmp_path, lambda: WithMarker(topic))
+    assert table.open(5)
+
+
+def test_a_damaged_copy_is_made_anew_from_the_topic(tmp_path: Path) -> None:
+    topic = Topic()
+    topic.append("a", "1")
+    opened(tmp_path, topic).close()
+    for file in tmp_path.glob("MANIFEST*"):
+        file.write_bytes(b"\xff" * file.stat().st_size)
+    table = opened(tmp_path, topic)
+    assert table.get("a") == b"1"
+    table.close()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from operators.micro_batcher import MicroBatcher
+from operators.micro_batcher import MicroBatcher, ScorerDied
 
 
 class Clock:
@@ -75,6 +75,29 @@ def test_one_guilty_request_fails_alone() -> None:
     found = results(waiting.drain())
     assert (found["a"], found["c"]) == ("A", "C")
     assert isinstance(found["b"], ValueError)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_scorer_thread_that_dies_is_replaced_and_its_batch_is_answered() -> None:
+    def score(requests: Sequence[str]) -> list[str | Exception]:
+        if "deadly" in requests:
+            raise SystemExit  # no Exception: what a native library may throw through a thread
+        return [request.upper() for request in requests]
+
+    waiting = batcher(score, clock=time.monotonic)
+    waiting.start()
+    waiting.submit("a", "deadly")
+    thread = waiting._thread
+    assert thread is not None
+    thread.join(5)
+    waiting.submit("b", "b")
+    deadline, found = time.monotonic() + 5, {}
+    while len(found) < 2 and time.monotonic() < deadline:
+        waiting.wake()
+        found |= results(waiting.drain())
+    assert isinstance(found["a"], ScorerDied)
+    assert found["b"] == "B"
+    assert waiting.close()
 
 
 def test_a_scorer_that_answers_too_few_fails_everyone_rather_than_mixing_them_up() -> None:

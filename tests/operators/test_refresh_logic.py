@@ -120,7 +120,7 @@ def test_one_promise_serves_many_events_of_a_user(job: Operator) -> None:
     job.event(number=1)
     assert job.promises == {}
     job.batcher.run_once()
-    assert lists(job.logic.drain()) == [("u1", 2, "model")]
+    assert lists(job.read("anyone", None)) == [("u1", 2, "model")]
 
 
 def test_a_promise_that_fires_too_early_is_set_again(job: Operator) -> None:
@@ -173,7 +173,7 @@ def test_who_was_in_a_batch_that_hangs_is_not_scored_again_before_the_next_event
     released.set()
     thread.join(5)
     job.lists.make = make
-    assert job.logic.drain() == []
+    assert lists(job.read("anyone", None)) == []
     job.fire("behind")
     job.batcher.run_once()
     assert lists(job.fire("behind")) == [("behind", 1, "model")]
@@ -203,7 +203,7 @@ def test_a_late_answer_never_follows_the_fallback(job: Operator) -> None:
     job.seconds = 0.6
     job.fire()
     assert job.batcher.run_once() == 0
-    assert job.logic.drain() == []
+    assert lists(job.read("anyone", None)) == []
 
 
 def test_a_user_the_model_fails_on_gets_the_fallback_alone(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_user_the_model_fails_on_gets_the_fallback_alone(tmp_path: Path) -> No
     job.event("good", item_id="i4")
     job.event("bad", item_id="i5")
     job.batcher.run_once()
-    assert sorted(lists(job.logic.drain())) == [("bad", 1, "neighbours"), ("good", 1, "model")]
+    assert sorted(lists(job.read("anyone", None))) == [("bad", 1, "neighbours"), ("good", 1, "model")]
     assert job.sensors.fallbacks == ["failed"]
 
 
@@ -254,7 +254,7 @@ def test_a_duplicate_refreshes_nothing(job: Operator) -> None:
     job.event()
     job.promises.clear()
     job.batcher.run_once()
-    job.logic.drain()
+    job.read("anyone", None)
     assert job.event() == []
     assert job.promises == {}
     assert job.sensors.records == ["applied", "model", "duplicate"]

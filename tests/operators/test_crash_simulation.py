@@ -1,0 +1,245 @@
+"""The kernel under an engine that crashes: thousands of schedules of reads, timers, scores, checkpoints and restores.
+
+The engine is a model of Flink's promise: state, timers and position come back together from the last checkpoint, what
+was in the scorer is gone, outputs since the checkpoint stay (at least once) or are taken back (exactly once).
+"""
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import hypothesis.strategies as st
+from hypothesis import settings as profile
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from operators.contracts import ERASURES, EVENTS, Model, RecommendationList
+from operators.decode import EventDecoder
+from operators.list_maker import Request
+from operators.micro_batcher import MicroBatcher, NullSensors
+from operators.refresh_logic import Actions, Encoded, Record, RefreshLogic, encoded
+from operators.settings import EventSettings, ScorerSettings
+from operators.user_state import digest, erase, list_is_owed, step, version_of
+from tests.bad_records import good_event
+from tests.builders import NOW_MS
+
+USERS = ("u1", "u2", "u3")
+DEADLINE_S = 0.5
+QUIET_ROUNDS = 60
+
+
+class Lists:
+    """Names who made a list; what is on it does not matter here."""
+
+    def make(self, request: Request, source: Any = "model") -> RecommendationList:
+        return RecommendationList(
+            recommendation_id="r",
+            user_id=request.user_id,
+            version=version_of(request.state),
+            event_time=request.event_time,
+            event_id=None,
+            generated_at=NOW_MS,
+            model=Model("m", "1"),
+            source=source,
+            items=[],
+            expires_at=NOW_MS,
+        )
+
+    def fallback(self, request: Request) -> RecommendationList:
+        return self.make(request, "popular")
+
+
+class Sensors(NullSensors):
+    def on_record(self, outcome: str) -> None: ...
+    def on_dead_letter(self, reason: str) -> None: ...
+    def on_list(self, source: str, freshness_s: float) -> None: ...
+    def on_fallback(self, cause: str) -> None: ...
+
+
+@dataclass
+class Kept:
+    """What a checkpoint holds."""
+
+    position: int = 0
+    states: dict[str, bytes] = field(default_factory=dict)
+    promises: list[str] = field(default_factory=list)
+    outputs: int = 0
+
+
+class CrashingEngine(RuleBasedStateMachine):
+    exactly_once: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: list[Record] = []
+        self.now = Kept()
+        self.checkpointed = Kept()
+        self.outputs: list[tuple[str, int | None, str]] = []  # user, version (None: tombstone), source
+        self.seconds = 0.0
+        self.fails = False
+        self.hangs = False
+        self.start()
+
+    def start(self) -> None:
+        """A new process."""
+        limits = ScorerSettings(deadline_ms=int(DEADLINE_S * 1000), max_waiting=100)
+        self.batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
+            self.score, max_batch=2, max_waiting=100, deadline_s=DEADLINE_S, clock=lambda: self.seconds
+        )
+        self.logic = RefreshLogic(
+            EventDecoder(EventSettings()),
+            self.batcher,
+            Lists(),  # type: ignore[arg-type]
+            EventSettings(),
+            limits,
+            lambda: NOW_MS,
+            Sensors(),
+            exactly_once=self.exactly_once,
+        )
+
+    def score(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
+        if self.fails:
+            raise RuntimeError("the model is broken")
+        if self.hangs:  # the task thread goes on meanwhile
+            self.hangs = False
+            self.seconds += 2 * DEADLINE_S
+            for user in list(self.now.promises):
+                self.fire(user)
+        return [encoded(Lists().make(request), request, with_digest=False) for request in requests]
+
+    def act(self, user: str, actions: Actions) -> None:
+        if actions.state is not None:
+            self.now.states[user] = actions.state
+        if actions.promise_ms is not None:
+            self.now.promises.append(user)
+        for output in actions.outputs:
+            if output.kind == "list" and output.key is not None:
+                made = json.loads(output.value) if output.value else {"version": None, "source": "erased"}
+                self.outputs.append((output.key.decode(), made["version"], made["source"]))
+
+    def fire(self, user: str) -> None:
+        self.now.promises.remove(user)
+        self.act(user, self.logic.on_promise(user, lambda: self.now.states.get(user)))
+
+    @rule(user=st.sampled_from(USERS), kind=st.sampled_from(("view", "impression", "click")), repeat=st.booleans())
+    def publish(self, user: str, kind: str, repeat: bool) -> None:
+        number = len(self.log)
+        mine = [r for r in self.log[-6:] if r.user == user and r.topic == EVENTS]
+        if repeat and mine:  # a duplicate, and out of order
+            self.log.append(mine[0]._replace(offset=number))
+            return
+        body = good_event(event_id=f"e{number}", user_id=user, event_type=kind, event_time=NOW_MS + number * 1000)
+        if kind == "impression":
+            body["items"] = ["i1", "i2"]
+        self.log.append(Record(user, json.dumps(body).encode(), EVENTS, 0, number, NOW_MS, None))
+
+    @rule(user=st.sampled_from(USERS))
+    def publish_poison(self, user: str) -> None:
+        self.log.append(Record(user, b"{", EVENTS, 0, len(self.log), NOW_MS, None))
+
+    @rule(user=st.sampled_from(USERS))
+    def publish_erasure(self, user: str) -> None:
+        body = {"user_id": user, "requested_at": NOW_MS + len(self.log) * 1000 - 500}
+        self.log.append(Record(user, json.dumps(body).encode(), ERASURES, 0, len(self.log), NOW_MS, None))
+
+    @precondition(lambda self: self.now.position < len(self.log))
+    @rule(count=st.integers(1, 5))
+    def read(self, count: int) -> None:
+        for record in self.log[self.now.position : self.now.position + count]:
+            if self.batcher.waiting >= 50:  # submit would block: Flink's back-pressure
+                self.batcher.run_once()
+            self.act(record.user, self.logic.on_record(record, self.now.states.get(record.user)))
+            self.now.position += 1
+
+    @precondition(lambda self: self.now.promises)
+    @rule(data=st.data())
+    def fire_one(self, data: st.DataObject) -> None:
+        self.fire(data.draw(st.sampled_from(sorted(self.now.promises))))
+
+    @rule(fails=st.sampled_from((False, False, True)), hangs=st.sampled_from((False, False, True)))
+    def run_scorer(self, fails: bool, hangs: bool) -> None:
+        self.fails, self.hangs = fails, hangs
+        self.batcher.run_once()
+        self.fails = self.hangs = False
+
+    @rule(seconds=st.sampled_from((0.01, 0.3, 0.7, 6.0)))
+    def wait(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    @rule()
+    def checkpoint(self) -> None:
+        self.now.outputs = len(self.outputs)
+        self.checkpointed = copy.deepcopy(self.now)
+
+    @rule()
+    def crash(self) -> None:
+        self.now = copy.deepcopy(self.checkpointed)
+        if self.exactly_once:
+            del self.outputs[self.now.outputs :]
+        self.start()
+
+    @invariant()
+    def a_promise_stands_for_every_list_that_is_owed(self) -> None:
+        for user, state in self.now.states.items():
+            out = max((version or 0 for name, version, _ in self.outputs if name == user), default=0)
+            if list_is_owed(state) and version_of(state) > out:
+                assert user in self.now.promises, f"{user} waits for version {version_of(state)} without a promise"
+
+    def newest(self) -> dict[str, int | None]:
+        """What a reader ends up with: a version below the newest known is ignored, a tombstone counts."""
+        newest: dict[str, int | None] = {}
+        for user, version, _ in self.outputs:
+            known = newest.get(user)
+            newest[user] = version if version is None or known is None else max(version, known)
+        return newest
+
+    def teardown(self) -> None:
+        """Without further faults all comes to rest, and is as if nothing had ever failed."""
+        self.read(len(self.log))
+        for _ in range(QUIET_ROUNDS):
+            if not self.now.promises and not self.batcher.waiting:
+                break
+            while self.batcher.waiting:
+                self.batcher.run_once()
+            for user in list(self.now.promises):
+                self.fire(user)
+            self.seconds += 0.01
+        assert not self.now.promises, f"promises that never end: {self.now.promises}"
+        states, wanted = expected(self.log)
+        assert {u: digest(s) for u, s in self.now.states.items()} == {u: digest(s) for u, s in states.items()}
+        assert self.newest() == wanted
+        if self.exactly_once:
+            twice = {key: count for key, count in Counter(o for o in self.outputs if o[1]).items() if count > 1}
+            assert not twice
+            for user in USERS:
+                versions = [version for name, version, _ in self.outputs if name == user and version is not None]
+                assert versions == sorted(versions), "a version fell"
+
+
+def expected(log: list[Record]) -> tuple[dict[str, bytes], dict[str, int | None]]:
+    """States after a straight replay, and each user's newest list version (None: erased, and nothing came since)."""
+    decoder, states, lists = EventDecoder(EventSettings()), {}, {}
+    for record in log:
+        assert record.value is not None
+        if record.topic == ERASURES:
+            state = erase(states.get(record.user), json.loads(record.value)["requested_at"])
+            states[record.user] = state
+            lists[record.user] = version_of(state) if list_is_owed(state) else None
+        elif record.value != b"{":
+            event = decoder.decode(record.user, record.value, NOW_MS)
+            done = step(states.get(record.user), event, EventSettings().session_gap_minutes * 60_000)
+            states[record.user] = done.state
+            if done.refresh:
+                lists[record.user] = done.version
+    return states, lists
+
+
+class TransactionalEngine(CrashingEngine):
+    exactly_once = True
+
+
+schedules = profile(max_examples=1000, stateful_step_count=40, deadline=None)
+TestAtLeastOnce, TestExactlyOnce = CrashingEngine.TestCase, TransactionalEngine.TestCase
+TestAtLeastOnce.settings = TestExactlyOnce.settings = schedules
