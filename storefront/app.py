@@ -21,6 +21,7 @@ from operators.settings import Settings
 from storefront.event_producer import EventProducer, split_batch
 from storefront.live import LiveLists
 from storefront.metrics import StoreMetrics
+from storefront.openapi import Refused, Taken, add_components, content
 from storefront.served_list import ServedItem, ServedList, Server, served
 from storefront.views import Views
 
@@ -35,7 +36,7 @@ class Shop:
     def __init__(self, settings: Settings) -> None:
         self.metrics = StoreMetrics()
         self.live = LiveLists()
-        options = settings.kafka.client_options() | {"fetch_max_wait_ms": 500}
+        options = settings.kafka.consumer_options() | {"fetch_max_wait_ms": 500}
         folder = settings.resolve(settings.stack.data_dir) / "tables" / TABLES
         self.views = Views(folder, lambda: kafka_consumer(options), self.live.changed)
         try:
@@ -78,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     _item_routes(app, shop)
     _event_route(app, shop)
     _health_routes(app, shop)
+    add_components(app)
     return app
 
 
@@ -93,7 +95,7 @@ def _measure(app: FastAPI, shop: Shop) -> None:
 
 
 def _list_routes(app: FastAPI, shop: Shop) -> None:
-    @app.get("/v1/users/{user_id}/recommendations", responses=_schema(ServedList))
+    @app.get("/v1/users/{user_id}/recommendations", responses={200: content(ServedList)})
     def recommendations(user_id: str, limit: int = Query(20, ge=1, le=100)) -> Response:
         """The newest list of a user, without what went out of stock since; a stranger gets the popular list."""
         answer = shop.server.list_of(user_id, limit)
@@ -112,12 +114,12 @@ def _list_routes(app: FastAPI, shop: Shop) -> None:
 
 
 def _item_routes(app: FastAPI, shop: Shop) -> None:
-    @app.get("/v1/search", responses=_schema(list[CatalogueItem]))
+    @app.get("/v1/search", responses={200: content(list[CatalogueItem])})
     def search(q: str = "", limit: int = Query(24, ge=1, le=200)) -> Response:
         """Items in stock whose title holds all words."""
         return _json(shop.views.shelf.search(q, limit))
 
-    @app.get("/v1/items/{item_id}/similar", responses=_schema(list[ServedItem]))
+    @app.get("/v1/items/{item_id}/similar", responses={200: content(list[ServedItem])})
     def similar(item_id: str) -> Response:
         """Items that shoppers take next to this one."""
         return _json(shop.similar(item_id))
@@ -133,9 +135,10 @@ def _item_routes(app: FastAPI, shop: Shop) -> None:
 
 
 def _event_route(app: FastAPI, shop: Shop) -> None:
-    body = {"requestBody": {"content": {"application/json": {"schema": _inline(Event)}}, "required": True}}
+    body = {"requestBody": {**content(Event), "required": True}}
+    answers = {202: content(Taken), 422: content(Refused), 503: content(Refused)}
 
-    @app.post("/v1/events", status_code=202, openapi_extra=body)
+    @app.post("/v1/events", status_code=202, openapi_extra=body, responses=answers)
     async def events(request: Request) -> Response:
         """Publishes one event, an array, or JSON lines. 202 when all replicas have them; 422 says what is wrong."""
         try:
@@ -157,7 +160,7 @@ def _health_routes(app: FastAPI, shop: Shop) -> None:
         """The process lives."""
         return {"status": "ok"}
 
-    @app.get("/readyz")
+    @app.get("/readyz", responses={503: {"description": "Not ready yet"}})
     def readyz() -> Response:
         """Whether the tables have caught up since the start; until then the last local copies are served."""
         ready = shop.views.complete and shop.bundle is not None
@@ -174,13 +177,3 @@ _encode = msgspec.json.Encoder().encode
 
 def _json(answer: Any, status: int = 200) -> Response:
     return Response(_encode(answer), status, media_type="application/json")
-
-
-def _inline(record: Any) -> dict[str, Any]:
-    """The JSON Schema of a record, its parts inlined one level under `$defs`."""
-    (schema,), parts = msgspec.json.schema_components([record], ref_template="#/$defs/{name}")
-    return {**schema, "$defs": parts}
-
-
-def _schema(record: Any) -> dict[int | str, dict[str, Any]]:
-    return {200: {"content": {"application/json": {"schema": _inline(record)}}}}

@@ -10,14 +10,14 @@ from operators.settings import Settings
 
 
 def properties(settings: Settings, layout: Layout) -> dict[str, object]:
-    """server.properties of a single node on loopback."""
+    """server.properties of a single node on loopback; the table `[stack.broker]` wins."""
     bootstrap, controller = settings.kafka.bootstrap, f"127.0.0.1:{settings.stack.controller_port}"
     one_node = {
         f"{topic}.{name}": 1
         for topic in ("transaction.state.log", "share.coordinator.state.topic")
         for name in ("replication.factor", "min.isr")
     }
-    return one_node | {
+    own: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.bootstrap.servers": controller,
@@ -34,6 +34,7 @@ def properties(settings: Settings, layout: Layout) -> dict[str, object]:
         "group.initial.rebalance.delay.ms": 0,
         "log.cleaner.dedupe.buffer.size": 33_554_432,
     }
+    return one_node | own | settings.stack.broker
 
 
 def java_command(settings: Settings, layout: Layout) -> list[str]:

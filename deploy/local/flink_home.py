@@ -9,6 +9,7 @@ import yaml
 
 from deploy.local.jars import CONNECTOR
 from deploy.local.layout import Layout
+from deploy.local.zookeeper import high_availability
 from operators.settings import Settings
 
 
@@ -55,12 +56,18 @@ def write_config(settings: Settings, layout: Layout, wheel: Path) -> None:
         # the defaults (10 s and 50 s) make a dead TaskManager cost up to 50 s
         "heartbeat.interval": 1000,
         "heartbeat.timeout": 5000,
+        "web.refresh-interval": 300,  # REST answers are as old as that (default 3 s): submit and status wait for them
         "execution.checkpointing.dir": layout.checkpoints.as_uri(),
         "execution.checkpointing.savepoint-dir": layout.savepoints.as_uri(),
+        # the JobManager's, not the job's: where the newest cannot be read, `liveshelf resume` goes back
+        "execution.checkpointing.num-retained": 3,
         "metrics.reporters": "prom",
         "metrics.reporter.prom.factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",
         "metrics.reporter.prom.port": "9250-9259",
         "env.log.dir": str(layout.logs),
+        # what a JVM leaves of a crash in native code lies beside its log, not in the working folder
+        "env.java.opts.taskmanager": f"-XX:ErrorFile={layout.logs}/hs_err_pid%p.log",
+        **high_availability(settings, layout),
     }
     (layout.flink_home / "conf" / "config.yaml").write_text(yaml.safe_dump(config, width=10_000))
 

@@ -49,6 +49,15 @@ class Layout:
         return self.data / "tables"
 
     @property
+    def zookeeper(self) -> Path:
+        return self.data / "zookeeper"
+
+    @property
+    def high_availability(self) -> Path:
+        """What Flink keeps of running jobs, so that another JobManager can go on with them."""
+        return self.data / "high-availability"
+
+    @property
     def prometheus(self) -> Path:
         return self.data / "prometheus"
 
@@ -58,7 +67,8 @@ class Layout:
 
     def make(self) -> None:
         """Creates the folders."""
-        for folder in (self.kafka, self.logs, self.checkpoints, self.savepoints, self.tables, self.prometheus):
+        state = (self.checkpoints, self.savepoints, self.high_availability, self.zookeeper)
+        for folder in (self.kafka, self.logs, *state, self.tables, self.prometheus):
             folder.mkdir(parents=True, exist_ok=True)
 
     def purge(self) -> None:

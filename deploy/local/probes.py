@@ -78,6 +78,7 @@ def ports(settings: Settings) -> dict[str, int]:
     taken = {
         "kafka": int(settings.kafka.bootstrap.rsplit(":", 1)[1]),
         "kafka controller": settings.stack.controller_port,
+        "zookeeper": settings.stack.zookeeper_port,
         "flink rest": rest,
         "flink rpc": settings.stack.jobmanager_rpc_port,
         "storefront": settings.storefront.port,

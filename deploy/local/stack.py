@@ -10,6 +10,7 @@ from deploy.local.layout import Layout
 from deploy.local.probes import Probe, ports_in_use, probes
 from deploy.local.prometheus import prepare_prometheus
 from deploy.local.supervisor import Supervisor, write_supervisor_conf
+from deploy.local.zookeeper import prepare_zookeeper
 from operators.errors import StackError
 from operators.settings import Settings
 
@@ -33,6 +34,7 @@ def start_stack(settings: Settings) -> bool:
     layout.make()
     build_flink_home(settings, layout)
     prepare_broker(settings, layout)
+    prepare_zookeeper(settings, layout)
     prepare_prometheus(settings, layout)
     write_supervisor_conf(settings, layout)
     supervisor.start()

@@ -1,10 +1,12 @@
 """supervisord over the parts of the local stack: its configuration, start, stop and state."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
 import xmlrpc.client
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,6 +15,7 @@ import psutil
 from deploy.local import broker, prometheus
 from deploy.local.flink_home import process_environment
 from deploy.local.layout import Layout, tool
+from deploy.local.zookeeper import zookeeper_command
 from operators.errors import StackError
 from operators.settings import FILE_NAME, Settings, project_root
 
@@ -29,7 +32,7 @@ class Program:
 
     def section(self, layout: Layout) -> str:
         """Its part of supervisord.conf."""
-        environment = ",".join(f'{key}="{_escape(value)}"' for key, value in self.environment.items())
+        environment = ",".join(f"{key}={_quote(value)}" for key, value in self.environment.items())
         return "\n".join(
             (
                 f"[program:{self.name}]",
@@ -51,6 +54,12 @@ class Program:
         )
 
 
+def _quote(value: str) -> str:
+    """In the quotes that the value does not hold itself: supervisor knows no escape."""
+    mark = "'" if '"' in value else '"'
+    return f"{mark}{_escape(value)}{mark}"
+
+
 def _escape(text: str) -> str:
     return text.replace("%", "%%")
 
@@ -62,6 +71,7 @@ def programs(settings: Settings, layout: Layout) -> list[Program]:
     bin_dir = layout.flink_home / "bin"
     parts = [
         Program("kafka", kafka, {"LOG_DIR": str(layout.logs)}),
+        Program("zookeeper", zookeeper_command(layout), {}),
         Program("jobmanager", [f"{bin_dir}/jobmanager.sh", "start-foreground"], flink),
     ]
     for number in range(settings.stack.taskmanagers):
@@ -143,6 +153,15 @@ class Supervisor:
         """Stops and starts one part."""
         self._proxy.supervisor.stopProcess(name)
         self._proxy.supervisor.startProcess(name)
+
+    @contextlib.contextmanager
+    def stopped(self, name: str) -> Iterator[None]:
+        """One part is down inside this block."""
+        self._proxy.supervisor.stopProcess(name)
+        try:
+            yield
+        finally:
+            self._proxy.supervisor.startProcess(name, False)
 
     def stop(self) -> None:
         """Stops all parts and waits until every process is gone; what stays is killed and said."""

@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from supervisor import datatypes
 
-from deploy.local import broker, flink_home, stack
+from deploy.local import broker, flink_home, stack, zookeeper
 from deploy.local.jars import expected_sums, wrong_jars
 from deploy.local.layout import Layout, tool
 from deploy.local.prometheus import scrape_config
-from deploy.local.supervisor import programs
+from deploy.local.supervisor import Program, programs
 from operators.errors import StackError
 from operators.settings import Settings
 
@@ -81,3 +82,28 @@ def test_purge_keeps_the_jars_that_lie_inside(tmp_path: Path) -> None:
 def test_prometheus_is_told_of_every_port(tmp_path: Path) -> None:
     jobs = {job["job_name"] for job in scrape_config(settings(tmp_path))["scrape_configs"]}
     assert jobs == {"flink", "operator", "storefront"}
+
+
+def test_a_jobmanager_that_dies_is_replaced_because_zookeeper_keeps_its_jobs(tmp_path: Path) -> None:
+    given = settings(tmp_path)
+    layout = Layout.of(given)
+    layout.make()
+    zookeeper.prepare_zookeeper(given, layout)
+    assert "clientPortAddress=127.0.0.1" in (layout.zookeeper / "zoo.cfg").read_text()
+    assert "zookeeper" in [program.name for program in programs(given, layout)]
+    options = zookeeper.high_availability(given, layout)
+    assert options["high-availability.type"] == "zookeeper"
+    assert str(layout.data) in str(options["high-availability.storageDir"])
+
+
+def test_a_setting_with_quotes_reaches_the_process_as_it_is(tmp_path: Path) -> None:
+    given = settings(tmp_path)
+    program = Program("x", ["x"], {"A": '{"b": "c%"}', "D": "plain"})
+    line = next(one for one in program.section(Layout.of(given)).splitlines() if one.startswith("environment="))
+    found = datatypes.dict_of_key_value_pairs(line.removeprefix("environment=").replace("%%", "%"))
+    assert found == {"A": '{"b": "c%"}', "D": "plain"}
+
+
+def test_the_table_of_the_broker_wins(tmp_path: Path) -> None:
+    given = settings(tmp_path, stack={"broker": {"num.partitions": "9"}})
+    assert broker.properties(given, Layout.of(given))["num.partitions"] == "9"

@@ -1,0 +1,44 @@
+"""The routes' records in the OpenAPI page: their JSON Schemas from the msgspec structs."""
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+
+from operators.contracts import CatalogueItem, Event
+from storefront.served_list import ServedItem, ServedList
+
+
+class Refused(msgspec.Struct):
+    """What is wrong with a request, and what to do next."""
+
+    reason: str
+    error: str
+
+
+class Taken(msgspec.Struct):
+    """How many events were taken."""
+
+    taken: int
+
+
+_RECORDS = (ServedList, list[ServedItem], list[CatalogueItem], Event, Refused, Taken)
+_found, _components = msgspec.json.schema_components(_RECORDS, ref_template="#/components/schemas/{name}")
+_schemas = dict(zip(map(str, _RECORDS), _found, strict=True))
+
+
+def content(record: Any) -> dict[str, Any]:
+    """A JSON body of this record, for `responses` or `requestBody`."""
+    return {"content": {"application/json": {"schema": _schemas[str(record)]}}}
+
+
+def add_components(app: FastAPI) -> None:
+    """The page defines what the routes' schemas refer to."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        page = plain()
+        page.setdefault("components", {}).setdefault("schemas", {}).update(_components)
+        return page
+
+    app.openapi = openapi  # type: ignore[method-assign]
