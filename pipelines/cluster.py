@@ -8,6 +8,8 @@ import httpx
 from operators.errors import ClusterError
 
 LIVE = ("INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "FAILING", "CANCELLING", "SUSPENDED")
+# what a savepoint fails with while tasks restart
+NOT_NOW = ("Checkpoint triggering task", "Trigger checkpoint failure", "Task local checkpoint failure")
 
 
 class Cluster:
@@ -16,6 +18,10 @@ class Cluster:
     def __init__(self, rest_url: str) -> None:
         self.rest_url = rest_url
         self._client = httpx.Client(base_url=rest_url, timeout=10)
+
+    def close(self) -> None:
+        """Ends its connections."""
+        self._client.close()
 
     def get(self, path: str) -> Any:
         """The JSON answer of a GET."""
@@ -65,20 +71,36 @@ class Cluster:
         self._wait_gone(job_id)
 
     def stop_with_savepoint(self, job_id: str, seconds: float = 120) -> str:
-        """Stops a job with a savepoint; returns the savepoint's path."""
-        request = self._ask("POST", f"/jobs/{job_id}/stop", json={"drain": False}).json()["request-id"]
-        deadline = time.monotonic() + seconds
+        """Stops a job with a savepoint; returns the savepoint's path. One that is restarting is waited for."""
+        location = self._savepoint(job_id, "stop", {"drain": False}, seconds)
+        self._wait_gone(job_id)
+        return location
+
+    def savepoint(self, job_id: str, seconds: float = 120) -> str:
+        """A savepoint of a job that goes on; returns its path. One that is restarting is waited for."""
+        return self._savepoint(job_id, "savepoints", {"cancel-job": False}, seconds)
+
+    def _savepoint(self, job_id: str, what: str, body: dict[str, object], seconds: float) -> str:
+        deadline, cause = time.monotonic() + seconds, "the job does not run"
         while time.monotonic() < deadline:
-            answer = self.get(f"/jobs/{job_id}/savepoints/{request}")
+            if self.running_tasks(job_id):
+                request = self._ask("POST", f"/jobs/{job_id}/{what}", json=body).json()["request-id"]
+                operation = self._finished(f"/jobs/{job_id}/savepoints/{request}", deadline)
+                if "location" in operation:
+                    return str(operation["location"])
+                cause = operation["failure-cause"]["stack-trace"][:600]
+                if not any(sign in cause for sign in NOT_NOW):
+                    break
+            time.sleep(0.5)
+        raise ClusterError(f"a savepoint within {seconds:.0f} s", cause, "liveshelf logs jobmanager")
+
+    def _finished(self, path: str, deadline: float) -> dict[str, Any]:
+        while time.monotonic() < deadline:
+            answer = self.get(path)
             if answer["status"]["id"] == "COMPLETED":
-                operation = answer["operation"]
-                if "failure-cause" in operation:
-                    cause = operation["failure-cause"]["stack-trace"]
-                    raise ClusterError("a savepoint", cause[:600], "see the JobManager's log")
-                self._wait_gone(job_id)
-                return str(operation["location"])
+                return dict(answer["operation"])
             time.sleep(0.2)
-        raise ClusterError(f"a savepoint within {seconds:.0f} s", "none", "liveshelf logs jobmanager")
+        return {"failure-cause": {"stack-trace": "it is not finished"}}
 
     def _wait_gone(self, job_id: str, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
@@ -91,6 +113,7 @@ class Cluster:
 def python_part(stacktrace: str) -> str:
     """The lines that matter of a Java stack trace: the Python traceback where there is one, else the causes."""
     lines = stacktrace.splitlines()
+    lines = [line for line in lines if ".java:" not in line]  # Python frames are "at" lines too
     python = [line for line in lines if 'File "' in line or ".py:" in line or "Error" in line or "<" in line]
     causes = [line for line in lines if line.startswith("Caused by:")]
     kept = [line for line in lines[:1] + causes if line] + [line for line in python if line not in causes]

@@ -23,6 +23,9 @@ def flink_options(settings: Settings) -> dict[str, str]:
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.timeout": "120 s",
         "execution.checkpointing.tolerable-failed-checkpoints": "20",  # a full disk is an alarm, not an outage
+        # timers on the heap are written while the task waits, and what fails there fails the task: with a full disk it
+        # restarted again and again. Small as they are they travel in the metadata, and no file is opened for them
+        "execution.checkpointing.data-inline-threshold": "1 mb",
         "state.backend.type": "rocksdb",
         "state.backend.rocksdb.timer-service.factory": "HEAP",  # on RocksDB timers are slow
         "restart-strategy.type": "exponential-delay",

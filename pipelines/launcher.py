@@ -6,25 +6,37 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from operators.errors import ClusterError
+from operators.errors import BrokerError, ClusterError
 from operators.model_bundle import ModelBundle
 from operators.scorer import Scorer
 from operators.settings import Settings
 from pipelines.cluster import Cluster, python_part
 from pipelines.engine import flink_options
 from pipelines.shipping import stage
+from pipelines.starting_point import prepare_start
 
 START_SECONDS = 90
+SETTLE_SECONDS = 1.0  # a source that finds its offset gone fails only after all tasks run
+OFFSET_GONE = "OffsetOutOfRangeException"
 _NO_STATE = "Cannot map checkpoint/savepoint state"
 
 
-def submit(settings: Settings, environment: Mapping[str, str], bundle: Path, savepoint: str | None = None) -> str:
+def submit(
+    settings: Settings,
+    environment: Mapping[str, str],
+    bundle: Path,
+    *,
+    savepoint: str | None = None,
+    fresh: bool = False,
+) -> str:
     """Verifies the bundle, submits, waits until all tasks run; returns the job id.
 
-    `environment` names the Flink home with our `lib/`. Raises `BundleError` or `ClusterError`.
+    `environment` names the Flink home with our `lib/`; `savepoint` and `fresh`: see `prepare_start`.
+    Raises `BundleError`, `BrokerError` or `ClusterError`.
     """
     Scorer(ModelBundle.load(bundle), settings.scorer)
     flink_options(settings)
@@ -35,12 +47,21 @@ def submit(settings: Settings, environment: Mapping[str, str], bundle: Path, sav
             f"job {running[0]['jid']}",
             "liveshelf stop --savepoint, or set job.name: two jobs would write the same lists",
         )
+    prepare_start(settings, savepoint=savepoint, fresh=fresh)
     with tempfile.TemporaryDirectory(prefix="liveshelf-") as scratch:
         job_id = _run_client(settings, environment, bundle, savepoint, Path(scratch))
     try:
         cluster.wait_until_running(job_id, START_SECONDS)
-    except ClusterError:
+        time.sleep(SETTLE_SECONDS)
+        cluster.wait_until_running(job_id, START_SECONDS)
+    except ClusterError as error:
         cluster.cancel(job_id)  # a job that never ran must not go on trying
+        if OFFSET_GONE in str(error):
+            raise BrokerError(
+                "the events from where the state stands",
+                f"{OFFSET_GONE}: retention has removed them, or the topic was made anew",
+                'set job.on_lost_events = "skip" to go on without them',
+            ) from error
         raise
     return job_id
 
@@ -55,6 +76,7 @@ def _run_client(
     command = [
         f"{environment['FLINK_BIN_DIR']}/flink", "run", "-d",
         "-m", settings.job.rest_url.removeprefix("http://"),
+        "-Dhigh-availability.type=NONE",  # the client asks the address above, not the local ZooKeeper, who leads
         *restore,
         "-pyexec", sys.executable, "-pyclientexec", sys.executable,
         "-pyfs", str(ship), "-py", str(ship / "pipelines" / "recommend.py"),

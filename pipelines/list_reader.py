@@ -17,7 +17,7 @@ decode_list = msgspec.json.Decoder(RecommendationList).decode
 
 def consumer_at_end(settings: KafkaSettings) -> KafkaConsumer:
     """A consumer of all partitions of the output topic, placed at their ends."""
-    consumer = KafkaConsumer(**settings.client_options(), group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50)
+    consumer = KafkaConsumer(**settings.consumer_options(), fetch_max_wait_ms=50)
     partitions = _partitions(consumer, settings)
     consumer.assign(partitions)
     consumer.seek_to_end(*partitions)
@@ -28,7 +28,7 @@ def consumer_at_end(settings: KafkaSettings) -> KafkaConsumer:
 
 def newest_list(settings: KafkaSettings, user_id: str) -> RecommendationList | None:
     """The user's newest list; None when there is none or it was erased. Reads the user's partition from its start."""
-    consumer = KafkaConsumer(**settings.client_options(), group_id=None, enable_auto_commit=False)
+    consumer = KafkaConsumer(**settings.consumer_options())
     try:
         key, count = user_id.encode(), len(_partitions(consumer, settings))
         mine = TopicPartition(RECOMMENDATIONS, (murmur2(key) & 0x7FFFFFFF) % count)  # Kafka's default partitioner

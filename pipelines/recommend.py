@@ -77,11 +77,11 @@ def build(settings: Settings, ship: str) -> Any:
     environment = StreamExecutionEnvironment.get_execution_environment(configuration)
     tables = StreamTableEnvironment.create(environment)
 
-    tables.execute_sql(lists_ddl("lists", settings.kafka))
-    tables.execute_sql(dead_letters_ddl("dead_letters", settings.kafka))
+    tables.execute_sql(lists_ddl("lists", settings.kafka, settings.job))
+    tables.execute_sql(dead_letters_ddl("dead_letters", settings.kafka, settings.job))
 
     def records_of(table: str, topic: str) -> DataStream:
-        tables.execute_sql(source_ddl(table, topic, settings.kafka, group=settings.job.name))
+        tables.execute_sql(source_ddl(table, topic, settings.kafka, settings.job))
         return tables.to_append_stream(tables.sql_query(input_query(table, settings.events)), INPUT)
 
     # a union of streams, not of queries: each source stays chained up to the key's exchange, one hop less

@@ -15,6 +15,7 @@ from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 from operators.catalogue import Catalogue
 from operators.compacted_table import CompactedTable, kafka_consumer
 from operators.contracts import CATALOGUE
+from operators.crash_journal import CrashJournal
 from operators.decode import EventDecoder
 from operators.errors import BundleError
 from operators.list_maker import ListMaker, Request
@@ -59,9 +60,16 @@ class RefreshFunction:
         lists = ListMaker(bundle, scorer, catalogue, settings.lists, now_ms)
         audited = settings.job.state_digests
 
-        def score(requests: Sequence[Request]) -> list[Encoded | Exception]:
+        def make(requests: Sequence[Request]) -> list[Encoded | Exception]:
             made = zip(lists.make(requests), requests, strict=True)
             return [m if isinstance(m, Exception) else encoded(m, r, with_digest=audited) for m, r in made]
+
+        # another bundle is another chance: the journal is the bundle's
+        name = f"{settings.job.name}-{subtask_index(context)}-{bundle.name}-{bundle.version}.crashes"
+        journal = CrashJournal(tables_root(settings) / name, time.time)
+
+        def score(requests: Sequence[Request]) -> list[Encoded | Exception]:
+            return journal.score(requests, make)
 
         self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
             score,
@@ -84,6 +92,7 @@ class RefreshFunction:
             now_ms,
             self._metrics,
             with_digest=audited,
+            exactly_once=settings.job.delivery == "exactly-once",
         )
         # what was loaded until now stays: the collector need not walk through it again
         gc.collect()
@@ -149,10 +158,15 @@ def load_bundle(folder: Path, settings: Settings) -> tuple[ModelBundle, Scorer |
         return ModelBundle.load_fallbacks(folder), None
 
 
+def tables_root(settings: Settings) -> Path:
+    """The folder of what a TaskManager keeps on its own disk."""
+    return Path(settings.job.tables_dir or "/tmp/liveshelf-tables")
+
+
 def open_table(settings: Settings, subtask: int, catalogue: Catalogue) -> CompactedTable:
     """The catalogue topic as a local table; a folder that another process holds is not waited for."""
-    root = Path(settings.job.tables_dir or "/tmp/liveshelf-tables") / f"{settings.job.name}-{subtask}"
-    options = settings.kafka.client_options()
+    root = tables_root(settings) / f"{settings.job.name}-{subtask}"
+    options = settings.kafka.consumer_options()
     for folder in (root, root.with_name(f"{root.name}-{os.getpid()}-{time.monotonic_ns()}")):
         try:
             table = CompactedTable(CATALOGUE, folder, lambda: kafka_consumer(options), on_change=catalogue.changed)

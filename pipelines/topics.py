@@ -1,7 +1,7 @@
 """The topics as SQL tables: sources give raw bytes with their Kafka metadata, sinks take bytes, headers and tombstones."""
 
 from operators import contracts
-from operators.settings import EventSettings, KafkaSettings
+from operators.settings import EventSettings, JobSettings, KafkaSettings
 
 # the broker's clock in whole seconds: TIMESTAMP_LTZ itself surprises in Python
 _BROKER_TIME = (
@@ -14,10 +14,12 @@ _USER = """CASE WHEN `key` IS NOT NULL THEN CAST(`key` AS STRING)
 # only where the text of a key is not its bytes do the bytes travel along; empty bytes say that there was no key
 _RAW_KEY = "CASE WHEN `key` IS NULL THEN CAST('' AS BYTES) WHEN CAST(CAST(`key` AS STRING) AS BYTES) = `key` THEN CAST(NULL AS BYTES) ELSE `key` END"
 
+# a broker allows 15 min at most; the connector's own default of 1 h would be refused
+TRANSACTION_TIMEOUT_MS = "900000"
 INPUT_FIELDS = ("user", "value", "topic", "partition", "offset", "broker_ms", "raw_key")
 
 
-def _options(settings: KafkaSettings, **more: str) -> str:
+def _options(settings: KafkaSettings, more: dict[str, str]) -> str:
     client = {f"properties.{name}": value for name, value in settings.client.items()}
     options = {
         "connector": "kafka",
@@ -28,23 +30,29 @@ def _options(settings: KafkaSettings, **more: str) -> str:
         "value.format": "raw",
         "value.fields-include": "EXCEPT_KEY",
     }
-    pairs = options | client | {name.replace("__", "-").replace("_", "."): value for name, value in more.items()}
-    return ", ".join(f"'{name}' = '{_quoted(value)}'" for name, value in pairs.items())
+    return ", ".join(f"'{name}' = '{_quoted(value)}'" for name, value in (options | client | more).items())
 
 
 def _quoted(text: str) -> str:
     return text.replace("'", "''")
 
 
-def source_ddl(table: str, topic: str, settings: KafkaSettings, group: str) -> str:
-    """A topic as raw bytes with partition, offset and broker time."""
+def source_ddl(table: str, topic: str, settings: KafkaSettings, job: JobSettings) -> str:
+    """A topic as raw bytes with partition, offset and broker time.
+
+    Where the offset to go on from has passed out of retention, the source fails (`job.on_lost_events`) instead of
+    going to the earliest record in silence; `pipelines.first_offsets` gives a new group its first offsets.
+    """
     options = _options(
         settings,
-        topic=topic,
-        properties_group_id=group,
-        scan_startup_mode="group-offsets",
-        properties_auto_offset_reset="earliest",
-        properties_fetch_max_wait_ms="100",
+        {
+            "topic": topic,
+            "properties.group.id": job.name,
+            "scan.startup.mode": "group-offsets",
+            "scan.topic-partition-discovery.interval": "10 s",
+            "properties.auto.offset.reset": "none" if job.on_lost_events == "fail" else "earliest",
+            "properties.fetch.max.wait.ms": "100",
+        },
     )
     return f"""CREATE TEMPORARY TABLE {table} (
   `key` BYTES,
@@ -67,28 +75,23 @@ def input_query(table: str, limits: EventSettings) -> str:
     )
 
 
-def lists_ddl(table: str, settings: KafkaSettings) -> str:
+def lists_ddl(table: str, settings: KafkaSettings, job: JobSettings) -> str:
     """The lists, keyed by user; a NULL value is a tombstone."""
-    options = _options(
-        settings,
-        topic=contracts.RECOMMENDATIONS,
-        properties_linger_ms="0",
-        properties_acks="all",
-    )
-    return _sink(table, options)
+    return _sink(table, settings, job, {"topic": contracts.RECOMMENDATIONS, "properties.linger.ms": "0"})
 
 
-def dead_letters_ddl(table: str, settings: KafkaSettings) -> str:
+def dead_letters_ddl(table: str, settings: KafkaSettings, job: JobSettings) -> str:
     """Refused records: key and value as they came, the reason in the headers."""
-    options = _options(
-        settings,
-        topic=contracts.DEAD_LETTERS,
-        properties_max_request_size=str(2 * 1024 * 1024),
-        properties_acks="all",
-    )
-    return _sink(table, options)
+    more = {"topic": contracts.DEAD_LETTERS, "properties.max.request.size": str(2 * 1024 * 1024)}
+    return _sink(table, settings, job, more)
 
 
-def _sink(table: str, options: str) -> str:
+def _sink(table: str, settings: KafkaSettings, job: JobSettings, more: dict[str, str]) -> str:
+    own = {"properties.acks": "all", "sink.delivery-guarantee": job.delivery}
+    if job.delivery == "exactly-once":
+        own |= {
+            "sink.transactional-id-prefix": f"{job.name}-{table}",
+            "properties.transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+        }
     columns = "`key` BYTES, `value` BYTES, `headers` MAP<STRING, BYTES> METADATA"
-    return f"CREATE TEMPORARY TABLE {table} ({columns}) WITH ({options})"
+    return f"CREATE TEMPORARY TABLE {table} ({columns}) WITH ({_options(settings, own | more)})"

@@ -1,5 +1,6 @@
 """`liveshelf bench`: measures the running stack."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def run(
     from deploy.local.layout import Layout
     from deploy.local.supervisor import Supervisor
     from operators.model_bundle import ModelBundle
-    from pipelines.cli import submit
+    from pipelines.cli.submit import submit_locally
     from pipelines.cluster import Cluster
 
     settings = load_settings()
@@ -43,28 +44,19 @@ def run(
     cluster = Cluster(settings.job.rest_url)
     supervisor = Supervisor(settings, Layout.of(settings))
 
-    def stop_job() -> None:
-        for job in cluster.jobs(settings.job.name):
-            cluster.cancel(job["jid"])
-
-    def start_job() -> None:
-        submit.run(bundle=folder, savepoint=None, rest=None, json=False)
+    def restart(between: Callable[[], object] = lambda: None) -> None:
+        stopped = [cluster.stop_with_savepoint(job["jid"]) for job in cluster.jobs(settings.job.name)]
+        between()
+        submit_locally(settings, folder, savepoint=stopped[0] if stopped else None)
 
     if name is Name.freshness:
         if bundle or not cluster.jobs(settings.job.name):
-            stop_job()
-            start_job()
+            restart()
         with people.status(f"{warm_up + seconds:.0f} s of load"):
             found = freshness.measure(
                 settings, loaded.vocabulary.item_ids, supervisor.pids(), rate, seconds, warm_up, users
             )
     else:
-
-        def restart(between):  # type: ignore[no-untyped-def]
-            stop_job()
-            between()
-            start_job()
-
         with people.status("draining a backlog"):
             found = throughput.measure(
                 settings, loaded.vocabulary.item_ids, folder / "model.onnx", supervisor.pids, restart, events

@@ -20,7 +20,7 @@ def list_letters(last: int = typer.Option(20, help="So many, newest last."), jso
     from kafka import KafkaConsumer, TopicPartition
 
     settings = load_settings()
-    consumer = KafkaConsumer(**settings.kafka.client_options(), group_id=None, enable_auto_commit=False)
+    consumer = KafkaConsumer(**settings.kafka.consumer_options())
     partitions = [TopicPartition(DEAD_LETTERS, n) for n in sorted(consumer.partitions_for_topic(DEAD_LETTERS) or ())]
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)

@@ -23,8 +23,10 @@ def run(
 
     Example: liveshelf demo
     """
+    from deploy.local.layout import Layout
     from model_export.online_retail import LAST_MONTH, catalogue, events
-    from pipelines.cli import submit, up
+    from pipelines.checkpoints import find_checkpoints
+    from pipelines.cli import resume, submit, up
     from pipelines.cluster import Cluster
     from pipelines.demo_run import DemoRun
     from pipelines.replayer import new_producer, publish_catalogue
@@ -35,7 +37,10 @@ def run(
     people.print(f"catalogue: {publish_catalogue(catalogue(), producer)} products published")
     producer.close()
     if not Cluster(settings.job.rest_url).jobs(settings.job.name):
-        submit.run(bundle=None, savepoint=None, rest=None, json=False)
+        if not find_checkpoints(*(Layout.of(settings).checkpoints, Layout.of(settings).savepoints)):
+            submit.run(bundle=None, savepoint=None, fresh=False, rest=None, json=False)
+        else:
+            resume.run(checkpoint=None, bundle=None, json=False)
     _addresses(settings)
     demo = DemoRun(settings, events(start_ms=LAST_MONTH), rate)
     demo.start()

@@ -6,8 +6,10 @@ import typer
 
 from operators.errors import LiveshelfError
 from pipelines.cli import (
+    backup,
     bench,
     bundle,
+    chaos,
     dead_letters,
     demo,
     doctor,
@@ -16,6 +18,8 @@ from pipelines.cli import (
     lists,
     logs,
     replay,
+    restore,
+    resume,
     status,
     stop,
     submit,
@@ -32,7 +36,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Streaming recommendations: Kafka, PyFlink, ONNX.",
 )
-for verb in (up, down, status, logs, doctor, submit, stop, replay, lists, validate, train, erase, bench, demo):
+for verb in (
+    up,
+    down,
+    status,
+    logs,
+    doctor,
+    submit,
+    stop,
+    resume,
+    backup,
+    restore,
+    replay,
+    lists,
+    validate,
+    train,
+    erase,
+    bench,
+    chaos,
+    demo,
+):
     app.command(verb.__name__.rsplit(".", 1)[1])(verb.run)
 app.add_typer(topics.app, name="topics", help="The topics.")
 app.add_typer(bundle.app, name="bundle", help="Model bundles.")

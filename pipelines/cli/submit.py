@@ -4,39 +4,47 @@ from pathlib import Path
 
 import typer
 
-from operators.settings import load_settings
+from operators.settings import Settings, load_settings
 from pipelines.cli.output import JsonFlag, machine, people
 
 
 def run(
     bundle: Path = typer.Option(None, help="Bundle folder; default: bundle.path of the settings."),
     savepoint: str = typer.Option(None, "--from-savepoint", help="Savepoint or retained checkpoint to start from."),
+    fresh: bool = typer.Option(False, "--fresh", help="Start with empty state and read all events again."),
     rest: str = typer.Option(None, help="REST address of the cluster; default: job.rest_url."),
     json: bool = JsonFlag,
 ) -> None:
     """Ships code and bundle to the cluster, starts the job, and returns when all its tasks run.
 
+    A job that has run before is not started without its state: see `liveshelf resume`.
+
     Example: liveshelf submit --bundle models/online-retail
     """
+    settings = load_settings()
+    if rest:
+        settings = settings.model_copy(update={"job": settings.job.model_copy(update={"rest_url": rest})})
+    with people.status("submitting"):
+        job_id = submit_locally(settings, bundle, savepoint=savepoint, fresh=fresh)
+    if json:
+        machine({"job_id": job_id, "rest_url": settings.job.rest_url})
+    people.print(f"job {job_id} runs: {settings.job.rest_url}/#/job/{job_id}/overview")
+
+
+def submit_locally(
+    settings: Settings, bundle: Path | None, *, savepoint: str | None = None, fresh: bool = False
+) -> str:
+    """Submits with the Flink home of this checkout, which is made where there is none; returns the job's id."""
     from deploy.local.flink_home import build_flink_home, process_environment
     from deploy.local.jars import ensure_jars
     from deploy.local.layout import Layout
     from pipelines.launcher import submit
 
-    settings = load_settings()
     layout = Layout.of(settings)
     tables = settings.job.tables_dir or str(layout.tables)
-    settings = settings.model_copy(
-        update={
-            "job": settings.job.model_copy(update={"rest_url": rest or settings.job.rest_url, "tables_dir": tables})
-        }
-    )
+    settings = settings.model_copy(update={"job": settings.job.model_copy(update={"tables_dir": tables})})
     if not layout.flink_home.is_dir():
         ensure_jars(layout)
         build_flink_home(settings, layout)
-    with people.status("submitting"):
-        folder = (bundle or settings.resolve(settings.bundle.path)).resolve()
-        job_id = submit(settings, process_environment(layout), folder, savepoint)
-    if json:
-        machine({"job_id": job_id, "rest_url": settings.job.rest_url})
-    people.print(f"job {job_id} runs: {settings.job.rest_url}/#/job/{job_id}/overview")
+    folder = (bundle or settings.resolve(settings.bundle.path)).resolve()
+    return submit(settings, process_environment(layout), folder, savepoint=savepoint, fresh=fresh)

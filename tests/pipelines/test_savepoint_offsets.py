@@ -1,0 +1,37 @@
+import struct
+from pathlib import Path
+
+import pytest
+from kafka import TopicPartition
+
+from operators.errors import ClusterError
+from pipelines.savepoint_offsets import source_offsets
+
+
+def split(topic: str, partition: int, offset: int) -> bytes:
+    """As KafkaPartitionSplitSerializer writes it."""
+    name = topic.encode()
+    return struct.pack(">H", len(name)) + name + struct.pack(">iqq", partition, offset, -(2**63))
+
+
+def savepoint(folder: Path, *splits: bytes) -> Path:
+    (folder / "_metadata").write_bytes(b"\x42noise" + b"\x00\x24".join(splits) + b"shop.a noise")
+    return folder
+
+
+def test_the_readers_offsets_are_found_and_the_enumerators_markers_are_not_offsets(tmp_path: Path) -> None:
+    made = savepoint(
+        tmp_path, split("shop.a", 0, -3), split("shop.a", 1, -3), split("shop.a", 1, 7), split("shop.a", 0, 0)
+    )
+    assert source_offsets(made, ["shop.a"], 2) == {TopicPartition("shop.a", 0): 0, TopicPartition("shop.a", 1): 7}
+
+
+def test_a_partition_of_which_nothing_was_read_is_left_out(tmp_path: Path) -> None:
+    assert source_offsets(savepoint(tmp_path, split("shop.a", 0, -3)), ["shop.a"], 1) == {}
+
+
+def test_a_partition_that_is_not_there_or_stands_at_two_places_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="2 partitions"):
+        source_offsets(savepoint(tmp_path, split("shop.a", 0, 5)), ["shop.a"], 2)
+    with pytest.raises(ClusterError, match="two"):
+        source_offsets(savepoint(tmp_path, split("shop.a", 0, 5), split("shop.a", 0, 6)), ["shop.a"], 1)
