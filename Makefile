@@ -7,7 +7,7 @@ BUNDLE := models/online-retail
 WORK := .liveshelf/work
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-deps demo test test-fast lint format bench bundle schemas locks down clean
+.PHONY: help setup train-deps demo test test-fast faults soak fuzz lint format bench bundle schemas locks down clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,10 +25,20 @@ demo: setup ## the whole system on real orders; CHECK=1: bounded, verified, exit
 	@$(LIVESHELF) demo --rate $(RATE) $(if $(CHECK),--check)
 
 test: dev-deps lint ## all tests, with the real broker, cluster and browser
-	@.venv/bin/python -m pytest tests $(ARGS)
+	@.venv/bin/python -m pytest tests -m "not slow and not soak" $(ARGS)
+
+faults: dev-deps ## every fault with its verdict into docs/faults.md (about an hour)
+	@rm -f .liveshelf-faults/rows.jsonl
+	@.venv/bin/python -m pytest tests/faults -m "not soak" $(ARGS); status=$$?; .venv/bin/python -m tests.faults.matrix; exit $$status
+
+soak: dev-deps ## an hour at 60 % load: what grows? (SOAK_MINUTES=60)
+	@.venv/bin/python -m pytest tests/faults -m soak -s $(ARGS)
+
+fuzz: dev-deps ## the fuzzers, 5 minutes each
+	@FUZZ_SECONDS=300 .venv/bin/python -m pytest tests/faults/test_fuzz.py $(ARGS)
 
 test-fast: dev-deps ## the tests that need no stack
-	@.venv/bin/python -m pytest tests --ignore tests/stack $(ARGS)
+	@.venv/bin/python -m pytest tests --ignore tests/stack --ignore tests/faults $(ARGS)
 
 lint: dev-deps ## ruff, mypy, import rules, dependencies
 	@.venv/bin/ruff check $(PYTHON_ROOMS)

@@ -7,6 +7,7 @@ import json
 import random
 import sys
 import time
+from collections import deque
 from typing import Any
 
 import msgspec
@@ -26,12 +27,33 @@ class Load(msgspec.Struct, kw_only=True):
     tag: str
     seed: int = 7
     each_user_once: bool = False
+    duplicates: float = 0.0  # share of events that are sent a second time, a little later
+    poison: float = 0.0  # share of records that are no event, one after the other of `POISON`
+    patience_s: float = 120.0  # how long a record may wait for the broker
+
+
+POISON = (
+    b"", b"{", b"\xff\xfe", b"[1,2]", b"[" * 5_000, b'{"event_id":"x"}', b"x" * 100_000,
+    b'{"event_id":"p","event_type":"teleport","event_time":1,"user_id":"p","item_id":"i"}',
+    b'{"event_id":"p","event_type":"view","event_time":NaN,"user_id":"p","item_id":"i"}',
+    b'{"event_id":"p","event_type":"view","event_time":-1,"user_id":"p","item_id":"i"}',
+)  # fmt: skip
+SECOND_COPY = 37  # events later
 
 
 def run(load: Load) -> dict[str, float]:
     """Publishes `count` events; returns how many, in what time, and how late the generator ever was (ms)."""
     chance = random.Random(load.seed)
-    producer = KafkaProducer(**load.client, acks="all", linger_ms=2 if load.rate else 20, batch_size=131_072)
+    spoiler = random.Random(-load.seed)
+    producer = KafkaProducer(
+        **load.client,
+        acks="all",
+        linger_ms=2 if load.rate else 20,
+        batch_size=131_072,
+        delivery_timeout_ms=int(load.patience_s * 1000),
+        max_block_ms=int(load.patience_s * 1000),
+    )
+    again: deque[tuple[int, bytes, bytes]] = deque()
     picks = [load.items[int(len(load.items) * chance.random() ** 2)] for _ in range(10_000)]
     start, late, failed = time.time() + 0.2, 0.0, []
     for number in range(load.count):
@@ -45,6 +67,13 @@ def run(load: Load) -> dict[str, float]:
             f'"user_id":"{user}","item_id":"{picks[number % 10_000]}"}}'
         )
         producer.send(EVENTS, key=user.encode(), value=value.encode()).add_errback(failed.append)
+        if spoiler.random() < load.duplicates:
+            again.append((number + SECOND_COPY, user.encode(), value.encode()))
+        if again and again[0][0] <= number:
+            _, key, copy = again.popleft()
+            producer.send(EVENTS, key=key, value=copy).add_errback(failed.append)
+        if spoiler.random() < load.poison:
+            producer.send(EVENTS, key=user.encode(), value=POISON[number % len(POISON)]).add_errback(failed.append)
     producer.flush()
     return {"sent": load.count, "failed": len(failed), "seconds": time.time() - start, "late_ms": late * 1000}
 

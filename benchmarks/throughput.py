@@ -67,7 +67,7 @@ class Written:
     """How many lists there are, by the offsets of the output topic: reading them would take a share of the cores."""
 
     def __init__(self, settings: Settings) -> None:
-        self._consumer = KafkaConsumer(**settings.kafka.client_options(), group_id=None)
+        self._consumer = KafkaConsumer(**settings.kafka.consumer_options())
         numbers = self._consumer.partitions_for_topic(RECOMMENDATIONS) or ()
         self._partitions = [TopicPartition(RECOMMENDATIONS, number) for number in numbers]
 

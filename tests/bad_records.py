@@ -27,6 +27,7 @@ def bad_events(now_ms: int = NOW_MS) -> list[tuple[str, str, bytes | None, str]]
         ("empty", "u1", b"", "empty_value"),
         ("blank", "u1", b"  \n", "empty_value"),
         ("bad UTF-8", "u1", b'{"event_id":"\xff\xfe"}', "not_utf8"),
+        ("bad UTF-8 in an unknown field, an escape beside", "u1", good[:-1] + b',"x":"\\n\xff"}', "not_utf8"),
         ("not JSON", "u1", b"view,u1,i1", "not_json"),
         ("half an object", "u1", good[:-5], "not_json"),
         ("JSON 100,000 levels deep", "u1", b"[" * 100_000, "too_large"),

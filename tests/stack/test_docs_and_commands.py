@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.running_stack import ROOT, Stack
 from tests.second_shop import write_second_shop
-from tests.stack.conftest import ROOT, Stack
 from tests.stack.topics import eventually
 
 
@@ -40,9 +40,7 @@ def test_a_shop_of_ones_own_in_five_commands(stack: Stack, tmp_path: Path) -> No
     block = readme.split("<!-- tested: five commands -->")[1].split("```bash\n")[1].split("```")[0]
     commands = block.strip().splitlines()
     assert [command.split()[1] for command in commands] == ["validate", "train", "submit", "replay", "lists"]
-    for running in stack.cluster.jobs(stack.settings.job.name):
-        stack.cluster.cancel(running["jid"])
-    stack.bundle = ""
+    stack.forget_job()
     users = [json.loads(line)["user_id"] for line in (tmp_path / "events.jsonl").read_text().splitlines()[:5000]]
     printed = []
     for command in commands:

@@ -15,7 +15,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from model_export.online_retail import catalogue
 from operators.contracts import CATALOGUE, encode_record
 from tests.bad_records import good_event
-from tests.stack.conftest import Stack
+from tests.running_stack import Stack
 from tests.stack.topics import eventually
 
 

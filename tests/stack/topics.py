@@ -1,16 +1,16 @@
 """What the stack tests publish and read, with kafka-python as any shop would."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer
 
 from operators.contracts import DEAD_LETTERS, EVENTS, RECOMMENDATIONS
 from operators.settings import KafkaSettings
-
-Place = dict[TopicPartition, int]
+from pipelines.topic_reader import Place, TopicReader
 
 
 class Topics:
@@ -41,28 +41,13 @@ class Topics:
 
     def ends(self, topic: str) -> Place:
         """Where each partition of a topic ends now."""
-        consumer = self._consumer()
-        try:
-            return dict(consumer.end_offsets(self._partitions(consumer, topic)))
-        finally:
-            consumer.close()
+        with self._reader() as reader:
+            return reader.ends(topic)
 
     def read(self, topic: str, start: Place | None = None) -> list[Any]:
         """All records from `start` (or the beginning) to the present end, partition by partition."""
-        consumer = self._consumer()
-        try:
-            partitions = self._partitions(consumer, topic)
-            consumer.assign(partitions)
-            ends = consumer.end_offsets(partitions)
-            for partition in partitions:
-                consumer.seek(partition, (start or consumer.beginning_offsets(partitions))[partition])
-            found: list[Any] = []
-            while any(consumer.position(partition) < ends[partition] for partition in partitions):
-                for records in consumer.poll(timeout_ms=500).values():
-                    found += records
-            return sorted(found, key=lambda record: (record.partition, record.offset))
-        finally:
-            consumer.close()
+        with self._reader() as reader:
+            return reader.read(topic, start or {})
 
     def newest_lists(self, start: Place | None = None) -> dict[str, tuple[dict[str, Any] | None, dict[str, bytes]]]:
         """User -> the list that a reader ends up with (None: erased) and its headers; older versions are ignored."""
@@ -78,16 +63,18 @@ class Topics:
         """Dead letters since `start`."""
         return self.read(DEAD_LETTERS, start)
 
+    def forget_group(self, group: str) -> None:
+        """The group has never read."""
+        admin = KafkaAdminClient(**self._settings.client_options())
+        admin.delete_groups([group])
+        admin.close()
+
     def close(self) -> None:
         if self._producer is not None:
             self._producer.close(timeout=5)
 
-    def _consumer(self) -> KafkaConsumer:
-        return KafkaConsumer(**self._settings.client_options(), group_id=None, enable_auto_commit=False)
-
-    @staticmethod
-    def _partitions(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
-        return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+    def _reader(self) -> contextlib.closing[TopicReader]:
+        return contextlib.closing(TopicReader(self._settings))
 
 
 def eventually(what: Callable[[], Any], seconds: float = 30) -> Any:

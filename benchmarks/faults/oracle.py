@@ -18,10 +18,11 @@ from operators.user_state import digest, last_event_ms, step, version_of
 class Oracle:
     """What the job must have made of the records it read."""
 
-    def __init__(self, settings: Settings, records: Iterable[Any]) -> None:
-        """`records`: of the events topic as a consumer reads them, in the order of each partition."""
-        self.states: dict[str, bytes] = {}
+    def __init__(self, settings: Settings, records: Iterable[Any], states: dict[str, bytes] | None = None) -> None:
+        """`records`: of the events topic as a consumer reads them, in the order of each partition; `states`: before."""
+        self.states: dict[str, bytes] = dict(states or {})
         self.outcomes: Counter[str] = Counter()
+        self.dead: set[tuple[int, int]] = set()  # partition and offset of each record that must be a dead letter
         decoder = EventDecoder(settings.events)
         gap_ms = settings.events.session_gap_minutes * 60_000
         for record in records:
@@ -31,6 +32,7 @@ class Oracle:
                 event = decoder.decode(user, record.value, record.timestamp // 1000 * 1000)
             except BadRecord:
                 self.outcomes["dead"] += 1
+                self.dead.add((record.partition, record.offset))
                 continue
             done = step(self.states.get(event.user_id), event, gap_ms)
             self.states[event.user_id] = done.state

@@ -1,0 +1,211 @@
+"""One trial: load runs, faults happen, the oracle judges."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.faults.fault import Fault, Injector
+from benchmarks.faults.observer import JobWatcher, ListWatcher, Seen
+from benchmarks.faults.oracle import Oracle
+from benchmarks.load import Load
+from operators.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, HEADER_PREFIX
+from operators.settings import Settings
+from pipelines.topic_reader import TopicReader
+
+ANSWER_SECONDS = 120.0
+FRESH_LIMIT_S = 0.25  # p95 of a second: what counts as fresh again on a machine that also holds load, broker and oracle
+SCORES_CHECKED = 300
+
+
+@dataclass
+class Plan:
+    """What to do: `seconds` of load at `rate` events/s over `users`, with `faults` in between."""
+
+    name: str
+    faults: Sequence[Fault] = ()
+    rate: float = 500
+    seconds: float = 45
+    users: int = 5000
+    seed: int = 7
+    duplicates: float = 0.0
+    poison: float = 0.0
+    during: Callable[[float], None] | None = (
+        None  # called in a thread with the moment (monotonic s) of the load's start
+    )
+    load: dict[str, Any] = field(default_factory=dict)  # more fields of `Load`
+
+
+@dataclass
+class Row:
+    """A line of the report. Counts of users, seconds, and what the cluster said."""
+
+    name: str
+    seed: int
+    delivery: str
+    events: int
+    users: int
+    lost: int  # users whose newest list does not know all their events
+    counted_twice: int  # users whose newest list knows more
+    mismatched: int  # users whose state differs from the oracle's
+    written_twice: int  # (user, version) written more than once; must be 0 where exactly once is on
+    fell: int  # times that a version fell, as a reader sees it; must be 0 where exactly once is on
+    ends_wrong: int  # users whose last record is not their newest list
+    scores_differ: int  # of the lists made by the model, against an offline run
+    dead_letters: int
+    dead_letters_wrong: int  # missing, too many, or of another record
+    silence_s: float
+    recovery_s: (
+        float | None
+    )  # from the last fault to p95 within FRESH_LIMIT_S (+ `wait_for_commit_s`) for good; None: no fault, or never
+    flink_restart_s: float
+    restarts: int
+    open_transactions: int
+    fallback_lists: int
+    seconds_p95: list[float]  # freshness of each second of the trial, s
+    note: str = ""
+
+    @property
+    def kept(self) -> bool:
+        """Whether nothing was lost, counted twice, or ended wrong."""
+        wrong = self.lost + self.counted_twice + self.mismatched + self.ends_wrong + self.scores_differ
+        exactly = self.written_twice + self.fell + self.open_transactions if self.delivery == "exactly-once" else 0
+        return wrong + self.dead_letters_wrong + exactly == 0
+
+
+def run_trial(settings: Settings, plan: Plan, injector: Injector, bundle: Path, items: list[str]) -> Row:
+    """Runs the load with its faults, waits until all is answered (or `ANSWER_SECONDS` pass), and judges.
+
+    `settings.job` must be those of the running job. The load's users are new, so the oracle needs the events from now on only.
+    """
+    tag = f"{plan.name[:20]}-{time.time_ns() // 1_000_000}"
+    topics = TopicReader(settings.kafka)
+    events_from, letters_from = topics.ends(EVENTS), topics.ends(DEAD_LETTERS)
+    lists, job = ListWatcher(settings, tag), JobWatcher(settings)
+    load = Load(
+        client=settings.kafka.client_options(), items=items, count=int(plan.rate * plan.seconds), rate=plan.rate,
+        users=plan.users, tag=tag, seed=plan.seed, duplicates=plan.duplicates, poison=plan.poison, **plan.load,
+    )  # fmt: skip
+    generator = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(load).decode()], stdout=subprocess.PIPE, text=True
+    )
+    begun = time.monotonic()
+    spans = _faults(plan, injector, begun)
+    said = json.loads(generator.communicate()[0])
+    if generator.returncode or said["failed"]:
+        raise RuntimeError(f"the load did not reach the broker: {said}")
+    oracle = Oracle(settings, topics.read(EVENTS, events_from))
+    users = [user for user in oracle.states if user.startswith(tag)]
+    wanted = oracle.versions(users)
+    _wait(lambda: all(_version(lists.seen, user) >= wanted[user] for user in users))
+    _wait(lambda: topics.open_transactions() == 0, 40)
+    time.sleep(2)  # what should not come would come now
+    seen, job = lists.stop(), job.stop()
+    letters = topics.read(DEAD_LETTERS, letters_from)
+    row = Row(
+        name=plan.name, seed=plan.seed, delivery=settings.job.delivery, events=oracle.outcomes["read"], users=len(users),
+        **_judge(seen, oracle, users, wanted),
+        scores_differ=_scores(seen, oracle, users, bundle, settings, topics),
+        dead_letters=len(letters), dead_letters_wrong=_wrong_letters(letters, oracle, settings.job.delivery),
+        **_times(seen, job, spans, begun, wait_for_commit_s(settings)),
+        open_transactions=topics.open_transactions(),
+        fallback_lists=sum(count for (_, _, by_model), count in seen.written.items() if not by_model),
+    )  # fmt: skip
+    topics.close()
+    return row
+
+
+def _faults(plan: Plan, injector: Injector, begun: float) -> list[tuple[float, float]]:
+    """Does every fault in its time, in this thread; returns from when to when each lasted."""
+    spans, extra = [], None
+    if plan.during:
+        extra = threading.Thread(target=plan.during, args=(begun,), daemon=True)
+        extra.start()
+    for fault in sorted(plan.faults, key=lambda one: one.at_s):
+        time.sleep(max(0.0, begun + fault.at_s - time.monotonic()))
+        start = time.monotonic()
+        injector.inject(fault)
+        spans.append((start, max(time.monotonic(), start)))
+    if extra:
+        extra.join(plan.seconds + 120)
+    return spans
+
+
+def _wait(true: Callable[[], bool], seconds: float = ANSWER_SECONDS) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.25)
+    return False
+
+
+def _version(seen: Seen, user: str) -> int:
+    newest = seen.newest.get(user)
+    return newest.version if newest else 0
+
+
+def _judge(seen: Seen, oracle: Oracle, users: list[str], wanted: dict[str, int]) -> dict[str, int]:
+    versions = {user: _version(seen, user) for user in users}
+    listed = [user for user in users if wanted[user]]
+    digests = oracle.digests(listed)
+    return {
+        "lost": sum(versions[user] < wanted[user] for user in users),
+        "counted_twice": sum(versions[user] > wanted[user] for user in users),
+        "mismatched": sum(user in seen.newest and seen.newest[user].digest != digests[user] for user in listed),
+        "written_twice": sum(count > 1 for count in seen.written.values()),
+        "fell": seen.fell,
+        "ends_wrong": sum(seen.last_version.get(user) != versions[user] for user in listed),
+    }
+
+
+def _scores(seen: Seen, oracle: Oracle, users: list[str], bundle: Path, settings: Settings, topics: TopicReader) -> int:
+    by_model = [u for u in users if u in seen.newest and seen.newest[u].source == "model"][:SCORES_CHECKED]
+    expected = oracle.items(by_model, bundle, settings, topics.read(CATALOGUE, {}), int(time.time() * 1000))
+    differ = 0
+    for user in by_model:
+        got, want = seen.newest[user].items, expected[user]
+        same = [item for item, _ in got] == [item for item, _ in want]
+        differ += not (same and all(abs(a - b) <= 1e-3 for (_, a), (_, b) in zip(got, want, strict=True)))
+    return differ
+
+
+def _wrong_letters(letters: list[Any], oracle: Oracle, delivery: str) -> int:
+    def place(record: Any, name: str) -> int:
+        return int(dict(record.headers)[HEADER_PREFIX + name])
+
+    got = [(place(record, "partition"), place(record, "offset")) for record in letters]
+    missing_or_foreign = len(set(got) ^ oracle.dead)
+    return missing_or_foreign + (len(got) - len(set(got)) if delivery == "exactly-once" else 0)
+
+
+def wait_for_commit_s(settings: Settings) -> float:
+    """Delivered exactly once, lists can be read only after the next checkpoint, all that wait at once."""
+    return 1.5 * settings.job.checkpoint_interval_ms / 1000 if settings.job.delivery == "exactly-once" else 0.0
+
+
+def _times(
+    seen: Seen, job: JobWatcher, spans: list[tuple[float, float]], begun: float, commit_s: float
+) -> dict[str, Any]:
+    end = max((at for at, _ in seen.arrivals), default=begun)
+    first = seen.arrivals[0][0] if seen.arrivals else begun
+    fresh = seen.fresh_again(spans[-1][0], end, FRESH_LIMIT_S + commit_s, 1.0 + commit_s) if spans else None
+    return {
+        "seconds_p95": [round(seen.percentile(0.95, begun + n, begun + n + 1), 3) for n in range(int(end - begun) + 1)],
+        "silence_s": round(seen.silence(spans[0][0] if spans else first, end), 1),
+        "recovery_s": None if fresh is None else round(fresh - spans[-1][0], 1),
+        "flink_restart_s": round(job.restart_s, 1),
+        "restarts": job.restarts,
+    }
+
+
+def as_dict(row: Row) -> dict[str, Any]:
+    """The row for JSON, with its verdict."""
+    return asdict(row) | {"kept": row.kept}

@@ -1,0 +1,34 @@
+"""Fixtures of all tests that need the real broker and cluster."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.builders import write_faulty_bundle
+from tests.running_stack import ROOT, Stack, running_stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(write_faulty_bundle(tmp_path_factory.mktemp("faulty") / "bundle")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def demo_bundle() -> Path:
+    return ROOT / "models" / "online-retail"
+
+
+@pytest.fixture
+def no_restart(stack: Stack, job: str) -> Iterator[None]:
+    """The job runs through the test without a restart."""
+    before = stack.restarts(job)
+    yield
+    assert stack.restarts(job) == before
+
+
+@pytest.fixture
+def job(stack: Stack, demo_bundle: Path) -> str:
+    """The id of the job that serves the demo's bundle."""
+    return stack.serve(demo_bundle)

@@ -1,0 +1,132 @@
+"""A scorer that hangs, raises, gives NaN, is slow, dies, or takes the process along."""
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from operators.contracts import RECOMMENDATIONS
+from tests.bad_records import good_event
+from tests.builders import HANG_ITEM, NAN_ITEM, RAISE_ITEM, write_bundle, write_manifest
+from tests.faults.conftest import Trial, record
+from tests.running_stack import Stack
+from tests.stack.topics import eventually
+
+
+def publish(stack: Stack, tag: str, user: str, number: int, item: str) -> int:
+    """One event now; returns its time."""
+    now = int(time.time() * 1000)
+    event = good_event(now, event_id=f"{tag}-{user}-{number}", user_id=f"{tag}-{user}", item_id=item)
+    stack.topics.publish([event])
+    return now
+
+
+def test_while_the_scorer_hangs_everyone_gets_a_fallback_and_the_models_list_afterwards(stack: Stack) -> None:
+    stack.serve(stack.faulty_bundle)
+    start, tag = stack.topics.ends(RECOMMENDATIONS), f"hang{int(time.time())}"
+    publish(stack, tag, "warm", 0, "i2")
+    eventually(lambda: f"{tag}-warm" in stack.topics.newest_lists(start))
+    publish(stack, tag, "victim", 0, HANG_ITEM)
+    time.sleep(1)
+    asked = {f"{tag}-{n}": publish(stack, tag, str(n), 0, "i3") for n in range(20)}
+    eventually(lambda: asked.keys() <= stack.topics.newest_lists(start).keys())
+    first: dict[str, dict] = {}
+    for made in stack.topics.read(RECOMMENDATIONS, start):
+        first.setdefault(made.key.decode(), json.loads(made.value))
+    late = {user: first[user]["generated_at"] - asked[user] for user in asked}
+    print(f"while it hung: {Counter(one['source'] for one in first.values())}, latest after {max(late.values())} ms")
+    assert {first[user]["source"] for user in asked} == {"neighbours"}
+    assert max(late.values()) < stack.settings.scorer.deadline_ms + 1000, late
+    eventually(lambda: all(stack.topics.newest_lists(start)[user][0]["source"] == "model" for user in asked), 60)
+    note = (
+        f"{len(asked)} users had neighbours at most {max(late.values())} ms after their event, the model's list later"
+    )
+    record({"name": "scorer hangs", "users": len(asked), "note": note, "kept": True})
+
+
+def test_a_scorer_that_raises_or_gives_nan_costs_that_user_alone_the_model(stack: Stack) -> None:
+    job = stack.serve(stack.faulty_bundle)
+    restarts = stack.restarts(job)
+    start, tag = stack.topics.ends(RECOMMENDATIONS), f"raise{int(time.time())}"
+    items = {"raises": RAISE_ITEM, "nan": NAN_ITEM} | {f"good{n}": "i2" for n in range(30)}
+    now = int(time.time() * 1000)
+    stack.topics.publish(
+        good_event(now, event_id=f"{tag}-{user}", user_id=f"{tag}-{user}", item_id=item) for user, item in items.items()
+    )
+    mine = [f"{tag}-{user}" for user in items]
+    lists = eventually(lambda: (found := stack.topics.newest_lists(start)).keys() >= set(mine) and found)
+    sources = Counter((user.removeprefix(f"{tag}-")[:4], lists[user][0]["source"]) for user in mine)
+    record(
+        {
+            "name": "scorer raises, or gives NaN, on one user",
+            "users": len(mine),
+            "note": str(dict(sources)),
+            "kept": True,
+        }
+    )
+    assert sources == {("rais", "neighbours"): 1, ("nan", "neighbours"): 1, ("good", "model"): 30}
+    assert stack.restarts(job) == restarts
+
+
+MAKE = "made = zip(lists.make(requests), requests, strict=True)"
+FUNCTION = "pipelines/refresh_function.py"
+
+
+def sabotage(condition: str, deed: str) -> str:
+    """The scorer's call with a deed before it."""
+    return f"__import__('time') if not ({condition}) else {deed}; {MAKE}"
+
+
+def test_a_request_that_segfaults_kills_the_process_twice_and_no_more(
+    stack: Stack, demo_bundle: Path, trial: Trial
+) -> None:
+    """A null pointer is read in native code while one user is scored, among 500 events/s of others."""
+    guilty = f"segfault{time.time_ns()}"
+    deed = sabotage("any(r.user_id.startswith('segfault') for r in requests)", "__import__('ctypes').string_at(0)")
+    job = stack.serve_sabotaged(demo_bundle, FUNCTION, MAKE, deed)
+    start = stack.topics.ends(RECOMMENDATIONS)
+
+    def publish_it(begun: float) -> None:
+        time.sleep(max(0.0, begun + 6 - time.monotonic()))
+        event = good_event(int(time.time() * 1000), event_id=guilty, user_id=guilty, item_id="22423")
+        stack.topics.publish([event])
+
+    trial("a request that segfaults", during=publish_it, sabotaged=True, seconds=50)
+    made, _ = eventually(lambda: stack.topics.newest_lists(start).get(guilty), 60)
+    assert (made["version"], made["source"]) == (1, "neighbours"), "the guilty has a list all the same"
+    assert stack.restarts(job) == 2
+
+
+def test_a_dead_scorer_thread_is_replaced(stack: Stack, demo_bundle: Path, trial: Trial) -> None:
+    deadly = f"deadly{time.time_ns()}"
+    deed = sabotage("any(r.user_id.startswith('deadly') for r in requests)", "__import__('sys').exit()")
+    stack.serve_sabotaged(demo_bundle, FUNCTION, MAKE, deed)
+    start = stack.topics.ends(RECOMMENDATIONS)
+
+    def publish_it(begun: float) -> None:
+        time.sleep(max(0.0, begun + 6 - time.monotonic()))
+        event = good_event(int(time.time() * 1000), event_id=deadly, user_id=deadly, item_id="22423")
+        stack.topics.publish([event])
+
+    trial("scorer thread dead", during=publish_it, sabotaged=True, seconds=20, restarts=False)
+    assert eventually(lambda: stack.topics.newest_lists(start).get(deadly))[0]["source"] == "neighbours"
+
+
+@pytest.mark.slow
+def test_a_slow_scorer_delays_lists_and_loses_none(stack: Stack, demo_bundle: Path, trial: Trial) -> None:
+    stack.serve_sabotaged(demo_bundle, FUNCTION, MAKE, sabotage("True", "__import__('time').sleep(0.3)"))
+    trial("scorer takes 300 ms a batch", sabotaged=True, seconds=20, rate=200, restarts=False)
+
+
+def test_a_model_with_wrong_scores_is_refused(stack: Stack, job: str, demo_bundle: Path, tmp_path: Path) -> None:
+    """The weights are others than those whose golden scores the bundle carries; its sums are right."""
+    wrong = write_bundle(tmp_path / "wrong")
+    scores = np.load(wrong / "golden_scores.npy")
+    np.save(wrong / "golden_scores.npy", scores + 0.5)
+    write_manifest(wrong)
+    said = stack.liveshelf("submit", "--bundle", str(wrong), ok=False).stderr
+    assert "golden" in said
+    record({"name": "a model with wrong scores", "note": "refused by submit", "kept": True})

@@ -1,0 +1,77 @@
+"""The reader: killed while it writes its view, its disk full, its view deleted or damaged."""
+
+import shutil
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from benchmarks.faults.fault import Fault, full_disk
+from tests.faults.conftest import Trial, record
+from tests.running_stack import Stack
+from tests.stack.topics import eventually
+
+pytestmark = pytest.mark.slow
+
+
+def view(stack: Stack) -> Path:
+    return stack.layout.tables / "storefront" / "lists"
+
+
+def check_view(stack: Stack, name: str, note: str) -> None:
+    """Every list of the topic is what the storefront serves."""
+    lists = {user: made for user, (made, _) in stack.topics.newest_lists().items() if made}
+    chosen = sorted(lists)[:: max(1, len(lists) // 500)]
+
+    def differ() -> int:
+        wrong = 0
+        for user in chosen:
+            answer = httpx.get(f"{stack.shop}/v1/users/{user}/recommendations")
+            wrong += answer.status_code != 200 or answer.json()["version"] != lists[user]["version"]
+        return wrong
+
+    eventually(lambda: httpx.get(f"{stack.shop}/readyz").status_code == 200, 60)
+    eventually(lambda: differ() == 0, 30)
+    record({"name": name, "users": len(chosen), "lost": 0, "note": note, "kept": True})
+
+
+def answers(stack: Stack) -> bool:
+    try:
+        return httpx.get(f"{stack.shop}/healthz", timeout=1).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_storefront_killed_while_it_writes_its_view(trial: Trial, stack: Stack) -> None:
+    faults = [Fault("kill", "storefront", at_s=at) for at in (4, 10, 16)]
+    trial("storefront killed 3 times", *faults, seconds=25, restarts=False)
+    check_view(stack, "storefront killed 3 times: its view", "500 users equal the topic")
+
+
+def test_storefronts_disk_is_full(trial: Trial, stack: Stack) -> None:
+    if "tables" not in stack.small_disks:
+        pytest.skip("a small file system needs the right to mount a tmpfs")
+    with full_disk(stack.small_disks["tables"]):
+        trial("storefront's disk full", seconds=20)
+        assert answers(stack), "it serves its last view"
+    check_view(stack, "storefront's disk full: its view", "it goes on by itself when there is room")
+
+
+def test_its_view_is_deleted_under_it(stack: Stack, job: str) -> None:
+    with stack.supervisor.stopped("storefront"):
+        shutil.rmtree(view(stack))
+    eventually(lambda: answers(stack), 60)
+    begun = time.monotonic()
+    check_view(stack, "storefront's view deleted", f"built anew in {time.monotonic() - begun:.0f} s")
+
+
+def test_its_view_is_damaged(stack: Stack, job: str) -> None:
+    with stack.supervisor.stopped("storefront"):
+        for file in view(stack).iterdir():
+            if file.name.startswith("MANIFEST") or file.suffix == ".sst":
+                content = bytearray(file.read_bytes())
+                content[: len(content) // 2] = b"\xff" * (len(content) // 2)
+                file.write_bytes(content)
+    eventually(lambda: answers(stack), 60)
+    check_view(stack, "storefront's view damaged", "found at open and built anew")
