@@ -94,7 +94,9 @@ class RefreshFunction:
             with_digest=audited,
             exactly_once=settings.job.delivery == "exactly-once",
         )
-        # what was loaded until now stays: the collector need not walk through it again
+        # what was loaded until now stays, and the collector need not walk through it again; what the interpreter's
+        # earlier jobs froze must thaw first: they are gone, and each would keep 100 MB (docs/decisions.md)
+        gc.unfreeze()
         gc.collect()
         gc.freeze()
 

@@ -76,6 +76,7 @@ def process_environment(layout: Layout) -> dict[str, str]:
     """Environment of JobManager, TaskManagers and the client."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return threads | {
+        "MALLOC_ARENA_MAX": "2",  # RocksDB and Python free in other threads than they allocate: glibc keeps it all
         "FLINK_HOME": str(layout.flink_home),
         "FLINK_CONF_DIR": str(layout.flink_home / "conf"),
         "FLINK_LIB_DIR": str(layout.flink_home / "lib"),

@@ -20,7 +20,7 @@ def test_broker_restarted_cleanly(trial: Trial) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("pause", [5, 30, 90])
 def test_broker_paused(trial: Trial, pause: int) -> None:
-    trial(f"broker paused {pause} s", Fault("pause", "kafka", for_s=pause), seconds=30 + pause)
+    trial(f"broker paused {pause} s", Fault("pause", "kafka", for_s=pause), seconds=60 + pause)
 
 
 @pytest.mark.slow
