@@ -110,7 +110,7 @@ def test_of_a_bundle_without_anything_nothing_is_left_and_nothing_fails(tmp_path
 def test_no_array_is_read_by_pickle(folder: Path) -> None:
     np.save(folder / "popular.npy", np.array([{}], dtype=object), allow_pickle=True)
     write_manifest(folder)
-    with pytest.raises(ValueError, match="pickle"):
+    with pytest.raises(BundleError, match="pickle"):
         ModelBundle.load(folder)
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from benchmarks.faults.oracle import Oracle
 from deploy.local.flink_home import process_environment
-from deploy.local.layout import Layout
 from model_export.online_retail import LAST_MONTH, catalogue, events
 from operators.contracts import CATALOGUE, EVENTS, encode_record
 from operators.errors import ClusterError
@@ -129,9 +128,9 @@ def test_a_savepoint_of_another_execution_mode_is_refused(
         return marker
 
     monkeypatch.setattr(launcher, "stage", stage_of_another_mode)
-    environment = process_environment(Layout.of(stack.settings))
+    environment = process_environment(stack.layout)
     with pytest.raises(ClusterError, match="execution mode"):
-        launcher.submit(stack.settings, environment, demo_bundle, location)
+        launcher.submit(stack.settings, environment, demo_bundle, savepoint=location)
     stack.liveshelf("submit", "--bundle", str(demo_bundle), "--from-savepoint", location)
 
 
@@ -147,7 +146,7 @@ def test_submit_shows_the_python_error_of_a_failing_operator(
     location = msgspec.json.decode(stack.liveshelf("stop", "--json").stdout)["savepoint"]
     monkeypatch.setattr(launcher, "stage", stage_broken)
     with pytest.raises(ClusterError, match="TypeError") as failed:
-        launcher.submit(stack.settings, process_environment(Layout.of(stack.settings)), demo_bundle)
+        launcher.submit(stack.settings, process_environment(stack.layout), demo_bundle, savepoint=location)
     assert "refresh_function.py" in str(failed.value)
     assert not stack.cluster.jobs(stack.settings.job.name), "a job that never ran does not go on trying"
     stack.liveshelf("submit", "--bundle", str(demo_bundle), "--from-savepoint", location)

@@ -64,9 +64,10 @@ class Topics:
         return self.read(DEAD_LETTERS, start)
 
     def forget_group(self, group: str) -> None:
-        """The group has never read."""
+        """The group has never read, and there are no events."""
         admin = KafkaAdminClient(**self._settings.client_options())
         admin.delete_groups([group])
+        admin.delete_records(self.ends(EVENTS))
         admin.close()
 
     def close(self) -> None:
