@@ -17,6 +17,7 @@ COLUMNS = (
     ("flink_restart_s", "Flink's restart s"),
     ("restarts", "restarts"),
 )
+VERDICTS = {True: "yes", False: "NO", None: "not run"}
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
@@ -36,7 +37,7 @@ def markdown(rows: Iterable[dict[str, Any]], elsewhere: dict[str, str], not_run:
         events = f"{row['events']:,}" if "events" in row else ""
         cells = [row["name"], row.get("delivery", ""), row.get("seed", ""), events]
         cells += ["" if row.get(name) is None else row[name] for name, _ in COLUMNS]
-        cells += ["yes" if row["kept"] else "NO", row.get("note", "")]
+        cells += [VERDICTS[row["kept"]], row.get("note", "")]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     others = [f"| {name} | {where} |" for name, where in elsewhere.items()]
     missing = [f"| {name} | {why} |" for name, why in not_run.items()]

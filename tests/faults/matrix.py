@@ -1,8 +1,10 @@
 """What the fault matrix asks beside its own rows: rows that another test holds, and rows that are not run, and why.
 
-`python -m tests.faults.matrix` writes docs/faults.md from the rows that the last `make faults` recorded.
+`python -m tests.faults.matrix` writes docs/faults.md from the rows that the last `make faults` recorded; its
+arguments are a remark on the page.
 """
 
+import sys
 import time
 
 from benchmarks.faults.report import markdown, read_rows
@@ -44,7 +46,8 @@ def main() -> None:
     rows = read_rows(REPORT)
     machine = describe()
     when = time.strftime("%Y-%m-%d", time.gmtime())
-    said = f"Run on {when}; {', '.join(f'{name} {value}' for name, value in machine.items())}."
+    remarks = " ".join(sys.argv[1:])
+    said = f"Run on {when}; {', '.join(f'{name} {value}' for name, value in machine.items())}. {remarks}"
     (ROOT / "docs" / "faults.md").write_text(HEAD + "\n" + markdown(rows, ELSEWHERE, NOT_RUN, said))
 
 

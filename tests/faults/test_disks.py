@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 def small_disk(stack: Stack, name: str) -> str:
     if name not in stack.small_disks:
-        record({"name": f"disk of {name} full", "note": "NOT RUN: a tmpfs cannot be mounted here", "kept": True})
+        record({"name": f"disk of {name} full", "note": "a tmpfs cannot be mounted here", "kept": None})
         pytest.skip("a small file system needs the right to mount a tmpfs")
     return str(stack.small_disks[name])
 
