@@ -27,7 +27,7 @@ demo: setup ## the whole system on real orders; CHECK=1: bounded, verified, exit
 test: dev-deps lint ## all tests, with the real broker, cluster and browser
 	@.venv/bin/python -m pytest tests -m "not slow and not soak" $(ARGS)
 
-faults: dev-deps ## every fault with its verdict into docs/faults.md (about an hour)
+faults: dev-deps ## every fault with its verdict into docs/faults.md (about 80 minutes)
 	@rm -f .liveshelf-faults/rows.jsonl
 	@.venv/bin/python -m pytest tests/faults -m "not soak" $(ARGS); status=$$?; .venv/bin/python -m tests.faults.matrix; exit $$status
 

@@ -36,8 +36,8 @@ page; the rows that are not marked slow run in `make test`. Users count as *lost
 all their events, as *twice* when it knows more, as *states differ* when the state that the list was made from has another
 fingerprint than the oracle's. *Written twice* and *fell* count lists that were written again and versions that went
 back: allowed at least once (readers ignore a version below the newest they know), 0 exactly once. *Silence* is the longest
-time without any list, *fresh again* the time from the (last) fault to p95 freshness within 250 ms for good (exactly once:
-1.5 checkpoint intervals more), *Flink's restart* the time in which not all tasks ran.
+time without any list, *fresh again* the time from the (last) fault to p95 freshness within 250 ms for good (three times what
+it was before the fault where that is more; exactly once: 1.5 checkpoint intervals more), *Flink's restart* the time in which not all tasks ran.
 """
 
 

@@ -72,7 +72,8 @@ def test_an_interpreter_that_outlives_its_jobs_keeps_nothing_of_them(stack: Stac
     half = len(found) // 2
     grown = {name: (found[-1][name] - found[half][name]) / (len(found) - 1 - half) for name in found[0]}
     kept = grown["threads"] < 1 and grown["files"] < 3 and grown["MB"] < 15
-    note = f"first {found[0]}, last {found[-1]}; a submission adds {grown}"
+    added = ", ".join(f"{value:.1f} {name}" for name, value in grown.items())
+    note = f"first {found[0]}, last {found[-1]}; a submission of the later half adds {added}"
     record({"name": "interpreter left over after 10 submissions", "note": note, "kept": kept})
     assert kept, note
 

@@ -18,7 +18,7 @@ def all_taskmanagers_are_back(stack: Stack) -> None:
 
 
 def test_taskmanager_killed(trial: Trial, stack: Stack) -> None:
-    trial("taskmanager killed", Fault("kill", "taskmanager"))
+    trial("taskmanager killed", Fault("kill", "taskmanager"), seconds=60)
     eventually(lambda: len(stack.cluster.get("/taskmanagers")["taskmanagers"]) == 2, 60)
 
 
@@ -57,7 +57,7 @@ def test_taskmanagers_killed_one_after_the_other(trial: Trial) -> None:
 
 
 def test_taskmanager_killed_while_lists_are_delivered_exactly_once(trial: Trial) -> None:
-    trial("taskmanager killed", Fault("kill", "taskmanager"), variables=EXACTLY_ONCE)
+    trial("taskmanager killed", Fault("kill", "taskmanager"), seconds=60, variables=EXACTLY_ONCE)
 
 
 @pytest.mark.slow
