@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from benchmarks.faults.fault import Fault
+from benchmarks.faults.trial import FRESH_LIMIT_S
 from operators.contracts import ERASURES, EVENTS, RECOMMENDATIONS
 from operators.user_state import version_of
 from tests.bad_records import good_event
@@ -133,7 +134,7 @@ def publish_bombs(stack: Stack, producer_class: Any, count: int) -> None:
 @pytest.mark.slow
 def test_a_burst_of_twenty_times_the_load_for_a_minute(trial: Trial, stack: Stack, job: str) -> None:
     """The order of shedding: lists are coalesced, then promises wait longer, then Kafka keeps what waits; no event is
-    dropped. Memory stays, and freshness is back within 30 s."""
+    dropped. Memory stays, and once the backlog is answered lists are as fresh as before."""
     process = psutil.Process(stack.injector.pid("taskmanager"))
     quiet = trial("200/s before the burst", rate=200, seconds=20, restarts=False)
     before = process.memory_info().rss
@@ -142,8 +143,9 @@ def test_a_burst_of_twenty_times_the_load_for_a_minute(trial: Trial, stack: Stac
     begun = time.monotonic()
     again = trial("200/s after the burst", rate=200, seconds=20, restarts=False)
     note = f"RSS {before / 2**20:.0f} -> {after / 2**20:.0f} MB; {time.monotonic() - begun:.0f} s"
-    record({"name": "burst of 20 times", "note": note, "kept": True, "events": quiet.events + again.events})
-    assert after - before < 400 * 2**20
+    kept = after - before < 400 * 2**20 and max(again.seconds_p95[5:-1]) < FRESH_LIMIT_S
+    record({"name": "burst of 20 times", "note": note, "kept": kept, "events": quiet.events + again.events})
+    assert kept, (note, again.seconds_p95)
 
 
 @pytest.mark.slow
