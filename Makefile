@@ -7,7 +7,7 @@ BUNDLE := models/online-retail
 WORK := .liveshelf/work
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-deps demo test test-fast faults soak fuzz lint format bench bundle schemas locks down clean
+.PHONY: help setup train-deps demo test test-fast faults soak fuzz lint format bench bundle schemas monitoring locks down clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,9 +65,14 @@ bundle: train-deps ## trains the demo's bundle anew (about 20 minutes on 2 cores
 schemas: setup ## docs/schemas/ from the contracts
 	@.venv/bin/python -m operators.contracts docs/schemas
 
+monitoring: dev-deps ## docs/metrics.md, Prometheus' rules and Grafana's dashboards from the code
+	@.venv/bin/python -m pipelines.cli.metrics_page docs/metrics.md
+	@.venv/bin/python -m deploy.monitoring.rules deploy/monitoring/liveshelf.rules.yml
+	@.venv/bin/python -m deploy.monitoring.runbook docs/operate.md
+
 locks: ## requirements/*.lock anew (needs uv)
 	@for kind in dev train base; do \
-		extras=$$(case $$kind in dev) echo --extra train --extra dev;; train) echo --extra train;; esac); \
+		extras=$$(case $$kind in dev) echo --extra train --extra report --extra tracing --extra dev;; train) echo --extra train;; esac); \
 		uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 \
 			pyproject.toml $$extras $$( [ $$kind = dev ] || echo -c requirements/dev.lock) -o requirements/$$kind.lock; done
 

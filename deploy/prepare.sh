@@ -42,11 +42,12 @@ find_python() {
 
 need java openjdk-17-jre-headless
 need mvn maven
-if ! command -v prometheus >/dev/null; then
-  want prometheus prometheus "the stack runs without Prometheus"
+for program in prometheus prometheus-alertmanager; do
+  command -v $program >/dev/null && continue
+  want $program $program "nobody watches the stack"
   # Debian starts a server of its own on our port
-  if command -v systemctl >/dev/null; then systemctl disable --now prometheus >/dev/null 2>&1 || true; fi
-fi
+  if command -v systemctl >/dev/null; then systemctl disable --now $program >/dev/null 2>&1 || true; fi
+done
 if [ "$kind" = dev ]; then
   want chromium chromium "the browser test cannot run"
   want chromedriver chromium-driver "the browser test cannot run"

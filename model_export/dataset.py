@@ -39,9 +39,13 @@ class Examples:
 
     def where(self, mask: npt.NDArray[np.bool_]) -> "Examples":
         """The examples for which `mask` is true."""
-        f = self.features
-        kept = Features(f.items[mask], f.kinds[mask], f.length[mask], f.seconds[mask])
-        return Examples(kept, self.target[mask], self.time_ms[mask], self.session_start_s[mask], self.user[mask])
+        return Examples(
+            self.features.where(mask),
+            self.target[mask],
+            self.time_ms[mask],
+            self.session_start_s[mask],
+            self.user[mask],
+        )
 
 
 def read_events(file: Path) -> Iterator[Event]:

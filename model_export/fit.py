@@ -14,6 +14,11 @@ from model_export.gru import SmallGru
 from model_export.metrics import ranks, summary
 
 Log = Callable[[str], None]
+Report = Callable[[str, float], None]  # a name of `train_metrics.METRICS` and its value
+
+
+def unreported(_: str, __: float) -> None:
+    """Reports nothing."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,9 @@ class Fitted:
     validation: dict[str, float]
 
 
-def fit(train: Examples, valid: Examples | None, items: int, options: FitOptions, log: Log) -> Fitted:
+def fit(
+    train: Examples, valid: Examples | None, items: int, options: FitOptions, log: Log, report: Report = unreported
+) -> Fitted:
     """Trains until the validation MRR@20 stops rising (or `epochs` times when `valid` is None); keeps the best."""
     torch.manual_seed(options.seed)
     generator = np.random.default_rng(options.seed)
@@ -54,6 +61,7 @@ def fit(train: Examples, valid: Examples | None, items: int, options: FitOptions
     best: tuple[float, int, dict[str, Tensor], dict[str, float]] = (-1.0, 0, {}, {})
     for epoch in range(1, options.epochs + 1):
         started, losses = time.monotonic(), []
+        report("epoch", epoch)
         model.train()
         drawn = generator.permutation(len(train))[:per_epoch]
         for begin in range(0, len(drawn), options.batch):
@@ -64,12 +72,17 @@ def fit(train: Examples, valid: Examples | None, items: int, options: FitOptions
             optimizer.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        line = f"epoch {epoch}: loss {np.mean(losses):.3f}, {time.monotonic() - started:.0f} s"
+        seconds = time.monotonic() - started
+        line = f"epoch {epoch}: loss {np.mean(losses):.3f}, {seconds:.0f} s"
+        report("loss", float(np.mean(losses)))
+        report("examples_per_second", len(drawn) / max(seconds, 1e-9))
         if valid is None:
             log(line)
             continue
         found = evaluate(model, valid)
         log(f"{line}, validation " + ", ".join(f"{name} {value:.4f}" for name, value in found.items()))
+        report("validation_mrr20", found["MRR@20"])
+        report("validation_recall20", found["R@20"])
         if found["MRR@20"] > best[0]:
             best = (found["MRR@20"], epoch, {k: v.clone() for k, v in model.state_dict().items()}, found)
         elif epoch - best[1] >= options.patience:

@@ -11,7 +11,7 @@ import numpy as np
 from model_export.baselines import Markov, Popularity, Recommender, VmisKnn
 from model_export.dataset import Examples, examples, read_events, vocabulary
 from model_export.export import export_bundle
-from model_export.fit import FitOptions, evaluate, fit
+from model_export.fit import FitOptions, Report, evaluate, fit, unreported
 from model_export.metrics import ranks, summary
 from operators.catalogue import decode_item
 from operators.contracts import Event
@@ -38,7 +38,14 @@ class TrainOptions:
     seed: int = 7
 
 
-def train(events_file: Path, catalogue_file: Path | None, out: Path, options: TrainOptions, log: Log) -> dict[str, Any]:
+def train(
+    events_file: Path,
+    catalogue_file: Path | None,
+    out: Path,
+    options: TrainOptions,
+    log: Log,
+    report: Report = unreported,
+) -> dict[str, Any]:
     """Trains on what comes before the test window, tests on the window, writes the bundle; returns its manifest.
 
     The validation window lies just before the test window. After early stopping the model is trained anew for
@@ -59,9 +66,11 @@ def train(events_file: Path, catalogue_file: Path | None, out: Path, options: Tr
             "give more events, or another --test-share",
         )
     log(f"{len(events)} events, {len(words)} items, {len(known)} examples to learn from, {len(test)} to test on")
-    fitted_epochs, validation = _epochs(known, len(words), options, log)
+    report("items", len(words))
+    report("examples", len(known))
+    fitted_epochs, validation = _epochs(known, len(words), options, log, report)
     log(f"training anew on all before the test window, {fitted_epochs} epochs")
-    model = fit(known, None, len(words), _fit_options(options, fitted_epochs), log).model
+    model = fit(known, None, len(words), _fit_options(options, fitted_epochs), log, report).model
     found = {"small GRU": evaluate(model, test)} | _baselines(known, test, len(words))
     best = max(found, key=lambda name: found[name]["NDCG@20"])
     facts = {
@@ -99,10 +108,13 @@ def _asked(test: Examples, seed: int) -> Examples:
     return test.where(mask)
 
 
-def _epochs(known: Examples, items: int, options: TrainOptions, log: Log) -> tuple[int, dict[str, float]]:
+def _epochs(
+    known: Examples, items: int, options: TrainOptions, log: Log, report: Report
+) -> tuple[int, dict[str, float]]:
     split = np.quantile(known.time_ms, 0.94)
     valid = _asked(known.where(known.time_ms >= split), options.seed)
-    fitted = fit(known.where(known.time_ms < split), valid, items, _fit_options(options, options.epochs), log)
+    before = known.where(known.time_ms < split)
+    fitted = fit(before, valid, items, _fit_options(options, options.epochs), log, report)
     return fitted.epochs, fitted.validation
 
 

@@ -59,6 +59,10 @@ class Features:
         """The graph's inputs by name. A user without a known item gets length 1 of padding: ignore its scores."""
         return {"items": self.items, "kinds": self.kinds, "length": np.maximum(self.length, 1)}
 
+    def where(self, mask: npt.NDArray[Any]) -> "Features":
+        """The users of a boolean mask or an index."""
+        return Features(self.items[mask], self.kinds[mask], self.length[mask], self.seconds[mask])
+
 
 def features(states: npt.NDArray[Any], vocabulary: Vocabulary) -> Features:
     """The last `WINDOW` steps of each record of dtype `STATE` (shape [B]) as model inputs."""

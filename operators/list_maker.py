@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -11,14 +11,16 @@ import xxhash
 
 from operators.catalogue import Catalogue
 from operators.contracts import ListItem, Model, Reason, RecommendationList, Source
+from operators.experiments import Experiments
 from operators.fallback import Fallback
 from operators.features import Features, features
 from operators.model_bundle import ModelBundle
-from operators.ranker import Ranker
+from operators.ranker import Ranked, Ranker
 from operators.reasons import Reasons, unit_rows
 from operators.scorer import Scorer
-from operators.settings import ListSettings
+from operators.settings import ExperimentSettings, ListSettings
 from operators.state_layout import CONSENT_REFUSED, read_states
+from operators.timeline import Came
 from operators.user_state import version_of
 
 _encode = msgspec.json.Encoder().encode
@@ -33,6 +35,31 @@ class Request:
     event_time: int
     event_id: str | None = None
     traceparent: str | None = None
+    came: Came | None = None  # None: a promise asks again, not an event
+
+
+class ListSensors(Protocol):
+    """What a list maker reports, from the scorer thread."""
+
+    def on_scores(self) -> None:
+        """The model has answered for a micro-batch."""
+
+    def on_slates(
+        self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
+    ) -> None:
+        """The model's lists of a micro-batch; `served` bool [B]: whose list is by the model."""
+
+
+class NullListSensors:
+    """Reports nothing."""
+
+    def on_scores(self) -> None:
+        """Nothing."""
+
+    def on_slates(
+        self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
+    ) -> None:
+        """Nothing."""
 
 
 class NotFinite(ArithmeticError):
@@ -49,6 +76,8 @@ class ListMaker:
         catalogue: Catalogue,
         rules: ListSettings,
         clock_ms: Callable[[], int],
+        experiments: Experiments | None = None,
+        sensors: ListSensors | None = None,
     ) -> None:
         """Without a `scorer` (its bundle was refused) every list is a fallback."""
         vectors = unit_rows(bundle.vectors)
@@ -61,6 +90,8 @@ class ListMaker:
         self._fallback = Fallback(bundle, rules.size)
         self._rules = rules
         self._clock_ms = clock_ms
+        self._experiments = experiments or Experiments(ExperimentSettings())
+        self._sensors = sensors or NullListSensors()
 
     def make(self, requests: Sequence[Request]) -> list[RecommendationList | Exception]:
         """A list for each request, or the reason why the model has none for that user."""
@@ -73,9 +104,11 @@ class ListMaker:
         if self._scorer is None or not warm.any():
             return [self._plain(request, states, inputs, user) for user, request in enumerate(requests)]
         scores, rows = self._scorer.score(inputs)
+        self._sensors.on_scores()
         finite = np.isfinite(scores).all(axis=1)
         ranked = self._ranker.rank(rows, scores, states, inputs, allowed, self._catalogue.categories)
         reasons = self._reasons.of(ranked.rows, inputs)
+        self._sensors.on_slates(requests, ranked, inputs, warm & finite)
         all_rows, all_scores = ranked.rows.tolist(), ranked.scores.tolist()
         for user, request in enumerate(requests):
             if not warm[user]:
@@ -129,6 +162,7 @@ class ListMaker:
             event_id=request.event_id,
             generated_at=now,
             model=self._model,
+            experiment=self._experiments.of(request.user_id),
             source=source,
             items=[
                 ListItem(item_ids[row - 1], round(score, 4), rank, reason)

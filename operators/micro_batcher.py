@@ -160,6 +160,12 @@ class MicroBatcher(Generic[Q, R]):
         """Requests that wait for the scorer."""
         return len(self._pending)
 
+    @property
+    def oldest(self) -> float:
+        """Age of the oldest unanswered request in seconds; 0 where there is none."""
+        with self._changed:
+            return self._clock() - min(self._since.values()) if self._since else 0.0
+
     def close(self) -> bool:
         """Stops the thread after its batch and drops what waits; False when it hangs and was left behind."""
         with self._changed:

@@ -8,18 +8,21 @@
 | vectors.npy | float16 [N + 1, d], item vectors for reasons and diversity |
 | popular.npy, trending.npy | int32 rows, best first |
 | neighbours.npy | int32 [N + 1, M], the nearest items of each row, 0 where there is none |
+| reference.json | what the model saw and said in its training window, for drift (older bundles have none) |
 | golden_*.npy | inputs and outputs that the serving machine must reproduce |
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from operators.drift import FILE as REFERENCE
+from operators.drift import Bins, load_reference
 from operators.errors import BundleError
 from operators.features import Vocabulary
 
@@ -40,6 +43,7 @@ class ModelBundle:
     trending: npt.NDArray[np.int32]
     neighbours: npt.NDArray[np.int32]
     golden: dict[str, npt.NDArray[Any]]
+    reference: dict[str, Bins] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -62,7 +66,7 @@ class ModelBundle:
         arrays = {name: _read_array(folder / f"{name}.npy") for name in ARRAYS}
         golden = {name: _read_array(folder / f"golden_{name}.npy") for name in GOLDEN}
         _check_shapes(len(item_ids), arrays)
-        return cls._of(folder, manifest, item_ids, arrays, golden)
+        return cls._of(folder, manifest, item_ids, arrays, golden, _read_reference(folder, manifest))
 
     @classmethod
     def load_fallbacks(cls, folder: Path) -> "ModelBundle":
@@ -91,6 +95,7 @@ class ModelBundle:
         item_ids: list[str],
         arrays: dict[str, npt.NDArray[Any]],
         golden: dict[str, npt.NDArray[Any]],
+        reference: dict[str, Bins] | None = None,
     ) -> "ModelBundle":
         return cls(
             folder=folder,
@@ -101,6 +106,7 @@ class ModelBundle:
             trending=arrays["trending"].astype(np.int32),
             neighbours=arrays["neighbours"].astype(np.int32),
             golden=golden,
+            reference=reference or {},
         )
 
 
@@ -134,6 +140,16 @@ def _verify_file(folder: Path, name: str, manifest: dict[str, Any]) -> None:
         raise BundleError(f"{name} in the bundle and its manifest", "none", _FIX)
     if (found := file_hash(folder / name)) != digest:
         raise BundleError(f"{name} with sha256 {digest[:12]}…", f"{found[:12]}…", _FIX)
+
+
+def _read_reference(folder: Path, manifest: dict[str, Any]) -> dict[str, Bins]:
+    if REFERENCE not in manifest["files"]:
+        return {}
+    _verify_file(folder, REFERENCE, manifest)
+    try:
+        return load_reference(json.loads((folder / REFERENCE).read_text()))
+    except ValueError as error:
+        raise BundleError(f"a JSON object in {REFERENCE}", str(error)[:200], _FIX) from error
 
 
 def _read_items(folder: Path) -> list[str]:

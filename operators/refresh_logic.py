@@ -14,13 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from operators.contracts import ERASURES, DeadLetterHeaders, RecommendationList
+from operators.contracts import ERASURES, DeadLetterHeaders, Event, RecommendationList
 from operators.decode import EventDecoder, decode_erasure
 from operators.errors import BadRecord
+from operators.experiments import NO_ARM
 from operators.list_maker import ListMaker, Request, encode_list
 from operators.micro_batcher import Done, MicroBatcher
 from operators.settings import EventSettings, ScorerSettings
 from operators.state_layout import LISTED, SETTLED
+from operators.timeline import Came, Made
 from operators.user_state import digest, erase, last_event_ms, list_is_owed, listing, mark_listed, step, version_of
 
 BUSY = 16  # requests that wait: above it a short promise fires for nothing
@@ -50,11 +52,13 @@ class Output(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """A list as it goes out; `state_digest` where audits are on."""
+    """A list as it goes out; `made` of a list by the scorer thread, `state_digest` where audits are on."""
 
     value: bytes
     source: str
+    arm: str
     event_time: int
+    made: Made | None = None
     state_digest: str | None = None
 
 
@@ -73,11 +77,14 @@ class RefreshSensors(Protocol):
     def on_record(self, outcome: str) -> None:
         """A record was read: applied, duplicate, erased, erasure or dead."""
 
+    def on_event(self, event: Event, version: int) -> None:
+        """An event was applied; `version` is its user's after it."""
+
     def on_dead_letter(self, reason: str) -> None:
         """A record was refused."""
 
-    def on_list(self, source: str, freshness_s: float) -> None:
-        """A list goes out."""
+    def on_list(self, made: Encoded, request: Request, emitted_s: float) -> None:
+        """A list goes out at `emitted_s` (epoch s)."""
 
     def on_fallback(self, cause: str) -> None:
         """The model did not make a list: deadline, refused or failed."""
@@ -93,12 +100,13 @@ class RefreshLogic:
         lists: ListMaker,
         events: EventSettings,
         scorer: ScorerSettings,
-        clock_ms: Callable[[], int],
+        clock_s: Callable[[], float],
         sensors: RefreshSensors,
         *,
         with_digest: bool = False,
         exactly_once: bool = False,
     ) -> None:
+        """`clock_s` gives epoch s."""
         self._with_digest = with_digest
         self._exactly_once = exactly_once
         self._held: dict[str, Done[Request, Encoded]] = {}  # exactly once: answers that wait for their user's turn
@@ -107,21 +115,21 @@ class RefreshLogic:
         self._lists = lists
         self._session_gap_ms = events.session_gap_minutes * 60_000
         self._settings = scorer
-        self._clock_ms = clock_ms
+        self._clock_s = clock_s
         self._sensors = sensors
         self._armed: set[str] = set()  # users with a promise of this process
         self._retry: set[str] = set()  # of these, who got a fallback because the scorer hung
 
     def on_record(self, record: Record, state: bytes | None) -> Actions:
         """Applies an event or an erasure; a bad record becomes a dead letter and changes nothing."""
-        actions = Actions()
+        actions, read_s = Actions(), self._clock_s()
         self._answer(record.user, lambda: state, actions)
         state = actions.state or state
         try:
             if record.topic == ERASURES:
                 self._erase(record, state, actions)
             else:
-                self._apply(record, state, actions)
+                self._apply(record, state, actions, read_s)
         except BadRecord as bad:
             self._refuse(record, bad, actions)
         except Exception as error:  # a record that breaks our own code must not stop the job either
@@ -159,13 +167,13 @@ class RefreshLogic:
             if self._exactly_once:
                 self._held[done.user] = done
             else:
-                actions.outputs.append(self._emit(done.user, self._made(done)))
+                actions.outputs.append(self._emit(done.request, self._made(done)))
         if user in self._held and (state := read_state()) is not None:
             done, known = self._held.pop(user), listing(state)
             newest = version_of(done.request.state) == version_of(state)
             better = newest and known == LISTED and not isinstance(done.result, Exception)
             if known == 0 or better:
-                actions.outputs.append(self._emit(user, self._made(done)))
+                actions.outputs.append(self._emit(done.request, self._made(done)))
             if newest:
                 actions.state = mark_listed(state, SETTLED)
 
@@ -175,7 +183,7 @@ class RefreshLogic:
         self._sensors.on_fallback("failed")
         return self._fallback(done.request)
 
-    def _apply(self, record: Record, state: bytes | None, actions: Actions) -> None:
+    def _apply(self, record: Record, state: bytes | None, actions: Actions, read_s: float) -> None:
         event = self._decode(record.user, record.value, record.broker_ms)
         if event.user_id != record.user:
             raise BadRecord("key_mismatch", "a record routed by its user_id", f"routed by {record.user!r}")
@@ -183,9 +191,11 @@ class RefreshLogic:
         self._sensors.on_record(done.outcome)
         if done.outcome != "applied":
             return
+        self._sensors.on_event(event, done.version)
         actions.state = done.state
         if done.refresh:
-            request = Request(event.user_id, done.state, int(event.event_time), event.event_id, event.traceparent)
+            came = Came(record.broker_ms / 1000, read_s, self._clock_s())
+            request = Request(event.user_id, done.state, int(event.event_time), event.event_id, event.traceparent, came)
             # the promise of a retry lies too far ahead for a new event: it gets one of its own
             soon = event.user_id in self._armed and event.user_id not in self._retry
             self._retry.discard(event.user_id)
@@ -233,7 +243,7 @@ class RefreshLogic:
         self._sensors.on_fallback(cause)
         user = request.user_id
         if listing(request.state) == 0:
-            actions.outputs.append(self._emit(user, self._fallback(request)))
+            actions.outputs.append(self._emit(request, self._fallback(request)))
         if self._exactly_once:
             actions.state = mark_listed(request.state, LISTED if again else SETTLED)
         if not again:
@@ -246,10 +256,10 @@ class RefreshLogic:
     def _fallback(self, request: Request) -> Encoded:
         return encoded(self._lists.fallback(request), request, with_digest=self._with_digest)
 
-    def _emit(self, user: str, made: Encoded) -> Output:
-        self._sensors.on_list(made.source, (self._clock_ms() - made.event_time) / 1000)
+    def _emit(self, request: Request, made: Encoded) -> Output:
+        self._sensors.on_list(made, request, self._clock_s())
         headers = {DIGEST_HEADER: made.state_digest.encode()} if made.state_digest else None
-        return Output("list", user.encode(), made.value, headers)
+        return Output("list", request.user_id.encode(), made.value, headers)
 
     def _delay_ms(self, age_s: float) -> int:
         """Short while all is quick; long under a backlog or for one who has waited: timers cost a crossing each."""
@@ -258,6 +268,10 @@ class RefreshLogic:
         return self._settings.promise_idle_ms if age_s < YOUNG_S else 10 * self._settings.promise_idle_ms
 
 
-def encoded(made: RecommendationList, request: Request, *, with_digest: bool) -> Encoded:
+def encoded(
+    recommended: RecommendationList, request: Request, made: Made | None = None, *, with_digest: bool
+) -> Encoded:
     """The list in bytes with what metrics and audits need."""
-    return Encoded(encode_list(made), made.source, made.event_time, digest(request.state) if with_digest else None)
+    arm = recommended.experiment.arm if recommended.experiment else NO_ARM
+    fingerprint = digest(request.state) if with_digest else None
+    return Encoded(encode_list(recommended), recommended.source, arm, recommended.event_time, made, fingerprint)

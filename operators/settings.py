@@ -79,7 +79,9 @@ class JobSettings(Section):
     delivery: Literal["at-least-once", "exactly-once"] = "at-least-once"
     checkpoint_interval_ms: int = Field(5000, ge=100)
     state_ttl_days: int = Field(180, ge=1)
+    metrics_host: str = "127.0.0.1"
     metrics_port: int = 9260
+    metrics_targets_dir: str = ""
     on_lost_events: Literal["fail", "skip"] = "fail"
     tables_dir: str = ""
     state_digests: bool = False
@@ -120,6 +122,13 @@ class ListSettings(Section):
     catalogue_coverage: float = Field(0.5, ge=0, le=1)
 
 
+class ExperimentSettings(Section):
+    """The running experiment: arms and the share of users of each."""
+
+    name: str = ""
+    arms: dict[str, float] = {}
+
+
 class BundleSettings(Section):
     """Which model bundle is served."""
 
@@ -131,6 +140,41 @@ class StorefrontSettings(Section):
 
     host: str = "127.0.0.1"
     port: int = 8000
+    prometheus_url: str = "http://127.0.0.1:9090"
+
+
+class MonitorSettings(Section):
+    """The watcher of the topics: freshness as a shopper has it, and data quality."""
+
+    port: int = 9280
+    users_share: float = Field(0.1, gt=0, le=1)
+    max_records_per_s: int = Field(500, ge=1)
+    fresh_within_s: float = Field(1.0, gt=0)
+
+
+class TrainerSettings(Section):
+    """The trainer."""
+
+    metrics_port: int = 9290
+
+
+class TracingSettings(Section):
+    """OpenTelemetry (extra `tracing`)."""
+
+    otlp_endpoint: str = ""
+
+
+class LineageSettings(Section):
+    """OpenLineage events."""
+
+    file: str = ".liveshelf/lineage.jsonl"
+    url: str = ""
+
+
+class AlertSettings(Section):
+    """Where the local Alertmanager sends what fires."""
+
+    webhook_url: str = ""
 
 
 class StackSettings(Section):
@@ -143,6 +187,10 @@ class StackSettings(Section):
     jobmanager_rpc_port: int = 6123
     supervisor_port: int = 9001
     prometheus_port: int = 9090
+    alertmanager_port: int = 9095
+    flink_metrics_port: int = 9250
+    broker_metrics_port: int = 9270
+    alert_time_scale: float = Field(1.0, gt=0, le=1)
     zookeeper_port: int = 2181
     broker_heap_mb: int = 512
     taskmanager_memory_mb: int = 2048
@@ -159,8 +207,14 @@ class Settings(BaseSettings):
     events: EventSettings = EventSettings()
     scorer: ScorerSettings = ScorerSettings()
     lists: ListSettings = ListSettings()
+    experiment: ExperimentSettings = ExperimentSettings()
     bundle: BundleSettings = BundleSettings()
     storefront: StorefrontSettings = StorefrontSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    trainer: TrainerSettings = TrainerSettings()
+    tracing: TracingSettings = TracingSettings()
+    lineage: LineageSettings = LineageSettings()
+    alerts: AlertSettings = AlertSettings()
     stack: StackSettings = StackSettings()
     flink: dict[str, str] = {}
 

@@ -1,105 +1,212 @@
-"""The operator's metrics in Prometheus' format, served by the TaskManager's interpreter."""
+"""The operator's metrics in Prometheus' format, served by the TaskManager's interpreter. docs/metrics.md lists them."""
 
-import contextlib
 import threading
-from collections.abc import Callable
-from wsgiref.simple_server import WSGIServer
+from collections import deque
+from datetime import datetime
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+import numpy as np
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+
+from operators.contracts import Event
+from operators.experiments import NO_ARM, Experiments
+from operators.list_maker import Request
+from operators.metric_families import BatchHistogram, CountedElsewhere, Tally
+from operators.metrics_server import MetricsServer
+from operators.model_bundle import ModelBundle
+from operators.refresh_logic import Encoded
+from operators.scorer import Scorer
+from operators.settings import JobSettings
+from operators.timeline import RECOVER, STAGES, Timeline, stage_seconds
+from operators.trace_context import sampled_trace
+from pipelines.slate_metrics import SlateMetrics
 
 FRESHNESS_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+STAGE_BUCKETS = (0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5, 30)
 SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-PORTS_TRIED = 16
+TARGET_FILE = "operator-{subtask}.json"
+FLUSH = 512  # lists measured together
+ACTIONS = ("click", "add_to_cart", "purchase")
 
 
 class JobMetrics:
-    """Counters of one subtask in a registry of its own; `close` gives back the port."""
+    """What one subtask reports, in a registry of its own: the sensors of logic and batcher; `slates` the list maker's."""
 
-    def __init__(self, first_port: int) -> None:
-        registry = CollectorRegistry()
-        self.registry = registry
-        self.events = Counter("liveshelf_events", "Records read, by outcome", ["outcome"], registry=registry)
-        self.dead_letters = Counter("liveshelf_dead_letters", "Dead letters, by reason", ["reason"], registry=registry)
-        self.lists = Counter("liveshelf_lists", "Lists emitted, by source", ["source"], registry=registry)
-        self.fallbacks = Counter(
-            "liveshelf_fallbacks", "Lists the model did not make, by cause", ["cause"], registry=registry
+    def __init__(self, settings: JobSettings, subtask: int, experiments: Experiments) -> None:
+        registry = self.registry = CollectorRegistry()
+        arms = [*experiments.shares] or [NO_ARM]
+        outcomes = ("applied", "duplicate", "erased", "erasure", "dead")
+        self._events = Tally("liveshelf_events", "Records read, by outcome", ["outcome"], registry, outcomes).counts
+        self._types = Tally("liveshelf_accepted_events", "Events applied, by type", ["event_type"], registry).counts
+        self._dead = Tally("liveshelf_dead_letters", "Records refused, by reason", ["reason"], registry).counts
+        made_by = [(source, arm) for source in ("model", "neighbours", "popular") for arm in arms]
+        self._lists = Tally(
+            "liveshelf_lists", "Lists emitted, by what made them and arm", ["source", "arm"], registry, made_by
+        ).counts
+        causes = ("deadline", "refused", "failed")
+        self._fallbacks = Tally(
+            "liveshelf_fallbacks", "Lists that the model did not make, by cause", ["cause"], registry, causes
+        ).counts
+        self._coalesced = Tally("liveshelf_coalesced", "Requests replaced by a newer one", [], registry, [()]).counts
+        self._impressions = Tally(
+            "liveshelf_slate_impressions", "Lists that a shopper was shown", ["arm"], registry, arms
+        ).counts
+        self._actions = Tally(
+            "liveshelf_slate_actions",
+            "Events that name the list they came from, by type",
+            ["arm", "event_type"],
+            registry,
+            [(arm, action) for arm in arms for action in ACTIONS],
+        ).counts
+        self._new_users = Tally(
+            "liveshelf_experiment_users", "Users seen for the first time, by arm", ["arm"], registry, arms
+        ).counts
+        share = Gauge(
+            "liveshelf_experiment_share", "Share of users that an arm should have", ["arm"], registry=registry
         )
-        self.coalesced = Counter(
-            "liveshelf_coalesced", "Requests replaced by a newer one of the user", registry=registry
-        )
-        self.clamped = Gauge(
-            "liveshelf_clamped_events", "Events whose time was ahead and was clamped", registry=registry
-        )
-        self.freshness = Histogram(
+        for arm in arms:
+            share.labels(arm).set(experiments.shares.get(arm, 1.0))
+        self._timelines: deque[tuple[Timeline, str | None]] = deque()
+        self._recovered: deque[float] = deque()
+        self._flushing = threading.Lock()
+        self._freshness = BatchHistogram(
             "liveshelf_freshness_seconds",
             "Event time to emission of its list",
-            registry=registry,
-            buckets=FRESHNESS_BUCKETS,
+            FRESHNESS_BUCKETS,
+            registry,
+            pending=self._flush,
         )
-        self.batch_size = Histogram(
-            "liveshelf_batch_size", "Users in a micro-batch", registry=registry, buckets=SIZE_BUCKETS
+        self._stages = BatchHistogram(
+            "liveshelf_stage_seconds",
+            "Where the time of a list goes; the stages of a list sum to its freshness",
+            STAGE_BUCKETS,
+            registry,
+            "stage",
+            (*STAGES, RECOVER),
+            self._flush,
         )
-        self.batch_seconds = Histogram(
+        self._batch_size = Histogram(
+            "liveshelf_batch_size_users", "Users in a micro-batch", registry=registry, buckets=SIZE_BUCKETS
+        )
+        self._batch_seconds = Histogram(
             "liveshelf_batch_seconds",
-            "Time of a micro-batch, scores to lists",
+            "Time of a micro-batch, features to lists",
             registry=registry,
             buckets=FRESHNESS_BUCKETS,
         )
+        self._gauges(registry)
+        self.slates = SlateMetrics(registry, experiments, arms)
+        self._experiments = experiments
+        targets = Path(settings.metrics_targets_dir) / TARGET_FILE.format(subtask=subtask)
+        self._server = MetricsServer(
+            registry,
+            settings.metrics_host,
+            settings.metrics_port,
+            targets if settings.metrics_targets_dir else None,
+            {"job": "operator", "subtask": str(subtask)},
+        )
+        self.port = self._server.port
+
+    def _gauges(self, registry: CollectorRegistry) -> None:
+        """What is read when scraped; the operator says from where."""
         self.waiting = Gauge("liveshelf_waiting_requests", "Requests that wait for the scorer", registry=registry)
+        self.oldest = Gauge(
+            "liveshelf_oldest_waiting_seconds", "Age of the oldest unanswered request", registry=registry
+        )
         self.catalogue_age = Gauge(
             "liveshelf_catalogue_age_seconds", "Since the catalogue topic answered", registry=registry
         )
-        self.model = Gauge("liveshelf_model", "1 for the bundle that serves", ["name", "version"], registry=registry)
-        # labels() costs more than inc(): bound once for what is counted per record
-        self._outcomes = {
-            name: self.events.labels(name) for name in ("applied", "duplicate", "erased", "erasure", "dead")
-        }
-        self._sources = {name: self.lists.labels(name) for name in ("model", "neighbours", "popular")}
-        self._server: WSGIServer | None = None
-        self._thread: threading.Thread | None = None
-        self.port = self._serve(first_port)
+        self.clamped = CountedElsewhere(
+            "liveshelf_clamped_events", "Events whose time was ahead and was clamped", registry
+        )
+        self._model = Gauge(
+            "liveshelf_model_info",
+            "1: this bundle makes the lists, 0: it was refused",
+            ["name", "version"],
+            registry=registry,
+        )
+        self._created = Gauge(
+            "liveshelf_model_created_timestamp_seconds", "When the bundle was made", registry=registry
+        )
+        self._items = Gauge("liveshelf_model_items", "Items that the bundle knows", registry=registry)
+        self._where = Gauge(
+            "liveshelf_scorer_info", "1: where the model runs, and why there", ["provider", "reason"], registry=registry
+        )
 
-    def _serve(self, first_port: int) -> int:
-        """The first free port from `first_port` on; 0 when none is free: the job goes on without metrics."""
-        for port in range(first_port, first_port + PORTS_TRIED):
-            with contextlib.suppress(OSError):
-                self._server, self._thread = start_http_server(port, "127.0.0.1", self.registry)
-                return port
-        return 0
-
-    def clamped_from(self, count: Callable[[], int]) -> None:
-        """Reads the number of clamped events from the decoder."""
-        self.clamped.set_function(count)
+    def serves(self, bundle: ModelBundle, scorer: Scorer | None) -> None:
+        """Which bundle serves since now, how old it is and where it runs; without a scorer it was refused."""
+        self._model.labels(bundle.name, bundle.version).set(1 if scorer else 0)
+        if text := bundle.manifest.get("created"):
+            self._created.set(datetime.fromisoformat(str(text)).timestamp())
+        self._items.set(len(bundle.vocabulary))
+        if scorer is not None:
+            self._where.labels(scorer.provider, scorer.provider_reason).set(1)
 
     def on_record(self, outcome: str) -> None:
         """As `operators.refresh_logic.RefreshSensors`."""
-        self._outcomes[outcome].inc()
+        self._events[outcome] += 1
+
+    def on_event(self, event: Event, version: int) -> None:
+        """As `operators.refresh_logic.RefreshSensors`."""
+        kind = event.event_type
+        self._types[kind] += 1
+        if version == 1 and kind != "impression":
+            self._new_users[self._experiments.label(event.user_id)] += 1
+        if event.recommendation_id is not None:
+            if kind == "impression":
+                self._impressions[self._experiments.label(event.user_id)] += 1
+            elif kind in ACTIONS:
+                self._actions[self._experiments.label(event.user_id), kind] += 1
 
     def on_dead_letter(self, reason: str) -> None:
         """As `operators.refresh_logic.RefreshSensors`."""
-        self.dead_letters.labels(reason).inc()
+        self._dead[reason] += 1
 
-    def on_list(self, source: str, freshness_s: float) -> None:
+    def on_list(self, made: Encoded, request: Request, emitted_s: float) -> None:
         """As `operators.refresh_logic.RefreshSensors`."""
-        self._sources[source].inc()
-        self.freshness.observe(freshness_s)
+        self._lists[made.source, made.arm] += 1
+        if made.made is None or request.came is None:
+            self._recovered.append(emitted_s - request.event_time / 1000)
+        else:
+            batch = made.made
+            line = Timeline(
+                request.event_time / 1000, *request.came, batch.started, batch.scored, batch.ready, emitted_s
+            )
+            self._timelines.append((line, request.traceparent))
+        if len(self._timelines) >= FLUSH:
+            self._flush()
 
     def on_fallback(self, cause: str) -> None:
         """As `operators.refresh_logic.RefreshSensors`."""
-        self.fallbacks.labels(cause).inc()
+        self._fallbacks[cause] += 1
 
     def on_batch(self, size: int, seconds: float) -> None:
         """As `operators.micro_batcher.BatchSensors`."""
-        self.batch_size.observe(size)
-        self.batch_seconds.observe(seconds)
+        self._batch_size.observe(size)
+        self._batch_seconds.observe(seconds)
 
     def on_coalesced(self) -> None:
         """As `operators.micro_batcher.BatchSensors`."""
-        self.coalesced.inc()
+        self._coalesced[()] += 1
 
     def close(self) -> None:
         """Stops the server."""
-        if self._server is not None and self._thread is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join(5)
+        self._server.close()
+
+    def _flush(self) -> None:
+        """Measures the lists since the last time; called by the task thread and by a scrape."""
+        with self._flushing:
+            late = [self._recovered.popleft() for _ in range(len(self._recovered))]
+            if late:
+                self._freshness.observe(np.array(late))
+                self._stages.observe(np.array(late), RECOVER)
+            lines = [self._timelines.popleft() for _ in range(len(self._timelines))]
+            if lines:
+                seconds = stage_seconds([line for line, _ in lines])
+                whole = seconds.sum(axis=1)
+                self._freshness.observe(whole)
+                for place, stage in enumerate(STAGES):
+                    self._stages.observe(seconds[:, place], stage)
+                for (_, traceparent), value in zip(lines, whole.tolist(), strict=True):
+                    if traceparent is not None and (trace_id := sampled_trace(traceparent)):
+                        self._freshness.exemplar(value, trace_id)

@@ -18,12 +18,15 @@ from operators.contracts import CATALOGUE
 from operators.crash_journal import CrashJournal
 from operators.decode import EventDecoder
 from operators.errors import BundleError
+from operators.experiments import Experiments
 from operators.list_maker import ListMaker, Request
+from operators.logs import configure
 from operators.micro_batcher import MicroBatcher
 from operators.model_bundle import ModelBundle
 from operators.refresh_logic import Actions, Encoded, Output, Record, RefreshLogic, encoded
 from operators.scorer import Scorer
 from operators.settings import Settings
+from operators.timeline import Made
 from pipelines.metrics import JobMetrics
 
 log = logging.getLogger(__name__)
@@ -46,23 +49,30 @@ class RefreshFunction:
             raise
 
     def _open(self, context: Any) -> None:
-        logging.getLogger("kafka").setLevel(logging.WARNING)  # the interpreter's default is to log everything
+        configure("operator")
         settings = self._settings
         descriptor = ValueStateDescriptor("user", Types.PICKLED_BYTE_ARRAY())  # PRIMITIVE_ARRAY(BYTE) is broken here
         descriptor.enable_time_to_live(time_to_live(settings.job.state_ttl_days))
         self._state = context.get_state(descriptor)
-        self._metrics = JobMetrics(settings.job.metrics_port)
+        experiments = Experiments(settings.experiment)
+        metrics = self._metrics = JobMetrics(settings.job, subtask_index(context), experiments)
         bundle, scorer = load_bundle(self._bundle_folder, settings)
-        self._metrics.model.labels(bundle.name, bundle.version).set(1 if scorer else 0)
+        metrics.serves(bundle, scorer)
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         self._table = open_table(settings, subtask_index(context), catalogue)
-        self._metrics.catalogue_age.set_function(lambda: self._table.age_s)
-        lists = ListMaker(bundle, scorer, catalogue, settings.lists, now_ms)
+        metrics.catalogue_age.set_function(lambda: self._table.age_s)
+        metrics.slates.follow(bundle, catalogue)
+        lists = ListMaker(bundle, scorer, catalogue, settings.lists, now_ms, experiments, metrics.slates)
         audited = settings.job.state_digests
 
         def make(requests: Sequence[Request]) -> list[Encoded | Exception]:
-            made = zip(lists.make(requests), requests, strict=True)
-            return [m if isinstance(m, Exception) else encoded(m, r, with_digest=audited) for m, r in made]
+            batch = Made(time.time())
+            made = [
+                m if isinstance(m, Exception) else encoded(m, r, batch, with_digest=audited)
+                for m, r in zip(lists.make(requests), requests, strict=True)
+            ]
+            batch.scored, batch.ready = max(batch.started, metrics.slates.scored_at), time.time()
+            return made
 
         # another bundle is another chance: the journal is the bundle's
         name = f"{settings.job.name}-{subtask_index(context)}-{bundle.name}-{bundle.version}.crashes"
@@ -77,20 +87,21 @@ class RefreshFunction:
             max_waiting=settings.scorer.max_waiting,
             deadline_s=settings.scorer.deadline_ms / 1000,
             clock=time.monotonic,
-            sensors=self._metrics,
+            sensors=metrics,
         )
         self._batcher.start()
-        self._metrics.waiting.set_function(lambda: self._batcher.waiting)
+        metrics.waiting.set_function(lambda: self._batcher.waiting)
+        metrics.oldest.set_function(lambda: self._batcher.oldest)
         decoder = EventDecoder(settings.events)
-        self._metrics.clamped_from(lambda: decoder.clamped)
+        metrics.clamped.set_function(lambda: decoder.clamped)
         self._logic = RefreshLogic(
             decoder,
             self._batcher,
             lists,
             settings.events,
             settings.scorer,
-            now_ms,
-            self._metrics,
+            time.time,
+            metrics,
             with_digest=audited,
             exactly_once=settings.job.delivery == "exactly-once",
         )

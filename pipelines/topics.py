@@ -3,9 +3,10 @@
 from operators import contracts
 from operators.settings import EventSettings, JobSettings, KafkaSettings
 
-# the broker's clock in whole seconds: TIMESTAMP_LTZ itself surprises in Python
+# the broker's clock as epoch ms: TIMESTAMP_LTZ itself surprises in Python, and no function gives its milliseconds whole
 _BROKER_TIME = (
     "TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', CAST(`broker_time` AS TIMESTAMP(3))) * CAST(1000 AS BIGINT)"
+    " + MOD(EXTRACT(MILLISECOND FROM CAST(`broker_time` AS TIMESTAMP(3))), 1000)"
 )
 # a record without a key is routed by the user_id of its body; what is too large is not even parsed
 _USER = """CASE WHEN `key` IS NOT NULL THEN CAST(`key` AS STRING)

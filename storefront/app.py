@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 from sse_starlette import EventSourceResponse
 
 from operators.compacted_table import kafka_consumer
@@ -22,6 +22,7 @@ from storefront.event_producer import EventProducer, split_batch
 from storefront.live import LiveLists
 from storefront.metrics import StoreMetrics
 from storefront.openapi import Refused, Taken, add_components, content
+from storefront.ops import Ops, Overview
 from storefront.served_list import ServedItem, ServedList, Server, served
 from storefront.views import Views
 
@@ -38,18 +39,21 @@ class Shop:
         self.live = LiveLists()
         options = settings.kafka.consumer_options() | {"fetch_max_wait_ms": 500}
         folder = settings.resolve(settings.stack.data_dir) / "tables" / TABLES
-        self.views = Views(folder, lambda: kafka_consumer(options), self.live.changed)
+        self.views = Views(folder, lambda: kafka_consumer(options), self._listed)
         try:
             self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path))
         except BundleError:
             self.bundle = None  # strangers get an empty list; /readyz says so
         self.server = Server(self.views, self.bundle)
         self.producer = EventProducer(settings)
-        for table in ("catalogue", "lists"):
-            self.metrics.watch(
-                f"{table}_age_seconds", f"Since the {table} topic answered", lambda t=table: self.views.ages()[t]
-            )
-        self.metrics.watch("streams", "Open SSE streams", lambda: self.live.streams)
+        self.ops = Ops(settings.storefront.prometheus_url)
+        self.metrics.catalogue_age.set_function(lambda: self.views.ages()["catalogue"])
+        self.metrics.lists_age.set_function(lambda: self.views.ages()["lists"])
+        self.metrics.streams.set_function(lambda: self.live.streams)
+
+    def _listed(self, user_id: str, value: bytes | None) -> None:
+        self.metrics.listed(value)
+        self.live.changed(user_id, value)
 
     def similar(self, item_id: str) -> list[ServedItem]:
         """The neighbours of an item that are in stock."""
@@ -72,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         await asyncio.to_thread(shop.views.close)
         shop.producer.close()
+        await shop.ops.close()
 
     app = FastAPI(title="Liveshelf storefront", version="1", lifespan=lifespan)
     _measure(app, shop)
@@ -79,6 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
     _item_routes(app, shop)
     _event_route(app, shop)
     _health_routes(app, shop)
+    _ops_routes(app, shop)
     add_components(app)
     return app
 
@@ -168,8 +174,20 @@ def _health_routes(app: FastAPI, shop: Shop) -> None:
         return _json(state, 200 if ready else 503)
 
     @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
-        return Response(generate_latest(shop.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    def metrics(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(shop.metrics.registry), media_type=content_type)
+
+
+def _ops_routes(app: FastAPI, shop: Shop) -> None:
+    @app.get("/ops", include_in_schema=False)
+    def ops() -> FileResponse:
+        return FileResponse(PAGE / "ops.html")
+
+    @app.get("/v1/ops", responses={200: content(Overview)})
+    async def overview(minutes: int = Query(15, ge=1, le=1440)) -> Response:
+        """The overview that /ops draws: panels, parts and alerts, from Prometheus."""
+        return _json(await shop.ops.overview(minutes))
 
 
 _encode = msgspec.json.Encoder().encode

@@ -1,8 +1,19 @@
 """The storefront's metrics."""
 
-from collections.abc import Callable
+import time
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from operators.trace_context import sampled_trace
+
+
+class _Moment(msgspec.Struct):
+    event_time: int
+    traceparent: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Moment).decode
 
 
 class StoreMetrics:
@@ -30,6 +41,25 @@ class StoreMetrics:
             "liveshelf_storefront_events", "Events taken, by outcome", ["outcome"], registry=self.registry
         )
 
-    def watch(self, name: str, help_text: str, value: Callable[[], float]) -> None:
-        """A gauge that is read when scraped."""
-        Gauge(f"liveshelf_storefront_{name}", help_text, registry=self.registry).set_function(value)
+        self.freshness = Histogram(
+            "liveshelf_storefront_freshness_seconds",
+            "Event time to its list readable here",
+            registry=self.registry,
+            buckets=(0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+        )
+        self.catalogue_age = self._gauge("catalogue_age_seconds", "Since the catalogue topic answered")
+        self.lists_age = self._gauge("lists_age_seconds", "Since the lists topic answered")
+        self.streams = self._gauge("streams", "Open SSE streams")
+        self._process = ProcessCollector(registry=self.registry)
+
+    def listed(self, value: bytes | None) -> None:
+        """A list can be read from now on."""
+        if value is None:
+            return
+        moment = _decode(value)
+        seconds = max(0.0, time.time() - moment.event_time / 1000)
+        trace_id = sampled_trace(moment.traceparent)
+        self.freshness.observe(seconds, {"trace_id": trace_id} if trace_id else None)
+
+    def _gauge(self, name: str, help_text: str) -> Gauge:
+        return Gauge(f"liveshelf_storefront_{name}", help_text, registry=self.registry)

@@ -6,6 +6,7 @@ import msgspec
 from fastapi import FastAPI
 
 from operators.contracts import CatalogueItem, Event
+from storefront.ops import Overview
 from storefront.served_list import ServedItem, ServedList
 
 
@@ -22,7 +23,7 @@ class Taken(msgspec.Struct):
     taken: int
 
 
-_RECORDS = (ServedList, list[ServedItem], list[CatalogueItem], Event, Refused, Taken)
+_RECORDS = (ServedList, list[ServedItem], list[CatalogueItem], Event, Refused, Taken, Overview)
 _found, _components = msgspec.json.schema_components(_RECORDS, ref_template="#/components/schemas/{name}")
 _schemas = dict(zip(map(str, _RECORDS), _found, strict=True))
 

@@ -29,7 +29,7 @@ class Oracle:
             self.outcomes["read"] += 1
             user = record.key.decode("utf-8", "replace") if record.key else ""
             try:
-                event = decoder.decode(user, record.value, record.timestamp // 1000 * 1000)
+                event = decoder.decode(user, record.value, record.timestamp)
             except BadRecord:
                 self.outcomes["dead"] += 1
                 self.dead.add((record.partition, record.offset))

@@ -4,6 +4,7 @@ import subprocess
 import uuid
 from base64 import urlsafe_b64encode
 
+from deploy.local.broker_metrics import agent_option, prepare_broker_metrics
 from deploy.local.layout import HERE, Layout, tool
 from operators.errors import StackError
 from operators.settings import Settings
@@ -55,10 +56,17 @@ def server_properties(layout: Layout) -> str:
     return str(layout.kafka / "server.properties")
 
 
+def run_command(settings: Settings, layout: Layout) -> list[str]:
+    """How to run the broker, with its metrics."""
+    java, *options = java_command(settings, layout)
+    return [java, agent_option(settings, layout), *options, "kafka.Kafka", server_properties(layout)]
+
+
 def prepare_broker(settings: Settings, layout: Layout) -> None:
     """Writes the configuration and formats the log folder the first time."""
     lines = (f"{name}={value}" for name, value in properties(settings, layout).items())
     (layout.kafka / "server.properties").write_text("\n".join(lines) + "\n")
+    prepare_broker_metrics(layout)
     if (layout.kafka / "data" / "meta.properties").is_file():
         return
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

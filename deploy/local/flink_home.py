@@ -63,7 +63,6 @@ def write_config(settings: Settings, layout: Layout, wheel: Path) -> None:
         "execution.checkpointing.num-retained": 3,
         "metrics.reporters": "prom",
         "metrics.reporter.prom.factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",
-        "metrics.reporter.prom.port": "9250-9259",
         "env.log.dir": str(layout.logs),
         # what a JVM leaves of a crash in native code lies beside its log, not in the working folder
         "env.java.opts.taskmanager": f"-XX:ErrorFile={layout.logs}/hs_err_pid%p.log",

@@ -62,13 +62,18 @@ class Layout:
         return self.data / "prometheus"
 
     @property
+    def targets(self) -> Path:
+        """Where processes tell Prometheus of themselves."""
+        return self.prometheus / "targets"
+
+    @property
     def supervisor_conf(self) -> Path:
         return self.data / "supervisord.conf"
 
     def make(self) -> None:
         """Creates the folders."""
         state = (self.checkpoints, self.savepoints, self.high_availability, self.zookeeper)
-        for folder in (self.kafka, self.logs, *state, self.tables, self.prometheus):
+        for folder in (self.kafka, self.logs, *state, self.tables, self.prometheus, self.targets):
             folder.mkdir(parents=True, exist_ok=True)
 
     def purge(self) -> None:

@@ -8,7 +8,7 @@ import httpx
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from deploy.local import prometheus
+from deploy.local import alertmanager, prometheus
 from operators.settings import Settings
 
 
@@ -36,10 +36,19 @@ def probes(settings: Settings) -> list[Probe]:
         Probe("flink", settings.job.rest_url, lambda: _flink(settings)),
         Probe("storefront", shop, lambda: _get(f"{shop}/healthz")),
     ]
-    if prometheus.program():
-        page = f"http://127.0.0.1:{settings.stack.prometheus_port}"
-        all_parts.append(Probe("prometheus", page, lambda: _get(f"{page}/-/ready")))
+    monitor = f"http://127.0.0.1:{settings.monitor.port}"
+    all_parts.append(Probe("monitor", monitor, lambda: _get(f"{monitor}/metrics")))
+    for name, port in _watchers(settings).items():
+        page = f"http://127.0.0.1:{port}"
+        all_parts.append(Probe(name, page, lambda page=page: _get(f"{page}/-/ready")))  # type: ignore[misc]
     return all_parts
+
+
+def _watchers(settings: Settings) -> dict[str, int]:
+    """Prometheus and Alertmanager, where they are installed."""
+    ports = {"prometheus": settings.stack.prometheus_port, "alertmanager": settings.stack.alertmanager_port}
+    programs = {"prometheus": prometheus.program(), "alertmanager": alertmanager.program()}
+    return {name: port for name, port in ports.items() if programs[name]}
 
 
 def _kafka(settings: Settings) -> str:
@@ -83,8 +92,13 @@ def ports(settings: Settings) -> dict[str, int]:
         "flink rpc": settings.stack.jobmanager_rpc_port,
         "storefront": settings.storefront.port,
         "supervisor": settings.stack.supervisor_port,
+        "monitor": settings.monitor.port,
+        "broker metrics": settings.stack.broker_metrics_port,
     }
-    return taken | ({"prometheus": settings.stack.prometheus_port} if prometheus.program() else {})
+    reporters = {
+        f"flink metrics {n}": settings.stack.flink_metrics_port + n for n in range(1 + settings.stack.taskmanagers)
+    }
+    return taken | reporters | _watchers(settings)
 
 
 def ports_in_use(settings: Settings) -> dict[str, int]:

@@ -2,10 +2,12 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from deploy.local.layout import Layout
+from deploy.monitoring.rules import rules_text
 from operators.settings import Settings
 
 
@@ -14,26 +16,38 @@ def program() -> str | None:
     return shutil.which("prometheus")
 
 
-def scrape_config(settings: Settings) -> dict[str, object]:
-    """prometheus.yml: Flink's reporters, the operator's own metrics, the storefront."""
-    first = settings.job.metrics_port
-    targets = {
-        "flink": [f"127.0.0.1:{port}" for port in range(9250, 9252 + settings.stack.taskmanagers)],
-        "operator": [f"127.0.0.1:{port}" for port in range(first, first + settings.stack.taskmanagers)],
-        "storefront": [f"{settings.storefront.host}:{settings.storefront.port}"],
-    }
+def scrape_config(settings: Settings, layout: Layout) -> dict[str, Any]:
+    """prometheus.yml. What has a port of its own is named; operator and trainer announce themselves by target files,
+    one a role, so that a TaskManager which takes over is found and a dead one is forgotten."""
+    stack = settings.stack
+
+    def static(job: str, *targets: tuple[int, dict[str, str]]) -> dict[str, Any]:
+        configs = [{"targets": [f"127.0.0.1:{port}"], "labels": labels} for port, labels in targets]
+        return {"job_name": job, "static_configs": configs}
+
+    managers = [(stack.flink_metrics_port + 1 + n, {"part": f"taskmanager-{n}"}) for n in range(stack.taskmanagers)]
+    announced = {"job_name": "announced", "file_sd_configs": [{"files": [f"{layout.targets}/*.json"]}]}
     return {
         "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
+        "rule_files": [f"{layout.prometheus}/liveshelf.rules.yml"],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{stack.alertmanager_port}"]}]}]},
         "scrape_configs": [
-            {"job_name": name, "static_configs": [{"targets": addresses}]} for name, addresses in targets.items()
+            announced,
+            static("flink", (stack.flink_metrics_port, {"part": "jobmanager"}), *managers),
+            static("broker", (stack.broker_metrics_port, {})),
+            static("storefront", (settings.storefront.port, {})),
+            static("monitor", (settings.monitor.port, {})),
+            static("prometheus", (stack.prometheus_port, {})),
+            static("alertmanager", (stack.alertmanager_port, {})),
         ],
     }
 
 
 def prepare_prometheus(settings: Settings, layout: Layout) -> Path:
-    """Writes prometheus.yml."""
+    """Writes prometheus.yml and the rules."""
     file = layout.prometheus / "prometheus.yml"
-    file.write_text(yaml.safe_dump(scrape_config(settings)))
+    file.write_text(yaml.safe_dump(scrape_config(settings, layout), sort_keys=False))
+    (layout.prometheus / "liveshelf.rules.yml").write_text(rules_text(settings.stack.alert_time_scale))
     return file
 
 
@@ -45,6 +59,7 @@ def command(settings: Settings, layout: Layout) -> list[str] | None:
         path,
         f"--config.file={layout.prometheus}/prometheus.yml",
         f"--storage.tsdb.path={layout.prometheus}/data",
-        "--storage.tsdb.retention.time=7d",
+        "--storage.tsdb.retention.time=15d",  # an alert looks a week back
+        "--enable-feature=exemplar-storage",
         f"--web.listen-address=127.0.0.1:{settings.stack.prometheus_port}",
     ]

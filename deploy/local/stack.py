@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from deploy.local.alertmanager import prepare_alertmanager
 from deploy.local.broker import prepare_broker
 from deploy.local.flink_home import build_flink_home
 from deploy.local.jars import ensure_jars
@@ -36,6 +37,7 @@ def start_stack(settings: Settings) -> bool:
     prepare_broker(settings, layout)
     prepare_zookeeper(settings, layout)
     prepare_prometheus(settings, layout)
+    prepare_alertmanager(settings, layout)
     write_supervisor_conf(settings, layout)
     supervisor.start()
     return True

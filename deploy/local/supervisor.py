@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import psutil
 
-from deploy.local import broker, prometheus
+from deploy.local import alertmanager, broker, prometheus
 from deploy.local.flink_home import process_environment
 from deploy.local.layout import Layout, tool
 from deploy.local.zookeeper import zookeeper_command
@@ -67,22 +67,30 @@ def _escape(text: str) -> str:
 def programs(settings: Settings, layout: Layout) -> list[Program]:
     """All parts in the order in which they start."""
     flink = process_environment(layout) | {"FLINK_PID_DIR": str(layout.data / "pids")}
-    kafka = [*broker.java_command(settings, layout), "kafka.Kafka", broker.server_properties(layout)]
+    kafka = broker.run_command(settings, layout)
     bin_dir = layout.flink_home / "bin"
     parts = [
         Program("kafka", kafka, {"LOG_DIR": str(layout.logs)}),
         Program("zookeeper", zookeeper_command(layout), {}),
-        Program("jobmanager", [f"{bin_dir}/jobmanager.sh", "start-foreground"], flink),
+        Program("jobmanager", [f"{bin_dir}/jobmanager.sh", "start-foreground", *_reporter_port(settings, 0)], flink),
     ]
     for number in range(settings.stack.taskmanagers):
         name = f"taskmanager-{number}"
         # without an own name each, two TaskManagers write one log file
         own = flink | {"FLINK_IDENT_STRING": name}
-        parts.append(Program(name, [f"{bin_dir}/taskmanager.sh", "start-foreground"], own))
+        command = [f"{bin_dir}/taskmanager.sh", "start-foreground", *_reporter_port(settings, 1 + number)]
+        parts.append(Program(name, command, own))
     parts.append(Program("storefront", [sys.executable, "-m", "storefront"], _settings_variables()))
-    if command := prometheus.command(settings, layout):
-        parts.append(Program("prometheus", command, {}))
+    parts.append(Program("monitor", [sys.executable, "-m", "pipelines.stream_monitor"], _settings_variables()))
+    for name, watcher in (("prometheus", prometheus), ("alertmanager", alertmanager)):
+        if watch := watcher.command(settings, layout):
+            parts.append(Program(name, watch, {}))
     return parts
+
+
+def _reporter_port(settings: Settings, place: int) -> list[str]:
+    """A port of its own for each process: from a range they would swap them at each restart."""
+    return ["-D", f"metrics.reporter.prom.port={settings.stack.flink_metrics_port + place}"]
 
 
 def _settings_variables() -> dict[str, str]:

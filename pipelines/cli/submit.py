@@ -41,8 +41,11 @@ def submit_locally(
     from pipelines.launcher import submit
 
     layout = Layout.of(settings)
-    tables = settings.job.tables_dir or str(layout.tables)
-    settings = settings.model_copy(update={"job": settings.job.model_copy(update={"tables_dir": tables})})
+    folders = {
+        "tables_dir": settings.job.tables_dir or str(layout.tables),
+        "metrics_targets_dir": settings.job.metrics_targets_dir or str(layout.targets),
+    }
+    settings = settings.model_copy(update={"job": settings.job.model_copy(update=folders)})
     if not layout.flink_home.is_dir():
         ensure_jars(layout)
         build_flink_home(settings, layout)

@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from operators.errors import LiveshelfError
+from operators.settings import load_settings
 from pipelines.cli.output import JsonFlag, machine, people, table
 
 
@@ -28,10 +29,19 @@ def run(
         raise LiveshelfError(
             "the extra `train` (torch)", "a base install", "make train-deps, or pip install 'liveshelf[train]'"
         ) from error
+    from deploy.local.layout import Layout
     from model_export.train import TrainOptions, train
+    from model_export.train_metrics import TrainMetrics
 
+    settings = load_settings()
+    layout = Layout.of(settings)
+    targets = layout.targets / "trainer.json" if layout.targets.is_dir() else None  # else no local stack watches
+    metrics = TrainMetrics(settings.trainer.metrics_port, targets)
     options = TrainOptions(name=name, test_share=test_share, test_from=test_from, epochs=epochs)
-    manifest = train(events, catalogue, out, options, people.print)
+    try:
+        manifest = train(events, catalogue, out, options, people.print, metrics.report)
+    finally:
+        metrics.close()
     if json:
         machine(manifest)
         return

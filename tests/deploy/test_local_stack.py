@@ -79,9 +79,21 @@ def test_purge_keeps_the_jars_that_lie_inside(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["jars"]
 
 
-def test_prometheus_is_told_of_every_port(tmp_path: Path) -> None:
-    jobs = {job["job_name"] for job in scrape_config(settings(tmp_path))["scrape_configs"]}
-    assert jobs == {"flink", "operator", "storefront"}
+def test_prometheus_is_told_of_every_process(tmp_path: Path) -> None:
+    given = settings(tmp_path)
+    jobs = {job["job_name"] for job in scrape_config(given, Layout.of(given))["scrape_configs"]}
+    assert jobs == {"announced", "flink", "broker", "storefront", "monitor", "prometheus", "alertmanager"}
+
+
+def test_each_process_of_flink_has_a_metrics_port_of_its_own(tmp_path: Path) -> None:
+    given = settings(tmp_path)
+    flink = ("jobmanager", "taskmanager")
+    found = {p.name: p.command[-1] for p in programs(given, Layout.of(given)) if p.name.startswith(flink)}
+    assert found == {
+        "jobmanager": "metrics.reporter.prom.port=9250",
+        "taskmanager-0": "metrics.reporter.prom.port=9251",
+        "taskmanager-1": "metrics.reporter.prom.port=9252",
+    }
 
 
 def test_a_jobmanager_that_dies_is_replaced_because_zookeeper_keeps_its_jobs(tmp_path: Path) -> None:

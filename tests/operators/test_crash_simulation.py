@@ -54,7 +54,9 @@ class Lists:
 class Sensors(NullSensors):
     def on_record(self, outcome: str) -> None: ...
     def on_dead_letter(self, reason: str) -> None: ...
-    def on_list(self, source: str, freshness_s: float) -> None: ...
+    def on_event(self, event: Any, version: int) -> None: ...
+
+    def on_list(self, made: Encoded, request: Request, emitted_s: float) -> None: ...
     def on_fallback(self, cause: str) -> None: ...
 
 
@@ -94,7 +96,7 @@ class CrashingEngine(RuleBasedStateMachine):
             Lists(),  # type: ignore[arg-type]
             EventSettings(),
             limits,
-            lambda: NOW_MS,
+            lambda: NOW_MS / 1000,
             Sensors(),
             exactly_once=self.exactly_once,
         )

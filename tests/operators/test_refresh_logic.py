@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from operators.catalogue import Catalogue
-from operators.contracts import ERASURES, EVENTS
+from operators.contracts import ERASURES, EVENTS, Event
 from operators.decode import EventDecoder
 from operators.list_maker import ListMaker, Request
 from operators.micro_batcher import MicroBatcher
@@ -24,6 +24,7 @@ class Sensors:
     def __init__(self) -> None:
         self.records: list[str] = []
         self.fallbacks: list[str] = []
+        self.versions: list[int] = []
 
     def on_record(self, outcome: str) -> None:
         self.records.append(outcome)
@@ -31,8 +32,11 @@ class Sensors:
     def on_dead_letter(self, reason: str) -> None:
         self.records.append(reason)
 
-    def on_list(self, source: str, freshness_s: float) -> None:
-        self.records.append(source)
+    def on_event(self, event: Event, version: int) -> None:
+        self.versions.append(version)
+
+    def on_list(self, made: Encoded, request: Request, emitted_s: float) -> None:
+        self.records.append(made.source)
 
     def on_fallback(self, cause: str) -> None:
         self.fallbacks.append(cause)
@@ -66,7 +70,14 @@ class Operator:
         )
         decoder, events = EventDecoder(EventSettings()), EventSettings()
         self.logic = RefreshLogic(
-            decoder, self.batcher, self.lists, events, self.settings, lambda: NOW_MS, self.sensors, with_digest=True
+            decoder,
+            self.batcher,
+            self.lists,
+            events,
+            self.settings,
+            lambda: NOW_MS / 1000,
+            self.sensors,
+            with_digest=True,
         )
 
     def read(self, user: str, value: bytes | None, topic: str = EVENTS) -> list[Output]:

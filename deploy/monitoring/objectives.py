@@ -1,0 +1,104 @@
+"""Service level objectives, and their alerts by how fast the error budget burns.
+
+Two windows each, long and short: the long one says that it matters, the short one that it goes on (Google, The Site
+Reliability Workbook, chapter 5). Durations stand between @ so that tests can compress time.
+"""
+
+from dataclasses import dataclass
+
+from deploy.monitoring.alert import Alert
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A share of good events over 30 days. `bad` and `all` are PromQL rates over a window `WINDOW`."""
+
+    name: str  # of the recording rules: liveshelf:<name>_error_ratio:rate<window>
+    alert: str
+    target: float
+    what: str
+    bad: str
+    all: str
+    do: str
+
+    def ratio(self, window: str) -> str:
+        """Bad / all over a window such as "1h"; no value while nothing happens."""
+        return f"({self.bad}) / ({self.all})".replace("WINDOW", f"@{window}@")
+
+
+OBJECTIVES = (
+    Objective(
+        "freshness",
+        "FreshnessBudgetBurn",
+        0.99,
+        "lists go out within 250 ms of the shopper's event",
+        'sum(rate(liveshelf_freshness_seconds_count[WINDOW])) - sum(rate(liveshelf_freshness_seconds_bucket{le="0.25"}[WINDOW]))',
+        "sum(rate(liveshelf_freshness_seconds_count[WINDOW])) > 0",
+        "open /ops: which stage grew? wait or score: too much load or a slow model; read: the broker; publish: the shop's clock or its producer",
+    ),
+    Objective(
+        "model",
+        "ModelListsBudgetBurn",
+        0.995,
+        "lists are made by the model, not by its fallbacks",
+        "sum(rate(liveshelf_fallbacks_total[WINDOW]))",
+        "sum(rate(liveshelf_lists_total[WINDOW])) > 0",
+        "liveshelf bundle verify; sum by (cause) (rate(liveshelf_fallbacks_total[5m])) says how it fails",
+    ),
+    Objective(
+        "storefront",
+        "StorefrontErrorsBudgetBurn",
+        0.999,
+        "requests to the storefront are answered without a server error",
+        'sum(rate(liveshelf_storefront_requests_total{status=~"5.."}[WINDOW])) or sum(rate(liveshelf_storefront_requests_total[WINDOW])) * 0',
+        "sum(rate(liveshelf_storefront_requests_total[WINDOW])) > 0",
+        "liveshelf logs storefront -n 100; 503 on /v1/events: the broker does not take events",
+    ),
+    Objective(
+        "storefront_latency",
+        "StorefrontSlowBudgetBurn",
+        0.99,
+        "requests to the storefront take at most 100 ms",
+        'sum(rate(liveshelf_storefront_request_seconds_count{route!~".*/stream"}[WINDOW])) - sum(rate(liveshelf_storefront_request_seconds_bucket{route!~".*/stream",le="0.1"}[WINDOW]))',
+        'sum(rate(liveshelf_storefront_request_seconds_count{route!~".*/stream"}[WINDOW])) > 0',
+        "liveshelf status; is the machine out of CPU? a second storefront on another port shares the load",
+    ),
+)
+
+# long window, short window, burn rate, severity: 2 % of the month's budget in an hour, 5 % in 6 hours, 10 % in a day or three
+BURNS = (
+    ("1h", "5m", 14.4, "page"),
+    ("6h", "30m", 6.0, "page"),
+    ("1d", "2h", 3.0, "ticket"),
+    ("3d", "6h", 1.0, "ticket"),
+)
+WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+
+
+def recorded(objective: Objective, window: str) -> str:
+    """Name of the recording rule."""
+    return f"liveshelf:{objective.name}_error_ratio:rate{window}"
+
+
+def burn_alerts(objective: Objective) -> list[Alert]:
+    """One alert a severity: either pair of windows raises it."""
+    found = []
+    for severity, hold in (("page", "1m"), ("ticket", "15m")):
+        pairs = [
+            f"({recorded(objective, long)} > {rate * (1 - objective.target):.6g}"
+            f" and {recorded(objective, short)} > {rate * (1 - objective.target):.6g})"
+            for long, short, rate, level in BURNS
+            if level == severity
+        ]
+        found.append(
+            Alert(
+                objective.alert,
+                " or ".join(pairs),
+                hold,
+                severity,
+                f"The budget of {100 * (1 - objective.target):.3g} % for «{objective.what}» burns too fast",
+                objective.do,
+                "symptom",
+            )
+        )
+    return found

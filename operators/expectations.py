@@ -1,0 +1,136 @@
+"""What the records of a topic should be beyond valid: each expectation is checked where it applies, and counted.
+
+| expectation | of | holds where |
+|---|---|---|
+| `valid` | events, catalogue, lists | the record decodes (an event: as the job decodes it) |
+| `complete` | events, catalogue | the fields of `COMPLETE` are there: they are optional, and worth having |
+| `unique` | events | its event id was not among the last 50,000 |
+| `on_time` | events | its time and the broker's differ by at most five minutes |
+| `known_item` | events, lists | every item is in the catalogue, once there is one |
+| `price_agrees` | events | its price is of the catalogue's currency and within a factor of 3 of the catalogue's price |
+| `price_steady` | catalogue | the new price is within a factor of 3 of the one before |
+| `full` | lists | it holds an item |
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import msgspec
+
+from operators.catalogue import decode_item
+from operators.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS, CatalogueItem, Event, RecommendationList
+from operators.decode import EventDecoder
+from operators.errors import BadRecord
+from operators.settings import EventSettings
+
+EXPECTATIONS = {
+    EVENTS: ("valid", "complete", "unique", "on_time", "known_item", "price_agrees"),
+    CATALOGUE: ("valid", "complete", "price_steady"),
+    RECOMMENDATIONS: ("valid", "full", "known_item"),
+}
+COMPLETE: dict[str, tuple[str, ...]] = {
+    "impression": ("items",),
+    "purchase": ("currency",),
+    "search": ("query",),
+    "rate": ("rating",),
+    "identify": ("anonymous_id",),
+}
+REMEMBERED_IDS = 50_000
+ON_TIME_MS = 300_000
+PRICE_FACTOR = 3.0
+MAX_CATEGORIES = 40
+OTHER_CATEGORY, NO_CATEGORY = "other", "none"
+
+Verdict = tuple[str, bool]  # expectation, whether it holds
+_decode_list = msgspec.json.Decoder(RecommendationList).decode
+
+
+class Expectations:
+    """Checks records one by one; knows the catalogue and the newest event ids. Not thread-safe."""
+
+    def __init__(self, limits: EventSettings) -> None:
+        self._decoder = EventDecoder(limits)
+        self._items: dict[str, CatalogueItem] = {}
+        self._categories: set[str] = set()
+        self._ids: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def items(self) -> int:
+        """Items in the catalogue."""
+        return len(self._items)
+
+    def event(self, key: str, value: bytes | None, broker_ms: int) -> tuple[Event | None, list[Verdict]]:
+        """The event (None where it is not valid) and what holds of it."""
+        try:
+            event = self._decoder.decode(key, value, broker_ms)
+        except BadRecord:
+            return None, [("valid", False)]
+        return event, [("valid", True), *self._of_event(event, broker_ms)]
+
+    def _of_event(self, event: Event, broker_ms: int) -> Iterator[Verdict]:
+        if wanted := COMPLETE.get(event.event_type):
+            yield "complete", all(getattr(event, name) is not None for name in wanted)
+        yield "unique", self._is_new(event.event_id)
+        yield "on_time", abs(int(event.event_time) - broker_ms) <= ON_TIME_MS
+        items = self.items_of(event)
+        if items and self._items:
+            yield "known_item", all(item in self._items for item in items)
+        if event.price is not None and (known := self._items.get(event.item_id or "")) and known.price:
+            same = event.currency in (None, known.currency) or known.currency is None
+            yield "price_agrees", same and _near(event.price, known.price)
+
+    def catalogue(self, key: str, value: bytes | None) -> list[Verdict]:
+        """Takes a record of the catalogue; what holds of it. A tombstone is no record to check."""
+        if value is None:
+            self._items.pop(key, None)
+            return []
+        item, before = decode_item(value), self._items.get(key)
+        if item is None:
+            return [("valid", False)]
+        self._items[key] = item
+        found = [("valid", True), ("complete", bool(item.title) and item.price is not None)]
+        if before is not None and before.price and item.price is not None:
+            found.append(("price_steady", _near(item.price, before.price) and item.currency == before.currency))
+        return found
+
+    def recommended(self, value: bytes) -> tuple[RecommendationList | None, list[Verdict]]:
+        """The list (None where it is not one) and what holds of it."""
+        try:
+            made = _decode_list(value)
+        except (msgspec.MsgspecError, ValueError):
+            return None, [("valid", False)]
+        found = [("valid", True), ("full", bool(made.items))]
+        if self._items and made.items:
+            found.append(("known_item", all(place.item_id in self._items for place in made.items)))
+        return made, found
+
+    @staticmethod
+    def items_of(event: Event) -> list[str]:
+        """The items that an event names."""
+        return [event.item_id] if event.item_id is not None else list(event.items or ())
+
+    def category(self, item_id: str) -> str | None:
+        """The first level of an item's category; None for an unknown item. The first `MAX_CATEGORIES` keep their
+        names: a label must not grow without end."""
+        item = self._items.get(item_id)
+        if item is None:
+            return None
+        name = (item.category[0] if isinstance(item.category, list) and item.category else item.category) or NO_CATEGORY
+        name = str(name).split(" > ")[0][:64]
+        if name not in self._categories:
+            if len(self._categories) >= MAX_CATEGORIES:
+                return OTHER_CATEGORY
+            self._categories.add(name)
+        return name
+
+    def _is_new(self, event_id: str) -> bool:
+        if event_id in self._ids:
+            return False
+        self._ids[event_id] = None
+        if len(self._ids) > REMEMBERED_IDS:
+            self._ids.popitem(last=False)
+        return True
+
+
+def _near(price: float, other: float) -> bool:
+    return other / PRICE_FACTOR < price < other * PRICE_FACTOR if price > 0 else other == price

@@ -1,0 +1,60 @@
+"""The moments of one list, from the shopper's event to its emission, and the stages between them.
+
+The stages of a list sum to its freshness exactly: a stage is the difference of two neighbouring moments.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+# what lies between two moments of a `Timeline`
+STAGES = (
+    "publish",  # event time -> the broker has it
+    "read",  # -> the operator has it
+    "state",  # decoded, applied, handed to the scorer
+    "wait",  # -> its micro-batch begins
+    "score",  # features and ONNX
+    "rank",  # rules, reasons, JSON
+    "emit",  # -> handed to the sink
+)
+RECOVER = "recover"  # all of a list that a promise asked for again: after a restart, or past a deadline
+
+
+class Came(NamedTuple):
+    """When a request's record was stored by the broker, read, and handed to the scorer (epoch s)."""
+
+    broker: float
+    read: float
+    submitted: float
+
+
+@dataclass(slots=True)
+class Made:
+    """When a micro-batch began, had its scores, and its lists were ready (epoch s); shared by its lists."""
+
+    started: float
+    scored: float = 0.0
+    ready: float = 0.0
+
+
+class Timeline(NamedTuple):
+    """All moments of one list, epoch s."""
+
+    event: float
+    broker: float
+    read: float
+    submitted: float
+    started: float
+    scored: float
+    ready: float
+    emitted: float
+
+
+def stage_seconds(timelines: Sequence[Timeline]) -> npt.NDArray[np.float64]:
+    """float64 [n, len(STAGES)], none negative: a moment that lies after the next one (clocks differ) is moved to it."""
+    moments: npt.NDArray[Any] = np.array(timelines, dtype=np.float64).reshape(-1, len(STAGES) + 1)
+    ordered = np.minimum.accumulate(moments[:, ::-1], axis=1)[:, ::-1]
+    return np.diff(ordered, axis=1)

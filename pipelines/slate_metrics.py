@@ -1,0 +1,99 @@
+"""What the scorer thread reports of its lists: moments, coverage, quality of a sample, drift."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from prometheus_client import CollectorRegistry, Gauge, Summary
+
+from operators.catalogue import Catalogue
+from operators.drift import DriftMeter, observed, popularity_places
+from operators.experiments import Experiments
+from operators.features import Features
+from operators.list_maker import Request
+from operators.model_bundle import ModelBundle
+from operators.ranker import Ranked
+from operators.reasons import unit_rows
+from operators.slate_quality import Coverage, SlateMeter
+
+COVERAGE_SECONDS = 600
+SAMPLE_EVERY_S = 0.05  # at most 20 lists a second are measured: the others are like them
+DRIFT_EVERY_S = 0.02
+DRIFT_USERS = 32  # of a micro-batch
+
+
+class SlateMetrics:
+    """The sensors of the list maker. All calls but a scrape come from the scorer thread."""
+
+    def __init__(self, registry: CollectorRegistry, experiments: Experiments, arms: Sequence[str]) -> None:
+        self._experiments = experiments
+        self._share = Gauge(
+            "liveshelf_slate_coverage_ratio",
+            "Share of the items in stock that were on any list in the last 10 to 20 minutes",
+            registry=registry,
+        )
+        self._psi = Gauge(
+            "liveshelf_drift_psi",
+            "Population stability index of what the model sees and says against its training window",
+            ["feature"],
+            registry=registry,
+        )
+        self.scored_at = 0.0
+        self._sampled_at = self._drift_at = 0.0
+        self._catalogue: Catalogue | None = None
+
+        def summary(name: str, help_text: str) -> dict[str, Summary]:
+            family = Summary(f"liveshelf_slate_{name}", help_text, ["arm"], registry=registry)
+            return {arm: family.labels(arm) for arm in arms}
+
+        self._diversity = summary("diversity", "Intra-list diversity: 1 - mean cosine of the list's items, of a sample")
+        self._novelty = summary(
+            "novelty", "Mean place of the list's items in the popularity order, 0 to 1, of a sample"
+        )
+        self._miscalibration = summary(
+            "miscalibration_nats", "KL divergence of the list's categories from the shopper's own, of a sample"
+        )
+
+    def follow(self, bundle: ModelBundle, catalogue: Catalogue) -> None:
+        """The bundle whose lists are measured from now on."""
+        self._catalogue = catalogue
+        self._unpopular = popularity_places(bundle.popular, len(bundle.vocabulary))
+        self._meter = SlateMeter(unit_rows(bundle.vectors), self._unpopular)
+        self._coverage = Coverage(len(bundle.vocabulary), COVERAGE_SECONDS)
+        self._drift = DriftMeter(bundle.reference) if bundle.reference else None
+        self._share.set_function(lambda: self._coverage.share(catalogue.allowed(int(time.time() * 1000))))
+        for feature in bundle.reference:
+            self._psi.labels(feature).set_function(lambda name=feature: self._drift.indices()[name])
+
+    def on_scores(self) -> None:
+        """As `operators.list_maker.ListSensors`."""
+        self.scored_at = time.time()
+
+    def on_slates(
+        self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
+    ) -> None:
+        """As `operators.list_maker.ListSensors`."""
+        if self._catalogue is None:
+            return
+        now = self.scored_at
+        self._coverage.listed(ranked.rows, now)
+        if self._drift is not None and now - self._drift_at >= DRIFT_EVERY_S:
+            self._drift_at = now
+            users = np.flatnonzero(served)[:DRIFT_USERS]
+            if len(users):
+                self._drift.seen(observed(inputs.where(users), ranked.scores[users, 0], self._unpopular))
+        if now - self._sampled_at >= SAMPLE_EVERY_S and served.any():
+            self._sampled_at = now
+            user = int(np.argmax(served))
+            self._measure(requests[user].user_id, ranked.rows[user], inputs.items[user])
+
+    def _measure(self, user_id: str, rows: npt.NDArray[np.int32], history: npt.NDArray[np.int32]) -> None:
+        assert self._catalogue is not None
+        arm = self._experiments.label(user_id)
+        found = self._meter.measure(rows, history, self._catalogue.categories)
+        self._diversity[arm].observe(found.diversity)
+        self._novelty[arm].observe(found.novelty)
+        if found.miscalibration is not None:
+            self._miscalibration[arm].observe(found.miscalibration)

@@ -1,0 +1,169 @@
+"""What /ops shows: a fixed set of questions to Prometheus. The page cannot ask anything else through it."""
+
+import asyncio
+import logging
+import math
+import time
+from typing import Any
+
+import httpx
+import msgspec
+
+log = logging.getLogger(__name__)
+POINTS = 180
+MIN_STEP_S = 5
+TIMEOUT_S = 5.0
+CHARTS = (
+    # id, title, unit, expression, label of a line
+    ("freshness", "Freshness: event to list", "ms", "1000 * liveshelf:freshness_seconds:quantile1m", "quantile"),
+    ("stages", "Where the time goes (mean)", "ms", "1000 * (liveshelf:stage_seconds:mean1m > 0)", "stage"),
+    ("events", "Events in", "/s", "sum by (outcome) (rate(liveshelf_events_total[1m])) > 0", "outcome"),
+    ("lists", "Lists out", "/s", "liveshelf:lists:rate1m", "source"),
+    ("shoppers", "Shoppers whose newest event has its list", "%", "100 * liveshelf_fresh_users_ratio", ""),
+    ("lag", "Events that wait in Kafka", "", "liveshelf:lag_records", ""),
+    ("clicks", "Click-through (1 h)", "%", "100 * liveshelf:click_through:ratio1h", "arm"),
+    ("quality", "Of the items in stock, on any list", "%", "100 * max(liveshelf_slate_coverage_ratio)", ""),
+    ("drift", "Drift from training (PSI)", "", "max by (feature) (liveshelf_drift_psi)", "feature"),
+    ("refused", "Dead letters", "/s", "sum by (reason) (rate(liveshelf_dead_letters_total[1m]))", "reason"),
+    ("requests", "Storefront requests", "/s", "sum by (status) (rate(liveshelf_storefront_requests_total[1m]))", "status"),
+    ("state", "Users in the state", "", "liveshelf:state_users", ""),
+)  # fmt: skip
+PARTS = 'up or on (job) label_replace(absent(up{job="operator"}) - 1, "job", "operator", "", "")'
+FACTS = {
+    "model": "liveshelf_model_info",
+    "model_age_days": "(time() - liveshelf_model_created_timestamp_seconds) / 86400",
+    "provider": "liveshelf_scorer_info",
+    "fallback_share": "sum(rate(liveshelf_fallbacks_total[5m])) / (sum(rate(liveshelf_lists_total[5m])) > 0)",
+    "checkpoint_seconds": "max(flink_jobmanager_job_lastCheckpointDuration) / 1000",
+    "restarts": "max(flink_jobmanager_job_numRestarts)",
+}
+
+
+class Line(msgspec.Struct):
+    """One line of a chart: [epoch s, value] pairs."""
+
+    label: str
+    points: list[tuple[float, float]]
+
+
+class Chart(msgspec.Struct):
+    """One chart."""
+
+    id: str
+    title: str
+    unit: str
+    lines: list[Line]
+
+
+class Part(msgspec.Struct):
+    """A process that Prometheus scrapes."""
+
+    name: str
+    up: bool
+
+
+class FiringAlert(msgspec.Struct):
+    """An alert that fires, or is about to (`pending`)."""
+
+    name: str
+    state: str
+    severity: str
+    kind: str
+    since: str
+    summary: str
+    do: str
+    runbook: str
+
+
+class Overview(msgspec.Struct):
+    """All of the page. `prometheus` false: it does not answer, and the rest is empty."""
+
+    at: float
+    minutes: int
+    prometheus: bool
+    charts: list[Chart] = []
+    parts: list[Part] = []
+    alerts: list[FiringAlert] = []
+    facts: dict[str, str] = {}
+
+
+class Ops:
+    """Asks Prometheus' HTTP API."""
+
+    def __init__(self, prometheus_url: str) -> None:
+        self._client = httpx.AsyncClient(base_url=prometheus_url, timeout=TIMEOUT_S)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()
+
+    async def overview(self, minutes: int) -> Overview:
+        """The last so many minutes."""
+        now = time.time()
+        try:
+            charts, parts, alerts, facts = await asyncio.gather(
+                asyncio.gather(*(self._chart(now, minutes, *chart) for chart in CHARTS)),
+                self._parts(),
+                self._alerts(),
+                self._facts(),
+            )
+        except httpx.HTTPError as error:
+            log.warning("Prometheus does not answer /ops: %r", error)
+            return Overview(now, minutes, False)
+        return Overview(now, minutes, True, list(charts), parts, alerts, facts)
+
+    async def _get(self, path: str, **parameters: Any) -> Any:
+        answer = await self._client.get(f"/api/v1/{path}", params=parameters)
+        return answer.raise_for_status().json()["data"]
+
+    async def _chart(
+        self, now: float, minutes: int, name: str, title: str, unit: str, expression: str, label: str
+    ) -> Chart:
+        step = max(MIN_STEP_S, minutes * 60 // POINTS)
+        end = now // step * step
+        found = await self._get("query_range", query=expression, start=end - minutes * 60, end=end, step=step)
+        lines = [
+            Line(
+                one["metric"].get(label, "") or title,
+                [(float(at), float(value)) for at, value in one["values"] if math.isfinite(float(value))],
+            )
+            for one in found["result"]
+        ]
+        return Chart(name, title, unit, sorted(lines, key=lambda line: line.label))
+
+    async def _parts(self) -> list[Part]:
+        found = await self._get("query", query=PARTS)
+        parts = [
+            Part(one["metric"].get("part") or one["metric"]["job"], float(one["value"][1]) == 1)
+            for one in found["result"]
+        ]
+        return sorted(parts, key=lambda part: part.name)
+
+    async def _alerts(self) -> list[FiringAlert]:
+        found = await self._get("alerts")
+        alerts = [
+            FiringAlert(
+                name=one["labels"]["alertname"],
+                state=one["state"],
+                severity=one["labels"].get("severity", ""),
+                kind=one["labels"].get("kind", ""),
+                since=one["activeAt"],
+                summary=one["annotations"].get("summary", ""),
+                do=one["annotations"].get("do", ""),
+                runbook=one["annotations"].get("runbook", ""),
+            )
+            for one in found["alerts"]
+        ]
+        return sorted(alerts, key=lambda alert: (alert.state, alert.severity, alert.name))
+
+    async def _facts(self) -> dict[str, str]:
+        answers = await asyncio.gather(*(self._get("query", query=text) for text in FACTS.values()))
+        facts = {}
+        for name, found in zip(FACTS, answers, strict=True):
+            if not found["result"]:
+                continue
+            one = found["result"][-1]
+            labels = one["metric"]
+            text = {"model": "{name} {version}", "provider": "{provider} ({reason})"}.get(name)
+            facts[name] = text.format(**labels) if text else f"{float(one['value'][1]):.3g}"
+        return facts

@@ -1,0 +1,197 @@
+"""What must make each alert fire, and what must not: series in promtool's notation over a healthy stack."""
+
+from dataclasses import dataclass, field
+
+# a healthy stack at 10 events a second; a minute a step
+UP = {
+    'up{job="broker"}': "1x20000",
+    'up{job="operator",subtask="0"}': "1x20000",
+    'up{job="flink",part="jobmanager"}': "1x20000",
+    'up{job="flink",part="taskmanager-0"}': "1x20000",
+    'up{job="flink",part="taskmanager-1"}': "1x20000",
+    'up{job="storefront"}': "1x20000",
+    'up{job="monitor"}': "1x20000",
+}
+VIEWS = 'liveshelf_accepted_events_total{event_type="view"}'
+CARTS = 'liveshelf_accepted_events_total{event_type="add_to_cart"}'
+APPLIED, DEAD = 'liveshelf_events_total{outcome="applied"}', 'liveshelf_events_total{outcome="dead"}'
+MODEL = 'liveshelf_lists_total{arm="all",source="model"}'
+READ, LISTED = (
+    f'liveshelf_monitor_records_total{{topic="shop.{topic}.v1"}}' for topic in ("events", "recommendations")
+)
+FRESH_ALL, FRESH_GOOD = "liveshelf_freshness_seconds_count", 'liveshelf_freshness_seconds_bucket{le="0.25"}'
+HEALTHY = UP | {
+    VIEWS: "0+480x20000",
+    CARTS: "0+120x20000",
+    APPLIED: "0+600x20000",
+    DEAD: "0+0x20000",
+    MODEL: "0+600x20000",
+    'liveshelf_fallbacks_total{cause="deadline"}': "0+0x20000",
+    READ: "0+600x20000",
+    LISTED: "0+600x20000",
+    FRESH_ALL: "0+600x20000",
+    FRESH_GOOD: "0+600x20000",
+    "liveshelf_fresh_users_ratio": "1x20000",
+    'liveshelf_model_info{name="m",version="1"}': "1x20000",
+    "liveshelf_catalogue_age_seconds": "1x20000",
+    'liveshelf_drift_psi{feature="top_score"}': "0.05x20000",
+    'liveshelf_disk_free_ratio{path="data"}': "0.5x20000",
+    "liveshelf_storefront_lists_age_seconds": "1x20000",
+    'liveshelf_storefront_requests_total{route="/v1/x",status="200"}': "0+6000x20000",
+    'liveshelf_storefront_requests_total{route="/v1/x",status="503"}': "0+0x20000",
+    'liveshelf_storefront_request_seconds_count{route="/v1/x"}': "0+6000x20000",
+    'liveshelf_storefront_request_seconds_bucket{route="/v1/x",le="0.1"}': "0+6000x20000",
+    "flink_jobmanager_job_numRestarts": "0x20000",
+    "flink_jobmanager_job_numberOfFailedCheckpoints": "0x20000",
+    "flink_jobmanager_job_numberOfCompletedCheckpoints": "0+12x20000",
+    "flink_taskmanager_job_task_operator_pendingRecords": "0x20000",
+    'process_start_time_seconds{job="monitor"}': "1000x20000",
+    "kafka_controller_offline_partitions": "0x20000",
+    "kafka_server_under_replicated_partitions": "0x20000",
+    'liveshelf_data_checked_total{topic="shop.events.v1",expectation="known_item"}': "0+600x20000",
+    'liveshelf_data_checked_total{topic="shop.events.v1",expectation="price_agrees"}': "0+600x20000",
+    'liveshelf_data_checked_total{topic="shop.events.v1",expectation="on_time"}': "0+600x20000",
+    'liveshelf_data_failed_total{topic="shop.events.v1",expectation="known_item"}': "0+0x20000",
+    'liveshelf_data_failed_total{topic="shop.events.v1",expectation="price_agrees"}': "0+0x20000",
+    'liveshelf_data_failed_total{topic="shop.events.v1",expectation="on_time"}': "0+0x20000",
+    'liveshelf_data_category_events_total{category="Toys"}': "0+300x20000",
+    'liveshelf_data_category_events_total{category="Garden"}': "0+60x20000",
+    'liveshelf_slate_impressions_total{arm="all"}': "0+60x20000",
+    'liveshelf_slate_actions_total{arm="all",event_type="click"}': "0+6x20000",
+}
+WEEK = 7 * 24 * 60
+
+
+@dataclass(frozen=True)
+class Case:
+    """`series` replace those of the healthy stack; `fires`: (alert, severity) that fire at minute `at`, and no other."""
+
+    name: str
+    series: dict[str, str]
+    fires: set[tuple[str, str]] = field(default_factory=set)
+    at: int = 60
+
+
+def page(*names: str) -> set[tuple[str, str]]:
+    return {(name, "page") for name in names}
+
+
+def ticket(*names: str) -> set[tuple[str, str]]:
+    return {(name, "ticket") for name in names}
+
+
+def burn(name: str) -> set[tuple[str, str]]:
+    """What burns fast enough for a page is a ticket as well; Alertmanager sends the page alone."""
+    return page(name) | ticket(name)
+
+
+def failing(expectation: str, share: float) -> dict[str, str]:
+    return {
+        f'liveshelf_data_failed_total{{topic="shop.events.v1",expectation="{expectation}"}}': f"0+{600 * share:.0f}x20000"
+    }
+
+
+def fallbacks(share: float) -> dict[str, str]:
+    return {'liveshelf_fallbacks_total{cause="deadline"}': f"0+{600 * share:g}x20000"}
+
+
+def good(share: float) -> dict[str, str]:
+    return {FRESH_GOOD: f"0+{600 * share:g}x20000"}
+
+
+def answered(status: str, share: float) -> dict[str, str]:
+    name = f'liveshelf_storefront_requests_total{{route="/v1/x",status="{status}"}}'
+    return {name: f"0+{6000 * share:g}x20000"}
+
+
+def quick(share: float) -> dict[str, str]:
+    return {'liveshelf_storefront_request_seconds_bucket{route="/v1/x",le="0.1"}': f"0+{6000 * share:g}x20000"}
+
+
+def arms(control: int, treatment: int) -> dict[str, str]:
+    users, share = "liveshelf_experiment_users_total", "liveshelf_experiment_share"
+    return {
+        f'{users}{{arm="control"}}': f"0+{control}x20000",
+        f'{users}{{arm="treatment"}}': f"0+{treatment}x20000",
+        f'{share}{{arm="control"}}': "0.5x20000",
+        f'{share}{{arm="treatment"}}': "0.5x20000",
+    }
+
+
+CREATED = "liveshelf_model_created_timestamp_seconds"
+PENDING = "flink_taskmanager_job_task_operator_pendingRecords"
+FAILED_CHECKPOINTS = "flink_jobmanager_job_numberOfFailedCheckpoints"
+DONE_CHECKPOINTS = "flink_jobmanager_job_numberOfCompletedCheckpoints"
+CLICKS = 'liveshelf_slate_actions_total{arm="all",event_type="click"}'
+GARDEN = 'liveshelf_data_category_events_total{category="Garden"}'
+KEPT = f"0+480x{WEEK}"
+
+CASES = (
+    Case("healthy", {}),
+    Case("healthy for a week and more", {}, at=WEEK + 300),
+    # freshness: page, ticket, neither; and a burst that is over
+    Case("a fifth of the lists is late", good(0.8), burn("FreshnessBudgetBurn"), at=120),
+    Case("4 % are late for a day", good(0.96), ticket("FreshnessBudgetBurn"), at=1620),
+    Case("half a percent is late", good(0.995), at=4980),
+    Case("half an hour of late lists, an hour ago", {FRESH_GOOD: "0+480x30 14400+600x20000"}, ticket("FreshnessBudgetBurn"), at=120),
+    Case("a tenth of the lists by fallbacks", fallbacks(0.1), burn("ModelListsBudgetBurn") | ticket("FallbackSpike"), at=120),
+    Case("2 % by fallbacks for a day", fallbacks(0.02), ticket("ModelListsBudgetBurn"), at=1620),
+    Case("a few fallbacks", fallbacks(0.001), at=1620),
+    Case("2 % server errors", answered("503", 0.02), burn("StorefrontErrorsBudgetBurn"), at=120),
+    Case("0.4 % server errors", answered("503", 0.004), ticket("StorefrontErrorsBudgetBurn"), at=1620),
+    Case("many refused events are no server errors", answered("422", 0.3), at=120),
+    Case("a fifth of the requests is slow", quick(0.8), burn("StorefrontSlowBudgetBurn"), at=120),
+    Case("4 % are slow", quick(0.96), ticket("StorefrontSlowBudgetBurn"), at=1620),
+    Case("events and no lists", {LISTED: "0x20000", "liveshelf_fresh_users_ratio": "0x20000"},
+         page("ListsStopped", "ShoppersWithoutFreshList")),
+    Case("impressions alone make no lists", {LISTED: "0x20000", "liveshelf_fresh_users_ratio": "_x20000"}),
+    Case("a shop at night", {READ: "0x20000", LISTED: "0x20000", "liveshelf_fresh_users_ratio": "_x20000"}),
+    Case("a fifth of the shoppers waits", {"liveshelf_fresh_users_ratio": "0.8x20000"}, page("ShoppersWithoutFreshList")),
+    # causes
+    Case("the broker is dead", {'up{job="broker"}': "0x20000"}, page("BrokerDown")),
+    Case("the broker was away for 20 s", {'up{job="broker"}': "1x59 0 1x20000"}),
+    Case("a partition without a leader", {"kafka_controller_offline_partitions": "1x20000"}, page("PartitionsOffline")),
+    Case("a replica is behind", {"kafka_server_under_replicated_partitions": "2x20000"}, ticket("PartitionsUnderReplicated")),
+    Case("no operator", {'up{job="operator",subtask="0"}': "0x20000"}, page("JobNotRunning")),
+    Case("no JobManager", {'up{job="flink",part="jobmanager"}': "0x20000"}, page("JobManagerDown")),
+    Case("no spare", {'up{job="flink",part="taskmanager-1"}': "0x20000"}, ticket("NoSpareTaskManager")),
+    Case("restarts", {"flink_jobmanager_job_numRestarts": "0x50 1 2 3 4 5x20000"}, page("JobRestarts")),
+    Case("one restart", {"flink_jobmanager_job_numRestarts": "0x50 1x20000"}),
+    Case("checkpoints fail", {FAILED_CHECKPOINTS: "0+2x20000", DONE_CHECKPOINTS: "5x20000"}, page("CheckpointsFail")),
+    Case("some checkpoints fail", {FAILED_CHECKPOINTS: "0+1x20000"}),
+    Case("lag grows", {PENDING: "0+1000x20000"}, ticket("ConsumerLag")),
+    Case("a backlog that shrinks", {PENDING: "90000-1000x80"}, at=20),
+    Case("a tenth by fallbacks for minutes", {'liveshelf_fallbacks_total{cause="failed"}': "0x55 0+60x20000"},
+         burn("ModelListsBudgetBurn") | ticket("FallbackSpike"), at=100),
+    Case("a refused bundle", {'liveshelf_model_info{name="m",version="1"}': "0x20000"}, page("ModelRefused")),
+    Case("a model of 20 days", {CREATED: f"{-20 * 86400 + 3600}x20000"}, at=90),
+    Case("an old model", {CREATED: "1x20000"}, ticket("StaleModel"), at=14 * 24 * 60 + 120),
+    Case("a model of 13 days", {CREATED: "1x20000"}, at=13 * 24 * 60),
+    Case("no catalogue", {"liveshelf_catalogue_age_seconds": "400x20000"}, ticket("StaleCatalogue")),
+    Case("drift", {'liveshelf_drift_psi{feature="top_score"}': "0.6x20000"}, ticket("DriftOfInputs")),
+    Case("drift for a moment", {'liveshelf_drift_psi{feature="top_score"}': "0.05x50 0.6x5 0.05x20000"}),
+    Case("clicks halve", {CLICKS: f"0+6x{WEEK} {6 * WEEK}+2x20000"}, ticket("ClickThroughDropped"), at=WEEK + 1530),
+    Case("clicks fall a little", {CLICKS: f"0+6x{WEEK} {6 * WEEK}+4x20000"}, at=WEEK + 1530),
+    Case("arms out of ratio", arms(10, 8), ticket("SampleRatioMismatch"), at=1530),
+    Case("arms in ratio", arms(10, 10), at=1530),
+    Case("no storefront", {'up{job="storefront"}': "0x20000"}, page("StorefrontDown")),
+    Case("the storefront does not follow", {"liveshelf_storefront_lists_age_seconds": "100x20000"}, page("StorefrontNotFollowing")),
+    Case("no monitor", {'up{job="monitor"}': "0x20000"}, ticket("MonitorDown")),
+    Case("a part starts again and again", {'process_start_time_seconds{job="monitor"}': "0+60x20000"}, ticket("ProcessRestarts")),
+    Case("a full disk", {'liveshelf_disk_free_ratio{path="data"}': "0.05x20000"}, page("DiskFilling")),
+    # the data
+    Case("views halved", {VIEWS: f"{KEPT} {480 * WEEK}+240x20000"}, ticket("VolumeAnomaly"), at=WEEK + 180),
+    Case("views a fifth down", {VIEWS: f"{KEPT} {480 * WEEK}+384x20000"}, at=WEEK + 180),
+    Case("views times four", {VIEWS: f"{KEPT} {480 * WEEK}+1920x20000"}, ticket("VolumeAnomaly"), at=WEEK + 180),
+    Case("2 % refused", {DEAD: "0+12x20000"}, ticket("DeadLetterSpike")),
+    Case("a few refused", {DEAD: "0+1x20000"}),
+    Case("prices times 100", failing("price_agrees", 1), ticket("PricesDisagree")),
+    Case("a few odd prices", failing("price_agrees", 0.02)),
+    Case("a category gone", {GARDEN: f"0+60x{WEEK} {60 * WEEK}x20000"}, ticket("CategoryMissing"), at=WEEK + 180),
+    Case("a category gone, its series too", {GARDEN: f"0+60x{WEEK}"}, ticket("CategoryMissing"), at=WEEK + 180),
+    Case("a category half as often", {GARDEN: f"0+60x{WEEK} {60 * WEEK}+30x20000"}, at=WEEK + 180),
+    Case("unknown items", failing("known_item", 0.4), ticket("UnknownItems")),
+    Case("some unknown items", failing("known_item", 0.1)),
+    Case("late events", failing("on_time", 0.2), ticket("DataExpectationFails")),
+    Case("some late events", failing("on_time", 0.02)),
+)  # fmt: skip

@@ -1,0 +1,129 @@
+"""The rules in Prometheus' own tool: each alert fires for its cause, alone, and stays silent when all is well."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy.local.alertmanager import EXPLAINS, routing
+from deploy.monitoring.alert import scaled
+from deploy.monitoring.alerts import ALERTS
+from deploy.monitoring.rules import rule_groups, rules_text
+from deploy.monitoring.runbook import with_sections
+from operators.settings import Settings
+from pipelines.cli import metrics_page
+from storefront.ops import CHARTS, FACTS, PARTS
+from tests.monitoring.alert_cases import CASES, HEALTHY, Case
+from tests.running_stack import ROOT
+
+FOR_EVER = "x20000"
+LONG = 300
+RULES = ROOT / "deploy" / "monitoring" / "liveshelf.rules.yml"
+
+
+def promtool(*words: str) -> None:
+    program = shutil.which("promtool")
+    assert program, "install prometheus: make test does it as root"
+    done = subprocess.run([program, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def as_promtool(case: Case) -> dict[str, object]:
+    series = HEALTHY | case.series
+    return {
+        "interval": "1m",
+        "name": case.name,
+        "input_series": [
+            {"series": name, "values": values.replace(FOR_EVER, f"x{case.at + 10}")} for name, values in series.items()
+        ],
+        "promql_expr_test": [
+            {
+                "expr": 'count by (alertname, severity) (ALERTS{alertstate="firing"})',
+                "eval_time": f"{case.at}m",
+                "exp_samples": [
+                    {"labels": f'{{alertname="{name}", severity="{severity}"}}', "value": 1}
+                    for name, severity in sorted(case.fires)
+                ],
+            }
+        ],
+    }
+
+
+def test_the_committed_file_is_the_one_that_the_code_makes() -> None:
+    assert RULES.read_text() == rules_text(), "run `make monitoring`"
+    promtool("check", "rules", str(RULES))
+
+
+@pytest.mark.parametrize("evaluated", ["1m", "30m"])
+def test_each_alert_fires_for_its_cause_and_no_other_does(tmp_path: Path, evaluated: str) -> None:
+    """What takes more than a few hours is evaluated each half hour only: each minute of a week takes promtool minutes."""
+    file = tmp_path / "cases.yml"
+    tests = [as_promtool(case) for case in CASES if (case.at > LONG) == (evaluated == "30m")]
+    # promtool takes groups in any order: an alert would ask for what is not recorded yet
+    order = [group["name"] for group in rule_groups()["groups"]]
+    head = {"rule_files": [str(RULES)], "evaluation_interval": evaluated, "group_eval_order": order}
+    file.write_text(yaml.safe_dump(head | {"tests": tests}))
+    promtool("test", "rules", str(file))
+
+
+def test_every_alert_has_a_case_that_fires_it() -> None:
+    fired = {one for case in CASES for one in case.fires}
+    assert {(alert.name, alert.severity) for alert in ALERTS} == fired
+
+
+def test_every_alert_has_a_section_in_the_runbook() -> None:
+    text = (ROOT / "docs" / "operate.md").read_text()
+    assert text == with_sections(text), "run `make monitoring`"
+    for alert in ALERTS:
+        link = alert.rule()["annotations"]["runbook"]
+        assert link == f"docs/operate.md#{alert.name.lower()}"
+        assert f"\n### {alert.name}\n" in text
+
+
+def test_the_page_of_metrics_is_the_one_that_the_code_makes() -> None:
+    written = (ROOT / "docs" / "metrics.md").read_text()
+    assert written == metrics_page.page(Settings.model_construct()), "run `make monitoring`"
+
+
+def test_names_are_prometheus_own_way() -> None:
+    """liveshelf_<what>_<unit>[_total], a help text, and no label that grows with users or items."""
+    for registry in metrics_page.registries(Settings.model_construct()).values():
+        for name, kind, labels, text in metrics_page.families(registry):
+            assert re.fullmatch(r"liveshelf_[a-z0-9_]+", name)
+            assert text and name.endswith("_total") == (kind == "counter")
+            assert not {"user", "user_id", "item", "item_id", "event_id"} & set(labels)
+            assert kind != "histogram" or name.endswith(("_seconds", "_users"))
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.01])
+def test_every_question_of_the_page_parses(tmp_path: Path, scale: float) -> None:
+    asked = [chart[3] for chart in CHARTS] + [PARTS, *FACTS.values()]
+    rules = [{"record": f"question:{n}", "expr": text} for n, text in enumerate(asked)]
+    groups = [*rule_groups(scale)["groups"], {"name": "page", "rules": rules}]
+    file = tmp_path / "questions.yml"
+    file.write_text(yaml.safe_dump({"groups": groups}))
+    promtool("check", "rules", str(file))
+
+
+def test_time_is_compressed_down_to_a_second() -> None:
+    assert scaled("rate(x[@5m@]) offset @1w@", 1.0) == "rate(x[5m]) offset 1w"
+    assert scaled("rate(x[@5m@]) offset @1w@", 0.001) == "rate(x[1000ms]) offset 604800ms"
+
+
+def test_what_explains_and_what_is_explained_are_alerts() -> None:
+    names = {alert.name for alert in ALERTS}
+    assert names >= set(EXPLAINS)
+    assert names >= {name for explained in EXPLAINS.values() for name in explained.split("|")}
+
+
+def test_alertmanager_takes_the_routing(tmp_path: Path) -> None:
+    program = shutil.which("amtool")
+    assert program, "install prometheus-alertmanager: make test does it as root"
+    for url in ("", "http://127.0.0.1:1/hook"):
+        file = tmp_path / "alertmanager.yml"
+        file.write_text(yaml.safe_dump(routing(url)))
+        done = subprocess.run([program, "check-config", str(file)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,99 @@
+"""Which records meet which expectation."""
+
+import json
+
+import pytest
+
+from operators.contracts import CatalogueItem, encode_record
+from operators.expectations import MAX_CATEGORIES, OTHER_CATEGORY, REMEMBERED_IDS, Expectations
+from operators.settings import EventSettings
+from tests.bad_records import good_event
+from tests.builders import NOW_MS
+
+
+@pytest.fixture
+def checked() -> Expectations:
+    expectations = Expectations(EventSettings())
+    expectations.catalogue("i1", item())
+    return expectations
+
+
+def item(**fields) -> bytes:
+    given = {"item_id": "i1", "title": "Mug", "price": 5.0, "currency": "GBP", "category": ["Home", "Mugs"]}
+    return encode_record(CatalogueItem(**(given | fields)))
+
+
+def verdicts(checked: Expectations, **fields) -> dict[str, bool]:
+    event = good_event(NOW_MS, **({"item_id": "i1", "user_id": "u1"} | fields))
+    return dict(checked.event("u1", json.dumps(event).encode(), NOW_MS)[1])
+
+
+def test_a_good_event_meets_all(checked: Expectations) -> None:
+    found = verdicts(checked, price=5.5, currency="GBP")
+    assert found == {"valid": True, "unique": True, "on_time": True, "known_item": True, "price_agrees": True}
+
+
+def test_a_record_that_the_job_refuses_is_not_valid(checked: Expectations) -> None:
+    assert checked.event("u1", b"{", NOW_MS) == (None, [("valid", False)])
+
+
+def test_a_second_copy_is_not_unique_until_it_is_forgotten(checked: Expectations) -> None:
+    assert verdicts(checked, event_id="e1")["unique"]
+    assert not verdicts(checked, event_id="e1")["unique"]
+    for number in range(REMEMBERED_IDS):
+        checked._is_new(f"other{number}")
+    assert verdicts(checked, event_id="e1")["unique"]
+
+
+def test_late_and_early_events_are_not_on_time(checked: Expectations) -> None:
+    assert not verdicts(checked, event_time=NOW_MS - 3_600_000)["on_time"]
+    assert verdicts(checked, event_time=NOW_MS - 60_000)["on_time"]
+
+
+def test_prices_times_100_or_of_another_currency_disagree(checked: Expectations) -> None:
+    assert not verdicts(checked, price=500.0, currency="GBP")["price_agrees"]
+    assert not verdicts(checked, price=5.0, currency="JPY")["price_agrees"]
+    assert "price_agrees" not in verdicts(checked)
+    assert "price_agrees" not in verdicts(checked, price=5.0, item_id="unknown")
+
+
+def test_without_a_catalogue_no_item_is_unknown() -> None:
+    empty = Expectations(EventSettings())
+    assert "known_item" not in verdicts(empty)
+    empty.catalogue("i2", item(item_id="i2"))
+    assert verdicts(empty)["known_item"] is False
+
+
+def test_fields_that_are_worth_having(checked: Expectations) -> None:
+    assert verdicts(checked, event_type="search", item_id=None)["complete"] is False
+    assert verdicts(checked, event_type="search", query="mug")["complete"] is True
+    assert "complete" not in verdicts(checked)
+
+
+def test_a_catalogue_price_that_jumps(checked: Expectations) -> None:
+    assert dict(checked.catalogue("i1", item(price=500.0)))["price_steady"] is False
+    assert dict(checked.catalogue("i1", item(price=510.0)))["price_steady"] is True
+    assert checked.catalogue("i1", None) == []
+    assert checked.items == 0
+    assert checked.catalogue("i1", b"{") == [("valid", False)]
+
+
+def test_categories_are_first_levels_and_never_too_many(checked: Expectations) -> None:
+    assert checked.category("i1") == "Home"
+    assert checked.category("unknown") is None
+    for number in range(100):
+        checked.catalogue(f"c{number}", item(item_id=f"c{number}", category=f"C{number} > x"))
+    names = {checked.category(f"c{number}") for number in range(100)}
+    assert len(names) == MAX_CATEGORIES and OTHER_CATEGORY in names
+
+
+def test_lists(checked: Expectations) -> None:
+    assert checked.recommended(b"{") == (None, [("valid", False)])
+    made = {
+        "recommendation_id": "r", "user_id": "u1", "version": 1, "event_time": 1, "event_id": "e", "generated_at": 1,
+        "model": {"name": "m", "version": "1"}, "source": "model", "expires_at": 1,
+        "items": [{"item_id": "gone", "score": 1.0, "rank": 1, "reason": {"kind": "for_you"}}],
+    }  # fmt: skip
+    assert dict(checked.recommended(json.dumps(made).encode())[1]) == {"valid": True, "full": True, "known_item": False}
+    empty = made | {"items": []}
+    assert dict(checked.recommended(json.dumps(empty).encode())[1]) == {"valid": True, "full": False}
