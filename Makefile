@@ -7,7 +7,7 @@ BUNDLE := models/online-retail
 WORK := .liveshelf/work
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-deps demo test test-fast faults soak fuzz lint format bench bundle schemas monitoring locks down clean
+.PHONY: help setup train-deps demo test test-fast faults soak drift fuzz lint format bench bundle schemas monitoring locks down clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ faults: dev-deps ## every fault with its verdict into docs/faults.md (about 80 m
 
 soak: dev-deps ## an hour at 60 % load: what grows? (SOAK_MINUTES=60)
 	@.venv/bin/python -m pytest tests/faults -m soak -s $(ARGS)
+
+drift: dev-deps ## drifts planted into real traffic against the alerts, a week in two minutes
+	@.venv/bin/python -m pytest tests/stack/test_planted_drift.py -s $(ARGS)
 
 fuzz: dev-deps ## the fuzzers, 5 minutes each
 	@FUZZ_SECONDS=300 .venv/bin/python -m pytest tests/faults/test_fuzz.py $(ARGS)

@@ -15,9 +15,10 @@ from torch.export import Dim
 
 from model_export.dataset import Examples
 from model_export.gru import SmallGru, TopK, example_inputs
+from model_export.reference import add_reference
 from operators.errors import BundleError
 from operators.features import Vocabulary
-from operators.model_bundle import ModelBundle, file_hash
+from operators.model_bundle import ModelBundle, file_hash, read_manifest
 from operators.reasons import unit_rows
 from operators.scorer import INPUTS, OUTPUTS, Scorer
 from operators.settings import ScorerSettings
@@ -60,7 +61,8 @@ def export_bundle(
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     Scorer(ModelBundle.load(folder), ScorerSettings(provider="cpu"))
-    return manifest
+    add_reference(folder, train)
+    return read_manifest(folder)
 
 
 def export_graph(model: SmallGru, top: int, file: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from model_export.baselines import Markov, Popularity, Recommender, VmisKnn
+from model_export.data_tests import check_training_data
 from model_export.dataset import Examples, examples, read_events, vocabulary
 from model_export.export import export_bundle
 from model_export.fit import FitOptions, Report, evaluate, fit, unreported
@@ -45,15 +46,18 @@ def train(
     options: TrainOptions,
     log: Log,
     report: Report = unreported,
+    lineage: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Trains on what comes before the test window, tests on the window, writes the bundle; returns its manifest.
 
     The validation window lies just before the test window. After early stopping the model is trained anew for
-    as many epochs on both, so that the bundle knows the newest events before the test.
+    as many epochs on both, so that the bundle knows the newest events before the test. `lineage` goes into the manifest.
+    Raises `EventsFileError` where the data fails its tests (`data_tests`).
     """
     events = sorted(read_events(events_file), key=lambda event: int(event.event_time))
     if not events:
         raise EventsFileError("events", f"an empty file {events_file}", "export events first")
+    check_training_data(events, events_file.name)
     test_from = options.test_from or int(events[int(len(events) * (1 - options.test_share))].event_time)
     words = _words(events, catalogue_file, test_from, options.min_count)
     everything = examples(events, words, EventSettings().session_gap_minutes * 60_000)
@@ -76,6 +80,7 @@ def train(
     facts = {
         "name": options.name,
         "trained_on": {"events": events_file.name, "from_ms": int(known.time_ms.min()), "to_ms": test_from},
+        "lineage": lineage or {},
         "settings": {"width": options.width, "dropout": options.dropout, "epochs": fitted_epochs, "seed": options.seed},
         "metrics": {
             "split": f"time, test from {test_from}",

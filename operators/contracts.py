@@ -17,6 +17,7 @@ EXAMPLES = "shop.examples.v1"
 DEAD_LETTERS = "shop.dead-letters.v1"
 MODELS = "shop.models.v1"
 ERASURES = "shop.erasures.v1"
+AUDIT = "shop.audit.v1"
 
 MAX_ID = 128
 MAX_BASKET = 500

@@ -59,6 +59,10 @@ class Expectations:
         """Items in the catalogue."""
         return len(self._items)
 
+    def item(self, item_id: str) -> CatalogueItem | None:
+        """The item as the catalogue has it now."""
+        return self._items.get(item_id)
+
     def event(self, key: str, value: bytes | None, broker_ms: int) -> tuple[Event | None, list[Verdict]]:
         """The event (None where it is not valid) and what holds of it."""
         try:

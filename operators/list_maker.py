@@ -41,8 +41,8 @@ class Request:
 class ListSensors(Protocol):
     """What a list maker reports, from the scorer thread."""
 
-    def on_scores(self) -> None:
-        """The model has answered for a micro-batch."""
+    def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
+        """The model has answered for a micro-batch: [B, K], best first."""
 
     def on_slates(
         self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
@@ -53,7 +53,7 @@ class ListSensors(Protocol):
 class NullListSensors:
     """Reports nothing."""
 
-    def on_scores(self) -> None:
+    def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
         """Nothing."""
 
     def on_slates(
@@ -104,7 +104,7 @@ class ListMaker:
         if self._scorer is None or not warm.any():
             return [self._plain(request, states, inputs, user) for user, request in enumerate(requests)]
         scores, rows = self._scorer.score(inputs)
-        self._sensors.on_scores()
+        self._sensors.on_scores(scores)
         finite = np.isfinite(scores).all(axis=1)
         ranked = self._ranker.rank(rows, scores, states, inputs, allowed, self._catalogue.categories)
         reasons = self._reasons.of(ranked.rows, inputs)

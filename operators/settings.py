@@ -190,7 +190,6 @@ class StackSettings(Section):
     alertmanager_port: int = 9095
     flink_metrics_port: int = 9250
     broker_metrics_port: int = 9270
-    alert_time_scale: float = Field(1.0, gt=0, le=1)
     zookeeper_port: int = 2181
     broker_heap_mb: int = 512
     taskmanager_memory_mb: int = 2048

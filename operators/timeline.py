@@ -3,9 +3,8 @@
 The stages of a list sum to its freshness exactly: a stage is the difference of two neighbouring moments.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -53,8 +52,11 @@ class Timeline(NamedTuple):
     emitted: float
 
 
-def stage_seconds(timelines: Sequence[Timeline]) -> npt.NDArray[np.float64]:
-    """float64 [n, len(STAGES)], none negative: a moment that lies after the next one (clocks differ) is moved to it."""
-    moments: npt.NDArray[Any] = np.array(timelines, dtype=np.float64).reshape(-1, len(STAGES) + 1)
+MOMENTS = len(Timeline._fields)
+
+
+def stage_seconds(moments: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Timelines [n, MOMENTS] -> stages [n, len(STAGES)], none negative: a moment that lies after the next one (clocks
+    differ) is moved to it."""
     ordered = np.minimum.accumulate(moments[:, ::-1], axis=1)[:, ::-1]
     return np.diff(ordered, axis=1)

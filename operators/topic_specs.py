@@ -39,4 +39,5 @@ TOPICS = (
     TopicSpec(contracts.DEAD_LETTERS, "the original key", _delete_after(14) | ORIGINALS),
     TopicSpec(contracts.MODELS, "model name", COMPACT),
     TopicSpec(contracts.ERASURES, "user_id", COMPACT),
+    TopicSpec(contracts.AUDIT, "audit", {"cleanup.policy": "delete", "retention.ms": "-1"}),
 )

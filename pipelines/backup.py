@@ -19,7 +19,7 @@ from urllib.parse import urlparse
 
 from kafka import TopicPartition
 
-from operators.contracts import CATALOGUE, ERASURES, EVENTS, MODELS, RECOMMENDATIONS
+from operators.contracts import AUDIT, CATALOGUE, ERASURES, EVENTS, MODELS, RECOMMENDATIONS
 from operators.errors import BrokerError, ClusterError, StackError
 from operators.model_bundle import ModelBundle
 from operators.settings import Settings
@@ -29,7 +29,7 @@ from pipelines.topic_admin import ensure_topics
 from pipelines.topic_archive import export_records, import_records
 from pipelines.topic_reader import TopicReader
 
-COMPACTED = (CATALOGUE, RECOMMENDATIONS, MODELS, ERASURES)
+COMPACTED = (CATALOGUE, RECOMMENDATIONS, MODELS, ERASURES, AUDIT)
 MANIFEST = "manifest.json"
 
 

@@ -1,7 +1,7 @@
 """The operator's metrics in Prometheus' format, served by the TaskManager's interpreter. docs/metrics.md lists them."""
 
 import threading
-from collections import deque
+from array import array
 from datetime import datetime
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from operators.model_bundle import ModelBundle
 from operators.refresh_logic import Encoded
 from operators.scorer import Scorer
 from operators.settings import JobSettings
-from operators.timeline import RECOVER, STAGES, Timeline, stage_seconds
+from operators.timeline import MOMENTS, RECOVER, STAGES, Timeline, stage_seconds
 from operators.trace_context import sampled_trace
+from operators.tracing import Tracer
 from pipelines.slate_metrics import SlateMetrics
 
 FRESHNESS_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -32,7 +33,10 @@ ACTIONS = ("click", "add_to_cart", "purchase")
 class JobMetrics:
     """What one subtask reports, in a registry of its own: the sensors of logic and batcher; `slates` the list maker's."""
 
-    def __init__(self, settings: JobSettings, subtask: int, experiments: Experiments) -> None:
+    def __init__(
+        self, settings: JobSettings, subtask: int, experiments: Experiments, tracer: Tracer | None = None
+    ) -> None:
+        self._tracer = tracer
         registry = self.registry = CollectorRegistry()
         arms = [*experiments.shares] or [NO_ARM]
         outcomes = ("applied", "duplicate", "erased", "erasure", "dead")
@@ -66,9 +70,11 @@ class JobMetrics:
         )
         for arm in arms:
             share.labels(arm).set(experiments.shares.get(arm, 1.0))
-        self._timelines: deque[tuple[Timeline, str | None]] = deque()
-        self._recovered: deque[float] = deque()
-        self._flushing = threading.Lock()
+        # numbers side by side: a tuple for each list would be garbage to collect
+        self._moments = array("d")  # of the lists since the last flush, as in `Timeline`
+        self._recovered = array("d")  # seconds
+        self._traced: list[tuple[int, str]] = []  # number of the list in `_moments`, its traceparent
+        self._lock = threading.Lock()  # a scrape flushes too
         self._freshness = BatchHistogram(
             "liveshelf_freshness_seconds",
             "Event time to emission of its list",
@@ -165,16 +171,16 @@ class JobMetrics:
     def on_list(self, made: Encoded, request: Request, emitted_s: float) -> None:
         """As `operators.refresh_logic.RefreshSensors`."""
         self._lists[made.source, made.arm] += 1
-        if made.made is None or request.came is None:
-            self._recovered.append(emitted_s - request.event_time / 1000)
-        else:
-            batch = made.made
-            line = Timeline(
-                request.event_time / 1000, *request.came, batch.started, batch.scored, batch.ready, emitted_s
-            )
-            self._timelines.append((line, request.traceparent))
-        if len(self._timelines) >= FLUSH:
-            self._flush()
+        batch, came, event_s = made.made, request.came, request.event_time / 1000
+        with self._lock:
+            if batch is None or came is None:
+                self._recovered.append(emitted_s - event_s)
+                return
+            if request.traceparent is not None:
+                self._traced.append((len(self._moments) // MOMENTS, request.traceparent))
+            self._moments.extend((event_s, *came, batch.started, batch.scored, batch.ready, emitted_s))
+            if len(self._moments) >= FLUSH * MOMENTS:
+                self._observe()
 
     def on_fallback(self, cause: str) -> None:
         """As `operators.refresh_logic.RefreshSensors`."""
@@ -190,23 +196,33 @@ class JobMetrics:
         self._coalesced[()] += 1
 
     def close(self) -> None:
-        """Stops the server."""
+        """Stops the server and sends the spans that wait."""
         self._server.close()
+        if self._tracer is not None:
+            self._flush()
+            self._tracer.close()
 
     def _flush(self) -> None:
-        """Measures the lists since the last time; called by the task thread and by a scrape."""
-        with self._flushing:
-            late = [self._recovered.popleft() for _ in range(len(self._recovered))]
-            if late:
-                self._freshness.observe(np.array(late))
-                self._stages.observe(np.array(late), RECOVER)
-            lines = [self._timelines.popleft() for _ in range(len(self._timelines))]
-            if lines:
-                seconds = stage_seconds([line for line, _ in lines])
-                whole = seconds.sum(axis=1)
-                self._freshness.observe(whole)
-                for place, stage in enumerate(STAGES):
-                    self._stages.observe(seconds[:, place], stage)
-                for (_, traceparent), value in zip(lines, whole.tolist(), strict=True):
-                    if traceparent is not None and (trace_id := sampled_trace(traceparent)):
-                        self._freshness.exemplar(value, trace_id)
+        with self._lock:
+            self._observe()
+
+    def _observe(self) -> None:
+        """Measures the lists since the last time; under the lock."""
+        late, lines, traced = self._recovered, self._moments, self._traced
+        self._recovered, self._moments, self._traced = array("d"), array("d"), []
+        if late:
+            self._freshness.observe(np.array(late))
+            self._stages.observe(np.array(late), RECOVER)
+        if not lines:
+            return
+        moments = np.array(lines).reshape(-1, MOMENTS)
+        seconds = stage_seconds(moments)
+        whole = seconds.sum(axis=1)
+        self._freshness.observe(whole)
+        for place, stage in enumerate(STAGES):
+            self._stages.observe(seconds[:, place], stage)
+        for number, traceparent in traced:
+            if trace_id := sampled_trace(traceparent):
+                self._freshness.exemplar(float(whole[number]), trace_id)
+                if self._tracer is not None:
+                    self._tracer.listed(traceparent, Timeline(*moments[number].tolist()))

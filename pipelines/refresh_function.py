@@ -27,6 +27,7 @@ from operators.refresh_logic import Actions, Encoded, Output, Record, RefreshLog
 from operators.scorer import Scorer
 from operators.settings import Settings
 from operators.timeline import Made
+from operators.tracing import Tracer
 from pipelines.metrics import JobMetrics
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ class RefreshFunction:
         descriptor.enable_time_to_live(time_to_live(settings.job.state_ttl_days))
         self._state = context.get_state(descriptor)
         experiments = Experiments(settings.experiment)
-        metrics = self._metrics = JobMetrics(settings.job, subtask_index(context), experiments)
+        tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
+        metrics = self._metrics = JobMetrics(settings.job, subtask_index(context), experiments, tracer)
         bundle, scorer = load_bundle(self._bundle_folder, settings)
         metrics.serves(bundle, scorer)
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)

@@ -41,6 +41,7 @@ class SlateMetrics:
             registry=registry,
         )
         self.scored_at = 0.0
+        self._scores = np.zeros((0, 1), dtype=np.float32)
         self._sampled_at = self._drift_at = 0.0
         self._catalogue: Catalogue | None = None
 
@@ -67,9 +68,9 @@ class SlateMetrics:
         for feature in bundle.reference:
             self._psi.labels(feature).set_function(lambda name=feature: self._drift.indices()[name])
 
-    def on_scores(self) -> None:
+    def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
         """As `operators.list_maker.ListSensors`."""
-        self.scored_at = time.time()
+        self.scored_at, self._scores = time.time(), scores
 
     def on_slates(
         self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
@@ -83,7 +84,7 @@ class SlateMetrics:
             self._drift_at = now
             users = np.flatnonzero(served)[:DRIFT_USERS]
             if len(users):
-                self._drift.seen(observed(inputs.where(users), ranked.scores[users, 0], self._unpopular))
+                self._drift.seen(observed(inputs.where(users), self._scores[users, 0], self._unpopular))
         if now - self._sampled_at >= SAMPLE_EVERY_S and served.any():
             self._sampled_at = now
             user = int(np.argmax(served))

@@ -18,6 +18,7 @@ from operators.contracts import CatalogueItem, Event, ListItem, Reason
 from operators.errors import BadRecord, BrokerError, BundleError
 from operators.model_bundle import ModelBundle
 from operators.settings import Settings
+from operators.tracing import Tracer
 from storefront.event_producer import EventProducer, split_batch
 from storefront.live import LiveLists
 from storefront.metrics import StoreMetrics
@@ -35,7 +36,8 @@ class Shop:
     """All that the routes use."""
 
     def __init__(self, settings: Settings) -> None:
-        self.metrics = StoreMetrics()
+        endpoint = settings.tracing.otlp_endpoint
+        self.metrics = StoreMetrics(Tracer(settings.tracing, "liveshelf-storefront") if endpoint else None)
         self.live = LiveLists()
         options = settings.kafka.consumer_options() | {"fetch_max_wait_ms": 500}
         folder = settings.resolve(settings.stack.data_dir) / "tables" / TABLES
@@ -77,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
         await asyncio.to_thread(shop.views.close)
         shop.producer.close()
         await shop.ops.close()
+        shop.metrics.close()
 
     app = FastAPI(title="Liveshelf storefront", version="1", lifespan=lifespan)
     _measure(app, shop)

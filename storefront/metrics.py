@@ -6,10 +6,12 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from operators.trace_context import sampled_trace
+from operators.tracing import Tracer
 
 
 class _Moment(msgspec.Struct):
     event_time: int
+    generated_at: int = 0
     traceparent: str | None = None
 
 
@@ -19,7 +21,8 @@ _decode = msgspec.json.Decoder(_Moment).decode
 class StoreMetrics:
     """Counters in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "liveshelf_storefront_requests",
@@ -60,6 +63,13 @@ class StoreMetrics:
         seconds = max(0.0, time.time() - moment.event_time / 1000)
         trace_id = sampled_trace(moment.traceparent)
         self.freshness.observe(seconds, {"trace_id": trace_id} if trace_id else None)
+        if trace_id and self._tracer is not None and moment.traceparent:
+            self._tracer.readable(moment.traceparent, moment.generated_at / 1000, time.time())
+
+    def close(self) -> None:
+        """Sends the spans that wait."""
+        if self._tracer is not None:
+            self._tracer.close()
 
     def _gauge(self, name: str, help_text: str) -> Gauge:
         return Gauge(f"liveshelf_storefront_{name}", help_text, registry=self.registry)

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KEEP = os.environ.get("KEEP_STACK")  # the stack stays after the tests, and one that is there is used
 DATA = ".liveshelf-test"
 LINK, BEHIND_LINK = 19094, 19095  # the proxy between job and broker, and the broker's listener behind it
+WEBHOOK_PORT = 19099  # where Alertmanager calls
 BROKER = {
     "listeners": f"PLAINTEXT://127.0.0.1:19092,LINK://127.0.0.1:{BEHIND_LINK},CONTROLLER://127.0.0.1:19093",
     "advertised.listeners": f"PLAINTEXT://127.0.0.1:19092,LINK://127.0.0.1:{LINK}",
@@ -50,6 +51,7 @@ VARIABLES = {
     "LIVESHELF_STACK__FLINK_METRICS_PORT": "19250",
     "LIVESHELF_STACK__BROKER_METRICS_PORT": "19270",
     "LIVESHELF_MONITOR__PORT": "19280",
+    "LIVESHELF_ALERTS__WEBHOOK_URL": f"http://127.0.0.1:{WEBHOOK_PORT}/",
     "LIVESHELF_STOREFRONT__PROMETHEUS_URL": "http://127.0.0.1:19090",
     "LIVESHELF_STACK__BROKER": json.dumps(BROKER),
     "LIVESHELF_FILE": str(ROOT / "liveshelf.toml"),

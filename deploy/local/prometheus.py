@@ -47,7 +47,7 @@ def prepare_prometheus(settings: Settings, layout: Layout) -> Path:
     """Writes prometheus.yml and the rules."""
     file = layout.prometheus / "prometheus.yml"
     file.write_text(yaml.safe_dump(scrape_config(settings, layout), sort_keys=False))
-    (layout.prometheus / "liveshelf.rules.yml").write_text(rules_text(settings.stack.alert_time_scale))
+    (layout.prometheus / "liveshelf.rules.yml").write_text(rules_text())
     return file
 
 

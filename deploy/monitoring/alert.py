@@ -1,12 +1,20 @@
 """One alert, and how durations between @ become Prometheus'."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 RUNBOOK = "docs/operate.md"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"@(\d+)([smhdw])@")
+
+Lengths = Callable[[float], float]
+
+
+def as_long(seconds: float) -> float:
+    """Every duration as it is; tests compress them, to see a week pass."""
+    return seconds
 
 
 @dataclass(frozen=True)
@@ -21,12 +29,12 @@ class Alert:
     do: str
     kind: str = "cause"  # symptom: a shopper notices
 
-    def rule(self, scale: float = 1.0) -> dict[str, Any]:
-        """As a Prometheus rule; `scale` below 1 compresses every duration."""
+    def rule(self, lengths: Lengths = as_long) -> dict[str, Any]:
+        """As a Prometheus rule; `lengths` may compress every duration."""
         return {
             "alert": self.name,
-            "expr": scaled(self.expression, scale),
-            "for": scaled(f"@{self.hold}@", scale),
+            "expr": timed(self.expression, lengths),
+            "for": timed(f"@{self.hold}@", lengths),
             "labels": {"severity": self.severity, "kind": self.kind},
             "annotations": {
                 "summary": self.summary,
@@ -36,12 +44,12 @@ class Alert:
         }
 
 
-def scaled(expression: str, scale: float) -> str:
-    """`@5m@` becomes `5m`, or, compressed, so many milliseconds (never less than a second)."""
+def timed(expression: str, lengths: Lengths = as_long) -> str:
+    """`@5m@` becomes `5m` or, compressed by `lengths` (seconds -> seconds), so many milliseconds."""
 
     def duration(found: re.Match[str]) -> str:
-        if scale == 1.0:
-            return found[1] + found[2]
-        return f"{max(1000, round(int(found[1]) * _UNITS[found[2]] * scale * 1000))}ms"
+        seconds = int(found[1]) * _UNITS[found[2]]
+        compressed = lengths(seconds)
+        return found[1] + found[2] if compressed == seconds else f"{round(compressed * 1000)}ms"
 
     return _DURATION.sub(duration, expression)

@@ -66,7 +66,7 @@ JOB = (
     Alert("StaleModel", "time() - max(liveshelf_model_created_timestamp_seconds > 0) > 14 * 86400", "1h", "ticket",
           "The model is older than 14 days", "liveshelf train on newer events (liveshelf events --out), then submit --bundle"),
     Alert("StaleCatalogue", "max(liveshelf_catalogue_age_seconds) > 300", "1m", "ticket",
-          "The job has not heard of the catalogue for 5 minutes", "is the broker up? does shop.catalogue.v1 exist? liveshelf topics list"),
+          "The job has not heard of the catalogue for 5 minutes", "is the broker up? does shop.catalogue.v1 exist? liveshelf topics create says what is missing"),
     Alert("DriftOfInputs", "max by (feature) (liveshelf_drift_psi) > 0.25", "30m", "ticket",
           "What the model sees or says is not what it learned from (PSI above 0.25)", "liveshelf profile; train on the newest events"),
     Alert("ClickThroughDropped",

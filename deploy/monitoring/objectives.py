@@ -19,6 +19,7 @@ class Objective:
     what: str
     bad: str
     all: str
+    series: str  # of `all`: where it is younger than half a window, the window says nothing yet
     do: str
 
     def ratio(self, window: str) -> str:
@@ -34,6 +35,7 @@ OBJECTIVES = (
         "lists go out within 250 ms of the shopper's event",
         'sum(rate(liveshelf_freshness_seconds_count[WINDOW])) - sum(rate(liveshelf_freshness_seconds_bucket{le="0.25"}[WINDOW]))',
         "sum(rate(liveshelf_freshness_seconds_count[WINDOW])) > 0",
+        "liveshelf_freshness_seconds_count",
         "open /ops: which stage grew? wait or score: too much load or a slow model; read: the broker; publish: the shop's clock or its producer",
     ),
     Objective(
@@ -43,6 +45,7 @@ OBJECTIVES = (
         "lists are made by the model, not by its fallbacks",
         "sum(rate(liveshelf_fallbacks_total[WINDOW]))",
         "sum(rate(liveshelf_lists_total[WINDOW])) > 0",
+        "liveshelf_lists_total",
         "liveshelf bundle verify; sum by (cause) (rate(liveshelf_fallbacks_total[5m])) says how it fails",
     ),
     Objective(
@@ -52,6 +55,7 @@ OBJECTIVES = (
         "requests to the storefront are answered without a server error",
         'sum(rate(liveshelf_storefront_requests_total{status=~"5.."}[WINDOW])) or sum(rate(liveshelf_storefront_requests_total[WINDOW])) * 0',
         "sum(rate(liveshelf_storefront_requests_total[WINDOW])) > 0",
+        "liveshelf_storefront_requests_total",
         "liveshelf logs storefront -n 100; 503 on /v1/events: the broker does not take events",
     ),
     Objective(
@@ -61,16 +65,18 @@ OBJECTIVES = (
         "requests to the storefront take at most 100 ms",
         'sum(rate(liveshelf_storefront_request_seconds_count{route!~".*/stream"}[WINDOW])) - sum(rate(liveshelf_storefront_request_seconds_bucket{route!~".*/stream",le="0.1"}[WINDOW]))',
         'sum(rate(liveshelf_storefront_request_seconds_count{route!~".*/stream"}[WINDOW])) > 0',
+        "liveshelf_storefront_request_seconds_count",
         "liveshelf status; is the machine out of CPU? a second storefront on another port shares the load",
     ),
 )
 
-# long window, short window, burn rate, severity: 2 % of the month's budget in an hour, 5 % in 6 hours, 10 % in a day or three
+# long window, its half, short window, burn rate, severity: 2 % of the month's budget in an hour, 5 % in 6 hours, 10 % in a
+# day or in three
 BURNS = (
-    ("1h", "5m", 14.4, "page"),
-    ("6h", "30m", 6.0, "page"),
-    ("1d", "2h", 3.0, "ticket"),
-    ("3d", "6h", 1.0, "ticket"),
+    ("1h", "30m", "5m", 14.4, "page"),
+    ("6h", "3h", "30m", 6.0, "page"),
+    ("1d", "12h", "2h", 3.0, "ticket"),
+    ("3d", "36h", "6h", 1.0, "ticket"),
 )
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 
@@ -85,10 +91,7 @@ def burn_alerts(objective: Objective) -> list[Alert]:
     found = []
     for severity, hold in (("page", "1m"), ("ticket", "15m")):
         pairs = [
-            f"({recorded(objective, long)} > {rate * (1 - objective.target):.6g}"
-            f" and {recorded(objective, short)} > {rate * (1 - objective.target):.6g})"
-            for long, short, rate, level in BURNS
-            if level == severity
+            _pair(objective, long, half, short, rate) for long, half, short, rate, level in BURNS if level == severity
         ]
         found.append(
             Alert(
@@ -102,3 +105,10 @@ def burn_alerts(objective: Objective) -> list[Alert]:
             )
         )
     return found
+
+
+def _pair(objective: Objective, long: str, half: str, short: str, rate: float) -> str:
+    """On a new stack an hour is a few minutes long, and one restart would be a tenth of it: not before half a window."""
+    limit = f"{rate * (1 - objective.target):.6g}"
+    burns = f"{recorded(objective, long)} > {limit} and {recorded(objective, short)} > {limit}"
+    return f"({burns} and on () count({objective.series} offset @{half}@))"

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from deploy.monitoring.alert import scaled
+from deploy.monitoring.alert import Lengths, as_long, timed
 from deploy.monitoring.alerts import ALERTS
 from deploy.monitoring.objectives import OBJECTIVES, WINDOWS, recorded
 
@@ -24,31 +24,31 @@ RECORDED = {
 }
 
 
-def rule_groups(scale: float = 1.0) -> dict[str, Any]:
-    """All recording rules and alerts; `scale` below 1 compresses every duration, for tests."""
+def rule_groups(lengths: Lengths = as_long) -> dict[str, Any]:
+    """All recording rules and alerts; tests compress their durations by `lengths`."""
     objectives = [
-        {"record": recorded(objective, window), "expr": scaled(objective.ratio(window), scale)}
+        {"record": recorded(objective, window), "expr": timed(objective.ratio(window), lengths)}
         for objective in OBJECTIVES
         for window in WINDOWS
     ]
     quantiles = [
         {
             "record": "liveshelf:freshness_seconds:quantile1m",
-            "expr": scaled(FRESHNESS_QUANTILE.format(quantile / 100), scale),
+            "expr": timed(FRESHNESS_QUANTILE.format(quantile / 100), lengths),
             "labels": {"quantile": f"p{quantile}"},
         }
         for quantile in (50, 95, 99)
     ]
-    shorter = [{"record": name, "expr": scaled(text, scale)} for name, text in RECORDED.items()]
-    alerts = {kind: [alert.rule(scale) for alert in ALERTS if alert.kind == kind] for kind in ("symptom", "cause")}
+    shorter = [{"record": name, "expr": timed(text, lengths)} for name, text in RECORDED.items()]
+    alerts = {kind: [alert.rule(lengths) for alert in ALERTS if alert.kind == kind] for kind in ("symptom", "cause")}
     groups = {"liveshelf-objectives": objectives, "liveshelf-recorded": quantiles + shorter}
     groups |= {f"liveshelf-{kind}s": rules for kind, rules in alerts.items()}
     return {"groups": [{"name": name, "rules": rules} for name, rules in groups.items()]}
 
 
-def rules_text(scale: float = 1.0) -> str:
+def rules_text(lengths: Lengths = as_long) -> str:
     """The file."""
-    return HEAD + yaml.safe_dump(rule_groups(scale), sort_keys=False, width=10_000, allow_unicode=True)
+    return HEAD + yaml.safe_dump(rule_groups(lengths), sort_keys=False, width=10_000, allow_unicode=True)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ class Name(StrEnum):
 
     freshness = "freshness"
     throughput = "throughput"
+    instrumentation = "instrumentation"
 
 
 def run(
-    name: Name = typer.Argument(help="freshness or throughput."),
+    name: Name = typer.Argument(help="freshness, throughput or instrumentation."),
     rate: float = typer.Option(500, help="freshness: events a second."),
     seconds: float = typer.Option(60, help="freshness: measured time."),
     warm_up: float = typer.Option(60, help="freshness: seconds of load before; the JVM needs one or two minutes."),
@@ -31,7 +32,7 @@ def run(
 
     Example: liveshelf bench freshness --rate 500 --json
     """
-    from benchmarks import freshness, throughput
+    from benchmarks import freshness, instrumentation, throughput
     from deploy.local.layout import Layout
     from deploy.local.supervisor import Supervisor
     from operators.model_bundle import ModelBundle
@@ -49,7 +50,10 @@ def run(
         between()
         submit_locally(settings, folder, savepoint=stopped[0] if stopped else None)
 
-    if name is Name.freshness:
+    if name is Name.instrumentation:
+        with people.status("with and without metrics"):
+            found = instrumentation.measure(settings, loaded)
+    elif name is Name.freshness:
         if bundle or not cluster.jobs(settings.job.name):
             restart()
         with people.status(f"{warm_up + seconds:.0f} s of load"):

@@ -23,6 +23,26 @@ def show(bundle: Path, json: bool = JsonFlag) -> None:
 
 
 @app.command()
+def lineage(bundle: Path, json: bool = JsonFlag) -> None:
+    """Prints the chain: topic and offsets, file, training run and code, bundle, submissions.
+
+    Example: liveshelf bundle lineage bundles/mine
+    """
+    from operators.model_bundle import read_manifest
+    from pipelines.lineage import Lineage, chain
+
+    manifest = read_manifest(bundle)
+    served = Lineage(load_settings()).submissions_of(manifest)
+    if json:
+        machine(
+            {"bundle": f"{manifest['name']} {manifest['version']}", **manifest.get("lineage", {}), "served": served}
+        )
+        return
+    for line in chain(manifest, served):
+        people.print(line, soft_wrap=True)
+
+
+@app.command()
 def verify(bundle: Path) -> None:
     """Checks hashes, shapes, numbers and golden scores on this machine. Exit 1 when one fails.
 

@@ -5,6 +5,7 @@ import time
 import typer
 
 from operators.settings import load_settings
+from pipelines.cli import audit
 from pipelines.cli.output import JsonFlag, machine, people
 
 
@@ -24,6 +25,7 @@ def run(user: str = typer.Argument(help="user_id."), json: bool = JsonFlag) -> N
     producer = new_producer(settings.kafka)
     producer.send(ERASURES, key=user.encode(), value=msgspec.json.encode(request)).get(30)
     producer.close()
+    audit.record(settings, "erase", erasure_id=request.erasure_id)
     deadline = time.monotonic() + 30
     while (gone := newest_list(settings.kafka, user) is None) is False and time.monotonic() < deadline:
         time.sleep(0.5)

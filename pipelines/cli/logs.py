@@ -1,6 +1,7 @@
-"""`liveshelf logs`: the last lines of a part's log."""
+"""`liveshelf logs`: the last lines of a part's log, or of all parts, merged by time."""
 
 import subprocess
+from pathlib import Path
 
 import typer
 
@@ -9,19 +10,30 @@ from operators.settings import load_settings
 
 
 def run(
-    part: str = typer.Argument(help="kafka, jobmanager, taskmanager-0, storefront, prometheus or supervisord."),
+    part: str = typer.Argument(None, help="kafka, jobmanager, taskmanager-0, storefront, …; default: all, merged."),
     lines: int = typer.Option(50, "--lines", "-n"),
-    follow: bool = typer.Option(False, "--follow", "-f"),
+    since: float = typer.Option(None, help="Minutes; only lines of all parts that are not older."),
+    follow: bool = typer.Option(False, "--follow", "-f", help="Of one part."),
 ) -> None:
-    """Shows a part's log.
+    """Shows what the parts wrote, each line of the merged log with its part.
 
-    Example: liveshelf logs taskmanager-0 -n 200
+    Example: liveshelf logs --since 10 -n 200
     """
     from deploy.local.layout import Layout
+    from deploy.local.merged_log import merged
 
     folder = Layout.of(load_settings()).logs
+    if part is None:
+        for line in merged(parts(folder), lines, since):
+            print(line)
+        return
     file = folder / f"{part}.log"
     if not file.is_file():
-        known = ", ".join(sorted(path.stem for path in folder.glob("*.log") if not path.stem.startswith("flink-")))
+        known = ", ".join(sorted(path.stem for path in parts(folder)))
         raise StackError(f"a log of {part}", "none", f"name one of: {known or 'none yet; liveshelf up'}")
     subprocess.run(["tail", "-n", str(lines), *(["-f"] if follow else []), str(file)], check=False)
+
+
+def parts(folder: Path) -> list[Path]:
+    """The logs that supervisor keeps; Flink's own copies are left out."""
+    return [path for path in folder.glob("*.log") if not path.stem.startswith("flink-")]

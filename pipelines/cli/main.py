@@ -6,6 +6,7 @@ import typer
 
 from operators.errors import LiveshelfError
 from pipelines.cli import (
+    audit,
     backup,
     bench,
     bundle,
@@ -15,8 +16,10 @@ from pipelines.cli import (
     doctor,
     down,
     erase,
+    events,
     lists,
     logs,
+    profile,
     replay,
     restore,
     resume,
@@ -49,7 +52,9 @@ for verb in (
     restore,
     replay,
     lists,
+    events,
     validate,
+    profile,
     train,
     erase,
     bench,
@@ -59,6 +64,7 @@ for verb in (
     app.command(verb.__name__.rsplit(".", 1)[1])(verb.run)
 app.add_typer(topics.app, name="topics", help="The topics.")
 app.add_typer(bundle.app, name="bundle", help="Model bundles.")
+app.add_typer(audit.app, name="audit", help="Who changed what.")
 app.add_typer(dead_letters.app, name="dead-letters", help="Records that were refused.")
 
 

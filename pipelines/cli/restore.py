@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from operators.settings import load_settings
+from pipelines.cli import audit
 from pipelines.cli.output import JsonFlag, machine, people
 
 
@@ -21,6 +22,7 @@ def run(folder: Path = typer.Argument(help="A folder that `liveshelf backup` mad
         restored = restore_backup(
             settings, folder.resolve(), lambda s, bundle, savepoint: submit_locally(s, bundle, savepoint=savepoint)
         )
+    audit.record(settings, "restore", job_id=restored.job_id, folder=folder.name)
     if json:
         machine({"job_id": restored.job_id, "records": restored.records})
     people.print(f"job {restored.job_id} goes on from {folder}")

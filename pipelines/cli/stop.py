@@ -4,6 +4,7 @@ import typer
 
 from operators.errors import ClusterError
 from operators.settings import load_settings
+from pipelines.cli import audit
 from pipelines.cli.output import JsonFlag, machine, people
 
 
@@ -30,6 +31,7 @@ def run(
             location = cluster.stop_with_savepoint(jobs[0]["jid"])
         else:
             cluster.cancel(jobs[0]["jid"])
+    audit.record(settings, "stop", job_id=jobs[0]["jid"], savepoint=location or "none")
     if json:
         machine({"job_id": jobs[0]["jid"], "savepoint": location})
     people.print(f"stopped; go on with: liveshelf submit --from-savepoint {location}" if location else "stopped")

@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from operators.settings import Settings, load_settings
+from pipelines.cli import audit
 from pipelines.cli.output import JsonFlag, machine, people
 
 
@@ -50,4 +51,29 @@ def submit_locally(
         ensure_jars(layout)
         build_flink_home(settings, layout)
     folder = (bundle or settings.resolve(settings.bundle.path)).resolve()
-    return submit(settings, process_environment(layout), folder, savepoint=savepoint, fresh=fresh)
+    job_id = submit(settings, process_environment(layout), folder, savepoint=savepoint, fresh=fresh)
+    _note(settings, folder, job_id, savepoint or ("nothing" if fresh else "the topic"))
+    return job_id
+
+
+def _note(settings: Settings, bundle: Path, job_id: str, began_from: str) -> None:
+    """In the audit log and in the lineage: which bundle serves since when, with which rules for lists."""
+    from openlineage.client.event_v2 import RunState
+
+    from operators.model_bundle import read_manifest
+    from pipelines.lineage import Lineage, bundle_dataset
+
+    manifest = read_manifest(bundle)
+    lineage, job = Lineage(settings), settings.job.name
+    served = f"{manifest['name']} {manifest['version']}"
+    audit.record(
+        settings,
+        "submit",
+        job_id=job_id,
+        bundle=served,
+        from_state=Path(began_from).name,
+        delivery=settings.job.delivery,
+        lists=settings.lists.model_dump(),
+        experiment=settings.experiment.model_dump(),
+    )
+    lineage.tell(lineage.new_run(), "submit", RunState.COMPLETE, [bundle_dataset(manifest)], flink_job=job_id, name=job)

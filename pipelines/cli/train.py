@@ -32,16 +32,22 @@ def run(
     from deploy.local.layout import Layout
     from model_export.train import TrainOptions, train
     from model_export.train_metrics import TrainMetrics
+    from pipelines.lineage import Told
 
     settings = load_settings()
     layout = Layout.of(settings)
     targets = layout.targets / "trainer.json" if layout.targets.is_dir() else None  # else no local stack watches
     metrics = TrainMetrics(settings.trainer.metrics_port, targets)
     options = TrainOptions(name=name, test_share=test_share, test_from=test_from, epochs=epochs)
+    told = Told(settings, [file for file in (events, catalogue) if file is not None])
     try:
-        manifest = train(events, catalogue, out, options, people.print, metrics.report)
+        manifest = train(events, catalogue, out, options, people.print, metrics.report, told.facts)
+    except BaseException as error:
+        told.failed(error)
+        raise
     finally:
         metrics.close()
+    told.made(manifest)
     if json:
         machine(manifest)
         return

@@ -80,17 +80,19 @@ function answer(id, state, head, text) {
 
 function questions(overview) {
   const chart = (id) => overview.charts.find((one) => one.id === id).lines;
-  const lineOf = (id, label) => newest(chart(id).find((line) => line.label === label));
-  const recent = overview.at - 60;
-  const flowing = chart("freshness").some((line) => line.points.length && line.points[line.points.length - 1][0] > recent);
-  const p99 = lineOf("freshness", "p99"), p50 = lineOf("freshness", "p50"), shoppers = newest(chart("shoppers")[0]);
+  const step = Math.max(5, overview.minutes * 60 / 180);
+  const now = (line) => line && line.points.length && line.points[line.points.length - 1][0] > overview.at - 3 * step ? newest(line) : null;
+  const lineOf = (id, label) => now(chart(id).find((line) => line.label === label));
+  const made = chart("lists").map(now).filter((value) => value !== null).reduce((sum, value) => sum + value, 0);
+  const p99 = lineOf("freshness", "p99"), p50 = lineOf("freshness", "p50"), shoppers = now(chart("shoppers")[0]);
+  const flowing = made > 0 && p99 !== null;
   const parts = [p50 === null ? "" : `half within ${short(p50)} ms`, shoppers === null ? "" : `${short(shoppers)} % of active shoppers have theirs`];
   if (!flowing) answer("fresh", overview.alerts.some((a) => a.state === "firing") ? "bad" : "warn", "no lists now", "none was made in the last minute");
   else answer("fresh", p99 > 250 || (shoppers !== null && shoppers < 90) ? "bad" : "ok", `99 % within ${short(p99)} ms`, parts.filter(Boolean).join(" · "));
 
   const fallback = 100 * Number(overview.facts.fallback_share || 0), clicks = chart("clicks").map((line) => `${line.label} ${short(newest(line) ?? 0)} %`);
   const about = [overview.facts.model, overview.facts.model_age_days && `${overview.facts.model_age_days} days old`, clicks.length && `click-through ${clicks.join(", ")}`];
-  const known = overview.facts.fallback_share !== undefined;
+  const known = flowing && overview.facts.fallback_share !== undefined;
   answer("good", !known ? "warn" : fallback > 5 ? "bad" : "ok", known ? `${short(100 - fallback)} % by the model` : "no lists now", about.filter(Boolean).join(" · "));
 
   const firing = overview.alerts.filter((alert) => alert.state === "firing"), down = overview.parts.filter((part) => !part.up);

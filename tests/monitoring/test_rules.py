@@ -9,12 +9,13 @@ import pytest
 import yaml
 
 from deploy.local.alertmanager import EXPLAINS, routing
-from deploy.monitoring.alert import scaled
+from deploy.monitoring.alert import Lengths, as_long, timed
 from deploy.monitoring.alerts import ALERTS
 from deploy.monitoring.rules import rule_groups, rules_text
 from deploy.monitoring.runbook import with_sections
 from operators.settings import Settings
 from pipelines.cli import metrics_page
+from pipelines.cli.main import app
 from storefront.ops import CHARTS, FACTS, PARTS
 from tests.monitoring.alert_cases import CASES, HEALTHY, Case
 from tests.running_stack import ROOT
@@ -83,6 +84,14 @@ def test_every_alert_has_a_section_in_the_runbook() -> None:
         assert f"\n### {alert.name}\n" in text
 
 
+def test_what_to_type_exists() -> None:
+    verbs = {command.name for command in app.registered_commands}
+    groups = {group.name: {c.name or c.callback.__name__ for c in group.typer_instance.registered_commands} for group in app.registered_groups}  # fmt: skip
+    for alert in ALERTS:
+        for verb, more in re.findall(r"liveshelf ([a-z][a-z-]+)(?: ([a-z]+))?", alert.do):
+            assert verb in verbs or more in groups[verb], f"{alert.name}: liveshelf {verb} {more}"
+
+
 def test_the_page_of_metrics_is_the_one_that_the_code_makes() -> None:
     written = (ROOT / "docs" / "metrics.md").read_text()
     assert written == metrics_page.page(Settings.model_construct()), "run `make monitoring`"
@@ -98,19 +107,19 @@ def test_names_are_prometheus_own_way() -> None:
             assert kind != "histogram" or name.endswith(("_seconds", "_users"))
 
 
-@pytest.mark.parametrize("scale", [1.0, 0.01])
-def test_every_question_of_the_page_parses(tmp_path: Path, scale: float) -> None:
+@pytest.mark.parametrize("lengths", [as_long, lambda seconds: max(5.0, seconds / 240)])
+def test_every_question_of_the_page_parses(tmp_path: Path, lengths: Lengths) -> None:
     asked = [chart[3] for chart in CHARTS] + [PARTS, *FACTS.values()]
     rules = [{"record": f"question:{n}", "expr": text} for n, text in enumerate(asked)]
-    groups = [*rule_groups(scale)["groups"], {"name": "page", "rules": rules}]
+    groups = [*rule_groups(lengths)["groups"], {"name": "page", "rules": rules}]
     file = tmp_path / "questions.yml"
     file.write_text(yaml.safe_dump({"groups": groups}))
     promtool("check", "rules", str(file))
 
 
-def test_time_is_compressed_down_to_a_second() -> None:
-    assert scaled("rate(x[@5m@]) offset @1w@", 1.0) == "rate(x[5m]) offset 1w"
-    assert scaled("rate(x[@5m@]) offset @1w@", 0.001) == "rate(x[1000ms]) offset 604800ms"
+def test_time_can_be_compressed() -> None:
+    assert timed("rate(x[@5m@]) offset @1w@") == "rate(x[5m]) offset 1w"
+    assert timed("rate(x[@5m@]) offset @1w@", lambda seconds: seconds / 1000) == "rate(x[300ms]) offset 604800ms"
 
 
 def test_what_explains_and_what_is_explained_are_alerts() -> None:

@@ -1,0 +1,134 @@
+"""What the metrics cost: the operator's whole way without Flink and Kafka, with its metrics and without, in turns.
+
+The same events go through decode, step, micro-batcher, ONNX, ranking and encoding on one thread; only the sensors differ.
+CPU time of the process is compared, round by round, so that a noisy machine hits both alike.
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.machine import describe
+from operators.catalogue import Catalogue
+from operators.contracts import EVENTS, Event
+from operators.decode import EventDecoder
+from operators.experiments import Experiments
+from operators.list_maker import ListMaker, ListSensors, NullListSensors, Request
+from operators.micro_batcher import BatchSensors, MicroBatcher, NullSensors
+from operators.model_bundle import ModelBundle
+from operators.refresh_logic import Encoded, Record, RefreshLogic, RefreshSensors, encoded
+from operators.scorer import Scorer
+from operators.settings import ExperimentSettings, Settings
+from operators.timeline import Made
+from pipelines.metrics import JobMetrics
+
+EVENTS_A_ROUND, BATCH, USERS, ROUNDS = 4096, 64, 2000, 15
+
+
+class Unmeasured(NullSensors):
+    """The sensors of logic and batcher, silent."""
+
+    def on_record(self, outcome: str) -> None:
+        """Nothing."""
+
+    def on_event(self, event: Event, version: int) -> None:
+        """Nothing."""
+
+    def on_dead_letter(self, reason: str) -> None:
+        """Nothing."""
+
+    def on_list(self, made: Encoded, request: Request, emitted_s: float) -> None:
+        """Nothing."""
+
+    def on_fallback(self, cause: str) -> None:
+        """Nothing."""
+
+
+class Operator:
+    """The operator on one thread; its state is a dict."""
+
+    def __init__(
+        self, settings: Settings, bundle: ModelBundle, logic: RefreshSensors, batch: BatchSensors, slates: ListSensors
+    ) -> None:
+        catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
+        scorer = Scorer(bundle, settings.scorer)
+        lists = ListMaker(bundle, scorer, catalogue, settings.lists, lambda: int(time.time() * 1000), None, slates)
+
+        def make(requests: Sequence[Request]) -> list[Encoded | Exception]:
+            moments = Made(time.time())
+            made = [
+                m if isinstance(m, Exception) else encoded(m, r, moments, with_digest=False)
+                for m, r in zip(lists.make(requests), requests, strict=True)
+            ]
+            moments.scored = moments.ready = time.time()
+            return made
+
+        self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
+            make, max_batch=BATCH, max_waiting=4 * BATCH, deadline_s=5, clock=time.monotonic, sensors=batch
+        )
+        self._logic = RefreshLogic(
+            EventDecoder(settings.events), self._batcher, lists, settings.events, settings.scorer, time.time, logic
+        )
+        self._states: dict[str, bytes] = {}
+
+    def round(self, records: Sequence[Record]) -> float:
+        """CPU seconds of one round."""
+        begun = time.process_time()
+        for number, record in enumerate(records, start=1):
+            actions = self._logic.on_record(record, self._states.get(record.user))
+            if actions.state is not None:
+                self._states[record.user] = actions.state
+            if number % BATCH == 0:
+                self._batcher.run_once()
+        return time.process_time() - begun
+
+
+def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
+    """Microseconds a list with and without, and the ratio of the medians with its spread over rounds."""
+    experiments = Experiments(ExperimentSettings())
+    metrics = JobMetrics(settings.job, 0, experiments)
+    metrics.serves(bundle, None)
+    metrics.slates.follow(bundle, Catalogue(bundle.vocabulary, 0.5))
+    silent = Unmeasured()
+    measured = Operator(settings, bundle, metrics, metrics, metrics.slates)
+    unmeasured = Operator(settings, bundle, silent, silent, NullListSensors())
+    times: dict[str, list[float]] = {"with": [], "without": []}
+    for number in range(ROUNDS + 2):
+        records = _records(bundle, number)
+        order = [("with", measured), ("without", unmeasured)]
+        for name, operator in order if number % 2 else reversed(order):
+            times[name].append(operator.round(records))
+    metrics.close()
+    warm = {name: found[2:] for name, found in times.items()}
+    ratios = sorted(a / b for a, b in zip(warm["with"], warm["without"], strict=True))
+    per_list = {name: 1e6 * statistics.median(found) / EVENTS_A_ROUND for name, found in warm.items()}
+    return {
+        "bench": "instrumentation",
+        "lists_a_round": EVENTS_A_ROUND,
+        "rounds": ROUNDS,
+        "us_a_list_with": round(per_list["with"], 2),
+        "us_a_list_without": round(per_list["without"], 2),
+        "ratio": round(statistics.median(ratios), 4),
+        "ratio_quartiles": [round(ratios[len(ratios) // 4], 4), round(ratios[3 * len(ratios) // 4], 4)],
+        "machine": describe(),
+    }
+
+
+def _records(bundle: ModelBundle, number: int) -> list[Record]:
+    items, now = bundle.vocabulary.item_ids, int(time.time() * 1000)
+    return [
+        Record(
+            user := f"u{(n * 7919) % USERS}",
+            (
+                f'{{"event_id":"e{number}-{n}","event_type":"view","event_time":{now},'
+                f'"user_id":"{user}","item_id":"{items[(n * 31 + number) % len(items)]}"}}'
+            ).encode(),
+            EVENTS,
+            0,
+            n,
+            now,
+            None,
+        )
+        for n in range(EVENTS_A_ROUND)
+    ]

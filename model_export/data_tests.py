@@ -1,0 +1,66 @@
+"""Tests of the data before a training: what would make a model that looks trained and is not, stops it with a reason."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+
+from operators.contracts import Event
+from operators.errors import EventsFileError
+
+MIN_USERS, MIN_ITEMS = 10, 10
+MAX_TOP_ITEM, MAX_TOP_USER, MAX_SAME_TIME, MAX_COPIES = 0.5, 0.5, 0.5, 0.2
+
+# (what it expects of the whole table, the check); each is told with its share where it fails
+_TABLE = {
+    f"events of at least {MIN_USERS} users": lambda t: t["user_id"].nunique() >= MIN_USERS,
+    f"events of at least {MIN_ITEMS} items": lambda t: t["item_id"].nunique() >= MIN_ITEMS,
+    f"at most {MAX_TOP_ITEM:.0%} of the events on one item": lambda t: _top_share(t["item_id"]) <= MAX_TOP_ITEM,
+    f"at most {MAX_TOP_USER:.0%} of the events by one user: a robot, or a missing id": lambda t: (
+        _top_share(t["user_id"]) <= MAX_TOP_USER
+    ),
+    f"at most {MAX_SAME_TIME:.0%} of the events at the same millisecond: times of an export, not of the shop": lambda t: (
+        _top_share(t["event_time"]) <= MAX_SAME_TIME
+    ),
+    f"at most {MAX_COPIES:.0%} of the event ids twice": lambda t: t["event_id"].duplicated().mean() <= MAX_COPIES,
+}
+
+
+def _top_share(column: "pd.Series[object]") -> float:
+    counts = column.value_counts(normalize=True)
+    return float(counts.iloc[0]) if len(counts) else 1.0
+
+
+SCHEMA = pa.DataFrameSchema(
+    {
+        "event_id": pa.Column(str),
+        "event_type": pa.Column(str),
+        "event_time": pa.Column("int64", pa.Check.gt(0, error="event times after 1970")),
+        "user_id": pa.Column(str),
+        "item_id": pa.Column(str, nullable=True),
+        "price": pa.Column(float, pa.Check.ge(0, error="no negative price"), nullable=True),
+    },
+    checks=[pa.Check(check, error=name) for name, check in _TABLE.items()],
+)
+
+
+def check_training_data(events: Sequence[Event], source: str) -> None:
+    """Raises `EventsFileError` that names all that is wrong, not just the first."""
+    table = pd.DataFrame(
+        {
+            "event_id": [event.event_id for event in events],
+            "event_type": [event.event_type for event in events],
+            "event_time": pd.array([int(event.event_time) for event in events], dtype="int64"),
+            "user_id": [event.user_id for event in events],
+            "item_id": [event.item_id for event in events],
+            "price": pd.array([event.price for event in events], dtype="float64"),
+        }
+    )
+    try:
+        SCHEMA.validate(table, lazy=True)
+    except SchemaErrors as found:
+        wrong = sorted({str(check) for check in found.failure_cases["check"]})
+        raise EventsFileError(
+            "; ".join(wrong), f"events of {source} that are not so", "liveshelf profile shows them; correct the export"
+        ) from None

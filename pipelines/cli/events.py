@@ -1,0 +1,26 @@
+"""`liveshelf events`: the events topic into a file for training."""
+
+from pathlib import Path
+
+import typer
+
+from operators.settings import load_settings
+from pipelines.cli.output import JsonFlag, machine, people
+
+
+def run(
+    out: Path = typer.Option(..., help="File of JSON lines."),
+    hours: float = typer.Option(None, help="Only the last so many hours; default: all that the topic holds."),
+    json: bool = JsonFlag,
+) -> None:
+    """Writes the valid events of the topic, and beside it FILE.origin.json with the offsets they come from.
+
+    Example: liveshelf events --out events.jsonl --hours 168
+    """
+    from pipelines.event_export import export_events
+
+    with people.status("reading the topic"):
+        found = export_events(load_settings(), out, hours)
+    if json:
+        machine({"events": found.events, "refused": found.refused, "offsets": found.offsets})
+    people.print(f"{found.events:,} events in {out}, {found.refused:,} records left out that the job refuses as well")

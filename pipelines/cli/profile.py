@@ -1,0 +1,74 @@
+"""`liveshelf profile`: what the events and the catalogue look like, as one HTML page."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from operators.errors import LiveshelfError
+from operators.settings import Settings, load_settings
+from pipelines.cli.output import JsonFlag, machine, people
+
+HOUR_MS = 3_600_000
+
+
+def run(
+    out: Path = typer.Option(..., help="The HTML file."),
+    hours: float = typer.Option(24, help="Of the topic: the last so many hours."),
+    events: Path = typer.Option(None, help="JSON lines instead of the topic."),
+    catalogue: Path = typer.Option(None, help="JSON lines instead of the topic."),
+    json: bool = JsonFlag,
+) -> None:
+    """Counts, distributions and missed expectations of a day of events and of the catalogue. Call it from cron each day.
+
+    Example: liveshelf profile --out profile.html
+    """
+    try:
+        from pipelines.profile_page import render
+    except ImportError as error:
+        raise LiveshelfError(
+            "the extra `report` (matplotlib, jinja2)", "a base install", "pip install 'liveshelf[report]'"
+        ) from error
+    from pipelines.data_profile import profile
+
+    settings = load_settings()
+    source = events.name if events else f"shop.events.v1, last {hours:g} h"
+    found = profile(source, _events(settings, events, hours), _catalogue(settings, events, catalogue))
+    aside = out.with_name(f".{out.name}.part")
+    aside.write_text(render(found))
+    aside.rename(out)
+    if json:
+        missed = {f"{topic} {name}": count for (topic, name), count in found.failed.items()}
+        machine({"records": found.records, "valid": found.valid, "types": found.types, "missed": missed})
+    people.print(f"{out}: {found.records:,} records, {len(found.users):,} users, {len(found.items):,} items")
+
+
+def _events(settings: Settings, file: Path | None, hours: float) -> Iterator[tuple[str, bytes | None, int]]:
+    from operators.contracts import EVENTS
+
+    if file is not None:
+        with file.open("rb") as lines:
+            yield from (("", line, 0) for line in lines)
+        return
+    import time
+
+    from pipelines.topic_stretch import stretch
+
+    for record in stretch(settings.kafka, EVENTS, int(time.time() * 1000 - hours * HOUR_MS)):
+        yield (record.key or b"").decode("utf-8", "replace"), record.value, record.timestamp
+
+
+def _catalogue(settings: Settings, events: Path | None, file: Path | None) -> Iterator[tuple[str, bytes | None]]:
+    import msgspec
+
+    from operators.contracts import CATALOGUE
+
+    if file is not None:
+        with file.open("rb") as lines:
+            for line in lines:
+                yield str(msgspec.json.decode(line)["item_id"]), line
+    elif events is None:
+        from pipelines.topic_stretch import stretch
+
+        for record in stretch(settings.kafka, CATALOGUE, None):
+            yield (record.key or b"").decode("utf-8", "replace"), record.value

@@ -1,0 +1,113 @@
+"""What the operator reports, read back as Prometheus would."""
+
+import json
+import socket
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from operators.catalogue import Catalogue
+from operators.contracts import Event
+from operators.experiments import Experiments
+from operators.list_maker import ListMaker, Request
+from operators.model_bundle import ModelBundle
+from operators.refresh_logic import Encoded
+from operators.scorer import Scorer
+from operators.settings import ExperimentSettings, JobSettings, ListSettings, ScorerSettings
+from operators.timeline import Came, Made
+from operators.user_state import step
+from pipelines.metrics import JobMetrics
+from tests.builders import NOW_MS, write_bundle
+
+HALVES = ExperimentSettings(name="x", arms={"a": 0.5, "b": 0.5})
+TRACED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+def metrics(tmp_path: Path):
+    settings = JobSettings(metrics_port=19460, metrics_targets_dir=str(tmp_path / "targets"))
+    made = JobMetrics(settings, 3, Experiments(HALVES))
+    yield made
+    made.close()
+
+
+def value(metrics: JobMetrics, metric: str, /, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(metric, labels)
+
+
+def event(number: int, kind: str = "view", **fields) -> Event:
+    return Event(event_id=f"e{number}", event_type=kind, event_time=NOW_MS, user_id=f"u{number}", **fields)
+
+
+def test_stages_of_lists_and_of_those_that_were_asked_for_again(metrics: JobMetrics) -> None:
+    batch = Made(0.011, 0.0125, 0.0133)
+    asked = Request("u", b"", 0, "e", TRACED, Came(0.004, 0.009, 0.0091))
+    for _ in range(600):  # more than are measured together
+        metrics.on_list(Encoded(b"", "model", "a", 0, batch), asked, 0.015)
+    metrics.on_list(Encoded(b"", "popular", "b", 0), Request("u", b"", 0), 2.0)
+    assert value(metrics, "liveshelf_freshness_seconds_count") == 601
+    assert value(metrics, "liveshelf_lists_total", source="model", arm="a") == 600
+    stages = {s: value(metrics, "liveshelf_stage_seconds_sum", stage=s) for s in ("publish", "wait", "emit", "recover")}
+    assert stages == pytest.approx({"publish": 2.4, "wait": 1.14, "emit": 1.02, "recover": 2.0})
+    text = httpx.get(
+        f"http://127.0.0.1:{metrics.port}/metrics", headers={"accept": "application/openmetrics-text"}
+    ).text
+    assert 'trace_id="4bf92f3577b34da6a3ce929d0e0e4736"' in text
+
+
+def test_shoppers_are_counted_by_arm_and_only_their_first_event_makes_them_new(metrics: JobMetrics) -> None:
+    arms = Experiments(HALVES)
+    for number in range(100):
+        metrics.on_event(event(number), 1)
+        metrics.on_event(event(number), 2)
+        metrics.on_event(event(number, "impression", items=["i1"], recommendation_id="r"), 1)
+        metrics.on_event(event(number, "click", item_id="i1", recommendation_id="r"), 3)
+        metrics.on_event(event(number, "click", item_id="i1"), 4)
+    mine = sum(arms.label(f"u{number}") == "a" for number in range(100))
+    assert value(metrics, "liveshelf_experiment_users_total", arm="a") == mine
+    assert value(metrics, "liveshelf_slate_impressions_total", arm="a") == mine
+    assert value(metrics, "liveshelf_slate_actions_total", arm="b", event_type="click") == 100 - mine
+    assert value(metrics, "liveshelf_accepted_events_total", event_type="click") == 200
+    assert value(metrics, "liveshelf_experiment_share", arm="a") == 0.5
+
+
+def test_prometheus_is_told_of_the_role_and_the_next_process_takes_it_over(metrics: JobMetrics, tmp_path: Path) -> None:
+    (target,) = json.loads((tmp_path / "targets" / "operator-3.json").read_text())
+    assert target == {"targets": [f"127.0.0.1:{metrics.port}"], "labels": {"job": "operator", "subtask": "3"}}
+    other = JobMetrics(
+        JobSettings(metrics_port=19460, metrics_targets_dir=str(tmp_path / "targets")), 3, Experiments(HALVES)
+    )
+    try:
+        assert other.port != metrics.port
+        assert str(other.port) in (tmp_path / "targets" / "operator-3.json").read_text()
+    finally:
+        other.close()
+
+
+def test_close_gives_the_port_back() -> None:
+    made = JobMetrics(JobSettings(metrics_port=19490), 0, Experiments(HALVES))
+    made.close()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", made.port))
+
+
+def test_lists_are_measured_where_they_are_made(metrics: JobMetrics, tmp_path: Path) -> None:
+    bundle = ModelBundle.load(write_bundle(tmp_path / "bundle"))
+    scorer, catalogue = Scorer(bundle, ScorerSettings(provider="cpu")), Catalogue(bundle.vocabulary, 0.5)
+    metrics.serves(bundle, scorer)
+    metrics.slates.follow(bundle, catalogue)
+    lists = ListMaker(
+        bundle, scorer, catalogue, ListSettings(size=3), lambda: NOW_MS, Experiments(HALVES), metrics.slates
+    )
+    states = [step(None, event(n, item_id=f"i{n % 5 + 1}")).state for n in range(40)]
+    made = lists.make([Request(f"u{n}", state, NOW_MS) for n, state in enumerate(states)])
+    assert {one.experiment.arm for one in made} == {"a", "b"}
+    listed = {place.item_id for one in made for place in one.items}
+    assert value(metrics, "liveshelf_slate_coverage_ratio") == pytest.approx(len(listed) / len(bundle.vocabulary))
+    arm = Experiments(HALVES).label("u0")
+    assert value(metrics, "liveshelf_slate_diversity_count", arm=arm) == 1
+    assert np.isfinite(value(metrics, "liveshelf_slate_novelty_sum", arm=arm))
+    assert value(metrics, "liveshelf_model_info", name="known", version="1") == 1
