@@ -9,6 +9,7 @@
 | `known_item` | events, lists | every item is in the catalogue, once there is one |
 | `price_agrees` | events | its price is of the catalogue's currency and within a factor of 3 of the catalogue's price |
 | `price_steady` | catalogue | the new price is within a factor of 3 of the one before |
+| `category_steady` | catalogue | the first level of the item's category is the one before |
 | `full` | lists | it holds an item |
 """
 
@@ -25,7 +26,7 @@ from operators.settings import EventSettings
 
 EXPECTATIONS = {
     EVENTS: ("valid", "complete", "unique", "on_time", "known_item", "price_agrees"),
-    CATALOGUE: ("valid", "complete", "price_steady"),
+    CATALOGUE: ("valid", "complete", "price_steady", "category_steady"),
     RECOMMENDATIONS: ("valid", "full", "known_item"),
 }
 COMPLETE: dict[str, tuple[str, ...]] = {
@@ -95,6 +96,8 @@ class Expectations:
         found = [("valid", True), ("complete", bool(item.title) and item.price is not None)]
         if before is not None and before.price and item.price is not None:
             found.append(("price_steady", _near(item.price, before.price) and item.currency == before.currency))
+        if before is not None and before.category_path and item.category_path:
+            found.append(("category_steady", _first_level(item) == _first_level(before)))
         return found
 
     def recommended(self, value: bytes) -> tuple[RecommendationList | None, list[Verdict]]:
@@ -119,8 +122,7 @@ class Expectations:
         item = self._items.get(item_id)
         if item is None:
             return None
-        name = (item.category[0] if isinstance(item.category, list) and item.category else item.category) or NO_CATEGORY
-        name = str(name).split(" > ")[0][:64]
+        name = _first_level(item)
         if name not in self._categories:
             if len(self._categories) >= MAX_CATEGORIES:
                 return OTHER_CATEGORY
@@ -134,6 +136,10 @@ class Expectations:
         if len(self._ids) > REMEMBERED_IDS:
             self._ids.popitem(last=False)
         return True
+
+
+def _first_level(item: CatalogueItem) -> str:
+    return (item.category_path or NO_CATEGORY).split(" > ")[0][:64]
 
 
 def _near(price: float, other: float) -> bool:

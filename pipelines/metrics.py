@@ -26,7 +26,7 @@ FRESHNESS_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5
 STAGE_BUCKETS = (0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5, 30)
 SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 TARGET_FILE = "operator-{subtask}.json"
-FLUSH = 512  # lists measured together
+FLUSH = 1024  # lists measured together
 ACTIONS = ("click", "add_to_cart", "purchase")
 
 
@@ -219,8 +219,7 @@ class JobMetrics:
         seconds = stage_seconds(moments)
         whole = seconds.sum(axis=1)
         self._freshness.observe(whole)
-        for place, stage in enumerate(STAGES):
-            self._stages.observe(seconds[:, place], stage)
+        self._stages.observe_columns(seconds, STAGES)
         for number, traceparent in traced:
             if trace_id := sampled_trace(traceparent):
                 self._freshness.exemplar(float(whole[number]), trace_id)

@@ -13,6 +13,13 @@ from deploy.local.zookeeper import high_availability
 from operators.settings import Settings
 
 
+# the Kafka sinks of one job share a metric's name, and Flink says so every two seconds
+QUIET = """
+logger.collision.name = org.apache.flink.metrics.MetricGroup
+logger.collision.level = ERROR
+"""
+
+
 def wheel_home() -> Path:
     """The folder of the installed apache-flink wheel (found without importing pyflink)."""
     spec = importlib.util.find_spec("pyflink")
@@ -38,6 +45,8 @@ def build_flink_home(settings: Settings, layout: Layout) -> None:
     (home / "plugins" / "metrics-prometheus").symlink_to(wheel / "plugins" / "metrics-prometheus")
     for file in (wheel / "conf").glob("log4j*"):
         shutil.copy(file, home / "conf")
+    with (home / "conf" / "log4j-console.properties").open("a") as log4j:
+        log4j.write(QUIET)
     write_config(settings, layout, wheel)
 
 

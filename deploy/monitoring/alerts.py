@@ -46,7 +46,7 @@ BROKER = (
 
 JOB = (
     Alert("JobNotRunning", 'sum(up{job="operator"}) == 0 or absent(up{job="operator"})', "1m", "page",
-          "No operator answers: the job does not run", "liveshelf status; liveshelf resume"),
+          "No operator answers: the job does not run", "liveshelf status; liveshelf resume, or liveshelf submit where none ran before"),
     Alert("JobManagerDown", 'up{job="flink",part="jobmanager"} == 0', "1m", "page",
           "The JobManager does not answer", "liveshelf logs jobmanager -n 100"),
     Alert("NoSpareTaskManager", 'sum(up{job="flink",part=~"taskmanager.*"}) < count(up{job="flink",part=~"taskmanager.*"})', "2m", "ticket",

@@ -59,9 +59,10 @@ def _addresses(settings: Settings) -> None:
     from deploy.local import prometheus
 
     people.print(f"\n  shop page    http://{settings.storefront.host}:{settings.storefront.port}/")
-    people.print(f"  Flink        {settings.job.rest_url}")
     if prometheus.program():
+        people.print(f"  operations   http://{settings.storefront.host}:{settings.storefront.port}/ops")
         people.print(f"  Prometheus   http://127.0.0.1:{settings.stack.prometheus_port}")
+    people.print(f"  Flink        {settings.job.rest_url}")
     people.print("")
 
 

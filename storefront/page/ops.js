@@ -107,7 +107,8 @@ function show(overview) {
   at.textContent = overview.prometheus ? `as of ${new Date(overview.at * 1000).toLocaleTimeString()}` : "Prometheus does not answer: liveshelf status";
   if (!overview.prometheus) return;
   questions(overview);
-  byId("alerts").replaceChildren(...overview.alerts.map((alert) => {
+  const told = overview.alerts.filter((alert) => alert.state === "firing" || alert.severity === "page");
+  byId("alerts").replaceChildren(...told.map((alert) => {
     const row = node("li", `${alert.state} ${alert.severity}`);
     row.append(node("strong", "", `${alert.name} `), node("span", "", alert.summary), node("div", "meta",
       `${alert.state} since ${new Date(alert.since).toLocaleTimeString()} · ${alert.severity} · ${alert.kind} · ${alert.runbook}`));

@@ -73,6 +73,7 @@ def test_fields_that_are_worth_having(checked: Expectations) -> None:
 def test_a_catalogue_price_that_jumps(checked: Expectations) -> None:
     assert dict(checked.catalogue("i1", item(price=500.0)))["price_steady"] is False
     assert dict(checked.catalogue("i1", item(price=510.0)))["price_steady"] is True
+    assert dict(checked.catalogue("i1", item(price=510.0, category="Garden > Gnomes")))["category_steady"] is False
     assert checked.catalogue("i1", None) == []
     assert checked.items == 0
     assert checked.catalogue("i1", b"{") == [("valid", False)]

@@ -49,3 +49,14 @@ def test_an_exemplar_stands_at_its_bucket() -> None:
     lines = [line for line in generate_latest(registry).decode().splitlines() if "trace_id" in line]
     assert len(lines) == 1
     assert lines[0].startswith('seconds_bucket{le="1.0"} 1.0 # {trace_id="abc"} 0.5')
+
+
+def test_columns_are_observed_as_their_labels_one_by_one() -> None:
+    registry, other = CollectorRegistry(), CollectorRegistry()
+    values = np.array([[0.05, 0.5, 3.0], [0.1, 2.0, 0.2], [0.3, 0.3, 0.3]])
+    together = BatchHistogram("stage", "…", (0.1, 1.0), registry, "stage", ("a", "b", "c"))
+    together.observe_columns(values, ("a", "b", "c"))
+    single = BatchHistogram("stage", "…", (0.1, 1.0), other, "stage", ("a", "b", "c"))
+    for place, label in enumerate("abc"):
+        single.observe(values[:, place], label)
+    assert generate_latest(registry) == generate_latest(other)

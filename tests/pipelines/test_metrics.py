@@ -44,13 +44,13 @@ def event(number: int, kind: str = "view", **fields) -> Event:
 def test_stages_of_lists_and_of_those_that_were_asked_for_again(metrics: JobMetrics) -> None:
     batch = Made(0.011, 0.0125, 0.0133)
     asked = Request("u", b"", 0, "e", TRACED, Came(0.004, 0.009, 0.0091))
-    for _ in range(600):  # more than are measured together
+    for _ in range(1500):  # more than are measured together
         metrics.on_list(Encoded(b"", "model", "a", 0, batch), asked, 0.015)
     metrics.on_list(Encoded(b"", "popular", "b", 0), Request("u", b"", 0), 2.0)
-    assert value(metrics, "liveshelf_freshness_seconds_count") == 601
-    assert value(metrics, "liveshelf_lists_total", source="model", arm="a") == 600
+    assert value(metrics, "liveshelf_freshness_seconds_count") == 1501
+    assert value(metrics, "liveshelf_lists_total", source="model", arm="a") == 1500
     stages = {s: value(metrics, "liveshelf_stage_seconds_sum", stage=s) for s in ("publish", "wait", "emit", "recover")}
-    assert stages == pytest.approx({"publish": 2.4, "wait": 1.14, "emit": 1.02, "recover": 2.0})
+    assert stages == pytest.approx({"publish": 6.0, "wait": 2.85, "emit": 2.55, "recover": 2.0})
     text = httpx.get(
         f"http://127.0.0.1:{metrics.port}/metrics", headers={"accept": "application/openmetrics-text"}
     ).text
