@@ -72,10 +72,11 @@ monitoring: dev-deps ## docs/metrics.md, Prometheus' rules and Grafana's dashboa
 	@.venv/bin/python -m pipelines.cli.metrics_page docs/metrics.md
 	@.venv/bin/python -m deploy.monitoring.rules deploy/monitoring/liveshelf.rules.yml
 	@.venv/bin/python -m deploy.monitoring.runbook docs/operate.md
+	@.venv/bin/python -m deploy.monitoring.dashboards deploy/monitoring/grafana
 
 locks: ## requirements/*.lock anew (needs uv)
 	@for kind in dev train base; do \
-		extras=$$(case $$kind in dev) echo --extra train --extra report --extra tracing --extra dev;; train) echo --extra train;; esac); \
+		extras=$$(case $$kind in dev) echo --extra train --extra report --extra tracing --extra dashboards --extra dev;; train) echo --extra train;; esac); \
 		uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 \
 			pyproject.toml $$extras $$( [ $$kind = dev ] || echo -c requirements/dev.lock) -o requirements/$$kind.lock; done
 

@@ -147,8 +147,8 @@ class MonitorSettings(Section):
     """The watcher of the topics: freshness as a shopper has it, and data quality."""
 
     port: int = 9280
-    users_share: float = Field(0.1, gt=0, le=1)
-    max_records_per_s: int = Field(500, ge=1)
+    partitions: int = Field(1, ge=1)
+    max_records_per_s: int = Field(1000, ge=1)
     fresh_within_s: float = Field(1.0, gt=0)
 
 

@@ -1,68 +1,81 @@
 """Whose list is fresh, as a reader of the topics sees it: of the users of late, the share whose newest event was
 answered by a list in time."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import xxhash
-
-ACTIVE_S = 300.0
-_SPAN = 1 << 32
+ACTIVE_MS = 300_000
 
 
 @dataclass(slots=True)
 class _Shopper:
     event_id: str
     event_time: int
-    at_s: float
-    delay_s: float | None = None
+    at_ms: int
+    delay_s: float | None = None  # infinite: it did not come in time, and nobody looked any longer
 
 
 class ShopperFreshness:
-    """Follows a fixed share of the users. Not thread-safe."""
+    """Times are those of the records (epoch ms), so it does not matter how late they are read. Not thread-safe."""
 
-    def __init__(self, users_share: float, fresh_within_s: float, clock_s: Callable[[], float]) -> None:
-        """`clock_s`: any clock in seconds; a delay is the time between the two calls here."""
-        self._limit = users_share * _SPAN
+    def __init__(self, fresh_within_s: float, now_ms: Callable[[], int]) -> None:
         self._within_s = fresh_within_s
-        self._clock_s = clock_s
+        self._now_ms = now_ms
         self._shoppers: dict[str, _Shopper] = {}
+        self._early: dict[str, tuple[str | None, int, int]] = {}  # lists that were read before their event was
 
-    def followed(self, user: str) -> bool:
-        """Whether the user is one of the sample: always the same ones."""
-        return xxhash.xxh32_intdigest(user.encode()) < self._limit
+    def event(self, user: str, event_id: str, event_time: int, at_ms: int) -> float | None:
+        """A valid event, new, of a type that makes a list. One that is older than the newest changes nothing.
 
-    def event(self, user: str, event_id: str, event_time: int) -> None:
-        """A valid event, new, of a type that makes a list. One that is older than the newest changes nothing."""
+        The delay in seconds where its list was read already.
+        """
         held = self._shoppers.get(user)
-        if held is None or event_time >= held.event_time:
-            self._shoppers[user] = _Shopper(event_id, event_time, self._clock_s())
+        if held is not None and event_time < held.event_time:
+            return None
+        self._shoppers[user] = _Shopper(event_id, event_time, at_ms)
+        early = self._early.pop(user, None)
+        return None if early is None else self.listed(user, *early)
 
-    def listed(self, user: str, event_id: str | None, event_time: int) -> float | None:
+    def listed(self, user: str, event_id: str | None, event_time: int, at_ms: int) -> float | None:
         """A list; the delay in seconds where it answers the user's newest event for the first time."""
         held = self._shoppers.get(user)
-        if held is None or held.delay_s is not None or (event_time < held.event_time and event_id != held.event_id):
+        if held is None or (event_time > held.event_time and event_id != held.event_id):
+            self._early[user] = (event_id, event_time, at_ms)
             return None
-        held.delay_s = self._clock_s() - held.at_s
+        if held.delay_s is not None or (event_time < held.event_time and event_id != held.event_id):
+            return None
+        held.delay_s = max(0.0, (at_ms - held.at_ms) / 1000)
         return held.delay_s
 
     def erased(self, user: str) -> None:
         """The user's list is gone."""
         self._shoppers.pop(user, None)
 
-    def forget(self) -> None:
-        """What is not answered yet is not waited for: records were skipped, and its list may be among them."""
-        self._shoppers = {user: held for user, held in self._shoppers.items() if held.delay_s is not None}
+    def pause(self) -> None:
+        """Records are not read for a while: who waits too long already has no fresh list, who waits a little is let go."""
+        now = self._now_ms()
+        self._early.clear()
+        for user, held in list(self._shoppers.items()):
+            if held.delay_s is None:
+                if now - held.at_ms > self._within_s * 1000:
+                    held.delay_s = math.inf
+                else:
+                    del self._shoppers[user]
 
     def share(self) -> float:
         """Of the users with an event in the last five minutes, the share with a fresh list; NaN without users.
 
         Who has waited for less than the limit counts neither way.
         """
-        now = self._clock_s()
-        self._shoppers = {user: held for user, held in self._shoppers.items() if now - held.at_s <= ACTIVE_S}
-        judged = [
-            held for held in self._shoppers.values() if held.delay_s is not None or now - held.at_s > self._within_s
-        ]
+        now, within_ms = self._now_ms(), self._within_s * 1000
+        recent = {user: held for user, held in self._shoppers.copy().items() if now - held.at_ms <= ACTIVE_MS}
+        judged = [held for held in recent.values() if held.delay_s is not None or now - held.at_ms > within_ms]
         fresh = sum(held.delay_s is not None and held.delay_s <= self._within_s for held in judged)
         return fresh / len(judged) if judged else float("nan")
+
+    def forget_idle(self) -> None:
+        """Lets go of users without an event of late; to be called now and then."""
+        now = self._now_ms()
+        self._shoppers = {user: held for user, held in self._shoppers.items() if now - held.at_ms <= ACTIVE_MS}
+        self._early.clear()

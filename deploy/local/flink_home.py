@@ -12,7 +12,6 @@ from deploy.local.layout import Layout
 from deploy.local.zookeeper import high_availability
 from operators.settings import Settings
 
-
 # the Kafka sinks of one job share a metric's name, and Flink says so every two seconds
 QUIET = """
 logger.collision.name = org.apache.flink.metrics.MetricGroup

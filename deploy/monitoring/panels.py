@@ -67,7 +67,7 @@ SHOPPERS = PanelSpec(
     "percentunit", {"share": "liveshelf_fresh_users_ratio"},
 )  # fmt: skip
 CLICKS = PanelSpec(
-    "Click-through", "Clicks that name their list, for each list shown, over an hour.", "percentunit",
+    "Click-through", "Clicks and additions to the basket that name their list, for each list shown, over an hour.", "percentunit",
     {"{{arm}}": "liveshelf:click_through:ratio1h"},
 )  # fmt: skip
 

@@ -20,7 +20,7 @@ RECORDED = {
     "liveshelf:lag_records": "sum(flink_taskmanager_job_task_operator_pendingRecords)",
     "liveshelf:state_users": "sum(flink_taskmanager_job_task_operator_user_rocksdb_estimate_num_keys)",
     "liveshelf:state_bytes": "sum(flink_taskmanager_job_task_operator_user_rocksdb_total_sst_files_size)",
-    "liveshelf:click_through:ratio1h": 'sum by (arm) (rate(liveshelf_slate_actions_total{event_type="click"}[@1h@])) / (sum by (arm) (rate(liveshelf_slate_impressions_total[@1h@])) > 0)',
+    "liveshelf:click_through:ratio1h": 'sum by (arm) (rate(liveshelf_slate_actions_total{event_type=~"click|add_to_cart"}[@1h@])) / (sum by (arm) (rate(liveshelf_slate_impressions_total[@1h@])) > 0)',
 }
 
 

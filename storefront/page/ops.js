@@ -90,7 +90,7 @@ function questions(overview) {
   if (!flowing) answer("fresh", overview.alerts.some((a) => a.state === "firing") ? "bad" : "warn", "no lists now", "none was made in the last minute");
   else answer("fresh", p99 > 250 || (shoppers !== null && shoppers < 90) ? "bad" : "ok", `99 % within ${short(p99)} ms`, parts.filter(Boolean).join(" · "));
 
-  const fallback = 100 * Number(overview.facts.fallback_share || 0), clicks = chart("clicks").map((line) => `${line.label} ${short(newest(line) ?? 0)} %`);
+  const fallback = 100 * Number(overview.facts.fallback_share || 0), clicks = chart("clicks").map((line) => `${line.label === "all" ? "" : `${line.label} `}${short(newest(line) ?? 0)} %`);
   const about = [overview.facts.model, overview.facts.model_age_days && `${overview.facts.model_age_days} days old`, clicks.length && `click-through ${clicks.join(", ")}`];
   const known = flowing && overview.facts.fallback_share !== undefined;
   answer("good", !known ? "warn" : fallback > 5 ? "bad" : "ok", known ? `${short(100 - fallback)} % by the model` : "no lists now", about.filter(Boolean).join(" · "));

@@ -21,9 +21,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from benchmarks.load import Load
+from deploy.monitoring.alerts import ALERTS
 from model_export.online_retail import catalogue
 from operators.settings import Settings
 from pipelines.cli import metrics_page
+from tests.bad_records import good_event
+from tests.monitoring.test_dashboards import expressions
 from tests.running_stack import WEBHOOK_PORT, Stack
 from tests.stack.test_storefront import browser
 from tests.stack.topics import eventually
@@ -133,6 +136,30 @@ def test_every_part_is_scraped_and_every_metric_of_ours_is_documented(
         plain = {re.sub(r"_(bucket|sum|count)$", "", n) for n in names if "error_ratio:rate" not in n}
         assert plain - documented == set()
         assert len({n for n in plain if n.startswith("liveshelf_")}) > 35
+
+
+def test_every_metric_that_a_dashboard_or_an_alert_asks_for_is_there(
+    stack: Stack, job: str, prometheus: Prometheus
+) -> None:
+    """By the names in their PromQL; what only a fault, a refused record or a shop's clicks bring need not be there yet."""
+    words = re.compile(r"(?<![\w:.{\"'@$])((?:liveshelf|flink|kafka|process)[_:][a-z][A-Za-z0-9_:]*)(?![\w(])")
+    texts = [*expressions(), *(alert.expression for alert in ALERTS)]
+    asked = {name for text in texts for name in words.findall(text)}
+    assert len(asked) > 60
+    only_then = {
+        "liveshelf:click_through:ratio1h",
+        "liveshelf_dead_letters_total",
+        "liveshelf_data_category_events_total",
+    }
+    event = good_event(int(time.time() * 1000), event_id=f"asked{time.time()}", user_id="asked", item_id="85123A")
+    assert httpx.post(f"{stack.shop}/v1/events", json=event).status_code == 202
+    assert httpx.get(f"{stack.shop}/v1/users/asked/recommendations").status_code == 200
+    missing = asked
+    for _ in range(60):
+        if not (missing := asked - prometheus.names() - only_then):
+            break
+        time.sleep(1)
+    assert not missing
 
 
 def test_the_stages_sum_to_the_freshness(stack: Stack, job: str, prometheus: Prometheus) -> None:

@@ -1,0 +1,74 @@
+"""What the monitor makes of records; the broker's side is in tests/stack/test_watching.py."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from operators.contracts import CatalogueItem, encode_record
+from operators.settings import Settings
+from pipelines.stream_monitor import StreamMonitor, in_partitions
+from tests.bad_records import good_event
+from tests.builders import NOW_MS
+
+
+@dataclass
+class Record:
+    key: bytes | None
+    value: bytes | None
+    timestamp: int = NOW_MS
+
+
+@pytest.fixture
+def monitor() -> StreamMonitor:
+    made = StreamMonitor(Settings.model_construct())
+    made._followed = lambda key: key != "elsewhere"
+    made._catalogue(
+        "i1", Record(b"i1", encode_record(CatalogueItem(item_id="i1", title="Mug", price=5.0, category="Home")))
+    )
+    return made
+
+
+def event(user: str, number: int, **fields) -> Record:
+    body = good_event(NOW_MS, event_id=f"e{number}", user_id=user, **({"item_id": "i1"} | fields))
+    return Record(user.encode(), json.dumps(body).encode())
+
+
+def made(user: str, event_id: str, timestamp: int) -> Record:
+    body = {
+        "recommendation_id": "r", "user_id": user, "version": 1, "event_time": NOW_MS, "event_id": event_id, "generated_at": 1,
+        "model": {"name": "m", "version": "1"}, "source": "model", "expires_at": 1,
+        "items": [{"item_id": "i1", "score": 1.0, "rank": 1, "reason": {"kind": "for_you"}}],
+    }  # fmt: skip
+    return Record(user.encode(), json.dumps(body).encode(), timestamp)
+
+
+def delays(monitor: StreamMonitor) -> tuple[float | None, float | None]:
+    value = monitor.metrics.registry.get_sample_value
+    return value("liveshelf_shopper_delay_seconds_count"), value("liveshelf_shopper_delay_seconds_sum")
+
+
+def test_a_shoppers_list_is_waited_for_and_its_delay_is_that_of_the_records(monitor: StreamMonitor) -> None:
+    monitor._event("u", event("u", 1))
+    monitor._list("u", made("u", "e1", NOW_MS + 40))
+    assert delays(monitor) == (1, pytest.approx(0.04))
+    assert monitor.metrics.categories == {"Home": 1}
+
+
+def test_what_makes_no_list_is_not_waited_for(monitor: StreamMonitor) -> None:
+    monitor._event("u", event("u", 1, event_type="impression", items=["i1"]))
+    monitor._event("u", event("u", 1))
+    monitor._event("elsewhere", event("elsewhere", 2))
+    monitor._event("", Record(None, event("keyless", 3).value))
+    monitor._event("u", Record(b"u", b"{"))
+    assert monitor._shoppers._shoppers == {}
+    failed = monitor.metrics.failed
+    assert (failed["shop.events.v1", "unique"], failed["shop.events.v1", "valid"]) == (1, 1)
+
+
+def test_the_sample_is_by_kafkas_own_partitioner() -> None:
+    follows = in_partitions(frozenset({0}), 4)
+    share = sum(follows(f"u{n}") for n in range(4000)) / 4000
+    assert 0.22 < share < 0.28
+    # as `kafka-console-producer` puts them into 4 partitions (murmur2, as Java's default)
+    assert [in_partitions(frozenset({p}), 4)("u1") for p in range(4)].count(True) == 1
