@@ -69,12 +69,10 @@ class RefreshFunction:
 
         def make(requests: Sequence[Request]) -> list[Encoded | Exception]:
             batch = Made(time.time())
-            made = [
-                m if isinstance(m, Exception) else encoded(m, r, batch, with_digest=audited)
-                for m, r in zip(lists.make(requests), requests, strict=True)
-            ]
+            made = zip(lists.make(requests), requests, strict=True)
+            results = [m if isinstance(m, Exception) else encoded(m, r, batch, with_digest=audited) for m, r in made]
             batch.scored, batch.ready = max(batch.started, metrics.slates.scored_at), time.time()
-            return made
+            return results
 
         # another bundle is another chance: the journal is the bundle's
         name = f"{settings.job.name}-{subtask_index(context)}-{bundle.name}-{bundle.version}.crashes"

@@ -89,5 +89,5 @@ def test_a_sampled_event_is_traced_through_the_job(
 
 @pytest.mark.usefixtures("job")
 def test_the_logs_of_all_parts_are_one(stack: Stack) -> None:
-    lines = stack.liveshelf("logs", "-n", "3000").stdout.splitlines()
+    lines = stack.liveshelf("logs", "-n", "200000").stdout.splitlines()
     assert len({line.split()[0] for line in lines}) >= 4

