@@ -18,8 +18,9 @@ function svg(tag, attributes, content) {
   return made;
 }
 
-const short = (value) => value >= 1e6 ? `${(value / 1e6).toPrecision(3)}M` : value >= 1e4 ? `${(value / 1e3).toPrecision(3)}k`
+const short = (value) => value >= 1e6 ? `${Number((value / 1e6).toPrecision(3))}M` : value >= 1e4 ? `${Number((value / 1e3).toPrecision(3))}k`
   : value >= 100 ? value.toFixed(0) : value === 0 ? "0" : Number(value.toPrecision(3)).toString();
+const time = (ms) => ms >= 1000 ? `${short(ms / 1000)} s` : `${short(ms)} ms`;
 const newest = (line) => line && line.points.length ? line.points[line.points.length - 1][1] : null;
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: minutes <= 15 ? "2-digit" : undefined });
 
@@ -86,9 +87,9 @@ function questions(overview) {
   const made = chart("lists").map(now).filter((value) => value !== null).reduce((sum, value) => sum + value, 0);
   const p99 = lineOf("freshness", "p99"), p50 = lineOf("freshness", "p50"), shoppers = now(chart("shoppers")[0]);
   const flowing = made > 0 && p99 !== null;
-  const parts = [p50 === null ? "" : `half within ${short(p50)} ms`, shoppers === null ? "" : `${short(shoppers)} % of active shoppers have theirs`];
+  const parts = [p50 === null ? "" : `half within ${time(p50)}`, shoppers === null ? "" : `${short(shoppers)} % of active shoppers have theirs`];
   if (!flowing) answer("fresh", overview.alerts.some((a) => a.state === "firing") ? "bad" : "warn", "no lists now", "none was made in the last minute");
-  else answer("fresh", p99 > 250 || (shoppers !== null && shoppers < 90) ? "bad" : "ok", `99 % within ${short(p99)} ms`, parts.filter(Boolean).join(" · "));
+  else answer("fresh", p99 > 250 || (shoppers !== null && shoppers < 90) ? "bad" : "ok", `99 % within ${time(p99)}`, parts.filter(Boolean).join(" · "));
 
   const fallback = 100 * Number(overview.facts.fallback_share || 0), clicks = chart("clicks").map((line) => `${line.label === "all" ? "" : `${line.label} `}${short(newest(line) ?? 0)} %`);
   const about = [overview.facts.model, overview.facts.model_age_days && `${overview.facts.model_age_days} days old`, clicks.length && `click-through ${clicks.join(", ")}`];
