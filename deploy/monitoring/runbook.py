@@ -16,8 +16,9 @@ def sections() -> str:
     for name, variants in groupby(ALERTS, key=lambda alert: alert.name):
         every = [*variants]
         how = " or ".join(f"{alert.severity} after {alert.hold}" for alert in every)
+        what = every[0].do if every[0].do.endswith("?") else f"{every[0].do}."
         hidden = f" Silences {EXPLAINS[name].replace('|', ', ')} while it fires." if name in EXPLAINS else ""
-        parts.append(f"### {name}\n\n{every[0].summary} ({every[0].kind}; {how}).{hidden}\n**Do:** {every[0].do}.\n")
+        parts.append(f"### {name}\n\n{every[0].summary} ({every[0].kind}; {how}).{hidden}\n**Do:** {what}\n")
     return "\n".join(parts)
 
 
