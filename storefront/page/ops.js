@@ -79,6 +79,8 @@ function answer(id, state, head, text) {
   box.querySelector("p").textContent = text;
 }
 
+const names = (alerts) => [...new Set(alerts.map((alert) => alert.name))].join(", "); // one alert may fire for several arms or features
+
 function questions(overview) {
   const chart = (id) => overview.charts.find((one) => one.id === id).lines;
   const step = Math.max(5, overview.minutes * 60 / 180);
@@ -97,9 +99,9 @@ function questions(overview) {
   answer("good", !known ? "warn" : fallback > 5 ? "bad" : "ok", known ? `${short(100 - fallback)} % by the model` : "no lists now", about.filter(Boolean).join(" · "));
 
   const firing = overview.alerts.filter((alert) => alert.state === "firing"), down = overview.parts.filter((part) => !part.up);
-  if (firing.length) answer("wrong", "bad", `${firing.length} alert${firing.length > 1 ? "s" : ""}`, firing.map((alert) => alert.name).join(", "));
+  if (firing.length) answer("wrong", "bad", `${firing.length} alert${firing.length > 1 ? "s" : ""}`, names(firing));
   else if (down.length) answer("wrong", "warn", `${down.map((part) => part.name).join(", ")} down`, "no alert yet");
-  else answer("wrong", "ok", "nothing", overview.alerts.length ? `pending: ${overview.alerts.map((alert) => alert.name).join(", ")}` : "no alert fires, all parts answer");
+  else answer("wrong", "ok", "nothing", overview.alerts.length ? `pending: ${names(overview.alerts)}` : "no alert fires, all parts answer");
 }
 
 function show(overview) {
