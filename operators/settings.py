@@ -148,7 +148,7 @@ class MonitorSettings(Section):
 
     port: int = 9280
     partitions: int = Field(1, ge=1)
-    max_records_per_s: int = Field(1000, ge=1)
+    max_records_per_s: int = Field(300, ge=1)
     fresh_within_s: float = Field(1.0, gt=0)
 
 
