@@ -11,38 +11,19 @@ from typing import Any
 
 from benchmarks.machine import describe
 from operators.catalogue import Catalogue
-from operators.contracts import EVENTS, Event
+from operators.contracts import EVENTS
 from operators.decode import EventDecoder
 from operators.experiments import Experiments
 from operators.list_maker import ListMaker, ListSensors, NullListSensors, Request
 from operators.micro_batcher import BatchSensors, MicroBatcher, NullSensors
 from operators.model_bundle import ModelBundle
-from operators.refresh_logic import Encoded, Record, RefreshLogic, RefreshSensors, encoded
+from operators.refresh_logic import Encoded, NullRefreshSensors, Record, RefreshLogic, RefreshSensors, encoded
 from operators.scorer import Scorer
 from operators.settings import ExperimentSettings, Settings
 from operators.timeline import Made
 from pipelines.metrics import JobMetrics
 
 EVENTS_A_ROUND, BATCH, USERS, ROUNDS = 2048, 64, 2000, 60
-
-
-class Unmeasured(NullSensors):
-    """The sensors of logic and batcher, silent."""
-
-    def on_record(self, outcome: str) -> None:
-        """Nothing."""
-
-    def on_event(self, event: Event, version: int) -> None:
-        """Nothing."""
-
-    def on_dead_letter(self, reason: str) -> None:
-        """Nothing."""
-
-    def on_list(self, made: Encoded, request: Request, emitted_s: float) -> None:
-        """Nothing."""
-
-    def on_fallback(self, cause: str) -> None:
-        """Nothing."""
 
 
 class Operator:
@@ -96,10 +77,9 @@ def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
     metrics = JobMetrics(settings.job, 0, experiments)
     metrics.serves(bundle, None)
     metrics.slates.follow(bundle, Catalogue(bundle.vocabulary, 0.5))
-    silent = Unmeasured()
     scorer, states = Scorer(bundle, settings.scorer), dict[str, bytes]()
     measured = Operator(settings, bundle, scorer, states, metrics, metrics, metrics.slates)
-    unmeasured = Operator(settings, bundle, scorer, states, silent, silent, NullListSensors())
+    unmeasured = Operator(settings, bundle, scorer, states, NullRefreshSensors(), NullSensors(), NullListSensors())
     times: dict[str, list[float]] = {"with": [], "without": []}
     for number in range(ROUNDS + 2):
         order = [("with", measured), ("without", unmeasured)]

@@ -1,13 +1,13 @@
-"""What every model must beat, on the same split and full ranking: popularity, Markov, VMIS-kNN.
+"""What every model must beat, on the same split and full ranking; VMIS-kNN and ALS have files of their own.
 
 Each scores a batch of `Examples` into float32 [B, N + 1], larger is better.
 """
 
-from collections import defaultdict
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from model_export.dataset import Examples
 
@@ -23,7 +23,7 @@ class Recommender(Protocol):
 
 
 class Popularity:
-    """How often an item came in the last 7 days of the training window."""
+    """How often an item came in the last 7 days of the training window (or in another `window_ms`)."""
 
     def __init__(self, train: Examples, items: int, window_ms: int = WEEK_MS) -> None:
         recent = train.time_ms > train.time_ms.max() - window_ms
@@ -34,78 +34,81 @@ class Popularity:
         return np.broadcast_to(self._counts, (len(asked), len(self._counts)))
 
 
+class SessionPopularity:
+    """How often an item came in the session in progress; popularity breaks ties and fills up."""
+
+    def __init__(self, train: Examples, items: int) -> None:
+        self._tie = _popularity(train, items)
+
+    def scores(self, asked: Examples) -> Scores:
+        """Counts in the session."""
+        scores = np.tile(self._tie, (len(asked), 1))
+        own = asked.in_session()
+        np.add.at(scores, (np.nonzero(own)[0], asked.features.items[own]), 1)
+        return scores
+
+
 class Markov:
     """First-order transitions: how often an item followed the last one in a session; popularity breaks ties."""
 
     def __init__(self, train: Examples, items: int) -> None:
-        self._counts = np.zeros((items + 1, items + 1), dtype=np.float32)
-        last = last_items(train)
-        np.add.at(self._counts, (last, train.target), 1)
-        popular = np.bincount(train.target, minlength=items + 1)
-        self._tie = (popular / (popular.sum() + 1) * 1e-3).astype(np.float32)
+        places = (last_items(train), train.target)
+        self._counts = sparse.csr_matrix((np.ones(len(train), np.float32), places), shape=(items + 1, items + 1))
+        self._tie = _popularity(train, items)
 
-    def counts(self, rows: npt.NDArray[np.int64]) -> Scores:
+    def counts(self, rows: npt.NDArray[np.integer]) -> Scores:
         """Transition counts out of these rows, float32 [len(rows), N + 1]."""
-        return self._counts[rows]
+        return np.asarray(self._counts[rows].todense())
 
     def scores(self, asked: Examples) -> Scores:
         """Transition counts of the last item."""
-        return self._counts[last_items(asked)] + self._tie
+        return self.counts(last_items(asked)) + self._tie
 
 
-class VmisKnn:
-    """VMIS-kNN (Kersbergen, Sprangers and Schelter, SIGMOD 2022): items of the sessions nearest to this one.
+class ItemKnn:
+    """Items that share sessions with the last item: cosine of their sessions, damped for rare items.
 
-    For each item the `m` most recent sessions are kept. A session's similarity is the sum of the position weights
-    of the items it shares; the `k` best vote for their items with the weight of the newest shared item and log idf.
+    As in the session-rec framework: c(i, j) / sqrt((n(i) + 20) (n(j) + 20)).
     """
 
-    def __init__(self, train: Examples, items: int, m: int = 500, k: int = 100) -> None:
-        self._items, self._m, self._k = items, m, k
-        sessions: dict[tuple[int, int], set[int]] = defaultdict(set)
-        newest: dict[tuple[int, int], int] = {}
-        for user, start, item, time in zip(
-            train.user.tolist(),
-            train.session_start_s.tolist(),
-            train.target.tolist(),
-            train.time_ms.tolist(),
-            strict=True,
-        ):
-            sessions[user, start].add(item)
-            newest[user, start] = time
-        order = sorted(sessions, key=lambda key: -newest[key])
-        self._sessions = [np.fromiter(sessions[key], dtype=np.int64) for key in order]
-        holding: dict[int, list[int]] = defaultdict(list)
-        for number, held in enumerate(self._sessions):
-            for item in held.tolist():
-                if len(holding[item]) < m:
-                    holding[item].append(number)
-        self._holding = {item: np.array(numbers) for item, numbers in holding.items()}
-        seen = np.zeros(items + 1)
-        for held in self._sessions:
-            seen[held] += 1
-        self._idf = np.log(len(self._sessions) / np.maximum(seen, 1)).astype(np.float32)
+    def __init__(self, train: Examples, items: int, damping: float = 20.0) -> None:
+        holds = holdings(train, items)
+        seen = 1 / np.sqrt(np.asarray(holds.sum(axis=0)).ravel() + damping)
+        together = (holds.T @ holds).tocsr()
+        together.setdiag(0)
+        self._similar = sparse.diags(seen) @ together @ sparse.diags(seen)
+        self._tie = _popularity(train, items) * 1e-3
 
     def scores(self, asked: Examples) -> Scores:
-        """Votes of the nearest sessions."""
-        out = np.zeros((len(asked), self._items + 1), dtype=np.float32)
-        for row in range(len(asked)):
-            self._vote(session_items(asked, row), out[row])
-        return out
+        """Similarities of the last item."""
+        return np.asarray(self._similar[last_items(asked)].todense(), dtype=np.float32) + self._tie
 
-    def _vote(self, own: list[int], votes: npt.NDArray[np.float32]) -> None:
-        similarity: dict[int, float] = defaultdict(float)
-        newest: dict[int, int] = {}
-        for place, item in enumerate(own, start=1):
-            for number in self._holding.get(item, np.empty(0, dtype=np.int64)).tolist():
-                similarity[number] += place / len(own)
-                newest[number] = place
-        best = sorted(similarity, key=lambda number: (-similarity[number], number))[: self._k]
-        for number in best:
-            age = len(own) - newest[number] + 1
-            weight = 1 - 0.1 * age if age < 10 else 0.0
-            held = self._sessions[number]
-            votes[held] += similarity[number] * weight * self._idf[held]
+
+def _popularity(train: Examples, items: int) -> Scores:
+    """Shares of all events, below 1e-3 in all: breaks ties of counts."""
+    popular = np.bincount(train.target, minlength=items + 1)
+    return (popular / (popular.sum() + 1) * 1e-3).astype(np.float32)
+
+
+def holdings(train: Examples, items: int) -> sparse.csr_matrix:
+    """float32 [sessions, N + 1]: 1 where a session holds an item."""
+    number = session_numbers(train)
+    holds = sparse.csr_matrix(
+        (np.ones(len(train), np.float32), (number, train.target)), shape=(number.max() + 1, items + 1)
+    )
+    holds.data[:] = 1
+    return holds
+
+
+def session_numbers(train: Examples) -> npt.NDArray[np.int64]:
+    """A number for the session of each example; 0 is the one that ended last."""
+    key = train.user.astype(np.int64) << 32 | train.session_start_s.astype(np.int64)
+    _, number = np.unique(key, return_inverse=True)
+    ended = np.zeros(number.max() + 1, dtype=np.int64)
+    np.maximum.at(ended, number, train.time_ms)
+    place = np.empty_like(ended)
+    place[np.argsort(-ended, kind="stable")] = np.arange(len(ended))
+    return place[number]
 
 
 def last_items(asked: Examples) -> npt.NDArray[np.int32]:
@@ -116,11 +119,6 @@ def last_items(asked: Examples) -> npt.NDArray[np.int32]:
 
 
 def session_items(asked: Examples, row: int) -> list[int]:
-    """Distinct items of the session in progress, oldest first, each at its newest place.
-
-    At the first step of a session: those of the whole window, as a shop that knows the customer would use them.
-    """
-    f, length = asked.features, asked.features.length[row]
-    window = f.items[row, :length]
-    own = (window[f.seconds[row, :length] >= asked.session_start_s[row]]).tolist() or window.tolist()
+    """Distinct items of the session in progress, oldest first, each at its newest place."""
+    own = asked.features.items[row][asked.in_session(row)].tolist()
     return [item for place, item in enumerate(own) if item not in own[place + 1 :]]

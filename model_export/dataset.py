@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from operators.contracts import Event
 from operators.decode import EventDecoder
 from operators.errors import BadRecord, EventsFileError
-from operators.features import Features, Vocabulary, features
+from operators.features import WINDOW, Features, Vocabulary, features
 from operators.settings import EventSettings
 from operators.state_layout import EMPTY, read_states
 from operators.user_state import KINDS, session_start_s, step
@@ -37,8 +38,8 @@ class Examples:
     def __len__(self) -> int:
         return len(self.target)
 
-    def where(self, mask: npt.NDArray[np.bool_]) -> "Examples":
-        """The examples for which `mask` is true."""
+    def where(self, mask: npt.NDArray[Any]) -> "Examples":
+        """The examples of a boolean mask or an index."""
         return Examples(
             self.features.where(mask),
             self.target[mask],
@@ -46,6 +47,18 @@ class Examples:
             self.session_start_s[mask],
             self.user[mask],
         )
+
+    def in_session(self, row: int | slice = slice(None)) -> npt.NDArray[np.bool_]:
+        """bool [B, W] (or [W] of one row): the steps of the session in progress.
+
+        At the first step of a session: the whole window, as a shop that knows the customer would use it.
+        """
+        f = self.features
+        known = np.arange(f.items.shape[1]) < f.length[row, None]
+        own = known & (f.seconds[row] >= self.session_start_s[row, None])
+        if isinstance(row, int):
+            return own if own.any() else known
+        return np.where(own.any(axis=1)[:, None], own, known)
 
 
 def read_events(file: Path) -> Iterator[Event]:
@@ -83,7 +96,7 @@ def vocabulary(events: Iterable[Event], min_count: int) -> Vocabulary:
     return Vocabulary(sorted(kept, key=lambda item: (-counts[item], item)))
 
 
-def examples(events: Iterable[Event], words: Vocabulary, session_gap_ms: int) -> Examples:
+def examples(events: Iterable[Event], words: Vocabulary, session_gap_ms: int, window: int = WINDOW) -> Examples:
     """One example for each positive event of a known item, asked with the user's state before the event."""
     states: dict[str, bytes] = {}
     users: dict[str, int] = {}
@@ -93,7 +106,7 @@ def examples(events: Iterable[Event], words: Vocabulary, session_gap_ms: int) ->
 
     def flush() -> None:
         if waiting:
-            parts.append(features(read_states(waiting), words))
+            parts.append(features(read_states(waiting), words, window))
             waiting.clear()
 
     for event in events:
@@ -113,11 +126,8 @@ def examples(events: Iterable[Event], words: Vocabulary, session_gap_ms: int) ->
     flush()
     if not parts:
         raise EventsFileError("views, clicks, cart or purchase events of items", "none", "check event_type and item_id")
-    joined = Features(
-        *(np.concatenate([getattr(p, n) for p in parts]) for n in ("items", "kinds", "length", "seconds"))
-    )
     return Examples(
-        joined,
+        Features.joined(parts),
         np.array(target, dtype=np.int32),
         np.array(times, dtype=np.int64),
         np.array(starts, dtype=np.uint32),

@@ -14,7 +14,7 @@ import torch
 from torch.export import Dim
 
 from model_export.dataset import Examples
-from model_export.gru import SmallGru, TopK, example_inputs
+from model_export.encoders import NextItem, TopK, example_inputs
 from model_export.reference import add_reference
 from operators.errors import BundleError
 from operators.features import Vocabulary
@@ -31,14 +31,34 @@ PARITY = 1e-3
 
 
 def export_bundle(
-    model: SmallGru, words: Vocabulary, train: Examples, asked: Examples, folder: Path, facts: dict[str, Any]
+    model: NextItem, words: Vocabulary, train: Examples, asked: Examples, folder: Path, facts: dict[str, Any]
 ) -> dict[str, Any]:
-    """Writes the bundle and proves it: torch against ONNX Runtime, then all checks of the scorer. Returns the manifest."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Writes the bundle and proves it: torch against ONNX Runtime, then all checks of the scorer. Returns the manifest.
+
+    The folder appears (or takes the place of an older one) by rename, when all of it is written and proven. Raises
+    `BundleError` where a check fails or the disk is full; what was there before stays.
+    """
+    aside = folder.with_name(f".{folder.name}.part")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        _write(model, words, train, asked, aside, facts)
+        _replace(folder, aside)
+    except OSError as error:
+        raise BundleError(
+            f"room for a bundle in {folder.parent}", str(error), "free the disk, then train again"
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return read_manifest(folder)
+
+
+def _write(
+    model: NextItem, words: Vocabulary, train: Examples, asked: Examples, folder: Path, facts: dict[str, Any]
+) -> None:
     top = min(CANDIDATES, len(words))
     export_graph(model, top, folder / "model.onnx")
-    golden = asked.where(np.arange(len(asked)) < GOLDEN).features.inputs()
+    golden = asked.where(np.arange(min(GOLDEN, len(asked)))).features.inputs()
     scores, rows = _run(folder / "model.onnx", golden)
     check_parity(model, golden, scores, rows, top)
     arrays = _arrays(model, words, train) | {f"golden_{name}": value for name, value in golden.items()}
@@ -54,6 +74,7 @@ def export_bundle(
         "opset": OPSET,
         "inputs": INPUTS,
         "outputs": OUTPUTS,
+        "window": model.window,
         "candidates": top,
         "items": len(words),
         **facts,
@@ -62,17 +83,28 @@ def export_bundle(
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     Scorer(ModelBundle.load(folder), ScorerSettings(provider="cpu"))
     add_reference(folder, train)
-    return read_manifest(folder)
 
 
-def export_graph(model: SmallGru, top: int, file: Path) -> None:
+def _replace(folder: Path, aside: Path) -> None:
+    """`aside` becomes `folder`; for a moment there is neither, never half of one."""
+    if folder.exists():
+        older = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(older, ignore_errors=True)
+        folder.rename(older)
+        aside.rename(folder)
+        shutil.rmtree(older)
+    else:
+        aside.rename(folder)
+
+
+def export_graph(model: NextItem, top: int, file: Path) -> None:
     """The ONNX graph, without the exporter's stack traces (they hold paths of this machine): int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]."""
     batch = Dim("batch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
         torch.onnx.export(
             TopK(model.eval(), top),
-            example_inputs(),
+            example_inputs(model.window),
             str(file),
             input_names=list(INPUTS),
             output_names=OUTPUTS,
@@ -97,7 +129,7 @@ def strip_traces(model: onnx.ModelProto) -> None:
 
 
 def check_parity(
-    model: SmallGru, inputs: dict[str, np.ndarray], scores: np.ndarray, rows: np.ndarray, top: int
+    model: NextItem, inputs: dict[str, np.ndarray], scores: np.ndarray, rows: np.ndarray, top: int
 ) -> None:
     """The k best scores of torch and ONNX Runtime differ by at most `PARITY`; raises `BundleError`."""
     with torch.inference_mode():
@@ -115,9 +147,8 @@ def _run(graph: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.nda
     return scores, rows
 
 
-def _arrays(model: SmallGru, words: Vocabulary, train: Examples) -> dict[str, np.ndarray]:
-    vectors = model.items.weight.detach().numpy().astype(np.float16)
-    vectors[0] = 0
+def _arrays(model: NextItem, words: Vocabulary, train: Examples) -> dict[str, np.ndarray]:
+    vectors = model.table().detach().numpy().astype(np.float16)
     week = train.time_ms.max() - 7 * 86_400_000
     recent = np.bincount(train.target[train.time_ms > week], minlength=len(words) + 1).astype(np.float64)
     all_time = np.bincount(train.target, minlength=len(words) + 1).astype(np.float64)

@@ -3,14 +3,17 @@
 import numpy as np
 import numpy.typing as npt
 
+NEVER = np.iinfo(np.int32).max  # the rank of what cannot be recommended
+
 
 def ranks(scores: npt.NDArray[np.float32], target: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     """Rank (from 1) of each target row in `scores` [B, N + 1]; ties count against the model, row 0 never competes.
+    A target of row 0 (an item that the model does not know) ranks below all.
 
     The pessimistic rank keeps a constant scorer from looking good (Krichene and Rendle, KDD 2020, on metrics).
     """
     own = scores[np.arange(len(target)), target][:, None]
-    return (scores[:, 1:] >= own).sum(axis=1)
+    return np.where(target > 0, (scores[:, 1:] >= own).sum(axis=1), NEVER)
 
 
 def summary(rank: npt.NDArray[np.int64], k: int = 20) -> dict[str, float]:

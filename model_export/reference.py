@@ -46,7 +46,9 @@ def main(folder: Path, events_file: Path) -> None:
     until = int(bundle.manifest["trained_on"]["to_ms"])
     events = sorted(read_events(events_file), key=lambda event: int(event.event_time))
     before = [event for event in events if int(event.event_time) < until]
-    add_reference(folder, examples(before, bundle.vocabulary, EventSettings().session_gap_minutes * 60_000))
+    add_reference(
+        folder, examples(before, bundle.vocabulary, EventSettings().session_gap_minutes * 60_000, bundle.window)
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from operators.state_layout import HISTORY
 from operators.user_state import id_hash
 
-WINDOW = 20  # steps that the model sees
+WINDOW = 20  # steps that a model sees unless its bundle says another number
 
 Rows = npt.NDArray[np.int32]
 
@@ -47,7 +47,7 @@ class Vocabulary:
 class Features:
     """Inputs of a micro-batch of B users, oldest step first, known items only, padded with 0 on the right.
 
-    `items` and `kinds`: int32 [B, WINDOW]; `length`: int32 [B]; `seconds`: uint32 [B, WINDOW], epoch s.
+    `items` and `kinds`: int32 [B, W]; `length`: int32 [B]; `seconds`: uint32 [B, W], epoch s. W is the model's window.
     """
 
     items: Rows
@@ -63,12 +63,17 @@ class Features:
         """The users of a boolean mask or an index."""
         return Features(self.items[mask], self.kinds[mask], self.length[mask], self.seconds[mask])
 
+    @classmethod
+    def joined(cls, parts: list["Features"]) -> "Features":
+        """The users of all parts, in their order."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
-def features(states: npt.NDArray[Any], vocabulary: Vocabulary) -> Features:
-    """The last `WINDOW` steps of each record of dtype `STATE` (shape [B]) as model inputs."""
+
+def features(states: npt.NDArray[Any], vocabulary: Vocabulary, window: int = WINDOW) -> Features:
+    """The last `window` (at most `HISTORY`) steps of each record of dtype `STATE` (shape [B]) as model inputs."""
     steps = states["steps"].astype(np.int64)
-    held = np.minimum(steps, WINDOW)
-    position = np.arange(WINDOW)
+    held = np.minimum(steps, window)
+    position = np.arange(window)
     wanted = position < held[:, None]
     places = (steps[:, None] - held[:, None] + position) % HISTORY
     items = vocabulary.rows_of_hashes(np.take_along_axis(states["item"], places, axis=1))

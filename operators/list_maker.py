@@ -81,7 +81,7 @@ class ListMaker:
     ) -> None:
         """Without a `scorer` (its bundle was refused) every list is a fallback."""
         vectors = unit_rows(bundle.vectors)
-        self._vocabulary = bundle.vocabulary
+        self._vocabulary, self._window = bundle.vocabulary, bundle.window
         self._model = Model(bundle.name, bundle.version)
         self._scorer = scorer
         self._catalogue = catalogue
@@ -96,7 +96,7 @@ class ListMaker:
     def make(self, requests: Sequence[Request]) -> list[RecommendationList | Exception]:
         """A list for each request, or the reason why the model has none for that user."""
         states = read_states([request.state for request in requests])
-        inputs = features(states, self._vocabulary)
+        inputs = features(states, self._vocabulary, self._window)
         now = self._clock_ms()
         allowed = self._catalogue.allowed(now)
         warm = (inputs.length > 0) & ((states["flags"] & CONSENT_REFUSED) == 0)
@@ -125,7 +125,7 @@ class ListMaker:
     def fallback(self, request: Request) -> RecommendationList:
         """A list without the model."""
         states = read_states([request.state])
-        return self._plain(request, states, features(states, self._vocabulary), 0)
+        return self._plain(request, states, features(states, self._vocabulary, self._window), 0)
 
     def _plain(self, request: Request, states: npt.NDArray[Any], inputs: Features, user: int) -> RecommendationList:
         now = self._clock_ms()

@@ -2,7 +2,7 @@
 
 | file | holds |
 |---|---|
-| manifest.json | name, version, sha256 of every file, opset, inputs, outputs, training window, metrics |
+| manifest.json | name, version, sha256 of every file, opset, inputs, outputs, window W, training window, metrics |
 | model.onnx | the graph: `items`, `kinds` int32 [B, W], `length` int32 [B] -> `scores` float32 [B, K], `rows` int32 [B, K] |
 | items.json | item ids; row i + 1 of the model is the i-th |
 | vectors.npy | float16 [N + 1, d], item vectors for reasons and diversity |
@@ -24,7 +24,7 @@ import numpy.typing as npt
 from operators.drift import FILE as REFERENCE
 from operators.drift import Bins, load_reference
 from operators.errors import BundleError
-from operators.features import Vocabulary
+from operators.features import WINDOW, Vocabulary
 
 ARRAYS = ("vectors", "popular", "trending", "neighbours")
 GOLDEN = ("items", "kinds", "length", "rows", "scores")
@@ -52,6 +52,10 @@ class ModelBundle:
     @property
     def version(self) -> str:
         return str(self.manifest["version"])
+
+    @property
+    def window(self) -> int:
+        return int(self.manifest.get("window", WINDOW))
 
     @property
     def graph(self) -> Path:

@@ -90,6 +90,25 @@ class RefreshSensors(Protocol):
         """The model did not make a list: deadline, refused or failed."""
 
 
+class NullRefreshSensors:
+    """Reports nothing."""
+
+    def on_record(self, outcome: str) -> None:
+        """Nothing."""
+
+    def on_event(self, event: Event, version: int) -> None:
+        """Nothing."""
+
+    def on_dead_letter(self, reason: str) -> None:
+        """Nothing."""
+
+    def on_list(self, made: Encoded, request: Request, emitted_s: float) -> None:
+        """Nothing."""
+
+    def on_fallback(self, cause: str) -> None:
+        """Nothing."""
+
+
 class RefreshLogic:
     """One instance a subtask; all calls come from its task thread."""
 

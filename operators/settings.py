@@ -82,6 +82,7 @@ class JobSettings(Section):
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9260
     metrics_targets_dir: str = ""
+    sensors: bool = True
     on_lost_events: Literal["fail", "skip"] = "fail"
     tables_dir: str = ""
     state_digests: bool = False

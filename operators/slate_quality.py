@@ -29,7 +29,7 @@ class SlateMeter:
         self._unpopular = unpopular
 
     def measure(self, rows: Rows, history: Rows, categories: npt.NDArray[np.int32]) -> SlateQuality:
-        """`rows`: the list [size]; `history`: the shopper's items [WINDOW], both 0 where empty.
+        """`rows`: the list [size]; `history`: the shopper's items [W], both 0 where empty.
 
         Diversity: 1 - mean cosine of all pairs of the list's item vectors (Ziegler et al., WWW 2005).
         Novelty: mean place in the popularity order, 0 the most popular item, 1 the least.

@@ -23,7 +23,7 @@ from operators.list_maker import ListMaker, Request
 from operators.logs import configure
 from operators.micro_batcher import MicroBatcher
 from operators.model_bundle import ModelBundle
-from operators.refresh_logic import Actions, Encoded, Output, Record, RefreshLogic, encoded
+from operators.refresh_logic import Actions, Encoded, NullRefreshSensors, Output, Record, RefreshLogic, encoded
 from operators.scorer import Scorer
 from operators.settings import Settings
 from operators.timeline import Made
@@ -64,7 +64,9 @@ class RefreshFunction:
         self._table = open_table(settings, subtask_index(context), catalogue)
         metrics.catalogue_age.set_function(lambda: self._table.age_s)
         metrics.slates.follow(bundle, catalogue)
-        lists = ListMaker(bundle, scorer, catalogue, settings.lists, now_ms, experiments, metrics.slates)
+        sensing = settings.job.sensors  # off: gauges that are read when scraped stay, nothing is counted on the way
+        slates = metrics.slates if sensing else None
+        lists = ListMaker(bundle, scorer, catalogue, settings.lists, now_ms, experiments, slates)
         audited = settings.job.state_digests
 
         def make(requests: Sequence[Request]) -> list[Encoded | Exception]:
@@ -87,7 +89,7 @@ class RefreshFunction:
             max_waiting=settings.scorer.max_waiting,
             deadline_s=settings.scorer.deadline_ms / 1000,
             clock=time.monotonic,
-            sensors=metrics,
+            sensors=metrics if sensing else None,
         )
         self._batcher.start()
         metrics.waiting.set_function(lambda: self._batcher.waiting)
@@ -101,7 +103,7 @@ class RefreshFunction:
             settings.events,
             settings.scorer,
             time.time,
-            metrics,
+            metrics if sensing else NullRefreshSensors(),
             with_digest=audited,
             exactly_once=settings.job.delivery == "exactly-once",
         )

@@ -165,11 +165,19 @@ class Supervisor:
     @contextlib.contextmanager
     def stopped(self, name: str) -> Iterator[None]:
         """One part is down inside this block."""
-        self._proxy.supervisor.stopProcess(name)
+        self.stop_part(name)
         try:
             yield
         finally:
-            self._proxy.supervisor.startProcess(name, False)
+            self.start_part(name)
+
+    def stop_part(self, name: str) -> None:
+        """Stops one part and waits for its end."""
+        self._proxy.supervisor.stopProcess(name)
+
+    def start_part(self, name: str) -> None:
+        """Starts one part; does not wait until it works."""
+        self._proxy.supervisor.startProcess(name, False)
 
     def stop(self) -> None:
         """Stops all parts and waits until every process is gone; what stays is killed and said."""

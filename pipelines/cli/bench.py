@@ -16,15 +16,17 @@ class Name(StrEnum):
     freshness = "freshness"
     throughput = "throughput"
     instrumentation = "instrumentation"
+    watching = "watching"
 
 
 def run(
-    name: Name = typer.Argument(help="freshness, throughput or instrumentation."),
+    name: Name = typer.Argument(help="freshness, throughput, instrumentation or watching."),
     rate: float = typer.Option(500, help="freshness: events a second."),
     seconds: float = typer.Option(60, help="freshness: measured time."),
     warm_up: float = typer.Option(60, help="freshness: seconds of load before; the JVM needs one or two minutes."),
     users: int = typer.Option(20_000, help="freshness: users."),
-    events: int = typer.Option(200_000, help="throughput: size of the backlog."),
+    events: int = typer.Option(200_000, help="throughput, watching: size of the backlog."),
+    rounds: int = typer.Option(10, help="watching: pairs of drains.", min=2),
     bundle: Path = typer.Option(None, help="Bundle to serve; default: bundle.path of the settings."),
     json: bool = JsonFlag,
 ) -> None:
@@ -32,7 +34,7 @@ def run(
 
     Example: liveshelf bench freshness --rate 500 --json
     """
-    from benchmarks import freshness, instrumentation, throughput
+    from benchmarks import freshness, instrumentation, throughput, watching
     from deploy.local.layout import Layout
     from deploy.local.supervisor import Supervisor
     from operators.model_bundle import ModelBundle
@@ -45,10 +47,11 @@ def run(
     cluster = Cluster(settings.job.rest_url)
     supervisor = Supervisor(settings, Layout.of(settings))
 
-    def restart(between: Callable[[], object] = lambda: None) -> None:
+    def restart(between: Callable[[], object] = lambda: None, *, sensors: bool = settings.job.sensors) -> None:
         stopped = [cluster.stop_with_savepoint(job["jid"]) for job in cluster.jobs(settings.job.name)]
         between()
-        submit_locally(settings, folder, savepoint=stopped[0] if stopped else None)
+        job = settings.job.model_copy(update={"sensors": sensors})
+        submit_locally(settings.model_copy(update={"job": job}), folder, savepoint=stopped[0] if stopped else None)
 
     if name is Name.instrumentation:
         with people.status("with and without metrics"):
@@ -60,6 +63,9 @@ def run(
             found = freshness.measure(
                 settings, loaded.vocabulary.item_ids, supervisor.pids(), rate, seconds, warm_up, users
             )
+    elif name is Name.watching:
+        with people.status(f"{2 * rounds} drains, watched and not, in turns"):
+            found = watching.measure(settings, loaded.vocabulary.item_ids, supervisor, restart, events, rounds)
     else:
         with people.status("draining a backlog"):
             found = throughput.measure(

@@ -1,5 +1,6 @@
-"""`liveshelf train`: a bundle from a shop's own events (extra `train`)."""
+"""`liveshelf train`: a bundle from a shop's own events, or from session files (extra `train`)."""
 
+from enum import StrEnum
 from pathlib import Path
 
 import typer
@@ -9,28 +10,47 @@ from operators.settings import load_settings
 from pipelines.cli.output import JsonFlag, machine, people, table
 
 
-def run(
-    events: Path = typer.Option(..., help="JSON lines of canonical events."),
-    out: Path = typer.Option(..., help="Folder of the new bundle."),
-    catalogue: Path = typer.Option(None, help="JSON lines of catalogue records; only its items are learned."),
-    name: str = typer.Option("small-gru", help="Name of the model."),
-    test_share: float = typer.Option(0.1, help="Newest share of the events that is kept for the test."),
-    test_from: int = typer.Option(None, help="Or: the test starts at this epoch ms."),
-    epochs: int = typer.Option(12, help="At most so many."),
-    json: bool = JsonFlag,
-) -> None:
-    """Trains, evaluates against popularity, Markov and VMIS-kNN, exports and verifies a bundle.
+class Size(StrEnum):
+    """Sizes of a model."""
 
-    Example: liveshelf train --events events.jsonl --out bundles/mine
-    """
+    small = "small"
+    large = "large"
+
+
+def need_torch() -> None:
+    """Raises `LiveshelfError` on a base install."""
     try:
         import torch  # noqa: F401
     except ImportError as error:
         raise LiveshelfError(
             "the extra `train` (torch)", "a base install", "make train-deps, or pip install 'liveshelf[train]'"
         ) from error
+
+
+def run(
+    events: Path = typer.Option(None, help="JSON lines of canonical events."),
+    sessions: Path = typer.Option(None, help="Or: a folder with train.parquet and test.parquet; see docs/models.md."),
+    out: Path = typer.Option(..., help="Folder of the new bundle."),
+    catalogue: Path = typer.Option(None, help="JSON lines of catalogue records; only its items are learned."),
+    size: Size = typer.Option(Size.small, help="small serves from a CPU, large from a GPU."),
+    name: str = typer.Option(None, help="Name of the model; default: its size."),
+    test_share: float = typer.Option(0.1, help="events: newest share that is kept for the test."),
+    test_from: int = typer.Option(None, help="events: or the test starts at this epoch ms."),
+    epochs: int = typer.Option(None, help="At most so many; default: as the size says."),
+    seed: int = typer.Option(7, help="Of weights, batches and drawn questions."),
+    json: bool = JsonFlag,
+) -> None:
+    """Trains, evaluates beside the baselines, exports and verifies a bundle.
+
+    Example: liveshelf train --events events.jsonl --out bundles/mine
+    """
+    if (events is None) == (sessions is None):
+        raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", "liveshelf train --help")
+    need_torch()
+    from dataclasses import replace
+
     from deploy.local.layout import Layout
-    from model_export.train import TrainOptions, train
+    from model_export.train import TrainOptions, train, train_sessions
     from model_export.train_metrics import TrainMetrics
     from pipelines.lineage import Told
 
@@ -38,10 +58,16 @@ def run(
     layout = Layout.of(settings)
     targets = layout.targets / "trainer.json" if layout.targets.is_dir() else None  # else no local stack watches
     metrics = TrainMetrics(settings.trainer.metrics_port, targets)
-    options = TrainOptions(name=name, test_share=test_share, test_from=test_from, epochs=epochs)
-    told = Told(settings, [file for file in (events, catalogue) if file is not None])
+    options = TrainOptions(name=name or size, size=size, test_share=test_share, test_from=test_from, seed=seed)
+    if epochs is not None:
+        options = replace(options, fit=replace(options.fitting(), epochs=epochs))
+    files = [events, catalogue] if sessions is None else [sessions / "train.parquet", sessions / "test.parquet"]
+    told = Told(settings, [file for file in files if file is not None and file.is_file()])
     try:
-        manifest = train(events, catalogue, out, options, people.print, metrics.report, told.facts)
+        if sessions is None:
+            manifest = train(events, catalogue, out, options, people.print, metrics.report, told.facts)
+        else:
+            manifest = train_sessions(sessions, out, options, people.print, metrics.report, told.facts)
     except BaseException as error:
         told.failed(error)
         raise
@@ -51,11 +77,11 @@ def run(
     if json:
         machine(manifest)
         return
-    metrics = manifest["metrics"]["test"]
-    names = list(next(iter(metrics.values())))
+    tested = manifest["metrics"]["test"]
+    names = list(next(iter(tested.values())))
     table(
         f"test: {manifest['metrics']['questions']} questions, all {manifest['items']} items ranked",
         ("model", *names),
-        [(model, *(f"{found[n]:.4f}" for n in names)) for model, found in metrics.items()],
+        [(model, *(f"{found[n]:.4f}" for n in names)) for model, found in tested.items()],
     )
     people.print(f"bundle {out}: {manifest['name']} {manifest['version']}, best: {manifest['metrics']['best']}")

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from model_export.baselines import Markov, Popularity, VmisKnn, session_items
+from model_export.als import Als
+from model_export.baselines import ItemKnn, Markov, Popularity, SessionPopularity, session_items
 from model_export.dataset import Examples, examples
 from model_export.metrics import ranks, summary
+from model_export.vmis_knn import VmisKnn
 from operators.features import Vocabulary
 from tests.builders import NOW_MS, event
 
@@ -72,3 +74,34 @@ def test_vmis_knn_votes_with_the_sessions_that_share_items() -> None:
 def test_the_session_in_progress_is_what_vmis_sees() -> None:
     asked = shop("abab")
     assert session_items(asked, 3) == [2, 1]
+
+
+def test_session_popularity_counts_the_session_and_fills_up_with_popular_items() -> None:
+    train = shop("ce", "ee", "ed")
+    asked = shop("abab").where(np.array([3]))
+    scores = SessionPopularity(train, len(WORDS)).scores(asked)[0]
+    assert np.argsort(-scores)[:3].tolist() == [1, 2, 5]  # a twice, b once, then the popular e
+
+
+def test_item_knn_knows_what_shares_sessions_with_the_last_item() -> None:
+    train = shop(*["abc"] * 5, *["de"] * 5)
+    scores = ItemKnn(train, len(WORDS)).scores(shop("eab").where(np.array([2])))[0]
+    assert set(np.argsort(-scores)[:2]) == {2, 3}
+    assert scores[1] < scores[2]  # never the item itself
+
+
+def test_als_puts_the_items_of_like_sessions_first() -> None:
+    train = shop(*["abc"] * 30, *["de"] * 30)
+    scores = Als(train, len(WORDS), factors=4).scores(shop("ab").where(np.array([1])))[0]
+    assert set(np.argsort(-scores[1:])[:3] + 1) == {1, 2, 3}
+
+
+def test_an_item_that_was_never_seen_is_a_miss_however_small_the_catalogue() -> None:
+    rank = ranks(np.ones((1, 3), dtype=np.float32), np.array([0]))
+    assert summary(rank)["R@20"] == 0
+
+
+def test_vmis_keeps_the_newest_sessions_of_an_item_only() -> None:
+    train = shop("ab", "ac", "ad")
+    scores = VmisKnn(train, len(WORDS), m=1).scores(shop("ae").where(np.array([1])))[0]
+    assert scores[4] > 0 and scores[2] == scores[3] == 0

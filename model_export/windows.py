@@ -1,0 +1,50 @@
+"""Which windows of histories an epoch learns from, and their tensors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from model_export.dataset import NEGATIVE_KINDS, Examples
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B windows: `items`, `kinds` int64 [B, W]; `following` int64 [B, W], what came after each step, 0: not asked."""
+
+    items: Tensor
+    kinds: Tensor
+    following: Tensor
+
+
+def covering(train: Examples, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Examples whose windows together hold every example: each user's last, and one in half a window before it.
+
+    In random order; where a long history is cut changes from epoch to epoch.
+    """
+    window = train.features.items.shape[1]
+    spacing = max(window // 2, 1)
+    order = np.argsort(train.user, kind="stable")
+    user = train.user[order]
+    last = np.searchsorted(user, user, side="right") - 1
+    to_last = last - np.arange(len(user))
+    cut = generator.integers(0, spacing, user.max() + 1)[user]
+    more = (train.features.length[order[last]] >= window) & (to_last > spacing // 2) & (to_last % spacing == cut)
+    chosen: npt.NDArray[np.int64] = order[(to_last == 0) | more]
+    chosen = chosen[train.features.length[chosen] > 0]
+    return generator.permutation(chosen)
+
+
+def batch_of(train: Examples, rows: npt.NDArray[np.int64]) -> Batch:
+    """The windows that end before these examples; what is no wish (taken out of the basket) is never asked for."""
+    f = train.features
+    items = torch.from_numpy(f.items[rows].astype(np.int64))
+    kinds = torch.from_numpy(f.kinds[rows].astype(np.int64))
+    length = torch.from_numpy(f.length[rows].astype(np.int64))
+    following = torch.zeros_like(items)
+    following[:, :-1] = torch.where(torch.isin(kinds[:, 1:], torch.tensor(NEGATIVE_KINDS)), 0, items[:, 1:])
+    following[torch.arange(len(rows)), length - 1] = torch.from_numpy(train.target[rows].astype(np.int64))
+    longest = int(length.max())  # shorter tensors where all windows of the batch are short
+    return Batch(items[:, :longest], kinds[:, :longest], following[:, :longest])

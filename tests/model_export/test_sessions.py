@@ -1,0 +1,84 @@
+"""Session files: what is read, what is cleaned, what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from model_export.sessions import learned, read_sessions
+from operators.errors import EventsFileError
+
+
+def write(folder: Path, train: list[object], prefixes: list[object], targets: list[object], **columns) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"items": train, **columns}), folder / "train.parquet")
+    pq.write_table(pa.table({"prefix": prefixes, "target": targets}), folder / "test.parquet")
+    return folder
+
+
+def test_a_folder_becomes_sessions_and_questions(tmp_path: Path) -> None:
+    read = read_sessions(write(tmp_path, [[1, 2, 3], [2, 3]], [[1, 2], [9]], [3, 8]))
+    words = read.vocabulary()
+    assert words.item_ids == ["2", "3", "1"]
+    asked = read.questions(words)
+    assert asked.target.tolist() == [2, 0]
+    assert asked.features.length.tolist() == [2, 0]
+    assert asked.features.items[0, :2].tolist() == [3, 1]
+    assert read.cleaning["test"]["targets never seen in training (misses for every model)"] == 1
+
+
+def test_ids_may_be_text_and_sessions_are_put_in_their_order(tmp_path: Path) -> None:
+    read = read_sessions(write(tmp_path, [["b", "c"], ["a", "b"]], [["a"]], ["b"], session=[5, 1]))
+    assert read.train == [["a", "b"], ["b", "c"]]
+
+
+def test_what_cannot_teach_is_dropped_and_counted(tmp_path: Path) -> None:
+    read = read_sessions(write(tmp_path, [[1, 2], [3], [], None, [4, None, 5]], [[1], []], [2, 2]))
+    assert read.train == [["1", "2"], ["4", "5"]]
+    assert read.cleaning["train"] == {
+        "in": 5, "dropped: no item": 2, "items without an id": 1, "dropped: one item": 1, "out": 2,
+    }  # fmt: skip
+    assert read.cleaning["test"]["dropped: no prefix or target"] == 1
+
+
+def test_every_view_is_learned_with_the_session_before_it(tmp_path: Path) -> None:
+    read = read_sessions(write(tmp_path, [[1, 2, 1], [2, 1]], [[1]], [2]))
+    found = learned(read.train, read.vocabulary(), window=20)
+    assert found.target.tolist() == [1, 2, 1, 2, 1]
+    assert found.features.length.tolist() == [0, 1, 2, 0, 1]
+    assert (np.diff(found.time_ms) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("train", "prefixes", "targets", "said"),
+    [
+        ([], [[1]], [2], "two items or more"),
+        ([[1], [2]], [[1]], [2], "two items or more"),
+        ([[1, 2]], [], [], "prefix and a target"),
+        ([[1, 2]], [[]], [2], "prefix and a target"),
+    ],
+)
+def test_too_little_is_said(tmp_path: Path, train: list, prefixes: list, targets: list, said: str) -> None:
+    types = pa.list_(pa.int32())
+    folder = write(tmp_path, pa.array(train, types), pa.array(prefixes, types), pa.array(targets, pa.int32()))
+    with pytest.raises(EventsFileError, match=said):
+        read_sessions(folder)
+
+
+def test_an_interrupted_download_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path, [[1, 2]] * 100, [[1]], [2])
+    whole = (folder / "train.parquet").read_bytes()
+    (folder / "train.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(EventsFileError, match="fetch the file again"):
+        read_sessions(folder)
+
+
+def test_a_missing_file_and_a_missing_column_are_named(tmp_path: Path) -> None:
+    with pytest.raises(EventsFileError, match=r"train\.parquet"):
+        read_sessions(tmp_path)
+    folder = write(tmp_path, [[1, 2]], [[1]], [2])
+    pq.write_table(pa.table({"clicks": [[1, 2]]}), folder / "train.parquet")
+    with pytest.raises(EventsFileError, match="column items"):
+        read_sessions(folder)

@@ -1,0 +1,51 @@
+"""Which windows an epoch learns from."""
+
+import numpy as np
+
+from model_export.dataset import Examples, examples
+from model_export.windows import batch_of, covering
+from operators.features import Vocabulary
+from tests.builders import NOW_MS, event
+
+WORDS = Vocabulary([f"i{n}" for n in range(100)])
+
+
+def histories(*lengths: int, window: int = 8, kind: str = "view") -> Examples:
+    found = [
+        event(event_id=f"{user}-{n}", user_id=f"u{user}", item_id=f"i{n % 100}", event_time=NOW_MS + 1000 * n + user, event_type=kind)
+        for user, length in enumerate(lengths)
+        for n in range(length)
+    ]  # fmt: skip
+    return examples(sorted(found, key=lambda one: one.event_time), WORDS, 1_800_000, window)
+
+
+def asked_in_epoch(train: Examples, seed: int) -> set[tuple[int, int]]:
+    """(user, target) of all that an epoch asks."""
+    rows = covering(train, np.random.default_rng(seed))
+    following = batch_of(train, rows).following.numpy()
+    return {(int(train.user[row]), int(one)) for row, line in zip(rows, following, strict=True) for one in line if one}
+
+
+def test_an_epoch_asks_every_example_that_has_a_step_before_it() -> None:
+    train = histories(1, 2, 5, 30, 77)
+    everything = {
+        (int(u), int(t)) for u, t, n in zip(train.user, train.target, train.features.length, strict=True) if n
+    }
+    for seed in range(5):
+        assert asked_in_epoch(train, seed) == everything
+
+
+def test_short_sessions_are_read_once() -> None:
+    train = histories(*[5] * 20)
+    rows = covering(train, np.random.default_rng(0))
+    assert len(rows) == 20 and set(train.features.length[rows]) == {4}
+
+
+def test_what_was_taken_out_of_the_basket_is_a_step_and_no_wish() -> None:
+    found = [
+        event(event_id=f"e{n}", item_id=f"i{n}", event_time=NOW_MS + n, event_type=kind)
+        for n, kind in enumerate(["view", "remove_from_cart", "view"])
+    ]
+    batch = batch_of(examples(found, WORDS, 1_800_000), np.array([1]))
+    assert batch.items[0].tolist() == [1, 2]
+    assert batch.following[0].tolist() == [0, 3]
