@@ -49,11 +49,19 @@ class NextItem(nn.Module):
         """float [B, W, width] of unit length."""
         return nn.functional.normalize(self.encoded(self.steps(items, kinds), items), dim=-1)
 
+    def at_last(self, steps: Tensor, items: Tensor, last: Tensor) -> Tensor:
+        """float [B, width]: `encoded` at one step of each user, `last` int [B]; where that is cheaper than at all."""
+        return at(self.encoded(steps, items), last)
+
     def scores(self, items: Tensor, kinds: Tensor, length: Tensor) -> Tensor:
         """float [B, N + 1] after each user's last step; `length` int [B], at least 1."""
-        states = self.wanted(items, kinds)
-        last = (length.long() - 1)[:, None, None].expand(-1, 1, states.shape[2])
-        return self.scale * (states.gather(1, last)[:, 0] @ self.table().T) + self.bias
+        found = self.at_last(self.steps(items, kinds), items, length.long() - 1)
+        return self.scale * (nn.functional.normalize(found, dim=-1) @ self.table().T) + self.bias
+
+
+def at(states: Tensor, places: Tensor) -> Tensor:
+    """float [B, W, width] and int [B] -> float [B, width]."""
+    return states.gather(1, places[:, None, None].expand(-1, 1, states.shape[2]))[:, 0]
 
 
 class Gru(NextItem):
@@ -72,8 +80,14 @@ class Gru(NextItem):
         return self.project(self.dropout(states))
 
 
+OUT = -1e9  # the weight, before the softmax, of a step that must not count
+
+
 class WeightedSum(NextItem):
-    """CORE's family (Hou et al., SIGIR 2022): a GRU only weighs the steps, what is wanted is their weighted sum."""
+    """CORE's idea (Hou et al., SIGIR 2022): what is wanted is a weighted sum of the steps' own vectors.
+
+    The weights are NARM's attention (Li et al., CIKM 2017) of the last state over all; the projected state is added.
+    """
 
     def __init__(
         self, items: int, width: int = 64, dropout: float = 0.3, window: int = WINDOW, scale: float = 16.0
@@ -86,16 +100,27 @@ class WeightedSum(NextItem):
         self.project = nn.Linear(width, width)
 
     def encoded(self, steps: Tensor, items: Tensor) -> Tensor:
-        """Attention of each state over the steps before it."""
-        states, _ = self.gru(steps)
-        states = self.dropout(states)
+        """Each step weighs those until itself."""
+        states = self._states(steps)
         mixed = torch.sigmoid(self.key(states)[:, None, :, :] + self.query(states)[:, :, None, :])
         weights = self.weight(mixed).squeeze(-1)  # [B, at, of]
         places = torch.arange(items.shape[1])
-        unseen = (places[None, :] > places[:, None]) | (items == 0)[:, None, :]
-        weights = weights.masked_fill(unseen, -1e9).softmax(-1)
-        summed = weights @ steps
-        return summed + self.project(states)
+        later = places[None, :] > places[:, None]
+        weights = weights.masked_fill(later | (items == 0)[:, None, :], OUT).softmax(-1)
+        return weights @ steps + self.project(states)
+
+    def at_last(self, steps: Tensor, items: Tensor, last: Tensor) -> Tensor:
+        """As `encoded`, without the weights of the other steps."""
+        states = self._states(steps)
+        asking = at(states, last)
+        weights = self.weight(torch.sigmoid(self.key(states) + self.query(asking)[:, None, :])).squeeze(-1)
+        weights = weights.masked_fill(torch.arange(items.shape[1]) > last[:, None], OUT).softmax(-1)
+        return (weights[:, None, :] @ steps)[:, 0] + self.project(asking)
+
+    def _states(self, steps: Tensor) -> Tensor:
+        states, _ = self.gru(steps)
+        dropped: Tensor = self.dropout(states)
+        return dropped
 
 
 class Block(nn.Module):

@@ -74,7 +74,7 @@ def read_sessions(folder: Path) -> SessionSet:
     return SessionSet(folder.name, kept, prefixes, targets, {"train": of_train, "test": of_test})
 
 
-_FORM = "columns `items` in train.parquet, `prefix` and `target` in test.parquet; see docs/models.md"
+_FORM = "columns `items` in train.parquet, `prefix` and `target` in test.parquet; see docs/train.md"
 
 
 def _read(file: Path, columns: Sequence[str]) -> pa.Table:

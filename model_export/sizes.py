@@ -1,4 +1,4 @@
-"""The two sizes of a model. What is not here is derived; docs/models.md says what these were chosen by."""
+"""The two sizes of a model. What is not here is derived; docs/train.md says what these were chosen by."""
 
 from model_export.fit import FitOptions
 

@@ -11,19 +11,24 @@ from model_export.fit import FitOptions, Report, evaluate, fit, unreported
 from model_export.rivals import judged
 from model_export.sizes import SIZES
 from model_export.splits import Split, of_events, of_sessions, validation
+from model_export.training_checkpoint import TrainingCheckpoint
 
 Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How the events are split and the model is trained; `fit` None: as its size says (`sizes.SIZES`)."""
+    """How the events are split and the model is trained; `fit` None: as its size says (`sizes.SIZES`).
+
+    `epochs` None: found on a validation window before the test; else exactly so many, without that first training.
+    """
 
     name: str = "small"
     size: str = "small"
     test_share: float = 0.1
     test_from: int | None = None
     min_count: int = 3
+    epochs: int | None = None
     seed: int = 7
     fit: FitOptions | None = None
 
@@ -74,7 +79,8 @@ def train_split(
 ) -> dict[str, Any]:
     """Finds the number of epochs on the window before the test, trains anew on all that is known, exports.
 
-    Trained anew because the newest events before the test are those that the bundle must know best.
+    Trained anew because the newest events before the test are those that the bundle must know best. A training that
+    was killed goes on after its last whole epoch when it is started again.
     """
     items, fitting, begun = len(split.words), options.fitting(), time.monotonic()
     for file, counts in split.cleaning.items():
@@ -82,10 +88,14 @@ def train_split(
     log(f"{items} items, {len(split.known)} examples to learn from, {len(split.test)} to test on")
     report("items", items)
     report("examples", len(split.known))
-    before, asked = validation(split, options.seed)
-    found = fit(before, asked, items, fitting, log, report)
-    log(f"training anew on all before the test, {found.epochs} epochs")
-    model = fit(split.known, None, items, replace(fitting, epochs=found.epochs), log, report).model
+    kept = [TrainingCheckpoint(out.with_name(f".{out.name}.{part}.checkpoint"), log) for part in ("search", "final")]
+    epochs, validated = options.epochs, dict[str, float]()
+    if epochs is None:
+        before, asked = validation(split, options.seed)
+        found = fit(before, asked, items, fitting, log, report, kept[0])
+        epochs, validated = found.epochs, found.validation
+        log(f"training anew on all before the test, {epochs} epochs")
+    model = fit(split.known, None, items, replace(fitting, epochs=epochs), log, report, kept[1]).model
     seconds = time.monotonic() - begun
     log(f"trained in {seconds:.0f} s; testing beside the baselines")
     ours = f"{options.size} ({fitting.encoder}, width {fitting.width})"
@@ -95,13 +105,16 @@ def train_split(
         "trained_on": split.trained_on,
         "cleaning": split.cleaning,
         "lineage": lineage or {},
-        "settings": asdict(fitting) | {"size": options.size, "epochs": found.epochs, "seconds": round(seconds)},
+        "settings": asdict(fitting) | {"size": options.size, "epochs": epochs, "seconds": round(seconds)},
         "metrics": {
             "split": split.protocol,
             "questions": len(split.test),
-            "validation": found.validation,
+            "validation": validated,
             "test": tested,
             "best": max(tested, key=lambda name: tested[name]["NDCG@20"]),
         },
     }
-    return export_bundle(model, split.words, split.known, split.test, out, facts)
+    manifest = export_bundle(model, split.words, split.known, split.test, out, facts)
+    for checkpoint in kept:
+        checkpoint.remove()
+    return manifest

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from model_export.dataset import NEGATIVE_KINDS, Examples
 
+AT_LEAST = 4096  # windows in an epoch
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -22,8 +24,16 @@ class Batch:
 def covering(train: Examples, generator: np.random.Generator) -> npt.NDArray[np.int64]:
     """Examples whose windows together hold every example: each user's last, and one in half a window before it.
 
-    In random order; where a long history is cut changes from epoch to epoch.
+    In random order; where a long history is cut changes from epoch to epoch. Of a small shop they come several times,
+    so that an epoch is some dozens of steps.
     """
+    passes = [_once(train, generator)]
+    while sum(map(len, passes)) < AT_LEAST and len(passes[0]):
+        passes.append(_once(train, generator))
+    return generator.permutation(np.concatenate(passes))
+
+
+def _once(train: Examples, generator: np.random.Generator) -> npt.NDArray[np.int64]:
     window = train.features.items.shape[1]
     spacing = max(window // 2, 1)
     order = np.argsort(train.user, kind="stable")
@@ -33,8 +43,7 @@ def covering(train: Examples, generator: np.random.Generator) -> npt.NDArray[np.
     cut = generator.integers(0, spacing, user.max() + 1)[user]
     more = (train.features.length[order[last]] >= window) & (to_last > spacing // 2) & (to_last % spacing == cut)
     chosen: npt.NDArray[np.int64] = order[(to_last == 0) | more]
-    chosen = chosen[train.features.length[chosen] > 0]
-    return generator.permutation(chosen)
+    return chosen[train.features.length[chosen] > 0]
 
 
 def batch_of(train: Examples, rows: npt.NDArray[np.int64]) -> Batch:

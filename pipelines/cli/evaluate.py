@@ -10,7 +10,7 @@ from pipelines.cli.train import need_torch
 
 def run(
     bundle: Path = typer.Option(..., help="Bundle folder."),
-    sessions: Path = typer.Option(..., help="Folder with train.parquet and test.parquet; see docs/models.md."),
+    sessions: Path = typer.Option(..., help="Folder with train.parquet and test.parquet; see docs/train.md."),
     json: bool = JsonFlag,
 ) -> None:
     """Ranks all items for each question of the test, by the bundle's own graph and by each baseline.

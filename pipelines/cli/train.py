@@ -29,14 +29,16 @@ def need_torch() -> None:
 
 def run(
     events: Path = typer.Option(None, help="JSON lines of canonical events."),
-    sessions: Path = typer.Option(None, help="Or: a folder with train.parquet and test.parquet; see docs/models.md."),
+    sessions: Path = typer.Option(None, help="Or: a folder with train.parquet and test.parquet; see docs/train.md."),
     out: Path = typer.Option(..., help="Folder of the new bundle."),
     catalogue: Path = typer.Option(None, help="JSON lines of catalogue records; only its items are learned."),
     size: Size = typer.Option(Size.small, help="small serves from a CPU, large from a GPU."),
     name: str = typer.Option(None, help="Name of the model; default: its size."),
     test_share: float = typer.Option(0.1, help="events: newest share that is kept for the test."),
     test_from: int = typer.Option(None, help="events: or the test starts at this epoch ms."),
-    epochs: int = typer.Option(None, help="At most so many; default: as the size says."),
+    epochs: int = typer.Option(
+        None, help="Exactly so many; default: as many as a validation window finds best.", min=1
+    ),
     seed: int = typer.Option(7, help="Of weights, batches and drawn questions."),
     json: bool = JsonFlag,
 ) -> None:
@@ -47,8 +49,6 @@ def run(
     if (events is None) == (sessions is None):
         raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", "liveshelf train --help")
     need_torch()
-    from dataclasses import replace
-
     from deploy.local.layout import Layout
     from model_export.train import TrainOptions, train, train_sessions
     from model_export.train_metrics import TrainMetrics
@@ -58,9 +58,9 @@ def run(
     layout = Layout.of(settings)
     targets = layout.targets / "trainer.json" if layout.targets.is_dir() else None  # else no local stack watches
     metrics = TrainMetrics(settings.trainer.metrics_port, targets)
-    options = TrainOptions(name=name or size, size=size, test_share=test_share, test_from=test_from, seed=seed)
-    if epochs is not None:
-        options = replace(options, fit=replace(options.fitting(), epochs=epochs))
+    options = TrainOptions(
+        name=name or size, size=size, test_share=test_share, test_from=test_from, epochs=epochs, seed=seed
+    )
     files = [events, catalogue] if sessions is None else [sessions / "train.parquet", sessions / "test.parquet"]
     told = Told(settings, [file for file in files if file is not None and file.is_file()])
     try:

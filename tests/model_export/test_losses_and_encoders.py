@@ -67,3 +67,14 @@ def test_a_frozen_model_says_the_same(name: str) -> None:
     model.freeze()
     assert torch.allclose(model.scores(items, torch.ones_like(items), torch.full((4,), 20)), before, atol=1e-4)
     assert before.abs().max() <= SCALE + 1e-3  # cosines times the scale
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_what_is_served_is_what_was_trained(name: str) -> None:
+    torch.manual_seed(1)
+    model = build(name, 50, 16, 0.5, 20, SCALE).eval()
+    items, length = torch.randint(1, 51, (6, 20)), torch.tensor([1, 2, 7, 13, 19, 20])
+    items[torch.arange(20) >= length[:, None]] = 0
+    kinds = (items > 0).long()
+    every = model.wanted(items, kinds)[torch.arange(6), length - 1] @ model.table().T
+    assert torch.allclose(model.scores(items, kinds, length), SCALE * every + model.bias, atol=1e-4)

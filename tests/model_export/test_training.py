@@ -48,7 +48,7 @@ def test_what_is_certain_is_learned_and_the_bundle_serves_it(tmp_path: Path) -> 
     fitting = FitOptions(epochs=8, width=32, dropout=0.0, batch=32)
     options = TrainOptions(name="circle", fit=fitting)
     manifest = train(circle(tmp_path), None, tmp_path / "bundle", options, said.append)
-    assert manifest["metrics"]["test"]["small (gru, width 32)"]["MRR@20"] > 0.75
+    assert manifest["metrics"]["test"]["small (weighted-sum, width 32)"]["MRR@20"] > 0.75
     bundle = ModelBundle.load(tmp_path / "bundle")
     inputs = features(read_states([viewed("p3", "p4", "p5")]), bundle.vocabulary)
     _, rows = Scorer(bundle, ScorerSettings(provider="cpu")).score(inputs)

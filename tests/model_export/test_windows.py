@@ -3,7 +3,7 @@
 import numpy as np
 
 from model_export.dataset import Examples, examples
-from model_export.windows import batch_of, covering
+from model_export.windows import AT_LEAST, batch_of, covering
 from operators.features import Vocabulary
 from tests.builders import NOW_MS, event
 
@@ -35,10 +35,11 @@ def test_an_epoch_asks_every_example_that_has_a_step_before_it() -> None:
         assert asked_in_epoch(train, seed) == everything
 
 
-def test_short_sessions_are_read_once() -> None:
+def test_a_short_session_is_one_window_and_few_of_them_come_again() -> None:
     train = histories(*[5] * 20)
-    rows = covering(train, np.random.default_rng(0))
+    rows, times = np.unique(covering(train, np.random.default_rng(0)), return_counts=True)
     assert len(rows) == 20 and set(train.features.length[rows]) == {4}
+    assert set(times) == {-(-AT_LEAST // 20)}
 
 
 def test_what_was_taken_out_of_the_basket_is_a_step_and_no_wish() -> None:

@@ -1,0 +1,94 @@
+"""`liveshelf train --sessions` and `evaluate` on a small circle of items: what is certain is found, and the numbers agree."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from model_export.dataset import Examples
+from model_export.evaluate import evaluate_sessions, ranks_of_candidates
+from model_export.fit import FitOptions
+from model_export.metrics import NEVER
+from model_export.train import TrainOptions, train_sessions
+from operators.errors import BundleError
+from operators.features import Features
+from operators.model_bundle import ModelBundle
+from pipelines.cli.main import app
+from tests.model_export.test_sessions import write
+
+ITEMS = 40
+
+
+def circle(folder: Path) -> Path:
+    """Each session walks on by one item; the test goes on where its prefix ends. One target was never seen."""
+    walks = [[(start * 7 + n) % ITEMS for n in range(4 + start % 5)] for start in range(300)]
+    prefixes = [[n, (n + 1) % ITEMS] for n in range(ITEMS)]
+    return write(folder / "circle", walks, [*prefixes, [0, 1]], [*((n + 2) % ITEMS for n in range(ITEMS)), 999])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("sessions")
+    fitting = FitOptions(epochs=6, width=32, dropout=0.1, window=30)
+    options = TrainOptions(name="circle", fit=fitting, epochs=6)
+    train_sessions(circle(folder), folder / "bundle", options, lambda _: None)
+    return folder / "bundle", folder / "circle"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_bundle_finds_what_is_certain_and_says_by_which_protocol(trained: tuple[Path, Path]) -> None:
+    bundle, sessions = trained
+    found = evaluate_sessions(ModelBundle.load(bundle), sessions, lambda _: None)
+    assert found["P@20"] == pytest.approx(100 * 40 / 41, abs=0.01)  # the unseen target is a miss
+    assert found["MRR@20"] > 90
+    assert set(found["baselines"]) == {
+        "popularity", "session popularity", "Markov", "item-kNN", "VMIS-kNN", "ALS",
+    }  # fmt: skip
+    assert found["baselines"]["Markov"]["MRR@20"] > 90 > found["baselines"]["popularity"]["MRR@20"]
+    assert found["protocol"]["questions"] == 41 and found["protocol"]["steps_seen_by_the_model"] == 30
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_served_graph_is_as_good_as_the_trained_model(trained: tuple[Path, Path]) -> None:
+    bundle, sessions = trained
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    of_torch = next(found for name, found in manifest["metrics"]["test"].items() if name.startswith("small"))
+    served = evaluate_sessions(ModelBundle.load(bundle), sessions, lambda _: None)
+    assert served["MRR@20"] == pytest.approx(100 * of_torch["MRR@20"], abs=0.01)
+    assert not list(bundle.parent.glob(".*"))  # no checkpoint, no half bundle
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_prints_one_json_object(trained: tuple[Path, Path]) -> None:
+    bundle, sessions = trained
+    ran = CliRunner().invoke(app, ["evaluate", "--bundle", str(bundle), "--sessions", str(sessions), "--json"])
+    assert ran.exit_code == 0, ran.output
+    assert {"P@20", "MRR@20", "NDCG@20", "baselines", "protocol"} <= set(json.loads(ran.stdout))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_full_disk_leaves_the_older_bundle(trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle, sessions = trained
+    before = (bundle / "manifest.json").read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    options = TrainOptions(name="circle", fit=FitOptions(width=8), epochs=1)
+    with pytest.raises(BundleError, match="free the disk"):
+        train_sessions(sessions, bundle, options, lambda _: None)
+    assert (bundle / "manifest.json").read_bytes() == before
+    assert not (bundle.parent / f".{bundle.name}.part").exists()
+
+
+def test_ties_among_candidates_count_against_the_model() -> None:
+    scores = np.array([[3, 2, 2, 1]] * 3, dtype=np.float32)
+    rows = np.array([[5, 6, 7, 8]] * 3, dtype=np.int32)
+    nothing = np.zeros((3, 1), dtype=np.int32)
+    features = Features(nothing, nothing, nothing[:, 0], nothing.astype(np.uint32))
+    target = np.array([6, 9, 0], dtype=np.int32)
+    asked = Examples(features, target, np.zeros(3, np.int64), np.zeros(3, np.uint32), target)
+    assert ranks_of_candidates(scores, rows, asked).tolist() == [3, NEVER, NEVER]
