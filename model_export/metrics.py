@@ -24,3 +24,10 @@ def summary(rank: npt.NDArray[np.int64], k: int = 20) -> dict[str, float]:
         f"MRR@{k}": float(np.where(hit, 1 / rank, 0).mean()),
         f"NDCG@{k}": float(np.where(hit, 1 / np.log2(rank + 1), 0).mean()),
     }
+
+
+def percent(found: dict[str, float]) -> dict[str, float]:
+    """The same in %, by the papers' names: with one relevant item they call a hit among k P@k, RecTools and we recall."""
+    return {
+        name.replace("R@", "P@", 1) if name.startswith("R@") else name: round(100 * v, 3) for name, v in found.items()
+    }

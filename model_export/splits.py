@@ -19,6 +19,7 @@ from operators.settings import EventSettings
 QUESTIONS = 10_000  # of an events file's test window, drawn with a fixed seed
 MIN_EXAMPLES = 200
 VALIDATION_SHARE = 0.06  # newest examples before the test
+SEARCHED = 250_000  # newest examples before the validation window that the search for the number of epochs learns from
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,10 @@ def of_sessions(folder: Path, window: int) -> Split:
     """The split that the folder has. Raises `EventsFileError` where it cannot be read or is too little."""
     read = read_sessions(folder)
     words = read.vocabulary()
+    if len(words) < 2:
+        raise EventsFileError(
+            "sessions of two different items or more", f"item {words.item_ids[0]} alone", "see docs/train.md"
+        )
     known, test = learned(read.train, words, window), read.questions(words, window)
     _enough(known, test)
     return Split(
@@ -84,10 +89,11 @@ def of_sessions(folder: Path, window: int) -> Split:
 
 
 def validation(split: Split, seed: int) -> tuple[Examples, Examples]:
-    """What is known, split again by time: to learn from, and the window after it as questions."""
+    """What is known, split again by time: the newest to learn from, and the window after it as questions."""
     known = split.known
     begin = np.quantile(known.time_ms, 1 - VALIDATION_SHARE)
-    return known.where(known.time_ms < begin), drawn_questions(known.where(known.time_ms >= begin), QUESTIONS, seed)
+    before = np.flatnonzero(known.time_ms < begin)
+    return known.where(before[-SEARCHED:]), drawn_questions(known.where(known.time_ms >= begin), QUESTIONS, seed)
 
 
 def drawn_questions(asked: Examples, count: int, seed: int) -> Examples:

@@ -25,6 +25,7 @@ from operators.drift import FILE as REFERENCE
 from operators.drift import Bins, load_reference
 from operators.errors import BundleError
 from operators.features import WINDOW, Vocabulary
+from operators.state_layout import HISTORY
 
 ARRAYS = ("vectors", "popular", "trending", "neighbours")
 GOLDEN = ("items", "kinds", "length", "rows", "scores")
@@ -44,6 +45,7 @@ class ModelBundle:
     neighbours: npt.NDArray[np.int32]
     golden: dict[str, npt.NDArray[Any]]
     reference: dict[str, Bins] = field(default_factory=dict)
+    window: int = WINDOW
 
     @property
     def name(self) -> str:
@@ -52,10 +54,6 @@ class ModelBundle:
     @property
     def version(self) -> str:
         return str(self.manifest["version"])
-
-    @property
-    def window(self) -> int:
-        return int(self.manifest.get("window", WINDOW))
 
     @property
     def graph(self) -> Path:
@@ -70,7 +68,8 @@ class ModelBundle:
         arrays = {name: _read_array(folder / f"{name}.npy") for name in ARRAYS}
         golden = {name: _read_array(folder / f"golden_{name}.npy") for name in GOLDEN}
         _check_shapes(len(item_ids), arrays)
-        return cls._of(folder, manifest, item_ids, arrays, golden, _read_reference(folder, manifest))
+        window = _checked_window(manifest, golden)
+        return cls._of(folder, manifest, item_ids, arrays, golden, _read_reference(folder, manifest), window)
 
     @classmethod
     def load_fallbacks(cls, folder: Path) -> "ModelBundle":
@@ -100,6 +99,7 @@ class ModelBundle:
         arrays: dict[str, npt.NDArray[Any]],
         golden: dict[str, npt.NDArray[Any]],
         reference: dict[str, Bins] | None = None,
+        window: int = WINDOW,
     ) -> "ModelBundle":
         return cls(
             folder=folder,
@@ -111,6 +111,7 @@ class ModelBundle:
             neighbours=arrays["neighbours"].astype(np.int32),
             golden=golden,
             reference=reference or {},
+            window=window,
         )
 
 
@@ -181,6 +182,15 @@ def _read_array(file: Path) -> npt.NDArray[Any]:
 def file_hash(file: Path) -> str:
     """sha256 of a file, as hex."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _checked_window(manifest: dict[str, Any], golden: dict[str, npt.NDArray[Any]]) -> int:
+    window = manifest.get("window", WINDOW)
+    if not isinstance(window, int) or not 0 < window <= HISTORY:
+        raise BundleError(f"a window of 1 to {HISTORY} steps in manifest.json", repr(window), _FIX)
+    if golden["items"].shape[1:] != (window,):
+        raise BundleError(f"golden items of shape [B, {window}]", str(golden["items"].shape), _FIX)
+    return window
 
 
 def _check_shapes(items: int, arrays: dict[str, npt.NDArray[Any]]) -> None:

@@ -139,7 +139,7 @@ def chain(manifest: dict[str, Any], served: Sequence[dict[str, Any]]) -> list[st
             datetime.fromtimestamp(window[name] / 1000, UTC).isoformat(timespec="seconds")
             for name in ("from_ms", "to_ms")
         )
-        lines.append(f"window     {begin} to {end} of {window.get('events', '?')}")
+        lines.append(f"window     {begin} to {end} of {window.get('events') or window.get('sessions', '?')}")
     lines.append(f"training   run {known.get('run_id', 'not recorded')}, code {known.get('code', 'not recorded')}")
     graph = manifest["files"].get("model.onnx", "?")
     lines.append(f"bundle     {manifest['name']} {manifest['version']}, graph sha256 {graph[:12]}…")

@@ -1,35 +1,58 @@
 """`liveshelf evaluate`: a bundle beside the baselines (extra `train`)."""
 
+from functools import partial
 from pathlib import Path
 
 import typer
 
+from operators.errors import LiveshelfError
 from pipelines.cli.output import JsonFlag, machine, people, table
 from pipelines.cli.train import need_torch
+
+NAMES = ("P@20", "MRR@20", "NDCG@20")
 
 
 def run(
     bundle: Path = typer.Option(..., help="Bundle folder."),
-    sessions: Path = typer.Option(..., help="Folder with train.parquet and test.parquet; see docs/train.md."),
+    sessions: Path = typer.Option(None, help="Folder with train.parquet and test.parquet; see docs/train.md."),
+    events: Path = typer.Option(None, help="Or: JSON lines of canonical events."),
+    test_from: int = typer.Option(
+        None, help="events: the test starts at this epoch ms; default: where training ended."
+    ),
     json: bool = JsonFlag,
 ) -> None:
     """Ranks all items for each question of the test, by the bundle's own graph and by each baseline.
 
     Example: liveshelf evaluate --bundle bundles/mine --sessions sessions/mine --json
     """
+    if (events is None) == (sessions is None):
+        raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", "liveshelf evaluate --help")
     need_torch()
     from model_export.evaluate import evaluate_sessions
+    from model_export.evaluate_events import evaluate_events
     from operators.model_bundle import ModelBundle
 
+    loaded = ModelBundle.load(bundle)
     with people.status("the bundle and six baselines"):
-        found = evaluate_sessions(ModelBundle.load(bundle), sessions, people.print)
+        if sessions is None:
+            found = evaluate_events(loaded, events, test_from, partial(people.print, soft_wrap=True))
+        else:
+            found = evaluate_sessions(loaded, sessions, partial(people.print, soft_wrap=True))
     if json:
         machine(found)
         return
-    names = ("P@20", "MRR@20", "NDCG@20")
-    rows = [(found["model"], found), *found["baselines"].items()]
-    table(
-        f"{found['protocol']['set']}: {found['protocol']['questions']} questions, {found['protocol']['ranking']}",
-        ("model", *(f"{name} %" for name in names)),
-        [(model, *(f"{metrics[name]:.2f}" for name in names)) for model, metrics in rows],
-    )
+    protocol = found["protocol"]
+    title = f"{protocol['set']}: {protocol['questions']} questions, {protocol['ranking']}"
+    _table(title, "model", {found["model"]: found, **found["baselines"]})
+    for slices, name in (
+        ("state_age", "the state is older by"),
+        ("by_history_length", "known items in the history"),
+        ("by_item_age", "item first seen"),
+    ):
+        if slices in found:
+            _table("", name, found[slices])
+
+
+def _table(title: str, first: str, metrics: dict[str, dict[str, float]]) -> None:
+    rows = [(name, *(f"{found[metric]:.2f}" for metric in NAMES)) for name, found in metrics.items()]
+    table(title, (first, *(f"{metric} %" for metric in NAMES)), rows)

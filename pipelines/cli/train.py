@@ -1,6 +1,7 @@
 """`liveshelf train`: a bundle from a shop's own events, or from session files (extra `train`)."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -62,12 +63,13 @@ def run(
         name=name or size, size=size, test_share=test_share, test_from=test_from, epochs=epochs, seed=seed
     )
     files = [events, catalogue] if sessions is None else [sessions / "train.parquet", sessions / "test.parquet"]
+    say = partial(people.print, soft_wrap=True)
     told = Told(settings, [file for file in files if file is not None and file.is_file()])
     try:
         if sessions is None:
-            manifest = train(events, catalogue, out, options, people.print, metrics.report, told.facts)
+            manifest = train(events, catalogue, out, options, say, metrics.report, told.facts)
         else:
-            manifest = train_sessions(sessions, out, options, people.print, metrics.report, told.facts)
+            manifest = train_sessions(sessions, out, options, say, metrics.report, told.facts)
     except BaseException as error:
         told.failed(error)
         raise

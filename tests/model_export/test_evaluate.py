@@ -1,21 +1,27 @@
 """`liveshelf train --sessions` and `evaluate` on a small circle of items: what is certain is found, and the numbers agree."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from model_export.dataset import Examples
-from model_export.evaluate import evaluate_sessions, ranks_of_candidates
+from model_export.evaluate import evaluate_sessions
 from model_export.fit import FitOptions
 from model_export.metrics import NEVER
+from model_export.served import ranks_of_candidates
+from model_export.sizes import SIZES
 from model_export.train import TrainOptions, train_sessions
+from operators.catalogue import Catalogue
 from operators.errors import BundleError
-from operators.features import Features
+from operators.list_maker import ListMaker, Request
 from operators.model_bundle import ModelBundle
+from operators.scorer import Scorer
+from operators.settings import ListSettings, ScorerSettings
 from pipelines.cli.main import app
+from tests.builders import NOW_MS, viewed
 from tests.model_export.test_sessions import write
 
 ITEMS = 40
@@ -87,8 +93,21 @@ def test_a_full_disk_leaves_the_older_bundle(trained: tuple[Path, Path], monkeyp
 def test_ties_among_candidates_count_against_the_model() -> None:
     scores = np.array([[3, 2, 2, 1]] * 3, dtype=np.float32)
     rows = np.array([[5, 6, 7, 8]] * 3, dtype=np.int32)
-    nothing = np.zeros((3, 1), dtype=np.int32)
-    features = Features(nothing, nothing, nothing[:, 0], nothing.astype(np.uint32))
-    target = np.array([6, 9, 0], dtype=np.int32)
-    asked = Examples(features, target, np.zeros(3, np.int64), np.zeros(3, np.uint32), target)
-    assert ranks_of_candidates(scores, rows, asked).tolist() == [3, NEVER, NEVER]
+    assert ranks_of_candidates(scores, rows, np.array([6, 9, 0], dtype=np.int32)).tolist() == [3, NEVER, NEVER]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_large_size_is_exported_and_served_with_its_own_window(tmp_path: Path) -> None:
+    fitting = replace(SIZES["large"], width=16)
+    options = TrainOptions(name="circle", size="large", fit=fitting, epochs=1)
+    train_sessions(circle(tmp_path), tmp_path / "bundle", options, lambda _: None)
+    bundle = ModelBundle.load(tmp_path / "bundle")
+    assert bundle.window == 50 and bundle.golden["items"].shape[1] == 50
+    made = ListMaker(
+        bundle,
+        Scorer(bundle, ScorerSettings(provider="cpu")),
+        Catalogue(bundle.vocabulary, 0.5),
+        ListSettings(),
+        lambda: NOW_MS,
+    ).make([Request("u", viewed(*(str(n) for n in range(30))), NOW_MS, "e")])
+    assert made[0].source == "model" and len(made[0].items) == ListSettings().size

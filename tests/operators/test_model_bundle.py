@@ -82,9 +82,27 @@ def other_scores(folder: Path) -> None:
     write_manifest(folder)
 
 
+def _window(folder: Path, window: object) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"window": window}))
+
+
+def more_steps_than_a_state_holds(folder: Path) -> None:
+    _window(folder, 51)
+
+
+def window_of_another_graph(folder: Path) -> None:
+    _window(folder, 30)
+
+
+def window_that_is_no_number(folder: Path) -> None:
+    _window(folder, "all")
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
+        more_steps_than_a_state_holds, window_of_another_graph, window_that_is_no_number,
         no_manifest, broken_manifest, wrong_hash, missing_graph, wrong_shape, nan_vectors,
         row_out_of_range, not_a_graph, other_inputs, nan_weights, other_scores,
     ],
