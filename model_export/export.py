@@ -1,9 +1,7 @@
 """A trained model -> a bundle folder: ONNX graph, arrays, golden scores, manifest; checked before it is called done."""
 
 import json
-import shutil
 import warnings
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,15 @@ import onnxruntime as ort
 import torch
 from torch.export import Dim
 
+from model_export.bundle_folder import new_bundle, write_manifest
 from model_export.dataset import Examples
 from model_export.encoders import NextItem, TopK, example_inputs
 from model_export.reference import add_reference
 from operators.errors import BundleError
 from operators.features import Vocabulary
-from operators.model_bundle import ModelBundle, file_hash, read_manifest
+from operators.model_bundle import read_manifest
 from operators.reasons import unit_rows
-from operators.scorer import INPUTS, OUTPUTS, Scorer
-from operators.settings import ScorerSettings
+from operators.scorer import INPUTS, OUTPUTS
 
 OPSET = 18
 CANDIDATES = 100
@@ -35,66 +33,23 @@ def export_bundle(
 ) -> dict[str, Any]:
     """Writes the bundle and proves it: torch against ONNX Runtime, then all checks of the scorer. Returns the manifest.
 
-    The folder appears (or takes the place of an older one) by rename, when all of it is written and proven. Raises
-    `BundleError` where a check fails or the disk is full; what was there before stays.
+    Raises `BundleError` where a check fails or the disk is full; what was in `folder` before stays.
     """
-    aside = folder.with_name(f".{folder.name}.part")
-    try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        _write(model, words, train, asked, aside, facts)
-        _replace(folder, aside)
-    except OSError as error:
-        raise BundleError(
-            f"room for a bundle in {folder.parent}", str(error), "free the disk, then train again"
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return read_manifest(folder)
-
-
-def _write(
-    model: NextItem, words: Vocabulary, train: Examples, asked: Examples, folder: Path, facts: dict[str, Any]
-) -> None:
     top = min(CANDIDATES, len(words))
-    export_graph(model, top, folder / "model.onnx")
-    golden = asked.where(np.arange(min(GOLDEN, len(asked)))).features.inputs()
-    scores, rows = _run(folder / "model.onnx", golden)
-    check_parity(model, golden, scores, rows, top)
-    arrays = _arrays(model, words, train) | {f"golden_{name}": value for name, value in golden.items()}
-    arrays |= {"golden_scores": scores, "golden_rows": rows}
-    for name, value in arrays.items():
-        np.save(folder / f"{name}.npy", value, allow_pickle=False)
-    (folder / "items.json").write_text(json.dumps(words.item_ids))
-    created = datetime.now(UTC)
-    manifest = {
-        "name": facts.pop("name"),
-        "version": created.strftime("%Y%m%d.%H%M%S"),
-        "created": created.isoformat(timespec="seconds"),
-        "opset": OPSET,
-        "inputs": INPUTS,
-        "outputs": OUTPUTS,
-        "window": model.window,
-        "candidates": top,
-        "items": len(words),
-        **facts,
-        "files": {file.name: file_hash(file) for file in sorted(folder.iterdir())},
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    Scorer(ModelBundle.load(folder), ScorerSettings(provider="cpu"))
-    add_reference(folder, train)
-
-
-def _replace(folder: Path, aside: Path) -> None:
-    """`aside` becomes `folder`; for a moment there is neither, never half of one."""
-    if folder.exists():
-        older = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(older, ignore_errors=True)
-        folder.rename(older)
-        aside.rename(folder)
-        shutil.rmtree(older)
-    else:
-        aside.rename(folder)
+    with new_bundle(folder) as aside:
+        export_graph(model, top, aside / "model.onnx")
+        golden = asked.where(np.arange(min(GOLDEN, len(asked)))).features.inputs()
+        scores, rows = run_graph(aside / "model.onnx", golden)
+        check_parity(model, golden, scores, rows, top)
+        arrays = _arrays(model, words, train) | {f"golden_{name}": value for name, value in golden.items()}
+        arrays |= {"golden_scores": scores, "golden_rows": rows}
+        for name, value in arrays.items():
+            np.save(aside / f"{name}.npy", value, allow_pickle=False)
+        (aside / "items.json").write_text(json.dumps(words.item_ids))
+        form = {"opset": OPSET, "inputs": INPUTS, "outputs": OUTPUTS, "window": model.window}
+        write_manifest(aside, form | {"candidates": top, "items": len(words), **facts})
+        add_reference(aside, train)
+    return read_manifest(folder)
 
 
 def export_graph(model: NextItem, top: int, file: Path) -> None:
@@ -141,7 +96,8 @@ def check_parity(
         raise BundleError(f"torch and ONNX Runtime within {PARITY}", f"{worst}", "try another opset or torch version")
 
 
-def _run(graph: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def run_graph(graph: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(scores, rows) of a graph that is no bundle yet."""
     session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     scores, rows = session.run(OUTPUTS, inputs)
     return scores, rows

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from model_export.compress import quantized_bundle
 from model_export.evaluate import evaluate_sessions
 from model_export.fit import FitOptions
 from model_export.metrics import NEVER
@@ -16,6 +17,7 @@ from model_export.sizes import SIZES
 from model_export.train import TrainOptions, train_sessions
 from operators.catalogue import Catalogue
 from operators.errors import BundleError
+from operators.features import Features
 from operators.list_maker import ListMaker, Request
 from operators.model_bundle import ModelBundle
 from operators.scorer import Scorer
@@ -111,3 +113,29 @@ def test_the_large_size_is_exported_and_served_with_its_own_window(tmp_path: Pat
         lambda: NOW_MS,
     ).make([Request("u", viewed(*(str(n) for n in range(30))), NOW_MS, "e")])
     assert made[0].source == "model" and len(made[0].items) == ListSettings().size
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_int8_bundle_says_nearly_the_same_whoever_is_in_the_batch(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bundle, sessions = trained
+    out = tmp_path / "int8"
+    ran = CliRunner().invoke(app, ["export", "--bundle", str(bundle), "--out", str(out), "--int8", "--json"])
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(ran.stdout)["golden_top_20_kept"] > 0.9
+    smaller = ModelBundle.load(out)
+    assert smaller.manifest["made_from"] == ModelBundle.load(bundle).version
+    assert evaluate_sessions(smaller, sessions, lambda _: None)["MRR@20"] > 90
+    scorer = Scorer(smaller, ScorerSettings(provider="cpu"))
+    golden = Features(*(smaller.golden[n] for n in ("items", "kinds", "length")), np.zeros(0, np.uint32))
+    together, _ = scorer._run(golden.inputs())
+    alone = [scorer._run({k: v[n : n + 1] for k, v in golden.inputs().items()})[0] for n in range(8)]
+    assert np.array_equal(together[:8], np.concatenate(alone))
+
+
+def test_a_bundle_is_made_int8_once(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    quantized_bundle(trained[0], tmp_path / "int8")
+    with pytest.raises(BundleError, match="initializer"):
+        quantized_bundle(tmp_path / "int8", tmp_path / "again")
+    assert not (tmp_path / "again").exists()

@@ -1,0 +1,62 @@
+"""How a bundle appears: whole, by rename, or not at all."""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from operators.errors import BundleError
+from operators.model_bundle import ModelBundle, file_hash
+from operators.scorer import Scorer
+from operators.settings import ScorerSettings
+
+
+@contextlib.contextmanager
+def new_bundle(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which takes the place of `folder` at the end of the block, if nothing failed.
+
+    Raises `BundleError` where the disk is full; what was there before stays.
+    """
+    aside = folder.with_name(f".{folder.name}.part")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        yield aside
+        _replace(folder, aside)
+    except OSError as error:
+        raise BundleError(
+            f"room for a bundle in {folder.parent}", str(error), "free the disk, then do it again"
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _replace(folder: Path, aside: Path) -> None:
+    """For a moment there is neither, never half of one."""
+    if folder.exists():
+        older = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(older, ignore_errors=True)
+        folder.rename(older)
+        aside.rename(folder)
+        shutil.rmtree(older)
+    else:
+        aside.rename(folder)
+
+
+def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
+    """A new version, now, of all files that lie in the folder; then all checks of the scorer. Raises `BundleError`."""
+    created = datetime.now(UTC)
+    manifest = {
+        "name": facts["name"],
+        "version": created.strftime("%Y%m%d.%H%M%S"),
+        "created": created.isoformat(timespec="seconds"),
+    }
+    manifest |= {name: value for name, value in facts.items() if name not in manifest}
+    manifest["files"] = {
+        file.name: file_hash(file) for file in sorted(folder.iterdir()) if file.name != "manifest.json"
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    Scorer(ModelBundle.load(folder), ScorerSettings(provider="cpu"))
