@@ -1,19 +1,17 @@
 """A trained model -> a bundle folder: ONNX graph, arrays, golden scores, manifest; checked before it is called done."""
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import torch
-from torch.export import Dim
 
 from model_export.bundle_folder import new_bundle, write_manifest
 from model_export.dataset import Examples
-from model_export.encoders import NextItem, TopK, example_inputs
+from model_export.encoders import NextItem, TopK
+from model_export.graph import OPSET, export_graph
 from model_export.reference import add_reference
 from operators.errors import BundleError
 from operators.features import Vocabulary
@@ -21,7 +19,6 @@ from operators.model_bundle import read_manifest
 from operators.reasons import unit_rows
 from operators.scorer import INPUTS, OUTPUTS
 
-OPSET = 18
 CANDIDATES = 100
 NEIGHBOURS = 20
 GOLDEN = 64
@@ -50,37 +47,6 @@ def export_bundle(
         write_manifest(aside, form | {"candidates": top, "items": len(words), **facts})
         add_reference(aside, train)
     return read_manifest(folder)
-
-
-def export_graph(model: NextItem, top: int, file: Path) -> None:
-    """The ONNX graph, without the exporter's stack traces (they hold paths of this machine): int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]."""
-    batch = Dim("batch")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
-        torch.onnx.export(
-            TopK(model.eval(), top),
-            example_inputs(model.window),
-            str(file),
-            input_names=list(INPUTS),
-            output_names=OUTPUTS,
-            dynamic_shapes={"items": {0: batch}, "kinds": {0: batch}, "length": {0: batch}},
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-    graph = onnx.load(str(file))
-    strip_traces(graph)
-    onnx.save(graph, str(file))
-
-
-def strip_traces(model: onnx.ModelProto) -> None:
-    """Removes what describes the machine and not the model."""
-    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
-        del part.metadata_props[:]
-    for function in model.functions:
-        for node in function.node:
-            del node.metadata_props[:]
 
 
 def check_parity(

@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from model_export.graph import TABLE
 from operators.errors import BundleError
 
-TABLE = "model.items.weight"
 MIDDLE = 128  # what is wanted is shifted to unsigned, which CPUs multiply fastest
 
 
@@ -30,9 +30,7 @@ def quantize_table(source: Path, target: Path) -> None:
         raise BundleError(f"a graph with the initializer {TABLE}", f"none in {source}", "export the bundle in float32")
     values = numpy_helper.to_array(table)
     scale = np.float32(max(np.abs(values).max(), 1e-12) / 127)
-    turned = _turned_copies(graph, values)
-    for one in (table, *turned):
-        graph.initializer.remove(one)
+    graph.initializer.remove(table)
     graph.initializer.extend(
         numpy_helper.from_array(array, name)
         for name, array in (
@@ -46,8 +44,7 @@ def quantize_table(source: Path, target: Path) -> None:
             ("of_user", np.array([-1], dtype=np.int64)),
         )
     )
-    transposed = {one.name for one in turned}
-    nodes = [helper.make_node("Transpose", ["table8"], [name], perm=[1, 0]) for name in sorted(transposed)]
+    nodes, transposed = [], set()
     for node in graph.node:
         if node.op_type == "Gather" and node.input[0] == TABLE:
             node.input[0] = "table8"
@@ -70,12 +67,6 @@ def quantize_table(source: Path, target: Path) -> None:
     del graph.value_info[:]
     onnx.checker.check_model(model)
     onnx.save(model, str(target))
-
-
-def _turned_copies(graph: onnx.GraphProto, values: np.ndarray) -> list[onnx.TensorProto]:
-    """Of a small table the exporter has already stored the transpose; of a large one it leaves that to the runtime."""
-    like = [one for one in graph.initializer if tuple(one.dims) == values.T.shape and one.name != TABLE]
-    return [one for one in like if np.array_equal(numpy_helper.to_array(one), values.T)]
 
 
 def _integer_product(node: onnx.NodeProto) -> list[onnx.NodeProto]:

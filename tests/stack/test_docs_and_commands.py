@@ -58,7 +58,7 @@ def test_a_shop_of_ones_own_in_five_commands(stack: Stack, tmp_path: Path) -> No
     chain = run_in(tmp_path, ["bundle", "lineage", "bundles/mine"]).stderr
     assert all(word in chain for word in ("events.jsonl: sha256", "window", "training   run", "as Flink job"))
     newest = json.loads(run_in(tmp_path, ["lists", users[-1], "--json"]).stdout)
-    assert newest["model"]["name"] == "small-gru"
+    assert newest["model"]["name"] == "small"
     assert newest["source"] in ("model", "popular")
     assert len(newest["items"]) == 20
 
