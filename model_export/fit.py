@@ -1,15 +1,18 @@
 """Training: next item at every step of windows of histories, early stopping on the next window of time."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from model_export.dataset import Examples
@@ -17,10 +20,11 @@ from model_export.encoders import NextItem, build
 from model_export.losses import full_softmax, sampled_softmax
 from model_export.metrics import ranks, summary
 from model_export.training_checkpoint import TrainingCheckpoint, fingerprint
-from model_export.windows import Batch, batch_of, covering
+from model_export.windows import Batch, batch_of, batches, covering
 
 Log = Callable[[str], None]
 Report = Callable[[str, float], None]  # a name of `train_metrics.METRICS` and its value
+WARM_UP = 0.1  # of all steps
 
 
 def unreported(_: str, __: float) -> None:
@@ -38,7 +42,7 @@ class FitOptions:
     dropout: float = 0.5
     epochs: int = 10
     patience: int = 3
-    batch: int = 128  # windows
+    batch: int = 512  # steps
     learning_rate: float = 4e-3
     weight_decay: float = 1e-5
     negatives: int = 0  # 0: the softmax is over all items
@@ -65,15 +69,13 @@ class Training:
         self.train = train
         self.generator = np.random.default_rng(options.seed)
         self.model = build(options.encoder, items, options.width, options.dropout, options.window, options.scale)
+        in_epoch = sum(1 for _ in self._batches(np.random.default_rng(0)))
+        decay = max(0.0, 1 - 1 / max(options.average * in_epoch, 1))
+        self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
         )
-        in_epoch = len(covering(train, np.random.default_rng(0))) // options.batch + 2
-        decay = max(0.0, 1 - 1 / max(options.average * in_epoch, 1))
-        self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, options.learning_rate, total_steps=options.epochs * in_epoch, pct_start=0.1
-        )
+        self.schedule = LambdaLR(self.optimizer, partial(_share_of_rate, total=options.epochs * in_epoch))
         self.epoch = 0
         self.best: dict[str, Any] = {"metrics": {}, "epoch": 0, "weights": None}
 
@@ -87,10 +89,9 @@ class Training:
         """(mean loss, steps that were asked about)."""
         self.epoch += 1
         self.model.train()
-        losses, asked, size = [], 0, self.options.batch
-        drawn = covering(self.train, self.generator)
-        for begin in range(0, len(drawn), size):
-            batch = batch_of(self.train, drawn[begin : begin + size])
+        losses, asked = [], 0
+        for rows in self._batches(self.generator):
+            batch = batch_of(self.train, rows)
             loss = loss_of(self.model, batch, self.options.negatives)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -102,6 +103,9 @@ class Training:
             losses.append(loss.item())
             asked += int((batch.following > 0).sum())
         return float(np.mean(losses)), asked
+
+    def _batches(self, generator: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+        return batches(self.train, covering(self.train, generator), self.options.batch, generator)
 
     def judge(self, valid: Examples) -> dict[str, float]:
         """Metrics now; the best so far are remembered with their weights."""
@@ -173,6 +177,12 @@ def fit(
 
 def _patience(valid: Examples | None, options: FitOptions) -> int:
     return options.patience if valid is not None else options.epochs
+
+
+def _share_of_rate(step: int, total: int) -> float:
+    """Linear warm-up over a tenth, then half a cosine down to zero; epochs differ by a few steps, so it may end late."""
+    done = min((step + 1) / total, 1.0)
+    return done / WARM_UP if done < WARM_UP else 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
 
 
 @contextlib.contextmanager

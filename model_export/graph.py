@@ -1,5 +1,6 @@
 """A trained model -> its ONNX graph, without what only the exporting machine needs."""
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -19,6 +20,8 @@ TABLE = "model.items.weight"
 def export_graph(model: NextItem, top: int, file: Path) -> None:
     """The ONNX graph, without the exporter's stack traces (they hold paths of this machine): int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]."""
     batch = Dim("batch")
+    # it names packages that it could use and that are not here
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
         torch.onnx.export(

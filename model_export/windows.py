@@ -1,5 +1,6 @@
 """Which windows of histories an epoch learns from, and their tensors."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from model_export.dataset import NEGATIVE_KINDS, Examples
 
 AT_LEAST = 4096  # windows in an epoch
+SORTED = 64  # batches whose windows are sorted by length together
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,24 @@ def _once(train: Examples, generator: np.random.Generator) -> npt.NDArray[np.int
     more = (train.features.length[order[last]] >= window) & (to_last > spacing // 2) & (to_last % spacing == cut)
     chosen: npt.NDArray[np.int64] = order[(to_last == 0) | more]
     return chosen[train.features.length[chosen] > 0]
+
+
+def batches(
+    train: Examples, rows: npt.NDArray[np.int64], steps: int, generator: np.random.Generator
+) -> Iterator[npt.NDArray[np.int64]]:
+    """`rows` in groups of about `steps` steps, each of windows of like length, so that little of a tensor is padding.
+
+    Groups are of equal steps and not of equal windows: else a step of a short session would weigh more than one of a
+    long one. The groups come in random order.
+    """
+    length = train.features.length[rows]
+    stretch = np.cumsum(length) // (steps * SORTED)
+    order = np.lexsort((length, stretch))
+    group = np.cumsum(length[order]) // steps
+    cuts = np.flatnonzero(np.diff(group)) + 1
+    parts = np.split(rows[order], cuts)
+    for number in generator.permutation(len(parts)):
+        yield parts[number]
 
 
 def batch_of(train: Examples, rows: npt.NDArray[np.int64]) -> Batch:

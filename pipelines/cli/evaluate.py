@@ -19,6 +19,7 @@ def run(
     test_from: int = typer.Option(
         None, help="events: the test starts at this epoch ms; default: where training ended."
     ),
+    plot: Path = typer.Option(None, help="events: draws what freshness is worth into this PNG (extra `report`)."),
     json: bool = JsonFlag,
 ) -> None:
     """Ranks all items for each question of the test, by the bundle's own graph and by each baseline.
@@ -38,6 +39,10 @@ def run(
             found = evaluate_events(loaded, events, test_from, partial(people.print, soft_wrap=True))
         else:
             found = evaluate_sessions(loaded, sessions, partial(people.print, soft_wrap=True))
+    if plot is not None and "state_age" in found:
+        from model_export.state_age_plot import draw
+
+        draw(found, plot)
     if json:
         machine(found)
         return

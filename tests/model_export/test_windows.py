@@ -3,7 +3,7 @@
 import numpy as np
 
 from model_export.dataset import Examples, examples
-from model_export.windows import AT_LEAST, batch_of, covering
+from model_export.windows import AT_LEAST, batch_of, batches, covering
 from operators.features import Vocabulary
 from tests.builders import NOW_MS, event
 
@@ -50,3 +50,13 @@ def test_what_was_taken_out_of_the_basket_is_a_step_and_no_wish() -> None:
     batch = batch_of(examples(found, WORDS, 1_800_000), np.array([1]))
     assert batch.items[0].tolist() == [1, 2]
     assert batch.following[0].tolist() == [0, 3]
+
+
+def test_batches_hold_every_window_once_with_like_lengths_and_like_steps() -> None:
+    train = histories(*[2] * 200, *[8] * 100, window=8)
+    rows = covering(train, np.random.default_rng(0))
+    parts = [*batches(train, rows, 64, np.random.default_rng(1))]
+    assert sorted(np.concatenate(parts)) == sorted(rows)
+    steps = [int(train.features.length[part].sum()) for part in parts]
+    assert max(steps) <= 64 + 8 and np.median(steps) > 48
+    assert np.mean([np.ptp(train.features.length[part]) > 0 for part in parts]) < 0.1
