@@ -63,7 +63,13 @@ def of_events(
         timed=True,
         trained_on={"events": events_file.name, "from_ms": int(known.time_ms.min()), "to_ms": begin},
         protocol=f"time, test from {begin}",
-        cleaning={"events": {"in": len(events), "out": len(everything)}},
+        cleaning={
+            "events": {
+                "in": len(events),
+                "dropped: no wish for an item that came often enough": len(events) - len(everything),
+                "out": len(everything),
+            }
+        },
     )
 
 

@@ -14,13 +14,15 @@ from model_export.splits import Split, of_events, of_sessions, validation
 from model_export.training_checkpoint import TrainingCheckpoint
 
 Log = Callable[[str], None]
+DROPOUTS = (0.15, 0.5)  # what follows by rule (lines of an order) is unlearned by the one that clicks need
 
 
 @dataclass(frozen=True)
 class TrainOptions:
     """How the events are split and the model is trained; `fit` None: as its size says (`sizes.SIZES`).
 
-    `epochs` None: found on a validation window before the test; else exactly so many, without that first training.
+    `epochs` None: their number, and the dropout where it is None too, are found on a validation window before the test;
+    else exactly so many, without that search.
     """
 
     name: str = "small"
@@ -29,12 +31,14 @@ class TrainOptions:
     test_from: int | None = None
     min_count: int = 3
     epochs: int | None = None
+    dropout: float | None = None
     seed: int = 7
     fit: FitOptions | None = None
 
     def fitting(self) -> FitOptions:
         """The hyper-parameters."""
-        return replace(self.fit or SIZES[self.size], seed=self.seed)
+        chosen = replace(self.fit or SIZES[self.size], seed=self.seed)
+        return chosen if self.dropout is None else replace(chosen, dropout=self.dropout)
 
 
 def train(
@@ -82,20 +86,15 @@ def train_split(
     Trained anew because the newest events before the test are those that the bundle must know best. A training that
     was killed goes on after its last whole epoch when it is started again.
     """
-    items, fitting, begun = len(split.words), options.fitting(), time.monotonic()
+    items, begun = len(split.words), time.monotonic()
     for file, counts in split.cleaning.items():
         log(f"{file}: " + ", ".join(f"{reason} {count}" for reason, count in counts.items()))
     log(f"{items} items, {len(split.known)} examples to learn from, {len(split.test)} to test on")
     report("items", items)
     report("examples", len(split.known))
-    kept = [TrainingCheckpoint(out.with_name(f".{out.name}.{part}.checkpoint"), log) for part in ("search", "final")]
-    epochs, validated = options.epochs, dict[str, float]()
-    if epochs is None:
-        before, asked = validation(split, options.seed)
-        found = fit(before, asked, items, fitting, log, report, kept[0])
-        epochs, validated = found.epochs, found.validation
-        log(f"training anew on all before the test, {epochs} epochs")
-    model = fit(split.known, None, items, replace(fitting, epochs=epochs), log, report, kept[1]).model
+    fitting, validated = _searched(split, out, options, log, report)
+    checkpoint = _checkpoint(out, "final", log)
+    model = fit(split.known, None, items, fitting, log, report, checkpoint).model
     seconds = time.monotonic() - begun
     log(f"trained in {seconds:.0f} s; testing beside the baselines")
     ours = f"{options.size} ({fitting.encoder}, width {fitting.width})"
@@ -105,7 +104,7 @@ def train_split(
         "trained_on": split.trained_on,
         "cleaning": split.cleaning,
         "lineage": lineage or {},
-        "settings": asdict(fitting) | {"size": options.size, "epochs": epochs, "seconds": round(seconds)},
+        "settings": asdict(fitting) | {"size": options.size, "seconds": round(seconds)},
         "metrics": {
             "split": split.protocol,
             "questions": len(split.test),
@@ -115,6 +114,30 @@ def train_split(
         },
     }
     manifest = export_bundle(model, split.words, split.known, split.test, out, facts)
-    for checkpoint in kept:
-        checkpoint.remove()
+    for part in out.parent.glob(f".{out.name}.*.checkpoint"):
+        part.unlink()
     return manifest
+
+
+def _searched(
+    split: Split, out: Path, options: TrainOptions, log: Log, report: Report
+) -> tuple[FitOptions, dict[str, float]]:
+    """The hyper-parameters with the number of epochs and the dropout that were best, and their validation metrics."""
+    fitting = options.fitting()
+    if options.epochs is not None:
+        return replace(fitting, epochs=options.epochs), {}
+    before, asked = validation(split, options.seed)
+    found = {}
+    for dropout in DROPOUTS if options.dropout is None and options.fit is None else (fitting.dropout,):
+        log(f"searching the number of epochs with dropout {dropout}")
+        tried = replace(fitting, dropout=dropout)
+        fitted = fit(before, asked, len(split.words), tried, log, report, _checkpoint(out, f"{dropout}", log))
+        found[dropout] = (fitted.validation, fitted.epochs)
+    best = max(found, key=lambda dropout: found[dropout][0]["NDCG@20"])
+    validated, epochs = found[best]
+    log(f"training anew on all before the test, dropout {best}, {epochs} epochs")
+    return replace(fitting, dropout=best, epochs=epochs), validated
+
+
+def _checkpoint(out: Path, part: str, log: Log) -> TrainingCheckpoint:
+    return TrainingCheckpoint(out.with_name(f".{out.name}.{part}.checkpoint"), log)

@@ -51,8 +51,3 @@ class TrainingCheckpoint:
         except (OSError, RuntimeError) as error:  # torch's zip writer says RuntimeError when the disk is full
             aside.unlink(missing_ok=True)
             self._log(f"no checkpoint was written ({str(error)[:100]}); free the disk: a crash now costs more epochs")
-
-    def remove(self) -> None:
-        """The training is over and its bundle is there."""
-        if self._file is not None:
-            self._file.unlink(missing_ok=True)

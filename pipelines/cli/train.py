@@ -40,6 +40,7 @@ def run(
     epochs: int = typer.Option(
         None, help="Exactly so many; default: as many as a validation window finds best.", min=1
     ),
+    dropout: float = typer.Option(None, help="Default: the better of two on the validation window.", min=0, max=0.9),
     seed: int = typer.Option(7, help="Of weights, batches and drawn questions."),
     json: bool = JsonFlag,
 ) -> None:
@@ -60,7 +61,13 @@ def run(
     targets = layout.targets / "trainer.json" if layout.targets.is_dir() else None  # else no local stack watches
     metrics = TrainMetrics(settings.trainer.metrics_port, targets)
     options = TrainOptions(
-        name=name or size, size=size, test_share=test_share, test_from=test_from, epochs=epochs, seed=seed
+        name=name or size,
+        size=size,
+        test_share=test_share,
+        test_from=test_from,
+        epochs=epochs,
+        dropout=dropout,
+        seed=seed,
     )
     files = [events, catalogue] if sessions is None else [sessions / "train.parquet", sessions / "test.parquet"]
     say = partial(people.print, soft_wrap=True)

@@ -14,7 +14,7 @@ from model_export.fit import FitOptions
 from model_export.metrics import NEVER
 from model_export.served import ranks_of_candidates
 from model_export.sizes import SIZES
-from model_export.train import TrainOptions, train_sessions
+from model_export.train import DROPOUTS, TrainOptions, train_sessions
 from operators.catalogue import Catalogue
 from operators.errors import BundleError
 from operators.features import Features
@@ -96,6 +96,17 @@ def test_ties_among_candidates_count_against_the_model() -> None:
     scores = np.array([[3, 2, 2, 1]] * 3, dtype=np.float32)
     rows = np.array([[5, 6, 7, 8]] * 3, dtype=np.int32)
     assert ranks_of_candidates(scores, rows, np.array([6, 9, 0], dtype=np.int32)).tolist() == [3, NEVER, NEVER]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_not_given_is_searched_on_the_validation_window(tmp_path: Path) -> None:
+    said: list[str] = []
+    manifest = train_sessions(circle(tmp_path), tmp_path / "bundle", TrainOptions(name="circle"), said.append)
+    assert manifest["settings"]["dropout"] in DROPOUTS
+    assert 1 <= manifest["settings"]["epochs"] <= FitOptions().epochs
+    assert manifest["metrics"]["validation"]["MRR@20"] > 0.8
+    assert sum("searching" in line for line in said) == len(DROPOUTS)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["bundle", "circle"]
 
 
 @pytest.mark.filterwarnings("ignore")

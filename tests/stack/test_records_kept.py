@@ -25,7 +25,7 @@ def test_acts_are_in_the_audit_log_without_the_shoppers_name(stack: Stack, job: 
     verbs = [act["verb"] for act in log]
     assert verbs[-1] == "erase" and "submit" in verbs
     submitted = next(act for act in reversed(log) if act["verb"] == "submit")
-    assert submitted["what"]["job_id"] == job and submitted["what"]["bundle"].startswith("online-retail-gru ")
+    assert submitted["what"]["job_id"] == job and submitted["what"]["bundle"].startswith("online-retail ")
     assert "anna-audit" not in json.dumps(log)
     assert "whole" in stack.liveshelf("audit", "verify").stderr
 
