@@ -10,13 +10,16 @@ from typer.testing import CliRunner
 
 from model_export.compress import quantized_bundle
 from model_export.evaluate import evaluate_sessions
+from model_export.evaluate_events import evaluate_events
 from model_export.fit import FitOptions
 from model_export.metrics import NEVER
 from model_export.served import ranks_of_candidates
+from model_export.sessions import EPOCH_MS, MINUTE_MS, read_sessions, views
 from model_export.sizes import SIZES
 from model_export.train import DROPOUTS, TrainOptions, train_sessions
 from operators.catalogue import Catalogue
-from operators.errors import BundleError
+from operators.contracts import encode_record
+from operators.errors import BundleError, EventsFileError
 from operators.features import Features
 from operators.list_maker import ListMaker, Request
 from operators.model_bundle import ModelBundle
@@ -150,3 +153,33 @@ def test_a_bundle_is_made_int8_once(trained: tuple[Path, Path], tmp_path: Path) 
     with pytest.raises(BundleError, match="initializer"):
         quantized_bundle(tmp_path / "int8", tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_events_are_judged_by_slices_and_by_the_age_of_the_state(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle, sessions = trained
+    walks, file = read_sessions(sessions).train, tmp_path / "events.jsonl"
+    file.write_bytes(b"".join(encode_record(one) + b"\n" for one in views(walks)))
+    begin = EPOCH_MS + 200 * MINUTE_MS
+    ran = CliRunner().invoke(
+        app,
+        ["evaluate", "--bundle", str(bundle), "--events", str(file), "--test-from", str(begin), "--json",
+         "--plot", str(tmp_path / "curve.png")],
+    )  # fmt: skip
+    assert ran.exit_code == 0, ran.output
+    found = json.loads(ran.stdout)
+    questions = sum(len(walk) - 1 for walk in walks[200:])
+    assert found["protocol"]["questions"] == questions
+    assert sum(one["questions"] for one in found["by_history_length"].values()) == questions
+    assert found["state_age"]["0 s"]["MRR@20"] == found["MRR@20"] > 90
+    assert found["state_age"]["1 min"]["empty"] == 100 and found["state_age"]["1 min"]["P@20"] < found["P@20"]
+    assert 0 < found["lists"]["coverage"] <= 1
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_test_without_questions_is_said(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle, sessions = trained
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"".join(encode_record(one) + b"\n" for one in views(read_sessions(sessions).train[:5])))
+    with pytest.raises(EventsFileError, match="0 questions after it"):
+        evaluate_events(ModelBundle.load(bundle), file, EPOCH_MS + 10**9, lambda _: None)

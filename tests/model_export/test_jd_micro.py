@@ -1,0 +1,29 @@
+"""JD's sessions as canonical events."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from model_export.jd_micro import HOUR_MS, events
+from model_export.sessions import EPOCH_MS
+from operators.errors import EventsFileError
+
+
+def write(folder: Path, *lines: str) -> Path:
+    file = folder / "jd.txt.gz"
+    file.write_bytes(gzip.compress("\n".join(lines).encode()))
+    return file
+
+
+def test_gaps_are_kept_and_what_is_done_on_the_page_is_left_out(tmp_path: Path) -> None:
+    found = [*events(write(tmp_path, "7+5+1+2+9 7+6+1+60+9 7+9+1+3+9 8+10+1+0+1", "9+1+1+5+5"))]
+    assert [(one.user_id, one.event_type, one.item_id) for one in found] == [
+        ("s0", "view", "7"), ("s0", "add_to_cart", "7"), ("s0", "purchase", "8"), ("s1", "view", "9"),
+    ]  # fmt: skip
+    assert [int(one.event_time) - EPOCH_MS for one in found] == [0, 62_000, 65_000, HOUR_MS]
+
+
+def test_a_line_of_another_form_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EventsFileError, match="line 2"):
+        [*events(write(tmp_path, "7+5+1+2+9", "7,5,1"))]
