@@ -4,6 +4,8 @@ A score is the cosine of what is wanted and the item, times a scale, plus the it
 items from winning by the length of their vectors (NISER: Gupta et al., 2019).
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,7 @@ from operators.features import WINDOW
 from operators.user_state import KINDS
 
 
-class NextItem(nn.Module):
+class NextItem(nn.Module, ABC):
     """items, kinds int [B, W], right-padded with 0 -> what is wanted after each step, unit length."""
 
     def __init__(self, items: int, width: int, dropout: float, window: int, scale: float) -> None:
@@ -41,9 +43,9 @@ class NextItem(nn.Module):
             vectors = nn.functional.normalize(vectors, dim=-1)
         return self.dropout(vectors + self.kinds(kinds))
 
+    @abstractmethod
     def encoded(self, steps: Tensor, items: Tensor) -> Tensor:
         """float [B, W, width] from the inputs; no step may see a later one."""
-        raise NotImplementedError
 
     def wanted(self, items: Tensor, kinds: Tensor) -> Tensor:
         """float [B, W, width] of unit length."""

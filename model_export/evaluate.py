@@ -5,7 +5,7 @@ from typing import Any
 
 from model_export.fit import Log
 from model_export.metrics import percent, summary
-from model_export.rivals import baselines, ranks_of
+from model_export.rivals import judged
 from model_export.served import Served
 from model_export.sessions import learned, read_sessions
 from operators.model_bundle import ModelBundle
@@ -20,14 +20,11 @@ def evaluate_sessions(bundle: ModelBundle, folder: Path, log: Log) -> dict[str, 
     log(f"{bundle.name} {bundle.version}: {ours}")
     words = read.vocabulary()
     known, asked = learned(read.train, words), read.questions(words, HISTORY)
-    rivals = {}
-    for name, rival in baselines(known, len(words), timed=False):
-        rivals[name] = percent(summary(ranks_of(rival, asked)))
-        log(f"{name}: {rivals[name]}")
+    rivals = judged(known, asked, len(words), log, timed=False)
     return {
         **ours,
         "model": f"{bundle.name} {bundle.version}",
-        "baselines": rivals,
+        "baselines": {name: percent(one) for name, one in rivals.items()},
         "protocol": {
             "set": read.name,
             "split": "the folder's own train.parquet and test.parquet",

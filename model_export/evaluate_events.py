@@ -9,7 +9,7 @@ import numpy.typing as npt
 from model_export.dataset import examples, read_events
 from model_export.fit import Log
 from model_export.metrics import percent, summary
-from model_export.rivals import baselines, ranks_of
+from model_export.rivals import judged
 from model_export.served import Served, ranks_of_candidates
 from model_export.splits import QUESTIONS, drawn_questions
 from model_export.state_age import aged, state_age_curve
@@ -47,16 +47,13 @@ def evaluate_events(bundle: ModelBundle, events_file: Path, test_from: int | Non
     rank = ranks_of_candidates(scores, rows, asked.target)
     ours = percent(summary(rank))
     log(f"{bundle.name} {bundle.version}: {ours}")
-    rivals = {}
-    for name, rival in baselines(known, items):
-        rivals[name] = percent(summary(ranks_of(rival, asked)))
-        log(f"{name}: {rivals[name]}")
+    rivals = judged(known, asked, items, log)
     first_seen = np.full(items + 1, np.iinfo(np.int64).max)
     np.minimum.at(first_seen, everything.target, everything.time_ms)
     return {
         **ours,
         "model": f"{bundle.name} {bundle.version}",
-        "baselines": rivals,
+        "baselines": {name: percent(one) for name, one in rivals.items()},
         "lists": lists_alike(bundle, rows[:, :20]),
         "by_history_length": _slices(asked.features.length, LENGTHS, rank),
         "by_item_age": _slices((asked.time_ms - first_seen[asked.target]) // DAY_MS, ITEM_AGES, rank),

@@ -1,6 +1,6 @@
 """All baselines on one split, and the ranks that a recommender reaches on questions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from model_export.als import Als
 from model_export.baselines import ItemKnn, Markov, Popularity, Recommender, SessionPopularity
 from model_export.dataset import Examples
-from model_export.metrics import ranks, summary
+from model_export.metrics import percent, ranks, summary
 from model_export.vmis_knn import VmisKnn
 
 BATCH = 1024
@@ -37,6 +37,12 @@ def ranks_of(recommender: Recommender, asked: Examples) -> npt.NDArray[np.int64]
     return np.concatenate(parts)
 
 
-def judged(known: Examples, asked: Examples, items: int, *, timed: bool = True) -> dict[str, dict[str, float]]:
-    """Baseline -> its metrics."""
-    return {name: summary(ranks_of(rival, asked)) for name, rival in baselines(known, items, timed=timed)}
+def judged(
+    known: Examples, asked: Examples, items: int, log: Callable[[str], None], *, timed: bool = True
+) -> dict[str, dict[str, float]]:
+    """Baseline -> its metrics; each is said when it is known, for some take minutes."""
+    found = {}
+    for name, rival in baselines(known, items, timed=timed):
+        found[name] = summary(ranks_of(rival, asked))
+        log(f"{name}: {percent(found[name])}")
+    return found

@@ -41,19 +41,10 @@ class TrainOptions:
         return chosen if self.dropout is None else replace(chosen, dropout=self.dropout)
 
 
-def train(
-    events_file: Path,
-    catalogue_file: Path | None,
-    out: Path,
-    options: TrainOptions,
-    log: Log,
-    report: Report = unreported,
-    lineage: dict[str, Any] | None = None,
+def train_events(
+    events_file: Path, catalogue_file: Path | None, out: Path, options: TrainOptions, **rest: Any
 ) -> dict[str, Any]:
-    """Trains on canonical events before the test window, tests on the window; returns the bundle's manifest.
-
-    `lineage` goes into the manifest. Raises `EventsFileError` where the data fails its tests (`data_tests`).
-    """
+    """`train` on canonical events before the test window. Raises `EventsFileError` where they fail `data_tests`."""
     split = of_events(
         events_file,
         catalogue_file,
@@ -63,28 +54,27 @@ def train(
         seed=options.seed,
         window=options.fitting().window,
     )
-    return train_split(split, out, options, log, report, lineage)
+    return train(split, out, options, **rest)
 
 
-def train_sessions(
-    folder: Path,
+def train_sessions(folder: Path, out: Path, options: TrainOptions, **rest: Any) -> dict[str, Any]:
+    """`train` on a folder of sessions with its own test. Raises `EventsFileError` where it cannot be read."""
+    return train(of_sessions(folder, options.fitting().window), out, options, **rest)
+
+
+def train(
+    split: Split,
     out: Path,
     options: TrainOptions,
+    *,
     log: Log,
     report: Report = unreported,
     lineage: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """As `train`, on a folder of sessions with its own test."""
-    return train_split(of_sessions(folder, options.fitting().window), out, options, log, report, lineage)
-
-
-def train_split(
-    split: Split, out: Path, options: TrainOptions, log: Log, report: Report, lineage: dict[str, Any] | None
-) -> dict[str, Any]:
     """Finds the number of epochs on the window before the test, trains anew on all that is known, exports.
 
-    Trained anew because the newest events before the test are those that the bundle must know best. A training that
-    was killed goes on after its last whole epoch when it is started again.
+    Returns the bundle's manifest, with `lineage` in it. Trained anew because the newest events before the test are those
+    that the bundle must know best. A training that was killed goes on after its last whole epoch when it is started again.
     """
     items, begun = len(split.words), time.monotonic()
     for file, counts in split.cleaning.items():
@@ -98,7 +88,7 @@ def train_split(
     seconds = time.monotonic() - begun
     log(f"trained in {seconds:.0f} s; testing beside the baselines")
     ours = f"{options.size} ({fitting.encoder}, width {fitting.width})"
-    tested = {ours: evaluate(model, split.test)} | judged(split.known, split.test, items, timed=split.timed)
+    tested = {ours: evaluate(model, split.test)} | judged(split.known, split.test, items, log, timed=split.timed)
     facts = {
         "name": options.name,
         "trained_on": split.trained_on,

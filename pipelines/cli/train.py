@@ -52,7 +52,7 @@ def run(
         raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", "liveshelf train --help")
     need_torch()
     from deploy.local.layout import Layout
-    from model_export.train import TrainOptions, train, train_sessions
+    from model_export.train import TrainOptions, train_events, train_sessions
     from model_export.train_metrics import TrainMetrics
     from pipelines.lineage import Told
 
@@ -70,13 +70,17 @@ def run(
         seed=seed,
     )
     files = [events, catalogue] if sessions is None else [sessions / "train.parquet", sessions / "test.parquet"]
-    say = partial(people.print, soft_wrap=True)
     told = Told(settings, [file for file in files if file is not None and file.is_file()])
+    told_to = {
+        "log": partial(people.print, soft_wrap=True),
+        "report": metrics.report,
+        "lineage": told.facts,
+    }
     try:
         if sessions is None:
-            manifest = train(events, catalogue, out, options, say, metrics.report, told.facts)
+            manifest = train_events(events, catalogue, out, options, **told_to)
         else:
-            manifest = train_sessions(sessions, out, options, say, metrics.report, told.facts)
+            manifest = train_sessions(sessions, out, options, **told_to)
     except BaseException as error:
         told.failed(error)
         raise

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks import watching
+from operators.errors import StackError
 from operators.settings import Settings
 
 
@@ -26,7 +27,7 @@ class Parts:
 
 
 def measured(
-    monkeypatch: pytest.MonkeyPatch, fails_at: int = 99
+    monkeypatch: pytest.MonkeyPatch, fails_at: int = 99, stuck: tuple[int, ...] = ()
 ) -> tuple[Parts, list[tuple[bool, bool]], dict[str, Any]]:
     """Parts, (sensors on, monitor runs) of each drain, and what was found; watched drains cost 2 % more."""
     parts, seen = Parts(), list[tuple[bool, bool]]()
@@ -38,6 +39,8 @@ def measured(
         again(lambda: None)
         if len(seen) > fails_at:
             raise RuntimeError("the stack died")
+        if len(seen) in stuck:
+            return {"lists": 3, "lists_per_s": 0.0, "note": "only 3 lists of 100 events"}
         watched, noise = seen[-1][0], 1 + len(seen) / 1000
         return {"lists_per_s": 1000 * noise, "cpu_s_per_1000": {"kafka": 0.02, "taskmanager-0": 0.08 + 0.002 * watched}}
 
@@ -62,3 +65,14 @@ def test_a_stack_that_dies_is_left_watched(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(RuntimeError):
         measured(monkeypatch, fails_at=3)
     assert set(started) == set(watching.WATCHERS)
+
+
+def test_a_drain_that_does_not_end_costs_its_pair_and_not_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, found = measured(monkeypatch, stuck=(watching.WARM_UP + 3,))
+    assert found["rounds_that_count"] == len(found["lists_per_s_watched"]) == 3
+    assert found["cpu_ratio"]["median"] == pytest.approx(1.02)
+
+
+def test_too_few_pairs_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StackError, match="1 of 4"):
+        measured(monkeypatch, stuck=(3, 5, 7))

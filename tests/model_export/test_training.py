@@ -9,7 +9,7 @@ import pytest
 from model_export.dataset import read_events
 from model_export.fit import FitOptions
 from model_export.online_retail import LAST_MONTH, catalogue, events
-from model_export.train import TrainOptions, train
+from model_export.train import TrainOptions, train_events
 from operators.contracts import encode_record
 from operators.errors import EventsFileError
 from operators.features import features
@@ -47,7 +47,7 @@ def test_what_is_certain_is_learned_and_the_bundle_serves_it(tmp_path: Path) -> 
     said: list[str] = []
     fitting = FitOptions(epochs=8, width=32, dropout=0.0, batch=32)
     options = TrainOptions(name="circle", fit=fitting)
-    manifest = train(circle(tmp_path), None, tmp_path / "bundle", options, said.append)
+    manifest = train_events(circle(tmp_path), None, tmp_path / "bundle", options, log=said.append)
     assert manifest["metrics"]["test"]["small (weighted-sum, width 32)"]["MRR@20"] > 0.75
     bundle = ModelBundle.load(tmp_path / "bundle")
     inputs = features(read_states([viewed("p3", "p4", "p5")]), bundle.vocabulary)
@@ -67,7 +67,7 @@ def test_a_file_with_a_bad_line_is_refused_by_its_number(tmp_path: Path) -> None
 
 def test_too_few_events_are_said(tmp_path: Path) -> None:
     with pytest.raises(EventsFileError, match="item events before"):
-        train(circle(tmp_path, users=12), None, tmp_path / "bundle", TrainOptions(), lambda _: None)
+        train_events(circle(tmp_path, users=12), None, tmp_path / "bundle", TrainOptions(), log=lambda _: None)
 
 
 def test_the_orders_become_events_in_time_order() -> None:
