@@ -5,6 +5,7 @@ PYTHON_ROOMS := operators pipelines model_export storefront deploy benchmarks da
 RATE ?= 100
 BUNDLE := models/online-retail
 WORK := .liveshelf/work
+BENCHED := .liveshelf/bench
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train-deps demo test test-fast faults soak drift fuzz lint format bench bundle schemas monitoring locks down clean
@@ -53,11 +54,16 @@ lint: dev-deps ## ruff, mypy, import rules, dependencies
 format: dev-deps ## formats the code
 	@.venv/bin/ruff check -q --fix $(PYTHON_ROOMS) && .venv/bin/ruff format -q $(PYTHON_ROOMS)
 
-bench: setup ## freshness at 200 and 500 events/s, and throughput
+bench: setup ## all benchmarks in a short form (about 6 minutes), beside the kept ratios
 	@$(LIVESHELF) up
-	@$(LIVESHELF) bench freshness --rate 200
-	@$(LIVESHELF) bench freshness --rate 500
-	@$(LIVESHELF) bench throughput
+	@$(LIVESHELF) bench freshness --rate 500 --warm-up 40 --seconds 30 --floor --keep $(BENCHED)/freshness.json
+	@$(LIVESHELF) bench throughput --events 120000 --keep $(BENCHED)/throughput.json
+	@$(LIVESHELF) bench sustain --seconds 8 --keep $(BENCHED)/sustain.json
+	@$(LIVESHELF) bench state --users 20000,100000 --events 40000 --keep $(BENCHED)/state.json
+	@$(LIVESHELF) bench storefront --seconds 10 --keep $(BENCHED)/storefront.json
+	@.venv/bin/python -c 'import torch, onnx' 2>/dev/null || { echo "without torch (make train-deps) scorer and training are not measured"; exit 0; }; \
+		$(LIVESHELF) bench scorer --seconds 0.2 --keep $(BENCHED)/scorer.json && $(LIVESHELF) bench train --keep $(BENCHED)/train.json
+	@$(LIVESHELF) bench compare benchmarks/results $(BENCHED)
 
 bundle: train-deps ## trains the demo's bundle anew (about 10 minutes on 2 cores)
 	@mkdir -p $(WORK)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from hdrh.histogram import HdrHistogram
 
+from benchmarks.floor import Floor
 from benchmarks.load import Load
 from benchmarks.machine import cpu_seconds, describe
 from operators.contracts import RecommendationList
@@ -59,9 +60,16 @@ class Readings:
 
 
 def measure(
-    settings: Settings, items: list[str], pids: dict[str, int], rate: float, seconds: float, warm_up: float, users: int
+    settings: Settings,
+    items: list[str],
+    pids: dict[str, int],
+    rate: float,
+    seconds: float,
+    warm_up: float,
+    users: int,
+    floor: Floor | None = None,
 ) -> dict[str, Any]:
-    """Runs the load for `warm_up + seconds`; the job must run. Latencies in ms."""
+    """Runs the load for `warm_up + seconds`; the job must run. Latencies in ms, of the floor's records beside if it runs."""
     tag = f"bench{random.randrange(10**9)}"
     count = int(rate * (seconds + warm_up))
     load = Load(client=settings.kafka.client_options(), items=items, count=count, rate=rate, users=users, tag=tag)
@@ -70,6 +78,8 @@ def measure(
         [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(load).decode()], stdout=subprocess.PIPE, text=True
     )
     count_from_ms = int((time.time() + warm_up) * 1000)
+    if floor is not None:
+        floor.count_from_ms = count_from_ms
     while time.time() * 1000 < count_from_ms:
         readings.poll(count_from_ms)
     before, begun = cpu_seconds(pids), time.monotonic()
@@ -83,6 +93,13 @@ def measure(
     readings.close()
     assert generator.stdout is not None
     lists = readings.freshness_us.get_total_count()
+    beside: dict[str, Any] = {}
+    if floor is not None:
+        least, ours = percentiles(floor.latency_us), percentiles(readings.freshness_us)
+        beside = {
+            "floor_ms": least,
+            "ratios": {f"{p} of the floor to ours": round(least[p] / ours[p], 3) for p in ("p50", "p99")},
+        }
     return {
         "bench": "freshness",
         "rate": rate,
@@ -90,6 +107,7 @@ def measure(
         "users": users,
         "generator": json.loads(generator.stdout.read()),
         "freshness_ms": percentiles(readings.freshness_us),
+        **beside,
         "event_to_list_made_ms": percentiles(readings.scoring_us),
         "lists": lists,
         "sources": dict(readings.sources),

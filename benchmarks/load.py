@@ -17,7 +17,10 @@ from operators.contracts import EVENTS
 
 
 class Load(msgspec.Struct, kw_only=True):
-    """`rate` 0: as fast as it goes. Users are `tag`-0 … `tag`-(users - 1); items are drawn with a Zipf-like skew."""
+    """`rate` 0: as fast as it goes. Users are `tag`-0 … `tag`-(users - 1); items are drawn with a Zipf-like skew.
+
+    Events have the numbers from `first` on, which are in their ids.
+    """
 
     client: dict[str, Any]
     items: list[str]
@@ -26,7 +29,9 @@ class Load(msgspec.Struct, kw_only=True):
     users: int
     tag: str
     seed: int = 7
-    each_user_once: bool = False
+    first: int = 0
+    each_user_once: bool = False  # users in turn instead of by chance
+    stride: int = 1  # from one user's turn to the next one's; prime to `users`
     duplicates: float = 0.0  # share of events that are sent a second time, a little later
     poison: float = 0.0  # share of records that are no event, one after the other of `POISON`
     patience_s: float = 120.0  # how long a record may wait for the broker
@@ -61,9 +66,10 @@ def run(load: Load) -> dict[str, float]:
         if (wait := due - time.time()) > 0:
             time.sleep(wait)
         late = max(late, time.time() - due)
-        user = f"{load.tag}-{number % load.users if load.each_user_once else chance.randrange(load.users)}"
+        turn = (load.first + number) * load.stride % load.users if load.each_user_once else chance.randrange(load.users)
+        user = f"{load.tag}-{turn}"
         value = (
-            f'{{"event_id":"{load.tag}-{number}","event_type":"view","event_time":{int(due * 1000)},'
+            f'{{"event_id":"{load.tag}-{load.first + number}","event_type":"view","event_time":{int(due * 1000)},'
             f'"user_id":"{user}","item_id":"{picks[number % 10_000]}"}}'
         )
         producer.send(EVENTS, key=user.encode(), value=value.encode()).add_errback(failed.append)

@@ -50,27 +50,35 @@ def drain(
     pids: Callable[[], dict[str, int]],
     restart: Callable[[Callable[[], object]], None],
     count: int,
+    load: Load | None = None,
 ) -> dict[str, Any]:
-    """One backlog, published while the job is stopped: lists/s, and CPU seconds per 1,000 lists of each part."""
-    load = Load(
-        client=settings.kafka.client_options(),
-        items=items,
-        count=count,
-        rate=0,
-        users=20_000,
-        tag=f"drain{random.randrange(10**9)}",
-        each_user_once=True,
-    )
+    """One backlog, published while the job is stopped: lists/s, and CPU seconds per 1,000 lists of each part.
+
+    `load` None: `count` events of 20,000 users in turn.
+    """
     with Written(settings) as written:
         start = 0
 
         def publish() -> None:
             nonlocal start
-            run_load(load)
+            run_load(load or backlog(settings, items, count))
             start = written()
 
         restart(publish)
         return _watch(written, start, pids(), count)
+
+
+def backlog(settings: Settings, items: list[str], count: int, users: int = 20_000) -> Load:
+    """`count` events of new users in turn, as fast as the broker takes them."""
+    return Load(
+        client=settings.kafka.client_options(),
+        items=items,
+        count=count,
+        rate=0,
+        users=users,
+        tag=f"drain{random.randrange(10**9)}",
+        each_user_once=True,
+    )
 
 
 class Written:

@@ -1,95 +1,168 @@
-"""What all instrumentation costs: drains of the real stack, watched and not, in turns.
+"""What all instrumentation costs: the real stack drains backlogs, watched and not in spells of a few seconds.
 
 Watched: the operator's sensors count; monitor, Prometheus and Alertmanager run, so that Flink's reporter, the broker's agent
-and the storefront are scraped. Not watched: none of that. The broker's agent and Flink's reporter stay loaded, unasked.
+and the storefront are scraped. Not watched: none of that (the three are stopped by signal). Both halves lie within one drain,
+seconds apart: whole drains in turns differ by more than what is to be measured (docs/decisions.md). The broker's agent
+and Flink's reporter stay loaded in both, unasked in one.
 """
 
+import itertools
+import os
+import signal
 import statistics
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from benchmarks.machine import describe
-from benchmarks.throughput import drain
+from benchmarks.load import run as run_load
+from benchmarks.machine import cpu_seconds, describe
+from benchmarks.throughput import Written, backlog
 from deploy.local.supervisor import Supervisor
+from operators.alternating import first_has_turn
 from operators.errors import StackError
 from operators.settings import Settings
 
 WATCHERS = ("monitor", "prometheus", "alertmanager")
-WARM_UP = 2  # drains before the first that counts
+SPELL_S = 5.0  # one checkpoint and one scrape in each
+FROM, TO = 0.2, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink
+STUCK_S = 30.0
+QUAD = 4  # spells: watched, not, not, watched
 
 
 class RestartWith(Protocol):
-    """Stops the job, calls `between`, starts the job again with the operator's sensors on or off."""
+    """Stops the job, calls `between`, starts the job again with sensors that take turns."""
 
-    def __call__(self, between: Callable[[], object] = ..., *, sensors: bool = ...) -> None:
+    def __call__(self, between: Callable[[], object] = ..., *, sensors_alternate_s: float = ...) -> None:
         """Returns when all tasks run."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment between two spells."""
+
+    at_s: float
+    lists: int
+    cpu_s: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Spell:
+    """What was done in one spell."""
+
+    watched: bool
+    seconds: float
+    lists: int
+    cpu_s: dict[str, float]
 
 
 def measure(
     settings: Settings, items: list[str], supervisor: Supervisor, restart: RestartWith, count: int, rounds: int
 ) -> dict[str, Any]:
-    """Lists/s and CPU seconds per 1,000 lists with and without, and the ratios of pairs: median and quartiles."""
-    machine, parts = describe(), [name for name in WATCHERS if name in supervisor.pids()]
-    drains: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    """Lists/s and CPU seconds per 1,000 lists with and without, and the ratios within neighbours: mean and its error."""
+    machine, spells = describe(), list[list[Spell]]()
+    with Written(settings) as written:
+        start = 0
 
-    def one(watched: bool) -> dict[str, Any]:
-        for part in parts:
-            running = part in supervisor.pids()
-            if watched and not running:
-                supervisor.start_part(part)
-            elif running and not watched:
-                supervisor.stop_part(part)
-        return drain(settings, items, supervisor.pids, lambda between: restart(between, sensors=watched), count)
+        def publish() -> None:
+            nonlocal start
+            run_load(backlog(settings, items, count))
+            start = written()
 
+        try:
+            for _ in range(rounds):
+                restart(publish, sensors_alternate_s=SPELL_S)
+                spells.append(_spells(written, start, count, supervisor.pids()))
+        finally:
+            restart()
+    return {"bench": "watching", "events": count, "drains": rounds, **compare(spells), "machine": machine}
+
+
+def _spells(written: Callable[[], int], start: int, count: int, pids: dict[str, int]) -> list[Spell]:
+    """The spells of a drain while it works at its full rate, from the first watched one on."""
+    marks: list[Mark] = []
+    watchers, last, moved = [pids[name] for name in WATCHERS if name in pids], start, time.monotonic()
     try:
-        for _ in range(WARM_UP):
-            one(watched=True)
-        for number in range(rounds):
-            for watched in (True, False) if number % 2 else (False, True):
-                drains[watched].append(one(watched))
+        while last - start < TO * count:
+            time.sleep(SPELL_S - time.time() % SPELL_S + 0.001)
+            for pid in watchers:
+                os.kill(pid, signal.SIGCONT if first_has_turn(time.time(), SPELL_S) else signal.SIGSTOP)
+            mark = Mark(time.time(), written(), cpu_seconds(pids))
+            if mark.lists > last:
+                last, moved = mark.lists, time.monotonic()
+            elif time.monotonic() - moved > STUCK_S:
+                raise StackError(f"{count} lists", f"{last - start}, then none", "liveshelf logs taskmanager-0")
+            if FROM * count <= last - start <= TO * count:
+                marks.append(mark)
     finally:
-        for part in set(parts) - set(supervisor.pids()):
-            supervisor.start_part(part)
-    # a drain that did not end (its `note` says so) has no rate: its pair is left out and counted
-    pairs = [pair for pair in zip(drains[True], drains[False], strict=True) if not any("note" in one for one in pair)]
-    if len(pairs) < 2:
-        raise StackError("two pairs of drains that end", f"{len(pairs)} of {rounds}", "liveshelf logs taskmanager-0")
-    drains = {True: [a for a, _ in pairs], False: [b for _, b in pairs]}
+        for pid in watchers:
+            os.kill(pid, signal.SIGCONT)
+    return [
+        Spell(
+            first_has_turn(a.at_s, SPELL_S),
+            b.at_s - a.at_s,
+            b.lists - a.lists,
+            {part: b.cpu_s[part] - a.cpu_s[part] for part in pids},
+        )
+        for a, b in itertools.pairwise(marks)
+    ]
+
+
+def compare(drains: list[list[Spell]]) -> dict[str, Any]:
+    """Groups of four spells (watched, not, not, watched, from either pair on): a steady trend cancels within each."""
+    groups = [quad for spells in drains for quad in _quads(spells)]
+    if len(groups) < 2:
+        raise StackError("two groups of four spells", f"{len(groups)}", "give a longer backlog (--events)")
+    rates, cpu, by_half = list[float](), list[float](), dict[bool, list[Spell]]({True: [], False: []})
+    for group in groups:
+        half = {watched: [spell for spell in group if spell.watched is watched] for watched in (True, False)}
+        rates.append(_rate(half[True]) / _rate(half[False]))
+        cpu.append(_cpu(half[True]) / _cpu(half[False]))
+        for watched, spells in half.items():
+            by_half[watched] += spells
     return {
-        "bench": "watching",
-        "events": count,
-        "rounds": rounds,
-        "rounds_that_count": len(pairs),
-        "lists_per_s_watched": [found["lists_per_s"] for found in drains[True]],
-        "lists_per_s_unwatched": [found["lists_per_s"] for found in drains[False]],
-        "throughput_ratio": _spread([a["lists_per_s"] / b["lists_per_s"] for a, b in pairs]),
-        "cpu_s_per_1000_watched": _by_part(drains[True]),
-        "cpu_s_per_1000_unwatched": _by_part(drains[False]),
-        "cpu_ratio": _spread([_all_parts(a) / _all_parts(b) for a, b in pairs]),
-        "machine": machine,
+        "groups": len(groups),
+        "seconds_of_each_half": round(len(groups) * QUAD / 2 * SPELL_S),
+        "lists_per_s_watched": round(_rate(by_half[True])),
+        "lists_per_s_unwatched": round(_rate(by_half[False])),
+        "throughput_ratio": spread(rates),
+        "cpu_s_per_1000_watched": _by_part(by_half[True]),
+        "cpu_s_per_1000_unwatched": _by_part(by_half[False]),
+        "cpu_ratio": spread(cpu),
     }
 
 
-def _all_parts(found: dict[str, Any]) -> float:
-    return sum(found["cpu_s_per_1000"].values())
+def _quads(spells: list[Spell]) -> list[list[Spell]]:
+    """Disjoint groups whose outer two and inner two are of one kind each."""
+    first = next(
+        (
+            i
+            for i in range(min(QUAD, len(spells)))
+            if [s.watched for s in spells[i + 1 : i + 3]] in ([True] * 2, [False] * 2)
+        ),
+        len(spells),
+    )
+    return [spells[i : i + QUAD] for i in range(first, len(spells) - QUAD + 1, QUAD)]
 
 
-def _by_part(found: list[dict[str, Any]]) -> dict[str, float]:
-    """The median of each part, and of all together."""
-    parts = {part for one in found for part in one["cpu_s_per_1000"]}
-    each = {part: statistics.median(one["cpu_s_per_1000"].get(part, 0.0) for one in found) for part in sorted(parts)}
-    return {part: round(value, 4) for part, value in each.items()} | {
-        "all": round(statistics.median(_all_parts(one) for one in found), 4)
-    }
+def _rate(spells: list[Spell]) -> float:
+    return sum(spell.lists for spell in spells) / sum(spell.seconds for spell in spells)
 
 
-def _spread(ratios: list[float]) -> dict[str, float]:
-    """Median, quartiles, and the standard error of the mean: what the noise of so many pairs leaves open."""
-    low, middle, high = statistics.quantiles(ratios, n=4)
+def _cpu(spells: list[Spell]) -> float:
+    return 1000 * sum(sum(spell.cpu_s.values()) for spell in spells) / sum(spell.lists for spell in spells)
+
+
+def _by_part(spells: list[Spell]) -> dict[str, float]:
+    lists = sum(spell.lists for spell in spells)
+    parts = {part: 1000 * sum(s.cpu_s[part] for s in spells) / lists for part in sorted(spells[0].cpu_s)}
+    return {part: round(value, 4) for part, value in parts.items()} | {"all": round(sum(parts.values()), 4)}
+
+
+def spread(ratios: list[float]) -> dict[str, float]:
+    """Median, mean, and the standard error of the mean: what the noise of so many groups leaves open."""
     return {
-        "median": round(middle, 4),
-        "lower_quartile": round(low, 4),
-        "upper_quartile": round(high, 4),
+        "median": round(statistics.median(ratios), 4),
         "mean": round(statistics.mean(ratios), 4),
         "standard_error": round(statistics.stdev(ratios) / len(ratios) ** 0.5, 4),
     }

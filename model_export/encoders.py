@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from model_export.copying import OUT, CopyHead, combined
 from operators.features import WINDOW
 from operators.user_state import KINDS
 
@@ -24,6 +25,7 @@ class NextItem(nn.Module, ABC):
         self.kinds = nn.Embedding(len(KINDS) + 1, width, padding_idx=0)
         self.dropout = nn.Dropout(dropout)
         self.bias = nn.Parameter(torch.zeros(items + 1))
+        self.copy = CopyHead(width, window)
         nn.init.normal_(self.items.weight, std=width**-0.5)
         nn.init.zeros_(self.kinds.weight)
 
@@ -32,8 +34,10 @@ class NextItem(nn.Module, ABC):
         return self.items.weight if self._frozen else nn.functional.normalize(self.items.weight, dim=-1)
 
     def freeze(self) -> None:
-        """Ends the training: the table is brought to unit length once, not at each call."""
+        """Ends the training: unit length and trust are brought about once, not at each call."""
         self.items.weight.data = self.table().detach()
+        trust = self.copy.trust.item()
+        self.scale, self.bias.data = self.scale * trust, self.bias.detach() * trust
         self._frozen = True
 
     def steps(self, items: Tensor, kinds: Tensor) -> Tensor:
@@ -55,10 +59,20 @@ class NextItem(nn.Module, ABC):
         """float [B, width]: `encoded` at one step of each user, `last` int [B]; where that is cheaper than at all."""
         return at(self.encoded(steps, items), last)
 
+    def after_last(self, items: Tensor, kinds: Tensor, length: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The encoder's own scores after each user's last step, float [B, N + 1], and what the copy head asks for.
+
+        `length` int [B], at least 1.
+        """
+        steps, last = self.steps(items, kinds), length.long() - 1
+        found = self.at_last(steps, items, last)
+        scores = (self.scale * nn.functional.normalize(found, dim=-1)) @ self.table().T + self.bias
+        return scores, (found, steps, items, last)
+
     def scores(self, items: Tensor, kinds: Tensor, length: Tensor) -> Tensor:
         """float [B, N + 1] after each user's last step; `length` int [B], at least 1."""
-        found = self.at_last(self.steps(items, kinds), items, length.long() - 1)
-        return self.scale * (nn.functional.normalize(found, dim=-1) @ self.table().T) + self.bias
+        own, asked = self.after_last(items, kinds, length)
+        return combined(own if self._frozen else self.copy.trust * own, self.copy(*asked), items)
 
 
 def at(states: Tensor, places: Tensor) -> Tensor:
@@ -80,9 +94,6 @@ class Gru(NextItem):
         """The projected states."""
         states, _ = self.gru(steps)
         return self.project(self.dropout(states))
-
-
-OUT = -1e9  # the weight, before the softmax, of a step that must not count
 
 
 class WeightedSum(NextItem):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from model_export.copying import copy_loss
 from model_export.dataset import Examples
 from model_export.encoders import NextItem, build
 from model_export.losses import full_softmax, sampled_softmax
@@ -25,6 +26,9 @@ from model_export.windows import Batch, batch_of, batches, covering
 Log = Callable[[str], None]
 Report = Callable[[str, float], None]  # a name of `train_metrics.METRICS` and its value
 WARM_UP = 0.1  # of all steps
+HELD = 32  # one user of so many teaches the copy head and is kept from the encoder
+COPY_EVERY, COPIED = 4, 256  # steps of the encoder to one of the copy head; examples in it
+COPY_RATE = 0.02
 
 
 def unreported(_: str, __: float) -> None:
@@ -66,16 +70,20 @@ class Training:
     def __init__(self, train: Examples, items: int, options: FitOptions) -> None:
         torch.manual_seed(options.seed)
         self.options = options
-        self.train = train
+        self.train, self.held = _apart(train)
         self.generator = np.random.default_rng(options.seed)
         self.model = build(options.encoder, items, options.width, options.dropout, options.window, options.scale)
         in_epoch = sum(1 for _ in self._batches(np.random.default_rng(0)))
         decay = max(0.0, 1 - 1 / max(options.average * in_epoch, 1))
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
-        )
-        self.schedule = LambdaLR(self.optimizer, partial(_share_of_rate, total=options.epochs * in_epoch))
+        head = {*self.model.copy.parameters()}
+        encoder = [weights for weights in self.model.parameters() if weights not in head]
+        self.optimizer = torch.optim.AdamW(encoder, lr=options.learning_rate, weight_decay=options.weight_decay)
+        self.copying = torch.optim.Adam(self.model.copy.parameters(), lr=COPY_RATE)
+        share = partial(_share_of_rate, total=options.epochs * in_epoch)
+        self.schedule, self.copy_schedule = LambdaLR(self.optimizer, share), LambdaLR(self.copying, share)
+        if not len(self.held):
+            self.model.copy.silence()
         self.epoch = 0
         self.best: dict[str, Any] = {"metrics": {}, "epoch": 0, "weights": None}
 
@@ -90,7 +98,7 @@ class Training:
         self.epoch += 1
         self.model.train()
         losses, asked = [], 0
-        for rows in self._batches(self.generator):
+        for number, rows in enumerate(self._batches(self.generator)):
             batch = batch_of(self.train, rows)
             loss = loss_of(self.model, batch, self.options.negatives)
             self.optimizer.zero_grad(set_to_none=True)
@@ -98,11 +106,28 @@ class Training:
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.schedule.step()
+            if len(self.held) and number % COPY_EVERY == 0:
+                self._teach_copying()
+            self.copy_schedule.step()
             if self.options.average:
                 self.averaged.update_parameters(self.model)
             losses.append(loss.item())
             asked += int((batch.following > 0).sum())
         return float(np.mean(losses)), asked
+
+    def _teach_copying(self) -> None:
+        """One step of the copy head on users of its own, after what the encoder would answer if it were served now."""
+        asked = self.held.where(self.generator.integers(0, len(self.held), COPIED))
+        items, kinds, length = tensors_of(asked)
+        judged, head = self.current.eval(), self.model.copy
+        with torch.no_grad():
+            scores, of_last = judged.after_last(items, kinds, length)
+        self.model.train()
+        target = torch.from_numpy(asked.target.astype(np.int64))
+        loss = copy_loss(head.trust * scores, head(*of_last), items, target)
+        self.copying.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.copying.step()
 
     def _batches(self, generator: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
         return batches(self.train, covering(self.train, generator), self.options.batch, generator)
@@ -115,7 +140,7 @@ class Training:
             self.best = {"metrics": found, "epoch": self.epoch, "weights": weights}
         return found
 
-    _PARTS = ("model", "averaged", "optimizer", "schedule")
+    _PARTS = ("model", "averaged", "optimizer", "schedule", "copying", "copy_schedule")
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -152,7 +177,7 @@ def fit(
     if (kept := checkpoint.load(key)) is not None:
         training.restore(kept)
         log(f"going on after epoch {training.epoch}")
-    with _products(options.bf16_products):
+    with products(options.bf16_products):
         while training.epoch < options.epochs and training.epoch - training.best["epoch"] < _patience(valid, options):
             started = time.monotonic()
             report("epoch", training.epoch + 1)
@@ -175,6 +200,21 @@ def fit(
     return Fitted(model, training.best["epoch"] or training.epoch, training.best["metrics"])
 
 
+def _apart(train: Examples) -> tuple[Examples, Examples]:
+    """What the encoder learns from and what the copy head learns from; all and nothing where there are too few users."""
+    mine = (train.user % HELD == HELD - 1) & (train.features.length > 0)
+    if mine.sum() < COPIED:
+        mine[:] = False
+    return train.where(~mine), train.where(mine)
+
+
+def tensors_of(asked: Examples) -> tuple[Tensor, Tensor, Tensor]:
+    """items, kinds int64 [B, W] and length int64 [B], at least 1."""
+    inputs = asked.features.inputs()
+    items, kinds, length = (torch.from_numpy(inputs[name]).long() for name in ("items", "kinds", "length"))
+    return items, kinds, length
+
+
 def _patience(valid: Examples | None, options: FitOptions) -> int:
     return options.patience if valid is not None else options.epochs
 
@@ -186,7 +226,7 @@ def _share_of_rate(step: int, total: int) -> float:
 
 
 @contextlib.contextmanager
-def _products(bf16: bool) -> Iterator[None]:
+def products(bf16: bool) -> Iterator[None]:
     """Products of matrices in bf16 with float32 sums inside this block: 1.5 times as fast on CPUs that have them."""
     before = torch.backends.mkldnn.matmul.fp32_precision
     torch.backends.mkldnn.matmul.fp32_precision = "bf16" if bf16 else before
@@ -209,11 +249,8 @@ def loss_of(model: NextItem, batch: Batch, negatives: int) -> Tensor:
 
 def model_scores(model: NextItem, asked: Examples) -> npt.NDArray[np.float32]:
     """float32 [B, N + 1]."""
-    inputs = asked.features.inputs()
     with torch.inference_mode():
-        scores: npt.NDArray[np.float32] = model.scores(
-            *(torch.from_numpy(inputs[n]) for n in ("items", "kinds", "length"))
-        ).numpy()
+        scores: npt.NDArray[np.float32] = model.scores(*tensors_of(asked)).numpy()
     return scores
 
 

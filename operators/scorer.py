@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from operators.errors import BundleError
+from operators.errors import BundleError, StackError
 from operators.features import Features
 from operators.model_bundle import ModelBundle
 from operators.settings import ScorerSettings
@@ -41,7 +41,10 @@ class Scorer:
     """Scores micro-batches with a bundle's graph. Not for concurrent use: one thread owns it."""
 
     def __init__(self, bundle: ModelBundle, settings: ScorerSettings) -> None:
-        """Opens the session and proves it on the golden inputs; raises `BundleError`."""
+        """Opens the session and proves it on the golden inputs.
+
+        Raises `BundleError`, and `StackError` where a GPU is required and the session runs on a CPU.
+        """
         options = ort.SessionOptions()
         options.intra_op_num_threads = settings.threads
         options.inter_op_num_threads = 1
@@ -53,6 +56,7 @@ class Scorer:
             self._session = ort.InferenceSession(str(bundle.graph), options, providers=[self.provider])
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
             raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
+        self._check_provider(settings)
         self._check_signature()
         self._check_golden(bundle)
 
@@ -63,6 +67,18 @@ class Scorer:
     def _run(self, inputs: dict[str, Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
         scores, rows = self._session.run(OUTPUTS, inputs)
         return scores, rows
+
+    def _check_provider(self, settings: ScorerSettings) -> None:
+        """ONNX Runtime goes to the CPU in silence where a provider's libraries are missing."""
+        actual = self._session.get_providers()[0]
+        if actual != self.provider:
+            self.provider, self.provider_reason = actual, f"{self.provider} did not start"
+        if settings.require_gpu and actual == "CPUExecutionProvider":
+            raise StackError(
+                "a GPU (scorer.require_gpu)",
+                f"{actual}: {self.provider_reason}",
+                "see the driver and the CUDA libraries of the TaskManager's machine, or set scorer.require_gpu = false",
+            )
 
     def _check_signature(self) -> None:
         found = {node.name: node.type for node in self._session.get_inputs()}

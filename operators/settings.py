@@ -82,7 +82,7 @@ class JobSettings(Section):
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9260
     metrics_targets_dir: str = ""
-    sensors: bool = True
+    sensors_alternate_s: float = Field(0, ge=0)
     on_lost_events: Literal["fail", "skip"] = "fail"
     tables_dir: str = ""
     state_digests: bool = False
@@ -101,6 +101,7 @@ class ScorerSettings(Section):
     """ONNX Runtime and the micro-batcher."""
 
     provider: Literal["auto", "cuda", "cpu"] = "auto"
+    require_gpu: bool = False
     threads: int = Field(1, ge=1)
     max_batch: int = Field(128, ge=1)
     max_waiting: int = Field(1024, ge=1)

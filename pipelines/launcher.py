@@ -38,7 +38,8 @@ def submit(
     `environment` names the Flink home with our `lib/`; `savepoint` and `fresh`: see `prepare_start`.
     Raises `BundleError`, `BrokerError` or `ClusterError`.
     """
-    Scorer(ModelBundle.load(bundle), settings.scorer)
+    # here the bundle is checked; the GPU is needed on the cluster
+    Scorer(ModelBundle.load(bundle), settings.scorer.model_copy(update={"require_gpu": False}))
     flink_options(settings)
     cluster = Cluster(settings.job.rest_url)
     if running := cluster.jobs(settings.job.name):

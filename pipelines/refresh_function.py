@@ -12,6 +12,7 @@ from typing import Any
 from pyflink.common import Row, Time, Types
 from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
+from operators.alternating import Alternating
 from operators.catalogue import Catalogue
 from operators.compacted_table import CompactedTable, kafka_consumer
 from operators.contracts import CATALOGUE
@@ -19,9 +20,9 @@ from operators.crash_journal import CrashJournal
 from operators.decode import EventDecoder
 from operators.errors import BundleError
 from operators.experiments import Experiments
-from operators.list_maker import ListMaker, Request
+from operators.list_maker import ListMaker, NullListSensors, Request
 from operators.logs import configure
-from operators.micro_batcher import MicroBatcher
+from operators.micro_batcher import MicroBatcher, NullSensors
 from operators.model_bundle import ModelBundle
 from operators.refresh_logic import Actions, Encoded, NullRefreshSensors, Output, Record, RefreshLogic, encoded
 from operators.scorer import Scorer
@@ -64,8 +65,12 @@ class RefreshFunction:
         self._table = open_table(settings, subtask_index(context), catalogue)
         metrics.catalogue_age.set_function(lambda: self._table.age_s)
         metrics.slates.follow(bundle, catalogue)
-        sensing = settings.job.sensors  # off: gauges that are read when scraped stay, nothing is counted on the way
-        slates = metrics.slates if sensing else None
+
+        def sensing(sensors: Any, null: Any) -> Any:
+            spell_s = settings.job.sensors_alternate_s
+            return Alternating(sensors, null, spell_s, time.time) if spell_s else sensors
+
+        slates = sensing(metrics.slates, NullListSensors())
         lists = ListMaker(bundle, scorer, catalogue, settings.lists, now_ms, experiments, slates)
         audited = settings.job.state_digests
 
@@ -89,7 +94,7 @@ class RefreshFunction:
             max_waiting=settings.scorer.max_waiting,
             deadline_s=settings.scorer.deadline_ms / 1000,
             clock=time.monotonic,
-            sensors=metrics if sensing else None,
+            sensors=sensing(metrics, NullSensors()),
         )
         self._batcher.start()
         metrics.waiting.set_function(lambda: self._batcher.waiting)
@@ -103,7 +108,7 @@ class RefreshFunction:
             settings.events,
             settings.scorer,
             time.time,
-            metrics if sensing else NullRefreshSensors(),
+            sensing(metrics, NullRefreshSensors()),
             with_digest=audited,
             exactly_once=settings.job.delivery == "exactly-once",
         )
@@ -167,7 +172,9 @@ def load_bundle(folder: Path, settings: Settings) -> tuple[ModelBundle, Scorer |
     """The bundle and its scorer. A bundle that fails a check is not scored: what of it can be trusted serves fallbacks."""
     try:
         bundle = ModelBundle.load(folder)
-        return bundle, Scorer(bundle, settings.scorer)
+        scorer = Scorer(bundle, settings.scorer)
+        log.info("scoring on %s: %s", scorer.provider, scorer.provider_reason)
+        return bundle, scorer
     except BundleError as error:
         log.error("bundle refused, fallbacks only: %s", error)
         return ModelBundle.load_fallbacks(folder), None

@@ -19,8 +19,8 @@ from operators.reasons import unit_rows
 from operators.slate_quality import Coverage, SlateMeter
 
 COVERAGE_SECONDS = 600
-SAMPLE_EVERY_S = 0.05  # at most 20 lists a second are measured: the others are like them
-DRIFT_EVERY_S = 0.02
+SAMPLE_EVERY_S = 0.1  # at most 10 lists a second are measured: the others are like them
+DRIFT_EVERY_S = 0.1
 DRIFT_USERS = 32  # of a micro-batch
 
 

@@ -20,7 +20,8 @@ TRANSACTION_TIMEOUT_MS = "900000"
 INPUT_FIELDS = ("user", "value", "topic", "partition", "offset", "broker_ms", "raw_key")
 
 
-def _options(settings: KafkaSettings, more: dict[str, str]) -> str:
+def connector_options(settings: KafkaSettings, more: dict[str, str]) -> str:
+    """What a table of the Kafka connector has in its WITH: raw keys and values, the shop's client settings, and `more`."""
     client = {f"properties.{name}": value for name, value in settings.client.items()}
     options = {
         "connector": "kafka",
@@ -44,7 +45,7 @@ def source_ddl(table: str, topic: str, settings: KafkaSettings, job: JobSettings
     Where the offset to go on from has passed out of retention, the source fails (`job.on_lost_events`) instead of
     going to the earliest record in silence; `pipelines.first_offsets` gives a new group its first offsets.
     """
-    options = _options(
+    options = connector_options(
         settings,
         {
             "topic": topic,
@@ -95,4 +96,4 @@ def _sink(table: str, settings: KafkaSettings, job: JobSettings, more: dict[str,
             "properties.transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
         }
     columns = "`key` BYTES, `value` BYTES, `headers` MAP<STRING, BYTES> METADATA"
-    return f"CREATE TEMPORARY TABLE {table} ({columns}) WITH ({_options(settings, own | more)})"
+    return f"CREATE TEMPORARY TABLE {table} ({columns}) WITH ({connector_options(settings, own | more)})"

@@ -1,8 +1,7 @@
 """The HTTP interface of the reader; `/docs` describes it."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from operators.settings import Settings
 from operators.tracing import Tracer
 from storefront.event_producer import EventProducer, split_batch
 from storefront.live import LiveLists
+from storefront.measured import Measured
 from storefront.metrics import StoreMetrics
 from storefront.openapi import Refused, Taken, add_components, content
 from storefront.ops import Ops, Overview
@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
         shop.metrics.close()
 
     app = FastAPI(title="Liveshelf storefront", version="1", lifespan=lifespan)
-    _measure(app, shop)
+    app.add_middleware(Measured, metrics=shop.metrics)
     _list_routes(app, shop)
     _item_routes(app, shop)
     _event_route(app, shop)
@@ -92,21 +92,11 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _measure(app: FastAPI, shop: Shop) -> None:
-    @app.middleware("http")
-    async def measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        begun = time.perf_counter()
-        response = await call_next(request)
-        route = getattr(request.scope.get("route"), "path", "other")
-        shop.metrics.requests.labels(route, str(response.status_code)).inc()
-        shop.metrics.seconds.labels(route).observe(time.perf_counter() - begun)
-        return response
-
-
 def _list_routes(app: FastAPI, shop: Shop) -> None:
     @app.get("/v1/users/{user_id}/recommendations", responses={200: content(ServedList)})
-    def recommendations(user_id: str, limit: int = Query(20, ge=1, le=100)) -> Response:
+    async def recommendations(user_id: str, limit: int = Query(20, ge=1, le=100)) -> Response:
         """The newest list of a user, without what went out of stock since; a stranger gets the popular list."""
+        # a look-up takes less than the way to a thread and back
         answer = shop.server.list_of(user_id, limit)
         shop.metrics.served.labels(answer.source if answer.known else "stranger").inc()
         return _json(answer)

@@ -10,6 +10,8 @@ from deploy.local.layout import Layout
 from deploy.monitoring.rules import rules_text
 from operators.settings import Settings
 
+INTERVAL = "10s"  # of scrapes and rules; at 5 s they were half of what all watching costs (docs/decisions.md)
+
 
 def program() -> str | None:
     """The path of `prometheus`, or None where it is not installed."""
@@ -28,7 +30,7 @@ def scrape_config(settings: Settings, layout: Layout) -> dict[str, Any]:
     managers = [(stack.flink_metrics_port + 1 + n, {"part": f"taskmanager-{n}"}) for n in range(stack.taskmanagers)]
     announced = {"job_name": "announced", "file_sd_configs": [{"files": [f"{layout.targets}/*.json"]}]}
     return {
-        "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
+        "global": {"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL},
         "rule_files": [f"{layout.prometheus}/liveshelf.rules.yml"],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{stack.alertmanager_port}"]}]}]},
         "scrape_configs": [

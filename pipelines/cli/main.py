@@ -61,7 +61,6 @@ for verb in (
     evaluate,
     export,
     erase,
-    bench,
     chaos,
     demo,
 ):
@@ -69,6 +68,7 @@ for verb in (
 app.add_typer(topics.app, name="topics", help="The topics.")
 app.add_typer(bundle.app, name="bundle", help="Model bundles.")
 app.add_typer(audit.app, name="audit", help="Who changed what.")
+app.add_typer(bench.app, name="bench", help="Measures the stack, or a part of it alone.")
 app.add_typer(dead_letters.app, name="dead-letters", help="Records that were refused.")
 
 

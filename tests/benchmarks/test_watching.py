@@ -1,78 +1,71 @@
-"""The turns of `bench watching`: what runs in each drain, and what is left running."""
+"""`bench watching`: which spells it compares, and what it signals to whom."""
 
+import signal
+import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from benchmarks import watching
+from benchmarks.watching import Spell
+from operators.alternating import Alternating, first_has_turn
 from operators.errors import StackError
-from operators.settings import Settings
+
+COST = 1.02  # of a watched spell
 
 
-class Parts:
-    """A supervisor that starts and stops names."""
-
-    def __init__(self) -> None:
-        self.running = {"kafka", *watching.WATCHERS}
-
-    def pids(self) -> dict[str, int]:
-        return dict.fromkeys(self.running, 1)
-
-    def start_part(self, name: str) -> None:
-        self.running.add(name)
-
-    def stop_part(self, name: str) -> None:
-        self.running.remove(name)
+def spells(pattern: str, trend: float = 0.01) -> list[Spell]:
+    """W: watched, costs 2 % more; each spell is `trend` faster than the one before."""
+    found = []
+    for number, kind in enumerate(pattern):
+        cost = (COST if kind == "W" else 1.0) / (1 + trend * number)
+        found.append(Spell(kind == "W", 5.0, round(1e6 / cost), {"kafka": 30.0, "taskmanager-0": 70.0}))
+    return found
 
 
-def measured(
-    monkeypatch: pytest.MonkeyPatch, fails_at: int = 99, stuck: tuple[int, ...] = ()
-) -> tuple[Parts, list[tuple[bool, bool]], dict[str, Any]]:
-    """Parts, (sensors on, monitor runs) of each drain, and what was found; watched drains cost 2 % more."""
-    parts, seen = Parts(), list[tuple[bool, bool]]()
-
-    def restart(between: Callable[[], object] = lambda: None, *, sensors: bool = True) -> None:
-        seen.append((sensors, "monitor" in parts.running))
-
-    def drain(_: object, __: object, ___: object, again: Callable[[object], None], count: int) -> dict[str, Any]:
-        again(lambda: None)
-        if len(seen) > fails_at:
-            raise RuntimeError("the stack died")
-        if len(seen) in stuck:
-            return {"lists": 3, "lists_per_s": 0.0, "note": "only 3 lists of 100 events"}
-        watched, noise = seen[-1][0], 1 + len(seen) / 1000
-        return {"lists_per_s": 1000 * noise, "cpu_s_per_1000": {"kafka": 0.02, "taskmanager-0": 0.08 + 0.002 * watched}}
-
-    monkeypatch.setattr(watching, "drain", drain)
-    return parts, seen, watching.measure(Settings(), ["a"], parts, restart, 100, 4)  # type: ignore[arg-type]
+@pytest.mark.parametrize("pattern", ["WNNWWNNWWNNW", "NNWWNNWWNN", "NWWNNWWNNW", "WWNNWWNNWW"])
+def test_a_steady_trend_cancels_from_whatever_spell_the_drain_begins(pattern: str) -> None:
+    found = watching.compare([spells(pattern), spells(pattern)])
+    assert found["groups"] >= 4
+    assert found["cpu_ratio"]["mean"] == pytest.approx(COST, abs=0.001)
+    assert found["throughput_ratio"]["mean"] == pytest.approx(1 / COST, abs=0.001)
+    assert found["cpu_s_per_1000_watched"]["taskmanager-0"] == pytest.approx(
+        0.7 * found["cpu_s_per_1000_watched"]["all"], abs=2e-4
+    )
 
 
-def test_both_halves_take_turns_and_each_is_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    parts, seen, found = measured(monkeypatch)
-    counted = seen[watching.WARM_UP :]
-    assert all(sensors == monitor for sensors, monitor in seen)
-    assert [sensors for sensors, _ in counted] == [False, True, True, False] * 2
-    assert found["cpu_ratio"]["median"] == pytest.approx(1.02)
-    assert found["cpu_s_per_1000_watched"]["all"] == pytest.approx(0.102)
-    assert parts.running == {"kafka", *watching.WATCHERS}
+def test_too_short_a_backlog_is_said() -> None:
+    with pytest.raises(StackError, match="two groups of four spells"):
+        watching.compare([spells("WNNW"), spells("WN")])
 
 
-def test_a_stack_that_dies_is_left_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "describe", dict)
-    started: list[str] = []
-    monkeypatch.setattr(Parts, "start_part", lambda self, name: (started.append(name), self.running.add(name)))
-    with pytest.raises(RuntimeError):
-        measured(monkeypatch, fails_at=3)
-    assert set(started) == set(watching.WATCHERS)
+def drained(
+    monkeypatch: pytest.MonkeyPatch, written: Callable[[], int], count: int
+) -> list[tuple[bool, signal.Signals]]:
+    sent: list[tuple[bool, signal.Signals]] = []
+    monkeypatch.setattr(watching, "SPELL_S", 0.05)
+    monkeypatch.setattr(watching, "STUCK_S", 0.3)
+    monkeypatch.setattr(watching.os, "kill", lambda pid, what: sent.append((first_has_turn(time.time(), 0.05), what)))
+    watching._spells(written, 0, count, {"monitor": 1, "kafka": 2})
+    return sent
 
 
-def test_a_drain_that_does_not_end_costs_its_pair_and_not_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, _, found = measured(monkeypatch, stuck=(watching.WARM_UP + 3,))
-    assert found["rounds_that_count"] == len(found["lists_per_s_watched"]) == 3
-    assert found["cpu_ratio"]["median"] == pytest.approx(1.02)
+def test_the_watchers_rest_in_the_spells_of_the_other_half_and_work_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = time.monotonic()
+    sent = drained(monkeypatch, lambda: int((time.monotonic() - begun) * 1000), 1000)
+    assert {what for turn, what in sent[:-1] if turn} == {signal.SIGCONT}
+    assert {what for turn, what in sent[:-1] if not turn} == {signal.SIGSTOP}
+    assert sent[-1][1] is signal.SIGCONT
 
 
-def test_too_few_pairs_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StackError, match="1 of 4"):
-        measured(monkeypatch, stuck=(3, 5, 7))
+def test_a_drain_that_stands_still_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StackError, match="10, then none"):
+        drained(monkeypatch, lambda: 10, 1000)
+
+
+def test_who_has_the_turn_answers() -> None:
+    now = 0.0
+    both = Alternating("first", b"second", 5.0, lambda: now)
+    for moment, expected in ((0.0, str), (4.9, str), (5.0, bytes), (14.9, bytes), (15.0, str), (24.9, str)):
+        now = moment
+        assert type(both.upper()) is expected

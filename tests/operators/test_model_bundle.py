@@ -1,12 +1,14 @@
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 
-from operators.errors import BundleError
+from operators.errors import BundleError, StackError
 from operators.model_bundle import ModelBundle
 from operators.scorer import Scorer, choose_provider
 from operators.settings import ScorerSettings
@@ -130,6 +132,23 @@ def test_no_array_is_read_by_pickle(folder: Path) -> None:
     write_manifest(folder)
     with pytest.raises(BundleError, match="pickle"):
         ModelBundle.load(folder)
+
+
+def test_a_required_gpu_that_is_not_there_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = ModelBundle.load(folder)
+    with pytest.raises(StackError, match=r"GPU .*scorer\.provider = cpu"):
+        Scorer(bundle, ScorerSettings(provider="cpu", require_gpu=True))
+    monkeypatch.setattr("operators.scorer.choose_provider", lambda _: ("CUDAExecutionProvider", "a device was found"))
+    monkeypatch.setattr(ort, "InferenceSession", partial(only_on_cpu, ort.InferenceSession))
+    fallen = Scorer(bundle, ScorerSettings())
+    assert (fallen.provider, fallen.provider_reason) == ("CPUExecutionProvider", "CUDAExecutionProvider did not start")
+    with pytest.raises(StackError, match="did not start"):
+        Scorer(bundle, ScorerSettings(require_gpu=True))
+
+
+def only_on_cpu(session: type, *arguments: object, providers: list[str]) -> object:
+    """ONNX Runtime where the libraries of every other provider are missing."""
+    return session(*arguments, providers=["CPUExecutionProvider"])
 
 
 def test_the_provider_comes_with_its_reason() -> None:

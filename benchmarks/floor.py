@@ -1,0 +1,124 @@
+"""The floor of freshness: a job on the same cluster that only carries records from topic to topic, and its reader.
+
+Whatever Liveshelf does between the two, no list can be readable sooner than a record that nothing was done with.
+"""
+
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hdrh.histogram import HdrHistogram
+from kafka import KafkaConsumer, TopicPartition
+
+from deploy.local.flink_home import process_environment, wheel_home
+from deploy.local.layout import Layout
+from operators.contracts import EVENTS
+from operators.errors import ClusterError
+from operators.settings import KafkaSettings, Settings
+from operators.topic_specs import TopicSpec
+from pipelines.cluster import Cluster
+from pipelines.topic_admin import ensure_topics
+from pipelines.topics import connector_options
+
+JOB, TOPIC = "liveshelf-floor", "bench.floor.v1"
+START_S = 60.0
+
+
+class _Moment(msgspec.Struct):
+    event_time: int
+
+
+_decode = msgspec.json.Decoder(_Moment).decode
+
+
+def script(settings: Settings) -> str:
+    """The job in Flink's SQL: same connector, same buffer time-out, same checkpoints; no exchange and no Python."""
+    source = {"topic": EVENTS, "scan.startup.mode": "latest-offset", "properties.group.id": JOB}
+    source |= {"properties.fetch.max.wait.ms": "100"}
+    sink = {"topic": TOPIC, "properties.acks": "all", "properties.linger.ms": "0"}
+    columns = "(`key` BYTES, `value` BYTES)"
+    options = {
+        "pipeline.name": JOB,
+        "parallelism.default": "1",
+        "execution.buffer-timeout.interval": "1 ms",
+        "execution.checkpointing.interval": f"{settings.job.checkpoint_interval_ms} ms",
+        "execution.target": "remote",
+        "rest.address": settings.job.rest_url.split("//")[1].rsplit(":", 1)[0],
+        "rest.port": settings.job.rest_url.rsplit(":", 1)[1],
+        "high-availability.type": "NONE",
+    }
+    lines = [f"SET '{name}' = '{value}'" for name, value in options.items()]
+    lines += [
+        f"CREATE TEMPORARY TABLE events {columns} WITH ({connector_options(settings.kafka, source)})",
+        f"CREATE TEMPORARY TABLE passed {columns} WITH ({connector_options(settings.kafka, sink)})",
+        "INSERT INTO passed SELECT * FROM events",
+    ]
+    return ";\n".join(lines) + ";\n"
+
+
+class Floor:
+    """The job and its reader, inside a `with`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cluster = Cluster(settings.job.rest_url)
+        self._stop = threading.Event()
+        self.latency_us = HdrHistogram(1, 120_000_000, 3)
+        self.count_from_ms = 1 << 62
+
+    def __enter__(self) -> "Floor":
+        ensure_topics(self._settings.kafka, [TopicSpec(TOPIC, "user_id", {"retention.ms": "600000"})])
+        _run_client(self._settings)
+        deadline = time.monotonic() + START_S
+        while not (jobs := self._cluster.jobs(JOB)) or not self._cluster.running_tasks(jobs[0]["jid"]):
+            if time.monotonic() > deadline:
+                raise ClusterError(
+                    "a free slot for the floor's job", "none", "a spare TaskManager is needed: liveshelf up"
+                )
+            time.sleep(0.2)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._reader.join()
+        for job in self._cluster.jobs(JOB):
+            self._cluster.cancel(job["jid"])
+
+    def _read(self) -> None:
+        consumer = _at_end(self._settings.kafka)
+        while not self._stop.is_set():
+            for records in consumer.poll(timeout_ms=50).values():
+                now_us = time.time_ns() // 1000
+                for record in records:
+                    event_time = _decode(record.value).event_time
+                    if event_time >= self.count_from_ms:
+                        self.latency_us.record_value(max(1, now_us - event_time * 1000))
+        consumer.close()
+
+
+def _at_end(settings: KafkaSettings) -> Any:
+    consumer = KafkaConsumer(**settings.consumer_options(), fetch_max_wait_ms=50)
+    partitions = [TopicPartition(TOPIC, number) for number in consumer.partitions_for_topic(TOPIC) or ()]
+    consumer.assign(partitions)
+    consumer.seek_to_end(*partitions)
+    return consumer
+
+
+def _run_client(settings: Settings) -> None:
+    environment = process_environment(Layout.of(settings)) | {"FLINK_OPT_DIR": str(wheel_home() / "opt")}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "floor.sql"
+        file.write_text(script(settings))
+        command = [f"{environment['FLINK_BIN_DIR']}/sql-client.sh", "-f", str(file)]
+        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
+    if "Job ID" not in done.stdout:
+        raise ClusterError(
+            "Flink's SQL client to submit the floor's job", (done.stdout + done.stderr)[-800:], "see above"
+        )

@@ -1,0 +1,59 @@
+"""Lists/s and CPU of a drain at one, two, three slots, and the cost of a slot fitted to it."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from benchmarks.machine import describe
+from benchmarks.throughput import drain
+from operators.settings import Settings
+
+
+class RestartWith(Protocol):
+    """Stops the job with a savepoint, calls `between`, starts it again with so many slots."""
+
+    def __call__(self, between: Callable[[], object] = ..., *, parallelism: int = ...) -> None:
+        """Returns when all tasks run."""
+
+
+def measure(
+    settings: Settings,
+    items: list[str],
+    pids: Callable[[], dict[str, int]],
+    restart: RestartWith,
+    slots: list[int],
+    count: int,
+) -> dict[str, Any]:
+    """A drain of `count` events at each number of slots; at the end the job has its own number again."""
+    found = []
+    try:
+        for number in slots:
+
+            def again(between: Callable[[], object], number: int = number) -> None:
+                restart(between, parallelism=number)
+
+            drained = drain(settings, items, pids, again, count)
+            cpu = sum(drained["cpu_s_per_1000"].values())
+            found.append({"slots": number, **drained, "cpu_s_per_1000_all": round(cpu, 4)})
+    finally:
+        restart()
+    return {
+        "bench": "scale",
+        "events": count,
+        "by_slots": found,
+        "cost": fitted([one["slots"] for one in found], [one["cpu_s_per_1000_all"] for one in found]),
+        "ratios": {
+            f"lists/s at {one['slots']} slots to {slots[0]}": round(one["lists_per_s"] / found[0]["lists_per_s"], 3)
+            for one in found[1:]
+        },
+        "machine": describe(),
+    }
+
+
+def fitted(slots: list[int], cpu_s: list[float]) -> dict[str, float]:
+    """CPU s per 1,000 lists = a + b * slots by least squares: b is what one more slot costs every list."""
+    if len(slots) < 2:
+        return {"a": cpu_s[0], "b": 0.0}
+    b, a = np.polyfit(slots, cpu_s, 1)
+    return {"a": round(float(a), 4), "b": round(float(b), 4)}

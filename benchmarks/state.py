@@ -1,0 +1,87 @@
+"""What state costs as shoppers come: lists/s, bytes a user, checkpoint and restart, at more and more users.
+
+Each size is filled with one event a user, then measured with events that stride over all of them, so that RocksDB cannot
+live on a few hot blocks.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import msgspec
+
+from benchmarks.load import Load
+from benchmarks.load import run as run_load
+from benchmarks.machine import describe
+from benchmarks.throughput import Written, backlog, drain
+from operators.errors import StackError
+from operators.settings import Settings
+from pipelines.cluster import Cluster
+
+STRIDE = 7919  # a prime
+STUCK_S = 60.0
+
+
+def measure(
+    settings: Settings,
+    items: list[str],
+    cluster: Cluster,
+    pids: Callable[[], dict[str, int]],
+    restart: Callable[[Callable[[], object]], None],
+    sizes: list[int],
+    count: int,
+) -> dict[str, Any]:
+    """`sizes` users one after the other, in one state that grows; `count` events are measured at each."""
+    load = msgspec.structs.replace(backlog(settings, items, 0, sizes[-1]), stride=1)
+    before, found = 0, []
+    for users in sizes:
+        _fill(settings, msgspec.structs.replace(load, first=before, count=users - before, users=users))
+        events = msgspec.structs.replace(load, first=users * STRIDE, count=count, users=users, stride=STRIDE)
+        drained = drain(settings, items, pids, restart, count, events)
+        found.append({"users": users, "lists_per_s": drained["lists_per_s"], **_of_state(settings, cluster, users)})
+        before = users
+    return {
+        "bench": "state",
+        "events": count,
+        "sizes": found,
+        "ratios": {
+            f"lists/s at {one['users']} users to {sizes[0]}": round(one["lists_per_s"] / found[0]["lists_per_s"], 3)
+            for one in found[1:]
+        },
+        "machine": describe(),
+    }
+
+
+def _fill(settings: Settings, load: Load) -> None:
+    """One event of each new user while the job runs; returns when all have their list."""
+    with Written(settings) as written:
+        start = last = written()
+        run_load(load)
+        moved = time.monotonic()
+        while last - start < load.count:
+            time.sleep(0.5)
+            now = written()
+            if now > last:
+                last, moved = now, time.monotonic()
+            elif time.monotonic() - moved > STUCK_S:
+                raise StackError(f"{load.count} lists", f"{last - start}, then none", "liveshelf logs taskmanager-0")
+
+
+def _of_state(settings: Settings, cluster: Cluster, users: int) -> dict[str, Any]:
+    """Bytes of a savepoint, seconds of checkpoints, of the savepoint and of what the local RocksDB holds."""
+    job = cluster.jobs(settings.job.name)[0]["jid"]
+    begun = time.monotonic()
+    path = Path(urlparse(cluster.savepoint(job, seconds=600)).path)
+    savepoint_s = time.monotonic() - begun
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    checkpoints = cluster.get(f"/jobs/{job}/checkpoints")
+    latest = checkpoints["latest"]["completed"] or {}
+    return {
+        "savepoint_mb": round(size / 1e6, 1),
+        "bytes_a_user": round(size / users),
+        "savepoint_s": round(savepoint_s, 1),
+        "checkpoint_ms": checkpoints["summary"]["end_to_end_duration"]["p50"],
+        "checkpoint_mb": round(latest.get("state_size", 0) / 1e6, 1),
+    }

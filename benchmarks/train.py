@@ -1,0 +1,42 @@
+"""Training: steps a second of both sizes on sessions of chance, so that no file is needed."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import describe
+from operators.errors import LiveshelfError
+
+SESSIONS, STEPS = 4_000, 6
+
+
+def measure(items: int) -> dict[str, Any]:
+    """One epoch of each size over 24,000 steps, after one that warms. Raises `LiveshelfError` without the train extra."""
+    try:
+        from model_export.fit import Training, products
+        from model_export.sessions import learned
+        from model_export.sizes import SIZES
+    except ImportError as error:
+        raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
+    from operators.features import Vocabulary
+
+    words = Vocabulary([f"i{number}" for number in range(items)])
+    drawn = np.random.default_rng(7).integers(0, items, (SESSIONS, STEPS))
+    sessions, found = [[f"i{number}" for number in row] for row in drawn], {}
+    for size, options in SIZES.items():
+        examples = learned(sessions, words, options.window)
+        training = Training(examples, items, replace(options, epochs=2))
+        with products(options.bf16_products):
+            training.run_epoch()
+            begun = time.perf_counter()
+            _, asked = training.run_epoch()
+        found[size] = round(asked / (time.perf_counter() - begun))
+    return {
+        "bench": "train",
+        "items": items,
+        "steps_per_s": found,
+        "ratios": {"steps/s, large to small": round(found["large"] / found["small"], 3)},
+        "machine": describe(),
+    }

@@ -1,0 +1,84 @@
+"""Kept results against new ones, and what is read from wrk."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from benchmarks import results
+from benchmarks.load import Load
+from benchmarks.roofline import Roofline
+from benchmarks.scorer import Shape
+from benchmarks.storefront import parsed
+from operators.errors import LiveshelfError, StackError
+
+WRK = """Running 20s test @ http://127.0.0.1:8000
+  1 threads and 8 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     4.20ms    2.50ms  40.12ms   91.20%
+    Req/Sec     1.98k   210.45     2.40k    70.00%
+  Latency Distribution
+     50%  950.00us
+     90%    7.25ms
+     99%    1.02s
+  39512 requests in 20.03s, 120.11MB read
+  Non-2xx or 3xx responses: 12
+Requests/sec:   1972.64
+Transfer/sec:      6.00MB
+"""
+
+
+def kept(folder: Path, name: str, **ratios: float) -> dict[str, dict[str, object]]:
+    file = folder / name
+    file.write_text(json.dumps({"bench": "throughput", "ratios": ratios}))
+    return results.read(file)
+
+
+def test_a_loss_beyond_what_noise_explains_is_said(tmp_path: Path) -> None:
+    before = kept(tmp_path, "a.json", held=1.0, lost=1.0, gone=1.0, better=1.0)
+    now = kept(tmp_path, "b.json", held=0.86, lost=0.84, better=2.0, new=1.0)
+    found = {change.name: change.lost for change in results.compare(before, now)}
+    assert found == {"held": False, "lost": True, "gone": True, "better": False, "new": False}
+    assert [row[-1] for row in results.rows(results.compare(before, now))] == ["", "lost", "lost", "", "new"]
+
+
+def test_benches_that_only_one_file_has_are_not_compared(tmp_path: Path) -> None:
+    other = tmp_path / "one.json"
+    other.write_text('{"bench": "scorer", "ratios": {"a": 1}}')
+    assert results.compare(kept(tmp_path, "a.json", a=1.0), results.read(other)) == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"no": 1}'])
+def test_a_file_that_holds_no_result_is_said(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(content)
+    with pytest.raises(LiveshelfError, match=r"x\.json"):
+        results.read(file)
+
+
+def test_wrk_is_read() -> None:
+    found = parsed(WRK)
+    assert found == {
+        "requests_per_s": 1972.64,
+        "latency_ms": {"p50": 0.95, "p90": 7.25, "p99": 1020.0},
+        "failed": 12,
+    }
+    assert parsed(WRK.replace("Non-2xx", "x"))["failed"] == 0
+    with pytest.raises(StackError, match="wrk"):
+        parsed("unable to connect")
+
+
+def test_a_stride_visits_all_users_and_repeats_no_event() -> None:
+    load = Load(client={}, items=["i"], count=0, rate=0, users=1000, tag="t", each_user_once=True, stride=7919)
+    assert math.gcd(load.stride, load.users) == 1
+    assert len({number * load.stride % load.users for number in range(load.users)}) == load.users
+
+
+def test_the_roof_is_the_slower_of_products_and_memory() -> None:
+    roof = Roofline(gemm=1e9, bandwidth=1e9)
+    shape = Shape(items=1000, width=64, table="float32")
+    assert roof.seconds(2e9, 1e9) == 2.0
+    assert roof.seconds(1e9, 3e9) == 3.0
+    assert shape.operations(2) == 2 * shape.operations(1)
+    assert shape.traffic(1) - Shape(1000, 64, "int8").traffic(1) == 3 * 1000 * 64
