@@ -2,8 +2,6 @@
 
 import json
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from typing import Any
@@ -12,9 +10,9 @@ import msgspec
 from hdrh.histogram import HdrHistogram
 
 from benchmarks.floor import Floor
-from benchmarks.load import Load
+from benchmarks.load import Load, in_the_background
 from benchmarks.machine import cpu_seconds, describe
-from operators.contracts import RecommendationList
+from operators.contracts import RECOMMENDATIONS, RecommendationList
 from operators.settings import Settings
 from pipelines.list_reader import consumer_at_end
 
@@ -25,8 +23,8 @@ _decode = msgspec.json.Decoder(RecommendationList).decode
 class Readings:
     """Lists of one load's users as a consumer sees them."""
 
-    def __init__(self, settings: Settings, tag: str) -> None:
-        self._consumer = consumer_at_end(settings.kafka)
+    def __init__(self, settings: Settings, tag: str, topic: str = RECOMMENDATIONS) -> None:
+        self._consumer = consumer_at_end(settings.kafka, topic)
         self._tag = tag.encode()
         self.newest: dict[str, int] = {}
         self.freshness_us = HdrHistogram(1, 120_000_000, 3)
@@ -74,9 +72,7 @@ def measure(
     count = int(rate * (seconds + warm_up))
     load = Load(client=settings.kafka.client_options(), items=items, count=count, rate=rate, users=users, tag=tag)
     readings, machine = Readings(settings, tag), describe()
-    generator = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(load).decode()], stdout=subprocess.PIPE, text=True
-    )
+    generator = in_the_background(load)
     count_from_ms = int((time.time() + warm_up) * 1000)
     if floor is not None:
         floor.count_from_ms = count_from_ms

@@ -5,6 +5,7 @@ Open loop: event n is due at start + n / rate and carries that time, so a slow p
 
 import json
 import random
+import subprocess
 import sys
 import time
 from collections import deque
@@ -29,6 +30,7 @@ class Load(msgspec.Struct, kw_only=True):
     users: int
     tag: str
     seed: int = 7
+    topic: str = EVENTS
     first: int = 0
     each_user_once: bool = False  # users in turn instead of by chance
     stride: int = 1  # from one user's turn to the next one's; prime to `users`
@@ -72,16 +74,22 @@ def run(load: Load) -> dict[str, float]:
             f'{{"event_id":"{load.tag}-{load.first + number}","event_type":"view","event_time":{int(due * 1000)},'
             f'"user_id":"{user}","item_id":"{picks[number % 10_000]}"}}'
         )
-        producer.send(EVENTS, key=user.encode(), value=value.encode()).add_errback(failed.append)
+        producer.send(load.topic, key=user.encode(), value=value.encode()).add_errback(failed.append)
         if spoiler.random() < load.duplicates:
             again.append((number + SECOND_COPY, user.encode(), value.encode()))
         if again and again[0][0] <= number:
             _, key, copy = again.popleft()
-            producer.send(EVENTS, key=key, value=copy).add_errback(failed.append)
+            producer.send(load.topic, key=key, value=copy).add_errback(failed.append)
         if spoiler.random() < load.poison:
-            producer.send(EVENTS, key=user.encode(), value=POISON[number % len(POISON)]).add_errback(failed.append)
+            producer.send(load.topic, key=user.encode(), value=POISON[number % len(POISON)]).add_errback(failed.append)
     producer.flush()
     return {"sent": load.count, "failed": len(failed), "seconds": time.time() - start, "late_ms": late * 1000}
+
+
+def in_the_background(load: Load) -> "subprocess.Popen[str]":
+    """A process of its own that publishes the load, and prints what it did as JSON."""
+    command = [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(load).decode()]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def drain(
             start = written()
 
         restart(publish)
-        return _watch(written, start, pids(), count)
+        return watch(written, start, pids, count)
 
 
 def backlog(settings: Settings, items: list[str], count: int, users: int = 20_000) -> Load:
@@ -82,12 +82,12 @@ def backlog(settings: Settings, items: list[str], count: int, users: int = 20_00
 
 
 class Written:
-    """How many lists there are, by the offsets of the output topic: reading them would take a share of the cores."""
+    """How many lists there are, by the offsets of their topic: reading them would take a share of the cores."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, topic: str = RECOMMENDATIONS) -> None:
         self._consumer = KafkaConsumer(**settings.kafka.consumer_options())
-        numbers = self._consumer.partitions_for_topic(RECOMMENDATIONS) or ()
-        self._partitions = [TopicPartition(RECOMMENDATIONS, number) for number in numbers]
+        numbers = self._consumer.partitions_for_topic(topic) or ()
+        self._partitions = [TopicPartition(topic, number) for number in numbers]
 
     def __enter__(self) -> "Written":
         return self
@@ -100,15 +100,17 @@ class Written:
         return sum(self._consumer.end_offsets(self._partitions).values())
 
 
-def _watch(written: Written, start: int, running: dict[str, int], count: int) -> dict[str, Any]:
+def watch(written: Written, start: int, running: Callable[[], dict[str, int]], count: int) -> dict[str, Any]:
+    """Follows a drain until nothing comes any more: its rate and its CPU within the backlog's steady part."""
     marks: dict[float, tuple[float, int]] = {}
     used: dict[float, dict[str, float]] = {}
+    parts = running()
     deadline, last, quiet = time.monotonic() + LIMIT_SECONDS, start, 0
     while time.monotonic() < deadline and quiet < 12:
         done, now = written(), time.monotonic()
         for share in (FROM, TO):
             if share not in marks and done - start >= share * count:
-                marks[share], used[share] = (now, done), cpu_seconds(running)
+                marks[share], used[share] = (now, done), cpu_seconds(parts)
         quiet = quiet + 1 if done == last and done > start else 0
         last = done
         time.sleep(0.25)
@@ -116,7 +118,7 @@ def _watch(written: Written, start: int, running: dict[str, int], count: int) ->
     if TO not in marks:
         return {"lists": lists, "lists_per_s": 0.0, "note": f"only {lists} lists of {count} events"}
     seconds, made = marks[TO][0] - marks[FROM][0], marks[TO][1] - marks[FROM][1]
-    cpu = {part: used[TO][part] - used[FROM][part] for part in running}
+    cpu = {part: used[TO][part] - used[FROM][part] for part in parts}
     return {
         "lists": lists,
         "lists_per_s": round(made / seconds),

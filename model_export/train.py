@@ -32,13 +32,15 @@ class TrainOptions:
     min_count: int = 3
     epochs: int | None = None
     dropout: float | None = None
+    window: int | None = None
     seed: int = 7
     fit: FitOptions | None = None
 
     def fitting(self) -> FitOptions:
         """The hyper-parameters."""
-        chosen = replace(self.fit or SIZES[self.size], seed=self.seed)
-        return chosen if self.dropout is None else replace(chosen, dropout=self.dropout)
+        given = {"dropout": self.dropout, "window": self.window}
+        named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return replace(self.fit or SIZES[self.size], seed=self.seed, **named)
 
 
 def train_events(

@@ -15,10 +15,10 @@ from operators.settings import KafkaSettings
 decode_list = msgspec.json.Decoder(RecommendationList).decode
 
 
-def consumer_at_end(settings: KafkaSettings) -> KafkaConsumer:
-    """A consumer of all partitions of the output topic, placed at their ends."""
+def consumer_at_end(settings: KafkaSettings, topic: str = RECOMMENDATIONS) -> KafkaConsumer:
+    """A consumer of all partitions of a topic of lists, placed at their ends."""
     consumer = KafkaConsumer(**settings.consumer_options(), fetch_max_wait_ms=50)
-    partitions = _partitions(consumer, settings)
+    partitions = _partitions(consumer, settings, topic)
     consumer.assign(partitions)
     consumer.seek_to_end(*partitions)
     for partition in partitions:
@@ -65,8 +65,8 @@ def _records(consumer: KafkaConsumer) -> Iterator[Any]:
         yield from records
 
 
-def _partitions(consumer: KafkaConsumer, settings: KafkaSettings) -> list[TopicPartition]:
-    numbers = consumer.partitions_for_topic(RECOMMENDATIONS)
+def _partitions(consumer: KafkaConsumer, settings: KafkaSettings, topic: str = RECOMMENDATIONS) -> list[TopicPartition]:
+    numbers = consumer.partitions_for_topic(topic)
     if not numbers:
-        raise BrokerError(f"the topic {RECOMMENDATIONS} at {settings.bootstrap}", "none", "liveshelf topics create")
-    return [TopicPartition(RECOMMENDATIONS, number) for number in sorted(numbers)]
+        raise BrokerError(f"the topic {topic} at {settings.bootstrap}", "none", "liveshelf topics create")
+    return [TopicPartition(topic, number) for number in sorted(numbers)]

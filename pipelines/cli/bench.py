@@ -1,80 +1,17 @@
-"""`liveshelf bench`: measures the running stack, or a part of it alone."""
+"""`liveshelf bench`: measures the running stack; `bench_alone` has what needs none."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import typer
 
-from operators.settings import Settings, load_settings
-from pipelines.cli.output import JsonFlag, machine, pairs, people, table
+from pipelines.cli import bench_alone
+from pipelines.cli.bench_session import Bench, BundleOption, KeepOption
+from pipelines.cli.output import JsonFlag, people
 
 app = typer.Typer(no_args_is_help=True)
-KeepOption = typer.Option(None, help="Also writes the result there, as JSON.")
-BundleOption = typer.Option(None, help="Bundle to serve; default: bundle.path of the settings.")
-
-
-class Bench:
-    """The stack and the bundle that a benchmark measures."""
-
-    def __init__(self, bundle: Path | None) -> None:
-        from deploy.local.layout import Layout
-        from deploy.local.supervisor import Supervisor
-        from operators.model_bundle import ModelBundle
-        from pipelines.cluster import Cluster
-
-        self.settings: Settings = load_settings()
-        self.folder = (bundle or self.settings.resolve(self.settings.bundle.path)).resolve()
-        self.bundle = ModelBundle.load(self.folder)
-        self.items = self.bundle.vocabulary.item_ids
-        self.cluster = Cluster(self.settings.job.rest_url)
-        self.supervisor = Supervisor(self.settings, Layout.of(self.settings))
-
-    def restart(
-        self,
-        between: Callable[[], object] = lambda: None,
-        *,
-        sensors_alternate_s: float = 0,
-        parallelism: int | None = None,
-    ) -> None:
-        """Stops the job with a savepoint, calls `between`, starts it again with this bundle from there."""
-        from pipelines.cli.submit import submit_locally
-
-        running = self.cluster.jobs(self.settings.job.name)
-        stopped = [self.cluster.stop_with_savepoint(job["jid"]) for job in running]
-        between()
-        slots = parallelism or self.settings.job.parallelism
-        job = self.settings.job.model_copy(update={"sensors_alternate_s": sensors_alternate_s, "parallelism": slots})
-        settings = self.settings.model_copy(update={"job": job})
-        submit_locally(settings, self.folder, savepoint=stopped[0] if stopped else None)
-
-    def started(self, *, anew: bool) -> None:
-        """The job runs with this bundle."""
-        if anew or not self.cluster.jobs(self.settings.job.name):
-            self.restart()
-
-    def tell(self, found: dict[str, Any], keep: Path | None, json: bool) -> None:
-        """Prints a result with its bundle."""
-        tell(found | {"bundle": f"{self.bundle.name} {self.bundle.version}, {len(self.items)} items"}, keep, json)
-
-
-def tell(found: dict[str, Any], keep: Path | None, json: bool) -> None:
-    """Prints a result, what is a list of rows as a table; keeps it as JSON."""
-    from json import dumps
-
-    if keep is not None:
-        keep.parent.mkdir(parents=True, exist_ok=True)
-        keep.write_text(dumps(found, indent=1) + "\n")
-    if json:
-        machine(found)
-        return
-    grids = {
-        name: rows for name, rows in found.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)
-    }
-    for name, rows in grids.items():
-        table(name, tuple(rows[0]), [tuple(row.values()) for row in rows])
-    pairs({name: value for name, value in found.items() if name not in grids})
+for verb in (bench_alone.scorer, bench_alone.train, bench_alone.instrumentation, bench_alone.compare):
+    app.command()(verb)
 
 
 @app.command()
@@ -192,39 +129,6 @@ def scale(
 
 
 @app.command()
-def train(
-    items: int = typer.Option(20_000, help="Size of the catalogue."), keep: Path = KeepOption, json: bool = JsonFlag
-) -> None:
-    """Training steps a second of both sizes. Needs the extra `train`.
-
-    Example: liveshelf bench train --items 20000
-    """
-    from benchmarks.train import measure
-
-    with people.status("training"):
-        found = measure(items)
-    tell(found, keep, json)
-
-
-@app.command()
-def scorer(
-    provider: str = typer.Option("auto", help="auto, cuda or cpu."),
-    seconds: float = typer.Option(0.5, help="Of each cell."),
-    keep: Path = KeepOption,
-    json: bool = JsonFlag,
-) -> None:
-    """The scorer alone: micro-batch by items by width, beside the roofline of this machine. Needs the extra `train`.
-
-    Example: liveshelf bench scorer --json
-    """
-    from benchmarks.scorer import measure
-
-    with people.status("exporting and timing graphs"):
-        found = measure(provider, seconds)
-    tell(found, keep, json)
-
-
-@app.command()
 def storefront(
     rate: float = typer.Option(500, help="Lists a second that flow in meanwhile."),
     seconds: float = typer.Option(20, help="Measured time."),
@@ -241,20 +145,6 @@ def storefront(
     bench.started(anew=False)
     with people.status("asking for lists"):
         found = measure(bench.settings, bench.items, bench.supervisor.pids, rate, seconds)
-    bench.tell(found, keep, json)
-
-
-@app.command()
-def instrumentation(bundle: Path = BundleOption, keep: Path = KeepOption, json: bool = JsonFlag) -> None:
-    """What the operator's own metrics cost, without Flink and Kafka.
-
-    Example: liveshelf bench instrumentation
-    """
-    from benchmarks.instrumentation import measure
-
-    bench = Bench(bundle)
-    with people.status("with and without metrics"):
-        found = measure(bench.settings, bench.bundle)
     bench.tell(found, keep, json)
 
 
@@ -279,17 +169,32 @@ def watching(
 
 
 @app.command()
-def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
-    """Ratios of two results, or of two folders of them; exit 1 where one fell by more than 15 %.
+def peers(
+    events: int = typer.Option(100_000, help="Size of each backlog."),
+    only: str = typer.Option("liveshelf,bytewax,quix,faust", help="Who competes."),
+    bundle: Path = BundleOption,
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """The same work on other engines, one after the other in one run; installs each in an environment of its own.
 
-    Example: liveshelf bench compare benchmarks/results .liveshelf/bench
+    Example: liveshelf bench peers --only liveshelf,bytewax
     """
-    from benchmarks.results import compare as compared
-    from benchmarks.results import read, rows
+    from benchmarks.machine import describe
+    from benchmarks.peers import contest, ours
+    from benchmarks.peers.contestants import PEERS
 
-    changes = compared(read(kept), read(now))
-    if json:
-        machine([{"bench": c.bench, "ratio": c.name, "kept": c.kept, "now": c.now, "lost": c.lost} for c in changes])
-    else:
-        table("", ("bench", "ratio", "kept", "now", ""), rows(changes))
-    raise typer.Exit(int(any(change.lost for change in changes)))
+    bench, names = Bench(bundle), only.split(",")
+    folder = bench.settings.resolve(bench.settings.stack.data_dir) / "peers"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    if "liveshelf" in names:
+        bench.started(anew=bundle is not None)
+        with people.status("liveshelf"):
+            rows.append(ours.measure(bench.settings, bench.items, bench.supervisor.pids, bench.restart, events))
+    for job in bench.cluster.jobs(bench.settings.job.name) if names != ["liveshelf"] else []:
+        bench.cluster.stop_with_savepoint(job["jid"])  # it must not take a share of the cores; `liveshelf resume`
+    for peer in (peer for peer in PEERS if peer.name in names):
+        with people.status(peer.name):
+            rows += contest.measure(bench.settings, bench.items, peer, bench.folder, folder, events)
+    bench.tell({"bench": "peers", "events": events, "rows": rows, "machine": describe()}, keep, json)

@@ -41,6 +41,9 @@ def run(
         None, help="Exactly so many; default: as many as a validation window finds best.", min=1
     ),
     dropout: float = typer.Option(None, help="Default: the better of two on the validation window.", min=0, max=0.9),
+    window: int = typer.Option(
+        None, help="Newest steps that the model sees; default: its size's, 20 or 50.", min=1, max=50
+    ),
     seed: int = typer.Option(7, help="Of weights, batches and drawn questions."),
     json: bool = JsonFlag,
 ) -> None:
@@ -67,6 +70,7 @@ def run(
         test_from=test_from,
         epochs=epochs,
         dropout=dropout,
+        window=window,
         seed=seed,
     )
     files = [events, catalogue] if sessions is None else [sessions / "train.parquet", sessions / "test.parquet"]

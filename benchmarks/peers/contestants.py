@@ -1,0 +1,109 @@
+"""Who competes, and how each is installed and started: an environment of its own below the stack's data."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.peers.work import Contest
+from operators.errors import StackError
+from operators.settings import project_root
+
+KERNEL = (
+    "msgspec>=0.22,<0.23",
+    "numpy<2.2",
+    "onnxruntime-gpu==1.31.1",
+    "pydantic>=2.9",
+    "pydantic-settings>=2.6",
+    "xxhash>=3.5",
+)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A library, pinned, and the module that does the work on it; `workers` at its best."""
+
+    name: str
+    packages: tuple[str, ...]
+    workers: int = 2
+
+    @property
+    def module(self) -> str:
+        """Its program."""
+        return f"benchmarks.peers.on_{self.name}"
+
+
+PEERS = (
+    Peer("bytewax", ("bytewax[kafka]==0.21.1",)),
+    Peer("quix", ("quixstreams==3.28.1",)),
+    Peer("faust", ("faust-streaming==0.15.3", "faust-streaming-rocksdb==0.9.3")),
+)
+
+
+def install(peer: Peer, folder: Path) -> Path:
+    """The Python of an environment with the library and the kernel's packages; made once, with uv."""
+    python = folder / peer.name / "bin" / "python"
+    if python.exists():
+        return python
+    uv = [sys.executable, "-m", "uv"]
+    for command in (
+        [*uv, "venv", "-q", "--python", sys.executable, str(folder / peer.name)],
+        [*uv, "pip", "install", "-q", "--python", str(python), *KERNEL, *peer.packages],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise StackError(
+                f"{peer.name} to be installed", done.stderr[-400:], "see the text above; it needs a package index"
+            )
+    return python
+
+
+class Running:
+    """The workers of a contestant, inside a `with`."""
+
+    def __init__(self, peer: Peer, python: Path, contest: Contest, log: Path) -> None:
+        self._peer, self._python, self._contest, self._log = peer, python, contest, log
+        self._workers: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> "Running":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """All workers; naive is one."""
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        environment = os.environ | threads | {"PYTHONPATH": str(project_root())}
+        for worker in range(self._peer.workers if self._contest.batched else 1):
+            told = msgspec.structs.replace(self._contest, worker=worker)
+            command = [str(self._python), "-m", self._peer.module, msgspec.json.encode(told).decode()]
+            with self._log.open("ab") as log:
+                self._workers.append(
+                    subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=self._log.parent)
+                )
+
+    def kill(self) -> None:
+        """kill -9 of all."""
+        for worker in self._workers:
+            worker.kill()
+            worker.wait()
+        self._workers = []
+
+    def pids(self) -> dict[str, int]:
+        """Worker -> pid."""
+        return {f"worker-{number}": worker.pid for number, worker in enumerate(self._workers)}
+
+    def check(self) -> None:
+        """Raises `StackError` when a worker has ended."""
+        for worker in self._workers:
+            if worker.poll() is not None:
+                raise StackError(
+                    f"{self._peer.name} to run",
+                    f"exit {worker.returncode}: {self._log.read_text()[-500:]}",
+                    str(self._log),
+                )

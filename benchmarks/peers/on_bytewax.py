@@ -1,0 +1,73 @@
+"""The work on bytewax: `python -m benchmarks.peers.on_bytewax '{…}'`, one process a worker.
+
+Batched: what a source's poll brought is scored together. State is a snapshot in SQLite every second (its own recovery).
+"""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from bytewax import operators as op
+from bytewax.connectors.kafka import KafkaSink, KafkaSinkMessage, KafkaSource
+from bytewax.dataflow import Dataflow
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.run import cli_main
+
+from benchmarks.peers.work import Contest, Work, told
+from operators.list_maker import Request
+
+Keyed = tuple[str, Request | None]
+
+
+def flow_of(contest: Contest) -> Dataflow:
+    """Source -> state -> scorer -> sink."""
+    work, flow = Work(Path(contest.bundle)), Dataflow("peer")
+    config = {"fetch.wait.max.ms": "100"}
+    events = op.input(
+        "events", flow, KafkaSource([contest.bootstrap], [contest.source], add_config=config, batch_size=128)
+    )
+    users = op.map("user", events, lambda message: (message.key.decode(), (message.value, message.timestamp[1])))
+
+    def stepped(state: bytes | None, event: tuple[bytes, int]) -> tuple[bytes | None, tuple[str, Request | None]]:
+        user = _user(event[0])
+        state, request = work.apply(user, *event, state)
+        return state, (user, request)
+
+    applied = op.stateful_map("step", users, stepped)
+
+    def lists(batch: list[tuple[str, Keyed]]) -> list[KafkaSinkMessage[bytes, bytes]]:
+        requests = [request for _, (_, request) in batch if request is not None]
+        parts = [requests] if contest.batched else [[request] for request in requests]
+        return [KafkaSinkMessage(key, value) for part in parts for key, value in work.make(part)]
+
+    made = op.flat_map_batch("score", applied, lists)
+    op.output("lists", made, KafkaSink([contest.bootstrap], contest.target, add_config={"linger.ms": "0"}))
+    return flow
+
+
+def _user(value: bytes) -> str:
+    begin = value.index(b'"user_id":"') + 11
+    return value[begin : value.index(b'"', begin)].decode()
+
+
+def main() -> None:
+    """Two workers share the partitions; each is a process."""
+    contest = told(sys.argv[1])
+    folder = Path(contest.folder)
+    if not folder.exists() and contest.worker == 0:
+        folder.mkdir(parents=True)
+        init_db_dir(folder, 2)
+    recovery = RecoveryConfig(folder)
+    addresses = ["127.0.0.1:19801", "127.0.0.1:19802"] if contest.batched else None
+    cli_main(
+        flow_of(contest),
+        workers_per_process=1,
+        process_id=contest.worker if addresses else None,
+        addresses=addresses,
+        epoch_interval=timedelta(seconds=1),
+        recovery_config=recovery,
+    )
+
+
+if __name__ == "__main__":
+    main()

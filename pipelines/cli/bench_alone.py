@@ -1,0 +1,68 @@
+"""`liveshelf bench`, what needs no stack: scorer, training, the operator's metrics, and two results beside each other."""
+
+from pathlib import Path
+
+import typer
+
+from pipelines.cli.bench_session import Bench, BundleOption, KeepOption, tell
+from pipelines.cli.output import JsonFlag, machine, people, table
+
+
+def train(
+    items: int = typer.Option(20_000, help="Size of the catalogue."), keep: Path = KeepOption, json: bool = JsonFlag
+) -> None:
+    """Training steps a second of both sizes. Needs the extra `train`.
+
+    Example: liveshelf bench train --items 20000
+    """
+    from benchmarks.train import measure
+
+    with people.status("training"):
+        found = measure(items)
+    tell(found, keep, json)
+
+
+def scorer(
+    provider: str = typer.Option("auto", help="auto, cuda or cpu."),
+    seconds: float = typer.Option(0.5, help="Of each cell."),
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """The scorer alone: micro-batch by items by width, beside the roofline of this machine. Needs the extra `train`.
+
+    Example: liveshelf bench scorer --json
+    """
+    from benchmarks.scorer import measure
+
+    with people.status("exporting and timing graphs"):
+        found = measure(provider, seconds)
+    tell(found, keep, json)
+
+
+def instrumentation(bundle: Path = BundleOption, keep: Path = KeepOption, json: bool = JsonFlag) -> None:
+    """What the operator's own metrics cost, without Flink and Kafka.
+
+    Example: liveshelf bench instrumentation
+    """
+    from benchmarks.instrumentation import measure
+
+    bench = Bench(bundle)
+    with people.status("with and without metrics"):
+        found = measure(bench.settings, bench.bundle)
+    bench.tell(found, keep, json)
+
+
+def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
+    """Ratios of two results, or of two folders of them; exit 1 where one fell by more than 15 %.
+
+    Example: liveshelf bench compare benchmarks/results .liveshelf/bench
+    """
+    from benchmarks.results import compare as compared
+    from benchmarks.results import read, rows
+
+    changes = compared(read(kept), read(now))
+    if json:
+        machine([{"bench": c.bench, "ratio": c.name, "kept": c.kept, "now": c.now, "lost": c.lost} for c in changes])
+    else:
+        table("", ("bench", "ratio", "kept", "now", ""), rows(changes))
+    raise typer.Exit(int(any(change.lost for change in changes)))

@@ -1,0 +1,75 @@
+"""What the benchmarks' commands share: the stack and the bundle under test, and how a result is told."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from operators.settings import Settings, load_settings
+from pipelines.cli.output import machine, pairs, table
+
+KeepOption = typer.Option(None, help="Also writes the result there, as JSON.")
+BundleOption = typer.Option(None, help="Bundle to serve; default: bundle.path of the settings.")
+
+
+class Bench:
+    """The stack and the bundle that a benchmark measures."""
+
+    def __init__(self, bundle: Path | None) -> None:
+        from deploy.local.layout import Layout
+        from deploy.local.supervisor import Supervisor
+        from operators.model_bundle import ModelBundle
+        from pipelines.cluster import Cluster
+
+        self.settings: Settings = load_settings()
+        self.folder = (bundle or self.settings.resolve(self.settings.bundle.path)).resolve()
+        self.bundle = ModelBundle.load(self.folder)
+        self.items = self.bundle.vocabulary.item_ids
+        self.cluster = Cluster(self.settings.job.rest_url)
+        self.supervisor = Supervisor(self.settings, Layout.of(self.settings))
+
+    def restart(
+        self,
+        between: Callable[[], object] = lambda: None,
+        *,
+        sensors_alternate_s: float = 0,
+        parallelism: int | None = None,
+    ) -> None:
+        """Stops the job with a savepoint, calls `between`, starts it again with this bundle from there."""
+        from pipelines.cli.submit import submit_locally
+
+        running = self.cluster.jobs(self.settings.job.name)
+        stopped = [self.cluster.stop_with_savepoint(job["jid"]) for job in running]
+        between()
+        slots = parallelism or self.settings.job.parallelism
+        job = self.settings.job.model_copy(update={"sensors_alternate_s": sensors_alternate_s, "parallelism": slots})
+        settings = self.settings.model_copy(update={"job": job})
+        submit_locally(settings, self.folder, savepoint=stopped[0] if stopped else None)
+
+    def started(self, *, anew: bool) -> None:
+        """The job runs with this bundle."""
+        if anew or not self.cluster.jobs(self.settings.job.name):
+            self.restart()
+
+    def tell(self, found: dict[str, Any], keep: Path | None, json: bool) -> None:
+        """Prints a result with its bundle."""
+        tell(found | {"bundle": f"{self.bundle.name} {self.bundle.version}, {len(self.items)} items"}, keep, json)
+
+
+def tell(found: dict[str, Any], keep: Path | None, json: bool) -> None:
+    """Prints a result, what is a list of rows as a table; keeps it as JSON."""
+    from json import dumps
+
+    if keep is not None:
+        keep.parent.mkdir(parents=True, exist_ok=True)
+        keep.write_text(dumps(found, indent=1) + "\n")
+    if json:
+        machine(found)
+        return
+    grids = {
+        name: rows for name, rows in found.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)
+    }
+    for name, rows in grids.items():
+        table(name, tuple(rows[0]), [tuple(row.values()) for row in rows])
+    pairs({name: value for name, value in found.items() if name not in grids})
