@@ -3,8 +3,10 @@
 Whatever Liveshelf does between the two, no list can be readable sooner than a record that nothing was done with.
 """
 
+import json
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -15,11 +17,11 @@ import msgspec
 from hdrh.histogram import HdrHistogram
 from kafka import KafkaConsumer, TopicPartition
 
-from deploy.local.flink_home import process_environment, wheel_home
+from deploy.local.flink_home import process_environment
 from deploy.local.layout import Layout
 from operators.contracts import EVENTS
 from operators.errors import ClusterError
-from operators.settings import KafkaSettings, Settings
+from operators.settings import KafkaSettings, Settings, project_root
 from operators.topic_specs import TopicSpec
 from pipelines.cluster import Cluster
 from pipelines.topic_admin import ensure_topics
@@ -36,29 +38,25 @@ class _Moment(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Moment).decode
 
 
-def script(settings: Settings) -> str:
-    """The job in Flink's SQL: same connector, same buffer time-out, same checkpoints; no exchange and no Python."""
+def plan(settings: Settings) -> dict[str, Any]:
+    """What `pipelines.floor_job` is told: same connector, buffer time-out and checkpoints; no exchange and no Python."""
     source = {"topic": EVENTS, "scan.startup.mode": "latest-offset", "properties.group.id": JOB}
     source |= {"properties.fetch.max.wait.ms": "100"}
     sink = {"topic": TOPIC, "properties.acks": "all", "properties.linger.ms": "0"}
     columns = "(`key` BYTES, `value` BYTES)"
-    options = {
-        "pipeline.name": JOB,
-        "parallelism.default": "1",
-        "execution.buffer-timeout.interval": "1 ms",
-        "execution.checkpointing.interval": f"{settings.job.checkpoint_interval_ms} ms",
-        "execution.target": "remote",
-        "rest.address": settings.job.rest_url.split("//")[1].rsplit(":", 1)[0],
-        "rest.port": settings.job.rest_url.rsplit(":", 1)[1],
-        "high-availability.type": "NONE",
+    return {
+        "options": {
+            "pipeline.name": JOB,
+            "parallelism.default": "1",
+            "execution.buffer-timeout.interval": "1 ms",
+            "execution.checkpointing.interval": f"{settings.job.checkpoint_interval_ms} ms",
+        },
+        "tables": [
+            f"CREATE TEMPORARY TABLE events {columns} WITH ({connector_options(settings.kafka, source)})",
+            f"CREATE TEMPORARY TABLE passed {columns} WITH ({connector_options(settings.kafka, sink)})",
+        ],
+        "insert": "INSERT INTO passed SELECT * FROM events",
     }
-    lines = [f"SET '{name}' = '{value}'" for name, value in options.items()]
-    lines += [
-        f"CREATE TEMPORARY TABLE events {columns} WITH ({connector_options(settings.kafka, source)})",
-        f"CREATE TEMPORARY TABLE passed {columns} WITH ({connector_options(settings.kafka, sink)})",
-        "INSERT INTO passed SELECT * FROM events",
-    ]
-    return ";\n".join(lines) + ";\n"
 
 
 class Floor:
@@ -112,13 +110,17 @@ def _at_end(settings: KafkaSettings) -> Any:
 
 
 def _run_client(settings: Settings) -> None:
-    environment = process_environment(Layout.of(settings)) | {"FLINK_OPT_DIR": str(wheel_home() / "opt")}
+    environment = process_environment(Layout.of(settings))
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "floor.sql"
-        file.write_text(script(settings))
-        command = [f"{environment['FLINK_BIN_DIR']}/sql-client.sh", "-f", str(file)]
+        file = Path(folder) / "floor.json"
+        file.write_text(json.dumps(plan(settings)))
+        command = [
+            f"{environment['FLINK_BIN_DIR']}/flink", "run", "-d",
+            "-m", settings.job.rest_url.removeprefix("http://"),
+            "-Dhigh-availability.type=NONE",
+            "-pyexec", sys.executable, "-pyclientexec", sys.executable,
+            "-py", str(project_root() / "pipelines" / "floor_job.py"), str(file),
+        ]  # fmt: skip
         done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
-    if "Job ID" not in done.stdout:
-        raise ClusterError(
-            "Flink's SQL client to submit the floor's job", (done.stdout + done.stderr)[-800:], "see above"
-        )
+    if "JobID" not in done.stdout:
+        raise ClusterError("Flink's client to submit the floor's job", (done.stdout + done.stderr)[-800:], "see above")

@@ -36,11 +36,14 @@ def measure(
     """`sizes` users one after the other, in one state that grows; `count` events are measured at each."""
     load = msgspec.structs.replace(backlog(settings, items, 0, sizes[-1]), stride=1)
     before, found = 0, []
+    already = _of_state(settings, cluster)["savepoint_mb"]
     for users in sizes:
         _fill(settings, msgspec.structs.replace(load, first=before, count=users - before, users=users))
         events = msgspec.structs.replace(load, first=users * STRIDE, count=count, users=users, stride=STRIDE)
         drained = drain(settings, items, pids, restart, count, events)
-        found.append({"users": users, "lists_per_s": drained["lists_per_s"], **_of_state(settings, cluster, users)})
+        kept = _of_state(settings, cluster)
+        size = round((kept["savepoint_mb"] - already) * 1e6 / users)  # without who was there before
+        found.append({"users": users, "lists_per_s": drained["lists_per_s"], "bytes_a_user": size, **kept})
         before = users
     return {
         "bench": "state",
@@ -69,8 +72,8 @@ def _fill(settings: Settings, load: Load) -> None:
                 raise StackError(f"{load.count} lists", f"{last - start}, then none", "liveshelf logs taskmanager-0")
 
 
-def _of_state(settings: Settings, cluster: Cluster, users: int) -> dict[str, Any]:
-    """Bytes of a savepoint, seconds of checkpoints, of the savepoint and of what the local RocksDB holds."""
+def _of_state(settings: Settings, cluster: Cluster) -> dict[str, Any]:
+    """Size of a savepoint (the state as it is) and of a checkpoint (RocksDB's files, compressed), and their times."""
     job = cluster.jobs(settings.job.name)[0]["jid"]
     begun = time.monotonic()
     path = Path(urlparse(cluster.savepoint(job, seconds=600)).path)
@@ -80,7 +83,6 @@ def _of_state(settings: Settings, cluster: Cluster, users: int) -> dict[str, Any
     latest = checkpoints["latest"]["completed"] or {}
     return {
         "savepoint_mb": round(size / 1e6, 1),
-        "bytes_a_user": round(size / users),
         "savepoint_s": round(savepoint_s, 1),
         "checkpoint_ms": checkpoints["summary"]["end_to_end_duration"]["p50"],
         "checkpoint_mb": round(latest.get("state_size", 0) / 1e6, 1),

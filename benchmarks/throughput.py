@@ -100,7 +100,7 @@ class Written:
         return sum(self._consumer.end_offsets(self._partitions).values())
 
 
-def watch(written: Written, start: int, running: Callable[[], dict[str, int]], count: int) -> dict[str, Any]:
+def watch(written: Callable[[], int], start: int, running: Callable[[], dict[str, int]], count: int) -> dict[str, Any]:
     """Follows a drain until nothing comes any more: its rate and its CPU within the backlog's steady part."""
     marks: dict[float, tuple[float, int]] = {}
     used: dict[float, dict[str, float]] = {}

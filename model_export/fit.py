@@ -106,9 +106,10 @@ class Training:
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.schedule.step()
-            if len(self.held) and number % COPY_EVERY == 0:
-                self._teach_copying()
-            self.copy_schedule.step()
+            if len(self.held):
+                if number % COPY_EVERY == 0:
+                    self._teach_copying()
+                self.copy_schedule.step()
             if self.options.average:
                 self.averaged.update_parameters(self.model)
             losses.append(loss.item())
@@ -202,10 +203,10 @@ def fit(
 
 def _apart(train: Examples) -> tuple[Examples, Examples]:
     """What the encoder learns from and what the copy head learns from; all and nothing where there are too few users."""
-    mine = (train.user % HELD == HELD - 1) & (train.features.length > 0)
-    if mine.sum() < COPIED:
+    mine, asked = train.user % HELD == HELD - 1, train.features.length > 0
+    if (mine & asked).sum() < COPIED:
         mine[:] = False
-    return train.where(~mine), train.where(mine)
+    return train.where(~mine), train.where(mine & asked)
 
 
 def tensors_of(asked: Examples) -> tuple[Tensor, Tensor, Tensor]:

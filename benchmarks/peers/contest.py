@@ -6,6 +6,7 @@ processes in the middle of 1,000 events/s loses or does twice.
 
 import random
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,7 +71,12 @@ def _backlog(settings: Settings, items: list[str], contest: Contest, running: Ru
     """Lists/s and CPU while it works off what was published before it began."""
     run_load(msgspec.structs.replace(backlog(settings, items, events), topic=contest.source))
     with Written(settings, contest.target) as written, running:
-        found = watch(written, 0, lambda: running.pids(), events)
+
+        def alive() -> int:
+            running.check()
+            return written()
+
+        found = watch(alive, 0, running.pids, events)
         memory = sum(_memory(pid) for pid in running.pids().values())
     cpu = sum(found["cpu_s_per_1000"].values()) if "cpu_s_per_1000" in found else None
     return {"lists_per_s": found["lists_per_s"], "cpu_s_per_1000": cpu and round(cpu, 3), "rss_mb": round(memory / 1e6)}
@@ -116,14 +122,16 @@ def killed(settings: Settings, items: list[str], source: str, target: str, kill:
     """After `kill` in the middle of a load: users whose last list misses an event, who has one counted twice, silence."""
     load = _load(settings, items, source, KILL_RATE, KILL_S)
     readings, begun, done = Readings(settings, load.tag, target), time.monotonic(), False
+    killer = threading.Thread(target=kill)
 
     def after_half() -> None:
         nonlocal done
         if not done and time.monotonic() - begun > KILL_S / 2:
             done = True
-            kill()
+            killer.start()  # beside the reader: what it reads late would shorten the silence
 
     lost = _answered(load, readings, after_half, 0, RECOVER_S)
+    killer.join()
     wanted = sent_per_user(load)
     return {
         "killed_lost": lost,

@@ -31,9 +31,7 @@ def main() -> None:
     )
     raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
     events, lists = app.topic(contest.source, **raw), app.topic(contest.target, **raw)
-    states = app.Table(
-        "states", partitions=4, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
-    )
+    states = app.Table("states", partitions=4, schema=faust.Schema(**raw))
 
     def stepped(event: Any) -> Any:
         key = event.key
@@ -55,7 +53,7 @@ def main() -> None:
                     ((key, value),) = work.make([request])
                     await lists.send(key=key, value=value)
 
-    sys.argv = ["faust", "worker", "--loglevel", "warning", "--without-web"]
+    sys.argv = ["faust", "worker", "--loglevel", "warn", "--without-web"]
     app.main()
 
 

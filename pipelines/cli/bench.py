@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from operators.errors import StackError
 from pipelines.cli import bench_alone
 from pipelines.cli.bench_session import Bench, BundleOption, KeepOption
 from pipelines.cli.output import JsonFlag, people
@@ -196,5 +197,8 @@ def peers(
         bench.cluster.stop_with_savepoint(job["jid"])  # it must not take a share of the cores; `liveshelf resume`
     for peer in (peer for peer in PEERS if peer.name in names):
         with people.status(peer.name):
-            rows += contest.measure(bench.settings, bench.items, peer, bench.folder, folder, events)
+            try:
+                rows += contest.measure(bench.settings, bench.items, peer, bench.folder, folder, events)
+            except StackError as error:  # one that does not run must not cost the others their figures
+                rows.append({"name": peer.name, "how": f"failed: {error}"})
     bench.tell({"bench": "peers", "events": events, "rows": rows, "machine": describe()}, keep, json)

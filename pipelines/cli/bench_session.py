@@ -36,11 +36,17 @@ class Bench:
         sensors_alternate_s: float = 0,
         parallelism: int | None = None,
     ) -> None:
-        """Stops the job with a savepoint, calls `between`, starts it again with this bundle from there."""
+        """Stops the job with a savepoint, calls `between`, starts it again with this bundle from there.
+
+        One that does not run is started from its newest checkpoint, where there is one.
+        """
+        from deploy.local.layout import Layout
+        from pipelines.checkpoints import find_checkpoints
         from pipelines.cli.submit import submit_locally
 
-        running = self.cluster.jobs(self.settings.job.name)
+        running, layout = self.cluster.jobs(self.settings.job.name), Layout.of(self.settings)
         stopped = [self.cluster.stop_with_savepoint(job["jid"]) for job in running]
+        stopped += [str(found.path) for found in find_checkpoints(layout.checkpoints, layout.savepoints)]
         between()
         slots = parallelism or self.settings.job.parallelism
         job = self.settings.job.model_copy(update={"sensors_alternate_s": sensors_alternate_s, "parallelism": slots})
@@ -71,5 +77,6 @@ def tell(found: dict[str, Any], keep: Path | None, json: bool) -> None:
         name: rows for name, rows in found.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)
     }
     for name, rows in grids.items():
-        table(name, tuple(rows[0]), [tuple(row.values()) for row in rows])
+        columns = [*dict.fromkeys(column for row in rows for column in row)]
+        table(name, columns, [[row.get(column, "-") for column in columns] for row in rows])
     pairs({name: value for name, value in found.items() if name not in grids})

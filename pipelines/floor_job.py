@@ -1,0 +1,22 @@
+"""A job that only carries records from topic to topic: the floor of freshness, which `benchmarks.floor` submits."""
+
+import json
+import sys
+from pathlib import Path
+
+from pyflink.table import EnvironmentSettings, TableEnvironment
+
+
+def main() -> None:
+    """Argument: a JSON file with Flink's `options`, the `tables` as DDL, and the `insert`."""
+    told = json.loads(Path(sys.argv[1]).read_text())
+    tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+    for name, value in told["options"].items():
+        tables.get_config().set(name, value)
+    for ddl in told["tables"]:
+        tables.execute_sql(ddl)
+    print(f"JobID {tables.execute_sql(told['insert']).get_job_client().get_job_id()}")
+
+
+if __name__ == "__main__":
+    main()
