@@ -54,12 +54,12 @@ lint: dev-deps ## ruff, mypy, import rules, dependencies
 format: dev-deps ## formats the code
 	@.venv/bin/ruff check -q --fix $(PYTHON_ROOMS) && .venv/bin/ruff format -q $(PYTHON_ROOMS)
 
-bench: setup ## all benchmarks in a short form (about 6 minutes), beside the kept ratios
+bench: setup ## all benchmarks in a short form (about 9 minutes), beside the kept ratios
 	@$(LIVESHELF) up
 	@$(LIVESHELF) bench freshness --rate 500 --warm-up 40 --seconds 30 --floor --keep $(BENCHED)/freshness.json
 	@$(LIVESHELF) bench throughput --events 120000 --keep $(BENCHED)/throughput.json
 	@$(LIVESHELF) bench sustain --seconds 8 --keep $(BENCHED)/sustain.json
-	@$(LIVESHELF) bench state --users 20000,100000 --events 40000 --keep $(BENCHED)/state.json
+	@$(LIVESHELF) bench state --users 20000,600000 --events 60000 --keep $(BENCHED)/state.json
 	@$(LIVESHELF) bench storefront --seconds 10 --keep $(BENCHED)/storefront.json
 	@.venv/bin/python -c 'import torch, onnx' 2>/dev/null || { echo "without torch (make train-deps) scorer and training are not measured"; exit 0; }; \
 		$(LIVESHELF) bench scorer --seconds 0.2 --keep $(BENCHED)/scorer.json && $(LIVESHELF) bench train --keep $(BENCHED)/train.json

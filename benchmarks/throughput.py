@@ -39,7 +39,7 @@ def measure(
         "events": count,
         **drained,
         "onnx_alone": alone,
-        "ratio_to_onnx_alone": round(drained["lists_per_s"] / float(alone["lists_per_s"]), 3),
+        "ratios": {"lists/s to ONNX Runtime alone": round(drained["lists_per_s"] / float(alone["lists_per_s"]), 3)},
         "machine": machine,
     }
 
