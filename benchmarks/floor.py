@@ -5,8 +5,6 @@ Whatever Liveshelf does between the two, no list can be readable sooner than a r
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -15,15 +13,16 @@ from typing import Any
 
 import msgspec
 from hdrh.histogram import HdrHistogram
-from kafka import KafkaConsumer, TopicPartition
 
 from deploy.local.flink_home import process_environment
 from deploy.local.layout import Layout
 from operators.contracts import EVENTS
 from operators.errors import ClusterError
-from operators.settings import KafkaSettings, Settings, project_root
+from operators.settings import Settings, project_root
 from operators.topic_specs import TopicSpec
-from pipelines.cluster import Cluster
+from pipelines.cluster import Cluster, python_part
+from pipelines.launcher import run_client
+from pipelines.list_reader import consumer_at_end
 from pipelines.topic_admin import ensure_topics
 from pipelines.topics import connector_options
 
@@ -71,7 +70,7 @@ class Floor:
 
     def __enter__(self) -> "Floor":
         ensure_topics(self._settings.kafka, [TopicSpec(TOPIC, "user_id", {"retention.ms": "600000"})])
-        _run_client(self._settings)
+        self._submit()
         deadline = time.monotonic() + START_S
         while not (jobs := self._cluster.jobs(JOB)) or not self._cluster.running_tasks(jobs[0]["jid"]):
             if time.monotonic() > deadline:
@@ -89,8 +88,20 @@ class Floor:
         for job in self._cluster.jobs(JOB):
             self._cluster.cancel(job["jid"])
 
+    def _submit(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "floor.json"
+            file.write_text(json.dumps(plan(self._settings)))
+            program = project_root() / "pipelines" / "floor_job.py"
+            environment = os.environ | process_environment(Layout.of(self._settings))
+            job_id, text = run_client(self._settings.job.rest_url, environment, ["-py", str(program), str(file)])
+        if job_id is None:
+            raise ClusterError(
+                "Flink's client to submit the floor's job", python_part(text)[-800:], "correct the cause above"
+            )
+
     def _read(self) -> None:
-        consumer = _at_end(self._settings.kafka)
+        consumer = consumer_at_end(self._settings.kafka, TOPIC)
         while not self._stop.is_set():
             for records in consumer.poll(timeout_ms=50).values():
                 now_us = time.time_ns() // 1000
@@ -99,28 +110,3 @@ class Floor:
                     if event_time >= self.count_from_ms:
                         self.latency_us.record_value(max(1, now_us - event_time * 1000))
         consumer.close()
-
-
-def _at_end(settings: KafkaSettings) -> Any:
-    consumer = KafkaConsumer(**settings.consumer_options(), fetch_max_wait_ms=50)
-    partitions = [TopicPartition(TOPIC, number) for number in consumer.partitions_for_topic(TOPIC) or ()]
-    consumer.assign(partitions)
-    consumer.seek_to_end(*partitions)
-    return consumer
-
-
-def _run_client(settings: Settings) -> None:
-    environment = process_environment(Layout.of(settings))
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "floor.json"
-        file.write_text(json.dumps(plan(settings)))
-        command = [
-            f"{environment['FLINK_BIN_DIR']}/flink", "run", "-d",
-            "-m", settings.job.rest_url.removeprefix("http://"),
-            "-Dhigh-availability.type=NONE",
-            "-pyexec", sys.executable, "-pyclientexec", sys.executable,
-            "-py", str(project_root() / "pipelines" / "floor_job.py"), str(file),
-        ]  # fmt: skip
-        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
-    if "JobID" not in done.stdout:
-        raise ClusterError("Flink's client to submit the floor's job", (done.stdout + done.stderr)[-800:], "see above")

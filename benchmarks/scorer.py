@@ -5,18 +5,15 @@ The graphs are those that `liveshelf train` exports, with weights of chance: the
 
 import itertools
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnxruntime as ort
-
 from benchmarks.machine import describe
+from benchmarks.onnx_alone import session_of, users_per_s
 from benchmarks.roofline import Roofline, roofline
-from operators.errors import LiveshelfError
+from operators.errors import LiveshelfError, StackError
 from operators.features import WINDOW
 from operators.scorer import choose_provider
 
@@ -49,10 +46,13 @@ def measure(provider: str, seconds: float = 0.5) -> dict[str, Any]:
     limits, cells = roofline(), []
     with tempfile.TemporaryDirectory() as folder:
         for shape, graph in _graphs(Path(folder)):
-            session = _session(graph, wanted)
-            for batch in BATCHES:
-                rate = _rate(session, batch, seconds)
-                cells.append(_cell(shape, batch, rate, limits))
+            session = session_of(graph, wanted)
+            actual = session.get_providers()[0]  # ONNX Runtime goes to the CPU in silence
+            if actual != wanted:
+                raise StackError(
+                    f"{wanted} ({why})", f"{actual}", "see the provider's libraries, or give --provider cpu"
+                )
+            cells += [_cell(shape, batch, users_per_s(session, batch, seconds), limits) for batch in BATCHES]
     return {
         "bench": "scorer",
         "provider": wanted,
@@ -97,30 +97,3 @@ def _graphs(folder: Path) -> Iterator[tuple[Shape, Path]]:
         quantize_table(plain, small)
         yield Shape(items, width, "float32"), plain
         yield Shape(items, width, "int8"), small
-
-
-def _session(graph: Path, provider: str) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(str(graph), options, providers=[provider])
-
-
-def inputs(batch: int, window: int, items: int, seed: int = 7) -> dict[str, np.ndarray[Any, Any]]:
-    """A micro-batch of full histories of chance."""
-    return {
-        "items": np.random.default_rng(seed).integers(1, items + 1, (batch, window), dtype=np.int32),
-        "kinds": np.ones((batch, window), dtype=np.int32),
-        "length": np.full(batch, window, dtype=np.int32),
-    }
-
-
-def _rate(session: ort.InferenceSession, batch: int, seconds: float) -> float:
-    given = inputs(batch, WINDOW, min(ITEMS))
-    for _ in range(3):
-        session.run(None, given)
-    runs, begun = 0, time.perf_counter()
-    while time.perf_counter() - begun < seconds:
-        session.run(None, given)
-        runs += 1
-    return runs * batch / (time.perf_counter() - begun)

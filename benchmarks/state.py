@@ -34,7 +34,7 @@ def measure(
     count: int,
 ) -> dict[str, Any]:
     """`sizes` users one after the other, in one state that grows; `count` events are measured at each."""
-    load = msgspec.structs.replace(backlog(settings, items, 0, sizes[-1]), stride=1)
+    load = backlog(settings, items, 0, sizes[-1])
     before, found = 0, []
     already = _of_state(settings, cluster)["savepoint_mb"]
     for users in sizes:

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.load import Load
+from benchmarks.load import Load, in_the_background
 from benchmarks.machine import cpu_seconds, describe
 from benchmarks.throughput import backlog
 from deploy.local.layout import tool
@@ -32,8 +31,7 @@ def measure(
 ) -> dict[str, Any]:
     """Requests/s and latencies in ms at `rate` lists/s; the job and the storefront must run."""
     load = msgspec.structs.replace(backlog(settings, items, int(rate * (WARM_S + seconds + 3)), USERS), rate=rate)
-    command = [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(load).decode()]
-    generator = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    generator = in_the_background(load)
     try:
         time.sleep(WARM_S)  # every user has a list
         before, running = cpu_seconds(pids()), pids()
@@ -49,11 +47,6 @@ def measure(
         "seconds": seconds,
         **told,
         "cores_used": {part: round(value / seconds, 2) for part, value in used.items()},
-        "ratios": {
-            "requests/s of one core of the storefront": round(
-                told["requests_per_s"] / max(used["storefront"] / seconds, 0.01)
-            )
-        },
         "machine": describe(),
     }
 

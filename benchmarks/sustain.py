@@ -1,14 +1,13 @@
 """The highest rate at which no lag grows, by search: open loop, each user's events too far apart to coalesce."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from benchmarks.load import in_the_background
 from benchmarks.machine import cpu_seconds, describe
 from benchmarks.throughput import Written, backlog
 from operators.settings import Settings
@@ -46,8 +45,7 @@ def _trial(
     count = int(rate * (WARM_S + seconds))
     load = msgspec.structs.replace(backlog(settings, items, count), rate=rate)
     start, used, begun = written(), cpu_seconds(pids), time.monotonic()
-    command = [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(load).decode()]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    told = json.loads(in_the_background(load).communicate()[0])
     behind, took = count - (written() - start), time.monotonic() - begun
     cores = {part: round((value - used[part]) / took, 2) for part, value in cpu_seconds(pids).items()}
     _settle(written)

@@ -6,17 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnxruntime as ort
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.load import Load
 from benchmarks.load import run as run_load
 from benchmarks.machine import cpu_seconds, describe
+from benchmarks.onnx_alone import best
 from operators.contracts import RECOMMENDATIONS
 from operators.settings import Settings
 
-BATCHES = (8, 16, 32, 64, 128)
 FROM, TO = 0.4, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink
 LIMIT_SECONDS = 240.0
 
@@ -31,9 +29,9 @@ def measure(
 ) -> dict[str, Any]:
     """`restart(between)` stops the job, calls `between`, which publishes the backlog, and starts the job again."""
     machine = describe()
-    before_alone = onnx_alone(graph)
+    before_alone = best(graph)
     drained = drain(settings, items, pids, restart, count)
-    alone = max(before_alone, onnx_alone(graph), key=lambda found: float(found["lists_per_s"]))
+    alone = max(before_alone, best(graph), key=lambda found: float(found["lists_per_s"]))
     return {
         "bench": "throughput",
         "events": count,
@@ -124,27 +122,3 @@ def watch(written: Callable[[], int], start: int, running: Callable[[], dict[str
         "lists_per_s": round(made / seconds),
         "cpu_s_per_1000": {part: round(used / made * 1000, 4) for part, used in sorted(cpu.items())},
     }
-
-
-def onnx_alone(graph: Path, seconds: float = 1.5) -> dict[str, float]:
-    """The best rate over batch sizes of the graph on one thread with full histories."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    window = session.get_inputs()[0].shape[1]
-    chance, best = np.random.default_rng(7), {"lists_per_s": 0.0, "batch": 0.0}
-    for batch in BATCHES:
-        inputs = {
-            "items": chance.integers(1, 1000, (batch, window), dtype=np.int32),
-            "kinds": np.ones((batch, window), dtype=np.int32),
-            "length": np.full(batch, window, dtype=np.int32),
-        }
-        session.run(None, inputs)
-        runs, begun = 0, time.perf_counter()
-        while time.perf_counter() - begun < seconds:
-            session.run(None, inputs)
-            runs += 1
-        rate = runs * batch / (time.perf_counter() - begun)
-        if rate > best["lists_per_s"]:
-            best = {"lists_per_s": round(rate), "batch": batch}
-    return best

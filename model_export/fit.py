@@ -126,9 +126,9 @@ class Training:
         self.model.train()
         target = torch.from_numpy(asked.target.astype(np.int64))
         loss = copy_loss(head.trust * scores, head(*of_last), items, target)
-        self.copying.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.copying.step()
+        self.copying.zero_grad(set_to_none=True)  # what stayed would count when the encoder's gradients are clipped
 
     def _batches(self, generator: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
         return batches(self.train, covering(self.train, generator), self.options.batch, generator)

@@ -74,25 +74,30 @@ def _run_client(
     marker = stage(ship, bundle)
     settings_file.write_text(json.dumps(settings.model_dump()))
     restore = ["-s", savepoint] if savepoint else []
-    command = [
-        f"{environment['FLINK_BIN_DIR']}/flink", "run", "-d",
-        "-m", settings.job.rest_url.removeprefix("http://"),
-        "-Dhigh-availability.type=NONE",  # the client asks the address above, not the local ZooKeeper, who leads
-        *restore,
-        "-pyexec", sys.executable, "-pyclientexec", sys.executable,
-        "-pyfs", str(ship), "-py", str(ship / "pipelines" / "recommend.py"),
-        str(settings_file), marker,
-    ]  # fmt: skip
+    program = ["-pyfs", str(ship), "-py", str(ship / "pipelines" / "recommend.py"), str(settings_file), marker]
     merged = {**os.environ, **environment, "PYTHONPATH": str(ship)}
-    done = subprocess.run(command, capture_output=True, text=True, env=merged)
-    text = done.stdout + done.stderr
-    found = re.search(r"JobID ([0-9a-f]{32})", text)
+    job_id, text = run_client(settings.job.rest_url, merged, [*restore, *program])
     if _NO_STATE in text:
         raise ClusterError(
             "a savepoint of this job in thread mode",
             f"{savepoint}, whose state belongs to another operator or execution mode",
             "name a savepoint that `liveshelf stop --savepoint` made",
         )
-    if done.returncode or not found:
+    if job_id is None:
         raise ClusterError("Flink's client to submit the job", python_part(text)[-3000:], "correct the cause above")
-    return found[1]
+    return job_id
+
+
+def run_client(rest_url: str, environment: Mapping[str, str], words: list[str]) -> tuple[str | None, str]:
+    """Flink's client with a Python program, detached: the id of its job, None where it failed, and what was said."""
+    command = [
+        f"{environment['FLINK_BIN_DIR']}/flink", "run", "-d",
+        "-m", rest_url.removeprefix("http://"),
+        "-Dhigh-availability.type=NONE",  # the client asks the address above, not the local ZooKeeper, who leads
+        "-pyexec", sys.executable, "-pyclientexec", sys.executable,
+        *words,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    text = done.stdout + done.stderr
+    found = re.search(r"JobID ([0-9a-f]{32})", text)
+    return (found[1] if found and not done.returncode else None), text

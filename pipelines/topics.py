@@ -43,7 +43,7 @@ def source_ddl(table: str, topic: str, settings: KafkaSettings, job: JobSettings
     """A topic as raw bytes with partition, offset and broker time.
 
     Where the offset to go on from has passed out of retention, the source fails (`job.on_lost_events`) instead of
-    going to the earliest record in silence; `pipelines.first_offsets` gives a new group its first offsets.
+    going to the earliest record in silence; `pipelines.starting_point` gives a new group its first offsets.
     """
     options = connector_options(
         settings,

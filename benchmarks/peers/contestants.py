@@ -39,7 +39,6 @@ class Peer:
 PEERS = (
     Peer("bytewax", ("bytewax[kafka]==0.21.1",)),
     Peer("quix", ("quixstreams==3.28.1",)),
-    Peer("faust", ("faust-streaming==0.15.3", "faust-streaming-rocksdb==0.9.3")),
 )
 
 

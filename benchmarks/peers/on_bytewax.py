@@ -6,6 +6,7 @@ Batched: what a source's poll brought is scored together. State is a snapshot in
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from bytewax import operators as op
 from bytewax.connectors.kafka import KafkaSink, KafkaSinkMessage, KafkaSource
@@ -16,8 +17,6 @@ from bytewax.run import cli_main
 from benchmarks.peers.work import Contest, Work, told
 from operators.list_maker import Request
 
-Keyed = tuple[str, Request | None]
-
 
 def flow_of(contest: Contest) -> Dataflow:
     """Source -> state -> scorer -> sink."""
@@ -26,28 +25,25 @@ def flow_of(contest: Contest) -> Dataflow:
     events = op.input(
         "events", flow, KafkaSource([contest.bootstrap], [contest.source], add_config=config, batch_size=128)
     )
-    users = op.map("user", events, lambda message: (message.key.decode(), (message.value, message.timestamp[1])))
 
-    def stepped(state: bytes | None, event: tuple[bytes, int]) -> tuple[bytes | None, tuple[str, Request | None]]:
-        user = _user(event[0])
-        state, request = work.apply(user, *event, state)
-        return state, (user, request)
+    def keyed(message: Any) -> tuple[str, tuple[str, bytes, int]]:
+        user = message.key.decode()
+        return user, (user, message.value, message.timestamp[1])
 
+    def stepped(state: bytes | None, event: tuple[str, bytes, int]) -> tuple[bytes | None, Request | None]:
+        return work.apply(*event, state)
+
+    users = op.map("user", events, keyed)
     applied = op.stateful_map("step", users, stepped)
 
-    def lists(batch: list[tuple[str, Keyed]]) -> list[KafkaSinkMessage[bytes, bytes]]:
-        requests = [request for _, (_, request) in batch if request is not None]
+    def lists(batch: list[tuple[str, Request | None]]) -> list[KafkaSinkMessage[bytes, bytes]]:
+        requests = [request for _, request in batch if request is not None]
         parts = [requests] if contest.batched else [[request] for request in requests]
         return [KafkaSinkMessage(key, value) for part in parts for key, value in work.make(part)]
 
     made = op.flat_map_batch("score", applied, lists)
     op.output("lists", made, KafkaSink([contest.bootstrap], contest.target, add_config={"linger.ms": "0"}))
     return flow
-
-
-def _user(value: bytes) -> str:
-    begin = value.index(b'"user_id":"') + 11
-    return value[begin : value.index(b'"', begin)].decode()
 
 
 def main() -> None:

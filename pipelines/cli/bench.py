@@ -172,7 +172,7 @@ def watching(
 @app.command()
 def peers(
     events: int = typer.Option(100_000, help="Size of each backlog."),
-    only: str = typer.Option("liveshelf,bytewax,quix,faust", help="Who competes."),
+    only: str = typer.Option("liveshelf,bytewax,quix", help="Who competes."),
     bundle: Path = BundleOption,
     keep: Path = KeepOption,
     json: bool = JsonFlag,

@@ -1,0 +1,44 @@
+"""A graph in ONNX Runtime alone, on one thread, with full histories of chance: what no engine around it can beat."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+BATCHES = (8, 16, 32, 64, 128)
+ROWS = 1_000  # items of the histories; any graph here knows as many
+
+
+def session_of(graph: Path, provider: str = "CPUExecutionProvider") -> ort.InferenceSession:
+    """One thread."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(str(graph), options, providers=[provider])
+
+
+def users_per_s(session: ort.InferenceSession, batch: int, seconds: float) -> float:
+    """Over micro-batches of one size, after three that warm."""
+    window = session.get_inputs()[0].shape[1]
+    given: dict[str, Any] = {
+        "items": np.random.default_rng(7).integers(1, ROWS, (batch, window), dtype=np.int32),
+        "kinds": np.ones((batch, window), dtype=np.int32),
+        "length": np.full(batch, window, dtype=np.int32),
+    }
+    for _ in range(3):
+        session.run(None, given)
+    runs, begun = 0, time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        session.run(None, given)
+        runs += 1
+    return runs * batch / (time.perf_counter() - begun)
+
+
+def best(graph: Path, seconds: float = 1.5) -> dict[str, float]:
+    """The best rate over micro-batch sizes."""
+    session = session_of(graph)
+    rates = {batch: users_per_s(session, batch, seconds) for batch in BATCHES}
+    batch = max(rates, key=lambda size: rates[size])
+    return {"lists_per_s": round(rates[batch]), "batch": batch}
