@@ -10,7 +10,7 @@ it goes out with a record or promise of its own user, and the state notes that i
 then in the same checkpoint, and a restart cannot write the list again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -83,8 +83,8 @@ class RefreshSensors(Protocol):
     def on_dead_letter(self, reason: str) -> None:
         """A record was refused."""
 
-    def on_list(self, made: Encoded, request: Request, emitted_s: float) -> None:
-        """A list goes out at `emitted_s` (epoch s)."""
+    def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None:
+        """Lists go out together at `emitted_s` (epoch s)."""
 
     def on_fallback(self, cause: str) -> None:
         """The model did not make a list: deadline, refused or failed."""
@@ -102,7 +102,7 @@ class NullRefreshSensors:
     def on_dead_letter(self, reason: str) -> None:
         """Nothing."""
 
-    def on_list(self, made: Encoded, request: Request, emitted_s: float) -> None:
+    def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None:
         """Nothing."""
 
     def on_fallback(self, cause: str) -> None:
@@ -182,17 +182,17 @@ class RefreshLogic:
 
     def _answer(self, user: str, read_state: Callable[[], bytes | None], actions: Actions) -> None:
         """Emits what is ready: of anyone, or exactly once of `user` alone."""
-        for done in self._batcher.drain():
-            if self._exactly_once:
-                self._held[done.user] = done
-            else:
-                actions.outputs.append(self._emit(done.request, self._made(done)))
+        ready = self._batcher.drain()
+        if self._exactly_once:
+            self._held.update((done.user, done) for done in ready)
+        elif ready:
+            self._emit([(self._made(done), done.request) for done in ready], actions)
         if user in self._held and (state := read_state()) is not None:
             done, known = self._held.pop(user), listing(state)
             newest = version_of(done.request.state) == version_of(state)
             better = newest and known == LISTED and not isinstance(done.result, Exception)
             if known == 0 or better:
-                actions.outputs.append(self._emit(done.request, self._made(done)))
+                self._emit([(self._made(done), done.request)], actions)
             if newest:
                 actions.state = mark_listed(state, SETTLED)
 
@@ -262,7 +262,7 @@ class RefreshLogic:
         self._sensors.on_fallback(cause)
         user = request.user_id
         if listing(request.state) == 0:
-            actions.outputs.append(self._emit(request, self._fallback(request)))
+            self._emit([(self._fallback(request), request)], actions)
         if self._exactly_once:
             actions.state = mark_listed(request.state, LISTED if again else SETTLED)
         if not again:
@@ -275,10 +275,11 @@ class RefreshLogic:
     def _fallback(self, request: Request) -> Encoded:
         return encoded(self._lists.fallback(request), request, with_digest=self._with_digest)
 
-    def _emit(self, request: Request, made: Encoded) -> Output:
-        self._sensors.on_list(made, request, self._clock_s())
-        headers = {DIGEST_HEADER: made.state_digest.encode()} if made.state_digest else None
-        return Output("list", request.user_id.encode(), made.value, headers)
+    def _emit(self, lists: Sequence[tuple[Encoded, Request]], actions: Actions) -> None:
+        self._sensors.on_lists(lists, self._clock_s())
+        for made, request in lists:
+            headers = {DIGEST_HEADER: made.state_digest.encode()} if made.state_digest else None
+            actions.outputs.append(Output("list", request.user_id.encode(), made.value, headers))
 
     def _delay_ms(self, age_s: float) -> int:
         """Short while all is quick; long under a backlog or for one who has waited: timers cost a crossing each."""

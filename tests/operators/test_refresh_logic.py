@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,8 @@ class Sensors:
     def on_event(self, event: Event, version: int) -> None:
         self.versions.append(version)
 
-    def on_list(self, made: Encoded, request: Request, emitted_s: float) -> None:
-        self.records.append(made.source)
+    def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None:
+        self.records += [made.source for made, _ in lists]
 
     def on_fallback(self, cause: str) -> None:
         self.fallbacks.append(cause)

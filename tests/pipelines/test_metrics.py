@@ -45,8 +45,8 @@ def test_stages_of_lists_and_of_those_that_were_asked_for_again(metrics: JobMetr
     batch = Made(0.011, 0.0125, 0.0133)
     asked = Request("u", b"", 0, "e", TRACED, Came(0.004, 0.009, 0.0091))
     for _ in range(1500):  # more than are measured together
-        metrics.on_list(Encoded(b"", "model", "a", 0, batch), asked, 0.015)
-    metrics.on_list(Encoded(b"", "popular", "b", 0), Request("u", b"", 0), 2.0)
+        metrics.on_lists([(Encoded(b"", "model", "a", 0, batch), asked)], 0.015)
+    metrics.on_lists([(Encoded(b"", "popular", "b", 0), Request("u", b"", 0))], 2.0)
     assert value(metrics, "liveshelf_freshness_seconds_count") == 1501
     assert value(metrics, "liveshelf_lists_total", source="model", arm="a") == 1500
     stages = {s: value(metrics, "liveshelf_stage_seconds_sum", stage=s) for s in ("publish", "wait", "emit", "recover")}
@@ -55,6 +55,21 @@ def test_stages_of_lists_and_of_those_that_were_asked_for_again(metrics: JobMetr
         f"http://127.0.0.1:{metrics.port}/metrics", headers={"accept": "application/openmetrics-text"}
     ).text
     assert 'trace_id="4bf92f3577b34da6a3ce929d0e0e4736"' in text
+
+
+def test_of_lists_that_go_out_together_all_have_a_freshness_and_some_tell_their_stages(metrics: JobMetrics) -> None:
+    batch = Made(0.011, 0.0125, 0.0133)
+    together = [
+        (
+            Encoded(b"", "model", "a", 0, batch),
+            Request("u", b"", 1000 * (number % 2), "e", None, Came(0.004, 0.009, 0.01)),
+        )
+        for number in range(64)  # every other shopper's clock is a second ahead of the broker's
+    ]
+    metrics.on_lists(together, 0.015)
+    assert value(metrics, "liveshelf_freshness_seconds_count") == 64
+    assert value(metrics, "liveshelf_freshness_seconds_sum") == pytest.approx(32 * 0.015 + 32 * 0.011)
+    assert value(metrics, "liveshelf_stage_seconds_count", stage="wait") == 8
 
 
 def test_shoppers_are_counted_by_arm_and_only_their_first_event_makes_them_new(metrics: JobMetrics) -> None:
