@@ -23,6 +23,7 @@ from operators.state_layout import CONSENT_REFUSED, read_states
 from operators.timeline import Came
 from operators.user_state import version_of
 
+SCORE_DIGITS = 4
 _encode = msgspec.json.Encoder().encode
 
 
@@ -82,6 +83,8 @@ class ListMaker:
         """Without a `scorer` (its bundle was refused) every list is a fallback."""
         vectors = unit_rows(bundle.vectors)
         self._vocabulary, self._window = bundle.vocabulary, bundle.window
+        self._names = ["", *bundle.vocabulary.item_ids]  # by row
+        self._ranks = range(1, rules.size + 1)
         self._model = Model(bundle.name, bundle.version)
         self._scorer = scorer
         self._catalogue = catalogue
@@ -109,17 +112,18 @@ class ListMaker:
         ranked = self._ranker.rank(rows, scores, states, inputs, allowed, self._catalogue.categories)
         reasons = self._reasons.of(ranked.rows, inputs)
         self._sensors.on_slates(requests, ranked, inputs, warm & finite)
-        all_rows, all_scores = ranked.rows.tolist(), ranked.scores.tolist()
+        all_rows = ranked.rows.tolist()
+        all_scores = np.round(ranked.scores.astype(np.float64), SCORE_DIGITS).tolist()
         for user, request in enumerate(requests):
             if not warm[user]:
                 made.append(self._plain(request, states, inputs, user))
             elif not finite[user]:
                 made.append(NotFinite(f"scores of {request.user_id}"))
             else:
-                places = [*zip(all_rows[user], all_scores[user], reasons[user], strict=True)]
+                places = all_rows[user], all_scores[user], reasons[user]
                 if all_rows[user][-1] == 0:
-                    places = self._filled(places, allowed)
-                made.append(self._list(request, "model", places, now))
+                    places = self._filled(*places, allowed)
+                made.append(self._list(request, "model", *places, now))
         return made
 
     def fallback(self, request: Request) -> RecommendationList:
@@ -136,23 +140,28 @@ class ListMaker:
         mine = Features(inputs.items[one], inputs.kinds[one], inputs.length[one], inputs.seconds[one])
         verdict = self._ranker.verdict(every, states[user : user + 1], mine, self._catalogue.allowed(now))
         rows, scores, source = self._fallback.rows(mine, 0, verdict[0] == 0)
-        places = [*zip(rows, scores, self._reasons.without_history(rows), strict=True)]
-        return self._list(request, source, places, now)
+        rounded = [round(score, SCORE_DIGITS) for score in scores]
+        return self._list(request, source, rows, rounded, self._reasons.without_history(rows), now)
 
     def _filled(
-        self, places: list[tuple[int, float, Reason]], allowed: npt.NDArray[Any]
-    ) -> list[tuple[int, float, Reason]]:
-        """Popular items at the places that the rules left empty."""
-        kept = [place for place in places if place[0]]
-        rows = self._fallback.fill([row for row, _, _ in kept], allowed)[len(kept) :]
-        return kept + [
-            (row, 0.0, reason) for row, reason in zip(rows, self._reasons.without_history(rows), strict=True)
-        ]
+        self, rows: list[int], scores: list[float], reasons: list[Reason], allowed: npt.NDArray[Any]
+    ) -> tuple[list[int], list[float], list[Reason]]:
+        """Popular items at the places that the rules left empty (row 0): the last ones."""
+        kept = len(rows) - rows.count(0)
+        rows = self._fallback.fill(rows[:kept], allowed)
+        added = len(rows) - kept
+        return rows, scores[:kept] + [0.0] * added, reasons[:kept] + self._reasons.without_history(rows[kept:])
 
     def _list(
-        self, request: Request, source: Source, places: list[tuple[int, float, Reason]], now: int
+        self,
+        request: Request,
+        source: Source,
+        rows: list[int],
+        scores: list[float],
+        reasons: list[Reason],
+        now: int,
     ) -> RecommendationList:
-        item_ids, version = self._vocabulary.item_ids, version_of(request.state)
+        version, names = version_of(request.state), self._names
         identity = f"{request.user_id}\0{version}\0{self._model.name}\0{self._model.version}"
         return RecommendationList(
             recommendation_id=xxhash.xxh3_128_hexdigest(identity.encode()),
@@ -164,10 +173,7 @@ class ListMaker:
             model=self._model,
             experiment=self._experiments.of(request.user_id),
             source=source,
-            items=[
-                ListItem(item_ids[row - 1], round(score, 4), rank, reason)
-                for rank, (row, score, reason) in enumerate(places, start=1)
-            ],
+            items=[*map(ListItem, [names[row] for row in rows], scores, self._ranks, reasons)],
             expires_at=now + self._rules.ttl_hours * 3_600_000,
             traceparent=request.traceparent,
         )

@@ -9,13 +9,16 @@ from operators.model_bundle import ModelBundle
 from operators.user_state import KINDS
 
 SIMILAR_ENOUGH = 0.35  # cosine; below it "because you viewed X" reads as chance
-_BY_KIND: dict[int, ReasonKind] = {
-    KINDS["view"]: "viewed",
-    KINDS["click"]: "viewed",
-    KINDS["rate"]: "viewed",
-    KINDS["add_to_cart"]: "in_basket",
-    KINDS["purchase"]: "bought",
+_GENERAL: tuple[ReasonKind, ...] = ("for_you", "popular", "trending")
+_OWN: tuple[ReasonKind, ...] = ("viewed", "in_basket", "bought")
+_BY_STEP: dict[str, ReasonKind] = {
+    "view": "viewed",
+    "click": "viewed",
+    "rate": "viewed",
+    "add_to_cart": "in_basket",
+    "purchase": "bought",
 }
+_NAMES = (*_GENERAL, *_OWN)
 _HEAD = 100
 ANCHORS = 8  # of the newest steps: an older one is no reason that a shopper remembers
 
@@ -26,10 +29,13 @@ class Reasons:
     def __init__(self, bundle: ModelBundle, vectors: npt.NDArray[np.float32]) -> None:
         """`vectors`: [N + 1, d], rows of length 1 (or 0)."""
         self._vectors = vectors
-        self._items = bundle.vocabulary.item_ids
-        self._trending = frozenset(bundle.trending[:_HEAD].tolist())
-        self._popular = frozenset(bundle.popular[:_HEAD].tolist())
-        self._known: dict[tuple[ReasonKind, int], Reason] = {}
+        self._general = np.zeros(len(vectors), dtype=np.int64)  # by row; these and the next are places in `_NAMES`
+        self._general[bundle.popular[:_HEAD]] = _NAMES.index("popular")
+        self._general[bundle.trending[:_HEAD]] = _NAMES.index("trending")
+        self._by_step = np.zeros(max(KINDS.values()) + 1, dtype=np.int64)  # 0: this kind of step is no reason
+        for step, name in _BY_STEP.items():
+            self._by_step[KINDS[step]] = _NAMES.index(name)
+        self._known = _Known(bundle.vocabulary.item_ids)
 
     def of(self, rows: Rows, features: Features) -> list[list[Reason]]:
         """`rows`: [B, size] -> a reason for each place."""
@@ -37,27 +43,27 @@ class Reasons:
         own = np.take_along_axis(features.items, recent, axis=1)
         similarity = np.matmul(self._vectors[rows], self._vectors[own].transpose(0, 2, 1))
         nearest = similarity.argmax(axis=2)
-        close = similarity.max(axis=2) >= SIMILAR_ENOUGH
-        anchor = np.where(close, np.take_along_axis(own, nearest, axis=1), 0).tolist()
-        kind = np.take_along_axis(np.take_along_axis(features.kinds, recent, axis=1), nearest, axis=1).tolist()
-        return [
-            [self._reason(row, own, step) for row, own, step in zip(*columns, strict=True)]
-            for columns in zip(rows.tolist(), anchor, kind, strict=True)
-        ]
+        anchor = np.take_along_axis(own, nearest, axis=1).astype(np.int64)
+        step = np.take_along_axis(np.take_along_axis(features.kinds, recent, axis=1), nearest, axis=1)
+        why = self._by_step[step]
+        good = (similarity.max(axis=2) >= SIMILAR_ENOUGH) & (anchor > 0) & (anchor != rows) & (why > 0)
+        numbers = np.where(good, anchor * len(_NAMES) + why, self._general[rows])
+        return [[*map(self._known.__getitem__, one)] for one in numbers.tolist()]
 
     def without_history(self, rows: list[int]) -> list[Reason]:
         """Reasons of a fallback list."""
-        return [self._reason(row, 0, 0) for row in rows]
+        return [*map(self._known.__getitem__, self._general[rows].tolist())]
 
-    def _reason(self, row: int, anchor: int, step: int) -> Reason:
-        kind = _BY_KIND.get(step) if anchor and anchor != row else None
-        if kind is None:
-            anchor = 0
-            kind = "trending" if row in self._trending else "popular" if row in self._popular else "for_you"
-        reason = self._known.get((kind, anchor))
-        if reason is None:
-            reason = Reason(kind, self._items[anchor - 1] if anchor else None)
-            self._known[kind, anchor] = reason
+
+class _Known(dict[int, Reason]):
+    """Each reason once, by anchor row * len(_NAMES) + place in `_NAMES`: lists are made 20 reasons at a time."""
+
+    def __init__(self, item_ids: list[str]) -> None:
+        self._items = item_ids
+
+    def __missing__(self, number: int) -> Reason:
+        anchor, why = divmod(number, len(_NAMES))
+        reason = self[number] = Reason(_NAMES[why], self._items[anchor - 1] if anchor else None)
         return reason
 
 

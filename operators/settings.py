@@ -79,6 +79,7 @@ class JobSettings(Section):
     delivery: Literal["at-least-once", "exactly-once"] = "at-least-once"
     checkpoint_interval_ms: int = Field(5000, ge=100)
     state_ttl_days: int = Field(180, ge=1)
+    recent_users: int = Field(20_000, ge=1)
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9260
     metrics_targets_dir: str = ""

@@ -24,6 +24,7 @@ from operators.list_maker import ListMaker, NullListSensors, Request
 from operators.logs import configure
 from operators.micro_batcher import MicroBatcher, NullSensors
 from operators.model_bundle import ModelBundle
+from operators.recent_states import RecentStates
 from operators.refresh_logic import Actions, Encoded, NullRefreshSensors, Output, Record, RefreshLogic, encoded
 from operators.scorer import Scorer
 from operators.settings import Settings
@@ -56,6 +57,7 @@ class RefreshFunction:
         descriptor = ValueStateDescriptor("user", Types.PICKLED_BYTE_ARRAY())  # PRIMITIVE_ARRAY(BYTE) is broken here
         descriptor.enable_time_to_live(time_to_live(settings.job.state_ttl_days))
         self._state = context.get_state(descriptor)
+        self._recent = RecentStates(settings.job.recent_users, time.monotonic)
         experiments = Experiments(settings.experiment)
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
         metrics = self._metrics = JobMetrics(settings.job, subtask_index(context), experiments, tracer)
@@ -121,11 +123,12 @@ class RefreshFunction:
     def process_element(self, row: Row, context: Any) -> Sequence[Row]:
         """One record."""
         record = Record(*row)
-        return self._act(self._logic.on_record(record, self._state.value()), context)
+        return self._act(self._logic.on_record(record, self._read(record.user)), record.user, context)
 
     def on_timer(self, timestamp: int, context: Any) -> Sequence[Row]:
         """One promise."""
-        return self._act(self._logic.on_promise(context.get_current_key(), self._state.value), context)
+        user = context.get_current_key()
+        return self._act(self._logic.on_promise(user, lambda: self._read(user)), user, context)
 
     def close(self) -> None:
         """Stops the scorer thread, the table and the metrics server."""
@@ -136,9 +139,14 @@ class RefreshFunction:
         if hasattr(self, "_metrics"):
             self._metrics.close()
 
-    def _act(self, actions: Actions, context: Any) -> Sequence[Row]:
+    def _read(self, user: str) -> bytes | None:
+        """The state of the user whose turn it is."""
+        return self._recent.get(user) or self._state.value()
+
+    def _act(self, actions: Actions, user: str, context: Any) -> Sequence[Row]:
         if actions.state is not None:
             self._state.update(actions.state)
+            self._recent.put(user, actions.state)
         if actions.promise_ms is not None:
             context.timer_service().register_processing_time_timer(now_ms() + actions.promise_ms)
         return [_row(output) for output in actions.outputs]
