@@ -3,6 +3,8 @@
 import itertools
 import threading
 import time
+from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +36,9 @@ class Seen:
     """All that was read of one load's users, whose names begin with `tag`."""
 
     tag: bytes
-    arrivals: list[tuple[float, float]] = field(default_factory=list)  # monotonic s, freshness s
+    # a soak has ten million lists: numbers side by side, in the order of their arrival
+    arrivals: "array[float]" = field(default_factory=lambda: array("d"))  # monotonic s
+    freshness: "array[float]" = field(default_factory=lambda: array("d"))  # s
     newest: dict[str, Newest] = field(default_factory=dict)
     written: Counter[tuple[str, int, bool]] = field(default_factory=Counter)  # user, version, by the model
     last_version: dict[str, int] = field(default_factory=dict)
@@ -45,7 +49,8 @@ class Seen:
         if not record.key.startswith(self.tag) or record.value is None:
             return
         made = _decode(record.value)
-        self.arrivals.append((now, (now_ms - made.event_time) / 1000))
+        self.arrivals.append(now)
+        self.freshness.append((now_ms - made.event_time) / 1000)
         self.written[made.user_id, made.version, made.source == "model"] += 1
         self.fell += made.version < self.last_version.get(made.user_id, 0)
         self.last_version[made.user_id] = made.version
@@ -57,13 +62,13 @@ class Seen:
 
     def percentile(self, share: float, start: float, end: float) -> float:
         """Freshness in s of the lists that came in [start, end); infinite when none did."""
-        found = sorted(freshness for at, freshness in self.arrivals if start <= at < end)
+        found = sorted(self.freshness[bisect_left(self.arrivals, start) : bisect_left(self.arrivals, end)])
         return found[min(len(found) - 1, int(share * len(found)))] if found else float("inf")
 
     def silence(self, start: float, end: float) -> float:
         """The longest time without any list inside [start, end]."""
-        times = [start, *(at for at, _ in self.arrivals if start <= at <= end), end]
-        return max(b - a for a, b in itertools.pairwise(times))
+        inside = self.arrivals[bisect_left(self.arrivals, start) : bisect_right(self.arrivals, end)]
+        return max(b - a for a, b in itertools.pairwise((start, *inside, end)))
 
     def fresh_again(self, start: float, end: float, limit_s: float, window_s: float = 1.0) -> float | None:
         """The first moment from which the p95 of each window until `end` is within `limit_s`; None if never."""

@@ -197,8 +197,7 @@ def wait_for_commit_s(settings: Settings) -> float:
 def _times(
     seen: Seen, job: JobWatcher, spans: list[tuple[float, float]], begun: float, commit_s: float
 ) -> dict[str, Any]:
-    end = max((at for at, _ in seen.arrivals), default=begun)
-    first = seen.arrivals[0][0] if seen.arrivals else begun
+    first, end = (seen.arrivals[0], seen.arrivals[-1]) if seen.arrivals else (begun, begun)
     fresh = None
     if spans:
         before = seen.percentile(0.95, begun + WARM_S, spans[0][0])

@@ -5,7 +5,9 @@ from benchmarks.faults.observer import Seen
 
 def seen(*arrivals: tuple[float, float]) -> Seen:
     found = Seen(b"t")
-    found.arrivals = list(arrivals)
+    for at, freshness in sorted(arrivals):
+        found.arrivals.append(at)
+        found.freshness.append(freshness)
     return found
 
 

@@ -87,6 +87,9 @@ def slope_an_hour(seconds: list[float], values: list[float]) -> tuple[float, flo
     return float(slope), float(1.96 * np.sqrt(covariance[0, 0]))
 
 
+SOAK_RATE = 2400  # with load, reader and storefront beside it 60 % of two cores
+
+
 @pytest.mark.soak
 def test_soak(trial: Trial, stack: Stack, job: str, soak_minutes: float) -> None:
     """60 % load: memory, open files, threads, RocksDB and checkpoint time stay as they are."""
@@ -110,7 +113,7 @@ def test_soak(trial: Trial, stack: Stack, job: str, soak_minutes: float) -> None
                 }
             )
 
-    trial(f"soak {soak_minutes:.0f} min", rate=1200, seconds=soak_minutes * 60, during=sample, restarts=False)
+    trial(f"soak {soak_minutes:.0f} min", rate=SOAK_RATE, seconds=soak_minutes * 60, during=sample, restarts=False)
     warm = [s for s in samples if s["at"] > soak_minutes * 60 / 3]
     slopes = {n: slope_an_hour([s["at"] for s in warm], [s[n] for s in warm]) for n in warm[0] if n != "at"}
     note = "; ".join(
