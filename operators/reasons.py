@@ -9,8 +9,8 @@ from operators.model_bundle import ModelBundle
 from operators.user_state import KINDS
 
 SIMILAR_ENOUGH = 0.35  # cosine; below it "because you viewed X" reads as chance
-_GENERAL: tuple[ReasonKind, ...] = ("for_you", "popular", "trending")
-_OWN: tuple[ReasonKind, ...] = ("viewed", "in_basket", "bought")
+# the first is what is left when there is no other
+_NAMES: tuple[ReasonKind, ...] = ("for_you", "popular", "trending", "viewed", "in_basket", "bought")
 _BY_STEP: dict[str, ReasonKind] = {
     "view": "viewed",
     "click": "viewed",
@@ -18,7 +18,6 @@ _BY_STEP: dict[str, ReasonKind] = {
     "add_to_cart": "in_basket",
     "purchase": "bought",
 }
-_NAMES = (*_GENERAL, *_OWN)
 _HEAD = 100
 ANCHORS = 8  # of the newest steps: an older one is no reason that a shopper remembers
 

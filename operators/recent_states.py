@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-AGE_S = (
-    600.0  # while events flow, a state is served for twice this at most: the engine forgets idle shoppers by the day
-)
+# while events flow, a state is served for twice this at most: the engine forgets idle shoppers by the day
+AGE_S = 600.0
 
 
 class RecentStates:

@@ -28,7 +28,6 @@ STAGE_BUCKETS = (0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2
 SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 TARGET_FILE = "operator-{subtask}.json"
 FLUSH = 1024  # lists measured together
-STAGED = 8  # of the lists that go out together: so many tell where the time goes, spread over all of them
 ACTIONS = ("click", "add_to_cart", "purchase")
 
 
@@ -73,9 +72,8 @@ class JobMetrics:
         for arm in arms:
             share.labels(arm).set(experiments.shares.get(arm, 1.0))
         # numbers side by side: a tuple for each list would be garbage to collect
-        self._fresh = array("d")  # freshness of the lists since the last flush, seconds
-        self._recovered = array("d")  # and of those that a promise asked for
-        self._moments = array("d")  # as in `Timeline`, of some of them
+        self._moments = array("d")  # of the lists since the last flush, as in `Timeline`
+        self._recovered = array("d")  # seconds
         self._traced: list[tuple[int, str]] = []  # number of the list in `_moments`, its traceparent
         self._lock = threading.Lock()  # a scrape flushes too
         self._freshness = BatchHistogram(
@@ -87,8 +85,7 @@ class JobMetrics:
         )
         self._stages = BatchHistogram(
             "liveshelf_stage_seconds",
-            "Where the time of a list goes; the stages of a list sum to its freshness; of those that go out "
-            "together, a sample",
+            "Where the time of a list goes; the stages of a list sum to its freshness",
             STAGE_BUCKETS,
             registry,
             "stage",
@@ -174,21 +171,17 @@ class JobMetrics:
 
     def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None:
         """As `operators.refresh_logic.RefreshSensors`."""
-        every = max(1, len(lists) // STAGED)
         with self._lock:
-            for number, (made, request) in enumerate(lists):
+            for made, request in lists:
                 self._lists[made.source, made.arm] += 1
                 batch, came, event_s = made.made, request.came, request.event_time / 1000
                 if batch is None or came is None:
                     self._recovered.append(emitted_s - event_s)
                     continue
-                self._fresh.append(emitted_s - min(event_s, came.broker))  # a shopper's clock may be ahead
-                if number % every and request.traceparent is None:
-                    continue
                 if request.traceparent is not None:
                     self._traced.append((len(self._moments) // MOMENTS, request.traceparent))
                 self._moments.extend((event_s, *came, batch.started, batch.scored, batch.ready, emitted_s))
-            if len(self._fresh) >= FLUSH:
+            if len(self._moments) >= FLUSH * MOMENTS:
                 self._observe()
 
     def on_fallback(self, cause: str) -> None:
@@ -217,19 +210,20 @@ class JobMetrics:
 
     def _observe(self) -> None:
         """Measures the lists since the last time; under the lock."""
-        late, fresh, lines, traced = self._recovered, self._fresh, self._moments, self._traced
-        self._recovered, self._fresh, self._moments, self._traced = array("d"), array("d"), array("d"), []
+        late, lines, traced = self._recovered, self._moments, self._traced
+        self._recovered, self._moments, self._traced = array("d"), array("d"), []
         if late:
             self._freshness.observe(np.array(late))
             self._stages.observe(np.array(late), RECOVER)
         if not lines:
             return
-        self._freshness.observe(np.array(fresh))
         moments = np.array(lines).reshape(-1, MOMENTS)
         seconds = stage_seconds(moments)
+        whole = seconds.sum(axis=1)
+        self._freshness.observe(whole)
         self._stages.observe_columns(seconds, STAGES)
         for number, traceparent in traced:
             if trace_id := sampled_trace(traceparent):
-                self._freshness.exemplar(float(seconds[number].sum()), trace_id)
+                self._freshness.exemplar(float(whole[number]), trace_id)
                 if self._tracer is not None:
                     self._tracer.listed(traceparent, Timeline(*moments[number].tolist()))

@@ -57,7 +57,7 @@ def test_stages_of_lists_and_of_those_that_were_asked_for_again(metrics: JobMetr
     assert 'trace_id="4bf92f3577b34da6a3ce929d0e0e4736"' in text
 
 
-def test_of_lists_that_go_out_together_all_have_a_freshness_and_some_tell_their_stages(metrics: JobMetrics) -> None:
+def test_lists_that_go_out_together_all_have_a_freshness_and_stages(metrics: JobMetrics) -> None:
     batch = Made(0.011, 0.0125, 0.0133)
     together = [
         (
@@ -69,7 +69,7 @@ def test_of_lists_that_go_out_together_all_have_a_freshness_and_some_tell_their_
     metrics.on_lists(together, 0.015)
     assert value(metrics, "liveshelf_freshness_seconds_count") == 64
     assert value(metrics, "liveshelf_freshness_seconds_sum") == pytest.approx(32 * 0.015 + 32 * 0.011)
-    assert value(metrics, "liveshelf_stage_seconds_count", stage="wait") == 8
+    assert value(metrics, "liveshelf_stage_seconds_count", stage="wait") == 64
 
 
 def test_shoppers_are_counted_by_arm_and_only_their_first_event_makes_them_new(metrics: JobMetrics) -> None:
