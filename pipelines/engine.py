@@ -32,9 +32,10 @@ def flink_options(settings: Settings) -> dict[str, str]:
         # was read anew for each event, and 600,000 shoppers were served at 140 events/s instead of 5,000
         "state.backend.rocksdb.memory.partitioned-index-filters": "true",
         "state.backend.rocksdb.use-bloom-filter": "true",  # a new shopper's look-up would search every file
-        # two of RocksDB's own counters, for the size of the state; each costs a property read a scrape
+        # RocksDB's own counters, for the size of the state and its cache; each costs a property read a scrape
         "state.backend.rocksdb.metrics.estimate-num-keys": "true",
         "state.backend.rocksdb.metrics.total-sst-files-size": "true",
+        "state.backend.rocksdb.metrics.block-cache-usage": "true",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "500 ms",
         "restart-strategy.exponential-delay.max-backoff": "15 s",
