@@ -1,13 +1,14 @@
 """Canonical events -> training and test examples, through the same `step` and `features` as the job."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from model_export.outcomes import outcomes
 from operators.contracts import Event
 from operators.decode import EventDecoder
 from operators.errors import BadRecord, EventsFileError
@@ -26,7 +27,8 @@ class Examples:
     """Questions asked just before a positive event: what comes next?
 
     `features`: B rows as the job would compute them at that moment; `target`: int32 [B], model row of the item;
-    `time_ms`: int64 [B]; `session_start_s`: uint32 [B], of the session that the target belongs to; `user`: int32 [B], a number for each user.
+    `kind`: uint8 [B], of that event (`KINDS`); `time_ms`: int64 [B]; `session_start_s`: uint32 [B], of the session that the target belongs to; `user`: int32 [B], a number for each user;
+    `outcomes`: bool [B, 3], see `outcomes.outcomes`.
     """
 
     features: Features
@@ -34,6 +36,8 @@ class Examples:
     time_ms: npt.NDArray[np.int64]
     session_start_s: npt.NDArray[np.uint32]
     user: npt.NDArray[np.int32]
+    kind: npt.NDArray[np.uint8]
+    outcomes: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.target)
@@ -46,7 +50,13 @@ class Examples:
             self.time_ms[mask],
             self.session_start_s[mask],
             self.user[mask],
+            self.kind[mask],
+            self.outcomes[mask],
         )
+
+    def alone(self) -> "Examples":
+        """The same, with outcomes that know only these events."""
+        return replace(self, outcomes=outcomes(self.user, self.session_start_s, self.target, self.kind))
 
     def in_session(self, row: int | slice = slice(None)) -> npt.NDArray[np.bool_]:
         """bool [B, W] (or [W] of one row): the steps of the session in progress.
@@ -102,7 +112,7 @@ def examples(events: Iterable[Event], words: Vocabulary, session_gap_ms: int, wi
     users: dict[str, int] = {}
     waiting: list[bytes] = []
     parts: list[Features] = []
-    target, times, user, starts = [], [], [], []
+    target, times, user, starts, kind = [], [], [], [], []
 
     def flush() -> None:
         if waiting:
@@ -121,15 +131,13 @@ def examples(events: Iterable[Event], words: Vocabulary, session_gap_ms: int, wi
             times.append(int(event.event_time))
             starts.append(session_start_s(done.state))
             user.append(users.setdefault(event.user_id, len(users)))
+            kind.append(KINDS[event.event_type])
             if len(waiting) == CHUNK:
                 flush()
     flush()
     if not parts:
         raise EventsFileError("views, clicks, cart or purchase events of items", "none", "check event_type and item_id")
-    return Examples(
-        Features.joined(parts),
-        np.array(target, dtype=np.int32),
-        np.array(times, dtype=np.int64),
-        np.array(starts, dtype=np.uint32),
-        np.array(user, dtype=np.int32),
-    )
+    who, what = np.array(user, dtype=np.int32), np.array(target, dtype=np.int32)
+    began, how = np.array(starts, dtype=np.uint32), np.array(kind, dtype=np.uint8)
+    became = outcomes(who, began, what, how)
+    return Examples(Features.joined(parts), what, np.array(times, dtype=np.int64), began, who, how, became)

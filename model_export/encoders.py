@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from model_export.copying import OUT, CopyHead, combined
+from model_export.transitions import TransitionHead
 from operators.features import WINDOW
 from operators.user_state import KINDS
 
@@ -26,6 +27,8 @@ class NextItem(nn.Module, ABC):
         self.dropout = nn.Dropout(dropout)
         self.bias = nn.Parameter(torch.zeros(items + 1))
         self.copy = CopyHead(width, window)
+        self.transitions = TransitionHead(items, width)
+        self.tasks = nn.ModuleDict()  # heads of `model_export/tasks.py`, by name
         nn.init.normal_(self.items.weight, std=width**-0.5)
         nn.init.zeros_(self.kinds.weight)
 
@@ -59,8 +62,12 @@ class NextItem(nn.Module, ABC):
         """float [B, width]: `encoded` at one step of each user, `last` int [B]; where that is cheaper than at all."""
         return at(self.encoded(steps, items), last)
 
+    def state_after_last(self, items: Tensor, kinds: Tensor, length: Tensor) -> Tensor:
+        """float [B, width]: the encoder's answer after each user's last step, of any length."""
+        return self.at_last(self.steps(items, kinds), items, length.long() - 1)
+
     def after_last(self, items: Tensor, kinds: Tensor, length: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The encoder's own scores after each user's last step, float [B, N + 1], and what the copy head asks for.
+        """The encoder's own scores after each user's last step, float [B, N + 1], and what `competing` asks for.
 
         `length` int [B], at least 1.
         """
@@ -69,10 +76,26 @@ class NextItem(nn.Module, ABC):
         scores = (self.scale * nn.functional.normalize(found, dim=-1)) @ self.table().T + self.bias
         return scores, (found, steps, items, last)
 
+    def competing(self, found: Tensor, steps: Tensor, items: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows int64 [B, C] that get a share beside the encoder's own, one for each step and follower, and their logits."""
+        followers, of_followers = self.transitions(found, items.gather(1, last[:, None])[:, 0])
+        copies = self.copy(found, steps, items, last)
+        return torch.cat((items, followers), 1), torch.cat((copies, of_followers), 1)
+
     def scores(self, items: Tensor, kinds: Tensor, length: Tensor) -> Tensor:
         """float [B, N + 1] after each user's last step; `length` int [B], at least 1."""
         own, asked = self.after_last(items, kinds, length)
-        return combined(own if self._frozen else self.copy.trust * own, self.copy(*asked), items)
+        rows, logits = self.competing(*asked)
+        return combined(own if self._frozen else self.copy.trust * own, logits, rows)
+
+    def silence(self) -> None:
+        """The encoder alone answers: there was nobody to learn the heads from."""
+        self.copy.silence()
+        self.transitions.silence()
+
+    def heads(self) -> list[nn.Parameter]:
+        """What is learned from users whom the encoder does not see."""
+        return [*self.copy.parameters(), *self.transitions.parameters()]
 
 
 def at(states: Tensor, places: Tensor) -> Tensor:

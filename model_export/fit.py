@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from model_export.dataset import Examples
 from model_export.encoders import NextItem, build
 from model_export.losses import full_softmax, sampled_softmax
 from model_export.metrics import ranks, summary
+from model_export.tasks import Task
 from model_export.training_checkpoint import TrainingCheckpoint, fingerprint
 from model_export.windows import Batch, batch_of, batches, covering
 
@@ -52,6 +53,9 @@ class FitOptions:
     negatives: int = 0  # 0: the softmax is over all items
     average: float = 0.5  # epochs that the running average of weights looks back on; 0: the last weights
     bf16_products: bool = True  # where the CPU has them: sums and weights stay float32
+    personal: float = 1.0  # weights of the tasks: the next item of this shopper,
+    session: float = 0.0  # what becomes of an item in this session (model_export/session_task.py),
+    search: float = 0.0  # and the item of a query (model_export/search_task.py)
     seed: int = 7
 
 
@@ -67,23 +71,26 @@ class Fitted:
 class Training:
     """A model between two epochs, with all that the next one depends on."""
 
-    def __init__(self, train: Examples, items: int, options: FitOptions) -> None:
+    def __init__(self, train: Examples, items: int, options: FitOptions, tasks: Sequence[Task] = ()) -> None:
         torch.manual_seed(options.seed)
-        self.options = options
+        self.options, self.tasks = options, tasks
         self.train, self.held = _apart(train)
         self.generator = np.random.default_rng(options.seed)
+        self.drawing = np.random.default_rng(options.seed)  # the tasks' examples: batches are the same without them
         self.model = build(options.encoder, items, options.width, options.dropout, options.window, options.scale)
+        self.model.transitions.count(self.train)
+        self.model.tasks.update({task.name: task.head(options.width) for task in tasks})
         in_epoch = sum(1 for _ in self._batches(np.random.default_rng(0)))
         decay = max(0.0, 1 - 1 / max(options.average * in_epoch, 1))
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
-        head = {*self.model.copy.parameters()}
-        encoder = [weights for weights in self.model.parameters() if weights not in head]
+        heads = self.model.heads()
+        encoder = [weights for weights in self.model.parameters() if not any(weights is one for one in heads)]
         self.optimizer = torch.optim.AdamW(encoder, lr=options.learning_rate, weight_decay=options.weight_decay)
-        self.copying = torch.optim.Adam(self.model.copy.parameters(), lr=COPY_RATE)
+        self.copying = torch.optim.Adam(heads, lr=COPY_RATE)
         share = partial(_share_of_rate, total=options.epochs * in_epoch)
         self.schedule, self.copy_schedule = LambdaLR(self.optimizer, share), LambdaLR(self.copying, share)
         if not len(self.held):
-            self.model.copy.silence()
+            self.model.silence()
         self.epoch = 0
         self.best: dict[str, Any] = {"metrics": {}, "epoch": 0, "weights": None}
 
@@ -100,7 +107,7 @@ class Training:
         losses, asked = [], 0
         for number, rows in enumerate(self._batches(self.generator)):
             batch = batch_of(self.train, rows)
-            loss = loss_of(self.model, batch, self.options.negatives)
+            loss = self._loss(batch)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -116,16 +123,24 @@ class Training:
             asked += int((batch.following > 0).sum())
         return float(np.mean(losses)), asked
 
+    def _loss(self, batch: Batch) -> Tensor:
+        """The weighted sum over the next item and the tasks."""
+        parts = [task.weight * task.loss(self.model, self.drawing) for task in self.tasks]
+        if self.options.personal:
+            parts.append(self.options.personal * loss_of(self.model, batch, self.options.negatives))
+        return torch.stack(parts).sum()
+
     def _teach_copying(self) -> None:
-        """One step of the copy head on users of its own, after what the encoder would answer if it were served now."""
+        """One step of the heads on users of their own, after what the encoder would answer if it were served now."""
         asked = self.held.where(self.generator.integers(0, len(self.held), COPIED))
         items, kinds, length = tensors_of(asked)
-        judged, head = self.current.eval(), self.model.copy
+        judged = self.current.eval()
         with torch.no_grad():
             scores, of_last = judged.after_last(items, kinds, length)
         self.model.train()
         target = torch.from_numpy(asked.target.astype(np.int64))
-        loss = copy_loss(head.trust * scores, head(*of_last), items, target)
+        rows, logits = self.model.competing(*of_last)
+        loss = copy_loss(self.model.copy.trust * scores, logits, rows, target)
         loss.backward()  # type: ignore[no-untyped-call]
         self.copying.step()
         self.copying.zero_grad(set_to_none=True)  # what stayed would count when the encoder's gradients are clipped
@@ -151,6 +166,7 @@ class Training:
             "best": self.best,
             "torch": torch.get_rng_state(),
             "numpy": self.generator.bit_generator.state,
+            "drawing": self.drawing.bit_generator.state,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -160,6 +176,7 @@ class Training:
         self.epoch, self.best = state["epoch"], state["best"]
         torch.set_rng_state(state["torch"])
         self.generator.bit_generator.state = state["numpy"]
+        self.drawing.bit_generator.state = state["drawing"]
 
 
 def fit(
@@ -170,11 +187,12 @@ def fit(
     log: Log,
     report: Report = unreported,
     checkpoint: TrainingCheckpoint | None = None,
+    tasks: Sequence[Task] = (),
 ) -> Fitted:
     """Trains until the validation MRR@20 stops rising (or `epochs` times when `valid` is None); keeps the best."""
     checkpoint = checkpoint or TrainingCheckpoint(None, log)
     key = fingerprint(train, asdict(options))
-    training = Training(train, items, options)
+    training = Training(train, items, options, tasks)
     if (kept := checkpoint.load(key)) is not None:
         training.restore(kept)
         log(f"going on after epoch {training.epoch}")

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model_export.dataset import Examples, examples
+from model_export.outcomes import WANTED
 from operators.contracts import Event
 from operators.errors import EventsFileError
 from operators.features import WINDOW, Features, Vocabulary, features
 from operators.state_layout import EMPTY, read_states
-from operators.user_state import step
+from operators.user_state import KINDS, step
 
 EPOCH_MS, MINUTE_MS = 1_600_000_000_000, 60_000  # of the made-up times
 GAP_MS = 30 * MINUTE_MS
@@ -153,4 +154,6 @@ def asked(
         times,
         (times // 1000).astype(np.uint32),
         np.arange(len(targets), dtype=np.int32),
+        np.full(len(targets), KINDS["view"], dtype=np.uint8),
+        np.zeros((len(targets), len(WANTED)), dtype=bool),
     )

@@ -9,7 +9,8 @@ import numpy as np
 
 from model_export.data_tests import check_training_data
 from model_export.dataset import Examples, examples, read_events, vocabulary
-from model_export.sessions import learned, read_sessions
+from model_export.searches import Searches, asked_of_titles, searched, titles
+from model_export.sessions import SessionSet, learned
 from operators.catalogue import decode_item
 from operators.contracts import Event
 from operators.errors import EventsFileError
@@ -23,6 +24,15 @@ SEARCHED = 250_000  # newest examples before the validation window that the sear
 
 
 @dataclass(frozen=True)
+class Texts:
+    """What the search task learns from, searches and titles, and the queries that it is asked."""
+
+    titles: Searches = field(default_factory=lambda: Searches.of([]))
+    searched: Searches = field(default_factory=lambda: Searches.of([]))
+    asked: Searches = field(default_factory=lambda: Searches.of([]))
+
+
+@dataclass(frozen=True)
 class Split:
     """`known`: before the test; `test`: the questions; `timed`: whether the times are the shop's own."""
 
@@ -33,6 +43,7 @@ class Split:
     trained_on: dict[str, Any]
     protocol: str
     cleaning: dict[str, dict[str, int]] = field(default_factory=dict)
+    texts: Texts = field(default_factory=Texts)
 
 
 def of_events(
@@ -53,7 +64,7 @@ def of_events(
     begin = test_from or int(events[int(len(events) * (1 - test_share))].event_time)
     words = _words(events, catalogue_file, begin, min_count)
     everything = examples(events, words, EventSettings().session_gap_minutes * 60_000, window)
-    known = everything.where(everything.time_ms < begin)
+    known = everything.where(everything.time_ms < begin).alone()
     test = drawn_questions(everything.where(everything.time_ms >= begin), QUESTIONS, seed)
     _enough(known, test)
     return Split(
@@ -70,12 +81,12 @@ def of_events(
                 "out": len(everything),
             }
         },
+        texts=_texts(titles(catalogue_file, words), searched(events, words), begin, seed),
     )
 
 
-def of_sessions(folder: Path, window: int) -> Split:
-    """The split that the folder has. Raises `EventsFileError` where it cannot be read or is too little."""
-    read = read_sessions(folder)
+def of_sessions(read: SessionSet, window: int) -> Split:
+    """The split that the folder has. Raises `EventsFileError` where it is too little."""
     words = read.vocabulary()
     if len(words) < 2:
         raise EventsFileError(
@@ -99,7 +110,8 @@ def validation(split: Split, seed: int) -> tuple[Examples, Examples]:
     known = split.known
     begin = np.quantile(known.time_ms, 1 - VALIDATION_SHARE)
     before = np.flatnonzero(known.time_ms < begin)
-    return known.where(before[-SEARCHED:]), drawn_questions(known.where(known.time_ms >= begin), QUESTIONS, seed)
+    asked = drawn_questions(known.where(known.time_ms >= begin), QUESTIONS, seed)
+    return known.where(before[-SEARCHED:]).alone(), asked
 
 
 def drawn_questions(asked: Examples, count: int, seed: int) -> Examples:
@@ -118,6 +130,13 @@ def _words(events: list[Event], catalogue_file: Path | None, test_from: int, min
     with catalogue_file.open("rb") as lines:
         sold = {item.item_id for item in map(decode_item, lines) if item is not None}
     return Vocabulary([item for item in words.item_ids if item in sold])
+
+
+def _texts(of_items: Searches, searches: Searches, begin: int, seed: int) -> Texts:
+    """Asked are the searches of the test window, or, where there are none, some words of each title."""
+    newest = searches.where(searches.time_ms >= begin)
+    asked = newest if len(newest) else asked_of_titles(of_items, seed)
+    return Texts(of_items, searches.where(searches.time_ms < begin), asked)
 
 
 def _enough(known: Examples, test: Examples) -> None:

@@ -6,12 +6,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from model_export.dataset import Examples
 from model_export.export import export_bundle
 from model_export.fit import FitOptions, Report, evaluate, fit, unreported
 from model_export.rivals import judged
+from model_export.search_task import SearchTask
+from model_export.session_task import SessionTask
+from model_export.sessions import read_sessions
 from model_export.sizes import SIZES
 from model_export.splits import Split, of_events, of_sessions, validation
+from model_export.tasks import Task
 from model_export.training_checkpoint import TrainingCheckpoint
+from model_export.windows import window_for
 
 Log = Callable[[str], None]
 DROPOUTS = (0.15, 0.5)  # what follows by rule (lines of an order) is unlearned by the one that clicks need
@@ -60,8 +66,14 @@ def train_events(
 
 
 def train_sessions(folder: Path, out: Path, options: TrainOptions, **rest: Any) -> dict[str, Any]:
-    """`train` on a folder of sessions with its own test. Raises `EventsFileError` where it cannot be read."""
-    return train(of_sessions(folder, options.fitting().window), out, options, **rest)
+    """`train` on a folder of sessions with its own test; the window is a longer one where sessions are long.
+
+    Raises `EventsFileError` where the folder cannot be read.
+    """
+    read = read_sessions(folder)
+    if options.window is None:
+        options = replace(options, window=window_for(read.train, options.fitting().window))
+    return train(of_sessions(read, options.fitting().window), out, options, **rest)
 
 
 def train(
@@ -82,11 +94,13 @@ def train(
     for file, counts in split.cleaning.items():
         log(f"{file}: " + ", ".join(f"{reason} {count}" for reason, count in counts.items()))
     log(f"{items} items, {len(split.known)} examples to learn from, {len(split.test)} to test on")
+    log(f"the model sees the newest {options.fitting().window} steps")
     report("items", items)
     report("examples", len(split.known))
     fitting, validated = _searched(split, out, options, log, report)
     checkpoint = _checkpoint(out, "final", log)
-    model = fit(split.known, None, items, fitting, log, report, checkpoint).model
+    tasks = tasks_of(split, split.known, split.test, fitting, log)
+    model = fit(split.known, None, items, fitting, log, report, checkpoint, tasks).model
     seconds = time.monotonic() - begun
     log(f"trained in {seconds:.0f} s; testing beside the baselines")
     ours = f"{options.size} ({fitting.encoder}, width {fitting.width})"
@@ -102,6 +116,7 @@ def train(
             "questions": len(split.test),
             "validation": validated,
             "test": tested,
+            "tasks": {task.name: task.metrics(model) for task in tasks},
             "best": max(tested, key=lambda name: tested[name]["NDCG@20"]),
         },
     }
@@ -123,12 +138,30 @@ def _searched(
     for dropout in DROPOUTS if options.dropout is None and options.fit is None else (fitting.dropout,):
         log(f"searching the number of epochs with dropout {dropout}")
         tried = replace(fitting, dropout=dropout)
-        fitted = fit(before, asked, len(split.words), tried, log, report, _checkpoint(out, f"{dropout}", log))
+        tasks = tasks_of(split, before, asked, tried, log)
+        fitted = fit(before, asked, len(split.words), tried, log, report, _checkpoint(out, f"{dropout}", log), tasks)
         found[dropout] = (fitted.validation, fitted.epochs)
     best = max(found, key=lambda dropout: found[dropout][0]["NDCG@20"])
     validated, epochs = found[best]
     log(f"training anew on all before the test, dropout {best}, {epochs} epochs")
     return replace(fitting, dropout=best, epochs=epochs), validated
+
+
+def tasks_of(split: Split, known: Examples, asked: Examples, fitting: FitOptions, log: Log) -> list[Task]:
+    """The tasks with a weight that the data can teach; of the others it is said why not."""
+    tasks: list[Task] = []
+    if fitting.session:
+        session = SessionTask(fitting.session, known, asked)
+        if session.kinds:
+            tasks.append(session)
+        else:
+            log("the session task is not learned: no click, cart or purchase tells items apart")
+    if fitting.search:
+        if len(split.texts.titles) or len(split.texts.searched):
+            tasks.append(SearchTask(fitting.search, split.texts.titles, split.texts.searched, split.texts.asked))
+        else:
+            log("the search task is not learned: no searches, and no titles (--catalogue)")
+    return tasks
 
 
 def _checkpoint(out: Path, part: str, log: Log) -> TrainingCheckpoint:

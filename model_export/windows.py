@@ -1,6 +1,6 @@
 """Which windows of histories an epoch learns from, and their tensors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from model_export.dataset import NEGATIVE_KINDS, Examples
+from operators.state_layout import HISTORY
 
 AT_LEAST = 4096  # windows in an epoch
 SORTED = 64  # batches whose windows are sorted by length together
+CUT = 0.02  # of the views may have a longer session behind them than the model sees
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,13 @@ class Batch:
     items: Tensor
     kinds: Tensor
     following: Tensor
+
+
+def window_for(sessions: Sequence[Sequence[str]], usual: int) -> int:
+    """The usual number of steps, or all that a state holds where more than `CUT` of the views would miss some."""
+    views = sum(len(items) for items in sessions)
+    cut = sum(max(len(items) - 1 - usual, 0) for items in sessions)
+    return max(usual, HISTORY) if cut > CUT * views else usual
 
 
 def covering(train: Examples, generator: np.random.Generator) -> npt.NDArray[np.int64]:

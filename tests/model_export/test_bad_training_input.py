@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from model_export.sessions import read_sessions
 from model_export.splits import of_events, of_sessions, validation
 from operators.contracts import encode_record
 from operators.errors import EventsFileError
@@ -75,13 +76,13 @@ def test_items_of_the_test_that_were_never_seen_are_no_questions_of_a_shop(tmp_p
 
 def test_one_session_and_one_item_of_sessions(tmp_path: Path) -> None:
     with pytest.raises(EventsFileError, match="200 item events"):
-        of_sessions(write(tmp_path / "one", [[1, 2, 3]], [[1]], [2]), 20)
+        of_sessions(read_sessions(write(tmp_path / "one", [[1, 2, 3]], [[1]], [2])), 20)
     with pytest.raises(EventsFileError, match="two different items"):
-        of_sessions(write(tmp_path / "item", [[1, 1, 1]] * 300, [[1]], [1]), 20)
+        of_sessions(read_sessions(write(tmp_path / "item", [[1, 1, 1]] * 300, [[1]], [1])), 20)
 
 
 def test_the_validation_window_is_the_newest_and_is_not_learned_from(tmp_path: Path) -> None:
-    split = of_sessions(write(tmp_path / "s", [[n, n + 1, n + 2] for n in range(300)], [[1]], [2]), 20)
+    split = of_sessions(read_sessions(write(tmp_path / "s", [[n, n + 1, n + 2] for n in range(300)], [[1]], [2])), 20)
     before, asked = validation(split, seed=7)
     assert before.time_ms.max() < asked.time_ms.min()
     assert len(before) + len(asked) < len(split.known)  # first steps ask nothing

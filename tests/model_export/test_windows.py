@@ -3,7 +3,7 @@
 import numpy as np
 
 from model_export.dataset import Examples, examples
-from model_export.windows import AT_LEAST, batch_of, batches, covering
+from model_export.windows import AT_LEAST, batch_of, batches, covering, window_for
 from operators.features import Vocabulary
 from tests.builders import NOW_MS, event
 
@@ -60,3 +60,11 @@ def test_batches_hold_every_window_once_with_like_lengths_and_like_steps() -> No
     steps = [int(train.features.length[part].sum()) for part in parts]
     assert max(steps) <= 64 + 8 and np.median(steps) > 48
     assert np.mean([np.ptp(train.features.length[part]) > 0 for part in parts]) < 0.1
+
+
+def test_where_sessions_are_long_the_model_sees_all_that_a_state_holds() -> None:
+    short, long = ["i"] * 20, ["i"] * 45
+    assert window_for([short] * 100, 20) == 20
+    assert window_for([short] * 99 + [long], 20) == 20
+    assert window_for([short] * 90 + [long] * 10, 20) == 50
+    assert window_for([long], 50) == 50

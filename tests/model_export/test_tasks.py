@@ -1,0 +1,144 @@
+"""Tasks beside the next item: their labels, their metrics against known values, and that each is learned alone and jointly."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model_export.dataset import Examples, examples
+from model_export.fit import FitOptions, evaluate, fit
+from model_export.graph import export_graph
+from model_export.search_task import SearchTask
+from model_export.searches import Searches, asked_of_titles, buckets, searched, words_of
+from model_export.session_task import SessionTask, area_under_roc, calibration_error, cross_entropy
+from model_export.training_checkpoint import TrainingCheckpoint
+from operators.contracts import Event
+from operators.features import Vocabulary
+from tests.builders import NOW_MS, event
+from tests.model_export.test_fit import DiesAfter
+
+ITEMS = 60
+WORDS = Vocabulary([f"i{n}" for n in range(ITEMS)])
+OPTIONS = FitOptions(width=32, window=8, dropout=0.1, epochs=4, batch=256, bf16_products=False)
+MINUTE_MS = 60_000
+
+
+def at(minute: int, user: str, item: int | None, kind: str, **rest: object) -> Event:
+    return event(
+        event_id=f"{user}-{minute}-{kind}",
+        event_time=NOW_MS + minute * MINUTE_MS,
+        user_id=user,
+        item_id=None if item is None else f"i{item}",
+        event_type=kind,
+        **rest,
+    )
+
+
+def test_outcomes_are_of_the_item_in_the_session_and_never_of_the_past() -> None:
+    found = examples(
+        [
+            at(0, "a", 1, "view"),
+            at(1, "a", 1, "click"),
+            at(1, "b", 1, "view"),  # of another shopper: nothing becomes of it
+            at(2, "a", 2, "view"),
+            at(3, "a", 1, "add_to_cart"),
+            at(4, "a", 1, "view"),
+            at(90, "a", 2, "purchase"),  # another session
+        ],
+        WORDS,
+        30 * MINUTE_MS,
+        8,
+    )
+    assert found.outcomes.astype(int).tolist() == [
+        [1, 1, 0], [1, 1, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 1],
+    ]  # fmt: skip
+    before = found.where(found.time_ms < NOW_MS + 3 * MINUTE_MS).alone()
+    assert before.outcomes.astype(int).tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]]
+
+
+def test_a_search_leads_to_the_first_known_item_soon_after_it() -> None:
+    found = searched(
+        [
+            at(0, "a", None, "search", query="red mug"),
+            at(1, "b", 3, "view"),
+            at(2, "a", 99, "view"),  # not in the vocabulary
+            at(3, "a", 5, "click"),
+            at(4, "a", 6, "click"),
+            at(5, "b", None, "search", query="late"),
+            at(16, "b", 7, "view"),
+        ],
+        WORDS,
+    )
+    assert (found.texts, found.rows.tolist()) == (["red mug"], [WORDS.row("i5")])
+
+
+def test_texts_are_hashed_by_words_and_trigrams() -> None:
+    assert words_of("Red MUG, 30-cm") == ["red", "mug", "30", "cm"]
+    assert set(buckets(["mugs"])) & set(buckets(["mug"]))  # trigrams are shared
+    assert buckets([]) == [0]
+    titles = Searches.of([("one two three four", 1, 0)] * 50)
+    asked = asked_of_titles(titles, 1)
+    assert asked.texts == asked_of_titles(titles, 1).texts
+    assert all(text and set(text.split()) <= {"one", "two", "three", "four"} for text in asked.texts)
+
+
+def test_metrics_of_probabilities_have_their_known_values() -> None:
+    said, right = np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])
+    assert area_under_roc(said, right) == pytest.approx(0.75)  # scikit-learn's own example
+    assert cross_entropy(0.5, right) == pytest.approx(np.log(2))
+    chance = np.random.default_rng(0).random(100_000)
+    came_true = np.random.default_rng(1).random(100_000) < chance
+    assert calibration_error(chance, came_true) < 0.01
+    assert calibration_error(np.full(100_000, 0.9), came_true) == pytest.approx(0.4, abs=0.01)
+
+
+def shop(shoppers: int, seed: int) -> Examples:
+    """Walks along a circle of items; those of an even number are put into the cart at the end of the session."""
+    begins = np.random.default_rng(seed).integers(0, ITEMS, shoppers)
+    found = []
+    for shopper, begin in enumerate(begins):
+        walk = [int(begin + step) % ITEMS for step in range(4)]
+        user, start = f"{seed}-{shopper}", shopper * 120
+        found += [at(start + step, user, item, "view") for step, item in enumerate(walk)]
+        found += [at(start + 5 + step, user, item, "add_to_cart") for step, item in enumerate(walk) if item % 2 == 0]
+    return examples(found, WORDS, 30 * MINUTE_MS, 8)
+
+
+TITLES = Searches.of([(f"mug of pattern {n} no{n * 7919 % 101}", WORDS.row(f"i{n}"), 0) for n in range(ITEMS)])
+
+
+def tasks_on(known: Examples, asked: Examples) -> tuple[SessionTask, SearchTask]:
+    session = SessionTask(1.0, known, asked)
+    return session, SearchTask(1.0, TITLES, Searches.of([]), TITLES)
+
+
+def test_each_task_is_learned_and_the_next_item_with_them(tmp_path: Path) -> None:
+    known, asked = shop(400, 1), shop(60, 2)
+    session, search = tasks_on(known, asked)
+    assert session.kinds == [1]  # carts alone: there are no clicks and no purchases
+    model = fit(known, None, ITEMS, OPTIONS, lambda _: None, tasks=(session, search)).model
+    found = session.metrics(model)
+    assert found["add_to_cart AUC"] > 0.9 and found["add_to_cart entropy"] < 0.6 and found["add_to_cart ECE"] < 0.1
+    assert search.metrics(model)["MRR@20"] > 0.8
+    warm = asked.where((asked.features.length > 0) & (asked.kind == 1))
+    assert evaluate(model, warm)["R@20"] > 0.9
+    export_graph(model, 10, tmp_path / "joint.onnx")
+    model.tasks.clear()
+    export_graph(model, 10, tmp_path / "alone.onnx")
+    size = [(tmp_path / name).stat().st_size for name in ("joint.onnx", "alone.onnx")]
+    assert abs(size[0] - size[1]) < 1000  # what is served does not carry the tasks' heads
+
+
+def test_a_joint_training_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    known = shop(100, 1)
+
+    def trained(checkpoint: TrainingCheckpoint | None) -> dict[str, torch.Tensor]:
+        options = replace(OPTIONS, epochs=3)
+        return fit(known, None, ITEMS, options, lambda _: None, checkpoint=checkpoint, tasks=tasks_on(known, known)).model.state_dict()  # fmt: skip
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(DiesAfter(tmp_path / "c", 1))
+    resumed, whole = trained(TrainingCheckpoint(tmp_path / "c", lambda _: None)), trained(None)
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
