@@ -13,6 +13,7 @@ from model_export.dataset import Examples
 from model_export.encoders import NextItem, TopK
 from model_export.graph import OPSET, export_graph
 from model_export.reference import add_reference
+from model_export.training_log import TrainingLog
 from operators.errors import BundleError
 from operators.features import Vocabulary
 from operators.model_bundle import read_manifest
@@ -26,7 +27,13 @@ PARITY = 1e-3
 
 
 def export_bundle(
-    model: NextItem, words: Vocabulary, train: Examples, asked: Examples, folder: Path, facts: dict[str, Any]
+    model: NextItem,
+    words: Vocabulary,
+    train: Examples,
+    asked: Examples,
+    folder: Path,
+    facts: dict[str, Any],
+    told: TrainingLog | None = None,
 ) -> dict[str, Any]:
     """Writes the bundle and proves it: torch against ONNX Runtime, then all checks of the scorer. Returns the manifest.
 
@@ -42,6 +49,8 @@ def export_bundle(
         arrays |= {"golden_scores": scores, "golden_rows": rows}
         for name, value in arrays.items():
             np.save(aside / f"{name}.npy", value, allow_pickle=False)
+        if told is not None:
+            told.write(aside / "training.jsonl")
         (aside / "items.json").write_text(json.dumps(words.item_ids))
         form = {"opset": OPSET, "inputs": INPUTS, "outputs": OUTPUTS, "window": model.window}
         write_manifest(aside, form | {"candidates": top, "items": len(words), **facts})

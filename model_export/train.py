@@ -17,6 +17,7 @@ from model_export.sizes import SIZES
 from model_export.splits import Split, of_events, of_sessions, validation
 from model_export.tasks import Task
 from model_export.training_checkpoint import TrainingCheckpoint
+from model_export.training_log import TrainingLog
 from model_export.windows import window_for
 
 Log = Callable[[str], None]
@@ -39,12 +40,14 @@ class TrainOptions:
     epochs: int | None = None
     dropout: float | None = None
     window: int | None = None
+    session: float | None = None
+    search: float | None = None
     seed: int = 7
     fit: FitOptions | None = None
 
     def fitting(self) -> FitOptions:
         """The hyper-parameters."""
-        given = {"dropout": self.dropout, "window": self.window}
+        given = {name: getattr(self, name) for name in ("dropout", "window", "session", "search")}
         named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         return replace(self.fit or SIZES[self.size], seed=self.seed, **named)
 
@@ -90,17 +93,18 @@ def train(
     Returns the bundle's manifest, with `lineage` in it. Trained anew because the newest events before the test are those
     that the bundle must know best. A training that was killed goes on after its last whole epoch when it is started again.
     """
-    items, begun = len(split.words), time.monotonic()
+    items, begun, told = len(split.words), time.monotonic(), TrainingLog(report)
     for file, counts in split.cleaning.items():
         log(f"{file}: " + ", ".join(f"{reason} {count}" for reason, count in counts.items()))
     log(f"{items} items, {len(split.known)} examples to learn from, {len(split.test)} to test on")
     log(f"the model sees the newest {options.fitting().window} steps")
     report("items", items)
     report("examples", len(split.known))
-    fitting, validated = _searched(split, out, options, log, report)
+    fitting, validated = _searched(split, out, options, log, told)
+    told.part("final")
     checkpoint = _checkpoint(out, "final", log)
     tasks = tasks_of(split, split.known, split.test, fitting, log)
-    model = fit(split.known, None, items, fitting, log, report, checkpoint, tasks).model
+    model = fit(split.known, None, items, fitting, log, told.report, checkpoint, tasks).model
     seconds = time.monotonic() - begun
     log(f"trained in {seconds:.0f} s; testing beside the baselines")
     ours = f"{options.size} ({fitting.encoder}, width {fitting.width})"
@@ -120,14 +124,14 @@ def train(
             "best": max(tested, key=lambda name: tested[name]["NDCG@20"]),
         },
     }
-    manifest = export_bundle(model, split.words, split.known, split.test, out, facts)
+    manifest = export_bundle(model, split.words, split.known, split.test, out, facts, told)
     for part in out.parent.glob(f".{out.name}.*.checkpoint"):
         part.unlink()
     return manifest
 
 
 def _searched(
-    split: Split, out: Path, options: TrainOptions, log: Log, report: Report
+    split: Split, out: Path, options: TrainOptions, log: Log, told: TrainingLog
 ) -> tuple[FitOptions, dict[str, float]]:
     """The hyper-parameters with the number of epochs and the dropout that were best, and their validation metrics."""
     fitting = options.fitting()
@@ -137,9 +141,11 @@ def _searched(
     found = {}
     for dropout in DROPOUTS if options.dropout is None and options.fit is None else (fitting.dropout,):
         log(f"searching the number of epochs with dropout {dropout}")
+        told.part(f"search, dropout {dropout}")
         tried = replace(fitting, dropout=dropout)
         tasks = tasks_of(split, before, asked, tried, log)
-        fitted = fit(before, asked, len(split.words), tried, log, report, _checkpoint(out, f"{dropout}", log), tasks)
+        checkpoint = _checkpoint(out, f"{dropout}", log)
+        fitted = fit(before, asked, len(split.words), tried, log, told.report, checkpoint, tasks)
         found[dropout] = (fitted.validation, fitted.epochs)
     best = max(found, key=lambda dropout: found[dropout][0]["NDCG@20"])
     validated, epochs = found[best]

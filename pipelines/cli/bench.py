@@ -11,7 +11,13 @@ from pipelines.cli.bench_session import Bench, BundleOption, KeepOption
 from pipelines.cli.output import JsonFlag, people
 
 app = typer.Typer(no_args_is_help=True)
-for verb in (bench_alone.scorer, bench_alone.train, bench_alone.instrumentation, bench_alone.compare):
+for verb in (
+    bench_alone.scorer,
+    bench_alone.train,
+    bench_alone.tasks,
+    bench_alone.instrumentation,
+    bench_alone.compare,
+):
     app.command()(verb)
 
 

@@ -22,6 +22,31 @@ def train(
     tell(found, keep, json)
 
 
+def tasks(
+    events: Path = typer.Option(..., help="JSON lines of canonical events."),
+    catalogue: Path = typer.Option(None, help="JSON lines of catalogue records; titles teach the search task."),
+    test_from: int = typer.Option(None, help="The test starts at this epoch ms; default: the newest tenth."),
+    epochs: int = typer.Option(6, help="Of each training.", min=1),
+    dropout: float = typer.Option(0.5, min=0, max=0.9),
+    seeds: int = typer.Option(3, help="Trainings of each kind.", min=1),
+    session: float = typer.Option(0.3, help="Weight of the session task."),
+    search: float = typer.Option(0.1, help="Weight of the search task."),
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """Each task of the model alone beside all of them jointly. Needs the extra `train`.
+
+    Example: liveshelf bench tasks --events events.jsonl --catalogue catalogue.jsonl
+    """
+    from benchmarks.tasks import measure
+
+    weights = {"session": session, "search": search}
+    found = measure(
+        events, catalogue, test_from=test_from, epochs=epochs, dropout=dropout, seeds=seeds, weights=weights
+    )
+    tell(found, keep, json)
+
+
 def scorer(
     provider: str = typer.Option("auto", help="auto, cuda or cpu."),
     seconds: float = typer.Option(0.5, help="Of each cell."),

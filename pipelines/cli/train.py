@@ -44,6 +44,10 @@ def run(
     window: int = typer.Option(
         None, help="Newest steps that the model sees; default: its size's, 20 or 50.", min=1, max=50
     ),
+    session_weight: float = typer.Option(
+        None, help="Of the session task beside the next item; default: its size's. 0: not learned.", min=0
+    ),
+    search_weight: float = typer.Option(None, help="Of the search task.", min=0),
     seed: int = typer.Option(7, help="Of weights, batches and drawn questions."),
     json: bool = JsonFlag,
 ) -> None:
@@ -71,6 +75,8 @@ def run(
         epochs=epochs,
         dropout=dropout,
         window=window,
+        session=session_weight,
+        search=search_weight,
         seed=seed,
     )
     files = [events, catalogue] if sessions is None else [sessions / "train.parquet", sessions / "test.parquet"]

@@ -1,0 +1,92 @@
+"""Each task alone beside all of them jointly, on one split and with the same batches: does any lose by company?"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import describe
+from operators.errors import LiveshelfError
+
+LEADING = ("MRR@20", "purchase AUC", "add_to_cart AUC", "click AUC")  # a task's first of these makes its ratio
+
+
+def measure(
+    events: Path,
+    catalogue: Path | None,
+    *,
+    test_from: int | None,
+    epochs: int,
+    dropout: float,
+    seeds: int,
+    weights: dict[str, float],
+) -> dict[str, Any]:
+    """Means and standard deviations over seeds. `weights`: of the tasks beside the next item, which has 1.
+
+    Raises `LiveshelfError` without the train extra and where the data teaches no task.
+    """
+    try:
+        from model_export.fit import evaluate, fit
+        from model_export.splits import of_events
+        from model_export.train import TrainOptions, tasks_of
+    except ImportError as error:
+        raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
+
+    options = TrainOptions(test_from=test_from, epochs=epochs, dropout=dropout)
+    fitting = replace(options.fitting(), epochs=epochs)
+    split = of_events(
+        events,
+        catalogue,
+        test_share=options.test_share,
+        test_from=test_from,
+        min_count=options.min_count,
+        seed=options.seed,
+        window=fitting.window,
+    )
+    items = len(split.words)
+    taught = [one.name for one in tasks_of(split, split.known, split.test, replace(fitting, **weights), print)]
+    if not taught:
+        raise LiveshelfError(
+            "clicks, carts or purchases among views, or searches, or titles", "none", "give other events"
+        )
+    trainings = {"personal": {}} | {name: {"personal": 0.0, name: weights[name]} for name in taught}
+    trainings["joint"] = {name: weights[name] for name in taught}
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for label, given in trainings.items():
+        for seed in range(7, 7 + seeds):
+            trained = replace(fitting, seed=seed, **given)
+            tasks = tasks_of(split, split.known, split.test, trained, print)
+            model = fit(split.known, None, items, trained, print, tasks=tasks).model
+            metrics = {task.name: task.metrics(model) for task in tasks}
+            if trained.personal:
+                metrics["personal"] = evaluate(model, split.test)
+            for task, values in metrics.items():
+                for name, value in values.items():
+                    found.setdefault(task, {}).setdefault(name, {}).setdefault(label, []).append(value)
+    summary = {
+        task: {name: {"alone": _spread(of[task]), "joint": _spread(of["joint"])} for name, of in named.items()}
+        for task, named in found.items()
+    }
+    ratios = {}
+    for task, named in summary.items():
+        leading = next(name for name in LEADING if name in named)
+        ratios[f"{task}: {leading}, joint to alone"] = round(named[leading]["joint"][0] / named[leading]["alone"][0], 4)
+    return {
+        "bench": "tasks",
+        "events": events.name,
+        "examples": len(split.known),
+        "questions": len(split.test),
+        "epochs": epochs,
+        "dropout": dropout,
+        "seeds": seeds,
+        "weights": weights,
+        "tasks": summary,
+        "ratios": ratios,
+        "machine": describe(),
+    }
+
+
+def _spread(values: list[float]) -> tuple[float, float]:
+    """Mean and standard deviation."""
+    return round(float(np.mean(values)), 4), round(float(np.std(values, ddof=min(1, len(values) - 1))), 4)
