@@ -67,7 +67,7 @@ bench: setup ## all benchmarks in a short form (about 9 minutes), beside the kep
 
 bundle: train-deps ## trains the demo's bundle anew (about 10 minutes on 2 cores)
 	@mkdir -p $(WORK)
-	@.venv/bin/python -m model_export.online_retail $(WORK)
+	@.venv/bin/python -m model_export.data.online_retail $(WORK)
 	@$(LIVESHELF) train --events $(WORK)/orders.jsonl --catalogue $(WORK)/catalogue.jsonl --out $(BUNDLE) \
 		--name online-retail --test-from 1320796800000 --epochs 9 --dropout 0.15
 

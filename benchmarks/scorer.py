@@ -84,9 +84,9 @@ def _cell(shape: Shape, batch: int, rate: float, limits: Roofline) -> dict[str, 
 
 def _graphs(folder: Path) -> Iterator[tuple[Shape, Path]]:
     try:
-        from model_export.encoders import build
-        from model_export.graph import export_graph
-        from model_export.quantize import quantize_table
+        from model_export.bundles.graph import export_graph
+        from model_export.bundles.quantize import quantize_table
+        from model_export.models.encoders import build
     except ImportError as error:
         raise LiveshelfError("torch and onnx, which make the graphs", str(error), "make train-deps") from error
     for items, width in itertools.product(ITEMS, WIDTHS):

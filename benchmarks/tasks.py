@@ -27,9 +27,9 @@ def measure(
     Raises `LiveshelfError` without the train extra and where the data teaches no task.
     """
     try:
-        from model_export.fit import evaluate, fit
-        from model_export.splits import of_events
-        from model_export.train import TrainOptions, tasks_of
+        from model_export.data.splits import of_events
+        from model_export.training.fit import evaluate, fit
+        from model_export.training.train import TrainOptions, tasks_of
     except ImportError as error:
         raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
 

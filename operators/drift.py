@@ -18,7 +18,7 @@ FILE = "reference.json"
 FLOOR = 1e-4  # of a share: an empty bin must not make the index infinite
 MIN_SAMPLES = 500
 WINDOW_SAMPLES = 5_000
-_FIX = "make it anew with `python -m model_export.reference`"
+_FIX = "make it anew with `python -m model_export.bundles.reference`"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from model_export.online_retail import catalogue as gift_catalogue
-from model_export.online_retail import events as gift_events
+from model_export.data.online_retail import catalogue as gift_catalogue
+from model_export.data.online_retail import events as gift_events
 from operators.contracts import CatalogueItem, Event, encode_record
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -24,7 +24,7 @@ def run(
     Example: liveshelf demo
     """
     from deploy.local.layout import Layout
-    from model_export.online_retail import LAST_MONTH, catalogue, events
+    from model_export.data.online_retail import LAST_MONTH, catalogue, events
     from pipelines.checkpoints import find_checkpoints
     from pipelines.cli import resume, submit, up
     from pipelines.cluster import Cluster

@@ -29,8 +29,8 @@ def run(
     if (events is None) == (sessions is None):
         raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", "liveshelf evaluate --help")
     need_torch()
-    from model_export.evaluate import evaluate_sessions
-    from model_export.evaluate_events import evaluate_events
+    from model_export.evaluation.evaluate import evaluate_sessions
+    from model_export.evaluation.evaluate_events import evaluate_events
     from operators.model_bundle import ModelBundle
 
     loaded = ModelBundle.load(bundle)
@@ -40,7 +40,7 @@ def run(
         else:
             found = evaluate_sessions(loaded, sessions, partial(people.print, soft_wrap=True))
     if plot is not None and "state_age" in found:
-        from model_export.state_age_plot import draw
+        from model_export.evaluation.state_age_plot import draw
 
         draw(found, plot)
     if json:

@@ -22,7 +22,7 @@ def run(
     if not int8:
         raise LiveshelfError("a step of compression", "none", "give --int8")
     need_torch()
-    from model_export.compress import bytes_of, quantized_bundle
+    from model_export.bundles.compress import bytes_of, quantized_bundle
 
     manifest, kept = quantized_bundle(bundle, out)
     found = {

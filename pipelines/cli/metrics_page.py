@@ -7,7 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from deploy.monitoring.rules import RECORDED
-from model_export.train_metrics import TrainMetrics
+from model_export.training.train_metrics import TrainMetrics
 from operators import expectations
 from operators.experiments import Experiments
 from operators.settings import Settings

@@ -26,7 +26,7 @@ def run(
 
     import msgspec
 
-    from model_export.dataset import read_events
+    from model_export.data.dataset import read_events
     from operators.contracts import CatalogueItem
     from pipelines.replayer import Pace, Progress, new_producer, publish_catalogue, replay
 

@@ -59,8 +59,8 @@ def run(
         raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", "liveshelf train --help")
     need_torch()
     from deploy.local.layout import Layout
-    from model_export.train import TrainOptions, train_events, train_sessions
-    from model_export.train_metrics import TrainMetrics
+    from model_export.training.train import TrainOptions, train_events, train_sessions
+    from model_export.training.train_metrics import TrainMetrics
     from pipelines.lineage import Told
 
     settings = load_settings()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from model_export.sessions import read_sessions
-from model_export.splits import of_events, of_sessions, validation
+from model_export.data.sessions import read_sessions
+from model_export.data.splits import of_events, of_sessions, validation
 from operators.contracts import encode_record
 from operators.errors import EventsFileError
 from tests.builders import NOW_MS, event

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from model_export.copying import OUT, CopyHead, combined, copy_loss
-from model_export.encoders import ENCODERS, NextItem, build
-from model_export.fit import HELD, FitOptions, Training, evaluate, fit
-from model_export.sessions import learned
+from model_export.data.sessions import learned
+from model_export.models.copying import OUT, CopyHead, combined, copy_loss
+from model_export.models.encoders import ENCODERS, NextItem, build
+from model_export.training.fit import HELD, FitOptions, Training, evaluate, fit
 from operators.features import Vocabulary
 
 ITEMS, WINDOW = 30, 7

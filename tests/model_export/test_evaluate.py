@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from model_export.compress import quantized_bundle
-from model_export.evaluate import evaluate_sessions
-from model_export.evaluate_events import evaluate_events
-from model_export.fit import FitOptions
-from model_export.metrics import NEVER
-from model_export.served import ranks_of_candidates
-from model_export.sessions import EPOCH_MS, MINUTE_MS, read_sessions, views
-from model_export.sizes import SIZES
-from model_export.train import DROPOUTS, TrainOptions, train_sessions
+from model_export.bundles.compress import quantized_bundle
+from model_export.data.sessions import EPOCH_MS, MINUTE_MS, read_sessions, views
+from model_export.evaluation.evaluate import evaluate_sessions
+from model_export.evaluation.evaluate_events import evaluate_events
+from model_export.evaluation.metrics import NEVER
+from model_export.evaluation.served import ranks_of_candidates
+from model_export.training.fit import FitOptions
+from model_export.training.sizes import SIZES
+from model_export.training.train import DROPOUTS, TrainOptions, train_sessions
 from operators.catalogue import Catalogue
 from operators.contracts import encode_record
 from operators.errors import BundleError, EventsFileError

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from model_export.fit import FitOptions, fit
-from model_export.training_checkpoint import TrainingCheckpoint
+from model_export.training.fit import FitOptions, fit
+from model_export.training.training_checkpoint import TrainingCheckpoint
 from tests.model_export.test_windows import histories
 
 OPTIONS = FitOptions(width=8, window=8, dropout=0.2, epochs=4, batch=256, bf16_products=False)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from model_export.jd_micro import HOUR_MS, events
-from model_export.sessions import EPOCH_MS
+from model_export.data.jd_micro import HOUR_MS, events
+from model_export.data.sessions import EPOCH_MS
 from operators.errors import EventsFileError
 
 

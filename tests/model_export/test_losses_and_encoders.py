@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from model_export.encoders import ENCODERS, build
-from model_export.losses import full_softmax, sampled_softmax
+from model_export.models.encoders import ENCODERS, build
+from model_export.models.losses import full_softmax, sampled_softmax
 
 SCALE = 16.0
 

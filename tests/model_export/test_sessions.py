@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_export.sessions import learned, read_sessions
+from model_export.data.sessions import learned, read_sessions
 from operators.errors import EventsFileError
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model_export.state_age import aged
+from model_export.evaluation.state_age import aged
 from tests.model_export.test_windows import histories
 
 ASKED = histories(20, window=50)  # one view a second

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from model_export.dataset import Examples, examples
-from model_export.fit import FitOptions, evaluate, fit
-from model_export.graph import export_graph
-from model_export.search_task import SearchTask
-from model_export.searches import Searches, asked_of_titles, buckets, searched, words_of
-from model_export.session_task import SessionTask, area_under_roc, calibration_error, cross_entropy
-from model_export.training_checkpoint import TrainingCheckpoint
+from model_export.bundles.graph import export_graph
+from model_export.data.dataset import Examples, examples
+from model_export.data.searches import Searches, asked_of_titles, buckets, searched, words_of
+from model_export.models.search_task import SearchTask
+from model_export.models.session_task import SessionTask, area_under_roc, calibration_error, cross_entropy
+from model_export.training.fit import FitOptions, evaluate, fit
+from model_export.training.training_checkpoint import TrainingCheckpoint
 from operators.contracts import Event
 from operators.features import Vocabulary
 from tests.builders import NOW_MS, event

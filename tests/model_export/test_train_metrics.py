@@ -3,7 +3,7 @@ from pathlib import Path
 
 import httpx
 
-from model_export.train_metrics import METRICS, TrainMetrics
+from model_export.training.train_metrics import METRICS, TrainMetrics
 
 
 def test_a_training_is_scraped_while_it_runs_and_is_no_dead_target_afterwards(tmp_path: Path) -> None:

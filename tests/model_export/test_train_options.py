@@ -1,7 +1,7 @@
 """What the flags of `liveshelf train` change of a size's settings."""
 
-from model_export.sizes import SIZES
-from model_export.train import TrainOptions
+from model_export.training.sizes import SIZES
+from model_export.training.train import TrainOptions
 
 
 def test_a_flag_that_is_not_given_leaves_the_size_as_it_is() -> None:

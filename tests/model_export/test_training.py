@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_export.dataset import read_events
-from model_export.fit import FitOptions
-from model_export.online_retail import LAST_MONTH, catalogue, events
-from model_export.train import TrainOptions, train_events
+from model_export.data.dataset import read_events
+from model_export.data.online_retail import LAST_MONTH, catalogue, events
+from model_export.training.fit import FitOptions
+from model_export.training.train import TrainOptions, train_events
 from operators.contracts import encode_record
 from operators.errors import EventsFileError
 from operators.features import features

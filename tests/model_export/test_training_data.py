@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from model_export.data_tests import check_training_data
-from model_export.dataset import examples
-from model_export.reference import add_reference
+from model_export.bundles.reference import add_reference
+from model_export.data.data_tests import check_training_data
+from model_export.data.dataset import examples
 from operators.contracts import Event
 from operators.errors import EventsFileError
 from operators.model_bundle import ModelBundle

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from model_export.copying import OUT
-from model_export.dataset import Examples
-from model_export.encoders import ENCODERS, build
-from model_export.fit import FitOptions, Training, evaluate, fit
-from model_export.sessions import learned
-from model_export.transitions import FOLLOWERS, followers
+from model_export.data.dataset import Examples
+from model_export.data.sessions import learned
+from model_export.models.copying import OUT
+from model_export.models.encoders import ENCODERS, build
+from model_export.models.transitions import FOLLOWERS, followers
+from model_export.training.fit import FitOptions, Training, evaluate, fit
 from operators.features import Vocabulary
 from tests.model_export.test_copying import asked
 

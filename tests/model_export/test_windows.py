@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from model_export.dataset import Examples, examples
-from model_export.windows import AT_LEAST, batch_of, batches, covering, window_for
+from model_export.data.dataset import Examples, examples
+from model_export.data.windows import AT_LEAST, batch_of, batches, covering, window_for
 from operators.features import Vocabulary
 from tests.builders import NOW_MS, event
 

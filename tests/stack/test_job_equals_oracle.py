@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.faults.oracle import Oracle
 from deploy.local.flink_home import process_environment
-from model_export.online_retail import LAST_MONTH, catalogue, events
+from model_export.data.online_retail import LAST_MONTH, catalogue, events
 from operators.contracts import CATALOGUE, EVENTS, encode_record
 from operators.errors import ClusterError
 from operators.refresh_logic import DIGEST_HEADER

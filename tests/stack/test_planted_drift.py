@@ -19,7 +19,7 @@ import yaml
 from deploy.local.layout import Layout
 from deploy.local.prometheus import scrape_config
 from deploy.monitoring.rules import rules_text
-from model_export.online_retail import catalogue
+from model_export.data.online_retail import catalogue
 from operators.contracts import CATALOGUE, EVENTS, CatalogueItem, encode_record
 from tests.running_stack import Stack
 from tests.stack.topics import eventually

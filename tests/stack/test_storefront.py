@@ -12,7 +12,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from model_export.online_retail import catalogue
+from model_export.data.online_retail import catalogue
 from operators.contracts import CATALOGUE, encode_record
 from tests.bad_records import good_event
 from tests.running_stack import Stack

@@ -22,7 +22,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from benchmarks.load import Load
 from deploy.monitoring.alerts import ALERTS
-from model_export.online_retail import catalogue
+from model_export.data.online_retail import catalogue
 from operators.settings import Settings
 from pipelines.cli import metrics_page
 from tests.bad_records import good_event

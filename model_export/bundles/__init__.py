@@ -1,0 +1,1 @@
+"""Bundles: export to ONNX, compression, what a bundle folder holds."""

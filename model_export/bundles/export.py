@@ -1,0 +1,119 @@
+"""A trained model -> a bundle folder: ONNX graph, arrays, golden scores, manifest; checked before it is called done."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import torch
+
+from model_export.bundles.bundle_folder import new_bundle, write_manifest
+from model_export.bundles.graph import OPSET, export_graph
+from model_export.bundles.reference import add_reference
+from model_export.data.dataset import Examples
+from model_export.models.encoders import NextItem, TopK
+from model_export.training.training_log import TrainingLog
+from operators.errors import BundleError
+from operators.features import Vocabulary
+from operators.model_bundle import read_manifest
+from operators.reasons import unit_rows
+from operators.scorer import INPUTS, OUTPUTS
+
+CANDIDATES = 100
+NEIGHBOURS = 20
+GOLDEN = 64
+PARITY = 1e-3
+
+
+def export_bundle(
+    model: NextItem,
+    words: Vocabulary,
+    train: Examples,
+    asked: Examples,
+    folder: Path,
+    facts: dict[str, Any],
+    told: TrainingLog | None = None,
+) -> dict[str, Any]:
+    """Writes the bundle and proves it: torch against ONNX Runtime, then all checks of the scorer. Returns the manifest.
+
+    Raises `BundleError` where a check fails or the disk is full; what was in `folder` before stays.
+    """
+    top = min(CANDIDATES, len(words))
+    with new_bundle(folder) as aside:
+        export_graph(model, top, aside / "model.onnx")
+        golden = asked.where(np.arange(min(GOLDEN, len(asked)))).features.inputs()
+        scores, rows = run_graph(aside / "model.onnx", golden)
+        check_parity(model, golden, scores, rows, top)
+        arrays = _arrays(model, words, train) | {f"golden_{name}": value for name, value in golden.items()}
+        arrays |= {"golden_scores": scores, "golden_rows": rows}
+        for name, value in arrays.items():
+            np.save(aside / f"{name}.npy", value, allow_pickle=False)
+        if told is not None:
+            told.write(aside / "training.jsonl")
+        (aside / "items.json").write_text(json.dumps(words.item_ids))
+        form = {"opset": OPSET, "inputs": INPUTS, "outputs": OUTPUTS, "window": model.window}
+        write_manifest(aside, form | {"candidates": top, "items": len(words), **facts})
+        add_reference(aside, train)
+    return read_manifest(folder)
+
+
+def check_parity(
+    model: NextItem, inputs: dict[str, np.ndarray], scores: np.ndarray, rows: np.ndarray, top: int
+) -> None:
+    """The k best scores of torch and ONNX Runtime differ by at most `PARITY`; raises `BundleError`."""
+    with torch.inference_mode():
+        expected, _ = TopK(model, top)(*(torch.from_numpy(inputs[name]) for name in INPUTS))
+        own = model.scores(*(torch.from_numpy(inputs[name]).long() for name in INPUTS)).numpy()
+    of_rows = np.take_along_axis(own, rows, axis=1)
+    worst = max(float(np.abs(expected.numpy() - scores).max()), float(np.abs(of_rows - scores).max()))
+    if not worst <= PARITY:
+        raise BundleError(f"torch and ONNX Runtime within {PARITY}", f"{worst}", "try another opset or torch version")
+
+
+def run_graph(graph: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(scores, rows) of a graph that is no bundle yet."""
+    session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    scores, rows = session.run(OUTPUTS, inputs)
+    return scores, rows
+
+
+def _arrays(model: NextItem, words: Vocabulary, train: Examples) -> dict[str, np.ndarray]:
+    vectors = model.table().detach().numpy().astype(np.float16)
+    week = train.time_ms.max() - 7 * 86_400_000
+    recent = np.bincount(train.target[train.time_ms > week], minlength=len(words) + 1).astype(np.float64)
+    all_time = np.bincount(train.target, minlength=len(words) + 1).astype(np.float64)
+    popular = np.argsort(-(recent + all_time / (all_time.sum() + 1)), kind="stable")
+    # rising: the share of the last week against the share of all time, with a prior of 20 events
+    rise = (recent + 20 * all_time / all_time.sum()) / (
+        all_time / all_time.sum() * recent.sum() + 20 * all_time / all_time.sum() + 1e-9
+    )
+    rise[recent < 10] = 0
+    trending = [row for row in np.argsort(-rise, kind="stable")[:100].tolist() if rise[row] > 1.5]
+    return {
+        "vectors": vectors,
+        "popular": popular[popular > 0].astype(np.int32),
+        "trending": np.array(trending, dtype=np.int32),
+        "neighbours": _neighbours(vectors.astype(np.float32), train, len(words)),
+    }
+
+
+def _neighbours(vectors: np.ndarray, train: Examples, items: int) -> np.ndarray:
+    """int32 [N + 1, NEIGHBOURS]: what most often followed an item; item-vector similarity breaks ties and fills up."""
+    from model_export.rivals.baselines import Markov
+
+    unit = unit_rows(vectors)
+    markov = Markov(train, items)
+    nearest = np.zeros((items + 1, NEIGHBOURS), dtype=np.int32)
+    for begin in range(1, items + 1, 512):
+        rows = np.arange(begin, min(begin + 512, items + 1))
+        points = markov.counts(rows) + 0.5 * (unit[rows] @ unit.T)
+        points[np.arange(len(rows)), rows] = -np.inf
+        points[:, 0] = -np.inf
+        count = min(NEIGHBOURS, items - 1)
+        best = (
+            np.argpartition(-points, count - 1, axis=1)[:, :count] if count > 0 else np.zeros((len(rows), 0), dtype=int)
+        )
+        order = np.argsort(-np.take_along_axis(points, best, axis=1), axis=1, kind="stable")
+        nearest[rows, :count] = np.take_along_axis(best, order, axis=1)
+    return nearest

@@ -1,0 +1,61 @@
+"""A trained model -> its ONNX graph, without what only the exporting machine needs."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch.export import Dim
+
+from model_export.models.encoders import NextItem, TopK, example_inputs
+from operators.scorer import INPUTS, OUTPUTS
+
+OPSET = 18
+TABLE = "model.items.weight"
+
+
+def export_graph(model: NextItem, top: int, file: Path) -> None:
+    """The ONNX graph, without the exporter's stack traces (they hold paths of this machine): int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]."""
+    batch = Dim("batch")
+    # it names packages that it could use and that are not here
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
+        torch.onnx.export(
+            TopK(model.eval(), top),
+            example_inputs(model.window),
+            str(file),
+            input_names=list(INPUTS),
+            output_names=OUTPUTS,
+            dynamic_shapes={"items": {0: batch}, "kinds": {0: batch}, "length": {0: batch}},
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    graph = onnx.load(str(file))
+    share_table(graph.graph)
+    strip_traces(graph)
+    onnx.save(graph, str(file))
+
+
+def strip_traces(model: onnx.ModelProto) -> None:
+    """Removes what describes the machine and not the model."""
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
+        del part.metadata_props[:]
+    for function in model.functions:
+        for node in function.node:
+            del node.metadata_props[:]
+
+
+def share_table(graph: onnx.GraphProto) -> None:
+    """Of a small table the exporter stores the transpose as well: half of the file. The runtime can make it itself."""
+    table = next(one for one in graph.initializer if one.name == TABLE)
+    values = numpy_helper.to_array(table)
+    for one in [one for one in graph.initializer if tuple(one.dims) == values.T.shape and one.name != TABLE]:
+        if np.array_equal(numpy_helper.to_array(one), values.T):
+            graph.initializer.remove(one)
+            graph.node.insert(0, helper.make_node("Transpose", [TABLE], [one.name], perm=[1, 0]))

@@ -1,0 +1,87 @@
+"""int8 for the item table of a bundle's graph: a quarter of the bytes, and the product with it in integers.
+
+The table is where nearly all bytes and most of the time are; the encoder stays float32. One scale for the whole table:
+its rows have unit length, so that a scale for each would gain little.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from model_export.bundles.graph import TABLE
+from operators.errors import BundleError
+
+MIDDLE = 128  # what is wanted is shifted to unsigned, which CPUs multiply fastest
+
+
+def quantize_table(source: Path, target: Path) -> None:
+    """Writes the graph `source` with its item table in int8 to `target`; raises `BundleError` where it has none.
+
+    x = scale * q, q = round(x / scale) in -127 to 127 (symmetric; Jacob et al., CVPR 2018). What is wanted is quantised
+    with a scale for each user: ONNX's `DynamicQuantizeLinear` takes one for the micro-batch, and then a user's scores
+    would depend on who happens to be scored with them.
+    """
+    model = onnx.load(str(source))
+    graph = model.graph
+    table = next((one for one in graph.initializer if one.name == TABLE), None)
+    if table is None:
+        raise BundleError(f"a graph with the initializer {TABLE}", f"none in {source}", "export the bundle in float32")
+    values = numpy_helper.to_array(table)
+    scale = np.float32(max(np.abs(values).max(), 1e-12) / 127)
+    graph.initializer.remove(table)
+    graph.initializer.extend(
+        numpy_helper.from_array(array, name)
+        for name, array in (
+            ("table8", np.clip(np.rint(values / scale), -127, 127).astype(np.int8)),
+            ("table_scale", scale),
+            ("table_zero", np.int8(0)),
+            ("wanted_zero", np.uint8(MIDDLE)),
+            ("middle", np.float32(MIDDLE)),
+            ("steps", np.float32(127)),
+            ("least", np.float32(1e-12)),
+            ("of_user", np.array([-1], dtype=np.int64)),
+        )
+    )
+    nodes, transposed = [], set()
+    for node in graph.node:
+        if node.op_type == "Gather" and node.input[0] == TABLE:
+            node.input[0] = "table8"
+            wanted, node.output[0] = node.output[0], f"{node.output[0]}_8"
+            nodes += [node, helper.make_node("DequantizeLinear", [node.output[0], "table_scale"], [wanted])]
+        elif node.op_type == "Transpose" and node.input[0] == TABLE:
+            node.input[0] = "table8"
+            transposed.add(node.output[0])
+            nodes.append(node)
+        elif node.op_type == "MatMul" and node.input[1] in transposed:
+            nodes += _integer_product(node)
+        else:
+            nodes.append(node)
+    if not transposed or any(TABLE in node.input for node in nodes):
+        raise BundleError(
+            "a graph that looks up its table and multiplies by it", "another use of it", "report this graph"
+        )
+    del graph.node[:]
+    graph.node.extend(nodes)
+    del graph.value_info[:]
+    onnx.checker.check_model(model)
+    onnx.save(model, str(target))
+
+
+def _integer_product(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    wanted, out = node.input[0], node.output[0]
+    return [
+        helper.make_node("Abs", [wanted], ["wanted_size"]),
+        helper.make_node("ReduceMax", ["wanted_size", "of_user"], ["wanted_most"], keepdims=1),
+        helper.make_node("Max", ["wanted_most", "least"], ["wanted_range"]),
+        helper.make_node("Div", ["wanted_range", "steps"], ["wanted_scale"]),
+        helper.make_node("Div", [wanted, "wanted_scale"], ["wanted_steps"]),
+        helper.make_node("Round", ["wanted_steps"], ["wanted_rounded"]),
+        helper.make_node("Add", ["wanted_rounded", "middle"], ["wanted_positive"]),
+        helper.make_node("Cast", ["wanted_positive"], ["wanted8"], to=TensorProto.UINT8),
+        helper.make_node("MatMulInteger", ["wanted8", node.input[1], "wanted_zero", "table_zero"], ["product32"]),
+        helper.make_node("Cast", ["product32"], ["product"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["wanted_scale", "table_scale"], ["product_scale"]),
+        helper.make_node("Mul", ["product", "product_scale"], [out]),
+    ]

@@ -1,0 +1,55 @@
+"""The training window as the drift meter needs it: `reference.json` of a bundle.
+
+`python -m model_export.bundles.reference BUNDLE EVENTS.jsonl` adds it to a bundle that has none.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from model_export.data.dataset import Examples, examples, read_events
+from operators.drift import EDGES, FILE, Bins, dump_reference, observed, popularity_places
+from operators.model_bundle import ModelBundle, file_hash, read_manifest
+from operators.scorer import Scorer
+from operators.settings import EventSettings, ScorerSettings
+
+SAMPLE = 20_000
+BATCH = 512
+
+
+def add_reference(folder: Path, train: Examples, seed: int = 7) -> None:
+    """Writes `reference.json` of the bundle in `folder` and names it in the manifest, which appears by rename."""
+    bundle = ModelBundle.load(folder)
+    warm = np.flatnonzero(train.features.length > 0)
+    drawn = np.sort(np.random.default_rng(seed).permutation(warm)[:SAMPLE])
+    seen = train.features.where(drawn)
+    scorer = Scorer(bundle, ScorerSettings(provider="cpu"))
+    tops = [
+        scorer.score(seen.where(np.arange(begin, min(begin + BATCH, len(drawn)))))[0][:, 0]
+        for begin in range(0, len(drawn), BATCH)
+    ]
+    values = observed(seen, np.concatenate(tops), popularity_places(bundle.popular, len(bundle.vocabulary)))
+    reference = {name: Bins.fit(found, EDGES.get(name)) for name, found in values.items()}
+    (folder / FILE).write_text(json.dumps(dump_reference(reference), indent=1) + "\n")
+    manifest = read_manifest(folder)
+    manifest["files"][FILE] = file_hash(folder / FILE)
+    aside = folder / ".manifest.part"
+    aside.write_text(json.dumps(manifest, indent=2) + "\n")
+    aside.rename(folder / "manifest.json")
+
+
+def main(folder: Path, events_file: Path) -> None:
+    """Of the events before the bundle's test window."""
+    bundle = ModelBundle.load(folder)
+    until = int(bundle.manifest["trained_on"]["to_ms"])
+    events = sorted(read_events(events_file), key=lambda event: int(event.event_time))
+    before = [event for event in events if int(event.event_time) < until]
+    add_reference(
+        folder, examples(before, bundle.vocabulary, EventSettings().session_gap_minutes * 60_000, bundle.window)
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

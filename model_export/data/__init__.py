@@ -1,0 +1,1 @@
+"""Data: events and session files -> examples, splits, windows."""

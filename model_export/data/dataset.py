@@ -1,0 +1,143 @@
+"""Canonical events -> training and test examples, through the same `step` and `features` as the job."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model_export.data.outcomes import outcomes
+from operators.contracts import Event
+from operators.decode import EventDecoder
+from operators.errors import BadRecord, EventsFileError
+from operators.features import WINDOW, Features, Vocabulary, features
+from operators.settings import EventSettings
+from operators.state_layout import EMPTY, read_states
+from operators.user_state import KINDS, session_start_s, step
+
+ANY_AGE = EventSettings(max_age_days=40_000)
+CHUNK = 4096
+NEGATIVE_KINDS = (KINDS["remove_from_cart"],)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Questions asked just before a positive event: what comes next?
+
+    `features`: B rows as the job would compute them at that moment; `target`: int32 [B], model row of the item;
+    `kind`: uint8 [B], of that event (`KINDS`); `time_ms`: int64 [B]; `session_start_s`: uint32 [B], of the session that the target belongs to; `user`: int32 [B], a number for each user;
+    `outcomes`: bool [B, 3], see `outcomes.outcomes`.
+    """
+
+    features: Features
+    target: npt.NDArray[np.int32]
+    time_ms: npt.NDArray[np.int64]
+    session_start_s: npt.NDArray[np.uint32]
+    user: npt.NDArray[np.int32]
+    kind: npt.NDArray[np.uint8]
+    outcomes: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def where(self, mask: npt.NDArray[Any]) -> "Examples":
+        """The examples of a boolean mask or an index."""
+        return Examples(
+            self.features.where(mask),
+            self.target[mask],
+            self.time_ms[mask],
+            self.session_start_s[mask],
+            self.user[mask],
+            self.kind[mask],
+            self.outcomes[mask],
+        )
+
+    def alone(self) -> "Examples":
+        """The same, with outcomes that know only these events."""
+        return replace(self, outcomes=outcomes(self.user, self.session_start_s, self.target, self.kind))
+
+    def in_session(self, row: int | slice = slice(None)) -> npt.NDArray[np.bool_]:
+        """bool [B, W] (or [W] of one row): the steps of the session in progress.
+
+        At the first step of a session: the whole window, as a shop that knows the customer would use it.
+        """
+        f = self.features
+        known = np.arange(f.items.shape[1]) < f.length[row, None]
+        own = known & (f.seconds[row] >= self.session_start_s[row, None])
+        if isinstance(row, int):
+            return own if own.any() else known
+        return np.where(own.any(axis=1)[:, None], own, known)
+
+
+def read_events(file: Path) -> Iterator[Event]:
+    """Valid events of a JSON-lines file, in the file's order; raises `EventsFileError` at the first bad line."""
+    decoder = EventDecoder(ANY_AGE)
+    now_ms = 4_000_000_000_000
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield decoder.decode("", line, now_ms)
+            except BadRecord as error:
+                raise EventsFileError(
+                    f"canonical events in {file}",
+                    f"line {number}: {error.reason}, {error.came}",
+                    f"liveshelf validate {file} lists every bad line",
+                ) from error
+
+
+def positives(event: Event) -> list[str]:
+    """The items that count as "what came next"."""
+    if event.event_type in ("view", "click", "add_to_cart", "rate") and event.item_id is not None:
+        return [event.item_id]
+    if event.event_type == "purchase" and event.item_id is not None:
+        return [event.item_id]
+    return []
+
+
+def vocabulary(events: Iterable[Event], min_count: int) -> Vocabulary:
+    """Items with at least `min_count` positive events, most frequent first (so the popular list is 1, 2, 3 …)."""
+    counts: dict[str, int] = {}
+    for event in events:
+        for item in positives(event):
+            counts[item] = counts.get(item, 0) + 1
+    kept = [item for item, count in counts.items() if count >= min_count]
+    return Vocabulary(sorted(kept, key=lambda item: (-counts[item], item)))
+
+
+def examples(events: Iterable[Event], words: Vocabulary, session_gap_ms: int, window: int = WINDOW) -> Examples:
+    """One example for each positive event of a known item, asked with the user's state before the event."""
+    states: dict[str, bytes] = {}
+    users: dict[str, int] = {}
+    waiting: list[bytes] = []
+    parts: list[Features] = []
+    target, times, user, starts, kind = [], [], [], [], []
+
+    def flush() -> None:
+        if waiting:
+            parts.append(features(read_states(waiting), words, window))
+            waiting.clear()
+
+    for event in events:
+        before = states.get(event.user_id)
+        done = step(before, event, session_gap_ms)
+        states[event.user_id] = done.state
+        if done.outcome != "applied":
+            continue
+        for row in filter(None, map(words.row, positives(event))):
+            waiting.append(before or EMPTY)
+            target.append(row)
+            times.append(int(event.event_time))
+            starts.append(session_start_s(done.state))
+            user.append(users.setdefault(event.user_id, len(users)))
+            kind.append(KINDS[event.event_type])
+            if len(waiting) == CHUNK:
+                flush()
+    flush()
+    if not parts:
+        raise EventsFileError("views, clicks, cart or purchase events of items", "none", "check event_type and item_id")
+    who, what = np.array(user, dtype=np.int32), np.array(target, dtype=np.int32)
+    began, how = np.array(starts, dtype=np.uint32), np.array(kind, dtype=np.uint8)
+    became = outcomes(who, began, what, how)
+    return Examples(Features.joined(parts), what, np.array(times, dtype=np.int64), began, who, how, became)

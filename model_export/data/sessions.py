@@ -1,0 +1,159 @@
+"""Session files in the papers' form -> examples, through the same `step` and `features` as the job.
+
+A folder holds `train.parquet` (`items`: a list a session; oldest first, or by `session`) and `test.parquet`
+(`prefix`: a list, `target`: what came next). Item ids are numbers or text. There are no times: a session is given
+one a minute, its views a second apart, so that "newer" means "later in the file".
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model_export.data.dataset import Examples, examples
+from model_export.data.outcomes import WANTED
+from operators.contracts import Event
+from operators.errors import EventsFileError
+from operators.features import WINDOW, Features, Vocabulary, features
+from operators.state_layout import EMPTY, read_states
+from operators.user_state import KINDS, step
+
+EPOCH_MS, MINUTE_MS = 1_600_000_000_000, 60_000  # of the made-up times
+GAP_MS = 30 * MINUTE_MS
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class SessionSet:
+    """Sessions to learn from, oldest first, and questions (prefix, target) to be tested on.
+
+    `cleaning`: rows read, rows dropped by reason, rows kept, of each file.
+    """
+
+    name: str
+    train: list[list[str]]
+    prefixes: list[list[str]]
+    targets: list[str]
+    cleaning: dict[str, dict[str, int]]
+
+    def vocabulary(self, sessions: Sequence[list[str]] | None = None) -> Vocabulary:
+        """Items of these sessions (default: all to learn from), most frequent first."""
+        counts: dict[str, int] = {}
+        for items in self.train if sessions is None else sessions:
+            for item in items:
+                counts[item] = counts.get(item, 0) + 1
+        return Vocabulary(sorted(counts, key=lambda item: (-counts[item], item)))
+
+    def questions(self, words: Vocabulary, window: int = WINDOW) -> Examples:
+        """The test; a target that was never seen in training has row 0 and counts as a miss."""
+        return asked(self.prefixes, self.targets, words, window)
+
+
+def read_sessions(folder: Path) -> SessionSet:
+    """Reads and cleans both files. Raises `EventsFileError` where one is missing, broken, of another form or empty."""
+    train = _read(folder / "train.parquet", ("items",))
+    if "session" in train.column_names:
+        train = train.sort_by("session")
+    sessions, of_train = _cleaned(train.column("items").to_pylist())
+    single = sum(len(items) < 2 for items in sessions)
+    kept = [items for items in sessions if len(items) > 1]
+    of_train |= {"dropped: one item": single, "out": len(kept)}
+    if not kept:
+        raise EventsFileError(
+            "sessions of two items or more", f"{len(sessions)} shorter ones in {folder}/train.parquet", _FORM
+        )
+    test = _read(folder / "test.parquet", ("prefix", "target"))
+    prefixes, targets, of_test = _pairs(test.column("prefix").to_pylist(), test.column("target").to_pylist())
+    if not targets:
+        raise EventsFileError("questions with a prefix and a target", f"none in {folder}/test.parquet", _FORM)
+    known = {item for items in kept for item in items}
+    of_test["targets never seen in training (misses for every model)"] = sum(one not in known for one in targets)
+    return SessionSet(folder.name, kept, prefixes, targets, {"train": of_train, "test": of_test})
+
+
+_FORM = "columns `items` in train.parquet, `prefix` and `target` in test.parquet; see docs/train.md"
+
+
+def _read(file: Path, columns: Sequence[str]) -> pa.Table:
+    try:
+        table = pq.read_table(file)
+    except FileNotFoundError as error:
+        raise EventsFileError(f"the file {file.name}", f"none in {file.parent}", _FORM) from error
+    except (pa.ArrowException, OSError) as error:
+        came = f"{file.stat().st_size} bytes that are not: {str(error)[:120]}"
+        raise EventsFileError(f"parquet in {file}", came, "an interrupted download? fetch the file again") from error
+    if missing := [name for name in columns if name not in table.column_names]:
+        raise EventsFileError(f"column {missing[0]} in {file}", f"columns {table.column_names}", _FORM)
+    return table
+
+
+def _cleaned(rows: Sequence[Any]) -> tuple[list[list[str]], dict[str, int]]:
+    kept, empty, nulls = [], 0, 0
+    for items in rows:
+        known = [str(item) for item in items or () if item is not None]
+        nulls += len(items or ()) - len(known)
+        if known:
+            kept.append(known)
+        else:
+            empty += 1
+    return kept, {"in": len(rows), "dropped: no item": empty, "items without an id": nulls}
+
+
+def _pairs(prefixes: Sequence[Any], targets: Sequence[Any]) -> tuple[list[list[str]], list[str], dict[str, int]]:
+    whole = [
+        ([str(item) for item in prefix if item is not None], str(target))
+        for prefix, target in zip(prefixes, targets, strict=True)
+        if prefix and target is not None
+    ]
+    kept = [pair for pair in whole if pair[0]]
+    counts = {"in": len(targets), "dropped: no prefix or target": len(targets) - len(kept), "out": len(kept)}
+    return [prefix for prefix, _ in kept], [target for _, target in kept], counts
+
+
+def views(sessions: Sequence[list[str]], first: int = 0) -> Iterator[Event]:
+    """The sessions as canonical events: one user each, numbered from `first`."""
+    for number, items in enumerate(sessions, start=first):
+        begin = EPOCH_MS + number * MINUTE_MS
+        for place, item in enumerate(items):
+            yield Event(
+                event_id=str(place),
+                event_type="view",
+                event_time=begin + place * 1000,
+                user_id=f"s{number}",
+                item_id=item,
+            )
+
+
+def learned(sessions: Sequence[list[str]], words: Vocabulary, window: int = WINDOW) -> Examples:
+    """One example for each view of these sessions."""
+    return examples(views(sessions), words, GAP_MS, window)
+
+
+def asked(
+    prefixes: Sequence[list[str]], targets: Sequence[str], words: Vocabulary, window: int = WINDOW, first: int = 0
+) -> Examples:
+    """One example for each question, newer than any of `first` sessions."""
+    parts: list[Features] = []
+    waiting: list[bytes] = []
+    for number, prefix in enumerate(prefixes):
+        state: bytes | None = None
+        for event in views([prefix], first + number):
+            state = step(state, event, GAP_MS).state
+        waiting.append(state or EMPTY)
+        if len(waiting) == CHUNK or number + 1 == len(prefixes):
+            parts.append(features(read_states(waiting), words, window))
+            waiting.clear()
+    times = EPOCH_MS + (first + np.arange(len(targets), dtype=np.int64)) * MINUTE_MS
+    return Examples(
+        Features.joined(parts),
+        np.array([words.row(target) for target in targets], dtype=np.int32),
+        times,
+        (times // 1000).astype(np.uint32),
+        np.arange(len(targets), dtype=np.int32),
+        np.full(len(targets), KINDS["view"], dtype=np.uint8),
+        np.zeros((len(targets), len(WANTED)), dtype=bool),
+    )

@@ -1,0 +1,148 @@
+"""What a training learns from and is tested on: from canonical events, or from a folder of sessions."""
+
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_export.data.data_tests import check_training_data
+from model_export.data.dataset import Examples, examples, read_events, vocabulary
+from model_export.data.searches import Searches, asked_of_titles, searched, titles
+from model_export.data.sessions import SessionSet, learned
+from operators.catalogue import decode_item
+from operators.contracts import Event
+from operators.errors import EventsFileError
+from operators.features import Vocabulary
+from operators.settings import EventSettings
+
+QUESTIONS = 10_000  # of an events file's test window, drawn with a fixed seed
+MIN_EXAMPLES = 200
+VALIDATION_SHARE = 0.06  # newest examples before the test
+SEARCHED = 250_000  # newest examples before the validation window that the search for the number of epochs learns from
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What the search task learns from, searches and titles, and the queries that it is asked."""
+
+    titles: Searches = field(default_factory=lambda: Searches.of([]))
+    searched: Searches = field(default_factory=lambda: Searches.of([]))
+    asked: Searches = field(default_factory=lambda: Searches.of([]))
+
+
+@dataclass(frozen=True)
+class Split:
+    """`known`: before the test; `test`: the questions; `timed`: whether the times are the shop's own."""
+
+    words: Vocabulary
+    known: Examples
+    test: Examples
+    timed: bool
+    trained_on: dict[str, Any]
+    protocol: str
+    cleaning: dict[str, dict[str, int]] = field(default_factory=dict)
+    texts: Texts = field(default_factory=Texts)
+
+
+def of_events(
+    events_file: Path,
+    catalogue_file: Path | None,
+    *,
+    test_share: float,
+    test_from: int | None,
+    min_count: int,
+    seed: int,
+    window: int,
+) -> Split:
+    """Split by time. Raises `EventsFileError` where the data fails its tests or is too little."""
+    events = sorted(read_events(events_file), key=lambda event: int(event.event_time))
+    if not events:
+        raise EventsFileError("events", f"an empty file {events_file}", "export events first")
+    check_training_data(events, events_file.name)
+    begin = test_from or int(events[int(len(events) * (1 - test_share))].event_time)
+    words = _words(events, catalogue_file, begin, min_count)
+    everything = examples(events, words, EventSettings().session_gap_minutes * 60_000, window)
+    known = everything.where(everything.time_ms < begin).alone()
+    test = drawn_questions(everything.where(everything.time_ms >= begin), QUESTIONS, seed)
+    _enough(known, test)
+    return Split(
+        words,
+        known,
+        test,
+        timed=True,
+        trained_on={"events": events_file.name, "from_ms": int(known.time_ms.min()), "to_ms": begin},
+        protocol=f"time, test from {begin}",
+        cleaning={
+            "events": {
+                "in": len(events),
+                "dropped: no wish for an item that came often enough": len(events) - len(everything),
+                "out": len(everything),
+            }
+        },
+        texts=_texts(titles(catalogue_file, words), searched(events, words), begin, seed),
+    )
+
+
+def of_sessions(read: SessionSet, window: int) -> Split:
+    """The split that the folder has. Raises `EventsFileError` where it is too little."""
+    words = read.vocabulary()
+    if len(words) < 2:
+        raise EventsFileError(
+            "sessions of two different items or more", f"item {words.item_ids[0]} alone", "see docs/train.md"
+        )
+    known, test = learned(read.train, words, window), read.questions(words, window)
+    _enough(known, test)
+    return Split(
+        words,
+        known,
+        test,
+        timed=False,
+        trained_on={"sessions": read.name, "from_ms": int(known.time_ms.min()), "to_ms": int(known.time_ms.max()) + 1},
+        protocol=f"the folder's own: {len(read.train)} sessions to learn from, {len(test)} prefixes to test",
+        cleaning=read.cleaning,
+    )
+
+
+def validation(split: Split, seed: int) -> tuple[Examples, Examples]:
+    """What is known, split again by time: the newest to learn from, and the window after it as questions."""
+    known = split.known
+    begin = np.quantile(known.time_ms, 1 - VALIDATION_SHARE)
+    before = np.flatnonzero(known.time_ms < begin)
+    asked = drawn_questions(known.where(known.time_ms >= begin), QUESTIONS, seed)
+    return known.where(before[-SEARCHED:]).alone(), asked
+
+
+def drawn_questions(asked: Examples, count: int, seed: int) -> Examples:
+    """Questions with at least one known item in the history, at most `count`, in their order."""
+    warm = np.flatnonzero(asked.features.length > 0)
+    if len(warm) > count:
+        warm = np.sort(np.random.default_rng(seed).choice(warm, count, replace=False))
+    return asked.where(warm)
+
+
+def _words(events: list[Event], catalogue_file: Path | None, test_from: int, min_count: int) -> Vocabulary:
+    before = takewhile(lambda event: int(event.event_time) < test_from, events)
+    words = vocabulary(before, min_count)
+    if catalogue_file is None:
+        return words
+    with catalogue_file.open("rb") as lines:
+        sold = {item.item_id for item in map(decode_item, lines) if item is not None}
+    return Vocabulary([item for item in words.item_ids if item in sold])
+
+
+def _texts(of_items: Searches, searches: Searches, begin: int, seed: int) -> Texts:
+    """Asked are the searches of the test window, or, where there are none, some words of each title."""
+    newest = searches.where(searches.time_ms >= begin)
+    asked = newest if len(newest) else asked_of_titles(of_items, seed)
+    return Texts(of_items, searches.where(searches.time_ms < begin), asked)
+
+
+def _enough(known: Examples, test: Examples) -> None:
+    if len(known) < MIN_EXAMPLES or not len(test):
+        raise EventsFileError(
+            f"{MIN_EXAMPLES} item events before the test window and some in it",
+            f"{len(known)} and {len(test)}",
+            "give more events, or another --test-share",
+        )

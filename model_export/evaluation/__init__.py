@@ -1,0 +1,1 @@
+"""Evaluation: metrics, `liveshelf evaluate`, the state-age curve."""

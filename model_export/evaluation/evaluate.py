@@ -1,0 +1,38 @@
+"""`liveshelf evaluate` on sessions with a test of their own: a bundle as it is served, beside the baselines."""
+
+from pathlib import Path
+from typing import Any
+
+from model_export.data.sessions import learned, read_sessions
+from model_export.evaluation.metrics import percent, summary
+from model_export.evaluation.served import Served
+from model_export.rivals.rivals import judged
+from model_export.training.fit import Log
+from operators.model_bundle import ModelBundle
+from operators.state_layout import HISTORY
+
+
+def evaluate_sessions(bundle: ModelBundle, folder: Path, log: Log) -> dict[str, Any]:
+    """P@20, MRR@20 and NDCG@20 in % of the bundle and of each baseline, and the protocol."""
+    read = read_sessions(folder)
+    questions = read.questions(bundle.vocabulary, bundle.window)
+    ours = percent(summary(Served(bundle).ranks(questions.features, questions.target)))
+    log(f"{bundle.name} {bundle.version}: {ours}")
+    words = read.vocabulary()
+    known, asked = learned(read.train, words), read.questions(words, HISTORY)
+    rivals = judged(known, asked, len(words), log, timed=False)
+    return {
+        **ours,
+        "model": f"{bundle.name} {bundle.version}",
+        "baselines": {name: percent(one) for name, one in rivals.items()},
+        "protocol": {
+            "set": read.name,
+            "split": "the folder's own train.parquet and test.parquet",
+            "ranking": f"all {len(words)} items, ties count against the model, items of the prefix may come again",
+            "questions": len(asked),
+            "steps_seen_by_the_model": bundle.window,
+            "steps_seen_by_the_baselines": HISTORY,
+            "items_that_the_bundle_does_not_know": sum(not bundle.vocabulary.row(item) for item in words.item_ids),
+            "cleaning": read.cleaning,
+        },
+    }

@@ -1,0 +1,95 @@
+"""`liveshelf evaluate` on canonical events: a bundle beside the baselines, by kind of shopper and item, by age of state."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model_export.data.dataset import examples, read_events
+from model_export.data.splits import QUESTIONS, drawn_questions
+from model_export.evaluation.metrics import percent, summary
+from model_export.evaluation.served import Served, ranks_of_candidates
+from model_export.evaluation.state_age import aged, state_age_curve
+from model_export.rivals.rivals import judged
+from model_export.training.fit import Log
+from operators.drift import popularity_places
+from operators.errors import EventsFileError
+from operators.model_bundle import ModelBundle
+from operators.reasons import unit_rows
+from operators.settings import EventSettings
+from operators.slate_quality import SlateMeter
+from operators.state_layout import HISTORY
+
+DAY_MS = 86_400_000
+LENGTHS = {"1": (1, 2), "2 to 4": (2, 5), "5 to 19": (5, 20), "20 and more": (20, HISTORY + 1)}  # known items
+ITEM_AGES = {"under 7 days": (0, 7), "7 to 30 days": (7, 30), "over 30 days": (30, 1 << 30)}
+SEED = 7
+
+
+def evaluate_events(bundle: ModelBundle, events_file: Path, test_from: int | None, log: Log) -> dict[str, Any]:
+    """As `evaluate_sessions`, of the events from `test_from` (default: the end of the bundle's training) on.
+
+    Also: what the lists are like, slices by length of history and by age of the target, and the state-age curve.
+    Raises `EventsFileError` where the file has nothing on one side of `test_from`.
+    """
+    begin = test_from or int(bundle.manifest["trained_on"]["to_ms"])
+    events = sorted(read_events(events_file), key=lambda event: int(event.event_time))
+    everything = examples(events, bundle.vocabulary, EventSettings().session_gap_minutes * 60_000, HISTORY)
+    known = everything.where(everything.time_ms < begin)
+    asked = drawn_questions(everything.where(everything.time_ms >= begin), QUESTIONS, SEED)
+    if not len(known) or not len(asked):
+        came = f"{len(known)} events of known items before {begin}, {len(asked)} questions after it"
+        raise EventsFileError("events before and after the test begins", came, "give --test-from, or more events")
+    served, items = Served(bundle), len(bundle.vocabulary)
+    now = aged(asked, 0, bundle.window)
+    scores, rows = served.candidates(now)
+    rank = ranks_of_candidates(scores, rows, asked.target)
+    ours = percent(summary(rank))
+    log(f"{bundle.name} {bundle.version}: {ours}")
+    rivals = judged(known, asked, items, log)
+    first_seen = np.full(items + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first_seen, everything.target, everything.time_ms)
+    return {
+        **ours,
+        "model": f"{bundle.name} {bundle.version}",
+        "baselines": {name: percent(one) for name, one in rivals.items()},
+        "lists": lists_alike(bundle, rows[:, :20]),
+        "by_history_length": _slices(asked.features.length, LENGTHS, rank),
+        "by_item_age": _slices((asked.time_ms - first_seen[asked.target]) // DAY_MS, ITEM_AGES, rank),
+        "state_age": state_age_curve(served, asked),
+        "protocol": {
+            "set": events_file.name,
+            "split": f"time, test from {begin}",
+            "ranking": f"all {items} items of the bundle, ties count against the model",
+            "questions": len(asked),
+            "steps_seen_by_the_model": bundle.window,
+            "steps_seen_by_the_baselines": HISTORY,
+        },
+    }
+
+
+def lists_alike(bundle: ModelBundle, rows: npt.NDArray[np.int32], sample: int = 2000) -> dict[str, float]:
+    """Of top-20 lists [B, 20]: share of all items on any, mean intra-list diversity and novelty (`SlateMeter`)."""
+    unpopular = popularity_places(bundle.popular, len(bundle.vocabulary))
+    meter = SlateMeter(unit_rows(bundle.vectors), unpopular)
+    nothing = np.zeros(0, dtype=np.int32)
+    categories = np.zeros(len(bundle.vocabulary) + 1, dtype=np.int32)
+    measured = [meter.measure(row, nothing, categories) for row in rows[:sample]]
+    return {
+        "coverage": round(float((np.unique(rows) > 0).sum()) / len(bundle.vocabulary), 4),
+        "diversity": round(float(np.mean([one.diversity for one in measured])), 4),
+        "novelty": round(float(np.mean([one.novelty for one in measured])), 4),
+    }
+
+
+def _slices(
+    values: npt.NDArray[Any], bounds: dict[str, tuple[int, int]], rank: npt.NDArray[np.int64]
+) -> dict[str, dict[str, float]]:
+    """Slice -> metrics in % and the number of questions in it; empty slices are left out."""
+    found = {}
+    for name, (low, high) in bounds.items():
+        inside = (values >= low) & (values < high)
+        if inside.any():
+            found[name] = percent(summary(rank[inside])) | {"questions": int(inside.sum())}
+    return found

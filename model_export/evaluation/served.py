@@ -1,0 +1,48 @@
+"""A bundle as it is served: its ONNX graph on the CPU, with the popular list where the history is empty."""
+
+import numpy as np
+import numpy.typing as npt
+
+from model_export.evaluation.metrics import NEVER
+from operators.features import Features, Rows
+from operators.model_bundle import ModelBundle
+from operators.scorer import Scorer
+from operators.settings import ScorerSettings
+
+BATCH = 256
+
+
+class Served:
+    """Candidates and ranks by a bundle."""
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        self.bundle = bundle
+        self._scorer = Scorer(bundle, ScorerSettings(provider="cpu"))
+
+    def candidates(self, asked: Features) -> tuple[npt.NDArray[np.float32], Rows]:
+        """(scores float32 [B, K], rows int32 [B, K]), best first."""
+        parts = [
+            self._of(asked.where(np.arange(begin, min(begin + BATCH, len(asked.length)))))
+            for begin in range(0, len(asked.length), BATCH)
+        ]
+        return np.concatenate([scores for scores, _ in parts]), np.concatenate([rows for _, rows in parts])
+
+    def ranks(self, asked: Features, target: Rows) -> npt.NDArray[np.int64]:
+        """Rank of each target row [B], `NEVER` where it is no candidate; ties count against the model."""
+        return ranks_of_candidates(*self.candidates(asked), target)
+
+    def _of(self, asked: Features) -> tuple[npt.NDArray[np.float32], Rows]:
+        scores, rows = self._scorer.score(asked)
+        cold = asked.length == 0
+        rows[cold] = np.resize(self.bundle.popular, rows.shape[1])
+        scores[cold] = -np.arange(rows.shape[1], dtype=np.float32)
+        return scores, rows
+
+
+def ranks_of_candidates(scores: npt.NDArray[np.float32], rows: Rows, target: Rows) -> npt.NDArray[np.int64]:
+    """As `metrics.ranks`, of scores [B, K] and rows [B, K], best first; a target that is not among them never comes."""
+    hit = (rows == target[:, None]) & (target > 0)[:, None]
+    own = np.where(hit.any(axis=1), scores[np.arange(len(rows)), hit.argmax(axis=1)], np.inf)
+    better = (scores >= own[:, None]).sum(axis=1)
+    rank: npt.NDArray[np.int64] = np.where(hit.any(axis=1), better, NEVER)
+    return rank

@@ -1,0 +1,229 @@
+"""Encoders of a shopper's last steps. All share one item table, at the input and at the output.
+
+A score is the cosine of what is wanted and the item, times a scale, plus the item's bias: unit length keeps frequent
+items from winning by the length of their vectors (NISER: Gupta et al., 2019).
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from model_export.models.copying import OUT, CopyHead, combined
+from model_export.models.transitions import TransitionHead
+from operators.features import WINDOW
+from operators.user_state import KINDS
+
+
+class NextItem(nn.Module, ABC):
+    """items, kinds int [B, W], right-padded with 0 -> what is wanted after each step, unit length."""
+
+    def __init__(self, items: int, width: int, dropout: float, window: int, scale: float) -> None:
+        super().__init__()
+        self.window, self.scale = window, scale
+        self._frozen = False
+        self.items = nn.Embedding(items + 1, width, padding_idx=0)
+        self.kinds = nn.Embedding(len(KINDS) + 1, width, padding_idx=0)
+        self.dropout = nn.Dropout(dropout)
+        self.bias = nn.Parameter(torch.zeros(items + 1))
+        self.copy = CopyHead(width, window)
+        self.transitions = TransitionHead(items, width)
+        self.tasks = nn.ModuleDict()  # heads of `model_export/models/tasks.py`, by name
+        nn.init.normal_(self.items.weight, std=width**-0.5)
+        nn.init.zeros_(self.kinds.weight)
+
+    def table(self) -> Tensor:
+        """float [N + 1, width]: item vectors of unit length, row 0 zero."""
+        return self.items.weight if self._frozen else nn.functional.normalize(self.items.weight, dim=-1)
+
+    def freeze(self) -> None:
+        """Ends the training: unit length and trust are brought about once, not at each call."""
+        self.items.weight.data = self.table().detach()
+        trust = self.copy.trust.item()
+        self.scale, self.bias.data = self.scale * trust, self.bias.detach() * trust
+        self._frozen = True
+
+    def steps(self, items: Tensor, kinds: Tensor) -> Tensor:
+        """float [B, W, width]: the inputs."""
+        vectors = self.items(items)
+        if not self._frozen:
+            vectors = nn.functional.normalize(vectors, dim=-1)
+        return self.dropout(vectors + self.kinds(kinds))
+
+    @abstractmethod
+    def encoded(self, steps: Tensor, items: Tensor) -> Tensor:
+        """float [B, W, width] from the inputs; no step may see a later one."""
+
+    def wanted(self, items: Tensor, kinds: Tensor) -> Tensor:
+        """float [B, W, width] of unit length."""
+        return nn.functional.normalize(self.encoded(self.steps(items, kinds), items), dim=-1)
+
+    def at_last(self, steps: Tensor, items: Tensor, last: Tensor) -> Tensor:
+        """float [B, width]: `encoded` at one step of each user, `last` int [B]; where that is cheaper than at all."""
+        return at(self.encoded(steps, items), last)
+
+    def state_after_last(self, items: Tensor, kinds: Tensor, length: Tensor) -> Tensor:
+        """float [B, width]: the encoder's answer after each user's last step, of any length."""
+        return self.at_last(self.steps(items, kinds), items, length.long() - 1)
+
+    def after_last(self, items: Tensor, kinds: Tensor, length: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The encoder's own scores after each user's last step, float [B, N + 1], and what `competing` asks for.
+
+        `length` int [B], at least 1.
+        """
+        steps, last = self.steps(items, kinds), length.long() - 1
+        found = self.at_last(steps, items, last)
+        scores = (self.scale * nn.functional.normalize(found, dim=-1)) @ self.table().T + self.bias
+        return scores, (found, steps, items, last)
+
+    def competing(self, found: Tensor, steps: Tensor, items: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows int64 [B, C] that get a share beside the encoder's own, one for each step and follower, and their logits."""
+        followers, of_followers = self.transitions(found, items.gather(1, last[:, None])[:, 0])
+        copies = self.copy(found, steps, items, last)
+        return torch.cat((items, followers), 1), torch.cat((copies, of_followers), 1)
+
+    def scores(self, items: Tensor, kinds: Tensor, length: Tensor) -> Tensor:
+        """float [B, N + 1] after each user's last step; `length` int [B], at least 1."""
+        own, asked = self.after_last(items, kinds, length)
+        rows, logits = self.competing(*asked)
+        return combined(own if self._frozen else self.copy.trust * own, logits, rows)
+
+    def silence(self) -> None:
+        """The encoder alone answers: there was nobody to learn the heads from."""
+        self.copy.silence()
+        self.transitions.silence()
+
+    def heads(self) -> list[nn.Parameter]:
+        """What is learned from users whom the encoder does not see."""
+        return [*self.copy.parameters(), *self.transitions.parameters()]
+
+
+def at(states: Tensor, places: Tensor) -> Tensor:
+    """float [B, W, width] and int [B] -> float [B, width]."""
+    return states.gather(1, places[:, None, None].expand(-1, 1, states.shape[2]))[:, 0]
+
+
+class Gru(NextItem):
+    """GRU4Rec's family: a GRU, its last state projected into the items' space."""
+
+    def __init__(
+        self, items: int, width: int = 64, dropout: float = 0.3, window: int = WINDOW, scale: float = 16.0
+    ) -> None:
+        super().__init__(items, width, dropout, window, scale)
+        self.gru = nn.GRU(width, width, batch_first=True)
+        self.project = nn.Linear(width, width)
+
+    def encoded(self, steps: Tensor, items: Tensor) -> Tensor:
+        """The projected states."""
+        states, _ = self.gru(steps)
+        return self.project(self.dropout(states))
+
+
+class WeightedSum(NextItem):
+    """CORE's idea (Hou et al., SIGIR 2022): what is wanted is a weighted sum of the steps' own vectors.
+
+    The weights are NARM's attention (Li et al., CIKM 2017) of the last state over all; the projected state is added.
+    """
+
+    def __init__(
+        self, items: int, width: int = 64, dropout: float = 0.3, window: int = WINDOW, scale: float = 16.0
+    ) -> None:
+        super().__init__(items, width, dropout, window, scale)
+        self.gru = nn.GRU(width, width, batch_first=True)
+        self.key = nn.Linear(width, width, bias=False)
+        self.query = nn.Linear(width, width)
+        self.weight = nn.Linear(width, 1, bias=False)
+        self.project = nn.Linear(width, width)
+
+    def encoded(self, steps: Tensor, items: Tensor) -> Tensor:
+        """Each step weighs those until itself."""
+        states = self._states(steps)
+        mixed = torch.sigmoid(self.key(states)[:, None, :, :] + self.query(states)[:, :, None, :])
+        weights = self.weight(mixed).squeeze(-1)  # [B, at, of]
+        places = torch.arange(items.shape[1])
+        later = places[None, :] > places[:, None]
+        weights = weights.masked_fill(later | (items == 0)[:, None, :], OUT).softmax(-1)
+        return weights @ steps + self.project(states)
+
+    def at_last(self, steps: Tensor, items: Tensor, last: Tensor) -> Tensor:
+        """As `encoded`, without the weights of the other steps."""
+        states = self._states(steps)
+        asking = at(states, last)
+        weights = self.weight(torch.sigmoid(self.key(states) + self.query(asking)[:, None, :])).squeeze(-1)
+        weights = weights.masked_fill(torch.arange(items.shape[1]) > last[:, None], OUT).softmax(-1)
+        return (weights[:, None, :] @ steps)[:, 0] + self.project(asking)
+
+    def _states(self, steps: Tensor) -> Tensor:
+        states, _ = self.gru(steps)
+        dropped: Tensor = self.dropout(states)
+        return dropped
+
+
+class Block(nn.Module):
+    """Pre-norm causal attention whose output is gated, then a SwiGLU layer; padding on the right needs no mask."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.mix = nn.Linear(width, 4 * width)
+        self.out = nn.Linear(width, width)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(2 * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """float [B, W, width] to the same."""
+        batch, steps, width = states.shape
+        query, key, value, gate = self.mix(self.before(states)).chunk(4, dim=-1)
+        split = (one.view(batch, steps, self.heads, -1).transpose(1, 2) for one in (query, key, value))
+        seen = nn.functional.scaled_dot_product_attention(*split, is_causal=True)
+        seen = seen.transpose(1, 2).reshape(batch, steps, width)
+        states = states + self.dropout(self.out(seen * torch.sigmoid(gate)))
+        value, gate = self.up(self.between(states)).chunk(2, dim=-1)
+        return states + self.dropout(self.down(value * nn.functional.silu(gate)))
+
+
+class Attention(NextItem):
+    """SASRec's family (Kang and McAuley, ICDM 2018): causal attention blocks over steps and their places."""
+
+    def __init__(
+        self, items: int, width: int = 128, dropout: float = 0.3, window: int = 50, scale: float = 16.0
+    ) -> None:
+        super().__init__(items, width, dropout, window, scale)
+        self.places = nn.Embedding(window, width)
+        nn.init.normal_(self.places.weight, std=0.02)
+        self.blocks = nn.Sequential(*(Block(width, 2, dropout) for _ in range(2)))
+
+    def encoded(self, steps: Tensor, items: Tensor) -> Tensor:
+        """What the blocks add to the steps."""
+        return self.blocks(steps + self.places.weight[: steps.shape[1]])
+
+
+ENCODERS = {"gru": Gru, "weighted-sum": WeightedSum, "attention": Attention}
+
+
+def build(name: str, items: int, width: int, dropout: float, window: int, scale: float) -> NextItem:
+    """An encoder of `ENCODERS` with new weights."""
+    return ENCODERS[name](items, width, dropout, window, scale)
+
+
+class TopK(nn.Module):
+    """What is exported: the k best rows, best first, without the padding row."""
+
+    def __init__(self, model: NextItem, k: int) -> None:
+        super().__init__()
+        self.model = model
+        self.k = k
+
+    def forward(self, items: Tensor, kinds: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        """int32 [B, W] twice and int32 [B] -> float32 [B, k], int32 [B, k]."""
+        scores = self.model.scores(items.long(), kinds.long(), length)[:, 1:]
+        best, rows = torch.topk(scores, self.k)
+        return best, (rows + 1).int()
+
+
+def example_inputs(window: int, batch: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    """Inputs of the right shapes and types for tracing."""
+    items = torch.ones((batch, window), dtype=torch.int32)
+    return items, items.clone(), torch.full((batch,), 3, dtype=torch.int32)

@@ -1,0 +1,74 @@
+"""Query -> item: the words of a query lead to the item that was met after it.
+
+Where a shop has no searches, some words of an item's own title are the query: words then have a place among the items, so that
+an item without a history has one too.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model_export.data.searches import BUCKETS, Searches, buckets, some_of, words_of
+from model_export.evaluation.metrics import ranks, summary
+from model_export.models.encoders import NextItem
+from model_export.models.losses import full_softmax
+from model_export.models.tasks import ASKED, Task
+
+
+class SearchHead(nn.Module):
+    """A query's place among the items, float [B, width] of unit length."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.parts = nn.EmbeddingBag(BUCKETS + 1, width, mode="mean", padding_idx=0)
+        self.project = nn.Linear(width, width)
+        nn.init.normal_(self.parts.weight, std=width**-0.5)
+
+    def forward(self, parts: Tensor, begins: Tensor) -> Tensor:
+        """`parts` int64 [P]: the buckets of all queries; `begins` int64 [B]: where each query's begin."""
+        return nn.functional.normalize(self.project(self.parts(parts, begins)), dim=-1)
+
+
+class SearchTask(Task):
+    """Learns from `titles` and `searched`, half of each where there are both; is asked about `asked`, whole texts."""
+
+    name = "search"
+
+    def __init__(self, weight: float, titles: Searches, searched: Searches, asked: Searches) -> None:
+        super().__init__(weight)
+        self._titles, self._searched, self._asked = titles, searched, asked
+
+    def head(self, width: int) -> nn.Module:
+        """A `SearchHead`."""
+        return SearchHead(width)
+
+    def loss(self, model: NextItem, generator: np.random.Generator) -> Tensor:
+        """Mean cross-entropy over all items."""
+        texts: list[list[str]] = []
+        rows: list[int] = []
+        sources = [one for one in (self._titles, self._searched) if len(one)]
+        for source in sources:
+            for at in generator.integers(0, len(source), ASKED // len(sources)):
+                words = words_of(source.texts[at])
+                texts.append(some_of(words, generator) if source is self._titles else words)
+                rows.append(int(source.rows[at]))
+        table = model.table()[1:]
+        return full_softmax(
+            self._place(model, texts), table, table.new_zeros(len(table)), torch.tensor(rows) - 1, model.scale
+        )
+
+    def metrics(self, model: NextItem) -> dict[str, float]:
+        """R@20, MRR@20 and NDCG@20 over all items."""
+        with torch.inference_mode():
+            place = self._place(model, [words_of(text) for text in self._asked.texts])
+            scores = (place @ model.table().T).numpy()
+        return summary(ranks(scores, self._asked.rows))
+
+    def _place(self, model: NextItem, texts: Sequence[Sequence[str]]) -> Tensor:
+        parts = [buckets(words) for words in texts]
+        begins = np.cumsum([0, *map(len, parts)])[:-1]
+        flat = torch.tensor([part for one in parts for part in one])
+        found: Tensor = model.tasks[self.name](flat, torch.from_numpy(begins))
+        return found

@@ -1,0 +1,34 @@
+"""Tasks that are learned beside the next item: what they share with it are the encoder and the item table.
+
+The loss of a training is personal + sum of weight * loss over the tasks (`FitOptions.personal`, `Task.weight`).
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from torch import Tensor, nn
+
+from model_export.models.encoders import NextItem
+
+ASKED = 128  # examples of a task beside each batch of the next item
+
+
+class Task(ABC):
+    """A head, what it learns from and its weight. The head lives in the model (`model.tasks`), averaged and kept with it."""
+
+    name: str
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    @abstractmethod
+    def head(self, width: int) -> nn.Module:
+        """A new head for an encoder of this width."""
+
+    @abstractmethod
+    def loss(self, model: NextItem, generator: np.random.Generator) -> Tensor:
+        """Mean loss of `ASKED` drawn examples."""
+
+    @abstractmethod
+    def metrics(self, model: NextItem) -> dict[str, float]:
+        """How well it does on the questions that were kept from the training."""

@@ -1,0 +1,76 @@
+"""What came next in the shop after this item: its followers by count compete with the catalogue, as the steps do.
+
+An encoder of some dozens of dimensions smooths over what the counts say sharply: which item follows which. The form is the copy head's
+(`model_export/models/copying.py`): one softmax, and an item's share is the sum of its own, of its steps' and of this.
+"""
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor, nn
+
+from model_export.data.dataset import Examples
+from model_export.models.copying import OUT, SILENT
+from model_export.rivals.baselines import last_items
+
+FOLLOWERS = 20  # of an item, the most frequent ones
+BEGIN = 8.0  # the logit of a sure follower before anything is learned: an item that fits has 10
+
+
+def followers(train: Examples, items: int) -> tuple[Tensor, Tensor]:
+    """Rows of what most often came after each item, int32 [N + 1, FOLLOWERS], most frequent first, 0 where there are fewer;
+    and how often it did, float32 of the same shape.
+    """
+    places = (last_items(train), train.target)
+    counts = sparse.csr_matrix((np.ones(len(train), np.float32), places), shape=(items + 1, items + 1))
+    counts.sum_duplicates()
+    row = np.repeat(np.arange(items + 1), np.diff(counts.indptr))
+    order = np.lexsort((counts.indices, -counts.data, row))
+    place = np.arange(len(row)) - counts.indptr[row]
+    kept = (place < FOLLOWERS) & (row > 0)
+    rows = np.zeros((items + 1, FOLLOWERS), np.int32)
+    often = np.zeros((items + 1, FOLLOWERS), np.float32)
+    rows[row[kept], place[kept]] = counts.indices[order][kept]
+    often[row[kept], place[kept]] = counts.data[order][kept]
+    return torch.from_numpy(rows), torch.from_numpy(often)
+
+
+class TransitionHead(nn.Module):
+    """Logits of the last item's followers: sure where the counts are many and agree."""
+
+    rows: Tensor
+    share: Tensor
+    seen: Tensor
+
+    def __init__(self, items: int, width: int) -> None:
+        super().__init__()
+        self.trust = nn.Linear(width, 1)
+        self.by_share = nn.Parameter(torch.ones(1))
+        self.by_seen = nn.Parameter(torch.zeros(1))
+        nn.init.zeros_(self.trust.weight)
+        nn.init.constant_(self.trust.bias, BEGIN)
+        # counted, not learned: a checkpoint need not hold them
+        self.register_buffer("rows", torch.zeros((items + 1, FOLLOWERS), dtype=torch.int32), persistent=False)
+        self.register_buffer("share", torch.zeros((items + 1, FOLLOWERS)), persistent=False)
+        self.register_buffer("seen", torch.zeros(items + 1), persistent=False)
+
+    def count(self, train: Examples) -> None:
+        """Takes the followers from these examples."""
+        rows, often = followers(train, len(self.seen) - 1)
+        seen = often.sum(1)
+        self.rows.copy_(rows)
+        self.share.copy_(((often + 1e-9) / (seen[:, None] + 1e-9)).log())
+        self.seen.copy_(seen.log1p())
+
+    def silence(self) -> None:
+        """Followers have no share: there was nobody to learn it from."""
+        nn.init.constant_(self.trust.bias, SILENT)
+
+    def forward(self, found: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows int64 [B, FOLLOWERS] and their logits, `OUT` where there is none.
+
+        `found` float [B, width]: the encoder's answer; `last` int [B]: the row of the last item.
+        """
+        rows = self.rows[last].long()
+        logits = self.trust(found) + self.by_share * self.share[last] + self.by_seen * self.seen[last][:, None]
+        return rows, logits.masked_fill(rows == 0, OUT)

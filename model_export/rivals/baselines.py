@@ -1,0 +1,124 @@
+"""What every model must beat, on the same split and full ranking; VMIS-kNN and ALS have files of their own.
+
+Each scores a batch of `Examples` into float32 [B, N + 1], larger is better.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from model_export.data.dataset import Examples
+
+Scores = npt.NDArray[np.float32]
+WEEK_MS = 7 * 86_400_000
+
+
+class Recommender(Protocol):
+    """Anything that scores all items for a batch of questions."""
+
+    def scores(self, asked: Examples) -> Scores:
+        """float32 [B, N + 1]; column 0 is ignored."""
+
+
+class Popularity:
+    """How often an item came in the last 7 days of the training window (or in another `window_ms`)."""
+
+    def __init__(self, train: Examples, items: int, window_ms: int = WEEK_MS) -> None:
+        recent = train.time_ms > train.time_ms.max() - window_ms
+        self._counts = np.bincount(train.target[recent], minlength=items + 1).astype(np.float32)
+
+    def scores(self, asked: Examples) -> Scores:
+        """The same row for everyone."""
+        return np.broadcast_to(self._counts, (len(asked), len(self._counts)))
+
+
+class SessionPopularity:
+    """How often an item came in the session in progress; popularity breaks ties and fills up."""
+
+    def __init__(self, train: Examples, items: int) -> None:
+        self._tie = _popularity(train, items)
+
+    def scores(self, asked: Examples) -> Scores:
+        """Counts in the session."""
+        scores = np.tile(self._tie, (len(asked), 1))
+        own = asked.in_session()
+        np.add.at(scores, (np.nonzero(own)[0], asked.features.items[own]), 1)
+        return scores
+
+
+class Markov:
+    """First-order transitions: how often an item followed the last one in a session; popularity breaks ties."""
+
+    def __init__(self, train: Examples, items: int) -> None:
+        places = (last_items(train), train.target)
+        self._counts = sparse.csr_matrix((np.ones(len(train), np.float32), places), shape=(items + 1, items + 1))
+        self._tie = _popularity(train, items)
+
+    def counts(self, rows: npt.NDArray[np.integer]) -> Scores:
+        """Transition counts out of these rows, float32 [len(rows), N + 1]."""
+        return np.asarray(self._counts[rows].todense())
+
+    def scores(self, asked: Examples) -> Scores:
+        """Transition counts of the last item."""
+        return self.counts(last_items(asked)) + self._tie
+
+
+class ItemKnn:
+    """Items that share sessions with the last item: cosine of their sessions, damped for rare items.
+
+    As in the session-rec framework: c(i, j) / sqrt((n(i) + 20) (n(j) + 20)).
+    """
+
+    def __init__(self, train: Examples, items: int, damping: float = 20.0) -> None:
+        holds = holdings(train, items)
+        seen = 1 / np.sqrt(np.asarray(holds.sum(axis=0)).ravel() + damping)
+        together = (holds.T @ holds).tocsr()
+        together.setdiag(0)
+        self._similar = sparse.diags(seen) @ together @ sparse.diags(seen)
+        self._tie = _popularity(train, items) * 1e-3
+
+    def scores(self, asked: Examples) -> Scores:
+        """Similarities of the last item."""
+        return np.asarray(self._similar[last_items(asked)].todense(), dtype=np.float32) + self._tie
+
+
+def _popularity(train: Examples, items: int) -> Scores:
+    """Shares of all events, below 1e-3 in all: breaks ties of counts."""
+    popular = np.bincount(train.target, minlength=items + 1)
+    return (popular / (popular.sum() + 1) * 1e-3).astype(np.float32)
+
+
+def holdings(train: Examples, items: int) -> sparse.csr_matrix:
+    """float32 [sessions, N + 1]: 1 where a session holds an item."""
+    number = session_numbers(train)
+    holds = sparse.csr_matrix(
+        (np.ones(len(train), np.float32), (number, train.target)), shape=(number.max() + 1, items + 1)
+    )
+    holds.data[:] = 1
+    return holds
+
+
+def session_numbers(train: Examples) -> npt.NDArray[np.int64]:
+    """A number for the session of each example; 0 is the one that ended last."""
+    key = train.user.astype(np.int64) << 32 | train.session_start_s.astype(np.int64)
+    _, number = np.unique(key, return_inverse=True)
+    ended = np.zeros(number.max() + 1, dtype=np.int64)
+    np.maximum.at(ended, number, train.time_ms)
+    place = np.empty_like(ended)
+    place[np.argsort(-ended, kind="stable")] = np.arange(len(ended))
+    return place[number]
+
+
+def last_items(asked: Examples) -> npt.NDArray[np.int32]:
+    """Row of each question's newest known item, 0 where there is none."""
+    length = asked.features.length
+    last: npt.NDArray[np.int32] = asked.features.items[np.arange(len(asked)), np.maximum(length - 1, 0)]
+    return last
+
+
+def session_items(asked: Examples, row: int) -> list[int]:
+    """Distinct items of the session in progress, oldest first, each at its newest place."""
+    own = asked.features.items[row][asked.in_session(row)].tolist()
+    return [item for place, item in enumerate(own) if item not in own[place + 1 :]]

@@ -1,0 +1,57 @@
+"""VMIS-kNN: the items of the sessions that are nearest to the one in progress."""
+
+import numpy as np
+import numpy.typing as npt
+
+from model_export.data.dataset import Examples
+from model_export.rivals.baselines import Scores, session_items, session_numbers
+
+
+class VmisKnn:
+    """VMIS-kNN (Kersbergen, Sprangers and Schelter, SIGMOD 2022).
+
+    For each item the `m` most recent sessions are kept. A session's similarity is the sum of the position weights
+    of the items it shares; the `k` best vote for their items with the weight of the newest shared item and log idf.
+    """
+
+    def __init__(self, train: Examples, items: int, m: int = 500, k: int = 100) -> None:
+        self._items, self._k = items, k
+        session = session_numbers(train)  # 0 is the newest
+        pairs = np.unique(np.stack((session, train.target.astype(np.int64))), axis=1)
+        self._held, self._held_from = pairs[1], _starts(pairs[0], int(session.max()) + 1)
+        by_item = np.lexsort((pairs[0], pairs[1]))
+        item, holder = pairs[1][by_item], pairs[0][by_item]
+        place = np.arange(len(item)) - _starts(item, items + 1)[item]
+        newest = place < m
+        self._holders, self._holders_from = holder[newest], _starts(item[newest], items + 1)
+        seen = np.bincount(pairs[1], minlength=items + 1)
+        self._idf = np.log((int(session.max()) + 1) / np.maximum(seen, 1)).astype(np.float32)
+
+    def scores(self, asked: Examples) -> Scores:
+        """Votes of the nearest sessions."""
+        out = np.zeros((len(asked), self._items + 1), dtype=np.float32)
+        for row in range(len(asked)):
+            self._vote(np.array(session_items(asked, row), dtype=np.int64), out[row])
+        return out
+
+    def _vote(self, own: npt.NDArray[np.int64], votes: npt.NDArray[np.float32]) -> None:
+        begin, end = self._holders_from[own], self._holders_from[own + 1]
+        held = [self._holders[a:b] for a, b in zip(begin, end, strict=True)]
+        if not sum(map(len, held)):
+            return
+        place = np.repeat(np.arange(1, len(own) + 1), end - begin)
+        session, where = np.unique(np.concatenate(held), return_inverse=True)
+        similarity = np.bincount(where, weights=place / len(own))
+        newest = np.zeros(len(session), dtype=np.int64)
+        newest[where] = place  # places rise, so that the last one written is the newest
+        best = np.lexsort((session, -similarity))[: self._k]
+        age = len(own) - newest[best] + 1
+        weight = similarity[best] * np.where(age < 10, 1 - 0.1 * age, 0.0)
+        for number, worth in zip(session[best], weight, strict=True):
+            items = self._held[self._held_from[number] : self._held_from[number + 1]]
+            votes[items] += worth * self._idf[items]
+
+
+def _starts(numbers: npt.NDArray[np.int64], groups: int) -> npt.NDArray[np.int64]:
+    """Where each group begins in sorted `numbers`, and the end: [groups + 1]."""
+    return np.searchsorted(numbers, np.arange(groups + 1))

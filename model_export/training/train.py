@@ -1,0 +1,174 @@
+"""`liveshelf train`: a split -> model -> evaluation beside the baselines -> bundle."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from model_export.bundles.export import export_bundle
+from model_export.data.dataset import Examples
+from model_export.data.sessions import read_sessions
+from model_export.data.splits import Split, of_events, of_sessions, validation
+from model_export.data.windows import window_for
+from model_export.models.search_task import SearchTask
+from model_export.models.session_task import SessionTask
+from model_export.models.tasks import Task
+from model_export.rivals.rivals import judged
+from model_export.training.fit import FitOptions, Report, evaluate, fit, unreported
+from model_export.training.sizes import SIZES
+from model_export.training.training_checkpoint import TrainingCheckpoint
+from model_export.training.training_log import TrainingLog
+
+Log = Callable[[str], None]
+DROPOUTS = (0.15, 0.5)  # what follows by rule (lines of an order) is unlearned by the one that clicks need
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How the events are split and the model is trained; `fit` None: as its size says (`sizes.SIZES`).
+
+    `epochs` None: their number, and the dropout where it is None too, are found on a validation window before the test;
+    else exactly so many, without that search.
+    """
+
+    name: str = "small"
+    size: str = "small"
+    test_share: float = 0.1
+    test_from: int | None = None
+    min_count: int = 3
+    epochs: int | None = None
+    dropout: float | None = None
+    window: int | None = None
+    session: float | None = None
+    search: float | None = None
+    seed: int = 7
+    fit: FitOptions | None = None
+
+    def fitting(self) -> FitOptions:
+        """The hyper-parameters."""
+        given = {name: getattr(self, name) for name in ("dropout", "window", "session", "search")}
+        named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return replace(self.fit or SIZES[self.size], seed=self.seed, **named)
+
+
+def train_events(
+    events_file: Path, catalogue_file: Path | None, out: Path, options: TrainOptions, **rest: Any
+) -> dict[str, Any]:
+    """`train` on canonical events before the test window. Raises `EventsFileError` where they fail `data_tests`."""
+    split = of_events(
+        events_file,
+        catalogue_file,
+        test_share=options.test_share,
+        test_from=options.test_from,
+        min_count=options.min_count,
+        seed=options.seed,
+        window=options.fitting().window,
+    )
+    return train(split, out, options, **rest)
+
+
+def train_sessions(folder: Path, out: Path, options: TrainOptions, **rest: Any) -> dict[str, Any]:
+    """`train` on a folder of sessions with its own test; the window is a longer one where sessions are long.
+
+    Raises `EventsFileError` where the folder cannot be read.
+    """
+    read = read_sessions(folder)
+    if options.window is None:
+        options = replace(options, window=window_for(read.train, options.fitting().window))
+    return train(of_sessions(read, options.fitting().window), out, options, **rest)
+
+
+def train(
+    split: Split,
+    out: Path,
+    options: TrainOptions,
+    *,
+    log: Log,
+    report: Report = unreported,
+    lineage: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Finds the number of epochs on the window before the test, trains anew on all that is known, exports.
+
+    Returns the bundle's manifest, with `lineage` in it. Trained anew because the newest events before the test are those
+    that the bundle must know best. A training that was killed goes on after its last whole epoch when it is started again.
+    """
+    items, begun, told = len(split.words), time.monotonic(), TrainingLog(report)
+    for file, counts in split.cleaning.items():
+        log(f"{file}: " + ", ".join(f"{reason} {count}" for reason, count in counts.items()))
+    log(f"{items} items, {len(split.known)} examples to learn from, {len(split.test)} to test on")
+    log(f"the model sees the newest {options.fitting().window} steps")
+    report("items", items)
+    report("examples", len(split.known))
+    fitting, validated = _searched(split, out, options, log, told)
+    told.part("final")
+    checkpoint = _checkpoint(out, "final", log)
+    tasks = tasks_of(split, split.known, split.test, fitting, log)
+    model = fit(split.known, None, items, fitting, log, told.report, checkpoint, tasks).model
+    seconds = time.monotonic() - begun
+    log(f"trained in {seconds:.0f} s; testing beside the baselines")
+    ours = f"{options.size} ({fitting.encoder}, width {fitting.width})"
+    tested = {ours: evaluate(model, split.test)} | judged(split.known, split.test, items, log, timed=split.timed)
+    facts = {
+        "name": options.name,
+        "trained_on": split.trained_on,
+        "cleaning": split.cleaning,
+        "lineage": lineage or {},
+        "settings": asdict(fitting) | {"size": options.size, "seconds": round(seconds)},
+        "metrics": {
+            "split": split.protocol,
+            "questions": len(split.test),
+            "validation": validated,
+            "test": tested,
+            "tasks": {task.name: task.metrics(model) for task in tasks},
+            "best": max(tested, key=lambda name: tested[name]["NDCG@20"]),
+        },
+    }
+    manifest = export_bundle(model, split.words, split.known, split.test, out, facts, told)
+    for part in out.parent.glob(f".{out.name}.*.checkpoint"):
+        part.unlink()
+    return manifest
+
+
+def _searched(
+    split: Split, out: Path, options: TrainOptions, log: Log, told: TrainingLog
+) -> tuple[FitOptions, dict[str, float]]:
+    """The hyper-parameters with the number of epochs and the dropout that were best, and their validation metrics."""
+    fitting = options.fitting()
+    if options.epochs is not None:
+        return replace(fitting, epochs=options.epochs), {}
+    before, asked = validation(split, options.seed)
+    found = {}
+    for dropout in DROPOUTS if options.dropout is None and options.fit is None else (fitting.dropout,):
+        log(f"searching the number of epochs with dropout {dropout}")
+        told.part(f"search, dropout {dropout}")
+        tried = replace(fitting, dropout=dropout)
+        tasks = tasks_of(split, before, asked, tried, log)
+        checkpoint = _checkpoint(out, f"{dropout}", log)
+        fitted = fit(before, asked, len(split.words), tried, log, told.report, checkpoint, tasks)
+        found[dropout] = (fitted.validation, fitted.epochs)
+    best = max(found, key=lambda dropout: found[dropout][0]["NDCG@20"])
+    validated, epochs = found[best]
+    log(f"training anew on all before the test, dropout {best}, {epochs} epochs")
+    return replace(fitting, dropout=best, epochs=epochs), validated
+
+
+def tasks_of(split: Split, known: Examples, asked: Examples, fitting: FitOptions, log: Log) -> list[Task]:
+    """The tasks with a weight that the data can teach; of the others it is said why not."""
+    tasks: list[Task] = []
+    if fitting.session:
+        session = SessionTask(fitting.session, known, asked)
+        if session.kinds:
+            tasks.append(session)
+        else:
+            log("the session task is not learned: no click, cart or purchase tells items apart")
+    if fitting.search:
+        if len(split.texts.titles) or len(split.texts.searched):
+            tasks.append(SearchTask(fitting.search, split.texts.titles, split.texts.searched, split.texts.asked))
+        else:
+            log("the search task is not learned: no searches, and no titles (--catalogue)")
+    return tasks
+
+
+def _checkpoint(out: Path, part: str, log: Log) -> TrainingCheckpoint:
+    return TrainingCheckpoint(out.with_name(f".{out.name}.{part}.checkpoint"), log)
