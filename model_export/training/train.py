@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from model_export.bundles.export import export_bundle
 from model_export.data.dataset import Examples
 from model_export.data.sessions import read_sessions
@@ -21,6 +24,7 @@ from model_export.training.training_checkpoint import TrainingCheckpoint
 from model_export.training.training_log import TrainingLog
 
 Log = Callable[[str], None]
+Show = Callable[[npt.NDArray[np.float32], list[str]], None]  # float32 [N, d], a name each
 DROPOUTS = (0.15, 0.5)  # what follows by rule (lines of an order) is unlearned by the one that clicks need
 
 
@@ -86,11 +90,12 @@ def train(
     *,
     log: Log,
     report: Report = unreported,
+    show: Show | None = None,
     lineage: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Finds the number of epochs on the window before the test, trains anew on all that is known, exports.
 
-    Returns the bundle's manifest, with `lineage` in it. Trained anew because the newest events before the test are those
+    Returns the bundle's manifest, with `lineage` in it; `show` gets the item vectors and their titles or ids. Trained anew because the newest events before the test are those
     that the bundle must know best. A training that was killed goes on after its last whole epoch when it is started again.
     """
     items, begun, told = len(split.words), time.monotonic(), TrainingLog(report)
@@ -124,6 +129,10 @@ def train(
             "best": max(tested, key=lambda name: tested[name]["NDCG@20"]),
         },
     }
+    if show is not None:
+        named = dict(zip(split.texts.titles.rows.tolist(), split.texts.titles.texts, strict=True))
+        names = [named.get(row, item) for row, item in enumerate(split.words.item_ids, start=1)]
+        show(model.table()[1:].detach().numpy(), names)
     manifest = export_bundle(model, split.words, split.known, split.test, out, facts, told)
     for part in out.parent.glob(f".{out.name}.*.checkpoint"):
         part.unlink()

@@ -48,6 +48,9 @@ def run(
         None, help="Of the session task beside the next item; default: its size's. 0: not learned.", min=0
     ),
     search_weight: float = typer.Option(None, help="Of the search task.", min=0),
+    tensorboard: Path = typer.Option(
+        None, help="Writes scalars and the item space there, for `tensorboard --logdir` (extra `report`)."
+    ),
     seed: int = typer.Option(7, help="Of weights, batches and drawn questions."),
     json: bool = JsonFlag,
 ) -> None:
@@ -81,11 +84,13 @@ def run(
     )
     files = [events, catalogue] if sessions is None else [sessions / "train.parquet", sessions / "test.parquet"]
     told = Told(settings, [file for file in files if file is not None and file.is_file()])
-    told_to = {
-        "log": partial(people.print, soft_wrap=True),
-        "report": metrics.report,
-        "lineage": told.facts,
-    }
+    told_to = {"log": partial(people.print, soft_wrap=True), "report": metrics.report, "lineage": told.facts}
+    board = None
+    if tensorboard is not None:
+        from model_export.training.tensorboard_log import TensorBoardLog
+
+        board = TensorBoardLog(tensorboard, metrics.report)
+        told_to |= {"report": board.report, "show": board.items}
     try:
         if sessions is None:
             manifest = train_events(events, catalogue, out, options, **told_to)
@@ -96,6 +101,8 @@ def run(
         raise
     finally:
         metrics.close()
+        if board is not None:
+            board.close()
     told.made(manifest)
     if json:
         machine(manifest)
