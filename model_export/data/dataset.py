@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from model_export.data.outcomes import outcomes
 from operators.contracts import Event
@@ -54,6 +55,17 @@ class Examples:
             self.outcomes[mask],
         )
 
+    def parts(self, size: int = 1024) -> Iterator["Examples"]:
+        """The examples, `size` at a time, in their order."""
+        for begin in range(0, len(self), size):
+            yield self.where(np.arange(begin, min(begin + size, len(self))))
+
+    def last_items(self) -> npt.NDArray[np.int32]:
+        """int32 [B]: the row of the newest known item before each question, 0 where there is none."""
+        newest = np.maximum(self.features.length - 1, 0)
+        last: npt.NDArray[np.int32] = self.features.items[np.arange(len(self)), newest]
+        return last
+
     def alone(self) -> "Examples":
         """The same, with outcomes that know only these events."""
         return replace(self, outcomes=outcomes(self.user, self.session_start_s, self.target, self.kind))
@@ -69,6 +81,12 @@ class Examples:
         if isinstance(row, int):
             return own if own.any() else known
         return np.where(own.any(axis=1)[:, None], own, known)
+
+
+def transition_counts(train: Examples, items: int) -> sparse.csr_matrix:
+    """float32 [N + 1, N + 1]: how often each item came after each one; row 0 is what came after nothing."""
+    places = (train.last_items(), train.target)
+    return sparse.csr_matrix((np.ones(len(train), np.float32), places), shape=(items + 1, items + 1))
 
 
 def read_events(file: Path) -> Iterator[Event]:

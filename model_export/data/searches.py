@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,7 @@ import numpy.typing as npt
 import xxhash
 
 from model_export.data.dataset import positives
-from operators.catalogue import decode_item
-from operators.contracts import Event
+from operators.contracts import CatalogueItem, Event
 from operators.features import Vocabulary
 
 BUCKETS = 1 << 15
@@ -43,14 +41,10 @@ class Searches:
         return Searches([self.texts[at] for at in np.flatnonzero(mask)], self.rows[mask], self.time_ms[mask])
 
 
-def titles(catalogue_file: Path | None, words: Vocabulary) -> Searches:
+def titles(catalogue: Iterable[CatalogueItem], words: Vocabulary) -> Searches:
     """The title of each known item that has one."""
-    if catalogue_file is None:
-        return Searches.of([])
-    with catalogue_file.open("rb") as lines:
-        items = [item for item in map(decode_item, lines) if item is not None]
     return Searches.of(
-        [(one.title, words.row(one.item_id), 0) for one in items if one.title and words.row(one.item_id)]
+        [(one.title, words.row(one.item_id), 0) for one in catalogue if one.title and words.row(one.item_id)]
     )
 
 

@@ -12,7 +12,7 @@ from model_export.data.dataset import Examples, examples, read_events, vocabular
 from model_export.data.searches import Searches, asked_of_titles, searched, titles
 from model_export.data.sessions import SessionSet, learned
 from operators.catalogue import decode_item
-from operators.contracts import Event
+from operators.contracts import CatalogueItem, Event
 from operators.errors import EventsFileError
 from operators.features import Vocabulary
 from operators.settings import EventSettings
@@ -62,7 +62,8 @@ def of_events(
         raise EventsFileError("events", f"an empty file {events_file}", "export events first")
     check_training_data(events, events_file.name)
     begin = test_from or int(events[int(len(events) * (1 - test_share))].event_time)
-    words = _words(events, catalogue_file, begin, min_count)
+    catalogue = None if catalogue_file is None else _catalogue(catalogue_file)
+    words = _words(events, catalogue, begin, min_count)
     everything = examples(events, words, EventSettings().session_gap_minutes * 60_000, window)
     known = everything.where(everything.time_ms < begin).alone()
     test = drawn_questions(everything.where(everything.time_ms >= begin), QUESTIONS, seed)
@@ -81,7 +82,7 @@ def of_events(
                 "out": len(everything),
             }
         },
-        texts=_texts(titles(catalogue_file, words), searched(events, words), begin, seed),
+        texts=_texts(titles(catalogue or [], words), searched(events, words), begin, seed),
     )
 
 
@@ -122,13 +123,17 @@ def drawn_questions(asked: Examples, count: int, seed: int) -> Examples:
     return asked.where(warm)
 
 
-def _words(events: list[Event], catalogue_file: Path | None, test_from: int, min_count: int) -> Vocabulary:
+def _catalogue(file: Path) -> list[CatalogueItem]:
+    with file.open("rb") as lines:
+        return [item for item in map(decode_item, lines) if item is not None]
+
+
+def _words(events: list[Event], catalogue: list[CatalogueItem] | None, test_from: int, min_count: int) -> Vocabulary:
     before = takewhile(lambda event: int(event.event_time) < test_from, events)
     words = vocabulary(before, min_count)
-    if catalogue_file is None:
+    if catalogue is None:
         return words
-    with catalogue_file.open("rb") as lines:
-        sold = {item.item_id for item in map(decode_item, lines) if item is not None}
+    sold = {item.item_id for item in catalogue}
     return Vocabulary([item for item in words.item_ids if item in sold])
 
 

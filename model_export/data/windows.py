@@ -86,3 +86,10 @@ def batch_of(train: Examples, rows: npt.NDArray[np.int64]) -> Batch:
     following[torch.arange(len(rows)), length - 1] = torch.from_numpy(train.target[rows].astype(np.int64))
     longest = int(length.max())  # shorter tensors where all windows of the batch are short
     return Batch(items[:, :longest], kinds[:, :longest], following[:, :longest])
+
+
+def tensors_of(asked: Examples) -> tuple[Tensor, Tensor, Tensor]:
+    """items, kinds int64 [B, W] and length int64 [B], at least 1."""
+    inputs = asked.features.inputs()
+    items, kinds, length = (torch.from_numpy(inputs[name]).long() for name in ("items", "kinds", "length"))
+    return items, kinds, length

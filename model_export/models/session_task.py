@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from model_export.data.dataset import Examples
 from model_export.data.outcomes import WANTED
+from model_export.data.windows import tensors_of
 from model_export.models.encoders import NextItem
 from model_export.models.tasks import ASKED, Task
 
@@ -60,10 +61,7 @@ class SessionTask(Task):
     def metrics(self, model: NextItem) -> dict[str, float]:
         """For each kind: area under the ROC curve, cross-entropy as a share of that of the base rate, calibration error."""
         with torch.inference_mode():
-            logits = [
-                self._logits(model, self._asked.where(np.arange(begin, min(begin + 1024, len(self._asked)))))
-                for begin in range(0, len(self._asked), 1024)
-            ]
+            logits = [self._logits(model, part) for part in self._asked.parts()]
         probability = torch.sigmoid(torch.cat(logits)).numpy().astype(np.float64)
         found = {}
         for kind in self.kinds:
@@ -76,9 +74,7 @@ class SessionTask(Task):
         return found
 
     def _logits(self, model: NextItem, asked: Examples) -> Tensor:
-        inputs = asked.features.inputs()
-        items, kinds, length = (torch.from_numpy(inputs[name]).long() for name in ("items", "kinds", "length"))
-        found = model.state_after_last(items, kinds, length)
+        found = model.state_after_last(*tensors_of(asked))
         logits: Tensor = model.tasks[self.name](found, model.table()[torch.from_numpy(asked.target).long()])
         return logits
 

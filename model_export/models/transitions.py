@@ -6,12 +6,10 @@ An encoder of some dozens of dimensions smooths over what the counts say sharply
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor, nn
 
-from model_export.data.dataset import Examples
+from model_export.data.dataset import Examples, transition_counts
 from model_export.models.copying import OUT, SILENT
-from model_export.rivals.baselines import last_items
 
 FOLLOWERS = 20  # of an item, the most frequent ones
 BEGIN = 8.0  # the logit of a sure follower before anything is learned: an item that fits has 10
@@ -21,9 +19,7 @@ def followers(train: Examples, items: int) -> tuple[Tensor, Tensor]:
     """Rows of what most often came after each item, int32 [N + 1, FOLLOWERS], most frequent first, 0 where there are fewer;
     and how often it did, float32 of the same shape.
     """
-    places = (last_items(train), train.target)
-    counts = sparse.csr_matrix((np.ones(len(train), np.float32), places), shape=(items + 1, items + 1))
-    counts.sum_duplicates()
+    counts = transition_counts(train, items)
     row = np.repeat(np.arange(items + 1), np.diff(counts.indptr))
     order = np.lexsort((counts.indices, -counts.data, row))
     place = np.arange(len(row)) - counts.indptr[row]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from model_export.data.dataset import Examples
+from model_export.data.dataset import Examples, transition_counts
 
 Scores = npt.NDArray[np.float32]
 WEEK_MS = 7 * 86_400_000
@@ -52,8 +52,7 @@ class Markov:
     """First-order transitions: how often an item followed the last one in a session; popularity breaks ties."""
 
     def __init__(self, train: Examples, items: int) -> None:
-        places = (last_items(train), train.target)
-        self._counts = sparse.csr_matrix((np.ones(len(train), np.float32), places), shape=(items + 1, items + 1))
+        self._counts = transition_counts(train, items)
         self._tie = _popularity(train, items)
 
     def counts(self, rows: npt.NDArray[np.integer]) -> Scores:
@@ -62,7 +61,7 @@ class Markov:
 
     def scores(self, asked: Examples) -> Scores:
         """Transition counts of the last item."""
-        return self.counts(last_items(asked)) + self._tie
+        return self.counts(asked.last_items()) + self._tie
 
 
 class ItemKnn:
@@ -81,7 +80,7 @@ class ItemKnn:
 
     def scores(self, asked: Examples) -> Scores:
         """Similarities of the last item."""
-        return np.asarray(self._similar[last_items(asked)].todense(), dtype=np.float32) + self._tie
+        return np.asarray(self._similar[asked.last_items()].todense(), dtype=np.float32) + self._tie
 
 
 def _popularity(train: Examples, items: int) -> Scores:
@@ -109,13 +108,6 @@ def session_numbers(train: Examples) -> npt.NDArray[np.int64]:
     place = np.empty_like(ended)
     place[np.argsort(-ended, kind="stable")] = np.arange(len(ended))
     return place[number]
-
-
-def last_items(asked: Examples) -> npt.NDArray[np.int32]:
-    """Row of each question's newest known item, 0 where there is none."""
-    length = asked.features.length
-    last: npt.NDArray[np.int32] = asked.features.items[np.arange(len(asked)), np.maximum(length - 1, 0)]
-    return last
 
 
 def session_items(asked: Examples, row: int) -> list[int]:

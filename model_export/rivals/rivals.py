@@ -11,8 +11,6 @@ from model_export.rivals.als import Als
 from model_export.rivals.baselines import ItemKnn, Markov, Popularity, Recommender, SessionPopularity
 from model_export.rivals.vmis_knn import VmisKnn
 
-BATCH = 1024
-
 
 def baselines(known: Examples, items: int, *, timed: bool = True) -> Iterator[tuple[str, Recommender]]:
     """Name and baseline, one after the other: each is built when it is asked for. Untimed data knows no week."""
@@ -30,11 +28,7 @@ def _popularity(known: Examples, items: int, timed: bool) -> Popularity:
 
 def ranks_of(recommender: Recommender, asked: Examples) -> npt.NDArray[np.int64]:
     """The rank of each question's target among all items."""
-    parts = []
-    for begin in range(0, len(asked), BATCH):
-        part = asked.where(np.arange(begin, min(begin + BATCH, len(asked))))
-        parts.append(ranks(recommender.scores(part), part.target))
-    return np.concatenate(parts)
+    return np.concatenate([ranks(recommender.scores(part), part.target) for part in asked.parts()])
 
 
 def judged(

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from model_export.data.dataset import Examples
-from model_export.data.windows import Batch, batch_of, batches, covering
+from model_export.data.windows import Batch, batch_of, batches, covering, tensors_of
 from model_export.evaluation.metrics import ranks, summary
 from model_export.models.copying import copy_loss
 from model_export.models.encoders import NextItem, build
@@ -227,13 +227,6 @@ def _apart(train: Examples) -> tuple[Examples, Examples]:
     return train.where(~mine), train.where(mine & asked)
 
 
-def tensors_of(asked: Examples) -> tuple[Tensor, Tensor, Tensor]:
-    """items, kinds int64 [B, W] and length int64 [B], at least 1."""
-    inputs = asked.features.inputs()
-    items, kinds, length = (torch.from_numpy(inputs[name]).long() for name in ("items", "kinds", "length"))
-    return items, kinds, length
-
-
 def _patience(valid: Examples | None, options: FitOptions) -> int:
     return options.patience if valid is not None else options.epochs
 
@@ -273,11 +266,7 @@ def model_scores(model: NextItem, asked: Examples) -> npt.NDArray[np.float32]:
     return scores
 
 
-def evaluate(model: NextItem, asked: Examples, batch: int = 1024) -> dict[str, float]:
+def evaluate(model: NextItem, asked: Examples) -> dict[str, float]:
     """R@20, MRR@20 and NDCG@20 over all items."""
     model.eval()
-    found = []
-    for begin in range(0, len(asked), batch):
-        part = asked.where(np.arange(begin, min(begin + batch, len(asked))))
-        found.append(ranks(model_scores(model, part), part.target))
-    return summary(np.concatenate(found))
+    return summary(np.concatenate([ranks(model_scores(model, part), part.target) for part in asked.parts()]))
