@@ -7,7 +7,7 @@ import typer
 
 from operators.errors import LiveshelfError
 from pipelines.cli.output import JsonFlag, machine, people, table
-from pipelines.cli.train import need_torch
+from pipelines.cli.train import need_report, need_torch
 
 NAMES = ("P@20", "MRR@20", "NDCG@20")
 
@@ -29,6 +29,8 @@ def run(
     if (events is None) == (sessions is None):
         raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", "liveshelf evaluate --help")
     need_torch()
+    if plot is not None:
+        need_report()
     from model_export.evaluation.evaluate import evaluate_sessions
     from model_export.evaluation.evaluate_events import evaluate_events
     from operators.model_bundle import ModelBundle

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -20,12 +21,19 @@ class Size(StrEnum):
 
 def need_torch() -> None:
     """Raises `LiveshelfError` on a base install."""
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise LiveshelfError(
-            "the extra `train` (torch)", "a base install", "make train-deps, or pip install 'liveshelf[train]'"
-        ) from error
+    need("torch", "train", "make train-deps, or pip install 'liveshelf[train]'")
+
+
+def need_report() -> None:
+    """Raises `LiveshelfError` where nothing can be drawn or written for TensorBoard."""
+    for module in ("matplotlib", "tensorboard"):
+        need(module, "report", "pip install 'liveshelf[report]'")
+
+
+def need(module: str, extra: str, fix: str) -> None:
+    """Raises `LiveshelfError` where a module of an extra is not installed."""
+    if find_spec(module) is None:
+        raise LiveshelfError(f"the extra `{extra}` ({module})", "an install without it", fix)
 
 
 def run(
@@ -45,9 +53,9 @@ def run(
         None, help="Newest steps that the model sees; default: its size's, 20 or 50.", min=1, max=50
     ),
     session_weight: float = typer.Option(
-        None, help="Of the session task beside the next item; default: its size's. 0: not learned.", min=0
+        None, help="Of the session task beside the next item; default: 0, not learned.", min=0
     ),
-    search_weight: float = typer.Option(None, help="Of the search task.", min=0),
+    search_weight: float = typer.Option(None, help="Of the search task; default: 0.", min=0),
     tensorboard: Path = typer.Option(
         None, help="Writes scalars and the item space there, for `tensorboard --logdir` (extra `report`)."
     ),
@@ -61,6 +69,8 @@ def run(
     if (events is None) == (sessions is None):
         raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", "liveshelf train --help")
     need_torch()
+    if tensorboard is not None:
+        need_report()
     from deploy.local.layout import Layout
     from model_export.training.train import TrainOptions, train_events, train_sessions
     from model_export.training.train_metrics import TrainMetrics

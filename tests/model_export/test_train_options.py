@@ -1,10 +1,23 @@
 """What the flags of `liveshelf train` change of a size's settings."""
 
+import pytest
+
 from model_export.training.sizes import SIZES
 from model_export.training.train import TrainOptions
+from operators.errors import LiveshelfError
+from pipelines.cli import train
 
 
 def test_a_flag_that_is_not_given_leaves_the_size_as_it_is() -> None:
     assert TrainOptions(size="large").fitting() == SIZES["large"]
     given = TrainOptions(size="small", dropout=0.0, window=50, seed=3).fitting()
     assert (given.dropout, given.window, given.seed, given.width) == (0.0, 50, 3, SIZES["small"].width)
+
+
+def test_an_extra_that_is_missing_is_named_with_the_way_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    train.need_report()
+    monkeypatch.setattr(train, "find_spec", lambda _: None)
+    with pytest.raises(LiveshelfError, match=r"extra `report` \(matplotlib\).*liveshelf\[report\]"):
+        train.need_report()
+    with pytest.raises(LiveshelfError, match="make train-deps"):
+        train.need_torch()
