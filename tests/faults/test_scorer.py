@@ -92,7 +92,7 @@ def test_a_request_that_segfaults_kills_the_process_twice_and_no_more(
     trial("a request that segfaults", during=publish_it, sabotaged=True, seconds=50)
     made, _ = eventually(lambda: stack.topics.newest_lists(start).get(guilty), 60)
     assert (made["version"], made["source"]) == (1, "neighbours"), "the guilty has a list all the same"
-    assert stack.restarts(job) == 2
+    assert stack.restarts(job) == 2, stack.cluster.get(f"/jobs/{job}/exceptions")
 
 
 def test_a_dead_scorer_thread_is_replaced(stack: Stack, demo_bundle: Path, trial: Trial) -> None:
