@@ -27,23 +27,16 @@ def measure(
     Raises `LiveshelfError` without the train extra and where the data teaches no task.
     """
     try:
-        from model_export.data.splits import of_events
-        from model_export.training.fit import evaluate, fit
-        from model_export.training.train import TrainOptions, tasks_of
+        from model_export.evaluation.full_ranking import evaluate
+        from model_export.training.fit import fit
+        from model_export.training.train import tasks_of
+        from model_export.training.train_options import Source, TrainOptions, split_of
     except ImportError as error:
         raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
 
     options = TrainOptions(test_from=test_from, epochs=epochs, dropout=dropout)
     fitting = replace(options.fitting(), epochs=epochs)
-    split = of_events(
-        events,
-        catalogue,
-        test_share=options.test_share,
-        test_from=test_from,
-        min_count=options.min_count,
-        seed=options.seed,
-        window=fitting.window,
-    )
+    split, options = split_of(Source(events, catalogue), options)
     items = len(split.words)
     taught = [one.name for one in tasks_of(split, split.known, split.test, replace(fitting, **weights), print)]
     if not taught:

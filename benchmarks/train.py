@@ -16,8 +16,9 @@ def measure(items: int) -> dict[str, Any]:
     """One epoch of each size over 24,000 steps, after one that warms. Raises `LiveshelfError` without the train extra."""
     try:
         from model_export.data.sessions import learned
-        from model_export.training.fit import Training, products
+        from model_export.training.fit import products
         from model_export.training.sizes import SIZES
+        from model_export.training.training import Training
     except ImportError as error:
         raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
     from operators.features import Vocabulary

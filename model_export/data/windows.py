@@ -88,6 +88,19 @@ def batch_of(train: Examples, rows: npt.NDArray[np.int64]) -> Batch:
     return Batch(items[:, :longest], kinds[:, :longest], following[:, :longest])
 
 
+def hidden(batch: Batch, items: float, kinds: float) -> Batch:
+    """With these shares of the steps without their item or event type, drawn anew each time: augmentation.
+
+    What is asked for stays, so that the encoder learns to do without a step.
+    """
+    steps, types = batch.items, batch.kinds
+    if items:
+        steps = steps.masked_fill(torch.rand(steps.shape) < items, 0)
+    if kinds:
+        types = types.masked_fill(torch.rand(types.shape) < kinds, 0)
+    return Batch(steps, types, batch.following)
+
+
 def tensors_of(asked: Examples) -> tuple[Tensor, Tensor, Tensor]:
     """items, kinds int64 [B, W] and length int64 [B], at least 1."""
     inputs = asked.features.inputs()

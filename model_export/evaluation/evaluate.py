@@ -7,7 +7,7 @@ from model_export.data.sessions import learned, read_sessions
 from model_export.evaluation.metrics import percent, summary
 from model_export.evaluation.served import Served
 from model_export.rivals.rivals import judged
-from model_export.training.fit import Log
+from model_export.training.training_log import Log
 from operators.model_bundle import ModelBundle
 from operators.state_layout import HISTORY
 

@@ -12,7 +12,7 @@ from model_export.evaluation.metrics import percent, summary
 from model_export.evaluation.served import Served, ranks_of_candidates
 from model_export.evaluation.state_age import aged, state_age_curve
 from model_export.rivals.rivals import judged
-from model_export.training.fit import Log
+from model_export.training.training_log import Log
 from operators.drift import popularity_places
 from operators.errors import EventsFileError
 from operators.model_bundle import ModelBundle

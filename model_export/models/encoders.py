@@ -51,20 +51,20 @@ class NextItem(nn.Module, ABC):
         return self.dropout(vectors + self.kinds(kinds))
 
     @abstractmethod
-    def encoded(self, steps: Tensor, items: Tensor) -> Tensor:
+    def encoded(self, steps: Tensor) -> Tensor:
         """float [B, W, width] from the inputs; no step may see a later one."""
 
     def wanted(self, items: Tensor, kinds: Tensor) -> Tensor:
         """float [B, W, width] of unit length."""
-        return nn.functional.normalize(self.encoded(self.steps(items, kinds), items), dim=-1)
+        return nn.functional.normalize(self.encoded(self.steps(items, kinds)), dim=-1)
 
-    def at_last(self, steps: Tensor, items: Tensor, last: Tensor) -> Tensor:
+    def at_last(self, steps: Tensor, last: Tensor) -> Tensor:
         """float [B, width]: `encoded` at one step of each user, `last` int [B]; where that is cheaper than at all."""
-        return at(self.encoded(steps, items), last)
+        return at(self.encoded(steps), last)
 
     def state_after_last(self, items: Tensor, kinds: Tensor, length: Tensor) -> Tensor:
         """float [B, width]: the encoder's answer after each user's last step, of any length."""
-        return self.at_last(self.steps(items, kinds), items, length.long() - 1)
+        return self.at_last(self.steps(items, kinds), length.long() - 1)
 
     def after_last(self, items: Tensor, kinds: Tensor, length: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The encoder's own scores after each user's last step, float [B, N + 1], and what `competing` asks for.
@@ -72,7 +72,7 @@ class NextItem(nn.Module, ABC):
         `length` int [B], at least 1.
         """
         steps, last = self.steps(items, kinds), length.long() - 1
-        found = self.at_last(steps, items, last)
+        found = self.at_last(steps, last)
         scores = (self.scale * nn.functional.normalize(found, dim=-1)) @ self.table().T + self.bias
         return scores, (found, steps, items, last)
 
@@ -113,7 +113,7 @@ class Gru(NextItem):
         self.gru = nn.GRU(width, width, batch_first=True)
         self.project = nn.Linear(width, width)
 
-    def encoded(self, steps: Tensor, items: Tensor) -> Tensor:
+    def encoded(self, steps: Tensor) -> Tensor:
         """The projected states."""
         states, _ = self.gru(steps)
         return self.project(self.dropout(states))
@@ -135,22 +135,21 @@ class WeightedSum(NextItem):
         self.weight = nn.Linear(width, 1, bias=False)
         self.project = nn.Linear(width, width)
 
-    def encoded(self, steps: Tensor, items: Tensor) -> Tensor:
+    def encoded(self, steps: Tensor) -> Tensor:
         """Each step weighs those until itself."""
         states = self._states(steps)
         mixed = torch.sigmoid(self.key(states)[:, None, :, :] + self.query(states)[:, :, None, :])
         weights = self.weight(mixed).squeeze(-1)  # [B, at, of]
-        places = torch.arange(items.shape[1])
-        later = places[None, :] > places[:, None]
-        weights = weights.masked_fill(later | (items == 0)[:, None, :], OUT).softmax(-1)
+        places = torch.arange(steps.shape[1])
+        weights = weights.masked_fill(places[None, :] > places[:, None], OUT).softmax(-1)  # padding is later than all
         return weights @ steps + self.project(states)
 
-    def at_last(self, steps: Tensor, items: Tensor, last: Tensor) -> Tensor:
+    def at_last(self, steps: Tensor, last: Tensor) -> Tensor:
         """As `encoded`, without the weights of the other steps."""
         states = self._states(steps)
         asking = at(states, last)
         weights = self.weight(torch.sigmoid(self.key(states) + self.query(asking)[:, None, :])).squeeze(-1)
-        weights = weights.masked_fill(torch.arange(items.shape[1]) > last[:, None], OUT).softmax(-1)
+        weights = weights.masked_fill(torch.arange(steps.shape[1]) > last[:, None], OUT).softmax(-1)
         return (weights[:, None, :] @ steps)[:, 0] + self.project(asking)
 
     def _states(self, steps: Tensor) -> Tensor:
@@ -195,7 +194,7 @@ class Attention(NextItem):
         nn.init.normal_(self.places.weight, std=0.02)
         self.blocks = nn.Sequential(*(Block(width, 2, dropout) for _ in range(2)))
 
-    def encoded(self, steps: Tensor, items: Tensor) -> Tensor:
+    def encoded(self, steps: Tensor) -> Tensor:
         """What the blocks add to the steps."""
         return self.blocks(steps + self.places.weight[: steps.shape[1]])
 

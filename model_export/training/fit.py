@@ -1,62 +1,19 @@
-"""Training: next item at every step of windows of histories, early stopping on the next window of time."""
+"""Training with early stopping on the next window of time, gone on with after a crash."""
 
 import contextlib
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from model_export.data.dataset import Examples
-from model_export.data.windows import Batch, batch_of, batches, covering, tensors_of
-from model_export.evaluation.metrics import ranks, summary
-from model_export.models.copying import copy_loss
-from model_export.models.encoders import NextItem, build
-from model_export.models.losses import full_softmax, sampled_softmax
+from model_export.models.encoders import NextItem
 from model_export.models.tasks import Task
+from model_export.training.fit_options import FitOptions
+from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint, fingerprint
-
-Log = Callable[[str], None]
-Report = Callable[[str, float], None]  # a name of `train_metrics.METRICS` and its value
-WARM_UP = 0.1  # of all steps
-HELD = 32  # one user of so many teaches the copy head and is kept from the encoder
-COPY_EVERY, COPIED = 4, 256  # steps of the encoder to one of the copy head; examples in it
-COPY_RATE = 0.02
-
-
-def unreported(_: str, __: float) -> None:
-    """Reports nothing."""
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """Hyper-parameters; docs/train.md says what they were chosen by."""
-
-    encoder: str = "weighted-sum"
-    width: int = 128
-    window: int = 20
-    scale: float = 16.0
-    dropout: float = 0.5
-    epochs: int = 10
-    patience: int = 3
-    batch: int = 512  # steps
-    learning_rate: float = 4e-3
-    weight_decay: float = 1e-5
-    negatives: int = 0  # 0: the softmax is over all items
-    average: float = 0.5  # epochs that the running average of weights looks back on; 0: the last weights
-    bf16_products: bool = True  # where the CPU has them: sums and weights stay float32
-    personal: float = 1.0  # weights of the tasks: the next item of this shopper,
-    session: float = 0.0  # what becomes of an item in this session (model_export/models/session_task.py),
-    search: float = 0.0  # and the item of a query (model_export/models/search_task.py)
-    seed: int = 7
+from model_export.training.training_log import Log, Report, unreported
 
 
 @dataclass(frozen=True)
@@ -66,117 +23,6 @@ class Fitted:
     model: NextItem
     epochs: int
     validation: dict[str, float]
-
-
-class Training:
-    """A model between two epochs, with all that the next one depends on."""
-
-    def __init__(self, train: Examples, items: int, options: FitOptions, tasks: Sequence[Task] = ()) -> None:
-        torch.manual_seed(options.seed)
-        self.options, self.tasks = options, tasks
-        self.train, self.held = _apart(train)
-        self.generator = np.random.default_rng(options.seed)
-        self.drawing = np.random.default_rng(options.seed)  # the tasks' examples: batches are the same without them
-        self.model = build(options.encoder, items, options.width, options.dropout, options.window, options.scale)
-        self.model.transitions.count(self.train)
-        self.model.tasks.update({task.name: task.head(options.width) for task in tasks})
-        in_epoch = sum(1 for _ in self._batches(np.random.default_rng(0)))
-        decay = max(0.0, 1 - 1 / max(options.average * in_epoch, 1))
-        self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
-        heads = self.model.heads()
-        encoder = [weights for weights in self.model.parameters() if not any(weights is one for one in heads)]
-        self.optimizer = torch.optim.AdamW(encoder, lr=options.learning_rate, weight_decay=options.weight_decay)
-        self.copying = torch.optim.Adam(heads, lr=COPY_RATE)
-        share = partial(_share_of_rate, total=options.epochs * in_epoch)
-        self.schedule, self.copy_schedule = LambdaLR(self.optimizer, share), LambdaLR(self.copying, share)
-        if not len(self.held):
-            self.model.silence()
-        self.epoch = 0
-        self.best: dict[str, Any] = {"metrics": {}, "epoch": 0, "weights": None}
-
-    @property
-    def current(self) -> NextItem:
-        """The weights that would be kept now."""
-        averaged: NextItem = self.averaged.module
-        return averaged if self.options.average else self.model
-
-    def run_epoch(self) -> tuple[float, int]:
-        """(mean loss, steps that were asked about)."""
-        self.epoch += 1
-        self.model.train()
-        losses, asked = [], 0
-        for number, rows in enumerate(self._batches(self.generator)):
-            batch = batch_of(self.train, rows)
-            loss = self._loss(batch)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            self.optimizer.step()
-            self.schedule.step()
-            if len(self.held):
-                if number % COPY_EVERY == 0:
-                    self._teach_copying()
-                self.copy_schedule.step()
-            if self.options.average:
-                self.averaged.update_parameters(self.model)
-            losses.append(loss.item())
-            asked += int((batch.following > 0).sum())
-        return float(np.mean(losses)), asked
-
-    def _loss(self, batch: Batch) -> Tensor:
-        """The weighted sum over the next item and the tasks."""
-        parts = [task.weight * task.loss(self.model, self.drawing) for task in self.tasks]
-        if self.options.personal:
-            parts.append(self.options.personal * loss_of(self.model, batch, self.options.negatives))
-        return torch.stack(parts).sum()
-
-    def _teach_copying(self) -> None:
-        """One step of the heads on users of their own, after what the encoder would answer if it were served now."""
-        asked = self.held.where(self.generator.integers(0, len(self.held), COPIED))
-        items, kinds, length = tensors_of(asked)
-        judged = self.current.eval()
-        with torch.no_grad():
-            scores, of_last = judged.after_last(items, kinds, length)
-        self.model.train()
-        target = torch.from_numpy(asked.target.astype(np.int64))
-        rows, logits = self.model.competing(*of_last)
-        loss = copy_loss(self.model.copy.trust * scores, logits, rows, target)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.copying.step()
-        self.copying.zero_grad(set_to_none=True)  # what stayed would count when the encoder's gradients are clipped
-
-    def _batches(self, generator: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
-        return batches(self.train, covering(self.train, generator), self.options.batch, generator)
-
-    def judge(self, valid: Examples) -> dict[str, float]:
-        """Metrics now; the best so far are remembered with their weights."""
-        found = evaluate(self.current, valid)
-        if found["MRR@20"] > self.best["metrics"].get("MRR@20", -1.0):
-            weights = {name: tensor.clone() for name, tensor in self.current.state_dict().items()}
-            self.best = {"metrics": found, "epoch": self.epoch, "weights": weights}
-        return found
-
-    _PARTS = ("model", "averaged", "optimizer", "schedule", "copying", "copy_schedule")
-
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return {
-            **{name: getattr(self, name).state_dict() for name in self._PARTS},
-            "epoch": self.epoch,
-            "best": self.best,
-            "torch": torch.get_rng_state(),
-            "numpy": self.generator.bit_generator.state,
-            "drawing": self.drawing.bit_generator.state,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """From a checkpoint."""
-        for name in self._PARTS:
-            getattr(self, name).load_state_dict(state[name])
-        self.epoch, self.best = state["epoch"], state["best"]
-        torch.set_rng_state(state["torch"])
-        self.generator.bit_generator.state = state["numpy"]
-        self.drawing.bit_generator.state = state["drawing"]
 
 
 def fit(
@@ -219,22 +65,8 @@ def fit(
     return Fitted(model, training.best["epoch"] or training.epoch, training.best["metrics"])
 
 
-def _apart(train: Examples) -> tuple[Examples, Examples]:
-    """What the encoder learns from and what the copy head learns from; all and nothing where there are too few users."""
-    mine, asked = train.user % HELD == HELD - 1, train.features.length > 0
-    if (mine & asked).sum() < COPIED:
-        mine[:] = False
-    return train.where(~mine), train.where(mine & asked)
-
-
 def _patience(valid: Examples | None, options: FitOptions) -> int:
     return options.patience if valid is not None else options.epochs
-
-
-def _share_of_rate(step: int, total: int) -> float:
-    """Linear warm-up over a tenth, then half a cosine down to zero; epochs differ by a few steps, so it may end late."""
-    done = min((step + 1) / total, 1.0)
-    return done / WARM_UP if done < WARM_UP else 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
 
 
 @contextlib.contextmanager
@@ -246,27 +78,3 @@ def products(bf16: bool) -> Iterator[None]:
         yield
     finally:
         torch.backends.mkldnn.matmul.fp32_precision = before
-
-
-def loss_of(model: NextItem, batch: Batch, negatives: int) -> Tensor:
-    """Mean cross-entropy over all steps of the batch that are asked about; the padding row never competes."""
-    asked = batch.following > 0
-    wanted, target = model.wanted(batch.items, batch.kinds)[asked], batch.following[asked] - 1
-    table, bias = model.table()[1:], model.bias[1:]
-    if not negatives or negatives >= len(table):
-        return full_softmax(wanted, table, bias, target, model.scale)
-    drawn = torch.randint(len(table), (negatives,))
-    return sampled_softmax(wanted, table, bias, target, model.scale, drawn)
-
-
-def model_scores(model: NextItem, asked: Examples) -> npt.NDArray[np.float32]:
-    """float32 [B, N + 1]."""
-    with torch.inference_mode():
-        scores: npt.NDArray[np.float32] = model.scores(*tensors_of(asked)).numpy()
-    return scores
-
-
-def evaluate(model: NextItem, asked: Examples) -> dict[str, float]:
-    """R@20, MRR@20 and NDCG@20 over all items."""
-    model.eval()
-    return summary(np.concatenate([ranks(model_scores(model, part), part.target) for part in asked.parts()]))

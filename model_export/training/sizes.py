@@ -1,6 +1,6 @@
 """The two sizes of a model. What is not here is derived; docs/train.md says what these were chosen by."""
 
-from model_export.training.fit import FitOptions
+from model_export.training.fit_options import FitOptions
 
 SIZES = {
     "small": FitOptions(),

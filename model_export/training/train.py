@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,80 +11,24 @@ import numpy.typing as npt
 
 from model_export.bundles.export import export_bundle
 from model_export.data.dataset import Examples
-from model_export.data.sessions import read_sessions
-from model_export.data.splits import Split, of_events, of_sessions, validation
-from model_export.data.windows import window_for
+from model_export.data.splits import Split, validation
+from model_export.evaluation.full_ranking import evaluate
 from model_export.models.search_task import SearchTask
 from model_export.models.session_task import SessionTask
 from model_export.models.tasks import Task
 from model_export.rivals.rivals import judged
-from model_export.training.fit import FitOptions, Report, evaluate, fit, unreported
-from model_export.training.sizes import SIZES
+from model_export.training.fit import fit
+from model_export.training.fit_options import FitOptions
+from model_export.training.train_options import Source, TrainOptions, split_of
 from model_export.training.training_checkpoint import TrainingCheckpoint
-from model_export.training.training_log import TrainingLog
+from model_export.training.training_log import Log, Report, TrainingLog, unreported
 
-Log = Callable[[str], None]
 Show = Callable[[npt.NDArray[np.float32], list[str]], None]  # float32 [N, d], a name each
-DROPOUTS = (0.15, 0.5)  # what follows by rule (lines of an order) is unlearned by the one that clicks need
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How the events are split and the model is trained; `fit` None: as its size says (`sizes.SIZES`).
-
-    `epochs` None: their number, and the dropout where it is None too, are found on a validation window before the test;
-    else exactly so many, without that search.
-    """
-
-    name: str = "small"
-    size: str = "small"
-    test_share: float = 0.1
-    test_from: int | None = None
-    min_count: int = 3
-    epochs: int | None = None
-    dropout: float | None = None
-    window: int | None = None
-    session: float | None = None
-    search: float | None = None
-    seed: int = 7
-    fit: FitOptions | None = None
-
-    def fitting(self) -> FitOptions:
-        """The hyper-parameters."""
-        given = {name: getattr(self, name) for name in ("dropout", "window", "session", "search")}
-        named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        return replace(self.fit or SIZES[self.size], seed=self.seed, **named)
-
-
-def train_events(
-    events_file: Path, catalogue_file: Path | None, out: Path, options: TrainOptions, **rest: Any
-) -> dict[str, Any]:
-    """`train` on canonical events before the test window. Raises `EventsFileError` where they fail `data_tests`."""
-    split = of_events(
-        events_file,
-        catalogue_file,
-        test_share=options.test_share,
-        test_from=options.test_from,
-        min_count=options.min_count,
-        seed=options.seed,
-        window=options.fitting().window,
-    )
-    return train(split, out, options, **rest)
-
-
-def train_sessions(folder: Path, out: Path, options: TrainOptions, **rest: Any) -> dict[str, Any]:
-    """`train` on a folder of sessions with its own test; the window is a longer one where sessions are long.
-
-    Raises `EventsFileError` where the folder cannot be read.
-    """
-    read = read_sessions(folder)
-    if options.window is None:
-        options = replace(options, window=window_for(read.train, options.fitting().window))
-    return train(of_sessions(read, options.fitting().window), out, options, **rest)
+DROPOUTS = (0.15, 0.3, 0.5)  # what follows by rule (lines of an order) is unlearned by the one that clicks need
 
 
 def train(
-    split: Split,
+    source: Source,
     out: Path,
     options: TrainOptions,
     *,
@@ -95,9 +39,11 @@ def train(
 ) -> dict[str, Any]:
     """Finds the number of epochs on the window before the test, trains anew on all that is known, exports.
 
-    Returns the bundle's manifest, with `lineage` in it; `show` gets the item vectors and their titles or ids. Trained anew because the newest events before the test are those
-    that the bundle must know best. A training that was killed goes on after its last whole epoch when it is started again.
+    Returns the bundle's manifest, with `lineage` in it; `show` gets the item vectors and their titles or ids. Trained
+    anew because the newest events before the test are those that the bundle must know best. A training that was killed
+    goes on after its last whole epoch when it is started again. Raises `EventsFileError` as `split_of` does.
     """
+    split, options = split_of(source, options)
     items, begun, told = len(split.words), time.monotonic(), TrainingLog(report)
     for file, counts in split.cleaning.items():
         log(f"{file}: " + ", ".join(f"{reason} {count}" for reason, count in counts.items()))

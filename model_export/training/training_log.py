@@ -1,9 +1,15 @@
 """What a training reported, epoch by epoch: JSON lines in the bundle, whether anything watches or not."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-from model_export.training.fit import Report
+Log = Callable[[str], None]
+Report = Callable[[str, float], None]  # a name of `train_metrics.METRICS` and its value
+
+
+def unreported(_: str, __: float) -> None:
+    """Reports nothing."""
 
 
 class TrainingLog:

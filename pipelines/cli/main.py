@@ -30,6 +30,7 @@ from pipelines.cli import (
     submit,
     topics,
     train,
+    tune,
     up,
     validate,
 )
@@ -58,6 +59,7 @@ for verb in (
     validate,
     profile,
     train,
+    tune,
     evaluate,
     export,
     erase,

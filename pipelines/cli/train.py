@@ -4,12 +4,16 @@ from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from operators.errors import LiveshelfError
 from operators.settings import load_settings
 from pipelines.cli.output import JsonFlag, machine, people, table
+
+if TYPE_CHECKING:
+    from model_export.training.train_options import Source
 
 
 class Size(StrEnum):
@@ -30,10 +34,24 @@ def need_report() -> None:
         need(module, "report", "pip install 'liveshelf[report]'")
 
 
+def need_tune() -> None:
+    """Raises `LiveshelfError` where no hyper-parameters can be searched."""
+    need("optuna", "tune", "pip install 'liveshelf[tune]'")
+
+
 def need(module: str, extra: str, fix: str) -> None:
     """Raises `LiveshelfError` where a module of an extra is not installed."""
     if find_spec(module) is None:
         raise LiveshelfError(f"the extra `{extra}` ({module})", "an install without it", fix)
+
+
+def source_of(events: Path | None, catalogue: Path | None, sessions: Path | None, verb: str) -> "Source":
+    """The data that was named. Raises `LiveshelfError` where none or both were."""
+    if (events is None) == (sessions is None):
+        raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", f"liveshelf {verb} --help")
+    from model_export.training.train_options import Source
+
+    return Source(events, catalogue, sessions)
 
 
 def run(
@@ -48,7 +66,7 @@ def run(
     epochs: int = typer.Option(
         None, help="Exactly so many; default: as many as a validation window finds best.", min=1
     ),
-    dropout: float = typer.Option(None, help="Default: the better of two on the validation window.", min=0, max=0.9),
+    dropout: float = typer.Option(None, help="Default: the best of three on the validation window.", min=0, max=0.9),
     window: int = typer.Option(
         None, help="Newest steps that the model sees; default: its size's, 20 or 50.", min=1, max=50
     ),
@@ -59,6 +77,11 @@ def run(
     tensorboard: Path = typer.Option(
         None, help="Writes scalars and the item space there, for `tensorboard --logdir` (extra `report`)."
     ),
+    settings_file: Path = typer.Option(
+        None,
+        "--settings",
+        help="Hyper-parameters in TOML, as `liveshelf tune` writes them; flags beside it count more.",
+    ),
     seed: int = typer.Option(7, help="Of weights, batches and drawn questions."),
     json: bool = JsonFlag,
 ) -> None:
@@ -66,14 +89,14 @@ def run(
 
     Example: liveshelf train --events events.jsonl --out bundles/mine
     """
-    if (events is None) == (sessions is None):
-        raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", "liveshelf train --help")
     need_torch()
+    source = source_of(events, catalogue, sessions, "train")
     if tensorboard is not None:
         need_report()
     from deploy.local.layout import Layout
-    from model_export.training.train import TrainOptions, train_events, train_sessions
+    from model_export.training.train import train
     from model_export.training.train_metrics import TrainMetrics
+    from model_export.training.train_options import TrainOptions
     from pipelines.lineage import Told
 
     settings = load_settings()
@@ -92,6 +115,8 @@ def run(
         search=search_weight,
         seed=seed,
     )
+    if settings_file is not None:
+        options = options.with_settings(settings_file)
     files = [events, catalogue] if sessions is None else [sessions / "train.parquet", sessions / "test.parquet"]
     told = Told(settings, [file for file in files if file is not None and file.is_file()])
     told_to = {"log": partial(people.print, soft_wrap=True), "report": metrics.report, "lineage": told.facts}
@@ -102,10 +127,7 @@ def run(
         board = TensorBoardLog(tensorboard, metrics.report)
         told_to |= {"report": board.report, "show": board.items}
     try:
-        if sessions is None:
-            manifest = train_events(events, catalogue, out, options, **told_to)
-        else:
-            manifest = train_sessions(sessions, out, options, **told_to)
+        manifest = train(source, out, options, **told_to)
     except BaseException as error:
         told.failed(error)
         raise

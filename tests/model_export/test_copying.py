@@ -9,9 +9,12 @@ from torch import nn
 from torch.nn import functional
 
 from model_export.data.sessions import learned
+from model_export.evaluation.full_ranking import evaluate
 from model_export.models.copying import OUT, CopyHead, combined, copy_loss
 from model_export.models.encoders import ENCODERS, NextItem, build
-from model_export.training.fit import HELD, FitOptions, Training, evaluate, fit
+from model_export.training.fit import fit
+from model_export.training.fit_options import FitOptions
+from model_export.training.training import HELD, Training
 from operators.features import Vocabulary
 
 ITEMS, WINDOW = 30, 7

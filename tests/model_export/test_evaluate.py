@@ -14,9 +14,10 @@ from model_export.evaluation.evaluate import evaluate_sessions
 from model_export.evaluation.evaluate_events import evaluate_events
 from model_export.evaluation.metrics import NEVER
 from model_export.evaluation.served import ranks_of_candidates
-from model_export.training.fit import FitOptions
+from model_export.training.fit_options import FitOptions
 from model_export.training.sizes import SIZES
-from model_export.training.train import DROPOUTS, TrainOptions, train_sessions
+from model_export.training.train import DROPOUTS, train
+from model_export.training.train_options import Source, TrainOptions
 from operators.catalogue import Catalogue
 from operators.contracts import encode_record
 from operators.errors import BundleError, EventsFileError
@@ -44,7 +45,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("sessions")
     fitting = FitOptions(epochs=6, width=32, dropout=0.1, window=30)
     options = TrainOptions(name="circle", fit=fitting, epochs=6)
-    train_sessions(circle(folder), folder / "bundle", options, log=lambda _: None)
+    train(Source(sessions=circle(folder)), folder / "bundle", options, log=lambda _: None)
     return folder / "bundle", folder / "circle"
 
 
@@ -90,7 +91,7 @@ def test_a_full_disk_leaves_the_older_bundle(trained: tuple[Path, Path], monkeyp
     monkeypatch.setattr(np, "save", full)
     options = TrainOptions(name="circle", fit=FitOptions(width=8), epochs=1)
     with pytest.raises(BundleError, match="free the disk"):
-        train_sessions(sessions, bundle, options, log=lambda _: None)
+        train(Source(sessions=sessions), bundle, options, log=lambda _: None)
     assert (bundle / "manifest.json").read_bytes() == before
     assert not (bundle.parent / f".{bundle.name}.part").exists()
 
@@ -104,7 +105,9 @@ def test_ties_among_candidates_count_against_the_model() -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_what_is_not_given_is_searched_on_the_validation_window(tmp_path: Path) -> None:
     said: list[str] = []
-    manifest = train_sessions(circle(tmp_path), tmp_path / "bundle", TrainOptions(name="circle"), log=said.append)
+    manifest = train(
+        Source(sessions=circle(tmp_path)), tmp_path / "bundle", TrainOptions(name="circle"), log=said.append
+    )
     assert manifest["settings"]["dropout"] in DROPOUTS
     assert 1 <= manifest["settings"]["epochs"] <= FitOptions().epochs
     assert manifest["metrics"]["validation"]["MRR@20"] > 0.8
@@ -116,7 +119,7 @@ def test_what_is_not_given_is_searched_on_the_validation_window(tmp_path: Path) 
 def test_the_large_size_is_exported_and_served_with_its_own_window(tmp_path: Path) -> None:
     fitting = replace(SIZES["large"], width=16)
     options = TrainOptions(name="circle", size="large", fit=fitting, epochs=1)
-    train_sessions(circle(tmp_path), tmp_path / "bundle", options, log=lambda _: None)
+    train(Source(sessions=circle(tmp_path)), tmp_path / "bundle", options, log=lambda _: None)
     bundle = ModelBundle.load(tmp_path / "bundle")
     assert bundle.window == 50 and bundle.golden["items"].shape[1] == 50
     made = ListMaker(

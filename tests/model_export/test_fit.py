@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from model_export.training.fit import FitOptions, fit
+from model_export.training.fit import fit
+from model_export.training.fit_options import FitOptions
 from model_export.training.training_checkpoint import TrainingCheckpoint
 from tests.model_export.test_windows import histories
 

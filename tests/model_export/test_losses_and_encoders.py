@@ -52,6 +52,9 @@ def test_no_step_sees_a_later_one_nor_the_padding(name: str) -> None:
     changed = items.clone()
     changed[:, 7:] = torch.randint(1, 51, (4, 5))
     assert torch.allclose(model.wanted(changed, kinds)[:, :7], whole[:, :7], atol=1e-6)
+    items[:, 0], changed[:, 0] = 0, 0  # hidden by the augmentation, and there is nothing else to see
+    assert torch.allclose(model.wanted(changed, kinds)[:, :7], model.wanted(items, kinds)[:, :7], atol=1e-6)
+    items[:, 0] = 1
     padded = functional.pad(items[:, :7], (0, 13))
     length = torch.full((4,), 7)
     expected = model.scores(items[:, :7], kinds[:, :7], length)

@@ -10,9 +10,11 @@ import torch
 from model_export.bundles.graph import export_graph
 from model_export.data.dataset import Examples, examples
 from model_export.data.searches import Searches, asked_of_titles, buckets, searched, words_of
+from model_export.evaluation.full_ranking import evaluate
 from model_export.models.search_task import SearchTask
 from model_export.models.session_task import SessionTask, area_under_roc, calibration_error, cross_entropy
-from model_export.training.fit import FitOptions, evaluate, fit
+from model_export.training.fit import fit
+from model_export.training.fit_options import FitOptions
 from model_export.training.training_checkpoint import TrainingCheckpoint
 from operators.contracts import Event
 from operators.features import Vocabulary

@@ -3,7 +3,7 @@
 import pytest
 
 from model_export.training.sizes import SIZES
-from model_export.training.train import TrainOptions
+from model_export.training.train_options import TrainOptions
 from operators.errors import LiveshelfError
 from pipelines.cli import train
 

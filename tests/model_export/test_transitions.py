@@ -10,10 +10,13 @@ from torch import nn
 
 from model_export.data.dataset import Examples
 from model_export.data.sessions import learned
+from model_export.evaluation.full_ranking import evaluate
 from model_export.models.copying import OUT
 from model_export.models.encoders import ENCODERS, build
 from model_export.models.transitions import FOLLOWERS, followers
-from model_export.training.fit import FitOptions, Training, evaluate, fit
+from model_export.training.fit import fit
+from model_export.training.fit_options import FitOptions
+from model_export.training.training import Training
 from operators.features import Vocabulary
 from tests.model_export.test_copying import asked
 

@@ -1,9 +1,11 @@
 """Which windows an epoch learns from."""
 
 import numpy as np
+import pytest
+import torch
 
 from model_export.data.dataset import Examples, examples
-from model_export.data.windows import AT_LEAST, batch_of, batches, covering, window_for
+from model_export.data.windows import AT_LEAST, batch_of, batches, covering, hidden, window_for
 from operators.features import Vocabulary
 from tests.builders import NOW_MS, event
 
@@ -68,3 +70,14 @@ def test_where_sessions_are_long_the_model_sees_all_that_a_state_holds() -> None
     assert window_for([short] * 99 + [long], 20) == 20
     assert window_for([short] * 90 + [long] * 10, 20) == 50
     assert window_for([long], 50) == 50
+
+
+def test_hidden_steps_are_still_asked_about() -> None:
+    torch.manual_seed(3)
+    batch = batch_of(histories(*[8] * 400), np.arange(7, 3200, 8))
+    without = hidden(batch, 0.3, 0.1)
+    assert torch.equal(without.following, batch.following)
+    steps = batch.items > 0
+    assert (without.items[steps] == 0).float().mean() == pytest.approx(0.3, abs=0.05)
+    assert (without.kinds[steps] == 0).float().mean() == pytest.approx(0.1, abs=0.03)
+    assert hidden(batch, 0.0, 0.0).items is batch.items

@@ -1,0 +1,23 @@
+"""A model's metrics, all items ranked."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from model_export.data.dataset import Examples
+from model_export.data.windows import tensors_of
+from model_export.evaluation.metrics import ranks, summary
+from model_export.models.encoders import NextItem
+
+
+def model_scores(model: NextItem, asked: Examples) -> npt.NDArray[np.float32]:
+    """float32 [B, N + 1]."""
+    with torch.inference_mode():
+        scores: npt.NDArray[np.float32] = model.scores(*tensors_of(asked)).numpy()
+    return scores
+
+
+def evaluate(model: NextItem, asked: Examples) -> dict[str, float]:
+    """R@20, MRR@20 and NDCG@20 over all items."""
+    model.eval()
+    return summary(np.concatenate([ranks(model_scores(model, part), part.target) for part in asked.parts()]))

@@ -1,0 +1,102 @@
+"""What a person may say about a training, and the split and hyper-parameters that follow from it."""
+
+import json
+import tomllib
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from model_export.data.sessions import read_sessions
+from model_export.data.splits import Split, of_events, of_sessions
+from model_export.data.windows import window_for
+from model_export.training.fit_options import FitOptions
+from model_export.training.sizes import SIZES
+from operators.errors import LiveshelfError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the data is: `events` (and maybe `catalogue`), or else `sessions`, a folder."""
+
+    events: Path | None = None
+    catalogue: Path | None = None
+    sessions: Path | None = None
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How the events are split and the model is trained; `fit` None: as its size says (`sizes.SIZES`).
+
+    `epochs` None: their number, and the dropout where it is None too, are found on a validation window before the test;
+    else exactly so many, without that search.
+    """
+
+    name: str = "small"
+    size: str = "small"
+    test_share: float = 0.1
+    test_from: int | None = None
+    min_count: int = 3
+    epochs: int | None = None
+    dropout: float | None = None
+    window: int | None = None
+    session: float | None = None
+    search: float | None = None
+    seed: int = 7
+    fit: FitOptions | None = None
+
+    def fitting(self) -> FitOptions:
+        """The hyper-parameters."""
+        given = {name: getattr(self, name) for name in ("dropout", "window", "session", "search")}
+        named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return replace(self.fit or SIZES[self.size], seed=self.seed, **named)
+
+    def with_settings(self, file: Path) -> "TrainOptions":
+        """With the hyper-parameters of a file of `liveshelf tune`; what was given beside it stays.
+
+        Raises `LiveshelfError` where the file cannot be read or holds a setting that there is not.
+        """
+        try:
+            found = tomllib.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise LiveshelfError(
+                "settings in TOML", f"{file}: {error}", "see docs/train.md, `liveshelf tune`"
+            ) from error
+        kinds = {field.name: field.type for field in fields(FitOptions)}
+        for name, value in found.items():
+            if name not in kinds:
+                raise LiveshelfError(f"one of {', '.join(kinds)}", f"{name} in {file}", "take it out, or name it right")
+            if type(value) is not kinds[name] and (kinds[name], type(value)) != (float, int):
+                raise LiveshelfError(f"a value as {kinds[name]}", f"{name} = {value!r} in {file}", "correct it")
+        return replace(
+            self, fit=replace(self.fit or SIZES[self.size], **found), epochs=self.epochs or found.get("epochs")
+        )
+
+
+def settings_text(fitting: FitOptions, remark: str) -> str:
+    """All hyper-parameters but the seed in TOML, which `with_settings` reads; defaults that change later change nothing."""
+    values = {name: value for name, value in asdict(fitting).items() if name != "seed"}
+    # a scalar's JSON is its TOML
+    return f"# {remark}\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+
+
+def split_of(source: Source, options: TrainOptions) -> tuple[Split, TrainOptions]:
+    """The data, split, and the options with the window that its sessions ask for where none was given.
+
+    Raises `EventsFileError` where the data cannot be read, fails its tests or is too little.
+    """
+    if source.sessions is not None:
+        read = read_sessions(source.sessions)
+        if options.window is None:
+            options = replace(options, window=window_for(read.train, options.fitting().window))
+        return of_sessions(read, options.fitting().window), options
+    assert source.events is not None
+    split = of_events(
+        source.events,
+        source.catalogue,
+        test_share=options.test_share,
+        test_from=options.test_from,
+        min_count=options.min_count,
+        seed=options.seed,
+        window=options.fitting().window,
+    )
+    return split, options
