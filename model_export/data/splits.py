@@ -25,11 +25,15 @@ SEARCHED = 250_000  # newest examples before the validation window that the sear
 
 @dataclass(frozen=True)
 class Texts:
-    """What the search task learns from, searches and titles, and the queries that it is asked."""
+    """What the search task learns from, searches and titles, and the queries that it is asked.
+
+    `newcomers`: (id, title) of what is sold and came too seldom, or never, to be learned from events.
+    """
 
     titles: Searches = field(default_factory=lambda: Searches.of([]))
     searched: Searches = field(default_factory=lambda: Searches.of([]))
     asked: Searches = field(default_factory=lambda: Searches.of([]))
+    newcomers: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def of_events(
                 "out": len(everything),
             }
         },
-        texts=_texts(titles(catalogue or [], words), searched(events, words), begin, seed),
+        texts=_texts(catalogue or [], words, searched(events, words), begin, seed),
     )
 
 
@@ -137,11 +141,12 @@ def _words(events: list[Event], catalogue: list[CatalogueItem] | None, test_from
     return Vocabulary([item for item in words.item_ids if item in sold])
 
 
-def _texts(of_items: Searches, searches: Searches, begin: int, seed: int) -> Texts:
+def _texts(catalogue: list[CatalogueItem], words: Vocabulary, searches: Searches, begin: int, seed: int) -> Texts:
     """Asked are the searches of the test window, or, where there are none, some words of each title."""
-    newest = searches.where(searches.time_ms >= begin)
+    newest, of_items = searches.where(searches.time_ms >= begin), titles(catalogue, words)
     asked = newest if len(newest) else asked_of_titles(of_items, seed)
-    return Texts(of_items, searches.where(searches.time_ms < begin), asked)
+    new = {one.item_id: one.title for one in catalogue if one.title and not words.row(one.item_id)}
+    return Texts(of_items, searches.where(searches.time_ms < begin), asked, list(new.items()))
 
 
 def _enough(known: Examples, test: Examples) -> None:

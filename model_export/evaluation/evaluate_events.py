@@ -24,13 +24,15 @@ from operators.state_layout import HISTORY
 DAY_MS = 86_400_000
 LENGTHS = {"1": (1, 2), "2 to 4": (2, 5), "5 to 19": (5, 20), "20 and more": (20, HISTORY + 1)}  # known items
 ITEM_AGES = {"under 7 days": (0, 7), "7 to 30 days": (7, 30), "over 30 days": (30, 1 << 30)}
+SUPPORT = {"never": (0, 1), "1 to 9": (1, 10), "10 to 99": (10, 100), "100 and more": (100, 1 << 60)}
 SEED = 7
 
 
 def evaluate_events(bundle: ModelBundle, events_file: Path, test_from: int | None, log: Log) -> dict[str, Any]:
     """As `evaluate_sessions`, of the events from `test_from` (default: the end of the bundle's training) on.
 
-    Also: what the lists are like, slices by length of history and by age of the target, and the state-age curve.
+    Also: what the lists are like, slices by length of history, by age of the target and by how often it came before, and
+    the state-age curve.
     Raises `EventsFileError` where the file has nothing on one side of `test_from`.
     """
     begin = test_from or int(bundle.manifest["trained_on"]["to_ms"])
@@ -57,6 +59,7 @@ def evaluate_events(bundle: ModelBundle, events_file: Path, test_from: int | Non
         "lists": lists_alike(bundle, rows[:, :20]),
         "by_history_length": _slices(asked.features.length, LENGTHS, rank),
         "by_item_age": _slices((asked.time_ms - first_seen[asked.target]) // DAY_MS, ITEM_AGES, rank),
+        "by_item_support": _slices(np.bincount(known.target, minlength=items + 1)[asked.target], SUPPORT, rank),
         "state_age": state_age_curve(served, asked),
         "protocol": {
             "set": events_file.name,

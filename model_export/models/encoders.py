@@ -43,6 +43,12 @@ class NextItem(nn.Module, ABC):
         self.scale, self.bias.data = self.scale * trust, self.bias.detach() * trust
         self._frozen = True
 
+    def grow(self, vectors: Tensor, bias: Tensor) -> None:
+        """Rows behind the others, of a frozen model: float [M, width] of unit length and [M]; nothing followed them yet."""
+        self.items = nn.Embedding.from_pretrained(torch.cat((self.items.weight.data, vectors)), padding_idx=0)
+        self.bias.data = torch.cat((self.bias.data, bias))
+        self.transitions.grow(len(bias))
+
     def steps(self, items: Tensor, kinds: Tensor) -> Tensor:
         """float [B, W, width]: the inputs."""
         vectors = self.items(items)

@@ -58,6 +58,12 @@ class TransitionHead(nn.Module):
         self.share.copy_(((often + 1e-9) / (seen[:, None] + 1e-9)).log())
         self.seen.copy_(seen.log1p())
 
+    def grow(self, items: int) -> None:
+        """So many items more, which nothing followed."""
+        for name in ("rows", "share", "seen"):
+            counted = getattr(self, name)
+            setattr(self, name, torch.cat((counted, counted.new_zeros((items, *counted.shape[1:])))))
+
     def silence(self) -> None:
         """Followers have no share: there was nobody to learn it from."""
         nn.init.constant_(self.trust.bias, SILENT)

@@ -10,6 +10,7 @@ import torch
 from model_export.data.dataset import Examples
 from model_export.models.encoders import NextItem
 from model_export.models.tasks import Task
+from model_export.training.crew import ALONE, Crew
 from model_export.training.fit_options import FitOptions
 from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint, fingerprint
@@ -34,11 +35,12 @@ def fit(
     report: Report = unreported,
     checkpoint: TrainingCheckpoint | None = None,
     tasks: Sequence[Task] = (),
+    crew: Crew = ALONE,
 ) -> Fitted:
     """Trains until the validation MRR@20 stops rising (or `epochs` times when `valid` is None); keeps the best."""
     checkpoint = checkpoint or TrainingCheckpoint(None, log)
     key = fingerprint(train, asdict(options))
-    training = Training(train, items, options, tasks)
+    training = Training(train, items, options, tasks, crew)
     if (kept := checkpoint.load(key)) is not None:
         training.restore(kept)
         log(f"going on after epoch {training.epoch}")
@@ -57,7 +59,8 @@ def fit(
                 report("validation_mrr20", found["MRR@20"])
                 report("validation_recall20", found["R@20"])
             log(line)
-            checkpoint.save(key, training.state())
+            if crew.rank == 0:
+                checkpoint.save(key, training.state())
     model = training.current
     if valid is not None:
         model.load_state_dict(training.best["weights"])

@@ -13,10 +13,12 @@ from model_export.bundles.export import export_bundle
 from model_export.data.dataset import Examples
 from model_export.data.splits import Split, validation
 from model_export.evaluation.full_ranking import evaluate
+from model_export.models.newcomers import welcome
 from model_export.models.search_task import SearchTask
 from model_export.models.session_task import SessionTask
 from model_export.models.tasks import Task
 from model_export.rivals.rivals import judged
+from model_export.training.crew import ALONE, Crew
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
 from model_export.training.train_options import Source, TrainOptions, split_of
@@ -36,12 +38,14 @@ def train(
     report: Report = unreported,
     show: Show | None = None,
     lineage: dict[str, Any] | None = None,
+    crew: Crew = ALONE,
 ) -> dict[str, Any]:
     """Finds the number of epochs on the window before the test, trains anew on all that is known, exports.
 
     Returns the bundle's manifest, with `lineage` in it; `show` gets the item vectors and their titles or ids. Trained
     anew because the newest events before the test are those that the bundle must know best. A training that was killed
-    goes on after its last whole epoch when it is started again. Raises `EventsFileError` as `split_of` does.
+    goes on after its last whole epoch when it is started again. Of a crew the first process alone tests and exports; the
+    others get an empty manifest. Raises `EventsFileError` as `split_of` does.
     """
     split, options = split_of(source, options)
     items, begun, told = len(split.words), time.monotonic(), TrainingLog(report)
@@ -51,11 +55,16 @@ def train(
     log(f"the model sees the newest {options.fitting().window} steps")
     report("items", items)
     report("examples", len(split.known))
-    fitting, validated = _searched(split, out, options, log, told)
+    fitting, validated = _searched(split, out, options, log, told, crew)
     told.part("final")
     checkpoint = _checkpoint(out, "final", log)
     tasks = tasks_of(split, split.known, split.test, fitting, log)
-    model = fit(split.known, None, items, fitting, log, told.report, checkpoint, tasks).model
+    model = fit(split.known, None, items, fitting, log, told.report, checkpoint, tasks, crew).model
+    if crew.rank:
+        return {}
+    words = welcome(model, split.words, split.texts.newcomers)
+    if len(words) > items:
+        log(f"{len(words) - items} items of the catalogue that were met too seldom got a place by their titles")
     seconds = time.monotonic() - begun
     log(f"trained in {seconds:.0f} s; testing beside the baselines")
     ours = f"{options.size} ({fitting.encoder}, width {fitting.width})"
@@ -77,16 +86,17 @@ def train(
     }
     if show is not None:
         named = dict(zip(split.texts.titles.rows.tolist(), split.texts.titles.texts, strict=True))
-        names = [named.get(row, item) for row, item in enumerate(split.words.item_ids, start=1)]
+        named |= {words.row(item): title for item, title in split.texts.newcomers}
+        names = [named.get(row, item) for row, item in enumerate(words.item_ids, start=1)]
         show(model.table()[1:].detach().numpy(), names)
-    manifest = export_bundle(model, split.words, split.known, split.test, out, facts, told)
+    manifest = export_bundle(model, words, split.known, split.test, out, facts, told)
     for part in out.parent.glob(f".{out.name}.*.checkpoint"):
         part.unlink()
     return manifest
 
 
 def _searched(
-    split: Split, out: Path, options: TrainOptions, log: Log, told: TrainingLog
+    split: Split, out: Path, options: TrainOptions, log: Log, told: TrainingLog, crew: Crew
 ) -> tuple[FitOptions, dict[str, float]]:
     """The hyper-parameters with the number of epochs and the dropout that were best, and their validation metrics."""
     fitting = options.fitting()
@@ -100,7 +110,7 @@ def _searched(
         tried = replace(fitting, dropout=dropout)
         tasks = tasks_of(split, before, asked, tried, log)
         checkpoint = _checkpoint(out, f"{dropout}", log)
-        fitted = fit(before, asked, len(split.words), tried, log, told.report, checkpoint, tasks)
+        fitted = fit(before, asked, len(split.words), tried, log, told.report, checkpoint, tasks, crew)
         found[dropout] = (fitted.validation, fitted.epochs)
     best = max(found, key=lambda dropout: found[dropout][0]["NDCG@20"])
     validated, epochs = found[best]

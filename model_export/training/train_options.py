@@ -22,6 +22,12 @@ class Source:
     catalogue: Path | None = None
     sessions: Path | None = None
 
+    def files(self) -> list[Path]:
+        """All files of it."""
+        if self.sessions is not None:
+            return [self.sessions / "train.parquet", self.sessions / "test.parquet"]
+        return [file for file in (self.events, self.catalogue) if file is not None]
+
 
 @dataclass(frozen=True)
 class TrainOptions:

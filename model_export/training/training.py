@@ -19,6 +19,7 @@ from model_export.models.copying import copy_loss
 from model_export.models.encoders import NextItem, build
 from model_export.models.losses import full_softmax, sampled_softmax
 from model_export.models.tasks import Task
+from model_export.training.crew import ALONE, Crew
 from model_export.training.fit_options import FitOptions
 
 WARM_UP = 0.1  # of all steps
@@ -30,9 +31,11 @@ COPY_RATE = 0.02
 class Training:
     """A model between two epochs, with all that the next one depends on."""
 
-    def __init__(self, train: Examples, items: int, options: FitOptions, tasks: Sequence[Task] = ()) -> None:
+    def __init__(
+        self, train: Examples, items: int, options: FitOptions, tasks: Sequence[Task] = (), crew: Crew = ALONE
+    ) -> None:
         torch.manual_seed(options.seed)
-        self.options, self.tasks = options, tasks
+        self.options, self.tasks, self.crew = options, tasks, crew
         self.train, self.held = _apart(train)
         self.generator = np.random.default_rng(options.seed)
         self.drawing = np.random.default_rng(options.seed)  # the tasks' examples: batches are the same without them
@@ -43,8 +46,8 @@ class Training:
         decay = max(0.0, 1 - 1 / max(options.average * in_epoch, 1))
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
         heads = self.model.heads()
-        encoder = [weights for weights in self.model.parameters() if not any(weights is one for one in heads)]
-        self.optimizer = torch.optim.AdamW(encoder, lr=options.learning_rate, weight_decay=options.weight_decay)
+        self.encoder = [weights for weights in self.model.parameters() if not any(weights is one for one in heads)]
+        self.optimizer = torch.optim.AdamW(self.encoder, lr=options.learning_rate, weight_decay=options.weight_decay)
         self.copying = torch.optim.Adam(heads, lr=COPY_RATE)
         share = partial(_share_of_rate, total=options.epochs * in_epoch)
         self.schedule, self.copy_schedule = LambdaLR(self.optimizer, share), LambdaLR(self.copying, share)
@@ -62,13 +65,14 @@ class Training:
     def run_epoch(self) -> tuple[float, int]:
         """(mean loss, steps that were asked about)."""
         self.epoch += 1
+        self.crew.reseed(self.options.seed, self.epoch)
         self.model.train()
         losses, asked = [], 0
         for number, rows in enumerate(self._batches(self.generator)):
-            batch = hidden(batch_of(self.train, rows), self.options.item_dropout, self.options.kind_dropout)
-            loss = self._loss(batch)
+            loss, steps = self._loss(rows)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
+            self.crew.sum_gradients(self.encoder)
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.schedule.step()
@@ -79,15 +83,20 @@ class Training:
             if self.options.average:
                 self.averaged.update_parameters(self.model)
             losses.append(loss.item())
-            asked += int((batch.following > 0).sum())
-        return float(np.mean(losses)), asked
+            asked += steps
+        return self.crew.sum(float(np.mean(losses))), asked
 
-    def _loss(self, batch: Batch) -> Tensor:
-        """The weighted sum over the next item and the tasks."""
-        parts = [task.weight * task.loss(self.model, self.drawing) for task in self.tasks]
+    def _loss(self, rows: npt.NDArray[np.int64]) -> tuple[Tensor, int]:
+        """This process's part of the weighted sum over the next item and the tasks; how many steps the batch asks about."""
+        mine = self.crew.share(rows)
+        batch = batch_of(self.train, mine if len(mine) else rows[:1])
+        here = int((batch.following > 0).sum()) if len(mine) else 0
+        asked = int(self.crew.sum(here))
+        parts = [task.weight / self.crew.size * task.loss(self.model, self.drawing) for task in self.tasks]
         if self.options.personal:
-            parts.append(self.options.personal * loss_of(self.model, batch, self.options.negatives))
-        return torch.stack(parts).sum()
+            seen = hidden(batch, self.options.item_dropout, self.options.kind_dropout)
+            parts.append(self.options.personal * here / asked * loss_of(self.model, seen, self.options.negatives))
+        return torch.stack(parts).sum(), asked
 
     def _teach_copying(self) -> None:
         """One step of the heads on users of their own, after what the encoder would answer if it were served now."""
@@ -109,7 +118,7 @@ class Training:
 
     def judge(self, valid: Examples) -> dict[str, float]:
         """Metrics now; the best so far are remembered with their weights."""
-        found = evaluate(self.current, valid)
+        found: dict[str, float] = self.crew.agreed(evaluate(self.current, valid))
         if found["MRR@20"] > self.best["metrics"].get("MRR@20", -1.0):
             weights = {name: tensor.clone() for name, tensor in self.current.state_dict().items()}
             self.best = {"metrics": found, "epoch": self.epoch, "weights": weights}

@@ -55,6 +55,7 @@ def run(
         ("state_age", "the state is older by"),
         ("by_history_length", "known items in the history"),
         ("by_item_age", "item first seen"),
+        ("by_item_support", "item came before"),
     ):
         if slices in found:
             _table("", name, found[slices])

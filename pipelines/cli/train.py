@@ -4,7 +4,7 @@ from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,7 +13,8 @@ from operators.settings import load_settings
 from pipelines.cli.output import JsonFlag, machine, people, table
 
 if TYPE_CHECKING:
-    from model_export.training.train_options import Source
+    from model_export.training.crew import Crew
+    from model_export.training.train_options import Source, TrainOptions
 
 
 class Size(StrEnum):
@@ -88,21 +89,16 @@ def run(
     """Trains, evaluates beside the baselines, exports and verifies a bundle.
 
     Example: liveshelf train --events events.jsonl --out bundles/mine
+    On several cores, a process each: torchrun --no-python --nproc-per-node 2 liveshelf train …
     """
     need_torch()
     source = source_of(events, catalogue, sessions, "train")
     if tensorboard is not None:
         need_report()
-    from deploy.local.layout import Layout
+    from model_export.training.crew import joined
     from model_export.training.train import train
-    from model_export.training.train_metrics import TrainMetrics
     from model_export.training.train_options import TrainOptions
-    from pipelines.lineage import Told
 
-    settings = load_settings()
-    layout = Layout.of(settings)
-    targets = layout.targets / "trainer.json" if layout.targets.is_dir() else None  # else no local stack watches
-    metrics = TrainMetrics(settings.trainer.metrics_port, targets)
     options = TrainOptions(
         name=name or size,
         size=size,
@@ -117,25 +113,11 @@ def run(
     )
     if settings_file is not None:
         options = options.with_settings(settings_file)
-    files = [events, catalogue] if sessions is None else [sessions / "train.parquet", sessions / "test.parquet"]
-    told = Told(settings, [file for file in files if file is not None and file.is_file()])
-    told_to = {"log": partial(people.print, soft_wrap=True), "report": metrics.report, "lineage": told.facts}
-    board = None
-    if tensorboard is not None:
-        from model_export.training.tensorboard_log import TensorBoardLog
-
-        board = TensorBoardLog(tensorboard, metrics.report)
-        told_to |= {"report": board.report, "show": board.items}
-    try:
-        manifest = train(source, out, options, **told_to)
-    except BaseException as error:
-        told.failed(error)
-        raise
-    finally:
-        metrics.close()
-        if board is not None:
-            board.close()
-    told.made(manifest)
+    with joined() as crew:
+        if crew.rank:  # the first process says, keeps, tests and exports
+            train(source, out, options, log=lambda _: None, crew=crew)
+            return
+        manifest = _watched(source, out, options, tensorboard, crew)
     if json:
         machine(manifest)
         return
@@ -147,3 +129,37 @@ def run(
         [(model, *(f"{found[n]:.4f}" for n in names)) for model, found in tested.items()],
     )
     people.print(f"bundle {out}: {manifest['name']} {manifest['version']}, best: {manifest['metrics']['best']}")
+
+
+def _watched(
+    source: "Source", out: Path, options: "TrainOptions", tensorboard: Path | None, crew: "Crew"
+) -> dict[str, Any]:
+    """Trains, watched by Prometheus and, where asked for, TensorBoard, with its lineage told."""
+    from deploy.local.layout import Layout
+    from model_export.training.train import train
+    from model_export.training.train_metrics import TrainMetrics
+    from pipelines.lineage import Told
+
+    settings = load_settings()
+    layout = Layout.of(settings)
+    targets = layout.targets / "trainer.json" if layout.targets.is_dir() else None  # else no local stack watches
+    metrics = TrainMetrics(settings.trainer.metrics_port, targets)
+    told = Told(settings, [file for file in source.files() if file.is_file()])
+    told_to = {"log": partial(people.print, soft_wrap=True), "report": metrics.report, "lineage": told.facts}
+    board = None
+    if tensorboard is not None:
+        from model_export.training.tensorboard_log import TensorBoardLog
+
+        board = TensorBoardLog(tensorboard, metrics.report)
+        told_to |= {"report": board.report, "show": board.items}
+    try:
+        manifest = train(source, out, options, crew=crew, **told_to)
+    except BaseException as error:
+        told.failed(error)
+        raise
+    finally:
+        metrics.close()
+        if board is not None:
+            board.close()
+    told.made(manifest)
+    return manifest

@@ -75,6 +75,7 @@ def sabotage(condition: str, deed: str) -> str:
     return f"__import__('time') if not ({condition}) else {deed}; {MAKE}"
 
 
+@pytest.mark.slow
 def test_a_request_that_segfaults_kills_the_process_twice_and_no_more(
     stack: Stack, demo_bundle: Path, trial: Trial
 ) -> None:

@@ -1,0 +1,26 @@
+"""Items that nobody met yet get a place by their titles: where the search task was learned, a text has one among the items."""
+
+from collections.abc import Sequence
+
+import torch
+
+from model_export.data.searches import words_of
+from model_export.models.encoders import NextItem
+from model_export.models.search_task import SearchTask, place_of
+from operators.features import Vocabulary
+
+RAREST = 0.1  # of the known items: a newcomer's bias is theirs
+
+
+def welcome(model: NextItem, words: Vocabulary, newcomers: Sequence[tuple[str, str]]) -> Vocabulary:
+    """The vocabulary with these (id, title) behind it, and their rows in the trained `model`.
+
+    `words` are by frequency, the most frequent first. Without a search head, or newcomers, nothing changes.
+    """
+    if SearchTask.name not in model.tasks or not newcomers:
+        return words
+    with torch.inference_mode():
+        vectors = place_of(model, [words_of(title) for _, title in newcomers])
+        rarest = model.bias[-max(int(RAREST * len(words)), 1) :].mean()
+    model.grow(vectors.clone(), rarest.expand(len(newcomers)).clone())
+    return Vocabulary([*words.item_ids, *(item for item, _ in newcomers)])

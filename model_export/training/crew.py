@@ -1,0 +1,76 @@
+"""Several processes that train one model (`torchrun`): each takes its share of every batch, gradients are summed.
+
+The sums are those of one process with the whole batch, so that the number of processes changes speed and not the result
+(but for rounding, and what dropout draws). On two CPU cores two processes of one thread are faster than one of two: most
+tensors of a batch are too small to be shared by threads.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.distributed
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Crew:
+    """`size` processes, of which this is number `rank`. All see the same batches in the same order."""
+
+    rank: int = 0
+    size: int = 1
+
+    def share(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """What of a batch is this process's."""
+        return rows[self.rank :: self.size]
+
+    def sum(self, value: float) -> float:
+        """Over all processes."""
+        if self.size == 1:
+            return value
+        summed = torch.tensor(value, dtype=torch.float64)
+        torch.distributed.all_reduce(summed)
+        return float(summed)
+
+    def sum_gradients(self, weights: Iterable[nn.Parameter]) -> None:
+        """Over all processes, in place."""
+        if self.size == 1:
+            return
+        for weight in weights:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+            torch.distributed.all_reduce(weight.grad)
+
+    def agreed(self, value: Any) -> Any:
+        """The first process's: what is decided by it is decided by all alike."""
+        if self.size == 1:
+            return value
+        held = [value]
+        torch.distributed.broadcast_object_list(held)
+        return held[0]
+
+    def reseed(self, seed: int, epoch: int) -> None:
+        """Each process draws dropout of its own, the same after a restart. One alone goes on as it is."""
+        if self.size > 1:
+            torch.manual_seed((seed * 1_000 + epoch) * 1_000 + self.rank)
+
+
+ALONE = Crew()
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[Crew]:
+    """The crew that `torchrun` started this process for; without it, one alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    torch.distributed.init_process_group("gloo")
+    try:
+        yield Crew(torch.distributed.get_rank(), torch.distributed.get_world_size())
+    finally:
+        torch.distributed.destroy_process_group()
