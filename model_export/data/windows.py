@@ -24,6 +24,10 @@ class Batch:
     kinds: Tensor
     following: Tensor
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same, there."""
+        return Batch(self.items.to(device), self.kinds.to(device), self.following.to(device))
+
 
 def window_for(sessions: Sequence[Sequence[str]], usual: int) -> int:
     """The usual number of steps, or all that a state holds where more than `CUT` of the views would miss some."""
@@ -95,14 +99,14 @@ def hidden(batch: Batch, items: float, kinds: float) -> Batch:
     """
     steps, types = batch.items, batch.kinds
     if items:
-        steps = steps.masked_fill(torch.rand(steps.shape) < items, 0)
+        steps = steps.masked_fill(torch.rand(steps.shape, device=steps.device) < items, 0)
     if kinds:
-        types = types.masked_fill(torch.rand(types.shape) < kinds, 0)
+        types = types.masked_fill(torch.rand(types.shape, device=types.device) < kinds, 0)
     return Batch(steps, types, batch.following)
 
 
-def tensors_of(asked: Examples) -> tuple[Tensor, Tensor, Tensor]:
+def tensors_of(asked: Examples, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """items, kinds int64 [B, W] and length int64 [B], at least 1."""
     inputs = asked.features.inputs()
-    items, kinds, length = (torch.from_numpy(inputs[name]).long() for name in ("items", "kinds", "length"))
+    items, kinds, length = (torch.from_numpy(inputs[name]).long().to(device) for name in ("items", "kinds", "length"))
     return items, kinds, length

@@ -13,7 +13,7 @@ from model_export.models.encoders import NextItem
 def model_scores(model: NextItem, asked: Examples) -> npt.NDArray[np.float32]:
     """float32 [B, N + 1]."""
     with torch.inference_mode():
-        scores: npt.NDArray[np.float32] = model.scores(*tensors_of(asked)).numpy()
+        scores: npt.NDArray[np.float32] = model.scores(*tensors_of(asked, model.device)).cpu().numpy()
     return scores
 
 

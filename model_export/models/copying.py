@@ -41,7 +41,7 @@ class CopyHead(nn.Module):
 
         `found` float [B, width]: the encoder's answer at `last`; `steps` float [B, W, width]; `items` int [B, W].
         """
-        age = last[:, None] - torch.arange(items.shape[1])
+        age = last[:, None] - torch.arange(items.shape[1], device=items.device)
         of_steps = (self.query(found)[:, None, :] @ steps.transpose(1, 2))[:, 0]
         logits = of_steps + self.repeats(found) + self.by_age[age.clamp(min=0)]
         return logits.masked_fill((age < 0) | (items == 0), OUT)

@@ -32,6 +32,11 @@ class NextItem(nn.Module, ABC):
         nn.init.normal_(self.items.weight, std=width**-0.5)
         nn.init.zeros_(self.kinds.weight)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.bias.device
+
     def table(self) -> Tensor:
         """float [N + 1, width]: item vectors of unit length, row 0 zero."""
         return self.items.weight if self._frozen else nn.functional.normalize(self.items.weight, dim=-1)
@@ -146,7 +151,7 @@ class WeightedSum(NextItem):
         states = self._states(steps)
         mixed = torch.sigmoid(self.key(states)[:, None, :, :] + self.query(states)[:, :, None, :])
         weights = self.weight(mixed).squeeze(-1)  # [B, at, of]
-        places = torch.arange(steps.shape[1])
+        places = torch.arange(steps.shape[1], device=steps.device)
         weights = weights.masked_fill(places[None, :] > places[:, None], OUT).softmax(-1)  # padding is later than all
         return weights @ steps + self.project(states)
 
@@ -155,7 +160,8 @@ class WeightedSum(NextItem):
         states = self._states(steps)
         asking = at(states, last)
         weights = self.weight(torch.sigmoid(self.key(states) + self.query(asking)[:, None, :])).squeeze(-1)
-        weights = weights.masked_fill(torch.arange(steps.shape[1]) > last[:, None], OUT).softmax(-1)
+        places = torch.arange(steps.shape[1], device=steps.device)
+        weights = weights.masked_fill(places > last[:, None], OUT).softmax(-1)
         return (weights[:, None, :] @ steps)[:, 0] + self.project(asking)
 
     def _states(self, steps: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Softmax losses over a large item table, without a second copy of the logits."""
 
+import math
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ class _TableCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, wanted: Tensor, table: Tensor, bias: Tensor, target: Tensor, scale: float) -> Tensor:
         count = len(target)
         of_wanted, of_table, of_bias = torch.empty_like(wanted), torch.zeros_like(table), torch.zeros_like(bias)
-        loss = 0.0
+        loss = wanted.new_zeros(())
         scaled = wanted * scale
         for begin in range(0, count, ROWS):
             rows, goal = scaled[begin : begin + ROWS], target[begin : begin + ROWS, None]
@@ -23,14 +24,14 @@ class _TableCrossEntropy(torch.autograd.Function):
             right = logits.gather(1, goal)
             highest = logits.amax(dim=1, keepdim=True)
             total = logits.sub_(highest).exp_().sum(dim=1, keepdim=True)
-            loss += float((total.log() + highest - right).sum())
+            loss += (total.log() + highest - right).sum()
             logits.div_(total * count)
             logits.scatter_add_(1, goal, torch.full_like(right, -1 / count))
             of_wanted[begin : begin + ROWS] = torch.mm(logits, table).mul_(scale)
             of_table.addmm_(logits.T, rows)
             of_bias += logits.sum(dim=0)
         ctx.save_for_backward(of_wanted, of_table, of_bias)
-        return wanted.new_tensor(loss / count)
+        return loss / count
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:  # type: ignore[override]
@@ -53,8 +54,6 @@ def sampled_softmax(
     (Bengio and Senecal, 2008: the correction of a proposal's probability).
     """
     right = scale * (wanted * table[target]).sum(-1, keepdim=True) + bias[target][:, None]
-    others = (
-        scale * (wanted @ table[negatives].T) + bias[negatives] + torch.log(torch.tensor(len(table) / len(negatives)))
-    )
+    others = scale * (wanted @ table[negatives].T) + bias[negatives] + math.log(len(table) / len(negatives))
     others = others.masked_fill(negatives[None, :] == target[:, None], float("-inf"))
     return (torch.logsumexp(torch.cat((right, others), dim=1), dim=1) - right[:, 0]).mean()

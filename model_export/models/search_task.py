@@ -56,14 +56,18 @@ class SearchTask(Task):
                 rows.append(int(source.rows[at]))
         table = model.table()[1:]
         return full_softmax(
-            place_of(model, texts), table, table.new_zeros(len(table)), torch.tensor(rows) - 1, model.scale
+            place_of(model, texts),
+            table,
+            table.new_zeros(len(table)),
+            torch.tensor(rows, device=model.device) - 1,
+            model.scale,
         )
 
     def metrics(self, model: NextItem) -> dict[str, float]:
         """R@20, MRR@20 and NDCG@20 over all items."""
         with torch.inference_mode():
             place = place_of(model, [words_of(text) for text in self._asked.texts])
-            scores = (place @ model.table().T).numpy()
+            scores = (place @ model.table().T).cpu().numpy()
         return summary(ranks(scores, self._asked.rows))
 
 
@@ -71,6 +75,6 @@ def place_of(model: NextItem, texts: Sequence[Sequence[str]]) -> Tensor:
     """float [T, width] of unit length: where these texts, each its words, lie among the items."""
     parts = [buckets(words) for words in texts]
     begins = np.cumsum([0, *map(len, parts)])[:-1]
-    flat = torch.tensor([part for one in parts for part in one])
-    found: Tensor = model.tasks[SearchTask.name](flat, torch.from_numpy(begins))
+    flat = torch.tensor([part for one in parts for part in one], device=model.device)
+    found: Tensor = model.tasks[SearchTask.name](flat, torch.from_numpy(begins).to(model.device))
     return found

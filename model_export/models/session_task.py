@@ -54,7 +54,8 @@ class SessionTask(Task):
         """Mean over examples of the weighted cross-entropies."""
         rows = generator.integers(0, len(self._known), ASKED)
         drawn = self._known.where(rows)
-        logits, right = self._logits(model, drawn), torch.from_numpy(drawn.outcomes.astype(np.float32))
+        right = torch.from_numpy(drawn.outcomes.astype(np.float32)).to(model.device)
+        logits = self._logits(model, drawn)
         each = nn.functional.binary_cross_entropy_with_logits(logits, right, reduction="none").mean(0)
         return sum((WEIGHTS[kind] * each[kind] for kind in self.kinds), start=each.new_zeros(()))
 
@@ -62,7 +63,7 @@ class SessionTask(Task):
         """For each kind: area under the ROC curve, cross-entropy as a share of that of the base rate, calibration error."""
         with torch.inference_mode():
             logits = [self._logits(model, part) for part in self._asked.parts()]
-        probability = torch.sigmoid(torch.cat(logits)).numpy().astype(np.float64)
+        probability = torch.sigmoid(torch.cat(logits)).cpu().numpy().astype(np.float64)
         found = {}
         for kind in self.kinds:
             right, said = self._asked.outcomes[:, kind], probability[:, kind]
@@ -74,8 +75,9 @@ class SessionTask(Task):
         return found
 
     def _logits(self, model: NextItem, asked: Examples) -> Tensor:
-        found = model.state_after_last(*tensors_of(asked))
-        logits: Tensor = model.tasks[self.name](found, model.table()[torch.from_numpy(asked.target).long()])
+        found = model.state_after_last(*tensors_of(asked, model.device))
+        rows = torch.from_numpy(asked.target).long().to(model.device)
+        logits: Tensor = model.tasks[self.name](found, model.table()[rows])
         return logits
 
 

@@ -8,7 +8,7 @@ tensors of a batch are too small to be shared by threads.
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ import torch
 import torch.distributed
 from torch import nn
 
+from operators.errors import LiveshelfError
+
 
 @dataclass(frozen=True)
 class Crew:
@@ -24,6 +26,7 @@ class Crew:
 
     rank: int = 0
     size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def share(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """What of a batch is this process's."""
@@ -33,7 +36,7 @@ class Crew:
         """Over all processes."""
         if self.size == 1:
             return value
-        summed = torch.tensor(value, dtype=torch.float64)
+        summed = torch.tensor(value, dtype=torch.float64, device=self.device)
         torch.distributed.all_reduce(summed)
         return float(summed)
 
@@ -63,14 +66,29 @@ class Crew:
 ALONE = Crew()
 
 
+def device_of(wanted: str) -> torch.device:
+    """`cpu`, `cuda` or `auto`: the GPU where there is one, a process of `torchrun` each its own.
+
+    Raises `LiveshelfError` where a GPU is wanted and there is none.
+    """
+    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise LiveshelfError("a CUDA device that torch can use", "none", "give --device cpu, or look at nvidia-smi")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
 @contextlib.contextmanager
-def joined() -> Iterator[Crew]:
-    """The crew that `torchrun` started this process for; without it, one alone."""
+def joined(device: str) -> Iterator[Crew]:
+    """The crew that `torchrun` started this process for; without it, one alone. `device` as `device_of`."""
+    mine = device_of(device)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield ALONE
+        yield Crew(device=mine)
         return
-    torch.distributed.init_process_group("gloo")
+    torch.distributed.init_process_group("gloo" if mine.type == "cpu" else "nccl")
+    if mine.type == "cuda":
+        torch.cuda.set_device(mine)
     try:
-        yield Crew(torch.distributed.get_rank(), torch.distributed.get_world_size())
+        yield Crew(torch.distributed.get_rank(), torch.distributed.get_world_size(), mine)
     finally:
         torch.distributed.destroy_process_group()

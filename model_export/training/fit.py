@@ -64,7 +64,7 @@ def fit(
     model = training.current
     if valid is not None:
         model.load_state_dict(training.best["weights"])
-    model.eval().freeze()
+    model.cpu().eval().freeze()
     return Fitted(model, training.best["epoch"] or training.epoch, training.best["metrics"])
 
 
@@ -74,10 +74,14 @@ def _patience(valid: Examples | None, options: FitOptions) -> int:
 
 @contextlib.contextmanager
 def products(bf16: bool) -> Iterator[None]:
-    """Products of matrices in bf16 with float32 sums inside this block: 1.5 times as fast on CPUs that have them."""
-    before = torch.backends.mkldnn.matmul.fp32_precision
-    torch.backends.mkldnn.matmul.fp32_precision = "bf16" if bf16 else before
+    """Products of matrices in bf16 (on a GPU in TF32) with float32 sums inside this block: 1.5 times as fast on CPUs that
+    have them.
+    """
+    cpu, gpu = torch.backends.mkldnn.matmul, torch.backends.cuda.matmul
+    before = cpu.fp32_precision, gpu.fp32_precision
+    if bf16:
+        cpu.fp32_precision, gpu.fp32_precision = "bf16", "tf32"
     try:
         yield
     finally:
-        torch.backends.mkldnn.matmul.fp32_precision = before
+        cpu.fp32_precision, gpu.fp32_precision = before

@@ -52,6 +52,7 @@ def train(
     for file, counts in split.cleaning.items():
         log(f"{file}: " + ", ".join(f"{reason} {count}" for reason, count in counts.items()))
     log(f"{items} items, {len(split.known)} examples to learn from, {len(split.test)} to test on")
+    log(f"training on {crew.device}, {crew.size} process(es)")
     log(f"the model sees the newest {options.fitting().window} steps")
     report("items", items)
     report("examples", len(split.known))

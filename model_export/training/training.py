@@ -42,6 +42,7 @@ class Training:
         self.model = build(options.encoder, items, options.width, options.dropout, options.window, options.scale)
         self.model.transitions.count(self.train)
         self.model.tasks.update({task.name: task.head(options.width) for task in tasks})
+        self.model.to(crew.device)
         in_epoch = sum(1 for _ in self._batches(np.random.default_rng(0)))
         decay = max(0.0, 1 - 1 / max(options.average * in_epoch, 1))
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
@@ -94,19 +95,19 @@ class Training:
         asked = int(self.crew.sum(here))
         parts = [task.weight / self.crew.size * task.loss(self.model, self.drawing) for task in self.tasks]
         if self.options.personal:
-            seen = hidden(batch, self.options.item_dropout, self.options.kind_dropout)
+            seen = hidden(batch.to(self.crew.device), self.options.item_dropout, self.options.kind_dropout)
             parts.append(self.options.personal * here / asked * loss_of(self.model, seen, self.options.negatives))
         return torch.stack(parts).sum(), asked
 
     def _teach_copying(self) -> None:
         """One step of the heads on users of their own, after what the encoder would answer if it were served now."""
         asked = self.held.where(self.generator.integers(0, len(self.held), COPIED))
-        items, kinds, length = tensors_of(asked)
+        items, kinds, length = tensors_of(asked, self.crew.device)
         judged = self.current.eval()
         with torch.no_grad():
             scores, of_last = judged.after_last(items, kinds, length)
         self.model.train()
-        target = torch.from_numpy(asked.target.astype(np.int64))
+        target = torch.from_numpy(asked.target.astype(np.int64)).to(self.crew.device)
         rows, logits = self.model.competing(*of_last)
         loss = copy_loss(self.model.copy.trust * scores, logits, rows, target)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -133,6 +134,7 @@ class Training:
             "epoch": self.epoch,
             "best": self.best,
             "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all(),  # none without a GPU
             "numpy": self.generator.bit_generator.state,
             "drawing": self.drawing.bit_generator.state,
         }
@@ -143,6 +145,8 @@ class Training:
             getattr(self, name).load_state_dict(state[name])
         self.epoch, self.best = state["epoch"], state["best"]
         torch.set_rng_state(state["torch"])
+        if len(state["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["cuda"])
         self.generator.bit_generator.state = state["numpy"]
         self.drawing.bit_generator.state = state["drawing"]
 
@@ -168,5 +172,5 @@ def loss_of(model: NextItem, batch: Batch, negatives: int) -> Tensor:
     table, bias = model.table()[1:], model.bias[1:]
     if not negatives or negatives >= len(table):
         return full_softmax(wanted, table, bias, target, model.scale)
-    drawn = torch.randint(len(table), (negatives,))
+    drawn = torch.randint(len(table), (negatives,), device=table.device)
     return sampled_softmax(wanted, table, bias, target, model.scale, drawn)

@@ -30,7 +30,7 @@ class TrainingCheckpoint:
         if self._file is None or not self._file.is_file():
             return None
         try:
-            kept: dict[str, Any] = torch.load(self._file, weights_only=True)
+            kept: dict[str, Any] = torch.load(self._file, map_location="cpu", weights_only=True)
         except Exception as error:  # a damaged file: torch raises what its unpickler and zip reader raise
             self._log(f"{self._file.name} cannot be read, the training begins anew: {str(error)[:100]}")
             return None

@@ -24,6 +24,14 @@ class Size(StrEnum):
     large = "large"
 
 
+class Device(StrEnum):
+    """Where a training computes."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
 def need_torch() -> None:
     """Raises `LiveshelfError` on a base install."""
     need("torch", "train", "make train-deps, or pip install 'liveshelf[train]'")
@@ -83,6 +91,7 @@ def run(
         "--settings",
         help="Hyper-parameters in TOML, as `liveshelf tune` writes them; flags beside it count more.",
     ),
+    device: Device = typer.Option(Device.auto, help="auto: the GPU where torch finds one."),
     seed: int = typer.Option(7, help="Of weights, batches and drawn questions."),
     json: bool = JsonFlag,
 ) -> None:
@@ -113,7 +122,7 @@ def run(
     )
     if settings_file is not None:
         options = options.with_settings(settings_file)
-    with joined() as crew:
+    with joined(device) as crew:
         if crew.rank:  # the first process says, keeps, tests and exports
             train(source, out, options, log=lambda _: None, crew=crew)
             return

@@ -1,0 +1,46 @@
+"""Without a GPU: torch's fake tensors carry a device and refuse to be mixed, so what would fail on a GPU fails here."""
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from model_export.data.windows import Batch, hidden
+from model_export.models.copying import copy_loss
+from model_export.models.encoders import ENCODERS, build
+from model_export.models.losses import full_softmax, sampled_softmax
+from model_export.training.crew import device_of, joined
+from operators.errors import LiveshelfError
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_nothing_is_made_on_the_cpu_where_the_model_is_on_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # torch's own GRU asks for addresses and for a kernel, and fakes have none
+    monkeypatch.setattr(torch.nn.GRU, "flatten_parameters", lambda _: None)
+    monkeypatch.setattr(torch.nn.GRU, "forward", lambda gru, steps: (steps @ gru.weight_hh_l0[: steps.shape[2]], None))
+    with FakeTensorMode():
+        gpu = torch.device("cuda", 0)
+        with gpu:
+            model = build(name, 50, 16, 0.1, 8, 16.0)
+        items = torch.ones((4, 8), dtype=torch.int64, device=gpu)
+        batch = hidden(Batch(items, items, items), 0.2, 0.2)
+        wanted = model.wanted(batch.items, batch.kinds)[:, 0]
+        target, length = items[:, 0], items[:, 0] * 3
+        drawn = torch.randint(50, (10,), device=gpu)
+        own, asked = model.after_last(items, items, length)
+        rows, logits = model.competing(*asked)
+        made = [
+            full_softmax(wanted, model.table()[1:], model.bias[1:], target, 16.0),  # makes its gradients as well
+            sampled_softmax(wanted, model.table()[1:], model.bias[1:], target, 16.0, drawn),
+            copy_loss(model.copy.trust * own, logits, rows, target),
+            model.scores(items, items, length),
+        ]
+        assert all(one.device == gpu for one in made)
+        with pytest.raises(Exception, match="device"):
+            model.wanted(items.cpu(), items)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_wanted_and_not_there_is_said() -> None:
+    assert device_of("auto").type == device_of("cpu").type == "cpu"
+    with pytest.raises(LiveshelfError, match="--device cpu"), joined("cuda"):
+        pass
