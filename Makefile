@@ -8,7 +8,7 @@ WORK := .liveshelf/work
 BENCHED := .liveshelf/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-deps demo test test-fast faults soak drift fuzz lint format bench bundle schemas monitoring locks down clean
+.PHONY: help setup train-deps demo test test-fast faults soak drift fuzz lint format bench bundle schemas monitoring capacity locks down clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -79,6 +79,9 @@ monitoring: dev-deps ## docs/metrics.md, Prometheus' rules and Grafana's dashboa
 	@.venv/bin/python -m deploy.monitoring.rules deploy/monitoring/liveshelf.rules.yml
 	@.venv/bin/python -m deploy.monitoring.runbook docs/operate.md
 	@.venv/bin/python -m deploy.monitoring.dashboards deploy/monitoring/grafana
+
+capacity: setup ## docs/scale.md from the kept results
+	@.venv/bin/python -m benchmarks.capacity docs/scale.md
 
 locks: ## requirements/*.lock anew (needs uv)
 	@for kind in dev train base; do \

@@ -77,6 +77,28 @@ def instrumentation(bundle: Path = BundleOption, keep: Path = KeepOption, json: 
     bench.tell(found, keep, json)
 
 
+def capacity(
+    users: int = typer.Option(1_000_000, help="Shoppers with a state."),
+    items: int = typer.Option(50_000, help="Size of the catalogue."),
+    events: float = typer.Option(2_000, help="Events a second at the peak."),
+    lookups: float = typer.Option(5_000, help="Look-ups a second at the peak."),
+    results: Path = typer.Option(None, help="Folder of kept results; default: this machine's kind, in the repository."),
+    json: bool = JsonFlag,
+) -> None:
+    """What a shop of that size needs, by the arithmetic of kept results (docs/scale.md).
+
+    Example: liveshelf bench capacity --users 20000000 --items 200000 --events 50000 --lookups 100000
+    """
+    from benchmarks.capacity import KEPT, Shop, needs
+    from benchmarks.results import read
+
+    found = needs(read(results or KEPT), Shop(users, items, events, lookups))
+    if json:
+        machine(found)
+        return
+    table("needed, and not measured: arithmetic", ("", ""), [(name, f"{value:,}") for name, value in found.items()])
+
+
 def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
     """Ratios of two results, or of two folders of them; exit 1 where one fell by more than 15 %.
 
