@@ -81,8 +81,11 @@ class Scorer:
             )
 
     def _check_signature(self) -> None:
-        found = {node.name: node.type for node in self._session.get_inputs()}
-        outputs = [node.name for node in self._session.get_outputs()]
+        try:
+            found = {node.name: node.type for node in self._session.get_inputs()}
+            outputs = [node.name for node in self._session.get_outputs()]
+        except UnicodeDecodeError as error:  # a graph may hold any bytes for a name
+            raise BundleError("a graph whose names are UTF-8", str(error), _FIX) from error
         if found != INPUTS or outputs != OUTPUTS:
             raise BundleError(f"a graph {INPUTS} -> {OUTPUTS}", f"{found} -> {outputs}", _FIX)
 

@@ -79,6 +79,13 @@ def nan_weights(folder: Path) -> None:
     write_manifest(folder)
 
 
+def a_name_that_is_no_text(folder: Path) -> None:
+    """Found by `tests/fuzz/bundle.py`: ONNX Runtime loads the graph and only Python cannot read the name."""
+    graph = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(graph.replace(b"length", b"len\xc9th"))
+    write_manifest(folder)
+
+
 def other_scores(folder: Path) -> None:
     np.save(folder / "golden_scores.npy", np.load(folder / "golden_scores.npy") + 0.01)
     write_manifest(folder)
@@ -107,6 +114,7 @@ def window_that_is_no_number(folder: Path) -> None:
         more_steps_than_a_state_holds, window_of_another_graph, window_that_is_no_number,
         no_manifest, broken_manifest, wrong_hash, missing_graph, wrong_shape, nan_vectors,
         row_out_of_range, not_a_graph, other_inputs, nan_weights, other_scores,
+        a_name_that_is_no_text,
     ],
 )  # fmt: skip
 def test_a_spoiled_bundle_is_refused(folder: Path, spoil: Callable[[Path], None]) -> None:
