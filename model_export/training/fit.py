@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
+from torch import Tensor
 
 from model_export.data.dataset import Examples
+from model_export.models.adapters import merge
 from model_export.models.encoders import NextItem
 from model_export.models.tasks import Task
 from model_export.training.crew import ALONE, Crew
@@ -36,11 +38,15 @@ def fit(
     checkpoint: TrainingCheckpoint | None = None,
     tasks: Sequence[Task] = (),
     crew: Crew = ALONE,
+    start: dict[str, Tensor] | None = None,
 ) -> Fitted:
-    """Trains until the validation MRR@20 stops rising (or `epochs` times when `valid` is None); keeps the best."""
+    """Trains until the validation MRR@20 stops rising (or `epochs` times when `valid` is None); keeps the best.
+
+    `start`: an encoder's weights to begin with (`model_export/models/adapters.py`).
+    """
     checkpoint = checkpoint or TrainingCheckpoint(None, log)
     key = fingerprint(train, asdict(options))
-    training = Training(train, items, options, tasks, crew)
+    training = Training(train, items, options, tasks, crew, start)
     if (kept := checkpoint.load(key)) is not None:
         training.restore(kept)
         log(f"going on after epoch {training.epoch}")
@@ -64,7 +70,10 @@ def fit(
     model = training.current
     if valid is not None:
         model.load_state_dict(training.best["weights"])
-    model.cpu().eval().freeze()
+    model.cpu().eval()
+    merge(model)
+    model.transitions.count(train)  # those of the users who taught the heads as well: what is served knows all
+    model.freeze()
     return Fitted(model, training.best["epoch"] or training.epoch, training.best["metrics"])
 
 

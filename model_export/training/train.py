@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from model_export.bundles.export import export_bundle
 from model_export.data.dataset import Examples
 from model_export.data.splits import Split, validation
 from model_export.evaluation.full_ranking import evaluate
+from model_export.models.adapters import read_encoder, write_encoder
 from model_export.models.newcomers import welcome
 from model_export.models.search_task import SearchTask
 from model_export.models.session_task import SessionTask
@@ -56,13 +58,16 @@ def train(
     log(f"the model sees the newest {options.fitting().window} steps")
     report("items", items)
     report("examples", len(split.known))
-    fitting, validated = _searched(split, out, options, log, told, crew)
+    start = None if options.encoder_from is None else read_encoder(options.encoder_from)
+    fitting, validated = _searched(split, out, options, log, told, crew, start)
     told.part("final")
     checkpoint = _checkpoint(out, "final", log)
     tasks = tasks_of(split, split.known, split.test, fitting, log)
-    model = fit(split.known, None, items, fitting, log, told.report, checkpoint, tasks, crew).model
+    model = fit(split.known, None, items, fitting, log, told.report, checkpoint, tasks, crew, start).model
     if crew.rank:
         return {}
+    if options.encoder_out is not None:
+        write_encoder(model, options.encoder_out)
     words = welcome(model, split.words, split.texts.newcomers)
     if len(words) > items:
         log(f"{len(words) - items} items of the catalogue that were met too seldom got a place by their titles")
@@ -97,7 +102,13 @@ def train(
 
 
 def _searched(
-    split: Split, out: Path, options: TrainOptions, log: Log, told: TrainingLog, crew: Crew
+    split: Split,
+    out: Path,
+    options: TrainOptions,
+    log: Log,
+    told: TrainingLog,
+    crew: Crew,
+    start: dict[str, Tensor] | None,
 ) -> tuple[FitOptions, dict[str, float]]:
     """The hyper-parameters with the number of epochs and the dropout that were best, and their validation metrics."""
     fitting = options.fitting()
@@ -111,7 +122,7 @@ def _searched(
         tried = replace(fitting, dropout=dropout)
         tasks = tasks_of(split, before, asked, tried, log)
         checkpoint = _checkpoint(out, f"{dropout}", log)
-        fitted = fit(before, asked, len(split.words), tried, log, told.report, checkpoint, tasks, crew)
+        fitted = fit(before, asked, len(split.words), tried, log, told.report, checkpoint, tasks, crew, start)
         found[dropout] = (fitted.validation, fitted.epochs)
     best = max(found, key=lambda dropout: found[dropout][0]["NDCG@20"])
     validated, epochs = found[best]

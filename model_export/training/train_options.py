@@ -47,12 +47,15 @@ class TrainOptions:
     window: int | None = None
     session: float | None = None
     search: float | None = None
+    lora_rank: int | None = None
+    encoder_from: Path | None = None  # `adapters.write_encoder`
+    encoder_out: Path | None = None
     seed: int = 7
     fit: FitOptions | None = None
 
     def fitting(self) -> FitOptions:
         """The hyper-parameters."""
-        given = {name: getattr(self, name) for name in ("dropout", "window", "session", "search")}
+        given = {name: getattr(self, name) for name in ("dropout", "window", "session", "search", "lora_rank")}
         named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         return replace(self.fit or SIZES[self.size], seed=self.seed, **named)
 

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from model_export.data.dataset import Examples
 from model_export.data.windows import Batch, batch_of, batches, covering, hidden, tensors_of
 from model_export.evaluation.full_ranking import evaluate
+from model_export.models.adapters import begin_with
 from model_export.models.copying import copy_loss
 from model_export.models.encoders import NextItem, build
 from model_export.models.losses import full_softmax, sampled_softmax
@@ -32,7 +33,13 @@ class Training:
     """A model between two epochs, with all that the next one depends on."""
 
     def __init__(
-        self, train: Examples, items: int, options: FitOptions, tasks: Sequence[Task] = (), crew: Crew = ALONE
+        self,
+        train: Examples,
+        items: int,
+        options: FitOptions,
+        tasks: Sequence[Task] = (),
+        crew: Crew = ALONE,
+        start: dict[str, Tensor] | None = None,
     ) -> None:
         torch.manual_seed(options.seed)
         self.options, self.tasks, self.crew = options, tasks, crew
@@ -40,6 +47,8 @@ class Training:
         self.generator = np.random.default_rng(options.seed)
         self.drawing = np.random.default_rng(options.seed)  # the tasks' examples: batches are the same without them
         self.model = build(options.encoder, items, options.width, options.dropout, options.window, options.scale)
+        if start is not None:
+            begin_with(self.model, start, options.lora_rank)
         self.model.transitions.count(self.train)
         self.model.tasks.update({task.name: task.head(options.width) for task in tasks})
         self.model.to(crew.device)
@@ -47,7 +56,8 @@ class Training:
         decay = max(0.0, 1 - 1 / max(options.average * in_epoch, 1))
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
         heads = self.model.heads()
-        self.encoder = [weights for weights in self.model.parameters() if not any(weights is one for one in heads)]
+        learned = (weights for weights in self.model.parameters() if weights.requires_grad)
+        self.encoder = [weights for weights in learned if not any(weights is one for one in heads)]
         self.optimizer = torch.optim.AdamW(self.encoder, lr=options.learning_rate, weight_decay=options.weight_decay)
         self.copying = torch.optim.Adam(heads, lr=COPY_RATE)
         share = partial(_share_of_rate, total=options.epochs * in_epoch)

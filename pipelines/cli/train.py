@@ -91,6 +91,13 @@ def run(
         "--settings",
         help="Hyper-parameters in TOML, as `liveshelf tune` writes them; flags beside it count more.",
     ),
+    encoder_out: Path = typer.Option(
+        None, help="Keeps the encoder's weights there (.npz), for another shop's training."
+    ),
+    encoder_from: Path = typer.Option(None, help="Begins with such an encoder."),
+    lora_rank: int = typer.Option(
+        None, help="With it: the encoder stays, adapters of this rank are learned beside it (LoRA).", min=1
+    ),
     device: Device = typer.Option(Device.auto, help="auto: the GPU where torch finds one."),
     seed: int = typer.Option(7, help="Of weights, batches and drawn questions."),
     json: bool = JsonFlag,
@@ -118,6 +125,9 @@ def run(
         window=window,
         session=session_weight,
         search=search_weight,
+        lora_rank=lora_rank,
+        encoder_from=encoder_from,
+        encoder_out=encoder_out,
         seed=seed,
     )
     if settings_file is not None:
