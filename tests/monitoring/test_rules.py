@@ -1,8 +1,10 @@
 """The rules in Prometheus' own tool: each alert fires for its cause, alone, and stays silent when all is well."""
 
+import os
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -60,14 +62,20 @@ def test_the_committed_file_is_the_one_that_the_code_makes() -> None:
 
 @pytest.mark.parametrize("evaluated", ["1m", "30m"])
 def test_each_alert_fires_for_its_cause_and_no_other_does(tmp_path: Path, evaluated: str) -> None:
-    """What takes more than a few hours is evaluated each half hour only: each minute of a week takes promtool minutes."""
-    file = tmp_path / "cases.yml"
+    """What takes more than a few hours is evaluated each half hour only: each minute of a week takes promtool minutes.
+
+    promtool uses one core: the cases are dealt to as many of it as there are.
+    """
     tests = [as_promtool(case) for case in CASES if (case.at > LONG) == (evaluated == "30m")]
     # promtool takes groups in any order: an alert would ask for what is not recorded yet
     order = [group["name"] for group in rule_groups()["groups"]]
     head = {"rule_files": [str(RULES)], "evaluation_interval": evaluated, "group_eval_order": order}
-    file.write_text(yaml.safe_dump(head | {"tests": tests}))
-    promtool("test", "rules", str(file))
+    cores = os.cpu_count() or 1
+    files = [tmp_path / f"cases-{core}.yml" for core in range(cores)]
+    for core, file in enumerate(files):
+        file.write_text(yaml.safe_dump(head | {"tests": tests[core::cores]}))
+    with ThreadPoolExecutor(cores) as threads:
+        list(threads.map(lambda file: promtool("test", "rules", str(file)), files))
 
 
 def test_every_alert_has_a_case_that_fires_it() -> None:
