@@ -1,8 +1,12 @@
-"""Checkpoints and savepoints of the local stack, newest first: what `liveshelf resume` can start from."""
+"""Checkpoints and savepoints of the local stack: what `liveshelf resume` can start from, and files that none of them needs."""
 
-from collections.abc import Iterator
+import contextlib
+import re
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
+
+_NAME = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # of a state file, as `_metadata` holds it
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,32 @@ def find_checkpoints(*folders: Path) -> list[Checkpoint]:
     return sorted(_found(folders), key=lambda one: -one.made_at)
 
 
+def orphans(folder: Path, running: Set[str], older_than_s: float, now: float) -> list[Path]:
+    """State files below `folder` (a folder for each job) that no checkpoint there names and none will.
+
+    Flink forgets what it uploaded for a checkpoint that was in the making when the JobManager died, and never deletes it: up
+    to a whole state for each such death. `running` are the ids of jobs that live: their files must be older than their
+    newest checkpoint, for the next one may be in the making. Files younger than `older_than_s` at `now` (epoch s) stay.
+    """
+    named: set[bytes] = set()
+    newest: dict[str, float] = {}
+    for one in _found((folder,)):
+        with contextlib.suppress(FileNotFoundError):  # replaced by a newer one meanwhile
+            named.update(_NAME.findall((one.path / "_metadata").read_bytes()))
+            job = one.path.relative_to(folder).parts[0]
+            newest[job] = max(newest.get(job, 0.0), one.made_at)
+    found = []
+    for file in folder.rglob("*"):
+        if _NAME.fullmatch(name := file.name.encode()) and name not in named:
+            job = file.relative_to(folder).parts[0]
+            until = newest.get(job, 0.0) if job in running else now
+            with contextlib.suppress(FileNotFoundError):
+                found += [file] if file.stat().st_mtime < until - older_than_s else []
+    return sorted(found)
+
+
 def _found(folders: tuple[Path, ...]) -> Iterator[Checkpoint]:
     for folder in folders:
         for metadata in folder.rglob("_metadata"):
-            yield Checkpoint(metadata.parent, metadata.stat().st_mtime)
+            with contextlib.suppress(FileNotFoundError):
+                yield Checkpoint(metadata.parent, metadata.stat().st_mtime)

@@ -74,7 +74,8 @@ def write_config(settings: Settings, layout: Layout, wheel: Path) -> None:
         "env.log.dir": str(layout.logs),
         # the heap is taken at the start and not under load: its pages cost no latency then, and what grows later is a leak;
         # what a JVM leaves of a crash in native code lies beside its log, not in the working folder
-        "env.java.opts.taskmanager": f"-XX:+AlwaysPreTouch -XX:ErrorFile={layout.logs}/hs_err_pid%p.log",
+        "env.java.opts.taskmanager": f"-XX:+AlwaysPreTouch -XX:ErrorFile={layout.logs}/hs_err_pid%p.log "
+        f"-XX:ReplayDataFile={layout.logs}/replay_pid%p.log",
         **high_availability(settings, layout),
     }
     (layout.flink_home / "conf" / "config.yaml").write_text(yaml.safe_dump(config, width=10_000))

@@ -1,11 +1,12 @@
 """Processes that die, stop, or come back too late, at 500 events/s."""
 
+import json
 import time
 
 import pytest
 
 from benchmarks.faults.fault import Fault
-from tests.faults.conftest import Trial
+from tests.faults.conftest import Trial, record
 from tests.running_stack import EXACTLY_ONCE, Stack
 from tests.stack.topics import eventually
 
@@ -40,9 +41,13 @@ def test_taskmanager_paused_past_its_heartbeat_comes_back_as_a_zombie(trial: Tri
 
 
 @pytest.mark.slow
-def test_jobmanager_killed_three_times(trial: Trial) -> None:
+def test_jobmanager_killed_three_times(trial: Trial, stack: Stack) -> None:
     faults = [Fault("kill", "jobmanager", at_s=at) for at in (6, 26, 46)]
     trial("jobmanager killed 3 times", *faults, seconds=70)
+    left = json.loads(stack.liveshelf("tidy", "--older-than", "5", "--json").stdout)
+    note = f"{len(left['files'])} state files, {left['bytes'] / 1e6:.0f} MB, without a checkpoint: removed"
+    record({"name": "jobmanager killed 3 times: what Flink left", "note": note, "kept": True})
+    trial("taskmanager killed after liveshelf tidy", Fault("kill", "taskmanager"), seconds=60)
 
 
 @pytest.mark.slow

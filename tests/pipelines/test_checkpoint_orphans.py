@@ -1,0 +1,55 @@
+"""What dead JobManagers left among the checkpoints is found, and nothing that a checkpoint needs."""
+
+import os
+from pathlib import Path
+
+from pipelines.checkpoints import find_checkpoints, orphans
+
+NOW = 1_000_000.0
+NAMES = [f"{n:08x}-0000-4000-8000-{n:012x}" for n in range(9)]
+
+
+def file(path: Path, age_s: float, content: bytes = b"state") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, (NOW - age_s, NOW - age_s))
+    return path
+
+
+def metadata(job: Path, number: int, age_s: float, *names: str) -> None:
+    """As Flink writes it: paths of state files among other bytes."""
+    paths = b"\x00\x31".join(f"file:{job}/shared/{name}".encode() for name in names)
+    file(job / f"chk-{number}" / "_metadata", age_s, b"\x49\x60\x67\x22" + paths + b"\x00")
+
+
+def test_only_what_no_checkpoint_names_and_none_will(tmp_path: Path) -> None:
+    runs, ended = tmp_path / "a", tmp_path / "b"
+    metadata(runs, 6, 100, NAMES[0])
+    metadata(runs, 7, 50, NAMES[0], NAMES[1])
+    kept = [
+        file(runs / "shared" / NAMES[0], 5000),
+        file(runs / "shared" / NAMES[1], 60),
+        file(runs / "shared" / NAMES[2], 20),  # of the next checkpoint
+        file(runs / "shared" / NAMES[3], 80),  # of an aborted one, and too young
+        file(ended / "taskowned" / "a note", 5000),
+    ]
+    left = [file(runs / "shared" / NAMES[4], 900), file(ended / "shared" / NAMES[5], 900)]
+    assert orphans(tmp_path, {"a"}, 60, NOW) == left
+    assert orphans(tmp_path, {"a"}, 2000, NOW) == []
+    assert all(one.is_file() for one in kept)
+    assert [one.path.name for one in find_checkpoints(tmp_path)] == ["chk-7", "chk-6"]
+
+
+def test_a_job_that_has_no_checkpoint_yet_keeps_all_while_it_runs(tmp_path: Path) -> None:
+    first = file(tmp_path / "a" / "shared" / NAMES[0], 900)
+    assert orphans(tmp_path, {"a"}, 60, NOW) == []
+    assert orphans(tmp_path, set(), 60, NOW) == [first]
+
+
+def test_what_another_job_was_resumed_from_stays(tmp_path: Path) -> None:
+    """Its checkpoint names files of the older job's folder until its own first one is whole."""
+    old = file(tmp_path / "a" / "shared" / NAMES[0], 5000)
+    metadata(tmp_path / "b", 1, 10, NAMES[0])
+    assert orphans(tmp_path, {"b"}, 60, NOW) == []
+    assert orphans(tmp_path / "none", set(), 60, NOW) == []
+    assert old.is_file()
