@@ -18,17 +18,26 @@ from model_export.models.tasks import ASKED, Task
 
 
 class SearchHead(nn.Module):
-    """A query's place among the items, float [B, width] of unit length."""
+    """A query's place among the items, float [B, width] of unit length.
 
-    def __init__(self, width: int) -> None:
+    `known`: the buckets that texts to learn from fall into. The others have no row: each step of a training would move all of
+    them, and a query's parts that nobody learned from say nothing.
+    """
+
+    row_of: Tensor
+
+    def __init__(self, known: Sequence[int], width: int) -> None:
         super().__init__()
-        self.parts = nn.EmbeddingBag(BUCKETS + 1, width, mode="mean", padding_idx=0)
+        row_of = torch.zeros(BUCKETS + 1, dtype=torch.int64)
+        row_of[torch.tensor(known, dtype=torch.int64)] = torch.arange(1, len(known) + 1)
+        self.register_buffer("row_of", row_of)
+        self.parts = nn.EmbeddingBag(len(known) + 1, width, mode="mean", padding_idx=0)
         self.project = nn.Linear(width, width)
         nn.init.normal_(self.parts.weight, std=width**-0.5)
 
     def forward(self, parts: Tensor, begins: Tensor) -> Tensor:
         """`parts` int64 [P]: the buckets of all queries; `begins` int64 [B]: where each query's begin."""
-        return nn.functional.normalize(self.project(self.parts(parts, begins)), dim=-1)
+        return nn.functional.normalize(self.project(self.parts(self.row_of[parts], begins)), dim=-1)
 
 
 class SearchTask(Task):
@@ -42,7 +51,8 @@ class SearchTask(Task):
 
     def head(self, width: int) -> nn.Module:
         """A `SearchHead`."""
-        return SearchHead(width)
+        texts = {*self._titles.texts, *self._searched.texts}
+        return SearchHead(sorted({part for text in texts for part in buckets(words_of(text))} - {0}), width)
 
     def loss(self, model: NextItem, generator: np.random.Generator) -> Tensor:
         """Mean cross-entropy over all items."""
