@@ -1,8 +1,8 @@
 """Several processes that train one model (`torchrun`): each takes its share of every batch, gradients are summed.
 
 The sums are those of one process with the whole batch, so that the number of processes changes speed and not the result
-(but for rounding, and what dropout draws). On two CPU cores two processes of one thread are faster than one of two: most
-tensors of a batch are too small to be shared by threads.
+(but for rounding, and what dropout draws). It is for several GPUs or machines: on two cores of one CPU two processes are slower
+than one with two threads, which need not exchange gradients (docs/decisions.md).
 """
 
 import contextlib

@@ -105,7 +105,7 @@ def run(
     """Trains, evaluates beside the baselines, exports and verifies a bundle.
 
     Example: liveshelf train --events events.jsonl --out bundles/mine
-    On several cores, a process each: torchrun --no-python --nproc-per-node 2 liveshelf train …
+    On several GPUs, a process each: torchrun --no-python --nproc-per-node 2 liveshelf train …
     """
     need_torch()
     source = source_of(events, catalogue, sessions, "train")
