@@ -16,10 +16,8 @@ from benchmarks.results import read
 from operators.errors import LiveshelfError
 
 KEPT = Path(__file__).parent / "results"
-EVENT_BYTES, LIST_BYTES = (
-    211,
-    2056,
-)  # with keys and headers: mean of 200 records of the fault tests' load, 20 items a list
+EVENT_BYTES = 211  # with key and headers, as below: mean of 200 records of the fault tests' load
+LIST_BYTES = 2056  # of 20 items
 BUSY = 0.6  # of a core or a slot: the rest is for restarts, bursts and a part that died
 RETENTION_S = 7 * 86_400  # of shop.events.v1
 REPLICAS = 3
@@ -138,7 +136,6 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     ]  # fmt: skip
     rows = [(name, *(f"{one[name]:,}" for one in found.values())) for name in next(iter(found.values()))]
     lines = [f"| {' | '.join(row)} |" for row in (("", *SHOPS), ("---",) * (1 + len(SHOPS)), *sizes, *rows)]
-    slot = BUSY * costs.slot_lists_per_s
     return PAGE.format(
         machine=f"{machine['cores']} cores, {machine['cpu']}",
         table="\n".join(lines),
@@ -150,7 +147,7 @@ def page(results: dict[str, dict[str, Any]]) -> str:
         apply=costs.apply_us,
         lookup=costs.lookup_us,
         slot=costs.slot_lists_per_s,
-        planned=slot,
+        planned=BUSY * costs.slot_lists_per_s,
         one=1e6 / costs.apply_us,
         user=costs.user_bytes,
         added=1e6 * results["scale"]["cost"]["b"] / 1000,

@@ -45,7 +45,7 @@ def fit(
     `start`: an encoder's weights to begin with (`model_export/models/adapters.py`).
     """
     checkpoint = checkpoint or TrainingCheckpoint(None, log)
-    key = fingerprint(train, asdict(options))
+    key = fingerprint(train, asdict(options), start)
     training = Training(train, items, options, tasks, crew, start)
     if (kept := checkpoint.load(key)) is not None:
         training.restore(kept)

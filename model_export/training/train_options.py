@@ -76,8 +76,10 @@ class TrainOptions:
                 raise LiveshelfError(f"one of {', '.join(kinds)}", f"{name} in {file}", "take it out, or name it right")
             if type(value) is not kinds[name] and (kinds[name], type(value)) != (float, int):
                 raise LiveshelfError(f"a value as {kinds[name]}", f"{name} = {value!r} in {file}", "correct it")
+        fit = replace(self.fit or SIZES[self.size], **found)
+        # what the file says is neither searched nor derived from the data
         return replace(
-            self, fit=replace(self.fit or SIZES[self.size], **found), epochs=self.epochs or found.get("epochs")
+            self, fit=fit, epochs=self.epochs or found.get("epochs"), window=self.window or found.get("window")
         )
 
 

@@ -11,11 +11,13 @@ import torch
 from model_export.data.dataset import Examples
 
 
-def fingerprint(train: Examples, options: dict[str, Any]) -> str:
-    """Of what is learned and how: a checkpoint of anything else is not gone on with."""
+def fingerprint(train: Examples, options: dict[str, Any], start: dict[str, torch.Tensor] | None = None) -> str:
+    """Of what is learned, how, and from which weights on: a checkpoint of anything else is not gone on with."""
     found = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for array in (train.target, train.time_ms, train.features.items):
         found.update(array.tobytes())
+    for name, weights in (start or {}).items():
+        found.update(name.encode() + weights.numpy().tobytes())
     return found.hexdigest()
 
 

@@ -76,7 +76,7 @@ def tune(source: Source, out: Path, options: TrainOptions, *, trials: int, epoch
 
     while (left := trials - len(_ended(study))) > 0:
         study.optimize(objective, n_trials=1, callbacks=[lambda _, trial: log(_said(trial, left, study))])
-    best = replace(suggested(optuna.trial.FixedTrial(study.best_params), options.fitting(), epochs))
+    best = suggested(optuna.trial.FixedTrial(study.best_params), options.fitting(), epochs)
     remark = f"liveshelf tune, {len(_ended(study))} trials on {_name(source)}: validation MRR@20 {study.best_value:.4f}"
     out.write_text(settings_text(best, remark))
     begins = [trial.value for trial in study.trials[: len(DROPOUTS)] if trial.value is not None]

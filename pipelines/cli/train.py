@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from model_export.training.train_options import Source, TrainOptions
 
 
+EventsOption = typer.Option(None, help="JSON lines of canonical events.")
+SessionsOption = typer.Option(None, help="Or: a folder with train.parquet and test.parquet; see docs/train.md.")
+CatalogueOption = typer.Option(None, help="JSON lines of catalogue records; only its items are learned.")
+TestShareOption = typer.Option(0.1, help="events: newest share that is kept for the test.")
+TestFromOption = typer.Option(None, help="events: or the test starts at this epoch ms.")
+WindowOption = typer.Option(
+    None, help="Newest steps that the model sees; default: its size's, 20 or 50.", min=1, max=50
+)
+
+
 class Size(StrEnum):
     """Sizes of a model."""
 
@@ -64,21 +74,19 @@ def source_of(events: Path | None, catalogue: Path | None, sessions: Path | None
 
 
 def run(
-    events: Path = typer.Option(None, help="JSON lines of canonical events."),
-    sessions: Path = typer.Option(None, help="Or: a folder with train.parquet and test.parquet; see docs/train.md."),
+    events: Path = EventsOption,
+    sessions: Path = SessionsOption,
     out: Path = typer.Option(..., help="Folder of the new bundle."),
-    catalogue: Path = typer.Option(None, help="JSON lines of catalogue records; only its items are learned."),
+    catalogue: Path = CatalogueOption,
     size: Size = typer.Option(Size.small, help="small serves from a CPU, large from a GPU."),
     name: str = typer.Option(None, help="Name of the model; default: its size."),
-    test_share: float = typer.Option(0.1, help="events: newest share that is kept for the test."),
-    test_from: int = typer.Option(None, help="events: or the test starts at this epoch ms."),
+    test_share: float = TestShareOption,
+    test_from: int = TestFromOption,
     epochs: int = typer.Option(
         None, help="Exactly so many; default: as many as a validation window finds best.", min=1
     ),
     dropout: float = typer.Option(None, help="Default: the best of three on the validation window.", min=0, max=0.9),
-    window: int = typer.Option(
-        None, help="Newest steps that the model sees; default: its size's, 20 or 50.", min=1, max=50
-    ),
+    window: int = WindowOption,
     session_weight: float = typer.Option(
         None, help="Of the session task beside the next item; default: 0, not learned.", min=0
     ),
@@ -109,6 +117,8 @@ def run(
     """
     need_torch()
     source = source_of(events, catalogue, sessions, "train")
+    if lora_rank is not None and encoder_from is None:
+        raise LiveshelfError("an encoder for the adapters", "--lora-rank alone", "name one with --encoder-from")
     if tensorboard is not None:
         need_report()
     from model_export.training.crew import joined

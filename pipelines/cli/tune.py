@@ -6,20 +6,31 @@ from pathlib import Path
 import typer
 
 from pipelines.cli.output import JsonFlag, machine, people
-from pipelines.cli.train import Size, need_torch, need_tune, source_of
+from pipelines.cli.train import (
+    CatalogueOption,
+    EventsOption,
+    SessionsOption,
+    Size,
+    TestFromOption,
+    TestShareOption,
+    WindowOption,
+    need_torch,
+    need_tune,
+    source_of,
+)
 
 
 def run(
-    events: Path = typer.Option(None, help="JSON lines of canonical events."),
-    sessions: Path = typer.Option(None, help="Or: a folder with train.parquet and test.parquet; see docs/train.md."),
+    events: Path = EventsOption,
+    sessions: Path = SessionsOption,
     out: Path = typer.Option(..., help="The settings, TOML; beside it the study, which a second call goes on with."),
-    catalogue: Path = typer.Option(None, help="JSON lines of catalogue records; only its items are learned."),
+    catalogue: Path = CatalogueOption,
     size: Size = typer.Option(Size.small, help="The model that is tuned."),
     trials: int = typer.Option(20, help="Trainings in all, those of earlier calls counted.", min=1),
     epochs: int = typer.Option(9, help="At most so many in a trial.", min=1),
-    test_share: float = typer.Option(0.1, help="events: newest share that is kept for the test, and not looked at."),
-    test_from: int = typer.Option(None, help="events: or the test starts at this epoch ms."),
-    window: int = typer.Option(None, help="As in `liveshelf train`.", min=1, max=50),
+    test_share: float = TestShareOption,
+    test_from: int = TestFromOption,
+    window: int = WindowOption,
     seed: int = typer.Option(7, help="Of weights, batches, drawn questions and points."),
     json: bool = JsonFlag,
 ) -> None:

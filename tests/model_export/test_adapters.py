@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from model_export.models.adapters import begin_with, encoder_weights, merge, read_encoder, write_encoder
 from model_export.models.encoders import ENCODERS, NextItem, build
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
 from model_export.training.training import Training
+from model_export.training.training_checkpoint import fingerprint
 from operators.errors import LiveshelfError
+from pipelines.cli.main import app
 from tests.model_export.test_windows import histories
 
 OPTIONS = FitOptions(encoder="attention", width=8, window=8, epochs=1, batch=256, bf16_products=False, lora_rank=2)
@@ -53,6 +56,16 @@ def test_only_adapters_and_what_is_the_shops_own_are_learned(name: str) -> None:
     served = encoder_weights(fitted)
     assert served.keys() == start.keys()
     assert any(not torch.equal(served[weights], start[weights]) for weights in start if weights.endswith(".weight"))
+
+
+def test_a_training_from_another_encoder_is_not_gone_on_with() -> None:
+    keys = {fingerprint(TRAIN, {}, start) for start in (None, *(encoder_weights(encoder("gru", n)) for n in (1, 2)))}
+    assert len(keys) == 3
+
+
+def test_adapters_need_an_encoder() -> None:
+    with pytest.raises(LiveshelfError, match="--encoder-from"):
+        CliRunner().invoke(app, ["train", "--events", "e", "--out", "o", "--lora-rank", "4"], catch_exceptions=False)
 
 
 def test_another_encoder_is_refused(tmp_path: Path) -> None:

@@ -72,3 +72,5 @@ def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert TrainOptions().with_settings(file).fit == written
     file.write_text("scale = 12\n")
     assert TrainOptions().with_settings(file).fitting().scale == 12
+    file.write_text("window = 30\n")  # as a flag's, it is not replaced by the data's own
+    assert TrainOptions().with_settings(file).window == 30 and TrainOptions(window=9).with_settings(file).window == 9
