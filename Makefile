@@ -75,6 +75,7 @@ schemas: setup ## docs/schemas/ from the contracts
 	@.venv/bin/python -m operators.contracts docs/schemas
 
 monitoring: dev-deps ## docs/metrics.md, Prometheus' rules and Grafana's dashboards from the code
+	@mkdir -p .liveshelf # whose disk is one of the metrics
 	@.venv/bin/python -m pipelines.cli.metrics_page docs/metrics.md
 	@.venv/bin/python -m deploy.monitoring.rules deploy/monitoring/liveshelf.rules.yml
 	@.venv/bin/python -m deploy.monitoring.runbook docs/operate.md

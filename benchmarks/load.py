@@ -5,10 +5,13 @@ Open loop: event n is due at start + n / rate and carries that time, so a slow p
 
 import json
 import random
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -48,8 +51,8 @@ POISON = (
 SECOND_COPY = 37  # events later
 
 
-def run(load: Load) -> dict[str, float]:
-    """Publishes `count` events; returns how many, in what time, and how late the generator ever was (ms)."""
+def run(load: Load, told_to_stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
+    """Publishes `count` events, fewer when told to stop; returns how many, in what time, and how late it ever was (ms)."""
     chance = random.Random(load.seed)
     spoiler = random.Random(-load.seed)
     producer = KafkaProducer(
@@ -63,7 +66,10 @@ def run(load: Load) -> dict[str, float]:
     again: deque[tuple[int, bytes, bytes]] = deque()
     picks = [load.items[int(len(load.items) * chance.random() ** 2)] for _ in range(10_000)]
     start, late, failed = time.time() + 0.2, 0.0, []
+    sent = 0
     for number in range(load.count):
+        if told_to_stop():
+            break
         due = start + number / load.rate if load.rate else time.time()
         if (wait := due - time.time()) > 0:
             time.sleep(wait)
@@ -75,6 +81,7 @@ def run(load: Load) -> dict[str, float]:
             f'"user_id":"{user}","item_id":"{picks[number % 10_000]}"}}'
         )
         producer.send(load.topic, key=user.encode(), value=value.encode()).add_errback(failed.append)
+        sent += 1
         if spoiler.random() < load.duplicates:
             again.append((number + SECOND_COPY, user.encode(), value.encode()))
         if again and again[0][0] <= number:
@@ -83,7 +90,7 @@ def run(load: Load) -> dict[str, float]:
         if spoiler.random() < load.poison:
             producer.send(load.topic, key=user.encode(), value=POISON[number % len(POISON)]).add_errback(failed.append)
     producer.flush()
-    return {"sent": load.count, "failed": len(failed), "seconds": time.time() - start, "late_ms": late * 1000}
+    return {"sent": sent, "failed": len(failed), "seconds": time.time() - start, "late_ms": late * 1000}
 
 
 def in_the_background(load: Load) -> "subprocess.Popen[str]":
@@ -92,5 +99,12 @@ def in_the_background(load: Load) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+def main() -> None:
+    """Until all is sent, or until SIGTERM: then what was sent is still delivered, and counted."""
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    print(json.dumps(run(msgspec.json.decode(sys.argv[1], type=Load), stopped.is_set)))
+
+
 if __name__ == "__main__":
-    print(json.dumps(run(msgspec.json.decode(sys.argv[1], type=Load))))
+    main()

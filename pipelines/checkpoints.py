@@ -37,10 +37,9 @@ def orphans(folder: Path, running: Set[str], older_than_s: float, now: float) ->
     named: set[bytes] = set()
     newest: dict[str, float] = {}
     for one in _found((folder,)):
-        with contextlib.suppress(FileNotFoundError):  # replaced by a newer one meanwhile
-            named.update(_NAME.findall((one.path / "_metadata").read_bytes()))
-            job = one.path.relative_to(folder).parts[0]
-            newest[job] = max(newest.get(job, 0.0), one.made_at)
+        named.update(_NAME.findall(_metadata_of(one)))
+        job = one.path.relative_to(folder).parts[0]
+        newest[job] = max(newest.get(job, 0.0), one.made_at)
     found = []
     for file in folder.rglob("*"):
         if _NAME.fullmatch(name := file.name.encode()) and name not in named:
@@ -49,6 +48,32 @@ def orphans(folder: Path, running: Set[str], older_than_s: float, now: float) ->
             with contextlib.suppress(FileNotFoundError):
                 found += [file] if file.stat().st_mtime < until - older_than_s else []
     return sorted(found)
+
+
+def superseded(folder: Path, serving: str, running: Set[str], older_than_s: float, now: float) -> list[Path]:
+    """Folders below `folder` of jobs that ended, from which the job `serving` has taken over.
+
+    A job that was resumed leaves its checkpoints where they are, a whole state. They are not needed once `serving` (an id, as
+    `running`, those of all jobs that live) has a newer checkpoint of its own and no living job's checkpoint names a file of
+    theirs. Empty before. What is younger than `older_than_s` at `now` (epoch s) stays.
+    """
+    newest = max((one.made_at for one in _found((folder / serving,))), default=0.0)
+    named = {
+        name for one in _found(tuple(folder / job for job in running)) for name in _NAME.findall(_metadata_of(one))
+    }
+    found = []
+    for job in sorted(folder.iterdir() if newest else ()):
+        files = [file for file in job.rglob("*") if file.is_file()] if job.name not in running else []
+        if files and not any(file.name.encode() in named for file in files):
+            youngest = max(file.stat().st_mtime for file in files)
+            found += [job] if youngest < min(newest, now - older_than_s) else []
+    return found
+
+
+def _metadata_of(one: Checkpoint) -> bytes:
+    with contextlib.suppress(FileNotFoundError):  # replaced by a newer one meanwhile
+        return (one.path / "_metadata").read_bytes()
+    return b""
 
 
 def _found(folders: tuple[Path, ...]) -> Iterator[Checkpoint]:

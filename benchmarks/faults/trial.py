@@ -25,12 +25,14 @@ ANSWER_SECONDS = 120.0
 # p95 of a second: what counts as fresh again on a machine that also holds load, broker and oracle; where it was
 # slower before the fault, three times what it was
 FRESH_LIMIT_S, WARM_S = 0.25, 3.0
+STAYS_S = 10.0  # it must stay fresh for so long; until then the load goes on,
+LONGEST_S = 70.0  # at most so long after the last fault
 SCORES_CHECKED = 300
 
 
 @dataclass
 class Plan:
-    """What to do: `seconds` of load at `rate` events/s over `users`, with `faults` in between."""
+    """What to do: `seconds` of load at `rate` events/s over `users`, with `faults` in between, and more load until lists are fresh again."""
 
     name: str
     faults: Sequence[Fault] = ()
@@ -93,7 +95,8 @@ def run_trial(settings: Settings, plan: Plan, injector: Injector, bundle: Path, 
     events_from, letters_from = topics.ends(EVENTS), topics.ends(DEAD_LETTERS)
     lists, job = ListWatcher(settings, tag), JobWatcher(settings)
     load = Load(
-        client=settings.kafka.client_options(), items=items, count=int(plan.rate * plan.seconds), rate=plan.rate,
+        client=settings.kafka.client_options(), items=items, rate=plan.rate,
+        count=int(plan.rate * (plan.seconds + (LONGEST_S if plan.faults else 0))),
         users=plan.users, tag=tag, seed=plan.seed, duplicates=plan.duplicates, poison=plan.poison, **plan.load,
     )  # fmt: skip
     generator = subprocess.Popen(
@@ -101,6 +104,10 @@ def run_trial(settings: Settings, plan: Plan, injector: Injector, bundle: Path, 
     )
     begun = time.monotonic()
     spans = _faults(plan, injector, begun)
+    if spans:
+        time.sleep(max(0.0, begun + plan.seconds - time.monotonic()))
+        _wait(lambda: _stays_fresh(lists.seen, spans, begun, settings), spans[-1][1] + LONGEST_S - time.monotonic())
+        generator.terminate()
     said = json.loads(generator.communicate()[0])
     if generator.returncode or said["failed"]:
         raise RuntimeError(f"the load did not reach the broker: {said}")
@@ -139,6 +146,13 @@ def _faults(plan: Plan, injector: Injector, begun: float) -> list[tuple[float, f
     if extra:
         extra.join(plan.seconds + 120)
     return spans
+
+
+def _stays_fresh(seen: Seen, spans: list[tuple[float, float]], begun: float, settings: Settings) -> bool:
+    """Whether lists have been fresh for `STAYS_S` since the last fault."""
+    now = time.monotonic()
+    since = _fresh_again(seen, spans, begun, now, wait_for_commit_s(settings))
+    return since is not None and now - since > STAYS_S
 
 
 def _wait(true: Callable[[], bool], seconds: float = ANSWER_SECONDS) -> bool:
@@ -198,11 +212,7 @@ def _times(
     seen: Seen, job: JobWatcher, spans: list[tuple[float, float]], begun: float, commit_s: float
 ) -> dict[str, Any]:
     first, end = (seen.arrivals[0], seen.arrivals[-1]) if seen.arrivals else (begun, begun)
-    fresh = None
-    if spans:
-        before = seen.percentile(0.95, begun + WARM_S, spans[0][0])
-        limit_s = max(FRESH_LIMIT_S, 3 * before) if math.isfinite(before) else FRESH_LIMIT_S
-        fresh = seen.fresh_again(spans[-1][0], end, limit_s + commit_s, 1.0 + commit_s)
+    fresh = _fresh_again(seen, spans, begun, end, commit_s) if spans else None
     return {
         "seconds_p95": [round(seen.percentile(0.95, begun + n, begun + n + 1), 3) for n in range(int(end - begun) + 1)],
         "silence_s": round(seen.silence(spans[0][0] if spans else first, end), 1),
@@ -210,6 +220,15 @@ def _times(
         "flink_restart_s": round(job.restart_s, 1),
         "restarts": job.restarts,
     }
+
+
+def _fresh_again(
+    seen: Seen, spans: list[tuple[float, float]], begun: float, end: float, commit_s: float
+) -> float | None:
+    """From when on, after the start of the last fault, lists were fresh until `end` (monotonic s); None if never."""
+    before = seen.percentile(0.95, begun + WARM_S, spans[0][0])
+    limit_s = max(FRESH_LIMIT_S, 3 * before) if math.isfinite(before) else FRESH_LIMIT_S
+    return seen.fresh_again(spans[-1][0], end, limit_s + commit_s, 1.0 + commit_s)
 
 
 def as_dict(row: Row) -> dict[str, Any]:

@@ -89,7 +89,7 @@ PARTS = (
     Alert("ProcessRestarts", "max by (job) (changes(process_start_time_seconds[@15m@])) >= 3", "0s", "ticket",
           "A process was started three times in 15 minutes", "liveshelf status; liveshelf logs PART: its last lines before each start"),
     Alert("DiskFilling", "min by (path) (liveshelf_disk_free_ratio) < 0.1", "5m", "page",
-          "Less than 10 % of a disk is free", "df -h; liveshelf tidy; shorter retention of shop.events.v1, older savepoints and backups away"),
+          "Less than 10 % of a disk is free", "df -h; liveshelf tidy --earlier-jobs; shorter retention of shop.events.v1, older savepoints and backups away"),
 )  # fmt: skip
 
 ALERTS: tuple[Alert, ...] = (*SYMPTOMS, *BROKER, *JOB, *PARTS, *DATA_ALERTS)

@@ -33,7 +33,7 @@ def trial(stack: Stack, demo_bundle: Path) -> Trial:
         sabotaged: bool = False,
         **plan: Any,
     ) -> Row:
-        stack.liveshelf("tidy", "--older-than", "60")  # the checkpoints' disk is a small one
+        stack.liveshelf("tidy", "--older-than", "60", "--earlier-jobs")  # the checkpoints' disk is a small one
         if not sabotaged:
             stack.serve(demo_bundle, variables)
         with pytest.MonkeyPatch.context() as patch:

@@ -84,6 +84,7 @@ def checkpoints(stack: Stack) -> list[Path]:
 
 def killed_job(stack: Stack, tag: str) -> tuple[Shoppers, list[Path]]:
     """Shoppers with some checkpoints, and the job cancelled as if it had died for good."""
+    stack.liveshelf("tidy", "--older-than", "5", "--earlier-jobs")  # the checkpoints' disk is a small one
     shoppers = Shoppers(stack, tag)
     for _ in range(3):
         shoppers.act(2000)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pipelines.checkpoints import find_checkpoints, orphans
+from pipelines.checkpoints import find_checkpoints, orphans, superseded
 
 NOW = 1_000_000.0
 NAMES = [f"{n:08x}-0000-4000-8000-{n:012x}" for n in range(9)]
@@ -44,6 +44,28 @@ def test_a_job_that_has_no_checkpoint_yet_keeps_all_while_it_runs(tmp_path: Path
     first = file(tmp_path / "a" / "shared" / NAMES[0], 900)
     assert orphans(tmp_path, {"a"}, 60, NOW) == []
     assert orphans(tmp_path, set(), 60, NOW) == [first]
+
+
+def test_earlier_jobs_go_once_the_running_one_has_taken_over(tmp_path: Path) -> None:
+    of_job = {"died": NAMES[1], "kept": NAMES[2], "young": NAMES[3]}
+    for (job, name), age in zip(of_job.items(), (900, 800, 30), strict=True):
+        file(tmp_path / job / "shared" / name, age)
+        metadata(tmp_path / job, 3, age, name)
+    (tmp_path / "stopped" / "shared").mkdir(parents=True)
+
+    def gone(older_than_s: float = 60) -> list[str]:
+        return [one.name for one in superseded(tmp_path, "serves", {"serves", "other"}, older_than_s, NOW)]
+
+    assert gone() == []  # the job has no checkpoint of its own yet, or does not run at all
+    metadata(tmp_path / "other", 1, 5)
+    assert gone() == []  # another job's says nothing of ours
+    metadata(tmp_path / "serves", 1, 850, NAMES[0], of_job["kept"])
+    assert gone() == ["died"]  # of the rest one is newer, and one is still named
+    metadata(tmp_path / "serves", 2, 10, NAMES[0])
+    (tmp_path / "serves" / "chk-1" / "_metadata").unlink()
+    assert gone() == ["died", "kept"] and gone(850) == ["died"] and gone(5) == ["died", "kept", "young"]
+    metadata(tmp_path / "other", 1, 5, of_job["died"])
+    assert gone() == ["kept"]
 
 
 def test_what_another_job_was_resumed_from_stays(tmp_path: Path) -> None:
