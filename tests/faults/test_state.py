@@ -24,10 +24,10 @@ from tests.stack.topics import eventually
 
 
 class Shoppers:
-    """5,000 shoppers whose states and lists must equal the oracle's whatever happens to the job."""
+    """Shoppers whose states and lists must equal the oracle's whatever happens to the job."""
 
-    def __init__(self, stack: Stack, tag: str) -> None:
-        self._stack = stack
+    def __init__(self, stack: Stack, tag: str, users: int = 5000) -> None:
+        self._stack, self._users = stack, users
         self._tag = f"{tag}{time.time_ns()}"
         self._start, self._lists = stack.topics.ends(EVENTS), stack.topics.ends(RECOMMENDATIONS)
         self._before: dict[str, bytes] = {}
@@ -39,7 +39,7 @@ class Shoppers:
             good_event(
                 now,
                 event_id=f"{self._tag}-{n}",
-                user_id=f"{self._tag}-{n % 5000}",
+                user_id=f"{self._tag}-{n % self._users}",
                 item_id=("22423", "85123A", "47566")[n % 3],
             )
             for n in range(self._sent, self._sent + count)
@@ -82,12 +82,12 @@ def checkpoints(stack: Stack) -> list[Path]:
     return [file.parent for file in sorted(found, key=lambda file: -file.stat().st_mtime)]
 
 
-def killed_job(stack: Stack, tag: str) -> tuple[Shoppers, list[Path]]:
+def killed_job(stack: Stack, tag: str, users: int = 5000) -> tuple[Shoppers, list[Path]]:
     """Shoppers with some checkpoints, and the job cancelled as if it had died for good."""
     stack.liveshelf("tidy", "--older-than", "5", "--earlier-jobs")  # the checkpoints' disk is a small one
-    shoppers = Shoppers(stack, tag)
+    shoppers = Shoppers(stack, tag, users)
     for _ in range(3):
-        shoppers.act(2000)
+        shoppers.act(users)
         newest = checkpoints(stack)[:1]
         eventually(lambda before=newest: checkpoints(stack)[:1] != before, 30)
     found = checkpoints(stack)
@@ -128,7 +128,8 @@ def test_after_down_and_up_the_job_goes_on_by_itself(stack: Stack, job: str) -> 
 def test_a_damaged_checkpoint_fails_loudly_and_the_one_before_is_used(
     stack: Stack, job: str, demo_bundle: Path, damage: str
 ) -> None:
-    shoppers, found = killed_job(stack, damage.split()[0])
+    # what comes between two checkpoints must be too much for the metadata (`data-inline-threshold`): it shall have a file
+    shoppers, found = killed_job(stack, damage.replace(" ", "-"), users=15_000)
     assert len(found) >= 2, "several are retained"
     newest = found[0]
     if damage == "metadata truncated":
