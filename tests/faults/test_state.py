@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -82,15 +82,25 @@ def checkpoints(stack: Stack) -> list[Path]:
     return [file.parent for file in sorted(found, key=lambda file: -file.stat().st_mtime)]
 
 
-def killed_job(stack: Stack, tag: str, users: int = 5000) -> tuple[Shoppers, list[Path]]:
-    """Shoppers with some checkpoints, and the job cancelled as if it had died for good."""
+def files_of_its_own(newest: Path, other: Path) -> set[Path]:
+    """State files that the checkpoint `newest` names and `other` does not; what is small is in the metadata and has none."""
+    named, known = ((one / "_metadata").read_bytes() for one in (newest, other))
+    files = (newest.parent / "shared").iterdir()
+    return {file for file in files if (name := file.name.encode()) in named and name not in known}
+
+
+def killed_job(
+    stack: Stack, tag: str, users: int = 5000, enough: Callable[[list[Path]], bool] = lambda found: len(found) > 2
+) -> tuple[Shoppers, list[Path]]:
+    """Shoppers with checkpoints that are `enough`, and the job cancelled as if it had died for good."""
     stack.liveshelf("tidy", "--older-than", "5", "--earlier-jobs")  # the checkpoints' disk is a small one
     shoppers = Shoppers(stack, tag, users)
-    for _ in range(3):
+    found: list[Path] = []
+    while not enough(found):
         shoppers.act(users)
         newest = checkpoints(stack)[:1]
         eventually(lambda before=newest: checkpoints(stack)[:1] != before, 30)
-    found = checkpoints(stack)
+        found = checkpoints(stack)
     for job in stack.cluster.jobs(stack.settings.job.name):
         stack.cluster.cancel(job["jid"])
     shoppers.act(2000)
@@ -128,20 +138,16 @@ def test_after_down_and_up_the_job_goes_on_by_itself(stack: Stack, job: str) -> 
 def test_a_damaged_checkpoint_fails_loudly_and_the_one_before_is_used(
     stack: Stack, job: str, demo_bundle: Path, damage: str
 ) -> None:
-    # what comes between two checkpoints must be too much for the metadata (`data-inline-threshold`): it shall have a file
-    shoppers, found = killed_job(stack, damage.replace(" ", "-"), users=15_000)
-    assert len(found) >= 2, "several are retained"
+    def enough(found: list[Path]) -> bool:
+        return len(found) > 2 and bool(files_of_its_own(*found[:2]))
+
+    shoppers, found = killed_job(stack, damage.replace(" ", "-"), 15_000, enough)
     newest = found[0]
     if damage == "metadata truncated":
         metadata = newest / "_metadata"
         metadata.write_bytes(metadata.read_bytes()[: metadata.stat().st_size // 2])
     else:
-        own = newest / "_metadata"
-        other = found[1] / "_metadata"
-        names = {f for f in (newest.parent / "shared").iterdir() if f.name.encode() in own.read_bytes()}
-        names -= {f for f in (newest.parent / "shared").iterdir() if f.name.encode() in other.read_bytes()}
-        assert names, "the newest checkpoint has files of its own"
-        for file in names:
+        for file in files_of_its_own(newest, found[1]):
             if damage == "state file deleted":
                 file.unlink()
             else:
