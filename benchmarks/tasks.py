@@ -31,6 +31,7 @@ def measure(
         from model_export.training.fit import fit
         from model_export.training.train import tasks_of
         from model_export.training.train_options import Source, TrainOptions, split_of
+        from model_export.training.training import Training
     except ImportError as error:
         raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
 
@@ -50,7 +51,7 @@ def measure(
         for seed in range(7, 7 + seeds):
             trained = replace(fitting, seed=seed, **given)
             tasks = tasks_of(split, split.known, split.test, trained, print)
-            model = fit(split.known, None, items, trained, print, tasks=tasks).model
+            model = fit(Training(split.known, items, trained, tasks), None, print).model
             metrics = {task.name: task.metrics(model) for task in tasks}
             if trained.personal:
                 metrics["personal"] = evaluate(model, split.test)

@@ -21,7 +21,7 @@ class NextItem(nn.Module, ABC):
     def __init__(self, items: int, width: int, dropout: float, window: int, scale: float) -> None:
         super().__init__()
         self.window, self.scale = window, scale
-        self._frozen = False
+        self._frozen = self._silent = False
         self.items = nn.Embedding(items + 1, width, padding_idx=0)
         self.kinds = nn.Embedding(len(KINDS) + 1, width, padding_idx=0)
         self.dropout = nn.Dropout(dropout)
@@ -96,11 +96,14 @@ class NextItem(nn.Module, ABC):
     def scores(self, items: Tensor, kinds: Tensor, length: Tensor) -> Tensor:
         """float [B, N + 1] after each user's last step; `length` int [B], at least 1."""
         own, asked = self.after_last(items, kinds, length)
+        if self._silent:
+            return own
         rows, logits = self.competing(*asked)
         return combined(own if self._frozen else self.copy.trust * own, logits, rows)
 
     def silence(self) -> None:
-        """The encoder alone answers: there was nobody to learn the heads from."""
+        """The encoder alone answers, and the exported graph has no heads: unwanted, or nobody was there to learn them from."""
+        self._silent = True
         self.copy.silence()
         self.transitions.silence()
 

@@ -2,20 +2,17 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from model_export.data.dataset import Examples
 from model_export.models.adapters import merge
 from model_export.models.encoders import NextItem
-from model_export.models.tasks import Task
-from model_export.training.crew import ALONE, Crew
 from model_export.training.fit_options import FitOptions
 from model_export.training.training import Training
-from model_export.training.training_checkpoint import TrainingCheckpoint, fingerprint
+from model_export.training.training_checkpoint import TrainingCheckpoint
 from model_export.training.training_log import Log, Report, unreported
 
 
@@ -29,24 +26,15 @@ class Fitted:
 
 
 def fit(
-    train: Examples,
+    training: Training,
     valid: Examples | None,
-    items: int,
-    options: FitOptions,
     log: Log,
     report: Report = unreported,
     checkpoint: TrainingCheckpoint | None = None,
-    tasks: Sequence[Task] = (),
-    crew: Crew = ALONE,
-    start: dict[str, Tensor] | None = None,
 ) -> Fitted:
-    """Trains until the validation MRR@20 stops rising (or `epochs` times when `valid` is None); keeps the best.
-
-    `start`: an encoder's weights to begin with (`model_export/models/adapters.py`).
-    """
-    checkpoint = checkpoint or TrainingCheckpoint(None, log)
-    key = fingerprint(train, asdict(options), start)
-    training = Training(train, items, options, tasks, crew, start)
+    """Trains until the validation MRR@20 stops rising (or `epochs` times when `valid` is None); keeps the best."""
+    checkpoint, options = checkpoint or TrainingCheckpoint(None, log), training.options
+    key = training.fingerprint()
     if (kept := checkpoint.load(key)) is not None:
         training.restore(kept)
         log(f"going on after epoch {training.epoch}")
@@ -65,14 +53,14 @@ def fit(
                 report("validation_mrr20", found["MRR@20"])
                 report("validation_recall20", found["R@20"])
             log(line)
-            if crew.rank == 0:
+            if training.crew.rank == 0:
                 checkpoint.save(key, training.state())
     model = training.current
     if valid is not None:
         model.load_state_dict(training.best["weights"])
     model.cpu().eval()
     merge(model)
-    model.transitions.count(train)  # those of the users who taught the heads as well: what is served knows all
+    model.transitions.count(training.known)  # those of the users who taught the heads as well: what is served knows all
     model.freeze()
     return Fitted(model, training.best["epoch"] or training.epoch, training.best["metrics"])
 

@@ -21,14 +21,19 @@ from model_export.models.session_task import SessionTask
 from model_export.models.tasks import Task
 from model_export.rivals.rivals import judged
 from model_export.training.crew import ALONE, Crew
-from model_export.training.fit import fit
+from model_export.training.fit import Fitted, fit
 from model_export.training.fit_options import FitOptions
 from model_export.training.train_options import Source, TrainOptions, split_of
+from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint
 from model_export.training.training_log import Log, Report, TrainingLog, unreported
 
 Show = Callable[[npt.NDArray[np.float32], list[str]], None]  # float32 [N, d], a name each
-DROPOUTS = (0.15, 0.3, 0.5)  # what follows by rule (lines of an order) is unlearned by the one that clicks need
+DROPOUTS = (
+    0.5,
+    0.3,
+    0.15,
+)  # tried until one is worse; what follows by rule (lines of an order) is unlearned by the one that clicks need
 
 
 def train(
@@ -63,7 +68,8 @@ def train(
     told.part("final")
     checkpoint = _checkpoint(out, "final", log)
     tasks = tasks_of(split, split.known, split.test, fitting, log)
-    model = fit(split.known, None, items, fitting, log, told.report, checkpoint, tasks, crew, start).model
+    training = Training(split.known, items, fitting, tasks, crew, start)
+    model = fit(training, None, log, told.report, checkpoint).model
     if crew.rank:
         return {}
     if options.encoder_out is not None:
@@ -115,19 +121,25 @@ def _searched(
     if options.epochs is not None:
         return replace(fitting, epochs=options.epochs), {}
     before, asked = validation(split, options.seed)
-    found = {}
+    tried: list[tuple[FitOptions, Fitted]] = []
     for dropout in DROPOUTS if options.dropout is None and options.fit is None else (fitting.dropout,):
         log(f"searching the number of epochs with dropout {dropout}")
         told.part(f"search, dropout {dropout}")
-        tried = replace(fitting, dropout=dropout)
-        tasks = tasks_of(split, before, asked, tried, log)
+        point = replace(fitting, dropout=dropout)
+        tasks = tasks_of(split, before, asked, point, log)
         checkpoint = _checkpoint(out, f"{dropout}", log)
-        fitted = fit(before, asked, len(split.words), tried, log, told.report, checkpoint, tasks, crew, start)
-        found[dropout] = (fitted.validation, fitted.epochs)
-    best = max(found, key=lambda dropout: found[dropout][0]["NDCG@20"])
-    validated, epochs = found[best]
-    log(f"training anew on all before the test, dropout {best}, {epochs} epochs")
-    return replace(fitting, dropout=best, epochs=epochs), validated
+        training = Training(before, len(split.words), point, tasks, crew, start)
+        fitted = fit(training, asked, log, told.report, checkpoint)
+        tried.append((point, fitted))
+        if len(tried) > 1 and _quality(tried[-1][1]) < _quality(tried[-2][1]):
+            break  # on no set that was looked at a lower one came back
+    best, fitted = max(tried, key=lambda one: _quality(one[1]))
+    log(f"training anew on all before the test, dropout {best.dropout}, {fitted.epochs} epochs")
+    return replace(best, epochs=fitted.epochs), fitted.validation
+
+
+def _quality(fitted: Fitted) -> float:
+    return fitted.validation["NDCG@20"]
 
 
 def tasks_of(split: Split, known: Examples, asked: Examples, fitting: FitOptions, log: Log) -> list[Task]:

@@ -48,6 +48,7 @@ class TrainOptions:
     session: float | None = None
     search: float | None = None
     lora_rank: int | None = None
+    heads: bool | None = None
     encoder_from: Path | None = None  # `adapters.write_encoder`
     encoder_out: Path | None = None
     seed: int = 7
@@ -55,8 +56,8 @@ class TrainOptions:
 
     def fitting(self) -> FitOptions:
         """The hyper-parameters."""
-        given = {name: getattr(self, name) for name in ("dropout", "window", "session", "search", "lora_rank")}
-        named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        names = ("dropout", "window", "session", "search", "lora_rank", "heads")
+        named: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
         return replace(self.fit or SIZES[self.size], seed=self.seed, **named)
 
     def with_settings(self, file: Path) -> "TrainOptions":

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from model_export.models.losses import full_softmax, sampled_softmax
 from model_export.models.tasks import Task
 from model_export.training.crew import ALONE, Crew
 from model_export.training.fit_options import FitOptions
+from model_export.training.training_checkpoint import fingerprint
 
 WARM_UP = 0.1  # of all steps
 HELD = 32  # one user of so many teaches the copy head and is kept from the encoder
@@ -41,9 +43,11 @@ class Training:
         crew: Crew = ALONE,
         start: dict[str, Tensor] | None = None,
     ) -> None:
+        """`start`: an encoder's weights to begin with (`model_export/models/adapters.py`)."""
         torch.manual_seed(options.seed)
         self.options, self.tasks, self.crew = options, tasks, crew
-        self.train, self.held = _apart(train)
+        self.known, self._start = train, start
+        self.train, self.held = _apart(train, options.heads)
         self.generator = np.random.default_rng(options.seed)
         self.drawing = np.random.default_rng(options.seed)  # the tasks' examples: batches are the same without them
         self.model = build(options.encoder, items, options.width, options.dropout, options.window, options.scale)
@@ -51,6 +55,8 @@ class Training:
             begin_with(self.model, start, options.lora_rank)
         self.model.transitions.count(self.train)
         self.model.tasks.update({task.name: task.head(options.width) for task in tasks})
+        if not len(self.held):
+            self.model.silence()
         self.model.to(crew.device)
         in_epoch = sum(1 for _ in self._batches(np.random.default_rng(0)))
         decay = max(0.0, 1 - 1 / max(options.average * in_epoch, 1))
@@ -62,8 +68,6 @@ class Training:
         self.copying = torch.optim.Adam(heads, lr=COPY_RATE)
         share = partial(_share_of_rate, total=options.epochs * in_epoch)
         self.schedule, self.copy_schedule = LambdaLR(self.optimizer, share), LambdaLR(self.copying, share)
-        if not len(self.held):
-            self.model.silence()
         self.epoch = 0
         self.best: dict[str, Any] = {"metrics": {}, "epoch": 0, "weights": None}
 
@@ -127,6 +131,10 @@ class Training:
     def _batches(self, generator: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
         return batches(self.train, covering(self.train, generator), self.options.batch, generator)
 
+    def fingerprint(self) -> str:
+        """Of what is learned, how, and from which weights on."""
+        return fingerprint(self.known, asdict(self.options), self._start)
+
     def judge(self, valid: Examples) -> dict[str, float]:
         """Metrics now; the best so far are remembered with their weights."""
         found: dict[str, float] = self.crew.agreed(evaluate(self.current, valid))
@@ -161,10 +169,10 @@ class Training:
         self.drawing.bit_generator.state = state["drawing"]
 
 
-def _apart(train: Examples) -> tuple[Examples, Examples]:
-    """What the encoder learns from and what the copy head learns from; all and nothing where there are too few users."""
+def _apart(train: Examples, heads: bool) -> tuple[Examples, Examples]:
+    """What the encoder learns from and what the heads learn from; all and nothing without heads, or of too few users."""
     mine, asked = train.user % HELD == HELD - 1, train.features.length > 0
-    if (mine & asked).sum() < COPIED:
+    if not heads or (mine & asked).sum() < COPIED:
         mine[:] = False
     return train.where(~mine), train.where(mine & asked)
 

@@ -12,6 +12,7 @@ from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
 from model_export.training.train import DROPOUTS, tasks_of
 from model_export.training.train_options import Source, TrainOptions, settings_text, split_of
+from model_export.training.training import Training
 from model_export.training.training_log import Log
 
 AIM = "validation_mrr20"  # of `train_metrics.METRICS`: what a trial is judged by
@@ -71,7 +72,7 @@ def tune(source: Source, out: Path, options: TrainOptions, *, trials: int, epoch
                     raise optuna.TrialPruned
 
         tasks = tasks_of(split, before, asked, fitting, log)
-        fit(before, asked, len(split.words), fitting, lambda _: None, report, tasks=tasks)
+        fit(Training(before, len(split.words), fitting, tasks), asked, lambda _: None, report)
         return last
 
     while (left := trials - len(_ended(study))) > 0:

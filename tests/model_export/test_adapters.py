@@ -52,7 +52,7 @@ def test_only_adapters_and_what_is_the_shops_own_are_learned(name: str) -> None:
             assert torch.equal(tensor, start[of_start]), weights
         elif weights.startswith("items.") or weights.endswith("0.b"):
             assert tensor.abs().sum() > 0, weights
-    fitted = fit(TRAIN, None, 100, replace(OPTIONS, encoder=name), lambda _: None, start=start).model
+    fitted = fit(Training(TRAIN, 100, replace(OPTIONS, encoder=name), start=start), None, lambda _: None).model
     served = encoder_weights(fitted)
     assert served.keys() == start.keys()
     assert any(not torch.equal(served[weights], start[weights]) for weights in start if weights.endswith(".weight"))

@@ -97,7 +97,7 @@ WORDS = Vocabulary([f"i{n}" for n in range(300)])
 def test_what_comes_again_is_learned() -> None:
     train, valid = (learned(returning(*given), WORDS, 8) for given in ((3000, 0), (100, 150)))
     # items of which nothing was learned, and an encoder that cannot sum its steps: a copy alone can know
-    fitted = fit(train, None, len(WORDS), replace(OPTIONS, encoder="gru"), lambda _: None)
+    fitted = fit(Training(train, len(WORDS), replace(OPTIONS, encoder="gru")), None, lambda _: None)
     after_three = valid.where(valid.features.length >= 3)
     assert evaluate(fitted.model, after_three)["R@20"] > 0.95
     fitted.model.copy.silence()

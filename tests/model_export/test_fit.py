@@ -14,6 +14,7 @@ import torch
 
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
+from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint
 from tests.model_export.test_windows import histories
 
@@ -23,7 +24,7 @@ TRAIN = histories(12, 20, 9, 15)
 
 def trained(checkpoint: TrainingCheckpoint | None, options: FitOptions = OPTIONS, said: list[str] | None = None):
     lines = [] if said is None else said
-    return fit(TRAIN, None, 100, options, lines.append, checkpoint=checkpoint).model.state_dict()
+    return fit(Training(TRAIN, 100, options), None, lines.append, checkpoint=checkpoint).model.state_dict()
 
 
 class DiesAfter(TrainingCheckpoint):

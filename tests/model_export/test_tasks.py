@@ -15,6 +15,7 @@ from model_export.models.search_task import SearchTask
 from model_export.models.session_task import SessionTask, area_under_roc, calibration_error, cross_entropy
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
+from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint
 from operators.contracts import Event
 from operators.features import Vocabulary
@@ -120,7 +121,7 @@ def test_each_task_is_learned_and_the_next_item_with_them(tmp_path: Path) -> Non
     known, asked = shop(400, 1), shop(60, 2)
     session, search = tasks_on(known, asked)
     assert session.kinds == [1]  # carts alone: there are no clicks and no purchases
-    model = fit(known, None, ITEMS, OPTIONS, lambda _: None, tasks=(session, search)).model
+    model = fit(Training(known, ITEMS, OPTIONS, (session, search)), None, lambda _: None).model
     found = session.metrics(model)
     assert found["add_to_cart AUC"] > 0.9 and found["add_to_cart entropy"] < 0.6 and found["add_to_cart ECE"] < 0.1
     assert search.metrics(model)["MRR@20"] > 0.8
@@ -138,7 +139,8 @@ def test_a_joint_training_goes_on_where_it_was_killed(tmp_path: Path) -> None:
 
     def trained(checkpoint: TrainingCheckpoint | None) -> dict[str, torch.Tensor]:
         options = replace(OPTIONS, epochs=3)
-        return fit(known, None, ITEMS, options, lambda _: None, checkpoint=checkpoint, tasks=tasks_on(known, known)).model.state_dict()  # fmt: skip
+        training = Training(known, ITEMS, options, tasks_on(known, known))
+        return fit(training, None, lambda _: None, checkpoint=checkpoint).model.state_dict()
 
     with pytest.raises(KeyboardInterrupt):
         trained(DiesAfter(tmp_path / "c", 1))

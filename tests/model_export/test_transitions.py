@@ -75,7 +75,7 @@ def test_who_teaches_the_head_is_not_counted() -> None:
 
 
 def test_what_always_follows_is_learned_before_an_encoder_could() -> None:
-    fitted = fit(known(), None, ITEMS, replace(OPTIONS, encoder="gru"), lambda _: None)
+    fitted = fit(Training(known(), ITEMS, replace(OPTIONS, encoder="gru")), None, lambda _: None)
     questions = learned(in_a_circle(200, 3), WORDS, 8)
     questions = questions.where(questions.features.length > 0)
     assert evaluate(fitted.model, questions)["MRR@20"] > 0.9
