@@ -43,10 +43,12 @@ class Ranker:
     ) -> Ranked:
         """`rows`, `scores`: [B, K], best first; `states`: dtype STATE [B]; `allowed`, `categories`: by model row."""
         verdict = self.verdict(rows, states, features, allowed)
-        order = np.argsort(verdict, axis=1, kind="stable")
-        rows = np.take_along_axis(rows, order, axis=1)
-        scores = np.take_along_axis(scores, order, axis=1)
-        out = np.take_along_axis(verdict, order, axis=1) == FORBIDDEN
+        if len(mixed := np.flatnonzero(verdict.any(axis=1))):  # all others are in order
+            order = np.argsort(verdict[mixed], axis=1, kind="stable")
+            rows, scores = rows.copy(), scores.copy()
+            for one in (rows, scores, verdict):
+                one[mixed] = np.take_along_axis(one[mixed], order, axis=1)
+        out = verdict == FORBIDDEN
         size, rules = min(self._rules.size, rows.shape[1]), self._rules
         if rules.diversity or rules.max_per_category:
             pool = min(POOL * size, rows.shape[1])
@@ -67,14 +69,13 @@ class Ranker:
             basket = basket_rows(states, features)
             if basket.any():
                 forbidden |= _any_equal(rows, basket)
-        low = self._low_hashes[rows]
         if self._rules.hide_bought and states["bought"].any():
-            forbidden |= _any_equal(low, states["bought"])
+            forbidden |= _any_equal(self._low_hashes[rows], states["bought"])
         verdict = np.where(forbidden, np.uint8(FORBIDDEN), np.uint8(GOOD))
         if self._rules.fatigue_after:
             tired = states["shown"] >= self._rules.fatigue_after
             if tired.any():
-                often = _any_equal(low, np.where(tired, states["shown_item"], np.uint32(0)))
+                often = _any_equal(self._low_hashes[rows], np.where(tired, states["shown_item"], np.uint32(0)))
                 verdict[often & ~forbidden] = TIRED
         return verdict
 

@@ -1,14 +1,12 @@
 """The ONNX Runtime session of a bundle: provider, warm-up, golden check, scores of a micro-batch."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
 from operators.errors import BundleError, StackError
-from operators.features import Features
+from operators.features import Features, Rows
 from operators.model_bundle import ModelBundle
+from operators.padding import Answers, without_padding
 from operators.settings import ScorerSettings
 
 TOLERANCE = 1e-3
@@ -58,13 +56,19 @@ class Scorer:
             raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
         self._check_provider(settings)
         self._check_signature()
+        windows = [node.shape[1] for node in self._session.get_inputs() if len(node.shape) == 2]
+        # on GPUs the shape stays: padding costs them little, and each new shape something
+        self._crops = self.provider == "CPUExecutionProvider" and not any(isinstance(one, int) for one in windows)
         self._check_golden(bundle)
 
-    def score(self, features: Features) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+    def score(self, features: Features) -> Answers:
         """(scores float32 [B, K], rows int32 [B, K]), best first. A user's scores may be NaN: check them."""
-        return self._run(features.inputs())
+        return self._answers(features.inputs())
 
-    def _run(self, inputs: dict[str, Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+    def _answers(self, inputs: dict[str, Rows]) -> Answers:
+        return without_padding(self._run, inputs) if self._crops else self._run(inputs)
+
+    def _run(self, inputs: dict[str, Rows]) -> Answers:
         scores, rows = self._session.run(OUTPUTS, inputs)
         return scores, rows
 
@@ -92,7 +96,7 @@ class Scorer:
     def _check_golden(self, bundle: ModelBundle) -> None:
         golden = bundle.golden
         try:
-            scores, _ = self._run({name: golden[name] for name in INPUTS})
+            scores, _ = self._answers({name: golden[name] for name in INPUTS})
         except Exception as error:  # as above
             raise BundleError("the graph to run on its golden inputs", str(error)[:300], _FIX) from error
         if scores.shape != golden["scores"].shape:

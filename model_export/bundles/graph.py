@@ -10,6 +10,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch.export import Dim
 
+from model_export.bundles.opaque_gru import opaque
 from model_export.models.encoders import NextItem, TopK, example_inputs
 from operators.scorer import INPUTS, OUTPUTS
 
@@ -18,11 +19,16 @@ TABLE = "model.items.weight"
 
 
 def export_graph(model: NextItem, top: int, file: Path) -> None:
-    """The ONNX graph, without the exporter's stack traces (they hold paths of this machine): int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]."""
-    batch = Dim("batch")
+    """The ONNX graph, without the exporter's stack traces (they hold paths of this machine).
+
+    int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]; any W up to the model's window, so that
+    padding need not be computed (`operators/padding.py`).
+    """
+    batch, window = Dim("batch"), Dim("window", max=model.window)
+    steps = {0: batch, 1: window} if model.window > 1 else {0: batch}
     # it names packages that it could use and that are not here
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), opaque(model) as translated:
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
         torch.onnx.export(
             TopK(model.eval(), top),
@@ -30,8 +36,9 @@ def export_graph(model: NextItem, top: int, file: Path) -> None:
             str(file),
             input_names=list(INPUTS),
             output_names=OUTPUTS,
-            dynamic_shapes={"items": {0: batch}, "kinds": {0: batch}, "length": {0: batch}},
+            dynamic_shapes={"items": steps, "kinds": steps, "length": {0: batch}},
             opset_version=OPSET,
+            custom_translation_table=translated,
             dynamo=True,
             external_data=False,
             verbose=False,

@@ -45,6 +45,18 @@ def test_bought_items_are_out_unless_the_shop_wants_them() -> None:
     assert rows(state, 3, hide_bought=False, hide_in_basket=False) == [1, 2, 3]
 
 
+def test_in_a_micro_batch_each_has_the_list_that_they_would_have_alone() -> None:
+    several = [viewed("i9"), state_after(event(0, "purchase", items=["i1", "i3"])), viewed("i9"), viewed("i5")]
+    states, rules = read_states(several), ListSettings(size=4)
+    order = np.tile(np.arange(1, ITEMS + 1, dtype=np.int32), (len(several), 1))
+    scores = np.tile(np.linspace(3, 1, ITEMS, dtype=np.float32), (len(several), 1))
+    may, codes = np.ones(ITEMS + 1, dtype=bool), np.zeros(ITEMS + 1, dtype=np.int32)
+    ranked = Ranker(WORDS, VECTORS, rules).rank(order, scores, states, features(states, WORDS), may, codes)
+    assert ranked.rows.tolist() == [rows(state, 4) for state in several]
+    assert ranked.rows[0].tolist() != ranked.rows[1].tolist()
+    assert order[1].tolist() == order[0].tolist()  # what was given stays
+
+
 def test_what_is_in_the_basket_is_out_and_comes_back_when_it_is_taken_out() -> None:
     added = event(0, "add_to_cart", item_id="i1")
     assert rows(state_after(added), 2) == [2, 3]

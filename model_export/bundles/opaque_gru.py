@@ -1,0 +1,72 @@
+"""A GRU that the exporter does not look into, so that the graph takes histories of any length.
+
+torch's exporter unrolls a GRU over the steps of its example, and the number of steps becomes a constant. Here it sees one operation
+instead, which is written to the graph as ONNX's own GRU.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model_export.models.encoders import NextItem
+
+
+@torch.library.custom_op("liveshelf::gru", mutates_args=())
+def states_of(steps: Tensor, inputs: Tensor, recurrent: Tensor, biases: Tensor) -> Tensor:
+    """float [B, W, d] -> the state after each step, [B, W, h]; weights as ONNX has them: gates z, r, n, a direction first."""
+    parts = [*(_gates(one[0]) for one in (inputs, recurrent)), *(_gates(one) for one in biases[0].chunk(2))]
+    begin = steps.new_zeros(1, len(steps), recurrent.shape[2])
+    states: Tensor = torch.gru(steps, begin, parts, True, 1, 0.0, False, False, True)[0]
+    return states
+
+
+@states_of.register_fake
+def _(steps: Tensor, inputs: Tensor, recurrent: Tensor, biases: Tensor) -> Tensor:
+    return steps.new_empty(steps.shape[0], steps.shape[1], recurrent.shape[2])
+
+
+def _gates(weights: Tensor) -> Tensor:
+    """torch's order of the gates r, z, n <-> ONNX's z, r, n."""
+    first, second, third = weights.chunk(3)
+    return torch.cat((second, first, third))
+
+
+class OpaqueGru(nn.Module):
+    """Says what a one-layer `nn.GRU` with the batch first says."""
+
+    def __init__(self, gru: nn.GRU) -> None:
+        super().__init__()
+        weights = {name: parameter.detach() for name, parameter in gru.named_parameters()}
+        self.register_buffer("inputs", _gates(weights["weight_ih_l0"])[None])
+        self.register_buffer("recurrent", _gates(weights["weight_hh_l0"])[None])
+        both = (_gates(weights["bias_ih_l0"]), _gates(weights["bias_hh_l0"]))
+        self.register_buffer("biases", torch.cat(both)[None])
+
+    def forward(self, steps: Tensor) -> tuple[Tensor, None]:
+        """float [B, W, d] -> the states [B, W, h]."""
+        return states_of(steps, self.inputs, self.recurrent, self.biases), None
+
+
+@contextlib.contextmanager
+def opaque(model: NextItem) -> Iterator[dict[Any, Callable[..., Any]]]:
+    """Hides the model's GRU, where it has one, inside this block; yields how the exporter writes it."""
+    gru = getattr(model, "gru", None)
+    if not isinstance(gru, nn.GRU):
+        yield {}
+        return
+    from onnxscript import opset18 as op
+
+    def written(steps: Any, inputs: Any, recurrent: Any, biases: Any) -> Any:
+        """ONNX's GRU has the steps first, and its states a direction in between."""
+        first = op.Transpose(steps, perm=[1, 0, 2])
+        states, _ = op.GRU(first, inputs, recurrent, biases, hidden_size=gru.hidden_size, linear_before_reset=1)
+        return op.Transpose(op.Squeeze(states, op.Constant(value_ints=[1])), perm=[1, 0, 2])
+
+    model.gru = OpaqueGru(gru)
+    try:
+        yield {torch.ops.liveshelf.gru.default: written}
+    finally:
+        model.gru = gru

@@ -1,0 +1,59 @@
+"""What is not computed: the padding behind short histories."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators.features import Rows
+from operators.padding import SPLIT_STEPS, Answers, without_padding
+
+WINDOW = 20
+
+
+class Sums:
+    """A graph whose score is the sum of a user's items; remembers the shapes that it was asked for."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, inputs: dict[str, Rows]) -> Answers:
+        self.shapes.append(inputs["items"].shape)
+        assert inputs["kinds"].shape == inputs["items"].shape and len(inputs["length"]) == len(inputs["items"])
+        assert inputs["items"].shape[1] >= inputs["length"].max()
+        scores = inputs["items"].sum(axis=1, keepdims=True)
+        return scores.astype(np.float32), inputs["length"][:, None]
+
+
+def asked(lengths: list[int]) -> dict[str, Rows]:
+    length = np.array(lengths, dtype=np.int32)
+    items = np.where(np.arange(WINDOW) < length[:, None], np.arange(1, len(lengths) + 1)[:, None], 0).astype(np.int32)
+    return {"items": items, "kinds": (items > 0).astype(np.int32), "length": length}
+
+
+@given(st.lists(st.integers(1, WINDOW), min_size=1, max_size=140))
+def test_answers_come_in_the_users_order_and_from_two_calls_at_most(lengths: list[int]) -> None:
+    graph, inputs = Sums(), asked(lengths)
+    scores, rows = without_padding(graph, inputs)
+    assert scores[:, 0].tolist() == inputs["items"].sum(axis=1).tolist()
+    assert rows[:, 0].tolist() == lengths
+    assert 1 <= len(graph.shapes) <= 2
+    computed, least = sum(users * steps for users, steps in graph.shapes), len(lengths) * max(lengths)
+    assert computed <= least and (len(graph.shapes) == 1 or computed <= least - SPLIT_STEPS)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "shapes"),
+    [
+        ([3], [(1, 3)]),
+        ([4] * 64, [(64, 4)]),
+        ([20] * 64, [(64, 20)]),
+        ([3, 20], [(2, 20)]),  # too little to gain from a second call
+        ([20, *[3] * 30, 20], [(30, 3), (2, 20)]),
+        ([*[1] * 20, *[10] * 20, *[20] * 20], [(40, 10), (20, 20)]),
+    ],
+)
+def test_short_histories_go_by_themselves_where_it_pays(lengths: list[int], shapes: list[tuple[int, int]]) -> None:
+    graph = Sums()
+    without_padding(graph, asked(lengths))
+    assert graph.shapes == shapes
