@@ -28,6 +28,15 @@ def _cpu_name() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
+def rss_mb(pids: dict[str, int]) -> dict[str, int]:
+    """Part -> resident memory of its process and its children, MB."""
+    used = {}
+    for part, pid in pids.items():
+        process = psutil.Process(pid)
+        used[part] = round(sum(one.memory_info().rss for one in [process, *process.children(recursive=True)]) / 1e6)
+    return used
+
+
 def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
     """Part -> CPU seconds used so far by its process and its children."""
     used = {}

@@ -17,7 +17,7 @@ from operators.errors import LiveshelfError, StackError
 from operators.features import WINDOW
 from operators.scorer import choose_provider
 
-ITEMS, WIDTHS, BATCHES = (1_000, 20_000, 100_000), (64, 128), (1, 8, 64, 128)
+WIDTHS, BATCHES = (64, 128), (1, 8, 64, 128)
 ENCODER, TOP = "weighted-sum", 100
 PRODUCTS_A_STEP, PRODUCTS_A_USER = 7, 5  # of a width x width matrix: GRU 6 and keys; query, projection, copies
 
@@ -40,19 +40,19 @@ class Shape:
         return float(self.items * self.width * (1 if self.table == "int8" else 4) + 2 * 4 * batch * self.items)
 
 
-def measure(provider: str, seconds: float = 0.5) -> dict[str, Any]:
+def measure(provider: str, seconds: float, items: list[int]) -> dict[str, Any]:
     """Users/s of each cell on one thread, and its share of the roofline. Raises `LiveshelfError` without the train extra."""
     wanted, why = choose_provider(provider)
     limits, cells = roofline(), []
     with tempfile.TemporaryDirectory() as folder:
-        for shape, graph in _graphs(Path(folder)):
+        for shape, graph in _graphs(Path(folder), items):
             session = session_of(graph, wanted)
             actual = session.get_providers()[0]  # ONNX Runtime goes to the CPU in silence
             if actual != wanted:
                 raise StackError(
                     f"{wanted} ({why})", f"{actual}", "see the provider's libraries, or give --provider cpu"
                 )
-            cells += [_cell(shape, batch, users_per_s(session, batch, seconds), limits) for batch in BATCHES]
+            cells += [_cell(shape, batch, users_per_s(session, batch, seconds, WINDOW), limits) for batch in BATCHES]
     return {
         "bench": "scorer",
         "provider": wanted,
@@ -82,14 +82,14 @@ def _cell(shape: Shape, batch: int, rate: float, limits: Roofline) -> dict[str, 
     }
 
 
-def _graphs(folder: Path) -> Iterator[tuple[Shape, Path]]:
+def _graphs(folder: Path, sizes: list[int]) -> Iterator[tuple[Shape, Path]]:
     try:
         from model_export.bundles.graph import export_graph
         from model_export.bundles.quantize import quantize_table
         from model_export.models.encoders import build
     except ImportError as error:
         raise LiveshelfError("torch and onnx, which make the graphs", str(error), "make train-deps") from error
-    for items, width in itertools.product(ITEMS, WIDTHS):
+    for items, width in itertools.product(sizes, WIDTHS):
         plain, small = folder / f"{items}-{width}.onnx", folder / f"{items}-{width}-int8.onnx"
         model = build(ENCODER, items, width, 0.0, WINDOW, 16.0)
         model.freeze()

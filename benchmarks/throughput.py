@@ -13,6 +13,7 @@ from benchmarks.load import run as run_load
 from benchmarks.machine import cpu_seconds, describe
 from benchmarks.onnx_alone import best
 from operators.contracts import RECOMMENDATIONS
+from operators.features import WINDOW
 from operators.settings import Settings
 
 FROM, TO = 0.4, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink
@@ -26,20 +27,28 @@ def measure(
     pids: Callable[[], dict[str, int]],
     restart: Callable[[Callable[[], object]], None],
     count: int,
+    users: int,
 ) -> dict[str, Any]:
     """`restart(between)` stops the job, calls `between`, which publishes the backlog, and starts the job again."""
-    machine = describe()
-    before_alone = best(graph)
-    drained = drain(settings, items, pids, restart, count)
-    alone = max(before_alone, best(graph), key=lambda found: float(found["lists_per_s"]))
+    machine, steps = describe(), steps_of(count, users)
+    before_alone = best(graph, steps)
+    drained = drain(settings, items, pids, restart, count, backlog(settings, items, count, users))
+    alone = max(before_alone, best(graph, steps), key=lambda found: float(found["lists_per_s"]))
     return {
         "bench": "throughput",
         "events": count,
+        "users": users,
+        "steps": steps,
         **drained,
         "onnx_alone": alone,
         "ratios": {"lists/s to ONNX Runtime alone": round(drained["lists_per_s"] / float(alone["lists_per_s"]), 3)},
         "machine": machine,
     }
+
+
+def steps_of(count: int, users: int) -> int:
+    """Mean length of the histories in the backlog's measured part, of users in turn; not more than a model sees."""
+    return min(max(round((FROM + TO) / 2 * count / users), 1), WINDOW)
 
 
 def drain(

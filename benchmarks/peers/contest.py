@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
 
 from benchmarks.freshness import Readings, percentiles, sent_per_user, unanswered
 from benchmarks.load import Load, in_the_background
 from benchmarks.load import run as run_load
+from benchmarks.machine import rss_mb
 from benchmarks.peers.contestants import Peer, Running, install
 from benchmarks.peers.work import Contest
 from benchmarks.throughput import Written, backlog, watch
@@ -50,9 +50,9 @@ def contest_of(settings: Settings, peer: Peer, bundle: Path, folder: Path, *, ba
 def measure(
     settings: Settings, items: list[str], peer: Peer, bundle: Path, folder: Path, events: int
 ) -> list[dict[str, Any]]:
-    """Naive and at its best."""
+    """Naive and, where it is not ours, at its best."""
     python, found = install(peer, folder), []
-    for batched in (False, True):
+    for batched in (False, True) if peer.workers else (False,):
         row: dict[str, Any] = {
             "name": peer.name,
             "how": f"batched, {peer.workers} workers" if batched else "each event, 1 worker",
@@ -77,14 +77,9 @@ def _backlog(settings: Settings, items: list[str], contest: Contest, running: Ru
             return written()
 
         found = watch(alive, 0, running.pids, events)
-        memory = sum(_memory(pid) for pid in running.pids().values())
+        memory = sum(rss_mb(running.pids()).values())
     cpu = sum(found["cpu_s_per_1000"].values()) if "cpu_s_per_1000" in found else None
-    return {"lists_per_s": found["lists_per_s"], "cpu_s_per_1000": cpu and round(cpu, 3), "rss_mb": round(memory / 1e6)}
-
-
-def _memory(pid: int) -> int:
-    process = psutil.Process(pid)
-    return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])
+    return {"lists_per_s": found["lists_per_s"], "cpu_s_per_1000": cpu and round(cpu, 3), "rss_mb": memory}
 
 
 def _freshness(settings: Settings, items: list[str], contest: Contest, running: Running, _: int) -> dict[str, Any]:

@@ -24,26 +24,25 @@ KERNEL = (
 
 @dataclass(frozen=True)
 class Peer:
-    """A library, pinned, and the module that does the work on it; `workers` at its best."""
+    """A library, pinned, and the module that does the work on it; `workers` at its best, 0 where Liveshelf is that."""
 
     name: str
+    module: str
     packages: tuple[str, ...]
     workers: int = 2
 
-    @property
-    def module(self) -> str:
-        """Its program."""
-        return f"benchmarks.peers.on_{self.name}"
-
 
 PEERS = (
-    Peer("bytewax", ("bytewax[kafka]==0.21.1",)),
-    Peer("quix", ("quixstreams==3.28.1",)),
+    Peer("bytewax", "benchmarks.peers.on_bytewax", ("bytewax[kafka]==0.21.1",)),
+    Peer("quix", "benchmarks.peers.on_quix", ("quixstreams==3.28.1",)),
+    Peer("pyflink", "pipelines.tutorial_job", (), workers=0),
 )
 
 
 def install(peer: Peer, folder: Path) -> Path:
-    """The Python of an environment with the library and the kernel's packages; made once, with uv."""
+    """The Python of an environment with the library and the kernel's packages; made once, with uv. PyFlink's is ours."""
+    if not peer.packages:
+        return Path(sys.executable)
     python = folder / peer.name / "bin" / "python"
     if python.exists():
         return python

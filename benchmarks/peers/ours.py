@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-import psutil
-
 from benchmarks.faults.fault import Fault, Injector
+from benchmarks.machine import rss_mb
 from benchmarks.peers.contest import RATES, fresh, killed
 from benchmarks.throughput import drain
 from operators.contracts import EVENTS, RECOMMENDATIONS
@@ -29,7 +28,7 @@ def measure(
         "how": "1 slot, spare TaskManager",
         "lists_per_s": drained["lists_per_s"],
         "cpu_s_per_1000": round(sum(drained["cpu_s_per_1000"][part] for part in engine), 3),
-        "rss_mb": round(sum(psutil.Process(pid).memory_info().rss for pid in engine.values()) / 1e6),
+        "rss_mb": sum(rss_mb(engine).values()),
     }
     for rate in RATES:
         row |= fresh(settings, items, EVENTS, RECOMMENDATIONS, rate)

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -52,8 +53,28 @@ def freshness(
 
 
 @app.command()
+def idle(
+    seconds: float = typer.Option(30, help="Measured time; nothing may flow meanwhile."),
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """Cores and memory of each part while nothing happens.
+
+    Example: liveshelf bench idle
+    """
+    from benchmarks.idle import measure
+
+    bench = Bench(None)
+    bench.started(anew=False)
+    with people.status(f"nothing for {seconds:.0f} s"):
+        found = measure(bench.supervisor.pids(), seconds)
+    bench.tell(found, keep, json)
+
+
+@app.command()
 def throughput(
     events: int = typer.Option(200_000, help="Size of the backlog."),
+    users: int = typer.Option(4_000, help="In turn: few have long histories, which cost the scorer most."),
     bundle: Path = BundleOption,
     keep: Path = KeepOption,
     json: bool = JsonFlag,
@@ -67,7 +88,7 @@ def throughput(
     bench = Bench(bundle)
     with people.status("draining a backlog"):
         graph = bench.folder / "model.onnx"
-        found = measure(bench.settings, bench.items, graph, bench.supervisor.pids, bench.restart, events)
+        found = measure(bench.settings, bench.items, graph, bench.supervisor.pids, bench.restart, events, users)
     bench.tell(found, keep, json)
 
 
@@ -113,6 +134,35 @@ def state(
     with people.status(f"{sizes[-1]} users"):
         found = measure(bench.settings, bench.items, bench.cluster, bench.supervisor.pids, bench.restart, sizes, events)
     bench.tell(found, keep, json)
+
+
+@app.command()
+def catalogues(
+    items: str = typer.Option("1000,20000,100000", help="Sizes of the catalogue, rising."),
+    events: int = typer.Option(60_000, help="Size of each backlog."),
+    users: int = typer.Option(2_000, help="In turn."),
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """Lists/s at larger and larger catalogues, with weights of chance. Needs the extra `train`.
+
+    Example: liveshelf bench catalogues --items 1000,100000
+    """
+    from benchmarks.catalogues import measure
+    from benchmarks.throughput import backlog, drain
+
+    def drained(folder: Path) -> dict[str, Any]:
+        bench = Bench(folder)
+        load = backlog(bench.settings, bench.items, events, users)
+        return drain(bench.settings, bench.items, bench.supervisor.pids, bench.restart, events, load)
+
+    own = Bench(None)
+    try:
+        with people.status("draining a backlog with each catalogue"):
+            found = measure(drained, sorted(int(size) for size in items.split(",")), events)
+    finally:
+        own.restart()
+    own.tell(found, keep, json)
 
 
 @app.command()
@@ -179,7 +229,7 @@ def watching(
 @app.command()
 def peers(
     events: int = typer.Option(100_000, help="Size of each backlog."),
-    only: str = typer.Option("liveshelf,bytewax,quix", help="Who competes."),
+    only: str = typer.Option("liveshelf,bytewax,quix,pyflink", help="Who competes."),
     bundle: Path = BundleOption,
     keep: Path = KeepOption,
     json: bool = JsonFlag,

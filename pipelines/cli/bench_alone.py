@@ -50,6 +50,7 @@ def tasks(
 def scorer(
     provider: str = typer.Option("auto", help="auto, cuda or cpu."),
     seconds: float = typer.Option(0.5, help="Of each cell."),
+    items: str = typer.Option("1000,20000,100000", help="Sizes of the catalogue."),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
@@ -60,7 +61,7 @@ def scorer(
     from benchmarks.scorer import measure
 
     with people.status("exporting and timing graphs"):
-        found = measure(provider, seconds)
+        found = measure(provider, seconds, [int(size) for size in items.split(",")])
     tell(found, keep, json)
 
 

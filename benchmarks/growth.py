@@ -1,0 +1,50 @@
+"""What growth costs, drawn from kept results: `python -m benchmarks.growth docs/images/growth.png` (extra `report`)."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+from benchmarks.capacity import KEPT
+from benchmarks.results import read
+
+BATCH, WIDTH = 64, 128
+
+
+def draw(results: dict[str, dict[str, Any]], file: Path) -> None:
+    """Lists/s over users and over items; beside the latter the scorer alone. Needs `state`, `catalogues` and `scorer`."""
+    figure, (by_users, by_items) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained", sharey=True)
+    sizes = results["state"]["sizes"]
+    by_users.plot([one["users"] for one in sizes], [one["lists_per_s"] for one in sizes], marker="o")
+    by_users.set(xlabel="shoppers with a state", ylabel="lists/s", title="One slot, 3,484 items")
+    sizes = results["catalogues"]["sizes"]
+    by_items.plot([one["items"] for one in sizes], [one["lists_per_s"] for one in sizes], marker="o", label="one slot")
+    for table in ("float32", "int8"):
+        cells = [
+            cell
+            for cell in results["scorer"]["grid"]
+            if (cell["width"], cell["batch"], cell["table"]) == (WIDTH, BATCH, table)
+        ]
+        rates = [cell["users_per_s"] for cell in cells]
+        by_items.plot(
+            [cell["items"] for cell in cells],
+            rates,
+            marker=".",
+            linestyle="--",
+            label=f"scorer alone, one core, {table}",
+        )
+    by_items.set(xlabel="items", title=f"Width {WIDTH}, 20 steps", yscale="log")
+    by_items.legend()
+    for axes in (by_users, by_items):
+        axes.set_xscale("log")
+        axes.grid(alpha=0.3, which="both")
+    figure.savefig(file, dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    draw(read(KEPT), Path(sys.argv[1]))
