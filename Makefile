@@ -8,7 +8,7 @@ WORK := .liveshelf/work
 BENCHED := .liveshelf/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-deps demo test test-fast faults soak drift fuzz lint format bench bundle schemas monitoring capacity locks down clean
+.PHONY: help setup train-deps demo test test-fast faults soak drift fuzz lint format bench growth bundle schemas monitoring capacity locks down clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,14 @@ bench: setup ## all benchmarks in a short form (about 9 minutes), beside the kep
 	@.venv/bin/python -c 'import torch, onnx' 2>/dev/null || { echo "without torch (make train-deps) scorer and training are not measured"; exit 0; }; \
 		$(LIVESHELF) bench scorer --seconds 0.2 --keep $(BENCHED)/scorer.json && $(LIVESHELF) bench train --keep $(BENCHED)/train.json
 	@$(LIVESHELF) bench compare benchmarks/results $(BENCHED)
+
+growth: dev-deps ## what more users and items cost, measured and drawn (about 25 minutes)
+	@$(LIVESHELF) up
+	@$(LIVESHELF) bench state --users 20000,200000,1000000,2000000 --events 60000 --keep benchmarks/results/growth/state.json
+	@$(LIVESHELF) bench catalogues --items 1000,20000,100000 --keep benchmarks/results/growth/catalogues.json
+	@$(LIVESHELF) down
+	@$(LIVESHELF) bench scorer --items 1000,20000,100000,1000000 --keep benchmarks/results/growth/scorer.json
+	@.venv/bin/python -m benchmarks.growth docs/images/growth.png
 
 bundle: train-deps ## trains the demo's bundle anew (about 10 minutes on 2 cores)
 	@mkdir -p $(WORK)

@@ -1,4 +1,4 @@
-"""What growth costs, drawn from kept results: `python -m benchmarks.growth docs/images/growth.png` (extra `report`)."""
+"""What growth costs, drawn from `benchmarks/results/growth`, which one machine measured in one go: `make growth` (extra `report`)."""
 
 import sys
 from pathlib import Path
@@ -47,4 +47,4 @@ def draw(results: dict[str, dict[str, Any]], file: Path) -> None:
 
 
 if __name__ == "__main__":
-    draw(read(KEPT), Path(sys.argv[1]))
+    draw(read(KEPT / "growth"), Path(sys.argv[1]))

@@ -33,7 +33,7 @@ DROPOUTS = (
     0.5,
     0.3,
     0.15,
-)  # tried until one is worse; what follows by rule (lines of an order) is unlearned by the one that clicks need
+)  # tried until one is no better; what follows by rule (lines of an order) is unlearned by the one that clicks need
 
 
 def train(
@@ -131,7 +131,7 @@ def _searched(
         training = Training(before, len(split.words), point, tasks, crew, start)
         fitted = fit(training, asked, log, told.report, checkpoint)
         tried.append((point, fitted))
-        if len(tried) > 1 and _quality(tried[-1][1]) < _quality(tried[-2][1]):
+        if len(tried) > 1 and _quality(tried[-1][1]) <= _quality(tried[-2][1]):
             break  # on no set that was looked at a lower one came back
     best, fitted = max(tried, key=lambda one: _quality(one[1]))
     log(f"training anew on all before the test, dropout {best.dropout}, {fitted.epochs} epochs")

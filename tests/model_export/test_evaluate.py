@@ -112,7 +112,7 @@ def test_what_is_not_given_is_searched_on_the_validation_window(tmp_path: Path) 
     assert manifest["metrics"]["validation"]["MRR@20"] > 0.8
     tried = [float(line.rsplit(" ", 1)[1]) for line in said if "searching" in line]
     assert len(tried) > 1 and tried == [*DROPOUTS[: len(tried)]]
-    assert manifest["settings"]["dropout"] in tried[-2:]  # the last is the best, or it was worse and ended the search
+    assert manifest["settings"]["dropout"] in tried[-2:]  # the last is the best, or was no better and ended the search
     assert sorted(file.name for file in tmp_path.iterdir()) == ["bundle", "circle"]
 
 
