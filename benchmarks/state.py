@@ -43,7 +43,8 @@ def measure(
         drained = drain(settings, items, pids, restart, count, events)
         kept = _of_state(settings, cluster)
         size = round((kept["savepoint_mb"] - already) * 1e6 / users)  # without who was there before
-        found.append({"users": users, "lists_per_s": drained["lists_per_s"], "bytes_a_user": size, **kept})
+        row = {"users": users, "bytes_a_user": size, **kept}
+        found.append(row | {name: drained[name] for name in ("lists_per_s", "cpu_s_per_1000") if name in drained})
         before = users
     return {
         "bench": "state",
