@@ -37,7 +37,7 @@ def draw(results: dict[str, dict[str, Any]], file: Path) -> None:
             linestyle="--",
             label=f"scorer alone, one core, {table}",
         )
-    by_items.set(xlabel="items", title=f"Width {WIDTH}, 20 steps", yscale="log")
+    by_items.set(xlabel="items", ylabel="lists/s", title=f"Width {WIDTH}, 20 steps", yscale="log")
     by_items.legend()
     for axes in (by_users, by_items):
         axes.set_xscale("log")
