@@ -29,11 +29,8 @@ from model_export.training.training_checkpoint import TrainingCheckpoint
 from model_export.training.training_log import Log, Report, TrainingLog, unreported
 
 Show = Callable[[npt.NDArray[np.float32], list[str]], None]  # float32 [N, d], a name each
-DROPOUTS = (
-    0.5,
-    0.3,
-    0.15,
-)  # tried until one is no better; what follows by rule (lines of an order) is unlearned by the one that clicks need
+# tried until one is no better; what follows by rule (lines of an order) is unlearned by the first, which clicks need
+DROPOUTS = (0.5, 0.3, 0.15)
 
 
 def train(
