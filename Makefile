@@ -30,7 +30,7 @@ test: dev-deps lint ## all tests, with the real broker, cluster and browser
 
 faults: dev-deps ## every fault with its verdict into docs/faults.md (about 80 minutes)
 	@rm -f .liveshelf-faults/rows.jsonl
-	@.venv/bin/python -m pytest tests/faults -m "not soak" $(ARGS); status=$$?; .venv/bin/python -m tests.faults.matrix; exit $$status
+	@FAULTS_RATE=500 .venv/bin/python -m pytest tests/faults -m "not soak" $(ARGS); status=$$?; .venv/bin/python -m tests.faults.matrix; exit $$status
 
 soak: dev-deps ## an hour at 2,400 events/s: what grows? (SOAK_MINUTES=60)
 	@.venv/bin/python -m pytest tests/faults -m soak -s $(ARGS)

@@ -18,6 +18,7 @@ from operators.settings import Settings
 
 FROM, TO = 0.4, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink
 LIMIT_SECONDS = 240.0
+QUIET_SECONDS = 20.0  # without a list: none will come; a bundle of PyFlink's may hold them back for half as long
 
 
 def measure(
@@ -108,19 +109,22 @@ class Written:
 
 
 def watch(written: Callable[[], int], start: int, running: Callable[[], dict[str, int]], count: int) -> dict[str, Any]:
-    """Follows a drain until nothing comes any more: its rate and its CPU within the backlog's steady part."""
+    """Follows a drain until all lists are there, or none comes any more: its rate and its CPU within the steady part."""
     marks: dict[float, tuple[float, int]] = {}
     used: dict[float, dict[str, float]] = {}
-    parts = running()
-    deadline, last, quiet = time.monotonic() + LIMIT_SECONDS, start, 0
-    while time.monotonic() < deadline and quiet < 12:
+    parts, last = running(), start
+    begun = moved = time.monotonic()
+    while last - start < count:
+        time.sleep(0.25)
         done, now = written(), time.monotonic()
         for share in (FROM, TO):
             if share not in marks and done - start >= share * count:
                 marks[share], used[share] = (now, done), cpu_seconds(parts)
-        quiet = quiet + 1 if done == last and done > start else 0
+        if done > last:
+            moved = now
         last = done
-        time.sleep(0.25)
+        if now - begun > LIMIT_SECONDS or (last > start and now - moved > QUIET_SECONDS):
+            break
     lists = last - start
     if TO not in marks:
         return {"lists": lists, "lists_per_s": 0.0, "note": f"only {lists} lists of {count} events"}

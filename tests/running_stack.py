@@ -11,6 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from unittest import mock
 
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
 from benchmarks.faults.fault import Injector
 from benchmarks.faults.tcp_proxy import TcpProxy
 from deploy.local.layout import Layout
@@ -133,9 +136,14 @@ class Stack:
         self.liveshelf("up")
 
     def restarts(self, job_id: str) -> int:
-        """How often the job was restarted since it was submitted."""
-        found = self.cluster.get(f"/jobs/{job_id}/metrics?get=numRestarts")
-        return int(float(found[0]["value"]))
+        """How often the job was restarted since it was submitted, now: what Flink's REST says of it may be 10 s old."""
+        page = httpx.get(f"http://127.0.0.1:{self.settings.stack.flink_metrics_port}/metrics").text
+        numbers = (one for family in text_string_to_metric_families(page) for one in family.samples)
+        return next(
+            int(one.value)
+            for one in numbers
+            if one.name == "flink_jobmanager_job_numRestarts" and one.labels["job_id"] == job_id
+        )
 
     @property
     def supervisor(self) -> Supervisor:

@@ -42,9 +42,8 @@ class Plan:
     seed: int = 7
     duplicates: float = 0.0
     poison: float = 0.0
-    during: Callable[[float], None] | None = (
-        None  # called in a thread with the moment (monotonic s) of the load's start
-    )
+    # called in a thread with the moment (monotonic s) of the load's start; a fault of its own returns when it struck
+    during: Callable[[float], float | None] | None = None
     load: dict[str, Any] = field(default_factory=dict)  # more fields of `Load`
 
 
@@ -67,9 +66,8 @@ class Row:
     dead_letters: int
     dead_letters_wrong: int  # missing, too many, or of another record
     silence_s: float
-    recovery_s: (
-        float | None
-    )  # from the last fault to p95 within FRESH_LIMIT_S (+ `wait_for_commit_s`) for good; None: no fault, or never
+    # from the last fault to p95 within FRESH_LIMIT_S (+ `wait_for_commit_s`) for good; None: no fault, infinite: never
+    recovery_s: float | None
     flink_restart_s: float
     restarts: int
     open_transactions: int
@@ -96,7 +94,7 @@ def run_trial(settings: Settings, plan: Plan, injector: Injector, bundle: Path, 
     lists, job = ListWatcher(settings, tag), JobWatcher(settings)
     load = Load(
         client=settings.kafka.client_options(), items=items, rate=plan.rate,
-        count=int(plan.rate * (plan.seconds + (LONGEST_S if plan.faults else 0))),
+        count=int(plan.rate * (plan.seconds + (LONGEST_S if plan.faults or plan.during else 0))),
         users=plan.users, tag=tag, seed=plan.seed, duplicates=plan.duplicates, poison=plan.poison, **plan.load,
     )  # fmt: skip
     generator = subprocess.Popen(
@@ -104,9 +102,10 @@ def run_trial(settings: Settings, plan: Plan, injector: Injector, bundle: Path, 
     )
     begun = time.monotonic()
     spans = _faults(plan, injector, begun)
-    if spans:
+    if plan.faults or plan.during:
         time.sleep(max(0.0, begun + plan.seconds - time.monotonic()))
-        _wait(lambda: _stays_fresh(lists.seen, spans, begun, settings), spans[-1][1] + LONGEST_S - time.monotonic())
+        if spans:
+            _wait(lambda: _stays_fresh(lists.seen, spans, begun, settings), spans[-1][1] + LONGEST_S - time.monotonic())
         generator.terminate()
     said = json.loads(generator.communicate()[0])
     if generator.returncode or said["failed"]:
@@ -134,18 +133,17 @@ def run_trial(settings: Settings, plan: Plan, injector: Injector, bundle: Path, 
 
 def _faults(plan: Plan, injector: Injector, begun: float) -> list[tuple[float, float]]:
     """Does every fault in its time, in this thread; returns from when to when each lasted."""
-    spans, extra = [], None
-    if plan.during:
-        extra = threading.Thread(target=plan.during, args=(begun,), daemon=True)
-        extra.start()
+    spans: list[tuple[float, float]] = []
+    struck: list[float | None] = []
+    extra = threading.Thread(target=lambda: struck.append(plan.during and plan.during(begun)), daemon=True)
+    extra.start()
     for fault in sorted(plan.faults, key=lambda one: one.at_s):
         time.sleep(max(0.0, begun + fault.at_s - time.monotonic()))
         start = time.monotonic()
         injector.inject(fault)
         spans.append((start, max(time.monotonic(), start)))
-    if extra:
-        extra.join(plan.seconds + 120)
-    return spans
+    extra.join(plan.seconds + 120)
+    return sorted(spans + [(moment, moment) for moment in struck if moment])
 
 
 def _stays_fresh(seen: Seen, spans: list[tuple[float, float]], begun: float, settings: Settings) -> bool:
@@ -213,10 +211,11 @@ def _times(
 ) -> dict[str, Any]:
     first, end = (seen.arrivals[0], seen.arrivals[-1]) if seen.arrivals else (begun, begun)
     fresh = _fresh_again(seen, spans, begun, end, commit_s) if spans else None
+    never = math.inf if spans else None
     return {
         "seconds_p95": [round(seen.percentile(0.95, begun + n, begun + n + 1), 3) for n in range(int(end - begun) + 1)],
         "silence_s": round(seen.silence(spans[0][0] if spans else first, end), 1),
-        "recovery_s": None if fresh is None else round(fresh - spans[-1][0], 1),
+        "recovery_s": never if fresh is None else round(fresh - spans[-1][0], 1),
         "flink_restart_s": round(job.restart_s, 1),
         "restarts": job.restarts,
     }

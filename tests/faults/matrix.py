@@ -32,7 +32,7 @@ HEAD = """# What was broken, and what held
 
 Each row: load runs (500 events/s over 5,000 users unless the row says otherwise), a fault happens, the load goes on at
 least until lists have been fresh for ten seconds (or, 70 s after the fault, are not: then the row fails), and an oracle replays the same events through the same `step()` in one process. `make faults` runs all of it and writes this
-page; the rows that are not marked slow run in `make test`. Users count as *lost* when their newest list does not know
+page; the rows that are not marked slow run in `make test`, at 150 events/s. Users count as *lost* when their newest list does not know
 all their events, as *twice* when it knows more, as *states differ* when the state that the list was made from has another
 fingerprint than the oracle's. *Written twice* and *fell* count lists that were written again and versions that went
 back: allowed at least once (readers ignore a version below the newest they know), 0 exactly once. *Silence* is the longest

@@ -48,12 +48,13 @@ def test_a_taskmanager_that_gets_no_more_memory(trial: Trial, stack: Stack) -> N
     """Its address space is closed where it stands: what it allocates next fails, and it dies or is restarted."""
     limited: list[int] = []
 
-    def limit(begun: float) -> None:
+    def limit(begun: float) -> float:
         time.sleep(max(0.0, begun + 8 - time.monotonic()))
         process = psutil.Process(stack.injector.pid("taskmanager"))
         now = process.memory_info().vms
         process.rlimit(resource.RLIMIT_AS, (now, now))
         limited.append(process.pid)
+        return time.monotonic()
 
     row = trial("taskmanager without more memory", during=limit)
     alive = psutil.pid_exists(limited[0])

@@ -79,16 +79,17 @@ def sabotage(condition: str, deed: str) -> str:
 def test_a_request_that_segfaults_kills_the_process_twice_and_no_more(
     stack: Stack, demo_bundle: Path, trial: Trial
 ) -> None:
-    """A null pointer is read in native code while one user is scored, among 500 events/s of others."""
+    """A null pointer is read in native code while one user is scored, among the events of others."""
     guilty = f"segfault{time.time_ns()}"
     deed = sabotage("any(r.user_id.startswith('segfault') for r in requests)", "__import__('ctypes').string_at(0)")
     job = stack.serve_sabotaged(demo_bundle, FUNCTION, MAKE, deed)
     start, crashed = stack.topics.ends(RECOMMENDATIONS), set(stack.layout.logs.glob("hs_err_pid*"))
 
-    def publish_it(begun: float) -> None:
+    def publish_it(begun: float) -> float:
         time.sleep(max(0.0, begun + 6 - time.monotonic()))
         event = good_event(int(time.time() * 1000), event_id=guilty, user_id=guilty, item_id="22423")
         stack.topics.publish([event])
+        return time.monotonic()
 
     trial("a request that segfaults", during=publish_it, sabotaged=True, seconds=50)
     made, _ = eventually(lambda: stack.topics.newest_lists(start).get(guilty), 60)
