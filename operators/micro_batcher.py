@@ -1,8 +1,7 @@
 """The micro-batcher: hands whatever waits to a scorer thread and does not wait for a batch to fill.
 
-Only while requests stream in does it let a handful gather, for 2 ms at most: a scorer that takes every request as it
-comes fights the caller for the interpreter's lock, and both get slower (3,200 lists/s instead of 7,500 and more,
-docs/decisions.md).
+Only while requests stream in does it let a handful gather, for 5 ms at most: a scorer that takes every request as it
+comes fights the caller for the interpreter's lock, and both get slower (docs/decisions.md).
 
 The newest request of a user wins (coalescing). What waits is bounded: `submit` blocks while the scorer works
 (Flink's back-pressure does the rest), and refuses at once while the scorer hangs, so that no caller is ever
@@ -19,8 +18,10 @@ R = TypeVar("R")
 Score = Callable[[Sequence[Q]], list[R | Exception]]
 
 HANDFUL = 32
-GATHER_S = 0.002
-QUIET_S = 0.001  # no request for so long: nobody is streaming
+GATHER_S = 0.005
+STREAM_S = 0.0007  # requests that come closer together than this, on average over the last `MEMORY`, are a stream
+MEMORY = 32
+QUIET_S = 0.01  # no request for so long: there is no stream any more
 CLOSE_SECONDS = 5.0
 
 
@@ -85,6 +86,7 @@ class MicroBatcher(Generic[Q, R]):
         self._done: list[Done[Q, R]] = []
         self._idle = False
         self._last_submit = float("-inf")
+        self._gap_s = 1.0  # between two requests, on average
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -108,16 +110,18 @@ class MicroBatcher(Generic[Q, R]):
                 self._sensors.on_coalesced()
             self._pending[user] = request
             self._since.setdefault(user, now)
-            if self._idle and (len(self._pending) >= HANDFUL or now - self._last_submit > QUIET_S):
-                self._changed.notify_all()
+            gap = min(now - self._last_submit, 1.0)
+            self._gap_s = gap if gap > QUIET_S else self._gap_s + (gap - self._gap_s) / MEMORY
             self._last_submit = now
+            if self._idle and (len(self._pending) >= HANDFUL or not self._streams()):
+                self._changed.notify_all()
         return True
 
     def wake(self) -> None:
         """Wakes the scorer if anything waits."""
         with self._changed:
             self._revive()
-            if self._idle and self._pending:
+            if self._idle and self._pending and not self._streams():
                 self._changed.notify_all()
 
     def drain(self) -> list[Done[Q, R]]:
@@ -231,11 +235,25 @@ class MicroBatcher(Generic[Q, R]):
         while True:
             with self._changed:
                 self._idle = True
-                while not self._pending and not self._closed:
-                    self._changed.wait()
-                if len(self._pending) < HANDFUL and self._clock() - self._last_submit < QUIET_S and not self._closed:
-                    self._changed.wait(GATHER_S)
+                self._gather()
                 self._idle = False
                 if self._closed:
                     return
             self.run_once()
+
+    def _gather(self) -> None:
+        """Returns when something waits and, in a stream, when a handful does or `GATHER_S` have passed."""
+        until = self._clock() + GATHER_S
+        while not self._closed:
+            if not self._streams():
+                if self._pending:
+                    return
+                self._changed.wait()  # ended by `submit`, which starts no stream without a word
+            elif len(self._pending) >= HANDFUL or (self._pending and self._clock() >= until):
+                return
+            else:
+                self._changed.wait(max(until - self._clock(), GATHER_S / 8))
+
+    def _streams(self) -> bool:
+        """Whether requests follow each other closely: only then is it worth while to wait for more."""
+        return self._gap_s < STREAM_S and self._clock() - self._last_submit <= QUIET_S

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from operators.micro_batcher import MicroBatcher, ScorerDied
+from operators.micro_batcher import GATHER_S, HANDFUL, MicroBatcher, ScorerDied
 
 
 class Clock:
@@ -207,3 +207,37 @@ def test_the_thread_answers_everyone_and_closes(users: int) -> None:
     assert answered == {f"u{n}": f"R{n}" for n in range(users)}
     assert waiting.close()
     assert not waiting.submit("late", "late")
+
+
+def test_in_a_stream_a_handful_gathers_and_after_it_nobody_waits() -> None:
+    clock, score = Clock(), Recorder()
+    waiting = batcher(score, clock, max_batch=64, max_waiting=500)
+
+    def submit(count: int) -> None:
+        for number in range(count):
+            clock.now += 0.0001
+            waiting.submit(f"u{number}", f"r{number}")
+
+    def scored(batches: int) -> bool:
+        deadline = time.monotonic() + 5
+        while len(score.batches) < batches and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return len(score.batches) == batches
+
+    submit(500)  # long enough to be known as a stream
+    while waiting.run_once():
+        pass
+    score.batches.clear()
+    waiting.start()
+    submit(20)
+    waiting.wake()
+    time.sleep(0.05)
+    assert not score.batches, "fewer than a handful, and no time has passed on its clock"
+    clock.now += GATHER_S
+    assert scored(1) and len(score.batches[0]) == 20
+    submit(HANDFUL)
+    assert scored(2) and len(score.batches[1]) == HANDFUL
+    clock.now += 1
+    waiting.submit("late", "late")
+    assert scored(3), "the stream is over: at once"
+    assert waiting.close()
