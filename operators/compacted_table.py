@@ -1,6 +1,6 @@
 """A compacted topic as a local rocksdict table: complete at open, followed for ever, quick after a restart.
 
-Values and offsets go into one write batch, so a restart goes on exactly where the table stopped. Used by the job
+Values and offsets go into one write batch, so a restart goes on exactly where the table's files stop. Used by the job
 (catalogue) and by the storefront (lists, catalogue).
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kafka import KafkaConsumer, TopicPartition
-from rocksdict import Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, Options, Rdict, WriteBatch, WriteOptions
 
 from operators.errors import BrokerError
 
@@ -22,6 +22,7 @@ KEY, OFFSET = b"k", b"o"  # first byte of a row: a record of the topic, or a par
 POLL_MS = 500
 BREATH_SECONDS = 0.004  # between polls that brought records: one a record would take a third of a core at 500/s
 RETRY_SECONDS = 1.0
+BLOOM_BITS = 10  # a key, each record looks up what it replaces; without them in every level of files
 
 OnChange = Callable[[str, bytes | None], None]
 Accept = Callable[[bytes | None, bytes | None], bool]
@@ -65,6 +66,9 @@ class CompactedTable:
         self._on_change = on_change
         self._accept = accept
         self._rows = _open_rows(folder)
+        # the topic is the log: after a kill the table is as of an earlier moment, and its offsets with it
+        self._no_log = WriteOptions()
+        self._no_log.disable_wal = True
         self._ends: dict[TopicPartition, int] = {}
         self._caught_up = threading.Event()
         self._closing = threading.Event()
@@ -165,7 +169,7 @@ class CompactedTable:
             else:
                 batch.put(key, value)
         batch.put(OFFSET + str(partition).encode(), str(records[-1].offset + 1).encode())
-        self._rows.write(batch)
+        self._rows.write(batch, self._no_log)
         if self._on_change:
             for key, value in changed.items():
                 self._on_change(key[1:].decode("utf-8", "replace"), value)
@@ -176,6 +180,9 @@ def _open_rows(folder: Path) -> Rdict:
     folder.mkdir(parents=True, exist_ok=True)
     options = Options(raw_mode=True)
     options.create_if_missing(True)
+    blocks = BlockBasedOptions()
+    blocks.set_bloom_filter(BLOOM_BITS, block_based=False)
+    options.set_block_based_table_factory(blocks)
     try:
         return Rdict(str(folder), options)
     except Exception as error:  # rocksdict raises a plain Exception with RocksDB's words

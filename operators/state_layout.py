@@ -1,5 +1,6 @@
-"""The bytes of a user's state: one numpy dtype, its offsets, and the migration of older layouts."""
+"""The bytes of a user's state: one numpy dtype, its offsets, the form in which the engine keeps it, and older layouts."""
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 from operators.errors import LiveshelfError
 
 LAYOUT = 1
+STORED = 2  # first byte of the stored form: most shoppers have few steps, and their records are mostly zeros
 HISTORY = 50  # steps kept
 EVENT_WINDOW = 24  # recent event ids kept, against duplicates
 MAX_BOUGHT = 16
@@ -61,12 +63,53 @@ SHOWN_COUNTS_AT = _offset("shown")
 EMPTY = bytes([LAYOUT]) + bytes(SIZE - 1)
 
 
+_ARRAYS = [(_offset(name), _offset(name) + STATE[name].itemsize) for name in list(STATE.names or ())[11:]]
+_HEADER_SIZE = _ARRAYS[0][0]  # the same bytes in both forms, but for the first
+_LENGTHS = struct.Struct(f"<{len(_ARRAYS)}H")
+_STORED_BYTE = bytes((STORED,))
+_counts = struct.Struct("<II")  # steps, seen
+_COUNTS_AT = _offset("steps")
+
+
+def stored(state: bytes) -> bytes:
+    """A state as the engine keeps it: header, the length of each array in bytes, and of the arrays what is in use.
+
+    `migrate` is its inverse; what reads the header alone reads both forms.
+    """
+    if state[0] != LAYOUT:
+        return state
+    steps, seen = _counts.unpack_from(state, _COUNTS_AT)
+    steps, seen = min(steps, HISTORY), min(seen, EVENT_WINDOW)
+    parts = (
+        state[ITEMS_AT : ITEMS_AT + 8 * steps],
+        state[SECONDS_AT : SECONDS_AT + 4 * steps],
+        state[KINDS_AT : KINDS_AT + steps],
+        state[EVENTS_AT : EVENTS_AT + 8 * seen],
+        state[BOUGHT_AT:SHOWN_ITEMS_AT].rstrip(b"\0"),
+        state[SHOWN_ITEMS_AT:SHOWN_COUNTS_AT].rstrip(b"\0"),
+        state[SHOWN_COUNTS_AT:].rstrip(b"\0"),
+    )
+    return b"".join((_STORED_BYTE, state[1:_HEADER_SIZE], _LENGTHS.pack(*map(len, parts)), *parts))
+
+
 def migrate(state: bytes) -> bytes:
-    """The state in the newest layout; raises `LiveshelfError` for a layout or size that was never released."""
+    """The state as a record of dtype `STATE`; raises `LiveshelfError` for a layout or size that was never released."""
     if state[0] == LAYOUT and len(state) == SIZE:
         return state
+    if state[0] == STORED and len(state) >= _HEADER_SIZE + _LENGTHS.size:
+        lengths = _LENGTHS.unpack_from(state, _HEADER_SIZE)
+        at = _HEADER_SIZE + _LENGTHS.size
+        if at + sum(lengths) == len(state) and all(
+            n <= end - begin for n, (begin, end) in zip(lengths, _ARRAYS, strict=True)
+        ):
+            record = bytearray(EMPTY)
+            record[1:_HEADER_SIZE] = state[1:_HEADER_SIZE]
+            for length, (begin, _) in zip(lengths, _ARRAYS, strict=True):
+                record[begin : begin + length] = state[at : at + length]
+                at += length
+            return bytes(record)
     raise LiveshelfError(
-        f"a user state of layout {LAYOUT} ({SIZE} bytes)",
+        f"a user state of layout {LAYOUT} ({SIZE} bytes) or {STORED}",
         f"layout {state[0]}, {len(state)} bytes",
         "start the job with the Liveshelf version that wrote this state, or newer",
     )

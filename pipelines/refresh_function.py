@@ -30,6 +30,7 @@ from operators.recent_states import RecentStates
 from operators.refresh_logic import Actions, Encoded, NullRefreshSensors, Output, Record, RefreshLogic, encoded
 from operators.scorer import Scorer
 from operators.settings import Settings
+from operators.state_layout import stored
 from operators.timeline import Made
 from operators.tracing import Tracer
 from pipelines.metrics import JobMetrics
@@ -148,7 +149,7 @@ class RefreshFunction:
 
     def _act(self, actions: Actions, user: str, context: Any) -> Sequence[Row]:
         if actions.state is not None:
-            self._state.update(actions.state)
+            self._state.update(stored(actions.state))
             self._recent.put(user, actions.state)
         if actions.promise_ms is not None:
             context.timer_service().register_processing_time_timer(now_ms() + actions.promise_ms)

@@ -21,6 +21,7 @@ from operators.list_maker import Request
 from operators.micro_batcher import MicroBatcher, NullSensors
 from operators.refresh_logic import Actions, Encoded, Record, RefreshLogic, encoded
 from operators.settings import EventSettings, ScorerSettings
+from operators.state_layout import stored
 from operators.user_state import digest, erase, list_is_owed, step, version_of
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
@@ -113,7 +114,7 @@ class CrashingEngine(RuleBasedStateMachine):
 
     def act(self, user: str, actions: Actions) -> None:
         if actions.state is not None:
-            self.now.states[user] = actions.state
+            self.now.states[user] = stored(actions.state)
         if actions.promise_ms is not None:
             self.now.promises.append(user)
         for output in actions.outputs:

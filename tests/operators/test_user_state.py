@@ -1,11 +1,14 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.contracts import Event
-from operators.state_layout import CONSENT_REFUSED, EVENT_WINDOW, HISTORY, SIZE, STATE, read_states
+from operators.errors import LiveshelfError
+from operators.state_layout import CONSENT_REFUSED, EVENT_WINDOW, HISTORY, SIZE, STATE, migrate, read_states, stored
 from operators.user_state import KINDS, digest, erase, id_hash, session_start_s, step, version_of
 from tests.builders import NOW_MS, event, state_after
 
@@ -122,6 +125,37 @@ def test_the_golden_state_of_layout_1_still_reads_the_same() -> None:
     assert made == kept
 
 
+def test_the_golden_stored_state_still_reads_the_same() -> None:
+    """The same shopper as the engine keeps them since 2026-11-26. Never make it anew."""
+    kept = (GOLDEN / "state_stored_2.bin").read_bytes()
+    record = (GOLDEN / "state_layout_1.bin").read_bytes()
+    assert migrate(kept) == record
+    assert stored(record) == kept
+    assert stored(kept) == kept
+    assert digest(kept) == digest(record)
+
+
+def test_a_shopper_of_few_steps_takes_few_bytes() -> None:
+    assert len(stored(state_after(event(0)))) == 71
+    assert len(stored(state_after(*(event(n, item_id=f"i{n}") for n in range(5))))) == 155
+    assert len(stored(state_after(*(event(n, item_id=f"i{n}") for n in range(HISTORY))))) < SIZE
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda b: b[:-1],
+        lambda b: b + b"x",
+        lambda b: b[:36] + b"\xff" * 14 + b[50:],
+        lambda b: b[:40],
+        lambda b: b"\x03" + b[1:],
+    ],
+)
+def test_a_stored_state_that_is_damaged_is_refused(spoil: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(LiveshelfError, match="a user state of layout"):
+        migrate(spoil(stored(state_after(event(0)))))
+
+
 kinds = st.sampled_from(
     [
         "view",
@@ -189,4 +223,19 @@ def test_a_record_survives_the_numpy_round_trip(events: list[Event]) -> None:
     for one in events:
         state = step(state, one).state
     if state is not None:
-        assert read_states([state, state]).tobytes() == state * 2
+        assert read_states([state, stored(state)]).tobytes() == state * 2
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(any_event(), min_size=1, max_size=80), st.sets(st.integers(0, 79)), st.integers(-(10**9), 10**9))
+def test_a_state_that_is_stored_between_events_goes_on_as_one_that_is_not(
+    events: list[Event], kept: set[int], erased_at: int
+) -> None:
+    through, plain = None, None
+    for number, one in enumerate(events):
+        through, plain = step(through, one).state, step(plain, one).state
+        through = stored(through) if number in kept else through
+    assert through is not None and plain is not None
+    assert migrate(through) == migrate(stored(plain)) == plain
+    erased = erase(stored(plain), NOW_MS + erased_at)
+    assert erased == erase(plain, NOW_MS + erased_at) == migrate(stored(erased))
