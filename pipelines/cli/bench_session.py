@@ -64,7 +64,7 @@ class Bench:
 
 
 def tell(found: dict[str, Any], keep: Path | None, json: bool) -> None:
-    """Prints a result, what is a list of rows as a table; keeps it as JSON."""
+    """Prints a result, what is a list of rows as a table (what is in a cell's cells is for the JSON); keeps it as JSON."""
     from json import dumps
 
     if keep is not None:
@@ -77,6 +77,6 @@ def tell(found: dict[str, Any], keep: Path | None, json: bool) -> None:
         name: rows for name, rows in found.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)
     }
     for name, rows in grids.items():
-        columns = [*dict.fromkeys(column for row in rows for column in row)]
+        columns = [*dict.fromkeys(name for row in rows for name, value in row.items() if not isinstance(value, dict))]
         table(name, columns, [[row.get(column, "-") for column in columns] for row in rows])
     pairs({name: value for name, value in found.items() if name not in grids})

@@ -15,7 +15,7 @@ from tests.running_stack import ROOT
 ELSEWHERE = {
     "crash, replay, duplicate, reorder, hang, erasure at every step (2,000 schedules)": "tests/operators/test_crash_simulation.py",
     "state of another execution mode, or a changed uid": "tests/stack/test_job_equals_oracle.py: refused",
-    "a state of layout 1 (the only one released) reads the same": "tests/operators/test_user_state.py, golden file",
+    "states of both layouts read the same": "tests/operators/test_user_state.py, golden files",
     "every kind of bad record is one dead letter": "tests/stack/test_bad_records.py",
     "a bundle that is corrupt, truncated, or gives NaN on its golden inputs": "tests/operators/test_model_bundle.py: refused",
     "a stopped job gives back port, thread and table": "tests/stack/test_job_equals_oracle.py",
@@ -23,7 +23,6 @@ ELSEWHERE = {
 NOT_RUN = {
     "scorer process killed, hung or unreachable": "the scorer runs inside the operator; there is no scorer process yet",
     "model swap while the job runs": "there is no rollout yet; another bundle is another submission",
-    "upgrade from an older state layout on the stack": "one layout has been released",
     "credentials expired": "the local broker has no security yet",
     "examples delivered exactly once": "the job writes no examples yet",
     "anything on a GPU": "no GPU was at hand",

@@ -194,6 +194,19 @@ def test_the_job_is_rescaled_by_savepoints(stack: Stack, job: str, demo_bundle: 
         shoppers.check("rescaled 1 -> 2 -> 3 -> 1")
 
 
+@pytest.mark.slow
+def test_states_of_layout_1_are_read_by_the_job_of_today(stack: Stack, job: str, demo_bundle: Path) -> None:
+    """The job of before 2026-11-26 differs in this line: it kept each record as it is."""
+    kept = "self._state.update(stored(actions.state))"
+    stack.serve_sabotaged(demo_bundle, "pipelines/refresh_function.py", kept, "self._state.update(actions.state)")
+    shoppers = Shoppers(stack, "layout")
+    shoppers.act()
+    shoppers.check("states written in layout 1")
+    stack.serve(demo_bundle)
+    shoppers.act()
+    shoppers.check("upgrade from layout 1", "states of 5,000 shoppers read from layout 1 and kept in the newest form;")
+
+
 def test_added_partitions_are_refused(stack: Stack, job: str) -> None:
     """In a topic beside the real one: a broker cannot take partitions away again."""
     admin = KafkaAdminClient(**stack.settings.kafka.client_options())
