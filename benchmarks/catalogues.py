@@ -17,11 +17,14 @@ WIDTH, SESSIONS, STEPS = 128, 2_000, 6
 
 
 def measure(drained: Callable[[Path], dict[str, Any]], sizes: list[int], count: int) -> dict[str, Any]:
-    """`drained(bundle)` serves a bundle and drains `count` events with it. Raises `LiveshelfError` without the train extra."""
+    """`drained(bundle)` serves a bundle and drains `count` events with it. Raises `LiveshelfError` without the train extra, and
+    where lists are missing."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for items in sizes:
             one = drained(bundle_of(items, Path(folder) / f"items-{items}"))
+            if "cpu_s_per_1000" not in one:
+                raise LiveshelfError(f"{count} lists", one["note"], "more --users, or liveshelf logs taskmanager-0")
             cpu = sum(used for part, used in one["cpu_s_per_1000"].items() if part.startswith("taskmanager"))
             found.append(
                 {"items": items, "lists_per_s": one["lists_per_s"], "taskmanager_cpu_s_per_1000": round(cpu, 3)}

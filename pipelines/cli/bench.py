@@ -140,7 +140,7 @@ def state(
 def catalogues(
     items: str = typer.Option("1000,20000,100000", help="Sizes of the catalogue, rising."),
     events: int = typer.Option(60_000, help="Size of each backlog."),
-    users: int = typer.Option(2_000, help="In turn."),
+    users: int = typer.Option(20_000, help="In turn; of few the waiting requests would be coalesced."),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
