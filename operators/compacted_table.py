@@ -67,8 +67,8 @@ class CompactedTable:
         self._accept = accept
         self._rows = _open_rows(folder)
         # the topic is the log: after a kill the table is as of an earlier moment, and its offsets with it
-        self._no_log: Any = WriteOptions()  # its stub has a method where there is an attribute
-        self._no_log.disable_wal = True
+        self._no_log = WriteOptions()
+        self._no_log.disable_wal = True  # type: ignore[method-assign, assignment]  # its stub says method, it is none
         self._ends: dict[TopicPartition, int] = {}
         self._caught_up = threading.Event()
         self._closing = threading.Event()
