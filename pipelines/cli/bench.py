@@ -2,7 +2,6 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -134,35 +133,6 @@ def state(
     with people.status(f"{sizes[-1]} users"):
         found = measure(bench.settings, bench.items, bench.cluster, bench.supervisor.pids, bench.restart, sizes, events)
     bench.tell(found, keep, json)
-
-
-@app.command()
-def catalogues(
-    items: str = typer.Option("1000,20000,100000", help="Sizes of the catalogue, rising."),
-    events: int = typer.Option(60_000, help="Size of each backlog."),
-    users: int = typer.Option(20_000, help="In turn; of few the waiting requests would be coalesced."),
-    keep: Path = KeepOption,
-    json: bool = JsonFlag,
-) -> None:
-    """Lists/s at larger and larger catalogues, with weights of chance. Needs the extra `train`.
-
-    Example: liveshelf bench catalogues --items 1000,100000
-    """
-    from benchmarks.catalogues import measure
-    from benchmarks.throughput import backlog, drain
-
-    def drained(folder: Path) -> dict[str, Any]:
-        bench = Bench(folder)
-        load = backlog(bench.settings, bench.items, events, users)
-        return drain(bench.settings, bench.items, bench.supervisor.pids, bench.restart, events, load)
-
-    own = Bench(None)
-    try:
-        with people.status("draining a backlog with each catalogue"):
-            found = measure(drained, sorted(int(size) for size in items.split(",")), events)
-    finally:
-        own.restart()
-    own.tell(found, keep, json)
 
 
 @app.command()
