@@ -110,10 +110,10 @@ class MicroBatcher(Generic[Q, R]):
                 self._sensors.on_coalesced()
             self._pending[user] = request
             self._since.setdefault(user, now)
-            gap = min(now - self._last_submit, 1.0)
+            gap, streamed = min(now - self._last_submit, 1.0), self._streams()
             self._gap_s = gap if gap > QUIET_S else self._gap_s + (gap - self._gap_s) / MEMORY
             self._last_submit = now
-            if self._idle and (len(self._pending) >= HANDFUL or not self._streams()):
+            if self._idle and (len(self._pending) >= HANDFUL or not (streamed and self._streams())):
                 self._changed.notify_all()
         return True
 
@@ -248,7 +248,7 @@ class MicroBatcher(Generic[Q, R]):
             if not self._streams():
                 if self._pending:
                     return
-                self._changed.wait()  # ended by `submit`, which starts no stream without a word
+                self._changed.wait()  # until `submit`, which tells of the first request of a stream as well
             elif len(self._pending) >= HANDFUL or (self._pending and self._clock() >= until):
                 return
             else:

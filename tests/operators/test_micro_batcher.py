@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from operators.micro_batcher import GATHER_S, HANDFUL, MicroBatcher, ScorerDied
+from operators.micro_batcher import GATHER_S, HANDFUL, MEMORY, STREAM_S, MicroBatcher, ScorerDied
 
 
 class Clock:
@@ -240,4 +240,25 @@ def test_in_a_stream_a_handful_gathers_and_after_it_nobody_waits() -> None:
     clock.now += 1
     waiting.submit("late", "late")
     assert scored(3), "the stream is over: at once"
+    assert waiting.close()
+
+
+def test_the_request_that_makes_it_a_stream_does_not_wait_for_a_handful() -> None:
+    clock, score = Clock(), Recorder()
+    waiting = batcher(score, clock)
+    gap = 0.0001
+    while waiting._gap_s + (gap - waiting._gap_s) / MEMORY >= STREAM_S:
+        clock.now += gap
+        waiting.submit("u", "before")
+        waiting.run_once()
+    score.batches.clear()
+    waiting.start()
+    time.sleep(0.05)
+    clock.now += gap
+    waiting.submit("u", "first")
+    clock.now += GATHER_S
+    deadline = time.monotonic() + 5
+    while not score.batches and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert score.batches == [["first"]]
     assert waiting.close()
