@@ -71,7 +71,8 @@ def prepare_broker(settings: Settings, layout: Layout) -> None:
         return
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     command = [*java_command(settings, layout), "kafka.tools.StorageTool", "format"]
-    command += ["-t", cluster_id, "-c", server_properties(layout), "--standalone"]
+    # by "=": one id in 64 begins with a dash
+    command += [f"--cluster-id={cluster_id}", "-c", server_properties(layout), "--standalone"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise StackError(

@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import uuid
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,18 @@ def test_a_port_in_use_is_said_with_the_fix(tmp_path: Path) -> None:
         with pytest.raises(StackError, match=f"port {port}") as refused:
             stack.start_stack(settings(tmp_path, kafka={"bootstrap": f"127.0.0.1:{port}"}))
     assert "liveshelf.toml" in str(refused.value)
+
+
+def test_a_cluster_id_that_begins_with_a_dash_is_no_flag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One in 64 does; as a word of its own Kafka's tool took it for a flag, and the stack did not start."""
+    mine, commands = settings(tmp_path), list[list[str]]()
+    layout = Layout.of(mine)
+    layout.kafka.mkdir(parents=True)
+    monkeypatch.setattr(broker.uuid, "uuid4", lambda: uuid.UUID("f8f00c07-d1cd-4eb1-a5d2-468fd3d42a8b"))
+    done = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(broker.subprocess, "run", lambda command, **_: commands.append(command) or done)
+    broker.prepare_broker(mine, layout)
+    assert "--cluster-id=-PAMB9HNTrGl0kaP09Qqiw" in commands[0]
 
 
 def test_a_missing_and_a_tampered_jar_are_seen(tmp_path: Path) -> None:
