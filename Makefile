@@ -65,9 +65,10 @@ bench: setup ## all benchmarks in a short form (about 9 minutes), beside the kep
 		$(LIVESHELF) bench scorer --seconds 0.2 --keep $(BENCHED)/scorer.json && $(LIVESHELF) bench train --keep $(BENCHED)/train.json
 	@$(LIVESHELF) bench compare benchmarks/results $(BENCHED)
 
-growth: dev-deps ## what more users and items cost, measured and drawn (about 40 minutes)
+growth: dev-deps ## what more users and items cost, measured and drawn (about 45 minutes)
 	@$(LIVESHELF) up
 	@$(LIVESHELF) bench state --users 20000,200000,1000000,2000000,5000000 --events 60000 --keep benchmarks/results/growth/state.json
+	@$(LIVESHELF) bench catalogues --items 1000,20000,100000 --keep benchmarks/results/growth/catalogues.json
 	@$(LIVESHELF) down
 	@$(LIVESHELF) bench scorer --items 1000,20000,100000,1000000 --keep benchmarks/results/growth/scorer.json
 	@.venv/bin/python -m benchmarks.growth docs/images/growth.png

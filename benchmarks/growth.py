@@ -16,12 +16,16 @@ BATCH, WIDTH = 64, 128
 
 
 def draw(results: dict[str, dict[str, Any]], file: Path) -> None:
-    """Lists/s of the job over users, and of the scorer alone over items. Needs `state` and `scorer`."""
+    """Lists/s of the job over users and over items; beside the latter the scorer alone. Needs `state`, `catalogues` and `scorer`."""
     figure, (by_users, by_items) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
     sizes = results["state"]["sizes"]
     by_users.plot([one["users"] for one in sizes], [one["lists_per_s"] for one in sizes], marker="o")
     by_users.set(
         xlabel="shoppers with a state", ylabel="lists/s", title="The job, one slot, 3,484 items", ylim=(0, None)
+    )
+    sizes = results["catalogues"]["sizes"]
+    by_items.plot(
+        [one["items"] for one in sizes], [one["lists_per_s"] for one in sizes], marker="o", label="the job, one slot"
     )
     for table in ("float32", "int8"):
         cells = [

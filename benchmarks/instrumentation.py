@@ -13,7 +13,7 @@ from benchmarks.machine import describe
 from operators.catalogue import Catalogue
 from operators.contracts import EVENTS
 from operators.decode import EventDecoder
-from operators.experiments import Experiments
+from operators.experiments import NO_ARM, Experiments
 from operators.list_maker import ListMaker, ListSensors, NullListSensors, Request
 from operators.micro_batcher import BatchSensors, MicroBatcher, NullSensors
 from operators.model_bundle import ModelBundle
@@ -22,6 +22,7 @@ from operators.scorer import Scorer
 from operators.settings import ExperimentSettings, Settings
 from operators.timeline import Made
 from pipelines.metrics import JobMetrics
+from pipelines.slate_metrics import SlateMetrics
 
 EVENTS_A_ROUND, BATCH, USERS, ROUNDS = 2048, 64, 2000, 60
 
@@ -76,9 +77,10 @@ def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
     experiments = Experiments(ExperimentSettings())
     metrics = JobMetrics(settings.job, 0, experiments)
     metrics.serves(bundle, None)
-    metrics.slates.follow(bundle, Catalogue(bundle.vocabulary, 0.5))
+    slates = SlateMetrics(metrics.registry, experiments, [NO_ARM])
+    slates.follow(bundle, Catalogue(bundle.vocabulary, 0.5))
     scorer, states = Scorer(bundle, settings.scorer), dict[str, bytes]()
-    measured = Operator(settings, bundle, scorer, states, metrics, metrics, metrics.slates)
+    measured = Operator(settings, bundle, scorer, states, metrics, metrics, slates)
     unmeasured = Operator(settings, bundle, scorer, states, NullRefreshSensors(), NullSensors(), NullListSensors())
     times: dict[str, list[float]] = {"with": [], "without": []}
     for number in range(ROUNDS + 2):

@@ -1,5 +1,6 @@
 """Two objects that take turns by the clock: what measures the cost of one of them within a single run."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,3 +21,8 @@ class Alternating:
     def __getattr__(self, name: str) -> Any:
         """An attribute of the one whose turn it is."""
         return getattr(self._first if first_has_turn(self._clock_s(), self._spell_s) else self._second, name)
+
+
+def taking_turns(first: Any, second: Any, spell_s: float) -> Any:
+    """Both in turns by the wall clock; with `spell_s` 0 `first` alone."""
+    return Alternating(first, second, spell_s, time.time) if spell_s else first

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import numpy as np
@@ -17,11 +17,13 @@ from operators.features import Features, features
 from operators.model_bundle import ModelBundle
 from operators.ranker import Ranked, Ranker
 from operators.reasons import Reasons, unit_rows
-from operators.scorer import Scorer
 from operators.settings import ExperimentSettings, ListSettings
 from operators.state_layout import CONSENT_REFUSED, read_states
 from operators.timeline import Came
 from operators.user_state import version_of
+
+if TYPE_CHECKING:  # who makes fallbacks alone does without ONNX Runtime
+    from operators.scorer import Scorer
 
 SCORE_DIGITS = 4
 _encode = msgspec.json.Encoder().encode
@@ -73,7 +75,7 @@ class ListMaker:
     def __init__(
         self,
         bundle: ModelBundle,
-        scorer: Scorer | None,
+        scorer: "Scorer | None",
         catalogue: Catalogue,
         rules: ListSettings,
         clock_ms: Callable[[], int],

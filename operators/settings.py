@@ -107,9 +107,11 @@ class ScorerSettings(Section):
     max_batch: int = Field(128, ge=1)
     max_waiting: int = Field(1024, ge=1)
     deadline_ms: int = Field(500, ge=1)
+    kill_after_ms: int = Field(10_000, ge=100)
+    metrics_port: int = 9300
     promise_idle_ms: int = Field(3, ge=1)
     promise_busy_ms: int = Field(200, ge=1)
-    retry_after_ms: int = Field(5000, ge=1)
+    retry_after_ms: int = Field(2000, ge=1)
 
 
 class ListSettings(Section):

@@ -16,12 +16,11 @@ from operators.metric_families import BatchHistogram, CountedElsewhere, Tally
 from operators.metrics_server import MetricsServer
 from operators.model_bundle import ModelBundle
 from operators.refresh_logic import Encoded
-from operators.scorer import Scorer
 from operators.settings import JobSettings
 from operators.timeline import MOMENTS, RECOVER, STAGES, Timeline, stage_seconds
 from operators.trace_context import sampled_trace
 from operators.tracing import Tracer
-from pipelines.slate_metrics import SlateMetrics
+from pipelines.scorer_wire import Ready
 
 FRESHNESS_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 STAGE_BUCKETS = (0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5, 30)
@@ -32,7 +31,7 @@ ACTIONS = ("click", "add_to_cart", "purchase")
 
 
 class JobMetrics:
-    """What one subtask reports, in a registry of its own: the sensors of logic and batcher; `slates` the list maker's."""
+    """What one subtask reports, in a registry of its own: the sensors of logic and batcher."""
 
     def __init__(
         self, settings: JobSettings, subtask: int, experiments: Experiments, tracer: Tracer | None = None
@@ -53,6 +52,9 @@ class JobMetrics:
             "liveshelf_fallbacks", "Lists that the model did not make, by cause", ["cause"], registry, causes
         ).counts
         self._coalesced = Tally("liveshelf_coalesced", "Requests replaced by a newer one", [], registry, [()]).counts
+        self._starts = Tally(
+            "liveshelf_scorer_starts", "Scorer processes that began to score", [], registry, [()]
+        ).counts
         self._impressions = Tally(
             "liveshelf_slate_impressions", "Lists that a shopper was shown", ["arm"], registry, arms
         ).counts
@@ -102,7 +104,6 @@ class JobMetrics:
             buckets=FRESHNESS_BUCKETS,
         )
         self._gauges(registry)
-        self.slates = SlateMetrics(registry, experiments, arms)
         self._experiments = experiments
         targets = Path(settings.metrics_targets_dir) / TARGET_FILE.format(subtask=subtask)
         self._server = MetricsServer(
@@ -140,13 +141,14 @@ class JobMetrics:
             "liveshelf_scorer_info", "1: where the model runs, and why there", ["provider", "reason"], registry=registry
         )
 
-    def serves(self, bundle: ModelBundle, scorer: Scorer | None) -> None:
-        """Which bundle serves since now, how old it is and where it runs; without a scorer it was refused."""
+    def serves(self, bundle: ModelBundle, scorer: Ready | None) -> None:
+        """Which bundle serves since now, how old it is and where a process began to score with it; None: it was refused."""
         self._model.labels(bundle.name, bundle.version).set(1 if scorer else 0)
         if text := bundle.manifest.get("created"):
             self._created.set(datetime.fromisoformat(str(text)).timestamp())
         self._items.set(len(bundle.vocabulary))
         if scorer is not None:
+            self._starts[()] += 1
             self._where.labels(scorer.provider, scorer.provider_reason).set(1)
 
     def on_record(self, outcome: str) -> None:

@@ -36,9 +36,10 @@ class Shipped(KeyedProcessFunction):  # type: ignore[misc]
     does then is to drop this object, so that is when threads, port and table folder are given back.
     """
 
-    def __init__(self, settings: dict[str, Any], ship: str) -> None:
+    def __init__(self, settings: dict[str, Any], ship: str, python: str) -> None:
         self._settings = settings
         self._ship = ship
+        self._python = python
 
     def open(self, runtime_context: Any) -> None:
         import sys
@@ -52,7 +53,7 @@ class Shipped(KeyedProcessFunction):  # type: ignore[misc]
                 del sys.modules[name]
         sys.path.insert(0, str(code))
         settings = import_module("operators.settings").Settings.of_dump(self._settings)
-        self._inner = import_module("pipelines.refresh_function").RefreshFunction(settings, code / "bundle")
+        self._inner = import_module("pipelines.refresh_function").RefreshFunction(settings, code, self._python)
         self._inner.open(runtime_context)
 
     def __del__(self) -> None:
@@ -87,7 +88,11 @@ def build(settings: Settings, ship: str) -> Any:
     # a union of streams, not of queries: each source stays chained up to the key's exchange, one hop less
     records = records_of("events", EVENTS).union(records_of("erasures", ERASURES))
     users = key_by_first_field(records)
-    refreshed = users.process(Shipped(settings.model_dump(), ship), output_type=OUTPUT).uid(STATE_UID).name("refresh")
+    refreshed = (
+        users.process(Shipped(settings.model_dump(), ship, sys.executable), output_type=OUTPUT)
+        .uid(STATE_UID)
+        .name("refresh")
+    )
     tables.create_temporary_view("refreshed", tables.from_data_stream(refreshed))
 
     sinks = tables.create_statement_set()

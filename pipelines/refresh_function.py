@@ -14,26 +14,26 @@ from typing import Any
 from pyflink.common import Row, Time, Types
 from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
-from operators.alternating import Alternating
+from operators.alternating import taking_turns
 from operators.catalogue import Catalogue
-from operators.compacted_table import CompactedTable, kafka_consumer
+from operators.compacted_table import CompactedTable, OnChange, kafka_consumer
 from operators.contracts import CATALOGUE
-from operators.crash_journal import CrashJournal
 from operators.decode import EventDecoder
 from operators.errors import BundleError
 from operators.experiments import Experiments
-from operators.list_maker import ListMaker, NullListSensors, Request
+from operators.list_maker import ListMaker, Request
 from operators.logs import configure
 from operators.micro_batcher import MicroBatcher, NullSensors
 from operators.model_bundle import ModelBundle
 from operators.recent_states import RecentStates
 from operators.refresh_logic import Actions, Encoded, NullRefreshSensors, Output, Record, RefreshLogic, encoded
-from operators.scorer import Scorer
 from operators.settings import Settings
 from operators.state_layout import stored
 from operators.timeline import Made
 from operators.tracing import Tracer
 from pipelines.metrics import JobMetrics
+from pipelines.scorer_process import ScorerLost, ScorerProcess
+from pipelines.scorer_wire import Begin
 
 log = logging.getLogger(__name__)
 CATALOGUE_SECONDS = 20
@@ -42,9 +42,11 @@ CATALOGUE_SECONDS = 20
 class RefreshFunction:
     """open, process_element, on_timer and close of a KeyedProcessFunction; the fields of a row are `Record`'s."""
 
-    def __init__(self, settings: Settings, bundle_folder: Path) -> None:
+    def __init__(self, settings: Settings, code: Path, python: str) -> None:
+        """`code`: the folder that the submission shipped; `python`: what runs the scorer process."""
         self._settings = settings
-        self._bundle_folder = bundle_folder
+        self._bundle_folder = code / "bundle"
+        self._python = python
 
     def open(self, context: Any) -> None:
         """Takes a port, a table folder and a thread; `close` gives them all back, here too when one fails to open."""
@@ -61,45 +63,46 @@ class RefreshFunction:
         descriptor.enable_time_to_live(time_to_live(settings.job.state_ttl_days))
         self._state = context.get_state(descriptor)
         self._recent = RecentStates(settings.job.recent_users, time.monotonic)
-        experiments = Experiments(settings.experiment)
+        experiments, subtask = Experiments(settings.experiment), subtask_index(context)
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
-        metrics = self._metrics = JobMetrics(settings.job, subtask_index(context), experiments, tracer)
-        bundle, scorer = load_bundle(self._bundle_folder, settings)
-        metrics.serves(bundle, scorer)
-        catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
-        self._table = open_table(settings, subtask_index(context), catalogue)
-        metrics.catalogue_age.set_function(lambda: self._table.age_s)
-        metrics.slates.follow(bundle, catalogue)
-
-        def sensing(sensors: Any, null: Any) -> Any:
-            spell_s = settings.job.sensors_alternate_s
-            return Alternating(sensors, null, spell_s, time.time) if spell_s else sensors
-
-        slates = sensing(metrics.slates, NullListSensors())
-        lists = ListMaker(bundle, scorer, catalogue, settings.lists, now_ms, experiments, slates)
-        audited = settings.job.state_digests
-
-        def make(requests: Sequence[Request]) -> list[Encoded | Exception]:
-            batch = Made(time.time())
-            made = zip(lists.make(requests), requests, strict=True)
-            results = [m if isinstance(m, Exception) else encoded(m, r, batch, with_digest=audited) for m, r in made]
-            batch.scored, batch.ready = max(batch.started, metrics.slates.scored_at), time.time()
-            return results
-
+        metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
+        bundle = load_bundle(self._bundle_folder)
         # another bundle is another chance: the journal is the bundle's
-        name = f"{settings.job.name}-{subtask_index(context)}-{bundle.name}-{bundle.version}.crashes"
-        journal = CrashJournal(tables_root(settings) / name, time.time)
+        journal = tables_root(settings) / f"{settings.job.name}-{subtask}-{bundle.name}-{bundle.version}.crashes"
+        begin = Begin(self._python, settings.model_dump(), str(self._bundle_folder), subtask, str(journal))
+        process = self._process = ScorerProcess(
+            begin, settings.scorer.kill_after_ms / 1000, lambda ready: metrics.serves(bundle, ready)
+        )
+        catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
+
+        def changed(key: str, value: bytes | None) -> None:
+            catalogue.changed(key, value)
+            process.changed(key, value)
+
+        self._table = open_table(settings, subtask, changed)
+        process.follow(self._table.items)
+        metrics.catalogue_age.set_function(lambda: self._table.age_s)
+        lists = ListMaker(bundle, None, catalogue, settings.lists, now_ms, experiments)
+        audited, spell_s = settings.job.state_digests, settings.job.sensors_alternate_s
 
         def score(requests: Sequence[Request]) -> list[Encoded | Exception]:
-            return journal.score(requests, make)
+            return process.make(requests, Made(time.time()))
 
+        def score_without_model(requests: Sequence[Request]) -> list[Encoded | Exception]:
+            now = time.time()
+            batch = Made(now, now, now)
+            return [encoded(lists.fallback(one), one, batch, with_digest=audited) for one in requests]
+
+        refused = refusal(process)
+        if refused:
+            metrics.serves(bundle, None)
         self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
-            score,
+            score_without_model if refused else score,
             max_batch=settings.scorer.max_batch,
             max_waiting=settings.scorer.max_waiting,
             deadline_s=settings.scorer.deadline_ms / 1000,
             clock=time.monotonic,
-            sensors=sensing(metrics, NullSensors()),
+            sensors=taking_turns(metrics, NullSensors(), spell_s),
         )
         self._batcher.start()
         metrics.waiting.set_function(lambda: self._batcher.waiting)
@@ -113,7 +116,7 @@ class RefreshFunction:
             settings.events,
             settings.scorer,
             time.time,
-            sensing(metrics, NullRefreshSensors()),
+            taking_turns(metrics, NullRefreshSensors(), spell_s),
             with_digest=audited,
             exactly_once=settings.job.delivery == "exactly-once",
         )
@@ -135,9 +138,11 @@ class RefreshFunction:
         return self._act(self._logic.on_promise(user, lambda: self._read(user)), user, context)
 
     def close(self) -> None:
-        """Stops the scorer thread, the table and the metrics server."""
+        """Stops the scorer, the table and the metrics server."""
         if hasattr(self, "_batcher") and not self._batcher.close():
-            log.warning("the scorer hangs; its thread is left behind until the model returns")
+            log.warning("the scorer hangs: its process is killed")
+        if hasattr(self, "_process"):
+            self._process.close()
         if hasattr(self, "_table"):
             self._table.close()
         if hasattr(self, "_metrics"):
@@ -186,16 +191,23 @@ def time_to_live(days: int) -> StateTtlConfig:
     return builder.cleanup_in_rocksdb_compact_filter(1000, timedelta(days=30)).build()
 
 
-def load_bundle(folder: Path, settings: Settings) -> tuple[ModelBundle, Scorer | None]:
-    """The bundle and its scorer. A bundle that fails a check is not scored: what of it can be trusted serves fallbacks."""
+def load_bundle(folder: Path) -> ModelBundle:
+    """The bundle, or what of it can be trusted; the scorer process refuses such a one."""
     try:
-        bundle = ModelBundle.load(folder)
-        scorer = Scorer(bundle, settings.scorer)
-        log.info("scoring on %s: %s", scorer.provider, scorer.provider_reason)
-        return bundle, scorer
-    except BundleError as error:
-        log.error("bundle refused, fallbacks only: %s", error)
-        return ModelBundle.load_fallbacks(folder), None
+        return ModelBundle.load(folder)
+    except BundleError:
+        return ModelBundle.load_fallbacks(folder)
+
+
+def refusal(process: ScorerProcess) -> str:
+    """Why the scorer process refuses the bundle, "" where it does not. One that did not start is not given up."""
+    try:
+        refused = process.ready().refused
+    except ScorerLost:
+        return ""  # said already, and tried again with the next list
+    if refused:
+        log.error("bundle refused, fallbacks only: %s", refused)
+    return refused
 
 
 def tables_root(settings: Settings) -> Path:
@@ -203,13 +215,13 @@ def tables_root(settings: Settings) -> Path:
     return Path(settings.job.tables_dir or "/tmp/liveshelf-tables")
 
 
-def open_table(settings: Settings, subtask: int, catalogue: Catalogue) -> CompactedTable:
+def open_table(settings: Settings, subtask: int, on_change: OnChange) -> CompactedTable:
     """The catalogue topic as a local table; a folder that another process holds is not waited for."""
     root = tables_root(settings) / f"{settings.job.name}-{subtask}"
     options = settings.kafka.consumer_options()
     for folder in (root, root.with_name(f"{root.name}-{os.getpid()}-{time.monotonic_ns()}")):
         try:
-            table = CompactedTable(CATALOGUE, folder, lambda: kafka_consumer(options), on_change=catalogue.changed)
+            table = CompactedTable(CATALOGUE, folder, lambda: kafka_consumer(options), on_change=on_change)
         except Exception as error:  # rocksdict raises its own class when the lock is held
             log.warning("table %s: %s", folder, error)
             continue

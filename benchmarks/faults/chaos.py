@@ -8,6 +8,8 @@ KINDS = (
     ("kill", "taskmanager", 0, 0),
     ("pause", "taskmanager", 2, 20),
     ("segfault", "taskmanager", 0, 0),
+    ("kill", "scorer", 0, 0),
+    ("pause", "scorer", 2, 20),
     ("kill", "jobmanager", 0, 0),
     ("kill", "kafka", 0, 0),
     ("restart", "kafka", 0, 0),

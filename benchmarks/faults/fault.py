@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from benchmarks.faults.tcp_proxy import Link, TcpProxy
 from deploy.local.layout import Layout
 from deploy.local.supervisor import Supervisor
@@ -25,7 +27,7 @@ class Fault:
     """`what` happens to `target` at `at_s` seconds of load, for `for_s` seconds where it lasts.
 
     what: kill, segfault, pause, restart (clean), stop (and start after `for_s`), cut, slow (100 ms, 3 Mbit/s), fill (a folder).
-    target: a part of the stack; `taskmanager` is the one whose slot is taken.
+    target: a part of the stack; `taskmanager` is the one whose slot is taken, `scorer` the process that scores for it.
     """
 
     what: str
@@ -62,7 +64,12 @@ class Injector:
 
     def pid(self, target: str) -> int:
         """Its process."""
-        return self._supervisor.pids()[self.part(target)]
+        return self.scorer() if target == "scorer" else self._supervisor.pids()[self.part(target)]
+
+    def scorer(self) -> int:
+        """The scorer process of the TaskManager that works (the first of several slots)."""
+        family = psutil.Process(self.pid("taskmanager")).children(recursive=True)
+        return next(one.pid for one in family if "pipelines.scorer_main" in one.cmdline())
 
     def working_taskmanager(self) -> str:
         """The TaskManager whose slot is taken (the first of several)."""

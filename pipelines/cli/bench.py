@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -133,6 +134,33 @@ def state(
     with people.status(f"{sizes[-1]} users"):
         found = measure(bench.settings, bench.items, bench.cluster, bench.supervisor.pids, bench.restart, sizes, events)
     bench.tell(found, keep, json)
+
+
+@app.command()
+def catalogues(
+    items: str = typer.Option("1000,20000,100000", help="Sizes of the catalogue, rising."),
+    events: int = typer.Option(100_000, help="Backlog at the smallest; the larger the catalogue, the fewer."),
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """Lists/s at larger and larger catalogues, with weights of chance. Needs the extra `train`.
+
+    Example: liveshelf bench catalogues --items 1000,100000
+    """
+    from benchmarks.catalogues import measure
+    from benchmarks.throughput import drain
+
+    def drained(folder: Path, count: int) -> dict[str, Any]:
+        bench = Bench(folder)
+        return drain(bench.settings, bench.items, bench.supervisor.pids, bench.restart, count)
+
+    own = Bench(None)
+    try:
+        with people.status("draining a backlog with each catalogue"):
+            found = measure(drained, sorted(int(size) for size in items.split(",")), events)
+    finally:
+        own.restart()
+    own.tell(found, keep, json)
 
 
 @app.command()

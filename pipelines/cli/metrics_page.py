@@ -9,9 +9,10 @@ from prometheus_client import CollectorRegistry
 from deploy.monitoring.rules import RECORDED
 from model_export.training.train_metrics import TrainMetrics
 from operators import expectations
-from operators.experiments import Experiments
+from operators.experiments import NO_ARM, Experiments
 from operators.settings import Settings
 from pipelines.metrics import JobMetrics
+from pipelines.slate_metrics import SlateMetrics
 from pipelines.stream_monitor import StreamMonitor
 from storefront.metrics import StoreMetrics
 
@@ -23,6 +24,7 @@ broker's (`kafka_…`, by the JMX exporter) and each process's CPU, memory and s
 """
 PLACES = {
     "The operator, in the TaskManager that works: port 9260 and up": "job",
+    "The scorer process of each operator: port 9300 and up": "scorer",
     "The monitor, which reads the topics from outside: port 9280": "monitor",
     "The storefront: port 8000": "storefront",
     "A training, while it runs: port 9290": "trainer",
@@ -33,12 +35,15 @@ STAGES = "\nThe stages of a list, from `operators/timeline.py`, sum to its fresh
 def registries(settings: Settings) -> dict[str, CollectorRegistry]:
     """Of each process, as it is when it starts."""
     job = JobMetrics(settings.job, 0, Experiments(settings.experiment))
+    scorer = CollectorRegistry()
+    SlateMetrics(scorer, Experiments(settings.experiment), [NO_ARM])
     trainer = TrainMetrics(settings.trainer.metrics_port, None)
     job.close()
     trainer.close()
     monitor = StreamMonitor(settings).metrics
     return {
         "job": job.registry,
+        "scorer": scorer,
         "monitor": monitor.registry,
         "storefront": StoreMetrics().registry,
         "trainer": trainer.registry,

@@ -21,7 +21,6 @@ ELSEWHERE = {
     "a stopped job gives back port, thread and table": "tests/stack/test_job_equals_oracle.py",
 }
 NOT_RUN = {
-    "scorer process killed, hung or unreachable": "the scorer runs inside the operator; there is no scorer process yet",
     "model swap while the job runs": "there is no rollout yet; another bundle is another submission",
     "credentials expired": "the local broker has no security yet",
     "examples delivered exactly once": "the job writes no examples yet",

@@ -19,6 +19,8 @@ from operators.settings import ExperimentSettings, JobSettings, ListSettings, Sc
 from operators.timeline import Came, Made
 from operators.user_state import step
 from pipelines.metrics import JobMetrics
+from pipelines.scorer_wire import Ready
+from pipelines.slate_metrics import SlateMetrics
 from tests.builders import NOW_MS, write_bundle
 
 HALVES = ExperimentSettings(name="x", arms={"a": 0.5, "b": 0.5})
@@ -112,11 +114,9 @@ def test_close_gives_the_port_back() -> None:
 def test_lists_are_measured_where_they_are_made(metrics: JobMetrics, tmp_path: Path) -> None:
     bundle = ModelBundle.load(write_bundle(tmp_path / "bundle"))
     scorer, catalogue = Scorer(bundle, ScorerSettings(provider="cpu")), Catalogue(bundle.vocabulary, 0.5)
-    metrics.serves(bundle, scorer)
-    metrics.slates.follow(bundle, catalogue)
-    lists = ListMaker(
-        bundle, scorer, catalogue, ListSettings(size=3), lambda: NOW_MS, Experiments(HALVES), metrics.slates
-    )
+    slates = SlateMetrics(metrics.registry, Experiments(HALVES), [*HALVES.arms])
+    slates.follow(bundle, catalogue)
+    lists = ListMaker(bundle, scorer, catalogue, ListSettings(size=3), lambda: NOW_MS, Experiments(HALVES), slates)
     states = [step(None, event(n, item_id=f"i{n % 5 + 1}")).state for n in range(40)]
     made = lists.make([Request(f"u{n}", state, NOW_MS) for n, state in enumerate(states)])
     assert {one.experiment.arm for one in made} == {"a", "b"}
@@ -125,4 +125,13 @@ def test_lists_are_measured_where_they_are_made(metrics: JobMetrics, tmp_path: P
     arm = Experiments(HALVES).label("u0")
     assert value(metrics, "liveshelf_slate_diversity_count", arm=arm) == 1
     assert np.isfinite(value(metrics, "liveshelf_slate_novelty_sum", arm=arm))
+
+
+def test_a_refused_bundle_is_said_and_each_start_of_the_scorer_counted(metrics: JobMetrics, tmp_path: Path) -> None:
+    bundle = ModelBundle.load(write_bundle(tmp_path / "bundle"))
+    metrics.serves(bundle, None)
+    assert value(metrics, "liveshelf_model_info", name="known", version="1") == 0
+    for _ in range(2):
+        metrics.serves(bundle, Ready("CPUExecutionProvider", "no CUDA device was found"))
     assert value(metrics, "liveshelf_model_info", name="known", version="1") == 1
+    assert value(metrics, "liveshelf_scorer_starts_total") == 2

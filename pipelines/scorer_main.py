@@ -1,0 +1,122 @@
+"""The scorer process of one subtask: `python -P -m pipelines.scorer_main FD`, started by `pipelines.scorer_process`.
+
+It makes lists out of micro-batches and nothing else: no broker, no state, no clock but the machine's. So what crashes or
+hangs in native code takes it along and not the job, and its Python runs beside the operator's instead of in turns with it.
+"""
+
+import gc
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from operators.alternating import taking_turns
+from operators.catalogue import Catalogue
+from operators.crash_journal import CrashJournal
+from operators.errors import BundleError, StackError
+from operators.experiments import NO_ARM, Experiments
+from operators.list_maker import ListMaker, NullListSensors, Request
+from operators.logs import configure
+from operators.metrics_server import MetricsServer
+from operators.model_bundle import ModelBundle
+from operators.refresh_logic import Encoded, encoded
+from operators.scorer import Scorer
+from operators.settings import Settings
+from pipelines.scorer_wire import Answers, Batch, Begin, Listed, Ready, batch_of, begin_of, pack
+from pipelines.slate_metrics import SlateMetrics
+
+log = logging.getLogger(__name__)
+TARGET_FILE = "scorer-{subtask}.json"
+
+
+class Lists:
+    """Bundle, catalogue and journal of the process."""
+
+    def __init__(self, begin: Begin) -> None:
+        """Raises `BundleError` where the bundle must not serve, `StackError` where the machine lacks what it needs."""
+        settings = Settings.of_dump(begin.settings)
+        bundle = ModelBundle.load(Path(begin.bundle))
+        scorer = Scorer(bundle, settings.scorer)
+        self.ready = Ready(scorer.provider, scorer.provider_reason)
+        self._catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
+        experiments, registry = Experiments(settings.experiment), CollectorRegistry()
+        self._slates = SlateMetrics(registry, experiments, [*experiments.shares] or [NO_ARM])
+        self._slates.follow(bundle, self._catalogue)
+        sensors = taking_turns(self._slates, NullListSensors(), settings.job.sensors_alternate_s)
+        self._lists = ListMaker(
+            bundle, scorer, self._catalogue, settings.lists, lambda: time.time_ns() // 1_000_000, experiments, sensors
+        )
+        self._audited = settings.job.state_digests
+        self._journal = CrashJournal(Path(begin.journal), time.time)
+        job, targets = settings.job, Path(settings.job.metrics_targets_dir) / TARGET_FILE.format(subtask=begin.subtask)
+        labels = {"job": "scorer", "subtask": str(begin.subtask)}
+        told = targets if job.metrics_targets_dir else None
+        self._server = MetricsServer(registry, job.metrics_host, settings.scorer.metrics_port, told, labels)
+
+    def answer(self, batch: Batch) -> Answers:
+        """The lists of a micro-batch, by the catalogue as it is with its changes."""
+        for key, value in batch.catalogue:
+            self._catalogue.changed(key, value)
+        if not batch.requests:
+            return Answers(0.0, [])
+        begun = time.time()
+        try:
+            made = self._journal.score([Request(*asked) for asked in batch.requests], self._make)
+        except Exception as error:  # the operator asks again, one by one: only the guilty one has no list
+            return Answers(begun, [], repr(error)[:300])
+        return Answers(max(begun, self._slates.scored_at), [_listed(one) for one in made])
+
+    def _make(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
+        made = zip(self._lists.make(requests), requests, strict=True)
+        return [m if isinstance(m, Exception) else encoded(m, r, with_digest=self._audited) for m, r in made]
+
+
+def _listed(made: Encoded | Exception) -> Listed | str:
+    if isinstance(made, Exception):
+        return repr(made)[:300]
+    return made.value, made.source, made.arm, made.event_time, made.state_digest
+
+
+def serve(connection: Connection) -> None:
+    """Answers until the operator closes the connection."""
+    try:
+        lists = Lists(begin_of(connection.recv_bytes()))
+    except BundleError as error:
+        connection.send_bytes(pack(Ready(refused=str(error))))
+        return
+    except StackError as error:
+        connection.send_bytes(pack(Ready(lacks=(error.expected, error.came, error.fix))))
+        return
+    log.info("scoring on %s: %s", lists.ready.provider, lists.ready.provider_reason)
+    gc.collect()
+    gc.freeze()  # what was loaded until now stays
+    connection.send_bytes(pack(lists.ready))
+    while True:
+        try:
+            batch = batch_of(connection.recv_bytes())
+        except EOFError:
+            return
+        connection.send_bytes(pack(lists.answer(batch)))
+
+
+def _end_with_the_operator() -> None:
+    """Also while native code hangs: the operator's process holds the other end of stdin and writes nothing."""
+    os.read(sys.stdin.fileno(), 1)  # not by its buffer, whose lock Python wants at exit
+    os._exit(0)
+
+
+def main() -> None:
+    """The file descriptor of the connection is the only argument."""
+    configure("scorer")
+    threading.Thread(target=_end_with_the_operator, daemon=True).start()
+    serve(Connection(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

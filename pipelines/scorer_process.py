@@ -1,0 +1,198 @@
+"""The operator's side of its scorer process: starts it, asks it, and starts it again when it dies or hangs.
+
+Why a process: the step and the list maker in one interpreter take turns by its lock, which halved the rate and cost a fifth
+of the CPU (docs/decisions.md), and a crash in native code took the whole TaskManager along.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from operators.errors import StackError
+from operators.list_maker import Request
+from operators.refresh_logic import Encoded
+from operators.timeline import Made
+from pipelines.scorer_wire import Answers, Asked, Batch, Begin, Listed, Ready, answers_of, pack, ready_of
+
+log = logging.getLogger(__name__)
+START_SECONDS = 60.0
+AGAIN_SECONDS = 5.0  # between two starts that fail
+END_SECONDS = 5.0
+CHUNK = 5_000  # catalogue records in a message
+
+
+class ScorerLost(RuntimeError):
+    """The scorer process died, hung or did not start; whoever was asked for has no list of the model yet."""
+
+
+class ScorerProcess:
+    """The scorer of one subtask. `changed` may be called from any thread, the other methods one at a time."""
+
+    def __init__(self, begin: Begin, kill_after_s: float, on_ready: Callable[[Ready], None]) -> None:
+        """Starts it and does not wait: `ready` does. `on_ready` is called each time that it can score.
+
+        A process that gives no answer within `kill_after_s` is killed.
+        """
+        self._begin = begin
+        self._kill_after_s = kill_after_s
+        self._on_ready = on_ready
+        self._changes: deque[tuple[str, bytes | None]] = deque()
+        self._rows: Callable[[], Iterable[tuple[str, bytes]]] = tuple
+        self._failed_at = float("-inf")
+        self._closed = False
+        self._ending = threading.Lock()
+        self._connection: Connection | None = None
+        self._spawn()
+
+    def follow(self, rows: Callable[[], Iterable[tuple[str, bytes]]]) -> None:
+        """Where a process that is started again gets the catalogue from: all rows. Changes come by `changed`."""
+        self._rows = rows
+
+    def changed(self, key: str, value: bytes | None) -> None:
+        """Takes a record of the catalogue; it has effect on the next list."""
+        self._changes.append((key, value))
+
+    def ready(self) -> Ready:
+        """Waits until the process can score, or says why it refuses the bundle; then it has ended.
+
+        Raises `StackError` where the machine lacks what it needs, `ScorerLost` where it does not start.
+        """
+        ready = ready_of(self._receive(START_SECONDS))
+        if ready.lacks or ready.refused:
+            self._end()
+        if ready.lacks:
+            raise StackError(*ready.lacks)
+        if not ready.refused:
+            self._on_ready(ready)
+        return ready
+
+    def make(self, requests: Sequence[Request], batch: Made) -> list[Encoded | Exception]:
+        """A list, or what went wrong, for each request; `batch` gets its moments. Raises `ScorerLost`."""
+        if self._connection is None:
+            self._start_again()
+        self._tell_catalogue(self._new_changes())
+        asked: list[Asked] = [(r.user_id, r.state, r.event_time, r.event_id, r.traceparent) for r in requests]
+        answers = self._ask(Batch(asked, []))
+        if answers.failed:
+            raise RuntimeError(answers.failed)
+        batch.scored, batch.ready = max(batch.started, answers.scored_at), time.time()
+        return [_encoded(one, batch) for one in answers.lists]
+
+    def close(self) -> None:
+        """Ends the process; one that hangs is killed."""
+        self._closed = True
+        self._end()
+
+    def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        # without these a process that is stopped in the middle would hold the operator's thread for ever
+        _set_patience(ours, socket.SO_SNDTIMEO, self._kill_after_s)
+        code = Path(__file__).resolve().parent.parent
+        with theirs:
+            self._process = subprocess.Popen(
+                # -P: the working folder must not give its modules for the shipped ones
+                [self._begin.python, "-P", "-m", "pipelines.scorer_main", str(theirs.fileno())],
+                stdin=subprocess.PIPE,  # held open, see `scorer_main`
+                pass_fds=[theirs.fileno()],
+                env=os.environ | {"PYTHONPATH": str(code)},
+            )
+        self._socket = ours
+        self._connection = Connection(os.dup(ours.fileno()))
+        self._send(pack(self._begin))
+
+    def _start_again(self) -> None:
+        """The process with the whole catalogue. Not at once after a start that failed: each costs seconds."""
+        if self._closed:
+            raise ScorerLost("the operator is closed")
+        if time.monotonic() - self._failed_at < AGAIN_SECONDS:
+            raise ScorerLost(f"the scorer process did not start; again in {AGAIN_SECONDS:.0f} s")
+        self._changes.clear()  # before the rows are read: what changes meanwhile is told once more
+        try:
+            self._spawn()
+            if refused := self.ready().refused:
+                raise ScorerLost(refused)
+            self._tell_catalogue(iter(self._rows()))
+        except Exception:
+            self._failed_at = time.monotonic()
+            self._end()
+            raise
+        log.warning("the scorer process was started again")
+
+    def _new_changes(self) -> Iterator[tuple[str, bytes | None]]:
+        while self._changes:
+            yield self._changes.popleft()
+
+    def _tell_catalogue(self, records: Iterator[tuple[str, bytes | None]]) -> None:
+        while chunk := list(islice(records, CHUNK)):
+            self._ask(Batch([], chunk))
+
+    def _ask(self, batch: Batch) -> Answers:
+        self._send(pack(batch))
+        return answers_of(self._receive(self._kill_after_s))
+
+    def _send(self, message: bytes) -> None:
+        try:
+            self._open().send_bytes(message)
+        except OSError as error:
+            raise self._lost("takes nothing", error) from error
+
+    def _receive(self, patience_s: float) -> bytes:
+        connection = self._open()
+        try:
+            _set_patience(self._socket, socket.SO_RCVTIMEO, patience_s)
+            return connection.recv_bytes()
+        except BlockingIOError as error:
+            raise self._lost(f"gave no answer for {patience_s:.0f} s", error) from error
+        except (OSError, EOFError) as error:
+            raise self._lost("died", error) from error
+
+    def _open(self) -> Connection:
+        connection = self._connection
+        if connection is None:
+            raise ScorerLost("the operator is closed")
+        return connection
+
+    def _lost(self, how: str, error: BaseException) -> ScorerLost:
+        self._end()
+        lost = ScorerLost(f"the scorer process {how} ({error!r}); its exit code is {self._process.returncode}")
+        if not self._closed:
+            log.error("%s", lost)
+        return lost
+
+    def _end(self) -> None:
+        with self._ending:  # `close` may come while the scorer thread waits for an answer
+            if self._connection is None:
+                return
+            connection, self._connection = self._connection, None
+        with contextlib.suppress(OSError):  # the other end has gone
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes who waits
+        connection.close()
+        self._socket.close()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(END_SECONDS if self._closed else 0.5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _set_patience(end: socket.socket, which: int, seconds: float) -> None:
+    end.setsockopt(socket.SOL_SOCKET, which, struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6)))
+
+
+def _encoded(made: Listed | str, batch: Made) -> Encoded | Exception:
+    if isinstance(made, str):
+        return RuntimeError(made)
+    value, source, arm, event_time, state_digest = made
+    return Encoded(value, source, arm, event_time, batch, state_digest)

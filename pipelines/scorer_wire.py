@@ -1,0 +1,60 @@
+"""What the operator and its scorer process say to each other: msgpack, length-prefixed, over a pair of Unix sockets.
+
+The operator speaks first and the process answers each message with one of its own.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Begin(msgspec.Struct, array_like=True):
+    """First message: all that the process must know. `python` runs it, `journal` is the file of its crash journal."""
+
+    python: str
+    settings: dict[str, Any]
+    bundle: str
+    subtask: int
+    journal: str
+
+
+class Ready(msgspec.Struct, array_like=True):
+    """Answer to `Begin`: where the model runs and why there; or why the bundle is `refused`; or, as expected, came and
+    fix of a `StackError`, what the machine lacks."""
+
+    provider: str = ""
+    provider_reason: str = ""
+    refused: str = ""
+    lacks: tuple[str, str, str] | None = None
+
+
+Asked = tuple[str, bytes, int, str | None, str | None]
+"""Of a request: user, packed state, event time (ms), event id, traceparent."""
+
+Listed = tuple[bytes, str, str, int, str | None]
+"""Of a list: its JSON, source, arm, event time (ms), digest of the state."""
+
+
+class Batch(msgspec.Struct, array_like=True):
+    """A micro-batch, and what has changed in the catalogue since the last one (key, value; None: delisted)."""
+
+    requests: list[Asked]
+    catalogue: list[tuple[str, bytes | None]]
+
+
+class Answers(msgspec.Struct, array_like=True):
+    """A list or, as text, what went wrong, for each request; or what went wrong with all of them.
+
+    `scored_at` (epoch s): when the model had answered.
+    """
+
+    scored_at: float
+    lists: list[Listed | str]
+    failed: str = ""
+
+
+pack = msgspec.msgpack.Encoder().encode
+begin_of = msgspec.msgpack.Decoder(Begin).decode
+ready_of = msgspec.msgpack.Decoder(Ready).decode
+batch_of = msgspec.msgpack.Decoder(Batch).decode
+answers_of = msgspec.msgpack.Decoder(Answers).decode
