@@ -167,11 +167,11 @@ your shop; `make capacity` writes this page.
 Every event is answered with a list of its own, with a float32 model of width 128 on CPUs; parts are planned to be {busy} busy.
 
 - **TaskManagers**: a list costs {rest:.0f} us beside the scorer (step, RocksDB, JNI, ranking, JSON) and {fixed:.0f} us + {slope:.1f} us for each 1,000 items in it. One slot
-  sustained {slot:,} lists/s with 3,484 items; a second one, in a TaskManager of its own, adds {added:.0f} us to each list. Slots in one TaskManager share an
-  interpreter's lock: give each slot a TaskManager with 1.5 to 2 cores.
+  sustained {slot:,} lists/s with 3,484 items; its step and its scorer process each keep about half a core busy then, so two
+  slots on two cores are one too many (each list then costs {added:.0f} us more). Slots in one TaskManager share an interpreter's lock: give each slot a TaskManager with 1.5 to 2 cores.
 - **From some 100,000 items on the scorer is most of it**, and grows with the catalogue. Then int8 tables (a third less at 100,000), or a GPU (built, not
   measured), or a first stage that chooses candidates (not built). A million items and a million events a second on CPUs are not sensible.
-- **State**: {user:,} bytes a user in a savepoint, as it was before states were stored in short: 135 with one step and 956 with fifty since 2026-11-26. RocksDB holds it compressed on the TaskManager's disk, and only the users that are active in its cache.
+- **State**: {user:,} bytes a user with a step or two in a savepoint; 956 with fifty. RocksDB holds it compressed on the TaskManager's disk, and only the users that are active in its cache.
 - **Brokers**: {broker:.0f} us an event and its list, without replication; events have {event} bytes, lists {list:,}.
 - **Storefront**: {apply:.0f} us to take a list in, {lookup:.0f} us a look-up, in one process with one thread. **Each storefront follows all lists**: one process ends at some
   {one:,.0f} lists/s, and its view holds every user. Beyond that each would have to follow a share of the partitions and look-ups be routed by user: not built. Until then

@@ -1,7 +1,7 @@
 """The micro-batcher: hands whatever waits to a scorer thread and does not wait for a batch to fill.
 
-Only while requests stream in does it let a handful gather, for 5 ms at most: a scorer that takes every request as it
-comes fights the caller for the interpreter's lock, and both get slower (docs/decisions.md).
+Only while requests stream in does it let a handful gather, for 5 ms at most: a micro-batch of one costs nearly as much
+as one of ten, and where the cores are busy that makes everyone wait longer (docs/decisions.md).
 
 The newest request of a user wins (coalescing). What waits is bounded: `submit` blocks while the scorer works
 (Flink's back-pressure does the rest), and refuses at once while the scorer hangs, so that no caller is ever

@@ -1,4 +1,4 @@
-"""What the scorer thread reports of its lists: moments, coverage, quality of a sample, drift."""
+"""What the scorer process reports of its lists: moments, coverage, quality of a sample, drift."""
 
 import time
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ DRIFT_USERS = 32  # of a micro-batch
 
 
 class SlateMetrics:
-    """The sensors of the list maker. All calls but a scrape come from the scorer thread."""
+    """The sensors of the list maker. All calls but a scrape come from the thread that scores."""
 
     def __init__(self, registry: CollectorRegistry, experiments: Experiments, arms: Sequence[str]) -> None:
         self._experiments = experiments

@@ -8,26 +8,30 @@ import numpy as np
 
 from model_export.bundles.bundle_folder import new_bundle, write_manifest
 from model_export.bundles.export import run_graph
+from model_export.bundles.halve import halve_table
 from model_export.bundles.quantize import quantize_table
 from operators.errors import BundleError
 from operators.model_bundle import ModelBundle, read_manifest
 from operators.scorer import INPUTS
 
 
-def quantized_bundle(source: Path, out: Path) -> tuple[dict[str, Any], float]:
-    """The bundle with its item table in int8: (manifest, share of the golden top 20 that stayed, 0 to 1).
+STEPS = {"int8": quantize_table, "float16": halve_table}
 
-    Its golden scores are its own. Raises `BundleError` where the source is refused or is int8 already.
+
+def compressed_bundle(source: Path, out: Path, precision: str) -> tuple[dict[str, Any], float]:
+    """The bundle with its item table in a precision of `STEPS`: (manifest, share of the golden top 20 that stayed, 0 to 1).
+
+    Its golden scores are its own. Raises `BundleError` where the source is refused or was compressed before.
     """
     bundle = ModelBundle.load(source)
     with new_bundle(out) as aside:
         for name in bundle.manifest["files"]:
             shutil.copy(source / name, aside / name)
-        quantize_table(source / "model.onnx", aside / "model.onnx")
+        STEPS[precision](source / "model.onnx", aside / "model.onnx")
         scores, rows = run_graph(aside / "model.onnx", {name: bundle.golden[name] for name in INPUTS})
         np.save(aside / "golden_scores.npy", scores, allow_pickle=False)
         np.save(aside / "golden_rows.npy", rows, allow_pickle=False)
-        kept = bundle.manifest | {"precision": "int8 item table", "made_from": bundle.version}
+        kept = bundle.manifest | {"precision": f"{precision} item table", "made_from": bundle.version}
         write_manifest(aside, {k: v for k, v in kept.items() if k not in ("version", "created", "files")})
     return read_manifest(out), overlap(bundle.golden["rows"], rows)
 

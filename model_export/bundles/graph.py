@@ -12,6 +12,7 @@ from torch.export import Dim
 
 from model_export.bundles.opaque_gru import opaque
 from model_export.models.encoders import NextItem, TopK, example_inputs
+from operators.errors import BundleError
 from operators.scorer import INPUTS, OUTPUTS
 
 OPSET = 18
@@ -66,3 +67,11 @@ def share_table(graph: onnx.GraphProto) -> None:
         if np.array_equal(numpy_helper.to_array(one), values.T):
             graph.initializer.remove(one)
             graph.node.insert(0, helper.make_node("Transpose", [TABLE], [one.name], perm=[1, 0]))
+
+
+def table_of(model: onnx.ModelProto, source: Path) -> onnx.TensorProto:
+    """The item table of a graph in float32; raises `BundleError` where it has none: then it was compressed before."""
+    for one in model.graph.initializer:
+        if one.name == TABLE:
+            return one
+    raise BundleError(f"a graph with the initializer {TABLE}", f"none in {source}", "compress the bundle in float32")

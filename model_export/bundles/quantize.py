@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from model_export.bundles.graph import TABLE
+from model_export.bundles.graph import TABLE, table_of
 from operators.errors import BundleError
 
 MIDDLE = 128  # what is wanted is shifted to unsigned, which CPUs multiply fastest
@@ -25,9 +25,7 @@ def quantize_table(source: Path, target: Path) -> None:
     """
     model = onnx.load(str(source))
     graph = model.graph
-    table = next((one for one in graph.initializer if one.name == TABLE), None)
-    if table is None:
-        raise BundleError(f"a graph with the initializer {TABLE}", f"none in {source}", "export the bundle in float32")
+    table = table_of(model, source)
     values = numpy_helper.to_array(table)
     scale = np.float32(max(np.abs(values).max(), 1e-12) / 127)
     graph.initializer.remove(table)

@@ -12,19 +12,20 @@ from pipelines.cli.train import need_torch
 def run(
     bundle: Path = typer.Option(..., help="Bundle folder."),
     out: Path = typer.Option(..., help="Folder of the new bundle."),
-    int8: bool = typer.Option(False, "--int8", help="The item table in int8: for CPUs."),
+    int8: bool = typer.Option(False, "--int8", help="The item table in int8: a quarter of its bytes, and faster on CPUs."),
+    fp16: bool = typer.Option(False, "--fp16", help="The item table in half precision: half of its bytes, as fast."),
     json: bool = JsonFlag,
 ) -> None:
     """Compresses a bundle; the new one is checked as every bundle is. What it costs in quality: liveshelf evaluate.
 
     Example: liveshelf export --bundle bundles/mine --out bundles/mine-int8 --int8
     """
-    if not int8:
-        raise LiveshelfError("a step of compression", "none", "give --int8")
+    if int8 == fp16:
+        raise LiveshelfError("one step of compression", "both" if int8 else "none", "give --int8 or --fp16")
     need_torch()
-    from model_export.bundles.compress import bytes_of, quantized_bundle
+    from model_export.bundles.compress import bytes_of, compressed_bundle
 
-    manifest, kept = quantized_bundle(bundle, out)
+    manifest, kept = compressed_bundle(bundle, out, "int8" if int8 else "float16")
     found = {
         "bundle": f"{manifest['name']} {manifest['version']}",
         "bytes_before": bytes_of(bundle),

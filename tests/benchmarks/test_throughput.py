@@ -6,7 +6,7 @@ from itertools import chain, repeat
 import pytest
 
 from benchmarks import throughput
-from benchmarks.throughput import QUIET_SECONDS, watch
+from benchmarks.throughput import LIMIT_SECONDS, QUIET_SECONDS, watch
 
 
 class Clock:
@@ -50,3 +50,11 @@ def test_a_drain_that_stops_early_is_said(clock: Clock) -> None:
     found = follow(1030, last=1050)
     assert found == {"lists": 50, "lists_per_s": 0.0, "note": "only 50 lists of 100 events"}
     assert clock.now < QUIET_SECONDS + 2
+
+
+def test_a_slow_one_is_measured_by_what_it_did(clock: Clock) -> None:
+    found = follow(*[1000 + n // 20 for n in range(2000)], last=1100)  # one list in five seconds
+    assert found["lists"] == 48
+    assert "cpu_s_per_1000" in found
+    assert found["note"] == "only 48 lists of 100 events"
+    assert LIMIT_SECONDS < clock.now < LIMIT_SECONDS + 1

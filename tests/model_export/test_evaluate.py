@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from model_export.bundles.compress import quantized_bundle
+from model_export.bundles.compress import compressed_bundle
 from model_export.data.sessions import EPOCH_MS, MINUTE_MS, read_sessions, views
 from model_export.evaluation.evaluate import evaluate_sessions
 from model_export.evaluation.evaluate_events import evaluate_events
@@ -152,10 +152,27 @@ def test_an_int8_bundle_says_nearly_the_same_whoever_is_in_the_batch(
     assert np.array_equal(together[:8], np.concatenate(alone))
 
 
-def test_a_bundle_is_made_int8_once(trained: tuple[Path, Path], tmp_path: Path) -> None:
-    quantized_bundle(trained[0], tmp_path / "int8")
+@pytest.mark.filterwarnings("ignore")
+def test_a_bundle_in_half_precision_is_smaller_and_says_the_same(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle, sessions = trained
+    out = tmp_path / "half"
+    ran = CliRunner().invoke(app, ["export", "--bundle", str(bundle), "--out", str(out), "--fp16", "--json"])
+    assert ran.exit_code == 0, ran.output
+    said = json.loads(ran.stdout)
+    assert said["golden_top_20_kept"] > 0.99
+    before, after = ((folder / "model.onnx").stat().st_size for folder in (bundle, out))
+    table = ModelBundle.load(bundle).vectors.size * 4
+    assert before - after == pytest.approx(table / 2, rel=0.1)
+    assert evaluate_sessions(ModelBundle.load(out), sessions, lambda _: None)["MRR@20"] > 90
+    both = CliRunner().invoke(app, ["export", "--bundle", str(bundle), "--out", str(out), "--fp16", "--int8"])
+    assert both.exit_code and "--int8 or --fp16" in str(both.exception or both.output)
+
+
+@pytest.mark.parametrize("again", ["int8", "float16"])
+def test_a_bundle_is_compressed_once(trained: tuple[Path, Path], tmp_path: Path, again: str) -> None:
+    compressed_bundle(trained[0], tmp_path / "smaller", "int8")
     with pytest.raises(BundleError, match="initializer"):
-        quantized_bundle(tmp_path / "int8", tmp_path / "again")
+        compressed_bundle(tmp_path / "smaller", tmp_path / "again", again)
     assert not (tmp_path / "again").exists()
 
 
