@@ -14,7 +14,6 @@ from operators.errors import BundleError
 from operators.model_bundle import ModelBundle, read_manifest
 from operators.scorer import INPUTS
 
-
 STEPS = {"int8": quantize_table, "float16": halve_table}
 
 

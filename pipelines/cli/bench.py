@@ -74,7 +74,9 @@ def idle(
 @app.command()
 def throughput(
     events: int = typer.Option(200_000, help="Size of the backlog."),
-    users: int = typer.Option(8_000, help="In turn: few have long histories, which cost the scorer most; too few are coalesced."),
+    users: int = typer.Option(
+        8_000, help="In turn: few have long histories, which cost the scorer most; too few are coalesced."
+    ),
     bundle: Path = BundleOption,
     keep: Path = KeepOption,
     json: bool = JsonFlag,

@@ -12,7 +12,9 @@ from pipelines.cli.train import need_torch
 def run(
     bundle: Path = typer.Option(..., help="Bundle folder."),
     out: Path = typer.Option(..., help="Folder of the new bundle."),
-    int8: bool = typer.Option(False, "--int8", help="The item table in int8: a quarter of its bytes, and faster on CPUs."),
+    int8: bool = typer.Option(
+        False, "--int8", help="The item table in int8: a quarter of its bytes, and faster on CPUs."
+    ),
     fp16: bool = typer.Option(False, "--fp16", help="The item table in half precision: half of its bytes, as fast."),
     json: bool = JsonFlag,
 ) -> None:
