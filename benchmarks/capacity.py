@@ -21,6 +21,7 @@ LIST_BYTES = 2056  # of 20 items
 BUSY = 0.6  # of a core or a slot: the rest is for restarts, bursts and a part that died
 RETENTION_S = 7 * 86_400  # of shop.events.v1
 REPLICAS = 3
+FULL_USER_BYTES = 956  # in a savepoint, with the fifty steps that a state keeps at most (measured 2026-11-24)
 NEEDED = ("throughput", "scorer", "state", "sustain", "storefront", "scale")
 
 
@@ -68,7 +69,7 @@ class Costs:
         ]
         slope, fixed = np.polyfit(*zip(*cells, strict=True), 1)
         drained = {part: 1000 * cost for part, cost in results["throughput"]["cpu_s_per_1000"].items()}  # us a list
-        small, large = results["state"]["sizes"][0], results["state"]["sizes"][-1]
+        large = results["state"]["sizes"][-1]
         looked = results["storefront"]
         busy = looked["cores_used"]["storefront"] - looked["lists_per_s"] * drained["storefront"] / 1e6
         tasks = sum(cost for part, cost in drained.items() if part.startswith("taskmanager"))
@@ -80,8 +81,7 @@ class Costs:
             lookup_us=1e6 * busy / looked["requests_per_s"],
             slot_lists_per_s=results["sustain"]["sustained_per_s"],
             user_bytes=large["bytes_a_user"],
-            savepoint_mb_per_s=(large["savepoint_mb"] - small["savepoint_mb"])
-            / (large["savepoint_s"] - small["savepoint_s"]),
+            savepoint_mb_per_s=large["savepoint_mb"] / large["savepoint_s"],
         )
 
     def list_us(self, items: float) -> float:
@@ -99,14 +99,14 @@ def needs(results: dict[str, dict[str, Any]], shop: Shop) -> dict[str, float]:
     costs, rate = Costs.of(results), shop.events_per_s
     slower = costs.list_us(items_of(results["sustain"])) / costs.list_us(shop.items)
     slots = math.ceil(rate / (BUSY * costs.slot_lists_per_s * slower))
-    state_gb = shop.users * costs.user_bytes / 1e9
+    state_gb = shop.users * FULL_USER_BYTES / 1e9
     return {
         "us a list, TaskManager": round(costs.list_us(shop.items)),
         "of it the scorer": round(costs.scoring[0] + costs.scoring[1] * shop.items),
         "slots, a TaskManager each": slots,
         "cores for them": math.ceil(rate * costs.list_us(shop.items) / 1e6 / BUSY),
         "partitions": partitions(slots),
-        "state, GB in a savepoint": round(state_gb, 1),
+        "state, GB in a savepoint, at most": round(state_gb, 1),
         "GB a slot": round(state_gb / slots, 2),
         "s for a savepoint": round(1000 * state_gb / slots / costs.savepoint_mb_per_s, 1),
         "brokers' cores, one replica": math.ceil(rate * costs.broker_us / 1e6 / BUSY),
@@ -150,6 +150,7 @@ def page(results: dict[str, dict[str, Any]]) -> str:
         planned=BUSY * costs.slot_lists_per_s,
         one=1e6 / costs.apply_us,
         user=costs.user_bytes,
+        full=FULL_USER_BYTES,
         added=1e6 * results["scale"]["cost"]["b"] / 1000,
         event=EVENT_BYTES,
         list=LIST_BYTES,
@@ -167,11 +168,11 @@ your shop; `make capacity` writes this page.
 Every event is answered with a list of its own, with a float32 model of width 128 on CPUs; parts are planned to be {busy} busy.
 
 - **TaskManagers**: a list costs {rest:.0f} us beside the scorer (step, RocksDB, JNI, ranking, JSON) and {fixed:.0f} us + {slope:.1f} us for each 1,000 items in it. One slot
-  sustained {slot:,} lists/s with 3,484 items; its step and its scorer process each keep about half a core busy then, so two
-  slots on two cores are one too many (each list then costs {added:.0f} us more). Slots in one TaskManager share an interpreter's lock: give each slot a TaskManager with 1.5 to 2 cores.
+  sustained {slot:,} lists/s with 3,484 items; its step and its scorer process each keep about half a core busy then, so a
+  second slot on the same two cores gains next to nothing (and each list costs {added:.0f} us more). Slots in one TaskManager share an interpreter's lock: give each slot a TaskManager with 1.5 to 2 cores.
 - **From some 100,000 items on the scorer is most of it**, and grows with the catalogue. Then int8 tables (a third less at 100,000), or a GPU (built, not
   measured), or a first stage that chooses candidates (not built). A million items and a million events a second on CPUs are not sensible.
-- **State**: {user:,} bytes a user with a step or two in a savepoint; 956 with fifty. RocksDB holds it compressed on the TaskManager's disk, and only the users that are active in its cache.
+- **State**: {user:,} bytes a user with a step or two in a savepoint, {full:,} with fifty, as reckoned above. RocksDB holds it compressed on the TaskManager's disk, and only the users that are active in its cache.
 - **Brokers**: {broker:.0f} us an event and its list, without replication; events have {event} bytes, lists {list:,}.
 - **Storefront**: {apply:.0f} us to take a list in, {lookup:.0f} us a look-up, in one process with one thread. **Each storefront follows all lists**: one process ends at some
   {one:,.0f} lists/s, and its view holds every user. Beyond that each would have to follow a share of the partitions and look-ups be routed by user: not built. Until then

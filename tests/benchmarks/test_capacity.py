@@ -19,7 +19,7 @@ RESULTS = {
     ]},
     "state": {"sizes": [
         {"bytes_a_user": 1000, "savepoint_mb": 100.0, "savepoint_s": 1.0},
-        {"bytes_a_user": 1000, "savepoint_mb": 700.0, "savepoint_s": 4.0},
+        {"bytes_a_user": 1000, "savepoint_mb": 800.0, "savepoint_s": 4.0},
     ]},
     "sustain": {"sustained_per_s": 5000, "bundle": BUNDLE},
     "storefront": {"cores_used": {"storefront": 0.825}, "lists_per_s": 500.0, "requests_per_s": 8000.0},
@@ -42,8 +42,8 @@ def test_needs_are_the_costs_times_the_shop() -> None:
     assert found["slots, a TaskManager each"] == 20  # 30,000 / (0.6 * 2,500)
     assert found["cores for them"] == 16  # 30,000 * 320 us / 0.6
     assert found["partitions"] == 40
-    assert found["state, GB in a savepoint"] == 10 and found["GB a slot"] == 0.5
-    assert found["s for a savepoint"] == 2.5
+    assert found["state, GB in a savepoint, at most"] == 9.6 and found["GB a slot"] == 0.48  # 956 bytes a user
+    assert found["s for a savepoint"] == 2.4
     assert found["storefronts, by lists taken in"] == 3 and found["storefronts, by look-ups"] == 10
     assert partitions(1) == 12
 
