@@ -25,7 +25,10 @@ def draw(results: dict[str, dict[str, Any]], file: Path) -> None:
     )
     sizes = results["catalogues"]["sizes"]
     by_items.plot(
-        [one["items"] for one in sizes], [one["lists_per_s"] for one in sizes], marker="o", label="the job, one slot"
+        [one["items"] for one in sizes],
+        [one["lists_per_s"] for one in sizes],
+        marker="o",
+        label="the job, one slot, 1 to 5 steps",
     )
     for table in ("float32", "int8"):
         cells = [
@@ -39,9 +42,9 @@ def draw(results: dict[str, dict[str, Any]], file: Path) -> None:
             rates,
             marker=".",
             linestyle="--",
-            label=f"scorer alone, one core, {table}",
+            label=f"scorer alone, one core, 20 steps, {table}",
         )
-    by_items.set(xlabel="items", ylabel="lists/s", title=f"Width {WIDTH}, 20 steps", yscale="log")
+    by_items.set(xlabel="items", ylabel="lists/s", title=f"Width {WIDTH}", yscale="log")
     by_items.legend()
     for axes in (by_users, by_items):
         axes.set_xscale("log")
