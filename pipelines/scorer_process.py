@@ -97,14 +97,15 @@ class ScorerProcess:
         ours, theirs = socket.socketpair()
         # without these a process that is stopped in the middle would hold the operator's thread for ever
         _set_patience(ours, socket.SO_SNDTIMEO, self._kill_after_s)
-        code = Path(__file__).resolve().parent.parent
+        code = str(Path(__file__).resolve().parent.parent)
+        path = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH")]))
         with theirs:
             self._process = subprocess.Popen(
                 # -P: the working folder must not give its modules for the shipped ones
                 [self._begin.python, "-P", "-m", "pipelines.scorer_main", str(theirs.fileno())],
                 stdin=subprocess.PIPE,  # held open, see `scorer_main`
                 pass_fds=[theirs.fileno()],
-                env=os.environ | {"PYTHONPATH": str(code)},
+                env=os.environ | {"PYTHONPATH": path},
             )
         self._socket = ours
         self._connection = Connection(os.dup(ours.fileno()))
