@@ -13,7 +13,7 @@ from benchmarks.machine import describe
 from operators.catalogue import Catalogue
 from operators.contracts import EVENTS
 from operators.decode import EventDecoder
-from operators.experiments import NO_ARM, Experiments
+from operators.experiments import Experiments
 from operators.list_maker import ListMaker, ListSensors, NullListSensors, Request
 from operators.micro_batcher import BatchSensors, MicroBatcher, NullSensors
 from operators.model_bundle import ModelBundle
@@ -76,8 +76,7 @@ def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
     """Microseconds a list with and without, and the ratio of the medians with its spread over rounds."""
     experiments = Experiments(ExperimentSettings())
     metrics = JobMetrics(settings.job, 0, experiments)
-    metrics.serves(bundle, None)
-    slates = SlateMetrics(metrics.registry, experiments, [NO_ARM])
+    slates = SlateMetrics(metrics.registry, experiments)
     slates.follow(bundle, Catalogue(bundle.vocabulary, 0.5))
     scorer, states = Scorer(bundle, settings.scorer), dict[str, bytes]()
     measured = Operator(settings, bundle, scorer, states, metrics, metrics, slates)

@@ -1,7 +1,7 @@
 """Who was being scored when the process died: so that a request that crashes native code does it twice, not for ever.
 
-A crash inside ONNX Runtime takes the whole process along. The job restarts, the promises of the checkpoint ask for the
-same lists again, and the same request would kill the next process. The journal is a small memory-mapped file: the
+A crash inside ONNX Runtime takes the scorer process along. The operator starts another one and asks for the same lists
+again, and the same request would kill that one too. The journal is a small memory-mapped file: the
 batch in flight is noted before it is scored and struck out after. What a new process finds there is suspect and
 scored one by one; who was alone when the process died again is guilty and gets fallback lists for an hour.
 """

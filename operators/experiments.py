@@ -23,6 +23,11 @@ class Experiments:
         self._key = settings.name.encode()
         self._name = settings.name
 
+    @property
+    def labels(self) -> list[str]:
+        """All that `label` may say."""
+        return [*self.shares] or [NO_ARM]
+
     def of(self, user_id: str) -> Experiment | None:
         """The user's arm; None while no experiment runs."""
         if not self.shares:

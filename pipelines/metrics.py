@@ -10,7 +10,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from operators.contracts import Event
-from operators.experiments import NO_ARM, Experiments
+from operators.experiments import Experiments
 from operators.list_maker import Request
 from operators.metric_families import BatchHistogram, CountedElsewhere, Tally
 from operators.metrics_server import MetricsServer
@@ -38,7 +38,7 @@ class JobMetrics:
     ) -> None:
         self._tracer = tracer
         registry = self.registry = CollectorRegistry()
-        arms = [*experiments.shares] or [NO_ARM]
+        arms = experiments.labels
         outcomes = ("applied", "duplicate", "erased", "erasure", "dead")
         self._events = Tally("liveshelf_events", "Records read, by outcome", ["outcome"], registry, outcomes).counts
         self._types = Tally("liveshelf_accepted_events", "Events applied, by type", ["event_type"], registry).counts
@@ -141,13 +141,13 @@ class JobMetrics:
             "liveshelf_scorer_info", "1: where the model runs, and why there", ["provider", "reason"], registry=registry
         )
 
-    def serves(self, bundle: ModelBundle, scorer: Ready | None) -> None:
-        """Which bundle serves since now, how old it is and where a process began to score with it; None: it was refused."""
-        self._model.labels(bundle.name, bundle.version).set(1 if scorer else 0)
+    def serves(self, bundle: ModelBundle, scorer: Ready) -> None:
+        """What a scorer process said when it had started: which bundle serves since now, how old it is, and where it runs."""
+        self._model.labels(bundle.name, bundle.version).set(0 if scorer.refused else 1)
         if text := bundle.manifest.get("created"):
             self._created.set(datetime.fromisoformat(str(text)).timestamp())
         self._items.set(len(bundle.vocabulary))
-        if scorer is not None:
+        if not scorer.refused:
             self._starts[()] += 1
             self._where.labels(scorer.provider, scorer.provider_reason).set(1)
 

@@ -69,9 +69,9 @@ class RefreshFunction:
         bundle = load_bundle(self._bundle_folder)
         # another bundle is another chance: the journal is the bundle's
         journal = tables_root(settings) / f"{settings.job.name}-{subtask}-{bundle.name}-{bundle.version}.crashes"
-        begin = Begin(self._python, settings.model_dump(), str(self._bundle_folder), subtask, str(journal))
+        begin = Begin(settings.model_dump(), str(self._bundle_folder), subtask, str(journal))
         process = self._process = ScorerProcess(
-            begin, settings.scorer.kill_after_ms / 1000, lambda ready: metrics.serves(bundle, ready)
+            self._python, begin, settings.scorer.kill_after_ms / 1000, lambda ready: metrics.serves(bundle, ready)
         )
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
 
@@ -93,11 +93,8 @@ class RefreshFunction:
             batch = Made(now, now, now)
             return [encoded(lists.fallback(one), one, batch, with_digest=audited) for one in requests]
 
-        refused = refusal(process)
-        if refused:
-            metrics.serves(bundle, None)
         self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
-            score_without_model if refused else score,
+            score_without_model if refused(process) else score,
             max_batch=settings.scorer.max_batch,
             max_waiting=settings.scorer.max_waiting,
             deadline_s=settings.scorer.deadline_ms / 1000,
@@ -199,15 +196,15 @@ def load_bundle(folder: Path) -> ModelBundle:
         return ModelBundle.load_fallbacks(folder)
 
 
-def refusal(process: ScorerProcess) -> str:
-    """Why the scorer process refuses the bundle, "" where it does not. One that did not start is not given up."""
+def refused(process: ScorerProcess) -> bool:
+    """Whether the scorer process refuses the bundle. One that did not start is not given up."""
     try:
-        refused = process.ready().refused
+        why = process.ready().refused
     except ScorerLost:
-        return ""  # said already, and tried again with the next list
-    if refused:
-        log.error("bundle refused, fallbacks only: %s", refused)
-    return refused
+        return False  # said already, and tried again with the next list
+    if why:
+        log.error("bundle refused, fallbacks only: %s", why)
+    return bool(why)
 
 
 def tables_root(settings: Settings) -> Path:

@@ -20,7 +20,7 @@ from operators.alternating import taking_turns
 from operators.catalogue import Catalogue
 from operators.crash_journal import CrashJournal
 from operators.errors import BundleError, StackError
-from operators.experiments import NO_ARM, Experiments
+from operators.experiments import Experiments
 from operators.list_maker import ListMaker, NullListSensors, Request
 from operators.logs import configure
 from operators.metrics_server import MetricsServer
@@ -46,7 +46,7 @@ class Lists:
         self.ready = Ready(scorer.provider, scorer.provider_reason)
         self._catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         experiments, registry = Experiments(settings.experiment), CollectorRegistry()
-        self._slates = SlateMetrics(registry, experiments, [*experiments.shares] or [NO_ARM])
+        self._slates = SlateMetrics(registry, experiments)
         self._slates.follow(bundle, self._catalogue)
         sensors = taking_turns(self._slates, NullListSensors(), settings.job.sensors_alternate_s)
         self._lists = ListMaker(

@@ -38,11 +38,13 @@ class ScorerLost(RuntimeError):
 class ScorerProcess:
     """The scorer of one subtask. `changed` may be called from any thread, the other methods one at a time."""
 
-    def __init__(self, begin: Begin, kill_after_s: float, on_ready: Callable[[Ready], None]) -> None:
-        """Starts it and does not wait: `ready` does. `on_ready` is called each time that it can score.
+    def __init__(self, python: str, begin: Begin, kill_after_s: float, on_ready: Callable[[Ready], None]) -> None:
+        """Starts it with the interpreter `python` and does not wait: `ready` does.
 
-        A process that gives no answer within `kill_after_s` is killed.
+        `on_ready` is told each time that it can score or refuses the bundle. A process that gives no answer within
+        `kill_after_s` is killed.
         """
+        self._python = python
         self._begin = begin
         self._kill_after_s = kill_after_s
         self._on_ready = on_ready
@@ -72,8 +74,7 @@ class ScorerProcess:
             self._end()
         if ready.lacks:
             raise StackError(*ready.lacks)
-        if not ready.refused:
-            self._on_ready(ready)
+        self._on_ready(ready)
         return ready
 
     def make(self, requests: Sequence[Request], batch: Made) -> list[Encoded | Exception]:
@@ -102,13 +103,15 @@ class ScorerProcess:
         with theirs:
             self._process = subprocess.Popen(
                 # -P: the working folder must not give its modules for the shipped ones
-                [self._begin.python, "-P", "-m", "pipelines.scorer_main", str(theirs.fileno())],
+                [self._python, "-P", "-m", "pipelines.scorer_main", str(theirs.fileno())],
                 stdin=subprocess.PIPE,  # held open, see `scorer_main`
                 pass_fds=[theirs.fileno()],
                 env=os.environ | {"PYTHONPATH": path},
             )
         self._socket = ours
         self._connection = Connection(os.dup(ours.fileno()))
+        if self._closed:  # while it was started again
+            raise self._lost("was closed", EOFError())
         self._send(pack(self._begin))
 
     def _start_again(self) -> None:

@@ -9,9 +9,8 @@ import msgspec
 
 
 class Begin(msgspec.Struct, array_like=True):
-    """First message: all that the process must know. `python` runs it, `journal` is the file of its crash journal."""
+    """First message: all that the process must know. `journal` is the file of its crash journal."""
 
-    python: str
     settings: dict[str, Any]
     bundle: str
     subtask: int

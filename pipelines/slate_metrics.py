@@ -27,7 +27,7 @@ DRIFT_USERS = 32  # of a micro-batch
 class SlateMetrics:
     """The sensors of the list maker. All calls but a scrape come from the thread that scores."""
 
-    def __init__(self, registry: CollectorRegistry, experiments: Experiments, arms: Sequence[str]) -> None:
+    def __init__(self, registry: CollectorRegistry, experiments: Experiments) -> None:
         self._experiments = experiments
         self._share = Gauge(
             "liveshelf_slate_coverage_ratio",
@@ -47,7 +47,7 @@ class SlateMetrics:
 
         def summary(name: str, help_text: str) -> dict[str, Summary]:
             family = Summary(f"liveshelf_slate_{name}", help_text, ["arm"], registry=registry)
-            return {arm: family.labels(arm) for arm in arms}
+            return {arm: family.labels(arm) for arm in experiments.labels}
 
         self._diversity = summary("diversity", "Intra-list diversity: 1 - mean cosine of the list's items, of a sample")
         self._novelty = summary(

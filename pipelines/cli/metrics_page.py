@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from deploy.monitoring.rules import RECORDED
 from model_export.training.train_metrics import TrainMetrics
 from operators import expectations
-from operators.experiments import NO_ARM, Experiments
+from operators.experiments import Experiments
 from operators.settings import Settings
 from pipelines.metrics import JobMetrics
 from pipelines.slate_metrics import SlateMetrics
@@ -36,7 +36,7 @@ def registries(settings: Settings) -> dict[str, CollectorRegistry]:
     """Of each process, as it is when it starts."""
     job = JobMetrics(settings.job, 0, Experiments(settings.experiment))
     scorer = CollectorRegistry()
-    SlateMetrics(scorer, Experiments(settings.experiment), [NO_ARM])
+    SlateMetrics(scorer, Experiments(settings.experiment))
     trainer = TrainMetrics(settings.trainer.metrics_port, None)
     job.close()
     trainer.close()

@@ -114,7 +114,7 @@ def test_close_gives_the_port_back() -> None:
 def test_lists_are_measured_where_they_are_made(metrics: JobMetrics, tmp_path: Path) -> None:
     bundle = ModelBundle.load(write_bundle(tmp_path / "bundle"))
     scorer, catalogue = Scorer(bundle, ScorerSettings(provider="cpu")), Catalogue(bundle.vocabulary, 0.5)
-    slates = SlateMetrics(metrics.registry, Experiments(HALVES), [*HALVES.arms])
+    slates = SlateMetrics(metrics.registry, Experiments(HALVES))
     slates.follow(bundle, catalogue)
     lists = ListMaker(bundle, scorer, catalogue, ListSettings(size=3), lambda: NOW_MS, Experiments(HALVES), slates)
     states = [step(None, event(n, item_id=f"i{n % 5 + 1}")).state for n in range(40)]
@@ -129,7 +129,7 @@ def test_lists_are_measured_where_they_are_made(metrics: JobMetrics, tmp_path: P
 
 def test_a_refused_bundle_is_said_and_each_start_of_the_scorer_counted(metrics: JobMetrics, tmp_path: Path) -> None:
     bundle = ModelBundle.load(write_bundle(tmp_path / "bundle"))
-    metrics.serves(bundle, None)
+    metrics.serves(bundle, Ready(refused="golden scores"))
     assert value(metrics, "liveshelf_model_info", name="known", version="1") == 0
     for _ in range(2):
         metrics.serves(bundle, Ready("CPUExecutionProvider", "no CUDA device was found"))
