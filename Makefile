@@ -77,7 +77,7 @@ bundle: train-deps ## trains the demo's bundle anew (about 10 minutes on 2 cores
 	@mkdir -p $(WORK)
 	@.venv/bin/python -m model_export.data.online_retail $(WORK)
 	@$(LIVESHELF) train --events $(WORK)/orders.jsonl --catalogue $(WORK)/catalogue.jsonl --out $(BUNDLE) \
-		--name online-retail --test-from 1320796800000 --epochs 9 --dropout 0.15 --no-heads
+		--name online-retail --test-from 1320796800000 --settings model_export/tuned/online-retail.toml
 
 schemas: setup ## docs/schemas/ from the contracts
 	@.venv/bin/python -m operators.contracts docs/schemas

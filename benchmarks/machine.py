@@ -3,7 +3,7 @@
 import os
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -17,10 +17,17 @@ def describe() -> dict[str, object]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "load_1m": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        "flink": version("apache-flink"),
-        "onnxruntime": version("onnxruntime-gpu"),
+        "flink": _version("apache-flink"),
+        "onnxruntime": _version("onnxruntime-gpu"),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # where the scorer or a training alone is measured
+        return ""
 
 
 def _cpu_name() -> str:

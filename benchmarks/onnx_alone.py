@@ -11,23 +11,19 @@ BATCHES = (8, 16, 32, 64, 128)
 ROWS = 1_000  # items of the histories; any graph here knows as many
 
 
-def session_of(graph: Path, provider: str = "CPUExecutionProvider") -> ort.InferenceSession:
-    """One thread."""
+def session_of(graph: Path) -> ort.InferenceSession:
+    """On one thread of the CPU."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return ort.InferenceSession(str(graph), options, providers=[provider])
+    return ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
 def users_per_s(session: ort.InferenceSession, batch: int, seconds: float, steps: int) -> float:
     """Over micro-batches of one size, after three that warm; histories of `steps` steps, padded where the graph asks for it."""
     window = session.get_inputs()[0].shape[1]
     window = window if isinstance(window, int) else steps
-    given: dict[str, Any] = {
-        "items": np.random.default_rng(7).integers(1, ROWS, (batch, window), dtype=np.int32),
-        "kinds": np.ones((batch, window), dtype=np.int32),
-        "length": np.full(batch, steps, dtype=np.int32),
-    }
+    given = histories(batch, window, steps)
     for _ in range(3):
         session.run(None, given)
     runs, begun = 0, time.perf_counter()
@@ -35,6 +31,15 @@ def users_per_s(session: ort.InferenceSession, batch: int, seconds: float, steps
         session.run(None, given)
         runs += 1
     return runs * batch / (time.perf_counter() - begun)
+
+
+def histories(batch: int, window: int, steps: int) -> dict[str, Any]:
+    """Inputs of chance: `steps` steps each, padded to `window`."""
+    return {
+        "items": np.random.default_rng(7).integers(1, ROWS, (batch, window), dtype=np.int32),
+        "kinds": np.ones((batch, window), dtype=np.int32),
+        "length": np.full(batch, steps, dtype=np.int32),
+    }
 
 
 def best(graph: Path, steps: int, seconds: float = 1.5) -> dict[str, float]:

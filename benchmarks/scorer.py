@@ -13,12 +13,11 @@ from typing import Any
 from benchmarks.machine import describe
 from benchmarks.onnx_alone import session_of, users_per_s
 from benchmarks.roofline import Roofline, roofline
-from operators.errors import LiveshelfError, StackError
+from operators.errors import LiveshelfError
 from operators.features import WINDOW
-from operators.scorer import choose_provider
 
 WIDTHS, BATCHES = (64, 128), (1, 8, 64, 128)
-ENCODER, TOP = "weighted-sum", 100
+ENCODER, TOP, KNOWN = "weighted-sum", 100, 1_000
 PRODUCTS_A_STEP, PRODUCTS_A_USER = 7, 5  # of a width x width matrix: GRU 6 and keys; query, projection, copies
 
 
@@ -40,23 +39,18 @@ class Shape:
         return float(self.items * self.width * (1 if self.table == "int8" else 4) + 2 * 4 * batch * self.items)
 
 
-def measure(provider: str, seconds: float, items: list[int]) -> dict[str, Any]:
-    """Users/s of each cell on one thread, and its share of the roofline. Raises `LiveshelfError` without the train extra."""
-    wanted, why = choose_provider(provider)
+def measure(seconds: float, items: list[int]) -> dict[str, Any]:
+    """Users/s of each cell on one thread of the CPU, and its share of the roofline.
+
+    Raises `LiveshelfError` without the train extra.
+    """
     limits, cells = roofline(), []
     with tempfile.TemporaryDirectory() as folder:
         for shape, graph in _graphs(Path(folder), items):
-            session = session_of(graph, wanted)
-            actual = session.get_providers()[0]  # ONNX Runtime goes to the CPU in silence
-            if actual != wanted:
-                raise StackError(
-                    f"{wanted} ({why})", f"{actual}", "see the provider's libraries, or give --provider cpu"
-                )
+            session = session_of(graph)
             cells += [_cell(shape, batch, users_per_s(session, batch, seconds, WINDOW), limits) for batch in BATCHES]
     return {
         "bench": "scorer",
-        "provider": wanted,
-        "provider_reason": why,
         "gemm_gflops": round(limits.gemm / 1e9, 1),
         "bandwidth_gb_s": round(limits.bandwidth / 1e9, 1),
         "grid": cells,
@@ -82,18 +76,27 @@ def _cell(shape: Shape, batch: int, rate: float, limits: Roofline) -> dict[str, 
     }
 
 
-def _graphs(folder: Path, sizes: list[int]) -> Iterator[tuple[Shape, Path]]:
+def small_graph(folder: Path, width: int, items: int) -> Path:
+    """A new model's graph in `folder`. Raises `LiveshelfError` without the train extra."""
     try:
         from model_export.bundles.graph import export_graph
-        from model_export.bundles.quantize import quantize_table
         from model_export.models.encoders import build
     except ImportError as error:
         raise LiveshelfError("torch and onnx, which make the graphs", str(error), "make train-deps") from error
+    model = build(ENCODER, items, width, 0.0, WINDOW, 16.0)
+    model.freeze()
+    export_graph(model, TOP, folder / f"small-{width}.onnx")
+    return folder / f"small-{width}.onnx"
+
+
+def _graphs(folder: Path, sizes: list[int]) -> Iterator[tuple[Shape, Path]]:
+    made = {width: small_graph(folder, width, KNOWN) for width in WIDTHS}
+    from benchmarks.sized_graph import sized
+    from model_export.bundles.quantize import quantize_table
+
     for items, width in itertools.product(sizes, WIDTHS):
         plain, small = folder / f"{items}-{width}.onnx", folder / f"{items}-{width}-int8.onnx"
-        model = build(ENCODER, items, width, 0.0, WINDOW, 16.0)
-        model.freeze()
-        export_graph(model, TOP, plain)
+        sized(made[width], KNOWN, items, plain)
         quantize_table(plain, small)
         yield Shape(items, width, "float32"), plain
         yield Shape(items, width, "int8"), small

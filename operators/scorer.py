@@ -3,10 +3,11 @@
 import numpy as np
 import onnxruntime as ort
 
+from operators.cuda_batches import CUDA, on_cuda
 from operators.errors import BundleError, StackError
 from operators.features import Features, Rows
 from operators.model_bundle import ModelBundle
-from operators.padding import Answers, without_padding
+from operators.padding import Answers, Run, without_padding
 from operators.settings import ScorerSettings
 
 TOLERANCE = 1e-3
@@ -19,8 +20,8 @@ def choose_provider(wanted: str) -> tuple[str, str]:
     """(ONNX Runtime provider, why it was taken)."""
     if wanted == "cpu":
         return "CPUExecutionProvider", "scorer.provider = cpu"
-    if "CUDAExecutionProvider" in ort.get_available_providers() and _cuda_devices():
-        return "CUDAExecutionProvider", "a CUDA device was found"
+    if CUDA in ort.get_available_providers() and _cuda_devices():
+        return CUDA, "a CUDA device was found"
     return "CPUExecutionProvider", "no CUDA device was found"
 
 
@@ -51,14 +52,15 @@ class Scorer:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.provider, self.provider_reason = choose_provider(settings.provider)
         try:
-            self._session = ort.InferenceSession(str(bundle.graph), options, providers=[self.provider])
+            self._session, on_device = self._opened(bundle, options, settings.max_batch)
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
             raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
         self._check_provider(settings)
         self._check_signature()
         windows = [node.shape[1] for node in self._session.get_inputs() if len(node.shape) == 2]
+        self._run = on_device or self._on_cpu
         # on GPUs the shape stays: padding costs them little, and each new shape something
-        self._crops = self.provider == "CPUExecutionProvider" and not any(isinstance(one, int) for one in windows)
+        self._crops = on_device is None and not any(isinstance(one, int) for one in windows)
         self._check_golden(bundle)
 
     def score(self, features: Features) -> Answers:
@@ -68,7 +70,17 @@ class Scorer:
     def _answers(self, inputs: dict[str, Rows]) -> Answers:
         return without_padding(self._run, inputs) if self._crops else self._run(inputs)
 
-    def _run(self, inputs: dict[str, Rows]) -> Answers:
+    def _opened(
+        self, bundle: ModelBundle, options: ort.SessionOptions, largest: int
+    ) -> tuple[ort.InferenceSession, Run | None]:
+        if self.provider != CUDA:
+            return ort.InferenceSession(str(bundle.graph), options, providers=[self.provider]), None
+        top = bundle.golden["scores"].shape[1]
+        session, run, said = on_cuda(bundle.graph, options, bundle.window, top, largest)
+        self.provider_reason += said
+        return session, run
+
+    def _on_cpu(self, inputs: dict[str, Rows]) -> Answers:
         scores, rows = self._session.run(OUTPUTS, inputs)
         return scores, rows
 
@@ -81,7 +93,8 @@ class Scorer:
             raise StackError(
                 "a GPU (scorer.require_gpu)",
                 f"{actual}: {self.provider_reason}",
-                "see the driver and the CUDA libraries of the TaskManager's machine, or set scorer.require_gpu = false",
+                "see the driver of the TaskManager's machine and install CUDA's libraries there (pip install 'liveshelf[gpu]'), "
+                "or set scorer.require_gpu = false",
             )
 
     def _check_signature(self) -> None:

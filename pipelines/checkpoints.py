@@ -1,8 +1,9 @@
 """Checkpoints and savepoints of the local stack: what `liveshelf resume` can start from, and files that none of them needs."""
 
 import contextlib
+import os
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def orphans(folder: Path, running: Set[str], older_than_s: float, now: float) ->
         job = one.path.relative_to(folder).parts[0]
         newest[job] = max(newest.get(job, 0.0), one.made_at)
     found = []
-    for file in folder.rglob("*"):
+    for file in files_below(folder):
         if _NAME.fullmatch(name := file.name.encode()) and name not in named:
             job = file.relative_to(folder).parts[0]
             until = newest.get(job, 0.0) if job in running else now
@@ -63,11 +64,32 @@ def superseded(folder: Path, serving: str, running: Set[str], older_than_s: floa
     }
     found = []
     for job in sorted(folder.iterdir() if newest else ()):
-        files = [file for file in job.rglob("*") if file.is_file()] if job.name not in running else []
+        files = [*files_below(job)] if job.name not in running else []
         if files and not any(file.name.encode() in named for file in files):
-            youngest = max(file.stat().st_mtime for file in files)
+            youngest = max(_changed_at(file) for file in files)
             found += [job] if youngest < min(newest, now - older_than_s) else []
     return found
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files below a folder from which Flink deletes meanwhile: `Path.rglob` raises where a folder goes before it is read."""
+    for at, _, names in os.walk(folder):
+        yield from (Path(at, name) for name in names)
+
+
+def bytes_of(files: Iterable[Path]) -> int:
+    """Of those that are still there."""
+    total = 0
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
+
+
+def _changed_at(file: Path) -> float:
+    with contextlib.suppress(FileNotFoundError):
+        return file.stat().st_mtime
+    return 0.0  # deleted meanwhile
 
 
 def _metadata_of(one: Checkpoint) -> bytes:
@@ -78,6 +100,6 @@ def _metadata_of(one: Checkpoint) -> bytes:
 
 def _found(folders: tuple[Path, ...]) -> Iterator[Checkpoint]:
     for folder in folders:
-        for metadata in folder.rglob("_metadata"):
+        for metadata in (file for file in files_below(folder) if file.name == "_metadata"):
             with contextlib.suppress(FileNotFoundError):
                 yield Checkpoint(metadata.parent, metadata.stat().st_mtime)

@@ -73,6 +73,10 @@ class TransitionHead(nn.Module):
 
         `found` float [B, width]: the encoder's answer; `last` int [B]: the row of the last item.
         """
-        rows = self.rows[last].long()
-        logits = self.trust(found) + self.by_share * self.share[last] + self.by_seen * self.seen[last][:, None]
+        rows = self.rows.index_select(0, last).long()  # not by [last]: GatherND, which knows no int32 on GPUs
+        logits = (
+            self.trust(found)
+            + self.by_share * self.share.index_select(0, last)
+            + self.by_seen * self.seen.index_select(0, last)[:, None]
+        )
         return rows, logits.masked_fill(rows == 0, OUT)

@@ -61,7 +61,7 @@ def train(
     report("items", items)
     report("examples", len(split.known))
     start = None if options.encoder_from is None else read_encoder(options.encoder_from)
-    fitting, validated = _searched(split, out, options, log, told, crew, start)
+    fitting, validated = searched(split, out, options, log, told, crew, start)
     told.part("final")
     checkpoint = _checkpoint(out, "final", log)
     tasks = tasks_of(split, split.known, split.test, fitting, log)
@@ -104,14 +104,14 @@ def train(
     return manifest
 
 
-def _searched(
+def searched(
     split: Split,
     out: Path,
     options: TrainOptions,
     log: Log,
     told: TrainingLog,
     crew: Crew,
-    start: dict[str, Tensor] | None,
+    start: dict[str, Tensor] | None = None,
 ) -> tuple[FitOptions, dict[str, float]]:
     """The hyper-parameters with the number of epochs and the dropout that were best, and their validation metrics."""
     fitting = options.fitting()

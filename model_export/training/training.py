@@ -61,6 +61,9 @@ class Training:
         in_epoch = sum(1 for _ in self._batches(np.random.default_rng(0)))
         decay = max(0.0, 1 - 1 / max(options.average * in_epoch, 1))
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        for part in self.averaged.modules():
+            if isinstance(part, nn.RNNBase):
+                part.flatten_parameters()  # the copy's weights lie apart: a GPU would gather them at every call
         heads = self.model.heads()
         learned = (weights for weights in self.model.parameters() if weights.requires_grad)
         self.encoder = [weights for weights in learned if not any(weights is one for one in heads)]

@@ -8,6 +8,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from model_export.data.splits import validation
+from model_export.training.crew import ALONE, Crew
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
 from model_export.training.train import DROPOUTS, tasks_of
@@ -38,7 +39,9 @@ def begun(fitting: FitOptions, epochs: int) -> list[dict[str, Any]]:
     return [known | {"epochs": epochs, "dropout": dropout} for dropout in DROPOUTS]
 
 
-def tune(source: Source, out: Path, options: TrainOptions, *, trials: int, epochs: int, log: Log) -> dict[str, Any]:
+def tune(
+    source: Source, out: Path, options: TrainOptions, *, trials: int, epochs: int, log: Log, crew: Crew = ALONE
+) -> dict[str, Any]:
     """Searches until `trials` have ended in all, writes the best to `out` (TOML) and returns what was found.
 
     The study is kept beside it (`.study`): the same command goes on where it was stopped, a larger `trials` searches on.
@@ -72,7 +75,7 @@ def tune(source: Source, out: Path, options: TrainOptions, *, trials: int, epoch
                     raise optuna.TrialPruned
 
         tasks = tasks_of(split, before, asked, fitting, log)
-        fit(Training(before, len(split.words), fitting, tasks), asked, lambda _: None, report)
+        fit(Training(before, len(split.words), fitting, tasks, crew), asked, lambda _: None, report)
         return last
 
     while (left := trials - len(_ended(study))) > 0:

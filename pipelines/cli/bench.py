@@ -16,6 +16,7 @@ for verb in (
     bench_alone.scorer,
     bench_alone.train,
     bench_alone.tasks,
+    bench_alone.seeds,
     bench_alone.instrumentation,
     bench_alone.capacity,
     bench_alone.compare,

@@ -6,6 +6,16 @@ import typer
 
 from pipelines.cli.bench_session import Bench, BundleOption, KeepOption, tell
 from pipelines.cli.output import JsonFlag, machine, people, table
+from pipelines.cli.train import (
+    CatalogueOption,
+    Device,
+    DeviceOption,
+    EventsOption,
+    SessionsOption,
+    Size,
+    need_torch,
+    source_of,
+)
 
 
 def train(
@@ -47,21 +57,56 @@ def tasks(
     tell(found, keep, json)
 
 
+def seeds(
+    sessions: Path = SessionsOption,
+    events: Path = EventsOption,
+    catalogue: Path = CatalogueOption,
+    size: Size = typer.Option(Size.small),
+    epochs: int = typer.Option(None, help="Default: as many as the validation window finds best.", min=1),
+    dropout: float = typer.Option(None, min=0, max=0.9),
+    settings_file: Path = typer.Option(None, "--settings", help="Hyper-parameters in TOML."),
+    of: str = typer.Option("7,8,9", "--seeds", help="One training each."),
+    device: Device = DeviceOption,
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """One training with several seeds: mean and spread of its metrics on the test. Needs the extra `train`.
+
+    Example: liveshelf bench seeds --sessions DIR --dropout 0.5 --epochs 3
+    """
+    need_torch()
+    from benchmarks.seeds import measure
+    from model_export.training.train_options import TrainOptions
+
+    options = TrainOptions(size=size, epochs=epochs, dropout=dropout)
+    if settings_file is not None:
+        options = options.with_settings(settings_file)
+    source = source_of(events, catalogue, sessions, "bench seeds")
+    found = measure(source, options, [int(seed) for seed in of.split(",")], device)
+    tell(found, keep, json)
+
+
 def scorer(
-    provider: str = typer.Option("auto", help="auto, cuda or cpu."),
+    provider: str = typer.Option("cpu", help="cpu or cuda."),
     seconds: float = typer.Option(0.5, help="Of each cell."),
     items: str = typer.Option("1000,20000,100000", help="Sizes of the catalogue."),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
-    """The scorer alone: micro-batch by items by width, beside the roofline of this machine. Needs the extra `train`.
+    """The scorer alone: micro-batch by items by width, beside the roofline of this machine or its GPU. Needs the extra `train`.
 
     Example: liveshelf bench scorer --json
     """
-    from benchmarks.scorer import measure
-
+    sizes = [int(size) for size in items.split(",")]
     with people.status("exporting and timing graphs"):
-        found = measure(provider, seconds, [int(size) for size in items.split(",")])
+        if provider == "cuda":
+            from benchmarks.scorer_gpu import measure as measure_gpu
+
+            found = measure_gpu(seconds, sizes)
+        else:
+            from benchmarks.scorer import measure
+
+            found = measure(seconds, sizes)
     tell(found, keep, json)
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from typing import Any
 
 import typer
 
@@ -25,7 +26,7 @@ def run(
     Example: liveshelf tidy --earlier-jobs --dry-run
     """
     from deploy.local.layout import Layout
-    from pipelines.checkpoints import orphans, superseded
+    from pipelines.checkpoints import bytes_of, files_below, orphans, superseded
     from pipelines.cluster import Cluster
 
     settings = load_settings()
@@ -34,13 +35,13 @@ def run(
     serving = [job["jid"] for job in cluster.jobs(settings.job.name)] if earlier_jobs else []
     jobs = [one for jid in serving for one in superseded(folder, jid, running, older_than, now)]
     found = orphans(folder, running, older_than, now)
-    files = sorted({*found, *(file for job in jobs for file in job.rglob("*") if file.is_file())})
-    size = sum(file.stat().st_size for file in files)
+    files = sorted({*found, *(file for job in jobs for file in files_below(job))})
+    size = bytes_of(files)
     if not dry_run:
         for file in found:
             file.unlink(missing_ok=True)
         for job in jobs:
-            shutil.rmtree(job)
+            shutil.rmtree(job, onerror=_unless_gone)
     if json:
         told = {"files": [str(file) for file in files], "jobs": [job.name for job in jobs]}
         machine(told | {"bytes": size, "removed": not dry_run})
@@ -48,3 +49,9 @@ def run(
         f"{len(files)} state files without use, {len(jobs)} earlier jobs, {size / 1e6:.1f} MB"
         f"{'' if dry_run else ': removed'}"
     )
+
+
+def _unless_gone(_: Any, path: str, failed: Any) -> None:
+    """Flink may delete the same files."""
+    if not isinstance(failed[1], FileNotFoundError):
+        raise failed[1]

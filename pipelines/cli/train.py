@@ -42,6 +42,9 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+DeviceOption = typer.Option(Device.auto, help="auto: the GPU where torch finds one.")
+
+
 def need_torch() -> None:
     """Raises `LiveshelfError` on a base install."""
     need("torch", "train", "make train-deps, or pip install 'liveshelf[train]'")
@@ -111,7 +114,7 @@ def run(
     heads: bool = typer.Option(
         None, "--heads/--no-heads", help="Steps and followers compete with the encoder's items; default: they do."
     ),
-    device: Device = typer.Option(Device.auto, help="auto: the GPU where torch finds one."),
+    device: Device = DeviceOption,
     seed: int = typer.Option(7, help="Of weights, batches and drawn questions."),
     json: bool = JsonFlag,
 ) -> None:

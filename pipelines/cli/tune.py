@@ -8,6 +8,8 @@ import typer
 from pipelines.cli.output import JsonFlag, machine, people
 from pipelines.cli.train import (
     CatalogueOption,
+    Device,
+    DeviceOption,
     EventsOption,
     SessionsOption,
     Size,
@@ -31,6 +33,7 @@ def run(
     test_share: float = TestShareOption,
     test_from: int = TestFromOption,
     window: int = WindowOption,
+    device: Device = DeviceOption,
     seed: int = typer.Option(7, help="Of weights, batches, drawn questions and points."),
     json: bool = JsonFlag,
 ) -> None:
@@ -41,11 +44,14 @@ def run(
     need_torch()
     need_tune()
     source = source_of(events, catalogue, sessions, "tune")
+    from model_export.training.crew import Crew, device_of
     from model_export.training.train_options import TrainOptions
     from model_export.training.tuning import tune
 
     options = TrainOptions(size=size, test_share=test_share, test_from=test_from, window=window, seed=seed)
-    found = tune(source, out, options, trials=trials, epochs=epochs, log=partial(people.print, soft_wrap=True))
+    crew = Crew(device=device_of(device))
+    log = partial(people.print, soft_wrap=True)
+    found = tune(source, out, options, trials=trials, epochs=epochs, log=log, crew=crew)
     if json:
         machine(found)
         return

@@ -16,6 +16,7 @@ from operators.contracts import EVENTS, RECOMMENDATIONS
 from operators.errors import BrokerError
 from operators.refresh_logic import DIGEST_HEADER
 from operators.user_state import version_of
+from pipelines.checkpoints import find_checkpoints
 from pipelines.starting_point import prepare_start
 from tests.bad_records import good_event
 from tests.faults.conftest import record
@@ -78,8 +79,7 @@ class Shoppers:
 def checkpoints(stack: Stack) -> list[Path]:
     """Checkpoints of the running job, newest first."""
     (job,) = stack.cluster.jobs(stack.settings.job.name)
-    found = list((stack.layout.checkpoints / job["jid"]).glob("chk-*/_metadata"))
-    return [file.parent for file in sorted(found, key=lambda file: -file.stat().st_mtime)]
+    return [found.path for found in find_checkpoints(stack.layout.checkpoints / job["jid"])]
 
 
 def files_of_its_own(newest: Path, other: Path) -> set[Path]:

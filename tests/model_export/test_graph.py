@@ -1,12 +1,16 @@
 """The exported graph: any length of history, and no more in it than is served."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 
+from benchmarks.scorer import small_graph
+from benchmarks.sized_graph import in_halves, sized
 from model_export.bundles.export import run_graph
 from model_export.bundles.graph import export_graph
 from model_export.bundles.quantize import quantize_table
@@ -51,3 +55,33 @@ def test_a_model_without_heads_is_served_without_them(tmp_path: Path) -> None:
         kept[heads] = {one.name for one in onnx.load(str(tmp_path / "model.onnx")).graph.initializer}
     assert any("transitions" in name for name in kept[True]) and any("copy" in name for name in kept[True])
     assert not any("transitions" in name or "copy" in name for name in kept[False])
+
+
+# seen on CUDA, recorded as a CUDA graph, with ONNX Runtime 1.31 (docs/decisions.md, 2026-11-26)
+ON_GPUS = re.findall(
+    r"\w+",
+    "Abs Add Cast Clip Concat Div Equal Exp Expand GRU Gather GatherElements GatherND Gemm Greater Less Log MatMul Max Mul "
+    "Neg Not Or Range ReduceL2 ReduceMax ReduceSum Reshape ScatterElements Shape Sigmoid Slice Softmax Squeeze Sub TopK Transpose "
+    "Unsqueeze Where",
+)
+
+
+def test_a_graph_has_operations_that_gpus_have_kernels_for(tmp_path: Path) -> None:
+    graph = onnx.load(str(small_graph(tmp_path, 128, 1_000))).graph
+    new = {node.op_type for node in graph.node} - {*ON_GPUS}
+    assert not new, "run `liveshelf bench scorer --provider cuda` where a GPU is, then add them"
+    kinds = {one.name: one.data_type for one in graph.initializer}
+    looked_up = [kinds.get(node.input[0]) for node in graph.node if node.op_type == "GatherND"]
+    assert onnx.TensorProto.INT32 not in looked_up, "no kernel for it: its CPU detour forbids CUDA graphs"
+
+
+def test_a_small_graph_grows_to_any_number_of_items(tmp_path: Path) -> None:
+    small, large, halves = (tmp_path / f"{name}.onnx" for name in ("small", "large", "halves"))
+    export_graph(frozen("weighted-sum"), TOP, small)
+    sized(small, ITEMS, 20 * ITEMS, large)
+    in_halves(large, halves)
+    scores, rows = run_graph(large, histories([3, WINDOW, 5]))
+    assert rows.max() > ITEMS and len(np.unique(rows)) > TOP
+    np.testing.assert_allclose(run_graph(halves, histories([3, WINDOW, 5]))[0], scores, atol=0.05)
+    session = ort.InferenceSession(str(large), providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == ["batch", "window"]

@@ -1,11 +1,15 @@
 """What the flags of `liveshelf train` change of a size's settings."""
 
+from pathlib import Path
+
 import pytest
 
 from model_export.training.sizes import SIZES
-from model_export.training.train_options import TrainOptions
+from model_export.training.train_options import TrainOptions, settings_text
 from operators.errors import LiveshelfError
 from pipelines.cli import train
+
+TUNED = Path(__file__).resolve().parents[2] / "model_export" / "tuned"
 
 
 def test_a_flag_that_is_not_given_leaves_the_size_as_it_is() -> None:
@@ -21,3 +25,10 @@ def test_an_extra_that_is_missing_is_named_with_the_way_to_have_it(monkeypatch: 
         train.need_report()
     with pytest.raises(LiveshelfError, match="make train-deps"):
         train.need_torch()
+
+
+@pytest.mark.parametrize("file", sorted(TUNED.glob("*.toml")), ids=lambda file: file.stem)
+def test_the_committed_settings_are_whole(file: Path) -> None:
+    options = TrainOptions().with_settings(file)
+    assert options.epochs and options.window, "else they would be searched, or derived from the data"
+    assert file.read_text() == settings_text(options.fitting(), file.read_text().splitlines()[0].removeprefix("# "))

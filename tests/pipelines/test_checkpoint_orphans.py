@@ -1,9 +1,12 @@
 """What dead JobManagers left among the checkpoints is found, and nothing that a checkpoint needs."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.checkpoints import find_checkpoints, orphans, superseded
+import pytest
+
+from pipelines.checkpoints import bytes_of, find_checkpoints, orphans, superseded
 
 NOW = 1_000_000.0
 NAMES = [f"{n:08x}-0000-4000-8000-{n:012x}" for n in range(9)]
@@ -75,3 +78,21 @@ def test_what_another_job_was_resumed_from_stays(tmp_path: Path) -> None:
     assert orphans(tmp_path, {"b"}, 60, NOW) == []
     assert orphans(tmp_path / "none", set(), 60, NOW) == []
     assert old.is_file()
+
+
+def test_a_checkpoint_that_flink_deletes_meanwhile_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metadata(tmp_path / "a", 6, 100, NAMES[0])
+    metadata(tmp_path / "a", 7, 50, NAMES[1])
+    left = [file(tmp_path / "a" / "shared" / name, 900) for name in (NAMES[0], NAMES[2])]
+    read = os.scandir
+
+    def racing(folder: str) -> Iterator[os.DirEntry[str]]:
+        if Path(folder).name == "chk-6" and Path(folder).is_dir():
+            (Path(folder) / "_metadata").unlink()
+            Path(folder).rmdir()
+        return read(folder)
+
+    monkeypatch.setattr(os, "scandir", racing)
+    assert orphans(tmp_path, {"a"}, 60, NOW) == left  # of the older checkpoint nothing is needed any more
+    assert [one.path.name for one in find_checkpoints(tmp_path)] == ["chk-7"]
+    assert bytes_of([*left, tmp_path / "gone"]) == 2 * len(b"state")

@@ -1,0 +1,73 @@
+"""The same training with several seeds: how far a metric is due to chance."""
+
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.machine import describe
+from operators.errors import LiveshelfError
+
+if TYPE_CHECKING:
+    from model_export.training.train_options import Source, TrainOptions
+
+
+def measure(source: "Source", options: "TrainOptions", seeds: list[int], device: str) -> dict[str, Any]:
+    """Metrics in % on the test, all items ranked: mean and standard deviation over the seeds; seconds of each training.
+
+    The number of epochs, where none is given, is found once, on the validation window, with the first seed. Raises
+    `LiveshelfError` without the train extra, and as `device_of` and `split_of` do.
+    """
+    try:
+        from model_export.evaluation.full_ranking import evaluate
+        from model_export.training.crew import Crew, device_of
+        from model_export.training.fit import fit
+        from model_export.training.train import searched
+        from model_export.training.train_options import split_of
+        from model_export.training.training import Training
+        from model_export.training.training_log import TrainingLog, unreported
+    except ImportError as error:
+        raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
+    crew = Crew(device=device_of(device))
+    split, options = split_of(source, replace(options, seed=seeds[0]))
+    with tempfile.TemporaryDirectory() as folder:
+        fitting, validated = searched(split, Path(folder) / "found", options, print, TrainingLog(unreported), crew)
+    metrics: dict[str, list[float]] = {}
+    took = []
+    for seed in seeds:
+        begun = time.monotonic()
+        model = fit(Training(split.known, len(split.words), replace(fitting, seed=seed), (), crew), None, print).model
+        took.append(round(time.monotonic() - begun, 1))
+        for name, value in evaluate(model.to(crew.device), split.test).items():
+            metrics.setdefault(name, []).append(100 * value)
+        print(f"seed {seed}: " + ", ".join(f"{name} {values[-1]:.2f}" for name, values in metrics.items()), flush=True)
+    means = {name: round(float(np.mean(values)), 3) for name, values in metrics.items()}
+    return {
+        "bench": "seeds",
+        "data": source.files()[0].parent.name if source.sessions else source.files()[0].name,
+        "size": options.size,
+        "settings": {name: value for name, value in asdict(fitting).items() if name != "seed"},
+        "device": _name_of(device),
+        "seeds": seeds,
+        "validation": validated,
+        "means": means,
+        "deviations": {
+            name: round(float(np.std(values, ddof=min(1, len(seeds) - 1))), 3) for name, values in metrics.items()
+        },
+        "each": {name: [round(value, 3) for value in values] for name, values in metrics.items()},
+        "seconds": took,
+        "ratios": means,
+        "machine": describe(),
+    }
+
+
+def _name_of(device: str) -> str:
+    import torch
+
+    from model_export.training.crew import device_of
+
+    found = device_of(device)
+    return torch.cuda.get_device_name(found) if found.type == "cuda" else "cpu"

@@ -1,0 +1,60 @@
+"""A graph of any number of items out of a small one: the time depends on shapes, not on weights."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+def sized(small: Path, known: int, items: int, target: Path) -> None:
+    """Writes the graph `small` of `known` items to `target` with `items`: random floats of the same spread, the rest repeated.
+
+    An exporter needs minutes and several copies of a table of a million items; this needs seconds and one.
+    """
+    model = onnx.load(str(small))
+    drawing = np.random.default_rng(7)
+    for one in model.graph.initializer:
+        if not one.dims or one.dims[0] != known + 1:
+            continue
+        values = numpy_helper.to_array(one)
+        shape = (items + 1, *values.shape[1:])
+        if values.dtype == np.float32:
+            grown = drawing.standard_normal(shape, dtype=np.float32) * values.std() + values.mean()
+        else:
+            grown = np.resize(values, shape)
+        one.CopyFrom(numpy_helper.from_array(grown, one.name))
+    del model.graph.value_info[:]  # shapes of the small graph
+    onnx.save(model, str(target))
+
+
+def in_halves(source: Path, target: Path) -> None:
+    """Writes the graph with the product of what is wanted and the table in float16, for a GPU's tensor cores."""
+    from model_export.bundles.graph import table_of
+
+    model = onnx.load(str(source))
+    table, nodes, transposed = table_of(model, source), [], ""
+    halves = numpy_helper.from_array(numpy_helper.to_array(table).astype(np.float16), "table16")
+    for node in model.graph.node:
+        if node.op_type == "Transpose" and node.input[0] == table.name:
+            node.input[0], transposed = halves.name, node.output[0]
+            nodes.append(node)
+        elif node.op_type == "MatMul" and node.input[1] == transposed:
+            wanted, out = node.input[0], node.output[0]
+            nodes += [
+                helper.make_node("Cast", [wanted], ["wanted16"], to=TensorProto.FLOAT16),
+                helper.make_node("MatMul", ["wanted16", transposed], ["product16"]),
+                helper.make_node("Cast", ["product16"], [out], to=TensorProto.FLOAT),
+            ]
+        elif node.op_type == "Gather" and node.input[0] == table.name:
+            found, node.output[0] = node.output[0], "found16"
+            node.input[0] = halves.name
+            nodes += [node, helper.make_node("Cast", ["found16"], [found], to=TensorProto.FLOAT)]
+        else:
+            nodes.append(node)
+    model.graph.initializer.remove(table)
+    model.graph.initializer.append(halves)
+    del model.graph.node[:], model.graph.value_info[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(target))
