@@ -4,6 +4,7 @@ The time does not depend on the weights. Each has the demo's form: width 128, 20
 smaller backlog, so that each drain takes about as long.
 """
 
+import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from benchmarks.machine import describe
 from operators.errors import LiveshelfError
 
 WIDTH, SESSIONS, STEPS = 128, 2_000, 6
+KNOWN, NEIGHBOURS = 1_000, 20
 AS_MANY_COST_TWICE = 20_000  # items; about
 FEWEST = 6_000  # events
 
@@ -52,20 +54,44 @@ def measure(drained: Callable[[Path, int], dict[str, Any]], sizes: list[int], ev
 
 
 def bundle_of(items: int, folder: Path) -> Path:
-    """A bundle of so many items that knows nothing."""
+    """A bundle of so many items that knows nothing: a small one, grown, for the exporter needs hours and 24 GB for a million."""
     try:
-        from model_export.bundles.export import export_bundle
+        from model_export.bundles.bundle_folder import new_bundle, write_manifest
+        from model_export.bundles.export import export_bundle, run_graph
         from model_export.data.sessions import learned
         from model_export.models.encoders import build
     except ImportError as error:
         raise LiveshelfError("torch and onnx, which make the bundles", str(error), "make train-deps") from error
+    from benchmarks.sized_graph import sized
     from operators.features import WINDOW, Vocabulary
+    from operators.model_bundle import ModelBundle
+    from operators.scorer import INPUTS
 
-    words = Vocabulary([f"item-{number}" for number in range(items)])
-    drawn = np.random.default_rng(7).integers(0, items, (SESSIONS, STEPS))
-    examples = learned([[f"item-{number}" for number in row] for row in drawn], words, WINDOW)
-    model = build("weighted-sum", items, WIDTH, 0.0, WINDOW, 16.0)
+    words, drawing = Vocabulary([f"item-{number}" for number in range(KNOWN)]), np.random.default_rng(7)
+    sessions = [[f"item-{number}" for number in row] for row in drawing.integers(0, KNOWN, (SESSIONS, STEPS))]
+    examples = learned(sessions, words, WINDOW)
+    model = build("weighted-sum", KNOWN, WIDTH, 0.0, WINDOW, 16.0)
     model.silence()
     model.freeze()
-    export_bundle(model, words, examples, examples, folder, {"name": folder.name})
+    small = folder.with_name(f"{folder.name}-small")
+    manifest = export_bundle(model, words, examples, examples, small, {"name": folder.name})
+    golden = {name: ModelBundle.load(small).golden[name] for name in INPUTS}
+    with new_bundle(folder) as aside:
+        sized(small / "model.onnx", KNOWN, items, aside / "model.onnx")
+        scores, rows = run_graph(aside / "model.onnx", golden)
+        neighbours = drawing.integers(1, items + 1, (items + 1, NEIGHBOURS), dtype=np.int32)
+        arrays = {
+            "vectors": drawing.standard_normal((items + 1, WIDTH), dtype=np.float32).astype(np.float16),
+            "popular": (drawing.permutation(items) + 1).astype(np.int32),
+            "trending": np.arange(1, 101, dtype=np.int32),
+            "neighbours": neighbours,
+            **{f"golden_{name}": rows for name, rows in golden.items()},
+            "golden_scores": scores,
+            "golden_rows": rows,
+        }
+        for name, values in arrays.items():
+            np.save(aside / f"{name}.npy", values, allow_pickle=False)
+        (aside / "items.json").write_text(json.dumps([f"item-{number}" for number in range(items)]))
+        facts = {name: value for name, value in manifest.items() if name not in ("version", "created", "files")}
+        write_manifest(aside, facts | {"items": items})
     return folder

@@ -1,7 +1,9 @@
 """What a figure was measured on."""
 
+import contextlib
 import os
 import platform
+import re
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,4 +56,20 @@ def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
             used[part] = sum(p.cpu_times().user + p.cpu_times().system for p in family)
         except psutil.NoSuchProcess:
             used[part] = 0.0
+    return used
+
+
+def thread_seconds(pids: dict[str, int]) -> dict[str, float]:
+    """`part: thread` -> CPU seconds used so far by threads of that name (numbers left out), of its process and its children."""
+    used: dict[str, float] = {}
+    for part, pid in pids.items():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            for one in [process, *process.children(recursive=True)]:
+                for file in Path(f"/proc/{one.pid}/task").glob("*/stat"):
+                    with contextlib.suppress(OSError):  # ended meanwhile
+                        name, _, figures = file.read_text().partition("(")[2].rpartition(")")
+                        user, system = figures.split()[11:13]
+                        label = f"{part}: {re.sub('[0-9]', '', name).strip()}"
+                        used[label] = used.get(label, 0.0) + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
     return used

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from benchmarks.load import run as run_load
-from benchmarks.machine import cpu_seconds, describe
+from benchmarks.machine import cpu_seconds, describe, thread_seconds
 from benchmarks.throughput import Written, backlog
 from deploy.local.supervisor import Supervisor
 from operators.alternating import first_has_turn
@@ -27,6 +27,7 @@ WATCHERS = ("monitor", "prometheus", "alertmanager")
 SPELL_S = 5.0  # one checkpoint and one scrape in each
 FROM, TO = 0.2, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink
 STUCK_S = 30.0
+THREADS = 12  # that are told of
 QUAD = 4  # spells: watched, not, not, watched
 
 
@@ -44,6 +45,7 @@ class Mark:
     at_s: float
     lists: int
     cpu_s: dict[str, float]
+    threads_s: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Spell:
     seconds: float
     lists: int
     cpu_s: dict[str, float]
+    threads_s: dict[str, float]
 
 
 def measure(
@@ -87,7 +90,7 @@ def _spells(written: Callable[[], int], start: int, count: int, pids: dict[str, 
             time.sleep(SPELL_S - time.time() % SPELL_S + 0.001)
             for pid in watchers:
                 os.kill(pid, signal.SIGCONT if first_has_turn(time.time(), SPELL_S) else signal.SIGSTOP)
-            mark = Mark(time.time(), written(), cpu_seconds(pids))
+            mark = Mark(time.time(), written(), cpu_seconds(pids), thread_seconds(pids))
             if mark.lists > last:
                 last, moved = mark.lists, time.monotonic()
             elif time.monotonic() - moved > STUCK_S:
@@ -103,6 +106,7 @@ def _spells(written: Callable[[], int], start: int, count: int, pids: dict[str, 
             b.at_s - a.at_s,
             b.lists - a.lists,
             {part: b.cpu_s[part] - a.cpu_s[part] for part in pids},
+            {name: used - a.threads_s.get(name, used) for name, used in b.threads_s.items()},
         )
         for a, b in itertools.pairwise(marks)
     ]
@@ -129,6 +133,7 @@ def compare(drains: list[list[Spell]]) -> dict[str, Any]:
         "cpu_s_per_1000_watched": _by_part(by_half[True]),
         "cpu_s_per_1000_unwatched": _by_part(by_half[False]),
         "cpu_ratio": spread(cpu),
+        "us_a_list_more_by_thread": _by_thread(by_half),
     }
 
 
@@ -157,6 +162,18 @@ def _by_part(spells: list[Spell]) -> dict[str, float]:
     lists = sum(spell.lists for spell in spells)
     parts = {part: 1000 * sum(s.cpu_s[part] for s in spells) / lists for part in sorted(spells[0].cpu_s)}
     return {part: round(value, 4) for part, value in parts.items()} | {"all": round(sum(parts.values()), 4)}
+
+
+def _by_thread(halves: dict[bool, list[Spell]]) -> dict[str, float]:
+    """Microseconds of CPU a list that a watched stack uses more, of the threads that differ most: what watching does shows in
+    threads of its own or in the task's; in others it is noise."""
+    used: dict[bool, dict[str, float]] = {}
+    for watched, spells in halves.items():
+        lists = sum(spell.lists for spell in spells)
+        names = {name for spell in spells for name in spell.threads_s}
+        used[watched] = {name: 1e6 * sum(spell.threads_s.get(name, 0.0) for spell in spells) / lists for name in names}
+    more = {name: used[True].get(name, 0.0) - used[False].get(name, 0.0) for name in used[True] | used[False]}
+    return {name: round(more[name], 2) for name in sorted(more, key=lambda name: -abs(more[name]))[:THREADS]}
 
 
 def spread(ratios: list[float]) -> dict[str, float]:

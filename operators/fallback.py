@@ -1,13 +1,18 @@
 """Lists without the model: the neighbours of what the shopper touched last, then what is popular."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from operators.contracts import Source
-from operators.features import Features
+from operators.features import Features, Rows
 from operators.model_bundle import ModelBundle
 
 RECENT = 5
+LOOKED_AT = 64  # popular items at a time: the cost of a list must not grow with the catalogue
+
+Usable = Callable[[Rows], npt.NDArray[np.bool_]]  # rows [K] -> bool [K]: which of them may be listed for this shopper
 
 
 class Fallback:
@@ -18,19 +23,18 @@ class Fallback:
         self._popular = bundle.popular
         self._size = size
 
-    def rows(
-        self, features: Features, user: int, usable: npt.NDArray[np.bool_]
-    ) -> tuple[list[int], list[float], Source]:
-        """(rows, scores in 0-1, source) for one user of a batch; `usable`: bool by model row.
+    def rows(self, features: Features, user: int, usable: Usable) -> tuple[list[int], list[float], Source]:
+        """(rows, scores in 0-1, source) for one user of a batch.
 
         A neighbour's score is the sum over the last `RECENT` items of 1 / (age in steps * place): newer and nearer first.
         """
         points: dict[int, float] = {}
-        history = features.items[user, : features.length[user]][::-1][:RECENT].tolist()
-        for age, item in enumerate(history, start=1):
-            for place, row in enumerate(self._neighbours[item].tolist(), start=1):
-                if row and usable[row] and row not in history:
-                    points[row] = points.get(row, 0.0) + 1 / (age * place)
+        history = features.items[user, : features.length[user]][::-1][:RECENT]
+        neighbours = self._neighbours[history]
+        good = usable(neighbours.ravel()).reshape(neighbours.shape) & ~np.isin(neighbours, history) & (neighbours > 0)
+        for age, place in zip(*map(np.ndarray.tolist, np.nonzero(good)), strict=True):
+            row = int(neighbours[age, place])
+            points[row] = points.get(row, 0.0) + 1 / ((age + 1) * (place + 1))
         rows = sorted(points, key=lambda row: (-points[row], row))[: self._size]
         top = points[rows[0]] if rows else 1.0
         scores = [points[row] / top for row in rows]
@@ -38,11 +42,16 @@ class Fallback:
         source: Source = "neighbours" if rows else "popular"
         return filled, scores + self._popular_scores(len(filled) - len(rows)), source
 
-    def fill(self, rows: list[int], usable: npt.NDArray[np.bool_]) -> list[int]:
+    def fill(self, rows: list[int], usable: Usable) -> list[int]:
         """The rows with popular ones after them, up to the list's size."""
-        have = set(rows)
-        more = [row for row in self._popular.tolist() if usable[row] and row not in have]
-        return rows + more[: self._size - len(rows)]
+        filled, have = rows[: self._size], set(rows)
+        for begin in range(0, len(self._popular), LOOKED_AT):
+            if len(filled) == self._size:
+                break
+            some = self._popular[begin : begin + LOOKED_AT]
+            more = [row for row in some[usable(some)].tolist() if row not in have]
+            filled += more[: self._size - len(filled)]
+        return filled
 
     def _popular_scores(self, count: int) -> list[float]:
         return np.linspace(0.5, 0.0, count, endpoint=False).tolist() if count else []

@@ -13,9 +13,9 @@ from operators.catalogue import Catalogue
 from operators.contracts import ListItem, Model, Reason, RecommendationList, Source
 from operators.experiments import Experiments
 from operators.fallback import Fallback
-from operators.features import Features, features
+from operators.features import Features, Rows, features
 from operators.model_bundle import ModelBundle
-from operators.ranker import Ranked, Ranker
+from operators.ranker import GOOD, Ranked, Ranker
 from operators.reasons import Reasons, unit_rows
 from operators.settings import ExperimentSettings, ListSettings
 from operators.state_layout import CONSENT_REFUSED, read_states
@@ -137,11 +137,14 @@ class ListMaker:
         now = self._clock_ms()
         if states["flags"][user] & CONSENT_REFUSED:
             inputs = Features(inputs.items * 0, inputs.kinds, inputs.length * 0, inputs.seconds)
-        every = np.arange(len(self._vocabulary) + 1, dtype=np.int32)[None]
-        one = slice(user, user + 1)
+        one, allowed = slice(user, user + 1), self._catalogue.allowed(now)
         mine = Features(inputs.items[one], inputs.kinds[one], inputs.length[one], inputs.seconds[one])
-        verdict = self._ranker.verdict(every, states[user : user + 1], mine, self._catalogue.allowed(now))
-        rows, scores, source = self._fallback.rows(mine, 0, verdict[0] == 0)
+
+        def usable(rows: Rows) -> npt.NDArray[np.bool_]:
+            good: npt.NDArray[np.bool_] = self._ranker.verdict(rows[None], states[one], mine, allowed)[0] == GOOD
+            return good
+
+        rows, scores, source = self._fallback.rows(mine, 0, usable)
         rounded = [round(score, SCORE_DIGITS) for score in scores]
         return self._list(request, source, rows, rounded, self._reasons.without_history(rows), now)
 
@@ -150,7 +153,7 @@ class ListMaker:
     ) -> tuple[list[int], list[float], list[Reason]]:
         """Popular items at the places that the rules left empty (row 0): the last ones."""
         kept = len(rows) - rows.count(0)
-        rows = self._fallback.fill(rows[:kept], allowed)
+        rows = self._fallback.fill(rows[:kept], lambda some: allowed[some])
         added = len(rows) - kept
         return rows, scores[:kept] + [0.0] * added, reasons[:kept] + self._reasons.without_history(rows[kept:])
 

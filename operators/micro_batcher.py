@@ -1,7 +1,7 @@
 """The micro-batcher: hands whatever waits to a scorer thread and does not wait for a batch to fill.
 
-Only while requests stream in does it let a handful gather, for 5 ms at most: a micro-batch of one costs nearly as much
-as one of ten, and where the cores are busy that makes everyone wait longer (docs/decisions.md).
+Only while requests stream in does it let a handful gather, for 5 ms at most, and a micro-batch holds as many as are done
+in time (`operators/pace.py`).
 
 The newest request of a user wins (coalescing). What waits is bounded: `submit` blocks while the scorer works
 (Flink's back-pressure does the rest), and refuses at once while the scorer hangs, so that no caller is ever
@@ -13,15 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from operators.pace import GATHER_S, HANDFUL, Pace
+
 Q = TypeVar("Q")
 R = TypeVar("R")
 Score = Callable[[Sequence[Q]], list[R | Exception]]
 
-HANDFUL = 32
-GATHER_S = 0.005
-STREAM_S = 0.0007  # requests that come closer together than this, on average over the last `MEMORY`, are a stream
-MEMORY = 32
-QUIET_S = 0.01  # no request for so long: there is no stream any more
 CLOSE_SECONDS = 5.0
 
 
@@ -73,7 +70,7 @@ class MicroBatcher(Generic[Q, R]):
     ) -> None:
         """`clock` gives seconds, monotonic. A batch in flight for longer than `deadline_s` means: it hangs."""
         self._score = score
-        self._max_batch = max_batch
+        self._pace = Pace(max_batch, deadline_s)
         self._max_waiting = max_waiting
         self._deadline_s = deadline_s
         self._clock = clock
@@ -85,8 +82,6 @@ class MicroBatcher(Generic[Q, R]):
         self._started: float | None = None
         self._done: list[Done[Q, R]] = []
         self._idle = False
-        self._last_submit = float("-inf")
-        self._gap_s = 1.0  # between two requests, on average
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -110,9 +105,8 @@ class MicroBatcher(Generic[Q, R]):
                 self._sensors.on_coalesced()
             self._pending[user] = request
             self._since.setdefault(user, now)
-            gap, streamed = min(now - self._last_submit, 1.0), self._streams()
-            self._gap_s = gap if gap > QUIET_S else self._gap_s + (gap - self._gap_s) / MEMORY
-            self._last_submit = now
+            streamed = self._streams()
+            self._pace.asked(now)
             if self._idle and (len(self._pending) >= HANDFUL or not (streamed and self._streams())):
                 self._changed.notify_all()
         return True
@@ -196,15 +190,17 @@ class MicroBatcher(Generic[Q, R]):
                     self._done.append(Done(user, request, result))
             self._flying = {}
             self._started = None
+            self._pace.scored(len(batch), seconds)
             self._changed.notify_all()
         self._sensors.on_batch(len(batch), seconds)
         return len(batch)
 
     def _take(self) -> dict[str, Q]:
-        if len(self._pending) <= self._max_batch:
+        room = self._pace.room
+        if len(self._pending) <= room:
             batch, self._pending = self._pending, {}
         else:
-            users = list(self._pending)[: self._max_batch]
+            users = list(self._pending)[:room]
             batch = {user: self._pending.pop(user) for user in users}
         self._flying = dict(batch)
         self._started = self._clock() if batch else None
@@ -255,5 +251,4 @@ class MicroBatcher(Generic[Q, R]):
                 self._changed.wait(max(until - self._clock(), GATHER_S / 8))
 
     def _streams(self) -> bool:
-        """Whether requests follow each other closely: only then is it worth while to wait for more."""
-        return self._gap_s < STREAM_S and self._clock() - self._last_submit <= QUIET_S
+        return self._pace.streams(self._clock())

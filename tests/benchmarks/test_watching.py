@@ -1,12 +1,14 @@
 """`bench watching`: which spells it compares, and what it signals to whom."""
 
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
-from benchmarks import watching
+from benchmarks import machine, watching
 from benchmarks.watching import Spell
 from operators.alternating import Alternating, first_has_turn
 from operators.errors import StackError
@@ -19,7 +21,10 @@ def spells(pattern: str, trend: float = 0.01) -> list[Spell]:
     found = []
     for number, kind in enumerate(pattern):
         cost = (COST if kind == "W" else 1.0) / (1 + trend * number)
-        found.append(Spell(kind == "W", 5.0, round(1e6 / cost), {"kafka": 30.0, "taskmanager-0": 70.0}))
+        used = {"kafka": 30.0, "taskmanager-0": 70.0}
+        found.append(
+            Spell(kind == "W", 5.0, round(1e6 / cost), used, {"kafka: io": 30.0, "taskmanager-0: refresh": 70.0})
+        )
     return found
 
 
@@ -32,6 +37,8 @@ def test_a_steady_trend_cancels_from_whatever_spell_the_drain_begins(pattern: st
     assert found["cpu_s_per_1000_watched"]["taskmanager-0"] == pytest.approx(
         0.7 * found["cpu_s_per_1000_watched"]["all"], abs=2e-4
     )
+    more = found["us_a_list_more_by_thread"]
+    assert [*more] == ["taskmanager-0: refresh", "kafka: io"] and more["kafka: io"] > 0
 
 
 def test_too_short_a_backlog_is_said() -> None:
@@ -69,3 +76,18 @@ def test_who_has_the_turn_answers() -> None:
     for moment, expected in ((0.0, str), (4.9, str), (5.0, bytes), (14.9, bytes), (15.0, str), (24.9, str)):
         now = moment
         assert type(both.upper()) is expected
+
+
+def test_threads_are_counted_by_name_and_part() -> None:
+    ended = threading.Event()
+    workers = [threading.Thread(target=ended.wait) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    try:
+        before = machine.thread_seconds({"me": os.getpid(), "gone": 2**22 - 1})
+        sum(range(20_000_000))
+        spent = {name: used - before[name] for name, used in machine.thread_seconds({"me": os.getpid()}).items()}
+    finally:
+        ended.set()
+    assert {name.partition(": ")[0] for name in before} == {"me"}
+    assert sum(spent.values()) > 0.05

@@ -1,10 +1,12 @@
 import threading
 import time
 from collections.abc import Sequence
+from copy import copy
 
 import pytest
 
-from operators.micro_batcher import GATHER_S, HANDFUL, MEMORY, STREAM_S, MicroBatcher, ScorerDied
+from operators.micro_batcher import MicroBatcher, ScorerDied
+from operators.pace import GATHER_S, HANDFUL
 
 
 class Clock:
@@ -247,7 +249,13 @@ def test_the_request_that_makes_it_a_stream_does_not_wait_for_a_handful() -> Non
     clock, score = Clock(), Recorder()
     waiting = batcher(score, clock)
     gap = 0.0001
-    while waiting._gap_s + (gap - waiting._gap_s) / MEMORY >= STREAM_S:
+
+    def next_one_makes_a_stream() -> bool:
+        pace = copy(waiting._pace)
+        pace.asked(clock.now + gap)
+        return pace.streams(clock.now + gap)
+
+    while not next_one_makes_a_stream():
         clock.now += gap
         waiting.submit("u", "before")
         waiting.run_once()
