@@ -33,19 +33,21 @@ def on_cuda(
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find, and the session tells by itself
         ort.preload_dlls()  # those of NVIDIA's packages, where the system has none
     said = ""
-    for record in (True, False) if recorded else (False,):
+    if recorded:
         try:
-            provider = (CUDA, EXACT | {"enable_cuda_graph": str(int(record))})
-            session = ort.InferenceSession(str(graph), options, providers=[provider])
-            if session.get_providers()[0] != CUDA:
-                return session, None, said
-            run = DeviceBatches(session, window, top, largest).run
-            return session, run, said or (", launches recorded as CUDA graphs" if record else "")
+            return *_opened(graph, options, window, top, largest, "1"), ", launches recorded as CUDA graphs"
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
-            if not record:
-                raise
             said = f", without CUDA graphs: {str(error)[:200]}"
-    raise AssertionError  # the loop returns or raises
+    return *_opened(graph, options, window, top, largest, "0"), said
+
+
+def _opened(
+    graph: Path, options: ort.SessionOptions, window: int, top: int, largest: int, recorded: str
+) -> tuple[ort.InferenceSession, Run | None]:
+    session = ort.InferenceSession(str(graph), options, providers=[(CUDA, EXACT | {"enable_cuda_graph": recorded})])
+    if session.get_providers()[0] != CUDA:
+        return session, None
+    return session, DeviceBatches(session, window, top, largest).run
 
 
 class DeviceBatches:

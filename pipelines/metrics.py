@@ -174,15 +174,17 @@ class JobMetrics:
     def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None:
         """As `operators.refresh_logic.RefreshSensors`."""
         with self._lock:
+            counts, take = self._lists, self._moments.fromlist
             for made, request in lists:
-                self._lists[made.source, made.arm] += 1
+                counts[made.source, made.arm] += 1
                 batch, came, event_s = made.made, request.came, request.event_time / 1000
                 if batch is None or came is None:
                     self._recovered.append(emitted_s - event_s)
                     continue
                 if request.traceparent is not None:
                     self._traced.append((len(self._moments) // MOMENTS, request.traceparent))
-                self._moments.extend((event_s, *came, batch.started, batch.scored, batch.ready, emitted_s))
+                broker, read, submitted = came
+                take([event_s, broker, read, submitted, batch.started, batch.scored, batch.ready, emitted_s])
             if len(self._moments) >= FLUSH * MOMENTS:
                 self._observe()
 

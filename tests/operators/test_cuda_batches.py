@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from operators import cuda_batches
 from operators.cuda_batches import CUDA, DeviceBatches
 from operators.features import WINDOW, Features
 from operators.model_bundle import ModelBundle
@@ -48,6 +49,17 @@ def test_answers_are_not_written_over_by_the_next_batch(session: ort.InferenceSe
     kept = first[0].copy()
     batches.run(asked(5, seed=3).inputs())
     np.testing.assert_array_equal(first[0], kept)
+
+
+def test_a_graph_that_cannot_be_recorded_runs_without_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*asked: object) -> tuple[str, str]:
+        if asked[-1] == "1":
+            raise RuntimeError("a node has no kernel there")
+        return "session", "run"
+
+    monkeypatch.setattr(cuda_batches, "_opened", opened)
+    found = cuda_batches.on_cuda(BUNDLE.graph, ort.SessionOptions(), WINDOW, 100, LARGEST)
+    assert found == ("session", "run", ", without CUDA graphs: a node has no kernel there")
 
 
 @on_a_gpu
