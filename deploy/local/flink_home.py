@@ -12,6 +12,7 @@ from deploy.local.layout import Layout
 from deploy.local.zookeeper import high_availability
 from operators.settings import Settings
 
+TEMPORARY = "tmp"
 # the Kafka sinks of one job share a metric's name, and Flink says so every two seconds
 QUIET = """
 logger.collision.name = org.apache.flink.metrics.MetricGroup
@@ -30,7 +31,7 @@ def build_flink_home(settings: Settings, layout: Layout) -> None:
     """Links the wheel's jars and adds ours. Rebuilt at each `up`, so a new wheel or setting takes effect."""
     home, wheel = layout.flink_home, wheel_home()
     shutil.rmtree(home, ignore_errors=True)
-    for folder in ("lib", "opt", "conf", "plugins"):
+    for folder in ("lib", "opt", "conf", "plugins", TEMPORARY):
         (home / folder).mkdir(parents=True)
     (home / "bin").symlink_to(wheel / "bin")
     for jar in (wheel / "lib").glob("*.jar"):
@@ -72,6 +73,8 @@ def write_config(settings: Settings, layout: Layout, wheel: Path) -> None:
         "metrics.reporters": "prom",
         "metrics.reporter.prom.factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",
         "env.log.dir": str(layout.logs),
+        # a TaskManager that is killed leaves the shipped bundle and its RocksDB behind: here the next `up` takes them away
+        "io.tmp.dirs": str(layout.flink_home / TEMPORARY),
         # the heap is taken at the start and not under load: its pages cost no latency then, and what grows later is a leak;
         # what a JVM leaves of a crash in native code lies beside its log, not in the working folder
         "env.java.opts.taskmanager": f"-XX:+AlwaysPreTouch -XX:ErrorFile={layout.logs}/hs_err_pid%p.log "

@@ -73,6 +73,9 @@ def test_flinks_configuration_keeps_the_stock_java_options_and_sets_heartbeats(t
     (layout.flink_home / "conf").mkdir(parents=True)
     flink_home.write_config(given, layout, flink_home.wheel_home())
     config = yaml.safe_load((layout.flink_home / "conf" / "config.yaml").read_text())
+    assert Path(config["io.tmp.dirs"]).is_relative_to(layout.flink_home), (
+        "what killed TaskManagers leave goes at the next `up`"
+    )
     assert "--add-opens=java.base/java.lang=ALL-UNNAMED" in config["env.java.opts.all"]
     assert (config["heartbeat.interval"], config["heartbeat.timeout"]) == (1000, 5000)
     assert config["taskmanager.numberOfTaskSlots"] == 1
