@@ -16,7 +16,7 @@ from benchmarks.machine import describe
 from operators.errors import LiveshelfError
 
 WIDTH, SESSIONS, STEPS = 128, 2_000, 6
-KNOWN, NEIGHBOURS = 1_000, 20
+KNOWN = 1_000
 AS_MANY_COST_TWICE = 20_000  # items; about
 FEWEST = 6_000  # events
 
@@ -57,7 +57,7 @@ def bundle_of(items: int, folder: Path) -> Path:
     """A bundle of so many items that knows nothing: a small one, grown, for the exporter needs hours and 24 GB for a million."""
     try:
         from model_export.bundles.bundle_folder import new_bundle, write_manifest
-        from model_export.bundles.export import export_bundle, run_graph
+        from model_export.bundles.export import NEIGHBOURS, export_bundle, run_graph
         from model_export.data.sessions import learned
         from model_export.models.encoders import build
     except ImportError as error:
@@ -79,13 +79,12 @@ def bundle_of(items: int, folder: Path) -> Path:
     with new_bundle(folder) as aside:
         sized(small / "model.onnx", KNOWN, items, aside / "model.onnx")
         scores, rows = run_graph(aside / "model.onnx", golden)
-        neighbours = drawing.integers(1, items + 1, (items + 1, NEIGHBOURS), dtype=np.int32)
         arrays = {
             "vectors": drawing.standard_normal((items + 1, WIDTH), dtype=np.float32).astype(np.float16),
             "popular": (drawing.permutation(items) + 1).astype(np.int32),
             "trending": np.arange(1, 101, dtype=np.int32),
-            "neighbours": neighbours,
-            **{f"golden_{name}": rows for name, rows in golden.items()},
+            "neighbours": drawing.integers(1, items + 1, (items + 1, NEIGHBOURS), dtype=np.int32),
+            **{f"golden_{name}": given for name, given in golden.items()},
             "golden_scores": scores,
             "golden_rows": rows,
         }

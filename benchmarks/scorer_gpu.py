@@ -66,7 +66,7 @@ def _ways(graph: Path, halves: Path, largest: int) -> Iterator[tuple[str, Run]]:
         _, run, said = on_cuda(file, options, WINDOW, TOP, largest, recorded=recorded)
         if run is None:
             raise StackError(CUDA, "a session on the CPU", "see the provider's libraries")
-        yield way + said * (recorded and "without" in said), run
+        yield (way if not recorded or "recorded" in said else f"{way}{said}"), run
 
 
 def _cell(shape: Shape, way: str, batch: int, run: Run, seconds: float, limits: Roofline) -> dict[str, Any]:

@@ -22,6 +22,8 @@ def measure(source: "Source", options: "TrainOptions", seeds: list[int], device:
     `LiveshelfError` without the train extra, and as `device_of` and `split_of` do.
     """
     try:
+        import torch
+
         from model_export.evaluation.full_ranking import evaluate
         from model_export.training.crew import Crew, device_of
         from model_export.training.fit import fit
@@ -47,10 +49,10 @@ def measure(source: "Source", options: "TrainOptions", seeds: list[int], device:
     means = {name: round(float(np.mean(values)), 3) for name, values in metrics.items()}
     return {
         "bench": "seeds",
-        "data": source.files()[0].parent.name if source.sessions else source.files()[0].name,
+        "data": source.name,
         "size": options.size,
         "settings": {name: value for name, value in asdict(fitting).items() if name != "seed"},
-        "device": _name_of(device),
+        "device": torch.cuda.get_device_name(crew.device) if crew.device.type == "cuda" else "cpu",
         "seeds": seeds,
         "validation": validated,
         "means": means,
@@ -62,12 +64,3 @@ def measure(source: "Source", options: "TrainOptions", seeds: list[int], device:
         "ratios": means,
         "machine": describe(),
     }
-
-
-def _name_of(device: str) -> str:
-    import torch
-
-    from model_export.training.crew import device_of
-
-    found = device_of(device)
-    return torch.cuda.get_device_name(found) if found.type == "cuda" else "cpu"

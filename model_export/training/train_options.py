@@ -22,6 +22,11 @@ class Source:
     catalogue: Path | None = None
     sessions: Path | None = None
 
+    @property
+    def name(self) -> str:
+        """Of the folder or the file, for people."""
+        return (self.sessions or self.events or Path("?")).name
+
     def files(self) -> list[Path]:
         """All files of it."""
         if self.sessions is not None:

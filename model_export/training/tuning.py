@@ -81,7 +81,7 @@ def tune(
     while (left := trials - len(_ended(study))) > 0:
         study.optimize(objective, n_trials=1, callbacks=[lambda _, trial: log(_said(trial, left, study))])
     best = suggested(optuna.trial.FixedTrial(study.best_params), options.fitting(), epochs)
-    remark = f"liveshelf tune, {len(_ended(study))} trials on {_name(source)}: validation MRR@20 {study.best_value:.4f}"
+    remark = f"liveshelf tune, {len(_ended(study))} trials on {source.name}: validation MRR@20 {study.best_value:.4f}"
     out.write_text(settings_text(best, remark))
     begins = [trial.value for trial in study.trials[: len(DROPOUTS)] if trial.value is not None]
     return {
@@ -115,7 +115,3 @@ def _said(trial: FrozenTrial, left: int, study: optuna.Study) -> str:
     point = ", ".join(f"{name} {value:.3g}" for name, value in trial.params.items())
     seconds = trial.duration.total_seconds() if trial.duration else 0
     return f"trial {trial.number}: {found} with {point}; {seconds:.0f} s, {left - 1} left, best {study.best_value:.4f}"
-
-
-def _name(source: Source) -> str:
-    return (source.sessions or source.events or Path("?")).name
