@@ -109,6 +109,7 @@ class ScorerSettings(Section):
     deadline_ms: int = Field(500, ge=1)
     kill_after_ms: int = Field(10_000, ge=100)
     metrics_port: int = 9300
+    shared_dir: str = ""
     promise_idle_ms: int = Field(3, ge=1)
     promise_busy_ms: int = Field(200, ge=1)
     retry_after_ms: int = Field(2000, ge=1)

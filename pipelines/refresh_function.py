@@ -32,6 +32,7 @@ from operators.state_layout import stored
 from operators.timeline import Made
 from operators.tracing import Tracer
 from pipelines.metrics import JobMetrics
+from pipelines.scorer_links import link_of
 from pipelines.scorer_process import ScorerLost, ScorerProcess
 from pipelines.scorer_wire import Begin
 
@@ -68,11 +69,12 @@ class RefreshFunction:
         metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
         bundle = load_bundle(self._bundle_folder)
         # another bundle is another chance: the journal is the bundle's
-        journal = tables_root(settings) / f"{settings.job.name}-{subtask}-{bundle.name}-{bundle.version}.crashes"
-        begin = Begin(settings.model_dump(), str(self._bundle_folder), subtask, str(journal))
-        process = self._process = ScorerProcess(
-            self._python, begin, settings.scorer.kill_after_ms / 1000, lambda ready: metrics.serves(bundle, ready)
-        )
+        whose = "shared" if settings.scorer.shared_dir else str(subtask)
+        journal = tables_root(settings) / f"{settings.job.name}-{whose}-{bundle.name}-{bundle.version}.crashes"
+        begin = Begin(settings.model_dump(), str(self._bundle_folder), whose, str(journal))
+        link = link_of(self._python, begin, settings.scorer.shared_dir)
+        kill_after_s = settings.scorer.kill_after_ms / 1000
+        process = self._process = ScorerProcess(link, begin, kill_after_s, lambda ready: metrics.serves(bundle, ready))
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
 
         def changed(key: str, value: bytes | None) -> None:

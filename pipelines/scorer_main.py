@@ -28,7 +28,7 @@ from operators.model_bundle import ModelBundle
 from operators.refresh_logic import Encoded, encoded
 from operators.scorer import Scorer
 from operators.settings import Settings
-from pipelines.scorer_wire import Answers, Batch, Begin, Listed, Ready, batch_of, begin_of, pack
+from pipelines.scorer_wire import Answers, Asked, Begin, Listed, Ready, batch_of, begin_of, pack
 from pipelines.slate_metrics import SlateMetrics
 
 log = logging.getLogger(__name__)
@@ -55,19 +55,22 @@ class Lists:
         self._audited = settings.job.state_digests
         self._journal = CrashJournal(Path(begin.journal), time.time)
         job, targets = settings.job, Path(settings.job.metrics_targets_dir) / TARGET_FILE.format(subtask=begin.subtask)
-        labels = {"job": "scorer", "subtask": str(begin.subtask)}
+        labels = {"job": "scorer", "subtask": begin.subtask}
         told = targets if job.metrics_targets_dir else None
         self._server = MetricsServer(registry, job.metrics_host, settings.scorer.metrics_port, told, labels)
 
-    def answer(self, batch: Batch) -> Answers:
-        """The lists of a micro-batch, by the catalogue as it is with its changes."""
-        for key, value in batch.catalogue:
+    def follow(self, records: Sequence[tuple[str, bytes | None]]) -> None:
+        """Takes what changed in the catalogue; it has effect on the next list."""
+        for key, value in records:
             self._catalogue.changed(key, value)
-        if not batch.requests:
+
+    def make(self, asked: Sequence[Asked]) -> Answers:
+        """The lists of a micro-batch."""
+        if not asked:
             return Answers(0.0, [])
         begun = time.time()
         try:
-            made = self._journal.score([Request(*asked) for asked in batch.requests], self._make)
+            made = self._journal.score([Request(*one) for one in asked], self._make)
         except Exception as error:  # the operator asks again, one by one: only the guilty one has no list
             return Answers(begun, [], repr(error)[:300])
         return Answers(max(begun, self._slates.scored_at), [_listed(one) for one in made])
@@ -83,26 +86,31 @@ def _listed(made: Encoded | Exception) -> Listed | str:
     return made.value, made.source, made.arm, made.event_time, made.state_digest
 
 
-def serve(connection: Connection) -> None:
-    """Answers until the operator closes the connection."""
+def opened(begin: Begin) -> tuple[Lists | None, Ready]:
+    """What makes lists, and what the operator is told of it; no lists where it refuses the bundle or lacks something."""
     try:
-        lists = Lists(begin_of(connection.recv_bytes()))
+        lists = Lists(begin)
     except BundleError as error:
-        connection.send_bytes(pack(Ready(refused=str(error))))
-        return
+        return None, Ready(refused=str(error))
     except StackError as error:
-        connection.send_bytes(pack(Ready(lacks=(error.expected, error.came, error.fix))))
-        return
+        return None, Ready(lacks=(error.expected, error.came, error.fix))
     log.info("scoring on %s: %s", lists.ready.provider, lists.ready.provider_reason)
     gc.collect()
     gc.freeze()  # what was loaded until now stays
-    connection.send_bytes(pack(lists.ready))
-    while True:
+    return lists, lists.ready
+
+
+def serve(connection: Connection) -> None:
+    """Answers until the operator closes the connection."""
+    lists, ready = opened(begin_of(connection.recv_bytes()))
+    connection.send_bytes(pack(ready))
+    while lists is not None:
         try:
             batch = batch_of(connection.recv_bytes())
         except EOFError:
             return
-        connection.send_bytes(pack(lists.answer(batch)))
+        lists.follow(batch.catalogue)
+        connection.send_bytes(pack(lists.make(batch.requests)))
 
 
 def _end_with_the_operator() -> None:

@@ -8,26 +8,23 @@ import contextlib
 import logging
 import os
 import socket
-import struct
-import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from operators.errors import StackError
 from operators.list_maker import Request
 from operators.refresh_logic import Encoded
 from operators.timeline import Made
+from pipelines.scorer_links import Link, set_patience
 from pipelines.scorer_wire import Answers, Asked, Batch, Begin, Listed, Ready, answers_of, pack, ready_of
 
 log = logging.getLogger(__name__)
 START_SECONDS = 60.0
 AGAIN_SECONDS = 5.0  # between two starts that fail
-END_SECONDS = 5.0
 CHUNK = 5_000  # catalogue records in a message
 
 
@@ -38,13 +35,13 @@ class ScorerLost(RuntimeError):
 class ScorerProcess:
     """The scorer of one subtask. `changed` may be called from any thread, the other methods one at a time."""
 
-    def __init__(self, python: str, begin: Begin, kill_after_s: float, on_ready: Callable[[Ready], None]) -> None:
-        """Starts it with the interpreter `python` and does not wait: `ready` does.
+    def __init__(self, link: Link, begin: Begin, kill_after_s: float, on_ready: Callable[[Ready], None]) -> None:
+        """Starts it, or joins it where it is shared, and does not wait: `ready` does.
 
         `on_ready` is told each time that it can score or refuses the bundle. A process that gives no answer within
         `kill_after_s` is killed.
         """
-        self._python = python
+        self._link = link
         self._begin = begin
         self._kill_after_s = kill_after_s
         self._on_ready = on_ready
@@ -95,19 +92,9 @@ class ScorerProcess:
         self._end()
 
     def _spawn(self) -> None:
-        ours, theirs = socket.socketpair()
+        ours = self._link.connect()
         # without these a process that is stopped in the middle would hold the operator's thread for ever
-        _set_patience(ours, socket.SO_SNDTIMEO, self._kill_after_s)
-        code = str(Path(__file__).resolve().parent.parent)
-        path = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH")]))
-        with theirs:
-            self._process = subprocess.Popen(
-                # -P: the working folder must not give its modules for the shipped ones
-                [self._python, "-P", "-m", "pipelines.scorer_main", str(theirs.fileno())],
-                stdin=subprocess.PIPE,  # held open, see `scorer_main`
-                pass_fds=[theirs.fileno()],
-                env=os.environ | {"PYTHONPATH": path},
-            )
+        set_patience(ours, socket.SO_SNDTIMEO, self._kill_after_s)
         self._socket = ours
         self._connection = Connection(os.dup(ours.fileno()))
         if self._closed:  # while it was started again
@@ -153,7 +140,7 @@ class ScorerProcess:
     def _receive(self, patience_s: float) -> bytes:
         connection = self._open()
         try:
-            _set_patience(self._socket, socket.SO_RCVTIMEO, patience_s)
+            set_patience(self._socket, socket.SO_RCVTIMEO, patience_s)
             return connection.recv_bytes()
         except BlockingIOError as error:
             raise self._lost(f"gave no answer for {patience_s:.0f} s", error) from error
@@ -167,13 +154,13 @@ class ScorerProcess:
         return connection
 
     def _lost(self, how: str, error: BaseException) -> ScorerLost:
-        self._end()
-        lost = ScorerLost(f"the scorer process {how} ({error!r}); its exit code is {self._process.returncode}")
+        self._end(hung=isinstance(error, BlockingIOError))
+        lost = ScorerLost(f"the scorer process {how} ({error!r})")
         if not self._closed:
             log.error("%s", lost)
         return lost
 
-    def _end(self) -> None:
+    def _end(self, *, hung: bool = False) -> None:
         with self._ending:  # `close` may come while the scorer thread waits for an answer
             if self._connection is None:
                 return
@@ -182,17 +169,7 @@ class ScorerProcess:
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes who waits
         connection.close()
         self._socket.close()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(END_SECONDS if self._closed else 0.5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-def _set_patience(end: socket.socket, which: int, seconds: float) -> None:
-    end.setsockopt(socket.SOL_SOCKET, which, struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6)))
+        self._link.leave(hung=hung)
 
 
 def _encoded(made: Listed | str, batch: Made) -> Encoded | Exception:

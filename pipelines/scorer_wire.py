@@ -9,11 +9,12 @@ import msgspec
 
 
 class Begin(msgspec.Struct, array_like=True):
-    """First message: all that the process must know. `journal` is the file of its crash journal."""
+    """First message: all that the process must know. `subtask`: its number, or "shared"; `journal`: the file of its crash
+    journal."""
 
     settings: dict[str, Any]
     bundle: str
-    subtask: int
+    subtask: str
     journal: str
 
 

@@ -17,6 +17,7 @@ for verb in (
     bench_alone.train,
     bench_alone.tasks,
     bench_alone.seeds,
+    bench_alone.transfer,
     bench_alone.instrumentation,
     bench_alone.capacity,
     bench_alone.compare,
@@ -92,6 +93,27 @@ def throughput(
     with people.status("draining a backlog"):
         graph = bench.folder / "model.onnx"
         found = measure(bench.settings, bench.items, graph, bench.supervisor.pids, bench.restart, events, users)
+    bench.tell(found, keep, json)
+
+
+@app.command()
+def coalesced(
+    events: int = typer.Option(300_000, help="Size of the backlog."),
+    users: int = typer.Option(500, help="Who are in it, in turn; fewer than scorer.max_waiting."),
+    bundle: Path = BundleOption,
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """Events/s while a backlog of few shoppers drains, who wait for one list each, beside that of many.
+
+    Example: liveshelf bench coalesced --users 500
+    """
+    from benchmarks.coalesced import measure
+
+    bench = Bench(bundle)
+    with people.status("draining two backlogs"):
+        pids, targets = bench.supervisor.pids, bench.layout.targets
+        found = measure(bench.settings, bench.items, pids, bench.restart, targets, events, users)
     bench.tell(found, keep, json)
 
 

@@ -13,6 +13,7 @@ from pipelines.cli.train import (
     EventsOption,
     SessionsOption,
     Size,
+    WindowOption,
     need_torch,
     source_of,
 )
@@ -83,6 +84,35 @@ def seeds(
         options = options.with_settings(settings_file)
     source = source_of(events, catalogue, sessions, "bench seeds")
     found = measure(source, options, [int(seed) for seed in of.split(",")], device)
+    tell(found, keep, json)
+
+
+def transfer(
+    encoder: Path = typer.Option(..., help="Of another shop: liveshelf train --encoder-out."),
+    sessions: Path = SessionsOption,
+    events: Path = EventsOption,
+    size: Size = typer.Option(Size.large, help="The encoder's."),
+    window: int = WindowOption,
+    shares: str = typer.Option("0.01,0.1,1", help="Newest shares of what the new shop knows."),
+    rank: int = typer.Option(8, "--lora-rank", help="Of the adapters.", min=1),
+    epochs: int = typer.Option(None, help="Default: as many as each validation window finds best.", min=1),
+    dropout: float = typer.Option(0.5, min=0, max=0.9),
+    of: str = typer.Option("7,8,9", "--seeds", help="One training each."),
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """Another shop's encoder, whole or with adapters beside it, against training from nothing. Needs the extra `train`.
+
+    Example: liveshelf bench transfer --encoder mine.npz --events new.jsonl
+    """
+    need_torch()
+    from benchmarks.transfer import measure
+    from model_export.training.train_options import TrainOptions
+
+    options = TrainOptions(size=size, epochs=epochs, dropout=dropout, window=window)
+    source = source_of(events, None, sessions, "bench transfer")
+    numbers = [float(share) for share in shares.split(",")]
+    found = measure(source, options, encoder, numbers, rank, [int(seed) for seed in of.split(",")])
     tell(found, keep, json)
 
 

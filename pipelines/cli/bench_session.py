@@ -27,7 +27,8 @@ class Bench:
         self.bundle = ModelBundle.load(self.folder)
         self.items = self.bundle.vocabulary.item_ids
         self.cluster = Cluster(self.settings.job.rest_url)
-        self.supervisor = Supervisor(self.settings, Layout.of(self.settings))
+        self.layout = Layout.of(self.settings)
+        self.supervisor = Supervisor(self.settings, self.layout)
 
     def restart(
         self,
@@ -40,11 +41,10 @@ class Bench:
 
         One that does not run is started from its newest checkpoint, where there is one.
         """
-        from deploy.local.layout import Layout
         from pipelines.checkpoints import find_checkpoints
         from pipelines.cli.submit import submit_locally
 
-        running, layout = self.cluster.jobs(self.settings.job.name), Layout.of(self.settings)
+        running, layout = self.cluster.jobs(self.settings.job.name), self.layout
         stopped = [self.cluster.stop_with_savepoint(job["jid"]) for job in running]
         stopped += [str(found.path) for found in find_checkpoints(layout.checkpoints, layout.savepoints)]
         between()

@@ -23,6 +23,7 @@ from operators.refresh_logic import Encoded
 from operators.scorer import Scorer
 from operators.settings import ScorerSettings, Settings
 from operators.timeline import Made
+from pipelines.scorer_links import link_of
 from pipelines.scorer_process import ScorerLost, ScorerProcess
 from pipelines.scorer_wire import Begin, Ready
 from tests.builders import HANG_ITEM, NOW_MS, viewed, write_bundle, write_faulty_bundle, write_manifest
@@ -45,8 +46,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     ) -> ScorerProcess:
         chosen = ScorerSettings.model_validate({"provider": "cpu", "metrics_port": 19440} | scorer)
         settings = Settings.model_construct(scorer=chosen)
-        begin = Begin(settings.model_dump(), str(folder), 0, str(tmp_path / "crashes"))
-        started.append(ScorerProcess(sys.executable, begin, kill_after_s, (seen if seen is not None else []).append))
+        begin = Begin(settings.model_dump(), str(folder), "0", str(tmp_path / "crashes"))
+        link = link_of(sys.executable, begin, chosen.shared_dir)
+        started.append(ScorerProcess(link, begin, kill_after_s, (seen if seen is not None else []).append))
         return started[-1]
 
     yield begun
@@ -68,8 +70,7 @@ def items_of(made: Encoded | Exception) -> list[str]:
 
 
 def pid_of(process: ScorerProcess) -> int:
-    (child,) = [one for one in psutil.Process().children() if one.pid == process._process.pid]
-    return int(child.pid)
+    return process._link.pid
 
 
 def test_its_lists_are_those_of_a_list_maker_here(start: Start, bundle: Path) -> None:
@@ -186,13 +187,14 @@ def test_it_ends_with_the_operators_process_also_while_it_hangs(tmp_path: Path) 
     script = (
         "import sys\n"
         "from operators.settings import Settings\n"
+        "from pipelines.scorer_links import link_of\n"
         "from pipelines.scorer_process import ScorerProcess\n"
         "from pipelines.scorer_wire import Begin\n"
         "from tests.pipelines.test_scorer_process import HANG_ITEM, asked, now\n"
-        "begin = Begin(Settings.model_construct().model_dump(), sys.argv[1], 0, sys.argv[2])\n"
-        "process = ScorerProcess(sys.executable, begin, 60, lambda ready: None)\n"
+        "begin = Begin(Settings.model_construct().model_dump(), sys.argv[1], '0', sys.argv[2])\n"
+        "process = ScorerProcess(link_of(sys.executable, begin, ''), begin, 60, lambda ready: None)\n"
         "process.ready()\n"
-        "print(process._process.pid, flush=True)\n"
+        "print(process._link.pid, flush=True)\n"
         "process.make(asked('u1', item=HANG_ITEM), now())\n"
     )
     command = [sys.executable, "-c", script, str(folder), str(tmp_path / "crashes")]
@@ -214,4 +216,4 @@ def test_one_that_is_started_while_the_operator_closes_does_not_stay(start: Star
     process.close()
     with pytest.raises(ScorerLost, match="closed"):
         process._spawn()  # as the scorer thread does that was about to start it again
-    assert process._process.poll() is not None
+    assert not psutil.pid_exists(pid_of(process))

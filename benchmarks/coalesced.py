@@ -1,0 +1,89 @@
+"""Events/s where few shoppers do much: while one waits for a list, newer events change only what it will be made of.
+
+So a backlog costs a step an event and a list now and then, and the newest list is there sooner than all would be.
+"""
+
+import contextlib
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.load import run as run_load
+from benchmarks.machine import cpu_seconds, describe
+from benchmarks.throughput import FROM, LIMIT_SECONDS, TO, Written, backlog, drain
+from operators.errors import StackError
+from operators.settings import Settings
+
+
+def measure(
+    settings: Settings,
+    items: list[str],
+    pids: Callable[[], dict[str, int]],
+    restart: Callable[[Callable[[], object]], None],
+    targets: Path,
+    count: int,
+    users: int,
+) -> dict[str, Any]:
+    """A backlog of `count` events of so few `users`, and one of as many users as are all scored, half as long.
+
+    `targets`: the folder in which the operators say where their metrics are. Raises `StackError` where the operator does not tell how many events it has applied, or takes too long.
+    """
+    every = drain(settings, items, pids, restart, count // 2)
+    with Written(settings) as written:
+        restart(lambda: run_load(backlog(settings, items, count, users)))
+        few = _watch(targets, written, pids(), count)
+    return {
+        "bench": "coalesced",
+        "events": count,
+        "users": users,
+        **few,
+        "every_event_scored_per_s": every["lists_per_s"],
+        "ratios": {"events/s to every event scored": round(few["events_per_s"] / every["lists_per_s"], 3)},
+        "machine": describe(),
+    }
+
+
+def _watch(targets: Path, written: Callable[[], int], parts: dict[str, int], count: int) -> dict[str, Any]:
+    """The steady part of it."""
+    begun, marks = time.monotonic(), list[tuple[float, int, int, dict[str, float]]]()
+    for share in (FROM, TO):
+        while (applied := _applied(targets)) < share * count:
+            if time.monotonic() - begun > LIMIT_SECONDS:
+                raise StackError(
+                    f"{share * count:.0f} events applied in {LIMIT_SECONDS:.0f} s", f"{applied}", "liveshelf logs"
+                )
+            time.sleep(0.25)
+        marks.append((time.monotonic(), applied, written(), cpu_seconds(parts)))
+    (since, events_0, lists_0, used_0), (until, events_1, lists_1, used_1) = marks
+    events, lists = events_1 - events_0, lists_1 - lists_0
+    return {
+        "events_per_s": round(events / (until - since)),
+        "lists_per_s": round(lists / (until - since)),
+        "events_a_list": round(events / max(lists, 1), 1),
+        "cpu_s_per_1000_events": {
+            part: round(1000 * (used_1[part] - used_0[part]) / events, 4) for part in sorted(parts)
+        },
+    }
+
+
+def _applied(targets: Path) -> int:
+    """Events that the operators have applied since they were started."""
+    total = 0.0
+    for file in targets.glob("operator-*.json"):
+        (target,) = json.loads(file.read_text())[0]["targets"]
+        with (
+            contextlib.suppress(OSError),  # of an earlier job with more slots
+            urllib.request.urlopen(f"http://{target}/metrics", timeout=5) as answer,
+        ):
+            for family in text_string_to_metric_families(answer.read().decode()):
+                total += sum(
+                    one.value
+                    for one in family.samples
+                    if one.name == "liveshelf_events_total" and one.labels["outcome"] == "applied"
+                )
+    return int(total)
