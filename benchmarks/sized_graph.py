@@ -20,7 +20,8 @@ def sized(small: Path, known: int, items: int, target: Path) -> None:
         values = numpy_helper.to_array(one)
         shape = (items + 1, *values.shape[1:])
         if values.dtype == np.float32:
-            grown = drawing.standard_normal(shape, dtype=np.float32) * values.std() + values.mean()
+            grown = drawing.standard_normal(shape, dtype=np.float32) * values[1:].std() + values[1:].mean()
+            grown[0] = values[0]  # of padding, which must not win
         else:
             grown = np.resize(values, shape)
         one.CopyFrom(numpy_helper.from_array(grown, one.name))

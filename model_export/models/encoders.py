@@ -42,10 +42,11 @@ class NextItem(nn.Module, ABC):
         return self.items.weight if self._frozen else nn.functional.normalize(self.items.weight, dim=-1)
 
     def freeze(self) -> None:
-        """Ends the training: unit length and trust are brought about once, not at each call."""
+        """Ends the training: unit length and trust are brought about once, not at each call, and row 0 never wins."""
         self.items.weight.data = self.table().detach()
         trust = self.copy.trust.item()
         self.scale, self.bias.data = self.scale * trust, self.bias.detach() * trust
+        self.bias.data[0] = OUT
         self._frozen = True
 
     def grow(self, vectors: Tensor, bias: Tensor) -> None:
@@ -223,7 +224,8 @@ def build(name: str, items: int, width: int, dropout: float, window: int, scale:
 
 
 class TopK(nn.Module):
-    """What is exported: the k best rows, best first, without the padding row."""
+    """What is exported: the k best rows of a frozen model, best first. The padding row is among those that are sorted: to cut it
+    off would copy all scores, a sixth of the time with 100,000 items."""
 
     def __init__(self, model: NextItem, k: int) -> None:
         super().__init__()
@@ -232,9 +234,8 @@ class TopK(nn.Module):
 
     def forward(self, items: Tensor, kinds: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """int32 [B, W] twice and int32 [B] -> float32 [B, k], int32 [B, k]."""
-        scores = self.model.scores(items.long(), kinds.long(), length)[:, 1:]
-        best, rows = torch.topk(scores, self.k)
-        return best, (rows + 1).int()
+        best, rows = torch.topk(self.model.scores(items.long(), kinds.long(), length), self.k)
+        return best, rows.int()
 
 
 def example_inputs(window: int, batch: int = 2) -> tuple[Tensor, Tensor, Tensor]:

@@ -48,6 +48,17 @@ def test_a_graph_need_not_see_the_padding(name: str, tmp_path: Path) -> None:
             assert np.abs(of_whole[0] - of_cut[0]).max() < 1e-4
 
 
+@pytest.mark.parametrize("heads", [True, False])
+def test_padding_is_never_recommended_and_every_item_once(heads: bool, tmp_path: Path) -> None:
+    model = frozen("weighted-sum", heads=heads)
+    model.bias.data[1:] -= 100  # all worse than a row of zeros
+    export_graph(model, ITEMS, tmp_path / "model.onnx")
+    quantize_table(tmp_path / "model.onnx", tmp_path / "int8.onnx")
+    for graph in ("model.onnx", "int8.onnx"):
+        _, rows = run_graph(tmp_path / graph, histories([1, 4, WINDOW]))
+        assert (np.sort(rows) == np.arange(1, ITEMS + 1)).all()
+
+
 def test_a_model_without_heads_is_served_without_them(tmp_path: Path) -> None:
     kept = {}
     for heads in (True, False):
