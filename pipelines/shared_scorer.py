@@ -3,6 +3,7 @@
 What waits at all its connections when it looks is one micro-batch.
 """
 
+import contextlib
 import logging
 import os
 import selectors
@@ -22,7 +23,7 @@ LONELY_S = 5.0
 PATIENCE_S = 1.0  # with an operator that is stopped in the middle of a message; then its connection is closed
 
 
-class SharedScorer:
+class ScorerServer:
     """All connections of the process."""
 
     def __init__(self, listener: socket.socket) -> None:
@@ -42,7 +43,8 @@ class SharedScorer:
             if self._operators:
                 left = time.monotonic()
             self._round(LONELY_S)
-        os.unlink(self._listener.getsockname())  # from here on nobody comes; who came meanwhile is served
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._listener.getsockname())  # from here on nobody comes; who came meanwhile is served
         self._round(0)
         while self._operators:
             self._round(LONELY_S)
@@ -114,7 +116,7 @@ def main() -> None:
     """The file descriptor of the listening socket is the only argument."""
     configure("scorer")
     with socket.socket(fileno=int(sys.argv[1])) as listener:
-        SharedScorer(listener).serve()
+        ScorerServer(listener).serve()
 
 
 if __name__ == "__main__":

@@ -225,7 +225,7 @@ def build(name: str, items: int, width: int, dropout: float, window: int, scale:
 
 class TopK(nn.Module):
     """What is exported: the k best rows of a frozen model, best first. The padding row is among those that are sorted: to cut it
-    off would copy all scores, a sixth of the time with 100,000 items."""
+    off would copy all scores, a tenth of the time with 100,000 items."""
 
     def __init__(self, model: NextItem, k: int) -> None:
         super().__init__()

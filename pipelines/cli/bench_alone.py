@@ -41,7 +41,7 @@ def tasks(
     dropout: float = typer.Option(0.5, min=0, max=0.9),
     seeds: int = typer.Option(3, help="Trainings of each kind.", min=1),
     session: float = typer.Option(0.3, help="Weight of the session task."),
-    search: float = typer.Option(0.1, help="Weight of the search task."),
+    search: float = typer.Option(0.2, help="Weight of the search task."),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
