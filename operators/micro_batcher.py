@@ -46,6 +46,10 @@ class ScorerDied(RuntimeError):
     """The scorer thread ended while it scored this user."""
 
 
+class NotAsked(RuntimeError):
+    """There was no scorer to ask; it is no fault of the request, which may be asked again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done(Generic[Q, R]):
     """An answered request: a result, or the exception that the scorer raised for this user alone."""

@@ -12,14 +12,15 @@ then in the same checkpoint, and a restart cannot write the list again.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from operators.contracts import ERASURES, DeadLetterHeaders, Event, RecommendationList
+from operators.contracts import ERASURES, DeadLetterHeaders, RecommendationList
 from operators.decode import EventDecoder, decode_erasure
 from operators.errors import BadRecord
 from operators.experiments import NO_ARM
 from operators.list_maker import ListMaker, Request, encode_list
-from operators.micro_batcher import Done, MicroBatcher
+from operators.micro_batcher import Done, MicroBatcher, NotAsked
+from operators.refresh_sensors import RefreshSensors
 from operators.settings import EventSettings, ScorerSettings
 from operators.state_layout import LISTED, SETTLED
 from operators.timeline import Came, Made
@@ -27,6 +28,7 @@ from operators.user_state import digest, erase, last_event_ms, list_is_owed, lis
 
 BUSY = 16  # requests that wait: above it a short promise fires for nothing
 YOUNG_S = 0.02
+PATIENT = 8  # times `retry_after_ms` is the longest that the model is left alone: of a long outage all who came meanwhile ask again
 DIGEST_HEADER = "liveshelf.state-digest"
 
 
@@ -71,42 +73,11 @@ class Actions:
     outputs: list[Output] = field(default_factory=list)
 
 
-class RefreshSensors(Protocol):
-    """What the operator reports."""
+class Fallen(NamedTuple):
+    """Of a user whose newest list is a fallback: the version of the state that it is of, and the ms until the model is asked again."""
 
-    def on_record(self, outcome: str) -> None:
-        """A record was read: applied, duplicate, erased, erasure or dead."""
-
-    def on_event(self, event: Event, version: int) -> None:
-        """An event was applied; `version` is its user's after it."""
-
-    def on_dead_letter(self, reason: str) -> None:
-        """A record was refused."""
-
-    def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None:
-        """Lists go out together at `emitted_s` (epoch s)."""
-
-    def on_fallback(self, cause: str) -> None:
-        """The model did not make a list: deadline, refused or failed."""
-
-
-class NullRefreshSensors:
-    """Reports nothing."""
-
-    def on_record(self, outcome: str) -> None:
-        """Nothing."""
-
-    def on_event(self, event: Event, version: int) -> None:
-        """Nothing."""
-
-    def on_dead_letter(self, reason: str) -> None:
-        """Nothing."""
-
-    def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None:
-        """Nothing."""
-
-    def on_fallback(self, cause: str) -> None:
-        """Nothing."""
+    version: int
+    again_ms: int
 
 
 class RefreshLogic:
@@ -138,6 +109,8 @@ class RefreshLogic:
         self._sensors = sensors
         self._armed: set[str] = set()  # users with a promise of this process
         self._retry: set[str] = set()  # of these, who got a fallback because the scorer hung
+        self._not_asked: set[str] = set()  # of these, whose request met no scorer: their promise sees to them
+        self._fallen: dict[str, Fallen] = {}  # who got one and has not had a list of the model since
 
     def on_record(self, record: Record, state: bytes | None) -> Actions:
         """Applies an event or an erasure; a bad record becomes a dead letter and changes nothing."""
@@ -163,26 +136,33 @@ class RefreshLogic:
         self._batcher.wake()
         actions = Actions()
         self._answer(user, read_state, actions)
-        age, retries = self._batcher.age(user), user in self._retry
+        age, again = self._batcher.age(user), user in self._retry or user in self._not_asked
+        not_asked = age is None and user in self._not_asked
         self._retry.discard(user)
-        if age is None and user in self._armed and not retries:
+        self._not_asked.discard(user)
+        if age is None and user in self._armed and not again:
             self._armed.discard(user)
         elif age is not None and age * 1000 < self._settings.deadline_ms:
             actions.promise_ms = self._delay_ms(age)
         elif (state := actions.state or read_state()) is None or not list_is_owed(state):  # forgotten or erased since
-            self._batcher.abandon(user)
-            self._armed.discard(user)
+            self._forget(user)
+        elif not_asked:
+            self._fall_back(Request(user, state, last_event_ms(state)), "failed", actions, again=True)
         elif age is not None:
             # who was in the batch that hangs is not scored again before the next event: it would hang again
             suspect = self._batcher.abandon(user)
             self._fall_back(Request(user, state, last_event_ms(state)), "deadline", actions, again=not suspect)
         elif listing(state) != SETTLED:
             self._submit(Request(user, state, last_event_ms(state)), actions, armed=False)
+        else:
+            self._fallen.pop(user, None)
         return actions
 
     def _answer(self, user: str, read_state: Callable[[], bytes | None], actions: Actions) -> None:
         """Emits what is ready: of anyone, or exactly once of `user` alone."""
         ready = self._batcher.drain()
+        if self._not_asked or any(isinstance(done.result, NotAsked) for done in ready):
+            ready = [done for done in ready if self._was_asked(done)]
         if self._exactly_once:
             self._held.update((done.user, done) for done in ready)
         elif ready:
@@ -196,7 +176,16 @@ class RefreshLogic:
             if newest:
                 actions.state = mark_listed(state, SETTLED)
 
+    def _was_asked(self, done: Done[Request, Encoded]) -> bool:
+        """Notes who was not: a promise can be set for no one but the user whose turn it is, so theirs must see to it."""
+        if isinstance(done.result, NotAsked):
+            self._not_asked.add(done.user)
+            return False
+        self._not_asked.discard(done.user)
+        return True
+
     def _made(self, done: Done[Request, Encoded]) -> Encoded:
+        self._fallen.pop(done.user, None)
         if not isinstance(done.result, Exception):
             return done.result
         self._sensors.on_fallback("failed")
@@ -228,6 +217,8 @@ class RefreshLogic:
         actions.state = erase(state, erasure.requested_at)
         self._batcher.abandon(record.user)
         self._held.pop(record.user, None)
+        self._fallen.pop(record.user, None)
+        self._not_asked.discard(record.user)
         self._sensors.on_record("erasure")
         actions.outputs.append(Output("list", record.user.encode(), None))
         if list_is_owed(actions.state):  # what the shopper did since the request stays, and has its list
@@ -259,18 +250,28 @@ class RefreshLogic:
 
     def _fall_back(self, request: Request, cause: str, actions: Actions, *, again: bool) -> None:
         """The fallback list now and, with `again`, a promise that asks the model when it works again."""
-        self._sensors.on_fallback(cause)
-        user = request.user_id
-        if listing(request.state) == 0:
+        user, version, before = request.user_id, version_of(request.state), self._fallen.get(request.user_id)
+        told = before is not None and before.version == version  # the same list, a moment ago
+        if listing(request.state) == 0 and not told:
+            self._sensors.on_fallback(cause)
             self._emit([(self._fallback(request), request)], actions)
         if self._exactly_once:
             actions.state = mark_listed(request.state, LISTED if again else SETTLED)
         if not again:
             self._armed.discard(user)
+            self._fallen.pop(user, None)
         elif user not in self._retry:
+            usual = self._settings.retry_after_ms
+            after = min(2 * before.again_ms, PATIENT * usual) if before is not None and told else usual
+            self._fallen[user] = Fallen(version, after)
             self._retry.add(user)
             self._armed.add(user)
-            actions.promise_ms = self._settings.retry_after_ms
+            actions.promise_ms = after
+
+    def _forget(self, user: str) -> None:
+        self._batcher.abandon(user)
+        self._armed.discard(user)
+        self._fallen.pop(user, None)
 
     def _fallback(self, request: Request) -> Encoded:
         return encoded(self._lists.fallback(request), request, with_digest=self._with_digest)

@@ -152,11 +152,11 @@ class JobMetrics:
             self._where.labels(scorer.provider, scorer.provider_reason).set(1)
 
     def on_record(self, outcome: str) -> None:
-        """As `operators.refresh_logic.RefreshSensors`."""
+        """As `operators.refresh_sensors.RefreshSensors`."""
         self._events[outcome] += 1
 
     def on_event(self, event: Event, version: int) -> None:
-        """As `operators.refresh_logic.RefreshSensors`."""
+        """As `operators.refresh_sensors.RefreshSensors`."""
         kind = event.event_type
         self._types[kind] += 1
         if version == 1 and kind != "impression":
@@ -168,11 +168,11 @@ class JobMetrics:
                 self._actions[self._experiments.label(event.user_id), kind] += 1
 
     def on_dead_letter(self, reason: str) -> None:
-        """As `operators.refresh_logic.RefreshSensors`."""
+        """As `operators.refresh_sensors.RefreshSensors`."""
         self._dead[reason] += 1
 
     def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None:
-        """As `operators.refresh_logic.RefreshSensors`."""
+        """As `operators.refresh_sensors.RefreshSensors`."""
         with self._lock:
             counts, take = self._lists, self._moments.fromlist
             for made, request in lists:
@@ -189,7 +189,7 @@ class JobMetrics:
                 self._observe()
 
     def on_fallback(self, cause: str) -> None:
-        """As `operators.refresh_logic.RefreshSensors`."""
+        """As `operators.refresh_sensors.RefreshSensors`."""
         self._fallbacks[cause] += 1
 
     def on_batch(self, size: int, seconds: float) -> None:

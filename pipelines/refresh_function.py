@@ -26,7 +26,8 @@ from operators.logs import configure
 from operators.micro_batcher import MicroBatcher, NullSensors
 from operators.model_bundle import ModelBundle
 from operators.recent_states import RecentStates
-from operators.refresh_logic import Actions, Encoded, NullRefreshSensors, Output, Record, RefreshLogic, encoded
+from operators.refresh_logic import Actions, Encoded, Output, Record, RefreshLogic, encoded
+from operators.refresh_sensors import NullRefreshSensors
 from operators.settings import Settings
 from operators.state_layout import stored
 from operators.timeline import Made

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 
 from operators.errors import StackError
 from operators.list_maker import Request
+from operators.micro_batcher import NotAsked
 from operators.refresh_logic import Encoded
 from operators.timeline import Made
 from pipelines.scorer_links import Link, set_patience
@@ -28,7 +29,7 @@ AGAIN_SECONDS = 5.0  # between two starts that fail
 CHUNK = 5_000  # catalogue records in a message
 
 
-class ScorerLost(RuntimeError):
+class ScorerLost(NotAsked):
     """The scorer process died, hung or did not start; whoever was asked for has no list of the model yet."""
 
 

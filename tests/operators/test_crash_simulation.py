@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from operators.contracts import ERASURES, EVENTS, Model, RecommendationList
 from operators.decode import EventDecoder
 from operators.list_maker import Request
-from operators.micro_batcher import MicroBatcher, NullSensors
+from operators.micro_batcher import MicroBatcher, NotAsked, NullSensors
 from operators.refresh_logic import Actions, Encoded, Record, RefreshLogic, encoded
 from operators.settings import EventSettings, ScorerSettings
 from operators.state_layout import stored
@@ -81,7 +81,7 @@ class CrashingEngine(RuleBasedStateMachine):
         self.checkpointed = Kept()
         self.outputs: list[tuple[str, int | None, str]] = []  # user, version (None: tombstone), source
         self.seconds = 0.0
-        self.fails = False
+        self.fails: Exception | None = None
         self.hangs = False
         self.start()
 
@@ -104,7 +104,7 @@ class CrashingEngine(RuleBasedStateMachine):
 
     def score(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
         if self.fails:
-            raise RuntimeError("the model is broken")
+            raise self.fails
         if self.hangs:  # the task thread goes on meanwhile
             self.hangs = False
             self.seconds += 2 * DEADLINE_S
@@ -161,11 +161,14 @@ class CrashingEngine(RuleBasedStateMachine):
     def fire_one(self, data: st.DataObject) -> None:
         self.fire(data.draw(st.sampled_from(sorted(self.now.promises))))
 
-    @rule(fails=st.sampled_from((False, False, True)), hangs=st.sampled_from((False, False, True)))
-    def run_scorer(self, fails: bool, hangs: bool) -> None:
+    @rule(
+        fails=st.sampled_from((None, None, RuntimeError("the model is broken"), NotAsked("the process died"))),
+        hangs=st.sampled_from((False, False, True)),
+    )
+    def run_scorer(self, fails: Exception | None, hangs: bool) -> None:
         self.fails, self.hangs = fails, hangs
         self.batcher.run_once()
-        self.fails = self.hangs = False
+        self.fails, self.hangs = None, False
 
     @rule(seconds=st.sampled_from((0.01, 0.3, 0.7, 6.0)))
     def wait(self, seconds: float) -> None:
