@@ -1,7 +1,7 @@
 """The micro-batcher: hands whatever waits to a scorer thread and does not wait for a batch to fill.
 
-Only while requests stream in does it let a handful gather, for 5 ms at most; a micro-batch holds as many as are done
-in time, and so does the queue (`operators/pace.py`).
+Only while requests stream in does it let a handful gather, for 5 ms at most, and a micro-batch holds as many as are done
+in time (`operators/pace.py`).
 
 The newest request of a user wins (coalescing). What waits is bounded: `submit` blocks while the scorer works
 (Flink's back-pressure does the rest), and refuses at once while the scorer hangs, so that no caller is ever
@@ -74,7 +74,8 @@ class MicroBatcher(Generic[Q, R]):
     ) -> None:
         """`clock` gives seconds, monotonic. A batch in flight for longer than `deadline_s` means: it hangs."""
         self._score = score
-        self._pace = Pace(max_batch, max_waiting, deadline_s)
+        self._pace = Pace(max_batch, deadline_s)
+        self._max_waiting = max_waiting
         self._deadline_s = deadline_s
         self._clock = clock
         self._sensors = sensors or NullSensors()
@@ -96,7 +97,7 @@ class MicroBatcher(Generic[Q, R]):
     def submit(self, user: str, request: Q) -> bool:
         """Takes a request; False when the scorer hangs or the batcher is closed: the caller falls back at once."""
         with self._changed:
-            while len(self._pending) >= self._pace.waiting and user not in self._pending:
+            while len(self._pending) >= self._max_waiting and user not in self._pending:
                 if self._closed or self.hangs():
                     return False
                 self._changed.wait(0.02)

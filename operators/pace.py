@@ -1,9 +1,8 @@
-"""How fast requests come and how long a user takes to score: what a micro-batcher waits for, and how many it takes and keeps.
+"""How fast requests come and how long a user takes to score: what a micro-batcher waits for, and how many it takes.
 
 Only while requests stream in is it worth while to let a handful gather: a micro-batch of one costs nearly as much as one of
 ten, and where the cores are busy that makes everyone wait longer (docs/decisions.md). And a micro-batch must be done well
-before its users' deadline: with a million items a hundred users take half a second. So must who waits for it: more in the
-queue than are scored in time would all get fallbacks, where Kafka keeps them as well.
+before its users' deadline: with a million items a hundred users take half a second.
 """
 
 HANDFUL = 32
@@ -12,15 +11,14 @@ STREAM_S = 0.0007  # requests that come closer together than this, on average ov
 MEMORY = 32
 QUIET_S = 0.01  # no request for so long: there is no stream any more
 LEARNT = 8  # micro-batches that the time of a user is averaged over
-OF_DEADLINE = 0.25  # what a micro-batch may take of it,
-WAIT_OF_DEADLINE = 0.5  # and all who wait
+OF_DEADLINE = 0.25  # what a micro-batch may take of it
 
 
 class Pace:
     """Of one micro-batcher, which holds its lock around every call. Times in seconds, monotonic."""
 
-    def __init__(self, max_batch: int, max_waiting: int, deadline_s: float) -> None:
-        self._max_batch, self._max_waiting, self._deadline_s = max_batch, max_waiting, deadline_s
+    def __init__(self, max_batch: int, deadline_s: float) -> None:
+        self._max_batch, self._deadline_s = max_batch, deadline_s
         self._last = float("-inf")  # when the newest request came
         self._gap_s = 1.0  # between two requests, on average
         self._user_s = 0.0  # of scoring, on average
@@ -42,15 +40,6 @@ class Pace:
     @property
     def room(self) -> int:
         """Users that a micro-batch may hold."""
-        return self._in(OF_DEADLINE, self._max_batch)
-
-    @property
-    def waiting(self) -> int:
-        """Users that may wait."""
-        return self._in(WAIT_OF_DEADLINE, self._max_waiting)
-
-    def _in(self, share: float, most: int) -> int:
-        """Users that are scored in that share of the deadline."""
-        if self._user_s * most <= share * self._deadline_s:
-            return most
-        return max(1, int(share * self._deadline_s / self._user_s))
+        if self._user_s * self._max_batch <= OF_DEADLINE * self._deadline_s:
+            return self._max_batch
+        return max(1, int(OF_DEADLINE * self._deadline_s / self._user_s))

@@ -1,21 +1,21 @@
-"""When requests stream, how many users a micro-batch may hold, and how many may wait for it."""
+"""When requests stream, and how many users a micro-batch may hold."""
 
 import pytest
 
-from operators.pace import LEARNT, OF_DEADLINE, WAIT_OF_DEADLINE, Pace
+from operators.pace import LEARNT, OF_DEADLINE, Pace
 
 DEADLINE_S = 0.5
 
 
 def paced(seconds_a_user: float, batches: int = 10 * LEARNT) -> Pace:
-    pace = Pace(128, 1024, DEADLINE_S)
+    pace = Pace(128, DEADLINE_S)
     for _ in range(batches):
         pace.scored(pace.room, pace.room * seconds_a_user)
     return pace
 
 
 def test_a_stream_is_known_by_its_last_requests_and_over_after_a_pause() -> None:
-    pace = Pace(128, 1024, DEADLINE_S)
+    pace = Pace(128, DEADLINE_S)
     for number in range(400):
         pace.asked(number * 0.0002)
     assert pace.streams(400 * 0.0002)
@@ -26,7 +26,7 @@ def test_a_stream_is_known_by_its_last_requests_and_over_after_a_pause() -> None
 
 
 def test_a_small_catalogue_has_whole_micro_batches() -> None:
-    assert Pace(128, 1024, DEADLINE_S).room == 128
+    assert Pace(128, DEADLINE_S).room == 128
     assert paced(0.0001).room == 128
 
 
@@ -34,13 +34,6 @@ def test_a_small_catalogue_has_whole_micro_batches() -> None:
 def test_a_micro_batch_is_done_well_before_the_deadline(seconds_a_user: float) -> None:
     pace = paced(seconds_a_user)
     assert pace.room == pytest.approx(max(1.0, OF_DEADLINE * DEADLINE_S / seconds_a_user), abs=1)
-
-
-@pytest.mark.parametrize("seconds_a_user", [0.001, 0.02])
-def test_who_waits_is_scored_before_the_deadline(seconds_a_user: float) -> None:
-    assert paced(0.0001).waiting == 1024
-    waiting = paced(seconds_a_user).waiting
-    assert waiting == pytest.approx(WAIT_OF_DEADLINE * DEADLINE_S / seconds_a_user, abs=1)
 
 
 def test_a_batch_that_hung_is_soon_forgotten() -> None:
