@@ -31,7 +31,7 @@ CHARTS = (
 PARTS = 'up or on (job) label_replace(absent(up{job="operator"}) - 1, "job", "operator", "", "")'
 FACTS = {
     "model": "liveshelf_model_info",
-    "model_age_days": "(time() - liveshelf_model_created_timestamp_seconds) / 86400",
+    "model_age_days": "(time() - max(liveshelf_model_created_timestamp_seconds > 0)) / 86400",
     "provider": "liveshelf_scorer_info",
     "fallback_share": "sum(rate(liveshelf_fallbacks_total[5m])) / (sum(rate(liveshelf_lists_total[5m])) > 0)",
     "checkpoint_seconds": "max(flink_jobmanager_job_lastCheckpointDuration) / 1000",

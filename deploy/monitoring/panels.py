@@ -131,7 +131,7 @@ DASHBOARDS = (
             PanelSpec("Drift", "PSI of what the model sees and says against its training window; 0.25: another population.", "short",
                       {"{{feature}}": "max by (feature) (liveshelf_drift_psi)"}, 0.25),
             PanelSpec("Fallbacks", "Lists that the model did not make, by cause.", "ops", {"{{cause}}": _rate("liveshelf_fallbacks_total", "cause")}),
-            PanelSpec("Age", "Of the bundle that serves.", "s", {"age": "time() - max(liveshelf_model_created_timestamp_seconds)"}),
+            PanelSpec("Age", "Of the bundle that serves.", "s", {"age": "time() - max(liveshelf_model_created_timestamp_seconds > 0)"}),
         ),
         "Data": (
             PanelSpec("Expectations missed", "Share of the records that miss each.", "percentunit",
