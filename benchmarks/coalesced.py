@@ -3,21 +3,17 @@
 So a backlog costs a step an event and a list now and then, and the newest list is there sooner than all would be.
 """
 
-import contextlib
-import json
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.load import run as run_load
 from benchmarks.machine import cpu_seconds, describe
 from benchmarks.throughput import FROM, LIMIT_SECONDS, TO, Written, backlog, drain
 from operators.errors import StackError
 from operators.settings import Settings
+from pipelines.operator_totals import operator_total
 
 
 def measure(
@@ -31,7 +27,7 @@ def measure(
 ) -> dict[str, Any]:
     """A backlog of `count` events of so few `users`, and one of as many users as are all scored, half as long.
 
-    `targets`: the folder in which the operators say where their metrics are. Raises `StackError` where the operator does not tell how many events it has applied, or takes too long.
+    `targets`: as `operator_total` takes it. Raises `StackError` where too few events are applied in `LIMIT_SECONDS`.
     """
     every = drain(settings, items, pids, restart, count // 2)
     with Written(settings) as written:
@@ -72,18 +68,4 @@ def _watch(targets: Path, written: Callable[[], int], parts: dict[str, int], cou
 
 
 def _applied(targets: Path) -> int:
-    """Events that the operators have applied since they were started."""
-    total = 0.0
-    for file in targets.glob("operator-*.json"):
-        (target,) = json.loads(file.read_text())[0]["targets"]
-        with (
-            contextlib.suppress(OSError),  # of an earlier job with more slots
-            urllib.request.urlopen(f"http://{target}/metrics", timeout=5) as answer,
-        ):
-            for family in text_string_to_metric_families(answer.read().decode()):
-                total += sum(
-                    one.value
-                    for one in family.samples
-                    if one.name == "liveshelf_events_total" and one.labels["outcome"] == "applied"
-                )
-    return int(total)
+    return operator_total(targets, "liveshelf_events_total", outcome="applied")

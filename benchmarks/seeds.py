@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,8 @@ def measure(source: "Source", options: "TrainOptions", seeds: list[int], device:
         for name, value in evaluate(model.to(crew.device), split.test).items():
             metrics.setdefault(name, []).append(100 * value)
         print(f"seed {seed}: " + ", ".join(f"{name} {values[-1]:.2f}" for name, values in metrics.items()), flush=True)
-    means = {name: round(float(np.mean(values)), 3) for name, values in metrics.items()}
+    found = {name: mean_and_deviation(values, 3) for name, values in metrics.items()}
+    means = {name: mean for name, (mean, _) in found.items()}
     return {
         "bench": "seeds",
         "data": source.name,
@@ -56,11 +58,14 @@ def measure(source: "Source", options: "TrainOptions", seeds: list[int], device:
         "seeds": seeds,
         "validation": validated,
         "means": means,
-        "deviations": {
-            name: round(float(np.std(values, ddof=min(1, len(seeds) - 1))), 3) for name, values in metrics.items()
-        },
+        "deviations": {name: deviation for name, (_, deviation) in found.items()},
         "each": {name: [round(value, 3) for value in values] for name, values in metrics.items()},
         "seconds": took,
         "ratios": means,
         "machine": describe(),
     }
+
+
+def mean_and_deviation(values: Sequence[float], digits: int) -> tuple[float, float]:
+    """Of a metric over seeds, rounded; the deviation of a sample, 0 of one value."""
+    return round(float(np.mean(values)), digits), round(float(np.std(values, ddof=min(1, len(values) - 1))), digits)

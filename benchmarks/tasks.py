@@ -4,9 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.machine import describe
+from benchmarks.seeds import mean_and_deviation
 from operators.errors import LiveshelfError
 
 COMPARED = ("MRR@20", "AUC")  # ends of the names of the metrics that make ratios
@@ -59,7 +58,10 @@ def measure(
                 for name, value in values.items():
                     found.setdefault(task, {}).setdefault(name, {}).setdefault(label, []).append(value)
     summary = {
-        task: {name: {"alone": _spread(of[task]), "joint": _spread(of["joint"])} for name, of in named.items()}
+        task: {
+            name: {"alone": mean_and_deviation(of[task], 4), "joint": mean_and_deviation(of["joint"], 4)}
+            for name, of in named.items()
+        }
         for task, named in found.items()
     }
     ratios = {
@@ -81,8 +83,3 @@ def measure(
         "ratios": ratios,
         "machine": describe(),
     }
-
-
-def _spread(values: list[float]) -> tuple[float, float]:
-    """Mean and standard deviation."""
-    return round(float(np.mean(values)), 4), round(float(np.std(values, ddof=min(1, len(values) - 1))), 4)

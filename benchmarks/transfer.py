@@ -1,4 +1,6 @@
-"""What another shop's encoder is worth to a new one: nothing, all of it taken over, or adapters beside it (LoRA), by how much the new shop knows."""
+"""What another shop's encoder is worth to a new one, by how much that one knows: without it, all of it taken over, or
+adapters beside it (LoRA).
+"""
 
 import itertools
 import tempfile
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.machine import describe
+from benchmarks.seeds import mean_and_deviation
 from operators.errors import LiveshelfError
 
 if TYPE_CHECKING:
@@ -57,20 +60,11 @@ def measure(
             for metric, value in evaluate(fit(training, None, print).model, split.test).items():
                 metrics.setdefault(metric, []).append(100 * value)
             epochs.append(fitting.epochs)
-        rows.append(
-            {
-                "share": share,
-                "examples": len(part.known),
-                "begins": begin,
-                **{metric: round(float(np.mean(each)), 2) for metric, each in metrics.items()},
-                **{
-                    f"{metric} +-": round(float(np.std(each, ddof=min(1, len(each) - 1))), 2)
-                    for metric, each in metrics.items()
-                },
-                "epochs": epochs,
-                "seconds a training": round((time.monotonic() - begun) / len(seeds), 1),
-            }
-        )
+        row = {"share": share, "examples": len(part.known), "begins": begin}
+        for metric, each in metrics.items():
+            row[metric], row[f"{metric} +-"] = mean_and_deviation(each, 2)
+        seconds = round((time.monotonic() - begun) / len(seeds), 1)
+        rows.append(row | {"epochs": epochs, "seconds a training": seconds})
         print(rows[-1], flush=True)
     return {
         "bench": "transfer",

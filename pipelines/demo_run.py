@@ -5,15 +5,15 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-import httpx
 from hdrh.histogram import HdrHistogram
 from kafka.errors import KafkaError
-from prometheus_client.parser import text_string_to_metric_families
 
 from operators.contracts import Event
 from operators.settings import Settings
 from pipelines.list_reader import consumer_at_end, decode_list
+from pipelines.operator_totals import operator_total
 from pipelines.replayer import Pace, Progress, new_producer, replay
 
 
@@ -52,10 +52,12 @@ class Figures:
 class DemoRun:
     """Publishes in one thread and reads lists in another until `stop`."""
 
-    def __init__(self, settings: Settings, events: Iterable[Event], rate: float) -> None:
+    def __init__(self, settings: Settings, events: Iterable[Event], rate: float, targets: Path) -> None:
+        """`targets`: as `operator_total` takes it."""
         self.figures = Figures()
         self.progress = Progress()
         self._settings = settings
+        self._targets = targets
         self._events = _as_new(events)
         self._rate = rate
         self._stop = threading.Event()
@@ -78,23 +80,9 @@ class DemoRun:
         return self._threads[0].is_alive()
 
     def ask_job(self) -> None:
-        """Reads coalescing and dead letters from the operator's metrics, wherever among its ports it listens."""
-        first = self._settings.job.metrics_port
-        for port in range(first, first + self._settings.stack.taskmanagers + 1):
-            try:
-                text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=1).text
-            except httpx.HTTPError:
-                continue
-            found = {s.name: s.value for f in text_string_to_metric_families(text) for s in f.samples if not s.labels}
-            dead = [
-                s.value
-                for f in text_string_to_metric_families(text)
-                if f.name == "liveshelf_dead_letters"
-                for s in f.samples
-                if s.name.endswith("_total")
-            ]
-            self.figures.coalesced = int(found.get("liveshelf_coalesced_total", 0))
-            self.figures.dead = int(sum(dead))
+        """Reads coalescing and dead letters from the operators' metrics."""
+        self.figures.coalesced = operator_total(self._targets, "liveshelf_coalesced_total")
+        self.figures.dead = operator_total(self._targets, "liveshelf_dead_letters_total")
 
     def _publish(self) -> None:
         producer = new_producer(self._settings.kafka)

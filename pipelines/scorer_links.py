@@ -32,8 +32,8 @@ class Link(Protocol):
     def connect(self) -> socket.socket:
         """Connected to a process that waits for `Begin`; it is started where it does not run."""
 
-    def leave(self, *, hung: bool) -> None:
-        """After the socket was closed. A process that hung is killed."""
+    def leave(self, *, hung: bool) -> int | None:
+        """After the socket was closed. A process that hung is killed. Returns its exit code where it is known."""
 
     @property
     def pid(self) -> int:
@@ -55,7 +55,7 @@ class OwnScorer:
             self._process = _start(self._python, "pipelines.scorer_main", theirs, subprocess.PIPE)
         return ours
 
-    def leave(self, *, hung: bool) -> None:
+    def leave(self, *, hung: bool) -> int | None:
         """It ends when its connection does; else it is killed."""
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -64,6 +64,7 @@ class OwnScorer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        return self._process.returncode
 
     @property
     def pid(self) -> int:
@@ -102,13 +103,15 @@ class SharedScorer:
         Raises `StackError` where it runs in another PID namespace: one that hangs could not be killed.
         """
         with self._path.with_suffix(".pid").open("a+") as note, _locked(note):
-            try:
-                end = self._connected()
-            except (FileNotFoundError, ConnectionRefusedError):
-                self._listen(note)
-                end = self._connected()
             note.seek(0)
-            pid, space = note.read().split()
+            try:
+                end, told = self._connected(), note.read().split()
+            except (FileNotFoundError, ConnectionRefusedError):
+                end, told = self._listen(note)
+            if not told:  # who started it died before it could note whom: nobody could kill that one
+                end.close()
+                end, told = self._listen(note)
+            pid, space = told
             if space != _space():
                 end.close()
                 raise StackError(
@@ -121,7 +124,7 @@ class SharedScorer:
                 self._pidfd = os.pidfd_open(self._pid)
         return end
 
-    def leave(self, *, hung: bool) -> None:
+    def leave(self, *, hung: bool) -> int | None:
         """The others keep it, unless it hung."""
         if self._pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
@@ -129,6 +132,7 @@ class SharedScorer:
                     signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             os.close(self._pidfd)
             self._pidfd = -1
+        return None
 
     @property
     def pid(self) -> int:
@@ -144,8 +148,9 @@ class SharedScorer:
             raise
         return end
 
-    def _listen(self, note: IO[str]) -> None:
-        """Listens for the process that it starts, so that none has to wait until that one can."""
+    def _listen(self, note: IO[str]) -> tuple[socket.socket, list[str]]:
+        """Connected to a new process, and what is noted of it. Listens for it, so that none has to wait until it can."""
+        note.truncate(0)  # of the process before: it must not be taken for this one
         self._path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(self._path))
@@ -153,9 +158,10 @@ class SharedScorer:
             # a session of its own: what stops this TaskManager must not stop it
             process = _start(self._python, "pipelines.shared_scorer", listener, subprocess.DEVNULL, alone=True)
         threading.Thread(target=process.wait, daemon=True).start()  # it may end at any time: no zombie stays
-        note.truncate(0)
-        note.write(f"{process.pid} {_space()}")
+        told = [str(process.pid), _space()]
+        note.write(" ".join(told))
         note.flush()
+        return self._connected(), told
 
 
 def link_of(python: str, begin: Begin, folder: str) -> Link:

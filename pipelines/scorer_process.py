@@ -155,22 +155,23 @@ class ScorerProcess:
         return connection
 
     def _lost(self, how: str, error: BaseException) -> ScorerLost:
-        self._end(hung=isinstance(error, BlockingIOError))
-        lost = ScorerLost(f"the scorer process {how} ({error!r})")
+        code = self._end(hung=isinstance(error, BlockingIOError))
+        ended = "" if code is None else f"; its exit code is {code}"
+        lost = ScorerLost(f"the scorer process {how} ({error!r}){ended}")
         if not self._closed:
             log.error("%s", lost)
         return lost
 
-    def _end(self, *, hung: bool = False) -> None:
+    def _end(self, *, hung: bool = False) -> int | None:
         with self._ending:  # `close` may come while the scorer thread waits for an answer
             if self._connection is None:
-                return
+                return None
             connection, self._connection = self._connection, None
         with contextlib.suppress(OSError):  # the other end has gone
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes who waits
         connection.close()
         self._socket.close()
-        self._link.leave(hung=hung)
+        return self._link.leave(hung=hung)
 
 
 def _encoded(made: Listed | str, batch: Made) -> Encoded | Exception:

@@ -31,8 +31,8 @@ class ScorerServer:
         self._listener = listener
         self._waiting = selectors.DefaultSelector()
         self._waiting.register(listener, selectors.EVENT_READ)
-        self._operators: dict[Connection, socket.socket] = {}
-        self._begun: set[Connection] = set()
+        self._operators: set[Connection] = set()
+        self._begun: set[Connection] = set()  # of these, who have said `Begin`
         self._lists: Lists | None = None
         self._ready: Ready | None = None
 
@@ -94,8 +94,8 @@ class ScorerServer:
         end, _ = self._listener.accept()
         for which in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             set_patience(end, which, PATIENCE_S)
-        operator = Connection(os.dup(end.fileno()))
-        self._operators[operator] = end
+        operator = Connection(end.detach())
+        self._operators.add(operator)
         self._waiting.register(operator, selectors.EVENT_READ)
 
     def _say(self, operator: Connection, message: bytes) -> None:
@@ -107,9 +107,9 @@ class ScorerServer:
 
     def _bid_farewell(self, operator: Connection) -> None:
         self._waiting.unregister(operator)
+        self._operators.discard(operator)
         self._begun.discard(operator)
         operator.close()
-        self._operators.pop(operator).close()
 
 
 def main() -> None:

@@ -32,17 +32,18 @@ def run(
     from pipelines.replayer import new_producer, publish_catalogue
 
     settings = load_settings()
+    layout = Layout.of(settings)
     up.run(json=False)
     producer = new_producer(settings.kafka)
     people.print(f"catalogue: {publish_catalogue(catalogue(), producer)} products published")
     producer.close()
     if not Cluster(settings.job.rest_url).jobs(settings.job.name):
-        if not find_checkpoints(*(Layout.of(settings).checkpoints, Layout.of(settings).savepoints)):
+        if not find_checkpoints(layout.checkpoints, layout.savepoints):
             submit.run(bundle=None, savepoint=None, fresh=False, rest=None, json=False)
         else:
             resume.run(checkpoint=None, bundle=None, json=False)
     _addresses(settings)
-    demo = DemoRun(settings, events(start_ms=LAST_MONTH), rate)
+    demo = DemoRun(settings, events(start_ms=LAST_MONTH), rate, layout.targets)
     demo.start()
     try:
         _watch(demo, CHECK_SECONDS if check else float("inf"))

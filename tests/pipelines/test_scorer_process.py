@@ -108,7 +108,7 @@ def test_the_catalogues_changes_reach_it_and_all_rows_the_next_one(start: Start,
     (made,) = process.make(asked("u1"), now())
     assert not {"i3", "i4"} & set(items_of(made))
     os.kill(pid_of(process), signal.SIGKILL)
-    with pytest.raises(ScorerLost, match="died"):
+    with pytest.raises(ScorerLost, match=r"died .*; its exit code is -9"):
         process.make(asked("u1"), now())
     (again,) = process.make(asked("u1"), now())
     assert items_of(again) == items_of(made)

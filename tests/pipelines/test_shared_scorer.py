@@ -157,6 +157,17 @@ def test_an_operator_that_stops_in_a_message_holds_nobody_for_long(machine: Mach
     assert items_of(operator.make(asked("u1"), now())[0])
 
 
+def test_one_of_which_it_was_not_noted_who_it_is_is_left_alone(machine: Machine, bundle: Path) -> None:
+    """Its starter died in between. Nobody may be killed for it, and it could not be killed when it hangs."""
+    first = machine.operator(bundle)
+    (note,) = machine.folder.glob("*.pid")
+    note.write_text("")
+    second = machine.operator(bundle)
+    assert len(machine.pids) == 2
+    assert note.read_text().split()[0] == str(second._link.pid)
+    assert all(items_of(operator.make(asked("u1"), now())[0]) for operator in (first, second))
+
+
 def test_a_folder_with_a_long_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="shorter"):
         link_of(sys.executable, Begin({}, "", "shared", ""), str(tmp_path / ("long" * 20)))
