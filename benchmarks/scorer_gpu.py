@@ -1,7 +1,8 @@
 """The scorer on a CUDA device: catalogue by micro-batch by the way it is run, beside one CPU thread and the device's roofline.
 
 `session` is ONNX Runtime as on CPUs, arrays in and out; `bound` keeps buffers on the device, `recorded` replays launches as
-CUDA graphs too (`operators/cuda_batches.py`, what serves); `float16` has the product with the table in halves besides.
+CUDA graphs too (`operators/cuda_batches.py`, what serves); `float16` has the product with the table in halves besides,
+and `tensorrt` is there where its libraries are.
 """
 
 import itertools
@@ -24,6 +25,7 @@ from operators.errors import LiveshelfError, StackError
 from operators.features import WINDOW
 from operators.padding import Answers, Run
 from operators.scorer import choose_provider
+from operators.tensorrt_batches import TENSORRT, on_tensorrt
 
 WIDTH, TOP, KNOWN = 128, 100, 1_000
 BATCHES = (1, 8, 32, 128, 512, 2048)
@@ -67,6 +69,10 @@ def _ways(graph: Path, halves: Path, largest: int) -> Iterator[tuple[str, Run]]:
         if run is None:
             raise StackError(CUDA, "a session on the CPU", "see the provider's libraries")
         yield (way if not recorded or "recorded" in said else f"{way}{said}"), run
+    if TENSORRT in ort.get_available_providers():
+        _, run, _ = on_tensorrt(graph, options, WINDOW, TOP, largest, graph.with_suffix(".engines"))
+        if run is not None:
+            yield "tensorrt", run
 
 
 def _cell(shape: Shape, way: str, batch: int, run: Run, seconds: float, limits: Roofline) -> dict[str, Any]:

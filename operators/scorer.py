@@ -1,5 +1,7 @@
 """The ONNX Runtime session of a bundle: provider, warm-up, golden check, scores of a micro-batch."""
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime as ort
 
@@ -9,6 +11,7 @@ from operators.features import Features, Rows
 from operators.model_bundle import ModelBundle
 from operators.padding import Answers, Run, without_padding
 from operators.settings import ScorerSettings
+from operators.tensorrt_batches import TENSORRT, on_tensorrt
 
 TOLERANCE = 1e-3
 INPUTS = {"items": "tensor(int32)", "kinds": "tensor(int32)", "length": "tensor(int32)"}
@@ -20,9 +23,13 @@ def choose_provider(wanted: str) -> tuple[str, str]:
     """(ONNX Runtime provider, why it was taken)."""
     if wanted == "cpu":
         return "CPUExecutionProvider", "scorer.provider = cpu"
-    if CUDA in ort.get_available_providers() and _cuda_devices():
+    if CUDA not in ort.get_available_providers() or not _cuda_devices():
+        return "CPUExecutionProvider", "no CUDA device was found"
+    if wanted != "tensorrt":
         return CUDA, "a CUDA device was found"
-    return "CPUExecutionProvider", "no CUDA device was found"
+    if TENSORRT not in ort.get_available_providers():
+        return CUDA, "this ONNX Runtime was built without TensorRT"
+    return TENSORRT, "scorer.provider = tensorrt"
 
 
 def _cuda_devices() -> int:
@@ -52,7 +59,7 @@ class Scorer:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.provider, self.provider_reason = choose_provider(settings.provider)
         try:
-            self._session, on_device = self._opened(bundle, options, settings.max_batch)
+            self._session, on_device = self._opened(bundle, options, settings)
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
             raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
         self._check_provider(settings)
@@ -71,12 +78,18 @@ class Scorer:
         return without_padding(self._run, inputs) if self._crops else self._run(inputs)
 
     def _opened(
-        self, bundle: ModelBundle, options: ort.SessionOptions, largest: int
+        self, bundle: ModelBundle, options: ort.SessionOptions, settings: ScorerSettings
     ) -> tuple[ort.InferenceSession, Run | None]:
-        if self.provider != CUDA:
+        if self.provider == "CPUExecutionProvider":
             return ort.InferenceSession(str(bundle.graph), options, providers=[self.provider]), None
-        top = bundle.golden["scores"].shape[1]
-        session, run, said = on_cuda(bundle.graph, options, bundle.window, top, largest)
+        sizes = bundle.window, bundle.golden["scores"].shape[1], settings.max_batch
+        if self.provider == TENSORRT:
+            session, run, said = on_tensorrt(bundle.graph, options, *sizes, Path(settings.engines_dir))
+            if run is not None:
+                self.provider_reason += said
+                return session, run
+            self.provider, self.provider_reason = CUDA, "TensorRT did not start (are its libraries there?)"
+        session, run, said = on_cuda(bundle.graph, options, *sizes)
         self.provider_reason += said
         return session, run
 

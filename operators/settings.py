@@ -101,7 +101,7 @@ class EventSettings(Section):
 class ScorerSettings(Section):
     """ONNX Runtime and the micro-batcher."""
 
-    provider: Literal["auto", "cuda", "cpu"] = "auto"
+    provider: Literal["auto", "cuda", "tensorrt", "cpu"] = "auto"
     require_gpu: bool = False
     threads: int = Field(1, ge=1)
     max_batch: int = Field(128, ge=1)
@@ -110,6 +110,7 @@ class ScorerSettings(Section):
     kill_after_ms: int = Field(10_000, ge=100)
     metrics_port: int = 9300
     shared_dir: str = ""
+    engines_dir: str = "/tmp/liveshelf-engines"
     promise_idle_ms: int = Field(3, ge=1)
     promise_busy_ms: int = Field(200, ge=1)
     retry_after_ms: int = Field(2000, ge=1)

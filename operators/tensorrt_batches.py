@@ -1,0 +1,49 @@
+"""`scorer.provider = "tensorrt"`: NVIDIA's TensorRT compiles the graph for the card it finds; what it has no kernel for runs by CUDA.
+
+Options: ONNX Runtime's page of the TensorRT execution provider. Written without a card at hand: the golden check of the
+scorer decides on the machine itself whether what comes out is served.
+"""
+
+import os
+from pathlib import Path
+
+import onnxruntime as ort
+
+from operators.cuda_batches import CUDA, EXACT, DeviceBatches
+from operators.padding import Run
+
+TENSORRT = "TensorrtExecutionProvider"
+
+
+def on_tensorrt(
+    graph: Path, options: ort.SessionOptions, window: int, top: int, largest: int, engines: Path
+) -> tuple[ort.InferenceSession, Run | None, str]:
+    """(session, how to run it, what is to be said of it); nothing to run where ONNX Runtime went to another provider instead.
+
+    Engines take minutes to compile and are kept below `engines`, by graph, card and version. Raises what ONNX Runtime raises.
+    """
+    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # TensorRT's products would be TensorFloat-32, as cuDNN's
+    engines.mkdir(parents=True, exist_ok=True)
+    providers = [(TENSORRT, engine_options(window, largest, engines)), (CUDA, EXACT)]
+    session = ort.InferenceSession(str(graph), options, providers=providers)
+    if session.get_providers()[0] != TENSORRT:
+        return session, None, ""
+    return session, DeviceBatches(session, window, top, largest).run, f", engines in {engines}"
+
+
+def engine_options(window: int, largest: int, engines: Path) -> dict[str, str]:
+    """One engine for all sizes of micro-batch, in float32, so that lists stay those of a CPU."""
+
+    def shapes(users: int) -> str:
+        return f"items:{users}x{window},kinds:{users}x{window},length:{users}"
+
+    return {
+        "trt_profile_min_shapes": shapes(1),
+        "trt_profile_opt_shapes": shapes(min(128, largest)),
+        "trt_profile_max_shapes": shapes(largest),
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(engines),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": str(engines),
+        "trt_fp16_enable": "0",
+    }
