@@ -9,6 +9,7 @@
 | popular.npy, trending.npy | int32 rows, best first |
 | neighbours.npy | int32 [N + 1, M], the nearest items of each row, 0 where there is none |
 | reference.json | what the model saw and said in its training window, for drift (older bundles have none) |
+| query_buckets.npy, query_vectors.npy | what places a query among the items (`operators/query_tower.py`), where that was learned |
 | golden_*.npy | inputs and outputs that the serving machine must reproduce |
 """
 
@@ -25,6 +26,8 @@ from operators.drift import FILE as REFERENCE
 from operators.drift import Bins, load_reference
 from operators.errors import BundleError
 from operators.features import WINDOW, Vocabulary
+from operators.query_tower import BUCKETS, QueryTower
+from operators.query_tower import FILES as QUERY_FILES
 from operators.state_layout import HISTORY
 
 ARRAYS = ("vectors", "popular", "trending", "neighbours")
@@ -46,6 +49,7 @@ class ModelBundle:
     golden: dict[str, npt.NDArray[Any]]
     reference: dict[str, Bins] = field(default_factory=dict)
     window: int = WINDOW
+    queries: QueryTower | None = None
 
     @property
     def name(self) -> str:
@@ -69,7 +73,8 @@ class ModelBundle:
         golden = {name: _read_array(folder / f"golden_{name}.npy") for name in GOLDEN}
         _check_shapes(len(item_ids), arrays)
         window = _checked_window(manifest, golden)
-        return cls._of(folder, manifest, item_ids, arrays, golden, _read_reference(folder, manifest), window)
+        reference, queries = _read_reference(folder, manifest), _read_queries(folder, manifest, arrays["vectors"])
+        return cls._of(folder, manifest, item_ids, arrays, golden, reference, window, queries)
 
     @classmethod
     def load_fallbacks(cls, folder: Path) -> "ModelBundle":
@@ -100,6 +105,7 @@ class ModelBundle:
         golden: dict[str, npt.NDArray[Any]],
         reference: dict[str, Bins] | None = None,
         window: int = WINDOW,
+        queries: QueryTower | None = None,
     ) -> "ModelBundle":
         return cls(
             folder=folder,
@@ -112,6 +118,7 @@ class ModelBundle:
             golden=golden,
             reference=reference or {},
             window=window,
+            queries=queries,
         )
 
 
@@ -155,6 +162,24 @@ def _read_reference(folder: Path, manifest: dict[str, Any]) -> dict[str, Bins]:
         return load_reference(json.loads((folder / REFERENCE).read_text()))
     except ValueError as error:
         raise BundleError(f"a JSON object in {REFERENCE}", str(error)[:200], _FIX) from error
+
+
+def _read_queries(folder: Path, manifest: dict[str, Any], items: npt.NDArray[Any]) -> QueryTower | None:
+    names = [f"{name}.npy" for name in QUERY_FILES]
+    if not manifest["files"].keys() & set(names):
+        return None
+    for name in names:
+        _verify_file(folder, name, manifest)
+    known, vectors = (_read_array(folder / name) for name in names)
+    rising = known.ndim == 1 and bool((np.diff(known) > 0).all())
+    if not rising or known.dtype.kind not in "iu" or (known.size and not 0 < known[0] <= known[-1] <= BUCKETS):
+        raise BundleError(
+            f"rising buckets of 1 to {BUCKETS} in query_buckets.npy", f"{known.dtype} {known.shape}", _FIX
+        )
+    if vectors.shape != (len(known) + 1, items.shape[1]) or not np.isfinite(vectors).all():
+        wanted = f"finite query vectors of shape [{len(known) + 1}, {items.shape[1]}]"
+        raise BundleError(wanted, f"{vectors.shape}, or not finite", _FIX)
+    return QueryTower(known.astype(np.int32), vectors.astype(np.float32))
 
 
 def _read_items(folder: Path) -> list[str]:

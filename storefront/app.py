@@ -24,6 +24,7 @@ from storefront.measured import Measured
 from storefront.metrics import StoreMetrics
 from storefront.openapi import Refused, Taken, add_components, content
 from storefront.ops import Ops, Overview
+from storefront.search import Search
 from storefront.served_list import ServedItem, ServedList, Server, served
 from storefront.views import Views
 
@@ -47,6 +48,7 @@ class Shop:
         except BundleError:
             self.bundle = None  # strangers get an empty list; /readyz says so
         self.server = Server(self.views, self.bundle)
+        self.search = Search(self.views.shelf, self.bundle)
         self.producer = EventProducer(settings)
         self.ops = Ops(settings.storefront.prometheus_url)
         self.metrics.catalogue_age.set_function(lambda: self.views.ages()["catalogue"])
@@ -115,8 +117,8 @@ def _list_routes(app: FastAPI, shop: Shop) -> None:
 def _item_routes(app: FastAPI, shop: Shop) -> None:
     @app.get("/v1/search", responses={200: content(list[CatalogueItem])})
     def search(q: str = "", limit: int = Query(24, ge=1, le=200)) -> Response:
-        """Items in stock whose title holds all words."""
-        return _json(shop.views.shelf.search(q, limit))
+        """Items in stock whose title holds all words, then those that the model has learned to belong to them."""
+        return _json(shop.search.find(q, limit))
 
     @app.get("/v1/items/{item_id}/similar", responses={200: content(list[ServedItem])})
     def similar(item_id: str) -> Response:

@@ -13,10 +13,12 @@ from model_export.bundles.graph import OPSET, export_graph
 from model_export.bundles.reference import add_reference
 from model_export.data.dataset import Examples
 from model_export.models.encoders import NextItem, TopK
+from model_export.models.search_task import SearchTask
 from model_export.training.training_log import TrainingLog
 from operators.errors import BundleError
 from operators.features import Vocabulary
 from operators.model_bundle import read_manifest
+from operators.query_tower import FILES as QUERY_FILES
 from operators.reasons import unit_rows
 from operators.scorer import INPUTS, OUTPUTS
 
@@ -46,7 +48,7 @@ def export_bundle(
         scores, rows = run_graph(aside / "model.onnx", golden)
         check_parity(model, golden, scores, rows, top)
         arrays = _arrays(model, words, train) | {f"golden_{name}": value for name, value in golden.items()}
-        arrays |= {"golden_scores": scores, "golden_rows": rows}
+        arrays |= {"golden_scores": scores, "golden_rows": rows} | _query_arrays(model)
         for name, value in arrays.items():
             np.save(aside / f"{name}.npy", value, allow_pickle=False)
         if told is not None:
@@ -96,6 +98,14 @@ def _arrays(model: NextItem, words: Vocabulary, train: Examples) -> dict[str, np
         "trending": np.array(trending, dtype=np.int32),
         "neighbours": _neighbours(vectors.astype(np.float32), train, len(words)),
     }
+
+
+def _query_arrays(model: NextItem) -> dict[str, np.ndarray]:
+    """What places a query among the items, where that was learned."""
+    if SearchTask.name not in model.tasks:
+        return {}
+    tower = model.tasks[SearchTask.name].tower()
+    return dict(zip(QUERY_FILES, (tower.known, tower.vectors.astype(np.float16)), strict=True))
 
 
 def _neighbours(vectors: np.ndarray, train: Examples, items: int) -> np.ndarray:

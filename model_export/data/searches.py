@@ -1,22 +1,19 @@
-"""Texts that lead to items: what was searched for before an item was met, and titles; and the parts that a text is hashed into."""
+"""Texts that lead to items: what was searched for before an item was met, and titles."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from model_export.data.dataset import positives
 from operators.contracts import CatalogueItem, Event
 from operators.features import Vocabulary
+from operators.query_tower import words_of
 
-BUCKETS = 1 << 15
 WITHIN_MS = 10 * 60_000  # an item that is met later was not met because of the search
 WORDS_KEPT = 0.5  # of a title, in a query that is made of it
-_word = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -60,17 +57,6 @@ def searched(events: Iterable[Event], words: Vocabulary) -> Searches:
             if event.event_time - asked_ms <= WITHIN_MS:
                 found.append((query, rows[0], asked_ms))
     return Searches.of(found)
-
-
-def words_of(text: str) -> list[str]:
-    """Lower-case words."""
-    return _word.findall(text.lower())
-
-
-def buckets(words: Sequence[str]) -> list[int]:
-    """Places 1 to `BUCKETS` of the words and of their character trigrams (FastText: Bojanowski et al., TACL 2017)."""
-    grams = [f"<{word}>"[at : at + 3] for word in words for at in range(len(word))]
-    return [1 + xxhash.xxh32_intdigest(part.encode()) % BUCKETS for part in (*words, *grams)] or [0]
 
 
 def some_of(words: Sequence[str], generator: np.random.Generator) -> list[str]:

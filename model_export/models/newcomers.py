@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
-from model_export.data.searches import words_of
 from model_export.models.encoders import NextItem
 from model_export.models.search_task import SearchTask, place_of
 from operators.features import Vocabulary
+from operators.query_tower import words_of
 
 RAREST = 0.1  # of the known items: a newcomer's bias is theirs
 

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_export.data.searches import BUCKETS, Searches, buckets, some_of, words_of
+from model_export.data.searches import Searches, some_of
 from model_export.evaluation.metrics import ranks, summary
 from model_export.models.encoders import NextItem
 from model_export.models.losses import full_softmax
 from model_export.models.tasks import ASKED, Task
+from operators.query_tower import BUCKETS, QueryTower, buckets, words_of
 
 
 class SearchHead(nn.Module):
@@ -38,6 +39,14 @@ class SearchHead(nn.Module):
     def forward(self, parts: Tensor, begins: Tensor) -> Tensor:
         """`parts` int64 [P]: the buckets of all queries; `begins` int64 [B]: where each query's begin."""
         return nn.functional.normalize(self.project(self.parts(self.row_of[parts], begins)), dim=-1)
+
+    def tower(self) -> QueryTower:
+        """What serves it: the projection is linear, so that it may be done before the mean."""
+        known = torch.nonzero(self.row_of)[:, 0]
+        with torch.inference_mode():
+            parts = self.parts.weight[self.row_of[known]] @ self.project.weight.T
+            vectors = torch.cat((self.project.bias[None], parts))
+        return QueryTower(known.numpy().astype(np.int32), vectors.numpy())
 
 
 class SearchTask(Task):

@@ -70,6 +70,9 @@ def test_a_newcomer_comes_to_the_shoppers_of_its_kind(tmp_path: Path) -> None:
         assert rows[number].tolist().index(of_new[0]) < 12, "among the family's eight and hardly any other"
         nearest = [words.item_ids[row - 1] for row in bundle.neighbours[new[number]][:7].tolist()]
         assert sum(item.startswith(family) for item in nearest) >= 5
+    assert bundle.queries is not None
+    nearest_to = bundle.vectors @ bundle.queries.place(f"a {NEW} lamp")
+    assert words.item_ids[int(nearest_to.argmax()) - 1] == f"lamp-{NEW}", "a query finds what nobody met"
     found = evaluate_events(bundle, tmp_path / "events.jsonl", None, lambda _: None)
     questions = {name: one["questions"] for name, one in found["by_item_support"].items()}
     assert sum(questions.values()) == found["protocol"]["questions"] and "never" not in questions

@@ -14,6 +14,8 @@ from operators.scorer import Scorer, choose_provider
 from operators.settings import ScorerSettings
 from tests.builders import write_bundle, write_manifest
 
+WIDTH = 2  # of the vectors of `write_bundle`
+
 
 def open_scorer(folder: Path) -> Scorer:
     return Scorer(ModelBundle.load(folder), ScorerSettings(provider="cpu"))
@@ -91,6 +93,33 @@ def other_scores(folder: Path) -> None:
     write_manifest(folder)
 
 
+def _queries(folder: Path, buckets: list[int], vectors: object) -> None:
+    np.save(folder / "query_buckets.npy", np.array(buckets, dtype=np.int32))
+    np.save(folder / "query_vectors.npy", np.asarray(vectors, dtype=np.float16))
+    write_manifest(folder)
+
+
+def queries_of_another_width(folder: Path) -> None:
+    _queries(folder, [3, 9], np.ones((3, WIDTH + 1)))
+
+
+def queries_of_no_bucket(folder: Path) -> None:
+    _queries(folder, [0, 9], np.ones((3, WIDTH)))
+
+
+def queries_out_of_order(folder: Path) -> None:
+    _queries(folder, [9, 3], np.ones((3, WIDTH)))
+
+
+def queries_with_nan(folder: Path) -> None:
+    _queries(folder, [3, 9], np.full((3, WIDTH), np.nan))
+
+
+def half_of_the_queries(folder: Path) -> None:
+    _queries(folder, [3], np.ones((2, WIDTH)))
+    (folder / "query_vectors.npy").unlink()
+
+
 def _window(folder: Path, window: object) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"window": window}))
@@ -114,7 +143,8 @@ def window_that_is_no_number(folder: Path) -> None:
         more_steps_than_a_state_holds, window_of_another_graph, window_that_is_no_number,
         no_manifest, broken_manifest, wrong_hash, missing_graph, wrong_shape, nan_vectors,
         row_out_of_range, not_a_graph, other_inputs, nan_weights, other_scores,
-        a_name_that_is_no_text,
+        a_name_that_is_no_text, queries_of_another_width, queries_of_no_bucket, queries_out_of_order,
+        queries_with_nan, half_of_the_queries,
     ],
 )  # fmt: skip
 def test_a_spoiled_bundle_is_refused(folder: Path, spoil: Callable[[Path], None]) -> None:
@@ -122,6 +152,14 @@ def test_a_spoiled_bundle_is_refused(folder: Path, spoil: Callable[[Path], None]
     with pytest.raises(BundleError) as refused:
         open_scorer(folder)
     assert refused.value.fix
+
+
+def test_a_bundle_may_place_queries(folder: Path) -> None:
+    assert ModelBundle.load(folder).queries is None
+    _queries(folder, [3, 9], np.ones((3, WIDTH)))
+    queries = ModelBundle.load(folder).queries
+    assert queries is not None
+    assert queries.known.tolist() == [3, 9]
 
 
 def test_of_a_refused_bundle_what_can_be_trusted_serves_fallbacks(folder: Path) -> None:
