@@ -3,6 +3,7 @@
 import numpy as np
 from implicit.als import AlternatingLeastSquares
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from model_export.data.dataset import Examples
 from model_export.rivals.baselines import Scores, holdings
@@ -13,10 +14,17 @@ class Als:
 
     def __init__(self, train: Examples, items: int, factors: int = 64, iterations: int = 10, seed: int = 7) -> None:
         self._items = items
-        self._model = AlternatingLeastSquares(
-            factors=factors, regularization=0.05, alpha=20.0, iterations=iterations, random_state=seed, use_gpu=False
-        )
-        self._model.fit(holdings(train, items), show_progress=False)
+        # it has threads of its own, and says that BLAS's beside them can make it ten times as slow
+        with threadpool_limits(1, "blas"):
+            self._model = AlternatingLeastSquares(
+                factors=factors,
+                regularization=0.05,
+                alpha=20.0,
+                iterations=iterations,
+                random_state=seed,
+                use_gpu=False,
+            )
+            self._model.fit(holdings(train, items), show_progress=False)
 
     def scores(self, asked: Examples) -> Scores:
         """Inner products of the folded-in sessions and the items."""
