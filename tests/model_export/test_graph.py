@@ -35,7 +35,7 @@ def histories(lengths: list[int]) -> dict[str, np.ndarray]:
     return {"items": items, "kinds": (items > 0).astype(np.int32), "length": length}
 
 
-@pytest.mark.parametrize("name", ["weighted-sum", "attention"])
+@pytest.mark.parametrize("name", ["weighted-sum", "pair-sum", "attention"])
 def test_a_graph_need_not_see_the_padding(name: str, tmp_path: Path) -> None:
     plain, small = tmp_path / "plain.onnx", tmp_path / "int8.onnx"
     export_graph(frozen(name), TOP, plain)
