@@ -41,7 +41,7 @@ def measure(
     taught = [one.name for one in tasks_of(split, split.known, split.test, replace(fitting, **weights), print)]
     if not taught:
         raise LiveshelfError(
-            "clicks, carts or purchases among views, or searches, or titles", "none", "give other events"
+            "clicks, carts or purchases among views, searches, titles or ratings", "none", "give other events"
         )
     trainings = {"personal": {}} | {name: {"personal": 0.0, name: weights[name]} for name in taught}
     trainings["joint"] = {name: weights[name] for name in taught}

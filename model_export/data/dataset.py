@@ -1,5 +1,6 @@
 """Canonical events -> training and test examples, through the same `step` and `features` as the job."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ class Examples:
 
     `features`: B rows as the job would compute them at that moment; `target`: int32 [B], model row of the item;
     `kind`: uint8 [B], of that event (`KINDS`); `time_ms`: int64 [B]; `session_start_s`: uint32 [B], of the session that the target belongs to; `user`: int32 [B], a number for each user;
-    `outcomes`: bool [B, 3], see `outcomes.outcomes`.
+    `outcomes`: bool [B, 3], see `outcomes.outcomes`; `rating`: float32 [B], of that event, NaN where it has none.
     """
 
     features: Features
@@ -39,6 +40,7 @@ class Examples:
     user: npt.NDArray[np.int32]
     kind: npt.NDArray[np.uint8]
     outcomes: npt.NDArray[np.bool_]
+    rating: npt.NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.target)
@@ -53,6 +55,7 @@ class Examples:
             self.user[mask],
             self.kind[mask],
             self.outcomes[mask],
+            self.rating[mask],
         )
 
     def parts(self, size: int = 1024) -> Iterator["Examples"]:
@@ -130,7 +133,7 @@ def examples(events: Iterable[Event], words: Vocabulary, session_gap_ms: int, wi
     users: dict[str, int] = {}
     waiting: list[bytes] = []
     parts: list[Features] = []
-    target, times, user, starts, kind = [], [], [], [], []
+    target, times, user, starts, kind, rating = [], [], [], [], [], []
 
     def flush() -> None:
         if waiting:
@@ -150,6 +153,7 @@ def examples(events: Iterable[Event], words: Vocabulary, session_gap_ms: int, wi
             starts.append(session_start_s(done.state))
             user.append(users.setdefault(event.user_id, len(users)))
             kind.append(KINDS[event.event_type])
+            rating.append(math.nan if event.rating is None else event.rating)
             if len(waiting) == CHUNK:
                 flush()
     flush()
@@ -158,4 +162,5 @@ def examples(events: Iterable[Event], words: Vocabulary, session_gap_ms: int, wi
     who, what = np.array(user, dtype=np.int32), np.array(target, dtype=np.int32)
     began, how = np.array(starts, dtype=np.uint32), np.array(kind, dtype=np.uint8)
     became = outcomes(who, began, what, how)
-    return Examples(Features.joined(parts), what, np.array(times, dtype=np.int64), began, who, how, became)
+    when, rated = np.array(times, dtype=np.int64), np.array(rating, dtype=np.float32)
+    return Examples(Features.joined(parts), what, when, began, who, how, became, rated)

@@ -156,4 +156,5 @@ def asked(
         np.arange(len(targets), dtype=np.int32),
         np.full(len(targets), KINDS["view"], dtype=np.uint8),
         np.zeros((len(targets), len(WANTED)), dtype=bool),
+        np.full(len(targets), np.nan, dtype=np.float32),
     )

@@ -14,24 +14,10 @@ from model_export.data.dataset import Examples
 from model_export.data.outcomes import WANTED
 from model_export.data.windows import tensors_of
 from model_export.models.encoders import NextItem
-from model_export.models.tasks import ASKED, Task
+from model_export.models.tasks import ASKED, PairHead, Task
 
 WEIGHTS = (1.0, 2.0, 3.0)
 BINS = 10
-
-
-class SessionHead(nn.Module):
-    """Logits of the three wants from the encoder's answer and the item, float [B, width] each."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.mix = nn.Linear(3 * width, width)
-        self.out = nn.Linear(width, len(WANTED))
-
-    def forward(self, found: Tensor, item: Tensor) -> Tensor:
-        """float [B, 3]."""
-        logits: Tensor = self.out(nn.functional.silu(self.mix(torch.cat((found, item, found * item), dim=-1))))
-        return logits
 
 
 class SessionTask(Task):
@@ -47,8 +33,8 @@ class SessionTask(Task):
         self.kinds = [column for column in range(len(WANTED)) if 1e-4 < rate[column] < 1 - 1e-4]
 
     def head(self, width: int) -> nn.Module:
-        """A `SessionHead`."""
-        return SessionHead(width)
+        """A logit for each want."""
+        return PairHead(width, len(WANTED))
 
     def loss(self, model: NextItem, generator: np.random.Generator) -> Tensor:
         """Mean over examples of the weighted cross-entropies."""

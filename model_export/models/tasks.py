@@ -6,11 +6,26 @@ The loss of a training is personal + sum of weight * loss over the tasks (`FitOp
 from abc import ABC, abstractmethod
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from model_export.models.encoders import NextItem
 
 ASKED = 128  # examples of a task beside each batch of the next item
+
+
+class PairHead(nn.Module):
+    """What the encoder's answer and an item say together, float [B, width] each."""
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(3 * width, width)
+        self.out = nn.Linear(width, outputs)
+
+    def forward(self, found: Tensor, item: Tensor) -> Tensor:
+        """float [B, outputs]."""
+        said: Tensor = self.out(nn.functional.silu(self.mix(torch.cat((found, item, found * item), dim=-1))))
+        return said
 
 
 class Task(ABC):

@@ -24,7 +24,8 @@ class FitOptions:
     bf16_products: bool = True  # where the CPU has them: sums and weights stay float32
     personal: float = 1.0  # weights of the tasks: the next item of this shopper,
     session: float = 0.0  # what becomes of an item in this session (model_export/models/session_task.py),
-    search: float = 0.0  # and the item of a query (model_export/models/search_task.py)
+    search: float = 0.0  # the item of a query (model_export/models/search_task.py),
+    rating: float = 0.0  # and what an item will be rated with (model_export/models/rating_task.py)
     heads: bool = True  # copies and followers beside the encoder; to learn them one user in 32 is kept from it
     lora_rank: int = 0  # of the adapters beside a given encoder's products; 0: all of it is trained on
     seed: int = 7

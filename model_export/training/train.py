@@ -16,6 +16,7 @@ from model_export.data.splits import Split, validation
 from model_export.evaluation.full_ranking import evaluate
 from model_export.models.adapters import read_encoder, write_encoder
 from model_export.models.newcomers import welcome
+from model_export.models.rating_task import RatingTask
 from model_export.models.search_task import SearchTask
 from model_export.models.session_task import SessionTask
 from model_export.models.tasks import Task
@@ -153,6 +154,12 @@ def tasks_of(split: Split, known: Examples, asked: Examples, fitting: FitOptions
             tasks.append(SearchTask(fitting.search, split.texts.titles, split.texts.searched, split.texts.asked))
         else:
             log("the search task is not learned: no searches, and no titles (--catalogue)")
+    if fitting.rating:
+        rating = RatingTask(fitting.rating, known, asked)
+        if rating.teaches:
+            tasks.append(rating)
+        else:
+            log("the rating task is not learned: no ratings, or all alike")
     return tasks
 
 

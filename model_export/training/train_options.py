@@ -52,6 +52,7 @@ class TrainOptions:
     window: int | None = None
     session: float | None = None
     search: float | None = None
+    rating: float | None = None
     lora_rank: int | None = None
     heads: bool | None = None
     encoder_from: Path | None = None  # `adapters.write_encoder`
@@ -61,7 +62,7 @@ class TrainOptions:
 
     def fitting(self) -> FitOptions:
         """The hyper-parameters."""
-        names = ("dropout", "window", "session", "search", "lora_rank", "heads")
+        names = ("dropout", "window", "session", "search", "rating", "lora_rank", "heads")
         named: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
         return replace(self.fit or SIZES[self.size], seed=self.seed, **named)
 

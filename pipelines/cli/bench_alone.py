@@ -42,6 +42,7 @@ def tasks(
     seeds: int = typer.Option(3, help="Trainings of each kind.", min=1),
     session: float = typer.Option(0.3, help="Weight of the session task."),
     search: float = typer.Option(0.2, help="Weight of the search task."),
+    rating: float = typer.Option(0.3, help="Weight of the rating task."),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
@@ -51,7 +52,7 @@ def tasks(
     """
     from benchmarks.tasks import measure
 
-    weights = {"session": session, "search": search}
+    weights = {"session": session, "search": search, "rating": rating}
     found = measure(
         events, catalogue, test_from=test_from, epochs=epochs, dropout=dropout, seeds=seeds, weights=weights
     )

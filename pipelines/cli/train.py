@@ -96,6 +96,7 @@ def run(
         None, help="Of the session task beside the next item; default: 0, not learned.", min=0
     ),
     search_weight: float = typer.Option(None, help="Of the search task; default: 0.", min=0),
+    rating_weight: float = typer.Option(None, help="Of the rating task; default: 0.", min=0),
     tensorboard: Path = typer.Option(
         None, help="Writes scalars and the item space there, for `tensorboard --logdir` (extra `report`)."
     ),
@@ -143,6 +144,7 @@ def run(
         window=window,
         session=session_weight,
         search=search_weight,
+        rating=rating_weight,
         lora_rank=lora_rank,
         heads=heads,
         encoder_from=encoder_from,

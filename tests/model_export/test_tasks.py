@@ -9,9 +9,10 @@ import torch
 
 from model_export.bundles.graph import export_graph
 from model_export.data.dataset import Examples, examples
-from model_export.data.searches import Searches, asked_of_titles, buckets, searched, words_of
+from model_export.data.searches import Searches, asked_of_titles, searched
 from model_export.evaluation.full_ranking import evaluate
-from model_export.models.search_task import SearchTask
+from model_export.models.rating_task import RatingTask
+from model_export.models.search_task import SearchTask, place_of
 from model_export.models.session_task import SessionTask, area_under_roc, calibration_error, cross_entropy
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
@@ -19,6 +20,7 @@ from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint
 from operators.contracts import Event
 from operators.features import Vocabulary
+from operators.query_tower import words_of
 from tests.builders import NOW_MS, event
 from tests.model_export.test_fit import DiesAfter
 
@@ -77,10 +79,7 @@ def test_a_search_leads_to_the_first_known_item_soon_after_it() -> None:
     assert (found.texts, found.rows.tolist()) == (["red mug"], [WORDS.row("i5")])
 
 
-def test_texts_are_hashed_by_words_and_trigrams() -> None:
-    assert words_of("Red MUG, 30-cm") == ["red", "mug", "30", "cm"]
-    assert set(buckets(["mugs"])) & set(buckets(["mug"]))  # trigrams are shared
-    assert buckets([]) == [0]
+def test_a_title_asks_by_some_of_its_words() -> None:
     titles = Searches.of([("one two three four", 1, 0)] * 50)
     asked = asked_of_titles(titles, 1)
     assert asked.texts == asked_of_titles(titles, 1).texts
@@ -125,6 +124,10 @@ def test_each_task_is_learned_and_the_next_item_with_them(tmp_path: Path) -> Non
     found = session.metrics(model)
     assert found["add_to_cart AUC"] > 0.9 and found["add_to_cart entropy"] < 0.6 and found["add_to_cart ECE"] < 0.1
     assert search.metrics(model)["MRR@20"] > 0.8
+    tower, texts = model.tasks["search"].tower(), ["mug no7", "pattern 3", "a MUG that nobody knows"]
+    served = np.array([tower.place(text) for text in texts])
+    learned = place_of(model, [words_of(text) for text in texts]).detach().numpy()
+    np.testing.assert_allclose(served, learned, atol=1e-5)
     warm = asked.where((asked.features.length > 0) & (asked.kind == 1))
     assert evaluate(model, warm)["R@20"] > 0.9
     export_graph(model, 10, tmp_path / "joint.onnx")
@@ -132,6 +135,33 @@ def test_each_task_is_learned_and_the_next_item_with_them(tmp_path: Path) -> Non
     export_graph(model, 10, tmp_path / "alone.onnx")
     size = [(tmp_path / name).stat().st_size for name in ("joint.onnx", "alone.onnx")]
     assert abs(size[0] - size[1]) < 1000  # what is served does not carry the tasks' heads
+
+
+def rated(shoppers: int, seed: int) -> Examples:
+    """Who looks at even items likes even ones, and the other way round: an item's mean rating says nothing."""
+    drawing = np.random.default_rng(seed)
+    found = []
+    for shopper in range(shoppers):
+        likes, user, start = shopper % 2, f"{seed}-{shopper}", shopper * 120
+        seen = drawing.integers(0, ITEMS // 2, 3) * 2 + likes
+        found += [at(start + minute, user, int(item), "view") for minute, item in enumerate(seen)]
+        judged = int(drawing.integers(0, ITEMS))
+        found.append(at(start + 4, user, judged, "rate", rating=5.0 if judged % 2 == likes else 1.0))
+    return examples(found, WORDS, 30 * MINUTE_MS, 8)
+
+
+def test_ratings_are_learned_by_whom_they_come_from() -> None:
+    known, asked = rated(600, 1), rated(80, 2)
+    assert np.isfinite(known.rating).sum() == 600
+    task = RatingTask(1.0, known, asked)
+    options = replace(OPTIONS, epochs=6, learning_rate=1e-2)
+    found = task.metrics(fit(Training(known, ITEMS, options, (task,)), None, lambda _: None).model)
+    assert found["RMSE of item means"] == pytest.approx(2.0, abs=0.3)
+    assert found["RMSE"] < 1.2
+
+
+def test_without_ratings_nothing_is_learned_of_them() -> None:
+    assert not RatingTask(1.0, shop(20, 1), shop(20, 2)).teaches
 
 
 def test_a_joint_training_goes_on_where_it_was_killed(tmp_path: Path) -> None:
