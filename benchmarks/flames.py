@@ -69,13 +69,13 @@ def by_thread(stacks: str) -> str:
 
 def main_thread(stacks: str) -> str:
     """Of py-spy's collapsed stacks those of the thread that scores, from its loop on."""
-    loop = re.compile(r"^.*?(serve \(pipelines/scorer_main\.py)")
+    loop = re.compile(r"^.*?(serve \(pipelines/scoring/main\.py)")
     return "".join(loop.sub(r"\1", line) + "\n" for line in stacks.splitlines() if loop.match(line))
 
 
 def _scorer() -> psutil.Process:
     for process in psutil.process_iter(["cmdline"]):
-        if "pipelines.scorer_main" in (process.info["cmdline"] or []):
+        if "pipelines.scoring.main" in (process.info["cmdline"] or []):
             return process
     raise StackError(
         "a job with a scorer process on this machine", "none", "liveshelf bench throughput in another shell"

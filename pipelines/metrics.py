@@ -20,7 +20,7 @@ from operators.settings import JobSettings
 from operators.timeline import MOMENTS, RECOVER, STAGES, Timeline, stage_seconds
 from operators.trace_context import sampled_trace
 from operators.tracing import Tracer
-from pipelines.scorer_wire import Ready
+from pipelines.scoring.wire import Ready
 
 FRESHNESS_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 STAGE_BUCKETS = (0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5, 30)

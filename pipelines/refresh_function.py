@@ -33,9 +33,9 @@ from operators.state_layout import stored
 from operators.timeline import Made
 from operators.tracing import Tracer
 from pipelines.metrics import JobMetrics
-from pipelines.scorer_links import link_of
-from pipelines.scorer_process import ScorerLost, ScorerProcess
-from pipelines.scorer_wire import Begin
+from pipelines.scoring.links import link_of
+from pipelines.scoring.process import ScorerLost, ScorerProcess
+from pipelines.scoring.wire import Begin
 
 log = logging.getLogger(__name__)
 CATALOGUE_SECONDS = 20

@@ -69,7 +69,7 @@ class Injector:
     def scorer(self) -> int:
         """The scorer process of the TaskManager that works (the first of several slots)."""
         family = psutil.Process(self.pid("taskmanager")).children(recursive=True)
-        return next(one.pid for one in family if "pipelines.scorer_main" in one.cmdline())
+        return next(one.pid for one in family if "pipelines.scoring.main" in one.cmdline())
 
     def working_taskmanager(self) -> str:
         """The TaskManager whose slot is taken (the first of several)."""

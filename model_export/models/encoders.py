@@ -134,7 +134,7 @@ class Gru(NextItem):
         return self.project(self.dropout(states))
 
 
-class ItemSum(NextItem):
+class WeightedSum(NextItem):
     """CORE's idea (Hou et al., SIGIR 2022): what is wanted is a weighted sum of the steps' own vectors.
 
     The weights are NARM's attention (Li et al., CIKM 2017) of the last state over all; the projected state is added.
@@ -144,68 +144,75 @@ class ItemSum(NextItem):
         self, items: int, width: int = 64, dropout: float = 0.3, window: int = WINDOW, scale: float = 16.0
     ) -> None:
         super().__init__(items, width, dropout, window, scale)
-        self._build_states(width)
+        self.gru = nn.GRU(width, width, batch_first=True)
         self.key = nn.Linear(width, width, bias=False)
         self.query = nn.Linear(width, width)
         self.weight = nn.Linear(width, 1, bias=False)
         self.project = nn.Linear(width, width)
 
-    @abstractmethod
-    def _build_states(self, width: int) -> None:
-        """Makes what `_states` needs."""
-
-    @abstractmethod
-    def _states(self, steps: Tensor) -> Tensor:
-        """float [B, W, width] of the steps until each, before dropout."""
-
-    def _by_age(self, age: Tensor) -> Tensor | float:
-        """What a step's age, int of any shape, adds to its weight's logit. Negative: later than the state, and masked."""
-        return 0.0
-
     def encoded(self, steps: Tensor) -> Tensor:
         """Each step weighs those until itself."""
-        states = self.dropout(self._states(steps))
+        states = self._states(steps)
         mixed = torch.sigmoid(self.key(states)[:, None, :, :] + self.query(states)[:, :, None, :])
+        weights = self.weight(mixed).squeeze(-1)  # [B, at, of]
         places = torch.arange(steps.shape[1], device=steps.device)
-        age = places[:, None] - places[None, :]
-        weights = self.weight(mixed).squeeze(-1) + self._by_age(age)  # [B, at, of]
-        weights = weights.masked_fill(age < 0, OUT).softmax(-1)  # padding is later than all
+        weights = weights.masked_fill(places[None, :] > places[:, None], OUT).softmax(-1)  # padding is later than all
         return weights @ steps + self.project(states)
 
     def at_last(self, steps: Tensor, last: Tensor) -> Tensor:
         """As `encoded`, without the weights of the other steps."""
-        states = self.dropout(self._states(steps))
+        states = self._states(steps)
         asking = at(states, last)
-        age = last[:, None] - torch.arange(steps.shape[1], device=steps.device)
         weights = self.weight(torch.sigmoid(self.key(states) + self.query(asking)[:, None, :])).squeeze(-1)
-        weights = (weights + self._by_age(age)).masked_fill(age < 0, OUT).softmax(-1)
+        places = torch.arange(steps.shape[1], device=steps.device)
+        weights = weights.masked_fill(places > last[:, None], OUT).softmax(-1)
         return (weights[:, None, :] @ steps)[:, 0] + self.project(asking)
 
-
-class WeightedSum(ItemSum):
-    """With a GRU's states."""
-
-    def _build_states(self, width: int) -> None:
-        self.gru = nn.GRU(width, width, batch_first=True)
-
     def _states(self, steps: Tensor) -> Tensor:
-        states: Tensor = self.gru(steps)[0]
-        return states
+        states, _ = self.gru(steps)
+        dropped: Tensor = self.dropout(states)
+        return dropped
 
 
-class PairSum(ItemSum):
-    """With states of each step and the one before it alone: a third of a GRU's products, none of which waits for another."""
+class PairSum(NextItem):
+    """The same sum, from states of each step and the one before it alone: nothing waits for another step, and no step has a key.
 
-    def _build_states(self, width: int) -> None:
+    The weights are products with the last state, as attention has them, and a term by age.
+    """
+
+    def __init__(
+        self, items: int, width: int = 64, dropout: float = 0.3, window: int = WINDOW, scale: float = 16.0
+    ) -> None:
+        super().__init__(items, width, dropout, window, scale)
         self.now, self.before = nn.Linear(width, width), nn.Linear(width, width, bias=False)
-        self.by_age = nn.Parameter(torch.zeros(self.window))
+        self.query = nn.Linear(width, width)
+        self.by_age = nn.Parameter(torch.zeros(window))
+        self.project = nn.Linear(width, width)
+
+    def encoded(self, steps: Tensor) -> Tensor:
+        """Each step weighs those until itself."""
+        states = self._states(steps)
+        places = torch.arange(steps.shape[1], device=steps.device)
+        age = places[:, None] - places[None, :]
+        weights = self._shares(self.query(states) @ states.transpose(1, 2), age)  # [B, at, of]
+        return weights @ steps + self.project(states)
+
+    def at_last(self, steps: Tensor, last: Tensor) -> Tensor:
+        """As `encoded`, without the weights of the other steps."""
+        states = self._states(steps)
+        asking = at(states, last)
+        age = last[:, None] - torch.arange(steps.shape[1], device=steps.device)
+        weights = self._shares((self.query(asking)[:, None, :] @ states.transpose(1, 2))[:, 0], age)
+        return (weights[:, None, :] @ steps)[:, 0] + self.project(asking)
 
     def _states(self, steps: Tensor) -> Tensor:
         before = torch.cat((steps[:, :1] * 0, steps[:, :-1]), 1)
-        return nn.functional.silu(self.now(steps) + self.before(before))
+        dropped: Tensor = self.dropout(nn.functional.silu(self.now(steps) + self.before(before)))
+        return dropped
 
-    def _by_age(self, age: Tensor) -> Tensor:
-        return self.by_age[age.clamp(min=0)]
+    def _shares(self, logits: Tensor, age: Tensor) -> Tensor:
+        """Sum to 1 over the steps that are not later than the state; padding is later than all."""
+        return (logits + self.by_age[age.clamp(min=0)]).masked_fill(age < 0, OUT).softmax(-1)
 
 
 class Block(nn.Module):

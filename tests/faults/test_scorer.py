@@ -70,7 +70,7 @@ def test_a_scorer_that_raises_or_gives_nan_costs_that_user_alone_the_model(stack
 
 
 MAKE = "made = zip(self._lists.make(requests), requests, strict=True)"
-SCORER = "pipelines/scorer_main.py"
+SCORER = "pipelines/scoring/main.py"
 
 
 def sabotage(condition: str, deed: str) -> str:

@@ -19,7 +19,7 @@ from operators.settings import ExperimentSettings, JobSettings, ListSettings, Sc
 from operators.timeline import Came, Made
 from operators.user_state import step
 from pipelines.metrics import JobMetrics
-from pipelines.scorer_wire import Ready
+from pipelines.scoring.wire import Ready
 from pipelines.slate_metrics import SlateMetrics
 from tests.builders import NOW_MS, write_bundle
 

@@ -23,9 +23,9 @@ from operators.refresh_logic import Encoded
 from operators.scorer import Scorer
 from operators.settings import ScorerSettings, Settings
 from operators.timeline import Made
-from pipelines.scorer_links import link_of
-from pipelines.scorer_process import ScorerLost, ScorerProcess
-from pipelines.scorer_wire import Begin, Ready
+from pipelines.scoring.links import link_of
+from pipelines.scoring.process import ScorerLost, ScorerProcess
+from pipelines.scoring.wire import Begin, Ready
 from tests.builders import HANG_ITEM, NOW_MS, viewed, write_bundle, write_faulty_bundle, write_manifest
 
 Start = Callable[..., ScorerProcess]
@@ -76,6 +76,9 @@ def pid_of(process: ScorerProcess) -> int:
 def test_its_lists_are_those_of_a_list_maker_here(start: Start, bundle: Path) -> None:
     process, batch = start(bundle), now()
     assert process.ready().provider == "CPUExecutionProvider"
+    # else a cluster's machine would run what is installed there and not what the submission shipped
+    environment = Path(f"/proc/{pid_of(process)}/environ").read_text().split("\0")
+    assert f"PYTHONPATH={Path(__file__).resolve().parents[2]}" in [one.split(os.pathsep)[0] for one in environment]
     loaded = ModelBundle.load(bundle)
     settings = Settings.model_construct()
     here = ListMaker(
@@ -187,9 +190,9 @@ def test_it_ends_with_the_operators_process_also_while_it_hangs(tmp_path: Path) 
     script = (
         "import sys\n"
         "from operators.settings import Settings\n"
-        "from pipelines.scorer_links import link_of\n"
-        "from pipelines.scorer_process import ScorerProcess\n"
-        "from pipelines.scorer_wire import Begin\n"
+        "from pipelines.scoring.links import link_of\n"
+        "from pipelines.scoring.process import ScorerProcess\n"
+        "from pipelines.scoring.wire import Begin\n"
         "from tests.pipelines.test_scorer_process import HANG_ITEM, asked, now\n"
         "begin = Begin(Settings.model_construct().model_dump(), sys.argv[1], '0', sys.argv[2])\n"
         "process = ScorerProcess(link_of(sys.executable, begin, ''), begin, 60, lambda ready: None)\n"

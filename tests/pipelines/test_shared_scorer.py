@@ -19,10 +19,10 @@ import pytest
 from operators.contracts import CatalogueItem
 from operators.errors import StackError
 from operators.settings import ScorerSettings, Settings
-from pipelines.scorer_links import link_of
-from pipelines.scorer_process import ScorerLost, ScorerProcess
-from pipelines.scorer_wire import Begin
-from pipelines.shared_scorer import LONELY_S, PATIENCE_S
+from pipelines.scoring.links import link_of
+from pipelines.scoring.process import ScorerLost, ScorerProcess
+from pipelines.scoring.shared import LONELY_S, PATIENCE_S
+from pipelines.scoring.wire import Begin
 from tests.builders import write_bundle, write_faulty_bundle
 from tests.pipelines.test_scorer_process import asked, items_of, now
 from tests.stack.topics import eventually

@@ -1,4 +1,4 @@
-"""The scorer process of one subtask: `python -P -m pipelines.scorer_main FD`, started by `pipelines.scorer_process`.
+"""The scorer process of one subtask: `python -P -m pipelines.scoring.main FD`, started by `pipelines.scoring.process`.
 
 It makes lists out of micro-batches and nothing else: no broker, no state, no clock but the machine's. So what crashes or
 hangs in native code takes it along and not the job, and its Python runs beside the operator's instead of in turns with it.
@@ -28,7 +28,7 @@ from operators.model_bundle import ModelBundle
 from operators.refresh_logic import Encoded, encoded
 from operators.scorer import Scorer
 from operators.settings import Settings
-from pipelines.scorer_wire import Answers, Asked, Begin, Listed, Ready, batch_of, begin_of, pack
+from pipelines.scoring.wire import Answers, Asked, Begin, Listed, Ready, batch_of, begin_of, pack
 from pipelines.slate_metrics import SlateMetrics
 
 log = logging.getLogger(__name__)

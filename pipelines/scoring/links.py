@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from operators.errors import StackError
-from pipelines.scorer_wire import Begin, pack
+from pipelines.scoring.wire import Begin, pack
 
 END_SECONDS, LOST_SECONDS = 5.0, 0.5  # that a process has for its end: when told to, and when it hung
 SOCKET_NAME = 22  # bytes, with its slash
@@ -51,8 +51,8 @@ class OwnScorer:
         """Starts one."""
         ours, theirs = socket.socketpair()
         with theirs:
-            # stdin is held open, see `scorer_main`
-            self._process = _start(self._python, "pipelines.scorer_main", theirs, subprocess.PIPE)
+            # stdin is held open, see `main.py`
+            self._process = _start(self._python, "pipelines.scoring.main", theirs, subprocess.PIPE)
         return ours
 
     def leave(self, *, hung: bool) -> int | None:
@@ -75,7 +75,7 @@ class OwnScorer:
 class SharedScorer:
     """The process of all subtasks with the same settings and bundle that see one folder.
 
-    Whoever finds none starts it; it ends some seconds after the last one has left (`pipelines/shared_scorer.py`).
+    Whoever finds none starts it; it ends some seconds after the last one has left (`pipelines/scoring/shared.py`).
     """
 
     def __init__(self, python: str, begin: Begin, folder: Path) -> None:
@@ -156,7 +156,7 @@ class SharedScorer:
             listener.bind(str(self._path))
             listener.listen(BACKLOG)
             # a session of its own: what stops this TaskManager must not stop it
-            process = _start(self._python, "pipelines.shared_scorer", listener, subprocess.DEVNULL, alone=True)
+            process = _start(self._python, "pipelines.scoring.shared", listener, subprocess.DEVNULL, alone=True)
         threading.Thread(target=process.wait, daemon=True).start()  # it may end at any time: no zombie stays
         told = [str(process.pid), _space()]
         note.write(" ".join(told))
@@ -177,7 +177,7 @@ def set_patience(end: socket.socket, which: int, seconds: float) -> None:
 def _start(
     python: str, module: str, end: socket.socket, stdin: int, *, alone: bool = False
 ) -> "subprocess.Popen[bytes]":
-    code = str(Path(__file__).resolve().parent.parent)
+    code = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
         # -P: the working folder must not give its modules for the shipped ones

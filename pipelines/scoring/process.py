@@ -20,8 +20,8 @@ from operators.list_maker import Request
 from operators.micro_batcher import NotAsked
 from operators.refresh_logic import Encoded
 from operators.timeline import Made
-from pipelines.scorer_links import Link, set_patience
-from pipelines.scorer_wire import Answers, Asked, Batch, Begin, Listed, Ready, answers_of, pack, ready_of
+from pipelines.scoring.links import Link, set_patience
+from pipelines.scoring.wire import Answers, Asked, Batch, Begin, Listed, Ready, answers_of, pack, ready_of
 
 log = logging.getLogger(__name__)
 START_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""The scorer process that several subtasks share: `python -P -m pipelines.shared_scorer FD`, started by `scorer_links.SharedScorer`.
+"""The scorer process that several subtasks share: `python -P -m pipelines.scoring.shared FD`, started by `links.SharedScorer`.
 
 What waits at all its connections when it looks is one micro-batch.
 """
@@ -14,9 +14,9 @@ from itertools import islice
 from multiprocessing.connection import Connection
 
 from operators.logs import configure
-from pipelines.scorer_links import set_patience
-from pipelines.scorer_main import Lists, opened
-from pipelines.scorer_wire import Answers, Batch, Begin, Ready, batch_of, begin_of, pack
+from pipelines.scoring.links import set_patience
+from pipelines.scoring.main import Lists, opened
+from pipelines.scoring.wire import Answers, Batch, Begin, Ready, batch_of, begin_of, pack
 
 log = logging.getLogger(__name__)
 LONELY_S = 5.0

@@ -1,0 +1,1 @@
+"""The scorer's process and the operator's way to it."""
