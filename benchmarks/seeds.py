@@ -1,5 +1,6 @@
 """The same training with several seeds: how far a metric is due to chance."""
 
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -14,6 +15,11 @@ from operators.errors import LiveshelfError
 
 if TYPE_CHECKING:
     from model_export.training.train_options import Source, TrainOptions
+
+
+def say(line: object) -> None:
+    """How far it is, for people: stdout is for the one JSON object."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def measure(source: "Source", options: "TrainOptions", seeds: list[int], device: str) -> dict[str, Any]:
@@ -37,16 +43,16 @@ def measure(source: "Source", options: "TrainOptions", seeds: list[int], device:
     crew = Crew(device=device_of(device))
     split, options = split_of(source, replace(options, seed=seeds[0]))
     with tempfile.TemporaryDirectory() as folder:
-        fitting, validated = searched(split, Path(folder) / "found", options, print, TrainingLog(unreported), crew)
+        fitting, validated = searched(split, Path(folder) / "found", options, say, TrainingLog(unreported), crew)
     metrics: dict[str, list[float]] = {}
     took = []
     for seed in seeds:
         begun = time.monotonic()
-        model = fit(Training(split.known, len(split.words), replace(fitting, seed=seed), (), crew), None, print).model
+        model = fit(Training(split.known, len(split.words), replace(fitting, seed=seed), (), crew), None, say).model
         took.append(round(time.monotonic() - begun, 1))
         for name, value in evaluate(model.to(crew.device), split.test).items():
             metrics.setdefault(name, []).append(100 * value)
-        print(f"seed {seed}: " + ", ".join(f"{name} {values[-1]:.2f}" for name, values in metrics.items()), flush=True)
+        say(f"seed {seed}: " + ", ".join(f"{name} {values[-1]:.2f}" for name, values in metrics.items()))
     found = {name: mean_and_deviation(values, 3) for name, values in metrics.items()}
     means = {name: mean for name, (mean, _) in found.items()}
     return {

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe
-from benchmarks.seeds import mean_and_deviation
+from benchmarks.seeds import mean_and_deviation, say
 from operators.errors import LiveshelfError
 
 COMPARED = ("MRR@20", "AUC")  # ends of the names of the metrics that make ratios
@@ -38,7 +38,7 @@ def measure(
     fitting = replace(options.fitting(), epochs=epochs)
     split, options = split_of(Source(events, catalogue), options)
     items = len(split.words)
-    taught = [one.name for one in tasks_of(split, split.known, split.test, replace(fitting, **weights), print)]
+    taught = [one.name for one in tasks_of(split, split.known, split.test, replace(fitting, **weights), say)]
     if not taught:
         raise LiveshelfError(
             "clicks, carts or purchases among views, searches, titles or ratings", "none", "give other events"
@@ -49,8 +49,8 @@ def measure(
     for label, given in trainings.items():
         for seed in range(7, 7 + seeds):
             trained = replace(fitting, seed=seed, **given)
-            tasks = tasks_of(split, split.known, split.test, trained, print)
-            model = fit(Training(split.known, items, trained, tasks), None, print).model
+            tasks = tasks_of(split, split.known, split.test, trained, say)
+            model = fit(Training(split.known, items, trained, tasks), None, say).model
             metrics = {task.name: task.metrics(model) for task in tasks}
             if trained.personal:
                 metrics["personal"] = evaluate(model, split.test)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.machine import describe
-from benchmarks.seeds import mean_and_deviation
+from benchmarks.seeds import mean_and_deviation, say
 from operators.errors import LiveshelfError
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def measure(
             tried = replace(options, seed=seed, lora_rank=adapters)
             with tempfile.TemporaryDirectory() as folder:
                 told = TrainingLog(unreported)
-                fitting, _ = searched(part, Path(folder) / "found", tried, print, told, ALONE, weights)
+                fitting, _ = searched(part, Path(folder) / "found", tried, say, told, ALONE, weights)
             training = Training(part.known, len(split.words), fitting, (), ALONE, weights)
-            for metric, value in evaluate(fit(training, None, print).model, split.test).items():
+            for metric, value in evaluate(fit(training, None, say).model, split.test).items():
                 metrics.setdefault(metric, []).append(100 * value)
             epochs.append(fitting.epochs)
         row = {"share": share, "examples": len(part.known), "begins": begin}
@@ -65,7 +65,7 @@ def measure(
             row[metric], row[f"{metric} +-"] = mean_and_deviation(each, 2)
         seconds = round((time.monotonic() - begun) / len(seeds), 1)
         rows.append(row | {"epochs": epochs, "seconds a training": seconds})
-        print(rows[-1], flush=True)
+        say(rows[-1])
     return {
         "bench": "transfer",
         "data": source.name,
