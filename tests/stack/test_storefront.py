@@ -46,6 +46,19 @@ def test_a_stranger_gets_the_popular_list_said_as_such(shop: str) -> None:
     assert answer["items"][0]["title"]
 
 
+def test_a_search_finds_words_first_and_then_what_belongs_to_them(shop: str) -> None:
+    def titles(query: str) -> list[str]:
+        return [item["title"].lower() for item in httpx.get(f"{shop}/v1/search", params={"q": query}).json()]
+
+    lamps = titles("table lamp")
+    both = ["table" in title and "lamp" in title for title in lamps]
+    assert any(both) and not all(both)
+    assert both == sorted(both, reverse=True)
+    toys = titles("kid toy")  # no title has both words
+    assert toys and any("toy" in title for title in toys)
+    assert titles("zzqx") == []
+
+
 def test_an_event_over_http_becomes_a_list_on_the_stream(shop: str) -> None:
     user, item = f"http{now_ms()}", "85123A"
     with httpx.stream("GET", f"{shop}/v1/users/{user}/recommendations/stream", timeout=30) as stream:
