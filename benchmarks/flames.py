@@ -52,7 +52,7 @@ def main(
             subprocess.run([*java, "converter", "--title", title, str(stacks), str(page)], check=True)
             picture = f"--screenshot={(out / f'flames-{stacks.name}.png').resolve()}"
             subprocess.run(
-                [chromium, "--headless", "--no-sandbox", "--window-size=1500,1060", picture, str(page)], check=True
+                [chromium, "--headless", "--no-sandbox", "--window-size=1500,1400", picture, str(page)], check=True
             )
 
 
@@ -68,9 +68,10 @@ def by_thread(stacks: str) -> str:
 
 
 def main_thread(stacks: str) -> str:
-    """Of py-spy's collapsed stacks those of the thread that scores, from its loop on."""
+    """Of py-spy's collapsed stacks those of the thread that scores, from its loop on and without addresses."""
     loop = re.compile(r"^.*?(serve \(pipelines/scoring/main\.py)")
-    return "".join(loop.sub(r"\1", line) + "\n" for line in stacks.splitlines() if loop.match(line))
+    kept = (loop.sub(r"\1", line) for line in stacks.splitlines() if loop.match(line))
+    return "".join(re.sub(r"0x[0-9a-f]+ ", "", line) + "\n" for line in kept)
 
 
 def _scorer() -> psutil.Process:

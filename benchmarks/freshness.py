@@ -94,7 +94,7 @@ def measure(
         least, ours = percentiles(floor.latency_us), percentiles(readings.freshness_us)
         beside = {
             "floor_ms": least,
-            # on a warm stack alone: on JVMs just started p99's was 0.14, 0.41, 0.74 and 0.76 (docs/decisions.md)
+            # both scatter, most where JVMs have just started: 0.14 to 0.76 of p99 (docs/decisions.md)
             "ratios": {f"{p} of the floor to ours": round(least[p] / ours[p], 3) for p in ("p50", "p99")},
         }
     return {

@@ -15,7 +15,7 @@ def test_threads_are_named_and_machines_are_not() -> None:
 
 def test_of_the_scorer_only_its_loop_is_kept() -> None:
     stacks = (
-        "0x7f (libc.so.6);main (pipelines/scoring/main.py:126);serve (pipelines/scoring/main.py:113);run 5\n"
+        "0x7f (libc.so.6);main (pipelines/scoring/main.py:126);serve (pipelines/scoring/main.py:113);0x7a (x.so);run 5\n"
         "_end_with_the_operator (pipelines/scoring/main.py:9);read 7\n"
     )
-    assert main_thread(stacks) == "serve (pipelines/scoring/main.py:113);run 5\n"
+    assert main_thread(stacks) == "serve (pipelines/scoring/main.py:113);(x.so);run 5\n"
