@@ -147,6 +147,7 @@ def page(results: dict[str, dict[str, Any]]) -> str:
         apply=costs.apply_us,
         lookup=costs.lookup_us,
         slot=costs.slot_lists_per_s,
+        sold=items_of(results["sustain"]),
         planned=BUSY * costs.slot_lists_per_s,
         one=1e6 / costs.apply_us,
         user=costs.user_bytes,
@@ -168,7 +169,7 @@ your shop; `make capacity` writes this page.
 Every event is answered with a list of its own, with a float32 model of width 128 on CPUs; parts are planned to be {busy} busy.
 
 - **TaskManagers**: a list costs {rest:.0f} us beside the scorer (step, RocksDB, JNI, ranking, JSON) and {fixed:.0f} us + {slope:.1f} us for each 1,000 items in it. One slot
-  sustained {slot:,} lists/s with 3,798 items; its step and its scorer process each keep about half a core busy then, so a
+  sustained {slot:,} lists/s with {sold:,} items; its step and its scorer process each keep about half a core busy then, so a
   second slot on the same two cores gains next to nothing (and each list costs {added:.0f} us more). Slots in one TaskManager share an interpreter's lock: give each slot a TaskManager with 1.5 to 2 cores.
 - **From some 100,000 items on the scorer is most of it**, and grows with the catalogue. Then int8 tables (a third less at 100,000), or a GPU
   (one H200 scores 114,000 users/s with 100,000 items and 9,700 with a million, 133 and 52 times one CPU thread: [performance](performance.md#on-a-gpu)), or a first stage that chooses candidates (not built). A million items and a million events a second on CPUs are not sensible.

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from model_export.data.dataset import Examples
-from model_export.data.windows import tensors_of
 from model_export.models.encoders import NextItem
-from model_export.models.tasks import ASKED, PairHead, Task
+from model_export.models.tasks import ASKED, PairHead, Task, of_targets
 
 PRIOR = 5  # ratings that pull an item's mean to that of all, in the baseline
 
@@ -19,6 +18,7 @@ class RatingTask(Task):
     """Learns from the ratings in `known` and is asked about those in `asked`."""
 
     name = "rating"
+    needs = "no ratings, or all alike"
 
     def __init__(self, weight: float, known: Examples, asked: Examples) -> None:
         super().__init__(weight)
@@ -57,10 +57,7 @@ class RatingTask(Task):
 
     def _said(self, model: NextItem, asked: Examples) -> Tensor:
         """float32 [B], in deviations from the mean."""
-        found = model.state_after_last(*tensors_of(asked, model.device))
-        rows = torch.from_numpy(asked.target).long().to(model.device)
-        logits: Tensor = model.tasks[self.name](found, model.table()[rows])
-        return logits[:, 0]
+        return of_targets(model, self.name, asked)[:, 0]
 
     def _item_means(self) -> np.ndarray:
         size = int(max(self._known.target.max(), self._asked.target.max())) + 1

@@ -53,10 +53,16 @@ class SearchTask(Task):
     """Learns from `titles` and `searched`, half of each where there are both; is asked about `asked`, whole texts."""
 
     name = "search"
+    needs = "no searches, and no titles (--catalogue)"
 
     def __init__(self, weight: float, titles: Searches, searched: Searches, asked: Searches) -> None:
         super().__init__(weight)
         self._titles, self._searched, self._asked = titles, searched, asked
+
+    @property
+    def teaches(self) -> bool:
+        """Whether there is a text."""
+        return bool(len(self._titles) or len(self._searched))
 
     def head(self, width: int) -> nn.Module:
         """A `SearchHead`."""

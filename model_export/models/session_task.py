@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from model_export.data.dataset import Examples
 from model_export.data.outcomes import WANTED
-from model_export.data.windows import tensors_of
 from model_export.models.encoders import NextItem
-from model_export.models.tasks import ASKED, PairHead, Task
+from model_export.models.tasks import ASKED, PairHead, Task, of_targets
 
 WEIGHTS = (1.0, 2.0, 3.0)
 BINS = 10
@@ -24,6 +23,7 @@ class SessionTask(Task):
     """Learns from `known` and is asked about `asked`."""
 
     name = "session"
+    needs = "no click, cart or purchase tells items apart"
 
     def __init__(self, weight: float, known: Examples, asked: Examples) -> None:
         super().__init__(weight)
@@ -31,6 +31,11 @@ class SessionTask(Task):
         rate = self._known.outcomes.mean(0) if len(self._known) else np.zeros(len(WANTED))
         # what never or always happens teaches nothing
         self.kinds = [column for column in range(len(WANTED)) if 1e-4 < rate[column] < 1 - 1e-4]
+
+    @property
+    def teaches(self) -> bool:
+        """Whether any want happens now and then."""
+        return bool(self.kinds)
 
     def head(self, width: int) -> nn.Module:
         """A logit for each want."""
@@ -41,14 +46,14 @@ class SessionTask(Task):
         rows = generator.integers(0, len(self._known), ASKED)
         drawn = self._known.where(rows)
         right = torch.from_numpy(drawn.outcomes.astype(np.float32)).to(model.device)
-        logits = self._logits(model, drawn)
+        logits = of_targets(model, self.name, drawn)
         each = nn.functional.binary_cross_entropy_with_logits(logits, right, reduction="none").mean(0)
         return sum((WEIGHTS[kind] * each[kind] for kind in self.kinds), start=each.new_zeros(()))
 
     def metrics(self, model: NextItem) -> dict[str, float]:
         """For each kind: area under the ROC curve, cross-entropy as a share of that of the base rate, calibration error."""
         with torch.inference_mode():
-            logits = [self._logits(model, part) for part in self._asked.parts()]
+            logits = [of_targets(model, self.name, part) for part in self._asked.parts()]
         probability = torch.sigmoid(torch.cat(logits)).cpu().numpy().astype(np.float64)
         found = {}
         for kind in self.kinds:
@@ -59,12 +64,6 @@ class SessionTask(Task):
             found[f"{WANTED[kind]} entropy"] = cross_entropy(said, right) / cross_entropy(right.mean(), right)
             found[f"{WANTED[kind]} ECE"] = calibration_error(said, right)
         return found
-
-    def _logits(self, model: NextItem, asked: Examples) -> Tensor:
-        found = model.state_after_last(*tensors_of(asked, model.device))
-        rows = torch.from_numpy(asked.target).long().to(model.device)
-        logits: Tensor = model.tasks[self.name](found, model.table()[rows])
-        return logits
 
 
 def area_under_roc(said: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:

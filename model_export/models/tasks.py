@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model_export.data.dataset import Examples
+from model_export.data.windows import tensors_of
 from model_export.models.encoders import NextItem
 
 ASKED = 128  # examples of a task beside each batch of the next item
@@ -28,13 +30,27 @@ class PairHead(nn.Module):
         return said
 
 
+def of_targets(model: NextItem, task: str, asked: Examples) -> Tensor:
+    """float [B, outputs]: what the `PairHead` of a task says of each example's target, asked just before it."""
+    found = model.state_after_last(*tensors_of(asked, model.device))
+    rows = torch.from_numpy(asked.target).long().to(model.device)
+    said: Tensor = model.tasks[task](found, model.table()[rows])
+    return said
+
+
 class Task(ABC):
     """A head, what it learns from and its weight. The head lives in the model (`model.tasks`), averaged and kept with it."""
 
     name: str
+    needs: str  # what the data lacks where it teaches nothing, for people
 
     def __init__(self, weight: float) -> None:
         self.weight = weight
+
+    @property
+    @abstractmethod
+    def teaches(self) -> bool:
+        """Whether there is something to learn from."""
 
     @abstractmethod
     def head(self, width: int) -> nn.Module:

@@ -142,25 +142,17 @@ def _quality(fitted: Fitted) -> float:
 
 def tasks_of(split: Split, known: Examples, asked: Examples, fitting: FitOptions, log: Log) -> list[Task]:
     """The tasks with a weight that the data can teach; of the others it is said why not."""
-    tasks: list[Task] = []
+    texts, wanted = split.texts, list[Task]()
     if fitting.session:
-        session = SessionTask(fitting.session, known, asked)
-        if session.kinds:
-            tasks.append(session)
-        else:
-            log("the session task is not learned: no click, cart or purchase tells items apart")
+        wanted.append(SessionTask(fitting.session, known, asked))
     if fitting.search:
-        if len(split.texts.titles) or len(split.texts.searched):
-            tasks.append(SearchTask(fitting.search, split.texts.titles, split.texts.searched, split.texts.asked))
-        else:
-            log("the search task is not learned: no searches, and no titles (--catalogue)")
+        wanted.append(SearchTask(fitting.search, texts.titles, texts.searched, texts.asked))
     if fitting.rating:
-        rating = RatingTask(fitting.rating, known, asked)
-        if rating.teaches:
-            tasks.append(rating)
-        else:
-            log("the rating task is not learned: no ratings, or all alike")
-    return tasks
+        wanted.append(RatingTask(fitting.rating, known, asked))
+    for task in wanted:
+        if not task.teaches:
+            log(f"the {task.name} task is not learned: {task.needs}")
+    return [task for task in wanted if task.teaches]
 
 
 def _checkpoint(out: Path, part: str, log: Log) -> TrainingCheckpoint:
