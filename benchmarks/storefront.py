@@ -27,13 +27,24 @@ _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 
 def measure(
-    settings: Settings, items: list[str], pids: Callable[[], dict[str, int]], rate: float, seconds: float
+    settings: Settings,
+    items: list[str],
+    pids: Callable[[], dict[str, int]],
+    rate: float,
+    seconds: float,
+    known: Load | None = None,
 ) -> dict[str, Any]:
-    """Requests/s and latencies in ms at `rate` lists/s; the job and the storefront must run."""
-    load = msgspec.structs.replace(backlog(settings, items, int(rate * (WARM_S + seconds + 3)), USERS), rate=rate)
+    """Requests/s and latencies in ms at `rate` lists/s; the job and the storefront must run.
+
+    `known`: a load whose users have lists already; they need not be made first.
+    """
+    warm_s = 2.0 if known else WARM_S
+    load = known or backlog(settings, items, 0, USERS)
+    # its events before have smaller numbers
+    load = msgspec.structs.replace(load, count=int(rate * (warm_s + seconds + 3)), rate=rate, first=1 << 40)
     generator = in_the_background(load)
     try:
-        time.sleep(WARM_S)  # every user has a list
+        time.sleep(warm_s)  # every user has a list
         before, running = cpu_seconds(pids()), pids()
         told = _wrk(settings, load, seconds)
         used = {part: value - before[part] for part, value in cpu_seconds(running).items()}

@@ -12,20 +12,26 @@ from benchmarks.machine import cpu_seconds, describe
 from benchmarks.throughput import Written, backlog
 from operators.settings import Settings
 
-WARM_S = 5.0  # of each trial
 BEHIND_S = 1.0  # of events that may be unanswered when the load ends
-STEPS = 6
 
 
 def measure(
-    settings: Settings, items: list[str], pids: Callable[[], dict[str, int]], low: float, high: float, seconds: float
+    settings: Settings,
+    items: list[str],
+    pids: Callable[[], dict[str, int]],
+    low: float,
+    high: float,
+    seconds: float,
+    *,
+    steps: int = 6,
+    warm_s: float = 5.0,
 ) -> dict[str, Any]:
     """Bisects between a rate that is sure to hold and one that is not; events/s. The job must run and be warm."""
     trials = []
     with Written(settings) as written:
-        for _ in range(STEPS):
+        for _ in range(steps):
             rate = round((low + high) / 2)
-            trials.append(_trial(settings, items, written, pids(), rate, seconds))
+            trials.append(_trial(settings, items, written, pids(), rate, warm_s + seconds))
             low, high = (rate, high) if trials[-1]["sustained"] else (low, rate)
     held = [trial for trial in trials if trial["sustained"]]
     best = max(held, key=lambda trial: trial["rate"]) if held else None
@@ -42,7 +48,7 @@ def measure(
 def _trial(
     settings: Settings, items: list[str], written: Callable[[], int], pids: dict[str, int], rate: float, seconds: float
 ) -> dict[str, Any]:
-    count = int(rate * (WARM_S + seconds))
+    count = int(rate * seconds)
     load = msgspec.structs.replace(backlog(settings, items, count), rate=rate)
     start, used, begun = written(), cpu_seconds(pids), time.monotonic()
     told = json.loads(in_the_background(load).communicate()[0])

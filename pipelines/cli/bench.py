@@ -1,4 +1,4 @@
-"""`liveshelf bench`: measures the running stack; `bench_alone` has what needs none."""
+"""`liveshelf bench`: measures the running stack; `bench_alone` has what needs none, `bench_short` the short form of all."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -7,12 +7,13 @@ from typing import Any
 import typer
 
 from operators.errors import StackError
-from pipelines.cli import bench_alone
+from pipelines.cli import bench_alone, bench_short
 from pipelines.cli.bench_session import Bench, BundleOption, KeepOption
 from pipelines.cli.output import JsonFlag, people
 
 app = typer.Typer(no_args_is_help=True)
 for verb in (
+    bench_short.short,
     bench_alone.scorer,
     bench_alone.train,
     bench_alone.tasks,

@@ -179,14 +179,22 @@ def capacity(
 def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
     """Ratios of two results, or of two folders of them; exit 1 where one fell by more than 15 %.
 
-    Example: liveshelf bench compare benchmarks/results .liveshelf/bench
+    Where `kept` holds a folder for each of several runs, it is their median that counts, and a ratio that is no lower
+    than one of them was is not lost.
+
+    Example: liveshelf bench compare benchmarks/results/short .liveshelf/bench
     """
     from benchmarks.results import compare as compared
-    from benchmarks.results import read, rows
+    from benchmarks.results import read, read_runs, rows
 
-    changes = compared(read(kept), read(now))
+    changes = compared(read_runs(kept), read(now))
     if json:
-        machine([{"bench": c.bench, "ratio": c.name, "kept": c.kept, "now": c.now, "lost": c.lost} for c in changes])
+        machine(
+            [
+                {"bench": c.bench, "ratio": c.name, "kept": c.runs, "now": c.now, "fell": c.fell, "lost": c.lost}
+                for c in changes
+            ]
+        )
     else:
-        table("", ("bench", "ratio", "kept", "now", ""), rows(changes))
+        table("", ("bench", "ratio", "kept", "its runs", "now", ""), rows(changes))
     raise typer.Exit(int(any(change.lost for change in changes)))

@@ -38,15 +38,30 @@ def kept(folder: Path, name: str, **ratios: float) -> dict[str, dict[str, object
 def test_a_loss_beyond_what_noise_explains_is_said(tmp_path: Path) -> None:
     before = kept(tmp_path, "a.json", held=1.0, lost=1.0, gone=1.0, better=1.0)
     now = kept(tmp_path, "b.json", held=0.86, lost=0.84, better=2.0, new=1.0)
-    found = {change.name: change.lost for change in results.compare(before, now)}
-    assert found == {"held": False, "lost": True, "gone": True, "better": False, "new": False}
-    assert [row[-1] for row in results.rows(results.compare(before, now))] == ["", "lost", "lost", "", "new"]
+    changes = results.compare([before], now)
+    assert {change.name: change.lost for change in changes} == {
+        "held": False, "lost": True, "gone": True, "better": False, "new": False
+    }  # fmt: skip
+    assert [row[-1] for row in results.rows(changes)] == ["", "lost", "lost", "", "new"]
+
+
+def test_of_several_kept_runs_the_median_counts_and_the_lowest_excuses(tmp_path: Path) -> None:
+    for number, (steady, scattered) in enumerate([(1.0, 0.5), (1.1, 1.0), (0.9, 1.2)]):
+        (tmp_path / str(number)).mkdir()
+        kept(tmp_path / str(number), "a.json", steady=steady, scattered=scattered)
+    runs = results.read_runs(tmp_path)
+    now = kept(tmp_path, "now.json", steady=0.8, scattered=0.6)
+    found = {change.name: (change.kept, change.fell, change.lost) for change in results.compare(runs, now)}
+    assert found == {"steady": (1.0, True, True), "scattered": (1.0, True, False)}
+    assert results.rows(results.compare(runs, now))[1][2:] == (
+        "1", "0.5 to 1.2", "0.6", "lower, as a kept run was too"
+    )  # fmt: skip
 
 
 def test_benches_that_only_one_file_has_are_not_compared(tmp_path: Path) -> None:
     other = tmp_path / "one.json"
     other.write_text('{"bench": "scorer", "ratios": {"a": 1}}')
-    assert results.compare(kept(tmp_path, "a.json", a=1.0), results.read(other)) == []
+    assert results.compare([kept(tmp_path, "a.json", a=1.0)], results.read(other)) == []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"no": 1}'])

@@ -1,0 +1,203 @@
+"""All that a shop would notice, in about five minutes, in ratios that can be believed on a noisy machine.
+
+Four kinds of events lie in one backlog, one after the other, and several such rounds are drained by a job that is warm: what
+is divided by each other was measured within the same minute, and each ratio is the median of the rounds.
+"""
+
+import random
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks import freshness, storefront, sustain
+from benchmarks.floor import Floor
+from benchmarks.load import Load
+from benchmarks.load import run as run_load
+from benchmarks.machine import cpu_seconds, describe
+from benchmarks.onnx_alone import best
+from benchmarks.throughput import Written, backlog
+from operators.errors import StackError
+from operators.features import WINDOW
+from operators.settings import Settings
+from pipelines.operator_totals import operator_total
+
+ROUNDS = 3
+FROM, TO = 0.3, 0.9  # of a kind's events: around them the kinds mix, for partitions are not read in step
+STRIDE = 7919  # a prime
+STUCK_S = 120.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Events of one kind in each round's backlog, by so many shoppers in turn."""
+
+    name: str
+    events: int
+    shoppers: int
+    before: int = 0  # events of each that are applied before the first round
+    anew: bool = False  # other shoppers in each round
+
+
+KINDS = (
+    Kind("settling", 10_000, 2_500, anew=True),  # after the restart; not measured
+    Kind("full histories", 25_000, 2_500, before=WINDOW),
+    Kind("coalesced", 40_000, 500),
+    Kind("new shoppers", 40_000, 20_000, anew=True),
+    Kind("many shoppers", 25_000, 100_000, before=1),
+)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What was done at a moment of a drain."""
+
+    at: float
+    applied: int
+    lists: int
+    cpu_s: dict[str, float] = field(default_factory=dict)
+
+
+class Rounds:
+    """The backlogs, and the job that drains them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        items: list[str],
+        pids: Callable[[], dict[str, int]],
+        restart: Callable[[Callable[[], object]], None],
+        targets: Path,
+    ) -> None:
+        """`restart` and `targets` as in `coalesced.measure`."""
+        self._settings, self._items, self._pids, self._restart, self._targets = settings, items, pids, restart, targets
+        tag = f"short{random.randrange(10**9)}"
+        self.loads = {
+            kind.name: msgspec.structs.replace(backlog(settings, items, 0, kind.shoppers), tag=f"{tag}{number}")
+            for number, kind in enumerate(KINDS)
+        }
+
+    def prepare(self) -> None:
+        """The shoppers get their histories, and the JVM warms."""
+        begun, wanted = self._applied(), 0
+        for kind in KINDS:
+            if kind.before:
+                wanted += kind.before * kind.shoppers
+                run_load(msgspec.structs.replace(self.loads[kind.name], count=kind.before * kind.shoppers))
+        self._until(begun + wanted, lambda applied: None)
+
+    def round(self, number: int) -> dict[str, dict[str, Any]]:
+        """Kind -> what its part of the backlog took."""
+        self._restart(lambda: [run_load(self._load(kind, number)) for kind in KINDS])
+        starts = [0, *accumulate(kind.events for kind in KINDS)]
+        bounds = [
+            start + share * kind.events for start, kind in zip(starts, KINDS, strict=False) for share in (FROM, TO)
+        ]
+        marks: list[Mark] = []
+        with Written(self._settings) as written:
+            parts = self._pids()
+
+            def look(applied: int) -> None:
+                if len(marks) < len(bounds) and applied >= bounds[len(marks)]:
+                    marks.append(Mark(time.monotonic(), applied, written(), cpu_seconds(parts)))
+
+            self._until(starts[-1], look)
+        return {kind.name: between(*marks[2 * n : 2 * n + 2]) for n, kind in enumerate(KINDS)}
+
+    def _load(self, kind: Kind, number: int) -> Load:
+        load = msgspec.structs.replace(self.loads[kind.name], count=kind.events)
+        if kind.anew:
+            return msgspec.structs.replace(load, tag=f"{load.tag}r{number}")
+        # whole turns of the shoppers first, so that no event's id is one of those before
+        first = (kind.before + 1) * kind.shoppers * STRIDE + number * kind.events
+        return msgspec.structs.replace(load, first=first, stride=STRIDE)
+
+    def _until(self, wanted: int, look: Callable[[int], None]) -> None:
+        last, moved = -1, time.monotonic()
+        while (applied := self._applied()) < wanted:
+            look(applied)
+            if applied > last:
+                last, moved = applied, time.monotonic()
+            elif time.monotonic() - moved > STUCK_S:
+                raise StackError(f"{wanted} events applied", f"{applied}, then none", "liveshelf logs taskmanager-0")
+            time.sleep(0.1)
+        look(applied)
+
+    def _applied(self) -> int:
+        return operator_total(self._targets, "liveshelf_events_total", outcome="applied")
+
+
+def between(since: Mark, until: Mark) -> dict[str, Any]:
+    """Events and lists a second, and CPU s of the TaskManagers per 1,000 lists."""
+    seconds, lists = until.at - since.at, until.lists - since.lists
+    cpu = sum(used - since.cpu_s[part] for part, used in until.cpu_s.items() if part.startswith("taskmanager"))
+    return {
+        "events_per_s": round((until.applied - since.applied) / seconds),
+        "lists_per_s": round(lists / seconds),
+        "taskmanager_cpu_s_per_1000": round(cpu / max(lists, 1) * 1000, 4),
+    }
+
+
+def ratios_of(found: dict[str, dict[str, Any]], alone: float) -> dict[str, float]:
+    """Of one round; all better when higher. `alone`: lists/s of ONNX Runtime by itself, with full histories."""
+    full, new, many = (found[name] for name in ("full histories", "new shoppers", "many shoppers"))
+    return {
+        "lists/s to ONNX Runtime alone, full histories": full["lists_per_s"] / alone,
+        "CPU of ONNX Runtime alone to the job's, full histories": 1000 / alone / full["taskmanager_cpu_s_per_1000"],
+        "events/s coalesced to every event scored": found["coalesced"]["events_per_s"] / new["lists_per_s"],
+        "lists/s of 100,000 shoppers to 20,000 new ones": many["lists_per_s"] / new["lists_per_s"],
+    }
+
+
+def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """Of each ratio over the rounds."""
+    return {name: round(statistics.median(one[name] for one in rounds), 3) for name in rounds[0]}
+
+
+def measure(
+    settings: Settings,
+    items: list[str],
+    graph: Path,
+    pids: Callable[[], dict[str, int]],
+    restart: Callable[[Callable[[], object]], None],
+    targets: Path,
+    told: Callable[[str], object],
+) -> dict[str, Any]:
+    """`told` hears what is measured now. Raises `StackError` where the job stands still."""
+    machine, rounds = describe(), Rounds(settings, items, pids, restart, targets)
+    told("histories for 102,500 shoppers")
+    rounds.prepare()
+    found, ratios, alone = [], [], 0.0
+    for number in range(ROUNDS):
+        told(f"round {number + 1} of {ROUNDS}")
+        alone = best(graph, WINDOW, 0.2)["lists_per_s"]
+        found.append(rounds.round(number) | {"ONNX Runtime alone": {"lists_per_s": alone}})
+        ratios.append(ratios_of(found[-1], alone))
+    drained = statistics.median(one["new shoppers"]["lists_per_s"] for one in found)
+    parts, beside = {}, {}
+    told("freshness beside the floor")
+    with Floor(settings) as floor:
+        parts["freshness"] = freshness.measure(settings, items, pids(), 500, 25, 8, 20_000, floor)
+    beside |= parts["freshness"].pop("ratios")
+    told("the highest rate")
+    parts["sustain"] = sustain.measure(settings, items, pids, 0.5 * drained, 1.1 * drained, 4, steps=4, warm_s=2)
+    beside["sustained rate to that of a backlog"] = parts["sustain"]["sustained_per_s"] / drained
+    if shutil.which("wrk"):
+        told("look-ups")
+        known = rounds.loads["full histories"]
+        parts["storefront"] = storefront.measure(settings, items, pids, 500, 8, known)
+        beside["look-ups/s to lists/s of ONNX Runtime alone"] = parts["storefront"]["requests_per_s"] / alone
+    return {
+        "bench": "short",
+        "rounds": found,
+        **parts,
+        "ratios": medians(ratios) | {name: round(value, 3) for name, value in beside.items()},
+        "ratios_of_rounds": ratios,
+        "machine": machine,
+    }

@@ -1,0 +1,23 @@
+"""`liveshelf bench short`: the running stack in about five minutes."""
+
+from pathlib import Path
+
+from pipelines.cli.bench_session import Bench, KeepOption
+from pipelines.cli.output import JsonFlag, people
+
+
+def short(keep: Path = KeepOption, json: bool = JsonFlag) -> None:
+    """All of the running stack in about five minutes, as ratios within the run.
+
+    Example: liveshelf bench short --keep now.json
+    """
+    from benchmarks.short import measure
+
+    bench = Bench(None)
+    bench.started(anew=False)
+    graph, targets = bench.folder / "model.onnx", bench.layout.targets
+    with people.status("") as spinner:
+        found = measure(
+            bench.settings, bench.items, graph, bench.supervisor.pids, bench.restart, targets, spinner.update
+        )
+    bench.tell(found, keep, json)
