@@ -8,7 +8,7 @@ WORK := .liveshelf/work
 BENCHED := .liveshelf/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-deps demo test test-fast faults soak drift fuzz lint format bench growth bundle schemas monitoring capacity locks down clean
+.PHONY: help setup train-deps demo test test-fast faults soak drift fuzz lint format bench bench-run bench-keep growth bundle schemas monitoring capacity locks down clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,18 +54,20 @@ lint: dev-deps ## ruff, mypy, import rules, dependencies
 format: dev-deps ## formats the code
 	@.venv/bin/ruff check -q --fix $(PYTHON_ROOMS) && .venv/bin/ruff format -q $(PYTHON_ROOMS)
 
-bench: setup ## all benchmarks in a short form (about 11 minutes), beside the kept ratios
+bench: bench-run ## all benchmarks in a short form (five to six minutes), beside the kept runs
+	@$(LIVESHELF) bench compare benchmarks/results/short $(BENCHED)
+
+bench-run: setup
 	@$(LIVESHELF) up
-	@$(LIVESHELF) bench throughput --events 240000 --keep $(BENCHED)/throughput.json
-	@$(LIVESHELF) bench coalesced --events 150000 --keep $(BENCHED)/coalesced.json
-	@$(LIVESHELF) bench freshness --rate 500 --warm-up 40 --seconds 30 --floor --keep $(BENCHED)/freshness.json
-	@$(LIVESHELF) bench sustain --seconds 8 --keep $(BENCHED)/sustain.json
-	@$(LIVESHELF) bench state --users 20000,600000 --events 60000 --keep $(BENCHED)/state.json
-	@command -v wrk > /dev/null || { echo "without wrk (apt-get install wrk) look-ups are not measured"; exit 0; }; \
-		$(LIVESHELF) bench storefront --seconds 10 --keep $(BENCHED)/storefront.json
+	@$(LIVESHELF) bench short --keep $(BENCHED)/short.json
 	@.venv/bin/python -c 'import torch, onnx' 2>/dev/null || { echo "without torch (make train-deps) scorer and training are not measured"; exit 0; }; \
-		$(LIVESHELF) bench scorer --seconds 0.2 --keep $(BENCHED)/scorer.json && $(LIVESHELF) bench train --keep $(BENCHED)/train.json
-	@$(LIVESHELF) bench compare benchmarks/results $(BENCHED)
+		$(LIVESHELF) bench scorer --items 20000 --seconds 0.1 --keep $(BENCHED)/scorer.json && \
+		$(LIVESHELF) bench train --items 2000 --keep $(BENCHED)/train.json
+
+bench-keep: train-deps ## purges the stack, runs the short form five times and keeps all (half an hour); nothing else may run
+	@rm -rf benchmarks/results/short
+	@for run in 1 2 3 4 5; do $(LIVESHELF) down --purge > /dev/null; \
+		$(MAKE) --no-print-directory bench-run BENCHED=benchmarks/results/short/$$run || exit 1; done
 
 growth: dev-deps ## what more users and items cost, measured and drawn (about 45 minutes)
 	@$(LIVESHELF) up

@@ -57,7 +57,7 @@ def bundle_of(items: int, folder: Path) -> Path:
     """A bundle of so many items that knows nothing: a small one, grown, for the exporter needs hours and 24 GB for a million."""
     try:
         from model_export.bundles.bundle_folder import new_bundle, write_manifest
-        from model_export.bundles.export import NEIGHBOURS, export_bundle, run_graph
+        from model_export.bundles.export import CANDIDATES, NEIGHBOURS, export_bundle, run_graph
         from model_export.data.sessions import learned
         from model_export.models.encoders import build
     except ImportError as error:
@@ -77,7 +77,7 @@ def bundle_of(items: int, folder: Path) -> Path:
     manifest = export_bundle(model, words, examples, examples, small, {"name": folder.name})
     golden = {name: ModelBundle.load(small).golden[name] for name in INPUTS}
     with new_bundle(folder) as aside:
-        sized(small / "model.onnx", KNOWN, items, aside / "model.onnx")
+        sized(small / "model.onnx", KNOWN, items, aside / "model.onnx", CANDIDATES)
         scores, rows = run_graph(aside / "model.onnx", golden)
         arrays = {
             "vectors": drawing.standard_normal((items + 1, WIDTH), dtype=np.float32).astype(np.float16),

@@ -105,7 +105,7 @@ def _graphs(folder: Path, sizes: list[int]) -> Iterator[tuple[int, Path, Path]]:
     small = small_graph(folder, WIDTH, KNOWN)
     for items in sizes:
         graph, halves = folder / f"{items}.onnx", folder / f"{items}-halves.onnx"
-        sized(small, KNOWN, items, graph)
+        sized(small, KNOWN, items, graph, TOP)
         in_halves(graph, halves)
         yield items, graph, halves
         graph.unlink()

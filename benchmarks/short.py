@@ -46,12 +46,14 @@ class Kind:
 
 
 KINDS = (
-    Kind("settling", 10_000, 2_500, anew=True),  # after the restart; not measured
+    Kind("settling", 10_000, 2_500, anew=True),  # after the restart
     Kind("full histories", 25_000, 2_500, before=WINDOW),
-    Kind("coalesced", 40_000, 500),
     Kind("new shoppers", 40_000, 20_000, anew=True),
     Kind("many shoppers", 25_000, 100_000, before=1),
+    Kind("between", 10_000, 2_500, anew=True),
+    Kind("coalesced", 40_000, 500),
 )
+UNMEASURED = ("settling", "between")  # what is coalesced runs ahead, and must not mix with the rest
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Rounds:
 
     def round(self, number: int) -> dict[str, dict[str, Any]]:
         """Kind -> what its part of the backlog took."""
-        self._restart(lambda: [run_load(self._load(kind, number)) for kind in KINDS])
+        self._restart(lambda: [run_load(load_of(kind, self.loads[kind.name], number)) for kind in KINDS])
         starts = [0, *accumulate(kind.events for kind in KINDS)]
         bounds = [
             start + share * kind.events for start, kind in zip(starts, KINDS, strict=False) for share in (FROM, TO)
@@ -108,15 +110,8 @@ class Rounds:
                     marks.append(Mark(time.monotonic(), applied, written(), cpu_seconds(parts)))
 
             self._until(starts[-1], look)
-        return {kind.name: between(*marks[2 * n : 2 * n + 2]) for n, kind in enumerate(KINDS)}
-
-    def _load(self, kind: Kind, number: int) -> Load:
-        load = msgspec.structs.replace(self.loads[kind.name], count=kind.events)
-        if kind.anew:
-            return msgspec.structs.replace(load, tag=f"{load.tag}r{number}")
-        # whole turns of the shoppers first, so that no event's id is one of those before
-        first = (kind.before + 1) * kind.shoppers * STRIDE + number * kind.events
-        return msgspec.structs.replace(load, first=first, stride=STRIDE)
+        found = {kind.name: between(*marks[2 * n : 2 * n + 2]) for n, kind in enumerate(KINDS)}
+        return {name: row for name, row in found.items() if name not in UNMEASURED}
 
     def _until(self, wanted: int, look: Callable[[int], None]) -> None:
         last, moved = -1, time.monotonic()
@@ -131,6 +126,16 @@ class Rounds:
 
     def _applied(self) -> int:
         return operator_total(self._targets, "liveshelf_events_total", outcome="applied")
+
+
+def load_of(kind: Kind, shoppers: Load, number: int) -> Load:
+    """A round's events of a kind; `shoppers`: who they are."""
+    load = msgspec.structs.replace(shoppers, count=kind.events)
+    if kind.anew:
+        return msgspec.structs.replace(load, tag=f"{load.tag}r{number}")
+    # whole turns of the shoppers first, so that no event's id is one of those before
+    first = (kind.before + 1) * kind.shoppers * STRIDE + number * kind.events
+    return msgspec.structs.replace(load, first=first, stride=STRIDE)
 
 
 def between(since: Mark, until: Mark) -> dict[str, Any]:
@@ -183,10 +188,12 @@ def measure(
     parts, beside = {}, {}
     told("freshness beside the floor")
     with Floor(settings) as floor:
-        parts["freshness"] = freshness.measure(settings, items, pids(), 500, 25, 8, 20_000, floor)
+        parts["freshness"] = freshness.measure(
+            settings, items, pids(), 500, 20, 25, 20_000, floor
+        )  # the floor's JVM has to warm
     beside |= parts["freshness"].pop("ratios")
     told("the highest rate")
-    parts["sustain"] = sustain.measure(settings, items, pids, 0.5 * drained, 1.1 * drained, 4, steps=4, warm_s=2)
+    parts["sustain"] = sustain.measure(settings, items, pids, 0.7 * drained, 1.5 * drained, 4, steps=3, warm_s=2)
     beside["sustained rate to that of a backlog"] = parts["sustain"]["sustained_per_s"] / drained
     if shutil.which("wrk"):
         told("look-ups")

@@ -7,11 +7,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def sized(small: Path, known: int, items: int, target: Path) -> None:
+def sized(small: Path, known: int, items: int, target: Path, top: int) -> None:
     """Writes the graph `small` of `known` items to `target` with `items`: random floats of the same spread, the rest repeated.
 
-    An exporter needs minutes and several copies of a table of a million items; this needs seconds and one.
+    As `export_graph` would write it, with `top` places. An exporter needs minutes and several copies of a table of a million items; this needs seconds and one.
     """
+    from model_export.bundles.two_stage_top import WORTH_IT, in_two_stages
+
     model = onnx.load(str(small))
     drawing = np.random.default_rng(7)
     for one in model.graph.initializer:
@@ -26,6 +28,8 @@ def sized(small: Path, known: int, items: int, target: Path) -> None:
             grown = np.resize(values, shape)
         one.CopyFrom(numpy_helper.from_array(grown, one.name))
     del model.graph.value_info[:]  # shapes of the small graph
+    if items >= WORTH_IT:
+        in_two_stages(model.graph, items + 1, top)
     onnx.save(model, str(target))
 
 

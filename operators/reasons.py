@@ -20,6 +20,7 @@ _BY_STEP: dict[str, ReasonKind] = {
 }
 _HEAD = 100
 ANCHORS = 8  # of the newest steps: an older one is no reason that a shopper remembers
+AT_HAND = 100_000  # reasons that are kept as objects
 
 
 class Reasons:
@@ -61,6 +62,8 @@ class _Known(dict[int, Reason]):
         self._items = item_ids
 
     def __missing__(self, number: int) -> Reason:
+        if len(self) >= AT_HAND:  # of a million items each would stay for ever
+            self.clear()
         anchor, why = divmod(number, len(_NAMES))
         reason = self[number] = Reason(_NAMES[why], self._items[anchor - 1] if anchor else None)
         return reason

@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 from torch.export import Dim
 
 from model_export.bundles.opaque_gru import opaque
+from model_export.bundles.two_stage_top import WORTH_IT, in_two_stages
 from model_export.models.encoders import NextItem, TopK, example_inputs
 from operators.errors import BundleError
 from operators.scorer import INPUTS, OUTPUTS
@@ -46,6 +47,8 @@ def export_graph(model: NextItem, top: int, file: Path) -> None:
         )
     graph = onnx.load(str(file))
     share_table(graph.graph)
+    if (rows := rows_of(graph.graph)) > WORTH_IT:  # one more than items: the padding
+        in_two_stages(graph.graph, rows, top)
     strip_traces(graph)
     onnx.save(graph, str(file))
 
@@ -67,6 +70,11 @@ def share_table(graph: onnx.GraphProto) -> None:
         if np.array_equal(numpy_helper.to_array(one), values.T):
             graph.initializer.remove(one)
             graph.node.insert(0, helper.make_node("Transpose", [TABLE], [one.name], perm=[1, 0]))
+
+
+def rows_of(graph: onnx.GraphProto) -> int:
+    """Items of the table, and the padding."""
+    return int(next(one for one in graph.initializer if one.name == TABLE).dims[0])
 
 
 def table_of(model: onnx.ModelProto, source: Path) -> onnx.TensorProto:

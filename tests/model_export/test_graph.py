@@ -11,9 +11,11 @@ import torch
 
 from benchmarks.scorer import small_graph
 from benchmarks.sized_graph import in_halves, sized
+from model_export.bundles import graph as graph_module
 from model_export.bundles.export import run_graph
 from model_export.bundles.graph import export_graph
 from model_export.bundles.quantize import quantize_table
+from model_export.bundles.two_stage_top import block_of, in_two_stages
 from model_export.models.encoders import NextItem, build
 
 ITEMS, WINDOW, TOP = 60, 12, 10
@@ -59,6 +61,31 @@ def test_padding_is_never_recommended_and_every_item_once(heads: bool, tmp_path:
         assert (np.sort(rows) == np.arange(1, ITEMS + 1)).all()
 
 
+@pytest.mark.parametrize(("rows", "block"), [(11 * 64, 64), (11 * 59, 59), (701, 64)])  # a prime must be filled up
+def test_two_stages_find_the_same_as_one(rows: int, block: int, tmp_path: Path) -> None:
+    assert block_of(rows) == block
+    torch.manual_seed(2)
+    model = build("weighted-sum", rows - 1, 16, 0.0, WINDOW, 16.0)
+    model.freeze()
+    export_graph(model, TOP, tmp_path / "one.onnx")
+    graph = onnx.load(str(tmp_path / "one.onnx"))
+    in_two_stages(graph.graph, rows, TOP)
+    onnx.checker.check_model(graph)
+    onnx.save(graph, str(tmp_path / "two.onnx"))
+    given = histories([1, 4, WINDOW])
+    (scores, rows), (same_scores, same_rows) = (run_graph(tmp_path / name, given) for name in ("one.onnx", "two.onnx"))
+    assert (rows == same_rows).all() and (scores == same_scores).all()
+
+
+def test_a_large_catalogue_has_its_top_in_two_stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kept = []
+    for worth_it in (ITEMS + 1, ITEMS):
+        monkeypatch.setattr(graph_module, "WORTH_IT", worth_it)
+        export_graph(frozen("weighted-sum"), 1, tmp_path / "model.onnx")
+        kept.append([node.op_type for node in onnx.load(str(tmp_path / "model.onnx")).graph.node].count("TopK"))
+    assert kept == [1, 2]
+
+
 def test_a_model_without_heads_is_served_without_them(tmp_path: Path) -> None:
     kept = {}
     for heads in (True, False):
@@ -71,14 +98,15 @@ def test_a_model_without_heads_is_served_without_them(tmp_path: Path) -> None:
 # seen on CUDA, recorded as a CUDA graph, with ONNX Runtime 1.31 (docs/decisions.md, 2026-11-26)
 ON_GPUS = re.findall(
     r"\w+",
-    "Abs Add Cast Clip Concat Div Equal Exp Expand GRU Gather GatherElements GatherND Gemm Greater Less Log MatMul Max Mul "
+    "Abs Add Cast Clip Concat Div Equal Exp Expand GRU Gather GatherElements GatherND Gemm Greater Less Log MatMul Max Mod Mul "
     "Neg Not Or Range ReduceL2 ReduceMax ReduceSum Reshape ScatterElements Shape Sigmoid Slice Softmax Squeeze Sub TopK Transpose "
     "Unsqueeze Where",
 )
 
 
 def test_a_graph_has_operations_that_gpus_have_kernels_for(tmp_path: Path) -> None:
-    graph = onnx.load(str(small_graph(tmp_path, 128, 1_000))).graph
+    graph = onnx.load(str(small_graph(tmp_path, 128, 1_008))).graph
+    in_two_stages(graph, 1_009, TOP)  # a prime
     new = {node.op_type for node in graph.node} - {*ON_GPUS}
     assert not new, "run `liveshelf bench scorer --provider cuda` where a GPU is, then add them"
     kinds = {one.name: one.data_type for one in graph.initializer}
@@ -89,7 +117,7 @@ def test_a_graph_has_operations_that_gpus_have_kernels_for(tmp_path: Path) -> No
 def test_a_small_graph_grows_to_any_number_of_items(tmp_path: Path) -> None:
     small, large, halves = (tmp_path / f"{name}.onnx" for name in ("small", "large", "halves"))
     export_graph(frozen("weighted-sum"), TOP, small)
-    sized(small, ITEMS, 20 * ITEMS, large)
+    sized(small, ITEMS, 20 * ITEMS, large, TOP)
     in_halves(large, halves)
     scores, rows = run_graph(large, histories([3, WINDOW, 5]))
     assert rows.max() > ITEMS and len(np.unique(rows)) > TOP

@@ -1,0 +1,18 @@
+"""Reasons as objects: each once, and not more of them than are at hand."""
+
+import pytest
+
+from operators import reasons
+from operators.contracts import Reason
+from operators.reasons import _NAMES, _Known
+
+
+def test_reasons_are_shared_and_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reasons, "AT_HAND", 3)
+    known, viewed = _Known(["a", "b"]), _NAMES.index("viewed")
+    assert known[len(_NAMES) + viewed] == Reason("viewed", "a")
+    assert known[2 * len(_NAMES) + viewed] == Reason("viewed", "b")
+    assert known[0] is known[0] and known[0] == Reason("for_you", None)
+    assert len(known) == 3
+    assert known[len(_NAMES)] == Reason("for_you", "a")
+    assert len(known) == 1
