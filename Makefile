@@ -54,7 +54,7 @@ lint: dev-deps ## ruff, mypy, import rules, dependencies
 format: dev-deps ## formats the code
 	@.venv/bin/ruff check -q --fix $(PYTHON_ROOMS) && .venv/bin/ruff format -q $(PYTHON_ROOMS)
 
-bench: bench-run ## all benchmarks in a short form (five to six minutes), beside the kept runs
+bench: bench-run ## all benchmarks in a short form (six to seven minutes), beside the kept runs
 	@$(LIVESHELF) bench compare benchmarks/results/short $(BENCHED)
 
 bench-run: setup
@@ -64,9 +64,9 @@ bench-run: setup
 		$(LIVESHELF) bench scorer --items 20000 --seconds 0.1 --keep $(BENCHED)/scorer.json && \
 		$(LIVESHELF) bench train --items 2000 --keep $(BENCHED)/train.json
 
-bench-keep: train-deps ## purges the stack, runs the short form five times and keeps all (half an hour); nothing else may run
+bench-keep: train-deps ## purges the stack, runs the short form three times and keeps all (20 minutes); nothing else may run
 	@rm -rf benchmarks/results/short
-	@for run in 1 2 3 4 5; do $(LIVESHELF) down --purge > /dev/null; \
+	@for run in 1 2 3; do $(LIVESHELF) down --purge > /dev/null 2>&1; \
 		$(MAKE) --no-print-directory bench-run BENCHED=benchmarks/results/short/$$run || exit 1; done
 
 growth: dev-deps ## what more users and items cost, measured and drawn (about 45 minutes)

@@ -60,12 +60,11 @@ python=$(find_python) || {
 stamp=.venv/.liveshelf-$kind
 sums=$(sha256sum "requirements/$kind.lock" pyproject.toml | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$stamp" 2>/dev/null)" = "$sums" ]; then exit 0; fi
-if [ "$kind" = base ]; then # the larger sets hold the base
-  for larger in dev train; do
-    larger_sums=$(sha256sum "requirements/$larger.lock" pyproject.toml | sha256sum | cut -d' ' -f1)
-    if [ "$(cat ".venv/.liveshelf-$larger" 2>/dev/null)" = "$larger_sums" ]; then exit 0; fi
-  done
-fi
+for larger in dev train; do # the larger sets hold the smaller
+  [ "$larger" = "$kind" ] && break
+  larger_sums=$(sha256sum "requirements/$larger.lock" pyproject.toml | sha256sum | cut -d' ' -f1)
+  if [ "$(cat ".venv/.liveshelf-$larger" 2>/dev/null)" = "$larger_sums" ]; then exit 0; fi
+done
 if [ ! -x .venv/bin/python ]; then
   "$python" -m venv .venv 2>/dev/null || {
     apt_install "venv is missing" python3.11-venv || { say "missing: venv. Install it: sudo apt-get install python3.11-venv"; exit 1; }
