@@ -48,7 +48,7 @@ def _watch(targets: Path, written: Callable[[], int], parts: dict[str, int], cou
     """The steady part of it."""
     begun, marks = time.monotonic(), list[tuple[float, int, int, dict[str, float]]]()
     for share in (FROM, TO):
-        while (applied := _applied(targets)) < share * count:
+        while (applied := applied_by(targets)) < share * count:
             if time.monotonic() - begun > LIMIT_SECONDS:
                 raise StackError(
                     f"{share * count:.0f} events applied in {LIMIT_SECONDS:.0f} s", f"{applied}", "liveshelf logs"
@@ -67,5 +67,6 @@ def _watch(targets: Path, written: Callable[[], int], parts: dict[str, int], cou
     }
 
 
-def _applied(targets: Path) -> int:
+def applied_by(targets: Path) -> int:
+    """Events applied since the job was started."""
     return operator_total(targets, "liveshelf_events_total", outcome="applied")

@@ -27,6 +27,7 @@ class Change:
     name: str
     runs: tuple[float, ...]  # empty where no kept run has it
     now: float | None
+    left_out: str = ""  # why the new run does not have it, where it could not
 
     @property
     def kept(self) -> float | None:
@@ -36,7 +37,9 @@ class Change:
     @property
     def fell(self) -> bool:
         """Whether it is lower than the median by more than is tolerated, or gone."""
-        return self.kept is not None and (self.now is None or self.now < self.kept * (1 - TOLERATED))
+        return (
+            not self.left_out and self.kept is not None and (self.now is None or self.now < self.kept * (1 - TOLERATED))
+        )
 
     @property
     def lost(self) -> bool:
@@ -46,8 +49,8 @@ class Change:
     @property
     def said(self) -> str:
         """In a word."""
-        if self.kept is None:
-            return "new"
+        if self.left_out or self.kept is None:
+            return self.left_out or "new"
         return "lost" if self.lost else "lower, as a kept run was too" if self.fell else ""
 
 
@@ -78,7 +81,8 @@ def compare(kept: list[Results], now: Results) -> list[Change]:
                 before[name].append(value)
         after = now[bench].get("ratios", {})
         for name in [*before, *(after.keys() - before.keys())]:
-            changes.append(Change(bench, name, tuple(before.get(name, ())), after.get(name)))
+            left_out = now[bench].get("left_out", {}).get(name, "")
+            changes.append(Change(bench, name, tuple(before.get(name, ())), after.get(name), left_out))
     return changes
 
 

@@ -12,7 +12,7 @@ def sized(small: Path, known: int, items: int, target: Path, top: int) -> None:
 
     As `export_graph` would write it, with `top` places. An exporter needs minutes and several copies of a table of a million items; this needs seconds and one.
     """
-    from model_export.bundles.two_stage_top import WORTH_IT, in_two_stages
+    from model_export.bundles.two_stage_top import suit_top
 
     model = onnx.load(str(small))
     drawing = np.random.default_rng(7)
@@ -28,8 +28,7 @@ def sized(small: Path, known: int, items: int, target: Path, top: int) -> None:
             grown = np.resize(values, shape)
         one.CopyFrom(numpy_helper.from_array(grown, one.name))
     del model.graph.value_info[:]  # shapes of the small graph
-    if items >= WORTH_IT:
-        in_two_stages(model.graph, items + 1, top)
+    suit_top(model.graph, items + 1, top)
     onnx.save(model, str(target))
 
 

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from torch.export import Dim
 
 from model_export.bundles.opaque_gru import opaque
-from model_export.bundles.two_stage_top import WORTH_IT, in_two_stages
+from model_export.bundles.two_stage_top import suit_top
 from model_export.models.encoders import NextItem, TopK, example_inputs
 from operators.errors import BundleError
 from operators.scorer import INPUTS, OUTPUTS
@@ -47,8 +47,7 @@ def export_graph(model: NextItem, top: int, file: Path) -> None:
         )
     graph = onnx.load(str(file))
     share_table(graph.graph)
-    if (rows := rows_of(graph.graph)) > WORTH_IT:  # one more than items: the padding
-        in_two_stages(graph.graph, rows, top)
+    suit_top(graph.graph, rows_of(graph.graph), top)
     strip_traces(graph)
     onnx.save(graph, str(file))
 

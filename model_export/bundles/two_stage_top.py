@@ -18,6 +18,12 @@ def block_of(rows: int) -> int:
     return min((size for size in BLOCKS if rows % size == 0), key=lambda size: abs(size - 64), default=64)
 
 
+def suit_top(graph: onnx.GraphProto, rows: int, top: int) -> None:
+    """`in_two_stages` where the catalogue is large enough; `rows`: items and the padding."""
+    if rows > WORTH_IT:
+        in_two_stages(graph, rows, top)
+
+
 def in_two_stages(graph: onnx.GraphProto, rows: int, top: int) -> None:
     """Changes the graph's only TopK: of float32 [B, rows], `top` places.
 

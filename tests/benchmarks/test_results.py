@@ -58,6 +58,13 @@ def test_of_several_kept_runs_the_median_counts_and_the_lowest_excuses(tmp_path:
     )  # fmt: skip
 
 
+def test_what_could_not_be_measured_is_no_loss(tmp_path: Path) -> None:
+    now = kept(tmp_path, "b.json", a=1.0)
+    now["throughput"]["left_out"] = {"b": "not measured: apt-get install wrk"}
+    (_, change) = results.compare([kept(tmp_path, "a.json", a=1.0, b=1.0)], now)
+    assert not change.lost and change.said == "not measured: apt-get install wrk"
+
+
 def test_benches_that_only_one_file_has_are_not_compared(tmp_path: Path) -> None:
     other = tmp_path / "one.json"
     other.write_text('{"bench": "scorer", "ratios": {"a": 1}}')

@@ -3,7 +3,8 @@
 import pytest
 
 from benchmarks.load import Load
-from benchmarks.short import KINDS, STRIDE, UNMEASURED, Kind, Mark, between, load_of, medians, ratios_of
+from benchmarks.short import KINDS, UNMEASURED, Kind, Mark, between, load_of, medians, ratios_of
+from benchmarks.state import STRIDE
 
 
 def test_rates_and_cpu_lie_between_two_marks() -> None:

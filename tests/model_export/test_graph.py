@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.scorer import small_graph
 from benchmarks.sized_graph import in_halves, sized
-from model_export.bundles import graph as graph_module
+from model_export.bundles import two_stage_top
 from model_export.bundles.export import run_graph
 from model_export.bundles.graph import export_graph
 from model_export.bundles.quantize import quantize_table
@@ -80,7 +80,7 @@ def test_two_stages_find_the_same_as_one(rows: int, block: int, tmp_path: Path) 
 def test_a_large_catalogue_has_its_top_in_two_stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     kept = []
     for worth_it in (ITEMS + 1, ITEMS):
-        monkeypatch.setattr(graph_module, "WORTH_IT", worth_it)
+        monkeypatch.setattr(two_stage_top, "WORTH_IT", worth_it)
         export_graph(frozen("weighted-sum"), 1, tmp_path / "model.onnx")
         kept.append([node.op_type for node in onnx.load(str(tmp_path / "model.onnx")).graph.node].count("TopK"))
     assert kept == [1, 2]
