@@ -17,6 +17,7 @@ EXAMPLES = "shop.examples.v1"
 DEAD_LETTERS = "shop.dead-letters.v1"
 MODELS = "shop.models.v1"
 ERASURES = "shop.erasures.v1"
+RECEIPTS = "shop.receipts.v1"
 AUDIT = "shop.audit.v1"
 
 MAX_ID = 128
@@ -53,6 +54,8 @@ REASONS = (
 )
 
 HEADER_PREFIX = "__connect.errors."
+# of a tombstone over a list: "EPOCH.VERSION" of the state that wrote it; no list below it counts any more
+ORDER_HEADER = "liveshelf.order"
 
 
 class Event(msgspec.Struct, kw_only=True, gc=False):
@@ -109,10 +112,15 @@ class Experiment(msgspec.Struct, gc=False):
 
 
 class RecommendationList(msgspec.Struct, kw_only=True, gc=False):
-    """A user's list. `version` counts the user's accepted events (all types but `impression`), so it never falls."""
+    """A user's list. `version` counts the user's accepted events (all types but `impression`).
+
+    `epoch` (epoch s) is the broker's time at which the user's state began; it rises where a state was forgotten or
+    erased. Readers keep the list with the greatest (`epoch`, `version`).
+    """
 
     recommendation_id: str
     user_id: str
+    epoch: int = 0
     version: int
     event_time: int
     event_id: str | None
@@ -147,11 +155,27 @@ class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Erasure(msgspec.Struct, kw_only=True, gc=False):
-    """A request to forget a user: everything up to `requested_at` (epoch ms)."""
+    """A request to forget a user: everything that arrived before this record did, by the broker's clock.
+
+    `requested_at` (epoch ms) has no effect: a client's clock may lie. The receipt has `erasure_id` as its key.
+    """
 
     user_id: Id
-    requested_at: int
-    erasure_id: str = ""
+    requested_at: int | None = None
+    erasure_id: Annotated[str, msgspec.Meta(max_length=MAX_ID)] = ""
+
+
+class Receipt(msgspec.Struct, kw_only=True, gc=False):
+    """What the job did with an erasure. Holds no personal data.
+
+    `erasure_id` is the request's, or `TOPIC-PARTITION-OFFSET` of one without. Times are epoch ms; `arrived_at` is the
+    broker's time of the request. `found`: whether the job held anything of the user.
+    """
+
+    erasure_id: str
+    arrived_at: int
+    done_at: int
+    found: bool
 
 
 class DeadLetterHeaders(msgspec.Struct, kw_only=True):
@@ -182,6 +206,7 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "list": RecommendationList,
     "catalogue-item": CatalogueItem,
     "erasure": Erasure,
+    "receipt": Receipt,
 }
 
 

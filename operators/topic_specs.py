@@ -39,5 +39,6 @@ TOPICS = (
     TopicSpec(contracts.DEAD_LETTERS, "the original key", _delete_after(14) | ORIGINALS),
     TopicSpec(contracts.MODELS, "model name", COMPACT),
     TopicSpec(contracts.ERASURES, "user_id", COMPACT),
+    TopicSpec(contracts.RECEIPTS, "erasure_id", _delete_after(365)),
     TopicSpec(contracts.AUDIT, "audit", {"cleanup.policy": "delete", "retention.ms": "-1"}),
 )
