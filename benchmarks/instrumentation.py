@@ -17,7 +17,8 @@ from operators.experiments import Experiments
 from operators.list_maker import ListMaker, ListSensors, NullListSensors, Request
 from operators.micro_batcher import BatchSensors, MicroBatcher, NullSensors
 from operators.model_bundle import ModelBundle
-from operators.refresh_logic import Encoded, Record, RefreshLogic, encoded
+from operators.refresh_logic import RefreshLogic
+from operators.refresh_records import Encoded, Record, encoded
 from operators.refresh_sensors import NullRefreshSensors, RefreshSensors
 from operators.scorer import Scorer
 from operators.settings import ExperimentSettings, Settings

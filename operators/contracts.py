@@ -23,7 +23,9 @@ AUDIT = "shop.audit.v1"
 MAX_ID = 128
 MAX_BASKET = 500
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
+# for readers of the schema; the decoder checks it, for msgspec would search with it in each id of each event
+_NO_CONTROL = {"pattern": r"^(?![\ufeff\ufffe])[^\u0000-\u001f\u007f-\u009f]*$"}
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID, extra_json_schema=_NO_CONTROL)]
 EventType = Literal[
     "view", "click", "impression", "add_to_cart", "remove_from_cart", "purchase",
     "search", "rate", "identify", "consent",
@@ -70,7 +72,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     query: str | None = None
     anonymous_id: Id | None = None
     session_id: Id | None = None
-    recommendation_id: str | None = None
+    recommendation_id: Annotated[str, msgspec.Meta(max_length=MAX_ID)] | None = None
     position: int | None = None
     price: float | None = None
     currency: str | None = None

@@ -5,6 +5,7 @@ The way of a good event is short; only a bad one is looked at closely to say wha
 
 import json
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -21,6 +22,9 @@ _IDS = ("event_id", "user_id", "item_id", "anonymous_id", "session_id")
 _NAMES = tuple(f'"{name}"'.encode() for name in (*_REQUIRED, "item_id", "items"))
 _NEED_ITEM = frozenset(("view", "click", "add_to_cart", "remove_from_cart", "rate"))
 _SHOWN = 200
+# a byte-order mark at the front is taken for one by decoders of UTF-16, by some CSV readers and by Kafka's tools: two
+# ids that look the same would be one here and two there
+_BAD_ID = re.compile("^[\ufeff\ufffe]|[\x00-\x1f\x7f-\x9f]")
 
 
 class EventDecoder:
@@ -36,8 +40,8 @@ class EventDecoder:
         """A valid event with `event_time` as epoch ms.
 
         `key` is the record's Kafka key ("" where it has none), `now_ms` the broker's time of the record, so that
-        a replay decides the same. A time up to `max_age_days` ahead is clamped to `now_ms` and counted in `clamped`.
-        Raises `BadRecord`.
+        a replay decides the same. An event is not later than its record: a time up to `max_age_days` ahead becomes
+        `now_ms`, counted in `clamped` where it is more than `max_future_minutes` ahead. Raises `BadRecord`.
         """
         if value is None:
             raise BadRecord("null_value", "a JSON object", "a null value")
@@ -53,6 +57,8 @@ class EventDecoder:
             raise BadRecord(
                 "key_mismatch", "the Kafka key to be the user_id", f"key {key!r}, {event.user_id!r}"[:_SHOWN]
             )
+        if not _printable(event):
+            _refuse_bad_ids(event)
         if event.item_id is None and event.event_type in _NEED_ITEM:
             raise BadRecord("missing_item", f"an item_id with {event.event_type}", "none")
         event.event_time = self._check_time(event.event_time, now_ms)
@@ -62,12 +68,23 @@ class EventDecoder:
         time_ms = parse_time(given) if isinstance(given, str) else given
         if time_ms < max(0, now_ms - self._max_age_ms):
             raise BadRecord("event_time_too_old", f"a time after {now_ms - self._max_age_ms} (epoch ms)", str(given))
-        if time_ms > now_ms + self._max_future_ms:
-            if time_ms > now_ms + self._max_age_ms:
-                raise BadRecord("event_time_in_future", f"a time near {now_ms} (epoch ms)", str(given))
-            self.clamped += 1
-            return now_ms
-        return time_ms
+        if time_ms <= now_ms:
+            return time_ms
+        if time_ms > now_ms + self._max_age_ms:
+            raise BadRecord("event_time_in_future", f"a time near {now_ms} (epoch ms)", str(given))
+        self.clamped += time_ms > now_ms + self._max_future_ms
+        return now_ms
+
+
+def key_text(key: bytes | None) -> str:
+    """A record's key as text, "" without one. What is not UTF-8 becomes lone surrogates: different keys stay
+    different, and none equals an id that an event can have. `key_bytes` is the inverse."""
+    return key.decode("utf-8", "surrogateescape") if key else ""
+
+
+def key_bytes(text: str) -> bytes:
+    """The key of `key_text`."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def decode_erasure(key: str, value: bytes) -> Erasure:
@@ -75,7 +92,9 @@ def decode_erasure(key: str, value: bytes) -> Erasure:
     try:
         erasure = _decode_erasure(value)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise BadRecord("wrong_type", "an erasure with user_id and requested_at", str(error)[:_SHOWN]) from None
+        raise BadRecord("wrong_type", "an erasure with user_id", str(error)[:_SHOWN]) from None
+    for name, text in (("user_id", erasure.user_id), ("erasure_id", erasure.erasure_id)):
+        _refuse_bad_id(name, text)
     if erasure.user_id != key:
         raise BadRecord("key_mismatch", "the Kafka key to be the user_id", f"key {key!r}, {erasure.user_id!r}"[:_SHOWN])
     return erasure
@@ -88,6 +107,32 @@ def parse_time(text: str) -> int:
         return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         raise BadRecord("bad_event_time", "epoch ms or ISO 8601", repr(text)[:_SHOWN]) from None
+
+
+def _printable(event: Event) -> bool:
+    """Cheap, and never wrong with "yes": the ids of most events are printable."""
+    return (
+        event.user_id.isprintable()
+        and event.event_id.isprintable()
+        and (event.item_id is None or event.item_id.isprintable())
+        and (event.items is None or all(map(str.isprintable, event.items)))
+        and (event.session_id is None or event.session_id.isprintable())
+        and (event.anonymous_id is None or event.anonymous_id.isprintable())
+        and (event.recommendation_id is None or event.recommendation_id.isprintable())
+    )
+
+
+def _refuse_bad_ids(event: Event) -> None:
+    for name in (*_IDS, "recommendation_id"):
+        _refuse_bad_id(name, getattr(event, name))
+    for item in event.items or ():
+        _refuse_bad_id("items", item)
+
+
+def _refuse_bad_id(name: str, text: str | None) -> None:
+    if text and (found := _BAD_ID.search(text)):
+        place = f"U+{ord(found[0]):04X} at {found.start()}"
+        raise BadRecord("bad_id", f"a {name} without control characters and byte-order mark", place)
 
 
 def _may_repeat_a_key(value: bytes) -> bool:

@@ -34,8 +34,10 @@ class LiveshelfError(Exception):
 class BadRecord(LiveshelfError):
     """A record that cannot be used. `reason` is one of `operators.contracts.REASONS`."""
 
-    def __init__(self, reason: str, expected: str, came: str) -> None:
-        super().__init__(expected, came, "repair the record and publish it again")
+    def __init__(
+        self, reason: str, expected: str, came: str, fix: str = "repair the record and publish it again"
+    ) -> None:
+        super().__init__(expected, came, fix)
         self.reason = reason
 
 

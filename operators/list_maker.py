@@ -20,7 +20,7 @@ from operators.reasons import Reasons, unit_rows
 from operators.settings import ExperimentSettings, ListSettings
 from operators.state_layout import CONSENT_REFUSED, read_states
 from operators.timeline import Came
-from operators.user_state import version_of
+from operators.user_state import order_of
 
 if TYPE_CHECKING:  # who makes fallbacks alone does without ONNX Runtime
     from operators.scorer import Scorer
@@ -166,11 +166,12 @@ class ListMaker:
         reasons: list[Reason],
         now: int,
     ) -> RecommendationList:
-        version, names = version_of(request.state), self._names
-        identity = f"{request.user_id}\0{version}\0{self._model.name}\0{self._model.version}"
+        (epoch, version), names = order_of(request.state), self._names
+        identity = f"{request.user_id}\0{epoch}.{version}\0{self._model.name}\0{self._model.version}"
         return RecommendationList(
             recommendation_id=xxhash.xxh3_128_hexdigest(identity.encode()),
             user_id=request.user_id,
+            epoch=epoch,
             version=version,
             event_time=request.event_time,
             event_id=request.event_id,

@@ -7,7 +7,7 @@ from operators.contracts import Event
 from operators.list_maker import Request
 
 if TYPE_CHECKING:
-    from operators.refresh_logic import Encoded
+    from operators.refresh_records import Encoded
 
 
 class RefreshSensors(Protocol):
@@ -28,6 +28,12 @@ class RefreshSensors(Protocol):
     def on_fallback(self, cause: str) -> None:
         """The model did not make a list: deadline, refused or failed."""
 
+    def on_rewritten(self) -> None:
+        """A list is written again: the transaction that held it was given up."""
+
+    def on_own_error(self, where: str) -> None:
+        """Liveshelf's own code raised: at a record, promise, fallback, submit or sensors."""
+
 
 class NullRefreshSensors:
     """Reports nothing."""
@@ -45,4 +51,10 @@ class NullRefreshSensors:
         """Nothing."""
 
     def on_fallback(self, cause: str) -> None:
+        """Nothing."""
+
+    def on_rewritten(self) -> None:
+        """Nothing."""
+
+    def on_own_error(self, where: str) -> None:
         """Nothing."""

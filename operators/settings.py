@@ -78,7 +78,8 @@ class JobSettings(Section):
     max_parallelism: int = Field(720, ge=1)
     delivery: Literal["at-least-once", "exactly-once"] = "at-least-once"
     checkpoint_interval_ms: int = Field(5000, ge=100)
-    state_ttl_days: int = Field(180, ge=1)
+    transaction_timeout_ms: int = Field(900_000, ge=1000)
+    state_ttl_days: float = Field(180, gt=0)
     recent_users: int = Field(20_000, ge=1)
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9260

@@ -9,17 +9,17 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import xxhash
 
 from operators.contracts import Event
+from operators.listing import owed_again
 from operators.state_layout import (
     BOUGHT_AT,
     CONSENT_REFUSED,
     EMPTY,
+    ERASED_AT,
     EVENT_WINDOW,
     EVENTS_AT,
-    FLAGS_AT,
     HEADER,
     HISTORY,
     ITEMS_AT,
@@ -27,6 +27,8 @@ from operators.state_layout import (
     LISTED,
     MAX_BOUGHT,
     MAX_SHOWN,
+    OLD_LAYOUT,
+    OLD_STORED,
     SECONDS_AT,
     SETTLED,
     SHOWN_COUNTS_AT,
@@ -44,6 +46,7 @@ _events = struct.Struct(f"<{EVENT_WINDOW}Q")
 _items = struct.Struct(f"<{HISTORY}Q")
 _bought = struct.Struct(f"<{MAX_BOUGHT}I")
 _shown = struct.Struct(f"<{MAX_SHOWN}I")
+_erased = struct.Struct("<IH")  # second, millisecond
 _u64 = struct.Struct("<Q")
 _u32 = struct.Struct("<I")
 
@@ -65,22 +68,25 @@ class Step:
     version: int
 
 
-def step(state: bytes | None, event: Event, session_gap_ms: int = 30 * 60_000) -> Step:
-    """Applies one valid event (`event_time` in epoch ms) to a user's state (None for a new user).
+def step(state: bytes | None, event: Event, session_gap_ms: int = 30 * 60_000, arrived_ms: int | None = None) -> Step:
+    """Applies one valid event (`event_time` in epoch ms, not after its arrival) to a user's state (None for a new user).
 
+    `arrived_ms`: the broker's time of the record (None: the event's own), of which a new state gets its epoch.
     Pure and deterministic. A duplicate (same event id within the user's last `EVENT_WINDOW` accepted events) and
     an event from before an erasure change nothing.
     """
     record = bytearray(migrate(state) if state else EMPTY)
-    layout, flags, session_events, version, steps, seen, bought, shown, last_ms, session_s, erased_s = (
+    layout, flags, session_events, version, steps, seen, bought, shown, last_ms, session_s, epoch_s = (
         _header.unpack_from(record)
     )
     time_ms = int(event.event_time)
     event_hash = id_hash(event.event_id)
     if event_hash in _events.unpack_from(record, EVENTS_AT):
         return Step(state or EMPTY, "duplicate", False, version)
-    if erased_s and time_ms <= erased_s * 1000:
+    if time_ms <= erased_ms(record):
         return Step(state or EMPTY, "erased", False, version)
+    if state is None:
+        epoch_s = _epoch(time_ms if arrived_ms is None else arrived_ms)
     _u64.pack_into(record, EVENTS_AT + 8 * (seen % EVENT_WINDOW), event_hash)
     seen += 1
     kind = event.event_type
@@ -103,33 +109,52 @@ def step(state: bytes | None, event: Event, session_gap_ms: int = 30 * 60_000) -
             _forget_shown(record, id_hash(event.item_id) & _LOW)
         last_ms = max(last_ms, time_ms)
     _header.pack_into(
-        record, 0, layout, flags, session_events, version, steps, seen, bought, shown, last_ms, session_s, erased_s
+        record, 0, layout, flags, session_events, version, steps, seen, bought, shown, last_ms, session_s, epoch_s
     )
     return Step(bytes(record), "applied", kind != "impression", version)
 
 
-def erase(state: bytes | None, requested_at_ms: int) -> bytes:
-    """The state after an erasure: only its time, so that late events stay out, and the version, which never falls.
+def erase(state: bytes | None, arrived_ms: int) -> bytes:
+    """The state after an erasure that arrived at `arrived_ms` by the broker's clock.
 
-    Steps that are newer than the request stay: an old request that is read again must not clear what came since.
+    What arrived before is gone. There stay the moment, so that late events stay out, a refusal of consent, and the
+    version in a new epoch: no list from before is as new as one from now on. Steps from after the erasure stay: its
+    record may be read later than theirs. An erasure that the state knows already changes nothing.
     """
-    record = bytearray(migrate(state) if state else EMPTY)
-    fields = list(_header.unpack_from(record))
-    requested_s = -(-requested_at_ms // 1000)
-    if fields[10] >= requested_s:
+    record, arrived_ms = bytearray(migrate(state) if state else EMPTY), max(1, arrived_ms)
+    if erased_ms(record) >= arrived_ms:
         return bytes(record)
-    row = np.frombuffer(bytes(record), dtype=np.uint8)
-    kept = bytearray(EMPTY)
-    steps = 0
-    for place in range(max(0, fields[4] - HISTORY), fields[4]):
+    layout, flags, _, version, count, _, _, _, last_ms, _, epoch_s = _header.unpack_from(record)
+    kept, steps = bytearray(EMPTY), 0
+    for place in range(max(0, count - HISTORY), count):
         at = place % HISTORY
         second = _u32.unpack_from(record, SECONDS_AT + 4 * at)[0]
-        if second > requested_s:
+        if second * 1000 > arrived_ms:
             item = _u64.unpack_from(record, ITEMS_AT + 8 * at)[0]
-            steps = _add_step(kept, steps, item, second, int(row[KINDS_AT + at]))
-    newer = fields[8] > requested_s * 1000
-    _header.pack_into(kept, 0, fields[0], 0, 0, fields[3], steps, 0, 0, 0, fields[8] if newer else 0, 0, requested_s)
+            steps = _add_step(kept, steps, item, second, record[KINDS_AT + at])
+    last_ms = last_ms if last_ms > arrived_ms else 0
+    epoch_s = max(_epoch(arrived_ms), epoch_s + 1)
+    _header.pack_into(kept, 0, layout, flags & CONSENT_REFUSED, 0, version, steps, 0, 0, 0, last_ms, 0, epoch_s)
+    _erased.pack_into(kept, ERASED_AT, *divmod(arrived_ms, 1000))
     return bytes(kept)
+
+
+def erased_ms(record: bytes | bytearray) -> int:
+    """The broker's time of the last erasure in a record of dtype `STATE`, epoch ms; 0: there was none."""
+    second, millisecond = _erased.unpack_from(record, ERASED_AT)
+    return int(second * 1000 + millisecond)
+
+
+def holds_anything(state: bytes) -> bool:
+    """Whether a state knows anything of its user besides that it was erased."""
+    _, _, _, _, steps, seen, *_ = _header.unpack_from(state)
+    return bool(steps or seen)
+
+
+def order_of(state: bytes) -> tuple[int, int]:
+    """(epoch, version) of a state: of two lists of a user the one with the greater is the newer."""
+    header = _header.unpack_from(state)
+    return (0 if state[0] in (OLD_LAYOUT, OLD_STORED) else int(header[10])), int(header[3])
 
 
 def version_of(state: bytes) -> int:
@@ -147,19 +172,6 @@ def list_is_owed(state: bytes) -> bool:
     return last_event_ms(state) > 0
 
 
-def listing(state: bytes) -> int:
-    """How far the list of the newest version is: 0 owed, `LISTED` a fallback is out and the model will be asked again,
-    `SETTLED` it is out. Only where lists are delivered exactly once does the state know."""
-    return SETTLED if state[FLAGS_AT] & SETTLED else state[FLAGS_AT] & LISTED
-
-
-def mark_listed(state: bytes, how: int) -> bytes:
-    """The state after the list of its newest version went out; `how` as in `listing`."""
-    record = bytearray(state)
-    record[FLAGS_AT] |= how
-    return bytes(record)
-
-
 def session_start_s(state: bytes) -> int:
     """When the session in progress began, epoch s."""
     return int(_header.unpack_from(state)[9])
@@ -167,13 +179,15 @@ def session_start_s(state: bytes) -> int:
 
 def digest(state: bytes) -> str:
     """A short fingerprint of a state, equal for equal states of any layout version; what was listed is left out."""
-    record = bytearray(migrate(state))
-    record[FLAGS_AT] &= ~(LISTED | SETTLED) & 0xFF
-    return xxhash.xxh64_hexdigest(bytes(record))
+    return xxhash.xxh64_hexdigest(owed_again(state))
 
 
 def _seconds(time_ms: int) -> int:
     return time_ms // 1000
+
+
+def _epoch(arrived_ms: int) -> int:
+    return min(max(0, arrived_ms // 1000), 0xFFFFFFFF)
 
 
 def _add_step(record: bytearray, steps: int, item: int, second: int, kind: int) -> int:

@@ -15,7 +15,7 @@ from operators.list_maker import Request
 from operators.metric_families import BatchHistogram, CountedElsewhere, Tally
 from operators.metrics_server import MetricsServer
 from operators.model_bundle import ModelBundle
-from operators.refresh_logic import Encoded
+from operators.refresh_records import Encoded
 from operators.settings import JobSettings
 from operators.timeline import MOMENTS, RECOVER, STAGES, Timeline, stage_seconds
 from operators.trace_context import sampled_trace
@@ -50,6 +50,13 @@ class JobMetrics:
         causes = ("deadline", "refused", "failed")
         self._fallbacks = Tally(
             "liveshelf_fallbacks", "Lists that the model did not make, by cause", ["cause"], registry, causes
+        ).counts
+        places = ("record", "answer", "promise", "fallback", "submit", "sensors")
+        self._own_errors = Tally(
+            "liveshelf_own_errors", "Errors of Liveshelf's own code in the operator", ["where"], registry, places
+        ).counts
+        self._rewritten = Tally(
+            "liveshelf_rewritten_lists", "Lists written again after their transaction was given up", [], registry, [()]
         ).counts
         self._coalesced = Tally("liveshelf_coalesced", "Requests replaced by a newer one", [], registry, [()]).counts
         self._starts = Tally(
@@ -191,6 +198,14 @@ class JobMetrics:
     def on_fallback(self, cause: str) -> None:
         """As `operators.refresh_sensors.RefreshSensors`."""
         self._fallbacks[cause] += 1
+
+    def on_own_error(self, where: str) -> None:
+        """As `operators.refresh_sensors.RefreshSensors`."""
+        self._own_errors[where] += 1
+
+    def on_rewritten(self) -> None:
+        """As `operators.refresh_sensors.RefreshSensors`."""
+        self._rewritten[()] += 1
 
     def on_batch(self, size: int, seconds: float) -> None:
         """As `operators.micro_batcher.BatchSensors`."""

@@ -18,7 +18,7 @@ from operators.alternating import taking_turns
 from operators.catalogue import Catalogue
 from operators.compacted_table import CompactedTable, OnChange, kafka_consumer
 from operators.contracts import CATALOGUE
-from operators.decode import EventDecoder
+from operators.decode import EventDecoder, key_text
 from operators.errors import BundleError
 from operators.experiments import Experiments
 from operators.list_maker import ListMaker, Request
@@ -26,12 +26,14 @@ from operators.logs import configure
 from operators.micro_batcher import MicroBatcher, NullSensors
 from operators.model_bundle import ModelBundle
 from operators.recent_states import RecentStates
-from operators.refresh_logic import Actions, Encoded, Output, Record, RefreshLogic, encoded
+from operators.refresh_logic import RefreshLogic
+from operators.refresh_records import Actions, Encoded, Output, Record, encoded
 from operators.refresh_sensors import NullRefreshSensors
-from operators.settings import Settings
+from operators.settings import JobSettings, Settings
 from operators.state_layout import stored
 from operators.timeline import Made
 from operators.tracing import Tracer
+from operators.transactions import Transactions
 from pipelines.metrics import JobMetrics
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
@@ -39,6 +41,7 @@ from pipelines.scoring.wire import Begin
 
 log = logging.getLogger(__name__)
 CATALOGUE_SECONDS = 20
+DAY_S = 86_400
 
 
 class RefreshFunction:
@@ -64,7 +67,8 @@ class RefreshFunction:
         descriptor = ValueStateDescriptor("user", Types.PICKLED_BYTE_ARRAY())  # PRIMITIVE_ARRAY(BYTE) is broken here
         descriptor.enable_time_to_live(time_to_live(settings.job.state_ttl_days))
         self._state = context.get_state(descriptor)
-        self._recent = RecentStates(settings.job.recent_users, time.monotonic)
+        lifetime_s = settings.job.state_ttl_days * DAY_S
+        self._recent = RecentStates(settings.job.recent_users, time.monotonic, lifetime_s)
         experiments, subtask = Experiments(settings.experiment), subtask_index(context)
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
         metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
@@ -118,7 +122,7 @@ class RefreshFunction:
             time.time,
             taking_turns(metrics, NullRefreshSensors(), spell_s),
             with_digest=audited,
-            exactly_once=settings.job.delivery == "exactly-once",
+            transactions=transactions_of(settings.job),
         )
         # what was loaded until now stays, and the collector need not walk through it again; what the interpreter's
         # earlier jobs froze must thaw first: they are gone, and each would keep 100 MB (docs/decisions.md)
@@ -129,13 +133,15 @@ class RefreshFunction:
 
     def process_element(self, row: Row, context: Any) -> Sequence[Row]:
         """One record."""
-        record = Record(*row)
+        key, *others = row
+        record = Record(key_text(key), *others)
         return self._act(self._logic.on_record(record, self._read(record.user)), record.user, context)
 
     def on_timer(self, timestamp: int, context: Any) -> Sequence[Row]:
-        """One promise."""
-        user = context.get_current_key()
-        return self._act(self._logic.on_promise(user, lambda: self._read(user)), user, context)
+        """One promise, set for `timestamp` (epoch ms)."""
+        user = user_of(context.get_current_key())
+        actions = self._logic.on_promise(user, self._read(user), now_ms() - timestamp)
+        return self._act(actions, user, context)
 
     def close(self) -> None:
         """Stops the scorer, the table and the metrics server."""
@@ -181,13 +187,27 @@ def subtask_index(context: Any) -> int:
     return int(context._runtime_context.getTaskInfo().getIndexOfThisSubtask())
 
 
-def time_to_live(days: int) -> StateTtlConfig:
+def user_of(key: str) -> str:
+    """The user of a key. Its characters stand for the bytes of the id (ISO 8859-1): the bridge between Java and Python
+    takes text for UTF-16 and obeys a byte-order mark in it, which such a text cannot hold."""
+    return key_text(key.encode("latin-1"))
+
+
+def transactions_of(job: JobSettings) -> Transactions | None:
+    """Of exactly-once delivery, else None."""
+    if job.delivery != "exactly-once":
+        return None
+    return Transactions(job.transaction_timeout_ms, job.checkpoint_interval_ms)
+
+
+def time_to_live(days: float) -> StateTtlConfig:
     """Forgets users who were idle for so long, while RocksDB compacts.
 
     The default clean-up is off and the compaction time is named (nobody reads it): their defaults ask for a Java
     gateway, which an embedded interpreter does not have.
     """
-    builder = StateTtlConfig.new_builder(Time.days(days)).disable_cleanup_in_background()
+    lifetime = Time.milliseconds(round(days * DAY_S * 1000))
+    builder = StateTtlConfig.new_builder(lifetime).disable_cleanup_in_background()
     return builder.cleanup_in_rocksdb_compact_filter(1000, timedelta(days=30)).build()
 
 

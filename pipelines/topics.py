@@ -9,15 +9,11 @@ _BROKER_TIME = (
     " + MOD(EXTRACT(MILLISECOND FROM CAST(`broker_time` AS TIMESTAMP(3))), 1000)"
 )
 # a record without a key is routed by the user_id of its body; what is too large is not even parsed
-_USER = """CASE WHEN `key` IS NOT NULL THEN CAST(`key` AS STRING)
-     WHEN `value` IS NULL OR CHAR_LENGTH(CAST(`value` AS STRING)) > {max_bytes} THEN ''
-     ELSE COALESCE(JSON_VALUE(CAST(`value` AS STRING), '$.user_id'), '') END"""
-# only where the text of a key is not its bytes do the bytes travel along; empty bytes say that there was no key
-_RAW_KEY = "CASE WHEN `key` IS NULL THEN CAST('' AS BYTES) WHEN CAST(CAST(`key` AS STRING) AS BYTES) = `key` THEN CAST(NULL AS BYTES) ELSE `key` END"
+_ROUTED = """CASE WHEN `value` IS NULL OR CHAR_LENGTH(CAST(`value` AS STRING)) > {max_bytes} THEN CAST('' AS BYTES)
+     ELSE COALESCE(ENCODE(JSON_VALUE(CAST(`value` AS STRING), '$.user_id'), 'UTF-8'), CAST('' AS BYTES)) END"""
+_USER = f"CASE WHEN `key` IS NOT NULL THEN `key` ELSE {_ROUTED} END"
 
-# a broker allows 15 min at most; the connector's own default of 1 h would be refused
-TRANSACTION_TIMEOUT_MS = "900000"
-INPUT_FIELDS = ("user", "value", "topic", "partition", "offset", "broker_ms", "raw_key")
+INPUT_FIELDS = ("user", "value", "topic", "partition", "offset", "broker_ms", "keyed")
 
 
 def connector_options(settings: KafkaSettings, more: dict[str, str]) -> str:
@@ -67,13 +63,17 @@ def source_ddl(table: str, topic: str, settings: KafkaSettings, job: JobSettings
 
 
 def input_query(table: str, limits: EventSettings) -> str:
-    """The records of a source table as (user, record): PyFlink keys a stream by the first field of a pair."""
+    """The records of a source table as (key, record): PyFlink keys a stream by the first field of a pair.
+
+    The key is text whose characters stand for the bytes of the user's id (`refresh_function.user_of`), and the record
+    carries bytes: no text from outside crosses into Python as a string.
+    """
     user = _USER.format(max_bytes=limits.max_bytes)
     fields = ", ".join(f"`{name}`" for name in INPUT_FIELDS)
     return (
-        f"SELECT `user` AS `by`, ROW({fields}) AS `record` FROM ("
+        f"SELECT DECODE(`user`, 'ISO-8859-1') AS `by`, ROW({fields}) AS `record` FROM ("
         f"SELECT {user} AS `user`, `value`, `topic`, `partition`, `offset`, {_BROKER_TIME} AS `broker_ms`, "
-        f"{_RAW_KEY} AS `raw_key` FROM {table})"
+        f"`key` IS NOT NULL AS `keyed` FROM {table})"
     )
 
 
@@ -88,12 +88,17 @@ def dead_letters_ddl(table: str, settings: KafkaSettings, job: JobSettings) -> s
     return _sink(table, settings, job, more)
 
 
+def receipts_ddl(table: str, settings: KafkaSettings, job: JobSettings) -> str:
+    """What was done with each erasure, keyed by its id."""
+    return _sink(table, settings, job, {"topic": contracts.RECEIPTS})
+
+
 def _sink(table: str, settings: KafkaSettings, job: JobSettings, more: dict[str, str]) -> str:
     own = {"properties.acks": "all", "sink.delivery-guarantee": job.delivery}
     if job.delivery == "exactly-once":
         own |= {
             "sink.transactional-id-prefix": f"{job.name}-{table}",
-            "properties.transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+            "properties.transaction.timeout.ms": str(job.transaction_timeout_ms),
         }
     columns = "`key` BYTES, `value` BYTES, `headers` MAP<STRING, BYTES> METADATA"
     return f"CREATE TEMPORARY TABLE {table} ({columns}) WITH ({connector_options(settings, own | more)})"

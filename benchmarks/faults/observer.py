@@ -13,7 +13,7 @@ import msgspec
 
 from operators.contracts import RecommendationList
 from operators.errors import LiveshelfError
-from operators.refresh_logic import DIGEST_HEADER
+from operators.refresh_records import DIGEST_HEADER
 from operators.settings import Settings
 from pipelines.cluster import Cluster
 from pipelines.list_reader import consumer_at_end

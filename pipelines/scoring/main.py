@@ -25,7 +25,7 @@ from operators.list_maker import ListMaker, NullListSensors, Request
 from operators.logs import configure
 from operators.metrics_server import MetricsServer
 from operators.model_bundle import ModelBundle
-from operators.refresh_logic import Encoded, encoded
+from operators.refresh_records import Encoded, encoded
 from operators.scorer import Scorer
 from operators.settings import Settings
 from pipelines.scoring.wire import Answers, Asked, Begin, Listed, Ready, batch_of, begin_of, pack

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from operators.errors import StackError
 from operators.list_maker import Request
 from operators.micro_batcher import NotAsked
-from operators.refresh_logic import Encoded
+from operators.refresh_records import Encoded
 from operators.timeline import Made
 from pipelines.scoring.links import Link, set_patience
 from pipelines.scoring.wire import Answers, Asked, Batch, Begin, Listed, Ready, answers_of, pack, ready_of

@@ -37,7 +37,7 @@ def test_poison_and_duplicates_while_a_taskmanager_dies(trial: Trial) -> None:
 def published(stack: Stack, name: str, events: list[dict[str, Any]]) -> None:
     """Publishes, waits for the lists, compares with the oracle, and records the row."""
     from benchmarks.faults.oracle import Oracle
-    from operators.refresh_logic import DIGEST_HEADER
+    from operators.refresh_records import DIGEST_HEADER
 
     start, lists_start = stack.topics.ends(EVENTS), stack.topics.ends(RECOMMENDATIONS)
     begun = time.monotonic()

@@ -14,7 +14,7 @@ from benchmarks.faults.oracle import Oracle
 from deploy.local.flink_home import process_environment
 from operators.contracts import EVENTS, RECOMMENDATIONS
 from operators.errors import BrokerError
-from operators.refresh_logic import DIGEST_HEADER
+from operators.refresh_records import DIGEST_HEADER
 from operators.user_state import version_of
 from pipelines.checkpoints import find_checkpoints
 from pipelines.starting_point import prepare_start

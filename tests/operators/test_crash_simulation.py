@@ -15,20 +15,23 @@ import hypothesis.strategies as st
 from hypothesis import settings as profile
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from operators.contracts import ERASURES, EVENTS, Model, RecommendationList
+from operators.contracts import ERASURES, EVENTS, ORDER_HEADER, Model, RecommendationList
 from operators.decode import EventDecoder
 from operators.list_maker import Request
 from operators.micro_batcher import MicroBatcher, NotAsked, NullSensors
-from operators.refresh_logic import Actions, Encoded, Record, RefreshLogic, encoded
+from operators.refresh_logic import RefreshLogic
+from operators.refresh_records import Actions, Encoded, Output, Record, encoded
 from operators.settings import EventSettings, ScorerSettings
 from operators.state_layout import stored
-from operators.user_state import digest, erase, list_is_owed, step, version_of
+from operators.transactions import Transactions
+from operators.user_state import digest, erase, list_is_owed, order_of, step
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 
 USERS = ("u1", "u2", "u3")
 DEADLINE_S = 0.5
 QUIET_ROUNDS = 60
+Order = tuple[int, int]
 
 
 class Lists:
@@ -38,7 +41,8 @@ class Lists:
         return RecommendationList(
             recommendation_id="r",
             user_id=request.user_id,
-            version=version_of(request.state),
+            epoch=order_of(request.state)[0],
+            version=order_of(request.state)[1],
             event_time=request.event_time,
             event_id=None,
             generated_at=NOW_MS,
@@ -59,6 +63,9 @@ class Sensors(NullSensors):
 
     def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None: ...
     def on_fallback(self, cause: str) -> None: ...
+    def on_rewritten(self) -> None: ...
+    def on_own_error(self, where: str) -> None:
+        raise AssertionError(where)
 
 
 @dataclass
@@ -79,7 +86,8 @@ class CrashingEngine(RuleBasedStateMachine):
         self.log: list[Record] = []
         self.now = Kept()
         self.checkpointed = Kept()
-        self.outputs: list[tuple[str, int | None, str]] = []  # user, version (None: tombstone), source
+        # user, order, source: a tombstone's is "erased", and no list below its order counts any more
+        self.outputs: list[tuple[str, Order, str]] = []
         self.seconds = 0.0
         self.fails: Exception | None = None
         self.hangs = False
@@ -99,7 +107,7 @@ class CrashingEngine(RuleBasedStateMachine):
             limits,
             lambda: NOW_MS / 1000,
             Sensors(),
-            exactly_once=self.exactly_once,
+            transactions=Transactions(900_000, 5_000) if self.exactly_once else None,
         )
 
     def score(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
@@ -119,33 +127,40 @@ class CrashingEngine(RuleBasedStateMachine):
             self.now.promises.append(user)
         for output in actions.outputs:
             if output.kind == "list" and output.key is not None:
-                made = json.loads(output.value) if output.value else {"version": None, "source": "erased"}
-                self.outputs.append((output.key.decode(), made["version"], made["source"]))
+                self.outputs.append((output.key.decode(), *order_and_source(output)))
 
     def fire(self, user: str) -> None:
         self.now.promises.remove(user)
-        self.act(user, self.logic.on_promise(user, lambda: self.now.states.get(user)))
+        self.act(user, self.logic.on_promise(user, self.now.states.get(user)))
+
+    @precondition(lambda self: self.outputs and not self.exactly_once)
+    @rule(data=st.data())
+    def write_late(self, data: st.DataObject) -> None:
+        """A process that should be dead writes a list that it had made; in a transaction the broker refuses it."""
+        self.outputs.append(data.draw(st.sampled_from([o for o in self.outputs if o[2] != "erased"] or self.outputs)))
 
     @rule(user=st.sampled_from(USERS), kind=st.sampled_from(("view", "impression", "click")), repeat=st.booleans())
     def publish(self, user: str, kind: str, repeat: bool) -> None:
         number = len(self.log)
         mine = [r for r in self.log[-6:] if r.user == user and r.topic == EVENTS]
         if repeat and mine:  # a duplicate, and out of order
-            self.log.append(mine[0]._replace(offset=number))
+            self.log.append(mine[0]._replace(offset=number, broker_ms=broker_ms(number)))
             return
-        body = good_event(event_id=f"e{number}", user_id=user, event_type=kind, event_time=NOW_MS + number * 1000)
+        body = good_event(event_id=f"e{number}", user_id=user, event_type=kind, event_time=broker_ms(number))
         if kind == "impression":
             body["items"] = ["i1", "i2"]
-        self.log.append(Record(user, json.dumps(body).encode(), EVENTS, 0, number, NOW_MS, None))
+        self.log.append(Record(user, json.dumps(body).encode(), EVENTS, 0, number, broker_ms(len(self.log)), True))
 
     @rule(user=st.sampled_from(USERS))
     def publish_poison(self, user: str) -> None:
-        self.log.append(Record(user, b"{", EVENTS, 0, len(self.log), NOW_MS, None))
+        self.log.append(Record(user, b"{", EVENTS, 0, len(self.log), broker_ms(len(self.log)), True))
 
     @rule(user=st.sampled_from(USERS))
     def publish_erasure(self, user: str) -> None:
-        body = {"user_id": user, "requested_at": NOW_MS + len(self.log) * 1000 - 500}
-        self.log.append(Record(user, json.dumps(body).encode(), ERASURES, 0, len(self.log), NOW_MS, None))
+        body = {"user_id": user}
+        self.log.append(
+            Record(user, json.dumps(body).encode(), ERASURES, 0, len(self.log), broker_ms(len(self.log)), True)
+        )
 
     @precondition(lambda self: self.now.position < len(self.log))
     @rule(count=st.integers(1, 5))
@@ -189,17 +204,17 @@ class CrashingEngine(RuleBasedStateMachine):
     @invariant()
     def a_promise_stands_for_every_list_that_is_owed(self) -> None:
         for user, state in self.now.states.items():
-            out = max((version or 0 for name, version, _ in self.outputs if name == user), default=0)
-            if list_is_owed(state) and version_of(state) > out:
-                assert user in self.now.promises, f"{user} waits for version {version_of(state)} without a promise"
+            out = max((order for name, order, _ in self.outputs if name == user), default=(0, 0))
+            if list_is_owed(state) and order_of(state) > out:
+                assert user in self.now.promises, f"{user} waits for {order_of(state)} without a promise"
 
-    def newest(self) -> dict[str, int | None]:
-        """What a reader ends up with: a version below the newest known is ignored, a tombstone counts."""
-        newest: dict[str, int | None] = {}
-        for user, version, _ in self.outputs:
-            known = newest.get(user)
-            newest[user] = version if version is None or known is None else max(version, known)
-        return newest
+    def newest(self) -> dict[str, Order | None]:
+        """What a reader ends up with: what is below the newest known, list or tombstone, is ignored."""
+        newest: dict[str, tuple[Order, str]] = {}
+        for user, order, source in self.outputs:
+            if order >= newest.get(user, ((0, 0), ""))[0]:
+                newest[user] = order, source
+        return {user: None if source == "erased" else order for user, (order, source) in newest.items()}
 
     def teardown(self) -> None:
         """Without further faults all comes to rest, and is as if nothing had ever failed."""
@@ -217,28 +232,43 @@ class CrashingEngine(RuleBasedStateMachine):
         assert {u: digest(s) for u, s in self.now.states.items()} == {u: digest(s) for u, s in states.items()}
         assert self.newest() == wanted
         if self.exactly_once:
-            twice = {key: count for key, count in Counter(o for o in self.outputs if o[1]).items() if count > 1}
+            twice = {key: count for key, count in Counter(self.outputs).items() if count > 1}
             assert not twice
             for user in USERS:
-                versions = [version for name, version, _ in self.outputs if name == user and version is not None]
-                assert versions == sorted(versions), "a version fell"
+                orders = [order for name, order, _ in self.outputs if name == user]
+                assert orders == sorted(orders), "a version fell"
 
 
-def expected(log: list[Record]) -> tuple[dict[str, bytes], dict[str, int | None]]:
-    """States after a straight replay, and each user's newest list version (None: erased, and nothing came since)."""
+def order_and_source(output: Output) -> tuple[Order, str]:
+    """Of a list or a tombstone."""
+    if output.value is None:
+        epoch, version = (output.headers or {})[ORDER_HEADER].decode().split(".")
+        return (int(epoch), int(version)), "erased"
+    made = json.loads(output.value)
+    return (made["epoch"], made["version"]), made["source"]
+
+
+def broker_ms(number: int) -> int:
+    """The broker's time of a record of the log."""
+    return NOW_MS + number * 1000
+
+
+def expected(log: list[Record]) -> tuple[dict[str, bytes], dict[str, Order | None]]:
+    """States after a straight replay, and the order of each user's newest list (None: erased, and nothing came since)."""
     decoder, states, lists = EventDecoder(EventSettings()), {}, {}
     for record in log:
         assert record.value is not None
         if record.topic == ERASURES:
-            state = erase(states.get(record.user), json.loads(record.value)["requested_at"])
+            state = erase(states.get(record.user), record.broker_ms)
             states[record.user] = state
-            lists[record.user] = version_of(state) if list_is_owed(state) else None
+            lists[record.user] = order_of(state) if list_is_owed(state) else None
         elif record.value != b"{":
-            event = decoder.decode(record.user, record.value, NOW_MS)
-            done = step(states.get(record.user), event, EventSettings().session_gap_minutes * 60_000)
+            event = decoder.decode(record.user, record.value, record.broker_ms)
+            gap_ms = EventSettings().session_gap_minutes * 60_000
+            done = step(states.get(record.user), event, gap_ms, record.broker_ms)
             states[record.user] = done.state
             if done.refresh:
-                lists[record.user] = done.version
+                lists[record.user] = order_of(done.state)
     return states, lists
 
 

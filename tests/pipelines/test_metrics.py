@@ -13,7 +13,7 @@ from operators.contracts import Event
 from operators.experiments import Experiments
 from operators.list_maker import ListMaker, Request
 from operators.model_bundle import ModelBundle
-from operators.refresh_logic import Encoded
+from operators.refresh_records import Encoded
 from operators.scorer import Scorer
 from operators.settings import ExperimentSettings, JobSettings, ListSettings, ScorerSettings
 from operators.timeline import Came, Made

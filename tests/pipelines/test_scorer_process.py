@@ -19,7 +19,7 @@ from operators.contracts import CatalogueItem
 from operators.errors import StackError
 from operators.list_maker import ListMaker, Request
 from operators.model_bundle import ModelBundle
-from operators.refresh_logic import Encoded
+from operators.refresh_records import Encoded
 from operators.scorer import Scorer
 from operators.settings import ScorerSettings, Settings
 from operators.timeline import Made
