@@ -180,7 +180,7 @@ class ListMaker:
             experiment=self._experiments.of(request.user_id),
             source=source,
             items=[*map(ListItem, [names[row] for row in rows], scores, self._ranks, reasons)],
-            expires_at=now + self._rules.ttl_hours * 3_600_000,
+            expires_at=now + round(self._rules.ttl_hours * 3_600_000),
             traceparent=request.traceparent,
         )
 

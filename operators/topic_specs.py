@@ -14,7 +14,14 @@ COMPACT = {
     "max.compaction.lag.ms": str(DAY_MS),
     "delete.retention.ms": str(7 * DAY_MS),
 }
+# the broker's clock decides how old an event is and what was there before an erasure: a replay then decides the same
+BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
 ORIGINALS = {"max.message.bytes": str(2 * 1024 * 1024)}
+
+
+def _compact_for(days: int) -> dict[str, str]:
+    """The newest of each key, for so many days: what nobody renews is forgotten without a tombstone."""
+    return COMPACT | {"cleanup.policy": "compact,delete", "retention.ms": str(days * DAY_MS)}
 
 
 def _delete_after(days: int) -> dict[str, str]:
@@ -31,14 +38,15 @@ class TopicSpec:
 
 
 TOPICS = (
-    # the broker's clock decides how old an event is: a replay then decides the same
-    TopicSpec(contracts.EVENTS, "user_id", _delete_after(7) | {"message.timestamp.type": "LogAppendTime"}),
+    TopicSpec(contracts.EVENTS, "user_id", _delete_after(7) | BROKERS_TIME),
     TopicSpec(contracts.CATALOGUE, "item_id", COMPACT),
-    TopicSpec(contracts.RECOMMENDATIONS, "user_id", COMPACT),
+    # longer than any list may be shown (`lists.ttl_hours`)
+    TopicSpec(contracts.RECOMMENDATIONS, "user_id", _compact_for(31)),
     TopicSpec(contracts.EXAMPLES, "user_id", _delete_after(30)),
     TopicSpec(contracts.DEAD_LETTERS, "the original key", _delete_after(14) | ORIGINALS),
     TopicSpec(contracts.MODELS, "model name", COMPACT),
-    TopicSpec(contracts.ERASURES, "user_id", COMPACT),
+    # longer than the events: a job that reads them again must read the erasure too
+    TopicSpec(contracts.ERASURES, "user_id", _compact_for(31) | BROKERS_TIME),
     TopicSpec(contracts.RECEIPTS, "erasure_id", _delete_after(365)),
     TopicSpec(contracts.AUDIT, "audit", {"cleanup.policy": "delete", "retention.ms": "-1"}),
 )

@@ -1,12 +1,13 @@
 """Flink's settings for the job, and why each differs from the default."""
 
 from operators.errors import SettingsError
-from operators.settings import Settings
+from operators.settings import JobSettings, Settings
 
 EXECUTION_MODE = "thread"
 # The execution mode is part of the state's identity: a savepoint taken in process mode would restore to empty
 # state without an error. With the mode in the uid Flink itself refuses it.
 STATE_UID = f"user-state-{EXECUTION_MODE}"
+CHECKPOINT_TIMEOUT_MS = 120_000
 
 
 def flink_options(settings: Settings) -> dict[str, str]:
@@ -21,7 +22,7 @@ def flink_options(settings: Settings) -> dict[str, str]:
         "execution.checkpointing.interval": f"{settings.job.checkpoint_interval_ms} ms",
         "execution.checkpointing.incremental": "true",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-        "execution.checkpointing.timeout": "120 s",
+        "execution.checkpointing.timeout": f"{CHECKPOINT_TIMEOUT_MS} ms",
         "execution.checkpointing.tolerable-failed-checkpoints": "20",  # a full disk is an alarm, not an outage
         # timers on the heap are written while the task waits, and what fails there fails the task: with a full disk it
         # restarted again and again. Small as they are they travel in the metadata, and no file is opened for them
@@ -46,6 +47,8 @@ def flink_options(settings: Settings) -> dict[str, str]:
         "table.local-time-zone": "UTC",
         "table.exec.sink.not-null-enforcer": "ERROR",
     }
+    if settings.job.delivery == "exactly-once":
+        _check_transactions(settings.job)
     own = dict(settings.flink)
     mode = own.get("python.execution-mode", EXECUTION_MODE)
     if mode != EXECUTION_MODE:
@@ -53,3 +56,14 @@ def flink_options(settings: Settings) -> dict[str, str]:
             f"python.execution-mode = {EXECUTION_MODE}", mode, "remove the key from [flink]: state depends on the mode"
         )
     return options | own
+
+
+def _check_transactions(job: JobSettings) -> None:
+    """A transaction is open from one checkpoint to the end of the next: for longer than that it must live."""
+    longest = job.checkpoint_interval_ms + CHECKPOINT_TIMEOUT_MS
+    if job.transaction_timeout_ms <= longest:
+        raise SettingsError(
+            f"job.transaction_timeout_ms above {longest} (checkpoint interval and time-out)",
+            str(job.transaction_timeout_ms),
+            "set it higher, up to the broker's transaction.max.timeout.ms, or make checkpoints more often",
+        )

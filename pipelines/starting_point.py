@@ -5,16 +5,17 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.admin import OffsetSpec
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import GroupIdNotFoundError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from operators.contracts import ERASURES, EVENTS
+from operators.contracts import DEAD_LETTERS, ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.errors import BrokerError, ClusterError
 from operators.settings import Settings
 from pipelines.savepoint_offsets import source_offsets
 
 INPUTS = (EVENTS, ERASURES)
+OUTPUTS = (RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS)
 COORDINATOR_SECONDS = 20  # a new broker first makes the topic of its groups
 
 
@@ -58,8 +59,9 @@ def offsets_of(savepoint: str, partitions: int) -> dict[TopicPartition, int]:
 
 def _partitions(admin: KafkaAdminClient, settings: Settings) -> list[TopicPartition]:
     there = set(admin.list_topics())
-    if missing := [topic for topic in INPUTS if topic not in there]:
+    if missing := [topic for topic in (*INPUTS, *OUTPUTS) if topic not in there]:
         raise BrokerError(f"the topic {missing[0]}", "no such topic", "liveshelf topics create")
+    _refuse_clients_time(admin)
     found = {entry["name"]: len(entry["partitions"]) for entry in admin.describe_topics(list(INPUTS))}
     for topic, count in found.items():
         if count != settings.kafka.partitions:
@@ -70,6 +72,17 @@ def _partitions(admin: KafkaAdminClient, settings: Settings) -> list[TopicPartit
                 "(liveshelf backup, liveshelf restore with the new count), or set kafka.partitions if this is meant",
             )
     return [TopicPartition(topic, number) for topic, count in found.items() for number in range(count)]
+
+
+def _refuse_clients_time(admin: KafkaAdminClient) -> None:
+    """Ages, epochs and erasures are judged by the time of the record: it must be the broker's."""
+    answer = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic) for topic in INPUTS])
+    for topic, config in answer["topic"].items():
+        found = config["message.timestamp.type"]["value"]
+        if found != "LogAppendTime":
+            raise BrokerError(
+                f"message.timestamp.type = LogAppendTime for {topic}", str(found), "liveshelf topics create --alter"
+            )
 
 
 def _refuse_lost_events(

@@ -21,12 +21,15 @@ class TopicState:
     differs: dict[str, tuple[str, str]]
 
 
-def ensure_topics(settings: KafkaSettings, specs: Iterable[TopicSpec] = TOPICS) -> list[TopicState]:
-    """Creates what is missing; changes nothing that exists. Raises `BrokerError`."""
+def ensure_topics(
+    settings: KafkaSettings, specs: Iterable[TopicSpec] = TOPICS, *, alter: bool = False
+) -> list[TopicState]:
+    """Creates what is missing. With `alter` the settings of topics that exist become what they should be, but for the
+    number of partitions; else they stay. Raises `BrokerError`."""
     try:
         admin = KafkaAdminClient(**settings.client_options())
         try:
-            return [_ensure(admin, settings, spec) for spec in specs]
+            return [_ensure(admin, settings, spec, alter=alter) for spec in specs]
         finally:
             admin.close()
     except KafkaError as error:
@@ -35,7 +38,7 @@ def ensure_topics(settings: KafkaSettings, specs: Iterable[TopicSpec] = TOPICS) 
         ) from error
 
 
-def _ensure(admin: KafkaAdminClient, settings: KafkaSettings, spec: TopicSpec) -> TopicState:
+def _ensure(admin: KafkaAdminClient, settings: KafkaSettings, spec: TopicSpec, *, alter: bool) -> TopicState:
     wanted = {
         "num_partitions": settings.partitions,
         "replication_factor": settings.replication,
@@ -45,7 +48,11 @@ def _ensure(admin: KafkaAdminClient, settings: KafkaSettings, spec: TopicSpec) -
         admin.create_topics({spec.name: wanted}, wait_for_metadata=True)
         return TopicState(spec.name, True, {})
     except TopicAlreadyExistsError:
-        return TopicState(spec.name, False, _differences(admin, settings, spec))
+        differs = _differences(admin, settings, spec)
+        if alter and differs.keys() - {"partitions"}:
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name, configs=dict(spec.config))])
+            differs = _differences(admin, settings, spec)
+        return TopicState(spec.name, False, differs)
 
 
 def _differences(admin: KafkaAdminClient, settings: KafkaSettings, spec: TopicSpec) -> dict[str, tuple[str, str]]:

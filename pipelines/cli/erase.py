@@ -1,6 +1,4 @@
-"""`liveshelf erase`: asks the job to forget a user."""
-
-import time
+"""`liveshelf erase`: asks the job to forget a user, and waits for its receipt."""
 
 import typer
 
@@ -8,28 +6,29 @@ from operators.settings import load_settings
 from pipelines.cli import audit
 from pipelines.cli.output import JsonFlag, machine, people
 
+WAIT_SECONDS = 30.0
+
 
 def run(user: str = typer.Argument(help="user_id."), json: bool = JsonFlag) -> None:
-    """Publishes an erasure and waits for the tombstone of the user's list. Exit 1 when it does not come in 30 s.
+    """Publishes an erasure and waits for the job's receipt. Exit 1 without a receipt in 30 s, and where the job held nothing of that user.
 
     Example: liveshelf erase c17850
     """
-    import msgspec
-
-    from operators.contracts import ERASURES, Erasure
-    from pipelines.list_reader import newest_list
-    from pipelines.replayer import new_producer
+    from pipelines.erasing import ask_to_erase
 
     settings = load_settings()
-    request = Erasure(user_id=user, requested_at=int(time.time() * 1000), erasure_id=f"cli-{time.time_ns()}")
-    producer = new_producer(settings.kafka)
-    producer.send(ERASURES, key=user.encode(), value=msgspec.json.encode(request)).get(30)
-    producer.close()
-    audit.record(settings, "erase", erasure_id=request.erasure_id)
-    deadline = time.monotonic() + 30
-    while (gone := newest_list(settings.kafka, user) is None) is False and time.monotonic() < deadline:
-        time.sleep(0.5)
+    with people.status("waiting for the receipt"):
+        erasure_id, receipt = ask_to_erase(settings.kafka, user, WAIT_SECONDS)
+    audit.record(settings, "erase", erasure_id=erasure_id, receipt=receipt is not None)
+    found = receipt.found if receipt else None
     if json:
-        machine({"erasure_id": request.erasure_id, "list_is_gone": gone})
-    people.print("erased: the list is gone" if gone else "asked, but the list is still there: does the job run?")
-    raise typer.Exit(0 if gone else 1)
+        machine({"erasure_id": erasure_id, "receipt": receipt is not None, "found": found})
+    if receipt is None:
+        people.print(f"asked, but no receipt came in {WAIT_SECONDS:.0f} s: the job does not run, or is behind")
+        people.print("The request stays on the topic for 31 days; the job does it when it reads it.")
+    elif found:
+        people.print("erased: state and list are gone")
+    else:
+        people.print("the job held nothing of that user_id: is it spelt as in the events?")
+    people.print("Elsewhere there may be more: docs/events.md says what is kept where, and until when.")
+    raise typer.Exit(0 if found else 1)

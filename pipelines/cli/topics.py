@@ -9,14 +9,17 @@ app = typer.Typer(no_args_is_help=True)
 
 
 @app.command()
-def create(json: bool = JsonFlag) -> None:
+def create(
+    alter: bool = typer.Option(False, help="Change the settings of topics that exist to what they must be."),
+    json: bool = JsonFlag,
+) -> None:
     """Creates the topics that are missing and says what differs in those that exist. Exit 1 when something differs.
 
-    Example: liveshelf topics create
+    Example: liveshelf topics create --alter
     """
     from pipelines.topic_admin import ensure_topics
 
-    found = ensure_topics(load_settings().kafka)
+    found = ensure_topics(load_settings().kafka, alter=alter)
     if json:
         machine([{"name": t.name, "created": t.created, "differs": t.differs} for t in found])
     else:

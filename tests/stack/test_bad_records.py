@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.faults.oracle import Oracle
-from operators.contracts import DEAD_LETTERS, ERASURES, EVENTS, HEADER_PREFIX, RECOMMENDATIONS
+from operators.contracts import DEAD_LETTERS, ERASURES, EVENTS, HEADER_PREFIX, RECEIPTS, RECOMMENDATIONS
 from tests.bad_records import bad_events, good_event
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
@@ -55,11 +55,22 @@ def test_a_record_without_key_is_routed_by_its_body(stack: Stack, job: str) -> N
         stack.topics.send(EVENTS, None, good_event(now, event_id=f"nokey{number}", user_id="nokey", item_id="85123A"))
     stack.topics.send(EVENTS, None, b"no key and not JSON")
     stack.topics.send(EVENTS, None, b"[" * 50_000)
+    stack.topics.send(EVENTS, None, b"[" * 16_000)
+    bom = good_event(now, event_id="nokey-bom", user_id="\ufffe\u00d8", item_id="85123A")
+    stack.topics.send(EVENTS, None, bom)
+    lone = json.dumps(good_event(now, event_id="nokey-lone", user_id="LONE")).replace("LONE", "\\udcff\\ud800x")
+    stack.topics.send(EVENTS, None, lone.encode())
     stack.topics.producer.flush()
     eventually(lambda: (made := stack.topics.newest_lists(lists_start).get("nokey")) and made[0]["version"] == 3)
-    letters = eventually(lambda: len(found := stack.topics.dead_letters(letters_start)) == 2 and found)
+    letters = eventually(lambda: len(found := stack.topics.dead_letters(letters_start)) == 5 and found)
     assert {record.key for record in letters} == {None}
-    assert sorted(header(r, "exception.class.name") for r in letters) == ["not_json", "too_large"]
+    assert sorted(header(r, "exception.class.name") for r in letters) == [
+        "bad_id",
+        "not_json",
+        "not_utf8",
+        "too_deep",
+        "too_large",
+    ]
 
 
 def test_an_unknown_item_is_no_error(stack: Stack, job: str) -> None:
@@ -95,13 +106,24 @@ def test_an_erasure_clears_list_and_state_and_late_events_stay_out(stack: Stack,
     start, now = stack.topics.ends(RECOMMENDATIONS), int(time.time() * 1000)
     stack.topics.publish([good_event(now, event_id="er1", user_id="erased", item_id="85123A")])
     eventually(lambda: (stack.topics.newest_lists(start).get("erased") or (None,))[0])
-    stack.topics.send(ERASURES, "erased", {"user_id": "erased", "requested_at": now + 1000})
+    # what a client says of its own time has no part in it: a click that is stamped ahead goes, and so does a request
+    # of the year 1970
+    stack.topics.publish([good_event(now + 240_000, event_id="er2", user_id="erased", item_id="22423")])
+    before, _ = eventually(lambda: (m := stack.topics.newest_lists(start)["erased"])[0]["version"] == 2 and m)
+    stack.topics.send(ERASURES, "erased", {"user_id": "erased", "requested_at": 0, "erasure_id": "er"})
     stack.topics.producer.flush()
     eventually(lambda: "erased" in (lists := stack.topics.newest_lists(start)) and lists["erased"][0] is None)
-    stack.topics.publish([good_event(now + 500, event_id="er2", user_id="erased")])
-    stack.topics.publish([good_event(now + 4000, event_id="er3", user_id="erased", item_id="22423")])
+    receipt = eventually(lambda: next((r for r in stack.topics.read(RECEIPTS) if r.key == b"er"), None))
+    assert json.loads(receipt.value)["found"] is True
+    stack.topics.publish([good_event(now + 500, event_id="er3", user_id="erased")])
+    soon = int(time.time() * 1000)
+    stack.topics.publish([good_event(soon, event_id="er4", user_id="erased", item_id="21212")])
     made, _ = eventually(lambda: (m := stack.topics.newest_lists(start)["erased"])[0] and m)
-    assert (made["version"], made["event_id"]) == (2, "er3")
+    assert (made["version"], made["event_id"]) == (3, "er4")
+    assert made["epoch"] > before["epoch"]
+    assert [step["item_id"] for step in (item["reason"] for item in made["items"]) if step.get("item_id")] in (
+        ["21212"] * count for count in range(21)
+    ), "nothing from before is known"
 
 
 def operator_counts(stack: Stack) -> dict[str, float]:

@@ -55,7 +55,7 @@ class Topics:
         for record in self.read(RECOMMENDATIONS, start):
             user, made = record.key.decode(), json.loads(record.value) if record.value else None
             known = newest.get(user, (None, {}))[0]
-            if made is None or known is None or made["version"] >= known["version"]:
+            if made is None or known is None or order(made) >= order(known):
                 newest[user] = (made, dict(record.headers))
         return newest
 
@@ -76,6 +76,11 @@ class Topics:
 
     def _reader(self) -> contextlib.closing[TopicReader]:
         return contextlib.closing(TopicReader(self._settings))
+
+
+def order(made: dict[str, Any]) -> tuple[int, int]:
+    """What readers compare."""
+    return made["epoch"], made["version"]
 
 
 def eventually(what: Callable[[], Any], seconds: float = 30) -> Any:

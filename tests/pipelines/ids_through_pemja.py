@@ -1,0 +1,72 @@
+"""A small job in a JVM of its own: ids go the way that the refresh operator gives them, and come back as bytes.
+
+Run by `test_ids_through_pemja.py` with a file of ids, base64 a line; prints what each way gave.
+"""
+
+import json
+import sys
+from base64 import b64decode, b64encode
+from pathlib import Path
+from typing import Any
+
+from pyflink.common import Configuration, Row, Types
+from pyflink.datastream import KeyedProcessFunction, StreamExecutionEnvironment
+from pyflink.datastream.state import ValueStateDescriptor
+from pyflink.table import StreamTableEnvironment
+
+from operators.settings import EventSettings
+from pipelines.recommend import BYTES, INPUT, key_by_first_field
+from pipelines.topics import input_query
+
+
+class Echo(KeyedProcessFunction):  # type: ignore[misc]
+    """As the refresh operator: reads the record, keeps its bytes in the key's state, and gives them back by a timer."""
+
+    def open(self, runtime_context: Any) -> None:
+        self._state = runtime_context.get_state(ValueStateDescriptor("seen", Types.PICKLED_BYTE_ARRAY()))
+
+    def process_element(self, value: Any, ctx: Any) -> Any:
+        assert self._state.value() is None, "two ids share a state"
+        self._state.update(value[0])
+        ctx.timer_service().register_processing_time_timer(ctx.timer_service().current_processing_time() + 1)
+        return [Row("record", value[0], value[6])]
+
+    def on_timer(self, timestamp: int, ctx: Any) -> Any:
+        from operators.decode import key_bytes
+        from pipelines.refresh_function import user_of
+
+        assert self._state.value() == key_bytes(user_of(ctx.get_current_key()))
+        return [Row("timer", key_bytes(user_of(ctx.get_current_key())), True)]
+
+
+def main(file: Path) -> None:
+    ids = [b64decode(line) for line in file.read_text().split()]
+    rows = [Row(one, b"{}") for one in ids]
+    # JSON writes what is not ASCII as escapes: as text from a browser may come
+    rows += [
+        Row(None, json.dumps({"user_id": "nokey" + one.decode("utf-8", "surrogateescape")}).encode()) for one in ids
+    ]
+    configuration = Configuration()
+    configuration.set_string("python.execution-mode", "thread")
+    configuration.set_string("parallelism.default", "1")
+    environment = StreamExecutionEnvironment.get_execution_environment(configuration)
+    tables = StreamTableEnvironment.create(environment)
+    given = environment.from_collection(rows, Types.ROW_NAMED(["key", "value"], [BYTES, BYTES]))
+    tables.create_temporary_view("given", tables.from_data_stream(given))
+    tables.create_temporary_view(
+        "events",
+        tables.sql_query(
+            "SELECT `key`, `value`, 'topic' AS `topic`, 1 AS `partition`, CAST(2 AS BIGINT) AS `offset`, "
+            "TO_TIMESTAMP_LTZ(1760000000000, 3) AS `broker_time` FROM given"
+        ),
+    )
+    records = tables.to_append_stream(tables.sql_query(input_query("events", EventSettings())), INPUT)
+    echoed = key_by_first_field(records).process(
+        Echo(), Types.ROW_NAMED(["way", "id", "keyed"], [Types.STRING(), BYTES, Types.BOOLEAN()])
+    )
+    for way, one, keyed in echoed.execute_and_collect():
+        print(json.dumps([way, b64encode(bytes(byte % 256 for byte in one)).decode(), keyed]), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
