@@ -10,6 +10,7 @@ it goes out with a record or promise of its own user, and the state notes that i
 then in the same checkpoint, and a restart cannot write the list again.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -20,17 +21,8 @@ from operators.list_maker import ListMaker, Request
 from operators.listing import listing, mark_listed, owed_again
 from operators.micro_batcher import Done, MicroBatcher, NotAsked
 from operators.own_errors import OwnErrors
-from operators.refresh_records import (
-    Actions,
-    Encoded,
-    Record,
-    dead_letter,
-    encoded,
-    list_of,
-    own_error,
-    receipt,
-    tombstone,
-)
+from operators.refresh_outputs import dead_letter, list_of, own_error, receipt, tombstone
+from operators.refresh_records import Actions, Encoded, Record, encoded
 from operators.refresh_sensors import RefreshSensors
 from operators.settings import EventSettings, ScorerSettings
 from operators.state_layout import LISTED, SETTLED
@@ -64,9 +56,11 @@ class RefreshLogic:
         sensors: RefreshSensors,
         *,
         with_digest: bool = False,
+        time_to_live_ms: float = math.inf,
         transactions: Transactions | None = None,
     ) -> None:
-        """`clock_s` gives epoch s; `transactions`: of exactly-once delivery."""
+        """`clock_s` gives epoch s; `time_to_live_ms` as in `step`; `transactions`: of exactly-once delivery."""
+        self._time_to_live_ms = time_to_live_ms
         self._with_digest = with_digest
         self._transactions = transactions
         self._held: dict[str, Done[Request, Encoded]] = {}  # exactly once: answers that wait for their user's turn
@@ -205,7 +199,7 @@ class RefreshLogic:
         event = self._decode(record.user if record.keyed else "", record.value, record.broker_ms)
         if event.user_id != record.user:
             raise BadRecord("key_mismatch", "a record routed by its user_id", f"routed by {record.user!r}"[:200])
-        done = step(state, event, self._session_gap_ms, record.broker_ms)
+        done = step(state, event, self._session_gap_ms, record.broker_ms, self._time_to_live_ms)
         self._sensors.on_record(done.outcome)
         if done.outcome != "applied":
             return None

@@ -5,6 +5,7 @@ The state is one fixed-width little-endian record, described by the numpy dtype 
 Item and event ids are kept as hashes (xxh64), so the state does not depend on any model's vocabulary.
 """
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import Literal
@@ -68,14 +69,24 @@ class Step:
     version: int
 
 
-def step(state: bytes | None, event: Event, session_gap_ms: int = 30 * 60_000, arrived_ms: int | None = None) -> Step:
+def step(
+    state: bytes | None,
+    event: Event,
+    session_gap_ms: int = 30 * 60_000,
+    arrived_ms: int | None = None,
+    time_to_live_ms: float = math.inf,
+) -> Step:
     """Applies one valid event (`event_time` in epoch ms, not after its arrival) to a user's state (None for a new user).
 
-    `arrived_ms`: the broker's time of the record (None: the event's own), of which a new state gets its epoch.
-    Pure and deterministic. A duplicate (same event id within the user's last `EVENT_WINDOW` accepted events) and
+    `arrived_ms`: the broker's time of the record (None: the event's own), of which a new state gets its epoch. A state
+    without an event (but impressions) for `time_to_live_ms` is forgotten, and the user new: the engine drops it at
+    some time after, and a replay at any pace must decide the same. Pure and deterministic. A duplicate (same event id within the user's last `EVENT_WINDOW` accepted events) and
     an event from before an erasure change nothing.
     """
+    arrived_ms = int(event.event_time) if arrived_ms is None else arrived_ms
     record = bytearray(migrate(state) if state else EMPTY)
+    if state is not None and 0 < last_touched_ms(record) < arrived_ms - time_to_live_ms:
+        state, record = None, bytearray(EMPTY)
     layout, flags, session_events, version, steps, seen, bought, shown, last_ms, session_s, epoch_s = (
         _header.unpack_from(record)
     )
@@ -86,7 +97,7 @@ def step(state: bytes | None, event: Event, session_gap_ms: int = 30 * 60_000, a
     if time_ms <= erased_ms(record):
         return Step(state or EMPTY, "erased", False, version)
     if state is None:
-        epoch_s = _epoch(time_ms if arrived_ms is None else arrived_ms)
+        epoch_s = _epoch(arrived_ms)
     _u64.pack_into(record, EVENTS_AT + 8 * (seen % EVENT_WINDOW), event_hash)
     seen += 1
     kind = event.event_type
@@ -139,6 +150,11 @@ def erase(state: bytes | None, arrived_ms: int) -> bytes:
     return bytes(kept)
 
 
+def last_touched_ms(record: bytes | bytearray) -> int:
+    """When a record of dtype `STATE` last had an event (but impressions) or an erasure, epoch ms; 0: it had none."""
+    return last_event_ms(record) or erased_ms(record)
+
+
 def erased_ms(record: bytes | bytearray) -> int:
     """The broker's time of the last erasure in a record of dtype `STATE`, epoch ms; 0: there was none."""
     second, millisecond = _erased.unpack_from(record, ERASED_AT)
@@ -162,7 +178,7 @@ def version_of(state: bytes) -> int:
     return int(_header.unpack_from(state)[3])
 
 
-def last_event_ms(state: bytes) -> int:
+def last_event_ms(state: bytes | bytearray) -> int:
     """The newest event time in a packed state, epoch ms."""
     return int(_header.unpack_from(state)[8])
 

@@ -41,7 +41,7 @@ from pipelines.scoring.wire import Begin
 
 log = logging.getLogger(__name__)
 CATALOGUE_SECONDS = 20
-DAY_S = 86_400
+DAY_MS = 86_400_000
 
 
 class RefreshFunction:
@@ -67,8 +67,7 @@ class RefreshFunction:
         descriptor = ValueStateDescriptor("user", Types.PICKLED_BYTE_ARRAY())  # PRIMITIVE_ARRAY(BYTE) is broken here
         descriptor.enable_time_to_live(time_to_live(settings.job.state_ttl_days))
         self._state = context.get_state(descriptor)
-        lifetime_s = settings.job.state_ttl_days * DAY_S
-        self._recent = RecentStates(settings.job.recent_users, time.monotonic, lifetime_s)
+        self._recent = RecentStates(settings.job.recent_users, time.monotonic)
         experiments, subtask = Experiments(settings.experiment), subtask_index(context)
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
         metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
@@ -122,6 +121,7 @@ class RefreshFunction:
             time.time,
             taking_turns(metrics, NullRefreshSensors(), spell_s),
             with_digest=audited,
+            time_to_live_ms=settings.job.state_ttl_days * DAY_MS,
             transactions=transactions_of(settings.job),
         )
         # what was loaded until now stays, and the collector need not walk through it again; what the interpreter's
@@ -206,7 +206,7 @@ def time_to_live(days: float) -> StateTtlConfig:
     The default clean-up is off and the compaction time is named (nobody reads it): their defaults ask for a Java
     gateway, which an embedded interpreter does not have.
     """
-    lifetime = Time.milliseconds(round(days * DAY_S * 1000))
+    lifetime = Time.milliseconds(round(days * DAY_MS))
     builder = StateTtlConfig.new_builder(lifetime).disable_cleanup_in_background()
     return builder.cleanup_in_rocksdb_compact_filter(1000, timedelta(days=30)).build()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from operators.catalogue import Catalogue
-from operators.decode import EventDecoder
+from operators.decode import EventDecoder, key_text
 from operators.errors import BadRecord
 from operators.list_maker import ListMaker, Request
 from operators.model_bundle import ModelBundle
@@ -24,17 +24,18 @@ class Oracle:
         self.outcomes: Counter[str] = Counter()
         self.dead: set[tuple[int, int]] = set()  # partition and offset of each record that must be a dead letter
         decoder = EventDecoder(settings.events)
+        lifetime_ms = settings.job.state_ttl_days * 86_400_000
         gap_ms = settings.events.session_gap_minutes * 60_000
         for record in records:
             self.outcomes["read"] += 1
-            user = record.key.decode("utf-8", "replace") if record.key else ""
+            user = key_text(record.key)
             try:
                 event = decoder.decode(user, record.value, record.timestamp)
             except BadRecord:
                 self.outcomes["dead"] += 1
                 self.dead.add((record.partition, record.offset))
                 continue
-            done = step(self.states.get(event.user_id), event, gap_ms)
+            done = step(self.states.get(event.user_id), event, gap_ms, record.timestamp, lifetime_ms)
             self.states[event.user_id] = done.state
             self.outcomes[done.outcome] += 1
 

@@ -152,6 +152,7 @@ CASES = (
     Case("no operator", {'up{job="operator",subtask="0"}': "0x20000"}, page("JobNotRunning")),
     Case("no JobManager", {'up{job="flink",part="jobmanager"}': "0x20000"}, page("JobManagerDown")),
     Case("no spare", {'up{job="flink",part="taskmanager-1"}': "0x20000"}, ticket("NoSpareTaskManager")),
+    Case("an error of our own", {'liveshelf_own_errors_total{where="record"}': "0x58 1x20000"}, page("OwnErrors")),
     Case("restarts", {"flink_jobmanager_job_numRestarts": "0x50 1 2 3 4 5x20000"}, page("JobRestarts")),
     Case("one restart", {"flink_jobmanager_job_numRestarts": "0x50 1x20000"}),
     Case("checkpoints fail", {FAILED_CHECKPOINTS: "0+2x20000", DONE_CHECKPOINTS: "5x20000"}, page("CheckpointsFail")),

@@ -9,7 +9,7 @@ import pytest
 from operators import contracts
 from operators.contracts import encode_record, json_schemas
 from operators.errors import LiveshelfError, SettingsError
-from operators.settings import Settings, load_settings
+from operators.settings import ListSettings, Settings, load_settings
 from operators.topic_specs import TOPICS
 from tests.builders import event
 
@@ -84,7 +84,12 @@ def test_every_topic_has_a_spec_and_users_topics_their_policies() -> None:
     named = {value for name, value in vars(contracts).items() if isinstance(value, str) and value.startswith("shop.")}
     assert named == {spec.name for spec in TOPICS}
     policies = {spec.name: spec.config["cleanup.policy"] for spec in TOPICS}
-    assert policies[contracts.RECOMMENDATIONS] == policies[contracts.CATALOGUE] == "compact"
+    assert policies[contracts.CATALOGUE] == "compact", "nobody publishes a product each month"
+    assert policies[contracts.RECOMMENDATIONS] == policies[contracts.ERASURES] == "compact,delete"
+    kept = {spec.name: int(spec.config["retention.ms"]) for spec in TOPICS if "retention.ms" in spec.config}
+    longest_list = max(one.le for one in ListSettings.model_fields["ttl_hours"].metadata if hasattr(one, "le"))
+    assert kept[contracts.RECOMMENDATIONS] > longest_list * 3_600_000, "no list goes before it has expired"
+    assert kept[contracts.ERASURES] > kept[contracts.EVENTS], "who reads events again reads the erasures too"
     assert policies[contracts.EVENTS] == "delete"
 
 

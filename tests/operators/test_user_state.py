@@ -124,6 +124,25 @@ def test_a_state_that_begins_again_has_a_greater_epoch() -> None:
     assert order_of(stored(after)) == order_of(after) > order_of(before)
 
 
+def test_who_was_idle_for_too_long_is_new_at_whatever_pace_the_events_are_read() -> None:
+    day = 86_400_000
+    state = step(None, event(0), arrived_ms=NOW_MS, time_to_live_ms=day).state
+    state = step(state, event(1, event_time=NOW_MS + day), arrived_ms=NOW_MS + day, time_to_live_ms=day).state
+    assert order_of(state) == (NOW_MS // 1000, 2)
+    late = step(state, event(2, event_time=NOW_MS + day), arrived_ms=NOW_MS + 2 * day + 1, time_to_live_ms=day)
+    assert order_of(late.state) == ((NOW_MS + 2 * day) // 1000, 1)
+    erased = erase(state, NOW_MS + day + 5)
+    assert step(
+        erased, event(3, event_time=NOW_MS + day), arrived_ms=NOW_MS + 2 * day, time_to_live_ms=day
+    ).outcome == ("erased"), "the mark of an erasure lives as long"
+
+
+def test_who_was_only_shown_something_is_not_forgotten_for_that() -> None:
+    shown = step(None, event(0, "impression", items=["i1"]), arrived_ms=NOW_MS, time_to_live_ms=1000).state
+    after = step(shown, event(1, "impression", items=["i1"]), arrived_ms=NOW_MS + 1000, time_to_live_ms=1000).state
+    assert fields(after)["shown"][0] == 2
+
+
 def test_an_erasure_begins_an_epoch_however_soon_it_comes() -> None:
     state = step(None, event(0), arrived_ms=NOW_MS).state
     once = erase(state, NOW_MS + 1)

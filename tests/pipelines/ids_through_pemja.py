@@ -1,6 +1,7 @@
 """A small job in a JVM of its own: ids go the way that the refresh operator gives them, and come back as bytes.
 
-Run by `test_ids_through_pemja.py` with a file of ids, base64 a line; prints what each way gave.
+Run by `test_ids_through_pemja.py` with a file of keys (base64, one a line) and one of users of records without key
+(JSON, one a line); prints what each way gave.
 """
 
 import json
@@ -14,38 +15,36 @@ from pyflink.datastream import KeyedProcessFunction, StreamExecutionEnvironment
 from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
+from operators.decode import key_bytes
 from operators.settings import EventSettings
 from pipelines.recommend import BYTES, INPUT, key_by_first_field
+from pipelines.refresh_function import user_of
 from pipelines.topics import input_query
 
 
 class Echo(KeyedProcessFunction):  # type: ignore[misc]
-    """As the refresh operator: reads the record, keeps its bytes in the key's state, and gives them back by a timer."""
+    """As the refresh operator: reads record and key, keeps the bytes in the key's state, and finds them by a timer."""
 
     def open(self, runtime_context: Any) -> None:
         self._state = runtime_context.get_state(ValueStateDescriptor("seen", Types.PICKLED_BYTE_ARRAY()))
 
     def process_element(self, value: Any, ctx: Any) -> Any:
+        assert key_bytes(user_of(ctx.get_current_key())) == value[0]
         assert self._state.value() is None, "two ids share a state"
         self._state.update(value[0])
         ctx.timer_service().register_processing_time_timer(ctx.timer_service().current_processing_time() + 1)
         return [Row("record", value[0], value[6])]
 
     def on_timer(self, timestamp: int, ctx: Any) -> Any:
-        from operators.decode import key_bytes
-        from pipelines.refresh_function import user_of
-
-        assert self._state.value() == key_bytes(user_of(ctx.get_current_key()))
-        return [Row("timer", key_bytes(user_of(ctx.get_current_key())), True)]
+        user = key_bytes(user_of(ctx.get_current_key()))
+        assert self._state.value() == user
+        return [Row("timer", user, True)]
 
 
-def main(file: Path) -> None:
-    ids = [b64decode(line) for line in file.read_text().split()]
+def main(keys: Path, users: Path) -> None:
+    ids, bodies = [b64decode(line) for line in keys.read_text().split()], users.read_text().splitlines()
     rows = [Row(one, b"{}") for one in ids]
-    # JSON writes what is not ASCII as escapes: as text from a browser may come
-    rows += [
-        Row(None, json.dumps({"user_id": "nokey" + one.decode("utf-8", "surrogateescape")}).encode()) for one in ids
-    ]
+    rows += [Row(None, json.dumps({"user_id": user}).encode()) for user in map(json.loads, bodies)]
     configuration = Configuration()
     configuration.set_string("python.execution-mode", "thread")
     configuration.set_string("parallelism.default", "1")
@@ -69,4 +68,4 @@ def main(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -48,6 +48,29 @@ def test_every_bad_record_is_one_dead_letter_and_valid_ones_around_it_are_lists(
     eventually(lambda: around <= stack.topics.newest_lists(lists_start).keys())
 
 
+def test_ids_that_hurt_the_bridge_stop_nobody_over_http_and_straight_to_the_topic(
+    stack: Stack, job: str, no_restart: None
+) -> None:
+    letters_start, lists_start, now = (
+        stack.topics.ends(DEAD_LETTERS),
+        stack.topics.ends(RECOMMENDATIONS),
+        int(time.time() * 1000),
+    )
+    poison = ("\ufffe\u00d8", "\ufeffshopper", "\ufffe", "\ufeff\ufffe", "a\u0000b", "\u009b2J")
+    for user in poison:
+        event = good_event(now, event_id="poison", user_id=user, item_id="85123A")
+        answer = httpx.post(f"{stack.shop}/v1/events", json=event)
+        assert (answer.status_code, answer.json()["reason"]) == (422, "bad_id"), user
+        stack.topics.send(EVENTS, user, event)
+        stack.topics.send(EVENTS, None, event)
+    stack.topics.publish([good_event(now, event_id="well", user_id="beside-poison", item_id="85123A")])
+    letters = eventually(
+        lambda: len(found := stack.topics.dead_letters(letters_start)) == 2 * len(poison) and found, 60
+    )
+    assert {header(record, "exception.class.name") for record in letters} == {"bad_id"}
+    eventually(lambda: "beside-poison" in stack.topics.newest_lists(lists_start))
+
+
 def test_a_record_without_key_is_routed_by_its_body(stack: Stack, job: str) -> None:
     lists_start, letters_start = stack.topics.ends(RECOMMENDATIONS), stack.topics.ends(DEAD_LETTERS)
     now = int(time.time() * 1000)
@@ -115,7 +138,7 @@ def test_an_erasure_clears_list_and_state_and_late_events_stay_out(stack: Stack,
     eventually(lambda: "erased" in (lists := stack.topics.newest_lists(start)) and lists["erased"][0] is None)
     receipt = eventually(lambda: next((r for r in stack.topics.read(RECEIPTS) if r.key == b"er"), None))
     assert json.loads(receipt.value)["found"] is True
-    stack.topics.publish([good_event(now + 500, event_id="er3", user_id="erased")])
+    stack.topics.publish([good_event(now, event_id="er3", user_id="erased")])
     soon = int(time.time() * 1000)
     stack.topics.publish([good_event(soon, event_id="er4", user_id="erased", item_id="21212")])
     made, _ = eventually(lambda: (m := stack.topics.newest_lists(start)["erased"])[0] and m)
