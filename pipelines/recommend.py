@@ -14,7 +14,15 @@ from pyflink.table import StreamTableEnvironment
 from operators.contracts import ERASURES, EVENTS
 from operators.settings import Settings
 from pipelines.engine import STATE_UID, flink_options
-from pipelines.topics import INPUT_FIELDS, dead_letters_ddl, input_query, lists_ddl, receipts_ddl, source_ddl
+from pipelines.topics import (
+    INPUT_FIELDS,
+    dead_letters_ddl,
+    dead_letters_insert,
+    input_query,
+    lists_ddl,
+    lists_insert,
+    source_ddl,
+)
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 RECORD = Types.ROW_NAMED(
@@ -80,7 +88,6 @@ def build(settings: Settings, ship: str) -> Any:
 
     tables.execute_sql(lists_ddl("lists", settings.kafka, settings.job))
     tables.execute_sql(dead_letters_ddl("dead_letters", settings.kafka, settings.job))
-    tables.execute_sql(receipts_ddl("receipts", settings.kafka, settings.job))
 
     def records_of(table: str, topic: str) -> DataStream:
         tables.execute_sql(source_ddl(table, topic, settings.kafka, settings.job))
@@ -97,10 +104,8 @@ def build(settings: Settings, ship: str) -> Any:
     tables.create_temporary_view("refreshed", tables.from_data_stream(refreshed))
 
     sinks = tables.create_statement_set()
-    for table, kind in (("lists", "list"), ("dead_letters", "dead"), ("receipts", "receipt")):
-        sinks.add_insert_sql(
-            f"INSERT INTO {table} SELECT `key`, `value`, `headers` FROM refreshed WHERE `kind` = '{kind}'"
-        )
+    sinks.add_insert_sql(lists_insert("lists", "refreshed"))
+    sinks.add_insert_sql(dead_letters_insert("dead_letters", "refreshed"))
     return sinks
 
 

@@ -83,22 +83,32 @@ def lists_ddl(table: str, settings: KafkaSettings, job: JobSettings) -> str:
 
 
 def dead_letters_ddl(table: str, settings: KafkaSettings, job: JobSettings) -> str:
-    """Refused records: key and value as they came, the reason in the headers."""
-    more = {"topic": contracts.DEAD_LETTERS, "properties.max.request.size": str(2 * 1024 * 1024)}
-    return _sink(table, settings, job, more)
+    """Refused records, key and value as they came and the reason in the headers; and receipts, keyed by their id.
+
+    One sink for two topics: a third sink would be other operators, and a savepoint from before it could not be restored.
+    """
+    topics = f"{contracts.DEAD_LETTERS};{contracts.RECEIPTS}"
+    more = {"topic": topics, "properties.max.request.size": str(2 * 1024 * 1024)}
+    return _sink(table, settings, job, more, ", `topic` STRING NOT NULL METADATA")
 
 
-def receipts_ddl(table: str, settings: KafkaSettings, job: JobSettings) -> str:
-    """What was done with each erasure, keyed by its id."""
-    return _sink(table, settings, job, {"topic": contracts.RECEIPTS})
+def lists_insert(table: str, refreshed: str) -> str:
+    """What of the operator's outputs goes to the sink of `lists_ddl`."""
+    return f"INSERT INTO {table} SELECT `key`, `value`, `headers` FROM {refreshed} WHERE `kind` = 'list'"
 
 
-def _sink(table: str, settings: KafkaSettings, job: JobSettings, more: dict[str, str]) -> str:
+def dead_letters_insert(table: str, refreshed: str) -> str:
+    """What of the operator's outputs goes to the sink of `dead_letters_ddl`."""
+    topic = f"CASE `kind` WHEN 'receipt' THEN '{contracts.RECEIPTS}' ELSE '{contracts.DEAD_LETTERS}' END"
+    return f"INSERT INTO {table} SELECT `key`, `value`, `headers`, {topic} FROM {refreshed} WHERE `kind` <> 'list'"
+
+
+def _sink(table: str, settings: KafkaSettings, job: JobSettings, more: dict[str, str], columns: str = "") -> str:
     own = {"properties.acks": "all", "sink.delivery-guarantee": job.delivery}
     if job.delivery == "exactly-once":
         own |= {
             "sink.transactional-id-prefix": f"{job.name}-{table}",
             "properties.transaction.timeout.ms": str(job.transaction_timeout_ms),
         }
-    columns = "`key` BYTES, `value` BYTES, `headers` MAP<STRING, BYTES> METADATA"
-    return f"CREATE TEMPORARY TABLE {table} ({columns}) WITH ({connector_options(settings, own | more)})"
+    all_columns = f"`key` BYTES, `value` BYTES, `headers` MAP<STRING, BYTES> METADATA{columns}"
+    return f"CREATE TEMPORARY TABLE {table} ({all_columns}) WITH ({connector_options(settings, own | more)})"
