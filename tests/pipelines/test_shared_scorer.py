@@ -320,8 +320,10 @@ def test_an_operator_that_sends_nonsense_is_left_and_the_others_are_served(
 def test_an_operator_that_announces_two_gigabytes_is_left(machine: Machine, bundle: Path) -> None:
     operator = machine.operator(bundle)
     with machine.link(bundle).connect() as broken:
+        begun = time.monotonic()
         broken.sendall(struct.pack("!iQ", -1, 2 << 30))
         assert broken.recv(1) == b""
+        assert time.monotonic() - begun < PATIENCE_S / 2, "it did not wait for them"
     assert psutil.Process(operator._link.pid).memory_info().rss < 2**30
     assert items_of(operator.make(asked("u1"), now())[0])
 
