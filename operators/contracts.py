@@ -24,6 +24,7 @@ MAX_ID = 128
 MAX_BASKET = 500
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
+Millis = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # what an array of int64 takes
 EventType = Literal[
     "view", "click", "impression", "add_to_cart", "remove_from_cart", "purchase",
     "search", "rate", "identify", "consent",
@@ -143,8 +144,8 @@ class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
     price: float | None = None
     currency: str | None = None
     in_stock: bool = True
-    available_from: int | None = None
-    available_until: int | None = None
+    available_from: Millis | None = None
+    available_until: Millis | None = None
     image_url: str | None = None
     tags: list[str] | None = None
 
