@@ -26,6 +26,7 @@ MAX_BASKET = 500
 # for readers of the schema; the decoder checks it, for msgspec would search with it in each id of each event
 _NO_CONTROL = {"pattern": r"^(?![\ufeff\ufffe])[^\u0000-\u001f\u007f-\u009f]*$"}
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID, extra_json_schema=_NO_CONTROL)]
+Millis = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # what an array of int64 takes
 EventType = Literal[
     "view", "click", "impression", "add_to_cart", "remove_from_cart", "purchase",
     "search", "rate", "identify", "consent",
@@ -145,8 +146,8 @@ class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
     price: float | None = None
     currency: str | None = None
     in_stock: bool = True
-    available_from: int | None = None
-    available_until: int | None = None
+    available_from: Millis | None = None
+    available_until: Millis | None = None
     image_url: str | None = None
     tags: list[str] | None = None
 

@@ -6,13 +6,18 @@ batch in flight is noted before it is scored and struck out after. What a new pr
 scored one by one; who was alone when the process died again is guilty and gets fallback lists for an hour.
 """
 
+import contextlib
+import fcntl
 import logging
 import mmap
+import os
+import stat
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from operators.errors import StackError
 from operators.list_maker import Request
 from operators.user_state import id_hash
 
@@ -21,6 +26,7 @@ R = TypeVar("R")
 
 BATCH_MAX, GUILTY_MAX = 1024, 256
 GUILTY_SECONDS = 3600
+ENDING, KEPT_SECONDS = ".crashes", 86_400  # a journal of a bundle that serves no longer has nothing to say after a day
 _head = struct.Struct("<IIII")  # users in flight, whether that is the trial of a suspect, suspects, guilty
 _user = struct.Struct("<Q")
 _verdict = struct.Struct("<QI")  # user, until (epoch s)
@@ -37,6 +43,37 @@ def _sound(content: bytes) -> bool:
     return bool(max(flying, suspects) <= BATCH_MAX and trial <= 1 and guilty <= GUILTY_MAX)
 
 
+def _opened(file: Path) -> int:
+    """A descriptor of the file. It is mapped and written to: a link would lead that to any file of this user, and another
+    user's file could be cut off under the map."""
+    try:
+        opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StackError("a crash journal of this user", f"{file}: {error.strerror}", f"rm {file}") from error
+    found = os.fstat(opened)
+    if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
+        os.close(opened)
+        came = f"of the user with uid {found.st_uid}" if stat.S_ISREG(found.st_mode) else "no plain file"
+        raise StackError(
+            "a crash journal of this user", f"{file}: {came}", f"rm {file}, or name another folder in job.tables_dir"
+        )
+    os.utime(opened)
+    return opened
+
+
+def _remove_unused(folder: Path, now_s: float) -> None:
+    for other in folder.glob(f"*{ENDING}"):
+        with contextlib.suppress(OSError):
+            if now_s - other.lstat().st_mtime <= KEPT_SECONDS:
+                continue
+            opened = os.open(other, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where a process uses it
+                other.unlink()
+            finally:
+                os.close(opened)
+
+
 class CrashesTheProcess(RuntimeError):
     """Scoring this user has killed the process before."""
 
@@ -45,13 +82,20 @@ class CrashJournal:
     """One file for each scorer. All methods but the constructor are for the scorer's thread."""
 
     def __init__(self, file: Path, clock_s: Callable[[], float]) -> None:
-        """Reads what the last process left. Users are kept as hashes; a damaged file is begun anew."""
+        """Reads what the last process left. Users are kept as hashes; a damaged file is begun anew.
+
+        `clock_s` gives epoch s. Journals beside it that end in `.crashes` and that no process has used for a day are removed:
+        each bundle has its own. Raises `StackError` where the file is a link or another user's.
+        """
         self._clock_s = clock_s
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if not file.is_file() or not _sound(file.read_bytes()):
-            file.write_bytes(bytes(SIZE))
-        with file.open("r+b") as opened:
-            self._map = mmap.mmap(opened.fileno(), SIZE)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = _opened(file)
+        if not _sound(os.pread(self._file, SIZE + 1, 0)):
+            os.ftruncate(self._file, 0)
+        os.posix_fallocate(self._file, 0, SIZE)  # else a full disk would kill the process when it writes to the map
+        fcntl.flock(self._file, fcntl.LOCK_SH)  # it is in use; given back with the process
+        _remove_unused(file.parent, clock_s())
+        self._map = mmap.mmap(self._file, SIZE)
         flying, trial, suspects, guilty = _head.unpack_from(self._map)
         found = self._users(FLYING_AT, flying)
         self._suspects = dict.fromkeys(self._users(SUSPECTS_AT, suspects))
@@ -96,6 +140,7 @@ class CrashJournal:
     def close(self) -> None:
         """Gives back the file. Later calls of `score` fail."""
         self._map.close()
+        os.close(self._file)
 
     def _noted(
         self, requests: Sequence[Request], score: Callable[[Sequence[Request]], list[R | Exception]], *, trial: bool

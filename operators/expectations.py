@@ -15,6 +15,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -46,12 +47,25 @@ Verdict = tuple[str, bool]  # expectation, whether it holds
 _decode_list = msgspec.json.Decoder(RecommendationList).decode
 
 
+class KnownItem(NamedTuple):
+    """What is remembered of a catalogue record: a record may have a megabyte. `level`: the first of its category, or ""."""
+
+    price: float | None
+    currency: str | None
+    level: str
+
+    @classmethod
+    def of(cls, item: CatalogueItem) -> "KnownItem":
+        """Of a record."""
+        return cls(item.price, item.currency, item.category_path.split(" > ")[0][:64])
+
+
 class Expectations:
     """Checks records one by one; knows the catalogue and the newest event ids. Not thread-safe."""
 
     def __init__(self, limits: EventSettings) -> None:
         self._decoder = EventDecoder(limits)
-        self._items: dict[str, CatalogueItem] = {}
+        self._items: dict[str, KnownItem] = {}
         self._categories: set[str] = set()
         self._ids: OrderedDict[str, None] = OrderedDict()
 
@@ -60,7 +74,7 @@ class Expectations:
         """Items in the catalogue."""
         return len(self._items)
 
-    def item(self, item_id: str) -> CatalogueItem | None:
+    def item(self, item_id: str) -> KnownItem | None:
         """The item as the catalogue has it now."""
         return self._items.get(item_id)
 
@@ -92,12 +106,12 @@ class Expectations:
         item, before = decode_item(value), self._items.get(key)
         if item is None:
             return [("valid", False)]
-        self._items[key] = item
+        known = self._items[key] = KnownItem.of(item)
         found = [("valid", True), ("complete", bool(item.title) and item.price is not None)]
-        if before is not None and before.price and item.price is not None:
-            found.append(("price_steady", _near(item.price, before.price) and item.currency == before.currency))
-        if before is not None and before.category_path and item.category_path:
-            found.append(("category_steady", _first_level(item) == _first_level(before)))
+        if before is not None and before.price and known.price is not None:
+            found.append(("price_steady", _near(known.price, before.price) and known.currency == before.currency))
+        if before is not None and before.level and known.level:
+            found.append(("category_steady", known.level == before.level))
         return found
 
     def recommended(self, value: bytes) -> tuple[RecommendationList | None, list[Verdict]]:
@@ -122,7 +136,7 @@ class Expectations:
         item = self._items.get(item_id)
         if item is None:
             return None
-        name = _first_level(item)
+        name = item.level or NO_CATEGORY
         if name not in self._categories:
             if len(self._categories) >= MAX_CATEGORIES:
                 return OTHER_CATEGORY
@@ -136,10 +150,6 @@ class Expectations:
         if len(self._ids) > REMEMBERED_IDS:
             self._ids.popitem(last=False)
         return True
-
-
-def _first_level(item: CatalogueItem) -> str:
-    return (item.category_path or NO_CATEGORY).split(" > ")[0][:64]
 
 
 def _near(price: float, other: float) -> bool:

@@ -6,8 +6,12 @@ in time (`operators/pace.py`).
 The newest request of a user wins (coalescing). What waits is bounded: `submit` blocks while the scorer works
 (Flink's back-pressure does the rest), and refuses at once while the scorer hangs, so that no caller is ever
 blocked by a model.
+
+A scorer thread that an error has ended is logged, counted and replaced by the next call, also by one that waits for
+room: nobody else would make any.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +23,9 @@ Q = TypeVar("Q")
 R = TypeVar("R")
 Score = Callable[[Sequence[Q]], list[R | Exception]]
 
+log = logging.getLogger(__name__)
 CLOSE_SECONDS = 5.0
+LOOK_SECONDS = 0.02  # between two looks of a caller that waits for room
 
 
 class BatchSensors(Protocol):
@@ -31,6 +37,9 @@ class BatchSensors(Protocol):
     def on_coalesced(self) -> None:
         """A waiting request was replaced by a newer one of the same user."""
 
+    def on_thread_died(self) -> None:
+        """An error ended the scorer thread; another one runs in its place."""
+
 
 class NullSensors:
     """Reports nothing."""
@@ -39,6 +48,9 @@ class NullSensors:
         """Nothing."""
 
     def on_coalesced(self) -> None:
+        """Nothing."""
+
+    def on_thread_died(self) -> None:
         """Nothing."""
 
 
@@ -91,19 +103,16 @@ class MicroBatcher(Generic[Q, R]):
 
     def start(self) -> None:
         """Starts the scorer thread."""
-        self._thread = threading.Thread(target=self._run, name="liveshelf-scorer", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="liveshelf-scorer", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def submit(self, user: str, request: Q) -> bool:
-        """Takes a request; False when the scorer hangs or the batcher is closed: the caller falls back at once."""
+        """Takes a request; False when there is no room before the deadline, when the scorer hangs, or when the batcher is
+        closed: the caller falls back at once."""
         with self._changed:
-            while len(self._pending) >= self._max_waiting and user not in self._pending:
-                if self._closed or self.hangs():
-                    return False
-                self._changed.wait(0.02)
-            if self._closed:
+            if not self._has_room(user):
                 return False
-            self._revive()
             now = self._clock()
             if user in self._pending:
                 self._sensors.on_coalesced()
@@ -199,6 +208,18 @@ class MicroBatcher(Generic[Q, R]):
         self._sensors.on_batch(len(batch), seconds)
         return len(batch)
 
+    def _has_room(self, user: str) -> bool:
+        """Waits for it, under the lock, and keeps the scorer thread alive meanwhile."""
+        begun = self._clock()
+        while not self._closed:
+            self._revive()
+            if len(self._pending) < self._max_waiting or user in self._pending:
+                return True
+            if self.hangs() or self._clock() - begun > self._deadline_s:
+                return False
+            self._changed.wait(LOOK_SECONDS)
+        return False
+
     def _take(self) -> dict[str, Q]:
         room = self._pace.room
         if len(self._pending) <= room:
@@ -229,9 +250,20 @@ class MicroBatcher(Generic[Q, R]):
         for user, request in self._flying.items():
             self._done.append(Done(user, request, ScorerDied(user)))
         self._flying, self._started = {}, None
-        self.start()
+        try:
+            self.start()
+        except RuntimeError as error:  # the system gives no thread: the next call tries again, promises fall back
+            log.error("no scorer thread can be started: %r", error)
+        else:
+            self._sensors.on_thread_died()
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException:  # sensors, no memory, SystemExit thrown through the thread: `_revive` sees to it
+            log.exception("an error ended the scorer thread; the next request starts another one")
+
+    def _serve(self) -> None:
         while True:
             with self._changed:
                 self._idle = True

@@ -1,7 +1,5 @@
 """The ONNX Runtime session of a bundle: provider, warm-up, golden check, scores of a micro-batch."""
 
-from pathlib import Path
-
 import numpy as np
 import onnxruntime as ort
 
@@ -49,7 +47,8 @@ class Scorer:
     def __init__(self, bundle: ModelBundle, settings: ScorerSettings) -> None:
         """Opens the session and proves it on the golden inputs.
 
-        Raises `BundleError`, and `StackError` where a GPU is required and the session runs on a CPU.
+        Raises `BundleError`, and `StackError` where a GPU is required and the session runs on a CPU, or where another user
+        may write to the folder of TensorRT's engines.
         """
         options = ort.SessionOptions()
         options.intra_op_num_threads = settings.threads
@@ -60,6 +59,8 @@ class Scorer:
         self.provider, self.provider_reason = choose_provider(settings.provider)
         try:
             self._session, on_device = self._opened(bundle, options, settings)
+        except StackError:  # it is the machine, not the bundle
+            raise
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
             raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
         self._check_provider(settings)
@@ -84,7 +85,7 @@ class Scorer:
             return ort.InferenceSession(str(bundle.graph), options, providers=[self.provider]), None
         sizes = bundle.window, bundle.golden["scores"].shape[1], settings.max_batch
         if self.provider == TENSORRT:
-            session, run, said = on_tensorrt(bundle.graph, options, *sizes, Path(settings.engines_dir))
+            session, run, said = on_tensorrt(bundle.graph, options, *sizes, settings.engines_dir)
             if run is not None:
                 self.provider_reason += said
                 return session, run

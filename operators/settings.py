@@ -111,7 +111,7 @@ class ScorerSettings(Section):
     kill_after_ms: int = Field(10_000, ge=100)
     metrics_port: int = 9300
     shared_dir: str = ""
-    engines_dir: str = "/tmp/liveshelf-engines"
+    engines_dir: str = ""
     promise_idle_ms: int = Field(3, ge=1)
     promise_busy_ms: int = Field(200, ge=1)
     retry_after_ms: int = Field(2000, ge=1)

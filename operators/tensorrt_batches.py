@@ -11,19 +11,24 @@ import onnxruntime as ort
 
 from operators.cuda_batches import CUDA, EXACT, DeviceBatches
 from operators.padding import Run
+from operators.private_folder import cache_folder, private_folder
 
 TENSORRT = "TensorrtExecutionProvider"
 
 
 def on_tensorrt(
-    graph: Path, options: ort.SessionOptions, window: int, top: int, largest: int, engines: Path
+    graph: Path, options: ort.SessionOptions, window: int, top: int, largest: int, engines_dir: str
 ) -> tuple[ort.InferenceSession, Run | None, str]:
     """(session, how to run it, what is to be said of it); nothing to run where ONNX Runtime went to another provider instead.
 
-    Engines take minutes to compile and are kept below `engines`, by graph, card and version. Raises what ONNX Runtime raises.
+    Engines take minutes to compile and are kept in `engines_dir` ("": in this user's cache), by graph, card and version. An
+    engine is code for the card, and it is run as it is found.
+    Raises what ONNX Runtime raises, and `StackError` where others may write to the folder.
     """
+    engines = private_folder(
+        Path(engines_dir) if engines_dir else cache_folder("engines"), "scorer.engines_dir", others_may_read=True
+    )
     os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # TensorRT's products would be TensorFloat-32, as cuDNN's
-    engines.mkdir(parents=True, exist_ok=True)
     providers = [(TENSORRT, engine_options(window, largest, engines)), (CUDA, EXACT)]
     session = ort.InferenceSession(str(graph), options, providers=providers)
     if session.get_providers()[0] != TENSORRT:

@@ -62,6 +62,9 @@ class JobMetrics:
         self._starts = Tally(
             "liveshelf_scorer_starts", "Scorer processes that began to score", [], registry, [()]
         ).counts
+        self._deaths = Tally(
+            "liveshelf_scorer_thread_deaths", "Scorer threads that an error ended", [], registry, [()]
+        ).counts
         self._impressions = Tally(
             "liveshelf_slate_impressions", "Lists that a shopper was shown", ["arm"], registry, arms
         ).counts
@@ -156,6 +159,7 @@ class JobMetrics:
         self._items.set(len(bundle.vocabulary))
         if not scorer.refused:
             self._starts[()] += 1
+            self._where.clear()  # where it ran before
             self._where.labels(scorer.provider, scorer.provider_reason).set(1)
 
     def on_record(self, outcome: str) -> None:
@@ -192,7 +196,8 @@ class JobMetrics:
                     self._traced.append((len(self._moments) // MOMENTS, request.traceparent))
                 broker, read, submitted = came
                 take([event_s, broker, read, submitted, batch.started, batch.scored, batch.ready, emitted_s])
-            if len(self._moments) >= FLUSH * MOMENTS:
+            # where Prometheus is away nobody else flushes; in an outage of the model all lists are of promises
+            if len(self._moments) >= FLUSH * MOMENTS or len(self._recovered) >= FLUSH:
                 self._observe()
 
     def on_fallback(self, cause: str) -> None:
@@ -215,6 +220,10 @@ class JobMetrics:
     def on_coalesced(self) -> None:
         """As `operators.micro_batcher.BatchSensors`."""
         self._coalesced[()] += 1
+
+    def on_thread_died(self) -> None:
+        """As `operators.micro_batcher.BatchSensors`."""
+        self._deaths[()] += 1
 
     def close(self) -> None:
         """Stops the server and sends the spans that wait."""

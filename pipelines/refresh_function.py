@@ -83,10 +83,10 @@ class RefreshFunction:
 
         def changed(key: str, value: bytes | None) -> None:
             catalogue.changed(key, value)
-            process.changed(key, value)
+            process.changed(key)
 
         self._table = open_table(settings, subtask, changed)
-        process.follow(self._table.items)
+        process.follow(self._table, bundle.vocabulary.row)
         metrics.catalogue_age.set_function(lambda: self._table.age_s)
         lists = ListMaker(bundle, None, catalogue, settings.lists, now_ms, experiments)
         audited, spell_s = settings.job.state_digests, settings.job.sensors_alternate_s

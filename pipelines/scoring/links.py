@@ -5,24 +5,31 @@ launch.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
+import select
 import signal
 import socket
-import struct
 import subprocess
 import threading
-from collections.abc import Iterator
+import time
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from operators.errors import StackError
+from operators.private_folder import private_folder
+from pipelines.scoring.locks import locked
+from pipelines.scoring.peers import peer_of, set_patience
 from pipelines.scoring.wire import Begin, pack
 
-END_SECONDS, LOST_SECONDS = 5.0, 0.5  # that a process has for its end: when told to, and when it hung
+END_SECONDS = 1.0  # that a process has for its end; then it is killed
+KILLED_SECONDS = 5.0  # in which the kernel takes it away; one that waits for a driver in the kernel stays longer
+SETTING = "scorer.shared_dir"
 SOCKET_NAME = 22  # bytes, with its slash
 LONGEST = 107 - SOCKET_NAME  # what Linux takes for a Unix socket
+LISTEN_SECONDS = 10.0  # until a new process listens: the first thing that it does
+LOCK_SECONDS = LISTEN_SECONDS + 5
+CONNECT_SECONDS = 2.0  # where more wait for the process than `BACKLOG`
 BACKLOG = 64
 
 
@@ -30,7 +37,10 @@ class Link(Protocol):
     """One operator's way to a process."""
 
     def connect(self) -> socket.socket:
-        """Connected to a process that waits for `Begin`; it is started where it does not run."""
+        """Connected to a process that waits for `Begin`; it is started where it does not run.
+
+        Raises `StackError`, `retriable` where it may work a little later. Never waits for long.
+        """
 
     def leave(self, *, hung: bool) -> int | None:
         """After the socket was closed. A process that hung is killed. Returns its exit code where it is known."""
@@ -51,19 +61,20 @@ class OwnScorer:
         """Starts one."""
         ours, theirs = socket.socketpair()
         with theirs:
-            # stdin is held open, see `main.py`
+            # stdin is held open: the kernel kills the process when nobody holds it any more, see `main.py`
             self._process = _start(self._python, "pipelines.scoring.main", theirs, subprocess.PIPE)
         return ours
 
     def leave(self, *, hung: bool) -> int | None:
         """It ends when its connection does; else it is killed."""
+        if not hung:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_SECONDS)
+        self._process.kill()
         assert self._process.stdin is not None
         self._process.stdin.close()
-        try:
-            self._process.wait(LOST_SECONDS if hung else END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(KILLED_SECONDS)
         return self._process.returncode
 
     @property
@@ -79,18 +90,15 @@ class SharedScorer:
     """
 
     def __init__(self, python: str, begin: Begin, folder: Path) -> None:
-        """`folder`: on the machine's own disk, of the user that runs the TaskManagers.
+        """`folder`: on the machine's own disk, of the user that runs the TaskManagers and of nobody else.
 
-        Raises `StackError` where its name is too long for a socket in it.
+        Raises `StackError` where its name is too long for a socket in it, and as `private_folder` does.
         """
         if len(os.fsencode(folder)) > LONGEST:
             raise StackError(
-                f"scorer.shared_dir of {LONGEST} bytes at most", f"{folder}", "name a shorter one, as /run/liveshelf"
+                f"{SETTING} of {LONGEST} bytes at most", f"{folder}", "name a shorter one, as /run/liveshelf"
             )
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StackError("a scorer.shared_dir that can be made", f"{folder}: {error}", "name another") from error
+        private_folder(folder, SETTING)
         # not the bundle's folder, which is another in each TaskManager; its version is in the journal's name
         same = pack([begin.settings, begin.subtask, Path(begin.journal).name])
         self._path = folder / f"{hashlib.blake2b(same, digest_size=8).hexdigest()}.sock"
@@ -100,29 +108,14 @@ class SharedScorer:
     def connect(self) -> socket.socket:
         """To the one that listens. Of several that find none, one starts it.
 
-        Raises `StackError` where it runs in another PID namespace: one that hangs could not be killed.
+        Raises `StackError` where another user's process listens there, and where it runs in another PID namespace: one that
+        hangs could not be killed. It is `retriable` where another operator keeps the lock, or where it takes no connection.
         """
-        with self._path.with_suffix(".pid").open("a+") as note, _locked(note):
-            note.seek(0)
+        with locked(self._path.with_suffix(".lock"), LOCK_SECONDS):
             try:
-                end, told = self._connected(), note.read().split()
+                return self._connected()
             except (FileNotFoundError, ConnectionRefusedError):
-                end, told = self._listen(note)
-            if not told:  # who started it died before it could note whom: nobody could kill that one
-                end.close()
-                end, told = self._listen(note)
-            pid, space = told
-            if space != _space():
-                end.close()
-                raise StackError(
-                    "TaskManagers that share a scorer in one PID namespace",
-                    f"it runs in {space}, this one in {_space()}",
-                    "share it (shareProcessNamespace, --pid), or set scorer.shared_dir to nothing",
-                )
-            self._pid = int(pid)
-            with contextlib.suppress(ProcessLookupError):  # died at once: the connection tells
-                self._pidfd = os.pidfd_open(self._pid)
-        return end
+                return self._listen()
 
     def leave(self, *, hung: bool) -> int | None:
         """The others keep it, unless it hung."""
@@ -142,26 +135,61 @@ class SharedScorer:
     def _connected(self) -> socket.socket:
         end = socket.socket(socket.AF_UNIX)
         try:
+            set_patience(end, socket.SO_SNDTIMEO, CONNECT_SECONDS)
             end.connect(str(self._path))
-        except OSError:
+            self._pid = self._of_ours(end)
+            self._pidfd = _still_there(end, self._pid)
+        except BlockingIOError as error:
+            end.close()
+            raise StackError(
+                f"the shared scorer process to take a connection within {CONNECT_SECONDS:.0f} s",
+                f"{BACKLOG} wait for it already: it hangs",
+                "nothing: whoever waits for an answer kills it; it is tried again",
+                retriable=True,
+            ) from error
+        except BaseException:
             end.close()
             raise
         return end
 
-    def _listen(self, note: IO[str]) -> tuple[socket.socket, list[str]]:
-        """Connected to a new process, and what is noted of it. Listens for it, so that none has to wait until it can."""
-        note.truncate(0)  # of the process before: it must not be taken for this one
+    def _of_ours(self, end: socket.socket) -> int:
+        """The pid of who listens, as the kernel knows it: nobody else can be killed for it."""
+        peer = peer_of(end)
+        if peer.uid != os.geteuid():
+            raise StackError(
+                f"a scorer process of this user (uid {os.geteuid()}) at {self._path}",
+                f"process {peer.pid} of the user with uid {peer.uid} listens there",
+                f"see who wrote to that folder, and name another in {SETTING}",
+            )
+        if peer.pid == 0:
+            raise StackError(
+                "TaskManagers that share a scorer in one PID namespace",
+                f"it runs in another one than {os.readlink('/proc/self/ns/pid')}",
+                f"share it (shareProcessNamespace, --pid), or set {SETTING} to nothing",
+            )
+        return peer.pid
+
+    def _listen(self) -> socket.socket:
+        """Connected to a new process. It listens itself: the kernel tells all who connect whose process that is."""
         self._path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(self._path))
-            listener.listen(BACKLOG)
             # a session of its own: what stops this TaskManager must not stop it
             process = _start(self._python, "pipelines.scoring.shared", listener, subprocess.DEVNULL, alone=True)
         threading.Thread(target=process.wait, daemon=True).start()  # it may end at any time: no zombie stays
-        told = [str(process.pid), _space()]
-        note.write(" ".join(told))
-        note.flush()
-        return self._connected(), told
+        until = time.monotonic() + LISTEN_SECONDS
+        while process.poll() is None and time.monotonic() < until:
+            with contextlib.suppress(ConnectionRefusedError):
+                return self._connected()
+            time.sleep(0.01)
+        came = "it does not" if process.returncode is None else f"it ended with exit code {process.returncode}"
+        process.kill()
+        raise StackError(
+            f"the shared scorer process to listen within {LISTEN_SECONDS:.0f} s",
+            came,
+            "see what it wrote to the TaskManager's output; it is tried again",
+            retriable=True,
+        )
 
 
 def link_of(python: str, begin: Begin, folder: str) -> Link:
@@ -169,9 +197,18 @@ def link_of(python: str, begin: Begin, folder: str) -> Link:
     return SharedScorer(python, begin, Path(folder)) if folder else OwnScorer(python)
 
 
-def set_patience(end: socket.socket, which: int, seconds: float) -> None:
-    """`which`: SO_RCVTIMEO or SO_SNDTIMEO; past it there is a `BlockingIOError`."""
-    end.setsockopt(socket.SOL_SOCKET, which, struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6)))
+def _still_there(end: socket.socket, pid: int) -> int:
+    """A pidfd of the process that this end is connected to; -1 where it has died: the connection tells."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return -1
+    hung_up = select.poll()
+    hung_up.register(end, 0)  # POLLHUP is always told
+    if hung_up.poll(0):  # its number may be another's by now
+        os.close(pidfd)
+        return -1
+    return pidfd
 
 
 def _start(
@@ -187,16 +224,3 @@ def _start(
         env=os.environ | {"PYTHONPATH": path},
         start_new_session=alone,
     )
-
-
-def _space() -> str:
-    return os.readlink("/proc/self/ns/pid")
-
-
-@contextlib.contextmanager
-def _locked(file: IO[str]) -> Iterator[None]:
-    fcntl.flock(file, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(file, fcntl.LOCK_UN)

@@ -4,11 +4,13 @@ It makes lists out of micro-batches and nothing else: no broker, no state, no cl
 hangs in native code takes it along and not the job, and its Python runs beside the operator's instead of in turns with it.
 """
 
+import fcntl
 import gc
 import logging
 import os
+import select
+import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -28,7 +30,7 @@ from operators.model_bundle import ModelBundle
 from operators.refresh_records import Encoded, encoded
 from operators.scorer import Scorer
 from operators.settings import Settings
-from pipelines.scoring.wire import Answers, Asked, Begin, Listed, Ready, batch_of, begin_of, pack
+from pipelines.scoring.wire import LARGEST, Answers, Asked, Begin, Listed, Ready, batch_of, begin_of, pack
 from pipelines.slate_metrics import SlateMetrics
 
 log = logging.getLogger(__name__)
@@ -102,27 +104,37 @@ def opened(begin: Begin) -> tuple[Lists | None, Ready]:
 
 def serve(connection: Connection) -> None:
     """Answers until the operator closes the connection."""
-    lists, ready = opened(begin_of(connection.recv_bytes()))
+    lists, ready = opened(begin_of(connection.recv_bytes(LARGEST)))
     connection.send_bytes(pack(ready))
     while lists is not None:
         try:
-            batch = batch_of(connection.recv_bytes())
+            batch = batch_of(connection.recv_bytes(LARGEST))
         except EOFError:
             return
         lists.follow(batch.catalogue)
         connection.send_bytes(pack(lists.make(batch.requests)))
 
 
-def _end_with_the_operator() -> None:
-    """Also while native code hangs: the operator's process holds the other end of stdin and writes nothing."""
-    os.read(sys.stdin.fileno(), 1)  # not by its buffer, whose lock Python wants at exit
-    os._exit(0)
+def end_with_the_holder_of(pipe: int) -> None:
+    """The kernel kills this process when nobody holds the other end of a pipe any more, into which nothing is written.
+
+    A signal of the kernel, not a thread that reads: native code may hang while it holds the interpreter's lock, and no
+    thread runs then. Not PR_SET_PDEATHSIG: it strikes when the *thread* ends that started the process, and a scorer
+    thread is replaced while its operator lives.
+    """
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    already = select.poll()
+    already.register(pipe, 0)  # POLLHUP is always told
+    if already.poll(0):
+        os._exit(0)
 
 
 def main() -> None:
     """The file descriptor of the connection is the only argument."""
     configure("scorer")
-    threading.Thread(target=_end_with_the_operator, daemon=True).start()
+    end_with_the_holder_of(sys.stdin.fileno())
     serve(Connection(int(sys.argv[1])))
 
 

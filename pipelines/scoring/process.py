@@ -10,10 +10,11 @@ import os
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from multiprocessing.connection import Connection
+from typing import Protocol, TypeVar
+
+import msgspec
 
 from operators.errors import StackError
 from operators.list_maker import Request
@@ -21,16 +22,38 @@ from operators.micro_batcher import NotAsked
 from operators.refresh_records import Encoded
 from operators.timeline import Made
 from pipelines.scoring.links import Link, set_patience
-from pipelines.scoring.wire import Answers, Asked, Batch, Begin, Listed, Ready, answers_of, pack, ready_of
+from pipelines.scoring.wire import (
+    LARGEST,
+    Answers,
+    Asked,
+    Batch,
+    Begin,
+    Listed,
+    Ready,
+    answers_of,
+    chunks,
+    pack,
+    ready_of,
+)
 
 log = logging.getLogger(__name__)
+A = TypeVar("A", Answers, Ready)
 START_SECONDS = 60.0
 AGAIN_SECONDS = 5.0  # between two starts that fail
-CHUNK = 5_000  # catalogue records in a message
 
 
 class ScorerLost(NotAsked):
     """The scorer process died, hung or did not start; whoever was asked for has no list of the model yet."""
+
+
+class Rows(Protocol):
+    """The catalogue as it is now: an `operators.compacted_table.CompactedTable`."""
+
+    def get(self, key: str) -> bytes | None:
+        """The record of an item; None where it is delisted."""
+
+    def items(self) -> Iterable[tuple[str, bytes]]:
+        """All records."""
 
 
 class ScorerProcess:
@@ -40,34 +63,47 @@ class ScorerProcess:
         """Starts it, or joins it where it is shared, and does not wait: `ready` does.
 
         `on_ready` is told each time that it can score or refuses the bundle. A process that gives no answer within
-        `kill_after_s` is killed.
+        `kill_after_s` is killed. Raises `StackError` where it cannot be started at all; where that may change by itself
+        it is tried again.
         """
         self._link = link
         self._begin = begin
         self._kill_after_s = kill_after_s
         self._on_ready = on_ready
-        self._changes: deque[tuple[str, bytes | None]] = deque()
-        self._rows: Callable[[], Iterable[tuple[str, bytes]]] = tuple
+        self._rows: Rows | None = None
+        self._is_known: Callable[[str], object] = lambda _: False
+        self._changes: dict[str, None] = {}  # items, not records: what waits is bounded by the model's items
+        self._knows_rows = False
         self._failed_at = float("-inf")
         self._closed = False
         self._ending = threading.Lock()
         self._connection: Connection | None = None
-        self._spawn()
+        try:
+            self._spawn()
+        except StackError as error:
+            if not error.retriable:
+                raise
+            self._failed_at = time.monotonic()
+            log.error("%s", error)
 
-    def follow(self, rows: Callable[[], Iterable[tuple[str, bytes]]]) -> None:
-        """Where a process that is started again gets the catalogue from: all rows. Changes come by `changed`."""
-        self._rows = rows
+    def follow(self, rows: Rows, is_known: Callable[[str], object]) -> None:
+        """Where the catalogue is read from: all rows for a new process, then those of `changed`.
 
-    def changed(self, key: str, value: bytes | None) -> None:
-        """Takes a record of the catalogue; it has effect on the next list."""
-        self._changes.append((key, value))
+        `is_known`: whether the model has an item of that name; the process has no use for the others.
+        """
+        self._rows, self._is_known = rows, is_known
+
+    def changed(self, key: str) -> None:
+        """An item's record is another one now; it has effect on the next list."""
+        if self._is_known(key):
+            self._changes[key] = None
 
     def ready(self) -> Ready:
         """Waits until the process can score, or says why it refuses the bundle; then it has ended.
 
         Raises `StackError` where the machine lacks what it needs, `ScorerLost` where it does not start.
         """
-        ready = ready_of(self._receive(START_SECONDS))
+        ready = self._answer(ready_of, START_SECONDS)
         if ready.lacks or ready.refused:
             self._end()
         if ready.lacks:
@@ -79,7 +115,7 @@ class ScorerProcess:
         """A list, or what went wrong, for each request; `batch` gets its moments. Raises `ScorerLost`."""
         if self._connection is None:
             self._start_again()
-        self._tell_catalogue(self._new_changes())
+        self._tell_catalogue()
         asked: list[Asked] = [(r.user_id, r.state, r.event_time, r.event_id, r.traceparent) for r in requests]
         answers = self._ask(Batch(asked, []))
         if answers.failed:
@@ -96,7 +132,7 @@ class ScorerProcess:
         ours = self._link.connect()
         # without these a process that is stopped in the middle would hold the operator's thread for ever
         set_patience(ours, socket.SO_SNDTIMEO, self._kill_after_s)
-        self._socket = ours
+        self._socket, self._knows_rows = ours, False
         self._connection = Connection(os.dup(ours.fileno()))
         if self._closed:  # while it was started again
             raise self._lost("was closed", EOFError())
@@ -108,29 +144,48 @@ class ScorerProcess:
             raise ScorerLost("the operator is closed")
         if time.monotonic() - self._failed_at < AGAIN_SECONDS:
             raise ScorerLost(f"the scorer process did not start; again in {AGAIN_SECONDS:.0f} s")
-        self._changes.clear()  # before the rows are read: what changes meanwhile is told once more
         try:
             self._spawn()
             if refused := self.ready().refused:
                 raise ScorerLost(refused)
-            self._tell_catalogue(iter(self._rows()))
-        except Exception:
+            self._tell_catalogue()
+        except Exception as error:
             self._failed_at = time.monotonic()
             self._end()
+            if isinstance(error, StackError):  # no fault of the requests: they may be asked again
+                log.error("the scorer process does not start again: %s", error)
+                raise ScorerLost(str(error)) from error
             raise
         log.warning("the scorer process was started again")
 
-    def _new_changes(self) -> Iterator[tuple[str, bytes | None]]:
-        while self._changes:
-            yield self._changes.popleft()
+    def _tell_catalogue(self) -> None:
+        if not self._knows_rows and self._rows is not None:
+            self._changes.clear()  # before the rows are read: what changes meanwhile is told once more
+            self._tell((key, value) for key, value in self._rows.items() if self._is_known(key))
+            self._knows_rows = True
+        if self._changes:
+            self._tell(self._new_changes())
 
-    def _tell_catalogue(self, records: Iterator[tuple[str, bytes | None]]) -> None:
-        while chunk := list(islice(records, CHUNK)):
+    def _new_changes(self) -> Iterator[tuple[str, bytes | None]]:
+        assert self._rows is not None
+        while self._changes:
+            key, _ = self._changes.popitem()
+            yield key, self._rows.get(key)
+
+    def _tell(self, records: Iterable[tuple[str, bytes | None]]) -> None:
+        for chunk in chunks(records):
             self._ask(Batch([], chunk))
 
     def _ask(self, batch: Batch) -> Answers:
         self._send(pack(batch))
-        return answers_of(self._receive(self._kill_after_s))
+        return self._answer(answers_of, self._kill_after_s)
+
+    def _answer(self, decode: Callable[[bytes], A], patience_s: float) -> A:
+        message = self._receive(patience_s)
+        try:
+            return decode(message)
+        except msgspec.MsgspecError as error:
+            raise self._lost("sent what is no answer", error) from error
 
     def _send(self, message: bytes) -> None:
         try:
@@ -142,7 +197,7 @@ class ScorerProcess:
         connection = self._open()
         try:
             set_patience(self._socket, socket.SO_RCVTIMEO, patience_s)
-            return connection.recv_bytes()
+            return connection.recv_bytes(LARGEST)
         except BlockingIOError as error:
             raise self._lost(f"gave no answer for {patience_s:.0f} s", error) from error
         except (OSError, EOFError) as error:
@@ -151,7 +206,7 @@ class ScorerProcess:
     def _open(self) -> Connection:
         connection = self._connection
         if connection is None:
-            raise ScorerLost("the operator is closed")
+            raise ScorerLost("the operator is closed" if self._closed else "there is no scorer process")
         return connection
 
     def _lost(self, how: str, error: BaseException) -> ScorerLost:

@@ -3,9 +3,13 @@
 The operator speaks first and the process answers each message with one of its own.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
+
+LARGEST = 256 * 2**20  # bytes of a message: a micro-batch has some MB; a length beyond it is of a broken process
+CHUNK_RECORDS, CHUNK_BYTES = 5_000, 4 * 2**20  # of the catalogue in a message; one record may be larger
 
 
 class Begin(msgspec.Struct, array_like=True):
@@ -40,6 +44,20 @@ class Batch(msgspec.Struct, array_like=True):
 
     requests: list[Asked]
     catalogue: list[tuple[str, bytes | None]]
+
+
+def chunks(records: Iterable[tuple[str, bytes | None]]) -> Iterator[list[tuple[str, bytes | None]]]:
+    """Catalogue records in messages of a bounded size: a record may have a megabyte."""
+    chunk: list[tuple[str, bytes | None]] = []
+    size = 0
+    for key, value in records:
+        chunk.append((key, value))
+        size += len(value or b"")
+        if len(chunk) >= CHUNK_RECORDS or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 class Answers(msgspec.Struct, array_like=True):

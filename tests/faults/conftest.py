@@ -58,8 +58,8 @@ def trial(stack: Stack, demo_bundle: Path) -> Trial:
 
 @pytest.fixture
 def soak_minutes() -> float:
-    """How long a soak lasts: SOAK_MINUTES, an hour by default."""
-    return float(os.environ.get("SOAK_MINUTES", "60"))
+    """How long a soak lasts: SOAK_MINUTES, half an hour by default."""
+    return float(os.environ.get("SOAK_MINUTES", "30"))
 
 
 def record(row: Row | dict[str, Any]) -> None:

@@ -61,3 +61,13 @@ def test_categories_are_told_apart_by_their_whole_path() -> None:
     assert one == three
     assert len({one, two, four, none}) == 4
     assert none == 0
+
+
+def test_times_that_no_array_takes_are_unusable_and_stop_nobodys_list() -> None:
+    """An `OverflowError` here was one of each micro-batch, and of each fallback: a restart of the job."""
+    made = catalogue()
+    for item, time in (("i1", 2**63), ("i2", -(2**63) - 1), ("i3", 2**64), ("i4", 10**400), ("i5", 2**63 - 1)):
+        for name in ("available_from", "available_until"):
+            value = time if name == "available_until" or time != 2**63 - 1 else -time
+            made.changed(item, b'{"item_id":"%s","%s":%d}' % (item.encode(), name.encode(), value))
+    assert allowed(made) == [5, 6, 7, 8, 9, 10]

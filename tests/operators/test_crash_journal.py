@@ -2,11 +2,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from operators.crash_journal import GUILTY_SECONDS, SIZE, CrashesTheProcess, CrashJournal
+from operators.crash_journal import GUILTY_SECONDS, KEPT_SECONDS, SIZE, CrashesTheProcess, CrashJournal
+from operators.errors import StackError
 from operators.list_maker import Request
 
 POISON = "poison"
@@ -102,3 +104,54 @@ def test_a_damaged_file_is_begun_anew(file: Path) -> None:
     assert CrashJournal(file, lambda: 0.0).score(requests("a"), names) == ["A"]
     file.write_bytes(b"\xff" * SIZE)
     assert CrashJournal(file, lambda: 0.0).score(requests("a"), names) == ["A"]
+
+
+def test_it_belongs_to_this_user_alone(file: Path) -> None:
+    CrashJournal(file, lambda: 0.0).close()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_link_in_its_place_is_refused_and_what_it_leads_to_is_untouched(file: Path, tmp_path: Path) -> None:
+    """Whoever can write to a folder with a name that can be guessed would have any file of ours emptied."""
+    ours = tmp_path / "ours"
+    ours.write_text("precious")
+    file.parent.mkdir()
+    file.symlink_to(ours)
+    with pytest.raises(StackError, match="crash journal of this user"):
+        CrashJournal(file, lambda: 0.0)
+    assert ours.read_text() == "precious"
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(StackError, match="no plain file"):
+        CrashJournal(file, lambda: 0.0)
+
+
+def test_another_users_file_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    CrashJournal(file, lambda: 0.0).close()
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(StackError, match=f"uid {owner}"):
+        CrashJournal(file, lambda: 0.0)
+
+
+def test_the_journals_of_bundles_that_serve_no_longer_are_removed_after_a_day(tmp_path: Path) -> None:
+    now = [time.time()]
+
+    def journal(version: int) -> CrashJournal:
+        return CrashJournal(tmp_path / f"job-0-shop-{version}.crashes", lambda: now[0])
+
+    serving = journal(1)
+    for version in range(2, 9):
+        journal(version).close()
+    (tmp_path / "other").touch()
+    os.mkfifo(tmp_path / "pipe.crashes")  # opening it to read would wait for a writer
+    now[0] += KEPT_SECONDS / 2
+    journal(9).close()
+    assert len(list(tmp_path.iterdir())) == 11
+    now[0] += KEPT_SECONDS
+    journal(10).close()
+    (tmp_path / "pipe.crashes").unlink(missing_ok=True)
+    left = sorted(file.name for file in tmp_path.iterdir())
+    assert left == ["job-0-shop-1.crashes", "job-0-shop-10.crashes", "other"], "one that is in use stays"
+    serving.close()

@@ -1,6 +1,7 @@
 """Which records meet which expectation."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -55,6 +56,18 @@ def test_prices_times_100_or_of_another_currency_disagree(checked: Expectations)
     assert not verdicts(checked, price=5.0, currency="JPY")["price_agrees"]
     assert "price_agrees" not in verdicts(checked)
     assert "price_agrees" not in verdicts(checked, price=5.0, item_id="unknown")
+
+
+def test_of_a_large_catalogue_record_little_is_remembered() -> None:
+    checked = Expectations(EventSettings())
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(20):
+        checked.catalogue(f"i{number}", item(item_id=f"i{number}", title="x" * 500_000, category=["y" * 400_000]))
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 50_000
+    assert checked.items == 20 and len(checked.category("i3")) == 64
 
 
 def test_without_a_catalogue_no_item_is_unknown() -> None:

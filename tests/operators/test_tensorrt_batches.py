@@ -56,9 +56,31 @@ def test_a_required_gpu_is_missed_aloud_where_no_provider_starts(
 
 def test_where_its_libraries_are_missing_nothing_runs_by_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tensorrt_batches.ort, "InferenceSession", Session)
-    _, run, said = tensorrt_batches.on_tensorrt(BUNDLE.graph, ort.SessionOptions(), 20, 100, 8, tmp_path)
+    _, run, said = tensorrt_batches.on_tensorrt(BUNDLE.graph, ort.SessionOptions(), 20, 100, 8, str(tmp_path))
     assert run is None
     assert said == ""
+
+
+def test_engines_that_another_user_may_have_put_there_are_not_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(scorer, "choose_provider", lambda wanted: (TENSORRT, "scorer.provider = tensorrt"))
+    monkeypatch.setattr(ort, "InferenceSession", Session)
+    tmp_path.chmod(0o777)
+    with pytest.raises(StackError, match=r"scorer\.engines_dir to be a folder of this user"):
+        Scorer(BUNDLE, ScorerSettings(provider="tensorrt", engines_dir=str(tmp_path)))
+    tmp_path.chmod(0o755)
+    assert Scorer(BUNDLE, ScorerSettings(provider="tensorrt", engines_dir=str(tmp_path)))
+
+
+def test_engines_are_kept_in_this_users_cache_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(scorer, "choose_provider", lambda wanted: (TENSORRT, "scorer.provider = tensorrt"))
+    monkeypatch.setattr(ort, "InferenceSession", Session)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    Scorer(BUNDLE, ScorerSettings(provider="tensorrt"))
+    assert (tmp_path / "liveshelf" / "engines").is_dir()
 
 
 @on_a_gpu

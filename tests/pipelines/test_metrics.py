@@ -18,7 +18,7 @@ from operators.scorer import Scorer
 from operators.settings import ExperimentSettings, JobSettings, ListSettings, ScorerSettings
 from operators.timeline import Came, Made
 from operators.user_state import step
-from pipelines.metrics import JobMetrics
+from pipelines.metrics import FLUSH, JobMetrics
 from pipelines.scoring.wire import Ready
 from pipelines.slate_metrics import SlateMetrics
 from tests.builders import NOW_MS, write_bundle
@@ -57,6 +57,14 @@ def test_stages_of_lists_and_of_those_that_were_asked_for_again(metrics: JobMetr
         f"http://127.0.0.1:{metrics.port}/metrics", headers={"accept": "application/openmetrics-text"}
     ).text
     assert 'trace_id="4bf92f3577b34da6a3ce929d0e0e4736"' in text
+
+
+def test_what_was_not_measured_yet_is_bounded_also_where_nobody_scrapes(metrics: JobMetrics) -> None:
+    """An outage of hours, of the model and of Prometheus: each list is of a promise."""
+    for _ in range(3 * FLUSH + 1):
+        metrics.on_lists([(Encoded(b"", "popular", "b", 0), Request("u", b"", 0))], 2.0)
+        assert len(metrics._recovered) < FLUSH
+    assert value(metrics, "liveshelf_stage_seconds_count", stage="recover") == 3 * FLUSH + 1
 
 
 def test_lists_that_go_out_together_all_have_a_freshness_and_stages(metrics: JobMetrics) -> None:
@@ -135,3 +143,12 @@ def test_a_refused_bundle_is_said_and_each_start_of_the_scorer_counted(metrics: 
         metrics.serves(bundle, Ready("CPUExecutionProvider", "no CUDA device was found"))
     assert value(metrics, "liveshelf_model_info", name="known", version="1") == 1
     assert value(metrics, "liveshelf_scorer_starts_total") == 2
+    metrics.serves(bundle, Ready("CUDAExecutionProvider", "a CUDA device was found"))
+    where = [family for family in metrics.registry.collect() if family.name == "liveshelf_scorer_info"]
+    assert [one.labels["provider"] for one in where[0].samples] == ["CUDAExecutionProvider"], "not where it ran before"
+
+
+def test_each_death_of_the_scorer_thread_is_counted(metrics: JobMetrics) -> None:
+    assert value(metrics, "liveshelf_scorer_thread_deaths_total") == 0
+    metrics.on_thread_died()
+    assert value(metrics, "liveshelf_scorer_thread_deaths_total") == 1

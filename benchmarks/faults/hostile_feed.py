@@ -1,0 +1,223 @@
+"""What a shop's topics carry beside good events: a live catalogue, erasures, and records made to hurt.
+
+A process of its own: `python -m benchmarks.faults.hostile_feed '{"client": {…}, "items": […], "tag": "soak"}'`; it goes on until
+SIGTERM and prints what it sent as JSON. `benchmarks.load` sends the good events beside it.
+"""
+
+import heapq
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from kafka import KafkaProducer
+
+from benchmarks.faults import hostile_records
+from operators.contracts import CATALOGUE, ERASURES, EVENTS
+
+HOSTILE_USERS = 200
+LATER_S = 5.0  # from an event to its user's erasure, and from that to the next event of who comes back
+UNKNOWN_ITEMS = 2_000
+DAY_MS = 86_400_000
+
+
+class Feed(msgspec.Struct, kw_only=True):
+    """What to send, in records a second. `items`: of the model; users and unknown items begin with `tag`."""
+
+    client: dict[str, Any]
+    items: list[str]
+    tag: str
+    hostile_per_s: float = 10.0
+    catalogue_per_s: float = 50.0
+    erasures_per_s: float = 1.0
+    poisonous_ids: bool = True  # ids that may not cross from Java to Python as text
+    seed: int = 7
+
+
+class Sent(msgspec.Struct, kw_only=True):
+    """What was sent: `hostile` by kind. The users `gone(tag, n)` for n below `erased`, those with an odd n below `returned`
+    came back afterwards."""
+
+    hostile: dict[str, int]
+    catalogue: dict[str, int]
+    erased: int
+    returned: int
+    failed: int
+    seconds: float
+    late_s: float
+
+
+def gone(tag: str, number: int) -> str:
+    """A user who was erased."""
+    return f"{tag}-gone-{number}"
+
+
+def erasure_id(tag: str, number: int) -> str:
+    """Of the erasure of `gone(tag, number)`."""
+    return f"{tag}-erasure-{number}"
+
+
+class Feeder:
+    """Sends a feed."""
+
+    def __init__(self, feed: Feed, send: Callable[[str, bytes | None, bytes | None], None]) -> None:
+        """`send(topic, key, value)`."""
+        self._feed, self._send = feed, send
+        self._chance = random.Random(feed.seed)
+        self._records = hostile_records.records(feed.poisonous_ids)
+        self._order: list[str] = []
+        self.hostile: Counter[str] = Counter()
+        self.catalogue: Counter[str] = Counter()
+        self.erased = self.returned = self._begun = 0
+        self._later: deque[tuple[float, Callable[[], None]]] = deque()  # all wait equally long
+
+    def offer_all(self) -> None:
+        """Every item of the model, in stock."""
+        for item in self._feed.items:
+            self._send(CATALOGUE, item.encode(), self._item(item))
+
+    def run(self, told_to_stop: Callable[[], bool]) -> float:
+        """Sends each kind at its own rate until told to stop; returns how late it ever was (s)."""
+        rates = (
+            (self._feed.hostile_per_s, self.hostile_event),
+            (self._feed.catalogue_per_s, self.catalogue_change),
+            (self._feed.erasures_per_s, self.erasure),
+        )
+        begun, late_s = time.monotonic(), 0.0
+        due = [(begun, number) for number, (rate, _) in enumerate(rates) if rate]
+        while due and not told_to_stop():
+            at, number = heapq.heappop(due)
+            while self._later and self._later[0][0] <= time.monotonic():
+                self._later.popleft()[1]()
+            if (wait := at - time.monotonic()) > 0:
+                time.sleep(wait)
+            late_s = max(late_s, time.monotonic() - at)
+            rate, act = rates[number]
+            act()
+            heapq.heappush(due, (at + 1 / rate, number))
+        return late_s
+
+    def hostile_event(self) -> None:
+        """The next kind: each comes once before any comes again."""
+        if not self._order:
+            self._order = self._chance.sample(sorted(self._records), len(self._records))
+        kind = self._order.pop()
+        user = f"{self._feed.tag}-hostile-{self._chance.randrange(HOSTILE_USERS)}"
+        key, value = self._records[kind](user, _now_ms(), self._chance)
+        self.hostile[kind] += 1
+        self._send(EVENTS, key, value)
+
+    def catalogue_change(self) -> None:
+        """Mostly a new price; sometimes sold out, delisted, an item that no model knows, or a record that is none."""
+        draw = self._chance.random()
+        known = self._chance.choice(self._feed.items)
+        unknown = f"{self._feed.tag}-new-{self._chance.randrange(UNKNOWN_ITEMS)}"
+        if draw < 0.80:
+            self._change("changed", known, self._item(known))
+        elif draw < 0.86:
+            self._change("sold out", known, self._item(known, in_stock=False))
+        elif draw < 0.89:
+            self._change("delisted", known, None)
+        elif draw < 0.90:
+            self._change("not for sale yet", known, self._item(known, available_from=_now_ms() + 7 * DAY_MS))
+        elif draw < 0.98:
+            self._change("of no model", unknown, self._item(unknown))
+        elif draw < 0.99:
+            self._change("of no model, delisted", unknown, None)
+        else:
+            kind, value = hostile_records.catalogue_record(self._chance)
+            self._change(kind, unknown if self._chance.random() < 0.5 else known, value)
+
+    def erasure(self) -> None:
+        """A user does something, is erased a little later, and every other one comes back."""
+        number, self._begun = self._begun, self._begun + 1
+        self._visit(number, "before")
+        self._after(lambda: self._erase(number))
+
+    def _erase(self, number: int) -> None:
+        user = gone(self._feed.tag, number)
+        request = {"user_id": user, "requested_at": _now_ms(), "erasure_id": erasure_id(self._feed.tag, number)}
+        self._send(ERASURES, user.encode(), json.dumps(request).encode())
+        self.erased = number + 1
+        self._after(lambda: self._return(number))
+
+    def _return(self, number: int) -> None:
+        if number % 2:
+            self._visit(number, "after")
+        self.returned = number + 1
+
+    def _visit(self, number: int, when: str) -> None:
+        user = gone(self._feed.tag, number)
+        event = {"event_id": f"{user}-{when}", "event_type": "view", "event_time": _now_ms(), "user_id": user}
+        item = {"item_id": self._chance.choice(self._feed.items)}
+        self._send(EVENTS, user.encode(), json.dumps(event | item).encode())
+
+    def _change(self, kind: str, item: str, value: bytes | None) -> None:
+        self.catalogue[kind] += 1
+        self._send(CATALOGUE, item.encode(), value)
+
+    def _item(self, item: str, **fields: Any) -> bytes:
+        price = round(self._chance.uniform(1, 99), 2)
+        record = {"item_id": item, "title": f"Item {item}", "price": price, "currency": "GBP"}
+        return json.dumps(record | {"category": ["Shop", f"Shelf {sum(item.encode()) % 20}"]} | fields).encode()
+
+    def _after(self, act: Callable[[], None]) -> None:
+        self._later.append((time.monotonic() + LATER_S, act))
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def run(feed: Feed, told_to_stop: Callable[[], bool]) -> Sent:
+    """Sends the feed to Kafka."""
+    producer = KafkaProducer(**feed.client, acks="all", linger_ms=5, max_request_size=2_000_000)
+    failed: list[BaseException] = []
+
+    def send(topic: str, key: bytes | None, value: bytes | None) -> None:
+        producer.send(topic, key=key, value=value).add_errback(failed.append)
+
+    feeder, begun = Feeder(feed, send), time.monotonic()
+    feeder.offer_all()
+    late_s = feeder.run(told_to_stop)
+    producer.flush()
+    producer.close()
+    return Sent(
+        hostile=dict(feeder.hostile),
+        catalogue=dict(feeder.catalogue),
+        erased=feeder.erased,
+        returned=feeder.returned,
+        failed=len(failed),
+        seconds=time.monotonic() - begun,
+        late_s=late_s,
+    )
+
+
+def in_the_background(feed: Feed) -> "subprocess.Popen[str]":
+    """A process of its own that sends the feed until SIGTERM, and prints `Sent` as JSON."""
+    # by stdin: a vocabulary is longer than an argument may be
+    command = [sys.executable, "-m", "benchmarks.faults.hostile_feed"]
+    started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert started.stdin is not None
+    started.stdin.write(msgspec.json.encode(feed).decode())
+    started.stdin.close()
+    started.stdin = None  # `communicate` would flush it
+    return started
+
+
+def main() -> None:
+    """The feed as JSON on standard input."""
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    print(msgspec.json.encode(run(msgspec.json.decode(sys.stdin.buffer.read(), type=Feed), stopped.is_set)).decode())
+
+
+if __name__ == "__main__":
+    main()
