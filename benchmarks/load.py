@@ -58,7 +58,8 @@ SECOND_COPY = 37  # events later
 def run(load: Load, told_to_stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
     """Publishes `count` events, fewer when told to stop; returns how many, in what time, and how late it ever was (ms).
 
-    `failed` counts records that did not reach the broker, copies and poison among them.
+    `failed` counts records that did not reach the broker, copies and poison among them; `last_at` is the moment (epoch s)
+    of the last event.
     """
     chance = random.Random(load.seed)
     spoiler = random.Random(-load.seed)
@@ -96,8 +97,15 @@ def run(load: Load, told_to_stop: Callable[[], bool] = lambda: False) -> dict[st
             producer.send(load.topic, key=key, value=copy).add_errback(failed.append)
         if spoiler.random() < load.poison:
             producer.send(load.topic, key=user.encode(), value=POISON[number % len(POISON)]).add_errback(failed.append)
+    last_at = time.time()
     producer.flush()
-    return {"sent": sent, "failed": len(failed), "seconds": time.time() - start, "late_ms": late * 1000}
+    return {
+        "sent": sent,
+        "failed": len(failed),
+        "seconds": time.time() - start,
+        "late_ms": late * 1000,
+        "last_at": last_at,
+    }
 
 
 def publish(load: Load) -> dict[str, float]:

@@ -18,11 +18,21 @@ class Link:
     bytes_per_s: float = 0.0  # 0: no limit
 
 
+@dataclass
+class Traffic:
+    """What a link that is not perfect did to the bytes that came."""
+
+    held: int = 0  # bytes that waited at a cut
+    slowed: int = 0  # bytes that a delay or a limit made late
+    longest_s: float = 0.0  # that one of them waited
+
+
 class TcpProxy:
     """Forwards `port` of 127.0.0.1 to `upstream` in a thread of its own; `link` may be changed at any time."""
 
     def __init__(self, port: int, upstream: int) -> None:
         self.link = Link()
+        self.traffic = Traffic()
         self._port = port
         self._upstream = upstream
         self._loop = asyncio.new_event_loop()
@@ -76,9 +86,13 @@ class TcpProxy:
             while piece := await reader.read(CHUNK):
                 now = time.monotonic()
                 due = now + self.link.delay_s
+                self.traffic.held += len(piece) if self.link.cut else 0
                 if self.link.bytes_per_s:
                     self._free_at[way] = max(self._free_at[way], now) + len(piece) / self.link.bytes_per_s
                     due = max(due, self._free_at[way] + self.link.delay_s)
+                if due > now:
+                    self.traffic.slowed += len(piece)
+                    self.traffic.longest_s = max(self.traffic.longest_s, due - now)
                 await carried.put((due, piece))
         await carried.put((0.0, b""))
         await deliver

@@ -20,6 +20,7 @@ class Record:
     partition: int = 0
     offset: int = 0
     timestamp: int = 0
+    topic: str = ""
 
 
 def list_record(user: str, version: int, event_time: int, **fields: Any) -> Record:

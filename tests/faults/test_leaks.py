@@ -11,6 +11,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.faults.verdict import Verdict
 from operators.decode import EventDecoder
 from operators.settings import EventSettings
 from operators.user_state import step
@@ -48,7 +49,7 @@ def test_the_kernel_leaks_no_byte_an_event() -> None:
             "name": "memory an event, 10 M events",
             "events": 10 * MILLION,
             "note": f"{slope:.3f} bytes an event",
-            "kept": bool(kept),
+            "verdict": Verdict.of(bool(kept)),
         }
     )
     assert kept
@@ -76,7 +77,7 @@ def test_an_interpreter_that_outlives_its_jobs_keeps_nothing_of_them(stack: Stac
     kept = grown["threads"] < 1 and grown["files"] < 3 and grown["MB"] < 15
     added = ", ".join(f"{value:.1f} {name}" for name, value in grown.items())
     note = f"first {found[0]}, last {found[-1]}; a submission of the later half adds {added}"
-    record({"name": "interpreter left over after 10 submissions", "note": note, "kept": kept})
+    record({"name": "interpreter left over after 10 submissions", "note": note, "verdict": Verdict.of(kept)})
     assert kept, note
 
 
@@ -150,5 +151,5 @@ def test_soak(trial: Trial, stack: Stack, job: str, soak_minutes: float) -> None
     grown = {name: slope - half for name, (slope, half) in slopes.items()}
     kept = grown["threads"] < 5 and grown["files"] < 20 and grown["without_block_cache_MB"] < 10
     Path(REPORT.parent / "soak.json").write_text(json.dumps(samples))
-    record({"name": f"soak {soak_minutes:.0f} min: slopes", "note": note, "kept": kept})
+    record({"name": f"soak {soak_minutes:.0f} min: slopes", "note": note, "verdict": Verdict.of(kept)})
     assert kept, note
