@@ -139,7 +139,7 @@ class Injector:
         if link.cut:
             return f"{traffic.held:,} bytes held by the proxy" if traffic.held else ""
         slowed = f"{traffic.slowed:,} bytes late by up to {1000 * traffic.longest_s:.0f} ms"
-        return slowed if traffic.longest_s >= link.delay_s else ""
+        return slowed if traffic.longest_s >= 0.99 * link.delay_s else ""
 
     def _fill(self, fault: Fault) -> str:
         logs = Logs(self._layout.logs)

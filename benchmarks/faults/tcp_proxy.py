@@ -80,7 +80,7 @@ class TcpProxy:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str) -> None:
         """Carries bytes; what was read is written in order, `delay_s` after it came."""
-        carried: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=256)
+        carried: asyncio.Queue[tuple[float, float, bytes]] = asyncio.Queue(maxsize=256)  # came, is due
         deliver = asyncio.create_task(self._deliver(carried, writer))
         with contextlib.suppress(OSError):
             while piece := await reader.read(CHUNK):
@@ -90,22 +90,22 @@ class TcpProxy:
                 if self.link.bytes_per_s:
                     self._free_at[way] = max(self._free_at[way], now) + len(piece) / self.link.bytes_per_s
                     due = max(due, self._free_at[way] + self.link.delay_s)
-                if due > now:
-                    self.traffic.slowed += len(piece)
-                    self.traffic.longest_s = max(self.traffic.longest_s, due - now)
-                await carried.put((due, piece))
-        await carried.put((0.0, b""))
+                await carried.put((now, due, piece))
+        await carried.put((0.0, 0.0, b""))
         await deliver
 
-    async def _deliver(self, carried: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter) -> None:
+    async def _deliver(self, carried: "asyncio.Queue[tuple[float, float, bytes]]", writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while True:
-                due, piece = await carried.get()
+                came, due, piece = await carried.get()
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 while self.link.cut:
                     await asyncio.sleep(0.05)
                 if not piece:
                     break
+                if due > came:
+                    self.traffic.slowed += len(piece)
+                    self.traffic.longest_s = max(self.traffic.longest_s, time.monotonic() - came)
                 writer.write(piece)
                 await writer.drain()
         writer.close()

@@ -64,7 +64,7 @@ def test_a_slow_link_delays_each_way(proxy: tuple[TcpProxy, int]) -> None:
         assert proxy[0].traffic == Traffic()
         proxy[0].link = Link(delay_s=0.1)
         assert 0.2 <= ask(connection, b"x") < 0.6
-        assert proxy[0].traffic.slowed == 2 and 0.1 <= proxy[0].traffic.longest_s < 0.11
+        assert proxy[0].traffic.slowed == 2 and 0.09 < proxy[0].traffic.longest_s < 0.3
 
 
 def test_a_narrow_link_takes_its_time(proxy: tuple[TcpProxy, int]) -> None:
