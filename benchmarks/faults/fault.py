@@ -137,7 +137,8 @@ class Injector:
         traffic = self._proxy.traffic
         self._proxy.heal()
         if link.cut:
-            return f"{traffic.held:,} bytes held by the proxy" if traffic.held else ""
+            held = f"{traffic.held:,} bytes and {traffic.connections} new connections held by the proxy"
+            return held if traffic.held or traffic.connections else ""
         slowed = f"{traffic.slowed:,} bytes late by up to {1000 * traffic.longest_s:.0f} ms"
         return slowed if traffic.longest_s >= 0.99 * link.delay_s else ""
 

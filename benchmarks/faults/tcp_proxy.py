@@ -22,7 +22,8 @@ class Link:
 class Traffic:
     """What a link that is not perfect did to the bytes that came."""
 
-    held: int = 0  # bytes that waited at a cut
+    held: int = 0  # bytes that waited at a cut,
+    connections: int = 0  # and new connections
     slowed: int = 0  # bytes that a delay or a limit made late
     longest_s: float = 0.0  # that one of them waited
 
@@ -65,6 +66,7 @@ class TcpProxy:
         self._loop.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.traffic.connections += self.link.cut
         while self.link.cut:
             await asyncio.sleep(0.1)
         try:

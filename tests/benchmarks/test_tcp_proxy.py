@@ -75,11 +75,14 @@ def test_a_narrow_link_takes_its_time(proxy: tuple[TcpProxy, int]) -> None:
 
 def test_a_cut_link_is_silent_and_carries_on_when_it_is_healed(proxy: tuple[TcpProxy, int]) -> None:
     with socket.create_connection(("127.0.0.1", proxy[1]), 0.5) as connection:
+        ask(connection, b"x")
         proxy[0].link = Link(cut=True)
         connection.sendall(b"late")
         with pytest.raises(TimeoutError):
             connection.recv(10)
-        assert proxy[0].traffic.held == 4
+        with socket.create_connection(("127.0.0.1", proxy[1]), 0.5) as late, pytest.raises(TimeoutError):
+            late.recv(10)
+        assert (proxy[0].traffic.held, proxy[0].traffic.connections) == (4, 1)
         proxy[0].heal()
         connection.settimeout(5)
         assert connection.recv(10) == b"late"
