@@ -9,19 +9,20 @@ from typing import Any
 
 from benchmarks.faults.evidence import Strike
 from benchmarks.faults.observer import Seen
-from benchmarks.faults.oracle import Oracle, apply, order_of
+from benchmarks.faults.oracle import Oracle
 from benchmarks.faults.recovery import recovery
 from benchmarks.faults.verdict import Observed, Row, judge
 from operators.catalogue import Catalogue
-from operators.contracts import ERASURES, EVENTS, ORDER_HEADER, RECOMMENDATIONS, DeadLetterHeaders
+from operators.contracts import ERASURES, EVENTS, RECOMMENDATIONS, DeadLetterHeaders
 from operators.decode import EventDecoder
 from operators.errors import BadRecord
 from operators.list_maker import ListMaker, Request, encode_list
 from operators.model_bundle import ModelBundle
-from operators.refresh_logic import DIGEST_HEADER
+from operators.refresh_outputs import tombstone
+from operators.refresh_records import DIGEST_HEADER
 from operators.scorer import Scorer
 from operators.settings import ScorerSettings, Settings
-from operators.user_state import digest, erase
+from operators.user_state import digest, erase, step
 from tests.benchmarks.fakes import Record
 from tests.builders import NOW_MS, write_bundle
 
@@ -96,7 +97,7 @@ class History:
             except BadRecord as bad:
                 self.letters.append(letter(record, bad.reason))
                 continue
-            done = apply(states.get(given.user_id), given, 30 * 60_000, record.timestamp)
+            done = step(states.get(given.user_id), given, 30 * 60_000, record.timestamp)
             states[given.user_id] = done.state
             if done.outcome == "applied":
                 self._emit(given.user_id, done.state, record)
@@ -111,8 +112,7 @@ class History:
     def _erase(self, request: Record, states: dict[str, bytes]) -> None:
         user = request.key.decode()
         state = states[user] = erase(states.get(user), request.timestamp)
-        epoch, version = order_of(state)
-        headers = ((ORDER_HEADER, f"{epoch}.{version}".encode()),)
+        headers = tuple((tombstone(user, state).headers or {}).items())
         self.lists.append(Written(Record(request.key, None, headers), ERASED_MS + LATE_MS))
 
     def of(self, user: str) -> list[Written]:

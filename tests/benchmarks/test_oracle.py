@@ -3,10 +3,10 @@
 import json
 from dataclasses import replace
 
-from benchmarks.faults.oracle import Oracle, order_of
+from benchmarks.faults.oracle import Oracle
 from operators.contracts import ERASURES
 from operators.settings import Settings
-from operators.user_state import digest, last_event_ms
+from operators.user_state import digest, last_event_ms, order_of
 from tests.benchmarks.fakes import Record
 from tests.benchmarks.history import event
 from tests.builders import NOW_MS

@@ -11,7 +11,7 @@ from benchmarks.faults.evidence import Strike
 from benchmarks.faults.observer import Seen
 from benchmarks.faults.verdict import EXACTLY_ONCE, JUDGED, RESTS_ON, Row, Verdict, as_dict
 from operators.contracts import ERASURES
-from operators.refresh_logic import DIGEST_HEADER
+from operators.refresh_records import DIGEST_HEADER
 from tests.benchmarks.fakes import Record
 from tests.benchmarks.history import ERASED, LATE_MS, RETURNED, STRUCK_S, TAG, History, Written, known_bundle, letter
 from tests.builders import NOW_MS
@@ -326,7 +326,7 @@ def test_who_comes_back_after_an_erasure_has_the_new_events_alone(history: Histo
 
 def test_a_list_below_a_tombstones_order_does_not_count_and_one_of_a_later_epoch_does(history: History) -> None:
     seen = Seen(TAG.encode())
-    old = last(history)
+    old = history.changed(last(history), lambda body: body.update(epoch=4, version=20))
 
     def take(record: Record) -> None:
         seen.take(record, 0.0, 0.0)
