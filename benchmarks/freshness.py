@@ -18,6 +18,7 @@ from operators.settings import Settings
 from pipelines.list_reader import consumer_at_end
 
 DRAIN_SECONDS = 15.0
+ASK_S = 1.0  # before the measured time: while the stack is asked, nothing is read
 _decode = msgspec.json.Decoder(RecommendationList).decode
 
 
@@ -95,7 +96,7 @@ def measure(
     count_from_ms = int((time.time() + warm_up) * 1000)
     if floor is not None:
         floor.count_from_ms = count_from_ms
-    while time.time() * 1000 < count_from_ms:
+    while time.time() < count_from_ms / 1000 - ASK_S:
         readings.poll(count_from_ms)
     stretch, begun = parts.from_now(), time.monotonic()
     while generator.poll() is None:

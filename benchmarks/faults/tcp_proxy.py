@@ -96,7 +96,9 @@ class TcpProxy:
         await carried.put((0.0, 0.0, b""))
         await deliver
 
-    async def _deliver(self, carried: "asyncio.Queue[tuple[float, float, bytes]]", writer: asyncio.StreamWriter) -> None:
+    async def _deliver(
+        self, carried: "asyncio.Queue[tuple[float, float, bytes]]", writer: asyncio.StreamWriter
+    ) -> None:
         with contextlib.suppress(OSError):
             while True:
                 came, due, piece = await carried.get()
