@@ -61,6 +61,10 @@ class Readings:
         behind = sum(max(0, ends[partition] - self._consumer.position(partition)) for partition in partitions)
         return [f"the reader did not reach the end of the lists: {behind} records before it"] if behind else []
 
+    def empty(self) -> list[str]:
+        """Why there is nothing to measure; empty where there is."""
+        return [] if self.sources else ["no list came"]
+
     def silence_s(self) -> Figure:
         """The longest time without a list, from the first one until now."""
         return NotMeasured("no list came") if self._last is None else round(self._silence(), 1)
@@ -105,9 +109,7 @@ def measure(
     report, wanted = report_of(generator), sent_per_user(load)
     missing = answered(wanted, readings, count_from_ms, DRAIN_SECONDS)
     reasons = [*behind_its_rate(report, rate), *stretch.broken(), *readings.missed(), *without_list(missing, wanted)]
-    reasons += too_many_fallbacks(readings.sources)
     readings.close()
-    lists = readings.freshness_us.get_total_count()
     figures = {
         "freshness_ms": percentiles_ms(readings.freshness_us),
         "event_to_list_made_ms": percentiles_ms(readings.scoring_us),
@@ -120,8 +122,8 @@ def measure(
         "seconds": seconds,
         "users": users,
         "generator": report,
-        **unless(([] if lists else ["no list came"]) + reasons, figures | beside),
-        "lists": lists,
+        **unless(readings.empty() + reasons + too_many_fallbacks(readings.sources), figures | beside),
+        "lists": readings.sources.total(),
         "sources": dict(readings.sources),
         "users_unanswered": missing,
         "versions_fell": readings.fell,

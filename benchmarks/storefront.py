@@ -48,14 +48,30 @@ def measure(
     generator = in_the_background(load)
     try:
         time.sleep(warm_s)  # every user has a list
-        with Written(settings) as written:
-            stretch, start, begun = parts.from_now(), written(), time.monotonic()
-            asked = _wrk(settings, load, seconds)
-            used, took, lists = stretch.cpu_s(), time.monotonic() - begun, written() - start
-            reasons = stretch.broken()
+        figures, asked, reasons = _look_up(settings, load, parts, rate, seconds)
     finally:
         generator.terminate()
-    reasons += behind_its_rate(report_of(generator), rate) + failures(asked)
+    return {
+        "bench": "storefront",
+        "rate": rate,
+        "connections": CONNECTIONS,
+        "seconds": seconds,
+        **unless(reasons + behind_its_rate(report_of(generator), rate), figures),
+        "failed": asked["failed"],
+        "timed_out": asked["timed_out"],
+        "machine": describe(),
+    }
+
+
+def _look_up(
+    settings: Settings, load: Load, parts: Parts, rate: float, seconds: float
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """The figures of so many seconds, what wrk printed, and why the figures are none."""
+    with Written(settings) as written:
+        stretch, start, begun = parts.from_now(), written(), time.monotonic()
+        asked = _wrk(settings, load, seconds)
+        used, took, lists = stretch.cpu_s(), time.monotonic() - begun, written() - start
+    reasons = stretch.broken() + failures(asked)
     if lists < KEPT_RATE * rate * took:
         reasons.append(f"{lists / took:.0f} lists/s flowed in instead of {rate:.0f}")
     figures = {
@@ -64,16 +80,7 @@ def measure(
         "latency_ms": asked["latency_ms"],
         "cores_used": {part: rounded(value / took, 2) for part, value in used.items()},
     }
-    return {
-        "bench": "storefront",
-        "rate": rate,
-        "connections": CONNECTIONS,
-        "seconds": seconds,
-        **unless(reasons, figures),
-        "failed": asked["failed"],
-        "timed_out": asked["timed_out"],
-        "machine": describe(),
-    }
+    return figures, asked, reasons
 
 
 def failures(asked: dict[str, Any]) -> list[str]:
