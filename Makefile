@@ -3,12 +3,13 @@ SHELL := /bin/bash
 LIVESHELF := .venv/bin/liveshelf
 PYTHON_ROOMS := operators pipelines model_export storefront deploy benchmarks datasets tests
 RATE ?= 100
+ROUNDS ?= 4
 BUNDLE := models/online-retail
 WORK := .liveshelf/work
 BENCHED := .liveshelf/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-deps demo test test-fast faults soak drift fuzz lint format bench bench-run bench-keep growth bundle schemas monitoring capacity locks down clean
+.PHONY: help setup train-deps demo test test-fast faults soak drift fuzz lint format bench bench-run bench-keep against growth bundle schemas monitoring capacity locks down clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +69,9 @@ bench-keep: train-deps ## purges the stack, runs the short form three times and 
 	@rm -rf benchmarks/results/short
 	@for run in 1 2 3; do $(LIVESHELF) down --purge > /dev/null 2>&1; \
 		$(MAKE) --no-print-directory bench-run BENCHED=benchmarks/results/short/$$run || exit 1; done
+
+against: setup ## throughput and freshness of this checkout and of REV=…, in turns (ROUNDS=4, 5 minutes each); nothing else may run
+	@.venv/bin/python -m benchmarks.against $(REV) --rounds $(ROUNDS)
 
 growth: dev-deps ## what more users and items cost, measured and drawn (about 45 minutes)
 	@$(LIVESHELF) up

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.results import read
+from benchmarks.results import figure, read
 from operators.errors import LiveshelfError
 
 KEPT = Path(__file__).parent / "results"
@@ -57,36 +57,52 @@ class Costs:
 
     @classmethod
     def of(cls, results: dict[str, dict[str, Any]]) -> "Costs":
-        """From kept results. Raises `LiveshelfError` where one is missing."""
+        """From kept results. Raises `LiveshelfError` where one is missing, or a figure in it, or makes no sense."""
         if missing := [name for name in NEEDED if name not in results]:
             raise LiveshelfError(
                 f"results of {', '.join(NEEDED)}", f"no {', '.join(missing)}", "liveshelf bench NAME --keep FILE"
             )
-        cells = [
-            (cell["items"], cell["us_a_user"])
-            for cell in results["scorer"]["grid"]
-            if (cell["width"], cell["table"], cell["batch"]) == (128, "float32", 64)
-        ]
-        slope, fixed = np.polyfit(*zip(*cells, strict=True), 1)
-        drained = {part: 1000 * cost for part, cost in results["throughput"]["cpu_s_per_1000"].items()}  # us a list
-        large = results["state"]["sizes"][-1]
-        looked = results["storefront"]
-        busy = looked["cores_used"]["storefront"] - looked["lists_per_s"] * drained["storefront"] / 1e6
+        fixed, slope = _scoring(results)
+        drained = {  # us a list
+            part: 1000 * figure(results, "throughput", "cpu_s_per_1000", part)
+            for part in figure(results, "throughput", "cpu_s_per_1000")
+        }
+        lookups = figure(results, "storefront", "requests_per_s")
+        lists = figure(results, "storefront", "lists_per_s") * drained["storefront"] / 1e6
+        busy = figure(results, "storefront", "cores_used", "storefront") - lists
         tasks = sum(cost for part, cost in drained.items() if part.startswith("taskmanager"))
-        return cls(
-            scoring=(float(fixed), float(slope)),
+        costs = cls(
+            scoring=(fixed, slope),
             rest_us=tasks - (fixed + slope * items_of(results["throughput"])),
             broker_us=drained["kafka"],
             apply_us=drained["storefront"],
-            lookup_us=1e6 * busy / looked["requests_per_s"],
-            slot_lists_per_s=results["sustain"]["sustained_per_s"],
-            user_bytes=large["bytes_a_user"],
-            savepoint_mb_per_s=large["savepoint_mb"] / large["savepoint_s"],
+            lookup_us=1e6 * busy / lookups,
+            slot_lists_per_s=figure(results, "sustain", "sustained_per_s"),
+            user_bytes=figure(results, "state", "sizes", -1, "bytes_a_user"),
+            savepoint_mb_per_s=figure(results, "state", "sizes", -1, "savepoint_mb")
+            / figure(results, "state", "sizes", -1, "savepoint_s"),
         )
+        wrong = {name: value for name, value in asdict(costs).items() if name != "scoring" and not value > 0}
+        if wrong:
+            raise LiveshelfError("costs above 0", f"{wrong}", "measure the kept results again, in one run")
+        return costs
 
     def list_us(self, items: float) -> float:
         """CPU of a list in the TaskManager, us."""
         return self.rest_us + self.scoring[0] + self.scoring[1] * items
+
+
+def _scoring(results: dict[str, dict[str, Any]]) -> tuple[float, float]:
+    """us a list without items, and for each item."""
+    cells = [
+        (cell["items"], cell["us_a_user"])
+        for cell in figure(results, "scorer", "grid")
+        if (cell["width"], cell["table"], cell["batch"]) == (128, "float32", 64) and cell["us_a_user"]
+    ]
+    if len({items for items, _ in cells}) < 2:
+        raise LiveshelfError("scorer times at two sizes", f"{cells}", "liveshelf bench scorer --keep FILE")
+    slope, fixed = np.polyfit(*zip(*cells, strict=True), 1)
+    return float(fixed), float(slope)
 
 
 def items_of(result: dict[str, Any]) -> int:
@@ -134,7 +150,11 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     costs, machine = Costs.of(results), results["throughput"]["machine"]
     larger = results["job on a GPU"]
     sold = min(one["items"] for one in larger["drains"])
-    rates = {(one["provider"], one["slots"]): one["lists_per_s"] for one in larger["drains"] if one["items"] == sold}
+    rates = {
+        (one["provider"], one["slots"]): figure(results, "job on a GPU", "drains", number, "lists_per_s")
+        for number, one in enumerate(larger["drains"])
+        if one["items"] == sold
+    }
     found = {name: needs(results, shop) for name, shop in SHOPS.items()}
     sizes = [
         (label, *(f"{asdict(shop)[field]:,.0f}" for shop in SHOPS.values()))
@@ -164,7 +184,7 @@ def page(results: dict[str, dict[str, Any]]) -> str:
         one=1e6 / costs.apply_us,
         user=costs.user_bytes,
         full=FULL_USER_BYTES,
-        added=1e6 * results["scale"]["cost"]["b"] / 1000,
+        added=1e6 * figure(results, "scale", "cost", "b") / 1000,
         event=EVENT_BYTES,
         list=LIST_BYTES,
     )

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import run as run_load
-from benchmarks.machine import cpu_seconds, describe
+from benchmarks.conditions import Parts
+from benchmarks.load import publish
+from benchmarks.machine import describe
+from benchmarks.measured import ratio, rounded, unless
 from benchmarks.throughput import FROM, LIMIT_SECONDS, TO, Written, backlog, drain
 from operators.errors import StackError
 from operators.settings import Settings
@@ -19,7 +21,7 @@ from pipelines.operator_totals import operator_total
 def measure(
     settings: Settings,
     items: list[str],
-    pids: Callable[[], dict[str, int]],
+    parts: Parts,
     restart: Callable[[Callable[[], object]], None],
     targets: Path,
     count: int,
@@ -29,42 +31,46 @@ def measure(
 
     `targets`: as `operator_total` takes it. Raises `StackError` where too few events are applied in `LIMIT_SECONDS`.
     """
-    every = drain(settings, items, pids, restart, count // 2)
+    every = drain(settings, items, parts, restart, count // 2)
     with Written(settings) as written:
-        restart(lambda: run_load(backlog(settings, items, count, users)))
-        few = _watch(targets, written, pids(), count)
+        restart(lambda: publish(backlog(settings, items, count, users)))
+        few = watch(lambda: applied_by(targets), written, parts, count)
     return {
         "bench": "coalesced",
         "events": count,
         "users": users,
         **few,
         "every_event_scored_per_s": every["lists_per_s"],
-        "ratios": {"events/s to every event scored": round(few["events_per_s"] / every["lists_per_s"], 3)},
+        "ratios": {"events/s to every event scored": ratio(few["events_per_s"], every["lists_per_s"])},
         "machine": describe(),
     }
 
 
-def _watch(targets: Path, written: Callable[[], int], parts: dict[str, int], count: int) -> dict[str, Any]:
-    """The steady part of it."""
-    begun, marks = time.monotonic(), list[tuple[float, int, int, dict[str, float]]]()
+def watch(applied: Callable[[], int], written: Callable[[], int], parts: Parts, count: int) -> dict[str, Any]:
+    """The steady part of it: events and lists a second, by the events that are applied and the lists that are written."""
+    begun, marks, stretch = time.monotonic(), list[tuple[float, int, int]](), None
     for share in (FROM, TO):
-        while (applied := applied_by(targets)) < share * count:
+        while (events := applied()) < share * count:
             if time.monotonic() - begun > LIMIT_SECONDS:
                 raise StackError(
-                    f"{share * count:.0f} events applied in {LIMIT_SECONDS:.0f} s", f"{applied}", "liveshelf logs"
+                    f"{share * count:.0f} events applied in {LIMIT_SECONDS:.0f} s", f"{events}", "liveshelf logs"
                 )
             time.sleep(0.25)
-        marks.append((time.monotonic(), applied, written(), cpu_seconds(parts)))
-    (since, events_0, lists_0, used_0), (until, events_1, lists_1, used_1) = marks
+        marks.append((time.monotonic(), events, written()))
+        stretch = stretch or parts.from_now()
+    assert stretch is not None
+    (since, events_0, lists_0), (until, events_1, lists_1) = marks
+    used, reasons, seconds = stretch.cpu_s(), stretch.broken() + stretch.fell_back(), until - since
     events, lists = events_1 - events_0, lists_1 - lists_0
-    return {
-        "events_per_s": round(events / (until - since)),
-        "lists_per_s": round(lists / (until - since)),
-        "events_a_list": round(events / max(lists, 1), 1),
-        "cpu_s_per_1000_events": {
-            part: round(1000 * (used_1[part] - used_0[part]) / events, 4) for part in sorted(parts)
-        },
+    if not events or not lists:
+        reasons = [f"{events} events were applied and {lists} lists came between the two marks", *reasons]
+    figures = {
+        "events_per_s": rounded(events / seconds, 0),
+        "lists_per_s": rounded(lists / seconds, 0),
+        "events_a_list": ratio(events, lists, 1),
+        "cpu_s_per_1000_events": {part: ratio(1000 * cpu, events, 4) for part, cpu in sorted(used.items())},
     }
+    return unless(reasons, figures)
 
 
 def applied_by(targets: Path) -> int:

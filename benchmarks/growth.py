@@ -11,22 +11,28 @@ from matplotlib import pyplot as plt
 
 from benchmarks.capacity import KEPT
 from benchmarks.results import read
+from operators.errors import LiveshelfError
 
 BATCH, WIDTH = 64, 128
+
+
+def points(rows: list[dict[str, Any]], across: str, up: str) -> tuple[list[float], list[float]]:
+    """What can be drawn of the rows; those that were not measured are left out. Raises `LiveshelfError` without two."""
+    measured = [row for row in rows if row.get(up) is not None]
+    if len(measured) < 2:
+        raise LiveshelfError(f"{up} at two of {across}", f"{len(measured)} measured", "make growth")
+    return [row[across] for row in measured], [row[up] for row in measured]
 
 
 def draw(results: dict[str, dict[str, Any]], file: Path) -> None:
     """Lists/s of the job over users and over items; beside the latter the scorer alone. Needs `state`, `catalogues` and `scorer`."""
     figure, (by_users, by_items) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-    sizes = results["state"]["sizes"]
-    by_users.plot([one["users"] for one in sizes], [one["lists_per_s"] for one in sizes], marker="o")
+    by_users.plot(*points(results["state"]["sizes"], "users", "lists_per_s"), marker="o")
     by_users.set(
         xlabel="shoppers with a state", ylabel="lists/s", title="The job, one slot, 3,484 items", ylim=(0, None)
     )
-    sizes = results["catalogues"]["sizes"]
     by_items.plot(
-        [one["items"] for one in sizes],
-        [one["lists_per_s"] for one in sizes],
+        *points(results["catalogues"]["sizes"], "items", "lists_per_s"),
         marker="o",
         label="the job, one slot, 1 to 5 steps",
     )
@@ -36,10 +42,8 @@ def draw(results: dict[str, dict[str, Any]], file: Path) -> None:
             for cell in results["scorer"]["grid"]
             if (cell["width"], cell["batch"], cell["table"]) == (WIDTH, BATCH, table)
         ]
-        rates = [cell["users_per_s"] for cell in cells]
         by_items.plot(
-            [cell["items"] for cell in cells],
-            rates,
+            *points(cells, "items", "users_per_s"),
             marker=".",
             linestyle="--",
             label=f"scorer alone, one core, 20 steps, {table}",

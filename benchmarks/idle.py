@@ -3,21 +3,26 @@
 import time
 from typing import Any
 
-from benchmarks.machine import cpu_seconds, describe, rss_mb
+from benchmarks.conditions import Parts
+from benchmarks.machine import describe, rss_mb
+from benchmarks.measured import rounded, total, unless
+from benchmarks.throughput import Written
+from operators.contracts import EVENTS, RECOMMENDATIONS
+from operators.settings import Settings
 
 
-def measure(pids: dict[str, int], seconds: float) -> dict[str, Any]:
-    """Without any load for so long; the job must run. RSS in MB, of a part with its children."""
-    before, begun = cpu_seconds(pids), time.monotonic()
-    time.sleep(seconds)
-    took = time.monotonic() - begun
-    after = cpu_seconds(pids)
-    cores = {part: round((after[part] - before[part]) / took, 3) for part in pids}
-    return {
-        "bench": "idle",
-        "seconds": seconds,
-        "cores_used": cores,
-        "cores_used_all": round(sum(cores.values()), 3),
-        "rss_mb": rss_mb(pids),
-        "machine": describe(),
-    }
+def measure(settings: Settings, parts: Parts, seconds: float) -> dict[str, Any]:
+    """Without any load for so long; the job must run. RSS in MB, of a part with its children.
+
+    Nothing is measured where events or lists flowed, or the stack did not stay as it was.
+    """
+    with Written(settings, EVENTS) as events, Written(settings, RECOMMENDATIONS) as lists:
+        flowed = {"events": -events(), "lists": -lists()}
+        stretch, begun = parts.from_now(), time.monotonic()
+        time.sleep(seconds)
+        used, took = stretch.cpu_s(), time.monotonic() - begun
+        flowed = {"events": flowed["events"] + events(), "lists": flowed["lists"] + lists()}
+    reasons = stretch.broken() + [f"{count} {what} came meanwhile" for what, count in flowed.items() if count]
+    cores = {part: rounded(value / took, 3) for part, value in used.items()}
+    figures = {"cores_used": cores, "cores_used_all": total(cores.values(), 3), "rss_mb": rss_mb(stretch.parts)}
+    return {"bench": "idle", "seconds": seconds, **unless(reasons, figures), "machine": describe()}

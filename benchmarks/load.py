@@ -18,6 +18,10 @@ import msgspec
 from kafka import KafkaProducer
 
 from operators.contracts import EVENTS
+from operators.errors import BrokerError
+
+LATE_MS = 1000.0  # of any event: beyond it a latency is the generator's, and a rate was not offered
+KEPT_RATE = 0.95  # of the rate asked for
 
 
 class Load(msgspec.Struct, kw_only=True):
@@ -52,7 +56,11 @@ SECOND_COPY = 37  # events later
 
 
 def run(load: Load, told_to_stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
-    """Publishes `count` events, fewer when told to stop; returns how many, in what time, and how late it ever was (ms)."""
+    """Publishes `count` events, fewer when told to stop; returns how many, in what time, and how late it ever was (ms).
+
+    `failed` counts records that did not reach the broker, copies and poison among them; `last_at` is the moment (epoch s)
+    of the last event.
+    """
     chance = random.Random(load.seed)
     spoiler = random.Random(-load.seed)
     producer = KafkaProducer(
@@ -89,14 +97,54 @@ def run(load: Load, told_to_stop: Callable[[], bool] = lambda: False) -> dict[st
             producer.send(load.topic, key=key, value=copy).add_errback(failed.append)
         if spoiler.random() < load.poison:
             producer.send(load.topic, key=user.encode(), value=POISON[number % len(POISON)]).add_errback(failed.append)
+    last_at = time.time()
     producer.flush()
-    return {"sent": sent, "failed": len(failed), "seconds": time.time() - start, "late_ms": late * 1000}
+    return {
+        "sent": sent,
+        "failed": len(failed),
+        "seconds": time.time() - start,
+        "late_ms": late * 1000,
+        "last_at": last_at,
+    }
+
+
+def publish(load: Load) -> dict[str, float]:
+    """As `run`, in this process. Raises `BrokerError` where not all of it reached the broker."""
+    report = run(load)
+    if report["failed"] or report["sent"] != load.count:
+        raise BrokerError(f"{load.count} events published", str(report), "liveshelf logs kafka")
+    return report
 
 
 def in_the_background(load: Load) -> "subprocess.Popen[str]":
-    """A process of its own that publishes the load, and prints what it did as JSON."""
+    """A process of its own that publishes the load, and prints what it did as JSON: see `report_of`."""
     command = [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(load).decode()]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def report_of(generator: "subprocess.Popen[str]") -> dict[str, float]:
+    """What a load in the background did, when it has ended. Raises `BrokerError` where not all of it reached the broker."""
+    printed, _ = generator.communicate()
+    try:
+        report = dict[str, float](json.loads(printed))
+    except ValueError:
+        report = {}
+    if generator.returncode or not report or report["failed"]:
+        came = str(report) if report else f"exit {generator.returncode}, and its text above"
+        raise BrokerError("all events of the load published", came, "liveshelf logs kafka, then run it again")
+    return report
+
+
+def behind_its_rate(report: dict[str, float], rate: float) -> list[str]:
+    """Why a load did not offer the rate that was asked for; empty where it did."""
+    if not report["sent"]:
+        return ["the load generator sent nothing"]
+    offered = report["sent"] / report["seconds"]
+    if report["late_ms"] >= LATE_MS:
+        return [f"the load generator fell {report['late_ms']:.0f} ms behind: the machine was too busy for this rate"]
+    if offered < KEPT_RATE * rate:
+        return [f"the load generator sent {offered:.0f} events/s instead of {rate:.0f}"]
+    return []
 
 
 def main() -> None:

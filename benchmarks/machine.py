@@ -1,6 +1,7 @@
 """What a figure was measured on."""
 
 import contextlib
+import math
 import os
 import platform
 import re
@@ -9,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
+
+from benchmarks.measured import Figure, NotMeasured
 
 
 def describe() -> dict[str, object]:
@@ -37,25 +40,33 @@ def _cpu_name() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
-def rss_mb(pids: dict[str, int]) -> dict[str, int]:
+def rss_mb(pids: dict[str, int]) -> dict[str, Figure]:
     """Part -> resident memory of its process and its children, MB."""
-    used = {}
-    for part, pid in pids.items():
-        process = psutil.Process(pid)
-        used[part] = round(sum(one.memory_info().rss for one in [process, *process.children(recursive=True)]) / 1e6)
-    return used
-
-
-def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
-    """Part -> CPU seconds used so far by its process and its children."""
-    used = {}
+    used = dict[str, Figure]()
     for part, pid in pids.items():
         try:
             process = psutil.Process(pid)
             family = [process, *process.children(recursive=True)]
-            used[part] = sum(p.cpu_times().user + p.cpu_times().system for p in family)
+            used[part] = round(sum(one.memory_info().rss for one in family) / 1e6)
         except psutil.NoSuchProcess:
-            used[part] = 0.0
+            used[part] = NotMeasured(f"a process of {part} ended while it was asked")
+    return used
+
+
+def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
+    """Part -> CPU seconds used so far by its process and its children, also by those that have ended; NaN where it has itself."""
+    used = {}
+    for part, pid in pids.items():
+        try:
+            family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        except psutil.NoSuchProcess:
+            used[part] = math.nan
+            continue
+        used[part] = 0.0
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):  # ended just now: its parent has its seconds
+                times = one.cpu_times()
+                used[part] += times.user + times.system + times.children_user + times.children_system
     return used
 
 

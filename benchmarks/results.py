@@ -27,7 +27,8 @@ class Change:
     name: str
     runs: tuple[float, ...]  # empty where no kept run has it
     now: float | None
-    left_out: str = ""  # why the new run does not have it, where it could not
+    left_out: str = ""  # why the new run did without it
+    not_measured: str = ""  # why the new run has no figure
 
     @property
     def kept(self) -> float | None:
@@ -36,10 +37,10 @@ class Change:
 
     @property
     def fell(self) -> bool:
-        """Whether it is lower than the median by more than is tolerated, or gone."""
-        return (
-            not self.left_out and self.kept is not None and (self.now is None or self.now < self.kept * (1 - TOLERATED))
-        )
+        """Whether it is lower than the median by more than is tolerated, or gone without a reason."""
+        if self.left_out or self.not_measured or self.kept is None:
+            return False
+        return self.now is None or self.now < self.kept * (1 - TOLERATED)
 
     @property
     def lost(self) -> bool:
@@ -47,10 +48,17 @@ class Change:
         return self.fell and (self.now is None or len(self.runs) == 1 or self.now < min(self.runs))
 
     @property
+    def failed(self) -> bool:
+        """Whether it is lost, or nobody knows: the run should have measured it and did not."""
+        return self.lost or bool(self.not_measured)
+
+    @property
     def said(self) -> str:
         """In a word."""
-        if self.left_out or self.kept is None:
-            return self.left_out or "new"
+        if reason := self.not_measured or self.left_out:
+            return f"not measured: {reason}"
+        if self.kept is None:
+            return "new"
         return "lost" if self.lost else "lower, as a kept run was too" if self.fell else ""
 
 
@@ -78,12 +86,31 @@ def compare(kept: list[Results], now: Results) -> list[Change]:
         before: dict[str, list[float]] = defaultdict(list)
         for run in kept:
             for name, value in run.get(bench, {}).get("ratios", {}).items():
-                before[name].append(value)
-        after = now[bench].get("ratios", {})
+                if value is not None:
+                    before[name].append(value)
+        result = now[bench]
+        after = result.get("ratios", {})
         for name in [*before, *(after.keys() - before.keys())]:
-            left_out = now[bench].get("left_out", {}).get(name, "")
-            changes.append(Change(bench, name, tuple(before.get(name, ())), after.get(name), left_out))
+            reasons = {kind: result.get(kind, {}).get(f"ratios.{name}", "") for kind in ("left_out", "not_measured")}
+            changes.append(Change(bench, name, tuple(before.get(name, ())), after.get(name), **reasons))
     return changes
+
+
+def figure(results: Results, bench: str, *path: str | int) -> Any:
+    """A number of a kept result. Raises `LiveshelfError` where there is none."""
+    value: Any = results.get(bench)
+    for step in path:
+        try:
+            value = value[step]
+        except (TypeError, LookupError):
+            value = None
+            break
+    if value is None:
+        where = f"{bench}: {'.'.join(map(str, path))}"
+        reasons = results.get(bench, {}).get("not_measured", {})
+        came = "; ".join(sorted({*reasons.values()})) or "none"
+        raise LiveshelfError(f"a figure in a kept result ({where})", came, f"liveshelf bench {bench} --keep FILE")
+    return value
 
 
 def rows(changes: list[Change]) -> list[tuple[str, ...]]:

@@ -5,7 +5,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from benchmarks.conditions import Parts
 from benchmarks.machine import describe
+from benchmarks.measured import Figure, NotMeasured, ratio, total
 from benchmarks.throughput import drain
 from operators.settings import Settings
 
@@ -20,7 +22,7 @@ class RestartWith(Protocol):
 def measure(
     settings: Settings,
     items: list[str],
-    pids: Callable[[], dict[str, int]],
+    parts: Parts,
     restart: RestartWith,
     slots: list[int],
     count: int,
@@ -33,9 +35,9 @@ def measure(
             def again(between: Callable[[], object], number: int = number) -> None:
                 restart(between, parallelism=number)
 
-            drained = drain(settings, items, pids, again, count)
-            cpu = sum(drained["cpu_s_per_1000"].values())
-            found.append({"slots": number, **drained, "cpu_s_per_1000_all": round(cpu, 4)})
+            drained = drain(settings, items, parts, again, count)
+            cpu = total(drained["cpu_s_per_1000"].values(), 4)
+            found.append({"slots": number, **drained, "cpu_s_per_1000_all": cpu})
     finally:
         restart()
     return {
@@ -44,16 +46,19 @@ def measure(
         "by_slots": found,
         "cost": fitted([one["slots"] for one in found], [one["cpu_s_per_1000_all"] for one in found]),
         "ratios": {
-            f"lists/s at {one['slots']} slots to {slots[0]}": round(one["lists_per_s"] / found[0]["lists_per_s"], 3)
+            f"lists/s at {one['slots']} slots to {slots[0]}": ratio(one["lists_per_s"], found[0]["lists_per_s"])
             for one in found[1:]
         },
         "machine": describe(),
     }
 
 
-def fitted(slots: list[int], cpu_s: list[float]) -> dict[str, float]:
+def fitted(slots: list[int], cpu_s: list[Figure]) -> dict[str, Figure]:
     """CPU s per 1,000 lists = a + b * slots by least squares: b is what one more slot costs every list."""
-    if len(slots) < 2:
-        return {"a": cpu_s[0], "b": 0.0}
-    b, a = np.polyfit(slots, cpu_s, 1)
+    missing = next((cost for cost in cpu_s if isinstance(cost, NotMeasured)), None)
+    if missing is None and len({*slots}) < 2:
+        missing = NotMeasured("what another slot costs needs two numbers of slots", left_out=True)
+    if missing is not None:
+        return {"a": missing, "b": missing}
+    b, a = np.polyfit(slots, cpu_s, 1)  # type: ignore[arg-type]
     return {"a": round(float(a), 4), "b": round(float(b), 4)}

@@ -16,6 +16,7 @@ import numpy as np
 import onnxruntime as ort
 
 from benchmarks.machine import describe
+from benchmarks.measured import NotMeasured, ratio, too_few
 from benchmarks.onnx_alone import histories, session_of, users_per_s
 from benchmarks.roofline import Roofline
 from benchmarks.scorer import Shape, small_graph
@@ -54,7 +55,7 @@ def measure(seconds: float, items: list[int]) -> dict[str, Any]:
         "bandwidth_gb_s": round(limits.bandwidth / 1e9),
         "cpu_users_per_s": {size: round(rate) for size, rate in cpu.items()},
         "grid": cells,
-        "ratios": {f"recorded to one CPU thread, {size} items": round(best[size] / cpu[size], 1) for size in cpu},
+        "ratios": {f"recorded to one CPU thread, {size} items": ratio(best[size], cpu[size], 1) for size in cpu},
         "machine": describe(),
     }
 
@@ -78,13 +79,15 @@ def _ways(graph: Path, halves: Path, largest: int) -> Iterator[tuple[str, Run]]:
 def _cell(shape: Shape, way: str, batch: int, run: Run, seconds: float, limits: Roofline) -> dict[str, Any]:
     times = _times(run, histories(batch, WINDOW, WINDOW), seconds)
     typical = float(np.median(times))
+    slow = too_few(len(times), 0.99)
     return {
         "items": shape.items,
         "way": way,
         "batch": batch,
         "users_per_s": round(batch / typical),
         "ms_a_batch": round(1e3 * typical, 3),
-        "p99_ms": round(1e3 * float(np.quantile(times, 0.99)), 3),
+        # large batches are too slow for a hundred of them
+        "p99_ms": NotMeasured(slow, left_out=True) if slow else round(1e3 * float(np.quantile(times, 0.99)), 3),
         "share_of_roofline": round(limits.seconds(shape.operations(batch), shape.traffic(batch)) / typical, 3),
     }
 

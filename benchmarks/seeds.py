@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.machine import describe
+from benchmarks.measured import Figure, NotMeasured, rounded
 from operators.errors import LiveshelfError
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ def measure(source: "Source", options: "TrainOptions", seeds: list[int], device:
     }
 
 
-def mean_and_deviation(values: Sequence[float], digits: int) -> tuple[float, float]:
-    """Of a metric over seeds, rounded; the deviation of a sample, 0 of one value."""
-    return round(float(np.mean(values)), digits), round(float(np.std(values, ddof=min(1, len(values) - 1))), digits)
+def mean_and_deviation(values: Sequence[float], digits: int) -> tuple[Figure, Figure]:
+    """Of a metric over seeds, rounded; the deviation of a sample, which one value does not have."""
+    mean = rounded(float(np.mean(values)), digits) if values else NotMeasured("no training gave a value")
+    if len(values) < 2:
+        return mean, NotMeasured("a deviation needs two seeds", left_out=True)
+    return mean, rounded(float(np.std(values, ddof=1)), digits)

@@ -6,7 +6,6 @@ is divided by each other was measured within the same minute, and each ratio is 
 
 import random
 import shutil
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,10 +17,11 @@ import msgspec
 
 from benchmarks import freshness, storefront, sustain
 from benchmarks.coalesced import applied_by
+from benchmarks.conditions import Parts
 from benchmarks.floor import Floor
-from benchmarks.load import Load
-from benchmarks.load import run as run_load
+from benchmarks.load import Load, publish
 from benchmarks.machine import cpu_seconds, describe
+from benchmarks.measured import Figure, NotMeasured, median, ratio, unless
 from benchmarks.onnx_alone import best
 from benchmarks.state import STRIDE
 from benchmarks.throughput import Written, backlog
@@ -74,12 +74,12 @@ class Rounds:
         self,
         settings: Settings,
         items: list[str],
-        pids: Callable[[], dict[str, int]],
+        parts: Parts,
         restart: Callable[[Callable[[], object]], None],
         targets: Path,
     ) -> None:
         """`restart` and `targets` as in `coalesced.measure`."""
-        self._settings, self._items, self._pids, self._restart, self._targets = settings, items, pids, restart, targets
+        self._settings, self._parts, self._restart, self._targets = settings, parts, restart, targets
         tag = f"short{random.randrange(10**9)}"
         self.loads = {
             kind.name: msgspec.structs.replace(backlog(settings, items, 0, kind.shoppers), tag=f"{tag}{number}")
@@ -92,27 +92,28 @@ class Rounds:
         for kind in KINDS:
             if kind.before:
                 wanted += kind.before * kind.shoppers
-                run_load(msgspec.structs.replace(self.loads[kind.name], count=kind.before * kind.shoppers))
+                publish(msgspec.structs.replace(self.loads[kind.name], count=kind.before * kind.shoppers))
         self._until(begun + wanted, lambda applied: None)
 
     def round(self, number: int) -> dict[str, dict[str, Any]]:
-        """Kind -> what its part of the backlog took."""
-        self._restart(lambda: [run_load(load_of(kind, self.loads[kind.name], number)) for kind in KINDS])
+        """Kind -> what its part of the backlog took; not measured where the stack did not stay as it was."""
+        self._restart(lambda: [publish(load_of(kind, self.loads[kind.name], number)) for kind in KINDS])
         starts = [0, *accumulate(kind.events for kind in KINDS)]
         bounds = [
             start + share * kind.events for start, kind in zip(starts, KINDS, strict=False) for share in (FROM, TO)
         ]
         marks: list[Mark] = []
         with Written(self._settings) as written:
-            parts = self._pids()
+            stretch = self._parts.from_now()
 
             def look(applied: int) -> None:
                 if len(marks) < len(bounds) and applied >= bounds[len(marks)]:
-                    marks.append(Mark(time.monotonic(), applied, written(), cpu_seconds(parts)))
+                    marks.append(Mark(time.monotonic(), applied, written(), cpu_seconds(stretch.parts)))
 
             self._until(starts[-1], look)
         found = {kind.name: between(*marks[2 * n : 2 * n + 2]) for n, kind in enumerate(KINDS)}
-        return {name: row for name, row in found.items() if name not in UNMEASURED}
+        measured = {name: row for name, row in found.items() if name not in UNMEASURED}
+        return unless(stretch.broken() + stretch.fell_back(), measured)
 
     def _until(self, wanted: int, look: Callable[[int], None]) -> None:
         last, moved = -1, time.monotonic()
@@ -139,77 +140,86 @@ def load_of(kind: Kind, shoppers: Load, number: int) -> Load:
     return msgspec.structs.replace(load, first=first, stride=STRIDE)
 
 
-def between(since: Mark, until: Mark) -> dict[str, Any]:
+def between(since: Mark, until: Mark) -> dict[str, Figure]:
     """Events and lists a second, and CPU s of the TaskManagers per 1,000 lists."""
-    seconds, lists = until.at - since.at, until.lists - since.lists
+    seconds, lists, events = until.at - since.at, until.lists - since.lists, until.applied - since.applied
     cpu = sum(used - since.cpu_s[part] for part, used in until.cpu_s.items() if part.startswith("taskmanager"))
-    return {
-        "events_per_s": round((until.applied - since.applied) / seconds),
-        "lists_per_s": round(lists / seconds),
-        "taskmanager_cpu_s_per_1000": round(cpu / max(lists, 1) * 1000, 4),
+    figures = {
+        "events_per_s": ratio(events, seconds, 0),
+        "lists_per_s": ratio(lists, seconds, 0),
+        "taskmanager_cpu_s_per_1000": ratio(1000 * cpu, lists, 4),
     }
+    wrong = [f"{events} events were applied and {lists} lists came between two marks"]
+    return figures if events and lists and seconds else unless(wrong, figures)
 
 
-def ratios_of(found: dict[str, dict[str, Any]], alone: float) -> dict[str, float]:
+def ratios_of(found: dict[str, dict[str, Figure]], alone: float) -> dict[str, Figure]:
     """Of one round; all better when higher. `alone`: lists/s of ONNX Runtime by itself, with full histories."""
     full, new, many = (found[name] for name in ("full histories", "new shoppers", "many shoppers"))
     return {
-        "lists/s to ONNX Runtime alone, full histories": full["lists_per_s"] / alone,
-        "CPU of ONNX Runtime alone to the job's, full histories": 1000 / alone / full["taskmanager_cpu_s_per_1000"],
-        "events/s coalesced to every event scored": found["coalesced"]["events_per_s"] / new["lists_per_s"],
-        "lists/s of 60,000 shoppers to 20,000 new ones": many["lists_per_s"] / new["lists_per_s"],
+        "lists/s to ONNX Runtime alone, full histories": ratio(full["lists_per_s"], alone, 4),
+        "CPU of ONNX Runtime alone to the job's, full histories": ratio(
+            1000 / alone, full["taskmanager_cpu_s_per_1000"], 4
+        ),
+        "events/s coalesced to every event scored": ratio(found["coalesced"]["events_per_s"], new["lists_per_s"], 4),
+        "lists/s of 60,000 shoppers to 20,000 new ones": ratio(many["lists_per_s"], new["lists_per_s"], 4),
     }
 
 
-def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+def medians(rounds: list[dict[str, Figure]]) -> dict[str, Figure]:
     """Of each ratio over the rounds."""
-    return {name: round(statistics.median(one[name] for one in rounds), 3) for name in rounds[0]}
+    return {name: median([one[name] for one in rounds]) for name in rounds[0]}
 
 
 def measure(
     settings: Settings,
     items: list[str],
     graph: Path,
-    pids: Callable[[], dict[str, int]],
+    parts: Parts,
     restart: Callable[[Callable[[], object]], None],
     targets: Path,
     told: Callable[[str], object],
 ) -> dict[str, Any]:
     """`told` hears what is measured now. Raises `StackError` where the job stands still."""
-    machine, rounds = describe(), Rounds(settings, items, pids, restart, targets)
+    machine, rounds = describe(), Rounds(settings, items, parts, restart, targets)
     told("histories for 65,000 shoppers")
     rounds.prepare()
-    found, ratios, alone = [], [], 0.0
+    found, ratios, alone = list[dict[str, Any]](), list[dict[str, Figure]](), 0.0
     for number in range(ROUNDS):
         told(f"round {number + 1} of {ROUNDS}")
         alone = best(graph, WINDOW, 0.2)["lists_per_s"]
         found.append(rounds.round(number) | {"ONNX Runtime alone": {"lists_per_s": alone}})
         ratios.append(ratios_of(found[-1], alone))
-    drained = statistics.median(one["new shoppers"]["lists_per_s"] for one in found)
-    parts: dict[str, Any] = {}
-    beside: dict[str, float] = {}
-    told("the highest rate")
-    parts["sustain"] = sustain.measure(settings, items, pids, 0.4 * drained, 1.2 * drained, 4, steps=4, warm_s=2)
-    beside["sustained rate to that of a backlog"] = parts["sustain"]["sustained_per_s"] / drained
-    # after the search: what single events go through is cold after a backlog; and the floor's JVM takes CPU until it is warm
-    told("freshness beside the floor")
-    with Floor(settings) as floor:
-        parts["freshness"] = freshness.measure(settings, items, pids(), 500, 20, 30, 20_000, floor)
-    beside |= parts["freshness"].pop("ratios")
-    left_out = {}
+    drained = median([one["new shoppers"]["lists_per_s"] for one in found])
+    parted, beside = warm_parts(settings, items, parts, drained, told)
+    beside[LOOKUPS] = NotMeasured("apt-get install wrk", left_out=True)
     if shutil.which("wrk"):
         told("look-ups")
         known = rounds.loads["full histories"]
-        parts["storefront"] = storefront.measure(settings, items, pids, 500, 8, known)
-        beside[LOOKUPS] = parts["storefront"]["requests_per_s"] / alone
-    else:
-        left_out[LOOKUPS] = "not measured: apt-get install wrk"
+        parted["storefront"] = storefront.measure(settings, items, parts, 500, 8, known)
+        beside[LOOKUPS] = ratio(parted["storefront"]["requests_per_s"], alone)
     return {
         "bench": "short",
         "rounds": found,
-        **parts,
-        "ratios": medians(ratios) | {name: round(value, 3) for name, value in beside.items()},
+        **parted,
+        "ratios": medians(ratios) | beside,
         "ratios_of_rounds": ratios,
-        "left_out": left_out,
         "machine": machine,
     }
+
+
+def warm_parts(
+    settings: Settings, items: list[str], parts: Parts, drained: Figure, told: Callable[[str], object]
+) -> tuple[dict[str, Any], dict[str, Figure]]:
+    """The highest rate, searched around `drained` lists/s, and freshness: their results and their ratios."""
+    if isinstance(drained, NotMeasured):
+        rate: dict[str, Any] = {"bench": "sustain", "sustained_per_s": drained}
+    else:
+        told("the highest rate")
+        rate = sustain.measure(settings, items, parts, 0.4 * drained, 1.2 * drained, 4, steps=4, warm_s=2)
+    # after the search: what single events go through is cold after a backlog; and the floor's JVM takes CPU until it is warm
+    told("freshness beside the floor")
+    with Floor(settings) as floor:
+        fresh = freshness.measure(settings, items, parts, 500, 20, 30, 20_000, floor)
+    ratios = {"sustained rate to that of a backlog": ratio(rate["sustained_per_s"], drained)}
+    return {"sustain": rate, "freshness": fresh}, ratios | fresh.pop("ratios")

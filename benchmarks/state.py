@@ -12,11 +12,12 @@ from urllib.parse import urlparse
 
 import msgspec
 
-from benchmarks.load import Load
-from benchmarks.load import run as run_load
+from benchmarks.conditions import Parts
+from benchmarks.load import Load, publish
 from benchmarks.machine import describe
+from benchmarks.measured import NotMeasured, ratio
 from benchmarks.throughput import Written, backlog, drain
-from operators.errors import StackError
+from operators.errors import ClusterError, StackError
 from operators.settings import Settings
 from pipelines.cluster import Cluster
 
@@ -28,7 +29,7 @@ def measure(
     settings: Settings,
     items: list[str],
     cluster: Cluster,
-    pids: Callable[[], dict[str, int]],
+    parts: Parts,
     restart: Callable[[Callable[[], object]], None],
     sizes: list[int],
     count: int,
@@ -40,18 +41,19 @@ def measure(
     for users in sizes:
         _fill(settings, msgspec.structs.replace(load, first=before, count=users - before, users=users))
         events = msgspec.structs.replace(load, first=users * STRIDE, count=count, users=users, stride=STRIDE)
-        drained = drain(settings, items, pids, restart, count, events)
+        drained = drain(settings, items, parts, restart, count, events)
         kept = _of_state(settings, cluster)
         size = round((kept["savepoint_mb"] - already) * 1e6 / users)  # without who was there before
-        row = {"users": users, "bytes_a_user": size, **kept}
-        found.append(row | {name: drained[name] for name in ("lists_per_s", "cpu_s_per_1000") if name in drained})
+        size_of_user = size if size > 0 else NotMeasured("the savepoint did not grow")
+        row = {"users": users, "bytes_a_user": size_of_user, **kept}
+        found.append(row | {name: drained[name] for name in ("lists_per_s", "cpu_s_per_1000")})
         before = users
     return {
         "bench": "state",
         "events": count,
         "sizes": found,
         "ratios": {
-            f"lists/s at {one['users']} users to {sizes[0]}": round(one["lists_per_s"] / found[0]["lists_per_s"], 3)
+            f"lists/s at {one['users']} users to {sizes[0]}": ratio(one["lists_per_s"], found[0]["lists_per_s"])
             for one in found[1:]
         },
         "machine": describe(),
@@ -62,7 +64,7 @@ def _fill(settings: Settings, load: Load) -> None:
     """One event of each new user while the job runs; returns when all have their list."""
     with Written(settings) as written:
         start = last = written()
-        run_load(load)
+        publish(load)
         moved = time.monotonic()
         while last - start < load.count:
             time.sleep(0.5)
@@ -75,16 +77,19 @@ def _fill(settings: Settings, load: Load) -> None:
 
 def _of_state(settings: Settings, cluster: Cluster) -> dict[str, Any]:
     """Size of a savepoint (the state as it is) and of a checkpoint (RocksDB's files, compressed), and their times."""
-    job = cluster.jobs(settings.job.name)[0]["jid"]
+    jobs = cluster.jobs(settings.job.name)
+    if not jobs:
+        raise ClusterError(f"a running job named {settings.job.name}", "none", "liveshelf logs taskmanager-0")
+    job = jobs[0]["jid"]
     begun = time.monotonic()
     path = Path(urlparse(cluster.savepoint(job, seconds=600)).path)
     savepoint_s = time.monotonic() - begun
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     checkpoints = cluster.get(f"/jobs/{job}/checkpoints")
-    latest = checkpoints["latest"]["completed"] or {}
+    latest, none = checkpoints["latest"]["completed"], NotMeasured("the job has completed no checkpoint")
     return {
         "savepoint_mb": round(size / 1e6, 1),
         "savepoint_s": round(savepoint_s, 1),
-        "checkpoint_ms": checkpoints["summary"]["end_to_end_duration"]["p50"],
-        "checkpoint_mb": round(latest.get("state_size", 0) / 1e6, 1),
+        "checkpoint_ms": checkpoints["summary"]["end_to_end_duration"]["p50"] if latest else none,
+        "checkpoint_mb": round(latest["state_size"] / 1e6, 1) if latest else none,
     }

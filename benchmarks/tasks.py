@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe
+from benchmarks.measured import ratio
 from benchmarks.seeds import mean_and_deviation, say
 from operators.errors import LiveshelfError
 
@@ -65,7 +66,7 @@ def measure(
         for task, named in found.items()
     }
     ratios = {
-        f"{task}: {name}, joint to alone": round(of["joint"][0] / of["alone"][0], 4)
+        f"{task}: {name}, joint to alone": ratio(of["joint"][0], of["alone"][0], 4)
         for task, named in summary.items()
         for name, of in named.items()
         if name.endswith(COMPARED)

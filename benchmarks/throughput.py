@@ -8,9 +8,10 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from benchmarks.load import Load
-from benchmarks.load import run as run_load
-from benchmarks.machine import cpu_seconds, describe
+from benchmarks.conditions import Parts, Stretch
+from benchmarks.load import Load, publish
+from benchmarks.machine import describe
+from benchmarks.measured import NotMeasured, ratio, rounded, unless
 from benchmarks.onnx_alone import best
 from operators.contracts import RECOMMENDATIONS
 from operators.features import WINDOW
@@ -18,6 +19,7 @@ from operators.settings import Settings
 
 FROM, TO = 0.4, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink
 LIMIT_SECONDS = 240.0
+SCORED = 0.99  # of the events: a few may wait for one list, where one partition runs ahead
 QUIET_SECONDS = 20.0  # without a list: none will come; a bundle of PyFlink's may hold them back for half as long
 
 
@@ -25,7 +27,7 @@ def measure(
     settings: Settings,
     items: list[str],
     graph: Path,
-    pids: Callable[[], dict[str, int]],
+    parts: Parts,
     restart: Callable[[Callable[[], object]], None],
     count: int,
     users: int,
@@ -33,7 +35,7 @@ def measure(
     """`restart(between)` stops the job, calls `between`, which publishes the backlog, and starts the job again."""
     machine, steps = describe(), steps_of(count, users)
     before_alone = best(graph, steps)
-    drained = drain(settings, items, pids, restart, count, backlog(settings, items, count, users))
+    drained = drain(settings, items, parts, restart, count, backlog(settings, items, count, users))
     alone = max(before_alone, best(graph, steps), key=lambda found: float(found["lists_per_s"]))
     return {
         "bench": "throughput",
@@ -44,7 +46,7 @@ def measure(
         "onnx_alone": alone,
         # histories of another length are another work, which must not be compared with this one
         "ratios": {
-            f"lists/s to ONNX Runtime alone, {steps} steps": round(drained["lists_per_s"] / alone["lists_per_s"], 3)
+            f"lists/s to ONNX Runtime alone, {steps} steps": ratio(drained["lists_per_s"], alone["lists_per_s"])
         },
         "machine": machine,
     }
@@ -58,25 +60,25 @@ def steps_of(count: int, users: int) -> int:
 def drain(
     settings: Settings,
     items: list[str],
-    pids: Callable[[], dict[str, int]],
+    parts: Parts,
     restart: Callable[[Callable[[], object]], None],
     count: int,
     load: Load | None = None,
 ) -> dict[str, Any]:
     """One backlog, published while the job is stopped: lists/s, and CPU seconds per 1,000 lists of each part.
 
-    `load` None: `count` events of 20,000 users in turn.
+    `load` None: `count` events of 20,000 users in turn. Raises `BrokerError` where it cannot be published.
     """
     with Written(settings) as written:
         start = 0
 
-        def publish() -> None:
+        def publish_all() -> None:
             nonlocal start
-            run_load(load or backlog(settings, items, count))
+            publish(load or backlog(settings, items, count))
             start = written()
 
-        restart(publish)
-        return watch(written, start, pids, count)
+        restart(publish_all)
+        return watch(written, start, parts, count)
 
 
 def backlog(settings: Settings, items: list[str], count: int, users: int = 20_000) -> Load:
@@ -111,34 +113,63 @@ class Written:
         return sum(self._consumer.end_offsets(self._partitions).values())
 
 
-def watch(written: Callable[[], int], start: int, running: Callable[[], dict[str, int]], count: int) -> dict[str, Any]:
-    """Follows a drain until all lists are there, or none comes any more: its rate and its CPU within the steady part."""
-    marks: dict[float, tuple[float, int]] = {}
-    used: dict[float, dict[str, float]] = {}
-    parts, last = running(), start
-    begun = moved = time.monotonic()
+def watch(
+    written: Callable[[], int], start: int, parts: Parts, count: int, limit_s: float = LIMIT_SECONDS
+) -> dict[str, Any]:
+    """Follows a drain until all lists are there: its rate and its CPU within the steady part.
+
+    Neither is measured where no list comes any more, `limit_s` passes, or the stack did not stay as it was (`Stretch`).
+    """
+    steady, last = Steady(parts, start, count), start
+    begun = moved = now = time.monotonic()
     while last - start < count:
         time.sleep(0.25)
         done, now = written(), time.monotonic()
-        for share in (FROM, TO):
-            if share not in marks and done - start >= share * count:
-                marks[share], used[share] = (now, done), cpu_seconds(parts)
+        steady.look(now, done)
         if done > last:
-            moved = now
-        last = done
-        if now - begun > LIMIT_SECONDS and FROM in marks:  # slow, but it works
-            marks[TO], used[TO] = (now, done), cpu_seconds(parts)
-        if now - begun > LIMIT_SECONDS or (last > start and now - moved > QUIET_SECONDS):
+            last, moved = done, now
+        if now - begun > limit_s or (last > start and now - moved > QUIET_SECONDS):
             break
-    lists = last - start
-    note = {"note": f"only {lists} lists of {count} events"} if lists < count else {}
-    if TO not in marks:
-        return {"lists": lists, "lists_per_s": 0.0, **note}
-    seconds, made = marks[TO][0] - marks[FROM][0], marks[TO][1] - marks[FROM][1]
-    cpu = {part: used[TO][part] - used[FROM][part] for part in parts}
-    return {
-        "lists": lists,
-        "lists_per_s": round(made / seconds),
-        "cpu_s_per_1000": {part: round(used / made * 1000, 4) for part, used in sorted(cpu.items())},
-        **note,
-    }
+    lists, reasons = last - start, list[str]()
+    if not steady.over or lists < SCORED * count:
+        reasons = [f"{lists} lists of {count} events came in {now - begun:.0f} s"]
+    return {"lists": lists, **unless(reasons + steady.broken, steady.figures())}
+
+
+class Steady:
+    """The part of a drain between `FROM` and `TO` of its lists."""
+
+    def __init__(self, parts: Parts, start: int, count: int) -> None:
+        self._parts, self._from, self._to = parts, start + FROM * count, start + TO * count
+        self._marks: list[tuple[float, int]] = []  # moment, lists
+        self._stretch: Stretch | None = None
+        self._cpu_s: dict[str, float] = {}
+        self.broken: list[str] = []
+
+    @property
+    def over(self) -> bool:
+        """Whether the drain has passed it."""
+        return len(self._marks) == 2
+
+    def look(self, now: float, done: int) -> None:
+        """`done` lists are written at the moment `now`."""
+        if self._stretch is None:
+            if done >= self._from:
+                self._marks.append((now, done))
+                self._stretch = self._parts.from_now()
+        elif not self.over and done >= self._to:
+            self._marks.append((now, done))
+            self._cpu_s, self.broken = self._stretch.cpu_s(), self._stretch.broken() + self._stretch.fell_back()
+
+    def figures(self) -> dict[str, Any]:
+        """Lists/s and CPU s per 1,000 lists."""
+        if not self.over:
+            missing = NotMeasured("the drain did not pass its steady part")
+            return {"lists_per_s": missing, "cpu_s_per_1000": dict.fromkeys(sorted(self._parts.pids()), missing)}
+        (since, before), (until, after) = self._marks
+        nothing = "all lists came at once: the backlog is too small to be timed"
+        made, parts = after - before, sorted(self._cpu_s.items())
+        return {
+            "lists_per_s": rounded(made / (until - since), 0) if made else NotMeasured(nothing),
+            "cpu_s_per_1000": {part: ratio(1000 * used, made, 4, nothing=nothing) for part, used in parts},
+        }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.machine import describe
+from benchmarks.measured import Figure, ratio
 from benchmarks.seeds import mean_and_deviation, say
 from operators.errors import LiveshelfError
 
@@ -84,9 +85,9 @@ def newest(known: "Examples", share: float) -> "Examples":
     return known.where(np.flatnonzero(known.time_ms >= np.quantile(known.time_ms, 1 - share))).alone()
 
 
-def _ratios(rows: list[dict[str, Any]]) -> Iterable[tuple[str, float]]:
+def _ratios(rows: list[dict[str, Any]]) -> Iterable[tuple[str, Figure]]:
     base = {row["share"]: row["MRR@20"] for row in rows if row["begins"] == FROM_NOTHING}
     for row in rows:
         if row["begins"] != FROM_NOTHING:
             name = f"MRR@20 of {100 * row['share']:g} %, {row['begins']}, to {FROM_NOTHING}"
-            yield name, round(row["MRR@20"] / base[row["share"]], 4)
+            yield name, ratio(row["MRR@20"], base[row["share"]], 4)

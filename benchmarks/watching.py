@@ -15,10 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from benchmarks.load import run as run_load
+from benchmarks.conditions import Parts
+from benchmarks.load import publish
 from benchmarks.machine import cpu_seconds, describe, thread_seconds
+from benchmarks.measured import unless
 from benchmarks.throughput import Written, backlog
-from deploy.local.supervisor import Supervisor
 from operators.alternating import first_has_turn
 from operators.errors import StackError
 from operators.settings import Settings
@@ -60,25 +61,36 @@ class Spell:
 
 
 def measure(
-    settings: Settings, items: list[str], supervisor: Supervisor, restart: RestartWith, count: int, rounds: int
+    settings: Settings, items: list[str], parts: Parts, restart: RestartWith, count: int, rounds: int
 ) -> dict[str, Any]:
-    """Lists/s and CPU seconds per 1,000 lists with and without, and the ratios within neighbours: mean and its error."""
-    machine, spells = describe(), list[list[Spell]]()
+    """Lists/s and CPU seconds per 1,000 lists with and without, and the ratios within neighbours: mean and its error.
+
+    Nothing is measured where the stack did not stay as it was in a drain. Raises `StackError` where one stands still.
+    """
+    machine, spells, reasons = describe(), list[list[Spell]](), list[str]()
     with Written(settings) as written:
         start = 0
 
-        def publish() -> None:
+        def publish_all() -> None:
             nonlocal start
-            run_load(backlog(settings, items, count))
+            publish(backlog(settings, items, count))
             start = written()
 
         try:
             for _ in range(rounds):
-                restart(publish, sensors_alternate_s=SPELL_S)
-                spells.append(_spells(written, start, count, supervisor.pids()))
+                restart(publish_all, sensors_alternate_s=SPELL_S)
+                stretch = parts.from_now()
+                spells.append(_spells(written, start, count, stretch.parts))
+                reasons += stretch.broken() + [f"{name} did not run" for name in WATCHERS if name not in stretch.parts]
         finally:
             restart()
-    return {"bench": "watching", "events": count, "drains": rounds, **compare(spells), "machine": machine}
+    return {
+        "bench": "watching",
+        "events": count,
+        "drains": rounds,
+        **unless(reasons, compare(spells)),
+        "machine": machine,
+    }
 
 
 def _spells(written: Callable[[], int], start: int, count: int, pids: dict[str, int]) -> list[Spell]:
@@ -115,6 +127,8 @@ def _spells(written: Callable[[], int], start: int, count: int, pids: dict[str, 
 def compare(drains: list[list[Spell]]) -> dict[str, Any]:
     """Groups of four spells (watched, not, not, watched, from either pair on): a steady trend cancels within each."""
     groups = [quad for spells in drains for quad in _quads(spells)]
+    if not all(spell.lists for group in groups for spell in group):
+        raise StackError("lists in every spell", "one without", "liveshelf logs taskmanager-0, then run it again")
     if len(groups) < 2:
         raise StackError("two groups of four spells", f"{len(groups)}", "give a longer backlog (--events)")
     rates, cpu, by_half = list[float](), list[float](), dict[bool, list[Spell]]({True: [], False: []})

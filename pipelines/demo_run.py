@@ -1,5 +1,6 @@
 """The demo's replay: real orders out, lists back, and the figures in between."""
 
+import math
 import threading
 import time
 from collections import Counter
@@ -29,17 +30,20 @@ class Figures:
     dead: int = 0
 
     def freshness_ms(self, percentile: float) -> float:
-        """A percentile of freshness in ms."""
+        """A percentile of freshness in ms; NaN of too few lists (a p99 needs 100), which is below no limit."""
+        if self.freshness_us.get_total_count() * (100 - percentile) < 100:
+            return math.nan
         return float(self.freshness_us.get_value_at_percentile(percentile)) / 1000
 
     def rows(self, sent: int) -> list[tuple[str, str]]:
         """Name and value of each line of the table."""
-        p50, p95, p99 = (self.freshness_ms(p) for p in (50, 95, 99))
+        measured = [self.freshness_ms(p) for p in (50, 95, 99)]
+        p50, p95, p99 = ("-" if math.isnan(value) else f"{value:.0f}" for value in measured)
         fallbacks = sum(count for source, count in self.sources.items() if source != "model")
         return [
             ("events published", f"{sent:,}"),
             ("lists received", f"{self.lists:,} for {len(self.users):,} shoppers"),
-            ("freshness p50 / p95 / p99", f"{p50:.0f} / {p95:.0f} / {p99:.0f} ms"),
+            ("freshness p50 / p95 / p99", f"{p50} / {p95} / {p99} ms"),
             ("coalesced", f"{self.coalesced:,} events answered by a newer list"),
             (
                 "fallback lists",

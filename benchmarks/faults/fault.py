@@ -2,24 +2,28 @@
 
 import contextlib
 import errno
-import os
 import signal
 import subprocess
 import threading
 import time
+import xmlrpc.client
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
-from benchmarks.faults.tcp_proxy import Link, TcpProxy
+from benchmarks.faults.evidence import NO_SPACE, Logs, Strike, Victim
+from benchmarks.faults.tcp_proxy import Link, TcpProxy, Traffic
 from deploy.local.layout import Layout
 from deploy.local.supervisor import Supervisor
+from operators.errors import LiveshelfError, StackError
 from operators.settings import Settings
 from pipelines.cluster import Cluster
 
 CHUNK, CRUMB = b"\0" * 4_194_304, b"\0" * 4096
+FIND_S = 15.0  # for a process that is about to start
 
 
 @dataclass(frozen=True)
@@ -40,23 +44,37 @@ class Injector:
     """Does faults to one running stack."""
 
     def __init__(self, settings: Settings, proxy: TcpProxy | None = None) -> None:
-        self._supervisor = Supervisor(settings, Layout.of(settings))
+        self._layout = Layout.of(settings)
+        self._supervisor = Supervisor(settings, self._layout)
         self._cluster = Cluster(settings.job.rest_url)
         self._proxy = proxy
-        self.kinds: dict[str, Callable[[Fault], None]] = {
-            "kill": lambda fault: self._signal(fault, signal.SIGKILL),
-            "segfault": lambda fault: self._signal(fault, signal.SIGSEGV),
-            "pause": self._pause,
-            "restart": lambda fault: self._supervisor.restart(self.part(fault.target)),
+        broker, rest = settings.kafka.bootstrap.split(",")[0].rsplit(":", 1), urlsplit(settings.job.rest_url)
+        self._addresses = {
+            "kafka": (broker[0], int(broker[1])),
+            "jobmanager": (rest.hostname or "", rest.port or 80),
+            "zookeeper": ("127.0.0.1", settings.stack.zookeeper_port),
+            "storefront": (settings.storefront.host, settings.storefront.port),
+        }
+        # each returns what shows that it struck
+        self.kinds: dict[str, Callable[[Fault], str]] = {
+            "kill": lambda fault: self.victim(fault.target).kill(),
+            "segfault": lambda fault: self.victim(fault.target).kill(signal.SIGSEGV),
+            "pause": lambda fault: self.victim(fault.target).pause(fault.for_s),
+            "restart": self._restart,
             "stop": self._stop,
             "cut": lambda fault: self._link(fault, Link(cut=True)),
             "slow": lambda fault: self._link(fault, Link(delay_s=0.1, bytes_per_s=3_000_000 / 8)),
             "fill": self._fill,
         }
 
-    def inject(self, fault: Fault) -> None:
-        """Does it and, where it lasts, waits and undoes it."""
-        self.kinds[fault.what](fault)
+    def inject(self, fault: Fault) -> Strike:
+        """Does it and, where it lasts, waits and undoes it. One that cannot be done is said in the strike."""
+        begun, name = time.monotonic(), f"{fault.what} {fault.target}".strip()
+        try:
+            evidence, failure = self.kinds[fault.what](fault), ""
+        except (LiveshelfError, OSError, LookupError, StopIteration, psutil.Error, xmlrpc.client.Error) as error:
+            evidence, failure = "", f"it could not be done: {error!r}"
+        return Strike(name, evidence, begun, time.monotonic(), failure)
 
     def part(self, target: str) -> str:
         """The part that `target` names now."""
@@ -68,8 +86,7 @@ class Injector:
 
     def scorer(self) -> int:
         """The scorer process of the TaskManager that works (the first of several slots)."""
-        family = psutil.Process(self.pid("taskmanager")).children(recursive=True)
-        return next(one.pid for one in family if "pipelines.scoring.main" in one.cmdline())
+        return scorer_of(self.pid("taskmanager"))
 
     def working_taskmanager(self) -> str:
         """The TaskManager whose slot is taken (the first of several)."""
@@ -79,40 +96,73 @@ class Injector:
         listening = subprocess.run(["ss", "-ltnpH", f"sport = :{port}"], capture_output=True, text=True).stdout
         return next(part for part, pid in self._supervisor.pids().items() if f"pid={pid}," in listening)
 
-    @staticmethod
-    def kill_pid(pid: int) -> None:
-        """kill -9."""
-        os.kill(pid, signal.SIGKILL)
+    def victim(self, target: str) -> Victim:
+        """The process that `target` names now, with who takes its place; one that is about to start is waited for."""
+        process = self._process(target)
+        parent, pid = process.ppid(), process.pid
+        part = next((name for name, one in self._supervisor.pids().items() if one == pid), "")
+        successor = (lambda: self._supervisor.pids().get(part)) if part else (lambda: scorer_of(parent))
+        return Victim(process, successor, self._addresses.get(target))
 
-    def _signal(self, fault: Fault, number: signal.Signals) -> None:
-        os.kill(self.pid(fault.target), number)
+    def _process(self, target: str) -> psutil.Process:
+        deadline = time.monotonic() + FIND_S
+        while True:
+            try:
+                return psutil.Process(self.pid(target))
+            except (LiveshelfError, OSError, LookupError, StopIteration, psutil.Error):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
 
-    def _pause(self, fault: Fault) -> None:
-        pid = self.pid(fault.target)
-        os.kill(pid, signal.SIGSTOP)
-        time.sleep(fault.for_s)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
+    def _restart(self, fault: Fault) -> str:
+        part, old = self.part(fault.target), self._process(fault.target)
+        self._supervisor.restart(part)
+        new = self._supervisor.pids().get(part)
+        return f"pid {old.pid} gone, then pid {new}" if new and new != old.pid and not old.is_running() else ""
 
-    def _stop(self, fault: Fault) -> None:
-        part = self.part(fault.target)
+    def _stop(self, fault: Fault) -> str:
+        part, old = self.part(fault.target), self._process(fault.target)
         with self._supervisor.stopped(part):
+            gone = not old.is_running() and part not in self._supervisor.pids()
             time.sleep(fault.for_s)
+            gone = gone and part not in self._supervisor.pids()
+        return f"pid {old.pid} gone for {fault.for_s:g} s" if gone else ""
 
-    def _link(self, fault: Fault, link: Link) -> None:
-        assert self._proxy is not None
+    def _link(self, fault: Fault, link: Link) -> str:
+        if self._proxy is None:
+            raise StackError("a proxy between the job and the broker", "none", "run it in tests/faults")
+        self._proxy.traffic = Traffic()
         self._proxy.link = link
         time.sleep(fault.for_s)
+        traffic = self._proxy.traffic
         self._proxy.heal()
+        if link.cut:
+            held = f"{traffic.held:,} bytes and {traffic.connections} new connections held by the proxy"
+            return held if traffic.held or traffic.connections else ""
+        slowed = f"{traffic.slowed:,} bytes late by up to {1000 * traffic.longest_s:.0f} ms"
+        return slowed if traffic.longest_s >= 0.99 * link.delay_s else ""
 
-    def _fill(self, fault: Fault) -> None:
-        with full_disk(Path(fault.target)):
+    def _fill(self, fault: Fault) -> str:
+        logs = Logs(self._layout.logs)
+        with full_disk(Path(fault.target)) as full:
             time.sleep(fault.for_s)
+            filled = full()
+        files = logs.files_with(NO_SPACE)
+        return f"ENOSPC in {', '.join(files)}" if filled and files else ""
+
+
+def scorer_of(taskmanager: int) -> int:
+    """The scorer process of a TaskManager's pid; raises `StopIteration` where there is none."""
+    family = psutil.Process(taskmanager).children(recursive=True)
+    return next(one.pid for one in family if "pipelines.scoring.main" in one.cmdline())
 
 
 @contextlib.contextmanager
-def full_disk(folder: Path) -> Iterator[None]:
-    """The file system of `folder` has no byte left inside this block, also where others free some meanwhile."""
+def full_disk(folder: Path) -> Iterator[Callable[[], bool]]:
+    """The file system of `folder` has no byte left inside this block, also where others free some meanwhile.
+
+    Gives a function that says whether it was full.
+    """
     ballast, stop, full = folder / "ballast", threading.Event(), threading.Event()
 
     def fill() -> None:
@@ -133,7 +183,7 @@ def full_disk(folder: Path) -> Iterator[None]:
     thread.start()
     full.wait(60)
     try:
-        yield
+        yield full.is_set
     finally:
         stop.set()
         thread.join()

@@ -102,7 +102,7 @@ class Watch:
 
 
 @dataclass
-class Verdict:
+class Growth:
     """Of one process: MB at the end, its slopes, and whether it is `flat` or has reached no more than a stated `bound`."""
 
     process: str
@@ -125,18 +125,18 @@ class Verdict:
         return self.restarts == 0 and (self.flat or bounded)
 
 
-def verdicts(watch: Watch, since_s: float, limit: float, bounds_mb: Mapping[str, float]) -> list[Verdict]:
+def growths(watch: Watch, since_s: float, limit: float, bounds_mb: Mapping[str, float]) -> list[Growth]:
     """Of each process. `limit`: MB an hour; `bounds_mb`: process -> what it takes by its settings at most: a JVM touches
     its heap bit by bit."""
     pss, anonymous = watch.slopes("pss", since_s), watch.slopes("anonymous", since_s)
     newest = {name: memory for sample in watch.samples for name, memory in sample.items()}
     return [
-        Verdict(name, newest[name], pss[name], anonymous[name], watch.restarts[name], limit, bounds_mb.get(name))
+        Growth(name, newest[name], pss[name], anonymous[name], watch.restarts[name], limit, bounds_mb.get(name))
         for name in sorted(newest)
     ]
 
 
-def table(rows: Sequence[Verdict]) -> str:
+def table(rows: Sequence[Growth]) -> str:
     """As Markdown."""
     lines = [
         "| process | PSS MB | rise an hour | anonymous MB | rise an hour (95 %) | bound MB | restarts | flat | kept |",

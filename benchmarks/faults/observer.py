@@ -10,14 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from kafka.errors import KafkaError
 
-from operators.contracts import RecommendationList
+from benchmarks.faults.oracle import Order
+from operators.contracts import ORDER_HEADER, RECOMMENDATIONS, RecommendationList
 from operators.errors import LiveshelfError
 from operators.refresh_records import DIGEST_HEADER
 from operators.settings import Settings
 from pipelines.cluster import Cluster
 from pipelines.list_reader import consumer_at_end
+from pipelines.topic_reader import Place, TopicReader
 
+END_S = 60.0  # to read to the end, when the load is over
+NOTHING: Order = (-1, -1)  # below every list
 _decode = msgspec.json.Decoder(RecommendationList).decode
 
 
@@ -25,7 +30,7 @@ _decode = msgspec.json.Decoder(RecommendationList).decode
 class Newest:
     """The newest list of a user as a reader keeps it."""
 
-    version: int
+    order: Order
     source: str
     digest: str | None
     items: list[tuple[str, float]]
@@ -33,32 +38,66 @@ class Newest:
 
 @dataclass
 class Seen:
-    """All that was read of one load's users, whose names begin with `tag`."""
+    """All that was read of one load's users, whose names begin with `tag`, as a reader keeps it.
+
+    A reader keeps the list with the greatest (epoch, version). A tombstone takes the list away, and what is not above
+    the order in its header does not count any more.
+    """
 
     tag: bytes
     # a soak has ten million lists: numbers side by side, in the order of their arrival
     arrivals: "array[float]" = field(default_factory=lambda: array("d"))  # monotonic s
     freshness: "array[float]" = field(default_factory=lambda: array("d"))  # s
     newest: dict[str, Newest] = field(default_factory=dict)
-    written: Counter[tuple[str, int, bool]] = field(default_factory=Counter)  # user, version, by the model
-    last_version: dict[str, int] = field(default_factory=dict)
+    written: Counter[tuple[str, Order, bool]] = field(default_factory=Counter)  # user, order, by the model
+    greatest: dict[str, Order] = field(default_factory=dict)  # of all lists of a user
+    last: dict[str, Order] = field(default_factory=dict)  # of the last list
+    ended: set[str] = field(default_factory=set)  # users whose last record is a tombstone
+    floors: dict[str, Order] = field(default_factory=dict)  # of the tombstones
     fell: int = 0
+    misplaced: int = 0  # lists under another user's key
 
     def take(self, record: Any, now: float, now_ms: float) -> None:
         """One record of the output topic."""
-        if not record.key.startswith(self.tag) or record.value is None:
+        if record.key is None or not record.key.startswith(self.tag):
+            return
+        user = record.key.decode()
+        if record.value is None:
+            self._take_tombstone(user, dict(record.headers).get(ORDER_HEADER))
             return
         made = _decode(record.value)
+        order = (made.epoch, made.version)
         self.arrivals.append(now)
         self.freshness.append((now_ms - made.event_time) / 1000)
-        self.written[made.user_id, made.version, made.source == "model"] += 1
-        self.fell += made.version < self.last_version.get(made.user_id, 0)
-        self.last_version[made.user_id] = made.version
-        known = self.newest.get(made.user_id)
-        if known is None or made.version >= known.version:
+        self.misplaced += made.user_id != user
+        self.written[user, order, made.source == "model"] += 1
+        self.fell += order < self.last.get(user, order)
+        self.greatest[user] = max(order, self.greatest.get(user, order))
+        self.last[user] = order
+        self.ended.discard(user)
+        if order <= self.floors.get(user, NOTHING):
+            return
+        known = self.newest.get(user)
+        if known is None or order >= known.order:
             digest = dict(record.headers).get(DIGEST_HEADER)
             items = [(item.item_id, item.score) for item in made.items]
-            self.newest[made.user_id] = Newest(made.version, made.source, digest and digest.decode(), items)
+            self.newest[user] = Newest(order, made.source, digest and digest.decode(), items)
+
+    def order_of(self, user: str) -> Order:
+        """Of the user's newest list; below every list where there is none."""
+        newest = self.newest.get(user)
+        return NOTHING if newest is None else newest.order
+
+    def _take_tombstone(self, user: str, header: bytes | None) -> None:
+        self.ended.add(user)
+        known = self.newest.get(user)
+        if header is None:
+            self.newest.pop(user, None)
+            return
+        epoch, version = header.decode().split(".")
+        floor = self.floors[user] = max(self.floors.get(user, NOTHING), (int(epoch), int(version)))
+        if known is not None and known.order <= floor:
+            del self.newest[user]
 
     def percentile(self, share: float, start: float, end: float) -> float:
         """Freshness in s of the lists that came in [start, end); infinite when none did."""
@@ -68,11 +107,16 @@ class Seen:
     def silence(self, start: float, end: float) -> float:
         """The longest time without any list inside [start, end]."""
         inside = self.arrivals[bisect_left(self.arrivals, start) : bisect_right(self.arrivals, end)]
-        return max(b - a for a, b in itertools.pairwise((start, *inside, end)))
+        return max(b - a for a, b in itertools.pairwise((start, *inside, max(start, end))))
 
     def fresh_again(self, start: float, end: float, limit_s: float, window_s: float = 1.0) -> float | None:
-        """The first moment from which the p95 of each window until `end` is within `limit_s`; None if never."""
+        """The first moment from which the p95 of each window until `end` is within `limit_s`; None if never.
+
+        Before a whole window has passed it is None too.
+        """
         moment, last_bad = start, None
+        if start + window_s > end:
+            return None
         while moment + window_s <= end:
             if self.percentile(0.95, moment, moment + window_s) > limit_s:
                 last_bad = moment + window_s
@@ -87,24 +131,59 @@ class ListWatcher:
 
     def __init__(self, settings: Settings, tag: str) -> None:
         self.seen = Seen(tag.encode())
+        self._settings, self._failure = settings.kafka, ""
+        self._places: Place = {}
         self._consumer = consumer_at_end(settings.kafka)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lists", daemon=True)
         self._thread.start()
 
-    def stop(self) -> Seen:
-        """Ends and returns what was seen."""
+    def stop(self, seconds: float = END_S) -> list[str]:
+        """Reads until the present end of the topic and ends; why what was seen is not all, empty where it is."""
+        try:
+            ends = self._ends()
+            deadline = time.monotonic() + seconds
+            while self._behind(ends) and self._thread.is_alive() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            behind = self._behind(ends)
+        except KafkaError as error:
+            ends, behind = {}, -1
+            self._failure = self._failure or f"the end of the lists is not known: {error!r}"
+        self.close()
+        if self._failure:
+            return [f"the reader of the lists failed: {self._failure}"]
+        return [f"the reader did not reach the end of the lists: {behind} records before it"] if behind else []
+
+    def close(self) -> None:
+        """Ends where it is."""
         self._stop.set()
         self._thread.join(30)
-        self._consumer.close()
-        return self.seen
+        if self._thread.is_alive():
+            self._failure = self._failure or "it did not stop"
+        else:
+            self._consumer.close()
+
+    def _ends(self) -> Place:
+        """Read with a client of its own: one client must not be used by two threads."""
+        reader = TopicReader(self._settings)
+        try:
+            return reader.ends(RECOMMENDATIONS)
+        finally:
+            reader.close()
+
+    def _behind(self, ends: Place) -> int:
+        return sum(max(0, end - self._places.get(partition, 0)) for partition, end in ends.items())
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            for records in self._consumer.poll(timeout_ms=20).values():
-                now, now_ms = time.monotonic(), time.time() * 1000
-                for record in records:
-                    self.seen.take(record, now, now_ms)
+        try:
+            while not self._stop.is_set():
+                for records in self._consumer.poll(timeout_ms=20).values():
+                    now, now_ms = time.monotonic(), time.time() * 1000
+                    for record in records:
+                        self.seen.take(record, now, now_ms)
+                self._places = {place: self._consumer.position(place) for place in self._consumer.assignment()}
+        except Exception as error:  # of a thread nobody hears: what it had read would pass for all
+            self._failure = repr(error)
 
 
 class JobWatcher:
@@ -112,18 +191,20 @@ class JobWatcher:
 
     def __init__(self, settings: Settings) -> None:
         self.down: list[tuple[float, float]] = []  # monotonic s: from, to
-        self.unreachable_s = 0.0
+        self.failure = ""
         self._cluster, self._name = Cluster(settings.job.rest_url), settings.job.name
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="job", daemon=True)
         self._thread.start()
 
-    def stop(self) -> "JobWatcher":
-        """Ends."""
+    def stop(self) -> list[str]:
+        """Ends; why it does not know all, empty where it does."""
         self._stop.set()
         self._thread.join(15)
+        if self._thread.is_alive():
+            self.failure = self.failure or "it did not stop"
         self._cluster.close()
-        return self
+        return [f"the watcher of the job failed: {self.failure}"] if self.failure else []
 
     @property
     def restarts(self) -> int:
@@ -136,6 +217,12 @@ class JobWatcher:
         return sum(end - start for start, end in self.down)
 
     def _run(self) -> None:
+        try:
+            self._watch()
+        except Exception as error:  # of a thread nobody hears: a job that is not watched has no restarts
+            self.failure = repr(error)
+
+    def _watch(self) -> None:
         since: float | None = None
         while not self._stop.is_set():
             begun = time.monotonic()

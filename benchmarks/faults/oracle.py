@@ -1,43 +1,103 @@
-"""The oracle: a single process that replays the events topic through the same decoder, step and list maker."""
+"""The oracle: a single process that replays events and erasures through the same decoder, step and list maker."""
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from operators.catalogue import Catalogue
-from operators.decode import EventDecoder, key_text
+from operators.decode import EventDecoder, decode_erasure, key_text
 from operators.errors import BadRecord
 from operators.list_maker import ListMaker, Request
 from operators.model_bundle import ModelBundle
 from operators.scorer import Scorer
 from operators.settings import Settings
-from operators.user_state import digest, last_event_ms, step, version_of
+from operators.user_state import digest, erase, last_event_ms, list_is_owed, order_of, step, version_of
+
+Order = tuple[int, int]  # epoch, version: readers keep the greatest
+Source = tuple[str, int, int]  # topic, partition, offset
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record that must be a dead letter."""
+
+    reason: str
+    key: bytes | None
+    value: bytes | None
 
 
 class Oracle:
     """What the job must have made of the records it read."""
 
-    def __init__(self, settings: Settings, records: Iterable[Any], states: dict[str, bytes] | None = None) -> None:
-        """`records`: of the events topic as a consumer reads them, in the order of each partition; `states`: before."""
+    def __init__(
+        self,
+        settings: Settings,
+        records: Iterable[Any],
+        states: dict[str, bytes] | None = None,
+        erasures: Iterable[Any] = (),
+    ) -> None:
+        """`records`, `erasures`: of their topics as a consumer reads them, in the order of each partition; `states`: before.
+
+        An erasure forgets the events that arrived at the broker before it or at its moment, in whatever order the job
+        reads the two topics. (Of events from after it that the job reads first, the job's state keeps the steps alone: the
+        digest of such a user may differ.)
+        """
         self.states: dict[str, bytes] = dict(states or {})
         self.outcomes: Counter[str] = Counter()
-        self.dead: set[tuple[int, int]] = set()  # partition and offset of each record that must be a dead letter
-        decoder = EventDecoder(settings.events)
+        self.events: Counter[str] = Counter()  # user -> events that were applied or, after an erasure, left out
+        self.refused: dict[Source, Refused] = {}
+        self.asked_to_forget: set[str] = set()
+        self._erasures: dict[str, deque[int]] = defaultdict(deque)  # user -> broker times, rising
+        for record in erasures:
+            self._await(record)
+        decoder, gap_ms = EventDecoder(settings.events), settings.events.session_gap_minutes * 60_000
         lifetime_ms = settings.job.state_ttl_days * 86_400_000
-        gap_ms = settings.events.session_gap_minutes * 60_000
         for record in records:
             self.outcomes["read"] += 1
-            user = key_text(record.key)
             try:
-                event = decoder.decode(user, record.value, record.timestamp)
-            except BadRecord:
+                event = decoder.decode(key_text(record.key), record.value, record.timestamp)
+            except BadRecord as bad:
                 self.outcomes["dead"] += 1
-                self.dead.add((record.partition, record.offset))
+                self._refuse(record, bad)
                 continue
+            self._forget(event.user_id, record.timestamp)
             done = step(self.states.get(event.user_id), event, gap_ms, record.timestamp, lifetime_ms)
             self.states[event.user_id] = done.state
             self.outcomes[done.outcome] += 1
+            self.events[event.user_id] += done.outcome != "duplicate"
+        for user in [*self._erasures]:
+            self._forget(user, None)
+
+    def _await(self, record: Any) -> None:
+        if record.value is None:  # the job's tombstone, when it was done
+            return
+        try:
+            erasure = decode_erasure(key_text(record.key), record.value)
+        except BadRecord as bad:
+            self._refuse(record, bad)
+            return
+        self._erasures[erasure.user_id].append(record.timestamp)
+        self.asked_to_forget.add(erasure.user_id)
+
+    def _refuse(self, record: Any, bad: BadRecord) -> None:
+        place = (record.topic, record.partition, record.offset)
+        self.refused[place] = Refused(bad.reason, record.key, record.value)
+
+    def _forget(self, user: str, before_ms: int | None) -> None:
+        """The erasures of a user that arrived before that moment, or all."""
+        waiting = self._erasures[user] if user in self._erasures else deque[int]()
+        while waiting and (before_ms is None or waiting[0] < before_ms):
+            self.states[user] = erase(self.states.get(user), waiting.popleft())
+
+    def wanted(self, users: Iterable[str]) -> dict[str, Order]:
+        """User -> epoch and version that the newest list must have; those who are owed a list only."""
+        return {user: order_of(self.states[user]) for user in users if list_is_owed(self.states[user])}
+
+    def forgotten(self, users: Iterable[str]) -> set[str]:
+        """Who was erased and has done nothing since: no list of them may be left."""
+        return {user for user in users if user in self.asked_to_forget and not list_is_owed(self.states[user])}
 
     def digests(self, users: Iterable[str]) -> dict[str, str]:
         """User -> fingerprint of the state."""

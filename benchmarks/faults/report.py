@@ -5,19 +5,26 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.faults.verdict import Verdict
+
 COLUMNS = (
+    ("events_missing", "events missing"),
     ("lost", "lost"),
     ("counted_twice", "twice"),
+    ("phantoms", "phantoms"),
     ("written_twice", "written twice"),
     ("fell", "fell"),
+    ("ends_wrong", "ends wrong"),
     ("mismatched", "states differ"),
     ("scores_differ", "scores differ"),
+    ("erased_listed", "erased listed"),
+    ("dead_letters_wrong", "letters wrong"),
     ("silence_s", "silence s"),
     ("recovery_s", "fresh again s"),
     ("flink_restart_s", "Flink's restart s"),
     ("restarts", "restarts"),
 )
-VERDICTS = {True: "yes", False: "NO", None: "not run"}
+KEPT = {Verdict.KEPT: "yes", Verdict.BROKEN: "NO", Verdict.UNKNOWN: "unknown", Verdict.NOT_RUN: "not run"}
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
@@ -31,15 +38,33 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
 
 def markdown(rows: Iterable[dict[str, Any]], elsewhere: dict[str, str], not_run: dict[str, str], machine: str) -> str:
     """The tables. `elsewhere`: row -> the test that holds it; `not_run`: row -> why."""
-    head = ["fault", "delivery", "seed", "events", *(title for _, title in COLUMNS), "kept", "note"]
+    head = ["fault", "delivery", "seed", "events", *(title for _, title in COLUMNS), "kept", "struck", "note"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in rows:
-        events = f"{row['events']:,}" if "events" in row else ""
+        events = f"{row['events']:,}" if row.get("events") is not None else ""
         cells = [row["name"], row.get("delivery", ""), row.get("seed", ""), events]
-        cells += ["" if row.get(name) is None else row[name] for name, _ in COLUMNS]
-        cells += [VERDICTS[row["kept"]], row.get("note", "")]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+        cells += [_cell(row, name) for name, _ in COLUMNS]
+        reasons = [f"{name} unknown: {reason}" for name, reason in _by_reason(row.get("unknown", {}))]
+        note = "; ".join(filter(None, [row.get("note", ""), *reasons]))
+        cells += [KEPT[Verdict(row["verdict"])], row.get("struck", ""), note]
+        lines.append(f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |")
     others = [f"| {name} | {where} |" for name, where in elsewhere.items()]
     missing = [f"| {name} | {why} |" for name, why in not_run.items()]
     tail = ["", "| held by another test | |", "|---|---|", *others, "", "| not run | why |", "|---|---|", *missing, ""]
     return "\n".join([machine, "", *lines, *tail])
+
+
+def _cell(row: dict[str, Any], name: str) -> object:
+    if name in row.get("unknown", {}):
+        return "unknown"
+    if name == "recovery_s" and row.get("not_fresh_again"):
+        return "never"
+    return "" if row.get(name) is None else row[name]
+
+
+def _by_reason(unknown: dict[str, str]) -> list[tuple[str, str]]:
+    """What has one reason is said once."""
+    names = dict[str, list[str]]()
+    for name, reason in unknown.items():
+        names.setdefault(reason, []).append(name)
+    return [(", ".join(of), reason) for reason, of in names.items()]

@@ -18,11 +18,22 @@ class Link:
     bytes_per_s: float = 0.0  # 0: no limit
 
 
+@dataclass
+class Traffic:
+    """What a link that is not perfect did to the bytes that came."""
+
+    held: int = 0  # bytes that waited at a cut,
+    connections: int = 0  # and new connections
+    slowed: int = 0  # bytes that a delay or a limit made late
+    longest_s: float = 0.0  # that one of them waited
+
+
 class TcpProxy:
     """Forwards `port` of 127.0.0.1 to `upstream` in a thread of its own; `link` may be changed at any time."""
 
     def __init__(self, port: int, upstream: int) -> None:
         self.link = Link()
+        self.traffic = Traffic()
         self._port = port
         self._upstream = upstream
         self._loop = asyncio.new_event_loop()
@@ -55,6 +66,7 @@ class TcpProxy:
         self._loop.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.traffic.connections += self.link.cut
         while self.link.cut:
             await asyncio.sleep(0.1)
         try:
@@ -70,28 +82,34 @@ class TcpProxy:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str) -> None:
         """Carries bytes; what was read is written in order, `delay_s` after it came."""
-        carried: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=256)
+        carried: asyncio.Queue[tuple[float, float, bytes]] = asyncio.Queue(maxsize=256)  # came, is due
         deliver = asyncio.create_task(self._deliver(carried, writer))
         with contextlib.suppress(OSError):
             while piece := await reader.read(CHUNK):
                 now = time.monotonic()
                 due = now + self.link.delay_s
+                self.traffic.held += len(piece) if self.link.cut else 0
                 if self.link.bytes_per_s:
                     self._free_at[way] = max(self._free_at[way], now) + len(piece) / self.link.bytes_per_s
                     due = max(due, self._free_at[way] + self.link.delay_s)
-                await carried.put((due, piece))
-        await carried.put((0.0, b""))
+                await carried.put((now, due, piece))
+        await carried.put((0.0, 0.0, b""))
         await deliver
 
-    async def _deliver(self, carried: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter) -> None:
+    async def _deliver(
+        self, carried: "asyncio.Queue[tuple[float, float, bytes]]", writer: asyncio.StreamWriter
+    ) -> None:
         with contextlib.suppress(OSError):
             while True:
-                due, piece = await carried.get()
+                came, due, piece = await carried.get()
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 while self.link.cut:
                     await asyncio.sleep(0.05)
                 if not piece:
                     break
+                if due > came:
+                    self.traffic.slowed += len(piece)
+                    self.traffic.longest_s = max(self.traffic.longest_s, time.monotonic() - came)
                 writer.write(piece)
                 await writer.drain()
         writer.close()

@@ -1,33 +1,29 @@
 """One trial: load runs, faults happen, the oracle judges."""
 
-import json
-import math
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from kafka.errors import KafkaError
 
+from benchmarks.faults.evidence import Strike, struck_now
 from benchmarks.faults.fault import Fault, Injector
-from benchmarks.faults.observer import JobWatcher, ListWatcher, Seen
+from benchmarks.faults.observer import JobWatcher, ListWatcher
 from benchmarks.faults.oracle import Oracle
-from benchmarks.load import Load
-from operators.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, HEADER_PREFIX
+from benchmarks.faults.recovery import fresh_again, recovery, wait_for_commit_s
+from benchmarks.faults.verdict import Items, Observed, Row, judge
+from benchmarks.load import Load, in_the_background, report_of
+from operators.contracts import CATALOGUE, DEAD_LETTERS, ERASURES, EVENTS
 from operators.settings import Settings
-from pipelines.topic_reader import TopicReader
+from pipelines.topic_reader import Place, TopicReader
 
 ANSWER_SECONDS = 120.0
-# p95 of a second: what counts as fresh again on a machine that also holds load, broker and oracle; where it was
-# slower before the fault, three times what it was
-FRESH_LIMIT_S, WARM_S = 0.25, 3.0
-STAYS_S = 10.0  # it must stay fresh for so long; until then the load goes on,
+STAYS_S = 10.0  # lists must stay fresh for so long; until then the load goes on,
 LONGEST_S = 70.0  # at most so long after the last fault
-SCORES_CHECKED = 300
+DURING_S = 120.0  # after the load's planned end, for what happens beside it
 
 
 @dataclass
@@ -42,115 +38,174 @@ class Plan:
     seed: int = 7
     duplicates: float = 0.0
     poison: float = 0.0
-    # called in a thread with the moment (monotonic s) of the load's start; a fault of its own returns when it struck
-    during: Callable[[float], float | None] | None = None
+    # called in a thread with the moment (monotonic s) of the load's start; gives what it did, where that is a fault
+    during: Callable[[float], Strike | None] | None = None
     load: dict[str, Any] = field(default_factory=dict)  # more fields of `Load`
 
-
-@dataclass
-class Row:
-    """A line of the report. Counts of users, seconds, and what the cluster said."""
-
-    name: str
-    seed: int
-    delivery: str
-    events: int
-    users: int
-    lost: int  # users whose newest list does not know all their events
-    counted_twice: int  # users whose newest list knows more
-    mismatched: int  # users whose state differs from the oracle's
-    written_twice: int  # (user, version) written more than once; must be 0 where exactly once is on
-    fell: int  # times that a version fell, as a reader sees it; must be 0 where exactly once is on
-    ends_wrong: int  # users whose last record is not their newest list
-    scores_differ: int  # of the lists made by the model, against an offline run
-    dead_letters: int
-    dead_letters_wrong: int  # missing, too many, or of another record
-    silence_s: float
-    # from the last fault to p95 within FRESH_LIMIT_S (+ `wait_for_commit_s`) for good; None: no fault, infinite: never
-    recovery_s: float | None
-    flink_restart_s: float
-    restarts: int
-    open_transactions: int
-    fallback_lists: int
-    seconds_p95: list[float]  # freshness of each second of the trial, s
-    note: str = ""
-
     @property
-    def kept(self) -> bool:
-        """Whether nothing was lost, counted twice, or ended wrong."""
-        wrong = self.lost + self.counted_twice + self.mismatched + self.ends_wrong + self.scores_differ
-        exactly = self.written_twice + self.fell + self.open_transactions if self.delivery == "exactly-once" else 0
-        return wrong + self.dead_letters_wrong + exactly == 0
+    def disturbed(self) -> bool:
+        """Whether more happens than load."""
+        return bool(self.faults or self.during)
 
 
 def run_trial(settings: Settings, plan: Plan, injector: Injector, bundle: Path, items: list[str]) -> Row:
     """Runs the load with its faults, waits until all is answered (or `ANSWER_SECONDS` pass), and judges.
 
     `settings.job` must be those of the running job. The load's users are new, so the oracle needs the events from now on only.
+    Raises `BrokerError` where the load did not reach the broker.
     """
-    tag = f"{plan.name[:20]}-{time.time_ns() // 1_000_000}"
-    topics = TopicReader(settings.kafka)
-    events_from, letters_from = topics.ends(EVENTS), topics.ends(DEAD_LETTERS)
-    lists, job = ListWatcher(settings, tag), JobWatcher(settings)
-    load = Load(
-        client=settings.kafka.client_options(), items=items, rate=plan.rate,
-        count=int(plan.rate * (plan.seconds + (LONGEST_S if plan.faults or plan.during else 0))),
-        users=plan.users, tag=tag, seed=plan.seed, duplicates=plan.duplicates, poison=plan.poison, **plan.load,
-    )  # fmt: skip
-    generator = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(load).decode()], stdout=subprocess.PIPE, text=True
-    )
-    begun = time.monotonic()
-    spans = _faults(plan, injector, begun)
-    if plan.faults or plan.during:
-        time.sleep(max(0.0, begun + plan.seconds - time.monotonic()))
-        if spans:
-            _wait(lambda: _stays_fresh(lists.seen, spans, begun, settings), spans[-1][1] + LONGEST_S - time.monotonic())
-        generator.terminate()
-    said = json.loads(generator.communicate()[0])
-    if generator.returncode or said["failed"]:
-        raise RuntimeError(f"the load did not reach the broker: {said}")
-    oracle = Oracle(settings, topics.read(EVENTS, events_from))
-    users = [user for user in oracle.states if user.startswith(tag)]
-    wanted = oracle.versions(users)
-    _wait(lambda: all(_version(lists.seen, user) >= wanted[user] for user in users))
-    _wait(lambda: topics.open_transactions() == 0, 40)
-    time.sleep(2)  # what should not come would come now
-    seen, job = lists.stop(), job.stop()
-    letters = topics.read(DEAD_LETTERS, letters_from)
-    row = Row(
-        name=plan.name, seed=plan.seed, delivery=settings.job.delivery, events=oracle.outcomes["read"], users=len(users),
-        **_judge(seen, oracle, users, wanted),
-        scores_differ=_scores(seen, oracle, users, bundle, settings, topics),
-        dead_letters=len(letters), dead_letters_wrong=_wrong_letters(letters, oracle, settings.job.delivery),
-        **_times(seen, job, spans, begun, wait_for_commit_s(settings)),
-        open_transactions=topics.open_transactions(),
-        fallback_lists=sum(count for (_, _, by_model), count in seen.written.items() if not by_model),
-    )  # fmt: skip
-    topics.close()
-    return row
+    with _Trial(settings, plan) as trial:
+        trial.load(injector, items)
+        return trial.judged(bundle)
 
 
-def _faults(plan: Plan, injector: Injector, begun: float) -> list[tuple[float, float]]:
-    """Does every fault in its time, in this thread; returns from when to when each lasted."""
-    spans: list[tuple[float, float]] = []
-    struck: list[float | None] = []
-    extra = threading.Thread(target=lambda: struck.append(plan.during and plan.during(begun)), daemon=True)
-    extra.start()
+class _Trial:
+    """What watches one load, inside a `with`."""
+
+    def __init__(self, settings: Settings, plan: Plan) -> None:
+        self._settings, self._plan = settings, plan
+        self._tag = f"{plan.name[:20]}-{time.time_ns() // 1_000_000}"
+        self._topics = TopicReader(settings.kafka)
+        self._starts = {topic: self._topics.ends(topic) for topic in (EVENTS, ERASURES, DEAD_LETTERS)}
+        self._lists, self._job = ListWatcher(settings, self._tag), JobWatcher(settings)
+        self._missed: dict[str, list[str]] = {}
+        self._strikes: list[Strike] = []
+        self._ended: list[Strike] = []  # those after which lists are to be fresh again
+        self._begun = self._last_event = time.monotonic()
+        self._sent = 0
+
+    def __enter__(self) -> "_Trial":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lists.close()
+        self._job.stop()
+        self._topics.close()
+
+    def load(self, injector: Injector, items: list[str]) -> None:
+        """The load and its faults, from beginning to end."""
+        plan, generator = self._plan, in_the_background(self._load_of(items))
+        self._begun = time.monotonic()
+        try:
+            self._strikes = strike_all(plan, injector, self._begun)
+            self._ended = [one for one in self._strikes if not one.lasts]
+            if plan.disturbed:
+                time.sleep(max(0.0, self._begun + plan.seconds - time.monotonic()))
+                if self._ended:
+                    _wait(self._stays_fresh, self._ended[-1].until + LONGEST_S - time.monotonic())
+                generator.terminate()
+            report = report_of(generator)
+        finally:
+            generator.kill()  # where something failed: it would load the next trial too
+        self._sent = int(report["sent"])
+        self._last_event = time.monotonic() + report["last_at"] - time.time()
+
+    def judged(self, bundle: Path) -> Row:
+        """Waits for the lists, reads everything to its end, and compares."""
+        plan, settings, topics, seen = self._plan, self._settings, self._topics, self._lists.seen
+        oracle = self._replayed()
+        wanted = oracle.wanted(user for user in oracle.states if user.startswith(self._tag))
+        _wait(lambda: all(seen.order_of(user) >= order for user, order in wanted.items()))
+        transactions = self._open_transactions()
+        time.sleep(2)  # what should not come would come now
+        self._missed |= {"lists": self._lists.stop(), "job": self._job.stop()}
+        late = [f"the load ended before: {one.fault}" for one in self._ended if one.at > self._last_event]
+        self._missed["recovery"] = late
+        commit_s = wait_for_commit_s(settings)
+        observed = Observed(
+            seen=seen,
+            oracle=oracle,
+            letters=topics.read(DEAD_LETTERS, self._starts[DEAD_LETTERS]),
+            sent=self._sent,
+            recovery=recovery(seen, self._ended, self._begun, self._last_event, commit_s),
+            strikes=[*self._strikes, *input_faults(plan, oracle)],
+            open_transactions=transactions,
+            restarts=self._job.restarts,
+            flink_restart_s=self._job.restart_s,
+            missed=self._missed,
+        )
+
+        def expected(users: Iterable[str]) -> Items:
+            return oracle.items(users, bundle, settings, topics.read(CATALOGUE, {}), int(time.time() * 1000))
+
+        return judge(plan.name, plan.seed, settings.job.delivery, observed, expected)
+
+    def _load_of(self, items: list[str]) -> Load:
+        plan = self._plan
+        return Load(
+            client=self._settings.kafka.client_options(),
+            items=items,
+            rate=plan.rate,
+            count=int(plan.rate * (plan.seconds + (LONGEST_S if plan.disturbed else 0))),
+            users=plan.users,
+            tag=self._tag,
+            seed=plan.seed,
+            duplicates=plan.duplicates,
+            poison=plan.poison,
+            **plan.load,
+        )
+
+    def _replayed(self) -> Oracle:
+        """All events and erasures since the start; what the broker has deleted meanwhile makes the history none."""
+        ends = self._topics.ends(EVENTS)
+        records = self._topics.read(EVENTS, self._starts[EVENTS])
+        gone = deleted(records, self._starts[EVENTS], ends)
+        self._missed["events"] = [f"{gone} events of the trial are no longer on the topic"] if gone else []
+        return Oracle(self._settings, records, erasures=self._topics.read(ERASURES, self._starts[ERASURES]))
+
+    def _open_transactions(self) -> int:
+        try:
+            _wait(lambda: self._topics.open_transactions() == 0, 40)
+            return self._topics.open_transactions()
+        except KafkaError as error:
+            self._missed["transactions"] = [f"the broker did not say: {error!r}"]
+            return 0
+
+    def _stays_fresh(self) -> bool:
+        """Whether lists have been fresh for `STAYS_S` since the last fault."""
+        now, commit_s = time.monotonic(), wait_for_commit_s(self._settings)
+        since = fresh_again(self._lists.seen, self._ended, self._begun, now, commit_s)
+        return since is not None and now - since > STAYS_S
+
+
+def strike_all(plan: Plan, injector: Injector, begun: float) -> list[Strike]:
+    """Does every fault in its time, in this thread, and what happens beside the load; in the order in which they struck."""
+    strikes, beside = list[Strike](), list[Strike | None]()
+
+    def during() -> None:
+        assert plan.during is not None
+        try:
+            beside.append(plan.during(begun))
+        except Exception as error:  # of a thread nobody hears: a fault that was not done would have broken nothing
+            beside.append(struck_now("beside the load", "", failure=repr(error)))
+
+    extra = threading.Thread(target=during, daemon=True)
+    if plan.during is not None:
+        extra.start()
     for fault in sorted(plan.faults, key=lambda one: one.at_s):
         time.sleep(max(0.0, begun + fault.at_s - time.monotonic()))
-        start = time.monotonic()
-        injector.inject(fault)
-        spans.append((start, max(time.monotonic(), start)))
-    extra.join(plan.seconds + 120)
-    return sorted(spans + [(moment, moment) for moment in struck if moment])
+        strikes.append(injector.inject(fault))
+    if plan.during is not None:
+        extra.join(plan.seconds + DURING_S)
+        if not beside:
+            beside.append(struck_now("beside the load", "", failure="it did not end"))
+    return sorted([*strikes, *(one for one in beside if one is not None)], key=lambda one: one.at)
 
 
-def _stays_fresh(seen: Seen, spans: list[tuple[float, float]], begun: float, settings: Settings) -> bool:
-    """Whether lists have been fresh for `STAYS_S` since the last fault."""
-    now = time.monotonic()
-    since = _fresh_again(seen, spans, begun, now, wait_for_commit_s(settings))
-    return since is not None and now - since > STAYS_S
+def input_faults(plan: Plan, oracle: Oracle) -> list[Strike]:
+    """Poison and duplicates of the load, with what shows that they came."""
+    planned = {
+        "poison": (plan.poison, oracle.outcomes["dead"]),
+        "duplicates": (plan.duplicates, oracle.outcomes["duplicate"]),
+    }
+    return [struck_now(name, f"{count} records" if count else "") for name, (share, count) in planned.items() if share]
+
+
+def deleted(records: Iterable[Any], start: Place, ends: Place) -> int:
+    """Records between `start` and `ends` that were not read: retention has removed them."""
+    places = {(place.topic, place.partition): end for place, end in ends.items()}
+    read = sum(record.offset < places.get((record.topic, record.partition), 0) for record in records)
+    return sum(end - start.get(place, 0) for place, end in ends.items()) - read
 
 
 def _wait(true: Callable[[], bool], seconds: float = ANSWER_SECONDS) -> bool:
@@ -160,76 +215,3 @@ def _wait(true: Callable[[], bool], seconds: float = ANSWER_SECONDS) -> bool:
             return True
         time.sleep(0.25)
     return False
-
-
-def _version(seen: Seen, user: str) -> int:
-    newest = seen.newest.get(user)
-    return newest.version if newest else 0
-
-
-def _judge(seen: Seen, oracle: Oracle, users: list[str], wanted: dict[str, int]) -> dict[str, int]:
-    versions = {user: _version(seen, user) for user in users}
-    listed = [user for user in users if wanted[user]]
-    digests = oracle.digests(listed)
-    return {
-        "lost": sum(versions[user] < wanted[user] for user in users),
-        "counted_twice": sum(versions[user] > wanted[user] for user in users),
-        "mismatched": sum(user in seen.newest and seen.newest[user].digest != digests[user] for user in listed),
-        "written_twice": sum(count > 1 for count in seen.written.values()),
-        "fell": seen.fell,
-        "ends_wrong": sum(seen.last_version.get(user) != versions[user] for user in listed),
-    }
-
-
-def _scores(seen: Seen, oracle: Oracle, users: list[str], bundle: Path, settings: Settings, topics: TopicReader) -> int:
-    by_model = [u for u in users if u in seen.newest and seen.newest[u].source == "model"][:SCORES_CHECKED]
-    expected = oracle.items(by_model, bundle, settings, topics.read(CATALOGUE, {}), int(time.time() * 1000))
-    differ = 0
-    for user in by_model:
-        got, want = seen.newest[user].items, expected[user]
-        same = [item for item, _ in got] == [item for item, _ in want]
-        differ += not (same and all(abs(a - b) <= 1e-3 for (_, a), (_, b) in zip(got, want, strict=True)))
-    return differ
-
-
-def _wrong_letters(letters: list[Any], oracle: Oracle, delivery: str) -> int:
-    def place(record: Any, name: str) -> int:
-        return int(dict(record.headers)[HEADER_PREFIX + name])
-
-    got = [(place(record, "partition"), place(record, "offset")) for record in letters]
-    missing_or_foreign = len(set(got) ^ oracle.dead)
-    return missing_or_foreign + (len(got) - len(set(got)) if delivery == "exactly-once" else 0)
-
-
-def wait_for_commit_s(settings: Settings) -> float:
-    """Delivered exactly once, lists can be read only after the next checkpoint, all that wait at once."""
-    return 1.5 * settings.job.checkpoint_interval_ms / 1000 if settings.job.delivery == "exactly-once" else 0.0
-
-
-def _times(
-    seen: Seen, job: JobWatcher, spans: list[tuple[float, float]], begun: float, commit_s: float
-) -> dict[str, Any]:
-    first, end = (seen.arrivals[0], seen.arrivals[-1]) if seen.arrivals else (begun, begun)
-    fresh = _fresh_again(seen, spans, begun, end, commit_s) if spans else None
-    never = math.inf if spans else None
-    return {
-        "seconds_p95": [round(seen.percentile(0.95, begun + n, begun + n + 1), 3) for n in range(int(end - begun) + 1)],
-        "silence_s": round(seen.silence(spans[0][0] if spans else first, end), 1),
-        "recovery_s": never if fresh is None else round(fresh - spans[-1][0], 1),
-        "flink_restart_s": round(job.restart_s, 1),
-        "restarts": job.restarts,
-    }
-
-
-def _fresh_again(
-    seen: Seen, spans: list[tuple[float, float]], begun: float, end: float, commit_s: float
-) -> float | None:
-    """From when on, after the start of the last fault, lists were fresh until `end` (monotonic s); None if never."""
-    before = seen.percentile(0.95, begun + WARM_S, spans[0][0])
-    limit_s = max(FRESH_LIMIT_S, 3 * before) if math.isfinite(before) else FRESH_LIMIT_S
-    return seen.fresh_again(spans[-1][0], end, limit_s + commit_s, 1.0 + commit_s)
-
-
-def as_dict(row: Row) -> dict[str, Any]:
-    """The row for JSON, with its verdict."""
-    return asdict(row) | {"kept": row.kept}

@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.freshness import Readings, percentiles, sent_per_user, unanswered
-from benchmarks.load import Load, in_the_background
-from benchmarks.load import run as run_load
+from benchmarks.conditions import Parts, too_many_fallbacks
+from benchmarks.freshness import Readings, answered, sent_per_user, without_list
+from benchmarks.load import Load, behind_its_rate, in_the_background, publish, report_of
 from benchmarks.machine import rss_mb
+from benchmarks.measured import percentiles_ms, total, unless
 from benchmarks.peers.contestants import Peer, Running, install
 from benchmarks.peers.work import Contest
 from benchmarks.throughput import Written, backlog, watch
@@ -28,6 +29,7 @@ from pipelines.topic_admin import ensure_topics
 RATES = (100, 500, 1000)
 USERS, WARM_S, MEASURED_S = 5_000, 10.0, 15.0
 KILL_RATE, KILL_S, AWAY_S, RECOVER_S = 1_000, 16.0, 1.0, 60.0
+PATIENCE_S = 900.0  # with a backlog: the slowest of them makes some hundred lists a second
 
 
 def contest_of(settings: Settings, peer: Peer, bundle: Path, folder: Path, *, batched: bool) -> Contest:
@@ -69,17 +71,17 @@ def measure(
 
 def _backlog(settings: Settings, items: list[str], contest: Contest, running: Running, events: int) -> dict[str, Any]:
     """Lists/s and CPU while it works off what was published before it began."""
-    run_load(msgspec.structs.replace(backlog(settings, items, events), topic=contest.source))
+    publish(msgspec.structs.replace(backlog(settings, items, events), topic=contest.source))
     with Written(settings, contest.target) as written, running:
 
         def alive() -> int:
             running.check()
             return written()
 
-        found = watch(alive, 0, running.pids, events)
-        memory = sum(rss_mb(running.pids()).values())
-    cpu = sum(found["cpu_s_per_1000"].values()) if "cpu_s_per_1000" in found else None
-    return {"lists_per_s": found["lists_per_s"], "cpu_s_per_1000": cpu and round(cpu, 3), "rss_mb": memory}
+        found = watch(alive, 0, Parts(running.pids), events, PATIENCE_S)
+        memory = total(rss_mb(running.pids()).values(), 0)
+    cpu = total(found["cpu_s_per_1000"].values(), 3)
+    return {"lists_per_s": found["lists_per_s"], "cpu_s_per_1000": cpu, "rss_mb": memory}
 
 
 def _freshness(settings: Settings, items: list[str], contest: Contest, running: Running, _: int) -> dict[str, Any]:
@@ -104,49 +106,63 @@ def _killed(settings: Settings, items: list[str], contest: Contest, running: Run
 
 
 def fresh(settings: Settings, items: list[str], source: str, target: str, rate: float) -> dict[str, Any]:
-    """p50 and p99 of freshness in ms at a rate; users without an answer, where there are any."""
+    """p50 and p99 of freshness in ms at a rate; not measured where a user has no answer or the load fell behind."""
     load = _load(settings, items, source, rate, WARM_S + MEASURED_S)
     readings = Readings(settings, load.tag, target)
     count_from_ms = int((time.time() + WARM_S) * 1000)
-    missing = _answered(load, readings, lambda: None, count_from_ms, 5.0)
-    found: dict[str, Any] = {f"{p}_{rate:.0f}": percentiles(readings.freshness_us)[p] for p in ("p50", "p99")}
-    return found | ({f"unanswered_{rate:.0f}": missing} if missing else {})
+    missing, reasons = _answered(load, readings, lambda: None, count_from_ms, 5.0)
+    readings.close()
+    reasons += without_list(missing, sent_per_user(load)) + too_many_fallbacks(readings.sources)
+    found = percentiles_ms(readings.freshness_us)
+    return unless(reasons, {f"{p}_{rate:.0f}": found[p] for p in ("p50", "p99")})
 
 
 def killed(settings: Settings, items: list[str], source: str, target: str, kill: Callable[[], None]) -> dict[str, Any]:
-    """After `kill` in the middle of a load: users whose last list misses an event, who has one counted twice, silence."""
+    """After `kill` in the middle of a load: users whose last list misses an event, who has one counted twice, silence.
+
+    Not measured where the kill failed, the load did not keep its rate, or the reader did not reach the end.
+    """
     load = _load(settings, items, source, KILL_RATE, KILL_S)
-    readings, begun, done = Readings(settings, load.tag, target), time.monotonic(), False
-    killer = threading.Thread(target=kill)
+    readings, begun, failures = Readings(settings, load.tag, target), time.monotonic(), list[str]()
+
+    def strike() -> None:
+        try:
+            kill()
+        except Exception as error:  # of a thread nobody hears: a contestant that was not killed would lose nothing
+            failures.append(f"the kill failed: {error!r}")
+
+    killer = threading.Thread(target=strike)
 
     def after_half() -> None:
-        nonlocal done
-        if not done and time.monotonic() - begun > KILL_S / 2:
-            done = True
+        if killer.ident is None and time.monotonic() - begun > KILL_S / 2:
             killer.start()  # beside the reader: what it reads late would shorten the silence
 
-    lost = _answered(load, readings, after_half, 0, RECOVER_S)
-    killer.join()
-    wanted = sent_per_user(load)
-    return {
+    lost, reasons = _answered(load, readings, after_half, 0, RECOVER_S)
+    if killer.ident is None:
+        reasons.append("the load ended before the kill")
+    else:
+        killer.join()
+    wanted, silence_s = sent_per_user(load), readings.silence_s()
+    readings.close()
+    figures = {
         "killed_lost": lost,
         "killed_twice": sum(version > wanted[user] for user, version in readings.newest.items()),
-        "killed_silence_s": round(readings.silence_s, 1),
+        "killed_silence_s": silence_s,
     }
+    return unless(reasons + failures, figures)
 
 
-def _answered(load: Load, readings: Readings, meanwhile: Callable[[], None], from_ms: int, rest_s: float) -> int:
-    """Loads and reads until all is answered, or `rest_s` after the load; users who are not."""
+def _answered(
+    load: Load, readings: Readings, meanwhile: Callable[[], None], from_ms: int, rest_s: float
+) -> tuple[int, list[str]]:
+    """Loads and reads until all is answered, or `rest_s` after the load: users who are not, and why that says nothing."""
     generator = in_the_background(load)
     while generator.poll() is None:
         meanwhile()
         readings.poll(from_ms)
-    wanted = sent_per_user(load)
-    deadline = time.monotonic() + rest_s
-    while (missing := unanswered(wanted, readings.newest)) and time.monotonic() < deadline:
-        readings.poll(from_ms)
-    readings.close()
-    return missing
+    reasons = behind_its_rate(report_of(generator), load.rate)
+    missing = answered(sent_per_user(load), readings, from_ms, rest_s)
+    return missing, reasons + readings.missed()
 
 
 def _load(settings: Settings, items: list[str], topic: str, rate: float, seconds: float) -> Load:

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.conditions import Parts
 from benchmarks.faults.fault import Fault, Injector
 from benchmarks.machine import rss_mb
+from benchmarks.measured import total
 from benchmarks.peers.contest import RATES, fresh, killed
 from benchmarks.throughput import drain
 from operators.contracts import EVENTS, RECOMMENDATIONS
@@ -16,19 +18,19 @@ ENGINE = ("jobmanager", "zookeeper", "taskmanager")  # the parts that stand for 
 def measure(
     settings: Settings,
     items: list[str],
-    pids: Callable[[], dict[str, int]],
+    parts: Parts,
     restart: Callable[[Callable[[], object]], None],
     events: int,
 ) -> dict[str, Any]:
     """A backlog, freshness, and kill -9 of the TaskManager that works."""
-    drained = drain(settings, items, pids, restart, events)
-    engine = {part: pid for part, pid in pids().items() if part.startswith(ENGINE)}
+    drained = drain(settings, items, parts, restart, events)
+    engine = {part: pid for part, pid in parts.pids().items() if part.startswith(ENGINE)}
     row: dict[str, Any] = {
         "name": "liveshelf",
         "how": "1 slot, spare TaskManager",
         "lists_per_s": drained["lists_per_s"],
-        "cpu_s_per_1000": round(sum(drained["cpu_s_per_1000"][part] for part in engine), 3),
-        "rss_mb": sum(rss_mb(engine).values()),
+        "cpu_s_per_1000": total([drained["cpu_s_per_1000"][part] for part in engine], 3),
+        "rss_mb": total(rss_mb(engine).values(), 0),
     }
     for rate in RATES:
         row |= fresh(settings, items, EVENTS, RECOMMENDATIONS, rate)

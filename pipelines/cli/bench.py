@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from operators.errors import StackError
+from operators.errors import LiveshelfError
 from pipelines.cli import bench_alone, bench_short
 from pipelines.cli.bench_session import Bench, BundleOption, KeepOption
 from pipelines.cli.output import JsonFlag, people
@@ -41,7 +41,7 @@ def freshness(
 
     Example: liveshelf bench freshness --rate 500 --json
     """
-    from benchmarks.floor import Floor
+    from benchmarks.floor import JOB, Floor
     from benchmarks.freshness import measure
 
     bench = Bench(bundle)
@@ -50,8 +50,8 @@ def freshness(
         people.status(f"{warm_up + seconds:.0f} s of load"),
         Floor(bench.settings) if floor else nullcontext() as beside,
     ):
-        pids = bench.supervisor.pids()
-        found = measure(bench.settings, bench.items, pids, rate, seconds, warm_up, users, beside)
+        parts = bench.parts(JOB)
+        found = measure(bench.settings, bench.items, parts, rate, seconds, warm_up, users, beside)
     bench.tell(found, keep, json)
 
 
@@ -70,7 +70,7 @@ def idle(
     bench = Bench(None)
     bench.started(anew=False)
     with people.status(f"nothing for {seconds:.0f} s"):
-        found = measure(bench.supervisor.pids(), seconds)
+        found = measure(bench.settings, bench.parts(), seconds)
     bench.tell(found, keep, json)
 
 
@@ -93,7 +93,7 @@ def throughput(
     bench = Bench(bundle)
     with people.status("draining a backlog"):
         graph = bench.folder / "model.onnx"
-        found = measure(bench.settings, bench.items, graph, bench.supervisor.pids, bench.restart, events, users)
+        found = measure(bench.settings, bench.items, graph, bench.parts(), bench.restart, events, users)
     bench.tell(found, keep, json)
 
 
@@ -113,8 +113,8 @@ def coalesced(
 
     bench = Bench(bundle)
     with people.status("draining two backlogs"):
-        pids, targets = bench.supervisor.pids, bench.layout.targets
-        found = measure(bench.settings, bench.items, pids, bench.restart, targets, events, users)
+        parts, targets = bench.parts(), bench.layout.targets
+        found = measure(bench.settings, bench.items, parts, bench.restart, targets, events, users)
     bench.tell(found, keep, json)
 
 
@@ -136,7 +136,7 @@ def sustain(
     bench = Bench(bundle)
     bench.started(anew=bundle is not None)
     with people.status("searching"):
-        found = measure(bench.settings, bench.items, bench.supervisor.pids, low, high, seconds)
+        found = measure(bench.settings, bench.items, bench.parts(), low, high, seconds)
     bench.tell(found, keep, json)
 
 
@@ -158,7 +158,7 @@ def state(
     bench = Bench(bundle)
     bench.started(anew=bundle is not None)
     with people.status(f"{sizes[-1]} users"):
-        found = measure(bench.settings, bench.items, bench.cluster, bench.supervisor.pids, bench.restart, sizes, events)
+        found = measure(bench.settings, bench.items, bench.cluster, bench.parts(), bench.restart, sizes, events)
     bench.tell(found, keep, json)
 
 
@@ -178,7 +178,7 @@ def catalogues(
 
     def drained(folder: Path, count: int) -> dict[str, Any]:
         bench = Bench(folder)
-        return drain(bench.settings, bench.items, bench.supervisor.pids, bench.restart, count)
+        return drain(bench.settings, bench.items, bench.parts(), bench.restart, count)
 
     own = Bench(None)
     try:
@@ -206,7 +206,7 @@ def scale(
     bench = Bench(bundle)
     numbers = sorted(int(number) for number in slots.split(","))
     with people.status(f"{len(numbers)} drains"):
-        found = measure(bench.settings, bench.items, bench.supervisor.pids, bench.restart, numbers, events)
+        found = measure(bench.settings, bench.items, bench.parts(), bench.restart, numbers, events)
     bench.tell(found, keep, json)
 
 
@@ -226,7 +226,7 @@ def storefront(
     bench = Bench(None)
     bench.started(anew=False)
     with people.status("asking for lists"):
-        found = measure(bench.settings, bench.items, bench.supervisor.pids, rate, seconds)
+        found = measure(bench.settings, bench.items, bench.parts(), rate, seconds)
     bench.tell(found, keep, json)
 
 
@@ -246,7 +246,7 @@ def watching(
 
     bench = Bench(bundle)
     with people.status(f"{rounds} drains, watched and not in spells of {SPELL_S:.0f} s"):
-        found = measure(bench.settings, bench.items, bench.supervisor, bench.restart, events, rounds)
+        found = measure(bench.settings, bench.items, bench.parts(), bench.restart, events, rounds)
     bench.tell(found, keep, json)
 
 
@@ -263,6 +263,7 @@ def peers(
     Example: liveshelf bench peers --only liveshelf,bytewax
     """
     from benchmarks.machine import describe
+    from benchmarks.measured import NotMeasured
     from benchmarks.peers import contest, ours
     from benchmarks.peers.contestants import PEERS
 
@@ -273,13 +274,13 @@ def peers(
     if "liveshelf" in names:
         bench.started(anew=bundle is not None)
         with people.status("liveshelf"):
-            rows.append(ours.measure(bench.settings, bench.items, bench.supervisor.pids, bench.restart, events))
+            rows.append(ours.measure(bench.settings, bench.items, bench.parts(), bench.restart, events))
     for job in bench.cluster.jobs(bench.settings.job.name) if names != ["liveshelf"] else []:
         bench.cluster.stop_with_savepoint(job["jid"])  # it must not take a share of the cores; `liveshelf resume`
     for peer in (peer for peer in PEERS if peer.name in names):
         with people.status(peer.name):
             try:
                 rows += contest.measure(bench.settings, bench.items, peer, bench.folder, folder, events)
-            except StackError as error:  # one that does not run must not cost the others their figures
-                rows.append({"name": peer.name, "how": f"failed: {error}"})
+            except LiveshelfError as error:  # one that does not run must not cost the others their figures
+                rows.append({"name": peer.name, "how": "failed", "lists_per_s": NotMeasured(str(error))})
     bench.tell({"bench": "peers", "events": events, "rows": rows, "machine": describe()}, keep, json)

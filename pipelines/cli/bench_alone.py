@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from operators.errors import LiveshelfError
 from pipelines.cli.bench_session import Bench, BundleOption, KeepOption, tell
 from pipelines.cli.output import JsonFlag, machine, people, table
 from pipelines.cli.train import (
@@ -177,7 +178,7 @@ def capacity(
 
 
 def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
-    """Ratios of two results, or of two folders of them; exit 1 where one fell by more than 15 %.
+    """Ratios of two results, or of two folders of them; exit 1 where one fell by more than 15 %, or was not measured.
 
     Where `kept` holds a folder for each of several runs, it is their median that counts, and a ratio that is no lower
     than one of them was is not lost.
@@ -192,9 +193,12 @@ def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
         machine(
             [
                 {"bench": c.bench, "ratio": c.name, "kept": c.runs, "now": c.now, "fell": c.fell, "lost": c.lost}
+                | ({"not_measured": c.not_measured} if c.not_measured else {})
                 for c in changes
             ]
         )
     else:
         table("", ("bench", "ratio", "kept", "its runs", "now", ""), rows(changes))
-    raise typer.Exit(int(any(change.lost for change in changes)))
+    if not changes:
+        raise LiveshelfError("benches that both hold", "none", "measure the same ones again")
+    raise typer.Exit(int(any(change.failed for change in changes)))

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from operators.settings import Settings, load_settings
-from pipelines.cli.output import machine, pairs, table
+from pipelines.cli.output import machine, pairs, people, table
+
+if TYPE_CHECKING:
+    from benchmarks.conditions import Parts
 
 KeepOption = typer.Option(None, help="Also writes the result there, as JSON.")
 BundleOption = typer.Option(None, help="Bundle to serve; default: bundle.path of the settings.")
@@ -58,25 +61,50 @@ class Bench:
         if anew or not self.cluster.jobs(self.settings.job.name):
             self.restart()
 
+    def parts(self, *beside: str) -> "Parts":
+        """What is measured: the stack's processes, one job with this bundle, and no other job but those named in `beside`."""
+        from benchmarks.conditions import Parts, SameJob, ServedBundle, Sources
+
+        name = self.settings.job.name
+        return Parts(
+            self.supervisor.pids,
+            lambda: [SameJob(self.cluster, name, beside), ServedBundle(self.layout.targets, self.bundle)],
+            lambda: Sources(self.layout.targets),
+        )
+
     def tell(self, found: dict[str, Any], keep: Path | None, json: bool) -> None:
-        """Prints a result with its bundle."""
+        """Prints a result with its bundle; ends as `tell` does."""
         tell(found | {"bundle": f"{self.bundle.name} {self.bundle.version}, {len(self.items)} items"}, keep, json)
 
 
 def tell(found: dict[str, Any], keep: Path | None, json: bool) -> None:
-    """Prints a result, what is a list of rows as a table (what is in a cell's cells is for the JSON); keeps it as JSON."""
+    """Prints a result, what is a list of rows as a table (what is in a cell's cells is for the JSON); keeps it as JSON.
+
+    What was not measured is null, with its reason below `not_measured`; then this exits with 1.
+    """
     from json import dumps
 
+    from benchmarks.measured import as_json
+
+    found = as_json(found)
     if keep is not None:
         keep.parent.mkdir(parents=True, exist_ok=True)
         keep.write_text(dumps(found, indent=1) + "\n")
     if json:
         machine(found)
-        return
+    else:
+        _tell_people(found)
+    for figure, reason in found.get("not_measured", {}).items():
+        people.print(f"not measured: {figure}: {reason}", markup=False, soft_wrap=True)
+    if "not_measured" in found:
+        raise typer.Exit(1)
+
+
+def _tell_people(found: dict[str, Any]) -> None:
     grids = {
         name: rows for name, rows in found.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)
     }
     for name, rows in grids.items():
         columns = [*dict.fromkeys(name for row in rows for name, value in row.items() if not isinstance(value, dict))]
-        table(name, columns, [[row.get(column, "-") for column in columns] for row in rows])
-    pairs({name: value for name, value in found.items() if name not in grids})
+        table(name, columns, [["-" if row.get(column) is None else row[column] for column in columns] for row in rows])
+    pairs({name: "-" if value is None else value for name, value in found.items() if name not in grids})

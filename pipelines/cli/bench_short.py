@@ -11,13 +11,13 @@ def short(keep: Path = KeepOption, json: bool = JsonFlag) -> None:
 
     Example: liveshelf bench short --keep now.json
     """
+    from benchmarks.floor import JOB
     from benchmarks.short import measure
 
     bench = Bench(None)
     bench.started(anew=False)
     graph, targets = bench.folder / "model.onnx", bench.layout.targets
     with people.status("") as spinner:
-        found = measure(
-            bench.settings, bench.items, graph, bench.supervisor.pids, bench.restart, targets, spinner.update
-        )
+        parts = bench.parts(JOB)
+        found = measure(bench.settings, bench.items, graph, parts, bench.restart, targets, spinner.update)
     bench.tell(found, keep, json)

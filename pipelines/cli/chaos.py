@@ -17,13 +17,18 @@ def run(
 ) -> None:
     """Kills, pauses and restarts parts of the local stack under load and compares every user with an oracle.
 
-    The job must run with job.state_digests = true. Exit 1 when anything was lost, counted twice, or ended wrong.
+    The job must run with job.state_digests = true. Exit 1 where something was lost, counted twice, or ended wrong, and
+    where that is not known: something was not read to its end, or nothing shows that a fault struck.
 
     Example: LIVESHELF_JOB__STATE_DIGESTS=true liveshelf chaos --seed 42 --minutes 15
     """
+    from benchmarks.conditions import ServedBundle
     from benchmarks.faults.chaos import schedule
     from benchmarks.faults.fault import Injector
-    from benchmarks.faults.trial import Plan, as_dict, run_trial
+    from benchmarks.faults.trial import Plan, run_trial
+    from benchmarks.faults.verdict import Verdict, as_dict
+    from deploy.local.layout import Layout
+    from operators.model_bundle import ModelBundle
     from pipelines.cluster import Cluster
 
     settings = load_settings()
@@ -35,10 +40,12 @@ def run(
         )
     if not Cluster(settings.job.rest_url).jobs(settings.job.name):
         raise ClusterError(f"a running job named {settings.job.name}", "none", "liveshelf submit, or resume")
+    bundle = settings.resolve(settings.bundle.path)
+    if wrong := ServedBundle(Layout.of(settings).targets, ModelBundle.load(bundle)).broken():
+        raise ClusterError(f"a job that serves {bundle}", wrong[0], "set bundle.path, or liveshelf resume")
     faults = schedule(seed, minutes)
     rows = [(f"{f.at_s:.0f}", f.what, f.target, f"{f.for_s:.0f}" if f.for_s else "") for f in faults]
     table(f"seed {seed}", ("at s", "what", "target", "for s"), rows)
-    bundle = settings.resolve(settings.bundle.path)
     items = json_module.loads((bundle / "items.json").read_text())[:500]
     plan = Plan(f"chaos {minutes:.0f} min", faults, rate=rate, seconds=minutes * 60, seed=seed)
     with people.status("faults and load"):
@@ -47,4 +54,4 @@ def run(
         machine(as_dict(row))
     else:
         pairs({name: value for name, value in as_dict(row).items() if name != "seconds_p95"})
-    raise typer.Exit(0 if row.kept else 1)
+    raise typer.Exit(int(row.verdict is not Verdict.KEPT))

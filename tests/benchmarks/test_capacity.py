@@ -1,5 +1,8 @@
 """The arithmetic of docs/scale.md, by hand on round figures, and that the page is the one that the code makes."""
 
+import copy
+from typing import Any
+
 import pytest
 
 from benchmarks.capacity import Costs, Shop, all_kept, needs, page, partitions
@@ -50,6 +53,35 @@ def test_needs_are_the_costs_times_the_shop() -> None:
 def test_a_result_that_is_missing_is_named() -> None:
     with pytest.raises(LiveshelfError, match="no scorer"):
         needs({name: one for name, one in RESULTS.items() if name != "scorer"}, Shop(1, 1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("bench", "path"),
+    [
+        ("throughput", ("cpu_s_per_1000", "kafka")),
+        ("throughput", ("cpu_s_per_1000",)),
+        ("state", ("sizes", -1, "savepoint_s")),
+        ("sustain", ("sustained_per_s",)),
+        ("storefront", ("requests_per_s",)),
+        ("scorer", ("grid", 0, "us_a_user")),
+    ],
+)
+def test_a_figure_that_was_not_measured_is_named_and_nothing_is_computed(bench: str, path: tuple[Any, ...]) -> None:
+    results = copy.deepcopy(RESULTS)
+    results["scorer"]["grid"] = results["scorer"]["grid"][:2]  # type: ignore[index]
+    spoiled: Any = results[bench]
+    for step in path[:-1]:
+        spoiled = spoiled[step]
+    spoiled[path[-1]] = None
+    with pytest.raises(LiveshelfError, match=bench if bench != "scorer" else "scorer times at two sizes"):
+        needs(results, Shop(1, 1, 1, 1))
+
+
+def test_a_cost_below_nothing_is_no_cost() -> None:
+    results = copy.deepcopy(RESULTS)
+    results["storefront"]["cores_used"]["storefront"] = 0.02  # type: ignore[index]
+    with pytest.raises(LiveshelfError, match="lookup_us"):
+        Costs.of(results)
 
 
 def test_the_page_is_the_one_that_the_code_makes() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from benchmarks.faults.memory import Memory, Slope, Verdict, Watch, memory_of, slope_an_hour, table, verdicts
+from benchmarks.faults.memory import Growth, Memory, Slope, Watch, growths, memory_of, slope_an_hour, table
 
 EVERY_S, SAMPLES = 5.0, 180  # the second half of half an hour
 
@@ -69,7 +69,7 @@ def test_a_process_that_is_another_one_now_is_a_restart() -> None:
     assert watch.restarts == {"a": 1, "b": 1}
 
 
-def judged(rise: float, bounds: Mapping[str, float], restarts: int = 0) -> Verdict:
+def judged(rise: float, bounds: Mapping[str, float], restarts: int = 0) -> Growth:
     chance = np.random.default_rng(1)
     watch = Watch(dict)
     for number in range(SAMPLES):
@@ -78,7 +78,7 @@ def judged(rise: float, bounds: Mapping[str, float], restarts: int = 0) -> Verdi
         watch.at.append(at)
         watch.samples.append({"scorer": Memory(value + 20, value)})
     watch.restarts["scorer"] = restarts
-    (found,) = verdicts(watch, at / 2, 10, bounds)
+    (found,) = growths(watch, at / 2, 10, bounds)
     return found
 
 

@@ -5,13 +5,18 @@ import math
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks import results
+from benchmarks.growth import points
 from benchmarks.load import Load
+from benchmarks.measured import NotMeasured
 from benchmarks.roofline import Roofline
 from benchmarks.scorer import Shape
+from benchmarks.seeds import mean_and_deviation
 from benchmarks.storefront import parsed
 from operators.errors import LiveshelfError, StackError
+from pipelines.cli.bench import app as bench
 
 WRK = """Running 20s test @ http://127.0.0.1:8000
   1 threads and 8 connections
@@ -29,7 +34,7 @@ Transfer/sec:      6.00MB
 """
 
 
-def kept(folder: Path, name: str, **ratios: float) -> dict[str, dict[str, object]]:
+def kept(folder: Path, name: str, **ratios: float | None) -> dict[str, dict[str, object]]:
     file = folder / name
     file.write_text(json.dumps({"bench": "throughput", "ratios": ratios}))
     return results.read(file)
@@ -58,11 +63,36 @@ def test_of_several_kept_runs_the_median_counts_and_the_lowest_excuses(tmp_path:
     )  # fmt: skip
 
 
-def test_what_could_not_be_measured_is_no_loss(tmp_path: Path) -> None:
-    now = kept(tmp_path, "b.json", a=1.0)
-    now["throughput"]["left_out"] = {"b": "not measured: apt-get install wrk"}
+def test_what_the_user_did_without_is_no_loss(tmp_path: Path) -> None:
+    now = kept(tmp_path, "b.json", a=1.0, b=None)
+    now["throughput"]["left_out"] = {"ratios.b": "apt-get install wrk"}
     (_, change) = results.compare([kept(tmp_path, "a.json", a=1.0, b=1.0)], now)
-    assert not change.lost and change.said == "not measured: apt-get install wrk"
+    assert not change.failed and change.said == "not measured: apt-get install wrk"
+
+
+def test_what_the_run_failed_to_measure_is_no_loss_and_no_success(tmp_path: Path) -> None:
+    now = kept(tmp_path, "b.json", a=1.0, b=None)
+    now["throughput"]["not_measured"] = {"ratios.b": "no list came"}
+    (_, change) = results.compare([kept(tmp_path, "a.json", a=1.0, b=1.0)], now)
+    assert change.failed and not change.lost and change.said == "not measured: no list came"
+    assert results.rows([change])[0][2:] == ("1", "", "-", "not measured: no list came")
+
+
+def test_a_kept_run_that_measured_nothing_does_not_count(tmp_path: Path) -> None:
+    kept_runs = [kept(tmp_path, "a.json", a=None), kept(tmp_path, "c.json", a=2.0)]
+    (change,) = results.compare(kept_runs, kept(tmp_path, "b.json", a=1.9))
+    assert change.runs == (2.0,) and not change.failed
+    (change,) = results.compare(kept_runs[:1], kept(tmp_path, "b.json", a=1.9))
+    assert change.kept is None and change.said == "new"
+
+
+def test_a_figure_that_was_not_measured_is_said_where_it_is_needed(tmp_path: Path) -> None:
+    found = kept(tmp_path, "a.json", a=None, b=1.0)
+    found["throughput"]["not_measured"] = {"ratios.a": "no list came"}
+    assert results.figure(found, "throughput", "ratios", "b") == 1.0
+    for path in (("ratios", "a"), ("ratios", "a", 3), ("nothing",), ("ratios", "c")):
+        with pytest.raises(LiveshelfError, match=r"throughput: .*no list came"):
+            results.figure(found, "throughput", *path)
 
 
 def test_benches_that_only_one_file_has_are_not_compared(tmp_path: Path) -> None:
@@ -79,14 +109,47 @@ def test_a_file_that_holds_no_result_is_said(tmp_path: Path, content: str) -> No
         results.read(file)
 
 
+@pytest.mark.parametrize(
+    ("now", "code"),
+    [
+        ({"ratios": {"a": 1.0}}, 0),
+        ({"ratios": {"a": 0.5}}, 1),
+        ({"ratios": {"a": None}, "left_out": {"ratios.a": "no wrk"}}, 0),
+        ({"ratios": {"a": None}, "not_measured": {"ratios.a": "no list came"}}, 1),
+        ({"bench": "other", "ratios": {"a": 1.0}}, 1),
+    ],
+)
+def test_the_verb_exits_with_1_where_nobody_knows(tmp_path: Path, now: dict[str, object], code: int) -> None:
+    kept(tmp_path, "kept.json", a=1.0)
+    (tmp_path / "now.json").write_text(json.dumps({"bench": "throughput"} | now))
+    done = CliRunner().invoke(bench, ["compare", str(tmp_path / "kept.json"), str(tmp_path / "now.json"), "--json"])
+    assert done.exit_code == code
+
+
+def test_what_was_not_measured_is_no_point_of_a_curve() -> None:
+    rows = [{"users": 1, "lists_per_s": 9.0}, {"users": 2, "lists_per_s": None}, {"users": 3, "lists_per_s": 7.0}]
+    assert points(rows, "users", "lists_per_s") == ([1, 3], [9.0, 7.0])
+    with pytest.raises(LiveshelfError, match="1 measured"):
+        points(rows[:2], "users", "lists_per_s")
+
+
+def test_one_seed_has_no_deviation() -> None:
+    assert mean_and_deviation([1.0, 3.0], 3) == (2.0, 1.414)
+    assert mean_and_deviation([1.0], 3) == (1.0, NotMeasured("a deviation needs two seeds", left_out=True))
+    assert isinstance(mean_and_deviation([math.nan, 1.0], 3)[0], NotMeasured)
+
+
 def test_wrk_is_read() -> None:
     found = parsed(WRK)
     assert found == {
         "requests_per_s": 1972.64,
         "latency_ms": {"p50": 0.95, "p90": 7.25, "p99": 1020.0},
         "failed": 12,
+        "timed_out": 0,
     }
     assert parsed(WRK.replace("Non-2xx", "x"))["failed"] == 0
+    errors = "  Socket errors: connect 1, read 2, write 0, timeout 4\nRequests/sec"
+    assert parsed(WRK.replace("Requests/sec", errors))["timed_out"] == 7
     with pytest.raises(StackError, match="wrk"):
         parsed("unable to connect")
 

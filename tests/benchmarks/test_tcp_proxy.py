@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.faults.tcp_proxy import Link, TcpProxy
+from benchmarks.faults.tcp_proxy import Link, TcpProxy, Traffic
 
 
 def free_port() -> int:
@@ -60,8 +60,11 @@ def test_a_healthy_link_carries_everything_at_once(proxy: tuple[TcpProxy, int]) 
 
 def test_a_slow_link_delays_each_way(proxy: tuple[TcpProxy, int]) -> None:
     with socket.create_connection(("127.0.0.1", proxy[1]), 5) as connection:
+        ask(connection, b"x")
+        assert proxy[0].traffic == Traffic()
         proxy[0].link = Link(delay_s=0.1)
         assert 0.2 <= ask(connection, b"x") < 0.6
+        assert proxy[0].traffic.slowed == 2 and 0.09 < proxy[0].traffic.longest_s < 0.3
 
 
 def test_a_narrow_link_takes_its_time(proxy: tuple[TcpProxy, int]) -> None:
@@ -72,10 +75,14 @@ def test_a_narrow_link_takes_its_time(proxy: tuple[TcpProxy, int]) -> None:
 
 def test_a_cut_link_is_silent_and_carries_on_when_it_is_healed(proxy: tuple[TcpProxy, int]) -> None:
     with socket.create_connection(("127.0.0.1", proxy[1]), 0.5) as connection:
+        ask(connection, b"x")
         proxy[0].link = Link(cut=True)
         connection.sendall(b"late")
         with pytest.raises(TimeoutError):
             connection.recv(10)
+        with socket.create_connection(("127.0.0.1", proxy[1]), 0.5) as late, pytest.raises(TimeoutError):
+            late.recv(10)
+        assert (proxy[0].traffic.held, proxy[0].traffic.connections) == (4, 1)
         proxy[0].heal()
         connection.settimeout(5)
         assert connection.recv(10) == b"late"

@@ -2,10 +2,13 @@
 
 import os
 from itertools import chain, repeat
+from typing import Any
 
 import pytest
 
 from benchmarks import throughput
+from benchmarks.conditions import Check, Parts
+from benchmarks.measured import NotMeasured
 from benchmarks.throughput import LIMIT_SECONDS, QUIET_SECONDS, watch
 
 
@@ -28,9 +31,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def follow(*written: int, last: int) -> dict[str, object]:
+class Broken:
+    """A stack that did not stay as it was."""
+
+    def broken(self) -> list[str]:
+        return ["the job was restarted"]
+
+
+def follow(*written: int, last: int, checks: tuple[Check, ...] = ()) -> dict[str, Any]:
     numbers = chain(written, repeat(last))
-    return watch(lambda: next(numbers), 1000, lambda: {"job": os.getpid()}, 100)
+    return watch(lambda: next(numbers), 1000, Parts(lambda: {"job": os.getpid()}, lambda: [*checks]), 100)
+
+
+def unmeasured(reason: str) -> dict[str, object]:
+    return {"lists_per_s": NotMeasured(reason), "cpu_s_per_1000": {"job": NotMeasured(reason)}}
 
 
 def test_a_drain_ends_with_its_last_list(clock: Clock) -> None:
@@ -43,18 +57,37 @@ def test_bundles_that_come_seconds_apart_are_not_its_end(clock: Clock) -> None:
     seconds = int(QUIET_SECONDS * 4) - 1
     found = follow(*[1040] * seconds, *[1095] * seconds, last=1100)
     assert found["lists"] == 100
-    assert "note" not in found
+    assert found["lists_per_s"] > 0
 
 
-def test_a_drain_that_stops_early_is_said(clock: Clock) -> None:
+def test_a_drain_without_a_list_is_not_measured(clock: Clock) -> None:
+    found = follow(last=1000)
+    assert found == {"lists": 0} | unmeasured("0 lists of 100 events came in 240 s")
+    assert clock.now > LIMIT_SECONDS
+
+
+def test_a_drain_that_stops_early_is_not_measured(clock: Clock) -> None:
     found = follow(1030, last=1050)
-    assert found == {"lists": 50, "lists_per_s": 0.0, "note": "only 50 lists of 100 events"}
+    assert found == {"lists": 50} | unmeasured("50 lists of 100 events came in 21 s")
     assert clock.now < QUIET_SECONDS + 2
 
 
-def test_a_slow_one_is_measured_by_what_it_did(clock: Clock) -> None:
+def test_a_drain_that_stops_after_its_steady_part_is_not_measured(clock: Clock) -> None:
+    assert follow(1050, last=1096) == {"lists": 96} | unmeasured("96 lists of 100 events came in 21 s")
+
+
+def test_a_drain_that_is_not_done_in_time_is_not_measured(clock: Clock) -> None:
     found = follow(*[1000 + n // 20 for n in range(2000)], last=1100)  # one list in five seconds
-    assert found["lists"] == 48
-    assert "cpu_s_per_1000" in found
-    assert found["note"] == "only 48 lists of 100 events"
+    assert found == {"lists": 48} | unmeasured("48 lists of 100 events came in 240 s")
     assert LIMIT_SECONDS < clock.now < LIMIT_SECONDS + 1
+
+
+def test_a_backlog_that_is_gone_between_two_looks_is_not_measured(clock: Clock) -> None:
+    said = "all lists came at once: the backlog is too small to be timed"
+    assert follow(1100, last=1100) == {"lists": 100} | unmeasured("100 lists of 100 events came in 0 s")
+    assert follow(1095, 1095, last=1100) == {"lists": 100} | unmeasured(said)
+
+
+def test_a_stack_that_did_not_stay_as_it_was_measures_nothing(clock: Clock) -> None:
+    found = follow(1000, 1040, 1070, 1095, last=1100, checks=(Broken(),))
+    assert found == {"lists": 100} | unmeasured("the job was restarted")

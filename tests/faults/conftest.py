@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks.faults.fault import Fault
-from benchmarks.faults.trial import Plan, Row, as_dict, run_trial
+from benchmarks.faults.trial import Plan, run_trial
+from benchmarks.faults.verdict import Row, Verdict, as_dict
 from operators.settings import load_settings
 from tests.running_stack import ROOT, Stack
 
@@ -23,7 +24,8 @@ Trial = Callable[..., Row]
 @pytest.fixture
 def trial(stack: Stack, demo_bundle: Path) -> Trial:
     """Runs a plan on the job that serves the demo's bundle with `variables`, records the row, and checks what every
-    fault must keep: nothing lost, nothing twice, states and scores as offline, dead letters exact, fresh again in time.
+    fault must keep: nothing lost, nothing twice, states and scores as offline, dead letters exact, fresh again in time;
+    and that it is known, with something that shows that each fault struck.
     """
     items = json.loads((demo_bundle / "items.json").read_text())[:500]
 
@@ -45,7 +47,7 @@ def trial(stack: Stack, demo_bundle: Path) -> Trial:
             settings = load_settings()
         row = run_trial(settings, Plan(name, faults, **{"rate": RATE, **plan}), stack.injector, demo_bundle, items)
         record(row)
-        assert row.kept, as_dict(row)
+        assert row.verdict is Verdict.KEPT, as_dict(row)
         if row.recovery_s is not None:
             lasted = max(faults, key=lambda fault: fault.at_s).for_s if faults else 0.0
             assert row.recovery_s < lasted + RECOVERY_LIMIT_S, as_dict(row)

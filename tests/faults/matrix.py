@@ -29,13 +29,27 @@ NOT_RUN = {
 HEAD = """# What was broken, and what held
 
 Each row: load runs (500 events/s over 5,000 users unless the row says otherwise), a fault happens, the load goes on at
-least until lists have been fresh for ten seconds (or, 70 s after the fault, are not: then the row fails), and an oracle replays the same events through the same `step()` in one process. `make faults` runs all of it and writes this
-page; the rows that are not marked slow run in `make test`, at 150 events/s. Users count as *lost* when their newest list does not know
-all their events, as *twice* when it knows more, as *states differ* when the state that the list was made from has another
-fingerprint than the oracle's. *Written twice* and *fell* count lists that were written again and versions that went
-back: allowed at least once (readers ignore a version below the newest they know), 0 exactly once. *Silence* is the longest
-time without any list, *fresh again* the time from the (last) fault to p95 freshness within 250 ms for good (three times what
-it was before the fault where that is more; exactly once: 1.5 checkpoint intervals more), *Flink's restart* the time in which not all tasks ran.
+least until lists have been fresh for ten seconds (or, 70 s after the fault, are not: then the row fails), and an oracle
+replays the same events and erasures through the same `step()` in one process. `make faults` runs all of it and writes this
+page; the rows that are not marked slow run in `make test`, at 150 events/s.
+
+*Kept* is `yes` only where everything was read to its end and each fault is known to have struck; *struck* says how that is
+known. A count that rests on something that was not read is `unknown`, with the reason in the note, and so is the row.
+
+| column | counts |
+|---|---|
+| events missing | events that the broker acknowledged and its topic does not hold |
+| lost, twice | users whose newest list does not know all their events; users with a list that knows more |
+| phantoms | users who sent nothing and have a list; lists under another user's key |
+| written twice, fell | lists that were written again, versions that went back: allowed at least once (readers ignore a version below the newest they know), 0 exactly once |
+| ends wrong | users whose last record is not their newest list, or not the tombstone of their erasure |
+| states differ | users whose list was made from a state with another fingerprint than the oracle's |
+| scores differ | up to 300 lists by the model, against the same bundle offline |
+| erased listed | users who were erased, did nothing since, and have a list |
+| letters wrong | bad records without a dead letter, dead letters of good records, or with another reason or value |
+| silence s | the longest time without any list |
+| fresh again s | from the last fault to p95 freshness within 250 ms for good (three times what it was before the fault where that is more; exactly once: 1.5 checkpoint intervals more) |
+| Flink's restart s | the time in which not all tasks ran |
 """
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.faults.chaos import schedule
+from benchmarks.faults.verdict import Verdict
 from tests.faults.conftest import record
 from tests.running_stack import Stack
 
@@ -31,4 +32,4 @@ def test_a_random_schedule(stack: Stack, job: str, demo_bundle: Path) -> None:
     )
     row = json.loads(done.stdout)
     record(row)
-    assert row["kept"]
+    assert row["verdict"] == Verdict.KEPT, row

@@ -6,7 +6,9 @@ import time
 import psutil
 import pytest
 
+from benchmarks.faults.evidence import Strike, struck_now
 from benchmarks.faults.fault import Fault
+from benchmarks.faults.verdict import Verdict
 from tests.faults.conftest import Trial, record
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def small_disk(stack: Stack, name: str) -> str:
     if name not in stack.small_disks:
-        record({"name": f"disk of {name} full", "note": "a tmpfs cannot be mounted here", "kept": None})
+        record({"name": f"disk of {name} full", "note": "a tmpfs cannot be mounted here", "verdict": Verdict.NOT_RUN})
         pytest.skip("a small file system needs the right to mount a tmpfs")
     return str(stack.small_disks[name])
 
@@ -48,18 +50,21 @@ def test_a_taskmanager_that_gets_no_more_memory(trial: Trial, stack: Stack) -> N
     """Its address space is closed where it stands: what it allocates next fails, and it dies or is restarted."""
     limited: list[int] = []
 
-    def limit(begun: float) -> float:
+    def limit(begun: float) -> Strike:
         time.sleep(max(0.0, begun + 8 - time.monotonic()))
         process = psutil.Process(stack.injector.pid("taskmanager"))
         now = process.memory_info().vms
         process.rlimit(resource.RLIMIT_AS, (now, now))
         limited.append(process.pid)
-        return time.monotonic()
+        held = process.rlimit(resource.RLIMIT_AS)[0] == now
+        return struck_now(
+            "no more memory", f"pid {process.pid} may map no more than its {now >> 20} MB" if held else ""
+        )
 
     row = trial("taskmanager without more memory", during=limit)
     alive = psutil.pid_exists(limited[0])
     record({"name": "taskmanager without more memory: what became of it", "note": f"alive after the load: {alive}; "
-            f"restarts {row.restarts}", "kept": True})  # fmt: skip
+            f"restarts {row.restarts}", "verdict": Verdict.KEPT})  # fmt: skip
     if alive:
         psutil.Process(limited[0]).kill()
         eventually(lambda: len(stack.cluster.get("/taskmanagers")["taskmanagers"]) == 2, 60)

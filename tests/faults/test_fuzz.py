@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.faults.verdict import Verdict
 from tests.faults.conftest import record
 from tests.running_stack import ROOT, Stack
 
@@ -21,7 +22,7 @@ def test_no_input_makes_an_unexpected_error(target: str, tmp_path: Path) -> None
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     runs = done.stderr.rsplit("Done ", 1)[1].split()[0]
-    record({"name": f"fuzzing {target}", "note": f"{runs} inputs in {SECONDS} s", "kept": True})
+    record({"name": f"fuzzing {target}", "note": f"{runs} inputs in {SECONDS} s", "verdict": Verdict.KEPT})
 
 
 def test_no_request_makes_a_server_error(stack: Stack, job: str, tmp_path: Path) -> None:
@@ -40,4 +41,4 @@ def test_no_request_makes_a_server_error(stack: Stack, job: str, tmp_path: Path)
     assert done.returncode == 0, done.stdout[-4000:]
     assert "Unresolvable" not in done.stdout
     cases = re.search(r"(\d+) generated", done.stdout)
-    record({"name": "fuzzing the storefront's HTTP", "note": f"{cases and cases[1]} requests", "kept": True})
+    record({"name": "fuzzing the storefront's HTTP", "note": f"{cases and cases[1]} requests", "verdict": Verdict.KEPT})

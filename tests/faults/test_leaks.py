@@ -9,6 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
+from benchmarks.faults.verdict import Verdict
 from operators.decode import EventDecoder
 from operators.settings import EventSettings
 from operators.user_state import step
@@ -46,7 +47,7 @@ def test_the_kernel_leaks_no_byte_an_event() -> None:
             "name": "memory an event, 10 M events",
             "events": 10 * MILLION,
             "note": f"{slope:.3f} bytes an event",
-            "kept": bool(kept),
+            "verdict": Verdict.of(bool(kept)),
         }
     )
     assert kept
@@ -74,5 +75,5 @@ def test_an_interpreter_that_outlives_its_jobs_keeps_nothing_of_them(stack: Stac
     kept = grown["threads"] < 1 and grown["files"] < 3 and grown["MB"] < 15
     added = ", ".join(f"{value:.1f} {name}" for name, value in grown.items())
     note = f"first {found[0]}, last {found[-1]}; a submission of the later half adds {added}"
-    record({"name": "interpreter left over after 10 submissions", "note": note, "kept": kept})
+    record({"name": "interpreter left over after 10 submissions", "note": note, "verdict": Verdict.of(kept)})
     assert kept, note

@@ -5,7 +5,9 @@ import time
 
 import pytest
 
+from benchmarks.faults.evidence import Strike
 from benchmarks.faults.fault import Fault
+from benchmarks.faults.verdict import Verdict
 from tests.faults.conftest import Trial, record
 from tests.running_stack import EXACTLY_ONCE, Stack
 from tests.stack.topics import eventually
@@ -46,7 +48,7 @@ def test_jobmanager_killed_three_times(trial: Trial, stack: Stack) -> None:
     trial("jobmanager killed 3 times", *faults, seconds=70)
     left = json.loads(stack.liveshelf("tidy", "--older-than", "5", "--json").stdout)
     note = f"{len(left['files'])} state files, {left['bytes'] / 1e6:.0f} MB, without a checkpoint: removed"
-    record({"name": "jobmanager killed 3 times: what Flink left", "note": note, "kept": True})
+    record({"name": "jobmanager killed 3 times: what Flink left", "note": note, "verdict": Verdict.KEPT})
     trial("taskmanager killed after liveshelf tidy", Fault("kill", "taskmanager"), seconds=60)
 
 
@@ -69,16 +71,15 @@ def test_taskmanager_killed_while_lists_are_delivered_exactly_once(trial: Trial)
 def test_taskmanager_killed_between_a_checkpoint_and_its_commit(trial: Trial, stack: Stack) -> None:
     """At once after the JobManager says that a checkpoint is complete: the commit is on its way."""
 
-    def kill_after_a_checkpoint(begun: float) -> float:
-        injector = stack.injector
+    def kill_after_a_checkpoint(begun: float) -> Strike:
         time.sleep(max(0.0, begun + 8 - time.monotonic()))
         (job,) = stack.cluster.jobs(stack.settings.job.name)
         path = f"/jobs/{job['jid']}/checkpoints"
-        pid, done = injector.pid("taskmanager"), stack.cluster.get(path)["counts"]["completed"]
-        while stack.cluster.get(path)["counts"]["completed"] == done:
+        victim, done = stack.injector.victim("taskmanager"), stack.cluster.get(path)["counts"]["completed"]
+        while (now := stack.cluster.get(path)["counts"]["completed"]) == done:
             time.sleep(0.002)
-        injector.kill_pid(pid)
-        return time.monotonic()
+        at, died = time.monotonic(), victim.kill()
+        return Strike("kill taskmanager", died and f"{died}, after checkpoint {now}", at, time.monotonic())
 
     trial("taskmanager killed after a checkpoint", during=kill_after_a_checkpoint, variables=EXACTLY_ONCE)
 

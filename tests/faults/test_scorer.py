@@ -10,7 +10,9 @@ import httpx
 import numpy as np
 import pytest
 
+from benchmarks.faults.evidence import Strike, struck_now
 from benchmarks.faults.fault import Fault
+from benchmarks.faults.verdict import Verdict
 from operators.contracts import RECOMMENDATIONS
 from tests.bad_records import good_event
 from tests.builders import HANG_ITEM, NAN_ITEM, RAISE_ITEM, write_bundle, write_manifest
@@ -47,7 +49,8 @@ def test_while_the_scorer_hangs_everyone_gets_a_fallback_and_the_models_list_aft
     note = (
         f"{len(asked)} users had neighbours at most {max(late.values())} ms after their event, the model's list later"
     )
-    record({"name": "scorer hangs", "users": len(asked), "note": note, "kept": True})
+    struck = f"the first list of {len(asked)} users is a fallback"
+    record({"name": "scorer hangs", "users": len(asked), "struck": struck, "note": note, "verdict": Verdict.KEPT})
 
 
 def test_a_scorer_that_raises_or_gives_nan_costs_that_user_alone_the_model(stack: Stack) -> None:
@@ -65,7 +68,7 @@ def test_a_scorer_that_raises_or_gives_nan_costs_that_user_alone_the_model(stack
     kept = sources == {("rais", "neighbours"): 1, ("nan", "neighbours"): 1, ("good", "model"): 30}
     kept = kept and stack.restarts(job) == restarts
     name = "scorer raises, or gives NaN, on one user"
-    record({"name": name, "users": len(mine), "note": str(dict(sources)), "kept": kept})
+    record({"name": name, "users": len(mine), "note": str(dict(sources)), "verdict": Verdict.of(kept)})
     assert kept, sources
 
 
@@ -80,8 +83,26 @@ def sabotage(condition: str, deed: str) -> str:
 
 def starts(stack: Stack) -> float:
     """How often a scorer process began to score, since the operator was opened."""
+    return metric(stack, "liveshelf_scorer_starts_total")
+
+
+def batch_seconds(stack: Stack) -> tuple[float, float]:
+    """Seconds of all micro-batches, and how many."""
+    return metric(stack, "liveshelf_batch_seconds_sum"), metric(stack, "liveshelf_batch_seconds_count")
+
+
+def metric(stack: Stack, name: str) -> float:
     text = httpx.get(f"http://127.0.0.1:{stack.settings.job.metrics_port}/metrics").text
-    return float(re.search(r"^liveshelf_scorer_starts_total (\S+)$", text, re.MULTILINE)[1])
+    return float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE)[1])
+
+
+def kills_the_scorer(stack: Stack, begun: float, user: str) -> Strike:
+    """An event of a user whom the scorer does not outlive; it struck where another scorer began."""
+    time.sleep(max(0.0, begun + 6 - time.monotonic()))
+    before, at = starts(stack), time.monotonic()
+    stack.topics.publish([good_event(int(time.time() * 1000), event_id=user, user_id=user, item_id="22423")])
+    eventually(lambda: starts(stack) > before, 30)
+    return Strike("a deadly request", f"scorer starts {before:.0f}, then {starts(stack):.0f}", at, time.monotonic())
 
 
 def test_a_scorer_process_that_is_killed_is_started_again(stack: Stack, demo_bundle: Path, trial: Trial) -> None:
@@ -111,13 +132,13 @@ def test_a_request_that_segfaults_kills_its_process_twice_and_no_more(
     stack.serve_sabotaged(demo_bundle, SCORER, MAKE, deed)
     start, before = stack.topics.ends(RECOMMENDATIONS), starts(stack)
 
-    def publish_it(begun: float) -> float:
-        time.sleep(max(0.0, begun + 6 - time.monotonic()))
-        event = good_event(int(time.time() * 1000), event_id=guilty, user_id=guilty, item_id="22423")
-        stack.topics.publish([event])
-        return time.monotonic()
-
-    trial("a request that segfaults", during=publish_it, sabotaged=True, seconds=30, restarts=False)
+    trial(
+        "a request that segfaults",
+        during=lambda begun: kills_the_scorer(stack, begun, guilty),
+        sabotaged=True,
+        seconds=30,
+        restarts=False,
+    )
     made, _ = eventually(lambda: stack.topics.newest_lists(start).get(guilty), 60)
     assert (made["version"], made["source"]) == (1, "neighbours"), "the guilty has a list all the same"
     assert 1 <= starts(stack) - before <= 2, "once where nobody else was in its batch"
@@ -129,20 +150,29 @@ def test_a_scorer_that_exits_is_replaced(stack: Stack, demo_bundle: Path, trial:
     deed = sabotage("any(r.user_id.startswith('deadly') for r in requests)", "__import__('sys').exit()")
     stack.serve_sabotaged(demo_bundle, SCORER, MAKE, deed)
     start = stack.topics.ends(RECOMMENDATIONS)
-
-    def publish_it(begun: float) -> None:
-        time.sleep(max(0.0, begun + 6 - time.monotonic()))
-        event = good_event(int(time.time() * 1000), event_id=deadly, user_id=deadly, item_id="22423")
-        stack.topics.publish([event])
-
-    trial("scorer exits", during=publish_it, sabotaged=True, seconds=20, restarts=False)
+    trial(
+        "scorer exits",
+        during=lambda begun: kills_the_scorer(stack, begun, deadly),
+        sabotaged=True,
+        seconds=20,
+        restarts=False,
+    )
     assert eventually(lambda: stack.topics.newest_lists(start).get(deadly))[0]["source"] == "neighbours"
 
 
 @pytest.mark.slow
 def test_a_slow_scorer_delays_lists_and_loses_none(stack: Stack, demo_bundle: Path, trial: Trial) -> None:
     stack.serve_sabotaged(demo_bundle, SCORER, MAKE, sabotage("True", "__import__('time').sleep(0.3)"))
-    trial("scorer takes 300 ms a batch", sabotaged=True, seconds=20, rate=200, restarts=False)
+
+    def measure(begun: float) -> Strike:
+        time.sleep(max(0.0, begun + 5 - time.monotonic()))
+        first = batch_seconds(stack)
+        time.sleep(5)
+        seconds, batches = (b - a for a, b in zip(first, batch_seconds(stack), strict=True))
+        slow = batches and seconds / batches >= 0.3
+        return struck_now("slow scorer", f"{1000 * seconds / batches:.0f} ms a batch" if slow else "", lasts=True)
+
+    trial("scorer takes 300 ms a batch", during=measure, sabotaged=True, seconds=20, rate=200, restarts=False)
 
 
 def test_a_model_with_wrong_scores_is_refused(stack: Stack, job: str, demo_bundle: Path, tmp_path: Path) -> None:
@@ -153,4 +183,4 @@ def test_a_model_with_wrong_scores_is_refused(stack: Stack, job: str, demo_bundl
     write_manifest(wrong)
     said = stack.liveshelf("submit", "--bundle", str(wrong), ok=False).stderr
     assert "golden" in said
-    record({"name": "a model with wrong scores", "note": "refused by submit", "kept": True})
+    record({"name": "a model with wrong scores", "note": "refused by submit", "verdict": Verdict.KEPT})

@@ -17,8 +17,10 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.faults.evidence import Strike, struck_now
 from benchmarks.faults.hostile_feed import Feed, Sent, erasure_id, gone, in_the_background
-from benchmarks.faults.memory import MB, Slope, Verdict, Watch, memory_of, slope_an_hour, table, verdicts
+from benchmarks.faults.memory import MB, Growth, Slope, Watch, growths, memory_of, slope_an_hour, table
+from benchmarks.faults.verdict import Verdict
 from operators.contracts import DEAD_LETTERS, HEADER_PREFIX, RECEIPTS
 from pipelines.topic_reader import Place
 from tests.faults.conftest import REPORT, Trial, record
@@ -46,10 +48,12 @@ class Soak:
         self.sent: Sent | None = None
         self.error: BaseException | None = None
 
-    def run(self, begun: float) -> None:
+    def run(self, begun: float) -> Strike:
         """`during` of a trial, in a thread of its own."""
         try:
             self._run(begun)
+            count = sum(self.sent.hostile.values()) if self.sent else 0
+            return struck_now("hostile feed", f"{count} hostile records" if count else "", lasts=True)
         except BaseException as error:
             self.error = error
             raise
@@ -139,7 +143,7 @@ def reasons(stack: Stack, start: Place) -> dict[str, int]:
 class Measured:
     """What the soak says of memory, whatever the trial says of the lists."""
 
-    rows: list[Verdict]
+    rows: list[Growth]
     others: dict[str, Slope]
 
     @classmethod
@@ -148,7 +152,7 @@ class Measured:
         warm = [(at, other) for at, other in zip(soak.watch.at, soak.others, strict=True) if at >= since_s]
         at = [moment for moment, _ in warm]
         others = {name: slope_an_hour(at, [other[name] for _, other in warm]) for name in warm[0][1]}
-        return cls(verdicts(soak.watch, since_s, MB_AN_HOUR, bounds_mb(stack)), others)
+        return cls(growths(soak.watch, since_s, MB_AN_HOUR, bounds_mb(stack)), others)
 
     @property
     def kept(self) -> bool:
@@ -212,5 +216,11 @@ def test_soak(trial: Trial, stack: Stack, job: str, demo_bundle: Path, soak_minu
     fed = sent.failed == 0 and sent.late_s < 30 and sum(sent.catalogue.values()) > 0.9 * 50 * (sent.seconds - 30)
     kept = measured.kept and fed and not result["wrongly_erased"] and not result["without_receipt"]
     note = f"{sum(sent.hostile.values())} hostile records, {sum(sent.catalogue.values())} of the catalogue, {sent.erased} erasures"
-    record({"name": f"{name}: memory", "note": f"{note}; {text}".replace("\n", " / ").replace("|", ","), "kept": kept})
+    record(
+        {
+            "name": f"{name}: memory",
+            "note": f"{note}; {text}".replace("\n", " / ").replace("|", ","),
+            "verdict": Verdict.of(kept),
+        }
+    )
     assert kept, (text, {name: value for name, value in result.items() if name != "sent"}, fed)

@@ -11,6 +11,7 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
 from benchmarks.faults.oracle import Oracle
+from benchmarks.faults.verdict import Verdict
 from deploy.local.flink_home import process_environment
 from operators.contracts import EVENTS, RECOMMENDATIONS
 from operators.errors import BrokerError
@@ -55,11 +56,13 @@ class Shoppers:
         """The topics are others now; what `known` has seen is behind them."""
         self._before, self._start, self._lists = known.states, self._stack.topics.ends(EVENTS), {}
 
-    def check(self, name: str, note: str = "", seconds: float = 90) -> None:
+    def check(self, name: str, note: str = "", seconds: float = 90, struck: str = "") -> None:
         """Everyone's newest list and state are those of a straight replay; the row is recorded."""
         begun = time.monotonic()
         oracle = self.oracle()
         wanted = {user: version_of(s) for user, s in oracle.states.items() if user.startswith(self._tag)}
+
+        assert wanted, "somebody must be owed a list"
 
         def caught_up() -> dict | bool:
             lists = self._stack.topics.newest_lists(self._lists)
@@ -72,7 +75,7 @@ class Shoppers:
         kept = not (twice or mismatched)
         row = {"name": name, "events": self._sent, "users": len(wanted), "lost": 0, "counted_twice": twice}
         note = f"{note} all right {time.monotonic() - begun:.0f} s after the last event was read back".strip()
-        record(row | {"mismatched": mismatched, "kept": kept, "note": note})
+        record(row | {"mismatched": mismatched, "verdict": Verdict.of(kept), "struck": struck, "note": note})
         assert kept
 
 
@@ -103,6 +106,7 @@ def killed_job(
         found = checkpoints(stack)
     for job in stack.cluster.jobs(stack.settings.job.name):
         stack.cluster.cancel(job["jid"])
+    assert not stack.cluster.jobs(stack.settings.job.name)
     shoppers.act(2000)
     return shoppers, found
 
@@ -119,18 +123,21 @@ def test_a_job_that_died_is_resumed_and_never_started_without_its_state(
     said = " ".join(stack.liveshelf("submit", ok=False).stderr.split())
     assert "liveshelf resume" in said
     resume(stack, demo_bundle)
-    shoppers.check("job died, resumed")
+    shoppers.check("job died, resumed", struck="no job on the cluster, submit refused")
 
 
 @pytest.mark.slow
 def test_after_down_and_up_the_job_goes_on_by_itself(stack: Stack, job: str) -> None:
     shoppers = Shoppers(stack, "downup")
     shoppers.act()
+    before = stack.supervisor.pids()
     stack.liveshelf("down")
+    assert not stack.supervisor.pids()
     stack.liveshelf("up")
+    assert not set(before.values()) & set(stack.supervisor.pids().values())
     eventually(lambda: stack.cluster.jobs(stack.settings.job.name) and stack.cluster.running_tasks(job), 60)
     shoppers.act()
-    shoppers.check("the whole stack stopped and started")
+    shoppers.check("the whole stack stopped and started", struck=f"{len(before)} processes gone, then others")
 
 
 @pytest.mark.slow
@@ -157,7 +164,8 @@ def test_a_damaged_checkpoint_fails_loudly_and_the_one_before_is_used(
                 file.write_bytes(content)
     answer = resume(stack, demo_bundle)
     assert str(newest) in answer["refused"], answer
-    shoppers.check(f"newest checkpoint: {damage}", f"refused {len(answer['refused'])}, then {answer['seconds']:.0f} s;")
+    note = f"refused {len(answer['refused'])}, then {answer['seconds']:.0f} s;"
+    shoppers.check(f"newest checkpoint: {damage}", note, struck=f"{newest.name} refused")
 
 
 @contextlib.contextmanager
@@ -182,7 +190,7 @@ def another_taskmanager(stack: Stack) -> Iterator[None]:
 
 @pytest.mark.slow
 def test_the_job_is_rescaled_by_savepoints(stack: Stack, job: str, demo_bundle: Path) -> None:
-    shoppers = Shoppers(stack, "rescale")
+    shoppers, tasks = Shoppers(stack, "rescale"), list[int]()
     with another_taskmanager(stack):
         for parallelism in (1, 2, 3, 1):
             shoppers.act(2500)
@@ -190,8 +198,9 @@ def test_the_job_is_rescaled_by_savepoints(stack: Stack, job: str, demo_bundle: 
             stack.serve(demo_bundle, variables)
             (running,) = stack.cluster.jobs(stack.settings.job.name)
             assert running["tasks"]["total"] == 3 * parallelism
+            tasks.append(running["tasks"]["total"])
             shoppers.act(2500)
-        shoppers.check("rescaled 1 -> 2 -> 3 -> 1")
+        shoppers.check("rescaled 1 -> 2 -> 3 -> 1", struck=f"tasks {', '.join(map(str, tasks))}")
 
 
 @pytest.mark.slow
@@ -221,7 +230,9 @@ def test_added_partitions_are_refused(stack: Stack, job: str) -> None:
         patch.setattr("pipelines.starting_point.INPUTS", (topic,))
         with pytest.raises(BrokerError, match="users would move"):
             prepare_start(stack.settings, savepoint=None, fresh=False)
-    record({"name": "partitions added", "note": "refused by submit and resume, with the way out", "kept": True})
+    record(
+        {"name": "partitions added", "note": "refused by submit and resume, with the way out", "verdict": Verdict.KEPT}
+    )
 
 
 @pytest.mark.slow
@@ -243,7 +254,8 @@ def test_events_that_retention_removed_are_an_alarm_and_not_a_silent_skip(
     stack.serving = (str(demo_bundle), skip)
     after = Shoppers(stack, "afterwards")
     after.act(2000)
-    after.check("retention passed the committed offset", "refused with the way out; skipped when asked to;")
+    note = "refused with the way out; skipped when asked to;"
+    after.check("retention passed the committed offset", note, struck="submit refused the offsets")
 
 
 @pytest.mark.slow
@@ -252,7 +264,7 @@ def test_an_input_topic_that_is_deleted_is_an_error_and_not_the_end(stack: Stack
     admin = KafkaAdminClient(**stack.settings.kafka.client_options())
     admin.delete_topics([EVENTS])
     try:
-        eventually(lambda: stack.cluster.failure(job), 120)
+        failure = eventually(lambda: stack.cluster.failure(job), 120)
     finally:
         for running in stack.cluster.jobs(stack.settings.job.name):
             stack.cluster.cancel(running["jid"])
@@ -264,5 +276,7 @@ def test_an_input_topic_that_is_deleted_is_an_error_and_not_the_end(stack: Stack
     shoppers = Shoppers(stack, "deleted")
     shoppers.act(2000)
     shoppers.check(
-        "input topic deleted and made anew", f"resumed in {answer['seconds']:.0f} s with on_lost_events = skip;"
+        "input topic deleted and made anew",
+        f"resumed in {answer['seconds']:.0f} s with on_lost_events = skip;",
+        struck=f"the job failed: {failure.splitlines()[0][:80]}",
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.faults.fault import Fault, full_disk
+from benchmarks.faults.fault import Fault
+from benchmarks.faults.verdict import Verdict
 from tests.faults.conftest import Trial, record
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
@@ -19,10 +20,11 @@ def view(stack: Stack) -> Path:
     return stack.layout.tables / "storefront" / "lists"
 
 
-def check_view(stack: Stack, name: str, note: str) -> None:
+def check_view(stack: Stack, name: str, note: str, struck: str = "") -> None:
     """Every list of the topic is what the storefront serves."""
     lists = {user: made for user, (made, _) in stack.topics.newest_lists().items() if made}
     chosen = sorted(lists)[:: max(1, len(lists) // 500)]
+    assert chosen, "somebody must have a list"
 
     def differ() -> int:
         wrong = 0
@@ -33,7 +35,7 @@ def check_view(stack: Stack, name: str, note: str) -> None:
 
     eventually(lambda: httpx.get(f"{stack.shop}/readyz").status_code == 200, 60)
     eventually(lambda: differ() == 0, 30)
-    record({"name": name, "users": len(chosen), "lost": 0, "note": note, "kept": True})
+    record({"name": name, "users": len(chosen), "lost": 0, "struck": struck, "note": note, "verdict": Verdict.KEPT})
 
 
 def answers(stack: Stack) -> bool:
@@ -52,26 +54,33 @@ def test_storefront_killed_while_it_writes_its_view(trial: Trial, stack: Stack) 
 def test_storefronts_disk_is_full(trial: Trial, stack: Stack) -> None:
     if "tables" not in stack.small_disks:
         pytest.skip("a small file system needs the right to mount a tmpfs")
-    with full_disk(stack.small_disks["tables"]):
-        trial("storefront's disk full", seconds=20)
+
+    def ask(begun: float) -> None:
+        time.sleep(max(0.0, begun + 12 - time.monotonic()))
         assert answers(stack), "it serves its last view"
+
+    trial("storefront's disk full", Fault("fill", str(stack.small_disks["tables"]), at_s=3, for_s=15), during=ask)
     check_view(stack, "storefront's disk full: its view", "it goes on by itself when there is room")
 
 
 def test_its_view_is_deleted_under_it(stack: Stack, job: str) -> None:
     with stack.supervisor.stopped("storefront"):
         shutil.rmtree(view(stack))
+        struck = "" if view(stack).exists() else "the folder is gone"
     eventually(lambda: answers(stack), 60)
     begun = time.monotonic()
-    check_view(stack, "storefront's view deleted", f"built anew in {time.monotonic() - begun:.0f} s")
+    check_view(stack, "storefront's view deleted", f"built anew in {time.monotonic() - begun:.0f} s", struck)
 
 
 def test_its_view_is_damaged(stack: Stack, job: str) -> None:
+    damaged = 0
     with stack.supervisor.stopped("storefront"):
         for file in view(stack).iterdir():
             if file.name.startswith("MANIFEST") or file.suffix == ".sst":
                 content = bytearray(file.read_bytes())
                 content[: len(content) // 2] = b"\xff" * (len(content) // 2)
                 file.write_bytes(content)
+                damaged += 1
+    assert damaged, "a file must have been damaged"
     eventually(lambda: answers(stack), 60)
-    check_view(stack, "storefront's view damaged", "found at open and built anew")
+    check_view(stack, "storefront's view damaged", "found at open and built anew", f"{damaged} files damaged")

@@ -1,0 +1,222 @@
+"""What is said of a trial: a row of the report, and whether what was promised was kept.
+
+A count that rests on something that was not read to its end is no 0: it is None, with the reason below `unknown`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from benchmarks.faults.evidence import Strike
+from benchmarks.faults.observer import Seen
+from benchmarks.faults.oracle import Oracle, Order
+from benchmarks.faults.recovery import Recovery
+from operators.contracts import HEADER_PREFIX
+
+SCORES_CHECKED = 300
+Items = dict[str, list[tuple[str, float]]]  # user -> (item, score) in order
+
+
+class Verdict(StrEnum):
+    """Of a row."""
+
+    KEPT = "kept"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+    NOT_RUN = "not run"
+
+    @classmethod
+    def of(cls, kept: bool) -> "Verdict":
+        """Of a check that knows."""
+        return cls.KEPT if kept else cls.BROKEN
+
+
+# each must be 0; of lists that are delivered exactly once those of `EXACTLY_ONCE` too
+JUDGED = (
+    "events_missing", "lost", "counted_twice", "phantoms", "mismatched", "ends_wrong", "erased_listed", "scores_differ",
+    "dead_letters_wrong", "not_fresh_again",
+)  # fmt: skip
+EXACTLY_ONCE = ("written_twice", "fell", "open_transactions")
+# what each count rests on
+OF_LISTS = frozenset(
+    ("lost", "counted_twice", "phantoms", "mismatched", "ends_wrong", "erased_listed", "scores_differ", "written_twice",
+     "fell", "fallback_lists", "silence_s", "recovery_s", "not_fresh_again")
+)  # fmt: skip
+OF_EVENTS = frozenset(
+    ("events", "users", "events_missing", "lost", "counted_twice", "phantoms", "mismatched", "ends_wrong", "erased_listed",
+     "scores_differ", "dead_letters_wrong")
+)  # fmt: skip
+RESTS_ON = {
+    "lists": OF_LISTS,
+    "events": OF_EVENTS,
+    "letters": frozenset(("dead_letters", "dead_letters_wrong")),
+    "transactions": frozenset(("open_transactions",)),
+    "job": frozenset(("restarts", "flink_restart_s")),
+    "recovery": frozenset(("silence_s", "recovery_s", "not_fresh_again")),
+}
+
+
+@dataclass
+class Row:
+    """A line of the report. Counts of users, seconds, and what the cluster said; None: unknown, or there was no fault."""
+
+    name: str
+    seed: int
+    delivery: str
+    events: int | None
+    users: int | None
+    events_missing: int | None  # that the broker acknowledged and the topic does not hold
+    lost: int | None  # users whose newest list does not know all their events
+    counted_twice: int | None  # users with a list that knows more
+    phantoms: int | None  # users who sent nothing and have a list, and lists under another user's key
+    mismatched: int | None  # users whose state differs from the oracle's
+    written_twice: int | None  # (user, version) written more than once; must be 0 where exactly once is on
+    fell: int | None  # times that a version fell, as a reader sees it; must be 0 where exactly once is on
+    ends_wrong: int | None  # users whose last record is not their newest list, or not the tombstone of an erasure
+    erased_listed: int | None  # users who were erased, did nothing since, and have a list
+    scores_differ: int | None  # of the lists made by the model, against an offline run
+    dead_letters: int | None
+    dead_letters_wrong: int | None  # missing, too many, of another record, or with another reason
+    silence_s: float | None
+    # from the last fault to p95 within FRESH_LIMIT_S (+ `wait_for_commit_s`) for good
+    recovery_s: float | None
+    not_fresh_again: int | None  # 1 where that moment did not come
+    flink_restart_s: float | None
+    restarts: int | None
+    open_transactions: int | None
+    fallback_lists: int | None
+    seconds_p95: list[float | None]  # freshness of each second of the trial, s; None: no list came
+    struck: str = ""  # how it is known that the faults struck
+    unknown: dict[str, str] = field(default_factory=dict)  # field -> why it has no value
+    note: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Broken where one count shows it, else unknown where one is."""
+        judged = [getattr(self, name) for name in (*JUDGED, *(EXACTLY_ONCE if self.exactly_once else ()))]
+        if any(judged):
+            return Verdict.BROKEN
+        return Verdict.UNKNOWN if None in judged or "struck" in self.unknown else Verdict.KEPT
+
+    @property
+    def exactly_once(self) -> bool:
+        """Whether a list may not be written twice."""
+        return self.delivery == "exactly-once"
+
+
+@dataclass
+class Observed:
+    """All that a trial has collected. `missed`: what (`RESTS_ON`) -> why it is not all that there was."""
+
+    seen: Seen
+    oracle: Oracle
+    letters: Sequence[Any]
+    sent: int  # good events that the broker acknowledged
+    recovery: Recovery
+    strikes: Sequence[Strike] = ()
+    open_transactions: int = 0
+    restarts: int = 0
+    flink_restart_s: float = 0.0
+    missed: dict[str, list[str]] = field(default_factory=dict)
+
+
+def judge(name: str, seed: int, delivery: str, observed: Observed, expected: Callable[[Iterable[str]], Items]) -> Row:
+    """The row of a trial. `expected` gives the lists that the same bundle makes offline."""
+    seen, oracle, unknown = observed.seen, observed.oracle, dict[str, str]()
+    users = [user for user in oracle.states if user.startswith(seen.tag.decode())]
+    wanted, letters = oracle.wanted(users), observed.letters
+    counts: dict[str, Any] = {
+        "events": oracle.outcomes["read"],
+        "users": len(users),
+        "events_missing": max(0, observed.sent - sum(oracle.events[user] for user in users)),
+        **_of_users(seen, oracle, wanted),
+        "mismatched": _mismatched(seen, oracle, wanted, unknown),
+        "scores_differ": _scores_differ(seen, wanted, expected, unknown),
+        "dead_letters": len(letters),
+        "dead_letters_wrong": wrong_letters(letters, oracle, once=delivery == "exactly-once"),
+        "open_transactions": observed.open_transactions,
+        "restarts": observed.restarts,
+        "flink_restart_s": round(observed.flink_restart_s, 1),
+        **asdict(observed.recovery),
+    }
+    for what, reasons in observed.missed.items():
+        unknown |= dict.fromkeys(RESTS_ON[what], "; ".join(reasons)) if reasons else {}
+    if not observed.sent:
+        unknown |= dict.fromkeys(JUDGED, "the load sent nothing")
+    doubts = [strike.doubt for strike in observed.strikes if strike.doubt]
+    if doubts:
+        unknown["struck"] = "; ".join(doubts)
+    known = {field_name: None if field_name in unknown else value for field_name, value in counts.items()}
+    struck = "; ".join(f"{strike.fault}: {strike.evidence}" for strike in observed.strikes if strike.evidence)
+    return Row(name, seed, delivery, **known, struck=struck, unknown=unknown)
+
+
+def _of_users(seen: Seen, oracle: Oracle, wanted: dict[str, Order]) -> dict[str, int]:
+    newest = {user: found.order for user, found in seen.newest.items()}
+    forgotten = oracle.forgotten(oracle.states)
+    nobody = {user for user, *_ in seen.written if user not in wanted and user not in oracle.asked_to_forget}
+    return {
+        "lost": sum(seen.order_of(user) < order for user, order in wanted.items()),
+        "counted_twice": sum(seen.greatest.get(user, order) > order for user, order in wanted.items()),
+        "phantoms": len(nobody) + seen.misplaced,
+        "written_twice": sum(count > 1 for count in seen.written.values()),
+        "fell": seen.fell,
+        "ends_wrong": sum(user in seen.ended or seen.last[user] != newest[user] for user in wanted if user in newest)
+        + sum(user in seen.last and user not in seen.ended for user in forgotten),
+        "erased_listed": sum(user in newest for user in forgotten),
+        "fallback_lists": sum(count for (_, _, by_model), count in seen.written.items() if not by_model),
+    }
+
+
+def _mismatched(seen: Seen, oracle: Oracle, wanted: dict[str, Order], unknown: dict[str, str]) -> int:
+    """Of the users whose newest list knows just their events."""
+    right = [user for user, order in wanted.items() if user in seen.newest and seen.newest[user].order == order]
+    if right and all(seen.newest[user].digest is None for user in right):
+        unknown["mismatched"] = "no list names the state that it was made from: the job runs without job.state_digests"
+    digests = oracle.digests(right)
+    return sum(seen.newest[user].digest != digests[user] for user in right)
+
+
+def _scores_differ(
+    seen: Seen, wanted: dict[str, Order], expected: Callable[[Iterable[str]], Items], unknown: dict[str, str]
+) -> int:
+    """Of up to `SCORES_CHECKED` users whose newest list knows just their events and is the model's."""
+    newest = seen.newest
+    right = [user for user, order in wanted.items() if user in newest and newest[user].order == order]
+    by_model = [user for user in right if newest[user].source == "model"][:SCORES_CHECKED]
+    if not by_model:
+        unknown["scores_differ"] = "there is no list by the model to be compared"
+        return 0
+    lists = expected(by_model)
+    return sum(not _alike(newest[user].items, lists[user]) for user in by_model)
+
+
+def _alike(got: list[tuple[str, float]], want: list[tuple[str, float]]) -> bool:
+    if [item for item, _ in got] != [item for item, _ in want]:
+        return False
+    return all(abs(a - b) <= 1e-3 for (_, a), (_, b) in zip(got, want, strict=True))
+
+
+def wrong_letters(letters: Iterable[Any], oracle: Oracle, *, once: bool) -> int:
+    """Records without their dead letter, and letters of good records, with another reason or value; `once`: second ones too."""
+    found, wrong, second = set(), 0, 0
+    for letter in letters:
+        headers = {name.removeprefix(HEADER_PREFIX): value.decode() for name, value in letter.headers}
+        place = (headers["topic"], int(headers["partition"]), int(headers["offset"]))
+        refused = oracle.refused.get(place)
+        if place in found:
+            second += 1
+            continue
+        found.add(place)
+        right = refused is not None and (refused.reason, refused.value) == (
+            headers["exception.class.name"],
+            letter.value,
+        )
+        wrong += not right
+    return wrong + len(oracle.refused.keys() - found) + (second if once else 0)
+
+
+def as_dict(row: Row) -> dict[str, Any]:
+    """The row for JSON, with its verdict."""
+    return asdict(row) | {"verdict": str(row.verdict)}

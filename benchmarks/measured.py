@@ -1,0 +1,122 @@
+"""Figures that a run may lack: a benchmark gives the reason, and never a number in place of a measurement.
+
+A result holds numbers and `NotMeasured`; `as_json` turns the latter into null and collects the reasons.
+"""
+
+import math
+import statistics
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from hdrh.histogram import HdrHistogram
+
+T = TypeVar("T")
+SHARES = (0.50, 0.95, 0.99)
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """A figure that a run does not have. `left_out`: the user did without it, so that it is no failure."""
+
+    reason: str
+    left_out: bool = False
+
+
+Figure = float | NotMeasured
+
+
+def ratio(over: Figure, under: Figure, digits: int = 3, *, nothing: str = "the divisor is 0") -> Figure:
+    """`over` / `under`, rounded; not measured where one of them is not. `nothing`: the reason where `under` is 0."""
+    for figure in (over, under):
+        if isinstance(figure, NotMeasured):
+            return figure
+    return NotMeasured(nothing) if under == 0 else rounded(over / under, digits)  # type: ignore[operator]
+
+
+def rounded(value: Figure, digits: int) -> Figure:
+    """With so many digits; an integer where that is 0."""
+    if isinstance(value, NotMeasured):
+        return value
+    if not math.isfinite(value):
+        return NotMeasured(f"the value is {value}")
+    return round(value, digits) if digits else round(value)
+
+
+def total(figures: Collection[Figure], digits: int) -> Figure:
+    """The sum, rounded; not measured where one of them is not, or there is none."""
+    missing = [figure for figure in figures if isinstance(figure, NotMeasured)]
+    if missing or not figures:
+        return missing[0] if missing else NotMeasured("there is nothing to add up")
+    return rounded(math.fsum(figures), digits)  # type: ignore[arg-type]
+
+
+def median(figures: Sequence[Figure], digits: int = 3) -> Figure:
+    """The median, rounded; not measured where one of them is not, or there is none."""
+    missing = [figure for figure in figures if isinstance(figure, NotMeasured)]
+    if missing or not figures:
+        return missing[0] if missing else NotMeasured("there is no round")
+    return rounded(statistics.median(figures), digits)  # type: ignore[type-var]
+
+
+def percentile(values: Sequence[float], share: float, digits: int) -> Figure:
+    """The nearest rank in `values` (any order). A share of 0.99 needs 100 values: of fewer, the greatest is no p99."""
+    reason = too_few(len(values), share)
+    if reason:
+        return NotMeasured(reason)
+    return rounded(sorted(values)[math.ceil(share * len(values)) - 1], digits)
+
+
+def too_few(count: int, share: float) -> str:
+    """The reason why `count` values have no such percentile; empty where they have."""
+    needed = math.ceil(round(1 / (1 - share), 6))
+    return "" if count >= needed else f"{count} values came, a p{100 * share:g} needs {needed}"
+
+
+def percentiles_ms(histogram: HdrHistogram) -> dict[str, Figure]:
+    """p50, p95, p99 and max in ms of a histogram in us."""
+    count, named = histogram.get_total_count(), dict[str, Figure]()
+    for share in SHARES:
+        reason = too_few(count, share)
+        value = histogram.get_value_at_percentile(100 * share) / 1000
+        named[f"p{100 * share:.0f}"] = NotMeasured(reason) if reason else round(value, 1)
+    return named | {"max": round(histogram.get_max_value() / 1000, 1) if count else NotMeasured("no value came")}
+
+
+def unless(reasons: Sequence[str], figures: T) -> T:
+    """`figures` (a number, or numbers in dicts and lists); each of them not measured where there are `reasons`."""
+    return _without(figures, NotMeasured("; ".join(reasons))) if reasons else figures
+
+
+def _without(figures: Any, missing: NotMeasured) -> Any:
+    if isinstance(figures, Mapping):
+        return {name: _without(value, missing) for name, value in figures.items()} or missing
+    if isinstance(figures, list):
+        return [_without(value, missing) for value in figures] or missing
+    return missing if isinstance(figures, int | float | NotMeasured) and not isinstance(figures, bool) else figures
+
+
+def as_json(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The result with null for what was not measured, and `not_measured` (or `left_out`): path -> reason.
+
+    A number that is not finite is not measured either. A result that was made here before is taken as it is.
+    """
+    failed, left_out = dict[str, str](), dict[str, str]()
+
+    def plain(value: Any, path: str) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            value = NotMeasured(f"the value is {value}")
+        if isinstance(value, NotMeasured):
+            (left_out if value.left_out else failed)[path] = value.reason
+            return None
+        if isinstance(value, Mapping):
+            return {name: plain(one, f"{path}.{name}" if path else str(name)) for name, one in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(one, f"{path}[{number}]") for number, one in enumerate(value)]
+        return value
+
+    made = dict(plain(result, ""))
+    for name, reasons in (("not_measured", failed), ("left_out", left_out)):
+        if reasons:
+            made[name] = made.get(name, {}) | reasons
+    return made

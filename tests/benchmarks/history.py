@@ -1,0 +1,170 @@
+"""A load of 20 seconds and what a job that does right makes of it, as records on the topics. Tests plant defects into it."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from benchmarks.faults.evidence import Strike
+from benchmarks.faults.observer import Seen
+from benchmarks.faults.oracle import Oracle
+from benchmarks.faults.recovery import recovery
+from benchmarks.faults.verdict import Observed, Row, judge
+from operators.catalogue import Catalogue
+from operators.contracts import ERASURES, EVENTS, RECOMMENDATIONS, DeadLetterHeaders
+from operators.decode import EventDecoder
+from operators.errors import BadRecord
+from operators.list_maker import ListMaker, Request, encode_list
+from operators.model_bundle import ModelBundle
+from operators.refresh_outputs import tombstone
+from operators.refresh_records import DIGEST_HEADER
+from operators.scorer import Scorer
+from operators.settings import ScorerSettings, Settings
+from operators.user_state import digest, erase, step
+from tests.benchmarks.fakes import Record
+from tests.builders import NOW_MS, write_bundle
+
+TAG = "t-"
+SECONDS, USERS, GAP_MS = 20, 10, 100
+LATE_MS, ERASED_MS, STRUCK_S = 10, 8_000, 9.0
+ERASED, RETURNED = f"{TAG}erased", f"{TAG}returned"
+
+
+def event(number: int, user: str, at_ms: int, **fields: Any) -> Record:
+    """On the events topic, at `at_ms` after the start; the number is its offset."""
+    made = {"event_id": f"e{number}", "event_type": "view", "event_time": NOW_MS + at_ms, "user_id": user,
+            "item_id": f"i{1 + number % 8}"}  # fmt: skip
+    value = json.dumps(made | fields).encode()
+    return Record(user.encode(), value, offset=number, timestamp=NOW_MS + at_ms, topic=EVENTS)
+
+
+def events() -> list[Record]:
+    """Users in turn, one of them erased and one erased and back; two poison records and a duplicate."""
+    found = [event(n, f"{TAG}{n % USERS}", n * GAP_MS) for n in range(SECONDS * 1000 // GAP_MS)]
+    special = [(ERASED, 1000), (ERASED, 2000), (RETURNED, 3000), (RETURNED, 15_000), (RETURNED, 16_000)]
+    found += [event(len(found) + n, user, at_ms + 50) for n, (user, at_ms) in enumerate(special)]
+    found += [replace(event(len(found) + n, f"{TAG}1", 4070 + n), value=value) for n, value in enumerate((b"{", None))]
+    found.append(replace(found[30], offset=len(found), timestamp=NOW_MS + 5_070))
+    return sorted(found, key=lambda one: one.timestamp)
+
+
+@dataclass
+class Written:
+    """A record of the output topic and when a reader has it (ms after the start)."""
+
+    record: Record
+    at_ms: float
+
+
+@dataclass
+class History:
+    """What is on the topics when all is over."""
+
+    bundle: Path
+    delivery: str = "at-least-once"
+    lists: list[Written] = field(default_factory=list)
+    letters: list[Record] = field(default_factory=list)
+    observed: dict[str, Any] = field(default_factory=dict)  # fields of `Observed` that differ
+    strikes: list[Strike] = field(
+        default_factory=lambda: [Strike("kill taskmanager", "pid 1 gone, then pid 2", STRUCK_S, STRUCK_S)]
+    )
+
+    def __post_init__(self) -> None:
+        self.events = events()
+        self.erasures = [
+            Record(user.encode(), json.dumps({"user_id": user, "requested_at": NOW_MS + ERASED_MS}).encode(),
+                   timestamp=NOW_MS + ERASED_MS, topic=ERASURES)
+            for user in (ERASED, RETURNED)
+        ]  # fmt: skip
+        self._run_job()
+
+    @cached_property
+    def _maker(self) -> ListMaker:
+        bundle, settings = ModelBundle.load(self.bundle), Settings()
+        shelf = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
+        return ListMaker(bundle, Scorer(bundle, ScorerSettings(provider="cpu")), shelf, settings.lists, lambda: NOW_MS)
+
+    def _run_job(self) -> None:
+        """A job that does right: decode, step, list; and tombstones for erasures."""
+        states, decoder, due = dict[str, bytes](), EventDecoder(Settings().events), list(self.erasures)
+        for record in self.events:
+            while due and due[0].timestamp < record.timestamp:
+                self._erase(due.pop(0), states)
+            try:
+                given = decoder.decode(record.key.decode(), record.value, record.timestamp)
+            except BadRecord as bad:
+                self.letters.append(letter(record, bad.reason))
+                continue
+            done = step(states.get(given.user_id), given, 30 * 60_000, record.timestamp)
+            states[given.user_id] = done.state
+            if done.outcome == "applied":
+                self._emit(given.user_id, done.state, record)
+
+    def _emit(self, user: str, state: bytes, cause: Record) -> None:
+        (made,) = self._maker.make([Request(user, state, cause.timestamp)])
+        assert not isinstance(made, Exception)
+        headers = ((DIGEST_HEADER, digest(state).encode()),)
+        record = Record(user.encode(), encode_list(made), headers, topic=RECOMMENDATIONS)
+        self.lists.append(Written(record, cause.timestamp - NOW_MS + LATE_MS))
+
+    def _erase(self, request: Record, states: dict[str, bytes]) -> None:
+        user = request.key.decode()
+        state = states[user] = erase(states.get(user), request.timestamp)
+        headers = tuple((tombstone(user, state).headers or {}).items())
+        self.lists.append(Written(Record(request.key, None, headers), ERASED_MS + LATE_MS))
+
+    def of(self, user: str) -> list[Written]:
+        """The records of a user in their order."""
+        return [one for one in self.lists if one.record.key.decode() == user]
+
+    def changed(self, written: Written, change: Callable[[dict[str, Any]], object]) -> Written:
+        """The same list with another body."""
+        assert written.record.value is not None
+        body = json.loads(written.record.value)
+        change(body)
+        return replace(written, record=replace(written.record, value=json.dumps(body).encode()))
+
+    def row(self) -> Row:
+        """As the trial judges it."""
+        settings, seen = Settings(), Seen(TAG.encode())
+        for one in self.lists:
+            seen.take(one.record, one.at_ms / 1000, NOW_MS + one.at_ms)
+        oracle = Oracle(settings, self.events, erasures=self.erasures)
+        good = len(self.events) - len(self.letters_wanted()) - 1
+        observed = Observed(
+            seen=seen,
+            oracle=oracle,
+            letters=self.letters,
+            sent=good,
+            recovery=recovery(seen, self.strikes, 0.0, float(SECONDS), 0.0),
+            strikes=self.strikes,
+        )
+
+        def expected(users: Iterable[str]) -> dict[str, list[tuple[str, float]]]:
+            return oracle.items(users, self.bundle, settings, [], NOW_MS)
+
+        return judge("planted", 7, self.delivery, replace(observed, **self.observed), expected)
+
+    def letters_wanted(self) -> list[Record]:
+        """The poison."""
+        return [one for one in self.events if one.value is None or one.value == b"{"]
+
+
+def letter(record: Record, reason: str, **fields: Any) -> Record:
+    """The dead letter of a record."""
+    headers = DeadLetterHeaders(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        stage="VALUE_CONVERTER",
+        reason=reason,
+        message="",
+    )
+    return replace(record, headers=tuple(headers.pairs().items()), **fields)
+
+
+def known_bundle(folder: Path) -> Path:
+    """A bundle whose scores are known."""
+    return write_bundle(folder)

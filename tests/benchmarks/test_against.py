@@ -1,0 +1,112 @@
+"""Two commits in turns: what is taken of each one's JSON, old or new, and what is said of the pairs."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import against
+from benchmarks.against import FIGURES, Side, compared, drained_figures, fresh_figures
+from benchmarks.measured import NotMeasured
+from operators.errors import StackError
+from tests.running_stack import ROOT
+
+DRAINED = {
+    "lists": 100,
+    "lists_per_s": 5000,
+    "cpu_s_per_1000": {"kafka": 0.03, "taskmanager-0": 0.2},
+    "bundle": "demo 1",
+}
+FRESH = {"lists": 500, "users_unanswered": 0, "freshness_ms": {"p50": 10.0, "p95": 20.0, "p99": 30.0, "max": 40.0}}
+
+
+def test_figures_are_taken_of_both_benchmarks() -> None:
+    assert drained_figures(DRAINED) | fresh_figures(FRESH) == {
+        "lists/s": 5000, "CPU s per 1,000 lists": 0.23, "p50 ms": 10.0, "p99 ms": 30.0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"lists_per_s": 0.0}, "no list came"),
+        ({"note": "only 50 lists of 100 events"}, "only 50 lists of 100 events"),
+        ({"lists_per_s": None, "not_measured": {"lists_per_s": "the job was restarted"}}, "the job was restarted"),
+    ],
+)
+def test_a_drain_of_nothing_is_not_measured_whatever_an_older_side_prints(change: dict[str, Any], said: str) -> None:
+    assert set(drained_figures(DRAINED | change).values()) == {NotMeasured(said)}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"lists": 0}, "no list came"),
+        ({"users_unanswered": 3}, "3 users had no list of all their events"),
+        ({"not_measured": {"freshness_ms.p99": "99 values came, a p99 needs 100"}}, "99 values came, a p99 needs 100"),
+    ],
+)
+def test_freshness_of_nothing_is_not_measured_whatever_an_older_side_prints(change: dict[str, Any], said: str) -> None:
+    assert set(fresh_figures(FRESH | change).values()) == {NotMeasured(said)}
+
+
+def sides(ours: list[float], theirs: list[float], **bundles: str) -> tuple[Side, Side]:
+    return (
+        Side("this", Path(), Path(), [dict.fromkeys(FIGURES, value) for value in ours], bundles.get("this", "demo")),
+        Side(
+            "other", Path(), Path(), [dict.fromkeys(FIGURES, value) for value in theirs], bundles.get("other", "demo")
+        ),
+    )
+
+
+def test_a_ratio_above_1_is_better_and_pairs_are_of_one_round() -> None:
+    rows = {row["figure"]: row for row in compared(*sides([110.0, 90.0, 100.0], [100.0, 100.0, 50.0]), 0.03)}
+    more, less = rows["lists/s"], rows["p99 ms"]
+    assert (more["this"], more["other"], more["ratio"]) == (100.0, 100.0, 1.0)
+    assert more["pairs"] == [1.1, 0.9, 2.0] and more["scatter"] == "0.9 to 2.0"
+    assert less["pairs"] == [0.909, 1.111, 0.5]
+
+
+def test_only_what_is_worse_than_tolerated_is_worse() -> None:
+    for ours, worse in ((98.0, [False] * 4), (96.0, [True, False, False, False]), (104.0, [False, True, True, True])):
+        assert [row["worse"] for row in compared(*sides([ours], [100.0]), 0.03)] == worse
+
+
+def test_another_bundle_is_another_work() -> None:
+    rows = compared(*sides([1.0], [1.0], this="a", other="b"), 0.03)
+    assert {row["ratio"] for row in rows} == {NotMeasured("the sides served other bundles: a, b")}
+    assert not any(row["worse"] for row in rows)
+
+
+def test_a_turn_begins_and_ends_with_an_empty_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        said.append(" ".join(command[1:3]))
+        assert options["env"]["PYTHONPATH"] == str(options["cwd"]) == str(tmp_path / "checkout")
+        assert options["env"]["LIVESHELF_STACK__DATA_DIR"] == str(tmp_path / "data")
+        failed = command[1] == "bench" and command[-2] == broken
+        found = {"throughput": DRAINED, "freshness": FRESH}.get(command[-2], {})
+        return subprocess.CompletedProcess(command, int(failed), "" if failed else json.dumps(found), "no room")
+
+    broken = ""
+    monkeypatch.setattr(against.subprocess, "run", run)
+    side = Side("a", tmp_path / "checkout", tmp_path / "data")
+    assert side.turn([], [])["lists/s"] == 5000 and side.bundle == "demo 1"
+    whole = ["down --purge", "up", "submit --fresh", "bench throughput", "bench freshness", "down --purge"]
+    assert said == whole
+    said, broken = [], "throughput"
+    with pytest.raises(StackError, match="no room"):
+        side.turn([], [])
+    assert said == [*whole[:4], "down --purge"] and len(side.turns) == 1
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the repository")
+def test_a_worktree_of_a_commit_is_gone_afterwards(tmp_path: Path) -> None:
+    with against.worktree("HEAD", tmp_path) as checkout:
+        assert (checkout / "liveshelf.toml").is_file()
+    assert not checkout.exists()
+    with pytest.raises(StackError, match="a commit of this repository"), against.worktree("no-such-commit", tmp_path):
+        pass

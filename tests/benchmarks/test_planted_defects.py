@@ -1,0 +1,351 @@
+"""The checkers tested: one defect in a true history, and the check that must find it; for every count that is judged."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from benchmarks.faults.evidence import Strike
+from benchmarks.faults.observer import Seen
+from benchmarks.faults.verdict import EXACTLY_ONCE, JUDGED, RESTS_ON, Row, Verdict, as_dict
+from operators.contracts import ERASURES
+from operators.refresh_records import DIGEST_HEADER
+from tests.benchmarks.fakes import Record
+from tests.benchmarks.history import ERASED, LATE_MS, RETURNED, STRUCK_S, TAG, History, Written, known_bundle, letter
+from tests.builders import NOW_MS
+
+USER = f"{TAG}1"
+
+
+@pytest.fixture(scope="module")
+def true_history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    return History(known_bundle(tmp_path_factory.mktemp("known") / "bundle"))
+
+
+@pytest.fixture
+def history(true_history: History) -> History:
+    """Of its own; the records in it are frozen by nobody, so they are copied."""
+    made = copy.copy(true_history)
+    made.lists, made.letters, made.strikes, made.observed = [*made.lists], [*made.letters], [*made.strikes], {}
+    return made
+
+
+def last(history: History, user: str = USER) -> Written:
+    return history.of(user)[-1]
+
+
+def swap(history: History, user: str, first: int, second: int) -> None:
+    """Two lists of a user change places, each as fresh as the other one was."""
+    mine = history.of(user)
+    for place, other in ((mine[first], mine[second]), (mine[second], mine[first])):
+        event_time = NOW_MS + int(place.at_ms) - LATE_MS
+        moved = history.changed(
+            replace(other, at_ms=place.at_ms), lambda body, at=event_time: body.update(event_time=at)
+        )
+        history.lists[history.lists.index(place)] = moved
+
+
+def renumber(by: int) -> Callable[[dict[str, Any]], object]:
+    return lambda body: body.update(version=body["version"] + by)
+
+
+def miss_an_event(history: History) -> None:
+    gone = next(one for one in history.events if one.offset == 199)  # the last of `t-9`, whose list is gone with it
+    history.events = [one for one in history.events if one is not gone]
+    history.lists.remove(last(history, f"{TAG}9"))
+    history.observed["sent"] = history.row().events - 3 + 1
+
+
+def lose_a_list(history: History) -> None:
+    history.lists.remove(last(history))
+
+
+def lose_all_lists_of_a_user(history: History) -> None:
+    history.lists = [one for one in history.lists if one.record.key.decode() != USER]
+
+
+def count_an_event_twice(history: History) -> None:
+    place = history.lists.index(last(history))
+    history.lists[place] = history.changed(history.lists[place], renumber(1))
+
+
+def go_beyond_in_the_middle(history: History) -> None:
+    """Another job's list: a version that no event makes, with the right ones after it."""
+    place = history.lists.index(history.of(USER)[-2])
+    history.lists[place] = history.changed(history.lists[place], renumber(100))
+
+
+def list_somebody_who_sent_nothing(history: History) -> None:
+    other = replace(last(history), record=replace(last(history).record, key=f"{TAG}nobody".encode()))
+    history.lists.append(history.changed(other, lambda body: body.update(user_id=f"{TAG}nobody")))
+
+
+def list_under_anothers_key(history: History) -> None:
+    place = history.lists.index(last(history))
+    history.lists[place] = history.changed(history.lists[place], lambda body: body.update(user_id=f"{TAG}2"))
+
+
+def make_a_list_of_another_state(history: History) -> None:
+    place = history.lists.index(last(history))
+    record = replace(last(history).record, headers=((DIGEST_HEADER, b"another"),))
+    history.lists[place] = replace(last(history), record=record)
+
+
+def end_with_an_older_list(history: History) -> None:
+    swap(history, USER, -2, -1)
+
+
+def list_an_erased_user_below_the_tombstone(history: History) -> None:
+    history.lists.append(history.of(ERASED)[-2])
+
+
+def leave_an_erased_users_list(history: History) -> None:
+    history.lists = [one for one in history.lists if one.record.value or one.record.key.decode() != ERASED]
+
+
+def change_a_score(history: History) -> None:
+    place = history.lists.index(last(history))
+    history.lists[place] = history.changed(history.lists[place], lambda body: body["items"][0].update(score=0.123))
+
+
+def change_an_item(history: History) -> None:
+    place = history.lists.index(last(history))
+    history.lists[place] = history.changed(history.lists[place], lambda body: body["items"].pop())
+
+
+def stay_slow_after_the_fault(history: History) -> None:
+    history.lists = [
+        replace(one, at_ms=one.at_ms + 900) if one.at_ms > 1000 * STRUCK_S else one for one in history.lists
+    ]
+
+
+def write_a_list_twice(history: History) -> None:
+    history.lists.append(last(history))
+
+
+def fall_in_the_middle(history: History) -> None:
+    swap(history, USER, 3, 4)
+
+
+def leave_a_transaction_open(history: History) -> None:
+    history.observed["open_transactions"] = 1
+
+
+def lose_a_letter(history: History) -> None:
+    history.letters.pop()
+
+
+def refuse_a_good_record(history: History) -> None:
+    history.letters.append(letter(history.events[0], "not_json"))
+
+
+def refuse_for_another_reason(history: History) -> None:
+    history.letters[0] = letter(history.letters_wanted()[0], "internal_error")
+
+
+def change_a_letters_value(history: History) -> None:
+    history.letters[0] = replace(history.letters[0], value=b"other")
+
+
+def take_a_letter_of_another_topic_for_it(history: History) -> None:
+    history.letters[0] = letter(replace(history.letters_wanted()[0], topic=ERASURES), "not_json")
+
+
+def write_a_letter_twice(history: History) -> None:
+    history.letters.append(history.letters[0])
+
+
+Plant = Callable[[History], None]
+PLANTED: dict[str, tuple[Plant, ...]] = {
+    "events_missing": (miss_an_event,),
+    "lost": (lose_a_list, lose_all_lists_of_a_user),
+    "counted_twice": (count_an_event_twice, go_beyond_in_the_middle),
+    "phantoms": (list_somebody_who_sent_nothing, list_under_anothers_key),
+    "mismatched": (make_a_list_of_another_state,),
+    "ends_wrong": (end_with_an_older_list, list_an_erased_user_below_the_tombstone),
+    "erased_listed": (leave_an_erased_users_list,),
+    "scores_differ": (change_a_score, change_an_item),
+    "dead_letters_wrong": (
+        lose_a_letter, refuse_a_good_record, refuse_for_another_reason, change_a_letters_value,
+        take_a_letter_of_another_topic_for_it,
+    ),
+    "not_fresh_again": (stay_slow_after_the_fault,),
+    "written_twice": (write_a_list_twice,),
+    "fell": (fall_in_the_middle,),
+    "open_transactions": (leave_a_transaction_open,),
+}  # fmt: skip
+# a defect that shows in two counts: the check of each is tested with the other one taken away
+ALSO = {
+    go_beyond_in_the_middle: {"fell", "ends_wrong"},
+    end_with_an_older_list: {"fell"},
+    list_an_erased_user_below_the_tombstone: {"written_twice"},
+    leave_an_erased_users_list: {"ends_wrong"},
+}
+CASES = [(name, plant) for name, plants in PLANTED.items() for plant in plants]
+
+
+def counts(row: Row) -> dict[str, int]:
+    """What is judged and not 0."""
+    return {name: getattr(row, name) for name in (*JUDGED, *EXACTLY_ONCE) if getattr(row, name)}
+
+
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_a_true_history_is_kept(history: History, delivery: str) -> None:
+    history.delivery = delivery
+    row = history.row()
+    assert counts(row) == {} and row.unknown == {} and row.verdict is Verdict.KEPT
+    assert None not in [getattr(row, one.name) for one in fields(Row)]
+    assert (row.users, row.dead_letters, row.fallback_lists) == (12, 2, 0)
+    assert row.struck == "kill taskmanager: pid 1 gone, then pid 2"
+    assert row.recovery_s == 0.0 and row.silence_s is not None and row.silence_s < 1
+    assert as_dict(row)["verdict"] == "kept"
+
+
+def test_every_count_that_is_judged_has_a_planted_defect() -> None:
+    assert PLANTED.keys() == {*JUDGED, *EXACTLY_ONCE}
+    assert {*JUDGED, *EXACTLY_ONCE} <= {one.name for one in fields(Row)}
+
+
+@pytest.mark.parametrize(("name", "plant"), CASES, ids=[plant.__name__ for _, plant in CASES])
+def test_a_planted_defect_is_found_by_its_check(history: History, name: str, plant: Plant) -> None:
+    history.delivery = "exactly-once"
+    plant(history)
+    row = history.row()
+    # a letter of another topic is one of a good record, and that of the bad record is missing
+    assert getattr(row, name) == 1 + (plant is take_a_letter_of_another_topic_for_it), as_dict(row)
+    assert row.verdict is Verdict.BROKEN
+    assert counts(row).keys() - {name} == ALSO.get(plant, set())
+    alone = replace(row, **dict.fromkeys(counts(row).keys() - {name}, 0))
+    assert alone.verdict is Verdict.BROKEN and replace(alone, **{name: 0}).verdict is Verdict.KEPT
+
+
+@pytest.mark.parametrize("name", EXACTLY_ONCE)
+def test_at_least_once_allows_what_readers_put_right(history: History, name: str) -> None:
+    PLANTED[name][0](history)
+    row = history.row()
+    assert counts(row) == {name: 1} and row.verdict is Verdict.KEPT
+
+
+def test_a_second_letter_of_a_record_breaks_exactly_once_alone(history: History) -> None:
+    write_a_letter_twice(history)
+    assert history.row().verdict is Verdict.KEPT
+    history.delivery = "exactly-once"
+    assert counts(history.row()) == {"dead_letters_wrong": 1}
+
+
+# what was not read
+
+
+@pytest.mark.parametrize("what", RESTS_ON)
+def test_a_count_that_rests_on_what_was_not_read_is_unknown_and_no_0(history: History, what: str) -> None:
+    history.delivery = "exactly-once"
+    history.observed["missed"] = {"letters": [], what: ["the end was not read", "twice"]}
+    row = history.row()
+    for name in RESTS_ON[what]:
+        assert getattr(row, name) is None and row.unknown[name] == "the end was not read; twice"
+    others = {one.name for one in fields(Row)} - RESTS_ON[what]
+    assert None not in [getattr(row, name) for name in others]
+    assert row.verdict is (Verdict.KEPT if what == "job" else Verdict.UNKNOWN)
+
+
+def test_every_count_rests_on_something() -> None:
+    counted = {one.name for one in fields(Row)} - {
+        "name", "seed", "delivery", "struck", "unknown", "note", "seconds_p95",
+    }  # fmt: skip
+    assert counted == {name for names in RESTS_ON.values() for name in names}
+
+
+def test_what_is_known_to_be_broken_stays_broken_where_other_things_are_unknown(history: History) -> None:
+    lose_a_letter(history)
+    history.observed["missed"] = {"lists": ["the end was not read"]}
+    row = history.row()
+    assert (row.lost, row.dead_letters_wrong, row.verdict) == (None, 1, Verdict.BROKEN)
+
+
+def test_a_fault_that_nothing_shows_makes_the_trial_unknown(history: History) -> None:
+    history.strikes.append(Strike("pause kafka", "", STRUCK_S, STRUCK_S))
+    history.strikes.append(
+        Strike("kill scorer", "", STRUCK_S, STRUCK_S, failure="it could not be done: StopIteration()")
+    )
+    row = history.row()
+    assert row.verdict is Verdict.UNKNOWN and counts(row) == {}
+    assert row.unknown == {
+        "struck": "pause kafka: nothing shows that it struck; kill scorer: it could not be done: StopIteration()"
+    }
+    assert row.struck == "kill taskmanager: pid 1 gone, then pid 2"
+
+
+def test_lists_that_name_no_state_are_compared_with_none(history: History) -> None:
+    history.lists = [
+        replace(one, record=replace(one.record, headers=())) if one.record.value else one for one in history.lists
+    ]
+    row = history.row()
+    assert row.mismatched is None and "job.state_digests" in row.unknown["mismatched"]
+    assert row.verdict is Verdict.UNKNOWN
+
+
+def test_without_a_list_by_the_model_no_score_is_compared(history: History) -> None:
+    history.lists = [
+        history.changed(one, lambda body: body.update(source="popular")) if one.record.value else one
+        for one in history.lists
+    ]
+    row = history.row()
+    assert row.scores_differ is None and row.verdict is Verdict.UNKNOWN and row.fallback_lists == 205
+
+
+def test_a_load_that_sent_nothing_tests_nothing(history: History) -> None:
+    history.events, history.erasures, history.lists, history.letters, history.strikes = [], [], [], [], []
+    history.observed["sent"] = 0
+    row = history.row()
+    assert row.verdict is Verdict.UNKNOWN and set(row.unknown.values()) == {"the load sent nothing"}
+    assert all(getattr(row, name) is None for name in JUDGED)
+
+
+def test_lists_that_never_come_back_are_silent_until_the_end(history: History) -> None:
+    history.lists = [one for one in history.lists if one.at_ms < 1000 * STRUCK_S]
+    row = history.row()
+    assert (row.not_fresh_again, row.recovery_s) == (1, None) and row.verdict is Verdict.BROKEN
+    assert row.silence_s is not None and 10.9 < row.silence_s < 11.1
+    assert row.seconds_p95[-2] is None
+    history.lists = []
+    row = history.row()
+    assert row.not_fresh_again == 1 and row.silence_s == 11.0 and row.lost == 11
+
+
+# what a reader keeps
+
+
+def test_who_comes_back_after_an_erasure_has_the_new_events_alone(history: History) -> None:
+    seen = Seen(TAG.encode())
+    for one in history.of(RETURNED):
+        seen.take(one.record, one.at_ms, one.at_ms)
+    assert RETURNED in seen.newest and RETURNED not in seen.ended
+
+
+def test_a_list_below_a_tombstones_order_does_not_count_and_one_of_a_later_epoch_does(history: History) -> None:
+    seen = Seen(TAG.encode())
+    old = history.changed(last(history), lambda body: body.update(epoch=4, version=20))
+
+    def take(record: Record) -> None:
+        seen.take(record, 0.0, 0.0)
+
+    take(old.record)
+    take(Record(USER.encode(), None, (("liveshelf.order", b"5.2"),)))
+    assert seen.newest == {} and seen.ended == {USER}
+    take(old.record)
+    assert seen.newest == {} and seen.ended == set() and seen.fell == 0
+    for version, epoch, newest in ((2, 5, None), (3, 5, (5, 3)), (1, 6, (6, 1)), (9, 5, (6, 1))):
+        take(history.changed(old, lambda body, v=version, e=epoch: body.update(version=v, epoch=e)).record)  # type: ignore[misc]
+        assert (seen.newest[USER].order if USER in seen.newest else None) == newest
+    assert seen.fell == 1 and seen.greatest[USER] == (6, 1)
+    take(Record(USER.encode(), None))
+    assert seen.newest == {} and seen.ended == {USER}
+
+
+def test_records_of_others_are_not_seen(history: History) -> None:
+    seen = Seen(b"another")
+    for record in (last(history).record, Record(None, b"x"), Record(b"shop", None)):  # type: ignore[arg-type]
+        seen.take(record, 0.0, LATE_MS)
+    assert seen == Seen(b"another")
