@@ -40,8 +40,8 @@ class Injector:
     """Does faults to one running stack."""
 
     def __init__(self, settings: Settings, proxy: TcpProxy | None = None) -> None:
-        self._supervisor = Supervisor(settings, Layout.of(settings))
-        self._cluster = Cluster(settings.job.rest_url)
+        self._supervisor = Supervisor(Layout.of(settings))
+        self._cluster = Cluster(settings.job)
         self._proxy = proxy
         self.kinds: dict[str, Callable[[Fault], None]] = {
             "kill": lambda fault: self._signal(fault, signal.SIGKILL),
