@@ -33,7 +33,7 @@ def run(
             "false",
             "set it, `liveshelf stop`, `liveshelf resume`: without it states cannot be compared",
         )
-    if not Cluster(settings.job.rest_url).jobs(settings.job.name):
+    if not Cluster(settings.job).jobs(settings.job.name):
         raise ClusterError(f"a running job named {settings.job.name}", "none", "liveshelf submit, or resume")
     faults = schedule(seed, minutes)
     rows = [(f"{f.at_s:.0f}", f.what, f.target, f"{f.for_s:.0f}" if f.for_s else "") for f in faults]
