@@ -1,6 +1,5 @@
 """A real request to each part of the stack: what `up` waits for and `status` shows."""
 
-import contextlib
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,9 +70,17 @@ def _kafka(settings: Settings) -> str:
 def _flink(settings: Settings) -> str:
     with rest_client(settings.job, timeout_s=2) as client:
         overview = client.get("/overview").raise_for_status().json()
-    if RestAddress.parse(settings.job.rest_url).is_loopback and overview["taskmanagers"] < settings.stack.taskmanagers:
+    if _is_here(settings) and overview["taskmanagers"] < settings.stack.taskmanagers:
         raise LookupError("TaskManagers are still registering")
     return f"{overview['taskmanagers']} TaskManagers, {overview['jobs-running']} jobs running"
+
+
+def _is_here(settings: Settings) -> bool:
+    try:
+        rest_address(settings)
+    except StackError:  # another cluster's
+        return False
+    return True
 
 
 def _get(url: str) -> str:
@@ -113,7 +120,7 @@ def ports(settings: Settings) -> dict[str, int]:
     reporters = {
         f"flink metrics {n}": settings.stack.flink_metrics_port + n for n in range(1 + settings.stack.taskmanagers)
     }
-    with contextlib.suppress(StackError):  # of another cluster: then no stack is started here
+    if _is_here(settings):
         taken["flink rest"] = rest_address(settings).port
     return taken | reporters | _watchers(settings)
 
