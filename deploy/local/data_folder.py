@@ -36,19 +36,21 @@ BESIDE = frozenset(["bench", "jars", "work"])  # of other verbs, in the default 
 def claim(data: Path, jars: Path) -> None:
     """Makes `data` with our marker in it. Raises `StackError` where it holds what no stack made."""
     _refuse_shared(data)
-    if (data / MARKER).is_file():
-        return
-    if foreign := sorted(entry.name for entry in _entries(data) if entry.name not in OWN | BESIDE and entry != jars):
+    try:
+        if (data / MARKER).is_file():
+            return
+        foreign = sorted(entry.name for entry in _entries(data) if entry.name not in OWN | BESIDE and entry != jars)
+        if not foreign:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (data / MARKER).write_text(NOTE)
+    except OSError as error:
+        raise StackError("a stack.data_dir that can be written", str(error), "name another folder") from error
+    if foreign:
         raise StackError(
             f"stack.data_dir to be empty, or the folder of a stack: {data}",
             f"{', '.join(foreign[:3])} in it, which no stack made",
             "name a folder of its own in stack.data_dir",
         )
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (data / MARKER).write_text(NOTE)
-    except OSError as error:
-        raise StackError("a stack.data_dir that can be written", str(error), "name another folder") from error
 
 
 def release(data: Path, jars: Path) -> None:

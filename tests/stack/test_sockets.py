@@ -96,6 +96,15 @@ def test_only_its_user_reads_the_stacks_folder(stack: Stack, job: str) -> None:
     assert len(paths) > 200
 
 
+def test_what_a_verb_writes_is_for_its_user_alone(stack: Stack, job: str, tmp_path: Path) -> None:
+    out = tmp_path / "made" / "events.jsonl"
+    out.parent.mkdir()
+    stack.liveshelf("events", "--out", str(out))
+    written = [*out.parent.iterdir()]
+    assert len(written) == 2
+    assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o600}
+
+
 def test_processes_leave_nothing_in_the_systems_temporary_folder(stack: Stack, processes: list[psutil.Process]) -> None:
     data, shared = str(stack.layout.data), tempfile.gettempdir()
     for process in processes:
