@@ -23,6 +23,7 @@ OWN = frozenset(
         "pids",
         "prometheus",
         "savepoints",
+        "secrets",
         "supervisor.sock",
         "supervisord.conf",
         "supervisord.pid",
