@@ -65,7 +65,7 @@ class Floor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._cluster = Cluster(settings.job.rest_url)
+        self._cluster = Cluster(settings.job)
         self._stop = threading.Event()
         self.latency_us = HdrHistogram(1, LONGEST_US, 3)
         self.count_from_ms = 1 << 62
@@ -107,7 +107,8 @@ class Floor:
             file.write_text(json.dumps(plan(self._settings)))
             program = project_root() / "pipelines" / "floor_job.py"
             environment = os.environ | process_environment(Layout.of(self._settings))
-            job_id, text = run_client(self._settings.job.rest_url, environment, ["-py", str(program), str(file)])
+            words = ["-py", str(program), str(file)]
+            job_id, text = run_client(self._settings.job, environment, words, Path(folder))
         if job_id is None:
             raise ClusterError(
                 "Flink's client to submit the floor's job", python_part(text)[-800:], "correct the cause above"

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kind=${1:-base}
-UV=0.13.9 # resolves and installs with hashes, ten times as fast as pip
+uv=$(sed -nE 's/^uv==([0-9.]+).*/\1/p' requirements/uv.txt)
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -73,7 +73,8 @@ if [ ! -x .venv/bin/python ]; then
   }
 fi
 .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null # a venv that uv made
-.venv/bin/python -m uv --version 2>/dev/null | grep -q "$UV" || .venv/bin/python -m pip install -q --disable-pip-version-check "uv==$UV"
+.venv/bin/python -m uv --version 2>/dev/null | grep -qF "uv $uv " ||
+  .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/uv.txt
 say "installing the Python packages of requirements/$kind.lock"
 .venv/bin/python -m uv pip install -q --python .venv/bin/python --require-hashes -r "requirements/$kind.lock"
 .venv/bin/python -m uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .

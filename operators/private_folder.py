@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 from operators.errors import StackError
@@ -42,3 +43,10 @@ def cache_folder(name: str) -> Path:
     """Where this user's files are kept that can be made anew: `$XDG_CACHE_HOME` or `~/.cache`, below `liveshelf`."""
     above = os.environ.get("XDG_CACHE_HOME")
     return (Path(above) if above else Path.home() / ".cache") / "liveshelf" / name
+
+
+def user_folder(name: str, setting: str) -> Path:
+    """The folder `name` of this user below the system's temporary folder, made as `private_folder` makes it: for what need
+    not outlive the machine's next start, on machines where a user may have no home."""
+    own = private_folder(Path(tempfile.gettempdir()) / f"liveshelf-{os.geteuid()}", setting)
+    return private_folder(own / name, setting)

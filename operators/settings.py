@@ -6,9 +6,9 @@ Precedence: command-line flags, then `LIVESHELF_SECTION__NAME` variables, then t
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from operators.errors import SettingsError
+from operators.rest_address import checked_url, without_password
 
 FILE_NAME = "liveshelf.toml"
 
@@ -73,7 +74,10 @@ class JobSettings(Section):
     """The Flink job."""
 
     name: str = "liveshelf"
-    rest_url: str = "http://127.0.0.1:8081"
+    rest_url: Annotated[str, AfterValidator(checked_url)] = "http://127.0.0.1:8081"
+    rest_ca_file: str = ""
+    rest_cert_file: str = ""
+    python: str = ""
     parallelism: int = Field(1, ge=1)
     max_parallelism: int = Field(720, ge=1)
     delivery: Literal["at-least-once", "exactly-once"] = "at-least-once"
@@ -193,7 +197,6 @@ class StackSettings(Section):
     taskmanagers: int = Field(2, ge=1)
     controller_port: int = 9093
     jobmanager_rpc_port: int = 6123
-    supervisor_port: int = 9001
     prometheus_port: int = 9090
     alertmanager_port: int = 9095
     flink_metrics_port: int = 9250
@@ -281,7 +284,7 @@ def load_settings(**flags: Any) -> Settings:
         key = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
             f"a valid value for `{key}`",
-            f"{first.get('input')!r} ({first['msg']})",
+            f"{without_password(repr(first.get('input')))} ({first['msg']})",
             f"correct `{key}` in {settings_file() or FILE_NAME} or in the environment",
         ) from error
 

@@ -38,7 +38,7 @@ def take_backup(settings: Settings, root: Path, bundle: Path, keep: int) -> Path
 
     The folder appears whole or not at all. Raises `ClusterError` without a running job, `BrokerError`.
     """
-    cluster = Cluster(settings.job.rest_url)
+    cluster = Cluster(settings.job)
     jobs = cluster.jobs(settings.job.name)
     if not jobs:
         raise ClusterError(f"a running job named {settings.job.name}", "none", "liveshelf resume")

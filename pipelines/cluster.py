@@ -6,6 +6,9 @@ from typing import Any
 import httpx
 
 from operators.errors import ClusterError
+from operators.rest_address import RestAddress
+from operators.rest_client import rest_client
+from operators.settings import JobSettings
 
 LIVE = ("INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "FAILING", "CANCELLING", "SUSPENDED")
 # what a savepoint fails with while tasks restart
@@ -13,11 +16,12 @@ NOT_NOW = ("Checkpoint triggering task", "Trigger checkpoint failure", "Task loc
 
 
 class Cluster:
-    """One cluster at `rest_url`. Every method raises `ClusterError` when it is out of reach or refuses."""
+    """The cluster of `job.rest_url`. Every method raises `ClusterError` when it is out of reach or refuses."""
 
-    def __init__(self, rest_url: str) -> None:
-        self.rest_url = rest_url
-        self._client = httpx.Client(base_url=rest_url, timeout=10)
+    def __init__(self, job: JobSettings) -> None:
+        """Raises `SettingsError` for certificates that cannot be read."""
+        self.rest_url = RestAddress.parse(job.rest_url).url
+        self._client = rest_client(job)
 
     def close(self) -> None:
         """Ends its connections."""
@@ -25,7 +29,13 @@ class Cluster:
 
     def get(self, path: str) -> Any:
         """The JSON answer of a GET."""
-        return self._ask("GET", path).json()
+        answer = self._ask("GET", path)
+        try:
+            return answer.json()
+        except ValueError as error:  # the page of an ingress or of a proxy
+            raise ClusterError(
+                f"Flink's JSON at {self.rest_url}{path}", answer.text[:200], "correct job.rest_url"
+            ) from error
 
     def _ask(self, method: str, path: str, **body: Any) -> httpx.Response:
         try:
@@ -35,9 +45,7 @@ class Cluster:
                 f"Flink to answer {path}", error.response.text[:400], "see the JobManager's log"
             ) from error
         except httpx.HTTPError as error:
-            raise ClusterError(
-                f"a Flink cluster at {self.rest_url}", repr(error), "liveshelf up, or set job.rest_url", retriable=True
-            ) from error
+            raise ClusterError(f"a Flink cluster at {self.rest_url}", *_cause(error), retriable=True) from error
 
     def jobs(self, name: str | None = None) -> list[dict[str, Any]]:
         """Jobs that live, newest first: jid, name, state."""
@@ -108,6 +116,13 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise ClusterError("the job to end", "it still runs", "liveshelf logs taskmanager-0")
             time.sleep(0.1)
+
+
+def _cause(error: httpx.HTTPError) -> tuple[str, str]:
+    """What came, and what to do next."""
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return str(error), "set job.rest_ca_file to the certificate of the authority that signed the cluster's"
+    return repr(error), "liveshelf up, or set job.rest_url"
 
 
 def python_part(stacktrace: str) -> str:

@@ -9,11 +9,14 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from operators.errors import BrokerError, ClusterError
 from operators.model_bundle import ModelBundle
+from operators.rest_address import RestAddress
 from operators.scorer import Scorer
-from operators.settings import Settings
+from operators.settings import JobSettings, Settings
+from pipelines.client_settings import prepare_client
 from pipelines.cluster import Cluster, python_part
 from pipelines.engine import flink_options
 from pipelines.shipping import stage
@@ -41,7 +44,7 @@ def submit(
     # here the bundle is checked; the GPU is needed on the cluster
     Scorer(ModelBundle.load(bundle), settings.scorer.model_copy(update={"require_gpu": False}))
     flink_options(settings)
-    cluster = Cluster(settings.job.rest_url)
+    cluster = Cluster(settings.job)
     if running := cluster.jobs(settings.job.name):
         raise ClusterError(
             f"no running job named {settings.job.name}",
@@ -72,11 +75,11 @@ def _run_client(
 ) -> str:
     ship, settings_file = scratch / "ship", scratch / "settings.json"
     marker = stage(ship, bundle)
-    settings_file.write_text(json.dumps(settings.model_dump()))
+    settings_file.write_text(json.dumps(shipped_settings(settings).model_dump()))
     restore = ["-s", savepoint] if savepoint else []
     program = ["-pyfs", str(ship), "-py", str(ship / "pipelines" / "recommend.py"), str(settings_file), marker]
     merged = {**os.environ, **environment, "PYTHONPATH": str(ship)}
-    job_id, text = run_client(settings.job.rest_url, merged, [*restore, *program])
+    job_id, text = run_client(settings.job, merged, [*restore, *program], scratch)
     if _NO_STATE in text:
         raise ClusterError(
             "a savepoint of this job in thread mode",
@@ -88,16 +91,35 @@ def _run_client(
     return job_id
 
 
-def run_client(rest_url: str, environment: Mapping[str, str], words: list[str]) -> tuple[str | None, str]:
-    """Flink's client with a Python program, detached: the id of its job, None where it failed, and what was said."""
+def shipped_settings(settings: Settings) -> Settings:
+    """The settings as the TaskManagers get them: with their Python, without what opens the REST interface."""
+    job = settings.job
+    own = {
+        "python": job.python or sys.executable,
+        "rest_url": RestAddress.parse(job.rest_url).url,
+        "rest_ca_file": "",
+        "rest_cert_file": "",
+    }
+    return settings.model_copy(update={"job": job.model_copy(update=own)})
+
+
+def run_client(
+    job: JobSettings, environment: Mapping[str, str], words: list[str], scratch: Path
+) -> tuple[str | None, str]:
+    """Flink's client with a Python program, detached: the id of its job, None where it failed, and its output.
+
+    `environment` names the Flink home; `scratch` is a folder for this call alone. Raises `SettingsError` for
+    certificates that cannot be used.
+    """
+    address = RestAddress.parse(job.rest_url)
+    own = prepare_client(job, environment, scratch)
     command = [
         f"{environment['FLINK_BIN_DIR']}/flink", "run", "-d",
-        "-m", rest_url.removeprefix("http://"),
-        "-Dhigh-availability.type=NONE",  # the client asks the address above, not the local ZooKeeper, who leads
-        "-pyexec", sys.executable, "-pyclientexec", sys.executable,
+        "-m", f"{address.scheme}://{urlsplit(address.url).netloc}",  # the path is in the configuration
+        "-pyexec", job.python or sys.executable, "-pyclientexec", sys.executable,
         *words,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env=own)
     text = done.stdout + done.stderr
     found = re.search(r"JobID ([0-9a-f]{32})", text)
     return (found[1] if found and not done.returncode else None), text

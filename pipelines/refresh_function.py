@@ -25,6 +25,7 @@ from operators.list_maker import ListMaker, Request
 from operators.logs import configure
 from operators.micro_batcher import MicroBatcher, NullSensors
 from operators.model_bundle import ModelBundle
+from operators.private_folder import user_folder
 from operators.recent_states import RecentStates
 from operators.refresh_logic import RefreshLogic
 from operators.refresh_records import Actions, Encoded, Output, Record, encoded
@@ -231,8 +232,9 @@ def refused(process: ScorerProcess) -> bool:
 
 
 def tables_root(settings: Settings) -> Path:
-    """The folder of what a TaskManager keeps on its own disk."""
-    return Path(settings.job.tables_dir or "/tmp/liveshelf-tables")
+    """The folder of what a TaskManager keeps on its own disk. Raises `SettingsError` where another user prepared it."""
+    named = settings.job.tables_dir
+    return Path(named) if named else user_folder("tables", "job.tables_dir")
 
 
 def open_table(settings: Settings, subtask: int, on_change: OnChange) -> CompactedTable:

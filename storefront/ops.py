@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import msgspec
 
+from operators.loopback import uses_environment_proxies
+
 log = logging.getLogger(__name__)
 POINTS = 180
 MIN_STEP_S = 5
@@ -91,7 +93,9 @@ class Ops:
     """Asks Prometheus' HTTP API."""
 
     def __init__(self, prometheus_url: str) -> None:
-        self._client = httpx.AsyncClient(base_url=prometheus_url, timeout=TIMEOUT_S)
+        self._client = httpx.AsyncClient(
+            base_url=prometheus_url, timeout=TIMEOUT_S, trust_env=uses_environment_proxies(prometheus_url)
+        )
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -48,7 +48,6 @@ VARIABLES = {
     "LIVESHELF_STACK__CONTROLLER_PORT": "19093",
     "LIVESHELF_STACK__ZOOKEEPER_PORT": "12181",
     "LIVESHELF_STACK__JOBMANAGER_RPC_PORT": "16123",
-    "LIVESHELF_STACK__SUPERVISOR_PORT": "19001",
     "LIVESHELF_STACK__PROMETHEUS_PORT": "19090",
     "LIVESHELF_STACK__ALERTMANAGER_PORT": "19096",
     "LIVESHELF_STACK__FLINK_METRICS_PORT": "19250",
@@ -149,7 +148,7 @@ class Stack:
     @property
     def supervisor(self) -> Supervisor:
         """What keeps the parts alive."""
-        return Supervisor(self.settings, self.layout)
+        return Supervisor(self.layout)
 
     @property
     def layout(self) -> Layout:
@@ -176,7 +175,7 @@ def running_stack(faulty_bundle: Path) -> Iterator[Stack]:
     stack = Stack(
         settings,
         Topics(settings.kafka),
-        Cluster(settings.job.rest_url),
+        Cluster(settings.job),
         TcpProxy(LINK, BEHIND_LINK),
         faulty_bundle,
     )

@@ -45,8 +45,8 @@ class Injector:
 
     def __init__(self, settings: Settings, proxy: TcpProxy | None = None) -> None:
         self._layout = Layout.of(settings)
-        self._supervisor = Supervisor(settings, self._layout)
-        self._cluster = Cluster(settings.job.rest_url)
+        self._supervisor = Supervisor(self._layout)
+        self._cluster = Cluster(settings.job)
         self._proxy = proxy
         broker, rest = settings.kafka.bootstrap.split(",")[0].rsplit(":", 1), urlsplit(settings.job.rest_url)
         self._addresses = {

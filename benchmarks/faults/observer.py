@@ -192,7 +192,7 @@ class JobWatcher:
     def __init__(self, settings: Settings) -> None:
         self.down: list[tuple[float, float]] = []  # monotonic s: from, to
         self.failure = ""
-        self._cluster, self._name = Cluster(settings.job.rest_url), settings.job.name
+        self._cluster, self._name = Cluster(settings.job), settings.job.name
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="job", daemon=True)
         self._thread.start()

@@ -6,6 +6,7 @@ import subprocess
 from deploy.local.layout import HERE, Layout, tool
 from operators.errors import StackError
 
+COPY = "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies"  # of the version that pom.xml names
 CONNECTOR = "flink-sql-connector-kafka-5.0.0-2.2.jar"
 
 
@@ -16,9 +17,15 @@ def expected_sums() -> dict[str, str]:
 
 
 def wrong_jars(layout: Layout) -> dict[str, str]:
-    """File name -> what is wrong with it ("missing" or the sum found); empty when all is well."""
-    wrong = {}
-    for name, digest in expected_sums().items():
+    """File name -> what is wrong with it ("missing", "unknown" or the sum found); empty when all is well.
+
+    The broker's class path is the whole folder: a jar that nobody knows would run in it.
+    """
+    expected = expected_sums()
+    wrong = dict.fromkeys(
+        (jar.name for jar in layout.jars.glob("*.[jJ][aA][rR]") if jar.name not in expected), "unknown"
+    )
+    for name, digest in expected.items():
         file = layout.jars / name
         found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
         if found != digest:
@@ -27,17 +34,31 @@ def wrong_jars(layout: Layout) -> dict[str, str]:
 
 
 def ensure_jars(layout: Layout) -> None:
-    """Fetches what is missing or differs; raises `StackError` when Maven fails or a sum is still wrong."""
-    if not wrong_jars(layout):
+    """Fetches what is missing or differs; raises `StackError` for an unknown jar, when Maven fails, or for a wrong sum."""
+    wrong = wrong_jars(layout)
+    _refuse_unknown(layout, wrong)
+    if not wrong:
         return
-    layout.jars.mkdir(parents=True, exist_ok=True)
+    layout.jars.mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [
-        tool("mvn", "maven"), "-q", "-B", "-f", str(HERE / "pom.xml"),
-        "dependency:copy-dependencies", f"-DoutputDirectory={layout.jars}",
+        tool("mvn", "maven"), "-q", "-B", "--strict-checksums", "-f", str(HERE / "pom.xml"),
+        COPY, f"-DoutputDirectory={layout.jars}",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise StackError("Maven to fetch the jars", done.stdout[-800:].strip(), "check the network and run it again")
     if wrong := wrong_jars(layout):
+        _refuse_unknown(layout, wrong)
         name, found = next(iter(wrong.items()))
         raise StackError(f"{name} with the sum of deploy/local/jars.sha256", found, f"remove {layout.jars} and retry")
+
+
+def _refuse_unknown(layout: Layout, wrong: dict[str, str]) -> None:
+    if unknown := sorted(name for name, found in wrong.items() if found == "unknown"):
+        raise StackError(
+            f"the jars of deploy/local/jars.sha256 alone in {layout.jars}",
+            f"{', '.join(unknown[:3])}, which would run in the broker",
+            f"rm {layout.jars / unknown[0]}"
+            if len(unknown) == 1
+            else f"remove {layout.jars}; `liveshelf up` fetches it",
+        )

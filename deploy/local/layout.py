@@ -1,14 +1,22 @@
 """Where the local stack keeps things: one folder, removed by `liveshelf down --purge`."""
 
+import contextlib
+import hashlib
+import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.data_folder import claim, release, tighten
 from operators.errors import StackError
+from operators.private_folder import user_folder
 from operators.settings import Settings
 
 HERE = Path(__file__).resolve().parent
+LONGEST = 107 - len("/supervisor.sock.1234567")  # bytes of a Unix socket's name; supervisor makes it with its pid first
+_PLAIN = re.compile(r"[\w/.+-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -70,17 +78,37 @@ class Layout:
     def supervisor_conf(self) -> Path:
         return self.data / "supervisord.conf"
 
+    @property
+    def alias(self) -> Path:
+        """A name of `data` for what bears neither blanks nor length: Flink's scripts, JVM options, a socket.
+
+        `data` itself where its name is plain and short, else a link in a folder of this user.
+        """
+        if _PLAIN.fullmatch(str(self.data)) and len(os.fsencode(self.data)) <= LONGEST:
+            return self.data
+        digest = hashlib.blake2b(os.fsencode(self.data), digest_size=6).hexdigest()
+        link = user_folder("stacks", "stack.data_dir") / digest
+        with contextlib.suppress(FileExistsError):
+            link.symlink_to(self.data)
+        return link
+
+    @property
+    def supervisor_socket(self) -> Path:
+        return self.alias / "supervisor.sock"
+
     def make(self) -> None:
-        """Creates the folders."""
+        """Creates the folders, for this user alone. Raises `StackError` where `data` is no folder for a stack."""
+        claim(self.data, self.jars)
         state = (self.checkpoints, self.savepoints, self.high_availability, self.zookeeper)
         for folder in (self.kafka, self.logs, *state, self.tables, self.prometheus, self.targets):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tighten(self.data)
 
     def purge(self) -> None:
-        """Removes everything but the jars."""
-        for entry in self.data.iterdir() if self.data.is_dir() else ():
-            if entry != self.jars:
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        """Removes what the stack made, not the jars. Raises `StackError` where `data` does not carry our marker."""
+        release(self.data, self.jars)
+        if self.alias != self.data:
+            self.alias.unlink(missing_ok=True)
 
 
 def tool(name: str, package: str) -> str:

@@ -9,6 +9,11 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from deploy.local import alertmanager, prometheus
+from deploy.local.flink_home import rest_address
+from operators.errors import SettingsError, StackError
+from operators.loopback import uses_environment_proxies
+from operators.rest_address import RestAddress
+from operators.rest_client import rest_client
 from operators.settings import Settings
 
 
@@ -33,7 +38,7 @@ def probes(settings: Settings) -> list[Probe]:
     shop = f"http://{settings.storefront.host}:{settings.storefront.port}"
     all_parts = [
         Probe("kafka", settings.kafka.bootstrap, lambda: _kafka(settings)),
-        Probe("flink", settings.job.rest_url, lambda: _flink(settings)),
+        Probe("flink", RestAddress.parse(settings.job.rest_url).url, lambda: _flink(settings)),
         Probe("storefront", shop, lambda: _get(f"{shop}/healthz")),
     ]
     monitor = f"http://127.0.0.1:{settings.monitor.port}"
@@ -52,7 +57,7 @@ def _watchers(settings: Settings) -> dict[str, int]:
 
 
 def _kafka(settings: Settings) -> str:
-    if not _listens(settings.kafka.bootstrap):
+    if not _listens(*_broker(settings)):
         raise OSError("closed")
     admin = KafkaAdminClient(**settings.kafka.client_options())
     try:
@@ -63,44 +68,63 @@ def _kafka(settings: Settings) -> str:
 
 
 def _flink(settings: Settings) -> str:
-    overview = httpx.get(f"{settings.job.rest_url}/overview", timeout=2).raise_for_status().json()
-    if overview["taskmanagers"] < settings.stack.taskmanagers:
+    with rest_client(settings.job, timeout_s=2) as client:
+        overview = client.get("/overview").raise_for_status().json()
+    if _is_here(settings) and overview["taskmanagers"] < settings.stack.taskmanagers:
         raise LookupError("TaskManagers are still registering")
     return f"{overview['taskmanagers']} TaskManagers, {overview['jobs-running']} jobs running"
 
 
+def _is_here(settings: Settings) -> bool:
+    try:
+        rest_address(settings)
+    except StackError:  # another cluster's
+        return False
+    return True
+
+
 def _get(url: str) -> str:
-    httpx.get(url, timeout=2).raise_for_status()
+    httpx.get(url, timeout=2, trust_env=uses_environment_proxies(url)).raise_for_status()
     return "ok"
 
 
-def _listens(address: str) -> bool:
-    host, port = address.split(",")[0].rsplit(":", 1)
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((host, int(port))) == 0
+def _broker(settings: Settings) -> tuple[str, int]:
+    """Host and port of the first broker."""
+    host, _, port = settings.kafka.bootstrap.split(",")[0].strip().rpartition(":")
+    if not host or not port.isdigit():
+        raise SettingsError(
+            "kafka.bootstrap as host:port", repr(settings.kafka.bootstrap), "name the port, as in 127.0.0.1:9092"
+        )
+    return host.strip("[]"), int(port)
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def ports(settings: Settings) -> dict[str, int]:
     """Every port that the stack takes on 127.0.0.1."""
-    rest = int(settings.job.rest_url.rsplit(":", 1)[1].strip("/"))
     taken = {
-        "kafka": int(settings.kafka.bootstrap.rsplit(":", 1)[1]),
+        "kafka": _broker(settings)[1],
         "kafka controller": settings.stack.controller_port,
         "zookeeper": settings.stack.zookeeper_port,
-        "flink rest": rest,
         "flink rpc": settings.stack.jobmanager_rpc_port,
         "storefront": settings.storefront.port,
-        "supervisor": settings.stack.supervisor_port,
         "monitor": settings.monitor.port,
         "broker metrics": settings.stack.broker_metrics_port,
     }
     reporters = {
         f"flink metrics {n}": settings.stack.flink_metrics_port + n for n in range(1 + settings.stack.taskmanagers)
     }
+    if _is_here(settings):
+        taken["flink rest"] = rest_address(settings).port
     return taken | reporters | _watchers(settings)
 
 
 def ports_in_use(settings: Settings) -> dict[str, int]:
     """The ports of `ports` that something listens on now."""
-    return {name: port for name, port in ports(settings).items() if _listens(f"127.0.0.1:{port}")}
+    return {name: port for name, port in ports(settings).items() if _listens("127.0.0.1", port)}

@@ -3,9 +3,12 @@
 import time
 from collections.abc import Callable
 
+import yaml
+
 from deploy.local.alertmanager import prepare_alertmanager
 from deploy.local.broker import prepare_broker
-from deploy.local.flink_home import build_flink_home
+from deploy.local.flink_home import build_flink_home, config_file, rest_address, write_config
+from deploy.local.flink_metrics import prepare_flink_metrics
 from deploy.local.jars import ensure_jars
 from deploy.local.layout import Layout
 from deploy.local.probes import Probe, ports_in_use, probes
@@ -13,6 +16,7 @@ from deploy.local.prometheus import prepare_prometheus
 from deploy.local.supervisor import Supervisor, write_supervisor_conf
 from deploy.local.zookeeper import prepare_zookeeper
 from operators.errors import StackError
+from operators.rest_address import RestAddress
 from operators.settings import Settings
 
 START_SECONDS = 90
@@ -21,9 +25,10 @@ START_SECONDS = 90
 def start_stack(settings: Settings) -> bool:
     """Starts all parts unless they run already; returns whether it started them. Does not wait for them."""
     layout = Layout.of(settings)
-    supervisor = Supervisor(settings, layout)
+    supervisor = Supervisor(layout)
     if supervisor.running():
         return False
+    rest_address(settings)
     if taken := ports_in_use(settings):
         name, port = next(iter(taken.items()))
         raise StackError(
@@ -31,9 +36,11 @@ def start_stack(settings: Settings) -> bool:
             "something listens there",
             f"stop it (see `ss -ltnp sport = :{port}`), or set another port in liveshelf.toml",
         )
-    ensure_jars(layout)
     layout.make()
-    build_flink_home(settings, layout)
+    ensure_jars(layout)
+    build_flink_home(layout)
+    write_config(settings, layout)
+    prepare_flink_metrics(layout)
     prepare_broker(settings, layout)
     prepare_zookeeper(settings, layout)
     prepare_prometheus(settings, layout)
@@ -66,6 +73,15 @@ def wait_for_all(settings: Settings) -> None:
 def stop_stack(settings: Settings, *, purge: bool = False) -> None:
     """Stops every process; with `purge` removes the data too."""
     layout = Layout.of(settings)
-    Supervisor(settings, layout).stop()
+    Supervisor(layout).stop()
     if purge:
         layout.purge()
+
+
+def is_own_cluster(settings: Settings, layout: Layout) -> bool:
+    """Whether `job.rest_url` is the local stack's Flink, and not that of another cluster, whose TaskManagers have
+    folders and a Python of their own. A port forwarded to another cluster has the same address: so the stack must run."""
+    address = RestAddress.parse(settings.job.rest_url)
+    if not address.is_loopback or not Supervisor(layout).running():
+        return False
+    return bool(yaml.safe_load(config_file(layout).read_text())["rest.port"] == address.port)

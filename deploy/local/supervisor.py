@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import psutil
+from supervisor.xmlrpc import SupervisorTransport
 
 from deploy.local import alertmanager, broker, prometheus
-from deploy.local.flink_home import process_environment
+from deploy.local.flink_home import own_temporary, process_environment
+from deploy.local.flink_metrics import agent_option
 from deploy.local.layout import Layout, tool
 from deploy.local.zookeeper import zookeeper_command
 from operators.errors import StackError
@@ -36,10 +39,10 @@ class Program:
         return "\n".join(
             (
                 f"[program:{self.name}]",
-                f"command={_escape(' '.join(self.command))}",
+                f"command={_escape(shlex.join(self.command))}",
                 f"environment={environment}",
-                f"directory={project_root()}",
-                f"stdout_logfile={layout.logs}/{self.name}.log",
+                f"directory={_escape(str(project_root()))}",
+                f"stdout_logfile={_escape(str(layout.logs))}/{self.name}.log",
                 "stdout_logfile_maxbytes=20MB",
                 "stdout_logfile_backups=2",
                 "redirect_stderr=true",
@@ -66,20 +69,12 @@ def _escape(text: str) -> str:
 
 def programs(settings: Settings, layout: Layout) -> list[Program]:
     """All parts in the order in which they start."""
-    flink = process_environment(layout) | {"FLINK_PID_DIR": str(layout.data / "pids")}
-    kafka = broker.run_command(settings, layout)
-    bin_dir = layout.flink_home / "bin"
     parts = [
-        Program("kafka", kafka, {"LOG_DIR": str(layout.logs)}),
-        Program("zookeeper", zookeeper_command(layout), {}),
-        Program("jobmanager", [f"{bin_dir}/jobmanager.sh", "start-foreground", *_reporter_port(settings, 0)], flink),
+        Program("kafka", _java(layout, broker.run_command(settings, layout)), {"LOG_DIR": str(layout.logs)}),
+        Program("zookeeper", _java(layout, zookeeper_command(layout)), {}),
+        _flink("jobmanager", settings, layout, 0),
     ]
-    for number in range(settings.stack.taskmanagers):
-        name = f"taskmanager-{number}"
-        # without an own name each, two TaskManagers write one log file
-        own = flink | {"FLINK_IDENT_STRING": name}
-        command = [f"{bin_dir}/taskmanager.sh", "start-foreground", *_reporter_port(settings, 1 + number)]
-        parts.append(Program(name, command, own))
+    parts += [_flink(f"taskmanager-{n}", settings, layout, 1 + n) for n in range(settings.stack.taskmanagers)]
     parts.append(Program("storefront", [sys.executable, "-m", "storefront"], _settings_variables()))
     parts.append(Program("monitor", [sys.executable, "-m", "pipelines.stream_monitor"], _settings_variables()))
     for name, watcher in (("prometheus", prometheus), ("alertmanager", alertmanager)):
@@ -88,9 +83,22 @@ def programs(settings: Settings, layout: Layout) -> list[Program]:
     return parts
 
 
-def _reporter_port(settings: Settings, place: int) -> list[str]:
-    """A port of its own for each process: from a range they would swap them at each restart."""
-    return ["-D", f"metrics.reporter.prom.port={settings.stack.flink_metrics_port + place}"]
+def _java(layout: Layout, command: list[str]) -> list[str]:
+    program, *options = command
+    return [program, own_temporary(layout), *options]
+
+
+def _flink(name: str, settings: Settings, layout: Layout, place: int) -> Program:
+    environment = process_environment(layout)
+    script = f"{environment['FLINK_BIN_DIR']}/{name.split('-')[0]}.sh"
+    # of its own for each process: without an own name two TaskManagers write one log file, and a port for metrics that is
+    # taken from a range is another one after each restart
+    own = {
+        "FLINK_IDENT_STRING": name,
+        "FLINK_PID_DIR": f"{layout.alias}/pids",
+        "JVM_ARGS": agent_option(settings, layout, place),
+    }
+    return Program(name, [script, "start-foreground"], environment | own)
 
 
 def _settings_variables() -> dict[str, str]:
@@ -100,17 +108,19 @@ def _settings_variables() -> dict[str, str]:
 
 
 def write_supervisor_conf(settings: Settings, layout: Layout) -> None:
-    """Writes supervisord.conf."""
-    address = f"127.0.0.1:{settings.stack.supervisor_port}"
+    """Writes supervisord.conf: a socket in a private folder, for over a port any local user could stop the parts."""
+    data, logs, root = (_escape(str(path)) for path in (layout.data, layout.logs, project_root()))
     head = f"""[supervisord]
-identifier={layout.data}
-logfile={layout.logs}/supervisord.log
-pidfile={layout.data}/supervisord.pid
-directory={project_root()}
+identifier={data}
+logfile={logs}/supervisord.log
+pidfile={data}/supervisord.pid
+directory={root}
 minfds=4096
+umask=077
 
-[inet_http_server]
-port={address}
+[unix_http_server]
+file={_escape(str(layout.supervisor_socket))}
+chmod=0700
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
@@ -121,24 +131,28 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
 
 class Supervisor:
-    """The running supervisord, by its XML-RPC interface on loopback."""
+    """The running supervisord, by its XML-RPC interface on a Unix socket."""
 
-    def __init__(self, settings: Settings, layout: Layout) -> None:
+    def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._port = settings.stack.supervisor_port
-        self._proxy = xmlrpc.client.ServerProxy(f"http://127.0.0.1:{self._port}/RPC2")
+
+    @property
+    def _calls(self) -> Any:
+        """A connection of its own for each call: several threads ask, and supervisord may be another one by now."""
+        transport = SupervisorTransport(serverurl=f"unix://{self._layout.supervisor_socket}")
+        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
     def running(self) -> bool:
-        """Whether this stack's supervisord answers; `StackError` when the port is another stack's."""
+        """Whether this stack's supervisord answers; `StackError` where it was started for another folder."""
         try:
-            owner = str(self._proxy.supervisor.getIdentification())
+            owner = str(self._calls.getIdentification())
         except (OSError, xmlrpc.client.Error):
             return False
         if owner != str(self._layout.data):
             raise StackError(
-                f"port {self._port} for this checkout's supervisor",
-                f"a supervisor of {owner}",
-                "stop that stack, or set stack.supervisor_port and the other ports",
+                f"the supervisor of {self._layout.data}",
+                f"one that was started for {owner}: the folder was moved while its stack ran",
+                f"move it back, liveshelf down, and move it then; or stop process {self._calls.getPID()}",
             )
         return True
 
@@ -151,7 +165,7 @@ class Supervisor:
 
     def processes(self) -> list[dict[str, Any]]:
         """name, statename, pid, start (epoch s) and description of each part; empty when not running."""
-        return cast(list[dict[str, Any]], self._proxy.supervisor.getAllProcessInfo()) if self.running() else []
+        return cast(list[dict[str, Any]], self._calls.getAllProcessInfo()) if self.running() else []
 
     def pids(self) -> dict[str, int]:
         """Part -> pid of those that run."""
@@ -159,8 +173,8 @@ class Supervisor:
 
     def restart(self, name: str) -> None:
         """Stops and starts one part."""
-        self._proxy.supervisor.stopProcess(name)
-        self._proxy.supervisor.startProcess(name)
+        self._calls.stopProcess(name)
+        self._calls.startProcess(name)
 
     @contextlib.contextmanager
     def stopped(self, name: str) -> Iterator[None]:
@@ -173,19 +187,19 @@ class Supervisor:
 
     def stop_part(self, name: str) -> None:
         """Stops one part and waits for its end."""
-        self._proxy.supervisor.stopProcess(name)
+        self._calls.stopProcess(name)
 
     def start_part(self, name: str) -> None:
         """Starts one part; does not wait until it works."""
-        self._proxy.supervisor.startProcess(name, False)
+        self._calls.startProcess(name, False)
 
     def stop(self) -> None:
         """Stops all parts and waits until every process is gone; what stays is killed and said."""
         if not self.running():
             return
-        head = psutil.Process(int(cast(int, self._proxy.supervisor.getPID())))
+        head = psutil.Process(int(cast(int, self._calls.getPID())))
         family = [head, *head.children(recursive=True)]
-        self._proxy.supervisor.shutdown()
+        self._calls.shutdown()
         _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
         for process in alive:
             process.kill()

@@ -40,6 +40,6 @@ def high_availability(settings: Settings, layout: Layout) -> dict[str, object]:
         "high-availability.zookeeper.quorum": f"127.0.0.1:{settings.stack.zookeeper_port}",
         "high-availability.zookeeper.path.root": "/liveshelf",
         "high-availability.zookeeper.client.session-timeout": f"{SESSION_MS} ms",
-        "high-availability.storageDir": layout.high_availability.as_uri(),
+        "high-availability.storageDir": f"file://{layout.high_availability}",
         "high-availability.jobmanager.port": settings.stack.jobmanager_rpc_port,
     }

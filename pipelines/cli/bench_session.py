@@ -29,9 +29,9 @@ class Bench:
         self.folder = (bundle or self.settings.resolve(self.settings.bundle.path)).resolve()
         self.bundle = ModelBundle.load(self.folder)
         self.items = self.bundle.vocabulary.item_ids
-        self.cluster = Cluster(self.settings.job.rest_url)
+        self.cluster = Cluster(self.settings.job)
         self.layout = Layout.of(self.settings)
-        self.supervisor = Supervisor(self.settings, self.layout)
+        self.supervisor = Supervisor(self.layout)
 
     def restart(
         self,

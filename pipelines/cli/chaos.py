@@ -38,7 +38,7 @@ def run(
             "false",
             "set it, `liveshelf stop`, `liveshelf resume`: without it states cannot be compared",
         )
-    if not Cluster(settings.job.rest_url).jobs(settings.job.name):
+    if not Cluster(settings.job).jobs(settings.job.name):
         raise ClusterError(f"a running job named {settings.job.name}", "none", "liveshelf submit, or resume")
     bundle = settings.resolve(settings.bundle.path)
     if wrong := ServedBundle(Layout.of(settings).targets, ModelBundle.load(bundle)).broken():

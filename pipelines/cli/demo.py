@@ -8,6 +8,7 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
+from operators.rest_address import RestAddress
 from operators.settings import Settings, load_settings
 from pipelines.cli.output import people
 
@@ -37,7 +38,7 @@ def run(
     producer = new_producer(settings.kafka)
     people.print(f"catalogue: {publish_catalogue(catalogue(), producer)} products published")
     producer.close()
-    if not Cluster(settings.job.rest_url).jobs(settings.job.name):
+    if not Cluster(settings.job).jobs(settings.job.name):
         if not find_checkpoints(layout.checkpoints, layout.savepoints):
             submit.run(bundle=None, savepoint=None, fresh=False, rest=None, json=False)
         else:
@@ -63,7 +64,7 @@ def _addresses(settings: Settings) -> None:
     if prometheus.program():
         people.print(f"  operations   http://{settings.storefront.host}:{settings.storefront.port}/ops")
         people.print(f"  Prometheus   http://127.0.0.1:{settings.stack.prometheus_port}")
-    people.print(f"  Flink        {settings.job.rest_url}")
+    people.print(f"  Flink        {RestAddress.parse(settings.job.rest_url).url}")
     people.print("")
 
 
@@ -93,10 +94,12 @@ def _verify(settings: Settings, demo: Any) -> bool:
     """Lists flowed, came from the model, and the page and the API answer with them."""
     import httpx
 
+    from operators.loopback import uses_environment_proxies
+
     shop = f"http://{settings.storefront.host}:{settings.storefront.port}"
     figures, user = demo.figures, next(iter(demo.figures.users), "")
-    page = httpx.get(f"{shop}/")
-    served = httpx.get(f"{shop}/v1/users/{user}/recommendations")
+    with httpx.Client(base_url=shop, trust_env=uses_environment_proxies(shop)) as client:
+        page, served = client.get("/"), client.get(f"/v1/users/{user}/recommendations")
     checks = {
         f"{demo.progress.sent} events published, {demo.progress.failed} failed": demo.progress.sent
         > 0

@@ -51,14 +51,11 @@ def _stack(settings) -> dict[str, tuple[bool, str]]:  # type: ignore[no-untyped-
     wrong = wrong_jars(layout)
     free_gb = shutil.disk_usage(layout.data.parent).free / 2**30
     found = {
-        "jars": (
-            not wrong,
-            f"{len(wrong)} missing or wrong; `liveshelf up` fetches them" if wrong else "sums as committed",
-        ),
+        "jars": (not wrong, _jars(wrong)),
         "disk": (free_gb > 2, f"{free_gb:.0f} GiB free"),
     }
     try:
-        running = Supervisor(settings, layout).running()
+        running = Supervisor(layout).running()
         taken = {} if running else ports_in_use(settings)
         found["ports"] = (not taken, f"in use by others: {taken}" if taken else "own stack runs" if running else "free")
     except LiveshelfError as error:
@@ -67,6 +64,12 @@ def _stack(settings) -> dict[str, tuple[bool, str]]:  # type: ignore[no-untyped-
         answer = probe.answer()
         found[probe.name] = (True, f"{probe.address}: {answer or 'does not answer (is the stack up?)'}")
     return found
+
+
+def _jars(wrong: dict[str, str]) -> str:
+    if unknown := [name for name, found in wrong.items() if found == "unknown"]:
+        return f"unknown ones, which `liveshelf up` refuses: {', '.join(unknown[:3])}"
+    return f"{len(wrong)} missing or wrong; `liveshelf up` fetches them" if wrong else "sums as committed"
 
 
 def _bundle(settings) -> dict[str, tuple[bool, str]]:  # type: ignore[no-untyped-def]

@@ -1,10 +1,12 @@
 """The application: all verbs, and errors as one line with what to do next."""
 
+import os
 import sys
 
 import typer
 
 from operators.errors import LiveshelfError
+from operators.loopback import keep_loopback_direct
 from pipelines.cli import (
     audit,
     backup,
@@ -78,6 +80,8 @@ app.add_typer(dead_letters.app, name="dead-letters", help="Records that were ref
 
 def main() -> None:
     """Exit 0 ok, 1 failed, 2 usage."""
+    os.umask(0o077)  # events, lists, backups: what a verb writes is for its user alone
+    keep_loopback_direct(os.environ)
     try:
         app()
     except LiveshelfError as error:

@@ -30,7 +30,7 @@ def run(
     from pipelines.cluster import Cluster
 
     settings = load_settings()
-    cluster, layout = Cluster(settings.job.rest_url), Layout.of(settings)
+    cluster, layout = Cluster(settings.job), Layout.of(settings)
     for job in cluster.jobs(settings.job.name):
         if job["state"] == "RUNNING" and cluster.running_tasks(job["jid"]):
             raise ClusterError(

@@ -26,10 +26,10 @@ def run(json: bool = JsonFlag) -> None:
     }
     processes = [
         {"name": p["name"], "state": p["statename"], "pid": p["pid"], "up_s": int(time.time() - p["start"])}
-        for p in Supervisor(settings, Layout.of(settings)).processes()
+        for p in Supervisor(Layout.of(settings)).processes()
     ]
     try:
-        jobs = [{"id": j["jid"], "name": j["name"], "state": j["state"]} for j in Cluster(settings.job.rest_url).jobs()]
+        jobs = [{"id": j["jid"], "name": j["name"], "state": j["state"]} for j in Cluster(settings.job).jobs()]
     except ClusterError:
         jobs = []
     healthy = bool(processes) and all(part["answers"] for part in parts.values())

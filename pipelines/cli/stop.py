@@ -21,7 +21,7 @@ def run(
     from pipelines.cluster import Cluster
 
     settings = load_settings()
-    cluster = Cluster(settings.job.rest_url)
+    cluster = Cluster(settings.job)
     jobs = cluster.jobs(settings.job.name)
     if not jobs:
         raise ClusterError(f"a running job named {settings.job.name}", "none", "liveshelf status shows what runs")

@@ -30,7 +30,7 @@ def run(
     from pipelines.cluster import Cluster
 
     settings = load_settings()
-    folder, cluster, now = Layout.of(settings).checkpoints, Cluster(settings.job.rest_url), time.time()
+    folder, cluster, now = Layout.of(settings).checkpoints, Cluster(settings.job), time.time()
     running = {job["jid"] for job in cluster.jobs()}
     serving = [job["jid"] for job in cluster.jobs(settings.job.name)] if earlier_jobs else []
     jobs = [one for jid in serving for one in superseded(folder, jid, running, older_than, now)]

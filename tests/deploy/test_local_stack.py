@@ -1,24 +1,28 @@
+import configparser
+import re
+import shlex
 import socket
 import subprocess
 import uuid
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
 from supervisor import datatypes
 
-from deploy.local import broker, flink_home, stack, zookeeper
-from deploy.local.jars import expected_sums, wrong_jars
-from deploy.local.layout import Layout, tool
+from deploy.local import broker, flink_home, flink_metrics, jars, probes, stack, zookeeper
+from deploy.local.jars import ensure_jars, expected_sums, wrong_jars
+from deploy.local.layout import HERE, Layout, tool
 from deploy.local.prometheus import scrape_config
-from deploy.local.supervisor import Program, programs
-from operators.errors import StackError
+from deploy.local.supervisor import Program, Supervisor, programs, write_supervisor_conf
+from operators.errors import SettingsError, StackError
 from operators.settings import Settings
 
 
 def settings(tmp_path: Path, **sections) -> Settings:
     dump = Settings.model_construct().model_dump()
-    dump["stack"] |= {"data_dir": str(tmp_path / "data"), "jars_dir": str(tmp_path / "jars"), "supervisor_port": 1}
+    dump["stack"] |= {"data_dir": str(tmp_path / "data"), "jars_dir": str(tmp_path / "jars")}
     for name, values in sections.items():
         dump[name] |= values
     return Settings.of_dump(dump)
@@ -55,6 +59,34 @@ def test_a_missing_and_a_tampered_jar_are_seen(tmp_path: Path) -> None:
     assert wrong_jars(layout)[name] not in ("missing", expected_sums()[name])
 
 
+@pytest.mark.parametrize("name", ["own-serializer.jar", "evil.JAR"])
+def test_a_jar_that_nobody_knows_is_refused_for_it_would_run_in_the_broker(tmp_path: Path, name: str) -> None:
+    layout = Layout.of(settings(tmp_path))
+    layout.jars.mkdir(parents=True)
+    (layout.jars / name).touch()
+    assert wrong_jars(layout)[name] == "unknown"
+    with pytest.raises(StackError, match=name) as refused:
+        ensure_jars(layout)
+    assert f"rm {layout.jars / name}" in str(refused.value)
+
+
+def test_maven_fetches_with_the_plugin_of_the_pom_and_checks_its_sums(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[list[str]]()
+    failed = subprocess.CompletedProcess([], 1, stdout="no network")
+    monkeypatch.setattr(jars.subprocess, "run", lambda command, **_: seen.append(command) or failed)
+    with pytest.raises(StackError, match="no network"):
+        ensure_jars(Layout.of(settings(tmp_path)))
+    assert "--strict-checksums" in seen[0]
+    group, name, goal = next(word for word in seen[0] if word.endswith(":copy-dependencies")).split(":")
+    space = {"m": "http://maven.apache.org/POM/4.0.0"}
+    plugins = ElementTree.parse(HERE / "pom.xml").findall("m:build/m:plugins/m:plugin", space)
+    versions = {p.findtext("m:artifactId", None, space): p.findtext("m:version", None, space) for p in plugins}
+    assert (group, goal) == ("org.apache.maven.plugins", "copy-dependencies")
+    assert versions[name], "without a version each Maven takes another one"
+
+
 def test_a_missing_program_is_said_with_its_package() -> None:
     with pytest.raises(StackError, match="apt-get install some-package"):
         tool("no-such-program-anywhere", "some-package")
@@ -70,15 +102,37 @@ def test_everything_listens_on_loopback_only(tmp_path: Path) -> None:
 def test_flinks_configuration_keeps_the_stock_java_options_and_sets_heartbeats(tmp_path: Path) -> None:
     given = settings(tmp_path)
     layout = Layout.of(given)
-    (layout.flink_home / "conf").mkdir(parents=True)
-    flink_home.write_config(given, layout, flink_home.wheel_home())
-    config = yaml.safe_load((layout.flink_home / "conf" / "config.yaml").read_text())
+    layout.jars.mkdir()
+    flink_home.build_flink_home(layout)
+    flink_home.write_config(given, layout)
+    config = yaml.safe_load(flink_home.config_file(layout).read_text())
     assert Path(config["io.tmp.dirs"]).is_relative_to(layout.flink_home), (
         "what killed TaskManagers leave goes at the next `up`"
     )
     assert "--add-opens=java.base/java.lang=ALL-UNNAMED" in config["env.java.opts.all"]
     assert (config["heartbeat.interval"], config["heartbeat.timeout"]) == (1000, 5000)
     assert config["taskmanager.numberOfTaskSlots"] == 1
+    binds = [name for name in config if name.endswith(("bind-host", "bind-address", "rpc.address", "rest.address"))]
+    assert {config[name] for name in [*binds, "taskmanager.host"]} == {"127.0.0.1"}
+    assert len(binds) == 5
+    assert (config["web.submit.enable"], config["web.cancel.enable"]) == (False, False)
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1:8081", "http://flink.example.com", "http://127.0.0.1:8081/team"])
+def test_no_stack_is_started_under_another_clusters_address(tmp_path: Path, url: str) -> None:
+    with pytest.raises(StackError, match=r"job\.rest_url") as refused:
+        stack.start_stack(settings(tmp_path, job={"rest_url": url}))
+    assert "--rest" in str(refused.value)
+
+
+def test_a_broker_without_a_port_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"kafka\.bootstrap as host:port"):
+        probes.ports(settings(tmp_path, kafka={"bootstrap": "broker1"}))
+
+
+def test_another_cluster_takes_no_port_here(tmp_path: Path) -> None:
+    assert "flink rest" not in probes.ports(settings(tmp_path, job={"rest_url": "https://flink.example.com"}))
+    assert probes.ports(settings(tmp_path, job={"rest_url": "http://127.0.0.1"}))["flink rest"] == 80
 
 
 def test_there_is_a_spare_taskmanager_and_each_logs_to_a_file_of_its_own(tmp_path: Path) -> None:
@@ -86,14 +140,6 @@ def test_there_is_a_spare_taskmanager_and_each_logs_to_a_file_of_its_own(tmp_pat
     managers = [p for p in programs(given, Layout.of(given)) if p.name.startswith("taskmanager")]
     assert len(managers) == 2
     assert len({p.environment["FLINK_IDENT_STRING"] for p in managers}) == 2
-
-
-def test_purge_keeps_the_jars_that_lie_inside(tmp_path: Path) -> None:
-    layout = Layout(tmp_path, tmp_path / "jars")
-    for folder in ("jars", "kafka"):
-        (tmp_path / folder).mkdir()
-    layout.purge()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["jars"]
 
 
 def test_prometheus_is_told_of_every_process(tmp_path: Path) -> None:
@@ -105,12 +151,30 @@ def test_prometheus_is_told_of_every_process(tmp_path: Path) -> None:
 def test_each_process_of_flink_has_a_metrics_port_of_its_own(tmp_path: Path) -> None:
     given = settings(tmp_path)
     flink = ("jobmanager", "taskmanager")
-    found = {p.name: p.command[-1] for p in programs(given, Layout.of(given)) if p.name.startswith(flink)}
-    assert found == {
-        "jobmanager": "metrics.reporter.prom.port=9250",
-        "taskmanager-0": "metrics.reporter.prom.port=9251",
-        "taskmanager-1": "metrics.reporter.prom.port=9252",
+    agents = {p.name: p.environment["JVM_ARGS"] for p in programs(given, Layout.of(given)) if p.name.startswith(flink)}
+    listens = {name: agent.split("=")[1].rsplit(":", 1)[0] for name, agent in agents.items()}
+    assert listens == {
+        "jobmanager": "127.0.0.1:9250",
+        "taskmanager-0": "127.0.0.1:9251",
+        "taskmanager-1": "127.0.0.1:9252",
     }
+
+
+def test_a_bean_of_flink_has_the_name_and_labels_of_flinks_own_reporter() -> None:
+    """What `deploy/monitoring` asks; the exporter matches `domain<properties><>attribute: value` with this pattern."""
+    bean = (
+        "org.apache.flink.taskmanager.job.task.operator.user.rocksdb.estimate-num-keys<tm_id=127.0.0.1-1-a, job_id=0f, "
+        "task_name=refresh_-_(Calc[8], host=127.0.0.1, job_name=liveshelf><>Value: 7"
+    )
+    (rule,) = flink_metrics.rules()["rules"]
+    found = re.match(rule["pattern"], bean)
+    assert found is not None
+    name = re.sub(r"[^a-zA-Z0-9_]", "_", rule["name"].replace("$1", found[1]))
+    labels = {label: found[int(group[1:])] for label, group in rule["labels"].items() if found[int(group[1:])]}
+    assert name == "flink_taskmanager_job_task_operator_user_rocksdb_estimate_num_keys"
+    assert (labels["job_id"], labels["job_name"], labels["host"]) == ("0f", "liveshelf", "127.0.0.1")
+    assert "operator_name" not in labels
+    assert not re.match(rule["pattern"], bean.replace(">Value", ">Count")), "a counter's sum is no gauge"
 
 
 def test_a_jobmanager_that_dies_is_replaced_because_zookeeper_keeps_its_jobs(tmp_path: Path) -> None:
@@ -131,6 +195,27 @@ def test_a_setting_with_quotes_reaches_the_process_as_it_is(tmp_path: Path) -> N
     line = next(one for one in program.section(Layout.of(given)).splitlines() if one.startswith("environment="))
     found = datatypes.dict_of_key_value_pairs(line.removeprefix("environment=").replace("%%", "%"))
     assert found == {"A": '{"b": "c%"}', "D": "plain"}
+
+
+def test_a_command_with_blanks_reaches_the_process_word_by_word(tmp_path: Path) -> None:
+    """supervisor splits its line as a shell does."""
+    words = ["/a b/java", "-Dx=100%", "it's", '-D"q"']
+    section = Program("x", words, {}).section(Layout.of(settings(tmp_path)))
+    line = next(one for one in section.splitlines() if one.startswith("command="))
+    assert shlex.split(line.removeprefix("command=").replace("%%", "%")) == words
+
+
+def test_supervisor_listens_on_a_socket_that_its_user_alone_may_use(tmp_path: Path) -> None:
+    given = settings(tmp_path)
+    layout = Layout.of(given)
+    layout.make()
+    write_supervisor_conf(given, layout)
+    written = configparser.RawConfigParser(strict=True)
+    written.read(layout.supervisor_conf)
+    assert "inet_http_server" not in written
+    assert dict(written["unix_http_server"]) == {"file": str(layout.supervisor_socket), "chmod": "0700"}
+    assert written["supervisord"]["umask"] == "077"
+    assert not Supervisor(layout).running()
 
 
 def test_the_table_of_the_broker_wins(tmp_path: Path) -> None:

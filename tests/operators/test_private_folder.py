@@ -1,11 +1,12 @@
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from operators.errors import StackError
-from operators.private_folder import cache_folder, private_folder
+from operators.private_folder import cache_folder, private_folder, user_folder
 
 SETTING = "scorer.shared_dir"
 
@@ -68,3 +69,11 @@ def test_the_cache_is_this_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/shop")
     assert cache_folder("engines") == Path("/home/shop/.cache/liveshelf/engines")
+
+
+def test_a_users_folder_has_the_user_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert user_folder("tables", "job.tables_dir") == tmp_path / f"liveshelf-{os.geteuid()}" / "tables"
+    (tmp_path / f"liveshelf-{os.geteuid()}").chmod(0o755)
+    with pytest.raises(StackError, match=r"job\.tables_dir"):
+        user_folder("tables", "job.tables_dir")

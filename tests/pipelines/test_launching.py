@@ -1,11 +1,14 @@
+import sys
 from pathlib import Path
 
 import pytest
 
 from operators.errors import SettingsError
 from operators.settings import EventSettings, JobSettings, KafkaSettings, Settings
+from pipelines.cli.submit import with_places
 from pipelines.cluster import python_part
 from pipelines.engine import STATE_UID, flink_options
+from pipelines.launcher import shipped_settings
 from pipelines.shipping import stage
 from pipelines.topics import INPUT_FIELDS, dead_letters_ddl, input_query, lists_ddl, source_ddl
 
@@ -76,3 +79,19 @@ def test_the_python_lines_of_a_java_trace_are_what_is_shown() -> None:
     assert "KeyError" in shown
     assert "x.py:7" in shown
     assert "Foo.java" not in shown
+
+
+def test_what_opens_the_cluster_is_not_shipped_to_it() -> None:
+    job = {"rest_url": "https://shop:secret@flink/x", "rest_ca_file": "/my/ca.pem", "rest_cert_file": "/my/own.pem"}
+    shipped = shipped_settings(settings(job=JobSettings.model_validate(job)))
+    assert shipped.job.rest_url == "https://flink:443/x"
+    assert "secret" not in str(shipped.model_dump()) and "/my/" not in str(shipped.model_dump())
+
+
+def test_the_local_stack_gets_this_machines_places_and_another_cluster_finds_its_own(tmp_path: Path) -> None:
+    here = with_places(settings(), tmp_path / "tables", tmp_path / "targets").job
+    assert (here.python, here.tables_dir) == (sys.executable, str(tmp_path / "tables"))
+    there = with_places(settings(), None, None).job
+    assert (there.python, there.tables_dir, there.metrics_targets_dir) == ("python3", "", "")
+    named = with_places(settings(job=JobSettings(python="/opt/py", tables_dir="/t")), tmp_path, tmp_path).job
+    assert (named.python, named.tables_dir) == ("/opt/py", "/t"), "what the settings name wins"
