@@ -1,6 +1,8 @@
 """The application: all verbs, and errors as one line with what to do next."""
 
+import logging
 import sys
+import traceback
 
 import typer
 
@@ -35,7 +37,7 @@ from pipelines.cli import (
     up,
     validate,
 )
-from pipelines.cli.output import people
+from pipelines.cli.output import LogToPeople, notice
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -78,8 +80,12 @@ app.add_typer(dead_letters.app, name="dead-letters", help="Records that were ref
 
 def main() -> None:
     """Exit 0 ok, 1 failed, 2 usage."""
+    logging.basicConfig(level=logging.WARNING, handlers=[LogToPeople()], format="%(name)s: %(message)s")
     try:
         app()
     except LiveshelfError as error:
-        people.print(f"[bold red]failed[/]: {error}", markup=True, soft_wrap=True)
+        notice("failed", "bold red", str(error))
+        sys.exit(1)
+    except Exception:  # Python's own traceback would send the terminal what a record made the error say
+        notice("internal error", "bold red", traceback.format_exc().rstrip())
         sys.exit(1)
