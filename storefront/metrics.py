@@ -44,6 +44,12 @@ class StoreMetrics:
             "liveshelf_storefront_events", "Events taken, by outcome", ["outcome"], registry=self.registry
         )
 
+        self.exceptions = Counter(
+            "liveshelf_storefront_exceptions",
+            "Errors of the storefront's own, before or after an answer began",
+            ["type"],
+            registry=self.registry,
+        )
         self.freshness = Histogram(
             "liveshelf_storefront_freshness_seconds",
             "Event time to its list readable here",
