@@ -14,6 +14,7 @@ import msgspec
 from operators.contracts import MAX_BASKET, MAX_ID, Erasure, Event, EventType
 from operators.errors import BadRecord
 from operators.settings import EventSettings
+from operators.trace_context import kept_traceparent
 
 _decode = msgspec.json.Decoder(Event).decode
 _decode_erasure = msgspec.json.Decoder(Erasure).decode
@@ -61,6 +62,8 @@ class EventDecoder:
             _refuse_bad_ids(event)
         if event.item_id is None and event.event_type in _NEED_ITEM:
             raise BadRecord("missing_item", f"an item_id with {event.event_type}", "none")
+        if event.traceparent is not None:
+            event.traceparent = kept_traceparent(event.traceparent)
         event.event_time = self._check_time(event.event_time, now_ms)
         return event
 

@@ -1,5 +1,6 @@
 """Logs of our processes: one JSON line an incident, repeated lines counted instead of written, no personal data."""
 
+import json
 import logging
 import sys
 import time
@@ -7,6 +8,8 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
+
+from operators.visible import visible
 
 EVERY_S = 60.0  # one line of each kind in so long
 PERSONAL = ("user", "user_id", "anonymous_id", "key", "query")
@@ -53,6 +56,11 @@ def _named(part: str) -> Callable[[Any, str, MutableMapping[str, Any]], MutableM
     return name
 
 
+def _line(entry: Any, **options: Any) -> str:
+    """JSON escapes line breaks; what else a terminal obeys (C1 controls, marks of direction) is escaped as well."""
+    return visible(json.dumps(entry, ensure_ascii=False, **options))
+
+
 def configure(part: str, level: int = logging.INFO) -> None:
     """The root logger of this process writes JSON lines to stdout; calling it again changes the name alone."""
     form = structlog.stdlib.ProcessorFormatter(
@@ -64,7 +72,7 @@ def configure(part: str, level: int = logging.INFO) -> None:
             structlog.processors.format_exc_info,
             _without_persons,
             structlog.processors.EventRenamer("message"),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(serializer=_line),
         ],
     )
     handler = logging.StreamHandler(sys.stdout)

@@ -148,10 +148,23 @@ class BundleSettings(Section):
 
 
 class StorefrontSettings(Section):
-    """The reader."""
+    """The reader, and how much one client may ask of it."""
 
     host: str = "127.0.0.1"
     port: int = 8000
+    hosts: list[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$")]] = []
+    trusted_proxies: list[str] = []
+    requests_per_s: float = Field(0, ge=0)
+    max_body_bytes: int = Field(1_048_576, ge=1)
+    max_batch: int = Field(1000, ge=1)
+    max_head_bytes: int = Field(16_384, ge=1024)
+    max_connections: int = Field(1000, ge=1)
+    max_streams: int = Field(500, ge=0)
+    max_streams_per_address: int = Field(100, ge=0)
+    max_streams_per_user: int = Field(10, ge=0)
+    request_timeout_s: float = Field(15, gt=0)
+    idle_timeout_s: int = Field(15, ge=1)
+    send_timeout_s: float = Field(20, gt=0)
     prometheus_url: str = "http://127.0.0.1:9090"
 
 
@@ -174,6 +187,7 @@ class TracingSettings(Section):
     """OpenTelemetry (extra `tracing`)."""
 
     otlp_endpoint: str = ""
+    max_traces_per_s: float = Field(10, ge=0)
 
 
 class LineageSettings(Section):

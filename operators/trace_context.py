@@ -3,7 +3,11 @@
 import re
 from typing import NamedTuple
 
-_FORM = re.compile(r"^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+# version 00 is exactly this long; a higher one may go on after a dash, with what nobody knows today
+_FORM = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL
+)
+_SAMPLED = 1
 
 
 class TraceParent(NamedTuple):
@@ -16,8 +20,21 @@ class TraceParent(NamedTuple):
 
 def parse_traceparent(text: str | None) -> TraceParent | None:
     """None where there is none, or where it is not one: a bad trace must not cost an event."""
-    found = _FORM.match(text) if text else None
-    return TraceParent(found[1], found[2], bool(int(found[3], 16) & 1)) if found else None
+    found = _FORM.fullmatch(text) if text else None
+    if found is None or (found[1] == "00" and found[5] is not None):
+        return None
+    return TraceParent(found[2], found[3], bool(int(found[4], 16) & _SAMPLED))
+
+
+def kept_traceparent(text: str) -> str | None:
+    """The 55 characters that go on with the event, None where it is no trace.
+
+    Of a higher version they are the parts that version 00 knows, as the standard asks ("Versioning of traceparent").
+    """
+    found = parse_traceparent(text)
+    if found is None or text.startswith("00-"):
+        return text if found else None
+    return f"00-{found.trace_id}-{found.span_id}-{found.sampled:02x}"
 
 
 def sampled_trace(text: str | None) -> str | None:

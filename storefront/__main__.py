@@ -1,19 +1,63 @@
 """`python -m storefront`: serves the lists."""
 
+import logging
+import resource
+import sys
+
 import uvicorn
 
 from operators.logs import configure
-from operators.settings import load_settings
+from operators.settings import Settings, load_settings
 from storefront.app import create_app
+from storefront.connections import connections
+from storefront.exposure import is_loopback, opened
+
+log = logging.getLogger(__name__)
+OTHER_FILES = 512  # of the tables, of Kafka and of Prometheus
+STOP_S = 5  # streams may go on for so long after a stop
 
 
 def main() -> None:
     """Runs one uvicorn process; everything it waits for is asynchronous or in a thread of its own."""
     configure("storefront")
     settings = load_settings()
-    address = {"host": settings.storefront.host, "port": settings.storefront.port}
-    uvicorn.run(create_app(settings), **address, access_log=False, log_config=None)
+    limits = settings.storefront
+    if not is_loopback(limits.host):
+        log.warning("%s", opened(limits))
+    allow_files(limits.max_connections + OTHER_FILES)
+    server(settings).run()
+
+
+def server(settings: Settings) -> uvicorn.Server:
+    """uvicorn with the storefront's limits. A proxy's word for a client's address counts only where it is trusted."""
+    limits = settings.storefront
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            host=limits.host,
+            port=limits.port,
+            http=connections(limits),
+            ws="none",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=bool(limits.trusted_proxies),
+            forwarded_allow_ips=limits.trusted_proxies,
+            timeout_keep_alive=limits.idle_timeout_s,
+            timeout_graceful_shutdown=STOP_S,
+        )
+    )
+
+
+def allow_files(count: int) -> None:
+    """Raises the limit of open files, where this user may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < count:
+        log.warning("storefront.max_connections needs %s open files, %s are allowed: ulimit -n", count, hard)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,14 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
-import msgspec
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import FileResponse
 from prometheus_client.exposition import choose_encoder
-from sse_starlette import EventSourceResponse
 
 from operators.compacted_table import kafka_consumer
 from operators.contracts import CatalogueItem, Event, ListItem, Reason
@@ -18,19 +13,27 @@ from operators.errors import BadRecord, BrokerError, BundleError
 from operators.model_bundle import ModelBundle
 from operators.settings import Settings
 from operators.tracing import Tracer
-from storefront.event_producer import EventProducer, split_batch
-from storefront.live import LiveLists
+from storefront.answers import Refused, add_refusals, encode, json_answer, refusal
+from storefront.batches import TooMuch, read_body, split_batch
+from storefront.event_producer import BadEvent, EventProducer
+from storefront.guard import Guard
+from storefront.live import ListStream, LiveLists
 from storefront.measured import Measured
 from storefront.metrics import StoreMetrics
-from storefront.openapi import Refused, Taken, add_components, content
+from storefront.openapi import Taken, add_components, content
 from storefront.ops import Ops, Overview
+from storefront.pages import add_pages
+from storefront.path_ids import PathId
 from storefront.search import Search
 from storefront.served_list import ServedItem, ServedList, Server, served
 from storefront.views import Views
 
-PAGE = Path(__file__).resolve().parent / "page"
 TABLES = "storefront"
 SIMILAR = 20
+MAX_QUERY = 256  # characters of a search
+# what any route may answer; the guard and the limits do
+GUARDED = {code: content(Refused) for code in (400, 403, 429)}
+INVALID = {422: content(Refused)}
 
 
 class Shop:
@@ -39,7 +42,8 @@ class Shop:
     def __init__(self, settings: Settings) -> None:
         endpoint = settings.tracing.otlp_endpoint
         self.metrics = StoreMetrics(Tracer(settings.tracing, "liveshelf-storefront") if endpoint else None)
-        self.live = LiveLists()
+        self.settings = settings.storefront
+        self.live = LiveLists(settings.storefront)
         options = settings.kafka.consumer_options() | {"fetch_max_wait_ms": 500}
         folder = settings.resolve(settings.stack.data_dir) / "tables" / TABLES
         self.views = Views(folder, lambda: kafka_consumer(options), self._listed)
@@ -83,76 +87,83 @@ def create_app(settings: Settings) -> FastAPI:
         await shop.ops.close()
         shop.metrics.close()
 
-    app = FastAPI(title="Liveshelf storefront", version="1", lifespan=lifespan)
+    app = FastAPI(
+        title="Liveshelf storefront",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's own load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,  # it would send a client to the path as it was decoded
+        responses=GUARDED,
+    )
+    app.add_middleware(Guard, settings=settings.storefront, metrics=shop.metrics)
     app.add_middleware(Measured, metrics=shop.metrics)
-    _list_routes(app, shop)
+    add_refusals(app)
+    _list_routes(app, shop)  # first: a look-up is by far the most frequent, and routes are tried in turn
     _item_routes(app, shop)
     _event_route(app, shop)
     _health_routes(app, shop)
     _ops_routes(app, shop)
+    add_pages(app)
     add_components(app)
     return app
 
 
 def _list_routes(app: FastAPI, shop: Shop) -> None:
-    @app.get("/v1/users/{user_id}/recommendations", responses={200: content(ServedList)})
-    async def recommendations(user_id: str, limit: int = Query(20, ge=1, le=100)) -> Response:
+    @app.get("/v1/users/{user_id}/recommendations", responses={200: content(ServedList), **INVALID})
+    async def recommendations(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
         """The newest list of a user, without what went out of stock since; a stranger gets the popular list."""
         # a look-up takes less than the way to a thread and back
         answer = shop.server.list_of(user_id, limit)
         shop.metrics.served.labels(answer.source if answer.known else "stranger").inc()
-        return _json(answer)
+        return json_answer(answer)
 
-    @app.get("/v1/users/{user_id}/recommendations/stream")
-    async def stream(user_id: str, limit: int = Query(20, ge=1, le=100)) -> EventSourceResponse:
-        """The list now and after each change, as server-sent events named `list`."""
+    streamed = {200: {"content": {"text/event-stream": {}}}, 503: content(Refused), **INVALID}
 
-        async def lists() -> AsyncIterator[dict[str, str]]:
-            async for _ in shop.live.changes(user_id):
-                yield {"event": "list", "data": _encode(shop.server.list_of(user_id, limit)).decode()}
-
-        return EventSourceResponse(lists(), ping=15)
+    @app.get("/v1/users/{user_id}/recommendations/stream", response_class=Response, responses=streamed)
+    async def stream(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
+        """The list now and after each change, as server-sent events named `list`; 429 or 503 above a limit."""
+        return ListStream(shop.live, user_id, lambda: encode(shop.server.list_of(user_id, limit)).decode())
 
 
 def _item_routes(app: FastAPI, shop: Shop) -> None:
-    @app.get("/v1/search", responses={200: content(list[CatalogueItem])})
-    def search(q: str = "", limit: int = Query(24, ge=1, le=200)) -> Response:
+    @app.get("/v1/search", responses={200: content(list[CatalogueItem]), **INVALID})
+    def search(q: str = Query("", max_length=MAX_QUERY), limit: int = Query(24, ge=1, le=200)) -> Response:
         """Items in stock whose title holds all words, then those that the model has learned to belong to them."""
-        return _json(shop.search.find(q, limit))
+        return json_answer(shop.search.find(q, limit))
 
-    @app.get("/v1/items/{item_id}/similar", responses={200: content(list[ServedItem])})
-    def similar(item_id: str) -> Response:
+    @app.get("/v1/items/{item_id}/similar", responses={200: content(list[ServedItem]), **INVALID})
+    def similar(item_id: PathId) -> Response:
         """Items that shoppers take next to this one."""
-        return _json(shop.similar(item_id))
-
-    @app.get("/", include_in_schema=False)
-    def page() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
-
-    @app.get("/page/{name}", include_in_schema=False)
-    def asset(name: str) -> Response:
-        file = PAGE / name
-        return FileResponse(file) if file.parent == PAGE and file.is_file() else Response(status_code=404)
+        return json_answer(shop.similar(item_id))
 
 
 def _event_route(app: FastAPI, shop: Shop) -> None:
     body = {"requestBody": {**content(Event), "required": True}}
-    answers = {202: content(Taken), 422: content(Refused), 503: content(Refused)}
+    limits = shop.settings
+    answers = {202: content(Taken), **{code: content(Refused) for code in (413, 422, 503)}}
 
     @app.post("/v1/events", status_code=202, openapi_extra=body, responses=answers)
     async def events(request: Request) -> Response:
-        """Publishes one event, an array, or JSON lines. 202 when all replicas have them; 422 says what is wrong."""
+        """Publishes one event, an array, or JSON lines. 202 when all replicas have them; else none was published for
+        422, which says what is wrong with the first bad one, and 413; for 503 some may have been: send all again."""
         try:
-            taken = await shop.producer.publish(split_batch(await request.body()))
-        except (BadRecord, msgspec.MsgspecError) as error:
+            entries = split_batch(await read_body(request, limits.max_body_bytes), limits.max_batch)
+            taken = await shop.producer.publish(entries)
+        except TooMuch as error:
             shop.metrics.events.labels("refused").inc()
-            reason = error.reason if isinstance(error, BadRecord) else "not_json"
-            return _json({"reason": reason, "error": str(error)}, 422)
+            return refusal(413, error.reason, str(error))
+        except BadEvent as error:
+            shop.metrics.events.labels("refused").inc()
+            return refusal(422, error.reason, str(error), index=error.entry.index, line=error.entry.line)
+        except BadRecord as error:
+            shop.metrics.events.labels("refused").inc()
+            return refusal(422, error.reason, str(error))
         except BrokerError as error:
             shop.metrics.events.labels("failed").inc()
-            return _json({"reason": "broker", "error": str(error)}, 503)
+            return refusal(503, "broker", str(error), wait_s=1)
         shop.metrics.events.labels("taken").inc(taken)
-        return _json({"taken": taken}, 202)
+        return json_answer(Taken(taken), 202)
 
 
 def _health_routes(app: FastAPI, shop: Shop) -> None:
@@ -166,7 +177,7 @@ def _health_routes(app: FastAPI, shop: Shop) -> None:
         """Whether the tables have caught up since the start; until then the last local copies are served."""
         ready = shop.views.complete and shop.bundle is not None
         state = {"ready": ready, "tables": shop.views.complete, "bundle": shop.bundle is not None}
-        return _json(state, 200 if ready else 503)
+        return json_answer(state, 200 if ready else 503)
 
     @app.get("/metrics", include_in_schema=False)
     def metrics(request: Request) -> Response:
@@ -175,18 +186,7 @@ def _health_routes(app: FastAPI, shop: Shop) -> None:
 
 
 def _ops_routes(app: FastAPI, shop: Shop) -> None:
-    @app.get("/ops", include_in_schema=False)
-    def ops() -> FileResponse:
-        return FileResponse(PAGE / "ops.html")
-
-    @app.get("/v1/ops", responses={200: content(Overview)})
+    @app.get("/v1/ops", responses={200: content(Overview), **INVALID})
     async def overview(minutes: int = Query(15, ge=1, le=1440)) -> Response:
         """The overview that /ops draws: panels, parts and alerts, from Prometheus."""
-        return _json(await shop.ops.overview(minutes))
-
-
-_encode = msgspec.json.Encoder().encode
-
-
-def _json(answer: Any, status: int = 200) -> Response:
-    return Response(_encode(answer), status, media_type="application/json")
+        return json_answer(await shop.ops.overview(minutes))

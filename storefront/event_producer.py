@@ -1,19 +1,29 @@
 """Events of the shop page and of HTTP clients -> Kafka, acknowledged by all replicas before the answer."""
 
 import asyncio
+import threading
 import time
 from typing import Any
 
-import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from operators.contracts import EVENTS
 from operators.decode import EventDecoder
-from operators.errors import BrokerError
+from operators.errors import BadRecord, BrokerError
 from operators.settings import Settings
+from storefront.batches import Entry
 
 SEND_SECONDS = 10.0
+
+
+class BadEvent(Exception):
+    """The first bad event of a batch, and why it is."""
+
+    def __init__(self, entry: Entry, error: BadRecord) -> None:
+        super().__init__(f"{entry.place}{error}")
+        self.entry = entry
+        self.reason = error.reason
 
 
 class EventProducer:
@@ -23,38 +33,44 @@ class EventProducer:
         self._options = settings.kafka.producer_options() | {"linger_ms": 0, "max_block_ms": 5000}
         self._decoder = EventDecoder(settings.events)
         self._producer: Any = None
+        self._connecting = threading.Lock()
 
     def _connected(self) -> Any:
-        if self._producer is None:
-            self._producer = KafkaProducer(**self._options)
-        return self._producer
+        with self._connecting:
+            if self._producer is None:
+                self._producer = KafkaProducer(**self._options)
+            return self._producer
 
-    async def publish(self, bodies: list[bytes]) -> int:
-        """Publishes JSON events; raises `BadRecord` for the first bad one (nothing is sent) or `BrokerError`."""
-        now_ms = int(time.time() * 1000)
-        users = [self._decoder.decode("", body, now_ms).user_id for body in bodies]
+    async def publish(self, entries: list[Entry]) -> int:
+        """Publishes JSON events; raises `BadEvent` for the first bad one (nothing is sent) or `BrokerError`."""
+        users = self._checked(entries)
         try:
-            await asyncio.to_thread(self._send, users, bodies)
+            await asyncio.to_thread(self._send, users, entries)
         except KafkaError as error:
             raise BrokerError(
                 "Kafka to take the event", repr(error), "try again: event_id makes it safe", retriable=True
             ) from error
-        return len(bodies)
+        return len(entries)
 
-    def _send(self, users: list[str], bodies: list[bytes]) -> None:
-        sent = [self._connected().send(EVENTS, key=u.encode(), value=b) for u, b in zip(users, bodies, strict=True)]
+    def _checked(self, entries: list[Entry]) -> list[str]:
+        """The user of each."""
+        now_ms, users = int(time.time() * 1000), []
+        for entry in entries:
+            try:
+                users.append(self._decoder.decode("", entry.value, now_ms).user_id)
+            except BadRecord as error:
+                raise BadEvent(entry, error) from None
+        return users
+
+    def _send(self, users: list[str], entries: list[Entry]) -> None:
+        producer, deadline = self._connected(), time.monotonic() + SEND_SECONDS
+        sent = [producer.send(EVENTS, key=u.encode(), value=e.value) for u, e in zip(users, entries, strict=True)]
         for one in sent:
-            one.get(SEND_SECONDS)
+            one.get(
+                max(0.0, deadline - time.monotonic())
+            )  # of the whole batch: a client waits no longer for more events
 
     def close(self) -> None:
         """Flushes and closes the producer."""
         if self._producer is not None:
             self._producer.close(timeout=5)
-
-
-def split_batch(body: bytes) -> list[bytes]:
-    """A JSON object, an array of objects, or JSON lines -> one body an event."""
-    text = body.strip()
-    if text.startswith(b"["):
-        return [bytes(raw) for raw in msgspec.json.decode(text, type=list[msgspec.Raw])]
-    return [line for line in text.splitlines() if line.strip()] if b"}\n" in text else [text]

@@ -6,6 +6,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from storefront.metrics import StoreMetrics
 
+CLIENT_GONE = 499  # as nginx counts a client that went away before its request had come
+
 
 class Measured:
     """An ASGI middleware; Starlette's own base for them costs a task and two queues a request."""
@@ -34,6 +36,8 @@ class Measured:
             if not answered:
                 self._count(scope, 500, begun)
             raise
+        if not answered:
+            self._count(scope, CLIENT_GONE, begun)
 
     def _count(self, scope: Scope, status: int, begun: float) -> None:
         route = getattr(scope.get("route"), "path", "other")

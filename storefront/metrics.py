@@ -44,6 +44,12 @@ class StoreMetrics:
             "liveshelf_storefront_events", "Events taken, by outcome", ["outcome"], registry=self.registry
         )
 
+        self.exceptions = Counter(
+            "liveshelf_storefront_exceptions",
+            "Errors of the storefront's own, before or after an answer began",
+            ["type"],
+            registry=self.registry,
+        )
         self.freshness = Histogram(
             "liveshelf_storefront_freshness_seconds",
             "Event time to its list readable here",
@@ -59,7 +65,10 @@ class StoreMetrics:
         """A list can be read from now on."""
         if value is None:
             return
-        moment = _decode(value)
+        try:
+            moment = _decode(value)
+        except msgspec.MsgspecError:  # no list of ours: a reader that counts must not stop the one that reads
+            return
         seconds = max(0.0, time.time() - moment.event_time / 1000)
         trace_id = sampled_trace(moment.traceparent)
         self.freshness.observe(seconds, {"trace_id": trace_id} if trace_id else None)

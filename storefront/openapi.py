@@ -6,15 +6,9 @@ import msgspec
 from fastapi import FastAPI
 
 from operators.contracts import CatalogueItem, Event
+from storefront.answers import Refused
 from storefront.ops import Overview
 from storefront.served_list import ServedItem, ServedList
-
-
-class Refused(msgspec.Struct):
-    """What is wrong with a request, and what to do next."""
-
-    reason: str
-    error: str
 
 
 class Taken(msgspec.Struct):

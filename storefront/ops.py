@@ -1,4 +1,7 @@
-"""What /ops shows: a fixed set of questions to Prometheus. The page cannot ask anything else through it."""
+"""What /ops shows: a fixed set of questions to Prometheus. The page cannot ask anything else through it.
+
+An overview is some twenty questions, so all who look share one answer for a few seconds, and there are few to ask for.
+"""
 
 import asyncio
 import logging
@@ -15,6 +18,8 @@ log = logging.getLogger(__name__)
 POINTS = 180
 MIN_STEP_S = 5
 TIMEOUT_S = 5.0
+SHARED_S = 3.0  # the page asks each 5 s
+RANGES = (15, 60, 360, 1440)  # minutes; those of the page's buttons
 CHARTS = (
     # id, title, unit, expression, label of a line
     ("freshness", "Freshness: event to list", "ms", "1000 * liveshelf:freshness_seconds:quantile1m", "quantile"),
@@ -78,7 +83,8 @@ class FiringAlert(msgspec.Struct):
 
 
 class Overview(msgspec.Struct):
-    """All of the page. `prometheus` false: it does not answer, and the rest is empty."""
+    """All of the page. `minutes`: the range shown, the shortest that holds what was asked for. `prometheus` false: it
+    does not answer, and the rest is empty."""
 
     at: float
     minutes: int
@@ -96,13 +102,24 @@ class Ops:
         self._client = httpx.AsyncClient(
             base_url=prometheus_url, timeout=TIMEOUT_S, trust_env=uses_environment_proxies(prometheus_url)
         )
+        self._asked: dict[int, tuple[float, asyncio.Task[Overview]]] = {}
 
     async def close(self) -> None:
         """Closes the connections."""
+        for _, task in self._asked.values():
+            task.cancel()
         await self._client.aclose()
 
     async def overview(self, minutes: int) -> Overview:
-        """The last so many minutes."""
+        """The last so many minutes, at most 1440."""
+        wanted = next(length for length in RANGES if length >= minutes)
+        since, task = self._asked.get(wanted, (0.0, None))
+        if task is None or (task.done() and time.monotonic() - since > SHARED_S):
+            task = asyncio.create_task(self._overview(wanted))
+            self._asked[wanted] = (time.monotonic(), task)
+        return await asyncio.shield(task)  # one caller who goes away must not take the answer from the others
+
+    async def _overview(self, minutes: int) -> Overview:
         now = time.time()
         try:
             charts, parts, alerts, facts = await asyncio.gather(
@@ -111,7 +128,7 @@ class Ops:
                 self._alerts(),
                 self._facts(),
             )
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:  # the rest: it is no Prometheus
             log.warning("Prometheus does not answer /ops: %r", error)
             return Overview(now, minutes, False)
         return Overview(now, minutes, True, list(charts), parts, alerts, facts)

@@ -7,13 +7,13 @@ import typer
 
 from operators.errors import LiveshelfError
 from operators.settings import Settings, load_settings
-from pipelines.cli.output import JsonFlag, machine, people, table
+from pipelines.cli.output import JsonFlag, machine, notice, people, table
 
 app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("list")
-def list_acts(last: int = typer.Option(20, help="So many, newest last."), json: bool = JsonFlag) -> None:
+def list_acts(last: int = typer.Option(20, help="So many, newest last.", min=1), json: bool = JsonFlag) -> None:
     """Shows the newest acts: submit, stop, resume, restore, erase.
 
     Example: liveshelf audit list --last 5
@@ -67,4 +67,4 @@ def record(settings: Settings, verb: str, **what: Any) -> None:
     try:
         append(settings.kafka, verb, what)
     except LiveshelfError as error:
-        people.print(f"[yellow]not in the audit log[/]: {error}", markup=True, soft_wrap=True)
+        notice("not in the audit log", "yellow", str(error))

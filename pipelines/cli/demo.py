@@ -5,12 +5,10 @@ import time
 from typing import Any
 
 import typer
-from rich.live import Live
-from rich.table import Table
 
 from operators.rest_address import RestAddress
 from operators.settings import Settings, load_settings
-from pipelines.cli.output import people
+from pipelines.cli.output import grid, live, people
 
 COLD_SECONDS = 8
 CHECK_SECONDS = 45
@@ -60,7 +58,8 @@ def run(
 def _addresses(settings: Settings) -> None:
     from deploy.local import prometheus
 
-    people.print(f"\n  shop page    http://{settings.storefront.host}:{settings.storefront.port}/")
+    people.print("")
+    people.print(f"  shop page    http://{settings.storefront.host}:{settings.storefront.port}/")
     if prometheus.program():
         people.print(f"  operations   http://{settings.storefront.host}:{settings.storefront.port}/ops")
         people.print(f"  Prometheus   http://127.0.0.1:{settings.stack.prometheus_port}")
@@ -70,7 +69,7 @@ def _addresses(settings: Settings) -> None:
 
 def _watch(demo: Any, seconds: float) -> None:
     begun, warm = time.monotonic(), False
-    with Live(console=people, auto_refresh=False, transient=False) as live:
+    with live() as drawn:
         while demo.running and (passed := time.monotonic() - begun) < seconds:
             time.sleep(1)
             demo.ask_job()
@@ -78,16 +77,9 @@ def _watch(demo: Any, seconds: float) -> None:
                 demo.forget_freshness()
                 warm = True
             if sys.stderr.isatty():
-                live.update(_table(demo), refresh=True)
+                drawn.update(grid("", ("", ""), demo.figures.rows(demo.progress.sent)), refresh=True)
     if not sys.stderr.isatty():
-        people.print(_table(demo))
-
-
-def _table(demo: Any) -> Table:
-    drawn = Table(box=None, show_header=False, pad_edge=False)
-    for row in demo.figures.rows(demo.progress.sent):
-        drawn.add_row(*row)
-    return drawn
+        people.print(grid("", ("", ""), demo.figures.rows(demo.progress.sent)))
 
 
 def _verify(settings: Settings, demo: Any) -> bool:

@@ -9,6 +9,7 @@ import typer
 from operators.errors import LiveshelfError
 from operators.settings import load_settings
 from pipelines.cli.output import JsonFlag, machine, table
+from storefront.exposure import opened
 
 NEEDED = {"java": "openjdk-17-jre-headless", "mvn": "maven"}
 OPTIONAL = {"prometheus": "prometheus", "chromium": "chromium"}
@@ -27,6 +28,7 @@ def run(json: bool = JsonFlag) -> None:
     for program, package in OPTIONAL.items():
         checks[program] = (True, shutil.which(program) or f"optional, left out (apt-get install {package})")
     checks |= _java() | _stack(settings) | _bundle(settings)
+    checks["storefront's host"] = (True, opened(settings.storefront))
     if json:
         machine({name: {"ok": ok, "says": says} for name, (ok, says) in checks.items()})
     else:

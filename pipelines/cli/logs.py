@@ -7,6 +7,7 @@ import typer
 
 from operators.errors import StackError
 from operators.settings import load_settings
+from pipelines.cli.output import line as show
 
 
 def run(
@@ -25,13 +26,16 @@ def run(
     folder = Layout.of(load_settings()).logs
     if part is None:
         for line in merged(parts(folder), lines, since):
-            print(line)
+            show(line)
         return
     file = folder / f"{part}.log"
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in parts(folder)))
         raise StackError(f"a log of {part}", "none", f"name one of: {known or 'none yet; liveshelf up'}")
-    subprocess.run(["tail", "-n", str(lines), *(["-f"] if follow else []), str(file)], check=False)
+    command = ["tail", "-n", str(lines), *(["-f"] if follow else []), "--", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace", bufsize=1) as tail:
+        for line in tail.stdout or ():
+            show(line.rstrip("\n"))
 
 
 def parts(folder: Path) -> list[Path]:

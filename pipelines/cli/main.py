@@ -1,7 +1,9 @@
 """The application: all verbs, and errors as one line with what to do next."""
 
+import logging
 import os
 import sys
+import traceback
 
 import typer
 
@@ -37,7 +39,7 @@ from pipelines.cli import (
     up,
     validate,
 )
-from pipelines.cli.output import people
+from pipelines.cli.output import LogToPeople, notice
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -82,8 +84,12 @@ def main() -> None:
     """Exit 0 ok, 1 failed, 2 usage."""
     os.umask(0o077)  # events, lists, backups: what a verb writes is for its user alone
     keep_loopback_direct(os.environ)
+    logging.basicConfig(level=logging.WARNING, handlers=[LogToPeople()], format="%(name)s: %(message)s")
     try:
         app()
     except LiveshelfError as error:
-        people.print(f"[bold red]failed[/]: {error}", markup=True, soft_wrap=True)
+        notice("failed", "bold red", str(error))
+        sys.exit(1)
+    except Exception:  # Python's own traceback would send the terminal what a record made the error say
+        notice("internal error", "bold red", traceback.format_exc().rstrip())
         sys.exit(1)

@@ -7,7 +7,7 @@ import typer
 
 from operators.errors import ClusterError
 from operators.settings import load_settings
-from pipelines.cli.output import JsonFlag, machine, people
+from pipelines.cli.output import JsonFlag, machine, notice, people
 
 TRIED = 5
 
@@ -53,7 +53,7 @@ def run(
             job_id = submit_locally(settings, bundle, savepoint=path)
         except ClusterError as error:
             refused.append(path)
-            people.print(f"{path} cannot be used: {error}", soft_wrap=True)
+            notice(f"{path} cannot be used", "yellow", str(error))
             last = error
             continue
         if json:

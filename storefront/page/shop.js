@@ -21,16 +21,27 @@ function button(label, cls, act) {
 const money = (item) => item.price == null ? "" : `${{ GBP: "£", EUR: "€", USD: "$" }[item.currency] || ""}${item.price.toFixed(2)}`;
 const name = (item) => item.title || item.item_id;
 
+const RETRY_MS = 10000;
+
+function newId() { // randomUUID is there only on https and localhost
+  if (crypto.randomUUID) return crypto.randomUUID();
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 function log(line) {
   byId("log").prepend(text("li", "", `${new Date().toLocaleTimeString()} ${line}`));
   while (byId("log").children.length > 12) byId("log").lastChild.remove();
 }
 
 async function send(type, fields) {
-  const event = { event_id: crypto.randomUUID(), event_type: type, event_time: Date.now(), user_id: user, ...fields };
+  const event = { event_id: newId(), event_type: type, event_time: Date.now(), user_id: user, ...fields };
   if (type !== "impression") asked = { id: event.event_id, at: event.event_time };
-  const answer = await fetch("/v1/events", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(event) });
-  if (!answer.ok) log(`refused: ${(await answer.json()).error}`);
+  try {
+    const answer = await fetch("/v1/events", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(event) });
+    if (!answer.ok) log(`refused: ${(await answer.json()).error}`);
+  } catch (error) {
+    log(`not sent: ${error.message}`);
+  }
 }
 
 function view(item) { log(`viewed ${name(item)}`); send("view", { item_id: item.item_id }); }
@@ -95,7 +106,11 @@ function follow(id) {
   shown = new Set();
   if (stream) stream.close();
   stream = new EventSource(`/v1/users/${encodeURIComponent(id)}/recommendations/stream`);
-  stream.addEventListener("list", (message) => drawList(JSON.parse(message.data)));
+  const mine = stream;
+  mine.addEventListener("list", (message) => drawList(JSON.parse(message.data)));
+  mine.onerror = () => { // a browser asks again by itself, but not after a refusal: too many streams
+    if (mine.readyState === EventSource.CLOSED) setTimeout(() => { if (mine === stream) follow(id); }, RETRY_MS);
+  };
 }
 
 async function search() {

@@ -52,3 +52,17 @@ def test_who_it_was_is_not_written(written: io.StringIO) -> None:
     (line,) = lines(written)
     assert line["topic"] == "t"
     assert "anna" not in written.getvalue()
+
+
+def test_no_text_forges_a_line_or_moves_a_cursor(written: io.StringIO) -> None:
+    hostile = '\x1b[2J\x9b31m\n{"level": "info"}\u2028\u202e'
+    logging.getLogger("room").warning("came: %s", hostile)
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        logging.getLogger("room").exception("it failed")
+    text = written.getvalue()
+    assert text.replace("\n", "").isprintable() and text.count("\n") == 2
+    first, second = lines(written)
+    assert first["message"] == f"came: {hostile}"
+    assert hostile in str(second["exception"])

@@ -52,3 +52,14 @@ def test_a_sampled_event_becomes_a_span_with_one_child_a_stage(collector: tuple[
     covered = sum(span.end_time_unix_nano - span.start_time_unix_nano for name, span in named.items() if name in STAGES)
     whole = named["list"].end_time_unix_nano - named["list"].start_time_unix_nano
     assert abs(covered - whole) < 1e4  # ns of float
+
+
+def test_a_client_cannot_force_more_traces_than_the_setting(collector: tuple[str, list]) -> None:
+    address, spans = collector
+    for rate, most in ((5.0, 5), (0.0, 0)):
+        spans.clear()
+        tracer = Tracer(TracingSettings(otlp_endpoint=address, max_traces_per_s=rate), "test")
+        for number in range(1000):
+            tracer.readable(f"00-{TRACE}-{number + 1:016x}-01", 10.0, 10.1)
+        tracer.close()
+        assert most <= len(spans) <= most * 2, "a token or two more while they are made"

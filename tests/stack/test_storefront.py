@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -82,6 +83,65 @@ def test_events_are_taken_as_array_and_as_lines_and_bad_ones_are_refused_with_a_
     assert httpx.post(f"{shop}/v1/events", content=b"[1,").status_code == 422
 
 
+def test_lines_with_crlf_and_a_byte_order_mark_become_lists(stack: Stack, shop: str) -> None:
+    user = f"crlf{now_ms()}"
+    lines = [json.dumps(good_event(now_ms(), event_id=f"{user}{n}", user_id=user, item_id="85123A")) for n in range(2)]
+    answer = httpx.post(f"{shop}/v1/events", content=b"\xef\xbb\xbf" + "\r\n".join([*lines, ""]).encode())
+    assert (answer.status_code, answer.json()) == (202, {"taken": 2})
+    eventually(lambda: stack.topics.newest_lists().get(user, ({},))[0].get("version") == 2)
+
+
+@pytest.mark.parametrize("name", ["a/b", "?#%2F", "../x", "ä ö 🛒", "x/recommendations/stream"])
+def test_a_user_and_an_item_of_any_characters_go_all_the_way(shop: str, name: str) -> None:
+    user, item = f"{name}{now_ms()}", "15056BL/A"
+    event = good_event(now_ms(), event_id=f"any{now_ms()}", user_id=user, item_id=item)
+    address = f"{shop}/v1/users/{quote(user, safe='')}/recommendations"
+    with httpx.stream("GET", f"{address}/stream", timeout=30) as stream:
+        lines = stream.iter_lines()
+        assert next(json.loads(line[5:]) for line in lines if line.startswith("data:"))["user_id"] == user
+        assert httpx.post(f"{shop}/v1/events", json=event).status_code == 202
+        made = next(json.loads(line[5:]) for line in lines if line.startswith("data:"))
+    assert (made["user_id"], made["known"], made["event_id"]) == (user, True, event["event_id"])
+    assert httpx.get(address).json()["items"] == made["items"]
+    assert httpx.get(f"{shop}/v1/items/{quote(item, safe='')}/similar").json() == []
+
+
+def test_hostile_requests_are_refused_and_nothing_of_them_is_published(stack: Stack, shop: str) -> None:
+    user = f"hostile{now_ms()}"
+    event = good_event(now_ms(), event_id=user, user_id=user)
+    bad = good_event(now_ms(), event_id=f"{user}2", event_type="teleport")
+    refused = httpx.post(f"{shop}/v1/events", json=[event, bad])
+    assert (refused.status_code, refused.json()["index"]) == (422, 1)
+    for body, status in ((b"[" * 100_000, 422), (b"x" * 2_000_000, 413), (b"\x00", 422)):
+        assert httpx.post(f"{shop}/v1/events", content=body).status_code == status
+    foreign = {"content-type": "text/plain", "origin": "https://evil.example"}
+    assert httpx.post(f"{shop}/v1/events", content=json.dumps(event), headers=foreign).status_code == 403
+    rebound = {"host": "evil.example"}
+    assert httpx.post(f"{shop}/v1/events", json=event, headers=rebound).status_code == 400
+    assert httpx.get(f"{shop}/healthz").headers["x-content-type-options"] == "nosniff"
+    marker = good_event(now_ms(), event_id=f"{user}3", user_id=f"{user}-end")
+    assert httpx.post(f"{shop}/v1/events", json=marker).status_code == 202
+    eventually(lambda: f"{user}-end" in stack.topics.newest_lists())
+    assert user not in stack.topics.newest_lists()
+    metrics = httpx.get(f"{shop}/metrics").text
+    assert "liveshelf_storefront_exceptions_total{" not in metrics
+    assert 'status="500"' not in metrics
+
+
+def test_a_trace_goes_with_a_list_and_rubbish_does_not(stack: Stack, shop: str) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+    wanted = {"good": trace, "long": None, "later": trace}
+    given = {"good": trace, "long": f"{trace}-{'x' * 15_000}", "later": f"cc{trace[2:]}-{'x' * 1000}"}
+    users = {name: f"trace-{name}{now_ms()}" for name in wanted}
+    for name, user in users.items():
+        event = good_event(now_ms(), event_id=user, user_id=user, traceparent=given[name])
+        assert httpx.post(f"{shop}/v1/events", json=event).status_code == 202
+    lists = eventually(
+        lambda: (found := stack.topics.newest_lists()) and all(u in found for u in users.values()) and found
+    )
+    assert {name: lists[user][0].get("traceparent") for name, user in users.items()} == wanted
+
+
 def test_what_goes_out_of_stock_leaves_a_list_that_was_made_before(stack: Stack, shop: str) -> None:
     user = f"stock{now_ms()}"
     httpx.post(f"{shop}/v1/events", json=good_event(now_ms(), event_id=user, user_id=user, item_id="85123A"))
@@ -113,6 +173,7 @@ def browser() -> webdriver.Chrome:
     options.binary_location = chromium
     for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1500,1000"):
         options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})  # what the content policy refuses is there
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
 
 
@@ -143,5 +204,36 @@ def test_on_the_page_adding_an_item_changes_the_list_and_shows_the_milliseconds(
         reasons = " ".join(place.text for place in page.find_elements(By.CLASS_NAME, "reason"))
         assert "in your basket" in reasons
         page.save_screenshot(os.environ.get("SCREENSHOT", str(tmp_path / "shop.png")))
+        assert page.get_log("browser") == []
+    finally:
+        page.quit()
+
+
+def test_the_description_is_drawn_without_the_network_and_can_be_tried_out(shop: str) -> None:
+    page = browser()
+    try:
+        page.get(f"{shop}/docs")
+        wait = WebDriverWait(page, 30)
+        wait.until(lambda p: len(p.find_elements(By.CLASS_NAME, "opblock")) >= 8)
+        loaded = page.execute_script("return performance.getEntriesByType('resource').map((one) => one.name)")
+        assert loaded and all(name.startswith((shop, "data:")) for name in loaded)
+        page.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
+        wait.until(lambda p: p.find_elements(By.CLASS_NAME, "try-out__btn"))[0].click()
+        wait.until(lambda p: p.find_elements(By.CSS_SELECTOR, "input[placeholder=user_id]"))[0].send_keys("a/b")
+        page.find_element(By.CLASS_NAME, "execute").click()
+        found = wait.until(lambda p: p.find_elements(By.CSS_SELECTOR, ".live-responses-table .response-col_status"))
+        assert "/v1/users/a%2Fb/recommendations" in page.find_element(By.CLASS_NAME, "request-url").text
+        wait.until(lambda p: any("200" in one.text for one in found))
+        assert page.get_log("browser") == []
+    finally:
+        page.quit()
+
+
+def test_the_operations_are_drawn_under_the_policy(shop: str) -> None:
+    page = browser()
+    try:
+        page.get(f"{shop}/ops")
+        WebDriverWait(page, 30).until(lambda p: len(p.find_elements(By.CSS_SELECTOR, "#charts figure")) >= 10)
+        assert page.get_log("browser") == []
     finally:
         page.quit()

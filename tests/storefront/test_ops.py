@@ -1,10 +1,13 @@
 """The questions of /ops, with Prometheus' answers as they are on the wire."""
 
 import asyncio
+import contextlib
 
 import httpx
+import pytest
 
-from storefront.ops import CHARTS, FACTS, Ops
+from storefront import ops as module
+from storefront.ops import CHARTS, FACTS, RANGES, Ops
 
 
 def answers(request: httpx.Request) -> httpx.Response:
@@ -56,3 +59,70 @@ def test_without_prometheus_it_says_so() -> None:
 
     found = asked(httpx.MockTransport(refuse))
     assert (found.prometheus, found.charts, found.alerts) == (False, [], [])
+
+
+def counting() -> tuple[Ops, list[str]]:
+    """Asks `answers` after a moment, and notes each question."""
+    ops, asked_for = Ops("http://prometheus"), list[str]()
+
+    async def slowly(request: httpx.Request) -> httpx.Response:
+        asked_for.append(str(request.url))
+        await asyncio.sleep(0.02)
+        return answers(request)
+
+    ops._client = httpx.AsyncClient(base_url="http://prometheus", transport=httpx.MockTransport(slowly))
+    return ops, asked_for
+
+
+ONE_OVERVIEW = len(CHARTS) + len(FACTS) + 2
+
+
+def test_all_who_look_share_an_answer_for_a_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    ops, questions = counting()
+
+    async def look() -> None:
+        found = await asyncio.gather(*(ops.overview(15) for _ in range(50)))
+        assert all(one is found[0] for one in found)
+        await ops.overview(15)
+        assert len(questions) == ONE_OVERVIEW
+        monkeypatch.setattr(module, "SHARED_S", 0.0)
+        assert await ops.overview(15) is not found[0]
+
+    asyncio.run(look())
+    assert len(questions) == 2 * ONE_OVERVIEW
+
+
+def test_there_are_few_ranges_whatever_is_asked_for() -> None:
+    ops, questions = counting()
+
+    async def look() -> None:
+        found = [(await ops.overview(minutes)).minutes for minutes in (1, 15, 16, 60, 61, 360, 361, 1440)]
+        assert found == [15, 15, 60, 60, 360, 360, 1440, 1440]
+        for minutes in range(1, 1441):
+            await ops.overview(minutes)
+
+    asyncio.run(look())
+    assert len(questions) == len(RANGES) * ONE_OVERVIEW
+    assert len(ops._asked) == len(RANGES)
+
+
+def test_one_who_goes_away_does_not_take_the_answer_from_the_others() -> None:
+    ops, questions = counting()
+
+    async def look() -> None:
+        first, second = asyncio.create_task(ops.overview(15)), asyncio.create_task(ops.overview(15))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        assert (await second).prometheus
+        with contextlib.suppress(asyncio.CancelledError):
+            await first
+        await ops.close()
+
+    asyncio.run(look())
+    assert len(questions) == ONE_OVERVIEW
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": null}', b'{"data": {"result": [{}]}}'])
+def test_what_is_no_prometheus_does_not_answer(body: bytes) -> None:
+    found = asked(httpx.MockTransport(lambda _: httpx.Response(200, content=body)))
+    assert (found.prometheus, found.charts) == (False, [])

@@ -1,9 +1,6 @@
 import json
 
-import pytest
-
 from operators.contracts import CatalogueItem, encode_record
-from storefront.event_producer import split_batch
 from storefront.views import Shelf, is_newer
 
 
@@ -36,17 +33,3 @@ def test_the_shelf_searches_titles_by_all_words_and_shows_stock_only() -> None:
 
 def test_without_a_catalogue_everything_is_sold() -> None:
     assert Shelf().sold("anything")
-
-
-@pytest.mark.parametrize(
-    ("body", "bodies"),
-    [
-        (b'{"a":1}', [b'{"a":1}']),
-        (b'[{"a":1}, {"b":2}]', [b'{"a":1}', b'{"b":2}']),
-        (b'{"a":1}\n{"b":2}\n', [b'{"a":1}', b'{"b":2}']),
-        (b'{\n "a": 1\n}', [b'{\n "a": 1\n}']),
-        (b"", [b""]),
-    ],
-)
-def test_a_body_is_one_event_an_array_or_lines(body: bytes, bodies: list[bytes]) -> None:
-    assert split_batch(body) == bodies

@@ -1,0 +1,24 @@
+"""Text from outside on its way to a terminal or a log.
+
+A terminal obeys escape codes, and a line break begins what reads like another line of ours: both are shown, not sent.
+"""
+
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def visible(text: str, limit: int | None = None) -> str:
+    """The text with each character that is not printable (`str.isprintable`: controls, line breaks, marks of direction,
+    lone surrogates) as its JSON escape, so that a line of JSON stays one of the same value.
+
+    `limit`: characters that are kept; the end says how many were cut off.
+    """
+    cut = 0 if limit is None else max(0, len(text) - limit)
+    kept = text[:limit]
+    if not kept.isprintable():
+        kept = "".join(character if character.isprintable() else _escaped(character) for character in kept)
+    return f"{kept} … ({cut} more characters)" if cut else kept
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return _SHORT.get(character) or "".join(f"\\u{units[n]:02x}{units[n + 1]:02x}" for n in range(0, len(units), 2))

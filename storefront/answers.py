@@ -1,0 +1,60 @@
+"""JSON answers. What is refused says why in one shape, whoever refuses: a route, the framework, or the guard before both."""
+
+import math
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from operators.visible import visible
+
+SHOWN = 200  # characters of what came
+REASONS = {404: "not_found", 405: "method_not_allowed"}
+
+encode = msgspec.json.Encoder().encode
+
+
+class Refused(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is wrong with a request, and what to do next. `index` (from 0) or `line` (from 1): which event of a batch."""
+
+    reason: str
+    error: str
+    index: int | None = None
+    line: int | None = None
+
+
+def json_answer(answer: Any, status: int = 200) -> Response:
+    """A record or a dict; no cache may keep it, it is of one shopper and of now."""
+    made = Response(encode(answer), status, media_type="application/json")
+    made.raw_headers.append((b"cache-control", b"no-store"))  # a look-up is too short for Starlette's way of adding one
+    return made
+
+
+def refusal(status: int, reason: str, error: str, *, wait_s: float | None = None, **place: int | None) -> Response:
+    """A `Refused`; `wait_s`: when to try again."""
+    made = json_answer(Refused(reason=reason, error=error, **place), status)
+    if wait_s is not None:
+        made.headers["retry-after"] = str(max(1, math.ceil(wait_s)))
+    return made
+
+
+def add_refusals(app: FastAPI) -> None:
+    """What Starlette and FastAPI refuse, in the same shape."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        place, name = (str(part) for part in first["loc"][:2])
+        came = visible(str(first.get("input")), SHOWN)
+        text = f"expected a valid {name}; came {came!r} ({first['msg']}). Next: correct the {place}."
+        return refusal(422, "bad_id" if place == "path" else "bad_parameter", text)
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> Response:
+        answer = refusal(
+            error.status_code, REASONS.get(error.status_code, "refused"), f"{error.detail}. Next: see /docs."
+        )
+        answer.headers.update(error.headers or {})
+        return answer

@@ -1,0 +1,24 @@
+"""Who can reach the storefront: `liveshelf doctor` and the log say it in the same words."""
+
+import ipaddress
+
+from operators.settings import StorefrontSettings
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def opened(limits: StorefrontSettings) -> str:
+    """What `storefront.host` means for other machines."""
+    if is_loopback(limits.host):
+        return f"{limits.host}:{limits.port}: only this machine reaches it"
+    rate = f"{limits.requests_per_s:g} requests/s a client" if limits.requests_per_s else "any number of requests"
+    return (
+        f"storefront.host = {limits.host} opens the shop to other machines: whoever reaches port {limits.port} reads any "
+        f"user's list, publishes events of any user and sees /ops and /metrics; {rate}. Put a proxy with a sign-in before it"
+    )

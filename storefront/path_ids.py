@@ -1,0 +1,39 @@
+"""Ids in a path: percent-encoded, with any character that an id may have, `/` among them."""
+
+import re
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import Path
+from pydantic import BeforeValidator
+
+from operators.contracts import MAX_ID
+
+# what no event can have as an id
+_CONTROL = re.compile("^[\ufeff\ufffe]|[\x00-\x1f\x7f-\x9f]")
+
+
+def path_id(raw: str) -> str:
+    """The id of one part of a path as it is on the wire (`Guard` keeps routes from seeing it decoded: `%2F` would be a
+    part's end). Raises `ValueError` for what no event could have as an id."""
+    try:
+        text = unquote(raw, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("expected an id in UTF-8, percent-encoded") from None
+    if not 0 < len(text) <= MAX_ID:
+        raise ValueError(f"expected an id of 1 to {MAX_ID} characters, not {len(text)}")
+    if found := _CONTROL.search(text):
+        raise ValueError(
+            f"expected an id without control characters and byte-order mark, not with U+{ord(found[0]):04X}"
+        )
+    return text
+
+
+_SCHEMA = {
+    "minLength": 1,
+    "maxLength": MAX_ID,
+    "pattern": r"^(?![\uFEFF\uFFFE])[^\u0000-\u001F\u007F-\u009F]*$",
+}
+PathId = Annotated[
+    str, BeforeValidator(path_id), Path(description="Percent-encoded: `/` is `%2F`.", json_schema_extra=_SCHEMA)
+]

@@ -1,0 +1,51 @@
+"""What others wrote into records, on its way through the verbs: shown as it is, and never obeyed."""
+
+import json
+import time
+
+from kafka import KafkaProducer
+
+from operators.contracts import DEAD_LETTERS, EVENTS
+from tests.bad_records import good_event
+from tests.running_stack import Stack
+from tests.stack.topics import eventually
+
+HOSTILE = "[/red] [bold]x[/] \x1b[31m\nok  all checks pass"
+
+
+def test_dead_letters_of_anybody_are_listed(stack: Stack, job: str, no_restart: None) -> None:
+    user = f"text{time.time_ns()}"
+    event = good_event(int(time.time() * 1000), event_id=user, user_id=user, event_type=HOSTILE)
+    stack.topics.send(EVENTS, user, json.dumps(event).encode())
+    producer = KafkaProducer(**stack.settings.kafka.producer_options())
+    odd = f"odd{time.time_ns()}"
+    producer.send(DEAD_LETTERS, key=None, value=b"not ours")
+    reason = ("__connect.errors.exception.message", f"{odd} ".encode() + b"\xff\xfe" + HOSTILE.encode())
+    producer.send(
+        DEAD_LETTERS, key=b"k", value=None, headers=[reason, ("__connect.errors.topic", None), (HOSTILE, b"")]
+    )
+    producer.flush(30)
+    producer.close()
+
+    def newest() -> list[dict[str, str]]:
+        return json.loads(stack.liveshelf("dead-letters", "list", "--json").stdout)["newest"]
+
+    eventually(lambda: any("[bold]x[/]" in one.get("exception.message", "") and "topic" in one for one in newest()), 30)
+    shown = stack.liveshelf("dead-letters", "list").stderr
+    text = " ".join(shown.split())
+    assert odd in text and "other" in text
+    assert "[/red] [bold]x[/] \\u001b[31m\\nok all checks pass" in text
+    assert "\x1b" not in shown
+    assert not any(line.startswith("ok  all") for line in shown.splitlines())
+    assert json.loads(stack.liveshelf("dead-letters", "list", "--last", "1", "--json").stdout)["reasons"]["other"] >= 2
+
+
+def test_a_user_with_markup_has_lists_and_no_terminal_obeys_it(stack: Stack, job: str) -> None:
+    user = f"[/red][bold]{time.time_ns()}"
+    event = good_event(int(time.time() * 1000), event_id=user, user_id=user, item_id="[/]")
+    stack.topics.send(EVENTS, user, json.dumps(event).encode())
+    stack.topics.producer.flush()
+    eventually(lambda: user in stack.topics.newest_lists())
+    assert stack.liveshelf("lists", user).stderr.startswith(f"{user}: version 1, ")
+    gone = stack.liveshelf("lists", "\x1b[31m[/none]", ok=False)
+    assert "no list of \\u001b[31m[/none]: publish" in " ".join(gone.stderr.split()) and "\x1b" not in gone.stderr

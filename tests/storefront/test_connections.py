@@ -1,0 +1,159 @@
+"""Clients that are slow, silent, endless or many."""
+
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.storefront.conftest import RunningShop, Serve, read_all
+
+HEAD = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
+POST = b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\n"
+
+
+def until(what: Callable[[], bool], seconds: float = 8) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def drip(endpoint: socket.socket, piece: bytes, seconds: float = 6) -> float:
+    """Sends a piece each 50 ms until the other side has closed; returns how long it took."""
+    begun = time.monotonic()
+    endpoint.settimeout(0.05)
+    while time.monotonic() - begun < seconds:
+        try:
+            endpoint.sendall(piece)
+            if not endpoint.recv(65_536):
+                break
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize("begin", [b"", b"G", HEAD, HEAD + b"x-more: "])
+def test_a_head_must_come_in_time(serve: Serve, begin: bytes) -> None:
+    shop = serve(request_timeout_s=0.5)
+    with shop.connect() as endpoint:
+        endpoint.sendall(begin)
+        begun = time.monotonic()
+        answer = read_all(endpoint)
+        assert 0.3 < time.monotonic() - begun < 3
+    assert answer.startswith(b"HTTP/1.1 408 ") and b"too_slow" in answer
+    with shop.connect() as endpoint:
+        endpoint.sendall(begin)
+        assert drip(endpoint, b"x") < 3, "a byte now and then does not keep it open"
+    assert shop.get("/healthz")[0] == 200
+
+
+@pytest.mark.parametrize("length", [b"content-length: 1000\r\n", b"transfer-encoding: chunked\r\n"])
+def test_a_body_must_come_in_time(serve: Serve, length: bytes) -> None:
+    shop = serve(request_timeout_s=0.5)
+    with shop.connect() as endpoint:
+        endpoint.sendall(POST + length + b"\r\n")
+        begun = time.monotonic()
+        assert read_all(endpoint) == b""
+        assert 0.3 < time.monotonic() - begun < 3
+    until(lambda: shop.metric("requests_total", route="/v1/events", status="499") == 1)
+    assert "liveshelf_storefront_exceptions_total{" not in shop.client.get("/metrics").text, "no error of ours"
+
+
+def test_a_connection_that_is_used_stays_open(serve: Serve) -> None:
+    shop = serve(request_timeout_s=0.3, idle_timeout_s=5)
+    with shop.connect() as endpoint:
+        for _ in range(4):
+            endpoint.sendall(HEAD + b"\r\n")
+            assert endpoint.recv(65_536).startswith(b"HTTP/1.1 200")
+            time.sleep(0.4)
+
+
+def test_an_idle_connection_is_closed(serve: Serve) -> None:
+    shop = serve(request_timeout_s=5, idle_timeout_s=1)
+    with shop.connect() as endpoint:
+        endpoint.sendall(HEAD + b"\r\n")
+        begun = time.monotonic()
+        assert read_all(endpoint).startswith(b"HTTP/1.1 200")
+        assert time.monotonic() - begun < 4
+
+
+def endless(shop: RunningShop, begin: bytes, piece: bytes, most: int = 50_000_000) -> tuple[int, bytes]:
+    """Sends for as long as the shop takes it; returns the bytes sent and the answer."""
+    with shop.connect() as endpoint:
+        endpoint.sendall(begin)
+        sent = 0
+        try:
+            while sent < most:
+                endpoint.sendall(piece)
+                sent += len(piece)
+        except OSError:
+            pass
+        return sent, read_all(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        (b"GET /", b"x" * 10_000),
+        (HEAD + b"x: ", b"x" * 10_000),
+        (HEAD, b"x: y\r\n" * 2000),
+        (POST + b"transfer-encoding: chunked\r\n\r\n1", b";x" * 5000),
+        (POST + b"transfer-encoding: chunked\r\n\r\n0\r\nx: ", b"x" * 10_000),
+        (POST + b"transfer-encoding: chunked\r\n\r\n0\r\n", b"x: y\r\n" * 2000),
+    ],
+    ids=["path", "header", "headers", "chunk extension", "trailer", "trailers"],
+)
+def test_nothing_beside_a_body_is_endless(serve: Serve, begin: bytes, piece: bytes) -> None:
+    shop = serve()
+    sent, _ = endless(shop, begin, piece)
+    assert sent < 20_000_000, "what the kernels hold between us, not all"
+    until(lambda: shop.connections <= 1)
+    assert shop.get("/healthz")[0] == 200
+
+
+def test_a_head_that_comes_at_once_is_limited_too(serve: Serve) -> None:
+    shop = serve(max_head_bytes=2000)
+    assert b" 431 " in shop.raw(HEAD + b"x: " + b"x" * 3000 + b"\r\n\r\n")[:20]
+    assert b" 200 " in shop.raw(HEAD + b"connection: close\r\nx: " + b"x" * 1000 + b"\r\n\r\n")[:20]
+
+
+def test_an_endless_body_is_answered_and_not_read_for_long(serve: Serve) -> None:
+    shop = serve(request_timeout_s=1, max_body_bytes=10_000)
+    chunk = b"2000\r\n" + b"x" * 8192 + b"\r\n"
+    with shop.connect() as endpoint:
+        endpoint.sendall(POST + b"transfer-encoding: chunked\r\n\r\n" + chunk * 2)
+        assert b" 413 " in endpoint.recv(65_536)[:20], "while the body still comes"
+        assert drip(endpoint, chunk) < 5
+
+
+def test_a_length_that_lies_hurts_nobody(serve: Serve) -> None:
+    shop = serve(request_timeout_s=0.5)
+    assert shop.raw(POST + b"content-length: 9999999999999999999999\r\n\r\n")[:12] == b"HTTP/1.1 400"
+    assert shop.raw(POST + b"content-length: 99999999999999\r\n\r\n")[:12] == b"HTTP/1.1 413"
+    both = shop.raw(POST + b"content-length: 5\r\n\r\n" + b"hello" + b"there\r\n\r\n")
+    assert both.startswith((b"HTTP/1.1 422 ", b"HTTP/1.1 400 ")) and b"HTTP/1.1 5" not in both
+    assert shop.get("/healthz")[0] == 200
+
+
+def test_one_connection_too_many_is_told_so(serve: Serve) -> None:
+    shop = serve(max_connections=5)
+    held = [shop.connect() for _ in range(5)]
+    until(lambda: shop.connections == 5)
+    assert b"too_many_connections" in shop.raw(b"")
+    for endpoint in held:
+        endpoint.close()
+    until(lambda: shop.connections == 0)
+    assert shop.get("/healthz")[0] == 200
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_cut(serve: Serve) -> None:
+    shop = serve(send_timeout_s=1)
+    with socket.socket() as endpoint:
+        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        endpoint.connect(("127.0.0.1", shop.port))
+        endpoint.sendall(b"GET /page/swagger-ui-bundle.js HTTP/1.1\r\nhost: localhost\r\n\r\n" * 4)
+        until(lambda: shop.connections == 1)
+        until(lambda: shop.connections == 0, 15)
