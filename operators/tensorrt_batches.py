@@ -10,13 +10,14 @@ from pathlib import Path
 import onnxruntime as ort
 
 from operators.cuda_batches import CUDA, EXACT, DeviceBatches
+from operators.onnx_session import open_session
 from operators.padding import Run
 
 TENSORRT = "TensorrtExecutionProvider"
 
 
 def on_tensorrt(
-    graph: Path, options: ort.SessionOptions, window: int, top: int, largest: int, engines: Path
+    graph: bytes, options: ort.SessionOptions, window: int, top: int, largest: int, engines: Path
 ) -> tuple[ort.InferenceSession, Run | None, str]:
     """(session, how to run it, what is to be said of it); nothing to run where ONNX Runtime went to another provider instead.
 
@@ -25,7 +26,7 @@ def on_tensorrt(
     os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # TensorRT's products would be TensorFloat-32, as cuDNN's
     engines.mkdir(parents=True, exist_ok=True)
     providers = [(TENSORRT, engine_options(window, largest, engines)), (CUDA, EXACT)]
-    session = ort.InferenceSession(str(graph), options, providers=providers)
+    session = open_session(graph, options, providers)
     if session.get_providers()[0] != TENSORRT:
         return session, None, ""
     return session, DeviceBatches(session, window, top, largest).run, f", engines in {engines}"
