@@ -16,6 +16,7 @@ from operators.scorer import Scorer
 from operators.settings import Settings
 from pipelines.cluster import Cluster, python_part
 from pipelines.engine import flink_options
+from pipelines.served_bundle import with_note
 from pipelines.shipping import stage
 from pipelines.starting_point import prepare_start
 
@@ -72,7 +73,7 @@ def _run_client(
 ) -> str:
     ship, settings_file = scratch / "ship", scratch / "settings.json"
     marker = stage(ship, bundle)
-    settings_file.write_text(json.dumps(settings.model_dump()))
+    settings_file.write_text(json.dumps(with_note(settings, ship / "bundle", bundle).model_dump()))
     restore = ["-s", savepoint] if savepoint else []
     program = ["-pyfs", str(ship), "-py", str(ship / "pipelines" / "recommend.py"), str(settings_file), marker]
     merged = {**os.environ, **environment, "PYTHONPATH": str(ship)}
