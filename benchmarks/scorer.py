@@ -97,6 +97,6 @@ def _graphs(folder: Path, sizes: list[int]) -> Iterator[tuple[Shape, Path]]:
     for items, width in itertools.product(sizes, WIDTHS):
         plain, small = folder / f"{items}-{width}.onnx", folder / f"{items}-{width}-int8.onnx"
         sized(made[width], KNOWN, items, plain, TOP)
-        quantize_table(plain, small)
+        quantize_table(plain.read_bytes(), small)
         yield Shape(items, width, "float32"), plain
         yield Shape(items, width, "int8"), small

@@ -63,15 +63,17 @@ def measure(seconds: float, items: list[int]) -> dict[str, Any]:
 def _ways(graph: Path, halves: Path, largest: int) -> Iterator[tuple[str, Run]]:
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    session, _, _ = on_cuda(graph, options, WINDOW, TOP, 1, recorded=False)
+    session, _, _ = on_cuda(graph.read_bytes(), options, WINDOW, TOP, 1, recorded=False)
     yield "session", lambda inputs: session.run(None, inputs)
     for way, file, recorded in (("bound", graph, False), ("recorded", graph, True), ("float16", halves, True)):
-        _, run, said = on_cuda(file, options, WINDOW, TOP, largest, recorded=recorded)
+        _, run, said = on_cuda(file.read_bytes(), options, WINDOW, TOP, largest, recorded=recorded)
         if run is None:
             raise StackError(CUDA, "a session on the CPU", "see the provider's libraries")
         yield (way if not recorded or "recorded" in said else f"{way}{said}"), run
     if TENSORRT in ort.get_available_providers():
-        _, run, _ = on_tensorrt(graph, options, WINDOW, TOP, largest, graph.with_suffix(".engines"))
+        _, run, _ = on_tensorrt(
+            graph.read_bytes(), options, WINDOW, TOP, largest, str(graph.parent / "engines"), graph.stem
+        )
         if run is not None:
             yield "tensorrt", run
 

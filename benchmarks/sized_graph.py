@@ -37,7 +37,7 @@ def in_halves(source: Path, target: Path) -> None:
     from model_export.bundles.graph import table_of
 
     model = onnx.load(str(source))
-    table, nodes, transposed = table_of(model, source), [], ""
+    table, nodes, transposed = table_of(model), [], ""
     halves = numpy_helper.from_array(numpy_helper.to_array(table).astype(np.float16), "table16")
     for node in model.graph.node:
         if node.op_type == "Transpose" and node.input[0] == table.name:

@@ -7,12 +7,12 @@ graph, and replays them: one launch instead of dozens.
 import contextlib
 import io
 import os
-from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
 from operators.features import Rows
+from operators.onnx_session import open_session
 from operators.padding import Answers, Run
 
 CUDA = "CUDAExecutionProvider"
@@ -22,7 +22,7 @@ EXACT = {"use_tf32": "0"}
 
 
 def on_cuda(
-    graph: Path, options: ort.SessionOptions, window: int, top: int, largest: int, *, recorded: bool = True
+    graph: bytes, options: ort.SessionOptions, window: int, top: int, largest: int, *, recorded: bool = True
 ) -> tuple[ort.InferenceSession, Run | None, str]:
     """(session, how to run it, what is to be said of it); nothing to run where ONNX Runtime went to the CPU instead.
 
@@ -42,9 +42,9 @@ def on_cuda(
 
 
 def _opened(
-    graph: Path, options: ort.SessionOptions, window: int, top: int, largest: int, recorded: str
+    graph: bytes, options: ort.SessionOptions, window: int, top: int, largest: int, recorded: str
 ) -> tuple[ort.InferenceSession, Run | None]:
-    session = ort.InferenceSession(str(graph), options, providers=[(CUDA, EXACT | {"enable_cuda_graph": recorded})])
+    session = open_session(graph, options, [(CUDA, EXACT | {"enable_cuda_graph": recorded})])
     if session.get_providers()[0] != CUDA:
         return session, None
     return session, DeviceBatches(session, window, top, largest).run

@@ -13,31 +13,43 @@
 | golden_*.npy | inputs and outputs that the serving machine must reproduce |
 """
 
-import hashlib
-import json
+import io
+import logging
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from operators.bundle_files import FIX, MAX_FILE, BundleFiles, json_of
+from operators.contracts import Id
 from operators.drift import FILE as REFERENCE
 from operators.drift import Bins, load_reference
 from operators.errors import BundleError
 from operators.features import WINDOW, Vocabulary
+from operators.graph_check import refuse_other_files
 from operators.query_tower import BUCKETS, QueryTower
 from operators.query_tower import FILES as QUERY_FILES
 from operators.state_layout import HISTORY
 
+log = logging.getLogger(__name__)
+GRAPH, ITEMS = "model.onnx", "items.json"
 ARRAYS = ("vectors", "popular", "trending", "neighbours")
 GOLDEN = ("items", "kinds", "length", "rows", "scores")
-_FIX = "make the bundle again with `liveshelf train`, or name another with --bundle"
+MAX_ITEMS = 5_000_000  # their vectors fill the largest file that a bundle may have
+MAX_GOLDEN = 16 << 20  # bytes of each golden array: the graph runs on all of them before it serves
+MAX_REFERENCE = 1 << 20  # bytes
+_npy: Any = np.lib.format
+_HEADERS = {(1, 0): _npy.read_array_header_1_0, (2, 0): _npy.read_array_header_2_0}
+_decode_items = msgspec.json.Decoder(list[Id]).decode
 
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """A verified bundle in memory. Arrays are indexed by model row; row 0 is padding."""
+    """A verified bundle in memory, but for its graph. Arrays are indexed by model row; row 0 is padding."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -60,20 +72,38 @@ class ModelBundle:
         return str(self.manifest["version"])
 
     @property
-    def graph(self) -> Path:
-        return self.folder / "model.onnx"
+    def graph_sum(self) -> str:
+        return str(self.manifest["files"][GRAPH])
+
+    def read_graph(self) -> bytes:
+        """The bytes of the graph, as the manifest has their sum, for a session (`operators.onnx_session`).
+
+        They may be hundreds of MB: do not keep them. Raises `BundleError`, also where the graph reads other files.
+        """
+        graph = BundleFiles(self.folder, self.manifest).read(GRAPH)
+        refuse_other_files(graph)
+        return graph
 
     @classmethod
     def load(cls, folder: Path) -> "ModelBundle":
-        """Reads and verifies a bundle: manifest, hashes, shapes, finite numbers. Raises `BundleError`."""
-        manifest = read_manifest(folder)
-        verify_hashes(folder, manifest)
-        item_ids = _read_items(folder)
-        arrays = {name: _read_array(folder / f"{name}.npy") for name in ARRAYS}
-        golden = {name: _read_array(folder / f"golden_{name}.npy") for name in GOLDEN}
+        """Reads and verifies a bundle: manifest, hashes, shapes, finite numbers. Raises `BundleError`.
+
+        All but the graph, which only the scorer opens: `read_graph` and `operators.scorer` verify that.
+        """
+        files = BundleFiles(folder)
+        manifest = files.manifest
+        if GRAPH not in manifest["files"]:
+            raise BundleError(f"{GRAPH} in the bundle's manifest", "none", FIX)
+        item_ids = _read_items(files)
+        arrays = {name: _read_array(files, f"{name}.npy") for name in ARRAYS}
+        golden = {name: _read_array(files, f"golden_{name}.npy", MAX_GOLDEN) for name in GOLDEN}
+        arrays["vectors"] = _finite("item vectors", arrays["vectors"])
         _check_shapes(len(item_ids), arrays)
         window = _checked_window(manifest, golden)
-        reference, queries = _read_reference(folder, manifest), _read_queries(folder, manifest, arrays["vectors"])
+        reference, queries = _read_reference(files), _read_queries(files, arrays["vectors"])
+        files.verify_others(but=GRAPH)
+        if unlisted := files.unlisted():
+            log.warning("not of the bundle, and not read: %s in %s", ", ".join(unlisted)[:200], folder)
         return cls._of(folder, manifest, item_ids, arrays, golden, reference, window, queries)
 
     @classmethod
@@ -83,12 +113,10 @@ class ModelBundle:
         For serving fallbacks only; its graph must not be run.
         """
         try:
-            manifest = read_manifest(folder)
-            for name in ("items.json", "popular.npy", "trending.npy", "neighbours.npy", "vectors.npy"):
-                _verify_file(folder, name, manifest)
-            item_ids = _read_items(folder)
-            arrays = {name: _read_array(folder / f"{name}.npy") for name in ARRAYS}
-            arrays["vectors"] = np.nan_to_num(arrays["vectors"])
+            files = BundleFiles(folder)
+            manifest, item_ids = files.manifest, _read_items(files)
+            arrays = {name: _read_array(files, f"{name}.npy") for name in ARRAYS}
+            arrays["vectors"] = np.nan_to_num(_float32(arrays["vectors"]))
             _check_shapes(len(item_ids), arrays)
         except BundleError:
             manifest, item_ids = {"name": "none", "version": "0", "files": {}}, []
@@ -111,7 +139,7 @@ class ModelBundle:
             folder=folder,
             manifest=manifest,
             vocabulary=Vocabulary(item_ids),
-            vectors=arrays["vectors"].astype(np.float32),
+            vectors=_float32(arrays["vectors"]),
             popular=arrays["popular"].astype(np.int32),
             trending=arrays["trending"].astype(np.int32),
             neighbours=arrays["neighbours"].astype(np.int32),
@@ -122,109 +150,82 @@ class ModelBundle:
         )
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """manifest.json with its required keys; raises `BundleError`."""
-    file = folder / "manifest.json"
-    if not file.is_file():
-        raise BundleError("a bundle folder with a manifest.json", f"none at {file}", _FIX)
-    try:
-        manifest = json.loads(file.read_text())
-        missing = {"name", "version", "files"} - manifest.keys()
-    except (ValueError, AttributeError) as error:
-        raise BundleError("a JSON object in manifest.json", str(error), _FIX) from error
-    if missing:
-        raise BundleError("name, version and files in manifest.json", f"no {', '.join(sorted(missing))}", _FIX)
-    if not isinstance(manifest["files"], dict):
-        raise BundleError("files as an object in manifest.json", type(manifest["files"]).__name__, _FIX)
-    return dict(manifest)
-
-
-def verify_hashes(folder: Path, manifest: dict[str, Any]) -> None:
-    """Every file that a bundle needs is there with the manifest's sha256; raises `BundleError`."""
-    needed = ["model.onnx", "items.json", *(f"{n}.npy" for n in ARRAYS), *(f"golden_{n}.npy" for n in GOLDEN)]
-    for name in needed:
-        _verify_file(folder, name, manifest)
-
-
-def _verify_file(folder: Path, name: str, manifest: dict[str, Any]) -> None:
-    digest = manifest["files"].get(name)
-    if digest is None or not (folder / name).is_file():
-        raise BundleError(f"{name} in the bundle and its manifest", "none", _FIX)
-    if (found := file_hash(folder / name)) != digest:
-        raise BundleError(f"{name} with sha256 {digest[:12]}…", f"{found[:12]}…", _FIX)
-
-
-def _read_reference(folder: Path, manifest: dict[str, Any]) -> dict[str, Bins]:
-    if REFERENCE not in manifest["files"]:
+def _read_reference(files: BundleFiles) -> dict[str, Bins]:
+    if REFERENCE not in files.manifest["files"]:
         return {}
-    _verify_file(folder, REFERENCE, manifest)
-    try:
-        return load_reference(json.loads((folder / REFERENCE).read_text()))
-    except ValueError as error:
-        raise BundleError(f"a JSON object in {REFERENCE}", str(error)[:200], _FIX) from error
+    return load_reference(json_of(REFERENCE, files.read(REFERENCE, MAX_REFERENCE)))
 
 
-def _read_queries(folder: Path, manifest: dict[str, Any], items: npt.NDArray[Any]) -> QueryTower | None:
+def _read_queries(files: BundleFiles, items: npt.NDArray[Any]) -> QueryTower | None:
     names = [f"{name}.npy" for name in QUERY_FILES]
-    if not manifest["files"].keys() & set(names):
+    if not files.manifest["files"].keys() & set(names):
         return None
-    for name in names:
-        _verify_file(folder, name, manifest)
-    known, vectors = (_read_array(folder / name) for name in names)
+    known, vectors = (_read_array(files, name) for name in names)
     rising = known.ndim == 1 and bool((np.diff(known) > 0).all())
     if not rising or known.dtype.kind not in "iu" or (known.size and not 0 < known[0] <= known[-1] <= BUCKETS):
-        raise BundleError(
-            f"rising buckets of 1 to {BUCKETS} in query_buckets.npy", f"{known.dtype} {known.shape}", _FIX
-        )
-    if vectors.shape != (len(known) + 1, items.shape[1]) or not np.isfinite(vectors).all():
-        wanted = f"finite query vectors of shape [{len(known) + 1}, {items.shape[1]}]"
-        raise BundleError(wanted, f"{vectors.shape}, or not finite", _FIX)
-    return QueryTower(known.astype(np.int32), vectors.astype(np.float32))
+        raise BundleError(f"rising buckets of 1 to {BUCKETS} in query_buckets.npy", f"{known.dtype} {known.shape}", FIX)
+    if vectors.shape != (len(known) + 1, items.shape[1]):
+        raise BundleError(f"query vectors of shape [{len(known) + 1}, {items.shape[1]}]", str(vectors.shape), FIX)
+    return QueryTower(known.astype(np.int32), _finite("query vectors", vectors))
 
 
-def _read_items(folder: Path) -> list[str]:
+def _read_items(files: BundleFiles) -> list[str]:
     try:
-        item_ids = json.loads((folder / "items.json").read_text())
-    except ValueError as error:
-        raise BundleError("a JSON array in items.json", str(error)[:200], _FIX) from error
-    if not isinstance(item_ids, list) or not all(isinstance(item, str) for item in item_ids):
-        raise BundleError("an array of item ids in items.json", "something else", _FIX)
+        item_ids = _decode_items(files.read(ITEMS))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BundleError(f"an array of item ids in {ITEMS}", str(error)[:200], FIX) from error
+    if len(item_ids) > MAX_ITEMS:
+        raise BundleError(f"at most {MAX_ITEMS} items", f"{len(item_ids)}", FIX)
     if len(set(item_ids)) < len(item_ids):
-        raise BundleError("each item once in items.json", f"{len(item_ids) - len(set(item_ids))} twice", _FIX)
+        raise BundleError(f"each item once in {ITEMS}", f"{len(item_ids) - len(set(item_ids))} twice", FIX)
     return item_ids
 
 
-def _read_array(file: Path) -> npt.NDArray[Any]:
+def _read_array(files: BundleFiles, name: str, limit: int = MAX_FILE) -> npt.NDArray[Any]:
+    """An array over the bytes that were hashed: numpy itself would allocate whatever a header asks for."""
+    content = files.read(name, limit)
+    stream = io.BytesIO(content)
     try:
-        array = np.load(file, allow_pickle=False)
+        shape, by_columns, dtype = _HEADERS[_npy.read_magic(stream)](stream)
     except Exception as error:  # numpy names EOFError, ValueError, SyntaxError, tokenize.TokenError and more
-        raise BundleError(f"an array of numbers in {file.name}", repr(error)[:200], _FIX) from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-        raise BundleError(f"an array of numbers in {file.name}", str(getattr(array, "dtype", type(array))), _FIX)
-    return array
-
-
-def file_hash(file: Path) -> str:
-    """sha256 of a file, as hex."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+        raise BundleError(f"an array of numbers in {name}", repr(error)[:200], FIX) from error
+    count, begin = math.prod(shape), stream.tell()
+    if dtype.kind not in "fiu":
+        raise BundleError(f"an array of plain numbers, without pickle, in {name}", str(dtype), FIX)
+    if min(shape, default=0) < 0 or len(content) - begin != count * dtype.itemsize:
+        raise BundleError(f"{name} to hold what its header says", f"{dtype} {shape} in {len(content)} bytes", FIX)
+    numbers = np.frombuffer(content, dtype, count, begin)
+    return numbers.reshape(shape, order="F" if by_columns else "C")
 
 
 def _checked_window(manifest: dict[str, Any], golden: dict[str, npt.NDArray[Any]]) -> int:
     window = manifest.get("window", WINDOW)
-    if not isinstance(window, int) or not 0 < window <= HISTORY:
-        raise BundleError(f"a window of 1 to {HISTORY} steps in manifest.json", repr(window), _FIX)
-    if golden["items"].shape[1:] != (window,):
-        raise BundleError(f"golden items of shape [B, {window}]", str(golden["items"].shape), _FIX)
+    if type(window) is not int or not 0 < window <= HISTORY:
+        raise BundleError(f"a window of 1 to {HISTORY} steps in manifest.json", repr(window), FIX)
+    if golden["items"].shape[1:] != (window,) or not golden["items"].size:
+        raise BundleError(f"golden items of shape [B, {window}]", str(golden["items"].shape), FIX)
+    if golden["scores"].ndim != 2 or not golden["scores"].size:
+        raise BundleError("golden scores of shape [B, K]", str(golden["scores"].shape), FIX)
     return window
+
+
+def _float32(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
+
+
+def _finite(what: str, array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    numbers = _float32(array)
+    if not np.isfinite(numbers).all():
+        raise BundleError(f"finite {what}", "NaN or infinity", FIX)
+    return numbers
 
 
 def _check_shapes(items: int, arrays: dict[str, npt.NDArray[Any]]) -> None:
     rows = items + 1
     for name in ("vectors", "neighbours"):
         if arrays[name].ndim != 2 or len(arrays[name]) != rows:
-            raise BundleError(f"{name}.npy of shape [{rows}, n]", str(arrays[name].shape), _FIX)
-    if not np.isfinite(arrays["vectors"]).all():
-        raise BundleError("finite item vectors", "NaN or infinity", _FIX)
+            raise BundleError(f"{name}.npy of shape [{rows}, n]", str(arrays[name].shape), FIX)
     for name in ("popular", "trending", "neighbours"):
         if arrays[name].size and not 0 <= arrays[name].min() <= arrays[name].max() < rows:
-            raise BundleError(f"rows of 0 to {items} in {name}.npy", "a row out of range", _FIX)
+            raise BundleError(f"rows of 0 to {items} in {name}.npy", "a row out of range", FIX)

@@ -7,6 +7,7 @@ from operators.cuda_batches import CUDA, on_cuda
 from operators.errors import BundleError, StackError
 from operators.features import Features, Rows
 from operators.model_bundle import ModelBundle
+from operators.onnx_session import open_session
 from operators.padding import Answers, Run, without_padding
 from operators.settings import ScorerSettings
 from operators.tensorrt_batches import TENSORRT, on_tensorrt
@@ -59,7 +60,7 @@ class Scorer:
         self.provider, self.provider_reason = choose_provider(settings.provider)
         try:
             self._session, on_device = self._opened(bundle, options, settings)
-        except StackError:  # it is the machine, not the bundle
+        except (StackError, BundleError):  # the machine lacks something, or the bundle was refused already
             raise
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
             raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
@@ -81,16 +82,17 @@ class Scorer:
     def _opened(
         self, bundle: ModelBundle, options: ort.SessionOptions, settings: ScorerSettings
     ) -> tuple[ort.InferenceSession, Run | None]:
+        graph = bundle.read_graph()  # nobody keeps it
         if self.provider == "CPUExecutionProvider":
-            return ort.InferenceSession(str(bundle.graph), options, providers=[self.provider]), None
+            return open_session(graph, options, [self.provider]), None
         sizes = bundle.window, bundle.golden["scores"].shape[1], settings.max_batch
         if self.provider == TENSORRT:
-            session, run, said = on_tensorrt(bundle.graph, options, *sizes, settings.engines_dir)
+            session, run, said = on_tensorrt(graph, options, *sizes, settings.engines_dir, bundle.graph_sum[:16])
             if run is not None:
                 self.provider_reason += said
                 return session, run
             self.provider, self.provider_reason = CUDA, "TensorRT did not start (are its libraries there?)"
-        session, run, said = on_cuda(bundle.graph, options, *sizes)
+        session, run, said = on_cuda(graph, options, *sizes)
         self.provider_reason += said
         return session, run
 

@@ -88,6 +88,10 @@ class Cluster:
         """A savepoint of a job that goes on; returns its path. One that is restarting is waited for."""
         return self._savepoint(job_id, "savepoints", {"cancel-job": False}, seconds)
 
+    def dispose_savepoint(self, location: str) -> None:
+        """Asks Flink to delete a savepoint; does not wait for it."""
+        self._ask("POST", "/savepoint-disposal", json={"savepoint-path": location})
+
     def _savepoint(self, job_id: str, what: str, body: dict[str, object], seconds: float) -> str:
         deadline, cause = time.monotonic() + seconds, "the job does not run"
         while time.monotonic() < deadline:

@@ -19,6 +19,7 @@ from operators.settings import JobSettings, Settings
 from pipelines.client_settings import prepare_client
 from pipelines.cluster import Cluster, python_part
 from pipelines.engine import flink_options
+from pipelines.served_bundle import with_note
 from pipelines.shipping import stage
 from pipelines.starting_point import prepare_start
 
@@ -75,7 +76,8 @@ def _run_client(
 ) -> str:
     ship, settings_file = scratch / "ship", scratch / "settings.json"
     marker = stage(ship, bundle)
-    settings_file.write_text(json.dumps(shipped_settings(settings).model_dump()))
+    shipped = with_note(shipped_settings(settings), ship / "bundle", bundle)
+    settings_file.write_text(json.dumps(shipped.model_dump()))
     restore = ["-s", savepoint] if savepoint else []
     program = ["-pyfs", str(ship), "-py", str(ship / "pipelines" / "recommend.py"), str(settings_file), marker]
     merged = {**os.environ, **environment, "PYTHONPATH": str(ship)}

@@ -1,82 +1,149 @@
-"""A topic as a file and back: one JSON line a record, gzip, keys, values and headers as base64."""
+"""A topic as a file and back: one JSON line a record, gzip, keys, values and headers as base64, and the record's time."""
 
 import gzip
-from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 
 from operators.errors import BrokerError
 from operators.settings import KafkaSettings
 
-FILLER = b"filler"  # a record that only stands for an offset; the job starts behind it
+IN_FLIGHT = 16 << 20  # bytes: the producer itself takes all that it is given
+LARGEST = 2 << 20  # of a record: what topics of dead letters take
 
 
-class Archived(msgspec.Struct):
-    """A record: its partition, and its bytes."""
+class Archived(msgspec.Struct, kw_only=True):
+    """A record: its place and time (epoch ms) on the topic it came from, and its bytes.
+
+    Older archives have no time, no offset, and the headers as an object.
+    """
 
     partition: int
-    key: str | None
-    value: str | None
-    headers: dict[str, str]
+    offset: int | None = None
+    timestamp: int | None = None
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]] | dict[str, bytes]
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Archived).decode
+
+
+@dataclass
+class Imported:
+    """Of each partition: how many records were published, and the offset of the first that the state has not seen."""
+
+    ends: dict[int, int] = field(default_factory=dict)
+    unseen: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def records(self) -> int:
+        """Of all partitions."""
+        return sum(self.ends.values())
+
+    def take(self, record: Archived, seen_until: Mapping[int, int]) -> None:
+        """Counts a record; one without an offset was not seen."""
+        at = self.ends.get(record.partition, 0)
+        self.ends[record.partition] = at + 1
+        if record.offset is None or record.offset >= seen_until.get(record.partition, 0):
+            self.unseen.setdefault(record.partition, at)
+
+    def stands(self, partition: int) -> int:
+        """Where a state goes on that has seen all before: at the end where it has seen everything."""
+        return self.unseen.get(partition, self.ends.get(partition, 0))
 
 
 def export_records(records: Iterable[Any], file: Path) -> int:
     """Writes what a consumer read; returns how many."""
     count = 0
-    encode = msgspec.json.Encoder().encode
     with gzip.open(file, "wb", compresslevel=3) as lines:
-        for record in records:
-            headers = {name: _text(value) or "" for name, value in record.headers}
-            lines.write(encode(Archived(record.partition, _text(record.key), _text(record.value), headers)) + b"\n")
+        for one in records:
+            archived = Archived(
+                partition=one.partition,
+                offset=one.offset,
+                timestamp=one.timestamp,
+                key=one.key,
+                value=one.value,
+                headers=list(one.headers),
+            )
+            lines.write(_encode(archived) + b"\n")
             count += 1
     return count
 
 
 def read_archive(file: Path) -> Iterator[Archived]:
-    """The records of a file."""
-    decode = msgspec.json.Decoder(Archived).decode
+    """The records of a file, one at a time."""
     with gzip.open(file, "rb") as lines:
         for line in lines:
-            yield decode(line)
+            yield _decode(line)
 
 
 def import_records(
-    settings: KafkaSettings, topic: str, file: Path, starts: dict[TopicPartition, int] | None = None
-) -> int:
-    """Publishes the records of a file to the partitions they had, in their order; returns how many.
+    settings: KafkaSettings, topic: str, file: Path, made_ms: int, seen_until: Mapping[int, int] | None = None
+) -> Imported:
+    """Publishes the records of a file to the partitions they had, in their order, at the times they had.
 
-    `starts`: the offset at which each partition's first record must lie, where it matters (0 elsewhere); the places
-    before are filled. Raises `BrokerError` when a record was not taken.
+    The topic must be empty, take the times of its producers, and have no other producer meanwhile. `made_ms`: the time
+    of records without one. `seen_until`: partition -> the first offset, on the topic they came from, that the state has
+    not seen. Raises `BrokerError` when a record was not taken, or not with its time.
     """
-    producer = KafkaProducer(**settings.producer_options(), max_request_size=2 * 1024 * 1024)
-    failed: list[BaseException] = []
-    for place, offset in (starts or {}).items():
-        for _ in range(offset):
-            producer.send(topic, FILLER, partition=place.partition).add_errback(failed.append)
-    count = 0
-    for record in read_archive(file):
-        headers = [(name, b64decode(value)) for name, value in record.headers.items()]
-        sent = producer.send(
-            topic, _bytes(record.value), key=_bytes(record.key), partition=record.partition, headers=headers
-        )
-        sent.add_errback(failed.append)
-        count += 1
-    producer.flush()
-    producer.close()
-    if failed:
-        raise BrokerError(
-            f"{topic} to take {count} records", f"{len(failed)} refused: {failed[0]!r}", "look at the broker"
-        )
-    return count
+    producer = KafkaProducer(**settings.producer_options() | {"max_request_size": LARGEST})
+    sent, imported, waiting = _Sent(topic), Imported(), 0
+    try:
+        for record in read_archive(file):
+            headers = record.headers.items() if isinstance(record.headers, dict) else record.headers
+            time_ms = made_ms if record.timestamp is None else record.timestamp
+            sent.expect(
+                producer.send(
+                    topic,
+                    record.value,
+                    key=record.key,
+                    partition=record.partition,
+                    headers=[(name, value or b"") for name, value in headers],
+                    timestamp_ms=time_ms,
+                ),
+                time_ms,
+            )
+            imported.take(record, seen_until or {})
+            waiting += len(record.value or b"") + 512
+            if waiting > IN_FLIGHT:
+                producer.flush()
+                sent.check()
+                waiting = 0
+        producer.flush()
+    finally:
+        producer.close()
+    sent.check()
+    return imported
 
 
-def _text(content: bytes | None) -> str | None:
-    return None if content is None else b64encode(content).decode()
+class _Sent:
+    """What the broker says of the records of one import."""
 
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._wrong = ""
 
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else b64decode(text)
+    def expect(self, future: Any, time_ms: int) -> None:
+        future.add_errback(lambda error: self._note(repr(error)))
+        future.add_callback(lambda taken: self._compare(taken.timestamp, time_ms))
+
+    def check(self) -> None:
+        if self._wrong:
+            raise BrokerError(
+                f"{self._topic} to take each record with its time",
+                self._wrong,
+                "look at the broker, and restore into topics that are empty again",
+            )
+
+    def _compare(self, found_ms: int, time_ms: int) -> None:
+        if found_ms != time_ms:
+            self._note(f"{found_ms} instead of {time_ms} (epoch ms): message.timestamp.type")
+
+    def _note(self, text: str) -> None:
+        self._wrong = self._wrong or text

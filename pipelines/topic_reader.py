@@ -1,5 +1,6 @@
 """Stretches of topics, read from anywhere to their present end."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -8,8 +9,7 @@ from kafka.protocol.consumer.offsets import IsolationLevel
 
 from operators.contracts import DEAD_LETTERS, RECOMMENDATIONS
 from operators.settings import KafkaSettings
-
-Place = dict[TopicPartition, int]
+from pipelines.topic_stretch import Place, records_between
 
 
 class TopicReader:
@@ -17,24 +17,26 @@ class TopicReader:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._consumer = KafkaConsumer(**settings.consumer_options())
+        self._consumer = KafkaConsumer(**settings.consumer_options() | {"auto_offset_reset": "earliest"})
 
     def ends(self, topic: str) -> Place:
         """Where each partition ends now."""
         return dict(self._consumer.end_offsets(self._partitions(topic)))
 
-    def read(self, topic: str, start: Place) -> list[Any]:
-        """All records from `start` (where not named: the beginning) to the present end, in the order of each partition."""
+    def records(self, topic: str, start: Place) -> Iterator[Any]:
+        """From `start` (where not named: the beginning) to the present end, each partition in order, one at a time.
+
+        Raises `BrokerError` where the end cannot be read.
+        """
         partitions = self._partitions(topic)
         self._consumer.assign(partitions)
         begins, ends = self._consumer.beginning_offsets(partitions), self._consumer.end_offsets(partitions)
-        for partition in partitions:
-            self._consumer.seek(partition, max(start.get(partition, 0), begins[partition]))
-        found: list[Any] = []
-        while any(self._consumer.position(partition) < ends[partition] for partition in partitions):
-            for records in self._consumer.poll(timeout_ms=500).values():
-                found += records
-        return sorted(found, key=lambda record: (record.partition, record.offset))
+        starts = {place: max(start.get(place, 0), begins[place]) for place in partitions}
+        return records_between(self._consumer, starts, ends)
+
+    def read(self, topic: str, start: Place) -> list[Any]:
+        """The same in memory, partition by partition: for short stretches."""
+        return sorted(self.records(topic, start), key=lambda record: (record.partition, record.offset))
 
     def open_transactions(self) -> int:
         """Partitions of the outputs whose last stable offset is below their end."""

@@ -1,7 +1,7 @@
-"""A topic from a time to its present end, record by record: without holding it in memory."""
+"""A topic from a time or from offsets to its present end, record by record: without holding it in memory."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -10,17 +10,22 @@ from kafka.errors import KafkaError
 from operators.errors import BrokerError
 from operators.settings import KafkaSettings
 
-SILENT_S = 30.0  # no record for so long before the end: the broker is gone
+Place = dict[TopicPartition, int]
+STALL_SECONDS = 60.0  # a broker that restarts is waited for; one that is gone is an error and no end
 
 
 class Stretch:
-    """`starts` and `ends`: partition -> offset; iterating reads what lies between, each partition in order, and raises
-    `BrokerError` where the broker stops to answer."""
+    """`starts` and `ends`: partition -> offset; iterating reads what lies between, each partition in order."""
 
-    def __init__(self, settings: KafkaSettings, topic: str, since_ms: int | None) -> None:
-        """`since_ms`: epoch ms, None: all that the topic holds. Raises `BrokerError` without the topic or the broker."""
+    def __init__(
+        self, settings: KafkaSettings, topic: str, since_ms: int | None = None, after: Mapping[int, int] | None = None
+    ) -> None:
+        """`since_ms`: epoch ms, None: all that the topic holds. `after`: partition -> the first offset that must be there.
+
+        Raises `BrokerError` where there is no such topic, where the broker does not answer, and where retention has removed records from `after` on.
+        """
         try:
-            self._consumer = KafkaConsumer(**settings.consumer_options())
+            self._consumer = KafkaConsumer(**settings.consumer_options() | {"auto_offset_reset": "earliest"})
         except KafkaError as error:
             raise BrokerError(
                 f"a broker at {settings.bootstrap}", repr(error), "liveshelf status", retriable=True
@@ -30,36 +35,60 @@ class Stretch:
             self._consumer.close()
             raise BrokerError(f"the topic {topic} at {settings.bootstrap}", "none", "liveshelf topics create")
         partitions = [TopicPartition(topic, number) for number in numbers]
+        self._after = {TopicPartition(topic, number): offset for number, offset in (after or {}).items()}
         self._consumer.assign(partitions)
         self._ends = self._consumer.end_offsets(partitions)
         self._starts = self._consumer.beginning_offsets(partitions)
         if since_ms is not None:
             found = self._consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
             self._starts = {p: found[p].offset if found.get(p) else self._ends[p] for p in partitions}
+        self._starts |= {p: max(self._starts[p], offset) for p, offset in self._after.items()}
         self.starts = {p.partition: offset for p, offset in self._starts.items()}
         self.ends = {p.partition: offset for p, offset in self._ends.items()}
+        self._refuse_lost()
 
     def __iter__(self) -> Iterator[Any]:
-        for partition, offset in self._starts.items():
-            self._consumer.seek(partition, offset)
-        heard, before = time.monotonic(), -1
-        while any(self._consumer.position(partition) < end for partition, end in self._ends.items()):
-            for partition, records in self._consumer.poll(timeout_ms=500).items():
-                yield from (record for record in records if record.offset < self._ends[partition])
-            # the sum of positions also moves over what is no record: marks of transactions, what compaction took away
-            if (read := sum(map(self._consumer.position, self._ends))) != before:
-                heard, before = time.monotonic(), read
-            elif time.monotonic() - heard > SILENT_S:
-                raise BrokerError(
-                    f"records up to the end of {next(iter(self._ends)).topic}",
-                    f"none for {SILENT_S:.0f} s",
-                    "try again: the broker went away, or a transaction is open",
-                    retriable=True,
-                )
+        yield from records_between(self._consumer, self._starts, self._ends)
+        self._refuse_lost()  # retention goes on while a long topic is read
 
     def close(self) -> None:
         """Closes the consumer."""
         self._consumer.close()
+
+    def _refuse_lost(self) -> None:
+        begins = self._consumer.beginning_offsets(list(self._after)) if self._after else {}
+        for place, offset in self._after.items():
+            if begins[place] > offset:
+                self.close()
+                raise BrokerError(
+                    f"the records of {place.topic}-{place.partition} from offset {offset} on",
+                    f"a topic that begins at {begins[place]}: retention has removed records unread",
+                    "liveshelf status: let the job catch up, then try again",
+                )
+
+
+def records_between(consumer: KafkaConsumer, starts: Place, ends: Place) -> Iterator[Any]:
+    """What lies from `starts` to before `ends`, each partition in order, as a consumer to which they are assigned reads it.
+
+    Raises `BrokerError` where nothing comes for a minute: an end that was not read is not known.
+    """
+    for partition, offset in starts.items():
+        consumer.seek(partition, offset)
+    reached, since = dict(starts), time.monotonic()
+    while missing := [place for place, end in ends.items() if reached[place] < end]:
+        for place, records in consumer.poll(timeout_ms=500).items():
+            yield from (record for record in records if record.offset < ends[place])
+        now = {place: consumer.position(place) for place in ends}
+        if now != reached:
+            reached, since = now, time.monotonic()
+        elif time.monotonic() > since + STALL_SECONDS:
+            place = missing[0]
+            raise BrokerError(
+                f"{place.topic}-{place.partition} up to offset {ends[place]}",
+                f"nothing after {reached[place]} for {STALL_SECONDS:.0f} s",
+                "look at the broker, then try again",
+                retriable=True,
+            )
 
 
 def stretch(settings: KafkaSettings, topic: str, since_ms: int | None) -> Iterator[Any]:

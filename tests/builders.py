@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from operators.bundle_files import file_hash
 from operators.contracts import Event
 from operators.features import WINDOW
-from operators.model_bundle import file_hash
 from operators.user_state import step
 
 NOW_MS = 1_760_000_000_000

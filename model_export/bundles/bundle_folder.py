@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from operators.bundle_files import MANIFEST, file_hash
 from operators.errors import BundleError
-from operators.model_bundle import ModelBundle, file_hash
+from operators.model_bundle import ModelBundle
 from operators.scorer import Scorer
 from operators.settings import ScorerSettings
 
@@ -55,8 +56,6 @@ def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
         "created": created.isoformat(timespec="seconds"),
     }
     manifest |= {name: value for name, value in facts.items() if name not in manifest}
-    manifest["files"] = {
-        file.name: file_hash(file) for file in sorted(folder.iterdir()) if file.name != "manifest.json"
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    manifest["files"] = {file.name: file_hash(file) for file in sorted(folder.iterdir()) if file.name != MANIFEST}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     Scorer(ModelBundle.load(folder), ScorerSettings(provider="cpu"))

@@ -1,6 +1,5 @@
 """A bundle -> a smaller one of the same model."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ from model_export.bundles.bundle_folder import new_bundle, write_manifest
 from model_export.bundles.export import run_graph
 from model_export.bundles.halve import halve_table
 from model_export.bundles.quantize import quantize_table
+from operators.bundle_files import BundleFiles, read_manifest
 from operators.errors import BundleError
-from operators.model_bundle import ModelBundle, read_manifest
+from operators.model_bundle import ModelBundle
 from operators.scorer import INPUTS
 
 STEPS = {"int8": quantize_table, "float16": halve_table}
@@ -24,9 +24,8 @@ def compressed_bundle(source: Path, out: Path, precision: str) -> tuple[dict[str
     """
     bundle = ModelBundle.load(source)
     with new_bundle(out) as aside:
-        for name in bundle.manifest["files"]:
-            shutil.copy(source / name, aside / name)
-        STEPS[precision](source / "model.onnx", aside / "model.onnx")
+        BundleFiles(source, bundle.manifest).copy(aside)
+        STEPS[precision](bundle.read_graph(), aside / "model.onnx")
         scores, rows = run_graph(aside / "model.onnx", {name: bundle.golden[name] for name in INPUTS})
         np.save(aside / "golden_scores.npy", scores, allow_pickle=False)
         np.save(aside / "golden_rows.npy", rows, allow_pickle=False)

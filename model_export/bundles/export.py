@@ -15,9 +15,9 @@ from model_export.data.dataset import Examples
 from model_export.models.encoders import NextItem, TopK
 from model_export.models.search_task import SearchTask
 from model_export.training.training_log import TrainingLog
+from operators.bundle_files import read_manifest
 from operators.errors import BundleError
 from operators.features import Vocabulary
-from operators.model_bundle import read_manifest
 from operators.query_tower import FILES as QUERY_FILES
 from operators.reasons import unit_rows
 from operators.scorer import INPUTS, OUTPUTS

@@ -76,9 +76,9 @@ def rows_of(graph: onnx.GraphProto) -> int:
     return int(next(one for one in graph.initializer if one.name == TABLE).dims[0])
 
 
-def table_of(model: onnx.ModelProto, source: Path) -> onnx.TensorProto:
+def table_of(model: onnx.ModelProto) -> onnx.TensorProto:
     """The item table of a graph in float32; raises `BundleError` where it has none: then it was compressed before."""
     for one in model.graph.initializer:
         if one.name == TABLE:
             return one
-    raise BundleError(f"a graph with the initializer {TABLE}", f"none in {source}", "compress the bundle in float32")
+    raise BundleError(f"a graph with the initializer {TABLE}", "none of that name", "compress the bundle in float32")

@@ -12,13 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 from model_export.bundles.graph import TABLE, table_of
 
 
-def halve_table(source: Path, target: Path) -> None:
+def halve_table(source: bytes, target: Path) -> None:
     """Writes the graph `source` with its item table in float16 to `target`; raises `BundleError` where it has none.
 
     The table's rows have unit length, so no value leaves the range of float16 and each is off by 2^-11 of itself at most.
     """
-    model = onnx.load(str(source))
-    table = table_of(model, source)
+    model = onnx.load_model_from_string(source)
+    table = table_of(model)
     values = numpy_helper.to_array(table).astype(np.float16)
     model.graph.initializer.remove(table)
     model.graph.initializer.append(numpy_helper.from_array(values, "table16"))

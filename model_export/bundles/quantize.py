@@ -16,16 +16,16 @@ from operators.errors import BundleError
 MIDDLE = 128  # what is wanted is shifted to unsigned, which CPUs multiply fastest
 
 
-def quantize_table(source: Path, target: Path) -> None:
+def quantize_table(source: bytes, target: Path) -> None:
     """Writes the graph `source` with its item table in int8 to `target`; raises `BundleError` where it has none.
 
     x = scale * q, q = round(x / scale) in -127 to 127 (symmetric; Jacob et al., CVPR 2018). What is wanted is quantised
     with a scale for each user: ONNX's `DynamicQuantizeLinear` takes one for the micro-batch, and then a user's scores
     would depend on who happens to be scored with them.
     """
-    model = onnx.load(str(source))
+    model = onnx.load_model_from_string(source)
     graph = model.graph
-    table = table_of(model, source)
+    table = table_of(model)
     values = numpy_helper.to_array(table)
     scale = np.float32(max(np.abs(values).max(), 1e-12) / 127)
     graph.initializer.remove(table)

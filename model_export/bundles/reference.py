@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from model_export.data.dataset import Examples, examples, read_events
+from operators.bundle_files import MANIFEST, file_hash, read_manifest
 from operators.drift import EDGES, FILE, Bins, dump_reference, observed, popularity_places
-from operators.model_bundle import ModelBundle, file_hash, read_manifest
+from operators.model_bundle import ModelBundle
 from operators.scorer import Scorer
 from operators.settings import EventSettings, ScorerSettings
 
@@ -37,7 +38,7 @@ def add_reference(folder: Path, train: Examples, seed: int = 7) -> None:
     manifest["files"][FILE] = file_hash(folder / FILE)
     aside = folder / ".manifest.part"
     aside.write_text(json.dumps(manifest, indent=2) + "\n")
-    aside.rename(folder / "manifest.json")
+    aside.rename(folder / MANIFEST)
 
 
 def main(folder: Path, events_file: Path) -> None:

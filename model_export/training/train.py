@@ -28,6 +28,7 @@ from model_export.training.train_options import Source, TrainOptions, split_of
 from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint
 from model_export.training.training_log import Log, Report, TrainingLog, unreported
+from operators.bundle_files import check_label
 
 Show = Callable[[npt.NDArray[np.float32], list[str]], None]  # float32 [N, d], a name each
 # tried until one is no better; what follows by rule (lines of an order) is unlearned by the first, which clicks need
@@ -50,8 +51,9 @@ def train(
     Returns the bundle's manifest, with `lineage` in it; `show` gets the item vectors and their titles or ids. Trained
     anew because the newest events before the test are those that the bundle must know best. A training that was killed
     goes on after its last whole epoch when it is started again. Of a crew the first process alone tests and exports; the
-    others get an empty manifest. Raises `EventsFileError` as `split_of` does.
+    others get an empty manifest. Raises `EventsFileError` as `split_of` does, and `BundleError` of a name that is none.
     """
+    check_label("name", options.name)  # the bundle would be refused after hours
     split, options = split_of(source, options)
     items, begun, told = len(split.words), time.monotonic(), TrainingLog(report)
     for file, counts in split.cleaning.items():

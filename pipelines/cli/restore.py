@@ -9,20 +9,32 @@ from pipelines.cli import audit
 from pipelines.cli.output import JsonFlag, machine, people
 
 
-def run(folder: Path = typer.Argument(help="A folder that `liveshelf backup` made."), json: bool = JsonFlag) -> None:
-    """Makes the topics, fills them, and starts the job from the savepoint. The stack must be empty.
+def run(
+    folder: Path = typer.Argument(help="A folder that `liveshelf backup` made."),
+    savepoints: Path = typer.Option(
+        None, help="A folder that the cluster reads, for the savepoint; default: the local stack's."
+    ),
+    json: bool = JsonFlag,
+) -> None:
+    """Makes the topics, fills them, starts the job from the savepoint, and waits until it has read what was left to read.
+
+    The stack must be empty, and nobody else may write to it meanwhile.
 
     Example: liveshelf restore backups/backup-20261124T030000Z
     """
-    from pipelines.backup import restore_backup
+    from deploy.local.layout import Layout
     from pipelines.cli.submit import submit_locally
+    from pipelines.restore import restore_backup
 
     settings = load_settings()
     with people.status("restoring"):
         restored = restore_backup(
-            settings, folder.resolve(), lambda s, bundle, savepoint: submit_locally(s, bundle, savepoint=savepoint)
+            settings,
+            folder.resolve(),
+            (savepoints or Layout.of(settings).savepoints).resolve(),
+            lambda s, bundle, savepoint: submit_locally(s, bundle, savepoint=savepoint),
         )
     audit.record(settings, "restore", job_id=restored.job_id, folder=folder.name)
     if json:
         machine({"job_id": restored.job_id, "records": restored.records})
-    people.print(f"job {restored.job_id} goes on from {folder}")
+    people.print(f"job {restored.job_id} goes on from {folder}", soft_wrap=True)

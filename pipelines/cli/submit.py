@@ -73,7 +73,7 @@ def _note(settings: Settings, bundle: Path, job_id: str, began_from: str) -> Non
     """In the audit log and in the lineage: which bundle serves since when, with which rules for lists."""
     from openlineage.client.event_v2 import RunState
 
-    from operators.model_bundle import read_manifest
+    from operators.bundle_files import read_manifest
     from pipelines.lineage import Lineage, bundle_dataset
 
     manifest = read_manifest(bundle)

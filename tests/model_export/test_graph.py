@@ -41,7 +41,7 @@ def histories(lengths: list[int]) -> dict[str, np.ndarray]:
 def test_a_graph_need_not_see_the_padding(name: str, tmp_path: Path) -> None:
     plain, small = tmp_path / "plain.onnx", tmp_path / "int8.onnx"
     export_graph(frozen(name), TOP, plain)
-    quantize_table(plain, small)
+    quantize_table(plain.read_bytes(), small)
     for lengths in ([1, 1], [1, 4, 5], [WINDOW]):
         whole = histories(lengths)
         cut = {name: rows[:, : max(lengths)] if rows.ndim == 2 else rows for name, rows in whole.items()}
@@ -55,7 +55,7 @@ def test_padding_is_never_recommended_and_every_item_once(heads: bool, tmp_path:
     model = frozen("weighted-sum", heads=heads)
     model.bias.data[1:] -= 100  # all worse than a row of zeros
     export_graph(model, ITEMS, tmp_path / "model.onnx")
-    quantize_table(tmp_path / "model.onnx", tmp_path / "int8.onnx")
+    quantize_table((tmp_path / "model.onnx").read_bytes(), tmp_path / "int8.onnx")
     for graph in ("model.onnx", "int8.onnx"):
         _, rows = run_graph(tmp_path / graph, histories([1, 4, WINDOW]))
         assert (np.sort(rows) == np.arange(1, ITEMS + 1)).all()

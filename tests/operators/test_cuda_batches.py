@@ -29,7 +29,7 @@ def asked(users: int, seed: int = 1) -> Features:
 
 @pytest.fixture(scope="module")
 def session() -> ort.InferenceSession:
-    return ort.InferenceSession(str(BUNDLE.graph), providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(BUNDLE.read_graph(), providers=["CPUExecutionProvider"])
 
 
 @pytest.mark.parametrize("users", [1, 8, 9, LARGEST, LARGEST + 1, 3 * LARGEST])
@@ -58,7 +58,7 @@ def test_a_graph_that_cannot_be_recorded_runs_without_and_says_why(monkeypatch: 
         return "session", "run"
 
     monkeypatch.setattr(cuda_batches, "_opened", opened)
-    found = cuda_batches.on_cuda(BUNDLE.graph, ort.SessionOptions(), WINDOW, 100, LARGEST)
+    found = cuda_batches.on_cuda(BUNDLE.read_graph(), ort.SessionOptions(), WINDOW, 100, LARGEST)
     assert found == ("session", "run", ", without CUDA graphs: a node has no kernel there")
 
 

@@ -20,7 +20,7 @@ on_a_gpu = pytest.mark.skipif(choose_provider("tensorrt")[0] != TENSORRT, reason
 class Session(ort.InferenceSession):
     """ONNX Runtime on the CPU, whatever was asked for: so it does where a provider's libraries are missing."""
 
-    def __init__(self, graph: str, options: ort.SessionOptions, providers: list[object]) -> None:
+    def __init__(self, graph: bytes, options: ort.SessionOptions, providers: list[object]) -> None:
         super().__init__(graph, options, providers=["CPUExecutionProvider"])
 
 
@@ -56,7 +56,9 @@ def test_a_required_gpu_is_missed_aloud_where_no_provider_starts(
 
 def test_where_its_libraries_are_missing_nothing_runs_by_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tensorrt_batches.ort, "InferenceSession", Session)
-    _, run, said = tensorrt_batches.on_tensorrt(BUNDLE.graph, ort.SessionOptions(), 20, 100, 8, str(tmp_path))
+    _, run, said = tensorrt_batches.on_tensorrt(
+        BUNDLE.read_graph(), ort.SessionOptions(), 20, 100, 8, str(tmp_path / "engines"), "sum"
+    )
     assert run is None
     assert said == ""
 

@@ -11,6 +11,7 @@ from pipelines.engine import STATE_UID, flink_options
 from pipelines.launcher import shipped_settings
 from pipelines.shipping import stage
 from pipelines.topics import INPUT_FIELDS, dead_letters_ddl, input_query, lists_ddl, source_ddl
+from tests.builders import write_bundle
 
 
 def settings(**sections) -> Settings:
@@ -58,16 +59,16 @@ def test_a_quote_in_a_setting_cannot_end_the_string() -> None:
 
 
 def test_a_submission_carries_code_and_bundle_under_a_marker_of_its_own(tmp_path: Path) -> None:
-    bundle = tmp_path / "b"
-    bundle.mkdir()
-    (bundle / "manifest.json").write_text("{}")
+    bundle = write_bundle(tmp_path / "b")
+    (bundle / "notes.txt").write_text("of nobody")
     one, two = stage(tmp_path / "one", bundle), stage(tmp_path / "two", bundle)
     assert one != two
     assert (tmp_path / "one" / one).is_file()
     assert (tmp_path / "one" / "operators" / "user_state.py").is_file()
     assert (tmp_path / "one" / "pipelines" / "recommend.py").is_file()
     assert not (tmp_path / "one" / "pipelines" / "cli").exists()
-    assert (tmp_path / "one" / "bundle" / "manifest.json").is_file()
+    shipped = {file.name for file in (tmp_path / "one" / "bundle").iterdir()}
+    assert shipped == {file.name for file in bundle.iterdir()} - {"notes.txt"}
 
 
 def test_the_python_lines_of_a_java_trace_are_what_is_shown() -> None:

@@ -5,7 +5,7 @@ import pytest
 from kafka import TopicPartition
 
 from operators.errors import ClusterError
-from pipelines.savepoint_offsets import source_offsets
+from pipelines.savepoint_offsets import move_offsets, source_offsets
 
 
 def split(topic: str, partition: int, offset: int) -> bytes:
@@ -35,3 +35,22 @@ def test_a_partition_that_is_not_there_or_stands_at_two_places_is_an_error(tmp_p
         source_offsets(savepoint(tmp_path, split("shop.a", 0, 5)), ["shop.a"], 2)
     with pytest.raises(ClusterError, match="two"):
         source_offsets(savepoint(tmp_path, split("shop.a", 0, 5), split("shop.a", 0, 6)), ["shop.a"], 1)
+
+
+def test_a_savepoint_is_moved_to_where_the_records_lie_now(tmp_path: Path) -> None:
+    made = savepoint(
+        tmp_path,
+        split("shop.a", 0, 700),
+        split("shop.a", 1, -3),
+        split("shop.b", 0, 9),
+        split("shop.a", 0, -3),
+        split("shop.a", 0, 700),
+    )
+    before = (made / "_metadata").read_bytes()
+    move_offsets(made, {TopicPartition("shop.a", 0): 2, TopicPartition("shop.b", 0): 2**40})
+    assert source_offsets(made, ["shop.a"], 2) == {TopicPartition("shop.a", 0): 2}
+    assert source_offsets(made, ["shop.b"], 1) == {TopicPartition("shop.b", 0): 2**40}
+    after = (made / "_metadata").read_bytes()
+    assert after.count(split("shop.a", 0, 2)) == 2
+    assert after.count(split("shop.a", 1, -3)) == after.count(split("shop.a", 0, -3)) == 1
+    assert len(after) == len(before) and after.startswith(b"\x42noise") and after.endswith(b"shop.a noise")

@@ -10,7 +10,8 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from operators.contracts import DEAD_LETTERS, EVENTS, RECOMMENDATIONS
 from operators.settings import KafkaSettings
-from pipelines.topic_reader import Place, TopicReader
+from pipelines.topic_reader import TopicReader
+from pipelines.topic_stretch import Place
 
 
 class Topics:

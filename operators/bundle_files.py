@@ -1,0 +1,187 @@
+"""The files of a bundle's folder: each is read once, within a limit, and what was hashed is what is used.
+
+A path that is opened again after its hash was checked may lead to other bytes. So the bytes themselves are handed on.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from operators.errors import BundleError
+
+MANIFEST = "manifest.json"
+MAX_MANIFEST = 1 << 20  # it is parsed before anything of it is proven; real ones have a few KB
+MAX_FILES = 64  # a bundle has fourteen
+MAX_FILE = (1 << 31) - 1  # protobuf's limit and therefore a graph's; item vectors of 5 million items fit too
+MAX_BUNDLE = 4 << 30  # of all files together: a million items need 0.9 GB
+FIX = "make the bundle again with `liveshelf train`, or name another with --bundle"
+_CHUNK = 1 << 20
+_plain = re.compile(r"[\w-][\w.-]{0,127}")  # a file's own name: no folder, no hidden file
+_label = re.compile(r"\w[\w .+:-]{0,63}")
+_sum = re.compile(r"[0-9a-f]{64}")
+
+
+class BundleFiles:
+    """A folder and what its manifest says of the files in it."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any] | None = None) -> None:
+        """`manifest`: one that was read before. Raises `BundleError`."""
+        self.folder = folder
+        self.manifest = read_manifest(folder) if manifest is None else manifest
+        self._sums: dict[str, str] = self.manifest["files"]
+        self._sizes: dict[str, int] = {}  # of the files that were verified
+
+    def read(self, name: str, limit: int = MAX_FILE) -> bytes:
+        """The bytes of a file, `limit` at most, whose sha256 is the manifest's; raises `BundleError`."""
+        wanted = self._wanted(name)
+        content = _read(self.folder / name, limit)
+        _compare(name, wanted, hashlib.sha256(content).hexdigest())
+        self._count(name, len(content))
+        return content
+
+    def verify_others(self, but: str) -> None:
+        """The files that were not read yet are as the manifest says too, all `but` one; raises `BundleError`."""
+        for name in self._sums.keys() - self._sizes.keys() - {but}:
+            for _ in self._verified(name):
+                pass
+
+    def unlisted(self) -> list[str]:
+        """What else lies in the folder: nobody reads it, and `copy` leaves it behind."""
+        return sorted({entry.name for entry in self.folder.iterdir()} - self._sums.keys() - {MANIFEST})
+
+    def copy(self, target: Path) -> None:
+        """Writes the manifest and the files that it names, as they were verified, into the empty folder `target`.
+
+        Raises `BundleError` where one is not as the manifest says; then `target` is not complete.
+        """
+        target.mkdir(parents=True, exist_ok=True)
+        (target / MANIFEST).write_bytes(_read(self.folder / MANIFEST, MAX_MANIFEST))
+        for name in self._sums:
+            with (target / name).open("xb") as copied:
+                for chunk in self._verified(name):
+                    copied.write(chunk)
+
+    def _verified(self, name: str) -> Iterator[bytes]:
+        """A file piece by piece; raises `BundleError` at its end where it is not the one of the manifest."""
+        summed, size = hashlib.sha256(), 0
+        for chunk in _chunks(self.folder / name, MAX_FILE):
+            summed.update(chunk)
+            size += len(chunk)
+            yield chunk
+        _compare(name, self._wanted(name), summed.hexdigest())
+        self._count(name, size)
+
+    def _count(self, name: str, size: int) -> None:
+        self._sizes[name] = size
+        if (total := sum(self._sizes.values())) > MAX_BUNDLE:
+            raise BundleError(f"a bundle of at most {MAX_BUNDLE} bytes", f"{total} or more", FIX)
+
+    def _wanted(self, name: str) -> str:
+        if name not in self._sums:
+            raise BundleError(f"{name} in the bundle's manifest", "none", FIX)
+        return self._sums[name]
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """manifest.json with its required keys, its files named by plain names and sums; raises `BundleError`."""
+    file = folder / MANIFEST
+    if not file.exists():
+        raise BundleError(f"a bundle folder with a {MANIFEST}", f"none at {file}", FIX)
+    manifest = json_of(MANIFEST, _read(file, MAX_MANIFEST))
+    if not isinstance(manifest, dict):
+        raise BundleError(f"a JSON object in {MANIFEST}", type(manifest).__name__, FIX)
+    if missing := {"name", "version", "files"} - manifest.keys():
+        raise BundleError(f"name, version and files in {MANIFEST}", f"no {', '.join(sorted(missing))}", FIX)
+    for key in ("name", "version"):
+        check_label(key, manifest[key])
+    _check_sums(manifest["files"])
+    if created := manifest.get("created"):
+        try:
+            datetime.fromisoformat(created)
+        except (TypeError, ValueError) as error:
+            raise BundleError(f"an ISO 8601 time as created in {MANIFEST}", repr(created)[:100], FIX) from error
+    return manifest
+
+
+def check_label(key: str, value: Any) -> None:
+    """Raises `BundleError` where a bundle's name or version is not one: file names and metrics are made of them."""
+    if not isinstance(value, str) or not _label.fullmatch(value):
+        raise BundleError(f"a {key} of 1 to 64 letters, digits, blanks or . + : -", repr(value)[:100], FIX)
+
+
+def json_of(name: str, content: bytes) -> Any:
+    """The JSON value in a file; raises `BundleError`, also where it is nested too deeply."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"JSON in {name}", str(error)[:200], FIX) from error
+
+
+def file_hash(file: Path) -> str:
+    """sha256 of a file, as hex."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _check_sums(files: Any) -> None:
+    if not isinstance(files, dict):
+        raise BundleError(f"files as an object in {MANIFEST}", type(files).__name__, FIX)
+    if len(files) > MAX_FILES:
+        raise BundleError(f"at most {MAX_FILES} files in a bundle", f"{len(files)}", FIX)
+    for name, wanted in files.items():
+        if not _plain.fullmatch(name) or name == MANIFEST:
+            raise BundleError(f"plain file names in {MANIFEST}", repr(name)[:100], FIX)
+        if not isinstance(wanted, str) or not _sum.fullmatch(wanted):
+            raise BundleError(f"the sha256 of {name} in {MANIFEST}", repr(wanted)[:100], FIX)
+
+
+def _compare(name: str, wanted: str, found: str) -> None:
+    if found != wanted:
+        raise BundleError(f"{name} with sha256 {wanted[:12]}…", f"{found[:12]}…", FIX)
+
+
+def _read(file: Path, limit: int) -> bytes:
+    with _opened(file, limit) as (opened, size):
+        content = opened.read(size + 1)
+    if len(content) != size:
+        raise BundleError(f"{file.name} to stay as it is", "a file that is being written", FIX)
+    return content
+
+
+def _chunks(file: Path, limit: int) -> Iterator[bytes]:
+    total = 0
+    with _opened(file, limit) as (opened, _):
+        while chunk := opened.read(_CHUNK):
+            if (total := total + len(chunk)) > limit:
+                raise BundleError(f"{file.name} of at most {limit} bytes", "more", FIX)
+            yield chunk
+
+
+@contextmanager
+def _opened(file: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
+    """(the file, its size). A link may lead out of the folder, and a pipe or a device never ends: they are refused."""
+    try:
+        with open(file, "rb", opener=_no_link) as opened:
+            size = os.fstat(opened.fileno()).st_size
+            if size > limit:
+                raise BundleError(f"{file.name} of at most {limit} bytes", f"{size}", FIX)
+            yield opened, size
+    except OSError as error:
+        came = "a link" if file.is_symlink() else str(error.strerror)
+        raise BundleError(f"the file {file.name} in the bundle", came, FIX) from error
+
+
+def _no_link(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "something that is no regular file")
+    return descriptor

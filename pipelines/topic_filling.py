@@ -1,0 +1,82 @@
+"""Topics while they are filled from a backup: what they must be then and not otherwise."""
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+from kafka import KafkaAdminClient
+from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType
+
+from operators.errors import BrokerError
+from operators.settings import KafkaSettings
+from operators.topic_specs import DAY_MS, TOPICS
+
+NEVER = str(2**63 - 1)
+RETENTION = "retention.ms"
+# records keep the times they had; a clock that was ahead is no reason to refuse one; and a segment is not closed because
+# the next record is ten minutes younger: lists of a month would make 4,000 files a partition
+FILLING = {
+    "message.timestamp.type": "CreateTime",
+    "message.timestamp.after.max.ms": NEVER,
+    "segment.ms": NEVER,
+}
+APPLIED_SECONDS = 30.0
+_specs: Mapping[str, Mapping[str, str]] = {spec.name: spec.config for spec in TOPICS}
+
+
+@contextlib.contextmanager
+def filling(settings: KafkaSettings, topics: Iterable[str], inputs: Iterable[str], since_ms: int) -> Iterator[None]:
+    """Inside, producers say the times of records. Of `inputs` nothing is removed for being old until `keep_as_usual`:
+    they keep their records for `since_ms`, how long ago the backup was made, in addition to the usual."""
+    topics, inputs = tuple(topics), tuple(inputs)
+    longer = {topic: {RETENTION: _kept(topic, since_ms)} for topic in inputs}
+    _set(settings, {topic: FILLING | longer.get(topic, {}) for topic in topics})
+    try:
+        yield
+    finally:
+        _set(settings, {topic: dict.fromkeys(FILLING, None) for topic in topics})
+
+
+def keep_as_usual(settings: KafkaSettings, topics: Iterable[str]) -> None:
+    """Records are kept as long as the topic's specification says."""
+    _set(settings, {topic: {RETENTION: None} for topic in topics})
+
+
+def _kept(topic: str, since_ms: int) -> str:
+    usual = int(_specs[topic].get(RETENTION, -1))
+    return str(usual + max(0, since_ms) + DAY_MS if usual >= 0 else usual)
+
+
+def _set(settings: KafkaSettings, wanted: Mapping[str, Mapping[str, str | None]]) -> None:
+    """Sets topics' settings (None: as the specification has it) and returns when the broker says so."""
+    admin = KafkaAdminClient(**settings.client_options())
+    try:
+        changes = {}
+        for topic, config in wanted.items():
+            found = {name: _specs[topic].get(name) if value is None else value for name, value in config.items()}
+            changes[topic] = {
+                name: (AlterConfigOp.DELETE, None) if value is None else (AlterConfigOp.SET, value)
+                for name, value in found.items()
+            }
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, t, configs=c) for t, c in changes.items()])
+        _wait(admin, {t: {n: v for n, (_, v) in c.items() if v is not None} for t, c in changes.items()})
+    finally:
+        admin.close()
+
+
+def _wait(admin: KafkaAdminClient, wanted: Mapping[str, Mapping[str, str | None]]) -> None:
+    deadline = time.monotonic() + APPLIED_SECONDS
+    while True:
+        resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in wanted]
+        answer = admin.describe_configs(resources, config_filter="all")["topic"]
+        wrong = [
+            f"{name} of {topic} is {answer[topic][name]['value']}"
+            for topic, config in wanted.items()
+            for name, value in config.items()
+            if str(answer[topic][name]["value"]) != value
+        ]
+        if not wrong:
+            return
+        if time.monotonic() > deadline:
+            raise BrokerError("topics with their new settings", wrong[0], "liveshelf topics create --alter")
+        time.sleep(0.2)
