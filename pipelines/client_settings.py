@@ -38,7 +38,7 @@ def prepare_client(job: JobSettings, environment: Mapping[str, str], scratch: Pa
     temporary.mkdir()
     given = Path(environment["FLINK_CONF_DIR"])
     for file in given.glob("log4j*"):
-        shutil.copy(file, folder)
+        shutil.copyfile(file, folder / file.name)
     address = RestAddress.parse(job.rest_url)
     options = {
         ADD_OPENS: yaml.safe_load((given / "config.yaml").read_text())[ADD_OPENS],

@@ -1,11 +1,12 @@
 """The sockets that processes of this machine listen on."""
 
-import ipaddress
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psutil
+
+from operators.loopback import is_loopback
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,7 @@ class Listener:
     @property
     def reachable(self) -> bool:
         """From other machines: the wildcard addresses, and any that is not loopback."""
-        address = ipaddress.ip_address(self.host)
-        return not (getattr(address, "ipv4_mapped", None) or address).is_loopback
+        return not is_loopback(self.host)
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -38,6 +38,16 @@ def listeners(processes: Iterable[psutil.Process]) -> list[Listener]:
             stream = one.type == socket.SOCK_STREAM
             if one.laddr and (one.status == psutil.CONN_LISTEN if stream else not one.raddr):
                 found.append(Listener(process.name(), "tcp" if stream else "udp", one.laddr.ip, one.laddr.port))
+    return found
+
+
+def calls_out(processes: Iterable[psutil.Process]) -> list[str]:
+    """The other machines that processes are connected to, or ask a name server for."""
+    found = []
+    for process in processes:
+        for one in process.net_connections("inet"):
+            if one.raddr and not is_loopback(one.raddr.ip):
+                found.append(f"{process.name()} -> {one.raddr.ip}:{one.raddr.port}")
     return found
 
 

@@ -44,13 +44,13 @@ def build_flink_home(layout: Layout) -> None:
     # in opt/ alone, a second thread-mode job on the same TaskManager fails to load it;
     # in lib/ alone, the client does not find it (and it follows no links)
     for jar in (wheel / "opt").glob("flink-python-*.jar"):
-        shutil.copy(jar, home / "opt")
+        shutil.copyfile(jar, home / "opt" / jar.name)  # not its mode: the folder is its user's alone
         (home / "lib" / jar.name).symlink_to(jar)
     (home / "lib" / CONNECTOR).symlink_to(layout.jars / CONNECTOR)
     (home / "plugins" / REPORTER).symlink_to(wheel / "plugins" / REPORTER)
     (home / AGENT_LINK).symlink_to(layout.jars / AGENT)
     for file in (wheel / "conf").glob("log4j*"):
-        shutil.copy(file, home / "conf")
+        shutil.copyfile(file, home / "conf" / file.name)
     with (home / "conf" / "log4j-console.properties").open("a") as log4j:
         log4j.write(QUIET)
     stock = _flatten(yaml.safe_load((wheel / "conf" / "config.yaml").read_text()))  # its env.java.opts.all must stay

@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.listeners import Listener, answers, family, listeners, machine_addresses
+from tests.listeners import Listener, answers, calls_out, family, listeners, machine_addresses
 from tests.running_stack import Stack
 
 ALLOWED: frozenset[Listener] = frozenset()  # beyond loopback on purpose: nothing
@@ -60,6 +61,15 @@ def test_nothing_listens_beyond_loopback(stack: Stack, processes: list[psutil.Pr
     silent = [part for part in PARTS if not listeners([psutil.Process(running[part])])]
     assert not silent, "each part listens somewhere: was it read?"
     assert any("pipelines.scoring.main" in process.cmdline() for process in processes), "the job was read too"
+
+
+def test_no_process_calls_another_machine(processes: list[psutil.Process]) -> None:
+    """A library that reports home would; events, lists and models are the shop's."""
+    deadline, found = time.monotonic() + 5, set[str]()
+    while time.monotonic() < deadline:
+        found |= set(calls_out(processes))
+        time.sleep(0.1)
+    assert found == set()
 
 
 def test_no_port_answers_at_another_address_of_this_machine(stack: Stack, processes: list[psutil.Process]) -> None:
