@@ -13,20 +13,20 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from kafka import TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import CorruptRecordError, KafkaError
 
 from operators.bundle_files import BundleFiles, read_manifest
-from operators.contracts import AUDIT, CATALOGUE, ERASURES, EVENTS, MODELS, RECEIPTS, RECOMMENDATIONS
+from operators.contracts import AUDIT, CATALOGUE, EVENTS, MODELS, RECEIPTS, RECOMMENDATIONS
 from operators.errors import BrokerError, ClusterError, StackError
 from operators.settings import Settings
 from pipelines.backup_folder import new_backup, rotate, seal
 from pipelines.cluster import Cluster
 from pipelines.savepoint_offsets import source_offsets
 from pipelines.served_bundle import find_bundle, served_bundle
+from pipelines.starting_point import INPUTS
 from pipelines.topic_archive import export_records
 from pipelines.topic_stretch import Stretch
 
-INPUTS = (EVENTS, ERASURES)
 # the inputs last, and of them the erasures: what a topic before them says too much, they put right after a restore
 TOPICS = (CATALOGUE, RECOMMENDATIONS, MODELS, RECEIPTS, AUDIT, *INPUTS)
 
@@ -92,6 +92,12 @@ def _export(settings: Settings, offsets: dict[TopicPartition, int], folder: Path
         for topic in TOPICS:
             with closing(Stretch(settings.kafka, topic, after=events if topic == EVENTS else None)) as records:
                 counts[topic] = export_records(records, folder / f"{topic}.jsonl.gz")
+    except CorruptRecordError as error:
+        raise BrokerError(
+            f"records of {topic} that kafka-python can read",
+            f"{error} (it reads no header whose name is not UTF-8)",
+            "find who writes it; a backup is possible again when retention has removed the record",
+        ) from error
     except KafkaError as error:
         raise BrokerError(
             f"a broker at {settings.kafka.bootstrap}", repr(error), "liveshelf up, or set kafka.bootstrap"

@@ -89,7 +89,7 @@ def _is_of(folder: Path, job: str) -> bool:
         return False
     try:
         return bool(json.loads((folder / MANIFEST).read_text())["job"] == job)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False
 
 
@@ -99,7 +99,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
         wanted = dict(manifest["files"])
         _ = manifest["partitions"], manifest["made_at"], manifest["records"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise StackError(f"a backup with {MANIFEST} in {folder}", repr(error), "name a folder backup-…") from error
     found = sums(folder)
     for name, digest in wanted.items():

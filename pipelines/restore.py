@@ -18,10 +18,11 @@ from kafka.errors import KafkaError
 
 from operators.errors import BrokerError, LiveshelfError
 from operators.settings import Settings
-from pipelines.backup import INPUTS, TOPICS
+from pipelines.backup import TOPICS
 from pipelines.backup_folder import read_manifest
 from pipelines.reading_progress import wait_until_read
 from pipelines.savepoint_offsets import METADATA, move_offsets, source_offsets
+from pipelines.starting_point import INPUTS
 from pipelines.topic_admin import ensure_topics
 from pipelines.topic_archive import Imported, import_records
 from pipelines.topic_filling import filling, keep_as_usual
