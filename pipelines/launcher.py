@@ -72,7 +72,7 @@ def _run_client(
 ) -> str:
     ship, settings_file = scratch / "ship", scratch / "settings.json"
     marker = stage(ship, bundle)
-    settings_file.write_text(json.dumps(settings.model_dump()))
+    settings_file.write_text(json.dumps(settings.shipped()))
     restore = ["-s", savepoint] if savepoint else []
     program = ["-pyfs", str(ship), "-py", str(ship / "pipelines" / "recommend.py"), str(settings_file), marker]
     merged = {**os.environ, **environment, "PYTHONPATH": str(ship)}

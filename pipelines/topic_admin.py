@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import TopicAlreadyExistsError
 
-from operators.errors import BrokerError
+from operators.kafka_clients import broker_errors, new_admin
 from operators.settings import KafkaSettings
 from operators.topic_specs import TOPICS, TopicSpec
 
@@ -23,16 +23,8 @@ class TopicState:
 
 def ensure_topics(settings: KafkaSettings, specs: Iterable[TopicSpec] = TOPICS) -> list[TopicState]:
     """Creates what is missing; changes nothing that exists. Raises `BrokerError`."""
-    try:
-        admin = KafkaAdminClient(**settings.client_options())
-        try:
-            return [_ensure(admin, settings, spec) for spec in specs]
-        finally:
-            admin.close()
-    except KafkaError as error:
-        raise BrokerError(
-            f"a broker at {settings.bootstrap}", repr(error), "liveshelf up, or set kafka.bootstrap", retriable=True
-        ) from error
+    with new_admin(settings) as admin, broker_errors(settings):
+        return [_ensure(admin, settings, spec) for spec in specs]
 
 
 def _ensure(admin: KafkaAdminClient, settings: KafkaSettings, spec: TopicSpec) -> TopicState:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 
 from operators.errors import BrokerError
+from operators.kafka_clients import new_producer
 from operators.settings import KafkaSettings
 
 FILLER = b"filler"  # a record that only stands for an offset; the job starts behind it
@@ -52,7 +53,7 @@ def import_records(
     `starts`: the offset at which each partition's first record must lie, where it matters (0 elsewhere); the places
     before are filled. Raises `BrokerError` when a record was not taken.
     """
-    producer = KafkaProducer(**settings.producer_options(), max_request_size=2 * 1024 * 1024)
+    producer = new_producer(settings, max_request_size=2 * 1024 * 1024)
     failed: list[BaseException] = []
     for place, offset in (starts or {}).items():
         for _ in range(offset):

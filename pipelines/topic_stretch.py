@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
-
-from operators.errors import BrokerError
+from operators.kafka_clients import broker_errors, new_consumer, partitions_of
 from operators.settings import KafkaSettings
 
 
@@ -14,12 +12,17 @@ class Stretch:
 
     def __init__(self, settings: KafkaSettings, topic: str, since_ms: int | None) -> None:
         """`since_ms`: epoch ms, None: all that the topic holds. Raises `BrokerError` where there is no such topic."""
-        self._consumer = KafkaConsumer(**settings.consumer_options())
-        numbers = sorted(self._consumer.partitions_for_topic(topic) or ())
-        if not numbers:
+        self._settings = settings
+        self._consumer = new_consumer(settings)
+        try:
+            with broker_errors(settings):
+                self._find(topic, since_ms)
+        except BaseException:
             self._consumer.close()
-            raise BrokerError(f"the topic {topic} at {settings.bootstrap}", "none", "liveshelf topics create")
-        partitions = [TopicPartition(topic, number) for number in numbers]
+            raise
+
+    def _find(self, topic: str, since_ms: int | None) -> None:
+        partitions = partitions_of(self._consumer, topic, self._settings)
         self._consumer.assign(partitions)
         self._ends = self._consumer.end_offsets(partitions)
         self._starts = self._consumer.beginning_offsets(partitions)
@@ -30,11 +33,12 @@ class Stretch:
         self.ends = {p.partition: offset for p, offset in self._ends.items()}
 
     def __iter__(self) -> Iterator[Any]:
-        for partition, offset in self._starts.items():
-            self._consumer.seek(partition, offset)
-        while any(self._consumer.position(partition) < end for partition, end in self._ends.items()):
-            for partition, records in self._consumer.poll(timeout_ms=500).items():
-                yield from (record for record in records if record.offset < self._ends[partition])
+        with broker_errors(self._settings):
+            for partition, offset in self._starts.items():
+                self._consumer.seek(partition, offset)
+            while any(self._consumer.position(partition) < end for partition, end in self._ends.items()):
+                for partition, records in self._consumer.poll(timeout_ms=500).items():
+                    yield from (record for record in records if record.offset < self._ends[partition])
 
     def close(self) -> None:
         """Closes the consumer."""

@@ -32,10 +32,10 @@ DATA = ".liveshelf-test"
 LINK, BEHIND_LINK = 19094, 19095  # the proxy between job and broker, and the broker's listener behind it
 WEBHOOK_PORT = 19099  # where Alertmanager calls
 BROKER = {
-    "listeners": f"PLAINTEXT://127.0.0.1:19092,LINK://127.0.0.1:{BEHIND_LINK},CONTROLLER://127.0.0.1:19093",
-    "advertised.listeners": f"PLAINTEXT://127.0.0.1:19092,LINK://127.0.0.1:{LINK}",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,LINK:PLAINTEXT",
-    "inter.broker.listener.name": "PLAINTEXT",
+    "listeners": f"CLIENTS://127.0.0.1:19092,LINK://127.0.0.1:{BEHIND_LINK},CONTROLLER://127.0.0.1:19093",
+    "advertised.listeners": f"CLIENTS://127.0.0.1:19092,LINK://127.0.0.1:{LINK}",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,CLIENTS:PLAINTEXT,LINK:PLAINTEXT",
+    "inter.broker.listener.name": "CLIENTS",
 }
 VARIABLES = {
     "LIVESHELF_KAFKA__BOOTSTRAP": "127.0.0.1:19092",

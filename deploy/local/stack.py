@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 
 from deploy.local.alertmanager import prepare_alertmanager
-from deploy.local.broker import prepare_broker
+from deploy.local.broker import prepare_broker, properties
 from deploy.local.flink_home import build_flink_home
 from deploy.local.jars import ensure_jars
 from deploy.local.layout import Layout
 from deploy.local.probes import Probe, ports_in_use, probes
 from deploy.local.prometheus import prepare_prometheus
+from deploy.local.secure_broker import is_secure, prepare_secrets
 from deploy.local.supervisor import Supervisor, write_supervisor_conf
 from deploy.local.zookeeper import prepare_zookeeper
 from operators.errors import StackError
@@ -18,11 +19,18 @@ from operators.settings import Settings
 START_SECONDS = 90
 
 
-def start_stack(settings: Settings) -> bool:
-    """Starts all parts unless they run already; returns whether it started them. Does not wait for them."""
+def start_stack(settings: Settings, *, secure: bool = False) -> bool:
+    """Starts all parts unless they run already; returns whether it started them. Does not wait for them.
+
+    `secure`: a broker with users, rights and certificates; one that was made so stays so.
+    """
     layout = Layout.of(settings)
     supervisor = Supervisor(settings, layout)
     if supervisor.running():
+        if secure and not is_secure(layout):
+            raise StackError(
+                "no stack, or a secure one", "one without security that runs", "liveshelf down --purge first"
+            )
         return False
     if taken := ports_in_use(settings):
         name, port = next(iter(taken.items()))
@@ -34,6 +42,7 @@ def start_stack(settings: Settings) -> bool:
     ensure_jars(layout)
     layout.make()
     build_flink_home(settings, layout)
+    prepare_secrets(settings, layout, secure, properties(settings, layout))
     prepare_broker(settings, layout)
     prepare_zookeeper(settings, layout)
     prepare_prometheus(settings, layout)

@@ -17,19 +17,9 @@ def list_letters(last: int = typer.Option(20, help="So many, newest last."), jso
 
     Example: liveshelf dead-letters list --last 5
     """
-    from kafka import KafkaConsumer, TopicPartition
+    from pipelines.topic_stretch import stretch
 
-    settings = load_settings()
-    consumer = KafkaConsumer(**settings.kafka.consumer_options())
-    partitions = [TopicPartition(DEAD_LETTERS, n) for n in sorted(consumer.partitions_for_topic(DEAD_LETTERS) or ())]
-    consumer.assign(partitions)
-    consumer.seek_to_beginning(*partitions)
-    ends, found = consumer.end_offsets(partitions), []
-    while any(consumer.position(p) < ends[p] for p in partitions):
-        for records in consumer.poll(timeout_ms=500).values():
-            found += records
-    consumer.close()
-    found.sort(key=lambda record: record.timestamp)
+    found = sorted(stretch(load_settings().kafka, DEAD_LETTERS, None), key=lambda record: record.timestamp)
     letters = [{n.removeprefix(HEADER_PREFIX): v.decode() for n, v in record.headers} for record in found]
     counts = Counter(letter["exception.class.name"] for letter in letters)
     if json:

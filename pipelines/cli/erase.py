@@ -17,8 +17,8 @@ def run(user: str = typer.Argument(help="user_id."), json: bool = JsonFlag) -> N
     import msgspec
 
     from operators.contracts import ERASURES, Erasure
+    from operators.kafka_clients import new_producer
     from pipelines.list_reader import newest_list
-    from pipelines.replayer import new_producer
 
     settings = load_settings()
     request = Erasure(user_id=user, requested_at=int(time.time() * 1000), erasure_id=f"cli-{time.time_ns()}")

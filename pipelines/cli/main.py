@@ -1,5 +1,6 @@
 """The application: all verbs, and errors as one line with what to do next."""
 
+import logging
 import sys
 
 import typer
@@ -78,8 +79,24 @@ app.add_typer(dead_letters.app, name="dead-letters", help="Records that were ref
 
 def main() -> None:
     """Exit 0 ok, 1 failed, 2 usage."""
+    logging.getLogger("kafka").addHandler(logging.NullHandler())  # the error below says it, once
     try:
         app()
-    except LiveshelfError as error:
-        people.print(f"[bold red]failed[/]: {error}", markup=True, soft_wrap=True)
+    except Exception as error:
+        if (known := _known(error)) is None:
+            raise
+        people.print(f"[bold red]failed[/]: {known}", markup=True, soft_wrap=True)
         sys.exit(1)
+
+
+def _known(error: Exception) -> LiveshelfError | None:
+    """The error as one of ours: what kafka-python raises in the middle of a verb too."""
+    if isinstance(error, LiveshelfError):
+        return error
+    kafka = sys.modules.get("kafka.errors")  # most verbs never load it
+    if kafka is None or not isinstance(error, kafka.KafkaError):
+        return None
+    from operators.broker_errors import broker_error
+    from operators.settings import load_settings
+
+    return broker_error(error, load_settings().kafka.client_options())
