@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from benchmarks.load import Load
 from benchmarks.load import run as run_load
@@ -14,6 +14,7 @@ from benchmarks.machine import cpu_seconds, describe
 from benchmarks.onnx_alone import best
 from operators.contracts import RECOMMENDATIONS
 from operators.features import WINDOW
+from operators.kafka_clients import new_consumer
 from operators.settings import Settings
 
 FROM, TO = 0.4, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink
@@ -96,7 +97,7 @@ class Written:
     """How many lists there are, by the offsets of their topic: reading them would take a share of the cores."""
 
     def __init__(self, settings: Settings, topic: str = RECOMMENDATIONS) -> None:
-        self._consumer = KafkaConsumer(**settings.kafka.consumer_options())
+        self._consumer = new_consumer(settings.kafka)
         numbers = self._consumer.partitions_for_topic(topic) or ()
         self._partitions = [TopicPartition(topic, number) for number in numbers]
 

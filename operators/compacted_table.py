@@ -62,9 +62,7 @@ class CompactedTable:
         on_change: OnChange | None = None,
         accept: Accept | None = None,
     ) -> None:
-        """`problem` says why the topic is not followed now, "" where it is.
-
-        `on_change(key, value)` is called for each row that is there at open and each change, value None for a
+        """`on_change(key, value)` is called for each row that is there at open and each change, value None for a
         tombstone. `accept(old, new)` may refuse a record, such as a list with an older version."""
         self.topic = topic
         self._connect = connect
@@ -78,7 +76,7 @@ class CompactedTable:
         self._caught_up = threading.Event()
         self._closing = threading.Event()
         self._reached_at = 0.0
-        self.problem = ""
+        self._problem = ""
         self._thread = threading.Thread(target=self._run, name=f"table-{topic}", daemon=True)
 
     def open(self, timeout_s: float) -> bool:
@@ -127,9 +125,9 @@ class CompactedTable:
                 self._follow()
             except Exception as error:  # broker away, disk full, a reader's own error: the thread goes on trying
                 pause = REFUSED_SECONDS if is_final(error) else RETRY_SECONDS
-                if said(error) != self.problem:
-                    self.problem = said(error)
-                    log.warning("%s: not followed for now, the local copy serves: %s", self.topic, self.problem)
+                if said(error) != self._problem:
+                    self._problem = said(error)
+                    log.warning("%s: not followed for now, the local copy serves: %s", self.topic, self._problem)
             self._closing.wait(pause)
 
     def _follow(self) -> None:
@@ -142,7 +140,7 @@ class CompactedTable:
                     self._write(partition.partition, records)
                 if polled and self._caught_up.is_set():
                     self._closing.wait(BREATH_SECONDS)
-                self._reached_at, self.problem = time.monotonic(), ""
+                self._reached_at, self._problem = time.monotonic(), ""
                 # by position, not by the last record: a transaction ends with a marker that no reader gets
                 if not self._caught_up.is_set() and all(consumer.position(p) >= end for p, end in self._ends.items()):
                     self._caught_up.set()

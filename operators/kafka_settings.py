@@ -9,7 +9,7 @@ from operators.kafka_security import SecuritySettings
 from operators.settings_section import Section
 
 # a verb gives up after this, a part that lives on tries again
-CONNECT_MS = 7000
+CONNECT_MS = 6000
 SECURITY_NAMES = ("security.", "sasl.", "ssl.")
 SECRET_NAMES = ("password", "jaas.config", "secret", "ssl.keystore.key")
 

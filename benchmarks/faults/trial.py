@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,12 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from benchmarks.faults.fault import Fault, Injector
 from benchmarks.faults.observer import JobWatcher, ListWatcher, Seen
 from benchmarks.faults.oracle import Oracle
-from benchmarks.load import Load
+from benchmarks.load import Load, in_the_background
 from operators.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, HEADER_PREFIX
 from operators.settings import Settings
 from pipelines.topic_reader import TopicReader
@@ -97,9 +93,7 @@ def run_trial(settings: Settings, plan: Plan, injector: Injector, bundle: Path, 
         count=int(plan.rate * (plan.seconds + (LONGEST_S if plan.faults or plan.during else 0))),
         users=plan.users, tag=tag, seed=plan.seed, duplicates=plan.duplicates, poison=plan.poison, **plan.load,
     )  # fmt: skip
-    generator = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(load).decode()], stdout=subprocess.PIPE, text=True
-    )
+    generator = in_the_background(load)
     begun = time.monotonic()
     spans = _faults(plan, injector, begun)
     if plan.faults or plan.during:
