@@ -1,4 +1,5 @@
-"""The load generator, a process of its own: `python -m benchmarks.load '{"rate": 500, …}'`; prints what it did as JSON.
+"""The load generator, a process of its own: `python -m benchmarks.load` reads a `Load` as JSON from stdin and prints
+what it did as JSON. (Not from the command line, which all users of a machine can read: a password may be in it.)
 
 Open loop: event n is due at start + n / rate and carries that time, so a slow pipeline cannot slow the load.
 """
@@ -19,6 +20,7 @@ from kafka import KafkaProducer
 
 from operators.contracts import EVENTS
 from operators.errors import BrokerError
+from operators.kafka_clients import connect
 
 LATE_MS = 1000.0  # of any event: beyond it a latency is the generator's, and a rate was not offered
 KEPT_RATE = 0.95  # of the rate asked for
@@ -63,14 +65,14 @@ def run(load: Load, told_to_stop: Callable[[], bool] = lambda: False) -> dict[st
     """
     chance = random.Random(load.seed)
     spoiler = random.Random(-load.seed)
-    producer = KafkaProducer(
-        **load.client,
-        acks="all",
-        linger_ms=2 if load.rate else 20,
-        batch_size=131_072,
-        delivery_timeout_ms=int(load.patience_s * 1000),
-        max_block_ms=int(load.patience_s * 1000),
-    )
+    own = {
+        "acks": "all",
+        "linger_ms": 2 if load.rate else 20,
+        "batch_size": 131_072,
+        "delivery_timeout_ms": int(load.patience_s * 1000),
+        "max_block_ms": int(load.patience_s * 1000),
+    }
+    producer = connect(KafkaProducer, load.client | own)
     again: deque[tuple[int, bytes, bytes]] = deque()
     picks = [load.items[int(len(load.items) * chance.random() ** 2)] for _ in range(10_000)]
     start, late, failed = time.time() + 0.2, 0.0, []
@@ -118,8 +120,13 @@ def publish(load: Load) -> dict[str, float]:
 
 def in_the_background(load: Load) -> "subprocess.Popen[str]":
     """A process of its own that publishes the load, and prints what it did as JSON: see `report_of`."""
-    command = [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(load).decode()]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "benchmarks.load"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    process.stdin.write(msgspec.json.encode(load).decode())
+    process.stdin.close()
+    process.stdin = None  # `communicate` would write to it
+    return process
 
 
 def report_of(generator: "subprocess.Popen[str]") -> dict[str, float]:
@@ -151,7 +158,7 @@ def main() -> None:
     """Until all is sent, or until SIGTERM: then what was sent is still delivered, and counted."""
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    print(json.dumps(run(msgspec.json.decode(sys.argv[1], type=Load), stopped.is_set)))
+    print(json.dumps(run(msgspec.json.decode(sys.stdin.read(), type=Load), stopped.is_set)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from benchmarks.conditions import Parts, Stretch
 from benchmarks.load import Load, publish
@@ -15,6 +15,7 @@ from benchmarks.measured import NotMeasured, ratio, rounded, unless
 from benchmarks.onnx_alone import best
 from operators.contracts import RECOMMENDATIONS
 from operators.features import WINDOW
+from operators.kafka_clients import new_consumer
 from operators.settings import Settings
 
 FROM, TO = 0.4, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink
@@ -98,7 +99,7 @@ class Written:
     """How many lists there are, by the offsets of their topic: reading them would take a share of the cores."""
 
     def __init__(self, settings: Settings, topic: str = RECOMMENDATIONS) -> None:
-        self._consumer = KafkaConsumer(**settings.kafka.consumer_options())
+        self._consumer = new_consumer(settings.kafka)
         numbers = self._consumer.partitions_for_topic(topic) or ()
         self._partitions = [TopicPartition(topic, number) for number in numbers]
 

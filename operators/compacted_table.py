@@ -15,13 +15,16 @@ from typing import Any, Protocol
 from kafka import KafkaConsumer, TopicPartition
 from rocksdict import BlockBasedOptions, Options, Rdict, WriteBatch, WriteOptions
 
+from operators.broker_errors import is_final, said
 from operators.errors import BrokerError
+from operators.kafka_clients import connect
 
 log = logging.getLogger(__name__)
 KEY, OFFSET = b"k", b"o"  # first byte of a row: a record of the topic, or a partition's next offset
 POLL_MS = 500
 BREATH_SECONDS = 0.004  # between polls that brought records: one a record would take a third of a core at 500/s
 RETRY_SECONDS = 1.0
+REFUSED_SECONDS = 15.0  # where the broker refuses us, somebody must repair something first
 BLOOM_BITS = 10  # a key, each record looks up what it replaces; without them in every level of files
 
 OnChange = Callable[[str, bytes | None], None]
@@ -43,7 +46,7 @@ class Consumer(Protocol):
 
 def kafka_consumer(options: dict[str, Any]) -> Consumer:
     """A consumer of `KafkaSettings.consumer_options`: without group, the table keeps its own offsets."""
-    consumer: Consumer = KafkaConsumer(**options, auto_offset_reset="earliest")
+    consumer: Consumer = connect(KafkaConsumer, options | {"auto_offset_reset": "earliest"})
     return consumer
 
 
@@ -73,6 +76,7 @@ class CompactedTable:
         self._caught_up = threading.Event()
         self._closing = threading.Event()
         self._reached_at = 0.0
+        self._problem = ""
         self._thread = threading.Thread(target=self._run, name=f"table-{topic}", daemon=True)
 
     def open(self, timeout_s: float) -> bool:
@@ -115,15 +119,16 @@ class CompactedTable:
         self._rows.close()
 
     def _run(self) -> None:
-        said = ""
         while not self._closing.is_set():
+            pause = RETRY_SECONDS
             try:
                 self._follow()
             except Exception as error:  # broker away, disk full, a reader's own error: the thread goes on trying
-                if repr(error) != said:
-                    said = repr(error)
-                    log.warning("%s: not followed for now, the local copy serves: %s", self.topic, said)
-            self._closing.wait(RETRY_SECONDS)
+                pause = REFUSED_SECONDS if is_final(error) else RETRY_SECONDS
+                if said(error) != self._problem:
+                    self._problem = said(error)
+                    log.warning("%s: not followed for now, the local copy serves: %s", self.topic, self._problem)
+            self._closing.wait(pause)
 
     def _follow(self) -> None:
         consumer = self._connect()
@@ -135,7 +140,7 @@ class CompactedTable:
                     self._write(partition.partition, records)
                 if polled and self._caught_up.is_set():
                     self._closing.wait(BREATH_SECONDS)
-                self._reached_at = time.monotonic()
+                self._reached_at, self._problem = time.monotonic(), ""
                 # by position, not by the last record: a transaction ends with a marker that no reader gets
                 if not self._caught_up.is_set() and all(consumer.position(p) >= end for p, end in self._ends.items()):
                     self._caught_up.set()

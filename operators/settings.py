@@ -8,66 +8,24 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableSetting
 
+from operators import secure_stack
 from operators.errors import SettingsError
+from operators.kafka_settings import KafkaSettings
 from operators.rest_address import checked_url, without_password
+from operators.settings_section import Section
 
 FILE_NAME = "liveshelf.toml"
-
-
-class Section(BaseModel):
-    """A table of the TOML file; an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class KafkaSettings(Section):
-    """How to reach the broker. `client` passes through to every client under Kafka's own (dotted) names."""
-
-    bootstrap: str = "127.0.0.1:9092"
-    partitions: int = Field(4, ge=1)
-    replication: int = Field(1, ge=1)
-    client: dict[str, str] = {}
-
-    def client_options(self) -> dict[str, Any]:
-        """Keyword arguments of any kafka-python client.
-
-        The back-offs are Java's: kafka-python's own ceiling of 30 s keeps a client away for a minute
-        after a broker's restart (docs/decisions.md).
-        """
-        own = {
-            "bootstrap_servers": self.bootstrap.split(","),
-            "reconnect_backoff_ms": 50,
-            "reconnect_backoff_max_ms": 1000,
-        }
-        passed: dict[str, Any] = {k.replace(".", "_"): _typed(v) for k, v in self.client.items()}
-        return own | passed
-
-    def consumer_options(self) -> dict[str, Any]:
-        """Keyword arguments of a kafka-python consumer without group, which sees committed records only: with lists
-        delivered exactly once the others do not count."""
-        return self.client_options() | {
-            "group_id": None,
-            "enable_auto_commit": False,
-            "isolation_level": "read_committed",
-        }
-
-    def producer_options(self) -> dict[str, Any]:
-        """Keyword arguments of a kafka-python producer that loses nothing."""
-        return self.client_options() | {"acks": "all", "linger_ms": 2, "delivery_timeout_ms": 120_000}
-
-
-def _typed(value: str) -> Any:
-    if value in ("true", "false"):
-        return value == "true"
-    return int(value) if value.lstrip("-").isdigit() else value
+HIDDEN = ("kafka.security", "kafka.client")  # no error shows what stands there
 
 
 class JobSettings(Section):
@@ -138,7 +96,7 @@ class ExperimentSettings(Section):
     """The running experiment: arms and the share of users of each."""
 
     name: str = ""
-    arms: dict[str, float] = {}
+    arms: dict[str, float] = Field(default_factory=dict)
 
 
 class BundleSettings(Section):
@@ -152,8 +110,8 @@ class StorefrontSettings(Section):
 
     host: str = "127.0.0.1"
     port: int = 8000
-    hosts: list[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$")]] = []
-    trusted_proxies: list[str] = []
+    hosts: list[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$")]] = Field(default_factory=list)
+    trusted_proxies: list[str] = Field(default_factory=list)
     requests_per_s: float = Field(0, ge=0)
     max_body_bytes: int = Field(1_048_576, ge=1)
     max_batch: int = Field(1000, ge=1)
@@ -218,7 +176,7 @@ class StackSettings(Section):
     zookeeper_port: int = 2181
     broker_heap_mb: int = 512
     taskmanager_memory_mb: int = 2048
-    broker: dict[str, str] = {}
+    broker: dict[str, str] = Field(default_factory=dict)
 
 
 class Settings(BaseSettings):
@@ -251,10 +209,14 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags (init), environment, file: in this order."""
+        """Flags (init), environment, what `up --secure` has left, file: in this order."""
         file = settings_file()
-        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
-        return (*sources, TomlConfigSettingsSource(settings_cls, file)) if file else sources
+        files = (TomlConfigSettingsSource(settings_cls, file),) if file else ()
+        for source in files:
+            secure_stack.refuse_password(source(), str(file))
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings, *files)
+        local = secure_stack.access(project_root(), [source() for source in sources])
+        return (init_settings, env_settings, InitSettingsSource(settings_cls, local), *files)
 
     @classmethod
     def of_dump(cls, dump: dict[str, Any]) -> "Settings":
@@ -265,6 +227,12 @@ class Settings(BaseSettings):
             if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
         }
         return cls.model_construct(None, **sections, flink=dump["flink"])
+
+    def shipped(self) -> dict[str, Any]:
+        """The dump that goes to the cluster: with the job's own access to Kafka, and a password of the environment in
+        it, which no other dump has."""
+        dump, security = self.model_dump(), self.kafka.security.of_job().below(project_root())
+        return dump | {"kafka": dump["kafka"] | {"security": security.revealed()}}
 
     def resolve(self, path: str) -> Path:
         """A path of the settings: absolute, or relative to the project folder."""
@@ -292,15 +260,22 @@ def load_settings(**flags: Any) -> Settings:
     """Reads all sources; raises `SettingsError` that names the wrong key."""
     _refuse_unknown_variables()
     try:
-        return Settings(**flags)
+        settings = Settings(**flags)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        came = "a hidden value" if key.startswith(HIDDEN) else repr(first.get("input"))
         raise SettingsError(
             f"a valid value for `{key}`",
-            f"{without_password(repr(first.get('input')))} ({first['msg']})",
+            f"{without_password(came)} ({first['msg']})",
             f"correct `{key}` in {settings_file() or FILE_NAME} or in the environment",
-        ) from error
+        ) from None  # the error's own text holds the value
+    except UnreadableSetting as error:
+        raise SettingsError(
+            "values that can be read", str(error), "correct the variable: a table is written as JSON"
+        ) from None
+    security = settings.kafka.security.below(project_root())
+    return settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"security": security})})
 
 
 def _refuse_unknown_variables() -> None:

@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 import msgspec
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from operators.audit_chain import GENESIS, AuditRecord
+from operators.broker_errors import broker_error, is_final
 from operators.contracts import AUDIT
-from operators.errors import BrokerError
+from operators.kafka_clients import new_producer
 from operators.settings import KafkaSettings
 from pipelines.topic_stretch import stretch
 
@@ -26,10 +26,7 @@ class Unreadable(AuditRecord):
 
 def read_log(settings: KafkaSettings) -> list[AuditRecord]:
     """All records, oldest first; raises `BrokerError`."""
-    try:
-        return [_record(found.value) for found in stretch(settings, AUDIT, None)]
-    except KafkaError as error:
-        raise _unreachable(settings, error) from error
+    return [_record(found.value) for found in stretch(settings, AUDIT, None)]
 
 
 def append(settings: KafkaSettings, verb: str, what: dict[str, Any]) -> AuditRecord:
@@ -48,14 +45,17 @@ def append(settings: KafkaSettings, verb: str, what: dict[str, Any]) -> AuditRec
     for attempt in range(TRIES):
         try:
             return _append(settings, act)
-        except KafkaError as error:  # fenced off by another writer, or no broker
+        except KafkaError as error:  # fenced off by another writer, or the broker went away
             last = error
+            if is_final(error):
+                break
             time.sleep(0.2 * attempt)
-    raise _unreachable(settings, last) from last
+    assert last is not None
+    raise broker_error(last, settings.client_options()) from last
 
 
 def _append(settings: KafkaSettings, act: AuditRecord) -> AuditRecord:
-    producer = KafkaProducer(**settings.producer_options(), transactional_id="liveshelf-audit", max_block_ms=10_000)
+    producer = new_producer(settings, transactional_id="liveshelf-audit", max_block_ms=10_000)
     try:
         producer.init_transactions()
         log = read_log(settings)
@@ -73,9 +73,3 @@ def _record(value: bytes | None) -> AuditRecord:
         return _decode(value or b"")
     except msgspec.MsgspecError:
         return Unreadable(at=0, who="?", verb="?", what={"value": repr(value)[:200]}, previous="?", hash="?")
-
-
-def _unreachable(settings: KafkaSettings, error: KafkaError | None) -> BrokerError:
-    return BrokerError(
-        f"the audit log at {settings.bootstrap}", repr(error), "liveshelf status; is the broker up?", retriable=True
-    )

@@ -3,11 +3,11 @@
 import time
 
 import msgspec
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer
 
 from operators.contracts import ERASURES, RECEIPTS, Erasure, Receipt, encode_record
 from operators.decode import decode_erasure
-from operators.errors import BrokerError
+from operators.kafka_clients import broker_errors, new_consumer, new_producer, partitions_of
 from operators.settings import KafkaSettings
 
 _decode = msgspec.json.Decoder(Receipt).decode
@@ -21,29 +21,27 @@ def ask_to_erase(settings: KafkaSettings, user: str, wait_s: float) -> tuple[str
     request = Erasure(user_id=user, requested_at=int(time.time() * 1000), erasure_id=f"cli-{time.time_ns()}")
     value = encode_record(request)
     decode_erasure(user, value)
-    receipts = _at_end(settings)
+    receipts = new_consumer(settings)
     try:
-        producer = KafkaProducer(**settings.producer_options())
-        producer.send(ERASURES, key=user.encode(), value=value).get(30)
-        producer.close()
-        return request.erasure_id, _wait_for(receipts, request.erasure_id, wait_s)
+        with broker_errors(settings):
+            _seek_to_end(receipts, settings)
+            producer = new_producer(settings)
+            try:
+                producer.send(ERASURES, key=user.encode(), value=value).get(30)
+            finally:
+                producer.close()
+            return request.erasure_id, _wait_for(receipts, request.erasure_id, wait_s)
     finally:
         receipts.close()
 
 
-def _at_end(settings: KafkaSettings) -> KafkaConsumer:
-    """A consumer of all receipts from now on."""
-    consumer = KafkaConsumer(**settings.consumer_options())
-    numbers = consumer.partitions_for_topic(RECEIPTS)
-    if not numbers:
-        consumer.close()
-        raise BrokerError(f"the topic {RECEIPTS} at {settings.bootstrap}", "no such topic", "liveshelf topics create")
-    partitions = [TopicPartition(RECEIPTS, number) for number in sorted(numbers)]
-    consumer.assign(partitions)
-    consumer.seek_to_end(*partitions)
+def _seek_to_end(receipts: KafkaConsumer, settings: KafkaSettings) -> None:
+    """All receipts from now on."""
+    partitions = partitions_of(receipts, RECEIPTS, settings)
+    receipts.assign(partitions)
+    receipts.seek_to_end(*partitions)
     for partition in partitions:
-        consumer.position(partition)
-    return consumer
+        receipts.position(partition)
 
 
 def _wait_for(receipts: KafkaConsumer, erasure_id: str, wait_s: float) -> Receipt | None:

@@ -77,7 +77,7 @@ def _run_client(
     ship, settings_file = scratch / "ship", scratch / "settings.json"
     marker = stage(ship, bundle)
     shipped = with_note(shipped_settings(settings), ship / "bundle", bundle)
-    settings_file.write_text(json.dumps(shipped.model_dump()))
+    settings_file.write_text(json.dumps(shipped.shipped()))
     restore = ["-s", savepoint] if savepoint else []
     program = ["-pyfs", str(ship), "-py", str(ship / "pipelines" / "recommend.py"), str(settings_file), marker]
     merged = {**os.environ, **environment, "PYTHONPATH": str(ship)}

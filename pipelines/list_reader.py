@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.partitioner.default import murmur2
 
 from operators.contracts import RECOMMENDATIONS, RecommendationList
-from operators.errors import BrokerError
+from operators.kafka_clients import broker_errors, new_consumer, partitions_of
 from operators.settings import KafkaSettings
 
 decode_list = msgspec.json.Decoder(RecommendationList).decode
@@ -17,20 +18,20 @@ decode_list = msgspec.json.Decoder(RecommendationList).decode
 
 def consumer_at_end(settings: KafkaSettings, topic: str = RECOMMENDATIONS) -> KafkaConsumer:
     """A consumer of all partitions of a topic of lists, placed at their ends."""
-    consumer = KafkaConsumer(**settings.consumer_options(), fetch_max_wait_ms=50)
-    partitions = _partitions(consumer, settings, topic)
-    consumer.assign(partitions)
-    consumer.seek_to_end(*partitions)
-    for partition in partitions:
-        consumer.position(partition)
+    consumer = new_consumer(settings, fetch_max_wait_ms=50)
+    with broker_errors(settings):
+        partitions = partitions_of(consumer, topic, settings)
+        consumer.assign(partitions)
+        consumer.seek_to_end(*partitions)
+        for partition in partitions:
+            consumer.position(partition)
     return consumer
 
 
 def newest_list(settings: KafkaSettings, user_id: str) -> RecommendationList | None:
     """The user's newest list; None when there is none or it was erased. Reads the user's partition from its start."""
-    consumer = KafkaConsumer(**settings.consumer_options())
-    try:
-        key, count = user_id.encode(), len(_partitions(consumer, settings))
+    with closing(new_consumer(settings)) as consumer, broker_errors(settings):
+        key, count = user_id.encode(), len(partitions_of(consumer, RECOMMENDATIONS, settings))
         mine = TopicPartition(RECOMMENDATIONS, (murmur2(key) & 0x7FFFFFFF) % count)  # Kafka's default partitioner
         consumer.assign([mine])
         consumer.seek_to_beginning(mine)
@@ -41,32 +42,20 @@ def newest_list(settings: KafkaSettings, user_id: str) -> RecommendationList | N
                     found = decode_list(record.value) if record.value else None
                     newest = found if found is None or newest is None or found.version >= newest.version else newest
         return newest
-    finally:
-        consumer.close()
 
 
 def follow(
     settings: KafkaSettings, user_id: str | None = None, seconds: float = float("inf")
 ) -> Iterator[RecommendationList]:
     """Lists as they come, of one user or of all."""
-    consumer = consumer_at_end(settings)
     deadline = time.monotonic() + seconds
-    try:
+    with closing(consumer_at_end(settings)) as consumer, broker_errors(settings):
         while time.monotonic() < deadline:
             for record in _records(consumer):
                 if record.value and user_id in (None, record.key.decode()):
                     yield decode_list(record.value)
-    finally:
-        consumer.close()
 
 
 def _records(consumer: KafkaConsumer) -> Iterator[Any]:
     for records in consumer.poll(timeout_ms=200).values():
         yield from records
-
-
-def _partitions(consumer: KafkaConsumer, settings: KafkaSettings, topic: str = RECOMMENDATIONS) -> list[TopicPartition]:
-    numbers = consumer.partitions_for_topic(topic)
-    if not numbers:
-        raise BrokerError(f"the topic {topic} at {settings.bootstrap}", "none", "liveshelf topics create")
-    return [TopicPartition(topic, number) for number in sorted(numbers)]

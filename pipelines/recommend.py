@@ -97,7 +97,7 @@ def build(settings: Settings, ship: str) -> Any:
     records = records_of("events", EVENTS).union(records_of("erasures", ERASURES))
     users = key_by_first_field(records)
     refreshed = (
-        users.process(Shipped(settings.model_dump(), ship, settings.job.python), output_type=OUTPUT)
+        users.process(Shipped(settings.shipped(), ship, settings.job.python), output_type=OUTPUT)
         .uid(STATE_UID)
         .name("refresh")
     )

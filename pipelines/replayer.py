@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaProducer
-
+from operators.broker_errors import is_final
 from operators.contracts import CATALOGUE, EVENTS, CatalogueItem, Event, encode_record
-from operators.settings import KafkaSettings
 
 
 @dataclass
 class Progress:
-    """What a replay has done: `sent` records, `failed` ones, and how far it ever was behind its schedule (s)."""
+    """What a replay has done: `sent` records, `failed` ones and why the first of them did, and how far it ever was
+    behind its schedule (s)."""
 
     sent: int = 0
     failed: int = 0
+    failure: BaseException | None = None
     late_s: float = 0.0
 
 
@@ -44,20 +44,27 @@ def replay(
     tick: Callable[[], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
-    """Sends events in order. `event_time` becomes the intended send time unless `keep_times` is set."""
+    """Sends events in order. `event_time` becomes the intended send time unless `keep_times` is set.
+
+    It ends early where the broker refuses us the topic: it would refuse each event.
+    """
     progress = progress or Progress()
     start, first_ms = time.time(), None
 
-    def failed(_: Exception) -> None:
+    def failed(error: BaseException) -> None:
         progress.failed += 1
+        progress.failure = progress.failure or error
+
+    def ends() -> bool:
+        return stop() or (progress.failure is not None and is_final(progress.failure))
 
     for number, event in enumerate(events):
         event_ms = int(event.event_time)
         first_ms = event_ms if first_ms is None else first_ms
         due = start + pace.due_s(number, event_ms, first_ms)
-        while (wait := due - time.time()) > 0 and not stop():
+        while (wait := due - time.time()) > 0 and not ends():
             time.sleep(min(wait, 0.25))
-        if stop():
+        if ends():
             break
         progress.late_s = max(progress.late_s, time.time() - due)
         if not keep_times:
@@ -71,12 +78,9 @@ def replay(
 
 
 def publish_catalogue(items: Iterable[CatalogueItem], producer: Any) -> int:
-    """Publishes catalogue records; returns how many."""
+    """Publishes catalogue records; returns how many. Raises what kafka-python has where one was not taken."""
     sent = [producer.send(CATALOGUE, key=item.item_id.encode(), value=encode_record(item)) for item in items]
     producer.flush()
+    for one in sent:
+        one.get(0)
     return len(sent)
-
-
-def new_producer(settings: KafkaSettings) -> KafkaProducer:
-    """A producer that waits for all acknowledgements."""
-    return KafkaProducer(**settings.producer_options())

@@ -9,9 +9,12 @@ from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import GroupIdNotFoundError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
+from operators.broker_errors import broker_error
 from operators.contracts import DEAD_LETTERS, ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.errors import BrokerError, ClusterError
+from operators.kafka_clients import new_admin
 from operators.settings import Settings
+from pipelines.job_rights import check_rights
 from pipelines.savepoint_offsets import source_offsets
 
 INPUTS = (EVENTS, ERASURES)
@@ -26,24 +29,20 @@ def prepare_start(settings: Settings, *, savepoint: str | None, fresh: bool) -> 
     neither, a group that has read before is refused: state would be empty, versions would start again, and readers
     ignore a version below the newest they know. Raises `BrokerError` or `ClusterError`.
     """
+    check_rights(settings)
     deadline = time.monotonic() + COORDINATOR_SECONDS
     while True:
         try:
-            admin = KafkaAdminClient(**settings.kafka.client_options())
-            try:
+            with new_admin(settings.kafka) as admin:
                 partitions = _partitions(admin, settings)
                 if savepoint and settings.job.on_lost_events == "fail":
                     _refuse_lost_events(admin, partitions, offsets_of(savepoint, settings.kafka.partitions))
                 # restored too: of a partition of which nothing was ever read the state has no offset
                 _first_offsets(admin, settings.job.name, partitions, stateless=not savepoint, fresh=fresh)
                 return
-            finally:
-                admin.close()
         except KafkaError as error:
             if not error.retriable or time.monotonic() > deadline:
-                raise BrokerError(
-                    f"a broker at {settings.kafka.bootstrap}", repr(error), "liveshelf up, or set kafka.bootstrap"
-                ) from error
+                raise broker_error(error, settings.kafka.client_options()) from error
             time.sleep(0.5)
 
 

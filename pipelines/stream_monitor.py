@@ -7,6 +7,7 @@ third of a core at 500 events/s (docs/decisions.md).
 
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,12 +15,15 @@ from functools import lru_cache
 from types import FrameType
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 from kafka.partitioner.default import murmur2
 
+from operators.broker_errors import is_final, said
 from operators.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS
+from operators.errors import BrokerError, LiveshelfError
 from operators.expectations import Expectations
+from operators.kafka_clients import new_consumer, partitions_of
 from operators.logs import configure
 from operators.metrics_server import MetricsServer
 from operators.settings import Settings, load_settings
@@ -30,6 +34,7 @@ log = logging.getLogger(__name__)
 GULP_SECONDS = 0.25
 SPELL_SECONDS = 5.0  # of reading, after which the budget is looked at
 RETRY_SECONDS = 1.0
+REFUSED_SECONDS = 15.0  # where the broker refuses us, somebody must repair something first
 USERS_CACHED = 20_000
 
 
@@ -53,17 +58,18 @@ class StreamMonitor:
         while not self._stop.is_set():
             try:
                 self._follow()
-            except KafkaError as error:
-                log.warning("the broker does not answer the monitor: %r", error)
-                self._stop.wait(RETRY_SECONDS)
+            except (KafkaError, BrokerError) as error:
+                log.warning("the broker does not answer the monitor: %s", said(error))
+                self._stop.wait(REFUSED_SECONDS if is_final(error) else RETRY_SECONDS)
 
     def _follow(self) -> None:
-        consumer = KafkaConsumer(**self._settings.kafka.consumer_options())
+        kafka = self._settings.kafka
+        consumer = new_consumer(kafka)
         try:
             catalogue = self._read_catalogue(consumer)
-            every = _partitions(consumer, RECOMMENDATIONS)
+            every = partitions_of(consumer, RECOMMENDATIONS, kafka)
             lists = every[: self._settings.monitor.partitions]
-            sampled = [*_partitions(consumer, EVENTS)[: self._settings.monitor.partitions], *lists]
+            sampled = [*partitions_of(consumer, EVENTS, kafka)[: self._settings.monitor.partitions], *lists]
             self._followed = in_partitions(frozenset(p.partition for p in lists), len(every))
             consumer.assign([*sampled, *catalogue])
             for partition, offset in catalogue.items():
@@ -81,7 +87,7 @@ class StreamMonitor:
 
     def _read_catalogue(self, consumer: Any) -> dict[TopicPartition, int]:
         """All of the catalogue once, unjudged: it was there before. Returns where to go on."""
-        partitions = _partitions(consumer, CATALOGUE)
+        partitions = partitions_of(consumer, CATALOGUE, self._settings.kafka)
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
         ends = consumer.end_offsets(partitions)
@@ -157,17 +163,15 @@ def _key(record: Any) -> str:
     return (record.key or b"").decode("utf-8", "replace")
 
 
-def _partitions(consumer: Any, topic: str) -> list[TopicPartition]:
-    numbers = consumer.partitions_for_topic(topic)
-    if not numbers:
-        raise KafkaError(f"no topic {topic} yet: liveshelf topics create")
-    return [TopicPartition(topic, number) for number in sorted(numbers)]
-
-
 def main() -> None:
     """Runs until SIGTERM."""
     configure("monitor")
-    settings = load_settings()
+    try:
+        settings = load_settings()
+        settings.kafka.client_options()  # where its files are missing, now
+    except LiveshelfError as error:
+        log.error("%s", error)
+        sys.exit(1)
     monitor = StreamMonitor(settings)
     server = MetricsServer(monitor.metrics.registry, "127.0.0.1", settings.monitor.port)
 

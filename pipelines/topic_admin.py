@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import TopicAlreadyExistsError
 
-from operators.errors import BrokerError
+from operators.kafka_clients import broker_errors, new_admin
 from operators.settings import KafkaSettings
 from operators.topic_specs import TOPICS, TopicSpec
 
@@ -26,16 +26,8 @@ def ensure_topics(
 ) -> list[TopicState]:
     """Creates what is missing. With `alter` the settings of topics that exist become what they should be, but for the
     number of partitions; else they stay. Raises `BrokerError`."""
-    try:
-        admin = KafkaAdminClient(**settings.client_options())
-        try:
-            return [_ensure(admin, settings, spec, alter=alter) for spec in specs]
-        finally:
-            admin.close()
-    except KafkaError as error:
-        raise BrokerError(
-            f"a broker at {settings.bootstrap}", repr(error), "liveshelf up, or set kafka.bootstrap", retriable=True
-        ) from error
+    with new_admin(settings) as admin, broker_errors(settings):
+        return [_ensure(admin, settings, spec, alter=alter) for spec in specs]
 
 
 def _ensure(admin: KafkaAdminClient, settings: KafkaSettings, spec: TopicSpec, *, alter: bool) -> TopicState:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from kafka import KafkaProducer
 
 from operators.errors import BrokerError
+from operators.kafka_clients import new_producer
 from operators.settings import KafkaSettings
 
 IN_FLIGHT = 16 << 20  # bytes: the producer itself takes all that it is given
@@ -92,7 +92,7 @@ def import_records(
     of records without one. `seen_until`: partition -> the first offset, on the topic they came from, that the state has
     not seen. Raises `BrokerError` when a record was not taken, or not with its time.
     """
-    producer = KafkaProducer(**settings.producer_options() | {"max_request_size": LARGEST})
+    producer = new_producer(settings, max_request_size=LARGEST)
     sent, imported, waiting = _Sent(topic), Imported(), 0
     try:
         for record in read_archive(file):

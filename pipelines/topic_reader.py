@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.protocol.consumer.offsets import IsolationLevel
 
 from operators.contracts import DEAD_LETTERS, RECOMMENDATIONS
+from operators.kafka_clients import new_admin, new_consumer, partitions_of
 from operators.settings import KafkaSettings
 from pipelines.topic_stretch import Place, records_between
 
@@ -17,7 +18,7 @@ class TopicReader:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._consumer = KafkaConsumer(**settings.consumer_options() | {"auto_offset_reset": "earliest"})
+        self._consumer = new_consumer(settings, auto_offset_reset="earliest")
 
     def ends(self, topic: str) -> Place:
         """Where each partition ends now."""
@@ -40,7 +41,7 @@ class TopicReader:
 
     def open_transactions(self) -> int:
         """Partitions of the outputs whose last stable offset is below their end."""
-        admin = KafkaAdminClient(**self._settings.client_options())
+        admin = new_admin(self._settings)
         try:
             asked = {p: OffsetSpec.LATEST for t in (RECOMMENDATIONS, DEAD_LETTERS) for p in self._partitions(t)}
             high = admin.list_partition_offsets(asked)
@@ -54,4 +55,4 @@ class TopicReader:
         self._consumer.close()
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
-        return [TopicPartition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic) or ())]
+        return partitions_of(self._consumer, topic, self._settings)

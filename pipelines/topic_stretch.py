@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 
 from operators.errors import BrokerError
+from operators.kafka_clients import broker_errors, new_consumer, partitions_of
 from operators.settings import KafkaSettings
 
 Place = dict[TopicPartition, int]
@@ -22,20 +22,21 @@ class Stretch:
     ) -> None:
         """`since_ms`: epoch ms, None: all that the topic holds. `after`: partition -> the first offset that must be there.
 
-        Raises `BrokerError` where there is no such topic, where the broker does not answer, and where retention has removed records from `after` on.
+        Raises `BrokerError` where there is no such topic, where the broker does not answer, and where retention has
+        removed records from `after` on.
         """
-        try:
-            self._consumer = KafkaConsumer(**settings.consumer_options() | {"auto_offset_reset": "earliest"})
-        except KafkaError as error:
-            raise BrokerError(
-                f"a broker at {settings.bootstrap}", repr(error), "liveshelf status", retriable=True
-            ) from error
-        numbers = sorted(self._consumer.partitions_for_topic(topic) or ())
-        if not numbers:
-            self._consumer.close()
-            raise BrokerError(f"the topic {topic} at {settings.bootstrap}", "none", "liveshelf topics create")
-        partitions = [TopicPartition(topic, number) for number in numbers]
+        self._settings = settings
+        self._consumer = new_consumer(settings, auto_offset_reset="earliest")
         self._after = {TopicPartition(topic, number): offset for number, offset in (after or {}).items()}
+        try:
+            with broker_errors(settings):
+                self._find(topic, since_ms)
+        except BaseException:
+            self._consumer.close()
+            raise
+
+    def _find(self, topic: str, since_ms: int | None) -> None:
+        partitions = partitions_of(self._consumer, topic, self._settings)
         self._consumer.assign(partitions)
         self._ends = self._consumer.end_offsets(partitions)
         self._starts = self._consumer.beginning_offsets(partitions)
@@ -48,8 +49,9 @@ class Stretch:
         self._refuse_lost()
 
     def __iter__(self) -> Iterator[Any]:
-        yield from records_between(self._consumer, self._starts, self._ends)
-        self._refuse_lost()  # retention goes on while a long topic is read
+        with broker_errors(self._settings):
+            yield from records_between(self._consumer, self._starts, self._ends)
+            self._refuse_lost()  # retention goes on while a long topic is read
 
     def close(self) -> None:
         """Closes the consumer."""

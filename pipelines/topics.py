@@ -18,11 +18,9 @@ INPUT_FIELDS = ("user", "value", "topic", "partition", "offset", "broker_ms", "k
 
 def connector_options(settings: KafkaSettings, more: dict[str, str]) -> str:
     """What a table of the Kafka connector has in its WITH: raw keys and values, the shop's client settings, and `more`."""
-    client = {f"properties.{name}": value for name, value in settings.client.items()}
+    client = {f"properties.{name}": value for name, value in settings.java_options().items()}
     options = {
         "connector": "kafka",
-        "properties.bootstrap.servers": settings.bootstrap,
-        "properties.reconnect.backoff.max.ms": "1000",
         "key.format": "raw",
         "key.fields": "key",
         "value.format": "raw",

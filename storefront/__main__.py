@@ -6,6 +6,7 @@ import sys
 
 import uvicorn
 
+from operators.errors import LiveshelfError
 from operators.logs import configure
 from operators.settings import Settings, load_settings
 from storefront.app import create_app
@@ -16,16 +17,23 @@ log = logging.getLogger(__name__)
 OTHER_FILES = 512  # of the tables, of Kafka and of Prometheus
 STOP_S = 5  # streams may go on for so long after a stop
 
+log = logging.getLogger(__name__)
+
 
 def main() -> None:
     """Runs one uvicorn process; everything it waits for is asynchronous or in a thread of its own."""
     configure("storefront")
-    settings = load_settings()
-    limits = settings.storefront
-    if not is_loopback(limits.host):
-        log.warning("%s", opened(limits))
-    allow_files(limits.max_connections + OTHER_FILES)
-    server(settings).run()
+    try:
+        settings = load_settings()
+        limits = settings.storefront
+        if not is_loopback(limits.host):
+            log.warning("%s", opened(limits))
+        allow_files(limits.max_connections + OTHER_FILES)
+        serving = server(settings)
+    except LiveshelfError as error:  # a setting, or a file that one names
+        log.error("%s", error)
+        sys.exit(1)
+    serving.run()
 
 
 def server(settings: Settings) -> uvicorn.Server:

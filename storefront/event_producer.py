@@ -1,20 +1,24 @@
 """Events of the shop page and of HTTP clients -> Kafka, acknowledged by all replicas before the answer."""
 
 import asyncio
+import logging
 import threading
 import time
 from typing import Any
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from operators.broker_errors import said
 from operators.contracts import EVENTS
 from operators.decode import EventDecoder
 from operators.errors import BadRecord, BrokerError
+from operators.kafka_clients import new_producer
 from operators.settings import Settings
 from storefront.batches import Entry
 
+log = logging.getLogger(__name__)
 SEND_SECONDS = 10.0
+AGAIN_SECONDS = 5.0  # after a connection that failed; until then each request is refused at once
 
 
 class BadEvent(Exception):
@@ -30,15 +34,22 @@ class EventProducer:
     """Validates events as the job will, so that a shop hears of a bad one at once, and publishes the good."""
 
     def __init__(self, settings: Settings) -> None:
-        self._options = settings.kafka.producer_options() | {"linger_ms": 0, "max_block_ms": 5000}
+        self._settings = settings.kafka
         self._decoder = EventDecoder(settings.events)
         self._producer: Any = None
         self._connecting = threading.Lock()
+        self._failed: tuple[float, BrokerError] | None = None
 
     def _connected(self) -> Any:
         with self._connecting:
             if self._producer is None:
-                self._producer = KafkaProducer(**self._options)
+                if self._failed is not None and time.monotonic() < self._failed[0]:
+                    raise self._failed[1]
+                try:
+                    self._producer = new_producer(self._settings, linger_ms=0, max_block_ms=5000)
+                except BrokerError as error:
+                    self._failed = time.monotonic() + AGAIN_SECONDS, error
+                    raise
             return self._producer
 
     async def publish(self, entries: list[Entry]) -> int:
@@ -46,9 +57,10 @@ class EventProducer:
         users = self._checked(entries)
         try:
             await asyncio.to_thread(self._send, users, entries)
-        except KafkaError as error:
+        except (KafkaError, BrokerError) as error:
+            log.warning("events not taken: %s", said(error))  # whoever sent them need not know the broker's users
             raise BrokerError(
-                "Kafka to take the event", repr(error), "try again: event_id makes it safe", retriable=True
+                "Kafka to take the event", "no acknowledgement", "try again: event_id makes it safe", retriable=True
             ) from error
         return len(entries)
 

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.faults.fault import Injector
 from benchmarks.faults.tcp_proxy import TcpProxy
 from deploy.local.layout import Layout
+from deploy.local.secure_broker import part_variables
 from deploy.local.supervisor import Supervisor
 from operators.settings import Settings, load_settings
 from pipelines import launcher
@@ -28,14 +29,15 @@ from tests.stack.topics import Topics
 
 ROOT = Path(__file__).resolve().parents[1]
 KEEP = os.environ.get("KEEP_STACK")  # the stack stays after the tests, and one that is there is used
+SECURE = bool(os.environ.get("SECURE_STACK"))  # its broker wants TLS and a login: `liveshelf up --secure`
 DATA = ".liveshelf-test"
 LINK, BEHIND_LINK = 19094, 19095  # the proxy between job and broker, and the broker's listener behind it
 WEBHOOK_PORT = 19099  # where Alertmanager calls
 BROKER = {
-    "listeners": f"PLAINTEXT://127.0.0.1:19092,LINK://127.0.0.1:{BEHIND_LINK},CONTROLLER://127.0.0.1:19093",
-    "advertised.listeners": f"PLAINTEXT://127.0.0.1:19092,LINK://127.0.0.1:{LINK}",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,LINK:PLAINTEXT",
-    "inter.broker.listener.name": "PLAINTEXT",
+    "listeners": f"CLIENTS://127.0.0.1:19092,LINK://127.0.0.1:{BEHIND_LINK},CONTROLLER://127.0.0.1:19093",
+    "advertised.listeners": f"CLIENTS://127.0.0.1:19092,LINK://127.0.0.1:{LINK}",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,CLIENTS:PLAINTEXT,LINK:PLAINTEXT",
+    "inter.broker.listener.name": "CLIENTS",
 }
 VARIABLES = {
     "LIVESHELF_KAFKA__BOOTSTRAP": "127.0.0.1:19092",
@@ -133,7 +135,18 @@ class Stack:
             with contextlib.suppress(OSError):  # what a disk is mounted on stays
                 path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
         self.serving = ("", {})
-        self.liveshelf("up")
+        self.up()
+
+    def up(self) -> None:
+        """Starts the parts; of a secure broker the access that they left is read."""
+        self.liveshelf("up", *(["--secure"] if SECURE else []))
+        self.topics.close()
+        self.settings = load_settings()
+        self.topics = Topics(self.settings.kafka)
+
+    def variables_of(self, part: str) -> dict[str, str]:
+        """The environment of a verb that is run as a part of the stack: of a secure one its user."""
+        return part_variables(self.layout, part)
 
     def restarts(self, job_id: str) -> int:
         """How often the job was restarted since it was submitted, now: what Flink's REST says of it may be 10 s old."""
@@ -186,7 +199,7 @@ def running_stack(faulty_bundle: Path) -> Iterator[Stack]:
             disks.unmount()
             stack.liveshelf("down", "--purge")
             disks.mount()
-            stack.liveshelf("up")
+            stack.up()
         stack.small_disks = disks.mounted()
         yield stack
     finally:

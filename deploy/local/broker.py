@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 
 from deploy.local.broker_metrics import agent_option, prepare_broker_metrics
 from deploy.local.layout import HERE, Layout, tool
+from deploy.local.secure_broker import PROTOCOLS, is_secure, scram_arguments, secured
 from operators.errors import StackError
 from operators.settings import Settings
 
@@ -22,10 +23,11 @@ def properties(settings: Settings, layout: Layout) -> dict[str, object]:
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.bootstrap.servers": controller,
-        "listeners": f"PLAINTEXT://{bootstrap},CONTROLLER://{controller}",
-        "advertised.listeners": f"PLAINTEXT://{bootstrap}",
+        "listeners": f"CLIENTS://{bootstrap},CONTROLLER://{controller}",
+        "advertised.listeners": f"CLIENTS://{bootstrap}",
+        "inter.broker.listener.name": "CLIENTS",
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        PROTOCOLS: "CONTROLLER:PLAINTEXT,CLIENTS:PLAINTEXT",
         "log.dirs": layout.kafka / "data",
         "auto.create.topics.enable": "false",
         "num.partitions": settings.kafka.partitions,
@@ -64,7 +66,11 @@ def run_command(settings: Settings, layout: Layout) -> list[str]:
 
 def prepare_broker(settings: Settings, layout: Layout) -> None:
     """Writes the configuration and formats the log folder the first time."""
-    lines = (f"{name}={value}" for name, value in properties(settings, layout).items())
+    options = properties(settings, layout)
+    if is_secure(layout):
+        won = {name: value for name, value in settings.stack.broker.items() if name != PROTOCOLS}
+        options = secured(options, layout) | won
+    lines = (f"{name}={value}" for name, value in options.items())
     (layout.kafka / "server.properties").write_text("\n".join(lines) + "\n")
     prepare_broker_metrics(layout)
     if (layout.kafka / "data" / "meta.properties").is_file():
@@ -73,7 +79,14 @@ def prepare_broker(settings: Settings, layout: Layout) -> None:
     command = [*java_command(settings, layout), "kafka.tools.StorageTool", "format"]
     # by "=": one id in 64 begins with a dash
     command += [f"--cluster-id={cluster_id}", "-c", server_properties(layout), "--standalone"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    arguments = scram_arguments(settings, layout) if is_secure(layout) else None
+    if arguments is not None:
+        command.append(f"@{arguments}")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    finally:
+        if arguments is not None:
+            arguments.unlink()
     if done.returncode:
         raise StackError(
             "Kafka's StorageTool to format the log folder", done.stderr[-800:].strip(), "see the text above"

@@ -75,6 +75,11 @@ class Layout:
         return self.prometheus / "targets"
 
     @property
+    def secrets(self) -> Path:
+        """Passwords and certificates of `up --secure`."""
+        return self.data / "secrets"
+
+    @property
     def supervisor_conf(self) -> Path:
         return self.data / "supervisord.conf"
 

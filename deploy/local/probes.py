@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
-from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from deploy.local import alertmanager, prometheus
 from deploy.local.flink_home import rest_address
-from operators.errors import SettingsError, StackError
+from operators.errors import BrokerError, LiveshelfError, SettingsError, StackError
+from operators.kafka_clients import new_admin
 from operators.loopback import uses_environment_proxies
 from operators.rest_address import RestAddress
 from operators.rest_client import rest_client
@@ -26,11 +26,24 @@ class Probe:
     ask: Callable[[], str]
 
     def answer(self) -> str | None:
-        """What the part says of itself, or None while it does not answer."""
+        """What the part says of itself, or None while it does not answer. Raises `LiveshelfError` where waiting does
+        not help: the broker refuses us, or a file that a setting names is missing."""
         try:
             return self.ask()
+        except BrokerError as error:
+            if not error.retriable:
+                raise
+            return None
         except (httpx.HTTPError, KafkaError, OSError, LookupError, ValueError):
             return None
+
+    def state(self) -> tuple[bool | None, str]:
+        """True and what it says, None and nothing while it does not answer, False and why it refuses us."""
+        try:
+            answer = self.answer()
+        except LiveshelfError as error:
+            return False, str(error)
+        return (None, "") if answer is None else (True, answer)
 
 
 def probes(settings: Settings) -> list[Probe]:
@@ -59,12 +72,8 @@ def _watchers(settings: Settings) -> dict[str, int]:
 def _kafka(settings: Settings) -> str:
     if not _listens(*_broker(settings)):
         raise OSError("closed")
-    admin = KafkaAdminClient(**settings.kafka.client_options())
-    try:
-        topics = [name for name in admin.list_topics() if not name.startswith("__")]
-    finally:
-        admin.close()
-    return f"{len(topics)} topics"
+    with new_admin(settings.kafka) as admin:
+        return f"{len([name for name in admin.list_topics() if not name.startswith('__')])} topics"
 
 
 def _flink(settings: Settings) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 import yaml
 
 from deploy.local.alertmanager import prepare_alertmanager
-from deploy.local.broker import prepare_broker
+from deploy.local.broker import prepare_broker, properties
 from deploy.local.flink_home import build_flink_home, config_file, rest_address, write_config
 from deploy.local.flink_metrics import prepare_flink_metrics
 from deploy.local.jars import ensure_jars
 from deploy.local.layout import Layout
 from deploy.local.probes import Probe, ports_in_use, probes
 from deploy.local.prometheus import prepare_prometheus
+from deploy.local.secure_broker import is_secure, prepare_secrets
 from deploy.local.supervisor import Supervisor, write_supervisor_conf
 from deploy.local.zookeeper import prepare_zookeeper
 from operators.errors import StackError
@@ -22,11 +23,18 @@ from operators.settings import Settings
 START_SECONDS = 90
 
 
-def start_stack(settings: Settings) -> bool:
-    """Starts all parts unless they run already; returns whether it started them. Does not wait for them."""
+def start_stack(settings: Settings, *, secure: bool = False) -> bool:
+    """Starts all parts unless they run already; returns whether it started them. Does not wait for them.
+
+    `secure`: a broker with users, rights and certificates; one that was made so stays so.
+    """
     layout = Layout.of(settings)
     supervisor = Supervisor(layout)
     if supervisor.running():
+        if secure and not is_secure(layout):
+            raise StackError(
+                "no stack, or a secure one", "one without security that runs", "liveshelf down --purge first"
+            )
         return False
     rest_address(settings)
     if taken := ports_in_use(settings):
@@ -41,6 +49,7 @@ def start_stack(settings: Settings) -> bool:
     build_flink_home(layout)
     write_config(settings, layout)
     prepare_flink_metrics(layout)
+    prepare_secrets(settings, layout, secure, properties(settings, layout))
     prepare_broker(settings, layout)
     prepare_zookeeper(settings, layout)
     prepare_prometheus(settings, layout)

@@ -18,6 +18,7 @@ from deploy.local import alertmanager, broker, prometheus
 from deploy.local.flink_home import own_temporary, process_environment
 from deploy.local.flink_metrics import agent_option
 from deploy.local.layout import Layout, tool
+from deploy.local.secure_broker import part_variables
 from deploy.local.zookeeper import zookeeper_command
 from operators.errors import StackError
 from operators.settings import FILE_NAME, Settings, project_root
@@ -75,8 +76,9 @@ def programs(settings: Settings, layout: Layout) -> list[Program]:
         _flink("jobmanager", settings, layout, 0),
     ]
     parts += [_flink(f"taskmanager-{n}", settings, layout, 1 + n) for n in range(settings.stack.taskmanagers)]
-    parts.append(Program("storefront", [sys.executable, "-m", "storefront"], _settings_variables()))
-    parts.append(Program("monitor", [sys.executable, "-m", "pipelines.stream_monitor"], _settings_variables()))
+    for name, module in (("storefront", "storefront"), ("monitor", "pipelines.stream_monitor")):
+        variables = _settings_variables() | part_variables(layout, name)
+        parts.append(Program(name, [sys.executable, "-m", module], variables))
     for name, watcher in (("prometheus", prometheus), ("alertmanager", alertmanager)):
         if watch := watcher.command(settings, layout):
             parts.append(Program(name, watch, {}))
@@ -102,7 +104,8 @@ def _flink(name: str, settings: Settings, layout: Layout, place: int) -> Program
 
 
 def _settings_variables() -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if name.startswith("LIVESHELF_")}
+    # a password is inherited from this process, and stands in no file
+    own = {n: v for n, v in os.environ.items() if n.startswith("LIVESHELF_") and not n.endswith("__PASSWORD")}
     file = project_root() / FILE_NAME
     return own if "LIVESHELF_FILE" in own or not file.is_file() else own | {"LIVESHELF_FILE": str(file)}
 

@@ -24,15 +24,16 @@ def run(
     """
     from deploy.local.layout import Layout
     from model_export.data.online_retail import LAST_MONTH, catalogue, events
+    from operators.kafka_clients import new_producer
     from pipelines.checkpoints import find_checkpoints
     from pipelines.cli import resume, submit, up
     from pipelines.cluster import Cluster
     from pipelines.demo_run import DemoRun
-    from pipelines.replayer import new_producer, publish_catalogue
+    from pipelines.replayer import publish_catalogue
 
     settings = load_settings()
     layout = Layout.of(settings)
-    up.run(json=False)
+    up.run(secure=False, json=False)
     producer = new_producer(settings.kafka)
     people.print(f"catalogue: {publish_catalogue(catalogue(), producer)} products published")
     producer.close()

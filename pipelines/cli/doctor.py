@@ -63,8 +63,8 @@ def _stack(settings) -> dict[str, tuple[bool, str]]:  # type: ignore[no-untyped-
     except LiveshelfError as error:
         found["ports"] = (False, str(error))
     for probe in probes(settings):
-        answer = probe.answer()
-        found[probe.name] = (True, f"{probe.address}: {answer or 'does not answer (is the stack up?)'}")
+        refused, says = (state := probe.state())[0] is False, state[1]
+        found[probe.name] = (not refused, f"{probe.address}: {says or 'does not answer (is the stack up?)'}")
     return found
 
 

@@ -85,11 +85,26 @@ def main() -> None:
     os.umask(0o077)  # events, lists, backups: what a verb writes is for its user alone
     keep_loopback_direct(os.environ)
     logging.basicConfig(level=logging.WARNING, handlers=[LogToPeople()], format="%(name)s: %(message)s")
+    logging.getLogger("kafka").propagate = False  # the error below says it, once
     try:
         app()
-    except LiveshelfError as error:
-        notice("failed", "bold red", str(error))
-        sys.exit(1)
-    except Exception:  # Python's own traceback would send the terminal what a record made the error say
+    except Exception as error:
+        if (known := _known(error)) is not None:
+            notice("failed", "bold red", str(known))
+            sys.exit(1)
+        # Python's own traceback would send the terminal what a record made the error say
         notice("internal error", "bold red", traceback.format_exc().rstrip())
         sys.exit(1)
+
+
+def _known(error: Exception) -> LiveshelfError | None:
+    """The error as one of ours: what kafka-python raises in the middle of a verb too."""
+    if isinstance(error, LiveshelfError):
+        return error
+    kafka = sys.modules.get("kafka.errors")  # most verbs never load it
+    if kafka is None or not isinstance(error, kafka.KafkaError):
+        return None
+    from operators.broker_errors import broker_error
+    from operators.settings import load_settings
+
+    return broker_error(error, load_settings().kafka.client_options())

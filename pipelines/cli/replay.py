@@ -27,15 +27,17 @@ def run(
     import msgspec
 
     from model_export.data.dataset import read_events
+    from operators.broker_errors import is_final
     from operators.contracts import CatalogueItem
-    from pipelines.replayer import Pace, Progress, new_producer, publish_catalogue, replay
+    from operators.kafka_clients import broker_errors, new_producer
+    from pipelines.replayer import Pace, Progress, publish_catalogue, replay
 
     if rate and speedup:
         raise typer.BadParameter("give --rate or --speedup, not both")
     settings = load_settings()
     progress, begun = Progress(), time.monotonic()
     producer = new_producer(settings.kafka)
-    with people.status("publishing") as spinner:
+    with broker_errors(settings.kafka), people.status("publishing") as spinner:
         if catalogue:
             decode = msgspec.json.Decoder(CatalogueItem).decode
             with catalogue.open("rb") as lines:
@@ -46,6 +48,8 @@ def run(
 
         chosen = islice(read_events(events), limit)
         replay(chosen, Pace(rate, speedup), producer, keep_times=keep_times, progress=progress, tick=tick)
+        if progress.failure is not None and is_final(progress.failure):
+            raise progress.failure
     producer.close()
     seconds = time.monotonic() - begun
     if json:

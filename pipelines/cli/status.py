@@ -21,7 +21,7 @@ def run(json: bool = JsonFlag) -> None:
 
     settings = load_settings()
     parts = {
-        probe.name: {"address": probe.address, "answers": (answer := probe.answer()) is not None, "says": answer}
+        probe.name: {"address": probe.address, "answers": bool((state := probe.state())[0]), "says": state[1] or None}
         for probe in probes(settings)
     }
     processes = [

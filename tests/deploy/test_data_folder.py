@@ -27,10 +27,13 @@ def test_a_stacks_folder_is_marked_and_for_its_user_alone(layout: Layout) -> Non
 
 def test_what_an_older_stack_left_open_is_closed_and_a_link_is_not_followed(layout: Layout, tmp_path: Path) -> None:
     state, outside = layout.data / "kafka" / "data", tmp_path / "outside"
-    state.mkdir(parents=True, mode=0o755)
-    (state / "segment.log").touch(mode=0o644)
-    (state / "run").touch(mode=0o755)
-    outside.mkdir(mode=0o755)
+    state.mkdir(parents=True)
+    (state / "segment.log").touch()
+    (state / "run").touch()
+    for path, mode in ((state, 0o755), (state / "segment.log", 0o644), (state / "run", 0o755)):
+        path.chmod(mode)
+    outside.mkdir()
+    outside.chmod(0o755)
     (state / "link").symlink_to(outside)
     layout.make()
     modes = {name: stat.S_IMODE((state / name).stat().st_mode) for name in ("segment.log", "run")}

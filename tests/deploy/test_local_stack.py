@@ -95,7 +95,7 @@ def test_a_missing_program_is_said_with_its_package() -> None:
 def test_everything_listens_on_loopback_only(tmp_path: Path) -> None:
     given = settings(tmp_path)
     written = broker.properties(given, Layout.of(given))
-    assert written["listeners"] == "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"
+    assert written["listeners"] == "CLIENTS://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"
     assert written["auto.create.topics.enable"] == "false"
 
 

@@ -61,9 +61,12 @@ def test_settings_reach_the_taskmanager_unchanged(monkeypatch: pytest.MonkeyPatc
 
 
 def test_kafka_client_settings_pass_through_under_their_own_names() -> None:
-    settings = load_settings(kafka={"client": {"security.protocol": "SSL", "request.timeout.ms": "5000"}})
-    options = settings.kafka.client_options()
-    assert (options["security_protocol"], options["request_timeout_ms"]) == ("SSL", 5000)
+    settings = load_settings(
+        kafka={"client": {"request.timeout.ms": "5000", "java": {"a.b": "1"}, "python": {"c.d": "2"}}}
+    )
+    options, java = settings.kafka.client_options(), settings.kafka.java_options()
+    assert (options["request_timeout_ms"], options["c_d"], "a_b" in options) == (5000, 2, False)
+    assert (java["request.timeout.ms"], java["a.b"], "c.d" in java) == ("5000", "1", False)
     assert options["reconnect_backoff_max_ms"] == 1000
 
 

@@ -30,7 +30,7 @@ def test_flinks_own_settings_pass_through_but_not_another_execution_mode() -> No
 
 
 def test_a_source_reads_from_the_committed_offsets_and_every_field_is_asked_for() -> None:
-    ddl = source_ddl("events", "shop.events.v1", KafkaSettings(client={"security.protocol": "SSL"}), JobSettings())
+    ddl = source_ddl("events", "shop.events.v1", KafkaSettings(security={"protocol": "SSL"}), JobSettings())
     assert "'scan.startup.mode' = 'group-offsets'" in ddl
     assert "'properties.security.protocol' = 'SSL'" in ddl
     query = input_query("events", EventSettings(max_bytes=777))

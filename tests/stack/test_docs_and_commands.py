@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from operators.settings import load_settings
 from tests.running_stack import ROOT, Stack
 from tests.second_shop import write_second_shop
 from tests.stack.topics import eventually
@@ -21,10 +22,16 @@ def blocks(page: str, language: str) -> list[str]:
 
 def test_the_producer_and_the_consumer_of_the_docs_run(stack: Stack, job: str, tmp_path: Path) -> None:
     said = {}
-    for page in ("docs/events.md", "docs/lists.md"):
+    for page, part in (("docs/events.md", "shop"), ("docs/lists.md", "storefront")):
         (code,) = blocks(page, "python")
         script = tmp_path / f"{Path(page).stem}.py"
-        script.write_text(code.replace("127.0.0.1:9092", stack.settings.kafka.bootstrap))
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in stack.variables_of(part).items():
+                patch.setenv(name, value)
+            secured = load_settings().kafka.security.python_options()  # none on a plain stack
+        address = f'"{stack.settings.kafka.bootstrap}", **{secured!r}'
+        assert '"127.0.0.1:9092"' in code
+        script.write_text(code.replace('"127.0.0.1:9092"', address))
         assert len(code.strip().splitlines()) <= 26
         done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from benchmarks.load import Load
+from benchmarks.load import Load, in_the_background
 from deploy.monitoring.alerts import ALERTS
 from model_export.data.online_retail import catalogue
 from operators.settings import Settings
@@ -110,8 +107,7 @@ def load(stack: Stack, rate: float, seconds: float) -> Iterator[None]:
         users=500,
         tag=f"watch{int(time.time())}",
     )
-    words = [sys.executable, "-m", "benchmarks.load", msgspec.json.encode(given).decode()]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    process = in_the_background(given)
     try:
         yield
     finally:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaProducer
 
 from operators.contracts import DEAD_LETTERS, EVENTS, RECOMMENDATIONS
+from operators.kafka_clients import new_admin, new_producer
 from operators.settings import KafkaSettings
 from pipelines.topic_reader import TopicReader
 from pipelines.topic_stretch import Place
@@ -24,8 +25,7 @@ class Topics:
     @property
     def producer(self) -> KafkaProducer:
         if self._producer is None:
-            options = self._settings.producer_options() | {"max_request_size": 2_000_000}
-            self._producer = KafkaProducer(**options)
+            self._producer = new_producer(self._settings, max_request_size=2_000_000)
         return self._producer
 
     def send(self, topic: str, key: str | bytes | None, value: bytes | dict[str, Any] | None) -> None:
@@ -66,7 +66,7 @@ class Topics:
 
     def forget_group(self, group: str) -> None:
         """The group has never read, and there are no events."""
-        admin = KafkaAdminClient(**self._settings.client_options())
+        admin = new_admin(self._settings)
         admin.delete_groups([group])
         admin.delete_records(self.ends(EVENTS))
         admin.close()

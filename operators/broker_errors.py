@@ -1,0 +1,104 @@
+"""What kafka-python and TLS say, as a `BrokerError`: expected, came, next."""
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+from kafka import errors
+
+from operators.errors import BrokerError, LiveshelfError
+
+REFUSED_LOGIN = (
+    errors.SaslAuthenticationFailedError,
+    errors.UnsupportedSaslMechanismError,
+    errors.IllegalSaslStateError,
+)
+EXPIRED, NOT_YET, WRONG_NAME, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's numbers
+
+
+def is_final(cause: BaseException) -> bool:
+    """Whether trying again soon changes nothing: a refused login or right, a certificate that is not trusted."""
+    if isinstance(cause, LiveshelfError):
+        return not cause.retriable
+    tls = _tls(cause)
+    return isinstance(cause, (*REFUSED_LOGIN, errors.AuthorizationError)) or (
+        isinstance(tls, ssl.SSLError) and not isinstance(tls, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+    )
+
+
+def broker_error(cause: BaseException, options: Mapping[str, Any]) -> BrokerError:
+    """`options`: those of the client."""
+    where = ",".join(options.get("bootstrap_servers", ())) or "kafka.bootstrap"
+    protocol, user = options.get("security_protocol", "PLAINTEXT"), options.get("sasl_plain_username")
+    tls = _tls(cause)
+    if isinstance(cause, errors.SaslAuthenticationFailedError):
+        return _final(
+            f"{where} to accept the user {user} ({protocol}, {options.get('sasl_mechanism')})",
+            _words(cause),
+            "correct kafka.security.username and its password_file; docs/security.md",
+        )
+    if isinstance(cause, REFUSED_LOGIN):
+        return _final(
+            f"{where} to know the mechanism {options.get('sasl_mechanism')}",
+            _words(cause),
+            "correct kafka.security.mechanism",
+        )
+    if isinstance(cause, errors.AuthorizationError):
+        who = f"the user {user}" if user else "this client"
+        return _final(
+            f"{who} to have the right",
+            _words(cause),
+            "grant it, or name another user; docs/security.md has each part's rights",
+        )
+    if isinstance(tls, ssl.SSLCertVerificationError):
+        return _final(f"a certificate of {where} that is valid and trusted", tls.verify_message, _certificate_fix(tls))
+    if isinstance(tls, ssl.SSLError):
+        return BrokerError(
+            f"TLS at {where} ({protocol})",
+            _words(tls),
+            "does it speak TLS there? correct kafka.security.protocol or kafka.bootstrap; or its certificate's key",
+            retriable=not is_final(cause),
+        )
+    return BrokerError(
+        f"a broker at {where} ({protocol})",
+        _words(cause),
+        f"liveshelf up, or set kafka.bootstrap{_other_protocol(cause, protocol)}",
+        retriable=bool(getattr(cause, "retriable", True)),
+    )
+
+
+def said(cause: BaseException) -> str:
+    """Any error as text for a log: those of kafka-python with what to do next."""
+    known = broker_error(cause, {}) if isinstance(cause, errors.KafkaError) else cause
+    return str(known) if isinstance(known, LiveshelfError) else repr(known)
+
+
+def _final(expected: str, came: str, fix: str) -> BrokerError:
+    return BrokerError(expected, came, fix, retriable=False)
+
+
+def _tls(cause: BaseException | None) -> ssl.SSLError | None:
+    """The error of TLS behind one of kafka-python, which tells it in words alone."""
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
+def _certificate_fix(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code in (EXPIRED, NOT_YET):
+        return "renew the broker's certificate (of the local stack: liveshelf down, liveshelf up), or correct this machine's clock"
+    if error.verify_code in (WRONG_NAME, WRONG_ADDRESS):
+        return "write kafka.bootstrap with a name that stands in the broker's certificate"
+    return "set kafka.security.ca_file to the certificate of the authority that signed the broker's"
+
+
+def _other_protocol(cause: BaseException, protocol: str) -> str:
+    """A broker that hangs up instead of answering often expects another protocol."""
+    if any(word in str(cause) for word in ("ECONNREFUSED", "DNS")):
+        return ""
+    return f"; a broker that closes the connection may expect another kafka.security.protocol than {protocol}"
+
+
+def _words(cause: BaseException) -> str:
+    text = " ".join(str(cause).split())
+    return text or type(cause).__name__

@@ -1,0 +1,52 @@
+"""Whether the broker lets the job in, asked before the job is submitted: refused later, it would restart for ever."""
+
+import contextlib
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+from kafka.errors import GroupIdNotFoundError, NoError, TopicAuthorizationFailedError, for_code
+
+from operators.errors import BrokerError
+from operators.kafka_clients import broker_errors, new_admin, new_producer
+from operators.rights import rights
+from operators.settings import Settings
+
+
+def check_rights(settings: Settings) -> None:
+    """Logs in as the job and asks what it may do. Raises `BrokerError` that names the missing right.
+
+    Where the job's secrets lie on the cluster's machines alone, nothing can be asked here.
+    """
+    kafka = settings.kafka.of_job()
+    security = kafka.security
+    if any(path and not Path(path).is_file() for path in (security.password_file, security.key_file)):
+        return
+    with broker_errors(kafka):
+        with new_admin(kafka) as admin:
+            _check_topics(admin, settings, security.username)
+            with contextlib.suppress(GroupIdNotFoundError):  # it may see that there is none
+                admin.list_group_offsets([settings.job.name])
+        if settings.job.delivery == "exactly-once":
+            producer = new_producer(kafka, transactional_id=f"{settings.job.name}-rights", max_block_ms=10_000)
+            try:
+                producer.init_transactions()
+            finally:
+                producer.close(timeout=5)
+
+
+def _check_topics(admin: KafkaAdminClient, settings: Settings, user: str) -> None:
+    needed = [right for right in rights(settings.job.name)["job"] if right.kind == "TOPIC"]
+    topics = {topic["name"]: topic for topic in admin.describe_topics(sorted({right.name for right in needed}))}
+    for right in needed:
+        topic = topics[right.name]
+        error = for_code(topic["error_code"])
+        allowed = topic.get("authorized_operations")
+        if error is TopicAuthorizationFailedError or (error is NoError and allowed and right.operation not in allowed):
+            raise BrokerError(
+                f"the job's user {user or 'ANONYMOUS'} to have the right {right.operation} on {right.name}",
+                f"it has {', '.join(allowed) if allowed and error is NoError else 'none'}",
+                f"kafka-acls.sh --add --allow-principal User:{user} --operation {right.operation} --topic {right.name}",
+                retriable=False,
+            )
+        if error is not NoError:
+            raise BrokerError(f"the topic {right.name}", error.__name__, "liveshelf topics create")
