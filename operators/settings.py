@@ -120,7 +120,7 @@ class ListSettings(Section):
     """What a list looks like."""
 
     size: int = Field(20, ge=1)
-    ttl_hours: int = 24
+    ttl_hours: int = Field(24, ge=1)
     max_per_category: int = Field(0, ge=0)
     diversity: float = Field(0.0, ge=0, le=1)
     hide_bought: bool = True

@@ -15,7 +15,7 @@ from pyflink.common import Row, Time, Types
 from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
 from operators.alternating import taking_turns
-from operators.catalogue import Catalogue
+from operators.catalogue import GONE, Catalogue
 from operators.compacted_table import CompactedTable, OnChange, kafka_consumer
 from operators.contracts import CATALOGUE
 from operators.decode import EventDecoder
@@ -28,6 +28,7 @@ from operators.model_bundle import ModelBundle
 from operators.recent_states import RecentStates
 from operators.refresh_logic import Actions, Encoded, Output, Record, RefreshLogic, encoded
 from operators.refresh_sensors import NullRefreshSensors
+from operators.row_rules import PlainRows
 from operators.settings import Settings
 from operators.state_layout import stored
 from operators.timeline import Made
@@ -215,13 +216,15 @@ def tables_root(settings: Settings) -> Path:
     return Path(settings.job.tables_dir or "/tmp/liveshelf-tables")
 
 
-def open_table(settings: Settings, subtask: int, on_change: OnChange) -> CompactedTable:
+def open_table(settings: Settings, subtask: int, on_change: OnChange[bytes]) -> CompactedTable[bytes]:
     """The catalogue topic as a local table; a folder that another process holds is not waited for."""
     root = tables_root(settings) / f"{settings.job.name}-{subtask}"
     options = settings.kafka.consumer_options()
     for folder in (root, root.with_name(f"{root.name}-{os.getpid()}-{time.monotonic_ns()}")):
         try:
-            table = CompactedTable(CATALOGUE, folder, lambda: kafka_consumer(options), on_change=on_change)
+            table = CompactedTable(
+                CATALOGUE, folder, lambda: kafka_consumer(options), PlainRows(GONE), on_change=on_change
+            )
         except Exception as error:  # rocksdict raises its own class when the lock is held
             log.warning("table %s: %s", folder, error)
             continue

@@ -13,20 +13,20 @@ from prometheus_client.exposition import choose_encoder
 from sse_starlette import EventSourceResponse
 
 from operators.compacted_table import kafka_consumer
-from operators.contracts import CatalogueItem, Event, ListItem, Reason
+from operators.contracts import CatalogueItem, Event, ListItem, Reason, RecommendationList
 from operators.errors import BadRecord, BrokerError, BundleError
 from operators.model_bundle import ModelBundle
 from operators.settings import Settings
 from operators.tracing import Tracer
 from storefront.event_producer import EventProducer, split_batch
-from storefront.live import LiveLists
+from storefront.live import Expiry, LiveLists
 from storefront.measured import Measured
 from storefront.metrics import StoreMetrics
 from storefront.openapi import Refused, Taken, add_components, content
 from storefront.ops import Ops, Overview
 from storefront.search import Search
 from storefront.served_list import ServedItem, ServedList, Server, served
-from storefront.views import Views
+from storefront.views import Shelf, Views
 
 PAGE = Path(__file__).resolve().parent / "page"
 TABLES = "storefront"
@@ -42,11 +42,13 @@ class Shop:
         self.live = LiveLists()
         options = settings.kafka.consumer_options() | {"fetch_max_wait_ms": 500}
         folder = settings.resolve(settings.stack.data_dir) / "tables" / TABLES
-        self.views = Views(folder, lambda: kafka_consumer(options), self._listed)
         try:
             self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path))
         except BundleError:
             self.bundle = None  # strangers get an empty list; /readyz says so
+        shelf = Shelf(self.bundle and self.bundle.vocabulary, settings.lists.catalogue_coverage)
+        refused = self.metrics.refused.counts
+        self.views = Views(folder, lambda: kafka_consumer(options), self._listed, shelf, refused)
         self.server = Server(self.views, self.bundle)
         self.search = Search(self.views.shelf, self.bundle)
         self.producer = EventProducer(settings)
@@ -55,12 +57,12 @@ class Shop:
         self.metrics.lists_age.set_function(lambda: self.views.ages()["lists"])
         self.metrics.streams.set_function(lambda: self.live.streams)
 
-    def _listed(self, user_id: str, value: bytes | None) -> None:
-        self.metrics.listed(value)
-        self.live.changed(user_id, value)
+    def _listed(self, user_id: str, made: RecommendationList | None) -> None:
+        self.metrics.listed(made)
+        self.live.changed(user_id)
 
     def similar(self, item_id: str) -> list[ServedItem]:
-        """The neighbours of an item that are in stock."""
+        """The neighbours of an item that may be listed now."""
         if self.bundle is None or not (row := self.bundle.vocabulary.row(item_id)):
             return []
         ids = [self.bundle.vocabulary.item_ids[r - 1] for r in self.bundle.neighbours[row].tolist() if r]
@@ -97,19 +99,23 @@ def create_app(settings: Settings) -> FastAPI:
 def _list_routes(app: FastAPI, shop: Shop) -> None:
     @app.get("/v1/users/{user_id}/recommendations", responses={200: content(ServedList)})
     async def recommendations(user_id: str, limit: int = Query(20, ge=1, le=100)) -> Response:
-        """The newest list of a user, without what went out of stock since; a stranger gets the popular list."""
+        """The newest list of a user, without what may not be listed any more; a stranger, or a user whose list has
+        expired, gets the popular list."""
         # a look-up takes less than the way to a thread and back
         answer = shop.server.list_of(user_id, limit)
-        shop.metrics.served.labels(answer.source if answer.known else "stranger").inc()
+        shop.metrics.served.labels(answer.source if answer.known else "expired" if answer.expired else "stranger").inc()
         return _json(answer)
 
     @app.get("/v1/users/{user_id}/recommendations/stream")
     async def stream(user_id: str, limit: int = Query(20, ge=1, le=100)) -> EventSourceResponse:
-        """The list now and after each change, as server-sent events named `list`."""
+        """The list now, after each change, and when it expires, as server-sent events named `list`."""
 
         async def lists() -> AsyncIterator[dict[str, str]]:
-            async for _ in shop.live.changes(user_id):
-                yield {"event": "list", "data": _encode(shop.server.list_of(user_id, limit)).decode()}
+            expiry = Expiry()
+            async for _ in shop.live.changes(user_id, expiry):
+                answer = shop.server.list_of(user_id, limit)
+                expiry.at_ms = answer.expires_at
+                yield {"event": "list", "data": _encode(answer).decode()}
 
         return EventSourceResponse(lists(), ping=15)
 
@@ -117,7 +123,7 @@ def _list_routes(app: FastAPI, shop: Shop) -> None:
 def _item_routes(app: FastAPI, shop: Shop) -> None:
     @app.get("/v1/search", responses={200: content(list[CatalogueItem])})
     def search(q: str = "", limit: int = Query(24, ge=1, le=200)) -> Response:
-        """Items in stock whose title holds all words, then those that the model has learned to belong to them."""
+        """Items that may be listed now: those whose title holds all words, then those that the model has learned to belong to them."""
         return _json(shop.search.find(q, limit))
 
     @app.get("/v1/items/{item_id}/similar", responses={200: content(list[ServedItem])})

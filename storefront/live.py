@@ -1,8 +1,22 @@
 """Who waits for which user's list: from the table's thread to the event loop's subscribers."""
 
 import asyncio
+import contextlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+
+@dataclass
+class Expiry:
+    """When what a stream showed last expires, epoch ms; None: never."""
+
+    at_ms: int | None = None
+
+    def wait_s(self) -> float | None:
+        """Seconds until then, at most an hour."""
+        return None if self.at_ms is None else min(max(0.0, self.at_ms / 1000 - time.time()), 3600.0)
 
 
 class LiveLists:
@@ -16,7 +30,7 @@ class LiveLists:
         """The loop in which the streams run."""
         self._loop = loop
 
-    def changed(self, user_id: str, value: bytes | None) -> None:
+    def changed(self, user_id: str) -> None:
         """Called by the table's thread."""
         if self._loop is not None and user_id in self._waiting:
             self._loop.call_soon_threadsafe(self._wake, user_id)
@@ -25,16 +39,19 @@ class LiveLists:
         for event in self._waiting.get(user_id, ()):
             event.set()
 
-    async def changes(self, user_id: str) -> AsyncIterator[None]:
-        """Once at the start, and then after each change."""
+    async def changes(self, user_id: str, expiry: Expiry) -> AsyncIterator[None]:
+        """Once at the start, and then after each change, and when what was shown expires."""
         event = asyncio.Event()
         event.set()
         self._waiting[user_id].add(event)
         try:
             while True:
-                await event.wait()
-                event.clear()
-                yield
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(expiry.wait_s()):
+                        await event.wait()
+                if event.is_set() or expiry.wait_s() == 0:
+                    event.clear()
+                    yield
         finally:
             self._waiting[user_id].discard(event)
             if not self._waiting[user_id]:
