@@ -9,6 +9,8 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaProducer
 
 from operators.contracts import DEAD_LETTERS, EVENTS, RECOMMENDATIONS
+from operators.list_rows import ListRows
+from operators.row_rules import Refused
 from operators.settings import KafkaSettings
 from pipelines.topic_reader import Place, TopicReader
 
@@ -50,13 +52,14 @@ class Topics:
             return reader.read(topic, start or {})
 
     def newest_lists(self, start: Place | None = None) -> dict[str, tuple[dict[str, Any] | None, dict[str, bytes]]]:
-        """User -> the list that a reader ends up with (None: erased) and its headers; older versions are ignored."""
+        """User -> the list that a reader ends up with (None: erased), expired or not, and its headers."""
         newest: dict[str, tuple[dict[str, Any] | None, dict[str, bytes]]] = {}
+        rule, rows = ListRows(forget_ms=None), {}
         for record in self.read(RECOMMENDATIONS, start):
-            user, made = record.key.decode(), json.loads(record.value) if record.value else None
-            known = newest.get(user, (None, {}))[0]
-            if made is None or known is None or made["version"] >= known["version"]:
-                newest[user] = (made, dict(record.headers))
+            with contextlib.suppress(Refused):
+                rows[record.key], _ = rule.take(rows.get(record.key), record, record.timestamp)
+                made = json.loads(record.value) if record.value else None
+                newest[record.key.decode()] = (made, dict(record.headers))
         return newest
 
     def dead_letters(self, start: Place) -> list[Any]:
