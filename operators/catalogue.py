@@ -1,17 +1,20 @@
 """The catalogue as arrays by model row: what may be listed now, and its category. Follows the topic record by record."""
 
 import threading
-from collections import deque
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from operators.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
 from operators.contracts import CatalogueItem
 from operators.features import Vocabulary
 
+# in the place of a record's value: the topic has no record of this item any more, and no tombstone said so
+GONE = b""
+SPARE_CATEGORIES = 1000  # paths that no item has any more are kept, up to so many
 _decode = msgspec.json.Decoder(CatalogueItem).decode
-FOREVER = np.iinfo(np.int64).max
 
 
 def decode_item(value: bytes | None) -> CatalogueItem | None:
@@ -24,64 +27,90 @@ def decode_item(value: bytes | None) -> CatalogueItem | None:
         return None
 
 
+def item_of(key: str, value: bytes | None) -> CatalogueItem | None:
+    """The item of a record; None too where the record is of another item than its key says."""
+    item = decode_item(value)
+    return item if item is not None and item.item_id == key else None
+
+
+class _Shown(NamedTuple):
+    """What may be listed at any time in [start, end), epoch ms."""
+
+    allowed: npt.NDArray[np.bool_]
+    start: int
+    end: int
+
+
 class Catalogue:
-    """Stock, availability and category of a model's items.
+    """Stock, availability (`operators.availability`) and category of a model's items.
 
-    Without any catalogue every item may be listed. An item that the catalogue does not hold counts as delisted
-    once the catalogue covers the share `coverage` of the model's items: one test product on the topic must not
-    empty all lists, and a delisted item must not come back when its tombstone is compacted away.
-
-    Thread-safe: the table's thread calls `changed`, the scorer and the fallback ask `allowed`.
+    Thread-safe: the table's thread calls `changed`, the scorer and the fallback ask `allowed`. A record is applied when
+    it comes, so what is kept is bounded by the model's items, whoever asks or does not.
     """
 
     def __init__(self, vocabulary: Vocabulary, coverage: float) -> None:
         rows = len(vocabulary) + 1
         self._vocabulary = vocabulary
-        self._needed = max(1, int(coverage * len(vocabulary)))
+        self._coverage = Coverage(len(vocabulary), coverage)
         self._in_stock = np.ones(rows, dtype=bool)
-        self._known = np.zeros(rows, dtype=bool)
+        self._held = np.zeros(rows, dtype=bool)
         self._delisted = np.zeros(rows, dtype=bool)
-        self._from = np.zeros(rows, dtype=np.int64)
-        self._until = np.full(rows, FOREVER, dtype=np.int64)
+        self._start = np.zeros(rows, dtype=np.int64)
+        self._end = np.full(rows, FOREVER, dtype=np.int64)
         self.categories = np.zeros(rows, dtype=np.int32)  # 0: none
-        self._category_codes: dict[str, int] = {"": 0}
-        self._windows = False
-        self._allowed = self._listed()
-        self._changes: deque[tuple[str, bytes | None]] = deque()
+        self._codes: dict[str, int] = {"": 0}
+        self._timed: set[int] = set()  # rows that may be listed at some times only
+        self._shown: _Shown | None = None
         self._lock = threading.Lock()
 
     def changed(self, key: str, value: bytes | None) -> None:
-        """Takes one record of the topic; it has effect on the next list."""
-        self._changes.append((key, value))
-
-    def _apply(self, key: str, value: bytes | None) -> None:
-        """An unusable record counts as delisting."""
+        """Takes one record of the topic; it has effect on the next list. An unusable record counts as delisting."""
         row = self._vocabulary.row(key)
         if row == 0:
             return
-        item = decode_item(value)
-        self._known[row], self._delisted[row] = item is not None, item is None
-        if item is not None:
-            self._in_stock[row] = item.in_stock
-            self._from[row] = item.available_from or 0
-            self._until[row] = FOREVER if item.available_until is None else item.available_until
-            code = self._category_codes.setdefault(item.category_path, len(self._category_codes))
-            self.categories[row] = code
-
-    def _listed(self) -> npt.NDArray[np.bool_]:
-        complete = int(self._known.sum()) >= self._needed
-        allowed: npt.NDArray[np.bool_] = (self._known if complete else ~self._delisted) & self._in_stock
-        allowed[0] = False
-        return allowed
+        item = item_of(key, value)
+        offer = ANYTIME if item is None else offer_of(item)
+        with self._lock:
+            self._coverage.held += (item is not None) - int(self._held[row])
+            self._held[row], self._delisted[row] = item is not None, item is None and value != GONE
+            self._in_stock[row], self._start[row], self._end[row] = offer
+            if offer.start > 0 or offer.end < FOREVER:
+                self._timed.add(row)
+            else:
+                self._timed.discard(row)
+            if item is not None:
+                self.categories[row] = self._code(item.category_path)
+            self._shown = None
 
     def allowed(self, now_ms: int) -> npt.NDArray[np.bool_]:
-        """bool [rows]: what may be listed at this time; row 0 never."""
-        if self._changes:
+        """bool [rows]: what may be listed at this time; row 0 never. Not to be written to."""
+        shown = self._shown
+        if shown is None or not shown.start <= now_ms < shown.end:
             with self._lock:
-                while self._changes:
-                    self._apply(*self._changes.popleft())
-                self._windows = bool(((self._from > 0) | (self._until < FOREVER)).any())
-                self._allowed = self._listed()
-        if not self._windows:
-            return self._allowed
-        return self._allowed & (self._from <= now_ms) & (now_ms < self._until)
+                shown = self._shown = self._at(now_ms)
+        return shown.allowed
+
+    def _code(self, path: str) -> int:
+        if len(self._codes) > len(self.categories) + SPARE_CATEGORIES:  # a feed whose paths differ each time
+            used, renumbered = np.unique(np.append(self.categories, 0), return_inverse=True)
+            kept = dict.fromkeys(used.tolist())
+            paths = [path for path, code in self._codes.items() if code in kept]
+            self._codes = {path: code for code, path in enumerate(paths)}
+            self.categories = renumbered[:-1].astype(np.int32)
+        return self._codes.setdefault(path, len(self._codes))
+
+    def _at(self, now_ms: int) -> _Shown:
+        allowed = may_be_listed(
+            self._held,
+            self._delisted,
+            self._in_stock,
+            self._start,
+            self._end,
+            covered=self._coverage.reached,
+            now_ms=now_ms,
+        )
+        allowed[0] = False
+        rows = [*self._timed]
+        moments = np.concatenate((self._start[rows], self._end[rows]))
+        before, after = moments[moments <= now_ms], moments[moments > now_ms]
+        return _Shown(allowed, int(before.max(initial=-FOREVER)), int(after.min(initial=FOREVER)))

@@ -1,56 +1,44 @@
-"""A compacted topic as a local rocksdict table: complete at open, followed for ever, quick after a restart.
+"""A compacted topic as a local table: complete at open, followed for ever, quick after a restart.
 
-Values and offsets go into one write batch, so a restart goes on exactly where the table's files stop. Used by the job
-(catalogue) and by the storefront (lists, catalogue).
+Used by the job (catalogue) and by the storefront (lists, catalogue). The copy is only as good as the topic's memory: where
+a tombstone may have come and gone while nobody followed, where records were removed unread, or where the topic is another
+one of the same name, the topic is read again from its beginning and the rows that do not come again go.
 """
 
 import logging
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, TypeVar
 
-from kafka import KafkaConsumer, TopicPartition
-from rocksdict import BlockBasedOptions, Options, Rdict, WriteBatch, WriteOptions
+from kafka import TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from operators.broker_errors import is_final, said
 from operators.errors import BrokerError
-from operators.kafka_clients import connect
+from operators.row_rules import Refused, RowRule
+from operators.table_consumer import Consumer
+from operators.table_origin import TopicFacts, reason_to_reread
+from operators.table_rows import TableRows
 
 log = logging.getLogger(__name__)
-KEY, OFFSET = b"k", b"o"  # first byte of a row: a record of the topic, or a partition's next offset
 POLL_MS = 500
 BREATH_SECONDS = 0.004  # between polls that brought records: one a record would take a third of a core at 500/s
 RETRY_SECONDS = 1.0
 REFUSED_SECONDS = 15.0  # where the broker refuses us, somebody must repair something first
-BLOOM_BITS = 10  # a key, each record looks up what it replaces; without them in every level of files
+LOOK_SECONDS = 5.0  # how often the broker is asked where the topic ends
+LOOK_TIMEOUT_MS = 2000
+SWEEP_SECONDS = 10.0  # how often stale rows are looked for, so many at a time
+SWEEP_ROWS = 1000
+SILENCE_MS = 60_000  # a table that runs never counts a shorter silence of the broker
 
-OnChange = Callable[[str, bytes | None], None]
-Accept = Callable[[bytes | None, bytes | None], bool]
-
-
-class Consumer(Protocol):
-    """The part of kafka-python's consumer that a table uses; a test brings its own."""
-
-    def partitions_for_topic(self, topic: str) -> set[int] | None: ...
-    def assign(self, partitions: list[TopicPartition]) -> None: ...
-    def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
-    def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
-    def seek(self, partition: TopicPartition, offset: int) -> None: ...
-    def position(self, partition: TopicPartition) -> int: ...
-    def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]: ...
-    def close(self) -> None: ...
+T = TypeVar("T")
+OnChange = Callable[[str, T | None], None]
 
 
-def kafka_consumer(options: dict[str, Any]) -> Consumer:
-    """A consumer of `KafkaSettings.consumer_options`: without group, the table keeps its own offsets."""
-    consumer: Consumer = connect(KafkaConsumer, options | {"auto_offset_reset": "earliest"})
-    return consumer
-
-
-class CompactedTable:
+class CompactedTable(Generic[T]):
     """Follows one topic in a thread of its own. Reads are safe from any thread."""
 
     def __init__(
@@ -58,23 +46,26 @@ class CompactedTable:
         topic: str,
         folder: Path,
         connect: Callable[[], Consumer],
+        rule: RowRule[T],
         *,
-        on_change: OnChange | None = None,
-        accept: Accept | None = None,
+        on_change: OnChange[T] | None = None,
+        reports_copy: bool = True,
+        refused: Counter[str] | None = None,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        """`on_change(key, value)` is called for each row that is there at open and each change, value None for a
-        tombstone. `accept(old, new)` may refuse a record, such as a list with an older version."""
+        """`on_change(key, value)` is called for each change, value None for a tombstone, and with `reports_copy` for each
+        row that is there at open. `refused` counts the records that the rule refuses, by reason, and `not_told`: changes
+        that `on_change` failed on."""
         self.topic = topic
-        self._connect = connect
-        self._on_change = on_change
-        self._accept = accept
-        self._rows = _open_rows(folder)
-        # the topic is the log: after a kill the table is as of an earlier moment, and its offsets with it
-        self._no_log = WriteOptions()
-        self._no_log.disable_wal = True  # type: ignore[method-assign, assignment]  # its stub says method, it is none
-        self._ends: dict[TopicPartition, int] = {}
-        self._caught_up = threading.Event()
-        self._closing = threading.Event()
+        self.refused: Counter[str] = Counter() if refused is None else refused
+        self._connect, self._rule, self._on_change, self._clock_ms = connect, rule, on_change, clock_ms
+        self._reports_copy = reports_copy
+        self._rows = TableRows(folder)
+        self._facts = TopicFacts(None, None)
+        self._target: tuple[int, dict[TopicPartition, int]] | None = None  # complete as of (ms) when these are reached
+        self._cursor: bytes | None = None  # of the sweep that ends a rereading
+        self._stale_cursor, self._swept_at, self._look_at = b"", 0.0, 0.0
+        self._caught_up, self._closing = threading.Event(), threading.Event()
         self._reached_at = 0.0
         self._problem = ""
         self._thread = threading.Thread(target=self._run, name=f"table-{topic}", daemon=True)
@@ -82,24 +73,22 @@ class CompactedTable:
     def open(self, timeout_s: float) -> bool:
         """Reports the local copy, follows the topic, and waits until the table holds all that the topic held at
         the start. False when that took longer: the last local copy serves and the table goes on catching up."""
-        if self._on_change:
-            for key, value in self.items():
-                self._on_change(key, value)
+        if self._reports_copy:
+            for key, row in self._rows.items():
+                self._tell(key, self._rule.read(row))
         self._thread.start()
         return self._caught_up.wait(timeout_s)
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str) -> T | None:
         """The newest value of a key."""
-        value: bytes | None = self._rows.get(KEY + key.encode())
-        return value
+        row = self._rows.get(key.encode())
+        return None if row is None else self._rule.read(row)
 
-    def items(self) -> Iterator[tuple[str, bytes]]:
-        """All rows in key order."""
-        rows: Any = self._rows.items(from_key=KEY)  # rocksdict types a row as anything; in raw mode it is bytes
-        for key, value in rows:
-            if not key.startswith(KEY):
-                return
-            yield key[1:].decode("utf-8", "replace"), value
+    def items(self) -> Iterator[tuple[str, T]]:
+        """All values in key order."""
+        for key, row in self._rows.items():
+            if (value := self._rule.read(row)) is not None:
+                yield key.decode("utf-8", "replace"), value
 
     @property
     def complete(self) -> bool:
@@ -133,66 +122,126 @@ class CompactedTable:
     def _follow(self) -> None:
         consumer = self._connect()
         try:
-            self._seek(consumer)
+            partitions = self._begin(consumer)
             while not self._closing.is_set():
-                polled = consumer.poll(timeout_ms=POLL_MS, max_records=5000)
+                polled = consumer.poll(timeout_ms=0 if self._cursor is not None else POLL_MS, max_records=5000)
                 for partition, records in polled.items():
                     self._write(partition.partition, records)
-                if polled and self._caught_up.is_set():
-                    self._closing.wait(BREATH_SECONDS)
-                self._reached_at, self._problem = time.monotonic(), ""
-                # by position, not by the last record: a transaction ends with a marker that no reader gets
-                if not self._caught_up.is_set() and all(consumer.position(p) >= end for p, end in self._ends.items()):
-                    self._caught_up.set()
+                if polled:
+                    self._reached_at, self._problem = time.monotonic(), ""
+                    if self._caught_up.is_set():
+                        self._closing.wait(BREATH_SECONDS)
+                self._look(consumer, partitions)
+                self._advance(consumer)
         finally:
             consumer.close()
 
-    def _seek(self, consumer: Consumer) -> None:
+    def _begin(self, consumer: Consumer) -> list[TopicPartition]:
+        """Places the consumer where the copy ends, or at the beginning where the copy cannot be followed on."""
         numbers = consumer.partitions_for_topic(self.topic)
         if not numbers:
             raise BrokerError(f"the topic {self.topic}", "no such topic", "liveshelf topics create", retriable=True)
         partitions = [TopicPartition(self.topic, number) for number in sorted(numbers)]
         consumer.assign(partitions)
+        now_ms = self._clock_ms()
+        self._facts = TopicFacts(consumer.topic_id(self.topic), consumer.tombstones_ms(self.topic))
         begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-        self._ends = ends
+        offsets, origin = self._rows.offsets(), self._rows.origin
+        why = origin and reason_to_reread(origin, self._facts, offsets, _by_number(begins), _by_number(ends), now_ms)
+        if origin is None or why:
+            if why:
+                log.warning("%s is read again from its beginning: %s", self.topic, why)
+            self._rows.begin(self._facts.id, now_ms)
+            offsets = {}
         for partition in partitions:
-            stored = int(self._rows.get(OFFSET + str(partition.partition).encode()) or 0)
-            # beyond the end: the topic was made anew; before the beginning: it was cut
-            consumer.seek(partition, stored if begins[partition] <= stored <= ends[partition] else begins[partition])
+            consumer.seek(partition, offsets.get(partition.partition, begins[partition]))
+        self._target, self._cursor = (now_ms, ends), None
+        self._look_at, self._reached_at = time.monotonic() + LOOK_SECONDS, time.monotonic()
+        return partitions
+
+    def _look(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Asks the broker from time to time where the topic ends, and whether it is still the same."""
+        begun = time.monotonic()
+        if begun < self._look_at:
+            return
+        if consumer.partitions_for_topic(self.topic) != {partition.partition for partition in partitions}:
+            raise BrokerError(f"the partitions of {self.topic}", "others", "they are read", retriable=True)
+        if (found := consumer.topic_id(self.topic)) != self._facts.id:
+            raise BrokerError(f"the topic {self.topic}", f"another one, {found}", "it is read", retriable=True)
+        now_ms, origin = self._clock_ms(), self._rows.origin
+        try:
+            ends = consumer.end_offsets(partitions, timeout_ms=LOOK_TIMEOUT_MS)
+        except KafkaTimeoutError:  # a partition without a leader must not keep the others' records away
+            self._look_at = time.monotonic() + 10 * (time.monotonic() - begun)
+            return
+        self._look_at, self._reached_at = begun + LOOK_SECONDS, time.monotonic()
+        if self._target is None:
+            self._target = now_ms, ends
+            silence_ms = now_ms - origin.complete_ms if origin else 0
+            if self._cursor is None and silence_ms > max(SILENCE_MS, self._facts.age_limit_ms):
+                raise BrokerError(f"an answer for {self.topic}", f"none for {silence_ms} ms", "it is read again")
+
+    def _advance(self, consumer: Consumer) -> None:
+        """Notes that the end was reached, and sweeps some rows where it is time."""
+        # by position, not by the last record: a transaction ends with a marker that no reader gets
+        if self._target is not None and all(consumer.position(p) >= end for p, end in self._target[1].items()):
+            origin, (at_ms, _), self._target = self._rows.origin, self._target, None
+            if origin is not None and origin.rereading:
+                self._cursor = b"" if self._cursor is None else self._cursor
+            else:
+                self._rows.complete(at_ms)
+                self._caught_up.set()
+        if self._cursor is not None:
+            removed, self._cursor = self._rows.sweep(self._cursor, SWEEP_ROWS)
+            self._tell_all(dict.fromkeys(removed, self._rule.gone))
+            if self._cursor is None:
+                self._rows.end_reading()
+                self._caught_up.set()
+        elif self._rule.sweeps and self._caught_up.is_set() and time.monotonic() >= self._swept_at + SWEEP_SECONDS:
+            self._sweep_stale()
+
+    def _sweep_stale(self) -> None:
+        now_ms, kept_ms = self._clock_ms(), self._facts.floor_ms
+        removed, following = self._rows.sweep(
+            self._stale_cursor, SWEEP_ROWS, lambda row: self._rule.stale(row, now_ms, kept_ms)
+        )
+        self._stale_cursor, self._swept_at = following or b"", time.monotonic()
+        self._tell_all(dict.fromkeys(removed))
 
     def _write(self, partition: int, records: list[Any]) -> None:
-        batch = WriteBatch(raw_mode=True)
-        changed: dict[bytes, bytes | None] = {}
+        changes: dict[bytes, bytes | None] = {}
+        told: dict[bytes, T | None] = {}
+        take, replaced, now_ms = self._rule.take, self._rows.replaced, self._clock_ms()
         for record in records:
-            key = KEY + (record.key or b"")
-            old = changed[key] if key in changed else self._rows.get(key)
-            if self._accept is None or self._accept(old, record.value):
-                changed[key] = record.value
-        for key, value in changed.items():
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-        batch.put(OFFSET + str(partition).encode(), str(records[-1].offset + 1).encode())
-        self._rows.write(batch, self._no_log)
-        if self._on_change:
-            for key, value in changed.items():
-                self._on_change(key[1:].decode("utf-8", "replace"), value)
+            key = record.key or b""
+            try:
+                changes[key], told[key] = take(changes[key] if key in changes else replaced(key), record, now_ms)
+            except Refused as refused:
+                self._refuse(refused.reason, partition, record)
+        self._rows.write(changes, partition, records[-1].offset + 1)
+        self._tell_all(told)
+
+    def _refuse(self, reason: str, partition: int, record: Any) -> None:
+        self.refused[reason] += 1
+        if reason != "older":  # they come by the thousand after a failure, as they should
+            log.warning(
+                "%s: a record is refused: %s (partition %s, offset %s)", self.topic, reason, partition, record.offset
+            )
+
+    def _tell_all(self, changes: Mapping[bytes, T | None]) -> None:
+        for key, value in changes.items():
+            self._tell(key, value)
+
+    def _tell(self, key: bytes, value: T | None) -> None:
+        """An error with one key must not cost the others theirs."""
+        if self._on_change is None:
+            return
+        try:
+            self._on_change(key.decode("utf-8", "replace"), value)
+        except Exception:
+            self.refused["not_told"] += 1
+            log.exception("%s: a change was not taken", self.topic)
 
 
-def _open_rows(folder: Path) -> Rdict:
-    """The rows. A copy that is damaged is removed: the topic has it all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
-    blocks = BlockBasedOptions()
-    blocks.set_bloom_filter(BLOOM_BITS, block_based=False)
-    options.set_block_based_table_factory(blocks)
-    try:
-        return Rdict(str(folder), options)
-    except Exception as error:  # rocksdict raises a plain Exception with RocksDB's words
-        if "Corruption" not in str(error):
-            raise
-        log.warning("%s is damaged and is made anew from the topic: %s", folder, error)
-        shutil.rmtree(folder)
-        return Rdict(str(folder), options)
+def _by_number(offsets: Mapping[TopicPartition, int]) -> dict[int, int]:
+    return {partition.partition: offset for partition, offset in offsets.items()}

@@ -2,7 +2,7 @@
 
 | expectation | of | holds where |
 |---|---|---|
-| `valid` | events, catalogue, lists | the record decodes (an event: as the job decodes it) |
+| `valid` | events, catalogue, lists | the record decodes (an event: as the job decodes it); an item or a list is the one of its key |
 | `complete` | events, catalogue | the fields of `COMPLETE` are there: they are optional, and worth having |
 | `unique` | events | its event id was not among the last 50,000 |
 | `on_time` | events | its time and the broker's differ by at most five minutes |
@@ -17,12 +17,12 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import msgspec
-
-from operators.catalogue import decode_item
+from operators.catalogue import item_of
 from operators.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS, CatalogueItem, Event, RecommendationList
 from operators.decode import EventDecoder
 from operators.errors import BadRecord
+from operators.list_rows import decode_list
+from operators.row_rules import Refused
 from operators.settings import EventSettings
 
 EXPECTATIONS = {
@@ -44,7 +44,6 @@ MAX_CATEGORIES = 40
 OTHER_CATEGORY, NO_CATEGORY = "other", "none"
 
 Verdict = tuple[str, bool]  # expectation, whether it holds
-_decode_list = msgspec.json.Decoder(RecommendationList).decode
 
 
 class KnownItem(NamedTuple):
@@ -103,7 +102,7 @@ class Expectations:
         if value is None:
             self._items.pop(key, None)
             return []
-        item, before = decode_item(value), self._items.get(key)
+        item, before = item_of(key, value), self._items.get(key)
         if item is None:
             return [("valid", False)]
         known = self._items[key] = KnownItem.of(item)
@@ -114,11 +113,11 @@ class Expectations:
             found.append(("category_steady", known.level == before.level))
         return found
 
-    def recommended(self, value: bytes) -> tuple[RecommendationList | None, list[Verdict]]:
-        """The list (None where it is not one) and what holds of it."""
+    def recommended(self, key: bytes | None, value: bytes) -> tuple[RecommendationList | None, list[Verdict]]:
+        """The list (None where it is not one of its key) and what holds of it."""
         try:
-            made = _decode_list(value)
-        except (msgspec.MsgspecError, ValueError):
+            made = decode_list(value, key)
+        except Refused:
             return None, [("valid", False)]
         found = [("valid", True), ("full", bool(made.items))]
         if self._items and made.items:

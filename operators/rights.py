@@ -13,7 +13,7 @@ from operators.contracts import (
     RECOMMENDATIONS,
 )
 
-Operation = Literal["READ", "WRITE"]
+Operation = Literal["READ", "WRITE", "DESCRIBE_CONFIGS"]
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,15 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
         "job": (
             *_topics("READ", EVENTS, ERASURES, CATALOGUE),
             *_topics("WRITE", RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS, EXAMPLES),
+            *_topics("DESCRIBE_CONFIGS", CATALOGUE),  # how long it keeps tombstones
             Right("READ", "GROUP", job),
             Right("WRITE", "TRANSACTIONAL_ID", f"{job}-", prefixed=True),
         ),
-        "storefront": (*_topics("READ", RECOMMENDATIONS, CATALOGUE), *_topics("WRITE", EVENTS)),
+        "storefront": (
+            *_topics("READ", RECOMMENDATIONS, CATALOGUE),
+            *_topics("DESCRIBE_CONFIGS", RECOMMENDATIONS, CATALOGUE),
+            *_topics("WRITE", EVENTS),
+        ),
         "monitor": _topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE),
         "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
         "trainer": _topics("READ", EVENTS, CATALOGUE, EXAMPLES),

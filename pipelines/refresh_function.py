@@ -15,8 +15,8 @@ from pyflink.common import Row, Time, Types
 from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
 from operators.alternating import taking_turns
-from operators.catalogue import Catalogue
-from operators.compacted_table import CompactedTable, OnChange, kafka_consumer
+from operators.catalogue import GONE, Catalogue
+from operators.compacted_table import CompactedTable, OnChange
 from operators.contracts import CATALOGUE
 from operators.decode import EventDecoder, key_text
 from operators.errors import BundleError
@@ -30,8 +30,10 @@ from operators.recent_states import RecentStates
 from operators.refresh_logic import RefreshLogic
 from operators.refresh_records import Actions, Encoded, Output, Record, encoded
 from operators.refresh_sensors import NullRefreshSensors
+from operators.row_rules import PlainRows
 from operators.settings import JobSettings, Settings
 from operators.state_layout import stored
+from operators.table_consumer import kafka_consumer
 from operators.timeline import Made
 from operators.tracing import Tracer
 from operators.transactions import Transactions
@@ -237,13 +239,15 @@ def tables_root(settings: Settings) -> Path:
     return Path(named) if named else user_folder("tables", "job.tables_dir")
 
 
-def open_table(settings: Settings, subtask: int, on_change: OnChange) -> CompactedTable:
+def open_table(settings: Settings, subtask: int, on_change: OnChange[bytes]) -> CompactedTable[bytes]:
     """The catalogue topic as a local table; a folder that another process holds is not waited for."""
     root = tables_root(settings) / f"{settings.job.name}-{subtask}"
     options = settings.kafka.consumer_options()
     for folder in (root, root.with_name(f"{root.name}-{os.getpid()}-{time.monotonic_ns()}")):
         try:
-            table = CompactedTable(CATALOGUE, folder, lambda: kafka_consumer(options), on_change=on_change)
+            table = CompactedTable(
+                CATALOGUE, folder, lambda: kafka_consumer(options), PlainRows(GONE), on_change=on_change
+            )
         except Exception as error:  # rocksdict raises its own class when the lock is held
             log.warning("table %s: %s", folder, error)
             continue

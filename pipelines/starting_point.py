@@ -1,5 +1,6 @@
 """Where a job starts reading, checked before it is submitted: first offsets, and no start with empty state by mistake."""
 
+import logging
 import time
 from pathlib import Path
 from urllib.parse import urlparse
@@ -17,6 +18,7 @@ from operators.settings import Settings
 from pipelines.job_rights import check_rights
 from pipelines.savepoint_offsets import source_offsets
 
+log = logging.getLogger(__name__)
 INPUTS = (EVENTS, ERASURES)
 OUTPUTS = (RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS)
 COORDINATOR_SECONDS = 20  # a new broker first makes the topic of its groups
@@ -74,11 +76,16 @@ def _partitions(admin: KafkaAdminClient, settings: Settings) -> list[TopicPartit
 
 
 def _refuse_clients_time(admin: KafkaAdminClient) -> None:
-    """Ages, epochs and erasures are judged by the time of the record: it must be the broker's."""
+    """Ages, epochs and erasures are judged by the time of the record: it must be the broker's.
+
+    Nothing is told to who may not describe the topics.
+    """
     answer = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic) for topic in INPUTS])
     for topic, config in answer["topic"].items():
-        found = config["message.timestamp.type"]["value"]
-        if found != "LogAppendTime":
+        found = config.get("message.timestamp.type", {}).get("value")
+        if found is None:
+            log.warning("the broker does not tell message.timestamp.type of %s: it must be LogAppendTime", topic)
+        elif found != "LogAppendTime":
             raise BrokerError(
                 f"message.timestamp.type = LogAppendTime for {topic}", str(found), "liveshelf topics create --alter"
             )

@@ -136,7 +136,7 @@ class StreamMonitor:
         if record.value is None:
             self._shoppers.erased(key)
             return
-        made, verdicts = self._expectations.recommended(record.value)
+        made, verdicts = self._expectations.recommended(record.key, record.value)
         self.metrics.judged(RECOMMENDATIONS, verdicts)
         if made is not None:
             self._told(self._shoppers.listed(key, made.event_id, made.event_time, record.timestamp))

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Query, Request, Response
 from prometheus_client.exposition import choose_encoder
 
-from operators.compacted_table import kafka_consumer
-from operators.contracts import CatalogueItem, Event, ListItem, Reason
+from operators.contracts import CatalogueItem, Event, ListItem, Reason, RecommendationList
 from operators.errors import BadRecord, BrokerError, BundleError
 from operators.model_bundle import ModelBundle
 from operators.settings import Settings
+from operators.table_consumer import kafka_consumer
 from operators.tracing import Tracer
 from storefront.answers import Refused, add_refusals, encode, json_answer, refusal
 from storefront.batches import TooMuch, read_body, split_batch
@@ -26,7 +26,7 @@ from storefront.pages import add_pages
 from storefront.path_ids import PathId
 from storefront.search import Search
 from storefront.served_list import ServedItem, ServedList, Server, served
-from storefront.views import Views
+from storefront.views import Shelf, Views
 
 TABLES = "storefront"
 SIMILAR = 20
@@ -46,11 +46,13 @@ class Shop:
         self.live = LiveLists(settings.storefront)
         options = settings.kafka.consumer_options() | {"fetch_max_wait_ms": 500}
         folder = settings.resolve(settings.stack.data_dir) / "tables" / TABLES
-        self.views = Views(folder, lambda: kafka_consumer(options), self._listed)
         try:
             self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path))
         except BundleError:
             self.bundle = None  # strangers get an empty list; /readyz says so
+        shelf = Shelf(self.bundle and self.bundle.vocabulary, settings.lists.catalogue_coverage)
+        refused = self.metrics.refused.counts
+        self.views = Views(folder, lambda: kafka_consumer(options), self._listed, shelf, refused)
         self.server = Server(self.views, self.bundle)
         self.search = Search(self.views.shelf, self.bundle)
         self.producer = EventProducer(settings)
@@ -59,12 +61,12 @@ class Shop:
         self.metrics.lists_age.set_function(lambda: self.views.ages()["lists"])
         self.metrics.streams.set_function(lambda: self.live.streams)
 
-    def _listed(self, user_id: str, value: bytes | None) -> None:
-        self.metrics.listed(value)
-        self.live.changed(user_id, value)
+    def _listed(self, user_id: str, made: RecommendationList | None) -> None:
+        self.metrics.listed(made)
+        self.live.changed(user_id)
 
     def similar(self, item_id: str) -> list[ServedItem]:
-        """The neighbours of an item that are in stock."""
+        """The neighbours of an item that may be listed now."""
         if self.bundle is None or not (row := self.bundle.vocabulary.row(item_id)):
             return []
         ids = [self.bundle.vocabulary.item_ids[r - 1] for r in self.bundle.neighbours[row].tolist() if r]
@@ -112,24 +114,30 @@ def create_app(settings: Settings) -> FastAPI:
 def _list_routes(app: FastAPI, shop: Shop) -> None:
     @app.get("/v1/users/{user_id}/recommendations", responses={200: content(ServedList), **INVALID})
     async def recommendations(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
-        """The newest list of a user, without what went out of stock since; a stranger gets the popular list."""
+        """The newest list of a user, without what may not be listed any more; a stranger, or a user whose list has
+        expired, gets the popular list."""
         # a look-up takes less than the way to a thread and back
         answer = shop.server.list_of(user_id, limit)
-        shop.metrics.served.labels(answer.source if answer.known else "stranger").inc()
+        shop.metrics.served.labels(answer.source if answer.known else "expired" if answer.expired else "stranger").inc()
         return json_answer(answer)
 
     streamed = {200: {"content": {"text/event-stream": {}}}, 503: content(Refused), **INVALID}
 
     @app.get("/v1/users/{user_id}/recommendations/stream", response_class=Response, responses=streamed)
     async def stream(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
-        """The list now and after each change, as server-sent events named `list`; 429 or 503 above a limit."""
-        return ListStream(shop.live, user_id, lambda: encode(shop.server.list_of(user_id, limit)).decode())
+        """The list now, after each change, and when it expires, as server-sent events named `list`; 429 or 503 above a limit."""
+
+        def read() -> tuple[str, int | None]:
+            answer = shop.server.list_of(user_id, limit)
+            return encode(answer).decode(), answer.expires_at
+
+        return ListStream(shop.live, user_id, read)
 
 
 def _item_routes(app: FastAPI, shop: Shop) -> None:
     @app.get("/v1/search", responses={200: content(list[CatalogueItem]), **INVALID})
     def search(q: str = Query("", max_length=MAX_QUERY), limit: int = Query(24, ge=1, le=200)) -> Response:
-        """Items in stock whose title holds all words, then those that the model has learned to belong to them."""
+        """Items that may be listed now: those whose title holds all words, then those that the model has learned to belong to them."""
         return json_answer(shop.search.find(q, limit))
 
     @app.get("/v1/items/{item_id}/similar", responses={200: content(list[ServedItem]), **INVALID})

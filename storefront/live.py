@@ -1,8 +1,11 @@
 """Who waits for which user's list: from the table's thread to the event loop's subscribers."""
 
 import asyncio
+import contextlib
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 from sse_starlette import EventSourceResponse
 from starlette.types import Receive, Scope, Send
@@ -13,6 +16,17 @@ from storefront.guard import client_of
 
 PING_S = 15
 RETRY_S = 10.0  # a client that was refused should ask again after so long
+
+
+@dataclass
+class Expiry:
+    """When what a stream showed last expires, epoch ms; None: never."""
+
+    at_ms: int | None = None
+
+    def wait_s(self) -> float | None:
+        """Seconds until then, at most an hour."""
+        return None if self.at_ms is None else min(max(0.0, self.at_ms / 1000 - time.time()), 3600.0)
 
 
 class LiveLists:
@@ -28,7 +42,7 @@ class LiveLists:
         """The loop in which the streams run."""
         self._loop = loop
 
-    def changed(self, user_id: str, value: bytes | None) -> None:
+    def changed(self, user_id: str) -> None:
         """Called by the table's thread."""
         if self._loop is not None and user_id in self._waiting:
             self._loop.call_soon_threadsafe(self._wake, user_id)
@@ -37,16 +51,19 @@ class LiveLists:
         for event in self._waiting.get(user_id, ()):
             event.set()
 
-    async def changes(self, user_id: str) -> AsyncIterator[None]:
-        """Once at the start, and then after each change."""
+    async def changes(self, user_id: str, expiry: Expiry) -> AsyncIterator[None]:
+        """Once at the start, and then after each change, and when what was shown expires."""
         event = asyncio.Event()
         event.set()
         self._waiting[user_id].add(event)
         try:
             while True:
-                await event.wait()
-                event.clear()
-                yield
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(expiry.wait_s()):
+                        await event.wait()
+                if event.is_set() or expiry.wait_s() == 0:
+                    event.clear()
+                    yield
         finally:
             self._waiting[user_id].discard(event)
             if not self._waiting[user_id]:
@@ -76,13 +93,15 @@ class LiveLists:
 class ListStream(EventSourceResponse):
     """Server-sent events of one user; counted while it is open, refused where there are too many."""
 
-    def __init__(self, live: LiveLists, user_id: str, read: Callable[[], str]) -> None:
-        """`read` gives the data of the event `list` after each change."""
+    def __init__(self, live: LiveLists, user_id: str, read: Callable[[], tuple[str, int | None]]) -> None:
+        """`read` gives the data of the event `list` after each change, and when it expires (epoch ms)."""
         self._live, self._user_id = live, user_id
 
         async def events() -> AsyncIterator[dict[str, str]]:
-            async for _ in live.changes(user_id):
-                yield {"event": "list", "data": read()}
+            expiry = Expiry()
+            async for _ in live.changes(user_id, expiry):
+                data, expiry.at_ms = read()
+                yield {"event": "list", "data": data}
 
         super().__init__(events(), ping=PING_S, send_timeout=live.limits.send_timeout_s)
 

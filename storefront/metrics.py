@@ -2,20 +2,13 @@
 
 import time
 
-import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from operators.contracts import RecommendationList
+from operators.list_rows import REFUSALS
+from operators.metric_families import Tally
 from operators.trace_context import sampled_trace
 from operators.tracing import Tracer
-
-
-class _Moment(msgspec.Struct):
-    event_time: int
-    generated_at: int = 0
-    traceparent: str | None = None
-
-
-_decode = msgspec.json.Decoder(_Moment).decode
 
 
 class StoreMetrics:
@@ -56,18 +49,21 @@ class StoreMetrics:
             registry=self.registry,
             buckets=(0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
         )
+        self.refused = Tally(
+            "liveshelf_storefront_refused_lists",
+            "Records of the topic of lists that were not taken, by reason",
+            ["reason"],
+            self.registry,
+            (*REFUSALS, "not_told"),
+        )
         self.catalogue_age = self._gauge("catalogue_age_seconds", "Since the catalogue topic answered")
         self.lists_age = self._gauge("lists_age_seconds", "Since the lists topic answered")
         self.streams = self._gauge("streams", "Open SSE streams")
         self._process = ProcessCollector(registry=self.registry)
 
-    def listed(self, value: bytes | None) -> None:
+    def listed(self, moment: RecommendationList | None) -> None:
         """A list can be read from now on."""
-        if value is None:
-            return
-        try:
-            moment = _decode(value)
-        except msgspec.MsgspecError:  # no list of ours: a reader that counts must not stop the one that reads
+        if moment is None:
             return
         seconds = max(0.0, time.time() - moment.event_time / 1000)
         trace_id = sampled_trace(moment.traceparent)

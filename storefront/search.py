@@ -1,5 +1,7 @@
 """What a query leads to: titles that hold all of its words, then items that belong to it by what the model learned of words."""
 
+from itertools import islice
+
 import numpy as np
 
 from operators.contracts import CatalogueItem
@@ -19,7 +21,7 @@ class Search:
         self._vectors = unit_rows(bundle.vectors) if bundle and self._queries else None
 
     def find(self, text: str, limit: int) -> list[CatalogueItem]:
-        """At most `limit` items in stock, those by words first and by title, the others nearest first."""
+        """At most `limit` items that may be listed now, those by words first and by title, the others nearest first."""
         found = self._shelf.search(text, limit)
         return found + self._near(text, limit - len(found), {item.item_id for item in found})
 
@@ -32,5 +34,5 @@ class Search:
         near = np.flatnonzero(cosines > NEAR)
         rows = near[np.argsort(-cosines[near], kind="stable")]
         ids = (self._bundle.vocabulary.item_ids[row - 1] for row in rows.tolist() if row)
-        items = (self._shelf.get(item) for item in ids if item not in have)
-        return [item for item in items if item is not None and item.in_stock][:count]
+        items = (self._shelf.get(item) for item in ids if item not in have and self._shelf.sold(item))
+        return [*islice((item for item in items if item is not None), count)]

@@ -1,12 +1,13 @@
-"""A list as it leaves the storefront: without what went out of stock since, or the popular list for a stranger."""
+"""A list as it leaves the storefront: without what may not be listed any more, or the popular list for a stranger."""
 
-import time
+from collections.abc import Callable
+from itertools import islice
 
 import msgspec
 
 from operators.contracts import ListItem, Model, Reason, RecommendationList
 from operators.model_bundle import ModelBundle
-from storefront.views import Shelf, Views
+from storefront.views import Shelf, Views, now_ms
 
 
 class ServedItem(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -24,17 +25,23 @@ class ServedItem(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ServedList(msgspec.Struct, kw_only=True):
-    """`known`: whether the user has a list; else this is the popular list. Times are epoch ms."""
+    """`known`: whether the user has a list that has not expired; else this is the popular list, which never does.
+
+    `expired`: whether the user had a list, and its `expires_at` has passed. Times are epoch ms.
+    """
 
     user_id: str
     known: bool
+    expired: bool
     recommendation_id: str
+    epoch: int
     version: int
     source: str
     model: Model
     event_time: int
     event_id: str | None
     generated_at: int
+    expires_at: int | None
     served_at: int
     items: list[ServedItem]
 
@@ -42,35 +49,41 @@ class ServedList(msgspec.Struct, kw_only=True):
 class Server:
     """Joins lists with the catalogue."""
 
-    def __init__(self, views: Views, bundle: ModelBundle | None) -> None:
+    def __init__(self, views: Views, bundle: ModelBundle | None, clock_ms: Callable[[], int] = now_ms) -> None:
         self._views = views
+        self._clock_ms = clock_ms
         items = bundle.vocabulary.item_ids if bundle else []
         self._popular = [items[row - 1] for row in (bundle.popular.tolist() if bundle else [])]
         self._model = Model(bundle.name, bundle.version) if bundle else Model("none", "0")
 
     def list_of(self, user_id: str, limit: int) -> ServedList:
-        """The user's list, or the popular one."""
-        made = self._views.list_of(user_id)
-        now = int(time.time() * 1000)
-        made, known = (made, True) if made is not None else (self._popular_list(user_id, now), False)
-        shelf = self._views.shelf
+        """The user's list, or the popular one where the user has none or it has expired."""
+        made, now, shelf = self._views.list_of(user_id), self._clock_ms(), self._views.shelf
+        known = made is not None and now < made.expires_at
+        expired = made is not None and not known
+        if made is None or expired:
+            made = self._popular_list(user_id, limit, now)
         places = [place for place in made.items if shelf.sold(place.item_id)][:limit]
         return ServedList(
             user_id=user_id,
             known=known,
+            expired=expired,
             recommendation_id=made.recommendation_id,
+            epoch=made.epoch,
             version=made.version,
             source=made.source,
             model=made.model,
             event_time=made.event_time,
             event_id=made.event_id,
             generated_at=made.generated_at,
+            expires_at=made.expires_at if known else None,
             served_at=now,
             items=[served(place, rank, shelf) for rank, place in enumerate(places, start=1)],
         )
 
-    def _popular_list(self, user_id: str, now: int) -> RecommendationList:
-        places = [ListItem(i, 0.0, n, Reason("popular")) for n, i in enumerate(self._popular[:100], start=1)]
+    def _popular_list(self, user_id: str, limit: int, now: int) -> RecommendationList:
+        sold = islice(filter(self._views.shelf.sold, self._popular), limit)
+        places = [ListItem(i, 0.0, n, Reason("popular")) for n, i in enumerate(sold, start=1)]
         return RecommendationList(
             recommendation_id="popular",
             user_id=user_id,

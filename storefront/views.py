@@ -1,71 +1,82 @@
 """What the storefront knows: the newest list of each user and the catalogue, as local tables."""
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
-from operators.catalogue import decode_item
-from operators.compacted_table import CompactedTable, Consumer
+from operators.availability import ANYTIME, Coverage, may_be_listed, offer_of
+from operators.catalogue import GONE, item_of
+from operators.compacted_table import CompactedTable
 from operators.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, RecommendationList
+from operators.features import Vocabulary
+from operators.list_rows import ListRows
+from operators.row_rules import PlainRows
+from operators.table_consumer import Consumer
 
-_decode_list = msgspec.json.Decoder(RecommendationList).decode
-OnList = Callable[[str, bytes | None], None]
-
-
-class _Version(msgspec.Struct):
-    version: int
-
-
-_decode_version = msgspec.json.Decoder(_Version).decode
+DELISTED_KEPT = 100_000  # the last so many: a tombstone stays known no longer than it matters
+OnList = Callable[[str, RecommendationList | None], None]
 
 
-def is_newer(old: bytes | None, new: bytes | None) -> bool:
-    """Whether a list replaces another: after a failure older versions are written again, and are ignored.
-
-    A tombstone always counts. A value that is no list does not: it would hide a good one.
-    """
-    if new is None:
-        return True
-    try:
-        version = _decode_version(new).version
-        return old is None or version >= _decode_version(old).version
-    except msgspec.MsgspecError:
-        return False
+def now_ms() -> int:
+    """The wall clock, epoch ms."""
+    return time.time_ns() // 1_000_000
 
 
 class Shelf:
-    """The catalogue in memory, in title order, for the page and for filtering what went out of stock."""
+    """The catalogue in memory, in title order, for the page and for filtering what may not be listed any more."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary | None = None, coverage: float = 0.5, clock_ms: Callable[[], int] = now_ms
+    ) -> None:
+        """`vocabulary`: the model's; without one the items that the catalogue does not hold never count as delisted."""
+        self._vocabulary = vocabulary or Vocabulary([])
+        self._coverage = Coverage(len(self._vocabulary), coverage)
+        self._clock_ms = clock_ms
         self._items: dict[str, CatalogueItem] = {}
+        self._always: set[str] = set()  # in stock at any time: most look-ups end here
+        self._delisted: dict[str, None] = {}
         self._lock = threading.Lock()
 
     def changed(self, key: str, value: bytes | None) -> None:
         """Takes a record of the catalogue topic."""
-        item = decode_item(value)
+        item = item_of(key, value)
         with self._lock:
+            if self._vocabulary.row(key):
+                self._coverage.held += (item is not None) - (key in self._items)
+            self._always.discard(key)
+            self._delisted.pop(key, None)
             if item is None:
                 self._items.pop(key, None)
-            else:
-                self._items[key] = item
+                if value != GONE:
+                    self._delisted[key] = None
+                    if len(self._delisted) > DELISTED_KEPT:
+                        del self._delisted[next(iter(self._delisted))]
+                return
+            self._items[key] = item
+            if offer_of(item) == ANYTIME:
+                self._always.add(key)
 
     def get(self, item_id: str) -> CatalogueItem | None:
         """The item, None when it is not in the catalogue."""
         return self._items.get(item_id)
 
     def sold(self, item_id: str) -> bool:
-        """Whether it may be shown: in stock, or not known because there is no catalogue."""
+        """Whether it may be listed now, by the rule of `operators.availability`."""
+        if item_id in self._always:
+            return True
         item = self._items.get(item_id)
-        return item.in_stock if item is not None else not self._items
+        in_stock, start, end = ANYTIME if item is None else offer_of(item)
+        held, delisted, covered = item is not None, item_id in self._delisted, self._coverage.reached
+        return bool(may_be_listed(held, delisted, in_stock, start, end, covered=covered, now_ms=self._clock_ms()))
 
     def search(self, text: str, limit: int) -> list[CatalogueItem]:
-        """Items whose title holds all words."""
+        """Items whose title holds all words, of those that may be listed now."""
         words = text.lower().split()
         with self._lock:
             items = list(self._items.values())
-        found = [i for i in items if i.in_stock and all(word in i.title.lower() for word in words)]
+        found = [i for i in items if all(word in i.title.lower() for word in words) and self.sold(i.item_id)]
         return sorted(found, key=lambda item: item.title)[:limit]
 
     def __len__(self) -> int:
@@ -75,18 +86,33 @@ class Shelf:
 class Views:
     """Both tables; `on_list` hears of each list that is taken."""
 
-    def __init__(self, folder: Path, connect: Callable[[], Consumer], on_list: OnList) -> None:
-        self.shelf = Shelf()
-        self._started = False
-        self._on_list = on_list
-        self._catalogue = CompactedTable(CATALOGUE, folder / "catalogue", connect, on_change=self.shelf.changed)
-        self._lists = CompactedTable(RECOMMENDATIONS, folder / "lists", connect, on_change=self._list, accept=is_newer)
+    def __init__(
+        self,
+        folder: Path,
+        connect: Callable[[], Consumer],
+        on_list: OnList,
+        shelf: Shelf,
+        refused: Counter[str] | None = None,
+    ) -> None:
+        """`refused` counts the records of the topic of lists that are no list, or not the newest, by reason."""
+        self.shelf = shelf
+        self._catalogue = CompactedTable(
+            CATALOGUE, folder / "catalogue", connect, PlainRows(GONE), on_change=shelf.changed
+        )
+        self._lists = CompactedTable(
+            RECOMMENDATIONS,
+            folder / "lists",
+            connect,
+            ListRows(),
+            on_change=on_list,
+            reports_copy=False,
+            refused=refused,
+        )
 
     def open(self) -> None:
         """Serves the local copies at once and follows the topics."""
         self._catalogue.open(0)
         self._lists.open(0)
-        self._started = True
 
     def close(self) -> None:
         """Stops following."""
@@ -94,9 +120,8 @@ class Views:
         self._catalogue.close()
 
     def list_of(self, user_id: str) -> RecommendationList | None:
-        """The newest list of a user."""
-        value = self._lists.get(user_id)
-        return None if value is None else _decode_list(value)
+        """The newest list of a user; it may have expired."""
+        return self._lists.get(user_id)
 
     @property
     def complete(self) -> bool:
@@ -106,7 +131,3 @@ class Views:
     def ages(self) -> dict[str, float]:
         """Table -> seconds since the broker last answered it."""
         return {"catalogue": self._catalogue.age_s, "lists": self._lists.age_s}
-
-    def _list(self, user_id: str, value: bytes | None) -> None:
-        if self._started:
-            self._on_list(user_id, value)

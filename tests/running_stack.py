@@ -38,6 +38,7 @@ BROKER = {
     "advertised.listeners": f"CLIENTS://127.0.0.1:19092,LINK://127.0.0.1:{LINK}",
     "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,CLIENTS:PLAINTEXT,LINK:PLAINTEXT",
     "inter.broker.listener.name": "CLIENTS",
+    "log.cleaner.backoff.ms": "500",  # of 15 s: a test waits until a tombstone is compacted away
 }
 VARIABLES = {
     "LIVESHELF_KAFKA__BOOTSTRAP": "127.0.0.1:19092",

@@ -78,7 +78,7 @@ function because(item) {
 
 function drawList(list) {
   lastList = list;
-  byId("about").textContent = `${list.known ? `version ${list.version}` : "you are new here"} · ${list.source} · ${list.model.name} ${list.model.version}`;
+  byId("about").textContent = `${list.known ? `version ${list.version}` : list.expired ? "your last list has expired" : "you are new here"} · ${list.source} · ${list.model.name} ${list.model.version}`;
   byId("list").replaceChildren(...list.items.map((item) => {
     const row = document.createElement("li");
     row.dataset.item = item.item_id;

@@ -1,6 +1,9 @@
-import numpy as np
+import threading
 
-from operators.catalogue import Catalogue
+import numpy as np
+import pytest
+
+from operators.catalogue import GONE, SPARE_CATEGORIES, Catalogue
 from operators.contracts import CatalogueItem, encode_record
 from operators.features import Vocabulary
 from tests.builders import NOW_MS
@@ -71,3 +74,68 @@ def test_times_that_no_array_takes_are_unusable_and_stop_nobodys_list() -> None:
             value = time if name == "available_until" or time != 2**63 - 1 else -time
             made.changed(item, b'{"item_id":"%s","%s":%d}' % (item.encode(), name.encode(), value))
     assert allowed(made) == [5, 6, 7, 8, 9, 10]
+
+
+def test_what_the_topic_no_longer_has_is_unknown_and_not_delisted() -> None:
+    """Else the lists would be empty between the day that a topic is made anew and the end of its feed."""
+    made = catalogue(*(CatalogueItem(item_id=f"i{n}") for n in range(1, 11)))
+    for number in range(1, 11):
+        made.changed(f"i{number}", GONE)
+    assert allowed(made) == list(range(1, 11))
+    made.changed("i1", encode_record(CatalogueItem(item_id="i1", in_stock=False)))
+    assert allowed(made) == list(range(2, 11))
+
+
+@pytest.mark.parametrize("moment", [10**30, -(10**30), 2**63])
+def test_a_time_that_no_clock_shows_does_not_break_the_batch(moment: int) -> None:
+    made = catalogue(CatalogueItem(item_id="i1", available_from=moment, available_until=moment))
+    assert allowed(made) == list(range(2, 11))
+
+
+def test_the_answer_changes_with_the_clock_and_only_then_is_made_anew() -> None:
+    made = catalogue(CatalogueItem(item_id="i1", available_from=NOW_MS, available_until=NOW_MS + 10))
+    assert made.allowed(NOW_MS) is made.allowed(NOW_MS + 9)
+    assert made.allowed(NOW_MS + 10) is not made.allowed(NOW_MS + 9)
+    assert 1 not in allowed(made, NOW_MS - 1), "a clock that is set back too"
+
+
+def test_a_record_keeps_nothing_but_its_effect() -> None:
+    """Only a fallback list asks in the operator: with a good model, never."""
+    made = catalogue()
+    sizes = set()
+    for number in range(5000):
+        made.changed("i1", encode_record(CatalogueItem(item_id="i1", price=number, title="x" * 1000)))
+        made.changed(f"of-another-shop{number}", encode_record(CatalogueItem(item_id=f"of-another-shop{number}")))
+        sizes.add(sum(len(held) for held in vars(made).values() if isinstance(held, dict | set | list)))
+    assert len(sizes) == 1
+
+
+def test_categories_that_no_item_has_any_more_are_let_go_and_the_others_stay_apart() -> None:
+    made = catalogue(CatalogueItem(item_id="i1", category="lamps"), CatalogueItem(item_id="i2", category="mugs"))
+    for number in range(3 * SPARE_CATEGORIES):
+        made.changed("i3", encode_record(CatalogueItem(item_id="i3", category=f"c{number}")))
+    assert made.categories.max() <= SPARE_CATEGORIES + 20
+    made.changed("i4", encode_record(CatalogueItem(item_id="i4", category="lamps")))
+    lamps, mugs, other, same, none = made.categories[1:6].tolist()
+    assert lamps == same and len({lamps, mugs, other, none}) == 4 and none == 0
+
+
+def test_records_may_come_while_lists_are_made() -> None:
+    made, stop, failures = catalogue(CatalogueItem(item_id="i2")), threading.Event(), []
+
+    def ask() -> None:
+        while not stop.is_set():
+            if 2 not in allowed(made):
+                failures.append("an item in stock was not allowed")
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(2000):
+        made.changed("i1", encode_record(CatalogueItem(item_id="i1", in_stock=number % 2 == 0, available_from=number)))
+    made.changed("i1", encode_record(CatalogueItem(item_id="i1", in_stock=False)))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert 1 not in allowed(made), "the last record counts"

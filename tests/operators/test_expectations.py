@@ -102,12 +102,21 @@ def test_categories_are_first_levels_and_never_too_many(checked: Expectations) -
 
 
 def test_lists(checked: Expectations) -> None:
-    assert checked.recommended(b"{") == (None, [("valid", False)])
+    assert checked.recommended(b"u1", b"{") == (None, [("valid", False)])
     made = {
         "recommendation_id": "r", "user_id": "u1", "version": 1, "event_time": 1, "event_id": "e", "generated_at": 1,
         "model": {"name": "m", "version": "1"}, "source": "model", "expires_at": 1,
         "items": [{"item_id": "gone", "score": 1.0, "rank": 1, "reason": {"kind": "for_you"}}],
     }  # fmt: skip
-    assert dict(checked.recommended(json.dumps(made).encode())[1]) == {"valid": True, "full": True, "known_item": False}
+    assert dict(checked.recommended(b"u1", json.dumps(made).encode())[1]) == {
+        "valid": True,
+        "full": True,
+        "known_item": False,
+    }
     empty = made | {"items": []}
-    assert dict(checked.recommended(json.dumps(empty).encode())[1]) == {"valid": True, "full": False}
+    assert dict(checked.recommended(b"u1", json.dumps(empty).encode())[1]) == {"valid": True, "full": False}
+    assert checked.recommended(b"u2", json.dumps(made).encode()) == (None, [("valid", False)]), "of another user"
+
+
+def test_a_catalogue_record_is_of_its_key(checked: Expectations) -> None:
+    assert checked.catalogue("c1", item(item_id="c2")) == [("valid", False)]

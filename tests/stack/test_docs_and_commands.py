@@ -38,7 +38,7 @@ def test_the_producer_and_the_consumer_of_the_docs_run(stack: Stack, job: str, t
         said[page] = done.stdout
         eventually(lambda: "docs-reader" in stack.topics.newest_lists())
     assert said["docs/events.md"] == "published 3 events\n"
-    assert re.search(r"^docs-reader \d+ (model|popular) \['", said["docs/lists.md"], re.MULTILINE)
+    assert re.search(r"^docs-reader \d+ \d+ (model|popular) \['", said["docs/lists.md"], re.MULTILINE)
 
 
 def test_a_shop_of_ones_own_in_five_commands(stack: Stack, tmp_path: Path) -> None:

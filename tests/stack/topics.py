@@ -10,6 +10,8 @@ from kafka import KafkaProducer
 
 from operators.contracts import DEAD_LETTERS, EVENTS, RECOMMENDATIONS
 from operators.kafka_clients import new_admin, new_producer
+from operators.list_rows import ListRows
+from operators.row_rules import Refused
 from operators.settings import KafkaSettings
 from pipelines.topic_reader import TopicReader
 from pipelines.topic_stretch import Place
@@ -51,13 +53,14 @@ class Topics:
             return reader.read(topic, start or {})
 
     def newest_lists(self, start: Place | None = None) -> dict[str, tuple[dict[str, Any] | None, dict[str, bytes]]]:
-        """User -> the list that a reader ends up with (None: erased) and its headers; older versions are ignored."""
+        """User -> the list that a reader ends up with (None: erased), expired or not, and its headers."""
         newest: dict[str, tuple[dict[str, Any] | None, dict[str, bytes]]] = {}
+        rule, rows = ListRows(forget_ms=None), {}
         for record in self.read(RECOMMENDATIONS, start):
-            user, made = record.key.decode(), json.loads(record.value) if record.value else None
-            known = newest.get(user, (None, {}))[0]
-            if made is None or known is None or order(made) >= order(known):
-                newest[user] = (made, dict(record.headers))
+            with contextlib.suppress(Refused):
+                rows[record.key], _ = rule.take(rows.get(record.key), record, record.timestamp)
+                made = json.loads(record.value) if record.value else None
+                newest[record.key.decode()] = (made, dict(record.headers))
         return newest
 
     def dead_letters(self, start: Place) -> list[Any]:

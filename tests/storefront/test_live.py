@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from operators.settings import StorefrontSettings
-from storefront.live import ListStream, LiveLists
+from storefront.live import Expiry, ListStream, LiveLists
 from tests.storefront.conftest import RunningShop, Serve
 
 
@@ -83,7 +83,7 @@ def test_whatever_ends_a_stream_it_is_counted_no_more(end: str) -> None:
             return {"type": "http.disconnect"}
 
         scope = {"type": "http", "method": "GET", "client": ("203.0.113.1", 1), "headers": []}
-        stream = asyncio.create_task(ListStream(live, "a", lambda: "{}")(scope, receive, send))
+        stream = asyncio.create_task(ListStream(live, "a", lambda: ("{}", None))(scope, receive, send))
         await asyncio.sleep(0.02)
         if end == "a cancel":
             stream.cancel()
@@ -101,11 +101,11 @@ def test_who_waits_hears_of_a_change_and_of_the_newest_only() -> None:
 
     async def run() -> int:
         live.bind(asyncio.get_running_loop())
-        heard, changes = 0, live.changes("a")
+        heard, changes = 0, live.changes("a", Expiry())
         await anext(changes)
         for _ in range(3):
-            live.changed("a", b"{}")
-        live.changed("b", b"{}")
+            live.changed("a")
+        live.changed("b")
         await asyncio.sleep(0.01)
         async with asyncio.timeout(1):
             await anext(changes)

@@ -1,0 +1,67 @@
+"""Where a local table's rows come from, and when they can no longer be trusted."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+FORMAT = 2
+DAY_MS = 86_400_000
+SHORTEST_MS = 3_600_000  # the age of a copy that is followed on, where the topic may not be described
+LONGEST_MS = 7 * DAY_MS  # how long a floor is kept there
+SHARE = 0.9  # of `delete.retention.ms`: what is left is for reading on
+SKEW_MS = 3_600_000  # clocks differ; a copy from further ahead has no known age
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where the rows come from. `complete_ms`: when they were last known to be all that the topic held (epoch ms);
+    `rereading`: the topic is being read again from its beginning."""
+
+    topic_id: str | None
+    complete_ms: int
+    rereading: bool = False
+    format: int = FORMAT
+
+
+class TopicFacts(NamedTuple):
+    """`id`: None where the broker knows none. `tombstones_ms`: the topic's `delete.retention.ms`; None: not told."""
+
+    id: str | None
+    tombstones_ms: int | None
+
+    @property
+    def age_limit_ms(self) -> float:
+        """How old a copy may be: a tombstone that it has not seen may be gone from the topic afterwards."""
+        return SHORTEST_MS if self.tombstones_ms is None else SHARE * self.tombstones_ms
+
+    @property
+    def floor_ms(self) -> int:
+        """How long a tombstone's trace is kept in the table."""
+        return LONGEST_MS if self.tombstones_ms is None else self.tombstones_ms
+
+
+def reason_to_reread(
+    origin: Origin,
+    facts: TopicFacts,
+    offsets: Mapping[int, int],
+    begins: Mapping[int, int],
+    ends: Mapping[int, int],
+    now_ms: int,
+) -> str | None:
+    """Why a copy may hold what the topic does not, or lack what it had; None where it can be followed on.
+
+    A new partition is no reason: what it has is newer than what the others have of the same key.
+    """
+    if origin.topic_id != facts.id:
+        return f"the topic was made anew: its id is {facts.id}, the copy is of {origin.topic_id}"
+    for partition, offset in offsets.items():
+        if partition not in ends:
+            return f"the topic has no partition {partition}"
+        if offset > ends[partition]:
+            return f"partition {partition} ends at {ends[partition]}, before the copy's {offset}"
+        if offset < begins[partition]:
+            return f"partition {partition} begins at {begins[partition]}, after the copy's {offset}"
+    age_ms, limit_ms = now_ms - origin.complete_ms, facts.age_limit_ms
+    if not -SKEW_MS <= age_ms <= limit_ms:
+        return f"the copy is {age_ms / 1000:.0f} s old, and the topic forgets deletions after {limit_ms / 1000:.0f} s"
+    return None
