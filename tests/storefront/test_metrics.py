@@ -8,7 +8,9 @@ from storefront.metrics import StoreMetrics
 COUNT = "liveshelf_storefront_freshness_seconds_count"
 
 
-@pytest.mark.parametrize("value", [None, b"rubbish", b"{}", b'{"event_time": "x"}', b'{"event_time": 1, "traceparent": 7}'])
+@pytest.mark.parametrize(
+    "value", [None, b"rubbish", b"{}", b'{"event_time": "x"}', b'{"event_time": 1, "traceparent": 7}']
+)
 def test_what_is_no_list_is_not_counted_and_stops_nobody(value: bytes | None) -> None:
     metrics = StoreMetrics()
     metrics.listed(value)
