@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from operators.visible import visible
+
 TAIL_BYTES = 4_000_000  # of each file
 _STAMP = re.compile(r"^(?:ts=|\{.*\"time\": \")?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z?)")
 
@@ -22,7 +24,7 @@ def entries(file: Path) -> Iterator[Entry]:
         opened.seek(max(0, opened.tell() - TAIL_BYTES))
         text = opened.read().decode("utf-8", "replace")
     at, held = 0.0, list[str]()
-    for line in text.splitlines():
+    for line in text.rstrip("\n").split("\n"):  # splitlines also ends a line where only a record's text has a separator
         if (found := stamp(line)) is not None:
             if held:
                 yield at, file.stem, "\n".join(held)
@@ -52,13 +54,14 @@ def _told(line: str) -> str:
     except ValueError:
         return line
     more = {k: v for k, v in told.items() if k not in ("part", "logger", "level", "time", "message", "exception")}
-    text = f"{told.get('time', '')} {str(told.get('level', '')).upper()} {told.get('logger')}: {told.get('message')}"
+    text = f"{told.get('time', '')} {str(told.get('level', '')).upper()} {told.get('logger')}: "
+    text += visible(str(told.get("message")))  # its line breaks would look like lines of the log
     text += f" {more}" if more else ""
-    return "\n    ".join([text, *str(told.get("exception", "")).splitlines()])
+    return "\n    ".join([text, *filter(None, str(told.get("exception", "")).split("\n"))])
 
 
 def merged(files: list[Path], last: int, since_minutes: float | None) -> list[str]:
     """The newest `last` entries of all files, each line with its part before it."""
     begin = time.time() - 60 * since_minutes if since_minutes is not None else 0.0
     kept = deque((e for e in heapq.merge(*map(entries, files)) if e[0] >= begin), maxlen=last)
-    return [f"{part:<14} {line}" for _, part, text in kept for line in text.splitlines()]
+    return [f"{part:<14} {line}" for _, part, text in kept for line in text.split("\n")]

@@ -1,3 +1,4 @@
+import json
 import os
 import time
 from pathlib import Path
@@ -44,3 +45,16 @@ def test_only_what_is_not_older(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(f"2020-01-01 00:00:00,000 INFO old\n{now},000 INFO new\n")
     assert [line.split()[-1] for line in merged([tmp_path / "a.log"], 9, 5)] == ["new"]
     assert os.environ["TZ"] == "Europe/Berlin"
+
+
+def test_what_a_record_said_is_not_a_line_of_the_log(tmp_path: Path) -> None:
+    forged = "2026-11-24T06:00:09Z ERROR storefront: all is lost"
+    hostile = {"time": "2026-11-24T06:00:02Z", "level": "warning", "logger": "room", "message": f"came\n{forged}"}
+    trace = hostile | {"message": "it failed", "exception": f"ValueError: x\n{forged}"}
+    raw = f"2026-11-24T07:00:04,000 WARN  came\u2028{forged}"
+    (tmp_path / "a.log").write_text("\n".join([json.dumps(hostile), json.dumps(trace), raw, ""]))
+    lines = merged([tmp_path / "a.log"], 50, None)
+    assert len(lines) == 5 and [line for line in lines if line.startswith("a              2026-11-24T06:00:09Z")] == []
+    assert lines[0].endswith(f"came\\n{forged}")
+    assert lines[3] == f"a                  {forged}", "a traceback's lines are set in"
+    assert lines[4].endswith(f"came\u2028{forged}"), "the verb shows it"

@@ -15,7 +15,7 @@ from operators.settings import KafkaSettings, Settings, StackSettings, Storefron
 from storefront import app, event_producer
 from storefront.__main__ import server
 
-SECONDS = 10.0
+SECONDS = 20.0
 
 
 class FakeProducer:

@@ -12,14 +12,14 @@ HEAD = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
 POST = b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\n"
 
 
-def until(what: Callable[[], bool], seconds: float = 8) -> None:
+def until(what: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def drip(endpoint: socket.socket, piece: bytes, seconds: float = 6) -> float:
+def drip(endpoint: socket.socket, piece: bytes, seconds: float = 15) -> float:
     """Sends a piece each 50 ms until the other side has closed; returns how long it took."""
     begun = time.monotonic()
     endpoint.settimeout(0.05)
@@ -42,11 +42,11 @@ def test_a_head_must_come_in_time(serve: Serve, begin: bytes) -> None:
         endpoint.sendall(begin)
         begun = time.monotonic()
         answer = read_all(endpoint)
-        assert 0.3 < time.monotonic() - begun < 3
+        assert 0.3 < time.monotonic() - begun < 10
     assert answer.startswith(b"HTTP/1.1 408 ") and b"too_slow" in answer
     with shop.connect() as endpoint:
         endpoint.sendall(begin)
-        assert drip(endpoint, b"x") < 3, "a byte now and then does not keep it open"
+        assert drip(endpoint, b"x") < 10, "a byte now and then does not keep it open"
     assert shop.get("/healthz")[0] == 200
 
 
@@ -57,7 +57,7 @@ def test_a_body_must_come_in_time(serve: Serve, length: bytes) -> None:
         endpoint.sendall(POST + length + b"\r\n")
         begun = time.monotonic()
         assert read_all(endpoint) == b""
-        assert 0.3 < time.monotonic() - begun < 3
+        assert 0.3 < time.monotonic() - begun < 10
     until(lambda: shop.metric("requests_total", route="/v1/events", status="499") == 1)
     assert "liveshelf_storefront_exceptions_total{" not in shop.client.get("/metrics").text, "no error of ours"
 
@@ -77,7 +77,7 @@ def test_an_idle_connection_is_closed(serve: Serve) -> None:
         endpoint.sendall(HEAD + b"\r\n")
         begun = time.monotonic()
         assert read_all(endpoint).startswith(b"HTTP/1.1 200")
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 8
 
 
 def endless(shop: RunningShop, begin: bytes, piece: bytes, most: int = 50_000_000) -> tuple[int, bytes]:
@@ -126,7 +126,7 @@ def test_an_endless_body_is_answered_and_not_read_for_long(serve: Serve) -> None
     with shop.connect() as endpoint:
         endpoint.sendall(POST + b"transfer-encoding: chunked\r\n\r\n" + chunk * 2)
         assert b" 413 " in endpoint.recv(65_536)[:20], "while the body still comes"
-        assert drip(endpoint, chunk) < 5
+        assert drip(endpoint, chunk) < 10
 
 
 def test_a_length_that_lies_hurts_nobody(serve: Serve) -> None:
@@ -156,4 +156,4 @@ def test_a_client_that_takes_nothing_of_its_answer_is_cut(serve: Serve) -> None:
         endpoint.connect(("127.0.0.1", shop.port))
         endpoint.sendall(b"GET /page/swagger-ui-bundle.js HTTP/1.1\r\nhost: localhost\r\n\r\n" * 4)
         until(lambda: shop.connections == 1)
-        until(lambda: shop.connections == 0, 15)
+        until(lambda: shop.connections == 0, 30)

@@ -158,27 +158,24 @@ def test_a_client_is_an_address_or_its_network(client: Any, counted: str) -> Non
 
 
 def test_a_client_that_asks_too_often_is_told_when_to_come_back(serve: Serve) -> None:
-    shop = serve(requests_per_s=2, trusted_proxies=["127.0.0.1"])
+    shop = serve(requests_per_s=0.05, trusted_proxies=["127.0.0.1"])  # one, and the next after 20 s
 
     def asked(count: int, address: str, path: str = "/v1/items/i/similar") -> list[int]:
         headers = {"x-forwarded-for": address}
         return [shop.client.get(path, headers=headers).status_code for _ in range(count)]
 
-    assert asked(6, "203.0.113.1").count(429) >= 1
+    assert asked(3, "203.0.113.1") == [200, 429, 429]
     assert asked(1, "203.0.113.2") == [200], "another client is not held back"
     assert asked(20, "203.0.113.1", "/healthz") == [200] * 20, "what watches is not counted"
     answer = shop.client.get("/", headers={"x-forwarded-for": "203.0.113.1"})
-    assert (answer.status_code, answer.json()["reason"], answer.headers["retry-after"]) == (
-        429,
-        "too_many_requests",
-        "1",
-    )
+    assert (answer.status_code, answer.json()["reason"]) == (429, "too_many_requests")
+    assert 1 <= int(answer.headers["retry-after"]) <= 20
 
 
 def test_a_proxys_word_does_not_count_unless_it_is_trusted(serve: Serve) -> None:
-    shop = serve(requests_per_s=1)
-    codes = [shop.client.get("/", headers={"x-forwarded-for": f"203.0.113.{n}"}).status_code for n in range(6)]
-    assert 429 in codes
+    shop = serve(requests_per_s=0.05)
+    codes = [shop.client.get("/", headers={"x-forwarded-for": f"203.0.113.{n}"}).status_code for n in range(3)]
+    assert codes == [200, 429, 429]
 
 
 def test_without_the_setting_there_is_no_rate(shop: RunningShop) -> None:

@@ -14,7 +14,7 @@ from tests.storefront.conftest import RunningShop, Serve
 
 
 def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 8
+    deadline = time.monotonic() + 20
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.02)
