@@ -9,7 +9,7 @@ WORK := .liveshelf/work
 BENCHED := .liveshelf/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-deps demo test test-fast faults soak drift fuzz lint format bench bench-run bench-keep against growth bundle schemas monitoring capacity locks down clean
+.PHONY: help setup train-deps demo test test-fast test-secure faults soak drift fuzz lint format bench bench-run bench-keep against growth bundle schemas monitoring capacity locks down clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ demo: setup ## the whole system on real orders; CHECK=1: bounded, verified, exit
 
 test: dev-deps lint ## all tests, with the real broker, cluster and browser
 	@.venv/bin/python -m pytest tests -m "not slow and not soak" $(ARGS)
+
+test-secure: dev-deps ## the tests of the stack on a broker with TLS, users and rights
+	@SECURE_STACK=1 .venv/bin/python -m pytest tests/stack -m "not slow and not soak" $(ARGS)
 
 faults: dev-deps ## every fault with its verdict into docs/faults.md (about 80 minutes)
 	@rm -f .liveshelf-faults/rows.jsonl

@@ -14,6 +14,7 @@ from pyflink.table import StreamTableEnvironment
 from operators.contracts import ERASURES, EVENTS
 from operators.settings import Settings
 from pipelines.engine import STATE_UID, flink_options
+from pipelines.java_names import known_names, refuse_mistyped
 from pipelines.topics import (
     INPUT_FIELDS,
     dead_letters_ddl,
@@ -85,6 +86,7 @@ def build(settings: Settings, ship: str) -> Any:
         configuration.set_string(name, value)
     environment = StreamExecutionEnvironment.get_execution_environment(configuration)
     tables = StreamTableEnvironment.create(environment)
+    refuse_mistyped(settings.kafka, known_names(get_gateway().jvm))
 
     tables.execute_sql(lists_ddl("lists", settings.kafka, settings.job))
     tables.execute_sql(dead_letters_ddl("dead_letters", settings.kafka, settings.job))

@@ -1,0 +1,35 @@
+"""Names that a shop passes to Flink's Kafka clients: Java warns of a mistyped one, deep in a log, and goes on without it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from operators.errors import SettingsError
+from operators.kafka_security import SHADED
+from operators.kafka_settings import KafkaSettings
+
+CONFIGS = ("clients.consumer.ConsumerConfig", "clients.producer.ProducerConfig", "clients.admin.AdminClientConfig")
+LIKENESS = 0.85  # plug-ins have names of their own, which are like none of Kafka's
+
+
+def known_names(jvm: Any) -> set[str]:
+    """All that Flink's Kafka clients know; `jvm`: of a Java gateway with the connector on its class path."""
+    names: set[str] = set()
+    for config in CONFIGS:
+        found = jvm
+        for part in f"{SHADED}.{config}".split("."):
+            found = getattr(found, part)
+        names |= set(found.configNames())
+    return names
+
+
+def refuse_mistyped(settings: KafkaSettings, known: Iterable[str]) -> None:
+    """Raises `SettingsError` for a name that is nearly one of Kafka's."""
+    names = set(known)
+    for name in settings.client.for_java():
+        if name not in names and (meant := get_close_matches(name, names, 1, LIKENESS)):
+            raise SettingsError(
+                "names that Flink's Kafka clients know in [kafka.client] and [kafka.client.java]",
+                f"`{name}`",
+                f"write `{meant[0]}`",
+            )
