@@ -2,13 +2,11 @@ import time
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from operators.catalogue import GONE
 from operators.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
 from operators.features import Vocabulary
 from operators.list_rows import DAY_MS
-from storefront.event_producer import split_batch
 from storefront.metrics import StoreMetrics
 from storefront.served_list import Server
 from storefront.views import Shelf, Views
@@ -154,17 +152,3 @@ def test_without_a_model_what_the_catalogue_does_not_hold_is_sold_unless_it_was_
     assert (shelf.sold("i1"), len(shelf)) == (False, 0)
     shelf.changed("i1", GONE)
     assert shelf.sold("i1"), "the topic was made anew: nothing is known of it"
-
-
-@pytest.mark.parametrize(
-    ("body", "bodies"),
-    [
-        (b'{"a":1}', [b'{"a":1}']),
-        (b'[{"a":1}, {"b":2}]', [b'{"a":1}', b'{"b":2}']),
-        (b'{"a":1}\n{"b":2}\n', [b'{"a":1}', b'{"b":2}']),
-        (b'{\n "a": 1\n}', [b'{\n "a": 1\n}']),
-        (b"", [b""]),
-    ],
-)
-def test_a_body_is_one_event_an_array_or_lines(body: bytes, bodies: list[bytes]) -> None:
-    assert split_batch(body) == bodies
