@@ -385,6 +385,21 @@ def test_the_old_copy_serves_while_the_topic_is_read_again_and_a_kill_in_between
     table.close()
 
 
+def test_what_an_interrupted_reading_marked_goes_when_the_topic_is_made_anew_once_more(tmp_path: Path) -> None:
+    topics = [Topic("first"), Topic("second"), Topic("third")]
+    for topic, keys in zip(topics, ("abc", "ab", "a"), strict=True):
+        for key in keys:
+            topic.append(key, topic.id)
+    topics[1].unread = 1
+    opened(tmp_path, topics[0]).close()
+    interrupted = made(tmp_path, topics[1])
+    assert not interrupted.open(0.3)
+    interrupted.close()
+    table = opened(tmp_path, topics[2])
+    assert dict(table.items()) == {"a": b"third"}
+    table.close()
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_topic_that_is_made_anew_under_a_running_table_is_read_again(tmp_path: Path) -> None:
     topic, told = Topic(), Told()
