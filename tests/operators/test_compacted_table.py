@@ -35,6 +35,7 @@ class Topic:
         self.start = 0
         self.end = 0
         self.unread = 0  # records that the end counts and no poll brings yet
+        self.most = 5000  # records a poll
         self.partitions = {0}
         self.tombstones_ms: int | None = 7 * DAY_MS
         self.broken = self.mute = False
@@ -95,11 +96,13 @@ class Consumer:
     def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
         self._check()
         found = [] if self._topic.mute else [record for record in self._topic.log if record.offset >= self._at]
-        self._at = self._at if self._topic.mute else self._topic.end
+        found = found[: min(max_records, self._topic.most)]
         if not found:
+            self._at = self._at if self._topic.mute else self._topic.end
             time.sleep(min(timeout_ms, 5) / 1000)
             return {}
-        return {TopicPartition(TOPIC, 0): found[:max_records]}
+        self._at = found[-1].offset + 1
+        return {TopicPartition(TOPIC, 0): found}
 
     def close(self) -> None:
         pass
@@ -429,6 +432,24 @@ def test_a_silence_longer_than_the_topics_memory_is_read_again(tmp_path: Path) -
     clock.now += 7 * DAY_MS
     topic.mute = False
     until(lambda: dict(table.items()) == {"b": b"1", "c": b"1"})
+    table.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_reading_that_takes_longer_than_the_topics_memory_is_not_begun_for_ever(tmp_path: Path) -> None:
+    topic, clock = Topic(), Clock()
+    topic.tombstones_ms, topic.most = 0, 1
+    for key in "abcde":
+        topic.append(key, "1")
+
+    class Slow(PlainRows):
+        def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, bytes | None]:
+            clock.now += 30_000
+            return super().take(old, record, now_ms)
+
+    table = opened(tmp_path, topic, Slow(), clock_ms=clock)
+    time.sleep(0.3)
+    assert (topic.connects, len(dict(table.items()))) == (1, 5)
     table.close()
 
 
