@@ -64,7 +64,7 @@ class CompactedTable(Generic[T]):
         self._facts = TopicFacts(None, None)
         self._target: tuple[int, dict[TopicPartition, int]] | None = None  # complete as of (ms) when these are reached
         self._cursor: bytes | None = None  # of the sweep that ends a rereading
-        self._stale_cursor, self._swept_at, self._look_at = b"", 0.0, 0.0
+        self._stale_cursor, self._swept_at, self._look_at, self._looked_ms = b"", 0.0, 0.0, 0
         self._caught_up, self._closing = threading.Event(), threading.Event()
         self._reached_at = 0.0
         self._problem = ""
@@ -155,7 +155,7 @@ class CompactedTable(Generic[T]):
             offsets = {}
         for partition in partitions:
             consumer.seek(partition, offsets.get(partition.partition, begins[partition]))
-        self._target, self._cursor = (now_ms, ends), None
+        self._target, self._cursor, self._looked_ms = (now_ms, ends), None, now_ms
         self._look_at, self._reached_at = time.monotonic() + LOOK_SECONDS, time.monotonic()
         return partitions
 
@@ -168,18 +168,18 @@ class CompactedTable(Generic[T]):
             raise BrokerError(f"the partitions of {self.topic}", "others", "they are read", retriable=True)
         if (found := consumer.topic_id(self.topic)) != self._facts.id:
             raise BrokerError(f"the topic {self.topic}", f"another one, {found}", "it is read", retriable=True)
-        now_ms, origin = self._clock_ms(), self._rows.origin
+        now_ms = self._clock_ms()
         try:
             ends = consumer.end_offsets(partitions, timeout_ms=LOOK_TIMEOUT_MS)
         except KafkaTimeoutError:  # a partition without a leader must not keep the others' records away
             self._look_at = time.monotonic() + 10 * (time.monotonic() - begun)
             return
+        silence_ms, self._looked_ms = now_ms - self._looked_ms, now_ms
+        if silence_ms > max(SILENCE_MS, self._facts.age_limit_ms):
+            raise BrokerError(f"an answer for {self.topic}", f"none for {silence_ms} ms", "it is read again")
         self._look_at, self._reached_at = begun + LOOK_SECONDS, time.monotonic()
         if self._target is None:
             self._target = now_ms, ends
-            silence_ms = now_ms - origin.complete_ms if origin else 0
-            if self._cursor is None and silence_ms > max(SILENCE_MS, self._facts.age_limit_ms):
-                raise BrokerError(f"an answer for {self.topic}", f"none for {silence_ms} ms", "it is read again")
 
     def _advance(self, consumer: Consumer) -> None:
         """Notes that the end was reached, and sweeps some rows where it is time."""

@@ -52,7 +52,7 @@ class _Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no typ
         try:
             admin = connect(KafkaAdminClient, self._admin_options)
             try:
-                told = admin.describe_configs([resource], config_filter="all")["topic"][topic]
+                told = admin.describe_configs([resource], config_filter="all").get("topic", {}).get(topic, {})
             finally:
                 admin.close()
         except (KafkaError, BrokerError) as error:  # such as a broker that does not know the request

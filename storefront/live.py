@@ -25,8 +25,8 @@ class Expiry:
     at_ms: int | None = None
 
     def wait_s(self) -> float | None:
-        """Seconds until then, at most an hour."""
-        return None if self.at_ms is None else min(max(0.0, self.at_ms / 1000 - time.time()), 3600.0)
+        """Seconds until then."""
+        return None if self.at_ms is None else max(0.0, self.at_ms / 1000 - time.time())
 
 
 class LiveLists:

@@ -35,6 +35,7 @@ class Topic:
         self.start = 0
         self.end = 0
         self.unread = 0  # records that the end counts and no poll brings yet
+        self.most = 5000  # records a poll
         self.partitions = {0}
         self.tombstones_ms: int | None = 7 * DAY_MS
         self.broken = self.mute = False
@@ -95,11 +96,13 @@ class Consumer:
     def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
         self._check()
         found = [] if self._topic.mute else [record for record in self._topic.log if record.offset >= self._at]
-        self._at = self._at if self._topic.mute else self._topic.end
+        found = found[: min(max_records, self._topic.most)]
         if not found:
+            self._at = self._at if self._topic.mute else self._topic.end
             time.sleep(min(timeout_ms, 5) / 1000)
             return {}
-        return {TopicPartition(TOPIC, 0): found[:max_records]}
+        self._at = found[-1].offset + 1
+        return {TopicPartition(TOPIC, 0): found}
 
     def close(self) -> None:
         pass
@@ -385,6 +388,21 @@ def test_the_old_copy_serves_while_the_topic_is_read_again_and_a_kill_in_between
     table.close()
 
 
+def test_what_an_interrupted_reading_marked_goes_when_the_topic_is_made_anew_once_more(tmp_path: Path) -> None:
+    topics = [Topic("first"), Topic("second"), Topic("third")]
+    for topic, keys in zip(topics, ("abc", "ab", "a"), strict=True):
+        for key in keys:
+            topic.append(key, topic.id)
+    topics[1].unread = 1
+    opened(tmp_path, topics[0]).close()
+    interrupted = made(tmp_path, topics[1])
+    assert not interrupted.open(0.3)
+    interrupted.close()
+    table = opened(tmp_path, topics[2])
+    assert dict(table.items()) == {"a": b"third"}
+    table.close()
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_topic_that_is_made_anew_under_a_running_table_is_read_again(tmp_path: Path) -> None:
     topic, told = Topic(), Told()
@@ -414,6 +432,24 @@ def test_a_silence_longer_than_the_topics_memory_is_read_again(tmp_path: Path) -
     clock.now += 7 * DAY_MS
     topic.mute = False
     until(lambda: dict(table.items()) == {"b": b"1", "c": b"1"})
+    table.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_reading_that_takes_longer_than_the_topics_memory_is_not_begun_for_ever(tmp_path: Path) -> None:
+    topic, clock = Topic(), Clock()
+    topic.tombstones_ms, topic.most = 0, 1
+    for key in "abcde":
+        topic.append(key, "1")
+
+    class Slow(PlainRows):
+        def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, bytes | None]:
+            clock.now += 30_000
+            return super().take(old, record, now_ms)
+
+    table = opened(tmp_path, topic, Slow(), clock_ms=clock)
+    time.sleep(0.3)
+    assert (topic.connects, len(dict(table.items()))) == (1, 5)
     table.close()
 
 
