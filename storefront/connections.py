@@ -46,8 +46,6 @@ class Connection(HttpToolsProtocol):
         body_before, self._read_bytes = self._body_bytes, len(data)
         super().data_received(data)
         if not self._incomplete or self.transport.is_closing():
-            if self._deadline is not None:
-                self._expect_no_more()
             return
         self._expect()
         if self._just_begun:  # what came before it in these bytes is not known; they are one read of the socket
@@ -65,12 +63,12 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """As uvicorn's; a head may have come in one read, which is counted only where it can be too large."""
-        self._in_head = False
         if self._read_bytes > self._limits.max_head_bytes:
             whole = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if whole > self._limits.max_head_bytes:
                 self._refuse_head()
                 raise httptools.HttpParserError("the head is too large")
+        self._in_head = False
         super().on_headers_complete()
         self.headers = []  # for trailers, which nothing reads; those of the head are the request's
 
@@ -82,6 +80,8 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """As uvicorn's."""
         self._incomplete = False
+        if self._deadline is not None:
+            self._expect_no_more()
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -99,17 +99,22 @@ class Connection(HttpToolsProtocol):
             self._deadline = None
 
     def _too_slow(self) -> None:
-        answering = self.cycle is not None and not self.cycle.response_complete
-        if not answering and (self._in_head or not self._incomplete):
-            seconds = self._limits.request_timeout_s
-            self._refuse(408, "too_slow", f"expected a request within {seconds:g} s; came none. Next: send it at once.")
-        self.transport.close()  # a route that waits for the rest of a body hears of it; else what came is thrown away
+        seconds = self._limits.request_timeout_s
+        text = f"expected a whole request within {seconds:g} s; came less. Next: send it at once."
+        self._refuse(408, "too_slow", text)  # a route that waits for the rest of a body hears that its client is gone
 
     def _refuse_head(self) -> None:
-        text = f"expected at most {self._limits.max_head_bytes} bytes of headers; came more. Next: send fewer."
+        most = self._limits.max_head_bytes
+        text = f"expected at most {most} bytes beside a body; came more. Next: send fewer headers."
         self._refuse(431, "head_too_large", text)
 
     def _refuse(self, status: int, reason: str, error: str) -> None:
+        """Says why, where no answer has begun that this would run into, and closes."""
+        cycle = self.cycle
+        in_body = self._incomplete and not self._in_head
+        if cycle is not None and (cycle.response_started if in_body else not cycle.response_complete):
+            self.transport.close()
+            return
         body = json.dumps({"reason": reason, "error": error}).encode()
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(), b"content-type: application/json"]
         lines += [name + b": " + value for name, value in HEADERS]

@@ -22,7 +22,7 @@ def test_dead_letters_of_anybody_are_listed(stack: Stack, job: str, no_restart: 
     producer.send(DEAD_LETTERS, key=None, value=b"not ours")
     reason = ("__connect.errors.exception.message", f"{odd} ".encode() + b"\xff\xfe" + HOSTILE.encode())
     producer.send(
-        DEAD_LETTERS, key=b"k", value=None, headers=[reason, ("__connect.errors.topic", None), (HOSTILE, b"")]
+        DEAD_LETTERS, key=b"k", value=None, headers=[reason, ("__connect.errors.topic", b"\xff"), (HOSTILE, b"")]
     )
     producer.flush(30)
     producer.close()
