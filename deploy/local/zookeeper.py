@@ -40,6 +40,7 @@ def high_availability(settings: Settings, layout: Layout) -> dict[str, object]:
         "high-availability.zookeeper.quorum": f"127.0.0.1:{settings.stack.zookeeper_port}",
         "high-availability.zookeeper.path.root": "/liveshelf",
         "high-availability.zookeeper.client.session-timeout": f"{SESSION_MS} ms",
-        "high-availability.storageDir": f"file://{layout.high_availability}",
+        # by the alias: Flink's store of blobs makes %20 of a blank, and a folder of that name beside ours
+        "high-availability.storageDir": f"file://{layout.alias}/{layout.high_availability.name}",
         "high-availability.jobmanager.port": settings.stack.jobmanager_rpc_port,
     }

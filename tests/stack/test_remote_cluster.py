@@ -29,7 +29,9 @@ REFUSED_S = 10
 
 @pytest.fixture(scope="module")
 def remote(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondCluster]:
-    stack.forget_job()
+    for job in stack.cluster.jobs():
+        stack.cluster.cancel(job["jid"])
+    stack.serving = ("", {})
     with second_cluster(tmp_path_factory.mktemp("other"), stack.layout.jars) as running:
         yield running
 
