@@ -9,6 +9,7 @@ import pytest
 from kafka import KafkaConsumer
 from kafka.errors import (
     KafkaConnectionError,
+    KafkaError,
     KafkaTimeoutError,
     SaslAuthenticationFailedError,
     TopicAuthorizationFailedError,
@@ -145,6 +146,10 @@ def test_what_comes_right_by_itself_is_told_from_what_does_not() -> None:
     assert is_final(SaslAuthenticationFailedError())
     assert is_final(UnsupportedSaslMechanismError())
     assert is_final(TopicAuthorizationFailedError())
+    # as the producer of kafka-python 3.0.12 says it
+    assert is_final(
+        KafkaError("Unexpected error in InitProducerIdResponse: [Error 31] ClusterAuthorizationFailedError")
+    )
     assert is_final(SettingsError("a", "b", "c"))
     assert not is_final(KafkaConnectionError("closed"))
     assert not is_final(BrokerError("a", "b", "c", retriable=True))
