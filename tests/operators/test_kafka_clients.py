@@ -1,5 +1,6 @@
 """Clients of a broker that is away, hangs up or is not trusted: in seconds an error that says why, and nothing stays."""
 
+import re
 import socket
 import threading
 import time
@@ -170,3 +171,13 @@ def test_a_topic_that_is_not_there_or_not_ours_to_see(tmp_path: Path, authority:
         partitions_of(Consumer(), "missing", KafkaSettings())
     with pytest.raises(BrokerError, match="none that the user shop may see"):
         partitions_of(Consumer(), "missing", secured("b:1", authority, tmp_path))
+
+
+def test_clients_are_made_in_one_place() -> None:
+    """Elsewhere a broker that refuses or is away would be half a minute of silence, and a thread that stays."""
+    root = Path(__file__).parents[2]
+    rooms = ("operators", "pipelines", "storefront", "deploy", "benchmarks", "model_export")
+    files = [file for room in rooms for file in (root / room).rglob("*.py") if not file.stem.startswith("on_")]
+    assert len(files) > 100
+    made = [str(file) for file in files if re.search(r"Kafka(Producer|Consumer|AdminClient)\(", file.read_text())]
+    assert not made
