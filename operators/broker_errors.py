@@ -13,6 +13,7 @@ REFUSED_LOGIN = (
     errors.UnsupportedSaslMechanismError,
     errors.IllegalSaslStateError,
 )
+WORDS = 200  # some hold a whole request
 EXPIRED, NOT_YET, WRONG_NAME, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's numbers
 
 
@@ -21,8 +22,10 @@ def is_final(cause: BaseException) -> bool:
     if isinstance(cause, LiveshelfError):
         return not cause.retriable
     tls = _tls(cause)
-    return isinstance(cause, (*REFUSED_LOGIN, errors.AuthorizationError)) or (
-        isinstance(tls, ssl.SSLError) and not isinstance(tls, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+    return (
+        isinstance(cause, REFUSED_LOGIN)
+        or _without_right(cause)
+        or (isinstance(tls, ssl.SSLError) and not isinstance(tls, ssl.SSLEOFError | ssl.SSLZeroReturnError))
     )
 
 
@@ -43,7 +46,7 @@ def broker_error(cause: BaseException, options: Mapping[str, Any]) -> BrokerErro
             _words(cause),
             "correct kafka.security.mechanism",
         )
-    if isinstance(cause, errors.AuthorizationError):
+    if _without_right(cause):
         who = f"the user {user}" if user else "this client"
         return _final(
             f"{who} to have the right",
@@ -92,13 +95,24 @@ def _certificate_fix(error: ssl.SSLCertVerificationError) -> str:
     return "set kafka.security.ca_file to the certificate of the authority that signed the broker's"
 
 
+def _without_right(cause: BaseException) -> bool:
+    """The producer tells some refusals in words alone."""
+    return isinstance(cause, errors.AuthorizationError) or (
+        isinstance(cause, errors.KafkaError) and "AuthorizationFailed" in str(cause)
+    )
+
+
 def _other_protocol(cause: BaseException, protocol: str) -> str:
     """A broker that hangs up instead of answering often expects another protocol."""
-    if any(word in str(cause) for word in ("ECONNREFUSED", "DNS")):
+    hung_up = isinstance(cause, errors.KafkaConnectionError | errors.InvalidReceiveError | errors.KafkaTimeoutError)
+    if not hung_up or any(word in str(cause) for word in ("ECONNREFUSED", "DNS")):
         return ""
     return f"; a broker that closes the connection may expect another kafka.security.protocol than {protocol}"
 
 
 def _words(cause: BaseException) -> str:
-    text = " ".join(str(cause).split())
-    return text or type(cause).__name__
+    """Its own words, without those that kafka-python puts around them."""
+    own = cause.args[0] if isinstance(cause, errors.KafkaError) and cause.args else cause
+    name, text = type(cause).__name__, " ".join(str(own).split())
+    text = text.removeprefix(f"{name}: ").removeprefix(name)
+    return f"{name}: {text[:WORDS]}" if text else name

@@ -4,16 +4,18 @@ import contextlib
 from pathlib import Path
 
 from kafka import KafkaAdminClient
-from kafka.errors import GroupIdNotFoundError, NoError, TopicAuthorizationFailedError, for_code
+from kafka.errors import GroupIdNotFoundError, KafkaError, NoError, TopicAuthorizationFailedError, for_code
 
+from operators.broker_errors import broker_error, is_final
 from operators.errors import BrokerError
-from operators.kafka_clients import broker_errors, new_admin, new_producer
+from operators.kafka_clients import new_admin, new_producer
 from operators.rights import rights
 from operators.settings import Settings
 
 
 def check_rights(settings: Settings) -> None:
-    """Logs in as the job and asks what it may do. Raises `BrokerError` that names the missing right.
+    """Logs in as the job and asks what it may do. Raises `BrokerError` that names the missing right, and `KafkaError`
+    while the broker is not ready.
 
     Where the job's secrets lie on the cluster's machines alone, nothing can be asked here.
     """
@@ -21,7 +23,7 @@ def check_rights(settings: Settings) -> None:
     security = kafka.security
     if any(path and not Path(path).is_file() for path in (security.password_file, security.key_file)):
         return
-    with broker_errors(kafka):
+    try:
         with new_admin(kafka) as admin:
             _check_topics(admin, settings, security.username)
             with contextlib.suppress(GroupIdNotFoundError):  # it may see that there is none
@@ -32,6 +34,10 @@ def check_rights(settings: Settings) -> None:
                 producer.init_transactions()
             finally:
                 producer.close(timeout=5)
+    except KafkaError as error:
+        if is_final(error):
+            raise broker_error(error, kafka.client_options()) from error
+        raise
 
 
 def _check_topics(admin: KafkaAdminClient, settings: Settings, user: str) -> None:

@@ -5,6 +5,7 @@ import time
 from kafka import KafkaAdminClient, TopicPartition
 
 from operators.errors import BrokerError, ClusterError
+from operators.kafka_clients import new_admin
 from operators.settings import Settings
 from pipelines.cluster import Cluster
 
@@ -17,7 +18,7 @@ def wait_until_read(settings: Settings, job_id: str, ends: dict[TopicPartition, 
     A long way is waited for as long as it gets shorter. Raises `ClusterError` where the job ends, and `BrokerError` where
     it stands still for two minutes.
     """
-    cluster, admin = Cluster(settings.job.rest_url), KafkaAdminClient(**settings.kafka.client_options())
+    cluster, admin = Cluster(settings.job.rest_url), new_admin(settings.kafka)
     before, since = -1, time.monotonic()
     try:
         while (left := _left(admin, settings.job.name, ends)) > 0:

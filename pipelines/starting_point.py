@@ -31,10 +31,10 @@ def prepare_start(settings: Settings, *, savepoint: str | None, fresh: bool) -> 
     neither, a group that has read before is refused: state would be empty, versions would start again, and readers
     ignore a version below the newest they know. Raises `BrokerError` or `ClusterError`.
     """
-    check_rights(settings)
     deadline = time.monotonic() + COORDINATOR_SECONDS
     while True:
         try:
+            check_rights(settings)
             with new_admin(settings.kafka) as admin:
                 partitions = _partitions(admin, settings)
                 if savepoint and settings.job.on_lost_events == "fail":

@@ -21,6 +21,7 @@ from kafka import KafkaProducer
 
 from benchmarks.faults import hostile_records
 from operators.contracts import CATALOGUE, ERASURES, EVENTS
+from operators.kafka_clients import connect
 
 HOSTILE_USERS = 200
 LATER_S = 5.0  # from an event to its user's erasure, and from that to the next event of who comes back
@@ -178,7 +179,7 @@ def _now_ms() -> int:
 
 def run(feed: Feed, told_to_stop: Callable[[], bool]) -> Sent:
     """Sends the feed to Kafka."""
-    producer = KafkaProducer(**feed.client, acks="all", linger_ms=5, max_request_size=2_000_000)
+    producer = connect(KafkaProducer, feed.client | {"acks": "all", "linger_ms": 5, "max_request_size": 2_000_000})
     failed: list[BaseException] = []
 
     def send(topic: str, key: bytes | None, value: bytes | None) -> None:

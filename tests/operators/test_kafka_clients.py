@@ -1,5 +1,6 @@
 """Clients of a broker that is away, hangs up or is not trusted: in seconds an error that says why, and nothing stays."""
 
+import re
 import socket
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 from kafka import KafkaConsumer
 from kafka.errors import (
     KafkaConnectionError,
+    KafkaError,
     KafkaTimeoutError,
     SaslAuthenticationFailedError,
     TopicAuthorizationFailedError,
@@ -145,6 +147,10 @@ def test_what_comes_right_by_itself_is_told_from_what_does_not() -> None:
     assert is_final(SaslAuthenticationFailedError())
     assert is_final(UnsupportedSaslMechanismError())
     assert is_final(TopicAuthorizationFailedError())
+    # as the producer of kafka-python 3.0.12 says it
+    assert is_final(
+        KafkaError("Unexpected error in InitProducerIdResponse: [Error 31] ClusterAuthorizationFailedError")
+    )
     assert is_final(SettingsError("a", "b", "c"))
     assert not is_final(KafkaConnectionError("closed"))
     assert not is_final(BrokerError("a", "b", "c", retriable=True))
@@ -165,3 +171,13 @@ def test_a_topic_that_is_not_there_or_not_ours_to_see(tmp_path: Path, authority:
         partitions_of(Consumer(), "missing", KafkaSettings())
     with pytest.raises(BrokerError, match="none that the user shop may see"):
         partitions_of(Consumer(), "missing", secured("b:1", authority, tmp_path))
+
+
+def test_clients_are_made_in_one_place() -> None:
+    """Elsewhere a broker that refuses or is away would be half a minute of silence, and a thread that stays."""
+    root = Path(__file__).parents[2]
+    rooms = ("operators", "pipelines", "storefront", "deploy", "benchmarks", "model_export")
+    files = [file for room in rooms for file in (root / room).rglob("*.py") if not file.stem.startswith("on_")]
+    assert len(files) > 100
+    made = [str(file) for file in files if re.search(r"Kafka(Producer|Consumer|AdminClient)\(", file.read_text())]
+    assert not made

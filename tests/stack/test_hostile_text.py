@@ -3,9 +3,8 @@
 import json
 import time
 
-from kafka import KafkaProducer
-
 from operators.contracts import DEAD_LETTERS, EVENTS
+from operators.kafka_clients import new_producer
 from tests.bad_records import good_event
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
@@ -17,7 +16,7 @@ def test_dead_letters_of_anybody_are_listed(stack: Stack, job: str, no_restart: 
     user = f"text{time.time_ns()}"
     event = good_event(int(time.time() * 1000), event_id=user, user_id=user, event_type=HOSTILE)
     stack.topics.send(EVENTS, user, json.dumps(event).encode())
-    producer = KafkaProducer(**stack.settings.kafka.producer_options())
+    producer = new_producer(stack.settings.kafka)
     odd = f"odd{time.time_ns()}"
     producer.send(DEAD_LETTERS, key=None, value=b"not ours")
     reason = ("__connect.errors.exception.message", f"{odd} ".encode() + b"\xff\xfe" + HOSTILE.encode())

@@ -108,7 +108,7 @@ def test_a_broker_that_is_away_is_said_by_every_verb(
         (
             "mechanism not enabled",
             {"MECHANISM": "PLAIN"},
-            "to know the mechanism PLAIN.*SCRAM-SHA-512.*kafka.security.mechanism",
+            "to know the mechanism PLAIN.*kafka.security.mechanism",
         ),
         ("SASL without TLS", {"PROTOCOL": "SASL_PLAINTEXT", "CA_FILE": ""}, "another kafka.security.protocol"),
         ("no TLS, no login", {"PROTOCOL": "PLAINTEXT", "plain": "yes"}, "another kafka.security.protocol"),
