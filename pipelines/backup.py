@@ -25,6 +25,7 @@ from pipelines.savepoint_offsets import source_offsets
 from pipelines.served_bundle import find_bundle, served_bundle
 from pipelines.starting_point import INPUTS
 from pipelines.topic_archive import export_records
+from pipelines.topic_reader import TopicReader
 from pipelines.topic_stretch import Stretch
 
 # the inputs last, and of them the erasures: what a topic before them says too much, they put right after a restore
@@ -45,12 +46,13 @@ def take_backup(settings: Settings, root: Path, bundle: Path | None, keep: int) 
     job_id = str(jobs[0]["jid"])
     served = served_bundle(cluster, job_id)
     earlier = sorted(root.glob("backup-*/bundle"), reverse=True)
-    named = [bundle] if bundle else [served.folder, settings.resolve(settings.bundle.path), *earlier]
-    source = find_bundle(served, named)
+    source = find_bundle(
+        served, [bundle] if bundle else [served.folder, settings.resolve(settings.bundle.path), *earlier]
+    )
     with new_backup(root) as (work, folder):
         _fetch_savepoint(cluster, job_id, work / "savepoint")
         BundleFiles(source).copy(work / "bundle")
-        find_bundle(served, [work / "bundle"])
+        find_bundle(served, [work / "bundle"])  # it may have been exchanged meanwhile
         offsets = source_offsets(work / "savepoint", INPUTS, settings.kafka.partitions)
         counts = _export(settings, offsets, work / "topics")
         manifest = read_manifest(work / "bundle")
@@ -89,6 +91,11 @@ def _export(settings: Settings, offsets: dict[TopicPartition, int], folder: Path
     counts = {}
     events = {place.partition: offset for place, offset in offsets.items() if place.topic == EVENTS}
     try:
+        if settings.job.delivery == "exactly-once":
+            # a list that the state believes written can be read only when its transaction ends, and no other broker can
+            # end it
+            with closing(TopicReader(settings.kafka)) as reader:
+                reader.wait_until_committed((RECOMMENDATIONS, RECEIPTS))
         for topic in TOPICS:
             with closing(Stretch(settings.kafka, topic, after=events if topic == EVENTS else None)) as records:
                 counts[topic] = export_records(records, folder / f"{topic}.jsonl.gz")

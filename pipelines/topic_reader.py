@@ -1,16 +1,21 @@
 """Stretches of topics, read from anywhere to their present end."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.protocol.consumer.offsets import IsolationLevel
 
-from operators.contracts import DEAD_LETTERS, RECOMMENDATIONS
+from operators.errors import BrokerError
 from operators.kafka_clients import new_admin, new_consumer, partitions_of
 from operators.settings import KafkaSettings
+from pipelines.starting_point import OUTPUTS
 from pipelines.topic_stretch import Place, records_between
+
+COMMITTED_SECONDS = 120.0
 
 
 class TopicReader:
@@ -41,14 +46,29 @@ class TopicReader:
 
     def open_transactions(self) -> int:
         """Partitions of the outputs whose last stable offset is below their end."""
-        admin = new_admin(self._settings)
-        try:
-            asked = {p: OffsetSpec.LATEST for t in (RECOMMENDATIONS, DEAD_LETTERS) for p in self._partitions(t)}
-            high = admin.list_partition_offsets(asked)
-            stable = admin.list_partition_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED)
-            return sum(stable[p].offset < high[p].offset for p in asked)
-        finally:
-            admin.close()
+        with closing(new_admin(self._settings)) as admin:
+            ends, stable = (self._ends_of(admin, OUTPUTS, committed) for committed in (False, True))
+            return sum(stable[place] < end for place, end in ends.items())
+
+    def wait_until_committed(self, topics: Sequence[str]) -> None:
+        """Returns when what `topics` hold now has been committed or given up; raises `BrokerError` after two minutes."""
+        deadline = time.monotonic() + COMMITTED_SECONDS
+        with closing(new_admin(self._settings)) as admin:
+            ends = self._ends_of(admin, topics, committed=False)
+            while waiting := [p for p, end in self._ends_of(admin, topics, committed=True).items() if end < ends[p]]:
+                if time.monotonic() > deadline:
+                    raise BrokerError(
+                        f"transactions on {waiting[0].topic}-{waiting[0].partition} that end",
+                        f"one that is open for {COMMITTED_SECONDS:.0f} s",
+                        "look whether the job makes checkpoints: liveshelf status",
+                    )
+                time.sleep(0.2)
+
+    def _ends_of(self, admin: Any, topics: Sequence[str], committed: bool) -> Place:
+        asked = {place: OffsetSpec.LATEST for topic in topics for place in self._partitions(topic)}
+        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        found = admin.list_partition_offsets(asked, isolation_level=level)
+        return {place: found[place].offset for place in asked}
 
     def close(self) -> None:
         """Closes the consumer."""

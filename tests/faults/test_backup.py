@@ -21,7 +21,7 @@ from pipelines.topic_archive import Archived, export_records, read_archive
 from tests.bad_records import good_event
 from tests.faults.conftest import record
 from tests.faults.test_state import Shoppers
-from tests.running_stack import BROKER, Stack
+from tests.running_stack import BROKER, EXACTLY_ONCE, Stack
 from tests.stack.topics import eventually
 
 pytestmark = pytest.mark.slow
@@ -182,3 +182,22 @@ def test_a_backup_of_last_week_loses_no_event_of_then(
 def of_all(stack: Stack, users: list[str], version: int) -> Any:
     lists = stack.topics.newest_lists()
     return all(user in lists and lists[user][0]["version"] == version for user in users) and lists
+
+
+def test_a_backup_of_a_job_that_delivers_exactly_once_is_restored(
+    stack: Stack, demo_bundle: Path, tmp_path: Path
+) -> None:
+    """The savepoint holds transactions that the new broker has never heard of."""
+    stack.serve(demo_bundle, EXACTLY_ONCE)
+    shoppers = Shoppers(stack, "once", users=500)
+    shoppers.act(4000)
+    saved = json.loads(stack.liveshelf("backup", str(tmp_path), "--json", variables=EXACTLY_ONCE).stdout)
+    oracle = shoppers.oracle()
+    stack.lose_everything()
+    stack.serving = ("a restored bundle", EXACTLY_ONCE)
+    answer = json.loads(stack.liveshelf("restore", saved["folder"], "--json", variables=EXACTLY_ONCE).stdout)
+    shoppers.start_anew(oracle)
+    shoppers.check("backup of exactly once, everything lost, restore")
+    shoppers.act(1000)
+    shoppers.check("the shop goes on, exactly once, after the restore")
+    assert stack.restarts(answer["job_id"]) == 0

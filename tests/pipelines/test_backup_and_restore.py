@@ -293,3 +293,27 @@ def test_a_backup_of_an_older_liveshelf_has_no_receipts_and_no_times(job: Job, s
     del manifest["files"][f"topics/{RECEIPTS}.jsonl.gz"]
     (folder / "manifest.json").write_text(json.dumps(manifest | {"offsets": {"0": 700}}))
     assert restore_backup(SETTINGS, folder, tmp_path, lambda *_: "job-1").records[RECEIPTS] == 0
+
+
+def test_lists_in_a_transaction_are_waited_for_before_they_are_saved(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[Any] = []
+
+    class Reader:
+        def __init__(self, kafka: Any) -> None:
+            pass
+
+        def wait_until_committed(self, topics: Any) -> None:
+            waited.append((topics, list(Topic.asked)))
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(backup, "TopicReader", Reader)
+    take_backup(SETTINGS, tmp_path / "root", None, keep=1)
+    assert waited == []
+    once = SETTINGS.model_copy(update={"job": SETTINGS.job.model_copy(update={"delivery": "exactly-once"})})
+    Topic.asked = []
+    take_backup(once, tmp_path / "another root", None, keep=1)
+    assert waited == [((RECOMMENDATIONS, RECEIPTS), [])]
