@@ -65,7 +65,7 @@ class Producer:
 
 
 def imported(monkeypatch: pytest.MonkeyPatch, producer: Producer, file: Path, **more: Any) -> Any:
-    monkeypatch.setattr(topic_archive, "KafkaProducer", producer)
+    monkeypatch.setattr(topic_archive, "new_producer", producer)
     return import_records(KafkaSettings(), "shop.a", file, NOW, **more)
 
 

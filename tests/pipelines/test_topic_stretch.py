@@ -22,7 +22,7 @@ class Consumer:
         self.at: dict[TopicPartition, int] = {}
         self.silent_from, self.begins, self.options = silent_from, begins, {}
 
-    def __call__(self, **options: Any) -> "Consumer":
+    def __call__(self, settings: KafkaSettings, **options: Any) -> "Consumer":
         self.options = options
         return self
 
@@ -58,7 +58,7 @@ class Consumer:
 
 
 def stretch(monkeypatch: pytest.MonkeyPatch, consumer: Consumer, **asked: Any) -> Stretch:
-    monkeypatch.setattr(topic_stretch, "KafkaConsumer", consumer)
+    monkeypatch.setattr(topic_stretch, "new_consumer", consumer)
     return Stretch(KafkaSettings(), "shop.a", **asked)
 
 
@@ -95,7 +95,7 @@ class Admin:
     def __init__(self, *offsets: int) -> None:
         self._offsets = list(offsets)
 
-    def __call__(self, **options: Any) -> "Admin":
+    def __call__(self, settings: KafkaSettings, **options: Any) -> "Admin":
         return self
 
     def list_group_offsets(self, groups: list[str]) -> Any:

@@ -23,7 +23,7 @@ class FakeProducer:
 
     sent: list[tuple[bytes, bytes]]
 
-    def __init__(self, **_: Any) -> None: ...
+    def __init__(self, settings: KafkaSettings, **_: Any) -> None: ...
 
     def send(self, topic: str, key: bytes, value: bytes) -> "FakeProducer":
         assert topic == EVENTS
@@ -116,7 +116,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     running: list[RunningShop] = []
     sent: list[tuple[bytes, bytes]] = []
     monkeypatch.setattr(app, "kafka_consumer", no_broker)
-    monkeypatch.setattr(event_producer, "KafkaProducer", type("Producer", (FakeProducer,), {"sent": sent}))
+    monkeypatch.setattr(event_producer, "new_producer", type("Producer", (FakeProducer,), {"sent": sent}))
 
     def start(**options: Any) -> RunningShop:
         settings = Settings(
