@@ -116,7 +116,8 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     running: list[RunningShop] = []
     sent: list[tuple[bytes, bytes]] = []
     monkeypatch.setattr(app, "kafka_consumer", no_broker)
-    monkeypatch.setattr(event_producer, "KafkaProducer", type("Producer", (FakeProducer,), {"sent": sent}))
+    producer = type("Producer", (FakeProducer,), {"sent": sent})
+    monkeypatch.setattr(event_producer, "new_producer", lambda _, **options: producer(**options))
 
     def start(**options: Any) -> RunningShop:
         settings = Settings(
