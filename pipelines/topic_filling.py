@@ -3,11 +3,12 @@
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from kafka import KafkaAdminClient
 from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType
 
 from operators.errors import BrokerError
+from operators.kafka_clients import broker_errors, new_admin
 from operators.settings import KafkaSettings
 from operators.topic_specs import DAY_MS, TOPICS
 
@@ -49,8 +50,7 @@ def _kept(topic: str, since_ms: int) -> str:
 
 def _set(settings: KafkaSettings, wanted: Mapping[str, Mapping[str, str | None]]) -> None:
     """Sets topics' settings (None: as the specification has it) and returns when the broker says so."""
-    admin = KafkaAdminClient(**settings.client_options())
-    try:
+    with broker_errors(settings), contextlib.closing(new_admin(settings)) as admin:
         changes = {}
         for topic, config in wanted.items():
             found = {name: _specs[topic].get(name) if value is None else value for name, value in config.items()}
@@ -60,11 +60,9 @@ def _set(settings: KafkaSettings, wanted: Mapping[str, Mapping[str, str | None]]
             }
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, t, configs=c) for t, c in changes.items()])
         _wait(admin, {t: {n: v for n, (_, v) in c.items() if v is not None} for t, c in changes.items()})
-    finally:
-        admin.close()
 
 
-def _wait(admin: KafkaAdminClient, wanted: Mapping[str, Mapping[str, str | None]]) -> None:
+def _wait(admin: Any, wanted: Mapping[str, Mapping[str, str | None]]) -> None:
     deadline = time.monotonic() + APPLIED_SECONDS
     while True:
         resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in wanted]
