@@ -13,11 +13,10 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from kafka import TopicPartition
-from kafka.errors import CorruptRecordError, KafkaError
 
 from operators.bundle_files import BundleFiles, read_manifest
 from operators.contracts import AUDIT, CATALOGUE, EVENTS, MODELS, RECEIPTS, RECOMMENDATIONS
-from operators.errors import BrokerError, ClusterError, StackError
+from operators.errors import ClusterError, StackError
 from operators.settings import Settings
 from pipelines.backup_folder import new_backup, rotate, seal
 from pipelines.cluster import Cluster
@@ -90,23 +89,12 @@ def _export(settings: Settings, offsets: dict[TopicPartition, int], folder: Path
     folder.mkdir()
     counts = {}
     events = {place.partition: offset for place, offset in offsets.items() if place.topic == EVENTS}
-    try:
-        if settings.job.delivery == "exactly-once":
-            # a list that the state believes written can be read only when its transaction ends, and no other broker can
-            # end it
-            with closing(TopicReader(settings.kafka)) as reader:
-                reader.wait_until_committed((RECOMMENDATIONS, RECEIPTS))
-        for topic in TOPICS:
-            with closing(Stretch(settings.kafka, topic, after=events if topic == EVENTS else None)) as records:
-                counts[topic] = export_records(records, folder / f"{topic}.jsonl.gz")
-    except CorruptRecordError as error:
-        raise BrokerError(
-            f"records of {topic} that kafka-python can read",
-            f"{error} (it reads no header whose name is not UTF-8)",
-            "find who writes it; a backup is possible again when retention has removed the record",
-        ) from error
-    except KafkaError as error:
-        raise BrokerError(
-            f"a broker at {settings.kafka.bootstrap}", repr(error), "liveshelf up, or set kafka.bootstrap"
-        ) from error
+    if settings.job.delivery == "exactly-once":
+        # a list that the state believes written can be read only when its transaction ends, and no other broker can
+        # end it
+        with closing(TopicReader(settings.kafka)) as reader:
+            reader.wait_until_committed((RECOMMENDATIONS, RECEIPTS))
+    for topic in TOPICS:
+        with closing(Stretch(settings.kafka, topic, after=events if topic == EVENTS else None)) as records:
+            counts[topic] = export_records(records, folder / f"{topic}.jsonl.gz")
     return counts

@@ -1,8 +1,9 @@
 """How far a job has read its topics, by the offsets that it commits with each checkpoint."""
 
 import time
+from typing import Any
 
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import TopicPartition
 
 from operators.errors import BrokerError, ClusterError
 from operators.kafka_clients import new_admin
@@ -18,7 +19,7 @@ def wait_until_read(settings: Settings, job_id: str, ends: dict[TopicPartition, 
     A long way is waited for as long as it gets shorter. Raises `ClusterError` where the job ends, and `BrokerError` where
     it stands still for two minutes.
     """
-    cluster, admin = Cluster(settings.job.rest_url), new_admin(settings.kafka)
+    cluster, admin = Cluster(settings.job), new_admin(settings.kafka)
     before, since = -1, time.monotonic()
     try:
         while (left := _left(admin, settings.job.name, ends)) > 0:
@@ -41,6 +42,6 @@ def wait_until_read(settings: Settings, job_id: str, ends: dict[TopicPartition, 
         cluster.close()
 
 
-def _left(admin: KafkaAdminClient, group: str, ends: dict[TopicPartition, int]) -> int:
+def _left(admin: Any, group: str, ends: dict[TopicPartition, int]) -> int:
     known = admin.list_group_offsets([group])[group]
     return sum(max(0, end - (known[place].offset if place in known else 0)) for place, end in ends.items())

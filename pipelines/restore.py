@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kafka import TopicPartition
-from kafka.errors import KafkaError
 
 from operators.errors import BrokerError, LiveshelfError
+from operators.kafka_clients import broker_errors
 from operators.settings import Settings
 from pipelines.backup import TOPICS
 from pipelines.backup_folder import read_manifest
@@ -56,14 +56,12 @@ def restore_backup(settings: Settings, folder: Path, savepoints: Path, submit: S
             "set it for the restore: users keep their partition",
         )
     stands = source_offsets(folder / "savepoint", INPUTS, settings.kafka.partitions)
-    try:
+    with broker_errors(settings.kafka):
         _refuse_records(settings)
         job_id, imported = _start(settings, folder, savepoints, submit, manifest["made_at"] * 1000, stands)
         ends = {TopicPartition(topic, n): end for topic in INPUTS for n, end in imported[topic].ends.items()}
         wait_until_read(settings, job_id, ends)
         keep_as_usual(settings.kafka, INPUTS)
-    except KafkaError as error:
-        raise BrokerError(f"a broker at {settings.kafka.bootstrap}", repr(error), "look at the broker") from error
     return Restored(job_id, {topic: found.records for topic, found in imported.items()})
 
 
@@ -71,7 +69,8 @@ def _start(
     settings: Settings, folder: Path, savepoints: Path, submit: Submit, made_ms: int, stands: Place
 ) -> tuple[str, dict[str, Imported]]:
     try:
-        imported = _fill(settings, folder, made_ms, stands)
+        with broker_errors(settings.kafka):
+            imported = _fill(settings, folder, made_ms, stands)
         savepoint = _moved_savepoint(folder / "savepoint", savepoints, imported, stands)
         try:
             return submit(settings, folder / "bundle", f"file://{savepoint}"), imported

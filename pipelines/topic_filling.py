@@ -3,8 +3,8 @@
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from kafka import KafkaAdminClient
 from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType
 
 from operators.errors import BrokerError
@@ -62,7 +62,7 @@ def _set(settings: KafkaSettings, wanted: Mapping[str, Mapping[str, str | None]]
         _wait(admin, {t: {n: v for n, (_, v) in c.items() if v is not None} for t, c in changes.items()})
 
 
-def _wait(admin: KafkaAdminClient, wanted: Mapping[str, Mapping[str, str | None]]) -> None:
+def _wait(admin: Any, wanted: Mapping[str, Mapping[str, str | None]]) -> None:
     deadline = time.monotonic() + APPLIED_SECONDS
     while True:
         resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in wanted]

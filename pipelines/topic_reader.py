@@ -10,7 +10,7 @@ from kafka.admin import OffsetSpec
 from kafka.protocol.consumer.offsets import IsolationLevel
 
 from operators.errors import BrokerError
-from operators.kafka_clients import new_admin, new_consumer, partitions_of
+from operators.kafka_clients import broker_errors, new_admin, new_consumer, partitions_of
 from operators.settings import KafkaSettings
 from pipelines.starting_point import OUTPUTS
 from pipelines.topic_stretch import Place, records_between
@@ -53,7 +53,7 @@ class TopicReader:
     def wait_until_committed(self, topics: Sequence[str]) -> None:
         """Returns when what `topics` hold now has been committed or given up; raises `BrokerError` after two minutes."""
         deadline = time.monotonic() + COMMITTED_SECONDS
-        with closing(new_admin(self._settings)) as admin:
+        with broker_errors(self._settings), closing(new_admin(self._settings)) as admin:
             ends = self._ends_of(admin, topics, committed=False)
             while waiting := [p for p, end in self._ends_of(admin, topics, committed=True).items() if end < ends[p]]:
                 if time.monotonic() > deadline:

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.faults.oracle import Oracle
 from operators.contracts import DEAD_LETTERS, ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
-from operators.refresh_logic import DIGEST_HEADER
+from operators.refresh_records import DIGEST_HEADER
 from operators.topic_specs import DAY_MS
 from pipelines.backup import take_backup
 from pipelines.backup_folder import sums

@@ -132,16 +132,6 @@ def test_a_backup_that_fails_leaves_neither_a_half_nor_its_savepoint(
     assert left(tmp_path / "root") == left(job.savepoints) == set()
 
 
-def test_a_broker_that_is_gone_is_said(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(*_: object, **__: object) -> None:
-        raise KafkaConnectionError("gone")
-
-    monkeypatch.setattr(backup, "Stretch", gone)
-    with pytest.raises(BrokerError, match="liveshelf up"):
-        take_backup(SETTINGS, tmp_path / "root", None, keep=1)
-    assert left(tmp_path / "root") == set()
-
-
 def test_a_savepoint_that_cannot_be_moved_does_not_stay(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,7 +40,7 @@ class Producer:
         self.most_waiting = 0
         self._own_ms, self._refuses, self._waiting = own_ms, refuses, []
 
-    def __call__(self, **options: Any) -> "Producer":
+    def __call__(self, settings: KafkaSettings, **options: Any) -> "Producer":
         self.options = options
         return self
 

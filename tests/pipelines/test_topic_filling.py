@@ -32,7 +32,7 @@ class Broker:
         self.topics = {name: dict(config) for name, config in USUAL.items()}
         self.deaf = False
 
-    def __call__(self, **options: Any) -> "Broker":
+    def __call__(self, settings: KafkaSettings) -> "Broker":
         return self
 
     def alter_configs(self, resources: list[Any]) -> None:
@@ -54,7 +54,7 @@ class Broker:
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     found = Broker()
-    monkeypatch.setattr(topic_filling, "KafkaAdminClient", found)
+    monkeypatch.setattr(topic_filling, "new_admin", found)
     return found
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
+from kafka.errors import CorruptRecordError
 
 from operators.errors import BrokerError, ClusterError
 from operators.settings import KafkaSettings, Settings
@@ -89,6 +90,17 @@ def test_a_broker_that_sends_nothing_more_is_an_error_and_no_end(monkeypatch: py
     assert said.value.retriable
 
 
+def test_a_header_that_kafka_python_cannot_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer = Consumer()
+
+    def poll(timeout_ms: int) -> Any:
+        raise CorruptRecordError("invalid start byte")
+
+    consumer.poll = poll  # type: ignore[method-assign]
+    with pytest.raises(BrokerError, match="not UTF-8"):
+        list(stretch(monkeypatch, consumer))
+
+
 class Admin:
     """The group's offset after each look, the last one for ever."""
 
@@ -111,7 +123,7 @@ def read(monkeypatch: pytest.MonkeyPatch, admin: Admin, *jobs: str) -> None:
     clock = SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda seconds: None)
     cluster = SimpleNamespace(jobs=lambda: [{"jid": job} for job in jobs], close=lambda: None)
     monkeypatch.setattr(reading_progress, "time", clock)
-    monkeypatch.setattr(reading_progress, "KafkaAdminClient", admin)
+    monkeypatch.setattr(reading_progress, "new_admin", admin)
     monkeypatch.setattr(reading_progress, "Cluster", lambda url: cluster)
     wait_until_read(Settings.of_dump(Settings.model_construct().model_dump()), "a", {ONE: 30, TWO: 0})
 
