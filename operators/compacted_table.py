@@ -176,7 +176,9 @@ class CompactedTable(Generic[T]):
             return
         silence_ms, self._looked_ms = now_ms - self._looked_ms, now_ms
         if silence_ms > max(SILENCE_MS, self._facts.age_limit_ms):
-            raise BrokerError(f"an answer for {self.topic}", f"none for {silence_ms} ms", "it is read again")
+            raise BrokerError(
+                f"an answer for {self.topic}", f"none for {silence_ms} ms", "it is read again", retriable=True
+            )
         self._look_at, self._reached_at = begun + LOOK_SECONDS, time.monotonic()
         if self._target is None:
             self._target = now_ms, ends
