@@ -28,8 +28,8 @@ def prepare_start(settings: Settings, *, savepoint: str | None, fresh: bool) -> 
     """Checks the input topics and gives the group its first offsets.
 
     `savepoint`: a savepoint or checkpoint, which has offsets of its own. `fresh`: start from the earliest event. With
-    neither, a group that has read before is refused: state would be empty, versions would start again, and readers
-    ignore a version below the newest they know. Raises `BrokerError` or `ClusterError`.
+    neither, a group that has read before is refused: its state would be lost for good. Raises `BrokerError` or
+    `ClusterError`.
     """
     deadline = time.monotonic() + COORDINATOR_SECONDS
     while True:
