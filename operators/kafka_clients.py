@@ -16,6 +16,7 @@ from kafka.net.selector import NetworkSelector
 from operators.broker_errors import broker_error, is_final
 from operators.errors import BrokerError, SettingsError
 from operators.kafka_settings import KafkaSettings
+from operators.record_batches import read_any_header_name
 
 KINDS = (KafkaConsumer, KafkaProducer, KafkaAdminClient)
 
@@ -52,6 +53,7 @@ def connect(kind: Any, options: dict[str, Any]) -> Any:
         return made[0][0]
 
     known = {name: value for name, value in options.items() if name in kind.DEFAULT_CONFIG}
+    read_any_header_name()
     try:
         return kind(**known, kafka_client=impatient)
     except Exception as error:
