@@ -3,9 +3,12 @@
 import json
 import time
 
-from operators.contracts import DEAD_LETTERS, EVENTS
+import httpx
+
+from operators.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, CatalogueItem, encode_record
 from operators.kafka_clients import new_producer
 from tests.bad_records import good_event
+from tests.operators.test_record_batches import Name
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 
@@ -48,3 +51,22 @@ def test_a_user_with_markup_has_lists_and_no_terminal_obeys_it(stack: Stack, job
     assert stack.liveshelf("lists", user).stderr.startswith(f"{user}: version 1, ")
     gone = stack.liveshelf("lists", "\x1b[31m[/none]", ok=False)
     assert "no list of \\u001b[31m[/none]: publish" in " ".join(gone.stderr.split()) and "\x1b" not in gone.stderr
+
+
+def test_a_header_name_that_is_no_text_stops_no_reader(stack: Stack, job: str, no_restart: None) -> None:
+    mark = f"odd{time.time_ns()}"
+    event = good_event(int(time.time() * 1000), event_id=mark, user_id=mark, item_id="85123A")
+    item = CatalogueItem(item_id=mark, title=f"Item {mark}")
+    headers = [(Name(b"\xff\xfe"), b"1")]
+    producer = new_producer(stack.settings.kafka)
+    for topic, value in ((EVENTS, json.dumps(event).encode()), (CATALOGUE, encode_record(item)), (DEAD_LETTERS, b"x")):
+        producer.send(topic, key=mark.encode(), value=value, headers=headers)
+    producer.flush(30)
+    producer.close()
+    eventually(lambda: mark in stack.topics.newest_lists())
+    found = eventually(lambda: httpx.get(f"{stack.shop}/v1/search", params={"q": mark}).json())
+    assert [one["item_id"] for one in found] == [mark]
+    letters = json.loads(stack.liveshelf("dead-letters", "list", "--last", "1", "--json").stdout)
+    assert letters["newest"] == [{"??": "1"}]
+    stack.topics.send(CATALOGUE, mark, None)
+    stack.topics.producer.flush()
