@@ -50,7 +50,7 @@ def _kept(topic: str, since_ms: int) -> str:
 
 def _set(settings: KafkaSettings, wanted: Mapping[str, Mapping[str, str | None]]) -> None:
     """Sets topics' settings (None: as the specification has it) and returns when the broker says so."""
-    with new_admin(settings) as admin, broker_errors(settings):
+    with broker_errors(settings), contextlib.closing(new_admin(settings)) as admin:
         changes = {}
         for topic, config in wanted.items():
             found = {name: _specs[topic].get(name) if value is None else value for name, value in config.items()}
