@@ -19,6 +19,7 @@ from operators.settings import JobSettings, Settings
 from pipelines.client_settings import prepare_client
 from pipelines.cluster import Cluster, python_part
 from pipelines.engine import flink_options
+from pipelines.savepoint_operators import holds_retired
 from pipelines.served_bundle import with_note
 from pipelines.shipping import stage
 from pipelines.starting_point import prepare_start
@@ -79,6 +80,8 @@ def _run_client(
     shipped = with_note(shipped_settings(settings), ship / "bundle", bundle)
     settings_file.write_text(json.dumps(shipped.shipped()))
     restore = ["-s", savepoint] if savepoint else []
+    if savepoint and holds_retired(savepoint):
+        restore.append("-n")
     program = ["-pyfs", str(ship), "-py", str(ship / "pipelines" / "recommend.py"), str(settings_file), marker]
     merged = {**os.environ, **environment, "PYTHONPATH": str(ship)}
     job_id, text = run_client(settings.job, merged, [*restore, *program], scratch)

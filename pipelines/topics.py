@@ -83,7 +83,8 @@ def lists_ddl(table: str, settings: KafkaSettings, job: JobSettings) -> str:
 def dead_letters_ddl(table: str, settings: KafkaSettings, job: JobSettings) -> str:
     """Refused records, key and value as they came and the reason in the headers; and receipts, keyed by their id.
 
-    One sink for two topics: a third sink would be other operators, and a savepoint from before it could not be restored.
+    One sink for two topics: with a third all sinks would be other operators to Flink, and no savepoint from before could
+    be restored.
     """
     topics = f"{contracts.DEAD_LETTERS};{contracts.RECEIPTS}"
     more = {"topic": topics, "properties.max.request.size": str(2 * 1024 * 1024)}
