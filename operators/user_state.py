@@ -41,6 +41,8 @@ KINDS = {"view": 1, "click": 2, "add_to_cart": 3, "remove_from_cart": 4, "purcha
 IN_BASKET, TAKEN_OUT, BOUGHT = KINDS["add_to_cart"], KINDS["remove_from_cart"], KINDS["purchase"]
 _RESETS_FATIGUE = frozenset(("click", "add_to_cart", "purchase"))
 _LOW = 0xFFFFFFFF
+_LAST_S = 0xFFFFFFFF  # in 2106
+_LAST_MS = _LAST_S * 1000 + 999
 
 _header = struct.Struct(HEADER)
 _events = struct.Struct(f"<{EVENT_WINDOW}Q")
@@ -97,7 +99,7 @@ def step(
     if time_ms <= erased_ms(record):
         return Step(state or EMPTY, "erased", False, version)
     if state is None:
-        epoch_s = _epoch(arrived_ms)
+        epoch_s = _seconds(arrived_ms)
     _u64.pack_into(record, EVENTS_AT + 8 * (seen % EVENT_WINDOW), event_hash)
     seen += 1
     kind = event.event_type
@@ -132,7 +134,7 @@ def erase(state: bytes | None, arrived_ms: int) -> bytes:
     version in a new epoch: no list from before is as new as one from now on. Steps from after the erasure stay: its
     record may be read later than theirs. An erasure that the state knows already changes nothing.
     """
-    record, arrived_ms = bytearray(migrate(state) if state else EMPTY), max(1, arrived_ms)
+    record, arrived_ms = bytearray(migrate(state) if state else EMPTY), min(max(1, arrived_ms), _LAST_MS)
     if erased_ms(record) >= arrived_ms:
         return bytes(record)
     layout, flags, _, version, count, _, _, _, last_ms, _, epoch_s = _header.unpack_from(record)
@@ -144,7 +146,7 @@ def erase(state: bytes | None, arrived_ms: int) -> bytes:
             item = _u64.unpack_from(record, ITEMS_AT + 8 * at)[0]
             steps = _add_step(kept, steps, item, second, record[KINDS_AT + at])
     last_ms = last_ms if last_ms > arrived_ms else 0
-    epoch_s = max(_epoch(arrived_ms), epoch_s + 1)
+    epoch_s = max(_seconds(arrived_ms), epoch_s + 1)
     _header.pack_into(kept, 0, layout, flags & CONSENT_REFUSED, 0, version, steps, 0, 0, 0, last_ms, 0, epoch_s)
     _erased.pack_into(kept, ERASED_AT, *divmod(arrived_ms, 1000))
     return bytes(kept)
@@ -199,11 +201,7 @@ def digest(state: bytes) -> str:
 
 
 def _seconds(time_ms: int) -> int:
-    return time_ms // 1000
-
-
-def _epoch(arrived_ms: int) -> int:
-    return min(max(0, arrived_ms // 1000), 0xFFFFFFFF)
+    return min(max(0, time_ms // 1000), _LAST_S)
 
 
 def _add_step(record: bytearray, steps: int, item: int, second: int, kind: int) -> int:
