@@ -97,7 +97,7 @@ def decode_erasure(key: str, value: bytes) -> Erasure:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadRecord("wrong_type", "an erasure with user_id", str(error)[:_SHOWN]) from None
     for name, text in (("user_id", erasure.user_id), ("erasure_id", erasure.erasure_id)):
-        _refuse_bad_id(name, text)
+        refuse_bad_id(name, text)
     if erasure.user_id != key:
         raise BadRecord("key_mismatch", "the Kafka key to be the user_id", f"key {key!r}, {erasure.user_id!r}"[:_SHOWN])
     return erasure
@@ -127,12 +127,13 @@ def _printable(event: Event) -> bool:
 
 def _refuse_bad_ids(event: Event) -> None:
     for name in (*_IDS, "recommendation_id"):
-        _refuse_bad_id(name, getattr(event, name))
+        refuse_bad_id(name, getattr(event, name))
     for item in event.items or ():
-        _refuse_bad_id("items", item)
+        refuse_bad_id("items", item)
 
 
-def _refuse_bad_id(name: str, text: str | None) -> None:
+def refuse_bad_id(name: str, text: str | None) -> None:
+    """Raises `BadRecord` for characters that no id may have; its length is not looked at."""
     if text and (found := _BAD_ID.search(text)):
         place = f"U+{ord(found[0]):04X} at {found.start()}"
         raise BadRecord("bad_id", f"a {name} without control characters and byte-order mark", place)

@@ -1,6 +1,5 @@
 """Ids in a path: percent-encoded, with any character that an id may have, `/` among them."""
 
-import re
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -8,9 +7,8 @@ from fastapi import Path
 from pydantic import BeforeValidator
 
 from operators.contracts import MAX_ID
-
-# what no event can have as an id
-_CONTROL = re.compile("^[\ufeff\ufffe]|[\x00-\x1f\x7f-\x9f]")
+from operators.decode import refuse_bad_id
+from operators.errors import BadRecord
 
 
 def path_id(raw: str) -> str:
@@ -22,10 +20,10 @@ def path_id(raw: str) -> str:
         raise ValueError("expected an id in UTF-8, percent-encoded") from None
     if not 0 < len(text) <= MAX_ID:
         raise ValueError(f"expected an id of 1 to {MAX_ID} characters, not {len(text)}")
-    if found := _CONTROL.search(text):
-        raise ValueError(
-            f"expected an id without control characters and byte-order mark, not with U+{ord(found[0]):04X}"
-        )
+    try:
+        refuse_bad_id("id", text)
+    except BadRecord as error:
+        raise ValueError(f"expected {error.expected}; came {error.came}") from None
     return text
 
 
