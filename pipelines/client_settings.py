@@ -26,6 +26,11 @@ from operators.settings import JobSettings
 
 ADD_OPENS = "env.java.opts.all"  # the wheel's own; without them the client cannot pickle
 
+# Flink's default knows RSA alone; many an ingress has a certificate with an elliptic curve
+CIPHERS = ",".join(
+    f"TLS_ECDHE_{kind}_WITH_AES_{bits}" for kind in ("ECDSA", "RSA") for bits in ("256_GCM_SHA384", "128_GCM_SHA256")
+)
+
 
 def prepare_client(job: JobSettings, environment: Mapping[str, str], scratch: Path) -> dict[str, str]:
     """Writes the client's configuration below `scratch`, and returns `environment` with what the client needs of it.
@@ -62,7 +67,7 @@ def _tls(job: JobSettings, address: RestAddress, folder: Path) -> dict[str, obje
     authority, own = rest_files(job)
     password = secrets.token_urlsafe(16)
     lock = BestAvailableEncryption(password.encode())
-    options: dict[str, object] = {"security.ssl.rest.enabled": True}
+    options: dict[str, object] = {"security.ssl.rest.enabled": True, "security.ssl.algorithms": CIPHERS}
     try:
         if authority:  # else Java trusts what its installation trusts
             trusted = [PKCS12Certificate(one, None) for one in load_pem_x509_certificates(authority.read_bytes())]

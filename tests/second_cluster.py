@@ -32,7 +32,7 @@ from starlette.routing import Route
 from deploy.local.jars import CONNECTOR
 from operators.settings import JobSettings
 from pipelines.cluster import Cluster
-from tests.certificates import Authority
+from tests.certificates import Authority, elliptic
 
 REST_PORT, RPC_PORT, INGRESS_PORT = 18443, 16133, 18444
 PASSWORD = "of-the-stores"
@@ -103,7 +103,7 @@ def second_cluster(folder: Path, jars: Path) -> Iterator[SecondCluster]:
     )
     try:
         _wait(cluster)
-        with _ingress(cluster, authority.write_pem("ingress", folder / "ingress.pem")):
+        with _ingress(cluster, authority.write_pem("ingress", folder / "ingress.pem", elliptic)):
             yield cluster
     finally:
         for process in processes:
