@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from operators import secure_stack
 from operators.errors import StackError
 from operators.settings import project_root
 
@@ -24,6 +25,7 @@ OWN = frozenset(
         "prometheus",
         "savepoints",
         "secrets",
+        secure_stack.FILE_NAME,
         "supervisor.sock",
         "supervisord.conf",
         "supervisord.pid",

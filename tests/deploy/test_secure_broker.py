@@ -207,3 +207,9 @@ def test_the_docs_name_the_rights_of_each_part() -> None:
         _, _, reads, writes, _ = next(line for line in lines if line.startswith(f"| `{part}`")).split("|")
         for operation, cell in (("READ", reads), ("WRITE", writes)):
             assert set(re.findall("`(.+?)`", cell)) == {right.name for right in own if right.operation == operation}
+
+
+def test_purge_leaves_nothing_of_it(tmp_path: Path) -> None:
+    _, layout = prepared(tmp_path)
+    layout.purge()
+    assert not layout.data.exists()
