@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
-from kafka.errors import CorruptRecordError
 
 from operators.errors import BrokerError, ClusterError
 from operators.settings import KafkaSettings, Settings
@@ -88,17 +87,6 @@ def test_a_broker_that_sends_nothing_more_is_an_error_and_no_end(monkeypatch: py
     with pytest.raises(BrokerError, match="up to offset 10; came nothing after 4") as said:
         list(records_between(consumer, {ONE: 0, TWO: 0}, {ONE: 10, TWO: 10}))
     assert said.value.retriable
-
-
-def test_a_header_that_kafka_python_cannot_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    consumer = Consumer()
-
-    def poll(timeout_ms: int) -> Any:
-        raise CorruptRecordError("invalid start byte")
-
-    consumer.poll = poll  # type: ignore[method-assign]
-    with pytest.raises(BrokerError, match="not UTF-8"):
-        list(stretch(monkeypatch, consumer))
 
 
 class Admin:
