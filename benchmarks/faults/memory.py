@@ -1,5 +1,6 @@
 """Memory of processes as the kernel counts it, and whether it grows: a slope with its interval."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -86,7 +87,11 @@ class Watch:
                 self.restarts[name] += 1
         self._known = self._known | dict(pids)
         self.at.append(time.monotonic() - self._begun)
-        self.samples.append({name: memory_of(pid) for name, pid in pids.items()})
+        found = {}
+        for name, pid in pids.items():
+            with contextlib.suppress(OSError):  # it has just gone: the next sample counts that
+                found[name] = memory_of(pid)
+        self.samples.append(found)
 
     def slopes(self, kind: str, since_s: float) -> dict[str, Slope]:
         """Process -> slope of `pss` or `anonymous` (MB), of the samples from `since_s` on."""

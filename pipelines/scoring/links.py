@@ -28,7 +28,7 @@ SETTING = "scorer.shared_dir"
 SOCKET_NAME = 22  # bytes, with its slash
 LONGEST = 107 - SOCKET_NAME  # what Linux takes for a Unix socket
 LISTEN_SECONDS = 10.0  # until a new process listens: the first thing that it does
-LOCK_SECONDS = LISTEN_SECONDS + 5
+LOCK, LOCK_SECONDS = "lock", LISTEN_SECONDS + 5  # one for the folder, so that no file stays for each bundle
 CONNECT_SECONDS = 2.0  # where more wait for the process than `BACKLOG`
 BACKLOG = 64
 
@@ -111,7 +111,7 @@ class SharedScorer:
         Raises `StackError` where another user's process listens there, and where it runs in another PID namespace: one that
         hangs could not be killed. It is `retriable` where another operator keeps the lock, or where it takes no connection.
         """
-        with locked(self._path.with_suffix(".lock"), LOCK_SECONDS):
+        with locked(self._path.with_name(LOCK), LOCK_SECONDS):
             try:
                 return self._connected()
             except (FileNotFoundError, ConnectionRefusedError):
@@ -172,6 +172,7 @@ class SharedScorer:
     def _listen(self) -> socket.socket:
         """Connected to a new process. It listens itself: the kernel tells all who connect whose process that is."""
         self._path.unlink(missing_ok=True)
+        _remove_unused(self._path.parent)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(self._path))
             # a session of its own: what stops this TaskManager must not stop it
@@ -195,6 +196,20 @@ class SharedScorer:
 def link_of(python: str, begin: Begin, folder: str) -> Link:
     """`folder`: `scorer.shared_dir`. Raises `StackError` as `SharedScorer` does."""
     return SharedScorer(python, begin, Path(folder)) if folder else OwnScorer(python)
+
+
+def _remove_unused(folder: Path) -> None:
+    """Sockets at which nobody listens: each bundle has its own, and a process that was killed left it. Under the lock, so
+    that none belongs to a process that is about to listen."""
+    for other in folder.glob("*.sock"):
+        with socket.socket(socket.AF_UNIX) as end:
+            end.setblocking(False)
+            try:
+                end.connect(str(other))
+            except ConnectionRefusedError:
+                other.unlink(missing_ok=True)
+            except OSError:  # it listens, and more wait there than it takes
+                pass
 
 
 def _still_there(end: socket.socket, pid: int) -> int:

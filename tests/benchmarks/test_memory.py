@@ -69,6 +69,14 @@ def test_a_process_that_is_another_one_now_is_a_restart() -> None:
     assert watch.restarts == {"a": 1, "b": 1}
 
 
+def test_a_process_that_goes_while_it_is_looked_at_ends_nothing() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    watch = Watch(lambda: {"gone": process.pid, "me": os.getpid()})
+    watch.sample()
+    assert watch.samples[0].keys() == {"me"}
+
+
 def judged(rise: float, bounds: Mapping[str, float], restarts: int = 0) -> Growth:
     chance = np.random.default_rng(1)
     watch = Watch(dict)

@@ -4,6 +4,7 @@
 before has no answer to. The result is in `.liveshelf-faults/soak.json` and `soak.md`.
 """
 
+import contextlib
 import json
 import os
 import time
@@ -78,7 +79,10 @@ class Soak:
         self.sent = msgspec.json.decode(said, type=Sent)
 
     def _pids(self) -> dict[str, int]:
-        return self._stack.supervisor.pids() | {"scorer": self._stack.injector.scorer()}
+        pids = self._stack.supervisor.pids()
+        with contextlib.suppress(StopIteration):  # there is none now: that counts as a restart
+            pids["scorer"] = self._stack.injector.scorer()
+        return pids
 
     def _others(self) -> dict[str, float]:
         """Of the TaskManager that works, and of its checkpoints."""

@@ -22,7 +22,7 @@ import pytest
 from operators.errors import StackError
 from operators.settings import ScorerSettings, Settings
 from pipelines.scoring import links
-from pipelines.scoring.links import SharedScorer, link_of
+from pipelines.scoring.links import LOCK, SharedScorer, link_of
 from pipelines.scoring.peers import peer_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
 from pipelines.scoring.shared import HANGS, LONELY_S, PATIENCE_S
@@ -181,7 +181,7 @@ def test_the_process_that_is_killed_when_it_hangs_is_the_one_that_the_kernel_nam
     """Nothing that lies in the folder can point at another process."""
     first = machine.operator(bundle)
     (socket_file,) = machine.folder.glob("*.sock")
-    assert sorted(file.suffix for file in machine.folder.iterdir()) == ["", ".lock", ".sock"]
+    assert {file.name for file in machine.folder.iterdir()} == {"crashes", LOCK, socket_file.name}
     with socket.socket(socket.AF_UNIX) as stranger:
         stranger.connect(str(socket_file))
         assert peer_of(stranger).pid == first._link.pid != os.getpid()
@@ -253,7 +253,7 @@ def test_an_operator_that_is_stopped_while_it_holds_the_lock_keeps_nobody_for_ev
 ) -> None:
     monkeypatch.setattr(links, "LOCK_SECONDS", 0.5)
     monkeypatch.setattr("pipelines.scoring.process.AGAIN_SECONDS", 0.0)
-    lock = machine.link(bundle)._path.with_suffix(".lock")
+    lock = machine.folder / LOCK
     command = [sys.executable, "-c", STOPS_WITH_THE_LOCK, str(lock)]
     with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": os.getcwd()}) as other:
         eventually(lambda: psutil.Process(other.pid).status() == psutil.STATUS_STOPPED, 20)
@@ -270,6 +270,25 @@ def test_an_operator_that_is_stopped_while_it_holds_the_lock_keeps_nobody_for_ev
         other.send_signal(signal.SIGCONT)
         assert other.wait(5) == 0
         assert items_of(operator.make(asked("u1"), now())[0])
+
+
+def test_the_sockets_of_bundles_that_serve_no_longer_do_not_stay(
+    machine: Machine, bundle: Path, tmp_path: Path
+) -> None:
+    """Each bundle has its own, and a process that was killed leaves it; one that serves another bundle keeps its own."""
+    serving = machine.operator(bundle)
+    begin = machine.begin(bundle)
+    for version in range(3):
+        begin.journal = str(tmp_path / f"{version}.crashes")
+        link = SharedScorer(sys.executable, begin, machine.folder)
+        with link.connect():
+            process = psutil.Process(link.pid)
+        link.leave(hung=True)
+        process.wait(5)
+    assert len([*machine.folder.glob("*.sock")]) == 2, "of the one that serves, and of the last that was killed"
+    assert [*machine.folder.glob("*lock*")] == [machine.folder / LOCK]
+    assert items_of(serving.make(asked("u1"), now())[0])
+    assert machine.operator(bundle)._link.pid == serving._link.pid
 
 
 def test_one_that_takes_no_more_connections_keeps_nobody_for_ever(
