@@ -1,16 +1,18 @@
 """Two commits beside each other in one run, A B A B: `python -m benchmarks.against REV --rounds 4`.
 
-REV gets a git worktree in the system's temporary folder; the other side is this checkout as it is. Each turn starts from an
-empty stack of its own, drains a backlog (which also warms the JVM) and then measures freshness, with the command line of its side:
-only the verbs and their JSON are common. Nothing else may run meanwhile, this checkout's stack neither; its data stay.
+Each side is a git worktree in the system's temporary folder: of REV, and of this checkout as it is when it begins. Each turn
+starts from an empty stack of its own, drains a backlog (which also warms the JVM) and then measures freshness, with the
+command line of its side: only the verbs and their JSON are common. Nothing else may run meanwhile, this checkout's stack
+neither; its data stay.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,7 @@ import typer
 
 from benchmarks.machine import describe
 from benchmarks.measured import Figure, NotMeasured, median, ratio, total, unless
+from benchmarks.throughput import SCORED
 from operators.errors import LiveshelfError, StackError
 from operators.settings import load_settings, project_root
 from pipelines.cli.bench_session import tell
@@ -35,76 +38,68 @@ def less_is_better(ours: Figure, theirs: Figure) -> Figure:
 
 
 # figure -> what says how much better it is
-FIGURES = {
-    "lists/s": ratio,
-    "CPU s per 1,000 lists": less_is_better,
-    "p50 ms": less_is_better,
-    "p99 ms": less_is_better,
-}
+FIGURES: dict[str, Callable[[Figure, Figure], Figure]] = {
+    "lists/s": ratio, "CPU s per 1,000 lists": less_is_better, "p50 ms": less_is_better, "p99 ms": less_is_better
+}  # fmt: skip
 
 
 @dataclass
 class Side:
-    """A checkout, and a stack of its own below `folder`."""
+    """The files of a commit, and a stack of its own below `folder`."""
 
     name: str
     checkout: Path
     folder: Path
+    jars: Path
     turns: list[Turn] = field(default_factory=list)
     bundle: str = ""
 
-    def liveshelf(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Runs a verb of this side with the interpreter of this one."""
-        settings, environment = load_settings(), dict(os.environ)
-        environment.pop("LIVESHELF_FILE", None)
-        environment["PYTHONPATH"] = str(self.checkout)
-        environment["LIVESHELF_STACK__DATA_DIR"] = str(self.folder)
-        environment["LIVESHELF_STACK__JARS_DIR"] = str(settings.resolve(settings.stack.jars_dir))
+    def liveshelf(self, *words: str) -> str:
+        """Runs a verb of this side with the interpreter of this one; what it prints. Raises `StackError`.
+
+        A benchmark that did not measure all exits with 1, and prints what it has.
+        """
+        environment = {name: value for name, value in os.environ.items() if name != "LIVESHELF_FILE"}
+        environment |= {
+            "PYTHONPATH": str(self.checkout),
+            "LIVESHELF_STACK__DATA_DIR": str(self.folder),
+            "LIVESHELF_STACK__JARS_DIR": str(self.jars),
+        }
         command = [str(Path(sys.executable).parent / "liveshelf"), *words]
-        return subprocess.run(
+        done = subprocess.run(
             command, capture_output=True, text=True, cwd=self.checkout, env=environment, timeout=TURN_S
         )
-
-    def do(self, *words: str) -> None:
-        """A verb that must succeed. Raises `StackError`."""
-        done = self.liveshelf(*words)
-        if done.returncode:
-            raise StackError(
-                f"`liveshelf {' '.join(words)}` of {self.name}", done.stderr[-600:], "correct the cause above"
-            )
-
-    def measured(self, *words: str) -> dict[str, Any]:
-        """What a benchmark prints; one that did not measure all exits with 1 and prints what it has. Raises `StackError`."""
-        done = self.liveshelf("bench", *words, "--json")
-        try:
-            return dict(json.loads(done.stdout))
-        except ValueError:
-            raise StackError(
-                f"`liveshelf bench {words[0]}` of {self.name}", done.stderr[-600:], "see the text above"
-            ) from None
+        if done.returncode and not (words[0] == "bench" and done.stdout):
+            called = f"`liveshelf {' '.join(words)}` of {self.name} to succeed"
+            raise StackError(called, done.stderr[-600:], "correct the cause above")
+        return done.stdout
 
     def turn(self, drain: Sequence[str], fresh: Sequence[str]) -> Turn:
         """An empty stack, a drain, freshness."""
-        self.do("down", "--purge")
+        self.liveshelf("down", "--purge")
         try:
-            self.do("up")
-            self.do("submit", "--fresh")
-            drained = self.measured("throughput", *drain)
-            figures = drained_figures(drained) | fresh_figures(self.measured("freshness", *fresh))
-            self.bundle = str(drained.get("bundle", ""))
+            self.liveshelf("up")
+            self.liveshelf("submit", "--fresh")
+            drained = json.loads(self.liveshelf("bench", "throughput", *drain, "--json"))
+            figures = drained_figures(drained)
+            figures |= fresh_figures(json.loads(self.liveshelf("bench", "freshness", *fresh, "--json")))
+            self.bundle = str(drained["bundle"])
         finally:
-            self.do("down", "--purge")
+            self.liveshelf("down", "--purge")
         self.turns.append(figures)
         return figures
 
 
 def drained_figures(result: dict[str, Any]) -> Turn:
-    """Of `bench throughput`; an older one prints a rate of 0 or a note where it measured nothing."""
-    wrong = result.get("note") or "; ".join(sorted({*result.get("not_measured", {}).values()}))
-    if wrong or not result["lists_per_s"]:
-        missing = NotMeasured(wrong or "no list came")
-        return {"lists/s": missing, "CPU s per 1,000 lists": missing}
-    return {"lists/s": result["lists_per_s"], "CPU s per 1,000 lists": total(result["cpu_s_per_1000"].values(), 4)}
+    """Of `bench throughput`; an older one prints a rate, or 0, also where it measured nothing."""
+    reasons = sorted({*result.get("not_measured", {}).values()})
+    if not reasons and (not result["lists_per_s"] or result["lists"] < SCORED * result["events"]):
+        reasons = [f"{result['lists']} lists of {result['events']} events came"]
+    costs = [*result.get("cpu_s_per_1000", {}).values()]
+    return {
+        "lists/s": unless(reasons, result["lists_per_s"] or NotMeasured("")),
+        "CPU s per 1,000 lists": NotMeasured("; ".join(reasons)) if reasons else total(costs, 4),
+    }
 
 
 def fresh_figures(result: dict[str, Any]) -> Turn:
@@ -125,9 +120,8 @@ def compared(this: Side, other: Side, tolerated: float) -> list[dict[str, Any]]:
     for name, better in FIGURES.items():
         ours, theirs = ([turn[name] for turn in side.turns] for side in (this, other))
         medians = {this.name: median(ours, 4), other.name: median(theirs, 4)}
-        found, pairs = unless(
-            wrong, [better(*medians.values()), [better(*pair) for pair in zip(ours, theirs, strict=True)]]
-        )
+        found = unless(wrong, better(*medians.values()))
+        pairs = unless(wrong, [better(*pair) for pair in zip(ours, theirs, strict=True)])
         known = [pair for pair in pairs if not isinstance(pair, NotMeasured)]
         rows.append(
             {
@@ -143,22 +137,29 @@ def compared(this: Side, other: Side, tolerated: float) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def worktree(revision: str, folder: Path) -> Iterator[Path]:
+def worktree(revision: str, target: Path) -> Iterator[Path]:
     """The files of a commit; gone afterwards. Raises `StackError`."""
-    target = folder / "checkout"
-    _git("worktree", "add", "--detach", str(target), revision)
+    git("worktree", "add", "--detach", str(target), revision)
     try:
         yield target
     finally:
-        _git("worktree", "remove", "--force", str(target))
+        git("worktree", "remove", "--force", str(target))
 
 
-def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], capture_output=True, text=True, cwd=project_root())
+def snapshot(index: Path) -> str:
+    """A commit of this checkout as it is now, new files too; neither branch nor index (`index`: another one) know of it."""
+    variables = {"GIT_INDEX_FILE": str(index)}
+    for words in (("read-tree", "HEAD"), ("add", "--all")):
+        git(*words, **variables)
+    return git("commit-tree", git("write-tree", **variables), "-p", "HEAD", "-m", "benchmarks.against")
+
+
+def git(*words: str, **variables: str) -> str:
+    """What git prints. Raises `StackError`."""
+    command, environment = ["git", *words], os.environ | variables
+    done = subprocess.run(command, capture_output=True, text=True, cwd=project_root(), env=environment)
     if done.returncode:
-        raise StackError(
-            f"`git {' '.join(words)}` to succeed", done.stderr.strip()[-300:], "give a commit of this repository"
-        )
+        raise StackError(f"`git {' '.join(words)}` to succeed", done.stderr[-300:].strip(), "correct the cause above")
     return done.stdout.strip()
 
 
@@ -174,19 +175,20 @@ def main(
     keep: Path = typer.Option(None, help="Also writes the result there, as JSON."),
     json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
 ) -> None:
-    """Throughput and freshness of this checkout and of REVISION, in turns. Exit 1 where this one is worse, or nobody knows."""
+    """This checkout and REVISION in turns: throughput and freshness. Exit 1 where this one is worse, or nobody knows."""
     drain = ["--events", str(events), "--users", str(users)]
     fresh = ["--rate", str(rate), "--seconds", str(seconds), "--warm-up", str(warm_up)]
-    with tempfile.TemporaryDirectory(prefix="liveshelf-against-") as temporary:
-        folder = Path(temporary)
-        with worktree(revision, folder) as checkout:
-            other = Side(_git("rev-parse", "--short", revision), checkout, folder / "a")
-            this = Side(f"this ({_git('describe', '--always', '--dirty')})", project_root(), folder / "b")
-            for number in range(rounds):
-                for side in (other, this):
-                    people.print(
-                        f"round {number + 1} of {rounds}, {side.name}: {side.turn(drain, fresh)}", markup=False
-                    )
+    settings, name = load_settings(), f"this ({git('describe', '--always', '--dirty')})"
+    jars = settings.resolve(settings.stack.jars_dir)
+    folder = Path(tempfile.mkdtemp(prefix="liveshelf-against-"))  # stays where a stack could not be stopped
+    with worktree(revision, folder / "A") as a, worktree(snapshot(folder / "index"), folder / "B") as b:
+        other = Side(git("rev-parse", "--short", revision), a, folder / "a", jars)
+        this = Side(name, b, folder / "b", jars)
+        for number in range(rounds):
+            for side in (other, this):
+                figures = side.turn(drain, fresh)
+                people.print(f"round {number + 1} of {rounds}, {side.name}: {figures}", markup=False)
+    shutil.rmtree(folder)
     rows = compared(this, other, tolerated)
     result = {"bench": "against", "rounds": rounds, "drain": drain, "fresh": fresh, "bundle": this.bundle}
     turns = {side.name: side.turns for side in (this, other)}

@@ -69,7 +69,7 @@ class Injector:
 
     def inject(self, fault: Fault) -> Strike:
         """Does it and, where it lasts, waits and undoes it. One that cannot be done is said in the strike."""
-        begun, name = time.monotonic(), f"{fault.what} {fault.target}".strip()
+        begun, name = time.monotonic(), f"{fault.what} {Path(fault.target).name}".strip()
         try:
             evidence, failure = self.kinds[fault.what](fault), ""
         except (LiveshelfError, OSError, LookupError, StopIteration, psutil.Error, xmlrpc.client.Error) as error:

@@ -14,6 +14,7 @@ from operators.errors import StackError
 from tests.running_stack import ROOT
 
 DRAINED = {
+    "events": 100,
     "lists": 100,
     "lists_per_s": 5000,
     "cpu_s_per_1000": {"kafka": 0.03, "taskmanager-0": 0.2},
@@ -31,8 +32,8 @@ def test_figures_are_taken_of_both_benchmarks() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"lists_per_s": 0.0}, "no list came"),
-        ({"note": "only 50 lists of 100 events"}, "only 50 lists of 100 events"),
+        ({"lists": 0, "lists_per_s": 0.0}, "0 lists of 100 events came"),
+        ({"lists": 98, "note": "only 98 lists of 100 events"}, "98 lists of 100 events came"),
         ({"lists_per_s": None, "not_measured": {"lists_per_s": "the job was restarted"}}, "the job was restarted"),
     ],
 )
@@ -54,9 +55,21 @@ def test_freshness_of_nothing_is_not_measured_whatever_an_older_side_prints(chan
 
 def sides(ours: list[float], theirs: list[float], **bundles: str) -> tuple[Side, Side]:
     return (
-        Side("this", Path(), Path(), [dict.fromkeys(FIGURES, value) for value in ours], bundles.get("this", "demo")),
         Side(
-            "other", Path(), Path(), [dict.fromkeys(FIGURES, value) for value in theirs], bundles.get("other", "demo")
+            "this",
+            Path(),
+            Path(),
+            Path(),
+            [dict.fromkeys(FIGURES, value) for value in ours],
+            bundles.get("this", "demo"),
+        ),
+        Side(
+            "other",
+            Path(),
+            Path(),
+            Path(),
+            [dict.fromkeys(FIGURES, value) for value in theirs],
+            bundles.get("other", "demo"),
         ),
     )
 
@@ -87,13 +100,14 @@ def test_a_turn_begins_and_ends_with_an_empty_stack(monkeypatch: pytest.MonkeyPa
         said.append(" ".join(command[1:3]))
         assert options["env"]["PYTHONPATH"] == str(options["cwd"]) == str(tmp_path / "checkout")
         assert options["env"]["LIVESHELF_STACK__DATA_DIR"] == str(tmp_path / "data")
+        assert options["env"]["LIVESHELF_STACK__JARS_DIR"] == str(tmp_path / "jars")
         failed = command[1] == "bench" and command[-2] == broken
         found = {"throughput": DRAINED, "freshness": FRESH}.get(command[-2], {})
         return subprocess.CompletedProcess(command, int(failed), "" if failed else json.dumps(found), "no room")
 
     broken = ""
     monkeypatch.setattr(against.subprocess, "run", run)
-    side = Side("a", tmp_path / "checkout", tmp_path / "data")
+    side = Side("a", tmp_path / "checkout", tmp_path / "data", tmp_path / "jars")
     assert side.turn([], [])["lists/s"] == 5000 and side.bundle == "demo 1"
     whole = ["down --purge", "up", "submit --fresh", "bench throughput", "bench freshness", "down --purge"]
     assert said == whole
@@ -103,10 +117,30 @@ def test_a_turn_begins_and_ends_with_an_empty_stack(monkeypatch: pytest.MonkeyPa
     assert said == [*whole[:4], "down --purge"] and len(side.turns) == 1
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the repository")
+def test_a_benchmark_that_measured_a_part_is_heard_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = subprocess.CompletedProcess([], 1, '{"lists": 1}', "not measured: p99")
+    monkeypatch.setattr(against.subprocess, "run", lambda *_, **__: failed)
+    side = Side("a", Path(), Path(), Path())
+    assert side.liveshelf("bench", "freshness") == '{"lists": 1}'
+    with pytest.raises(StackError, match="p99"):
+        side.liveshelf("up")
+
+
+needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the repository")
+
+
+@needs_git
 def test_a_worktree_of_a_commit_is_gone_afterwards(tmp_path: Path) -> None:
-    with against.worktree("HEAD", tmp_path) as checkout:
+    with against.worktree("HEAD", tmp_path / "a") as checkout:
         assert (checkout / "liveshelf.toml").is_file()
     assert not checkout.exists()
-    with pytest.raises(StackError, match="a commit of this repository"), against.worktree("no-such-commit", tmp_path):
+    with pytest.raises(StackError, match="no-such-commit"), against.worktree("no-such-commit", tmp_path / "b"):
         pass
+
+
+@needs_git
+def test_a_snapshot_holds_the_checkout_as_it_is_and_leaves_it_alone(tmp_path: Path) -> None:
+    before = against.git("status", "--porcelain"), against.git("rev-parse", "HEAD")
+    commit = against.snapshot(tmp_path / "index")
+    assert against.git("show", f"{commit}:benchmarks/against.py") == Path(against.__file__).read_text().strip()
+    assert (against.git("status", "--porcelain"), against.git("rev-parse", "HEAD")) == before
