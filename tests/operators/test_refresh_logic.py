@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from operators.catalogue import Catalogue
-from operators.contracts import ERASURES, EVENTS, ORDER_HEADER, Event
+from operators.contracts import EVENTS, Event
 from operators.decode import EventDecoder
 from operators.list_maker import ListMaker, Request
 from operators.micro_batcher import MicroBatcher
@@ -18,7 +18,6 @@ from operators.refresh_records import Actions, Encoded, Output, Record, encoded
 from operators.scorer import Scorer
 from operators.settings import EventSettings, ListSettings, ScorerSettings
 from operators.transactions import Transactions
-from operators.user_state import holds_anything, version_of
 from tests.bad_records import good_event
 from tests.builders import NOW_MS, write_bundle
 
@@ -256,148 +255,6 @@ def test_a_bad_record_is_a_dead_letter_with_its_bytes_and_changes_nothing(job: O
     assert letter.headers["__connect.errors.topic"] == EVENTS.encode()
     assert letter.headers["__connect.errors.offset"] == b"42"
     assert job.state == before
-
-
-def test_a_record_that_breaks_our_own_code_changes_nothing_and_is_not_called_the_shops_fault(
-    job: Operator, caplog: pytest.LogCaptureFixture
-) -> None:
-    job.state["u1"] = b"\x63garbage"
-    for _ in range(3):
-        (letter,) = job.event()
-        assert letter.headers is not None
-        assert letter.headers["__connect.errors.exception.class.name"] == b"internal_error"
-        assert b"repair the record" not in letter.headers["__connect.errors.exception.message"]
-    assert job.state["u1"] == b"\x63garbage"
-    assert job.sensors.own_errors == ["record"] * 3
-    (said,) = caplog.records
-    assert said.exc_info is not None and "LiveshelfError" in said.getMessage()
-
-
-class Broken(RuntimeError):
-    """A bug."""
-
-
-def breaks(*_: object, **__: object) -> None:
-    raise Broken
-
-
-def test_an_event_that_cannot_be_handed_on_counts_and_its_promise_sees_to_the_list(
-    job: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(job.batcher, "submit", breaks)
-        assert job.event() == []
-    assert version_of(job.state["u1"]) == 1, "applied, and so no dead letter"
-    assert job.sensors.own_errors == ["submit"]
-    assert lists(job.fire()) == [("u1", 1, "neighbours")]
-    job.fire()
-    job.batcher.run_once()
-    assert lists(job.fire()) == [("u1", 1, "model")]
-    assert job.promises == {}
-
-
-def test_a_fallback_that_fails_costs_no_restart_and_is_tried_again_less_and_less_often(
-    job: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job.event("u1")
-    job.event("u2")
-    with monkeypatch.context() as patch:
-        patch.setattr(job.lists, "make", breaks)
-        patch.setattr(job.lists, "fallback", breaks)
-        job.batcher.run_once()
-        assert job.read("anyone", None)[0].kind == "dead"
-        assert job.sensors.own_errors == ["fallback", "fallback"]
-        waits = []
-        for _ in range(15):
-            assert job.fire("u1") == []
-            waits.append(job.promises["u1"])
-        usual = job.settings.retry_after_ms
-        assert waits[:3] == [usual, 2 * usual, 4 * usual] and waits[-1] == 3_600_000
-    assert lists(job.fire("u1")) == [("u1", 1, "neighbours")]
-    assert lists(job.fire("u2")) == [("u2", 1, "neighbours")]
-    job.fire("u1")
-    job.batcher.run_once()
-    assert lists(job.fire("u1")) == [("u1", 1, "model")]
-
-
-def test_a_list_goes_out_though_it_cannot_be_counted(job: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job.sensors, "on_lists", breaks)
-    job.event()
-    job.batcher.run_once()
-    assert lists(job.fire()) == [("u1", 1, "model")]
-    assert job.sensors.own_errors == ["sensors"]
-
-
-def erasure(**fields: object) -> bytes:
-    return json.dumps({"user_id": "u1", **fields}).encode()
-
-
-def receipts(outputs: list[Output]) -> list[dict[str, object]]:
-    return [json.loads(output.value) for output in outputs if output.kind == "receipt" and output.value]
-
-
-def test_an_erasure_writes_receipt_and_tombstone_and_forgets_what_was_under_way(job: Operator) -> None:
-    job.event()
-    job.broker_ms = NOW_MS + 1000
-    receipt, tombstone = job.read("u1", erasure(erasure_id="r1"), ERASURES)
-    assert (receipt.kind, receipt.key) == ("receipt", b"r1")
-    (said,) = receipts([receipt])
-    assert said == {"erasure_id": "r1", "arrived_at": NOW_MS + 1000, "done_at": NOW_MS, "found": True}
-    assert (tombstone.kind, tombstone.key, tombstone.value) == ("list", b"u1", None)
-    assert tombstone.headers == {ORDER_HEADER: f"{NOW_MS // 1000 + 1}.0".encode()}
-    assert job.batcher.run_once() == 0
-    assert job.event(number=1) == []
-    assert job.sensors.records[-1] == "erased"
-
-
-@pytest.mark.parametrize("requested_at", [0, -1, NOW_MS // 1000, 4_000_000_000_000, None])
-def test_an_erasure_is_judged_by_the_brokers_clock_alone(job: Operator, requested_at: int | None) -> None:
-    job.event(number=1, event_time=NOW_MS + 240_000)  # stamped four minutes ahead
-    job.broker_ms = NOW_MS + 1000
-    (said,) = receipts(job.read("u1", erasure(erasure_id="r", requested_at=requested_at), ERASURES))
-    assert said["found"] is True and not holds_anything(job.state["u1"])
-    job.broker_ms = NOW_MS + 2000
-    job.event(number=2, event_time=NOW_MS + 1500)
-    assert job.sensors.records[-1] == "applied"
-
-
-def test_the_receipt_of_a_user_whom_the_job_does_not_know_says_so(job: Operator) -> None:
-    outputs = job.read("stranger", json.dumps({"user_id": "stranger"}).encode(), ERASURES)
-    (said,) = receipts(outputs)
-    assert (said["erasure_id"], said["found"]) == ("shop.erasures.v1-1-42", False)
-    assert [output.kind for output in outputs] == ["receipt", "list"], "a list that nobody knows of goes too"
-
-
-def test_an_erasure_that_is_read_again_takes_no_list_away(job: Operator) -> None:
-    job.event()
-    job.read("u1", erasure(erasure_id="r1"), ERASURES)
-    job.broker_ms = NOW_MS + 5000
-    job.event(number=1, event_time=NOW_MS + 4000)
-    job.broker_ms = NOW_MS
-    assert [output.kind for output in job.read("u1", erasure(erasure_id="r1"), ERASURES)] == ["receipt"]
-    job.batcher.run_once()
-    assert lists(job.fire()) == [("u1", 2, "model")]
-
-
-def test_a_list_that_was_lost_with_its_transaction_is_written_again(tmp_path: Path) -> None:
-    job = Operator(write_bundle(tmp_path), Transactions(900_000, 5_000))
-    job.event()
-    job.batcher.run_once()
-    assert lists(job.fire()) == [("u1", 1, "model")]
-    assert job.promises == {"u1": 15_000}, "a look at whether it was committed"
-    kept = dict(job.state), dict(job.promises)
-    assert job.fire() == [] and job.promises == {}
-    job.restart()
-    job.state, job.promises = kept
-    assert job.fire(late_ms=60_000) == [] and job.promises == {}, "down for a minute: the transaction was open still"
-    job.restart()
-    job.state, job.promises = kept[0], {"u1": 15_000}
-    assert job.fire(late_ms=880_000) == []
-    job.batcher.run_once()
-    assert lists(job.fire()) == [("u1", 1, "model")]
-    assert job.sensors.rewritten == 1
-    job.fire()
-    assert job.promises == {}
 
 
 def test_a_duplicate_refreshes_nothing(job: Operator) -> None:
