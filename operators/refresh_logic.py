@@ -280,6 +280,7 @@ class RefreshLogic:
         self._batcher.abandon(user)
         self._armed.discard(user)
         self._fallen.pop(user, None)
+        self._held.pop(user, None)
 
     def _fallback(self, request: Request) -> Encoded:
         return encoded(self._lists.fallback(request), request, with_digest=self._with_digest)
