@@ -341,7 +341,7 @@ def kill_of(monkeypatch: pytest.MonkeyPatch, kill: Callable[[], None], polls: in
         return Generator(sent(load.count, seconds=load.count / load.rate), polls)
 
     stream: list[list[Record]] = []
-    monkeypatch.setattr(contest, "KILL_S", 0.2)
+    monkeypatch.setattr(contest, "KILL_S", 0.02)  # the load must last for half of it
     monkeypatch.setattr(freshness, "consumer_at_end", lambda *_: Consumer(iter(stream)))
     monkeypatch.setattr(contest, "in_the_background", begun)
     return contest.killed(Settings(), ["i"], "events", "lists", kill)

@@ -39,7 +39,10 @@ SHOWS = (("status",), ("doctor",))
 
 @pytest.fixture(scope="module")
 def secured(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    """Beside the stack, whose Flink cluster `submit` asks."""
+    """Beside the stack, whose Flink cluster `submit` asks: no job may run there, it would be refused for that."""
+    if stack.cluster.jobs(stack.settings.job.name):
+        stack.liveshelf("stop")
+        stack.serving = ("", {})
     with running_broker(tmp_path_factory.mktemp("secured")) as running:
         yield running
 
@@ -143,6 +146,7 @@ def test_a_certificate_that_is_not_trusted_is_said(
 
 def test_each_user_has_its_own_rights_and_no_others(secured: SecuredBroker) -> None:
     shop, storefront, monitor = (_kafka(secured, name) for name in ("shop", "storefront", "monitor"))
+    _write(shop, EVENTS)  # of a topic without records nothing is asked for
     rows = {
         "shop reads lists": lambda: newest_list(shop, "u"),
         "shop reads events": lambda: list(stretch(shop, EVENTS, None)),
@@ -158,7 +162,6 @@ def test_each_user_has_its_own_rights_and_no_others(secured: SecuredBroker) -> N
         print(f"| {row} | | {time.monotonic() - begun:.1f} s | {refused.value}")
         assert re.search("right|may see", str(refused.value)), refused.value
         assert time.monotonic() - begun < SECONDS
-    _write(shop, EVENTS)
     _write(shop, CATALOGUE)
     _write(storefront, EVENTS)
     assert newest_list(storefront, "u") is None
