@@ -71,6 +71,7 @@ def running_broker(folder: Path) -> Iterator[SecuredBroker]:
         "LIVESHELF_STACK__CONTROLLER_PORT": str(CONTROLLER),
         "LIVESHELF_STACK__BROKER_METRICS_PORT": str(METRICS),
         "LIVESHELF_STACK__BROKER": "{}",
+        "LIVESHELF_JOB__NAME": "secured",  # the stack's own job may run, and two of one name are refused
     }
     with _environment(variables):
         settings = load_settings()

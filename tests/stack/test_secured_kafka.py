@@ -22,6 +22,8 @@ from tests.running_stack import ROOT, Stack
 from tests.stack.secured_broker import SECURITY, Refusal, SecuredBroker, running_broker
 from tests.tls_server import faulty_port
 
+pytestmark = pytest.mark.slow  # three minutes; `make test-secure` runs it
+
 SECONDS = 10
 THREE_PARTS = r"failed: expected .+; came .+\. Next: .+\."
 VERBS = (
@@ -146,7 +148,10 @@ def test_a_certificate_that_is_not_trusted_is_said(
 
 def test_each_user_has_its_own_rights_and_no_others(secured: SecuredBroker) -> None:
     shop, storefront, monitor = (_kafka(secured, name) for name in ("shop", "storefront", "monitor"))
-    _write(shop, EVENTS)  # of a topic without records nothing is asked for
+    _write(shop, EVENTS)
+    _write(shop, CATALOGUE)
+    _write(storefront, EVENTS)
+    assert newest_list(storefront, "u") is None
     rows = {
         "shop reads lists": lambda: newest_list(shop, "u"),
         "shop reads events": lambda: list(stretch(shop, EVENTS, None)),
@@ -162,9 +167,6 @@ def test_each_user_has_its_own_rights_and_no_others(secured: SecuredBroker) -> N
         print(f"| {row} | | {time.monotonic() - begun:.1f} s | {refused.value}")
         assert re.search("right|may see", str(refused.value)), refused.value
         assert time.monotonic() - begun < SECONDS
-    _write(shop, CATALOGUE)
-    _write(storefront, EVENTS)
-    assert newest_list(storefront, "u") is None
 
 
 @pytest.mark.parametrize(
