@@ -29,8 +29,9 @@ demo: setup ## the whole system on real orders; CHECK=1: bounded, verified, exit
 test: dev-deps lint ## all tests, with the real broker, cluster and browser
 	@.venv/bin/python -m pytest tests -m "not slow and not soak" $(ARGS)
 
-test-secure: dev-deps ## the tests of the stack on a broker with TLS, users and rights
+test-secure: dev-deps ## the tests of the stack on a broker with TLS, users and rights, and every way to be refused by one
 	@SECURE_STACK=1 .venv/bin/python -m pytest tests/stack -m "not slow and not soak" $(ARGS)
+	@.venv/bin/python -m pytest tests/stack/test_secured_kafka.py $(ARGS)
 
 faults: dev-deps ## every fault with its verdict into docs/faults.md (about 80 minutes)
 	@rm -f .liveshelf-faults/rows.jsonl
