@@ -107,7 +107,7 @@ class DemoRun:
                 for record in records:
                     if record.value is None:
                         continue
-                    made = decode_list(record.value)
+                    made = decode_list(record.value, record.key)
                     self.figures.lists += 1
                     self.figures.users.add(made.user_id)
                     self.figures.sources[made.source] += 1
