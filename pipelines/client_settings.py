@@ -49,7 +49,6 @@ def prepare_client(job: JobSettings, environment: Mapping[str, str], scratch: Pa
         ADD_OPENS: yaml.safe_load((given / "config.yaml").read_text())[ADD_OPENS],
         "env.java.opts.client": f"-Djava.io.tmpdir={temporary}",
         "high-availability.type": "NONE",  # the client asks the address above, not the local ZooKeeper, who leads
-        "rest.url-prefix": f"{address.path}/",
         **_tls(job, address, folder),
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(options, width=10_000))

@@ -41,9 +41,7 @@ class Cluster:
         try:
             return self._client.request(method, path, **body).raise_for_status()
         except httpx.HTTPStatusError as error:
-            raise ClusterError(
-                f"Flink to answer {path}", error.response.text[:400], "see the JobManager's log"
-            ) from error
+            raise ClusterError(f"Flink to answer {path}", *_refusal(error.response)) from error
         except httpx.HTTPError as error:
             raise ClusterError(f"a Flink cluster at {self.rest_url}", *_cause(error), retriable=True) from error
 
@@ -120,6 +118,16 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise ClusterError("the job to end", "it still runs", "liveshelf logs taskmanager-0")
             time.sleep(0.1)
+
+
+def _refusal(answer: httpx.Response) -> tuple[str, str]:
+    """What came, and what to do next."""
+    if answer.has_redirect_location:
+        return f"a redirect to {answer.headers['location']}", "set job.rest_url to that address"
+    came = f"{answer.status_code} {answer.text[:400]}"
+    if answer.status_code in (401, 403):
+        return came, "name a user and the password in job.rest_url: https://user:password@host"
+    return came, "see the JobManager's log"
 
 
 def _cause(error: httpx.HTTPError) -> tuple[str, str]:

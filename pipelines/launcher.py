@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from operators.errors import BrokerError, ClusterError
 from operators.model_bundle import ModelBundle
@@ -120,7 +119,7 @@ def run_client(
     own = prepare_client(job, environment, scratch)
     command = [
         f"{environment['FLINK_BIN_DIR']}/flink", "run", "-d",
-        "-m", f"{address.scheme}://{urlsplit(address.url).netloc}",  # the path is in the configuration
+        "-m", address.url,  # with its path: `rest.url-prefix` has no effect beside -m
         "-pyexec", job.python or sys.executable, "-pyclientexec", sys.executable,
         *words,
     ]  # fmt: skip

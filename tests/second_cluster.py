@@ -195,7 +195,6 @@ def _ingress(cluster: SecondCluster, pem: Path) -> Iterator[None]:
     """https on another port: asks for a password, takes a prefix off, and passes on with a certificate of its own."""
     context = ssl.create_default_context(cafile=cluster.ca_file)
     context.load_cert_chain(pem)
-    behind = httpx.AsyncClient(base_url=cluster.rest_url, verify=context, timeout=60, trust_env=False)
     wanted = "Basic " + b64encode(f"{USER}:{SECRET}".encode()).decode()
 
     async def pass_on(request: Request) -> Response:
@@ -203,7 +202,9 @@ def _ingress(cluster: SecondCluster, pem: Path) -> Iterator[None]:
             return Response("who are you?", 401)
         path = request.path_params["path"] + (f"?{request.url.query}" if request.url.query else "")
         kept = {name: value for name, value in request.headers.items() if name in ("content-type", "accept")}
-        answer = await behind.request(request.method, f"/{path}", content=await request.body(), headers=kept)
+        async with httpx.AsyncClient(verify=context, timeout=60, trust_env=False) as behind:
+            url = f"{cluster.rest_url}/{path}"
+            answer = await behind.request(request.method, url, content=await request.body(), headers=kept)
         return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
 
     verbs = ["GET", "POST", "PATCH", "DELETE"]

@@ -36,7 +36,7 @@ def written(environment: dict[str, str]) -> dict[str, object]:
 def test_nothing_of_this_machines_stack_travels(environment: dict[str, str], scratch: Path) -> None:
     own = prepare_client(JobSettings(rest_url="http://flink.example.com"), environment, scratch)
     options = written(own)
-    assert set(options) == {"env.java.opts.all", "env.java.opts.client", "high-availability.type", "rest.url-prefix"}
+    assert set(options) == {"env.java.opts.all", "env.java.opts.client", "high-availability.type"}
     assert options["high-availability.type"] == "NONE"
     assert (own["FLINK_HOME"], own["PATH"]) == (environment["FLINK_HOME"], "/bin")
     assert (Path(own["FLINK_CONF_DIR"]) / "log4j-cli.properties").is_file()
@@ -49,10 +49,8 @@ def test_what_the_client_leaves_behind_lies_in_the_scratch_folder(environment: d
     assert written(own)["env.java.opts.client"] == f"-Djava.io.tmpdir={temporary}"
 
 
-def test_user_and_path_of_an_ingress(environment: dict[str, str], scratch: Path) -> None:
-    job = JobSettings(rest_url="http://shop:p%40ss@flink.example.com/team/a")
-    own = prepare_client(job, environment, scratch)
-    assert written(own)["rest.url-prefix"] == "/team/a/"
+def test_the_user_of_an_ingress_is_in_no_file(environment: dict[str, str], scratch: Path) -> None:
+    own = prepare_client(JobSettings(rest_url="http://shop:p%40ss@flink.example.com"), environment, scratch)
     kind, _, token = own["FLINK_REST_CLIENT_HEADERS"].partition("Basic ")
     assert (kind, base64.b64decode(token)) == ("Authorization:", b"shop:p@ss")
     assert "p@ss" not in str(written(own)) and "p%40ss" not in str(written(own))

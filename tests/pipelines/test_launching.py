@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 
 from operators.errors import SettingsError
 from operators.settings import EventSettings, JobSettings, KafkaSettings, Settings
+from pipelines import launcher
 from pipelines.cli.submit import with_places
 from pipelines.cluster import python_part
 from pipelines.engine import STATE_UID, flink_options
@@ -96,3 +98,20 @@ def test_the_local_stack_gets_this_machines_places_and_another_cluster_finds_its
     assert (there.python, there.tables_dir, there.metrics_targets_dir) == ("python3", "", "")
     named = with_places(settings(job=JobSettings(python="/opt/py", tables_dir="/t")), tmp_path, tmp_path).job
     assert (named.python, named.tables_dir) == ("/opt/py", "/t"), "what the settings name wins"
+
+
+def test_flinks_client_is_told_the_whole_address_but_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[list[str]]()
+    done = subprocess.CompletedProcess([], 0, stdout=f"JobID {'a' * 32}", stderr="")
+    monkeypatch.setattr(launcher.subprocess, "run", lambda command, **_: seen.append(command) or done)
+    monkeypatch.setattr(launcher, "prepare_client", lambda job, environment, scratch: {})
+    job = JobSettings(rest_url="https://shop:secret@flink.example.com/team/a/", python="/opt/python3")
+    found, _ = launcher.run_client(job, {"FLINK_BIN_DIR": "/f"}, ["-py", "x.py"], tmp_path)
+    assert found == "a" * 32
+    (command,) = seen
+    assert command[command.index("-m") + 1] == "https://flink.example.com:443/team/a"
+    assert command[command.index("-pyexec") + 1] == "/opt/python3"
+    assert command[command.index("-pyclientexec") + 1] == sys.executable
+    assert "secret" not in " ".join(command)
