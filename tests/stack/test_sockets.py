@@ -1,5 +1,6 @@
 """Who can reach the running stack: what it listens on, and what of it other users may read."""
 
+import json
 import os
 import socket
 import stat
@@ -88,6 +89,13 @@ def test_flink_takes_no_jar_over_its_page_and_tells_other_pages_nothing(stack: S
     assert httpx.get(f"{rest}/jars").status_code == 404
     told = httpx.get(f"{rest}/overview", headers={"Origin": "http://evil.example"}).headers
     assert told["access-control-allow-origin"] == rest
+
+
+def test_a_proxy_of_the_environment_does_not_stand_before_the_stack(stack: Stack, job: str) -> None:
+    """One that is dead, and a socks proxy, which httpx cannot speak to without another package."""
+    proxies = {"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "socks5://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
+    found = json.loads(stack.liveshelf("status", "--json", variables=proxies).stdout)
+    assert found["healthy"] and [one["id"] for one in found["jobs"]] == [job]
 
 
 def test_only_its_user_reads_the_stacks_folder(stack: Stack, job: str) -> None:
