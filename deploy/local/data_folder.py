@@ -64,7 +64,7 @@ def release(data: Path, jars: Path) -> None:
             raise StackError(
                 f"the marker {MARKER} in stack.data_dir ({data})",
                 "none: no stack of this version was started there",
-                "correct stack.data_dir; if it is a stack's, start it once with `liveshelf up`, or remove it by hand",
+                "correct stack.data_dir; a stack of an older version is marked when it is started: liveshelf up",
             )
         return
     for entry in _entries(data):
