@@ -91,14 +91,14 @@ def key_bytes(text: str) -> bytes:
 
 
 def decode_erasure(key: str, value: bytes) -> Erasure:
-    """A valid erasure; raises `BadRecord`."""
+    """A valid erasure; `key` as in `EventDecoder.decode`. Raises `BadRecord`."""
     try:
         erasure = _decode_erasure(value)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadRecord("wrong_type", "an erasure with user_id", str(error)[:_SHOWN]) from None
     for name, text in (("user_id", erasure.user_id), ("erasure_id", erasure.erasure_id)):
         refuse_bad_id(name, text)
-    if erasure.user_id != key:
+    if key and erasure.user_id != key:
         raise BadRecord("key_mismatch", "the Kafka key to be the user_id", f"key {key!r}, {erasure.user_id!r}"[:_SHOWN])
     return erasure
 

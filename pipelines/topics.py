@@ -8,10 +8,11 @@ _BROKER_TIME = (
     "TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', CAST(`broker_time` AS TIMESTAMP(3))) * CAST(1000 AS BIGINT)"
     " + MOD(EXTRACT(MILLISECOND FROM CAST(`broker_time` AS TIMESTAMP(3))), 1000)"
 )
-# a record without a key is routed by the user_id of its body; what is too large is not even parsed
+# a record without a key, or with an empty one, is routed by the user_id of its body; what is too large is not even parsed
 _ROUTED = """CASE WHEN `value` IS NULL OR CHAR_LENGTH(CAST(`value` AS STRING)) > {max_bytes} THEN CAST('' AS BYTES)
      ELSE COALESCE(ENCODE(JSON_VALUE(CAST(`value` AS STRING), '$.user_id'), 'UTF-8'), CAST('' AS BYTES)) END"""
-_USER = f"CASE WHEN `key` IS NOT NULL THEN `key` ELSE {_ROUTED} END"
+_KEYED = "`key` IS NOT NULL AND DECODE(`key`, 'ISO-8859-1') <> ''"
+_USER = f"CASE WHEN {_KEYED} THEN `key` ELSE {_ROUTED} END"
 
 INPUT_FIELDS = ("user", "value", "topic", "partition", "offset", "broker_ms", "keyed")
 
@@ -71,7 +72,7 @@ def input_query(table: str, limits: EventSettings) -> str:
     return (
         f"SELECT DECODE(`user`, 'ISO-8859-1') AS `by`, ROW({fields}) AS `record` FROM ("
         f"SELECT {user} AS `user`, `value`, `topic`, `partition`, `offset`, {_BROKER_TIME} AS `broker_ms`, "
-        f"`key` IS NOT NULL AS `keyed` FROM {table})"
+        f"{_KEYED} AS `keyed` FROM {table})"
     )
 
 

@@ -3,6 +3,7 @@
 A count that rests on something that was not read to its end is no 0: it is None, with the reason below `unknown`.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -13,6 +14,8 @@ from benchmarks.faults.observer import Seen
 from benchmarks.faults.oracle import Oracle, Order
 from benchmarks.faults.recovery import Recovery
 from operators.contracts import HEADER_PREFIX
+
+log = logging.getLogger(__name__)
 
 SCORES_CHECKED = 300
 Items = dict[str, list[tuple[str, float]]]  # user -> (item, score) in order
@@ -213,7 +216,11 @@ def wrong_letters(letters: Iterable[Any], oracle: Oracle, *, once: bool) -> int:
             headers["exception.class.name"],
             letter.value,
         )
-        wrong += not right
+        if not right:
+            wrong += 1
+            log.warning("dead letter of %s: wanted %.300s, came %.300s %.300s", place, refused, headers, letter.value)
+    for place in oracle.refused.keys() - found:
+        log.warning("no dead letter of %s: wanted %.300s", place, oracle.refused[place])
     return wrong + len(oracle.refused.keys() - found) + (second if once else 0)
 
 

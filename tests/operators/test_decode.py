@@ -55,5 +55,6 @@ def test_an_event_without_key_is_read_by_its_body() -> None:
 
 def test_an_erasure_must_name_its_key() -> None:
     assert decode_erasure("u1", b'{"user_id":"u1","requested_at":5}').requested_at == 5
+    assert decode_erasure("", b'{"user_id":"u1"}').user_id == "u1"
     with pytest.raises(BadRecord, match="u2"):
         decode_erasure("u1", b'{"user_id":"u2","requested_at":5}')
