@@ -21,6 +21,7 @@ from pydantic_settings import SettingsError as UnreadableSetting
 from operators import secure_stack
 from operators.errors import SettingsError
 from operators.kafka_settings import KafkaSettings
+from operators.page_origin import checked_origin
 from operators.rest_address import checked_url, without_password
 from operators.settings_section import Section
 
@@ -111,6 +112,7 @@ class StorefrontSettings(Section):
     host: str = "127.0.0.1"
     port: int = 8000
     hosts: list[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$")]] = Field(default_factory=list)
+    cors_origins: list[Annotated[str, AfterValidator(checked_origin)]] = Field(default_factory=list)
     trusted_proxies: list[str] = Field(default_factory=list)
     requests_per_s: float = Field(0, ge=0)
     max_body_bytes: int = Field(1_048_576, ge=1)

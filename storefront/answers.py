@@ -53,8 +53,7 @@ def add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:
-        answer = refusal(
-            error.status_code, REASONS.get(error.status_code, "refused"), f"{error.detail}. Next: see /docs."
-        )
+        text = f"expected a path and a method that /docs names; came another ({error.detail}). Next: open /docs; a slash in an id is %2F."
+        answer = refusal(error.status_code, REASONS.get(error.status_code, "refused"), text)
         answer.headers.update(error.headers or {})
         return answer

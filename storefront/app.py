@@ -5,35 +5,36 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Query, Request, Response
+from fastapi.routing import APIRoute
 from prometheus_client.exposition import choose_encoder
 
-from operators.contracts import CatalogueItem, Event, ListItem, Reason, RecommendationList
+from operators.contracts import CatalogueItem, ListItem, Reason, RecommendationList
 from operators.errors import BadRecord, BrokerError, BundleError
 from operators.model_bundle import ModelBundle
 from operators.settings import Settings
 from operators.table_consumer import kafka_consumer
 from operators.tracing import Tracer
 from storefront.answers import Refused, add_refusals, encode, json_answer, refusal
-from storefront.batches import TooMuch, read_body, split_batch
+from storefront.batches import BodyRefused, read_body, split_batch
 from storefront.event_producer import BadEvent, EventProducer
 from storefront.guard import Guard
 from storefront.live import ListStream, LiveLists
 from storefront.measured import Measured
 from storefront.metrics import StoreMetrics
-from storefront.openapi import Taken, add_components, content
+from storefront.openapi import EventBody, Taken, add_components, content
 from storefront.ops import Ops, Overview
 from storefront.pages import add_pages
 from storefront.path_ids import PathId
 from storefront.search import Search
 from storefront.served_list import ServedItem, ServedList, Server, served
+from storefront.strict_route import StrictRoute
 from storefront.views import Shelf, Views
 
 TABLES = "storefront"
 SIMILAR = 20
 MAX_QUERY = 256  # characters of a search
-# what any route may answer; the guard and the limits do
-GUARDED = {code: content(Refused) for code in (400, 403, 429)}
-INVALID = {422: content(Refused)}
+# what any route may answer: the guard and the limits do, and a route to a parameter
+GUARDED = {code: content(Refused) for code in (400, 403, 422, 429)}
 
 
 class Shop:
@@ -101,18 +102,20 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Guard, settings=settings.storefront, metrics=shop.metrics)
     app.add_middleware(Measured, metrics=shop.metrics)
     add_refusals(app)
+    app.router.route_class = StrictRoute
     _list_routes(app, shop)  # first: a look-up is by far the most frequent, and routes are tried in turn
     _item_routes(app, shop)
     _event_route(app, shop)
     _health_routes(app, shop)
     _ops_routes(app, shop)
+    app.router.route_class = APIRoute  # a link to a page may have more, such as utm_source
     add_pages(app)
     add_components(app)
     return app
 
 
 def _list_routes(app: FastAPI, shop: Shop) -> None:
-    @app.get("/v1/users/{user_id}/recommendations", responses={200: content(ServedList), **INVALID})
+    @app.get("/v1/users/{user_id}/recommendations", responses={200: content(ServedList)})
     async def recommendations(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
         """The newest list of a user, without what may not be listed any more; a stranger, or a user whose list has
         expired, gets the popular list."""
@@ -121,7 +124,7 @@ def _list_routes(app: FastAPI, shop: Shop) -> None:
         shop.metrics.served.labels(answer.source if answer.known else "expired" if answer.expired else "stranger").inc()
         return json_answer(answer)
 
-    streamed = {200: {"content": {"text/event-stream": {}}}, 503: content(Refused), **INVALID}
+    streamed = {200: {"content": {"text/event-stream": {}}}, 503: content(Refused)}
 
     @app.get("/v1/users/{user_id}/recommendations/stream", response_class=Response, responses=streamed)
     async def stream(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
@@ -135,32 +138,33 @@ def _list_routes(app: FastAPI, shop: Shop) -> None:
 
 
 def _item_routes(app: FastAPI, shop: Shop) -> None:
-    @app.get("/v1/search", responses={200: content(list[CatalogueItem]), **INVALID})
+    @app.get("/v1/search", responses={200: content(list[CatalogueItem])})
     def search(q: str = Query("", max_length=MAX_QUERY), limit: int = Query(24, ge=1, le=200)) -> Response:
         """Items that may be listed now: those whose title holds all words, then those that the model has learned to belong to them."""
         return json_answer(shop.search.find(q, limit))
 
-    @app.get("/v1/items/{item_id}/similar", responses={200: content(list[ServedItem]), **INVALID})
+    @app.get("/v1/items/{item_id}/similar", responses={200: content(list[ServedItem])})
     def similar(item_id: PathId) -> Response:
         """Items that shoppers take next to this one."""
         return json_answer(shop.similar(item_id))
 
 
 def _event_route(app: FastAPI, shop: Shop) -> None:
-    body = {"requestBody": {**content(Event), "required": True}}
+    body = {"requestBody": {**content(EventBody), "required": True}}
     limits = shop.settings
-    answers = {202: content(Taken), **{code: content(Refused) for code in (413, 422, 503)}}
+    answers = {202: content(Taken), **{code: content(Refused) for code in (413, 415, 503)}}
 
     @app.post("/v1/events", status_code=202, openapi_extra=body, responses=answers)
     async def events(request: Request) -> Response:
-        """Publishes one event, an array, or JSON lines. 202 when all replicas have them; else none was published for
-        422, which says what is wrong with the first bad one, and 413; for 503 some may have been: send all again."""
+        """Publishes one event, an array, or JSON lines, plain or gzip. 202 when all replicas have them, with `warnings` of
+        fields that have no effect; else none was published, but for 503 some may have been: send all again. 422 says
+        what is wrong with the first bad one."""
         try:
             entries = split_batch(await read_body(request, limits.max_body_bytes), limits.max_batch)
-            taken = await shop.producer.publish(entries)
-        except TooMuch as error:
+            warnings = await shop.producer.publish(entries)
+        except BodyRefused as error:
             shop.metrics.events.labels("refused").inc()
-            return refusal(413, error.reason, str(error))
+            return refusal(error.status, error.reason, str(error))
         except BadEvent as error:
             shop.metrics.events.labels("refused").inc()
             return refusal(422, error.reason, str(error), index=error.entry.index, line=error.entry.line)
@@ -170,8 +174,8 @@ def _event_route(app: FastAPI, shop: Shop) -> None:
         except BrokerError as error:
             shop.metrics.events.labels("failed").inc()
             return refusal(503, "broker", str(error), wait_s=1)
-        shop.metrics.events.labels("taken").inc(taken)
-        return json_answer(Taken(taken), 202)
+        shop.metrics.events.labels("taken").inc(len(entries))
+        return json_answer(Taken(len(entries), warnings), 202)
 
 
 def _health_routes(app: FastAPI, shop: Shop) -> None:
@@ -194,7 +198,7 @@ def _health_routes(app: FastAPI, shop: Shop) -> None:
 
 
 def _ops_routes(app: FastAPI, shop: Shop) -> None:
-    @app.get("/v1/ops", responses={200: content(Overview), **INVALID})
+    @app.get("/v1/ops", responses={200: content(Overview)})
     async def overview(minutes: int = Query(15, ge=1, le=1440)) -> Response:
         """The overview that /ops draws: panels, parts and alerts, from Prometheus."""
         return json_answer(await shop.ops.overview(minutes))

@@ -1,5 +1,6 @@
-"""The body of POST /v1/events: one event, an array, or JSON lines -> one body an event, each with its place."""
+"""The body of POST /v1/events: one event, an array, or JSON lines, plain or gzip -> one body an event, with its place."""
 
+import zlib
 from typing import NamedTuple
 
 import msgspec
@@ -7,9 +8,13 @@ from fastapi import Request
 
 from operators.decode import diagnose
 from operators.errors import BadRecord
+from operators.visible import visible
 
 _BOM = b"\xef\xbb\xbf"  # Windows writes it before UTF-8
 _SPACE = b" \t\r\n"
+_GZIP = ("gzip", "x-gzip")
+_GZIP_BEGIN = b"\x1f\x8b"  # no JSON begins so
+_GZIP_BITS = zlib.MAX_WBITS | 16
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -29,19 +34,35 @@ class Entry(NamedTuple):
         return "" if self.line is None else f"line {self.line}: "
 
 
-class TooMuch(Exception):
-    """More than one request may bring. `reason` is for programs."""
+class BodyRefused(Exception):
+    """A body that is not looked into. `status` is HTTP's, `reason` is for programs."""
+
+    def __init__(self, status: int, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.status, self.reason = status, reason
+
+
+class TooMuch(BodyRefused):
+    """More than one request may bring."""
 
     def __init__(self, reason: str, expected: str, came: str) -> None:
-        super().__init__(f"expected at most {expected}; came {came}. Next: send them in several requests.")
-        self.reason = reason
+        super().__init__(
+            413, reason, f"expected at most {expected}; came {came}. Next: send them in several requests."
+        )
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """At most so many bytes, whatever `Content-Length` says or does not say. Raises `TooMuch` before it holds more.
+    """At most so many bytes, as they come and unpacked, whatever `Content-Length` says or does not say. gzip is unpacked,
+    with `Content-Encoding` or without. Raises `BodyRefused`, `TooMuch` before it holds more.
 
-    Starlette has the same as `max_body_size`, whose answer is plain text and cannot be another.
+    Starlette has a limit as `max_body_size`, whose answer is plain text and cannot be another.
     """
+    encodings = [name.strip().lower() for name in request.headers.get("content-encoding", "").split(",")]
+    encodings = [name for name in encodings if name not in ("", "identity")]
+    if encodings and (len(encodings) > 1 or encodings[0] not in _GZIP):
+        came = visible(", ".join(encodings), 100)
+        text = f"expected a body that is plain or gzip; came {came}. Next: send it plain."
+        raise BodyRefused(415, "unknown_encoding", text)
     declared = request.headers.get("content-length", "")[:18]
     if declared.isdecimal() and int(declared) > most:
         raise TooMuch("body_too_large", f"{most} bytes", f"{declared} bytes")
@@ -50,7 +71,28 @@ async def read_body(request: Request, most: int) -> bytes:
         body += chunk
         if len(body) > most:
             raise TooMuch("body_too_large", f"{most} bytes", "more")
-    return bytes(body)
+    return _unpacked(bytes(body), most) if encodings or body.startswith(_GZIP_BEGIN) else bytes(body)
+
+
+def _unpacked(body: bytes, most: int) -> bytes:
+    """Of one gzip stream: with many tiny ones a small body could keep the event loop busy."""
+    stream = zlib.decompressobj(_GZIP_BITS)
+    try:
+        found = stream.decompress(body, most + 1)
+    except zlib.error as error:
+        raise _bad_gzip(str(error)) from None
+    if len(found) > most:
+        raise TooMuch("body_too_large", f"{most} bytes", "more, unpacked")
+    if not stream.eof:
+        raise _bad_gzip("one without its end")
+    if stream.unused_data:
+        raise _bad_gzip("bytes after its end")
+    return found
+
+
+def _bad_gzip(came: str) -> BodyRefused:
+    text = f"expected one gzip stream; came {came}. Next: pack the body as one, or send it plain without Content-Encoding."
+    return BodyRefused(400, "bad_gzip", text)
 
 
 def split_batch(body: bytes, most: int) -> list[Entry]:
@@ -58,7 +100,8 @@ def split_batch(body: bytes, most: int) -> list[Entry]:
 
     Raises `BadRecord` where the body is no array that can be taken apart, `TooMuch` above `most`.
     """
-    text = body.removeprefix(_BOM).strip(_SPACE)
+    plain = body.removeprefix(_BOM)
+    text = plain.strip(_SPACE)
     if text.startswith(b"["):
         try:
             entries = [Entry(bytes(raw), index=n) for n, raw in enumerate(_decode_array(text))]
@@ -67,7 +110,7 @@ def split_batch(body: bytes, most: int) -> list[Entry]:
     elif b"\n" not in text or _is_one_value(text):
         entries = [Entry(text)]
     else:
-        lines = ((n, line.strip(_SPACE)) for n, line in enumerate(text.split(b"\n"), start=1))
+        lines = ((n, line.strip(_SPACE)) for n, line in enumerate(plain.split(b"\n"), start=1))
         entries = [Entry(line, line=n) for n, line in lines if line]
     if len(entries) > most:
         raise TooMuch("too_many_events", f"{most} events", f"{len(entries)} events")

@@ -9,12 +9,13 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from operators.broker_errors import said
-from operators.contracts import EVENTS
+from operators.contracts import EVENTS, Event
 from operators.decode import EventDecoder
 from operators.errors import BadRecord, BrokerError
 from operators.kafka_clients import new_producer
 from operators.settings import Settings
 from storefront.batches import Entry
+from storefront.event_warnings import EventWarning, warnings_of
 
 log = logging.getLogger(__name__)
 SEND_SECONDS = 10.0
@@ -52,27 +53,28 @@ class EventProducer:
                     raise
             return self._producer
 
-    async def publish(self, entries: list[Entry]) -> int:
-        """Publishes JSON events; raises `BadEvent` for the first bad one (nothing is sent) or `BrokerError`."""
-        users = self._checked(entries)
+    async def publish(self, entries: list[Entry]) -> list[EventWarning]:
+        """Publishes JSON events, and says what of them has no effect. Raises `BadEvent` for the first bad one (nothing is
+        sent) or `BrokerError`."""
+        events = self._checked(entries)
         try:
-            await asyncio.to_thread(self._send, users, entries)
+            await asyncio.to_thread(self._send, [event.user_id for event in events], entries)
         except (KafkaError, BrokerError) as error:
             log.warning("events not taken: %s", said(error))  # whoever sent them need not know the broker's users
             raise BrokerError(
                 "Kafka to take the event", "no acknowledgement", "try again: event_id makes it safe", retriable=True
             ) from error
-        return len(entries)
+        return warnings_of(entries, events)
 
-    def _checked(self, entries: list[Entry]) -> list[str]:
-        """The user of each."""
-        now_ms, users = int(time.time() * 1000), []
+    def _checked(self, entries: list[Entry]) -> list[Event]:
+        """Each as the job will read it."""
+        now_ms, events = int(time.time() * 1000), []
         for entry in entries:
             try:
-                users.append(self._decoder.decode("", entry.value, now_ms).user_id)
+                events.append(self._decoder.decode("", entry.value, now_ms))
             except BadRecord as error:
                 raise BadEvent(entry, error) from None
-        return users
+        return events
 
     def _send(self, users: list[str], entries: list[Entry]) -> None:
         producer, deadline = self._connected(), time.monotonic() + SEND_SECONDS

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from operators.settings import StorefrontSettings
 from operators.token_buckets import TokenBuckets
 from storefront.answers import refusal
+from storefront.cors import ASKED_METHOD, READS, SharedOrigins, preflight
 from storefront.metrics import StoreMetrics
 
 log = logging.getLogger(__name__)
@@ -36,8 +37,7 @@ HEADERS = [
 ]
 LOOPBACK_NAMES = ("localhost",)
 WATCHED = ("/healthz", "/readyz", "/metrics")  # asked by what watches; not counted against a rate
-READS = ("GET", "HEAD")
-_ASKED = (b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode")
+_ASKED = (b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", ASKED_METHOD)
 _HELD_NAMES = 1000
 
 
@@ -104,6 +104,7 @@ class Guard:
         self._app = app
         self._metrics = metrics
         self._hosts = Hosts([settings.host, *settings.hosts])
+        self._origins = SharedOrigins(settings.cors_origins)
         rate = settings.requests_per_s
         self._buckets = TokenBuckets(rate, 2 * rate) if rate else None
 
@@ -112,20 +113,22 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # a part of a path is decoded by its route alone: decoded before, an id with a slash would be two parts
+        scope["path"] = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
+        found = {name: value for name, value in scope["headers"] if name in _ASKED}
+        asked = found.get(ASKED_METHOD) if scope["method"] == "OPTIONS" else None  # a browser asks what it may do
+        method = asked.decode("latin-1") if asked else scope["method"]
+        shared = self._origins.headers(method, scope["path"], found.get(b"origin"))
         begun = False
 
         async def sending(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
+                message["headers"] = [*message.get("headers", ()), *HEADERS, *shared]
             await send(message)
 
-        app = self._refusal(scope)
-        if app is None:
-            # a part of a path is decoded by its route alone: decoded before, an id with a slash would be two parts
-            scope["path"] = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
-            app = self._app
+        app = self._refusal(scope, found, bool(shared)) or (preflight() if asked and shared else self._app)
         try:
             await app(scope, receive, sending)
         except (ClientDisconnect, SendTimeoutError):
@@ -137,13 +140,12 @@ class Guard:
                 await refusal(500, "internal_error", text)(scope, receive, sending)
             raise
 
-    def _refusal(self, scope: Scope) -> ASGIApp | None:
-        found = {name: value for name, value in scope["headers"] if name in _ASKED}
+    def _refusal(self, scope: Scope, found: dict[bytes, bytes], shared: bool) -> ASGIApp | None:
         if not self._hosts.allow(found.get(b"host")):
             text = "expected a Host that is ours; came another. Next: name it in storefront.hosts."
             return refusal(400, "bad_host", text)
-        if is_foreign(scope["method"], found):
-            text = "expected a page of this origin; came another. Next: serve page and shop from one origin."
+        if not shared and is_foreign(scope["method"], found):
+            text = "expected a page of this origin; came another. Next: serve page and shop from one origin, or see CORS in docs/http.md."
             return refusal(403, "cross_site", text)
         if self._buckets is not None and scope["path"] not in WATCHED:
             wait_s = self._buckets.wait_s(client_of(scope))

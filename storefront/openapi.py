@@ -7,17 +7,20 @@ from fastapi import FastAPI
 
 from operators.contracts import CatalogueItem, Event
 from storefront.answers import Refused
+from storefront.event_warnings import EventWarning
 from storefront.ops import Overview
 from storefront.served_list import ServedItem, ServedList
 
 
-class Taken(msgspec.Struct):
-    """How many events were taken."""
+class Taken(msgspec.Struct, omit_defaults=True):
+    """How many events were taken, and which of their fields have no effect."""
 
     taken: int
+    warnings: list[EventWarning] = []
 
 
-_RECORDS = (ServedList, list[ServedItem], list[CatalogueItem], Event, Refused, Taken, Overview)
+EventBody = Event | list[Event]
+_RECORDS = (ServedList, list[ServedItem], list[CatalogueItem], EventBody, Refused, Taken, Overview)
 _found, _components = msgspec.json.schema_components(_RECORDS, ref_template="#/components/schemas/{name}")
 _schemas = dict(zip(map(str, _RECORDS), _found, strict=True))
 

@@ -125,12 +125,19 @@ function show(overview) {
   document.body.dataset.drawn = overview.at;
 }
 
+function stale(text) {
+  byId("at").className = "stale";
+  byId("at").textContent = text;
+}
+
 async function refresh() {
   try {
-    show(await (await fetch(`/v1/ops?minutes=${minutes}`)).json());
+    const answer = await fetch(`/v1/ops?minutes=${minutes}`);
+    const body = await answer.json();
+    if (answer.ok) show(body);
+    else stale(body.error);
   } catch (error) {
-    byId("at").className = "stale";
-    byId("at").textContent = "the storefront does not answer: liveshelf status";
+    stale("the storefront does not answer: liveshelf status");
   }
 }
 

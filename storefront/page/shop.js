@@ -23,42 +23,61 @@ const name = (item) => item.title || item.item_id;
 
 const RETRY_MS = 10000;
 
-function newId() { // randomUUID is there only on https and localhost
-  if (crypto.randomUUID) return crypto.randomUUID();
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+// not crypto.randomUUID: on plain http it is there on localhost alone
+const newId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 function log(line) {
   byId("log").prepend(text("li", "", `${new Date().toLocaleTimeString()} ${line}`));
   while (byId("log").children.length > 12) byId("log").lastChild.remove();
 }
 
-async function send(type, fields) {
-  const event = { event_id: newId(), event_type: type, event_time: Date.now(), user_id: user, ...fields };
-  if (type !== "impression") asked = { id: event.event_id, at: event.event_time };
+async function ask(what, path, options) { // the answer; null where there is no good one, and the log says why
   try {
-    const answer = await fetch("/v1/events", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(event) });
-    if (!answer.ok) log(`refused: ${(await answer.json()).error}`);
+    const answer = await fetch(path, options);
+    const body = await answer.json();
+    if (answer.ok) return body;
+    log(`${what} refused: ${body.error}`);
   } catch (error) {
-    log(`not sent: ${error.message}`);
+    log(`${what} failed: ${error.message}`);
   }
+  return null;
 }
 
-function view(item) { log(`viewed ${name(item)}`); send("view", { item_id: item.item_id }); }
+async function send(type, fields) { // whether it was taken, for the shopper who is still here
+  const event = { event_id: newId(), event_type: type, event_time: Date.now(), user_id: user, ...fields };
+  if (type !== "impression") asked = { id: event.event_id, at: event.event_time };
+  const taken = await ask(type, "/v1/events", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(event) });
+  if (taken === null && asked && asked.id === event.event_id) asked = null;
+  return taken !== null && user === event.user_id;
+}
 
-function add(item) {
+async function view(item) {
+  if (await send("view", { item_id: item.item_id })) log(`viewed ${name(item)}`);
+}
+
+async function add(item) {
+  const place = lastList && lastList.items.findIndex((other) => other.item_id === item.item_id);
+  const from = place >= 0 && lastList ? { recommendation_id: lastList.recommendation_id, position: place } : {};
+  if (!await send("add_to_cart", { item_id: item.item_id, ...from })) return;
   basket.set(item.item_id, item);
   log(`added ${name(item)}`);
   drawBasket();
-  const place = lastList && lastList.items.findIndex((other) => other.item_id === item.item_id);
-  const from = place >= 0 && lastList ? { recommendation_id: lastList.recommendation_id, position: place } : {};
-  send("add_to_cart", { item_id: item.item_id, ...from });
 }
 
-function drop(item) {
+async function drop(item) {
+  if (!await send("remove_from_cart", { item_id: item.item_id })) return;
   basket.delete(item.item_id);
   drawBasket();
-  send("remove_from_cart", { item_id: item.item_id });
+}
+
+async function buy() {
+  const items = [...basket.keys()];
+  byId("buy").disabled = true;
+  if (await send("purchase", { items })) {
+    for (const item of items) basket.delete(item);
+    log(`bought ${items.length} items`);
+  }
+  drawBasket();
 }
 
 function drawBasket() {
@@ -109,14 +128,16 @@ function follow(id) {
   const mine = stream;
   mine.addEventListener("list", (message) => drawList(JSON.parse(message.data)));
   mine.onerror = () => { // a browser asks again by itself, but not after a refusal: too many streams
-    if (mine.readyState === EventSource.CLOSED) setTimeout(() => { if (mine === stream) follow(id); }, RETRY_MS);
+    if (mine !== stream || mine.readyState !== EventSource.CLOSED) return;
+    log(`no lists of ${id}: asked again in ${RETRY_MS / 1000} s`);
+    setTimeout(() => { if (mine === stream) follow(id); }, RETRY_MS);
   };
 }
 
 async function search() {
   const mine = ++searches, q = byId("q").value;
-  const items = await (await fetch(`/v1/search?limit=24&q=${encodeURIComponent(q)}`)).json();
-  if (mine !== searches) return; // a newer search is under way
+  const items = await ask("search", `/v1/search?limit=24&q=${encodeURIComponent(q)}`);
+  if (items === null || mine !== searches) return; // a newer search is under way
   byId("shelf").dataset.q = q;
   byId("shelf").replaceChildren(...items.map((item) => {
     const card = document.createElement("li");
@@ -131,6 +152,6 @@ async function search() {
 byId("who").onsubmit = (event) => { event.preventDefault(); basket.clear(); drawBasket(); follow(byId("user").value || user); };
 byId("search").onsubmit = (event) => { event.preventDefault(); search(); };
 byId("q").oninput = search;
-byId("buy").onclick = () => { log(`bought ${basket.size} items`); send("purchase", { items: [...basket.keys()] }); basket.clear(); drawBasket(); };
+byId("buy").onclick = buy;
 follow(localStorage.getItem("user") || `shopper-${Math.random().toString(36).slice(2, 7)}`);
 search();

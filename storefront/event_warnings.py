@@ -1,0 +1,58 @@
+"""What the answer to good events warns of: fields and types that are taken and change nothing."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from operators.contracts import Event
+from operators.field_effects import FIELD_EFFECTS, NO_EFFECT_TYPES, without_effect
+from operators.field_names import given_fields, nearest
+from operators.visible import visible
+from storefront.batches import Entry
+
+MOST = 20
+SHOWN = 64  # characters of a name of the client's
+
+
+class EventWarning(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A field that has no effect. `index` (from 0) or `line` (from 1): the first event of the batch that has it."""
+
+    field: str
+    text: str
+    index: int | None = None
+    line: int | None = None
+
+
+def warnings_of(entries: Iterable[Entry], events: Iterable[Event]) -> list[EventWarning]:
+    """At most `MOST`, each once; `events` are the entries' as they were decoded."""
+    found: dict[tuple[str, str], EventWarning] = {}
+    for entry, event in zip(entries, events, strict=True):
+        for field, about in _ineffective(entry.value, event):
+            if len(found) == MOST:
+                return list(found.values())
+            if (field, about) not in found:
+                text = about or _unknown(field)
+                found[field, about] = EventWarning(
+                    field=visible(field, SHOWN), text=text, index=entry.index, line=entry.line
+                )
+    return list(found.values())
+
+
+def _ineffective(value: bytes, event: Event) -> Iterator[tuple[str, str]]:
+    """Field and sentence; none yet about an unknown field, for that takes time."""
+    if about := NO_EFFECT_TYPES.get(event.event_type):
+        yield "event_type", f"{event.event_type} {about}"
+    for name in without_effect(event):
+        types, about = FIELD_EFFECTS[name]
+        idle = bool(types) and event.event_type not in types
+        yield name, f"{name} has no effect with {event.event_type}" if idle else f"{name} {about}"
+    for name in given_fields(value):
+        if name not in Event.__struct_fields__:
+            yield name, ""
+        elif name == "traceparent" and event.traceparent is None:
+            yield name, "traceparent is not that of W3C Trace Context: it is left out"
+
+
+def _unknown(name: str) -> str:
+    meant = nearest(name, Event.__struct_fields__)
+    return "no event has this field: it has no effect" + (f"; is {meant} meant?" if meant else "")
