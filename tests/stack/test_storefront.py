@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from model_export.data.online_retail import catalogue
 from operators.contracts import CATALOGUE, encode_record
 from tests.bad_records import good_event
+from tests.browser import browser
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 
@@ -166,25 +166,13 @@ def test_search_and_similar(shop: str) -> None:
     assert "85123A" not in [item["item_id"] for item in near]
 
 
-def browser() -> webdriver.Chrome:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert chromium and driver, "install chromium and chromium-driver: make test does it as root"
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1500,1000"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})  # what the content policy refuses is there
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-
-
 def shown(page: webdriver.Chrome) -> list[str]:
     """The items of the list in one look: the page may draw it anew at any time."""
     return page.execute_script("return [...document.querySelectorAll('#list li')].map((place) => place.dataset.item)")
 
 
 def test_on_the_page_adding_an_item_changes_the_list_and_shows_the_milliseconds(shop: str, tmp_path: Path) -> None:
-    page = browser()
-    try:
+    with browser() as page:
         page.get(shop)
         wait = WebDriverWait(page, 30)
         wait.until(lambda p: len(p.find_elements(By.CSS_SELECTOR, "#list li")) >= 10)
@@ -199,19 +187,16 @@ def test_on_the_page_adding_an_item_changes_the_list_and_shows_the_milliseconds(
         after = shown(page)
         assert after != before
         assert card.get_attribute("data-item") not in after
-        assert added in page.find_element(By.ID, "basket").text
+        wait.until(lambda p: added in p.find_element(By.ID, "basket").text)
         assert int(page.find_element(By.ID, "ms").text) < 5000
         reasons = " ".join(place.text for place in page.find_elements(By.CLASS_NAME, "reason"))
         assert "in your basket" in reasons
         page.save_screenshot(os.environ.get("SCREENSHOT", str(tmp_path / "shop.png")))
         assert page.get_log("browser") == []
-    finally:
-        page.quit()
 
 
 def test_the_description_is_drawn_without_the_network_and_can_be_tried_out(shop: str) -> None:
-    page = browser()
-    try:
+    with browser() as page:
         page.get(f"{shop}/docs")
         wait = WebDriverWait(page, 30)
         wait.until(lambda p: len(p.find_elements(By.CLASS_NAME, "opblock")) >= 8)
@@ -225,15 +210,10 @@ def test_the_description_is_drawn_without_the_network_and_can_be_tried_out(shop:
         assert "/v1/users/a%2Fb/recommendations" in page.find_element(By.CLASS_NAME, "request-url").text
         wait.until(lambda p: any("200" in one.text for one in found))
         assert page.get_log("browser") == []
-    finally:
-        page.quit()
 
 
 def test_the_operations_are_drawn_under_the_policy(shop: str) -> None:
-    page = browser()
-    try:
+    with browser() as page:
         page.get(f"{shop}/ops")
         WebDriverWait(page, 30).until(lambda p: len(p.find_elements(By.CSS_SELECTOR, "#charts figure")) >= 10)
         assert page.get_log("browser") == []
-    finally:
-        page.quit()

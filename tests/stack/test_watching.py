@@ -23,9 +23,9 @@ from model_export.data.online_retail import catalogue
 from operators.settings import Settings
 from pipelines.cli import metrics_page
 from tests.bad_records import good_event
+from tests.browser import browser
 from tests.monitoring.test_dashboards import expressions
 from tests.running_stack import WEBHOOK_PORT, Stack
-from tests.stack.test_storefront import browser
 from tests.stack.topics import eventually
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")  # a folder: the pictures of the docs
@@ -198,44 +198,40 @@ def test_a_dead_broker_pages_within_two_minutes_alone_and_resolves(
 ) -> None:
     """What fires already is what the tests before did to the stack; one more restart may be the third that they made."""
     usual, allowed = prometheus.alerts(), prometheus.alerts() | {"JobRestarts"}
-    page = browser()
-    try:
-        with webhook() as called, load(stack, 50, 400):
-            page.get(f"{stack.shop}/ops")
-            wait = WebDriverWait(page, 90)
-            eventually(lambda: (prometheus.value("liveshelf:events:rate1m") or 0) > 40, 120)
-            wait.until(lambda p: "%" in text(p, "#fresh b"))
-            wait.until(lambda p: usual or text(p, "#wrong b") == "nothing")
-            picture(page, "ops", tmp_path)
-            os.kill(stack.supervisor.pids()["kafka"], signal.SIGKILL)
-            killed = time.time()
-            with stack.supervisor.stopped("kafka"):
-                fired = eventually(lambda: called.of("BrokerDown", "firing"), 120)
-                time.sleep(max(0.0, killed + 90 - time.time()))
-                wait.until(lambda p: "BrokerDown" in text(p, "#wrong p"))
-                wait.until(lambda p: text(p, "#fresh b") == "no lists now")
-                assert "down" in page.find_element(By.XPATH, "//*[@id='parts']/li[text()='broker']").get_attribute(
-                    "class"
-                )
-                assert "liveshelf logs kafka" in text(page, "#alerts")
-                picture(page, "ops-broker-down", tmp_path)
-                told = called.firing_since(killed) - usual
-            back = time.time()
-            resolved = eventually(lambda: called.of("BrokerDown", "resolved"), 120)
-            wait.until(lambda p: "%" in text(p, "#fresh b"))
-            eventually(lambda: prometheus.alerts() <= allowed, 120)
-            # what waited for the broker was answered late, and is in the quantiles for a minute
-            WebDriverWait(page, 150).until(lambda p: "ok" in p.find_element(By.ID, "fresh").get_attribute("class"))
-            wait.until(lambda p: usual or text(p, "#wrong b") == "nothing")
-            picture(page, "ops-after", tmp_path)
-            print(
-                f"told after {fired - killed:.0f} s, resolved {resolved - back:.0f} s after its start; before: {usual}"
+    with browser() as page, webhook() as called, load(stack, 50, 400):
+        page.get(f"{stack.shop}/ops")
+        wait = WebDriverWait(page, 90)
+        eventually(lambda: (prometheus.value("liveshelf:events:rate1m") or 0) > 40, 120)
+        wait.until(lambda p: "%" in text(p, "#fresh b"))
+        wait.until(lambda p: usual or text(p, "#wrong b") == "nothing")
+        picture(page, "ops", tmp_path)
+        os.kill(stack.supervisor.pids()["kafka"], signal.SIGKILL)
+        killed = time.time()
+        with stack.supervisor.stopped("kafka"):
+            fired = eventually(lambda: called.of("BrokerDown", "firing"), 120)
+            time.sleep(max(0.0, killed + 90 - time.time()))
+            wait.until(lambda p: "BrokerDown" in text(p, "#wrong p"))
+            wait.until(lambda p: text(p, "#fresh b") == "no lists now")
+            assert "down" in page.find_element(By.XPATH, "//*[@id='parts']/li[text()='broker']").get_attribute(
+                "class"
             )
-            assert fired - killed < 120
-            assert told == {"BrokerDown"}, called.calls
-            assert called.firing_since(killed) <= allowed | {"BrokerDown"}, called.calls
-    finally:
-        page.quit()
+            assert "liveshelf logs kafka" in text(page, "#alerts")
+            picture(page, "ops-broker-down", tmp_path)
+            told = called.firing_since(killed) - usual
+        back = time.time()
+        resolved = eventually(lambda: called.of("BrokerDown", "resolved"), 120)
+        wait.until(lambda p: "%" in text(p, "#fresh b"))
+        eventually(lambda: prometheus.alerts() <= allowed, 120)
+        # what waited for the broker was answered late, and is in the quantiles for a minute
+        WebDriverWait(page, 150).until(lambda p: "ok" in p.find_element(By.ID, "fresh").get_attribute("class"))
+        wait.until(lambda p: usual or text(p, "#wrong b") == "nothing")
+        picture(page, "ops-after", tmp_path)
+        print(
+            f"told after {fired - killed:.0f} s, resolved {resolved - back:.0f} s after its start; before: {usual}"
+        )
+        assert fired - killed < 120
+        assert told == {"BrokerDown"}, called.calls
+        assert called.firing_since(killed) <= allowed | {"BrokerDown"}, called.calls
 
 
 def text(page: Any, selector: str) -> str:

@@ -121,7 +121,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     def start(**options: Any) -> RunningShop:
         settings = Settings(
             kafka=KafkaSettings(bootstrap="127.0.0.1:1"),
-            stack=StackSettings(data_dir=str(tmp_path / "data")),
+            stack=StackSettings(data_dir=str(tmp_path / f"data{len(running)}")),
             storefront=StorefrontSettings(port=0, **options),
         )
         running.append(RunningShop(settings, sent))

@@ -1,8 +1,10 @@
 """Any bytes as the body of POST /v1/events: taken, or refused with a reason; never an error of the storefront's own."""
 
 import asyncio
+import gzip
 import json
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -36,6 +38,7 @@ PRODUCER = EventProducer(Settings())
         (b'{\r\n "c": {"a": 1\r\n}\r\n}', [Entry(b'{\r\n "c": {"a": 1\r\n}\r\n}')]),
         (BOM + b'{"a":1}\n{"b":2}', [Entry(b'{"a":1}', line=1), Entry(b'{"b":2}', line=2)]),
         (BOM + b'[{"a":1}]', [Entry(b'{"a":1}', index=0)]),
+        (b'\r\n\n{"a":1}\n{"b":2}', [Entry(b'{"a":1}', line=3), Entry(b'{"b":2}', line=4)]),
         (b"", [Entry(b"")]),
         (b" \r\n ", [Entry(b"")]),
         (b"[]", []),
@@ -173,3 +176,51 @@ def test_hostile_bodies_over_http(serve: Serve) -> None:
         assert (answer.status_code, answer.json()["reason"]) == (status, reason)
     endless = shop.client.post("/v1/events", content=(b"x" * 10_000 for _ in range(7)))
     assert (endless.status_code, endless.json()["reason"]) == (413, "body_too_large"), "chunks, without a length"
+
+
+def two_lines() -> tuple[list[bytes], bytes]:
+    lines = [json.dumps(now_event(event_id=f"e{n}")).encode() for n in range(2)]
+    return lines, b"\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"content-encoding": "gzip"}, {"content-encoding": " GZIP , identity"}, {"content-encoding": "x-gzip"}, {}]
+)
+def test_a_packed_body_is_unpacked(shop: RunningShop, headers: dict[str, str]) -> None:
+    lines, body = two_lines()
+    answer = shop.client.post("/v1/events", content=gzip.compress(body), headers=headers)
+    assert (answer.status_code, answer.json()) == (202, {"taken": 2})
+    assert [value for _, value in shop.sent] == lines
+
+
+def test_what_cannot_be_unpacked_is_refused(shop: RunningShop) -> None:
+    _, body = two_lines()
+    packed = gzip.compress(body)
+    for sent, encoding, status, reason in (
+        (body, "br", 415, "unknown_encoding"),
+        (packed, "gzip, gzip", 415, "unknown_encoding"),
+        (body, "gzip", 400, "bad_gzip"),
+        (b"", "gzip", 400, "bad_gzip"),
+        (packed[:-1], "gzip", 400, "bad_gzip"),
+        (packed[:-8] + bytes(8), "gzip", 400, "bad_gzip"),
+        (packed + packed, "gzip", 400, "bad_gzip"),
+        (gzip.compress(packed), "gzip", 422, "not_utf8"),
+    ):
+        answer = shop.client.post("/v1/events", content=sent, headers={"content-encoding": encoding})
+        assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+    assert shop.client.post("/v1/events", content=body, headers={"content-encoding": "identity"}).status_code == 202
+    assert len(shop.sent) == 2
+
+
+def test_a_bomb_is_not_held(serve: Serve) -> None:
+    shop = serve(max_body_bytes=100_000)
+    bomb = gzip.compress(bytes(50_000_000))
+    assert len(bomb) < 100_000
+    tracemalloc.start()
+    try:
+        answer = shop.client.post("/v1/events", content=bomb)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (answer.status_code, answer.json()["reason"]) == (413, "body_too_large")
+    assert peak < 2_000_000

@@ -1,10 +1,11 @@
 """Ids in a path: whatever an event may have as an id can be asked for, and nothing else."""
 
 import json
+import time
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from operators.contracts import MAX_ID
@@ -97,3 +98,35 @@ def test_labels_are_the_routes_whatever_is_asked_for(shop: RunningShop) -> None:
     assert routes == {"/v1/users/{user_id}/recommendations", "other"}
     assert shop.metric("requests_total", route="other", status="404") == 40
     assert shop.metric("requests_total", route="/v1/users/{user_id}/recommendations", status="422") == 20
+
+
+HOSTILE = st.sampled_from("/.%\\?#&;=+ ~:@!$'()*,[]{}|^`\"<>-_0aAé🛒\u00a0\u200f\u2028") | st.characters(exclude_categories=("Cs",))
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@example("..")
+@example("%2e%2e%2F")
+@example("//x//.")
+@example("\u2028" * MAX_ID)
+@given(st.text(HOSTILE, min_size=1, max_size=MAX_ID))
+def test_an_id_that_an_event_has_comes_back_as_it_went_in(shop: RunningShop, name: str) -> None:
+    """Over a socket, as different clients encode it: by Python, by a browser's encodeURIComponent, byte for byte."""
+    answer = shop.client.post("/v1/events", json=good_event(int(time.time() * 1000), user_id=name))
+    assume(answer.status_code == 202)
+    assert shop.sent[-1][0].decode() == name
+    by_byte = "".join(f"%{byte:02x}" for byte in name.encode())
+    for encoded in (quote(name, safe=""), quote(name, safe="!'()*~"), by_byte):
+        path = f"/v1/users/{encoded}/recommendations"
+        status, body = shop.get(path)
+        assert (status, json.loads(body)["user_id"]) == (200, name)
+        assert json.loads(shop.first_list(f"{path}/stream"))["user_id"] == name
+        assert shop.get(f"/v1/items/{encoded}/similar")[0] == 200
+
+
+def test_an_id_that_is_not_encoded_is_refused_or_is_another_route(shop: RunningShop) -> None:
+    for path in ("/v1/users/ä/recommendations", "/v1/users/a b/recommendations"):
+        assert shop.get(path)[0] == 400
+    status, body = shop.get("/v1/users/a/b/recommendations")
+    assert status == 404 and "a slash in an id is %2F" in json.loads(body)["error"]

@@ -1,0 +1,31 @@
+"""Names that nobody reads."""
+
+import pytest
+
+from operators.contracts import Event
+from operators.field_names import given_fields, nearest
+
+FIELDS = Event.__struct_fields__
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("itemid", "item_id"),
+        ("itemId", "item_id"),
+        ("item-id", "item_id"),
+        ("ITEM_ID", "item_id"),
+        ("userid", "user_id"),
+        ("evnt_type", "event_type"),
+        ("recomendation_id", "recommendation_id"),
+        ("x" * 100_000, None),
+        ("colour", None),
+        ("", None),
+    ],
+)
+def test_the_nearest_name(name: str, meant: str | None) -> None:
+    assert nearest(name, FIELDS) == meant
+
+
+def test_fields_that_are_null_are_not_given() -> None:
+    assert given_fields(b' {"a": 1, "b": null, "c": "null", "d": {"e": null}} ') == ["a", "c", "d"]
