@@ -12,7 +12,8 @@ _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 def given_fields(value: bytes) -> list[str]:
     """The fields of a JSON object that are not null, in its order. Raises `msgspec.DecodeError` for what is none."""
-    return [name for name, given in _decode_fields(value).items() if bytes(given) != b"null"]
+    fields = _decode_fields(value.decode("utf-8", "replace"))  # a decoder of records skips unknown names unread
+    return [name for name, given in fields.items() if bytes(given) != b"null"]
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

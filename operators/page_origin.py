@@ -16,7 +16,9 @@ def checked_origin(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"expected an origin; came {text!r} ({error})") from None
     if parts.scheme not in _DEFAULT_PORTS or not host or not host.isascii():
-        raise ValueError(f"expected http:// or https:// and a host in ASCII, such as https://www.shop.example; came {text!r}")
+        raise ValueError(
+            f"expected http:// or https:// and a host in ASCII, such as https://www.shop.example; came {text!r}"
+        )
     name = f"[{host}]" if ":" in host else host
     origin = f"{parts.scheme}://{name}" + (f":{port}" if port not in (None, _DEFAULT_PORTS[parts.scheme]) else "")
     if text != origin:

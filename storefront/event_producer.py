@@ -57,6 +57,7 @@ class EventProducer:
         """Publishes JSON events, and says what of them has no effect. Raises `BadEvent` for the first bad one (nothing is
         sent) or `BrokerError`."""
         events = self._checked(entries)
+        warnings = warnings_of(entries, events)
         try:
             await asyncio.to_thread(self._send, [event.user_id for event in events], entries)
         except (KafkaError, BrokerError) as error:
@@ -64,7 +65,7 @@ class EventProducer:
             raise BrokerError(
                 "Kafka to take the event", "no acknowledgement", "try again: event_id makes it safe", retriable=True
             ) from error
-        return warnings_of(entries, events)
+        return warnings
 
     def _checked(self, entries: list[Entry]) -> list[Event]:
         """Each as the job will read it."""

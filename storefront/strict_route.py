@@ -26,7 +26,9 @@ class StrictRoute(APIRoute):
                     if name not in known:
                         return _unknown(name, known)
                 if len(set(seen)) < len(seen):
-                    return refusal(422, "bad_parameter", f"expected each parameter once; came {_shown(seen)}. Next: send one.")
+                    return refusal(
+                        422, "bad_parameter", f"expected each parameter once; came {_shown(seen)}. Next: send one."
+                    )
             return await handle(request)
 
         return strict

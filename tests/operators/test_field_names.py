@@ -28,4 +28,5 @@ def test_the_nearest_name(name: str, meant: str | None) -> None:
 
 
 def test_fields_that_are_null_are_not_given() -> None:
+    assert given_fields(b'{"\xff": 1}') == ["\ufffd"]
     assert given_fields(b' {"a": 1, "b": null, "c": "null", "d": {"e": null}} ') == ["a", "c", "d"]

@@ -212,9 +212,7 @@ def test_a_dead_broker_pages_within_two_minutes_alone_and_resolves(
             time.sleep(max(0.0, killed + 90 - time.time()))
             wait.until(lambda p: "BrokerDown" in text(p, "#wrong p"))
             wait.until(lambda p: text(p, "#fresh b") == "no lists now")
-            assert "down" in page.find_element(By.XPATH, "//*[@id='parts']/li[text()='broker']").get_attribute(
-                "class"
-            )
+            assert "down" in page.find_element(By.XPATH, "//*[@id='parts']/li[text()='broker']").get_attribute("class")
             assert "liveshelf logs kafka" in text(page, "#alerts")
             picture(page, "ops-broker-down", tmp_path)
             told = called.firing_since(killed) - usual
@@ -226,9 +224,7 @@ def test_a_dead_broker_pages_within_two_minutes_alone_and_resolves(
         WebDriverWait(page, 150).until(lambda p: "ok" in p.find_element(By.ID, "fresh").get_attribute("class"))
         wait.until(lambda p: usual or text(p, "#wrong b") == "nothing")
         picture(page, "ops-after", tmp_path)
-        print(
-            f"told after {fired - killed:.0f} s, resolved {resolved - back:.0f} s after its start; before: {usual}"
-        )
+        print(f"told after {fired - killed:.0f} s, resolved {resolved - back:.0f} s after its start; before: {usual}")
         assert fired - killed < 120
         assert told == {"BrokerDown"}, called.calls
         assert called.firing_since(killed) <= allowed | {"BrokerDown"}, called.calls

@@ -14,7 +14,9 @@ LIST = "/v1/users/u/recommendations"
 ALLOWED = "access-control-allow-origin"
 
 
-@pytest.mark.parametrize("origin", ["*", SHOP, "http://localhost:3000", "http://[::1]:3000", "https://xn--caf-dma.example"])
+@pytest.mark.parametrize(
+    "origin", ["*", SHOP, "http://localhost:3000", "http://[::1]:3000", "https://xn--caf-dma.example"]
+)
 def test_an_origin_is_as_a_browser_sends_it(origin: str) -> None:
     assert checked_origin(origin) == origin
 

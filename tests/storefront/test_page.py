@@ -57,7 +57,7 @@ def test_on_plain_http_the_page_says_added_when_the_event_was_taken(
 
 
 class EmptyPage(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/html")
         self.end_headers()

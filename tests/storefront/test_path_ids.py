@@ -100,7 +100,9 @@ def test_labels_are_the_routes_whatever_is_asked_for(shop: RunningShop) -> None:
     assert shop.metric("requests_total", route="/v1/users/{user_id}/recommendations", status="422") == 20
 
 
-HOSTILE = st.sampled_from("/.%\\?#&;=+ ~:@!$'()*,[]{}|^`\"<>-_0aAé🛒\u00a0\u200f\u2028") | st.characters(exclude_categories=("Cs",))
+HOSTILE = st.sampled_from("/.%\\?#&;=+ ~:@!$'()*,[]{}|^`\"<>-_0aAé🛒\u00a0\u200f\u2028") | st.characters(
+    exclude_categories=("Cs",)
+)
 
 
 @settings(
