@@ -14,11 +14,12 @@ def is_loopback(host: str) -> bool:
 
 
 def opened(limits: StorefrontSettings) -> str:
-    """What `storefront.host` means for other machines."""
+    """What `storefront.host` means for other machines, and `storefront.cors_origins` for other pages."""
+    pages = f"; web pages of {', '.join(limits.cors_origins)} may ask it" if limits.cors_origins else ""
     if is_loopback(limits.host):
-        return f"{limits.host}:{limits.port}: only this machine reaches it"
+        return f"{limits.host}:{limits.port}: only this machine reaches it{pages}"
     rate = f"{limits.requests_per_s:g} requests/s a client" if limits.requests_per_s else "any number of requests"
     return (
         f"storefront.host = {limits.host} opens the shop to other machines: whoever reaches port {limits.port} reads any "
-        f"user's list, publishes events of any user and sees /ops and /metrics; {rate}. Put a proxy with a sign-in before it"
+        f"user's list, publishes events of any user and sees /ops and /metrics; {rate}{pages}. Put a proxy with a sign-in before it"
     )

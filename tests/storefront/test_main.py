@@ -38,6 +38,9 @@ def test_it_says_what_it_opens(monkeypatch: pytest.MonkeyPatch, caplog: pytest.L
     assert "storefront.host = 0.0.0.0 opens the shop to other machines" in caplog.text
     assert "port 8123" in caplog.text and "any number of requests" in caplog.text
     assert "50 requests/s a client" in opened(StorefrontSettings(host="::", requests_per_s=50))
+    shared = {"cors_origins": ["https://www.shop.example", "*"]}
+    for host in ("127.0.0.1", "0.0.0.0"):
+        assert "web pages of https://www.shop.example, * may ask it" in opened(StorefrontSettings(host=host, **shared))
 
 
 def test_open_files_are_allowed_for_the_connections(caplog: pytest.LogCaptureFixture) -> None:
