@@ -100,7 +100,8 @@ def _is_here(settings: Settings) -> bool:
 
 
 def _get(url: str) -> str:
-    httpx.get(url, timeout=2, trust_env=False).raise_for_status()  # a part of this machine: no proxy leads to it
+    # a part of this machine, over plain http: no proxy leads to it, and no certificates need be read
+    httpx.get(url, timeout=2, trust_env=False, verify=False).raise_for_status()
     return "ok"
 
 

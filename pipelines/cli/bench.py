@@ -92,6 +92,7 @@ def throughput(
     from benchmarks.throughput import measure
 
     bench = Bench(bundle)
+    bench.cluster.jobs()  # before ONNX Runtime is measured alone: says that no stack runs
     with people.status("draining a backlog"):
         graph = bench.folder / "model.onnx"
         found = measure(bench.settings, bench.items, graph, bench.parts(), bench.restart, events, users)

@@ -1,9 +1,11 @@
 """Runs many verbs, each in a process of its own, at the cost of one start: `python -m tests.cli.verb_runs [base]`.
 
-Reads runs as JSON from stdin: words, environment, folder. Writes for each its exit code, seconds and output. The modules
-are loaded once and each run is a fork; `base`: as if the optional packages were not installed.
+Reads runs as JSON from stdin: words, environment, folder. Writes for each its exit code, its seconds (but those in which
+others had the cores) and its output. The modules are loaded once and each run is a fork; `base`: as if the optional
+packages were not installed.
 """
 
+import atexit
 import contextlib
 import importlib
 import json
@@ -12,6 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from typing import Any
 from pipelines.cli.extras import EXTRA_OF
 
 AT_ONCE = 8
-KILL_S = 30
+KILL_S = 60
 HEAVY = (
     "kafka",
     "httpx",
@@ -40,7 +43,7 @@ OPTIONAL = (
 
 
 def run(words: list[str], environment: dict[str, str], folder: str, written: Path) -> None:
-    """In the child: one verb, from its words to the end of the process."""
+    """In the child: one verb, from its words to the end of the process. Does not return."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -49,7 +52,19 @@ def run(words: list[str], environment: dict[str, str], folder: str, written: Pat
         os.dup2(given, descriptor)
     sys.argv = ["liveshelf", *words]
     importlib.import_module("deploy.local.jars").expected_sums = dict  # as if the jars were there: nothing is fetched
-    importlib.import_module("pipelines.cli.main").main()
+    code = 0
+    try:
+        importlib.import_module("pipelines.cli.main").main()
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    # as Python ends, but for the modules: to let go of torch's takes longer than the verb
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # a kernel that does not count it
+        busy_ns = Path("/proc/self/schedstat").read_text().split()[1]
+        written.with_suffix(".busy").write_text(busy_ns)
+    os._exit(code)
 
 
 def main() -> None:
@@ -58,7 +73,7 @@ def main() -> None:
         sys.modules.update(dict.fromkeys(EXTRA_OF))  # none of them can be imported or found
     for name in ("pipelines.cli.main", *HEAVY, *(() if base else OPTIONAL)):
         importlib.import_module(name)
-    scratch = Path(tempfile.mkdtemp())  # no context: the children would leave it too
+    scratch = Path(tempfile.mkdtemp())
     answers: list[dict[str, Any]] = [{} for _ in runs]
     left, running = list(enumerate(runs)), dict[int, tuple[int, float]]()
     while left or running:
@@ -67,14 +82,14 @@ def main() -> None:
             begun, child = time.monotonic(), os.fork()
             if not child:
                 run(one["words"], one["environment"], one["folder"], scratch / str(number))
-                return
             running[child] = (number, begun)
         child, status = os.waitpid(-1, os.WNOHANG)
         if child:
             number, begun = running.pop(child)
             output = (scratch / str(number)).read_text(errors="replace")
-            code, seconds = os.waitstatus_to_exitcode(status), time.monotonic() - begun
-            answers[number] = {"code": code, "seconds": seconds, "output": output}
+            busy = scratch / f"{number}.busy"
+            seconds = time.monotonic() - begun - (int(busy.read_text()) / 1e9 if busy.exists() else 0)
+            answers[number] = {"code": os.waitstatus_to_exitcode(status), "seconds": seconds, "output": output}
         else:
             for child in [child for child, (_, begun) in running.items() if time.monotonic() - begun > KILL_S]:
                 with contextlib.suppress(ProcessLookupError):
