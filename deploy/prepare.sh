@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes .venv and finds the programs that Liveshelf needs: `deploy/prepare.sh base|train|dev`.
 # Idempotent: what is there and current is left alone. As root with apt it installs what is missing,
-# otherwise it says in one line what to install.
+# otherwise it says in one line what to install. A .venv that was made in another folder is made anew: its programs name
+# the interpreter by its path.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kind=${1:-base}
@@ -31,6 +32,21 @@ want() { # program, package, what is left out without it
   apt_install "optional" "$2" || say "without $1 $3; to have it: sudo apt-get install $2"
 }
 
+need_java() { # program, the variable that names it
+  local version # JAVA_TOOL_OPTIONS puts lines before it
+  version=$("$1" -version 2>&1 | sed -nE 's/.*version "(1\.)?([0-9]+).*/\2/p' | head -n 1) || true
+  [ "${version:-0}" -ge 17 ] && return
+  say "needed: Java 17 or newer. $1 (of $2) is ${version:-none}: sudo apt-get install openjdk-17-jre-headless, and name it first in $2"
+  exit 1
+}
+
+need_write() {
+  local folder
+  for folder in . .venv; do
+    [ ! -e $folder ] || [ -w $folder ] || { say "$(id -un) may not write in $(cd $folder && pwd): chown it, or make a checkout of your own"; exit 1; }
+  done
+}
+
 find_python() {
   local name
   # the system's first: Flink embeds the interpreter, which needs a shared libpython; self-built ones often have none
@@ -41,6 +57,8 @@ find_python() {
 }
 
 need java openjdk-17-jre-headless
+need_java "$(command -v java)" PATH
+[ -z "${JAVA_HOME:-}" ] || need_java "$JAVA_HOME/bin/java" JAVA_HOME # which Flink's scripts prefer
 need mvn maven
 for program in prometheus prometheus-alertmanager; do
   command -v $program >/dev/null && continue
@@ -57,6 +75,14 @@ python=$(find_python) || {
   python=$(find_python)
 }
 
+made_elsewhere() {
+  [ -f .venv/bin/liveshelf ] && ! grep -qF -e "$(pwd)/.venv/bin/" -e "$(cd .venv && pwd -P)/bin/" .venv/bin/liveshelf
+}
+if made_elsewhere; then
+  need_write
+  say "this folder was moved: .venv is made anew"
+  rm -rf .venv
+fi
 stamp=.venv/.liveshelf-$kind
 sums=$(sha256sum "requirements/$kind.lock" pyproject.toml | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$stamp" 2>/dev/null)" = "$sums" ]; then exit 0; fi
@@ -65,12 +91,12 @@ for larger in dev train; do # the larger sets hold the smaller
   larger_sums=$(sha256sum "requirements/$larger.lock" pyproject.toml | sha256sum | cut -d' ' -f1)
   if [ "$(cat ".venv/.liveshelf-$larger" 2>/dev/null)" = "$larger_sums" ]; then exit 0; fi
 done
+need_write
 if [ ! -x .venv/bin/python ]; then
-  "$python" -m venv .venv 2>/dev/null || {
-    apt_install "venv is missing" python3.11-venv || { say "missing: venv. Install it: sudo apt-get install python3.11-venv"; exit 1; }
-    rm -rf .venv
-    "$python" -m venv .venv
-  }
+  "$python" -c 'import ensurepip' 2>/dev/null || apt_install "venv is missing" python3.11-venv ||
+    { say "missing: venv. Install it: sudo apt-get install python3.11-venv"; exit 1; }
+  rm -rf .venv
+  "$python" -m venv .venv
 fi
 .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null # a venv that uv made
 .venv/bin/python -m uv --version 2>/dev/null | grep -qF "uv $uv " ||

@@ -1,8 +1,9 @@
 """`[kafka]`: where the broker is, and what its clients are told."""
 
-from typing import Any, Self
+import re
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from operators.errors import SettingsError
 from operators.kafka_security import SecuritySettings
@@ -12,6 +13,7 @@ from operators.settings_section import Section
 CONNECT_MS = 6000
 SECURITY_NAMES = ("security.", "sasl.", "ssl.")
 SECRET_NAMES = ("password", "jaas.config", "secret", "ssl.keystore.key")
+_ADDRESS = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.%\w]+\]):(\d{1,5})")
 
 
 class ClientTables(BaseModel):
@@ -59,10 +61,25 @@ class ClientTables(BaseModel):
         return self
 
 
+def checked_brokers(given: object) -> object:
+    """The addresses of `kafka.bootstrap`, parted by commas alone. Raises `SettingsError` for one that no client takes."""
+    if not isinstance(given, str | list):
+        return given  # pydantic says what it wants
+    addresses = [str(one).strip() for one in (given.split(",") if isinstance(given, str) else given)]
+    for address in addresses or [""]:
+        found = _ADDRESS.fullmatch(address)
+        if found is None or not 0 < int(found[2]) < 65_536:
+            port = f", as in {address}:9092" if re.fullmatch(r"[\w.-]+", address) else ", as in 127.0.0.1:9092"
+            raise SettingsError(
+                "kafka.bootstrap as host:port, several parted by commas", repr(address), f"name host and port{port}"
+            )
+    return ",".join(addresses)
+
+
 class KafkaSettings(Section):
     """How to reach the broker."""
 
-    bootstrap: str = "127.0.0.1:9092"
+    bootstrap: Annotated[str, BeforeValidator(checked_brokers)] = "127.0.0.1:9092"
     partitions: int = Field(4, ge=1)
     replication: int = Field(1, ge=1)
     security: SecuritySettings = SecuritySettings()
@@ -83,6 +100,12 @@ class KafkaSettings(Section):
                 "and in [kafka.client.python]",
             )
         return self
+
+    @property
+    def brokers(self) -> list[tuple[str, int]]:
+        """Host and port of each address."""
+        parted = (address.rpartition(":") for address in self.bootstrap.split(","))
+        return [(host.strip("[]"), int(port)) for host, _, port in parted]
 
     def of_job(self) -> "KafkaSettings":
         """The same with the access that the job on the cluster has."""

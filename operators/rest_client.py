@@ -11,8 +11,10 @@ from operators.loopback import uses_environment_proxies
 from operators.rest_address import RestAddress
 from operators.settings import JobSettings, project_root
 
+ANSWER_S = 6.0  # as long as a broker has (`kafka_settings.CONNECT_MS`): a verb says within ten seconds what is away
 
-def rest_client(job: JobSettings, timeout_s: float = 10) -> httpx.Client:
+
+def rest_client(job: JobSettings, timeout_s: float = ANSWER_S) -> httpx.Client:
     """A client for `job.rest_url`, with its user, its path and the certificates of `rest_files`. Raises `SettingsError`."""
     address = RestAddress.parse(job.rest_url)
     options: dict[str, Any] = {"auth": (address.user, address.password)} if address.user else {}

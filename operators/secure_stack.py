@@ -1,12 +1,12 @@
 """How a verb reaches the broker of a local stack that `liveshelf up --secure` made: the file that it left says it."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from operators.errors import SettingsError
 from operators.kafka_security import FILES
+from operators.settings_file import read_settings_file
 
 FILE_NAME = "secure.toml"
 DEFAULTS = {"stack": {"data_dir": ".liveshelf"}, "kafka": {"bootstrap": "127.0.0.1:9092"}}
@@ -22,7 +22,7 @@ def access(root: Path, sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     file = root / str(_value(known, "stack", "data_dir")) / FILE_NAME
     if not file.is_file():
         return {}
-    left = tomllib.loads(file.read_text())
+    left = read_settings_file(file)
     protocol = _value(sources, "kafka", "security", "protocol")
     if str(_value(known, "kafka", "bootstrap")) not in left["brokers"] or protocol not in (None, "PLAINTEXT"):
         return {}
@@ -34,9 +34,8 @@ def access(root: Path, sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def refuse_password(source: Mapping[str, Any], file: str) -> None:
     """Raises `SettingsError` where a file of settings holds a password."""
-    table = source.get("kafka", {}).get("security", {})
-    for where, fields in (("kafka.security", table), ("kafka.security.job", table.get("job", {}))):
-        if fields.get("password"):
+    for where in ("kafka.security", "kafka.security.job"):
+        if _value([source], *where.split("."), "password"):
             raise SettingsError(
                 f"no `{where}.password` in {file}: such files are shown and copied",
                 "one",

@@ -14,7 +14,6 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 from pydantic_settings import SettingsError as UnreadableSetting
 
@@ -23,7 +22,9 @@ from operators.errors import SettingsError
 from operators.kafka_settings import KafkaSettings
 from operators.page_origin import checked_origin
 from operators.rest_address import checked_url, without_password
+from operators.settings_file import read_settings_file
 from operators.settings_section import Section
+from operators.settings_variables import FILE, nearest, refuse_unknown_variables
 
 FILE_NAME = "liveshelf.toml"
 HIDDEN = ("kafka.security", "kafka.client")  # no error shows what stands there
@@ -212,13 +213,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags (init), environment, what `up --secure` has left, file: in this order."""
-        file = settings_file()
-        files = (TomlConfigSettingsSource(settings_cls, file),) if file else ()
-        for source in files:
-            secure_stack.refuse_password(source(), str(file))
-        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings, *files)
-        local = secure_stack.access(project_root(), [source() for source in sources])
-        return (init_settings, env_settings, InitSettingsSource(settings_cls, local), *files)
+        tables = read_settings_file(file) if (file := settings_file()) else {}
+        secure_stack.refuse_password(tables, str(file))
+        local = secure_stack.access(project_root(), [init_settings(), env_settings(), tables])
+        left, written = (InitSettingsSource(settings_cls, given) for given in (local, tables))
+        return (init_settings, env_settings, left, written)
 
     @classmethod
     def of_dump(cls, dump: dict[str, Any]) -> "Settings":
@@ -242,9 +241,15 @@ class Settings(BaseSettings):
 
 
 def settings_file() -> Path | None:
-    """`LIVESHELF_FILE`, or liveshelf.toml in the project folder."""
-    named = os.environ.get("LIVESHELF_FILE")
-    file = Path(named) if named else project_root() / FILE_NAME
+    """`LIVESHELF_FILE`, or liveshelf.toml in the project folder where there is one.
+
+    Raises `SettingsError` where the variable names no file.
+    """
+    if named := os.environ.get(FILE):
+        if not Path(named).is_file():
+            raise SettingsError(f"a settings file in {FILE}", f"no file {named}", f"correct or unset {FILE}")
+        return Path(named)
+    file = project_root() / FILE_NAME
     return file if file.is_file() else None
 
 
@@ -260,18 +265,11 @@ def project_root() -> Path:
 
 def load_settings(**flags: Any) -> Settings:
     """Reads all sources; raises `SettingsError` that names the wrong key."""
-    _refuse_unknown_variables()
+    refuse_unknown_variables(os.environ, {section: _keys(section) for section in Settings.model_fields})
     try:
         settings = Settings(**flags)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        came = "a hidden value" if key.startswith(HIDDEN) else repr(first.get("input"))
-        raise SettingsError(
-            f"a valid value for `{key}`",
-            f"{without_password(came)} ({first['msg']})",
-            f"correct `{key}` in {settings_file() or FILE_NAME} or in the environment",
-        ) from None  # the error's own text holds the value
+        raise _refusal(dict(error.errors()[0])) from None  # the error's own text holds the value
     except UnreadableSetting as error:
         raise SettingsError(
             "values that can be read", str(error), "correct the variable: a table is written as JSON"
@@ -280,12 +278,23 @@ def load_settings(**flags: Any) -> Settings:
     return settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"security": security})})
 
 
-def _refuse_unknown_variables() -> None:
-    known = {f"LIVESHELF_{name.upper()}" for name in Settings.model_fields} | {"LIVESHELF_FILE"}
-    for name in os.environ:
-        if name.startswith("LIVESHELF_") and name.split("__")[0] not in known:
-            raise SettingsError(
-                "a LIVESHELF_SECTION__NAME variable of a known section",
-                name,
-                f"unset {name} or correct it; sections: {', '.join(Settings.model_fields)}",
-            )
+def _refusal(first: dict[str, Any]) -> SettingsError:
+    """The first of pydantic's errors, without what no error may show."""
+    *tables, name = (str(part) for part in first["loc"] or ("?",))
+    key, file = ".".join((*tables, name)), settings_file() or FILE_NAME
+    if first["type"] == "extra_forbidden":
+        said = nearest(name, _keys(*tables))
+        return SettingsError(
+            "a setting that there is", f"`{key}`", f"correct or remove it in {file} or in the environment{said}"
+        )
+    came = "a hidden value" if key.startswith(HIDDEN) else without_password(repr(first.get("input")))
+    fix = f"correct `{key}` in {file} or in the environment"
+    return SettingsError(f"a valid value for `{key}`", f"{came} ({first['msg']})", fix)
+
+
+def _keys(*tables: str) -> list[str]:
+    """The keys of a table."""
+    fields: dict[str, Any] = Settings.model_fields
+    for table in tables:
+        fields = getattr(fields[table].annotation, "model_fields", {}) if table in fields else {}
+    return list(fields)

@@ -15,12 +15,14 @@ from operators.contracts import DEAD_LETTERS, ERASURES, EVENTS, RECEIPTS, RECOMM
 from operators.errors import BrokerError, ClusterError
 from operators.kafka_clients import new_admin
 from operators.settings import Settings
+from operators.topic_specs import TOPICS
 from pipelines.job_rights import check_rights
 from pipelines.savepoint_offsets import source_offsets
 
 log = logging.getLogger(__name__)
 INPUTS = (EVENTS, ERASURES)
 OUTPUTS = (RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS)
+TIME, POLICY, KEPT = "message.timestamp.type", "cleanup.policy", "retention.ms"
 COORDINATOR_SECONDS = 20  # a new broker first makes the topic of its groups
 
 
@@ -62,7 +64,7 @@ def _partitions(admin: KafkaAdminClient, settings: Settings) -> list[TopicPartit
     there = set(admin.list_topics())
     if missing := [topic for topic in (*INPUTS, *OUTPUTS) if topic not in there]:
         raise BrokerError(f"the topic {missing[0]}", "no such topic", "liveshelf topics create")
-    _refuse_clients_time(admin)
+    _check_settings(admin)
     found = {entry["name"]: len(entry["partitions"]) for entry in admin.describe_topics(list(INPUTS))}
     for topic, count in found.items():
         if count != settings.kafka.partitions:
@@ -75,20 +77,37 @@ def _partitions(admin: KafkaAdminClient, settings: Settings) -> list[TopicPartit
     return [TopicPartition(topic, number) for topic, count in found.items() for number in range(count)]
 
 
-def _refuse_clients_time(admin: KafkaAdminClient) -> None:
-    """Ages, epochs and erasures are judged by the time of the record: it must be the broker's.
+def _check_settings(admin: KafkaAdminClient) -> None:
+    """Refuses a topic whose time is the client's (ages, epochs and erasures are judged by that of the record), and one
+    that keeps the newest record of a key alone where each counts. Says where less is kept than should be.
 
     Nothing is told to who may not describe the topics.
     """
-    answer = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic) for topic in INPUTS])
+    specs = {spec.name: spec.config for spec in TOPICS}
+    asked = [topic for topic in (*INPUTS, *OUTPUTS) if topic in specs]
+    answer = admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in asked], config_filter="all"
+    )
     for topic, config in answer["topic"].items():
-        found = config.get("message.timestamp.type", {}).get("value")
-        if found is None:
-            log.warning("the broker does not tell message.timestamp.type of %s: it must be LogAppendTime", topic)
-        elif found != "LogAppendTime":
-            raise BrokerError(
-                f"message.timestamp.type = LogAppendTime for {topic}", str(found), "liveshelf topics create --alter"
-            )
+        found = {name: str(entry["value"]) for name, entry in config.items() if entry.get("value") is not None}
+        for name, wanted in specs[topic].items():
+            if name not in found:
+                if name == TIME:
+                    log.warning("the broker does not tell %s of %s: it must be %s", name, topic, wanted)
+            elif (name == TIME and found[name] != wanted) or (
+                name == POLICY and _compacts(found[name]) > _compacts(wanted)
+            ):
+                raise BrokerError(f"{name} = {wanted} for {topic}", found[name], "liveshelf topics create --alter")
+            elif (name == KEPT and _keeps_less(found[name], wanted)) or (name == POLICY and found[name] != wanted):
+                log.warning("%s has %s = %s, not %s: liveshelf topics create --alter", topic, name, found[name], wanted)
+
+
+def _compacts(policy: str) -> bool:
+    return "compact" in policy.split(",")
+
+
+def _keeps_less(found: str, wanted: str) -> bool:
+    return found != "-1" and (wanted == "-1" or int(found) < int(wanted))
 
 
 def _refuse_lost_events(

@@ -10,6 +10,7 @@ from deploy.local.broker import prepare_broker, properties
 from deploy.local.flink_home import build_flink_home, config_file, rest_address, write_config
 from deploy.local.flink_metrics import prepare_flink_metrics
 from deploy.local.jars import ensure_jars
+from deploy.local.java import java_versions
 from deploy.local.layout import Layout
 from deploy.local.probes import Probe, ports_in_use, probes
 from deploy.local.prometheus import prepare_prometheus
@@ -37,6 +38,13 @@ def start_stack(settings: Settings, *, secure: bool = False) -> bool:
             )
         return False
     rest_address(settings)
+    if len(settings.kafka.brokers) > 1:
+        raise StackError(
+            "one address in kafka.bootstrap: the local stack has one broker",
+            settings.kafka.bootstrap,
+            "name one here, or submit to a cluster of your own: liveshelf submit --rest URL",
+        )
+    java_versions()
     if taken := ports_in_use(settings):
         name, port = next(iter(taken.items()))
         raise StackError(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from operators.bundle_files import MANIFEST, file_hash
+from operators.bundle_files import MANIFEST, BundleFiles, file_hash
 from operators.errors import BundleError
 from operators.model_bundle import ModelBundle
 from operators.scorer import Scorer
@@ -19,8 +19,10 @@ from operators.settings import ScorerSettings
 def new_bundle(folder: Path) -> Iterator[Path]:
     """A folder to write into, which takes the place of `folder` at the end of the block, if nothing failed.
 
-    Raises `BundleError` where the disk is full; what was there before stays.
+    Raises `BundleError` where the disk is full, and as `check_place` does; what was there before stays.
     """
+    folder = folder.resolve()  # a link stays, and what it leads to is replaced
+    check_place(folder)
     aside = folder.with_name(f".{folder.name}.part")
     try:
         shutil.rmtree(aside, ignore_errors=True)
@@ -33,6 +35,25 @@ def new_bundle(folder: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_place(folder: Path) -> None:
+    """Raises `BundleError` where a new bundle in `folder` would take away what is no bundle: only an older bundle is replaced."""
+    try:
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return
+        foreign = [folder.name] if folder.is_file() else BundleFiles(folder).unlisted()
+    except BundleError:  # no manifest, or not one of a bundle
+        foreign = sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise BundleError(f"a folder {folder} that can be looked into", str(error.strerror), "name another") from error
+    if foreign:
+        more = ", …" if len(foreign) > 3 else ""
+        raise BundleError(
+            f"no folder, an empty one or a bundle at {folder}",
+            f"{', '.join(foreign[:3])}{more}, which no bundle holds and which would be gone",
+            "name another folder with --out, or move what lies there away",
+        )
 
 
 def _replace(folder: Path, aside: Path) -> None:

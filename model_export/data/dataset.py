@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from model_export.data.outcomes import outcomes
 from operators.contracts import Event
@@ -84,12 +83,6 @@ class Examples:
         if isinstance(row, int):
             return own if own.any() else known
         return np.where(own.any(axis=1)[:, None], own, known)
-
-
-def transition_counts(train: Examples, items: int) -> sparse.csr_matrix:
-    """float32 [N + 1, N + 1]: how often each item came after each one; row 0 is what came after nothing."""
-    places = (train.last_items(), train.target)
-    return sparse.csr_matrix((np.ones(len(train), np.float32), places), shape=(items + 1, items + 1))
 
 
 def read_events(file: Path) -> Iterator[Event]:

@@ -65,7 +65,8 @@ def of_events(
     if not events:
         raise EventsFileError("events", f"an empty file {events_file}", "export events first")
     check_training_data(events, events_file.name)
-    begin = test_from or int(events[int(len(events) * (1 - test_share))].event_time)
+    newest = int(events[int(len(events) * (1 - test_share))].event_time)
+    begin = newest if test_from is None else checked_begin(events, test_from)
     catalogue = None if catalogue_file is None else _catalogue(catalogue_file)
     words = _words(events, catalogue, begin, min_count)
     everything = examples(events, words, EventSettings().session_gap_minutes * 60_000, window)
@@ -88,6 +89,20 @@ def of_events(
         },
         texts=_texts(catalogue or [], words, searched(events, words), begin, seed),
     )
+
+
+def checked_begin(events: list[Event], test_from: int) -> int:
+    """`test_from`, the epoch ms at which the test begins. Raises `EventsFileError` where it is not within the times of
+    the sorted `events`, and says so where it looks like seconds."""
+    first, last = int(events[0].event_time), int(events[-1].event_time)
+    if not first < test_from <= last:
+        seconds = first < test_from * 1000 <= last
+        raise EventsFileError(
+            f"--test-from in epoch milliseconds after the first event, {first}, and up to the last, {last}",
+            f"{test_from}{', which looks like seconds' if seconds else ''}",
+            f"give --test-from {test_from * 1000}" if seconds else "name a time between, or give --test-share",
+        )
+    return test_from
 
 
 def of_sessions(read: SessionSet, window: int) -> Split:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.data.dataset import examples, read_events
-from model_export.data.splits import QUESTIONS, drawn_questions
+from model_export.data.splits import QUESTIONS, checked_begin, drawn_questions
 from model_export.evaluation.metrics import percent, summary
 from model_export.evaluation.served import Served, ranks_of_candidates
 from model_export.evaluation.state_age import aged, state_age_curve
@@ -35,9 +35,9 @@ def evaluate_events(bundle: ModelBundle, events_file: Path, test_from: int | Non
     the state-age curve.
     Raises `EventsFileError` where the file has nothing on one side of `test_from`.
     """
-    begin = test_from or int(bundle.manifest["trained_on"]["to_ms"])
     events = sorted(read_events(events_file), key=lambda event: int(event.event_time))
     everything = examples(events, bundle.vocabulary, EventSettings().session_gap_minutes * 60_000, HISTORY)
+    begin = int(bundle.manifest["trained_on"]["to_ms"]) if test_from is None else checked_begin(events, test_from)
     known = everything.where(everything.time_ms < begin)
     asked = drawn_questions(everything.where(everything.time_ms >= begin), QUESTIONS, SEED)
     if not len(known) or not len(asked):

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_export.data.dataset import Examples, transition_counts
+from model_export.data.dataset import Examples
+from model_export.data.transition_counts import transition_counts
 from model_export.models.copying import OUT, SILENT
 
 FOLLOWERS = 20  # of an item, the most frequent ones

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from model_export.data.dataset import Examples, transition_counts
+from model_export.data.dataset import Examples
+from model_export.data.transition_counts import transition_counts
 
 Scores = npt.NDArray[np.float32]
 WEEK_MS = 7 * 86_400_000

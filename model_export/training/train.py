@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from model_export.bundles.bundle_folder import check_place
 from model_export.bundles.export import export_bundle
 from model_export.data.dataset import Examples
 from model_export.data.splits import Split, validation
@@ -51,9 +52,11 @@ def train(
     Returns the bundle's manifest, with `lineage` in it; `show` gets the item vectors and their titles or ids. Trained
     anew because the newest events before the test are those that the bundle must know best. A training that was killed
     goes on after its last whole epoch when it is started again. Of a crew the first process alone tests and exports; the
-    others get an empty manifest. Raises `EventsFileError` as `split_of` does, and `BundleError` of a name that is none.
+    others get an empty manifest. Raises `EventsFileError` as `split_of` does, `BundleError` of a name that is none
+    and as `check_place` does.
     """
     check_label("name", options.name)  # the bundle would be refused after hours
+    check_place(out)
     split, options = split_of(source, options)
     items, begun, told = len(split.words), time.monotonic(), TrainingLog(report)
     for file, counts in split.cleaning.items():

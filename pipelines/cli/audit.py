@@ -7,13 +7,16 @@ import typer
 
 from operators.errors import LiveshelfError
 from operators.settings import Settings, load_settings
+from pipelines.cli.numbers import MOST_SHOWN
 from pipelines.cli.output import JsonFlag, machine, notice, people, table
 
 app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("list")
-def list_acts(last: int = typer.Option(20, help="So many, newest last.", min=1), json: bool = JsonFlag) -> None:
+def list_acts(
+    last: int = typer.Option(20, help="So many, newest last.", min=1, max=MOST_SHOWN), json: bool = JsonFlag
+) -> None:
     """Shows the newest acts: submit, stop, resume, backup, restore, erase.
 
     Example: liveshelf audit list --last 5

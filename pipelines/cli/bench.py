@@ -9,6 +9,7 @@ import typer
 from operators.errors import LiveshelfError
 from pipelines.cli import bench_alone, bench_short
 from pipelines.cli.bench_session import Bench, BundleOption, KeepOption
+from pipelines.cli.numbers import ABOVE_0, real, several
 from pipelines.cli.output import JsonFlag, people
 
 app = typer.Typer(no_args_is_help=True)
@@ -28,10 +29,10 @@ for verb in (
 
 @app.command()
 def freshness(
-    rate: float = typer.Option(500, help="Events a second."),
-    seconds: float = typer.Option(60, help="Measured time."),
-    warm_up: float = typer.Option(60, help="Seconds of load before; the JVM needs one or two minutes."),
-    users: int = 20_000,
+    rate: float = real(500, "Events a second.", min=ABOVE_0),
+    seconds: float = real(60, "Measured time.", min=ABOVE_0),
+    warm_up: float = real(60, "Seconds of load before; the JVM needs one or two minutes.", min=0),
+    users: int = typer.Option(20_000, help="Who are in it.", min=1),
     floor: bool = typer.Option(False, help="Beside it a job that only carries records, in the spare slot."),
     bundle: Path = BundleOption,
     keep: Path = KeepOption,
@@ -57,7 +58,7 @@ def freshness(
 
 @app.command()
 def idle(
-    seconds: float = typer.Option(30, help="Measured time; nothing may flow meanwhile."),
+    seconds: float = real(30, "Measured time; nothing may flow meanwhile.", min=ABOVE_0),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
@@ -76,9 +77,9 @@ def idle(
 
 @app.command()
 def throughput(
-    events: int = typer.Option(200_000, help="Size of the backlog."),
+    events: int = typer.Option(200_000, help="Size of the backlog.", min=1),
     users: int = typer.Option(
-        8_000, help="In turn: few have long histories, which cost the scorer most; too few are coalesced."
+        8_000, help="In turn: few have long histories, which cost the scorer most; too few are coalesced.", min=1
     ),
     bundle: Path = BundleOption,
     keep: Path = KeepOption,
@@ -91,6 +92,7 @@ def throughput(
     from benchmarks.throughput import measure
 
     bench = Bench(bundle)
+    bench.cluster.jobs()  # before ONNX Runtime is measured alone: says that no stack runs
     with people.status("draining a backlog"):
         graph = bench.folder / "model.onnx"
         found = measure(bench.settings, bench.items, graph, bench.parts(), bench.restart, events, users)
@@ -99,8 +101,8 @@ def throughput(
 
 @app.command()
 def coalesced(
-    events: int = typer.Option(300_000, help="Size of the backlog."),
-    users: int = typer.Option(500, help="Who are in it, in turn; fewer than scorer.max_waiting."),
+    events: int = typer.Option(300_000, help="Size of the backlog.", min=1),
+    users: int = typer.Option(500, help="Who are in it, in turn; fewer than scorer.max_waiting.", min=1),
     bundle: Path = BundleOption,
     keep: Path = KeepOption,
     json: bool = JsonFlag,
@@ -120,9 +122,9 @@ def coalesced(
 
 @app.command()
 def sustain(
-    low: float = typer.Option(1_000, help="A rate that is sure to hold, events/s."),
-    high: float = typer.Option(9_000, help="A rate that is not."),
-    seconds: float = typer.Option(15, help="Of each trial."),
+    low: float = real(1_000, "A rate that is sure to hold, events/s.", min=ABOVE_0),
+    high: float = real(9_000, "A rate that is not.", min=ABOVE_0),
+    seconds: float = real(15, "Of each trial.", min=ABOVE_0),
     bundle: Path = BundleOption,
     keep: Path = KeepOption,
     json: bool = JsonFlag,
@@ -143,7 +145,7 @@ def sustain(
 @app.command()
 def state(
     users: str = typer.Option("20000,200000", help="Numbers of users, rising."),
-    events: int = typer.Option(60_000, help="Measured at each number."),
+    events: int = typer.Option(60_000, help="Measured at each number.", min=1),
     bundle: Path = BundleOption,
     keep: Path = KeepOption,
     json: bool = JsonFlag,
@@ -154,7 +156,7 @@ def state(
     """
     from benchmarks.state import measure
 
-    sizes = sorted(int(size) for size in users.split(","))
+    sizes = sorted(several("--users", users, int, 1))
     bench = Bench(bundle)
     bench.started(anew=bundle is not None)
     with people.status(f"{sizes[-1]} users"):
@@ -165,7 +167,7 @@ def state(
 @app.command()
 def catalogues(
     items: str = typer.Option("1000,20000,100000", help="Sizes of the catalogue, rising."),
-    events: int = typer.Option(100_000, help="Backlog at the smallest; the larger the catalogue, the fewer."),
+    events: int = typer.Option(100_000, help="Backlog at the smallest; the larger the catalogue, the fewer.", min=1),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
@@ -173,6 +175,7 @@ def catalogues(
 
     Example: liveshelf bench catalogues --items 1000,100000
     """
+    sizes = sorted(several("--items", items, int, 1))
     from benchmarks.catalogues import measure
     from benchmarks.throughput import drain
 
@@ -181,9 +184,10 @@ def catalogues(
         return drain(bench.settings, bench.items, bench.parts(), bench.restart, count)
 
     own = Bench(None)
+    own.cluster.jobs()  # says that no stack runs before the minutes that making catalogues takes
     try:
         with people.status("draining a backlog with each catalogue"):
-            found = measure(drained, sorted(int(size) for size in items.split(",")), events)
+            found = measure(drained, sizes, events)
     finally:
         own.restart()
     own.tell(found, keep, json)
@@ -192,7 +196,7 @@ def catalogues(
 @app.command()
 def scale(
     slots: str = typer.Option("1,2", help="Numbers of slots; the stack needs a TaskManager for each."),
-    events: int = typer.Option(150_000, help="Size of each backlog."),
+    events: int = typer.Option(150_000, help="Size of each backlog.", min=1),
     bundle: Path = BundleOption,
     keep: Path = KeepOption,
     json: bool = JsonFlag,
@@ -203,8 +207,8 @@ def scale(
     """
     from benchmarks.scale import measure
 
+    numbers = sorted(several("--slots", slots, int, 1))
     bench = Bench(bundle)
-    numbers = sorted(int(number) for number in slots.split(","))
     with people.status(f"{len(numbers)} drains"):
         found = measure(bench.settings, bench.items, bench.parts(), bench.restart, numbers, events)
     bench.tell(found, keep, json)
@@ -212,8 +216,8 @@ def scale(
 
 @app.command()
 def storefront(
-    rate: float = typer.Option(500, help="Lists a second that flow in meanwhile."),
-    seconds: float = typer.Option(20, help="Measured time."),
+    rate: float = real(500, "Lists a second that flow in meanwhile.", min=ABOVE_0),
+    seconds: float = real(20, "Measured time.", min=ABOVE_0),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
@@ -232,7 +236,7 @@ def storefront(
 
 @app.command()
 def watching(
-    events: int = typer.Option(1_200_000, help="Size of a backlog."),
+    events: int = typer.Option(1_200_000, help="Size of a backlog.", min=1),
     rounds: int = typer.Option(4, help="Backlogs.", min=1),
     bundle: Path = BundleOption,
     keep: Path = KeepOption,
@@ -252,7 +256,7 @@ def watching(
 
 @app.command()
 def peers(
-    events: int = typer.Option(100_000, help="Size of each backlog."),
+    events: int = typer.Option(100_000, help="Size of each backlog.", min=1),
     only: str = typer.Option("liveshelf,bytewax,quix,pyflink", help="Who competes."),
     bundle: Path = BundleOption,
     keep: Path = KeepOption,

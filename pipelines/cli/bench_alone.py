@@ -6,6 +6,8 @@ import typer
 
 from operators.errors import LiveshelfError
 from pipelines.cli.bench_session import Bench, BundleOption, KeepOption, tell
+from pipelines.cli.extras import need
+from pipelines.cli.numbers import ABOVE_0, real, several
 from pipelines.cli.output import JsonFlag, machine, people, table
 from pipelines.cli.train import (
     CatalogueOption,
@@ -15,13 +17,14 @@ from pipelines.cli.train import (
     SessionsOption,
     Size,
     WindowOption,
-    need_torch,
     source_of,
 )
 
 
 def train(
-    items: int = typer.Option(20_000, help="Size of the catalogue."), keep: Path = KeepOption, json: bool = JsonFlag
+    items: int = typer.Option(20_000, help="Size of the catalogue.", min=1),
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
 ) -> None:
     """Training steps a second of both sizes. Needs the extra `train`.
 
@@ -37,13 +40,13 @@ def train(
 def tasks(
     events: Path = typer.Option(..., help="JSON lines of canonical events."),
     catalogue: Path = typer.Option(None, help="JSON lines of catalogue records; titles teach the search task."),
-    test_from: int = typer.Option(None, help="The test starts at this epoch ms; default: the newest tenth."),
+    test_from: int = typer.Option(None, help="The test starts at this epoch ms; default: the newest tenth.", min=1),
     epochs: int = typer.Option(6, help="Of each training.", min=1),
-    dropout: float = typer.Option(0.5, min=0, max=0.9),
+    dropout: float = real(0.5, min=0, max=0.9),
     seeds: int = typer.Option(3, help="Trainings of each kind.", min=1),
-    session: float = typer.Option(0.3, help="Weight of the session task."),
-    search: float = typer.Option(0.2, help="Weight of the search task."),
-    rating: float = typer.Option(0.3, help="Weight of the rating task."),
+    session: float = real(0.3, "Weight of the session task.", min=0),
+    search: float = real(0.2, "Weight of the search task.", min=0),
+    rating: float = real(0.3, "Weight of the rating task.", min=0),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
@@ -66,7 +69,7 @@ def seeds(
     catalogue: Path = CatalogueOption,
     size: Size = typer.Option(Size.small),
     epochs: int = typer.Option(None, help="Default: as many as the validation window finds best.", min=1),
-    dropout: float = typer.Option(None, min=0, max=0.9),
+    dropout: float = real(None, min=0, max=0.9),
     settings_file: Path = typer.Option(None, "--settings", help="Hyper-parameters in TOML."),
     of: str = typer.Option("7,8,9", "--seeds", help="One training each."),
     device: Device = DeviceOption,
@@ -77,7 +80,7 @@ def seeds(
 
     Example: liveshelf bench seeds --sessions DIR --dropout 0.5 --epochs 3
     """
-    need_torch()
+    need("torch")
     from benchmarks.seeds import measure
     from model_export.training.train_options import TrainOptions
 
@@ -85,7 +88,7 @@ def seeds(
     if settings_file is not None:
         options = options.with_settings(settings_file)
     source = source_of(events, catalogue, sessions, "bench seeds")
-    found = measure(source, options, [int(seed) for seed in of.split(",")], device)
+    found = measure(source, options, several("--seeds", of, int, 0), device)
     tell(found, keep, json)
 
 
@@ -98,7 +101,7 @@ def transfer(
     shares: str = typer.Option("0.01,0.1,1", help="Newest shares of what the new shop knows."),
     rank: int = typer.Option(8, "--lora-rank", help="Of the adapters.", min=1),
     epochs: int = typer.Option(None, help="Default: as many as each validation window finds best.", min=1),
-    dropout: float = typer.Option(0.5, min=0, max=0.9),
+    dropout: float = real(0.5, min=0, max=0.9),
     of: str = typer.Option("7,8,9", "--seeds", help="One training each."),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
@@ -107,20 +110,20 @@ def transfer(
 
     Example: liveshelf bench transfer --encoder mine.npz --events new.jsonl
     """
-    need_torch()
+    need("torch")
     from benchmarks.transfer import measure
     from model_export.training.train_options import TrainOptions
 
     options = TrainOptions(size=size, epochs=epochs, dropout=dropout, window=window)
     source = source_of(events, None, sessions, "bench transfer")
-    numbers = [float(share) for share in shares.split(",")]
-    found = measure(source, options, encoder, numbers, rank, [int(seed) for seed in of.split(",")])
+    numbers = several("--shares", shares, float, ABOVE_0, 1.0)
+    found = measure(source, options, encoder, numbers, rank, several("--seeds", of, int, 0))
     tell(found, keep, json)
 
 
 def scorer(
     provider: str = typer.Option("cpu", help="cpu or cuda."),
-    seconds: float = typer.Option(0.5, help="Of each cell."),
+    seconds: float = real(0.5, "Of each cell.", min=ABOVE_0),
     items: str = typer.Option("1000,20000,100000", help="Sizes of the catalogue."),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
@@ -129,7 +132,7 @@ def scorer(
 
     Example: liveshelf bench scorer --json
     """
-    sizes = [int(size) for size in items.split(",")]
+    sizes = several("--items", items, int, 1)
     with people.status("exporting and timing graphs"):
         if provider == "cuda":
             from benchmarks.scorer_gpu import measure as measure_gpu
@@ -156,10 +159,10 @@ def instrumentation(bundle: Path = BundleOption, keep: Path = KeepOption, json: 
 
 
 def capacity(
-    users: int = typer.Option(1_000_000, help="Shoppers with a state."),
-    items: int = typer.Option(50_000, help="Size of the catalogue."),
-    events: float = typer.Option(2_000, help="Events a second at the peak."),
-    lookups: float = typer.Option(5_000, help="Look-ups a second at the peak."),
+    users: int = typer.Option(1_000_000, help="Shoppers with a state.", min=1),
+    items: int = typer.Option(50_000, help="Size of the catalogue.", min=1),
+    events: float = real(2_000, "Events a second at the peak.", min=ABOVE_0),
+    lookups: float = real(5_000, "Look-ups a second at the peak.", min=ABOVE_0),
     results: Path = typer.Option(None, help="Folder of kept results; default: this machine's kind, in the repository."),
     json: bool = JsonFlag,
 ) -> None:

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from operators.settings import Settings, load_settings
+from pipelines.cli.out_files import begins, check_out
 from pipelines.cli.output import machine, pairs, people, table
 
 if TYPE_CHECKING:
     from benchmarks.conditions import Parts
 
-KeepOption = typer.Option(None, help="Also writes the result there, as JSON.")
+
+def _can_keep(keep: Path | None) -> Path | None:
+    if keep is not None:
+        keep.parent.mkdir(parents=True, exist_ok=True)
+    check_out(keep, "result", begins(b"{"))
+    return keep
+
+
+KeepOption = typer.Option(None, help="Also writes the result there, as JSON.", callback=_can_keep)
 BundleOption = typer.Option(None, help="Bundle to serve; default: bundle.path of the settings.")
 
 
@@ -88,7 +97,6 @@ def tell(found: dict[str, Any], keep: Path | None, json: bool) -> None:
 
     found = as_json(found)
     if keep is not None:
-        keep.parent.mkdir(parents=True, exist_ok=True)
         keep.write_text(dumps(found, indent=1) + "\n")
     if json:
         machine(found)

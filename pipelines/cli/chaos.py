@@ -6,13 +6,14 @@ import typer
 
 from operators.errors import ClusterError, SettingsError
 from operators.settings import load_settings
+from pipelines.cli.numbers import ABOVE_0, real
 from pipelines.cli.output import JsonFlag, machine, pairs, people, table
 
 
 def run(
-    seed: int = typer.Option(7, help="The same seed gives the same faults."),
-    minutes: float = typer.Option(5.0, min=2, help="How long the load runs."),
-    rate: float = typer.Option(300.0, help="Events a second."),
+    seed: int = typer.Option(7, help="The same seed gives the same faults.", min=0),
+    minutes: float = real(5.0, "How long the load runs.", min=2),
+    rate: float = real(300.0, "Events a second.", min=ABOVE_0),
     json: bool = JsonFlag,
 ) -> None:
     """Kills, pauses and restarts parts of the local stack under load and compares every user with an oracle.

@@ -3,6 +3,7 @@
 import typer
 
 from operators.settings import load_settings
+from pipelines.cli.numbers import MOST_SHOWN
 from pipelines.cli.output import JsonFlag, machine, people, table
 
 app = typer.Typer(no_args_is_help=True)
@@ -10,7 +11,9 @@ SHOWN = ("topic", "partition", "offset", "exception.message")
 
 
 @app.command("list")
-def list_letters(last: int = typer.Option(20, help="So many, newest last.", min=1), json: bool = JsonFlag) -> None:
+def list_letters(
+    last: int = typer.Option(20, help="So many, newest last.", min=1, max=MOST_SHOWN), json: bool = JsonFlag
+) -> None:
     """Counts dead letters by reason and shows the newest.
 
     Example: liveshelf dead-letters list --last 5

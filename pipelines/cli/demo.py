@@ -8,6 +8,7 @@ import typer
 
 from operators.rest_address import RestAddress
 from operators.settings import Settings, load_settings
+from pipelines.cli.numbers import ABOVE_0, real
 from pipelines.cli.output import grid, live, people
 
 COLD_SECONDS = 8
@@ -15,7 +16,7 @@ CHECK_SECONDS = 45
 
 
 def run(
-    rate: float = typer.Option(100, help="Events a second."),
+    rate: float = real(100, "Events a second.", min=ABOVE_0),
     check: bool = typer.Option(False, help="Run for a bounded time, verify, exit 0 or 1."),
 ) -> None:
     """Starts the stack and the job, replays the last month of a real gift shop's orders, shows what happens.

@@ -1,7 +1,6 @@
 """`liveshelf doctor`: what this machine has, what is missing, and why a provider is taken."""
 
 import shutil
-import subprocess
 import sys
 
 import typer
@@ -37,21 +36,24 @@ def run(json: bool = JsonFlag) -> None:
 
 
 def _java() -> dict[str, tuple[bool, str]]:
-    if not shutil.which("java"):
-        return {}
-    text = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr.splitlines()[0]
-    return {"java version": ('"17.' in text or '"21.' in text, text)}
+    from deploy.local.java import java_versions
+
+    try:
+        return {"java version": (True, ", ".join(f"{program}: {said}" for program, said in java_versions().items()))}
+    except LiveshelfError as error:
+        return {"java version": (False, str(error))}
 
 
 def _stack(settings) -> dict[str, tuple[bool, str]]:  # type: ignore[no-untyped-def]
     from deploy.local.jars import wrong_jars
     from deploy.local.layout import Layout
-    from deploy.local.probes import ports_in_use, probes
+    from deploy.local.probes import ports_in_use, states
     from deploy.local.supervisor import Supervisor
 
     layout = Layout.of(settings)
     wrong = wrong_jars(layout)
-    free_gb = shutil.disk_usage(layout.data.parent).free / 2**30
+    there = next(folder for folder in (layout.data, *layout.data.parents) if folder.is_dir())
+    free_gb = shutil.disk_usage(there).free / 2**30
     found = {
         "jars": (not wrong, _jars(wrong)),
         "disk": (free_gb > 2, f"{free_gb:.0f} GiB free"),
@@ -62,9 +64,11 @@ def _stack(settings) -> dict[str, tuple[bool, str]]:  # type: ignore[no-untyped-
         found["ports"] = (not taken, f"in use by others: {taken}" if taken else "own stack runs" if running else "free")
     except LiveshelfError as error:
         found["ports"] = (False, str(error))
-    for probe in probes(settings):
-        refused, says = (state := probe.state())[0] is False, state[1]
-        found[probe.name] = (not refused, f"{probe.address}: {says or 'does not answer (is the stack up?)'}")
+    for probe, (answers, says) in states(settings):
+        found[probe.name] = (
+            answers is not False,
+            f"{probe.address}: {says or 'does not answer (is the stack up?)'}",
+        )
     return found
 
 

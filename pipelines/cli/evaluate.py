@@ -6,8 +6,9 @@ from pathlib import Path
 import typer
 
 from operators.errors import LiveshelfError
+from pipelines.cli.extras import need
+from pipelines.cli.out_files import begins, check_out
 from pipelines.cli.output import JsonFlag, machine, people, table
-from pipelines.cli.train import need_report, need_torch
 
 NAMES = ("P@20", "MRR@20", "NDCG@20")
 
@@ -17,7 +18,7 @@ def run(
     sessions: Path = typer.Option(None, help="Folder with train.parquet and test.parquet; see docs/train.md."),
     events: Path = typer.Option(None, help="Or: JSON lines of canonical events."),
     test_from: int = typer.Option(
-        None, help="events: the test starts at this epoch ms; default: where training ended."
+        None, help="events: the test starts at this epoch ms; default: where training ended.", min=1
     ),
     plot: Path = typer.Option(None, help="events: draws what freshness is worth into this PNG (extra `report`)."),
     json: bool = JsonFlag,
@@ -28,9 +29,10 @@ def run(
     """
     if (events is None) == (sessions is None):
         raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", "liveshelf evaluate --help")
-    need_torch()
+    need("torch")
     if plot is not None:
-        need_report()
+        need("matplotlib")
+        check_out(plot, "PNG", begins(b"\x89PNG"))
     from model_export.evaluation.evaluate import evaluate_sessions
     from model_export.evaluation.evaluate_events import evaluate_events
     from operators.model_bundle import ModelBundle

@@ -5,8 +5,8 @@ from pathlib import Path
 import typer
 
 from operators.errors import LiveshelfError
+from pipelines.cli.extras import need
 from pipelines.cli.output import JsonFlag, machine, people
-from pipelines.cli.train import need_torch
 
 
 def run(
@@ -24,7 +24,7 @@ def run(
     """
     if int8 == fp16:
         raise LiveshelfError("one step of compression", "both" if int8 else "none", "give --int8 or --fp16")
-    need_torch()
+    need("torch", "onnx")
     from model_export.bundles.compress import bytes_of, compressed_bundle
 
     manifest, kept = compressed_bundle(bundle, out, "int8" if int8 else "float16")

@@ -10,7 +10,7 @@ from pipelines.cli.output import JsonFlag, machine, people, table
 
 def run(
     user: str = typer.Argument(help="user_id."),
-    top: int = typer.Option(10, help="So many places."),
+    top: int = typer.Option(10, help="So many places.", min=1),
     json: bool = JsonFlag,
 ) -> None:
     """Shows a user's newest list, and says when it has expired: readers show the popular list then.

@@ -7,13 +7,14 @@ import typer
 
 from operators.errors import StackError
 from operators.settings import load_settings
+from pipelines.cli.numbers import ABOVE_0, MOST_SHOWN, real
 from pipelines.cli.output import line as show
 
 
 def run(
     part: str = typer.Argument(None, help="kafka, jobmanager, taskmanager-0, storefront, …; default: all, merged."),
-    lines: int = typer.Option(50, "--lines", "-n"),
-    since: float = typer.Option(None, help="Minutes; only lines of all parts that are not older."),
+    lines: int = typer.Option(50, "--lines", "-n", help="So many, newest last.", min=1, max=MOST_SHOWN),
+    since: float = real(None, "Minutes; only lines of all parts that are not older.", min=ABOVE_0),
     follow: bool = typer.Option(False, "--follow", "-f", help="Of one part."),
 ) -> None:
     """Shows what the parts wrote, each line of the merged log with its part.

@@ -7,7 +7,6 @@ import traceback
 
 import typer
 
-from operators.errors import LiveshelfError
 from operators.loopback import keep_loopback_direct
 from pipelines.cli import (
     audit,
@@ -39,6 +38,7 @@ from pipelines.cli import (
     up,
     validate,
 )
+from pipelines.cli.foreign_errors import as_ours
 from pipelines.cli.output import LogToPeople, notice
 
 app = typer.Typer(
@@ -89,22 +89,10 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        if (known := _known(error)) is not None:
-            notice("failed", "bold red", str(known))
+        if (ours := as_ours(error)) is not None:
+            notice("failed", "bold red", str(ours))
             sys.exit(1)
         # Python's own traceback would send the terminal what a record made the error say
-        notice("internal error", "bold red", traceback.format_exc().rstrip())
+        text = traceback.format_exc().rstrip()
+        notice("internal error", "bold red", f"a bug of Liveshelf: please report it with these lines\n{text}")
         sys.exit(1)
-
-
-def _known(error: Exception) -> LiveshelfError | None:
-    """The error as one of ours: what kafka-python raises in the middle of a verb too."""
-    if isinstance(error, LiveshelfError):
-        return error
-    kafka = sys.modules.get("kafka.errors")  # most verbs never load it
-    if kafka is None or not isinstance(error, kafka.KafkaError):
-        return None
-    from operators.broker_errors import broker_error
-    from operators.settings import load_settings
-
-    return broker_error(error, load_settings().kafka.client_options())

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import typer
 
-from operators.errors import LiveshelfError
 from operators.settings import Settings, load_settings
+from pipelines.cli.extras import need
+from pipelines.cli.numbers import ABOVE_0, TEN_YEARS_H, real
+from pipelines.cli.out_files import begins, check_out
 from pipelines.cli.output import JsonFlag, machine, people
 
 HOUR_MS = 3_600_000
@@ -14,7 +16,7 @@ HOUR_MS = 3_600_000
 
 def run(
     out: Path = typer.Option(..., help="The HTML file."),
-    hours: float = typer.Option(24, help="Of the topic: the last so many hours."),
+    hours: float = real(24, "Of the topic: the last so many hours.", min=ABOVE_0, max=TEN_YEARS_H),
     events: Path = typer.Option(None, help="JSON lines instead of the topic."),
     catalogue: Path = typer.Option(None, help="JSON lines instead of the topic."),
     json: bool = JsonFlag,
@@ -23,13 +25,10 @@ def run(
 
     Example: liveshelf profile --out profile.html
     """
-    try:
-        from pipelines.profile_page import render
-    except ImportError as error:
-        raise LiveshelfError(
-            "the extra `report` (matplotlib, jinja2)", "a base install", "pip install 'liveshelf[report]'"
-        ) from error
+    check_out(out, "page of this verb", begins(b"<!doctype html>"))
+    need("matplotlib", "jinja2")
     from pipelines.data_profile import profile
+    from pipelines.profile_page import render
 
     settings = load_settings()
     source = events.name if events else f"shop.events.v1, last {hours:g} h"

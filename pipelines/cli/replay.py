@@ -5,19 +5,22 @@ from pathlib import Path
 import typer
 
 from operators.settings import load_settings
+from pipelines.cli.numbers import ABOVE_0, real
 from pipelines.cli.output import JsonFlag, machine, people
 
 
 def run(
     events: Path = typer.Argument(help="JSON lines of canonical events."),
-    rate: float = typer.Option(None, help="Events a second; without rate and speed-up as fast as it goes."),
-    speedup: float = typer.Option(None, help="The original gaps divided by this."),
+    rate: float = real(None, "Events a second; without rate and speed-up as fast as it goes.", min=ABOVE_0),
+    speedup: float = real(None, "The original gaps divided by this.", min=ABOVE_0),
     catalogue: Path = typer.Option(None, help="JSON lines of catalogue records, published first."),
-    limit: int = typer.Option(None, help="At most so many events."),
+    limit: int = typer.Option(None, help="At most so many events.", min=1, max=10**12),
     keep_times: bool = typer.Option(False, help="Keep event_time; else it becomes the time at which it was due."),
     json: bool = JsonFlag,
 ) -> None:
     """Publishes events open loop, each when it is due.
+
+    The job takes an event_id once: of a user's last 24 events it knows them, and leaves out what comes again.
 
     Example: liveshelf replay events.jsonl --rate 500
     """
@@ -26,10 +29,12 @@ def run(
 
     import msgspec
 
+    from deploy.local.layout import Layout
     from model_export.data.dataset import read_events
     from operators.broker_errors import is_final
     from operators.contracts import CatalogueItem
     from operators.kafka_clients import broker_errors, new_producer
+    from pipelines.replay_effect import ReplayEffect
     from pipelines.replayer import Pace, Progress, publish_catalogue, replay
 
     if rate and speedup:
@@ -37,6 +42,7 @@ def run(
     settings = load_settings()
     progress, begun = Progress(), time.monotonic()
     producer = new_producer(settings.kafka)
+    effect = ReplayEffect(Layout.of(settings).targets)
     with broker_errors(settings.kafka), people.status("publishing") as spinner:
         if catalogue:
             decode = msgspec.json.Decoder(CatalogueItem).decode
@@ -52,10 +58,14 @@ def run(
             raise progress.failure
     producer.close()
     seconds = time.monotonic() - begun
+    known = effect.known_already(progress.sent)
     if json:
-        machine({"sent": progress.sent, "failed": progress.failed, "seconds": seconds, "late_s": progress.late_s})
+        told = {"sent": progress.sent, "failed": progress.failed, "seconds": seconds, "late_s": progress.late_s}
+        machine(told | {"known_already": known})
     people.print(
         f"{progress.sent} events published in {seconds:.1f} s, {progress.failed} failed, "
         f"at most {progress.late_s * 1000:.0f} ms behind schedule"
     )
+    if known:
+        people.print(f"{known} of them changed nothing: the job has seen their event_id before")
     raise typer.Exit(1 if progress.failed else 0)

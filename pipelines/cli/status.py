@@ -1,11 +1,12 @@
 """`liveshelf status`: what runs, and whether it answers."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import typer
 
-from operators.errors import ClusterError
-from operators.settings import load_settings
+from operators.errors import LiveshelfError
+from operators.settings import Settings, load_settings
 from pipelines.cli.output import JsonFlag, machine, people, table
 
 
@@ -15,23 +16,21 @@ def run(json: bool = JsonFlag) -> None:
     Example: liveshelf status --json
     """
     from deploy.local.layout import Layout
-    from deploy.local.probes import probes
+    from deploy.local.probes import states
     from deploy.local.supervisor import Supervisor
-    from pipelines.cluster import Cluster
 
     settings = load_settings()
-    parts = {
-        probe.name: {"address": probe.address, "answers": bool((state := probe.state())[0]), "says": state[1] or None}
-        for probe in probes(settings)
-    }
+    with ThreadPoolExecutor(1) as beside:
+        listed = beside.submit(_jobs, settings)
+        parts = {
+            probe.name: {"address": probe.address, "answers": bool(answers), "says": says or None}
+            for probe, (answers, says) in states(settings)
+        }
+        jobs = listed.result()
     processes = [
         {"name": p["name"], "state": p["statename"], "pid": p["pid"], "up_s": int(time.time() - p["start"])}
         for p in Supervisor(Layout.of(settings)).processes()
     ]
-    try:
-        jobs = [{"id": j["jid"], "name": j["name"], "state": j["state"]} for j in Cluster(settings.job).jobs()]
-    except ClusterError:
-        jobs = []
     healthy = bool(processes) and all(part["answers"] for part in parts.values())
     if json:
         machine({"healthy": healthy, "parts": parts, "processes": processes, "jobs": jobs})
@@ -46,3 +45,13 @@ def run(json: bool = JsonFlag) -> None:
         if not processes:
             people.print("no stack runs here; start it with `liveshelf up`")
     raise typer.Exit(0 if healthy else 1)
+
+
+def _jobs(settings: Settings) -> list[dict[str, str]]:
+    """The cluster's jobs; none where it does not answer, which its probe says."""
+    from pipelines.cluster import Cluster
+
+    try:
+        return [{"id": job["jid"], "name": job["name"], "state": job["state"]} for job in Cluster(settings.job).jobs()]
+    except LiveshelfError:
+        return []

@@ -2,7 +2,6 @@
 
 from enum import StrEnum
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,9 @@ import typer
 
 from operators.errors import LiveshelfError
 from operators.settings import load_settings
+from pipelines.cli.extras import need
+from pipelines.cli.numbers import SEEDS, real
+from pipelines.cli.out_files import begins, check_out
 from pipelines.cli.output import JsonFlag, machine, people, table
 
 if TYPE_CHECKING:
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 EventsOption = typer.Option(None, help="JSON lines of canonical events.")
 SessionsOption = typer.Option(None, help="Or: a folder with train.parquet and test.parquet; see docs/train.md.")
 CatalogueOption = typer.Option(None, help="JSON lines of catalogue records; only its items are learned.")
-TestShareOption = typer.Option(0.1, help="events: newest share that is kept for the test.")
-TestFromOption = typer.Option(None, help="events: or the test starts at this epoch ms.")
+TestShareOption = real(0.1, "events: newest share that is kept for the test.", min=0.001, max=0.999)
+TestFromOption = typer.Option(None, help="events: or the test starts at this epoch ms.", min=1)
 WindowOption = typer.Option(
     None, help="Newest steps that the model sees; default: its size's, 20 or 50.", min=1, max=50
 )
@@ -45,28 +47,6 @@ class Device(StrEnum):
 DeviceOption = typer.Option(Device.auto, help="auto: the GPU where torch finds one.")
 
 
-def need_torch() -> None:
-    """Raises `LiveshelfError` on a base install."""
-    need("torch", "train", "make train-deps, or pip install 'liveshelf[train]'")
-
-
-def need_report() -> None:
-    """Raises `LiveshelfError` where nothing can be drawn or written for TensorBoard."""
-    for module in ("matplotlib", "tensorboard"):
-        need(module, "report", "pip install 'liveshelf[report]'")
-
-
-def need_tune() -> None:
-    """Raises `LiveshelfError` where no hyper-parameters can be searched."""
-    need("optuna", "tune", "pip install 'liveshelf[tune]'")
-
-
-def need(module: str, extra: str, fix: str) -> None:
-    """Raises `LiveshelfError` where a module of an extra is not installed."""
-    if find_spec(module) is None:
-        raise LiveshelfError(f"the extra `{extra}` ({module})", "an install without it", fix)
-
-
 def source_of(events: Path | None, catalogue: Path | None, sessions: Path | None, verb: str) -> "Source":
     """The data that was named. Raises `LiveshelfError` where none or both were."""
     if (events is None) == (sessions is None):
@@ -88,15 +68,11 @@ def run(
     epochs: int = typer.Option(
         None, help="Exactly so many; default: as many as a validation window finds best.", min=1
     ),
-    dropout: float = typer.Option(
-        None, help="Default: 0.5, 0.3 or 0.15, as the validation window finds best.", min=0, max=0.9
-    ),
+    dropout: float = real(None, "Default: 0.5, 0.3 or 0.15, as the validation window finds best.", min=0, max=0.9),
     window: int = WindowOption,
-    session_weight: float = typer.Option(
-        None, help="Of the session task beside the next item; default: 0, not learned.", min=0
-    ),
-    search_weight: float = typer.Option(None, help="Of the search task; default: 0.", min=0),
-    rating_weight: float = typer.Option(None, help="Of the rating task; default: 0.", min=0),
+    session_weight: float = real(None, "Of the session task beside the next item; default: 0, not learned.", min=0),
+    search_weight: float = real(None, "Of the search task; default: 0.", min=0),
+    rating_weight: float = real(None, "Of the rating task; default: 0.", min=0),
     tensorboard: Path = typer.Option(
         None, help="Writes scalars and the item space there, for `tensorboard --logdir` (extra `report`)."
     ),
@@ -116,7 +92,7 @@ def run(
         None, "--heads/--no-heads", help="Steps and followers compete with the encoder's items; default: they do."
     ),
     device: Device = DeviceOption,
-    seed: int = typer.Option(7, help="Of weights, batches and drawn questions."),
+    seed: int = typer.Option(7, help="Of weights, batches and drawn questions.", min=0, max=SEEDS),
     json: bool = JsonFlag,
 ) -> None:
     """Trains, evaluates beside the baselines, exports and verifies a bundle.
@@ -124,12 +100,13 @@ def run(
     Example: liveshelf train --events events.jsonl --out bundles/mine
     On several GPUs, a process each: torchrun --no-python --nproc-per-node 2 liveshelf train …
     """
-    need_torch()
+    need("torch")
     source = source_of(events, catalogue, sessions, "train")
     if lora_rank is not None and encoder_from is None:
         raise LiveshelfError("an encoder for the adapters", "--lora-rank alone", "name one with --encoder-from")
+    check_out(encoder_out, "encoder", begins(b"PK"))
     if tensorboard is not None:
-        need_report()
+        need("matplotlib", "tensorboard")
     from model_export.training.crew import joined
     from model_export.training.train import train
     from model_export.training.train_options import TrainOptions

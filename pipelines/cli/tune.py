@@ -5,6 +5,9 @@ from pathlib import Path
 
 import typer
 
+from pipelines.cli.extras import need
+from pipelines.cli.numbers import SEEDS
+from pipelines.cli.out_files import begins, check_out
 from pipelines.cli.output import JsonFlag, machine, people
 from pipelines.cli.train import (
     CatalogueOption,
@@ -16,8 +19,6 @@ from pipelines.cli.train import (
     TestFromOption,
     TestShareOption,
     WindowOption,
-    need_torch,
-    need_tune,
     source_of,
 )
 
@@ -34,15 +35,15 @@ def run(
     test_from: int = TestFromOption,
     window: int = WindowOption,
     device: Device = DeviceOption,
-    seed: int = typer.Option(7, help="Of weights, batches, drawn questions and points."),
+    seed: int = typer.Option(7, help="Of weights, batches, drawn questions and points.", min=0, max=SEEDS),
     json: bool = JsonFlag,
 ) -> None:
     """Searches on the window before the test; what it finds is for `liveshelf train --settings`.
 
     Example: liveshelf tune --events events.jsonl --out mine.toml --trials 20
     """
-    need_torch()
-    need_tune()
+    need("torch", "optuna")
+    check_out(out, "file of this verb", begins(b"# liveshelf tune"))
     source = source_of(events, catalogue, sessions, "tune")
     from model_export.training.crew import Crew, device_of
     from model_export.training.train_options import TrainOptions

@@ -75,7 +75,8 @@ def test_an_error_that_nobody_expected_is_shown_with_its_traceback(
 ) -> None:
     fail(monkeypatch, RuntimeError(HOSTILE))
     lines = terminal.getvalue().splitlines()
-    assert lines[0] == "internal error: Traceback (most recent call last):"
+    assert lines[0] == "internal error: a bug of Liveshelf: please report it with these lines"
+    assert lines[1] == "    Traceback (most recent call last):"
     assert all(line.startswith("    ") for line in lines[1:])
     assert "RuntimeError: [/red] [bold]x[/]" in terminal.getvalue()
 

@@ -130,6 +130,11 @@ def test_a_broker_without_a_port_is_said(tmp_path: Path) -> None:
         probes.ports(settings(tmp_path, kafka={"bootstrap": "broker1"}))
 
 
+def test_the_local_stack_has_one_broker(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"one address in kafka\.bootstrap"):
+        stack.start_stack(settings(tmp_path, kafka={"bootstrap": "127.0.0.1:9092,127.0.0.1:9094"}))
+
+
 def test_another_cluster_takes_no_port_here(tmp_path: Path) -> None:
     assert "flink rest" not in probes.ports(settings(tmp_path, job={"rest_url": "https://flink.example.com"}))
     assert probes.ports(settings(tmp_path, job={"rest_url": "http://127.0.0.1"}))["flink rest"] == 80

@@ -66,6 +66,23 @@ def test_a_file_that_ends_in_the_middle_of_a_line_names_it(tmp_path: Path) -> No
         of_events(file, None, **SPLIT)
 
 
+def test_a_test_begins_within_the_datas_times(tmp_path: Path) -> None:
+    file = shop(tmp_path / "events.jsonl")
+    found = of_events(file, None, **SPLIT | {"test_from": NOW_MS + 900_000})
+    assert found.trained_on["to_ms"] == NOW_MS + 900_000
+    with pytest.raises(EventsFileError, match=f"looks like seconds. Next: give --test-from {NOW_MS + 900_000}"):
+        of_events(file, None, **SPLIT | {"test_from": (NOW_MS + 900_000) // 1000})
+    for outside in (1, NOW_MS, NOW_MS + 1_000_000):
+        with pytest.raises(EventsFileError, match="name a time between"):
+            of_events(file, None, **SPLIT | {"test_from": outside})
+
+
+def test_a_share_at_its_end_is_a_split_or_an_error_that_names_it(tmp_path: Path) -> None:
+    assert len(of_events(shop(tmp_path / "events.jsonl"), None, **SPLIT | {"test_share": 0.001}).test)
+    with pytest.raises(EventsFileError, match="--test-share"):
+        of_events(shop(tmp_path / "events.jsonl"), None, **SPLIT | {"test_share": 0.999})
+
+
 def test_items_of_the_test_that_were_never_seen_are_no_questions_of_a_shop(tmp_path: Path) -> None:
     file = shop(tmp_path / "new.jsonl")
     late = event(event_id="late", user_id="u1", item_id="brand-new", event_time=NOW_MS + 2_000_000, event_type="view")

@@ -7,7 +7,7 @@ import pytest
 from model_export.training.sizes import SIZES
 from model_export.training.train_options import TrainOptions, settings_text
 from operators.errors import LiveshelfError
-from pipelines.cli import train
+from pipelines.cli import extras
 
 TUNED = Path(__file__).resolve().parents[2] / "model_export" / "tuned"
 
@@ -19,12 +19,12 @@ def test_a_flag_that_is_not_given_leaves_the_size_as_it_is() -> None:
 
 
 def test_an_extra_that_is_missing_is_named_with_the_way_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    train.need_report()
-    monkeypatch.setattr(train, "find_spec", lambda _: None)
+    extras.need("matplotlib", "tensorboard")
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
     with pytest.raises(LiveshelfError, match=r"extra `report` \(matplotlib\).*liveshelf\[report\]"):
-        train.need_report()
+        extras.need("matplotlib", "tensorboard")
     with pytest.raises(LiveshelfError, match="make train-deps"):
-        train.need_torch()
+        extras.need("torch")
 
 
 @pytest.mark.parametrize("file", sorted(TUNED.glob("*.toml")), ids=lambda file: file.stem)

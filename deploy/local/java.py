@@ -1,0 +1,43 @@
+"""Which Java runs the stack: the broker's is that of PATH, Flink's scripts prefer JAVA_HOME. Both must be new enough."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from deploy.local.layout import tool
+from operators.errors import StackError
+
+OLDEST = 17  # of Kafka 4's broker
+PACKAGE = "openjdk-17-jre-headless"
+_VERSION = re.compile(r'version "(?:1\.)?(\d+)[^"]*"')
+
+
+def java_versions() -> dict[str, str]:
+    """Program -> what it says of its version. Raises `StackError` for one that is missing, fails, or is too old."""
+    programs = [tool("java", PACKAGE)]
+    if home := os.environ.get("JAVA_HOME"):
+        programs.append(str(Path(home) / "bin" / "java"))
+    return {program: _version(program) for program in programs}
+
+
+def _version(program: str) -> str:
+    try:
+        done = subprocess.run([program, "-version"], capture_output=True, text=True, errors="replace", timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _refusal(program, str(error)) from error
+    # JAVA_TOOL_OPTIONS and _JAVA_OPTIONS put lines before the version
+    said = done.stderr + done.stdout
+    found = _VERSION.search(said)
+    if found is None or int(found[1]) < OLDEST:
+        raise _refusal(program, found[0] if found else said[-400:].strip() or "no version")
+    return found[0]
+
+
+def _refusal(program: str, came: str) -> StackError:
+    where = "JAVA_HOME" if program != tool("java", PACKAGE) else "PATH"
+    return StackError(
+        f"Java {OLDEST} or newer at {program}",
+        came,
+        f"apt-get install {PACKAGE}, and name it first in PATH and in JAVA_HOME (this one is from {where})",
+    )

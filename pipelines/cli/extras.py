@@ -1,0 +1,31 @@
+"""The optional packages: which extra of the install brings each, and what to type where one is missing."""
+
+from importlib.util import find_spec
+
+from operators.errors import LiveshelfError
+
+EXTRAS = {
+    "train": (
+        "torch", "onnx", "onnxscript", "scipy", "pandas", "pandera", "implicit", "threadpoolctl"
+    ),
+    "report": ("matplotlib", "jinja2", "tensorboard"),
+    "tune": ("optuna",),
+    "tracing": ("opentelemetry",),
+}  # fmt: skip
+EXTRA_OF = {module: extra for extra, modules in EXTRAS.items() for module in modules}
+
+
+def need(*modules: str) -> None:
+    """Raises `LiveshelfError` for the first of these modules that is not installed."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise missing(module)
+
+
+def missing(module: str) -> LiveshelfError:
+    """A module of an extra that is not installed."""
+    extra = EXTRA_OF[module]
+    make = "make train-deps, or " if extra == "train" else ""
+    return LiveshelfError(
+        f"the extra `{extra}` ({module})", "an install without it", f"{make}pip install 'liveshelf[{extra}]'"
+    )

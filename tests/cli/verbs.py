@@ -1,0 +1,80 @@
+"""Every verb of the command line, found in the application itself, and words to try each with."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import typer
+
+from pipelines.cli.main import app
+
+# what follows the verb's name; {…}: a place of `test_every_verb.places`. The exit codes that are meant, with nothing
+# there to answer: 1 where something is needed that is away, 2 for words that are wrong
+OK, FAILED, USAGE = (0,), (1,), (2,)
+WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "up": ("", FAILED),
+    "down": ("", OK),
+    "status": ("", FAILED),
+    "logs": ("", OK),
+    "doctor": ("", (0, 1)),
+    "submit": ("", FAILED),
+    "stop": ("", FAILED),
+    "resume": ("", FAILED),
+    "tidy": ("", FAILED),
+    "backup": ("{out}/backups", FAILED),
+    "restore": ("{out}/none", FAILED),
+    "replay": ("{events}", FAILED),
+    "lists": ("u1", FAILED),
+    "events": ("--out {out}/events.jsonl", FAILED),
+    "validate": ("{events}", OK),
+    "profile": ("--out {out}/profile.html", FAILED),
+    "train": ("--events {out}/none.jsonl --out {out}/bundle", FAILED),
+    "tune": ("--events {out}/none.jsonl --out {out}/mine.toml", FAILED),
+    "evaluate": ("--bundle {bundle} --events {out}/none.jsonl", FAILED),
+    "export": ("--bundle {out}/none --out {out}/small --int8", FAILED),
+    "erase": ("u1", FAILED),
+    "chaos": ("--minutes 2", FAILED),
+    "demo": ("--check", FAILED),
+    "topics create": ("", FAILED),
+    "topics show": ("", OK),
+    "bundle show": ("{bundle}", OK),
+    "bundle lineage": ("{bundle}", OK),
+    "bundle verify": ("{bundle}", OK),
+    "audit list": ("", FAILED),
+    "audit verify": ("", FAILED),
+    "dead-letters list": ("", FAILED),
+    "bench short": ("", FAILED),
+    "bench freshness": ("", FAILED),
+    "bench idle": ("", FAILED),
+    "bench throughput": ("--events 100", FAILED),
+    "bench coalesced": ("--events 100", FAILED),
+    "bench sustain": ("", FAILED),
+    "bench state": ("", FAILED),
+    "bench catalogues": ("--items 10", FAILED),
+    "bench scale": ("", FAILED),
+    "bench storefront": ("", FAILED),
+    "bench watching": ("--events 100", FAILED),
+    "bench peers": ("--only liveshelf", FAILED),
+    "bench scorer": ("--items 0", USAGE),
+    "bench train": ("--items 0", USAGE),
+    "bench tasks": ("--events {out}/none.jsonl", FAILED),
+    "bench seeds": ("--events {out}/none.jsonl", FAILED),
+    "bench transfer": ("--encoder {out}/none.npz --events {out}/none.jsonl", FAILED),
+    "bench instrumentation": ("--bundle {out}/none", FAILED),
+    "bench capacity": ("", OK),
+    "bench compare": ("{out}/none.json {out}/none.json", FAILED),
+}
+# what a broken file of settings does not concern
+WITHOUT_SETTINGS = (
+    "topics show", "bundle show", "train", "tune", "evaluate", "export", "bench scorer", "bench train", "bench tasks",
+    "bench seeds", "bench transfer", "bench capacity", "bench compare",
+)  # fmt: skip
+
+
+def verbs(group: typer.Typer = app, before: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Each verb with its whole name and its function, as the application has them."""
+    for one in group.registered_commands:
+        assert one.callback is not None
+        yield before + (one.name or one.callback.__name__.replace("_", "-")), one.callback
+    for sub in group.registered_groups:
+        assert sub.typer_instance is not None
+        yield from verbs(sub.typer_instance, f"{before}{sub.name} ")
