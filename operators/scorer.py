@@ -66,15 +66,27 @@ class Scorer:
             raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
         self._check_provider(settings)
         self._check_signature()
+        self._bundle = bundle
         windows = [node.shape[1] for node in self._session.get_inputs() if len(node.shape) == 2]
         self._run = on_device or self._on_cpu
         # on GPUs the shape stays: padding costs them little, and each new shape something
         self._crops = on_device is None and not any(isinstance(one, int) for one in windows)
-        self._check_golden(bundle)
+        self._check_golden()
 
     def score(self, features: Features) -> Answers:
         """(scores float32 [B, K], rows int32 [B, K]), best first. A user's scores may be NaN: check them."""
         return self._answers(features.inputs())
+
+    def works(self) -> bool:
+        """Whether the device still gives the golden scores. After an error on a GPU its driver may refuse this process
+        everything, for as long as it lives; on a CPU nothing lasts."""
+        if self.provider == "CPUExecutionProvider":
+            return True
+        try:
+            self._check_golden()
+        except BundleError:
+            return False
+        return True
 
     def _answers(self, inputs: dict[str, Rows]) -> Answers:
         return without_padding(self._run, inputs) if self._crops else self._run(inputs)
@@ -122,8 +134,8 @@ class Scorer:
         if found != INPUTS or outputs != OUTPUTS:
             raise BundleError(f"a graph {INPUTS} -> {OUTPUTS}", f"{found} -> {outputs}", _FIX)
 
-    def _check_golden(self, bundle: ModelBundle) -> None:
-        golden = bundle.golden
+    def _check_golden(self) -> None:
+        golden = self._bundle.golden
         try:
             scores, _ = self._answers({name: golden[name] for name in INPUTS})
         except Exception as error:  # as above
