@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry
 from operators.alternating import taking_turns
 from operators.catalogue import Catalogue
 from operators.crash_journal import CrashJournal
+from operators.cuda_batches import reason_of
 from operators.errors import BundleError, StackError
 from operators.experiments import Experiments
 from operators.list_maker import ListMaker, NullListSensors, Request
@@ -85,7 +86,7 @@ class Lists:
             if self._scorer.works():
                 raise
             # only another process gets the device back; these requests stay in the journal, for one may have broken it
-            log.critical("the device answers nothing any more and this process ends: %r", error)
+            log.critical("the device answers nothing any more and this process ends: %s", reason_of(error))
             os._exit(DEVICE_LOST)
         made = zip(lists, requests, strict=True)
         return [m if isinstance(m, Exception) else encoded(m, r, with_digest=self._audited) for m, r in made]
