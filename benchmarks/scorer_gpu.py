@@ -5,6 +5,7 @@ CUDA graphs too (`operators/cuda_batches.py`, what serves); `float16` has the pr
 and `tensorrt` is there where its libraries are.
 """
 
+import contextlib
 import itertools
 import tempfile
 import time
@@ -21,7 +22,7 @@ from benchmarks.onnx_alone import histories, session_of, users_per_s
 from benchmarks.roofline import Roofline
 from benchmarks.scorer import Shape, small_graph
 from benchmarks.sized_graph import in_halves, sized
-from operators.cuda_batches import CUDA, on_cuda
+from operators.cuda_batches import CUDA, NotStarted, on_cuda
 from operators.errors import LiveshelfError, StackError
 from operators.features import WINDOW
 from operators.padding import Answers, Run
@@ -44,8 +45,13 @@ def measure(seconds: float, items: list[int]) -> dict[str, Any]:
         for size, graph, halves in _graphs(Path(folder), items):
             cpu[size] = users_per_s(session_of(graph), CPU_BATCH, seconds, WINDOW)
             batches = [batch for batch in BATCHES if batch * size <= SCORES]
-            for way, run in _ways(graph, halves, batches[-1]):
-                cells += [_cell(Shape(size, WIDTH, "float32"), way, batch, run, seconds, limits) for batch in batches]
+            try:
+                for way, run in _ways(graph, halves, batches[-1]):
+                    cells += [
+                        _cell(Shape(size, WIDTH, "float32"), way, batch, run, seconds, limits) for batch in batches
+                    ]
+            except NotStarted as error:
+                raise StackError(CUDA, str(error), "see the provider's libraries and nvidia-smi") from error
     served = [cell for cell in cells if cell["way"].startswith("recorded")]
     best = {size: max(cell["users_per_s"] for cell in served if cell["items"] == size) for size in cpu}
     return {
@@ -67,14 +73,11 @@ def _ways(graph: Path, halves: Path, largest: int) -> Iterator[tuple[str, Run]]:
     yield "session", lambda inputs: session.run(None, inputs)
     for way, file, recorded in (("bound", graph, False), ("recorded", graph, True), ("float16", halves, True)):
         _, run, said = on_cuda(file.read_bytes(), options, WINDOW, TOP, largest, recorded=recorded)
-        if run is None:
-            raise StackError(CUDA, "a session on the CPU", "see the provider's libraries")
         yield (way if not recorded or "recorded" in said else f"{way}{said}"), run
     if TENSORRT in ort.get_available_providers():
-        _, run, _ = on_tensorrt(
-            graph.read_bytes(), options, WINDOW, TOP, largest, str(graph.parent / "engines"), graph.stem
-        )
-        if run is not None:
+        with contextlib.suppress(NotStarted):
+            engines = str(graph.parent / "engines")
+            _, run, _ = on_tensorrt(graph.read_bytes(), options, WINDOW, TOP, largest, engines, graph.stem)
             yield "tensorrt", run
 
 

@@ -7,6 +7,7 @@ graph, and replays them: one launch instead of dozens.
 import contextlib
 import io
 import os
+import re
 
 import numpy as np
 import onnxruntime as ort
@@ -19,15 +20,26 @@ CUDA = "CUDAExecutionProvider"
 SIZES = (8, 32, 128, 512, 2048)
 # float32 as on CPUs: with TensorFloat-32 a list would depend on the machine, and golden scores be missed by their tolerance
 EXACT = {"use_tf32": "0"}
+_words = re.compile(r"\w+ failure \d+: [^;]*|Please install .*")
+
+
+class NotStarted(RuntimeError):
+    """A graph does not run by the provider that was asked for, says the text why. It may run by another one."""
+
+
+def reason_of(error: Exception) -> str:
+    """What the driver said; ONNX Runtime puts a page of C++ before it."""
+    words = _words.search(str(error))
+    return (words[0].strip() if words else str(error))[:200]
 
 
 def on_cuda(
     graph: bytes, options: ort.SessionOptions, window: int, top: int, largest: int, *, recorded: bool = True
-) -> tuple[ort.InferenceSession, Run | None, str]:
-    """(session, how to run it, what is to be said of it); nothing to run where ONNX Runtime went to the CPU instead.
+) -> tuple[ort.InferenceSession, Run, str]:
+    """(session, how to run it, what is to be said of it).
 
     `top` scores a user, `largest` users in a micro-batch. A graph whose launches cannot be recorded runs without that, and
-    the text says why. Raises what ONNX Runtime raises.
+    the text says why. Raises `NotStarted`.
     """
     os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # cuDNN's GRU listens to nothing else
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find, and the session tells by itself
@@ -37,16 +49,19 @@ def on_cuda(
         try:
             return *_opened(graph, options, window, top, largest, "1"), ", launches recorded as CUDA graphs"
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
-            said = f", without CUDA graphs: {str(error)[:200]}"
-    return *_opened(graph, options, window, top, largest, "0"), said
+            said = f", without CUDA graphs: {reason_of(error)}"
+    try:
+        return *_opened(graph, options, window, top, largest, "0"), said
+    except Exception as error:  # as above
+        raise NotStarted(reason_of(error)) from error
 
 
 def _opened(
     graph: bytes, options: ort.SessionOptions, window: int, top: int, largest: int, recorded: str
-) -> tuple[ort.InferenceSession, Run | None]:
+) -> tuple[ort.InferenceSession, Run]:
     session = open_session(graph, options, [(CUDA, EXACT | {"enable_cuda_graph": recorded})])
     if session.get_providers()[0] != CUDA:
-        return session, None
+        raise NotStarted("its libraries were not found")
     return session, DeviceBatches(session, window, top, largest).run
 
 

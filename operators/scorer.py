@@ -3,7 +3,7 @@
 import numpy as np
 import onnxruntime as ort
 
-from operators.cuda_batches import CUDA, on_cuda
+from operators.cuda_batches import CUDA, NotStarted, on_cuda
 from operators.errors import BundleError, StackError
 from operators.features import Features, Rows
 from operators.model_bundle import ModelBundle
@@ -12,6 +12,7 @@ from operators.padding import Answers, Run, without_padding
 from operators.settings import ScorerSettings
 from operators.tensorrt_batches import TENSORRT, on_tensorrt
 
+CPU = "CPUExecutionProvider"
 TOLERANCE = 1e-3
 INPUTS = {"items": "tensor(int32)", "kinds": "tensor(int32)", "length": "tensor(int32)"}
 OUTPUTS = ["scores", "rows"]
@@ -21,9 +22,9 @@ _FIX = "export the bundle again with `liveshelf train`"
 def choose_provider(wanted: str) -> tuple[str, str]:
     """(ONNX Runtime provider, why it was taken)."""
     if wanted == "cpu":
-        return "CPUExecutionProvider", "scorer.provider = cpu"
+        return CPU, "scorer.provider = cpu"
     if CUDA not in ort.get_available_providers() or not _cuda_devices():
-        return "CPUExecutionProvider", "no CUDA device was found"
+        return CPU, "no CUDA device was found"
     if wanted != "tensorrt":
         return CUDA, "a CUDA device was found"
     if TENSORRT not in ort.get_available_providers():
@@ -64,17 +65,29 @@ class Scorer:
             raise
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
             raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
-        self._check_provider(settings)
         self._check_signature()
+        self._bundle = bundle
         windows = [node.shape[1] for node in self._session.get_inputs() if len(node.shape) == 2]
         self._run = on_device or self._on_cpu
         # on GPUs the shape stays: padding costs them little, and each new shape something
         self._crops = on_device is None and not any(isinstance(one, int) for one in windows)
-        self._check_golden(bundle)
+        self._check_golden()
+        self._check_provider(settings)  # last: a wrong graph is no lack of a GPU
 
     def score(self, features: Features) -> Answers:
         """(scores float32 [B, K], rows int32 [B, K]), best first. A user's scores may be NaN: check them."""
         return self._answers(features.inputs())
+
+    def works(self) -> bool:
+        """Whether the device still gives the golden scores. After an error on a GPU its driver may refuse this process
+        everything, for as long as it lives; on a CPU nothing lasts."""
+        if self.provider == CPU:
+            return True
+        try:
+            self._check_golden()
+        except BundleError:
+            return False
+        return True
 
     def _answers(self, inputs: dict[str, Rows]) -> Answers:
         return without_padding(self._run, inputs) if self._crops else self._run(inputs)
@@ -82,36 +95,37 @@ class Scorer:
     def _opened(
         self, bundle: ModelBundle, options: ort.SessionOptions, settings: ScorerSettings
     ) -> tuple[ort.InferenceSession, Run | None]:
+        """By the first provider that starts. What fails on a device is tried on the CPU: only a wrong graph fails there too."""
         graph = bundle.read_graph()  # nobody keeps it
-        if self.provider == "CPUExecutionProvider":
-            return open_session(graph, options, [self.provider]), None
         sizes = bundle.window, bundle.golden["scores"].shape[1], settings.max_batch
         if self.provider == TENSORRT:
-            session, run, said = on_tensorrt(graph, options, *sizes, settings.engines_dir, bundle.graph_sum[:16])
-            if run is not None:
+            try:
+                session, run, said = on_tensorrt(graph, options, *sizes, settings.engines_dir, bundle.graph_sum[:16])
                 self.provider_reason += said
                 return session, run
-            self.provider, self.provider_reason = CUDA, "TensorRT did not start (are its libraries there?)"
-        session, run, said = on_cuda(graph, options, *sizes)
-        self.provider_reason += said
-        return session, run
+            except NotStarted as error:
+                self.provider, self.provider_reason = CUDA, f"{TENSORRT} did not start: {error}"
+        if self.provider == CUDA:
+            try:
+                session, run, said = on_cuda(graph, options, *sizes)
+                self.provider_reason += said
+                return session, run
+            except NotStarted as error:
+                self.provider, self.provider_reason = CPU, f"{CUDA} did not start: {error}"
+        return open_session(graph, options, [CPU]), None
+
+    def _check_provider(self, settings: ScorerSettings) -> None:
+        if settings.require_gpu and self.provider == CPU:
+            raise StackError(
+                "a GPU (scorer.require_gpu)",
+                f"{CPU}: {self.provider_reason}",
+                "see nvidia-smi on the TaskManager's machine (driver, free memory), install CUDA's libraries there (pip install "
+                "'liveshelf[gpu]'), or set scorer.require_gpu = false",
+            )
 
     def _on_cpu(self, inputs: dict[str, Rows]) -> Answers:
         scores, rows = self._session.run(OUTPUTS, inputs)
         return scores, rows
-
-    def _check_provider(self, settings: ScorerSettings) -> None:
-        """ONNX Runtime goes to the CPU in silence where a provider's libraries are missing."""
-        actual = self._session.get_providers()[0]
-        if actual != self.provider:
-            self.provider, self.provider_reason = actual, f"{self.provider} did not start"
-        if settings.require_gpu and actual == "CPUExecutionProvider":
-            raise StackError(
-                "a GPU (scorer.require_gpu)",
-                f"{actual}: {self.provider_reason}",
-                "see the driver of the TaskManager's machine and install CUDA's libraries there (pip install 'liveshelf[gpu]'), "
-                "or set scorer.require_gpu = false",
-            )
 
     def _check_signature(self) -> None:
         try:
@@ -122,8 +136,8 @@ class Scorer:
         if found != INPUTS or outputs != OUTPUTS:
             raise BundleError(f"a graph {INPUTS} -> {OUTPUTS}", f"{found} -> {outputs}", _FIX)
 
-    def _check_golden(self, bundle: ModelBundle) -> None:
-        golden = bundle.golden
+    def _check_golden(self) -> None:
+        golden = self._bundle.golden
         try:
             scores, _ = self._answers({name: golden[name] for name in INPUTS})
         except Exception as error:  # as above

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from operators.cuda_batches import CUDA, EXACT, DeviceBatches
+from operators.cuda_batches import CUDA, EXACT, DeviceBatches, NotStarted, reason_of
 from operators.onnx_session import open_session
 from operators.padding import Run
 from operators.private_folder import cache_folder, private_folder
@@ -19,12 +19,12 @@ TENSORRT = "TensorrtExecutionProvider"
 
 def on_tensorrt(
     graph: bytes, options: ort.SessionOptions, window: int, top: int, largest: int, engines_dir: str, graph_sum: str
-) -> tuple[ort.InferenceSession, Run | None, str]:
-    """(session, how to run it, what is to be said of it); nothing to run where ONNX Runtime went to another provider instead.
+) -> tuple[ort.InferenceSession, Run, str]:
+    """(session, how to run it, what is to be said of it).
 
     Engines take minutes to compile and are kept in `engines_dir` ("": in this user's cache), by graph (`graph_sum`), card and version. An
     engine is code for the card, and it is run as it is found.
-    Raises what ONNX Runtime raises, and `StackError` where others may write to the folder.
+    Raises `NotStarted`, and `StackError` where others may write to the folder.
     """
     engines = private_folder(
         Path(engines_dir) if engines_dir else cache_folder("engines"), "scorer.engines_dir", others_may_read=True
@@ -33,10 +33,13 @@ def on_tensorrt(
     engines = private_folder(engines / graph_sum, "scorer.engines_dir", others_may_read=True)
     os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # TensorRT's products would be TensorFloat-32, as cuDNN's
     providers = [(TENSORRT, engine_options(window, largest, engines)), (CUDA, EXACT)]
-    session = open_session(graph, options, providers)
-    if session.get_providers()[0] != TENSORRT:
-        return session, None, ""
-    return session, DeviceBatches(session, window, top, largest).run, f", engines in {engines}"
+    try:
+        session = open_session(graph, options, providers)
+        if session.get_providers()[0] != TENSORRT:
+            raise NotStarted("its libraries were not found")
+        return session, DeviceBatches(session, window, top, largest).run, f", engines in {engines}"
+    except Exception as error:  # ONNX Runtime raises classes of its own that share no base
+        raise NotStarted(reason_of(error)) from error
 
 
 def engine_options(window: int, largest: int, engines: Path) -> dict[str, str]:

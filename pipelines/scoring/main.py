@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry
 from operators.alternating import taking_turns
 from operators.catalogue import Catalogue
 from operators.crash_journal import CrashJournal
+from operators.cuda_batches import reason_of
 from operators.errors import BundleError, StackError
 from operators.experiments import Experiments
 from operators.list_maker import ListMaker, NullListSensors, Request
@@ -35,6 +36,7 @@ from pipelines.slate_metrics import SlateMetrics
 
 log = logging.getLogger(__name__)
 TARGET_FILE = "scorer-{subtask}.json"
+DEVICE_LOST = 3  # exit code
 
 
 class Lists:
@@ -44,7 +46,7 @@ class Lists:
         """Raises `BundleError` where the bundle must not serve, `StackError` where the machine lacks what it needs."""
         settings = Settings.of_dump(begin.settings)
         bundle = ModelBundle.load(Path(begin.bundle))
-        scorer = Scorer(bundle, settings.scorer)
+        self._scorer = scorer = Scorer(bundle, settings.scorer)
         self.ready = Ready(scorer.provider, scorer.provider_reason)
         self._catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         experiments, registry = Experiments(settings.experiment), CollectorRegistry()
@@ -78,7 +80,15 @@ class Lists:
         return Answers(max(begun, self._slates.scored_at), [_listed(one) for one in made])
 
     def _make(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
-        made = zip(self._lists.make(requests), requests, strict=True)
+        try:
+            lists = self._lists.make(requests)
+        except Exception as error:
+            if self._scorer.works():
+                raise
+            # only another process gets the device back; these requests stay in the journal, for one may have broken it
+            log.critical("the device answers nothing any more and this process ends: %s", reason_of(error))
+            os._exit(DEVICE_LOST)
+        made = zip(lists, requests, strict=True)
         return [m if isinstance(m, Exception) else encoded(m, r, with_digest=self._audited) for m, r in made]
 
 

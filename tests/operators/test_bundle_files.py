@@ -78,9 +78,9 @@ def test_no_other_format_than_onnx_is_read(folder: Path, monkeypatch: pytest.Mon
     given = []
 
     class Session(ort.InferenceSession):
-        def __init__(self, graph: bytes, options: ort.SessionOptions, providers: list[str]) -> None:
+        def __init__(self, graph: bytes, options: ort.SessionOptions, **settings: object) -> None:
             given.append((type(graph), options.get_session_config_entry("session.load_model_format")))
-            super().__init__(graph, options, providers=providers)
+            super().__init__(graph, options, **settings)
 
     monkeypatch.setattr(ort, "InferenceSession", Session)
     Scorer(ModelBundle.load(folder), CPU)

@@ -182,7 +182,7 @@ def _tensors(message: object) -> list[TensorProto]:
     found = []
     for field, value in message.ListFields():  # type: ignore[attr-defined]
         if field.message_type is not None:
-            for one in value if field.label == field.LABEL_REPEATED else [value]:
+            for one in [value] if hasattr(value, "ListFields") else value:
                 found += _tensors(one)
     return found
 

@@ -187,14 +187,43 @@ def test_a_required_gpu_that_is_not_there_is_said(folder: Path, monkeypatch: pyt
     monkeypatch.setattr("operators.scorer.choose_provider", lambda _: ("CUDAExecutionProvider", "a device was found"))
     monkeypatch.setattr(ort, "InferenceSession", partial(only_on_cpu, ort.InferenceSession))
     fallen = Scorer(bundle, ScorerSettings())
-    assert (fallen.provider, fallen.provider_reason) == ("CPUExecutionProvider", "CUDAExecutionProvider did not start")
+    why = "CUDAExecutionProvider did not start: its libraries were not found"
+    assert (fallen.provider, fallen.provider_reason) == ("CPUExecutionProvider", why)
     with pytest.raises(StackError, match="did not start"):
         Scorer(bundle, ScorerSettings(require_gpu=True))
 
 
-def only_on_cpu(session: type, *arguments: object, providers: list[str]) -> object:
+def only_on_cpu(session: type, *arguments: object, providers: list[str], **settings: object) -> object:
     """ONNX Runtime where the libraries of every other provider are missing."""
-    return session(*arguments, providers=["CPUExecutionProvider"])
+    return session(*arguments, providers=["CPUExecutionProvider"], **settings)
+
+
+@pytest.mark.parametrize("wanted", ["cuda", "tensorrt"])
+def test_a_device_that_fails_is_no_fault_of_the_bundle(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wanted: str
+) -> None:
+    """Its memory may be another program's for a while: a refused bundle would serve no list until the job is restarted."""
+    chosen = "TensorrtExecutionProvider" if wanted == "tensorrt" else "CUDAExecutionProvider"
+    monkeypatch.setattr("operators.scorer.choose_provider", lambda _: (chosen, "a device was found"))
+    monkeypatch.setattr(ort, "InferenceSession", partial(without_memory, ort.InferenceSession))
+    settings = ScorerSettings(engines_dir=str(tmp_path / "engines"))
+    scorer = Scorer(ModelBundle.load(folder), settings)
+    why = "CUDAExecutionProvider did not start: CUBLAS failure 3: the resource allocation failed"
+    assert (scorer.provider, scorer.provider_reason) == ("CPUExecutionProvider", why)
+    with pytest.raises(StackError, match="CUBLAS failure 3"):
+        Scorer(ModelBundle.load(folder), settings.model_copy(update={"require_gpu": True}))
+    not_a_graph(folder)
+    with pytest.raises(BundleError):
+        Scorer(ModelBundle.load(folder), settings.model_copy(update={"require_gpu": True}))
+
+
+def without_memory(session: type, *arguments: object, providers: list[object], **settings: object) -> object:
+    """ONNX Runtime where another program has all of the device's memory."""
+    if providers != ["CPUExecutionProvider"]:
+        raise RuntimeError(
+            "cuda_call.cc:154 CudaCall(int) CUBLAS failure 3: the resource allocation failed ; GPU=0 ; line=245"
+        )
+    return session(*arguments, providers=providers, **settings)
 
 
 def test_the_provider_comes_with_its_reason() -> None:

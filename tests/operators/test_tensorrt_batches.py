@@ -1,12 +1,13 @@
 """TensorRT as an option. Without a card: what it is asked for, and that nobody falls to another provider in silence."""
 
+import ctypes
 from pathlib import Path
 
 import onnxruntime as ort
 import pytest
 
 from operators import scorer, tensorrt_batches
-from operators.cuda_batches import CUDA
+from operators.cuda_batches import CUDA, NotStarted
 from operators.errors import StackError
 from operators.model_bundle import ModelBundle
 from operators.scorer import Scorer, choose_provider
@@ -14,14 +15,20 @@ from operators.settings import ScorerSettings
 from operators.tensorrt_batches import TENSORRT, engine_options
 
 BUNDLE = ModelBundle.load(Path(__file__).resolve().parents[2] / "models" / "online-retail")
-on_a_gpu = pytest.mark.skipif(choose_provider("tensorrt")[0] != TENSORRT, reason="no CUDA device, or no TensorRT")
+
+
+def has_tensorrt() -> bool:
+    try:
+        return choose_provider("tensorrt")[0] == TENSORRT and bool(ctypes.CDLL("libnvinfer.so.10"))
+    except OSError:
+        return False
 
 
 class Session(ort.InferenceSession):
     """ONNX Runtime on the CPU, whatever was asked for: so it does where a provider's libraries are missing."""
 
-    def __init__(self, graph: bytes, options: ort.SessionOptions, providers: list[object]) -> None:
-        super().__init__(graph, options, providers=["CPUExecutionProvider"])
+    def __init__(self, graph: bytes, options: ort.SessionOptions, providers: list[object], **settings: object) -> None:
+        super().__init__(graph, options, providers=["CPUExecutionProvider"], **settings)
 
 
 def test_engines_take_each_size_of_micro_batch_in_float32(tmp_path: Path) -> None:
@@ -48,7 +55,8 @@ def test_a_required_gpu_is_missed_aloud_where_no_provider_starts(
     monkeypatch.setattr(ort, "InferenceSession", Session)
     settings = ScorerSettings(provider="tensorrt", engines_dir=str(tmp_path / "engines"))
     found = Scorer(BUNDLE, settings)
-    assert (found.provider, found.provider_reason) == ("CPUExecutionProvider", f"{CUDA} did not start")
+    why = f"{CUDA} did not start: its libraries were not found"
+    assert (found.provider, found.provider_reason) == ("CPUExecutionProvider", why)
     assert (tmp_path / "engines").is_dir()
     with pytest.raises(StackError, match="require_gpu"):
         Scorer(BUNDLE, settings.model_copy(update={"require_gpu": True}))
@@ -56,11 +64,10 @@ def test_a_required_gpu_is_missed_aloud_where_no_provider_starts(
 
 def test_where_its_libraries_are_missing_nothing_runs_by_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tensorrt_batches.ort, "InferenceSession", Session)
-    _, run, said = tensorrt_batches.on_tensorrt(
-        BUNDLE.read_graph(), ort.SessionOptions(), 20, 100, 8, str(tmp_path / "engines"), "sum"
-    )
-    assert run is None
-    assert said == ""
+    with pytest.raises(NotStarted, match="libraries"):
+        tensorrt_batches.on_tensorrt(
+            BUNDLE.read_graph(), ort.SessionOptions(), 20, 100, 8, str(tmp_path / "engines"), "sum"
+        )
 
 
 def test_engines_that_another_user_may_have_put_there_are_not_run(
@@ -85,7 +92,7 @@ def test_engines_are_kept_in_this_users_cache_unless_told_otherwise(
     assert (tmp_path / "liveshelf" / "engines").is_dir()
 
 
-@on_a_gpu
+@pytest.mark.skipif(not has_tensorrt(), reason="no CUDA device, or no TensorRT")
 def test_tensorrt_serves_the_lists_of_a_cpu(tmp_path: Path) -> None:
     settings = ScorerSettings(provider="tensorrt", require_gpu=True, engines_dir=str(tmp_path))
     assert Scorer(BUNDLE, settings).provider == TENSORRT  # which compares the golden scores

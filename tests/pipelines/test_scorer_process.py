@@ -22,19 +22,22 @@ import pytest
 
 from operators.catalogue import Catalogue
 from operators.contracts import CatalogueItem
+from operators.cuda_batches import CUDA
 from operators.errors import StackError
 from operators.list_maker import ListMaker, Request
 from operators.model_bundle import ModelBundle
 from operators.refresh_records import Encoded
-from operators.scorer import Scorer
+from operators.scorer import Scorer, choose_provider
 from operators.settings import ScorerSettings, Settings
 from operators.timeline import Made
 from pipelines.scoring.links import link_of
+from pipelines.scoring.main import DEVICE_LOST
 from pipelines.scoring.process import ScorerLost, ScorerProcess
 from pipelines.scoring.wire import LARGEST, Begin, Ready, chunks, pack
 from tests.builders import HANG_ITEM, NOW_MS, viewed, write_bundle, write_faulty_bundle, write_manifest
 
 Start = Callable[..., ScorerProcess]
+on_a_gpu = pytest.mark.skipif(choose_provider("auto")[0] != CUDA, reason="no CUDA device")
 
 
 @pytest.fixture(scope="module")
@@ -311,21 +314,26 @@ def test_one_that_cannot_start_is_not_tried_again_at_once(start: Start, tmp_path
             process.make(asked("u1"), now())
 
 
-HOLDS = "holds the lock"
+HOLDS, LOSES = "holds the lock", "loses the device"
 
 
 def write_holding_python(file: Path) -> str:
-    """Stands for the interpreter: while the user `HOLDS` is scored, native code hangs and holds Python's own lock."""
+    """While the user `HOLDS` is scored, native code hangs and holds Python's own lock."""
+    return write_python(file, HOLDS, "ctypes.PyDLL(None).sleep(1000)")
+
+
+def write_python(file: Path, user: str, deed: str) -> str:
+    """Stands for the interpreter: it does `deed` before it makes lists for `user`; `self` is the list maker."""
     file.write_text(
         f"#!{sys.executable}\n"
         "import ctypes, runpy, sys\n"
         "from operators.list_maker import ListMaker\n"
         "make = ListMaker.make\n"
-        "def holding(self, requests):\n"
-        f"    if any(one.user_id == {HOLDS!r} for one in requests):\n"
-        "        ctypes.PyDLL(None).sleep(1000)\n"
+        "def doing(self, requests):\n"
+        f"    if any(one.user_id == {user!r} for one in requests):\n"
+        f"        {deed}\n"
         "    return make(self, requests)\n"
-        "ListMaker.make = holding\n"
+        "ListMaker.make = doing\n"
         "sys.argv = sys.argv[3:]  # after -P -m\n"
         "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
     )
@@ -393,6 +401,41 @@ def test_one_that_holds_the_interpreters_lock_is_killed_and_another_scores(
         process.make(asked(HOLDS), now())
     assert not psutil.pid_exists(first)
     assert items_of(process.make(asked("u1"), now())[0])
+
+
+def ends_and_another_scores(process: ScorerProcess) -> None:
+    """Whoever is scored when the device is lost is suspected, and whoever loses it twice is not scored again."""
+    first = pid_of(process)
+    for _ in range(2):
+        with pytest.raises(ScorerLost, match=f"exit code is {DEVICE_LOST}"):
+            process.make([*asked(LOSES), *asked("u1")], now())
+    refused, made = process.make([*asked(LOSES), *asked("u1")], now())
+    assert "CrashesTheProcess" in str(refused)
+    assert items_of(made)
+    assert pid_of(process) != first
+
+
+def test_one_whose_device_answers_nothing_any_more_ends_and_another_scores(
+    start: Start, bundle: Path, tmp_path: Path
+) -> None:
+    lost = "self._scorer.provider = 'CUDAExecutionProvider'; self._scorer._run = None"
+    process = start(bundle, python=write_python(tmp_path / "python", LOSES, lost))
+    process.ready()
+    ends_and_another_scores(process)
+
+
+@on_a_gpu
+def test_a_gpu_serves_the_lists_of_a_cpu_and_is_there_again_after_an_error(
+    start: Start, bundle: Path, tmp_path: Path
+) -> None:
+    python = write_python(tmp_path / "python", LOSES, "from tests.broken_device import lose; lose()")
+    on_card = start(bundle, python=python, kill_after_s=20, provider="cuda", require_gpu=True)
+    on_cpu = start(bundle, metrics_port=19441)
+    assert (on_card.ready().provider, on_cpu.ready().provider) == (CUDA, "CPUExecutionProvider")
+    requests = [*asked("u1"), *asked("u2", item="i5")]
+    found, expected = ([items_of(one) for one in process.make(requests, now())] for process in (on_card, on_cpu))
+    assert found == expected
+    ends_and_another_scores(on_card)
 
 
 def test_it_outlives_the_thread_that_started_it(start: Start, bundle: Path) -> None:
