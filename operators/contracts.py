@@ -181,6 +181,17 @@ class Receipt(msgspec.Struct, kw_only=True, gc=False):
     found: bool
 
 
+class ReplayReceipt(msgspec.Struct, kw_only=True, gc=False):
+    """Dead letters that were put back, written in one transaction with the records. Holds no personal data.
+
+    `letters`: 16 hexadecimal digits each, as `liveshelf dead-letters export` shows them. `done_at` is epoch ms.
+    """
+
+    replay_id: str
+    done_at: int
+    letters: list[str]
+
+
 class DeadLetterHeaders(msgspec.Struct, kw_only=True):
     """The headers of a dead letter, each name with `__connect.errors.` before it; key and value are the original's."""
 
@@ -210,6 +221,7 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "catalogue-item": CatalogueItem,
     "erasure": Erasure,
     "receipt": Receipt,
+    "replay-receipt": ReplayReceipt,
 }
 
 

@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("list")
 def list_acts(last: int = typer.Option(20, help="So many, newest last.", min=1), json: bool = JsonFlag) -> None:
-    """Shows the newest acts: submit, stop, resume, backup, restore, erase.
+    """Shows the newest acts: submit, stop, resume, backup, restore, erase, dead-letters replay.
 
     Example: liveshelf audit list --last 5
     """
