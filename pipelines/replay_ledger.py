@@ -7,7 +7,7 @@ from array import array
 from bisect import bisect_left
 
 import msgspec
-from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
+from kafka.errors import InvalidProducerEpochError, KafkaError
 
 from operators.broker_errors import broker_error
 from operators.contracts import RECEIPTS, ReplayReceipt, encode_record
@@ -124,7 +124,9 @@ class KafkaLedger:
         aborting.join(ABORT_SECONDS)
 
     def _said(self, error: KafkaError) -> BrokerError:
-        if not isinstance(error, ProducerFencedError | InvalidProducerEpochError):
+        if (
+            not isinstance(error, InvalidProducerEpochError) and "fenced" not in repr(error).lower()
+        ):  # in words alone, too
             return broker_error(error, self._settings.client_options())
         return BrokerError(
             "to be the only replay",

@@ -43,7 +43,7 @@ DATA_ALERTS = (
         "5m",
         "ticket",
         "More than 1 % of the records are refused",
-        "liveshelf dead-letters list; sum by (reason) (rate(liveshelf_dead_letters_total[10m]))",
+        "liveshelf dead-letters list; sum by (reason) (rate(liveshelf_dead_letters_total[10m])); when the cause is mended: liveshelf dead-letters replay --dry-run",
     ),
     Alert(
         "PricesDisagree",
