@@ -12,14 +12,13 @@ from typing import Any
 
 from operators.contracts import EVENTS, MAX_ID, Event
 from operators.dead_letter import Letter
-from operators.decode import parse_time
 from operators.errors import BadRecord
+from operators.written_values import read_amount, read_time
 
 Fields = dict[str, Any]
 IDS = ("event_id", "user_id", "item_id", "anonymous_id", "session_id", "recommendation_id", "erasure_id")
 _EDGES = re.compile("^[\\s\ufeff\ufffe\x00-\x1f\x7f-\x9f]+|[\\s\ufeff\ufffe\x00-\x1f\x7f-\x9f]+$")
-_DAY_FIRST = re.compile(r"\s*(\d{1,2})[./-](\d{1,2})[./-](\d{4})\b[ T,]*(.*)", re.DOTALL)
-_MS_OF = (1, 1000, 1e-3, 1e-6)  # milliseconds, seconds, microseconds, nanoseconds
+_NUMBERED_DATE = re.compile(r"\s*(\d{1,2})[./-](\d{1,2})[./-](\d{4})\b[ T,]*(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -57,15 +56,16 @@ class Repairs:
         """In the order in which they are done."""
         steps: list[tuple[str, Callable[[Fields], None]]] = [
             ("rename", lambda fields: _rename(fields, self.renames)),
-            ("text-ids", _ids_as_text),
             ("blanks", _strip_ids),
         ]
         if letter.topic == EVENTS:
             steps += [
                 ("type", lambda fields: _rename_type(fields, self.types)),
                 ("event-id", lambda fields: _give_event_id(fields, letter.place)),
-                ("day-first", _day_first),
+                ("day-first", lambda fields: _order_date(fields, "{2}-{1:>02}-{0:>02}")),
+                ("month-first", lambda fields: _order_date(fields, "{2}-{0:>02}-{1:>02}")),
                 ("time", lambda fields: _mend_time(fields, oldest_ms, letter.at_ms)),
+                ("price", _leave_out_price),
                 ("size", _keep_known_fields),
             ]
         return [(name, fix) for name, fix in steps if name in self.fixes or name in ("rename", "type")]
@@ -88,17 +88,19 @@ class Repaired:
 
 FIXES = {
     "blanks": "blanks, control characters and byte-order marks around ids are taken away",
-    "text-ids": "ids that are numbers become text",
     "event-id": "an event_id that is missing, empty or too long becomes TOPIC-PARTITION-OFFSET of the refused record",
     "key": "where the Kafka key is not the user_id, the user_id counts",
-    "time": "seconds, micro- and nanoseconds become milliseconds; a time that is missing, unreadable, too old or later "
-    "than the letter becomes the letter's, unless that is too old itself",
-    "day-first": "27/11/2026 is the 27th of November",
+    "time": "a time that is missing, unreadable, too old or later than the letter becomes the letter's, unless that is too "
+    "old itself",
+    "day-first": "3/11/2026 is the 3rd of November; not in `all`",
+    "month-first": "3/11/2026 is the 11th of March; not in `all`",
+    "price": "a price that cannot be read is left out",
     "last-key": "of a key that stands twice in an object the last one counts",
     "nan": "NaN, Infinity and numbers out of range are left out",
     "latin1": "bytes that are no UTF-8 are read as Windows-1252",
     "size": "fields that nobody reads are left out",
 }
+ALL = frozenset(FIXES) - {"day-first", "month-first"}
 
 
 def _parsed(value: bytes | None, fixes: Collection[str], done: list[str]) -> Any:
@@ -151,15 +153,6 @@ def _each_id(fields: Fields, change: Callable[[Any], Any]) -> None:
         fields["items"] = [change(item) for item in fields["items"]]
 
 
-def _ids_as_text(fields: Fields) -> None:
-    def text(found: Any) -> Any:
-        if isinstance(found, float) and found.is_integer():
-            found = int(found)
-        return str(found) if isinstance(found, int) and not isinstance(found, bool) else found
-
-    _each_id(fields, text)
-
-
 def _stripped(text: str) -> str:
     return _EDGES.sub("", text)
 
@@ -174,31 +167,31 @@ def _give_event_id(fields: Fields, place: str) -> None:
         fields["event_id"] = place
 
 
-def _day_first(fields: Fields) -> None:
+def _order_date(fields: Fields, iso: str) -> None:
     found = fields.get("event_time")
-    if isinstance(found, str) and (parts := _DAY_FIRST.fullmatch(found)):
-        day, month, year, rest = parts.groups()
-        fields["event_time"] = f"{year}-{month:>02}-{day:>02}T{rest.strip()}".removesuffix("T")
+    if isinstance(found, str) and (parts := _NUMBERED_DATE.fullmatch(found)):
+        *date, time = parts.groups()
+        time = f"0{time}" if time[1:2] == ":" else time
+        fields["event_time"] = f"{iso.format(*date)}T{time.strip()}".removesuffix("T")
 
 
 def _mend_time(fields: Fields, oldest_ms: int, latest_ms: int) -> None:
-    as_given, *other = _readings(fields.get("event_time")) or [-1]
-    if not oldest_ms <= as_given <= latest_ms:
-        fields["event_time"] = next((ms for ms in other if oldest_ms <= ms <= latest_ms), latest_ms)
-
-
-def _readings(given: Any) -> list[int]:
-    """What a time can mean, epoch ms; first as an event has it: ISO 8601, or a whole number of milliseconds."""
     try:
-        if isinstance(given, str):
-            return [parse_time(given)]
+        given = read_time(fields.get("event_time"))
     except BadRecord:
-        pass
+        given = -1
+    if not oldest_ms <= given <= latest_ms:
+        fields["event_time"] = latest_ms
+
+
+def _leave_out_price(fields: Fields) -> None:
+    given = fields.get("price")
     try:
-        readings = [int(float(given) * factor) for factor in _MS_OF]
-    except (TypeError, ValueError, OverflowError):
-        return []
-    return readings if isinstance(given, int) else [-1, *readings]
+        is_bad = given is not None and read_amount("price", given).number < 0 and fields.get("event_type") != "purchase"
+    except BadRecord:
+        is_bad = True
+    if is_bad:
+        del fields["price"]
 
 
 def _keep_known_fields(fields: Fields) -> None:

@@ -95,11 +95,15 @@ def replay(
 
     Example: liveshelf dead-letters replay --reason key_mismatch --fix key --dry-run
     """
-    from operators.record_repairs import FIXES, Repairs
+    from operators.record_repairs import ALL, FIXES, Repairs
     from pipelines.letter_replay import TOPICS, Judge, Replay
 
-    names = frozenset(FIXES) if fix == "all" else frozenset(filter(None, fix.split(",")))
-    _refuse_unknown("--fix", names, FIXES)
+    names = frozenset(filter(None, fix.split(",")))
+    _refuse_unknown("--fix", names, ("all", *FIXES))
+    if {"day-first", "month-first"} <= names:
+        raise typer.BadParameter("--fix: expected day-first or month-first; came both")
+    if "all" in names:
+        names |= ALL
     if CATALOGUE in topic:
         raise typer.BadParameter("--topic: publish the product again; an old record put back could replace a newer one")
     _refuse_unknown("--topic", topic, TOPICS)
@@ -213,14 +217,14 @@ def _renames(option: str, given: list[str]) -> dict[str, str]:
 
 def _moment(option: str, text: str | None) -> int | None:
     """Epoch ms."""
-    from operators.decode import parse_time
+    from operators.written_values import read_time
 
     if text is None:
         return None
     if ago := re.fullmatch(r"(\d{1,6})([mhd])", text):
         return time.time_ns() // 1_000_000 - int(ago[1]) * AGO_MS[ago[2]]
     try:
-        return parse_time(text)
+        return read_time(text)
     except BadRecord:
         raise typer.BadParameter(
             f"{option}: expected 45m, 2h, 3d or a time like 2026-11-27T03:00; came {text!r}"

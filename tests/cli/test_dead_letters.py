@@ -99,6 +99,7 @@ def test_letters_repaired_by_hand_in_a_file(acts: list[Any], tmp_path: Path) -> 
     ("words", "said"),
     [
         (("replay", "--fix", "blank"), "blanks"),
+        (("replay", "--fix", "all,day-first,month-first"), "came both"),
         (("replay", "--reason", "bad"), "internal_error"),
         (("replay", "--topic", "shop.catalogue.v1"), "publish the product again"),
         (("replay", "--topic", "x"), EVENTS),

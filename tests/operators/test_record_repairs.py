@@ -7,7 +7,7 @@ import pytest
 
 from operators.contracts import ERASURES, EVENTS
 from operators.dead_letter import Letter
-from operators.record_repairs import FIXES, Repairs
+from operators.record_repairs import ALL, Repairs
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 
@@ -31,15 +31,9 @@ GOOD = made()
 CASES = [  # fix, value, what the event has then
     ("blanks", made(item_id="\ufeff i1 \n"), {"item_id": "i1"}),
     ("blanks", made(items=[" i1", "i\u00a0"]), {"items": ["i1", "i"]}),
-    ("text-ids", made(item_id=1012, user_id="u1"), {"item_id": "1012"}),
-    ("text-ids", made(items=[1012.0, 7, True, 1.5]), {"items": ["1012", "7", True, 1.5]}),
     ("event-id", without("event_id"), {"event_id": PLACE}),
     ("event-id", made(event_id=None), {"event_id": PLACE}),
     ("event-id", made(event_id="x" * 129), {"event_id": PLACE}),
-    ("time", made(event_time=NOW_MS // 1000), {"event_time": NOW_MS // 1000 * 1000}),
-    ("time", made(event_time=NOW_MS * 1000), {"event_time": NOW_MS}),
-    ("time", made(event_time=str(NOW_MS)), {"event_time": NOW_MS}),
-    ("time", made(event_time=NOW_MS / 1000), {"event_time": NOW_MS}),
     ("time", made(event_time="yesterday"), {"event_time": NOW_MS}),
     ("time", made(event_time=NOW_MS + 1), {"event_time": NOW_MS}),
     ("time", made(event_time="2050-01-01"), {"event_time": NOW_MS}),
@@ -48,6 +42,10 @@ CASES = [  # fix, value, what the event has then
     ("time", without("event_time"), {"event_time": NOW_MS}),
     ("day-first", made(event_time="7.11.2026 17:05"), {"event_time": "2026-11-07T17:05"}),
     ("day-first", made(event_time="07/11/2026"), {"event_time": "2026-11-07"}),
+    ("month-first", made(event_time="07/11/2026 5:30"), {"event_time": "2026-07-11T05:30"}),
+    ("price", made(price="1,234"), {}),
+    ("price", made(price=-3), {}),
+    ("price", made(price=["3"]), {}),
     ("last-key", GOOD[:-1] + b',"item_id":"i2"}', {"item_id": "i2"}),
     ("last-key", GOOD[:-1] + b',"x":{"a":1,"a":2}}', {"x": {"a": 2}}),
     ("nan", GOOD[:-1] + b',"price":NaN,"quantity":1e999}', {"price": None, "quantity": None}),
@@ -63,13 +61,13 @@ def test_a_repair_mends_what_it_is_named_for(fix: str, value: bytes, then: dict[
     assert found.fixes == (fix,)
     fields = json.loads(found.value)
     assert {name: fields[name] for name in then} == then
-    assert "blob" not in fields
-    others = Repairs(frozenset(FIXES) - {fix}).repaired(letter(value), OLDEST_MS)
+    assert "blob" not in fields and (fix != "price" or "price" not in fields)
+    others = Repairs(ALL - {fix}).repaired(letter(value), OLDEST_MS)
     assert others is None or fix not in others.fixes
 
 
 def test_the_last_key_of_several_counts_in_the_users_own_id_too() -> None:
-    found = Repairs(frozenset(FIXES)).repaired(letter(GOOD[:-1] + b',"user_id":"u2"}'), OLDEST_MS)
+    found = Repairs(ALL).repaired(letter(GOOD[:-1] + b',"user_id":"u2"}'), OLDEST_MS)
     assert found is not None
     assert (found.key, set(found.fixes)) == (b"u2", {"last-key", "key"})
 
@@ -95,13 +93,13 @@ def test_fields_and_types_are_renamed_as_they_are_told() -> None:
 
 
 def test_a_time_that_counts_stays_as_it_is_written() -> None:
-    value = made(event_time="2025-10-09T08:00:00", item_id=" i1")
+    value = made(event_time="2025-10-09 08:00:00", item_id=" i1")
     found = Repairs(frozenset(("time", "blanks"))).repaired(letter(value), OLDEST_MS)
-    assert (json.loads(found.value)["event_time"], found.fixes) == ("2025-10-09T08:00:00", ("blanks",))
+    assert (json.loads(found.value)["event_time"], found.fixes) == ("2025-10-09 08:00:00", ("blanks",))
 
 
 def test_an_erasure_gets_no_fields_of_an_event() -> None:
-    found = Repairs(frozenset(FIXES)).repaired(letter(b'{"user_id": " u1", "x": 1}', b"u1", ERASURES), OLDEST_MS)
+    found = Repairs(ALL).repaired(letter(b'{"user_id": " u1", "x": 1}', b"u1", ERASURES), OLDEST_MS)
     assert json.loads(found.value) == {"user_id": "u1", "x": 1}
 
 
@@ -121,4 +119,4 @@ def test_an_erasure_gets_no_fields_of_an_event() -> None:
     ],
 )
 def test_what_cannot_be_repaired_is_left(value: bytes | None) -> None:
-    assert Repairs(frozenset(FIXES)).repaired(letter(value), OLDEST_MS) is None
+    assert Repairs(ALL).repaired(letter(value), OLDEST_MS) is None

@@ -14,7 +14,7 @@ from operators.contracts import ERASURES, EVENTS, RECEIPTS, ReplayReceipt, encod
 from operators.dead_letter import Letter, id_text
 from operators.decode import EventDecoder
 from operators.errors import BadRecord, BrokerError
-from operators.record_repairs import FIXES, Repairs
+from operators.record_repairs import ALL, Repairs
 from operators.settings import EventSettings, KafkaSettings
 from pipelines import replay_ledger
 from pipelines.dead_letters import Choice, letters_of_file, write_letters
@@ -92,7 +92,7 @@ def test_a_run_that_breaks_off_is_gone_on_with() -> None:
 def test_what_the_job_takes_as_it_is_goes_back_byte_for_byte_whatever_fixes_are_asked_for() -> None:
     value = event(1, item_id=" i1 ", extra=1)
     ledger = Ledger()
-    done = run([letter(1, value, key=None, reason="internal_error")], ledger, *FIXES)
+    done = run([letter(1, value, key=None, reason="internal_error")], ledger, *ALL)
     assert (ledger.sent[0].value, ledger.sent[0].key) == (value, b"u1")
     assert not done.repaired
 
@@ -110,7 +110,7 @@ def test_what_is_put_back_the_job_takes() -> None:
     """Of every kind of bad record, with all repairs."""
     letters = [letter(n, value, key.encode()) for n, (_, key, value, _) in enumerate(bad_events())]
     ledger, later = Ledger(), NOW_MS + 60_000
-    done = run(letters, ledger, *FIXES, now_ms=later)
+    done = run(letters, ledger, *ALL, now_ms=later)
     decoder = EventDecoder(EventSettings())
     for one in ledger.sent:
         read = decoder.decode((one.key or b"").decode(), one.value, later)
