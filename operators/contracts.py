@@ -22,6 +22,7 @@ AUDIT = "shop.audit.v1"
 
 MAX_ID = 128
 MAX_BASKET = 500
+SCHEMA_VERSION = 1  # of an event
 
 # for readers of the schema; the decoder checks it, for msgspec would search with it in each id of each event
 _NO_CONTROL = {"pattern": r"^(?![\ufeff\ufffe])[^\u0000-\u001f\u007f-\u009f]*$"}
@@ -53,7 +54,26 @@ REASONS = (
     "event_time_in_future",
     "key_mismatch",
     "missing_item",
+    "bad_amount",
+    "bad_consent",
+    "unknown_schema_version",
     "internal_error",
+)
+
+# of these, what a catalogue record can have
+CATALOGUE_REASONS = (
+    "empty_value",
+    "not_utf8",
+    "not_json",
+    "too_deep",
+    "duplicate_key",
+    "not_an_object",
+    "missing_field",
+    "wrong_type",
+    "bad_id",
+    "bad_event_time",
+    "key_mismatch",
+    "bad_amount",
 )
 
 HEADER_PREFIX = "__connect.errors."
@@ -81,7 +101,11 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     rating: float | None = None
     context: dict[str, str | int | float | bool | None] | None = None
     traceparent: str | None = None
-    schema_version: int = 1
+    schema_version: int = SCHEMA_VERSION
+
+    def named_items(self) -> list[str]:
+        """The items that the event is about: that of `item_id`, or those of `items`."""
+        return [self.item_id] if self.item_id is not None else list(self.items or ())
 
 
 class Reason(msgspec.Struct, gc=False, omit_defaults=True):
@@ -181,6 +205,17 @@ class Receipt(msgspec.Struct, kw_only=True, gc=False):
     found: bool
 
 
+class ReplayReceipt(msgspec.Struct, kw_only=True, gc=False):
+    """Dead letters that were put back, written in one transaction with the records. Holds no personal data.
+
+    `letters`: 16 hexadecimal digits each, as `liveshelf dead-letters export` shows them. `done_at` is epoch ms.
+    """
+
+    replay_id: str
+    done_at: int
+    letters: list[str]
+
+
 class DeadLetterHeaders(msgspec.Struct, kw_only=True):
     """The headers of a dead letter, each name with `__connect.errors.` before it; key and value are the original's."""
 
@@ -210,6 +245,7 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "catalogue-item": CatalogueItem,
     "erasure": Erasure,
     "receipt": Receipt,
+    "replay-receipt": ReplayReceipt,
 }
 
 

@@ -47,6 +47,6 @@ TOPICS = (
     TopicSpec(contracts.MODELS, "model name", COMPACT),
     # longer than the events: a job that reads them again must read the erasure too
     TopicSpec(contracts.ERASURES, "user_id", _compact_for(31) | BROKERS_TIME),
-    TopicSpec(contracts.RECEIPTS, "erasure_id", _delete_after(365)),
+    TopicSpec(contracts.RECEIPTS, "erasure_id or replay_id", _delete_after(365)),
     TopicSpec(contracts.AUDIT, "audit", {"cleanup.policy": "delete", "retention.ms": "-1"}),
 )

@@ -37,7 +37,8 @@ def _quoted(text: str) -> str:
 def source_ddl(table: str, topic: str, settings: KafkaSettings, job: JobSettings) -> str:
     """A topic as raw bytes with partition, offset and broker time.
 
-    Where the offset to go on from has passed out of retention, the source fails (`job.on_lost_events`) instead of
+    Committed records only: what a producer took back (`pipelines.replay_ledger`, or a shop's own) did not happen. Where the
+    offset to go on from has passed out of retention, the source fails (`job.on_lost_events`) instead of
     going to the earliest record in silence; `pipelines.starting_point` gives a new group its first offsets.
     """
     options = connector_options(
@@ -48,6 +49,7 @@ def source_ddl(table: str, topic: str, settings: KafkaSettings, job: JobSettings
             "scan.startup.mode": "group-offsets",
             "scan.topic-partition-discovery.interval": "10 s",
             "properties.auto.offset.reset": "none" if job.on_lost_events == "fail" else "earliest",
+            "properties.isolation.level": "read_committed",
             "properties.fetch.max.wait.ms": "100",
         },
     )

@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True)
 def list_acts(
     last: int = typer.Option(20, help="So many, newest last.", min=1, max=MOST_SHOWN), json: bool = JsonFlag
 ) -> None:
-    """Shows the newest acts: submit, stop, resume, backup, restore, erase.
+    """Shows the newest acts: submit, stop, resume, backup, restore, erase, dead-letters replay.
 
     Example: liveshelf audit list --last 5
     """

@@ -127,11 +127,13 @@ def test_dead_letters_of_anybody_are_counted_and_listed(terminal: io.StringIO, m
     ]
     found = reader.summary(records, 20)
     assert (found.count, found.reasons) == (4, {"not_json": 2, "other": 2})
-    monkeypatch.setattr(reader, "read_dead_letters", lambda settings, last: reader.summary(records, last))
-    dead_letters.list_letters(last=3, json=False)
+    monkeypatch.setattr(
+        reader, "read_dead_letters", lambda settings, last, choice: reader.summary(records, last, choice)
+    )
+    assert CliRunner().invoke(main.app, ["dead-letters", "list", "--last", "3"]).exit_code == 0
     text = terminal.getvalue()
     assert "4 dead letters" in text and "\x1b" not in text
-    dead_letters.list_letters(last=20, json=False)
+    assert CliRunner().invoke(main.app, ["dead-letters", "list"]).exit_code == 0
     assert SHOWN in terminal.getvalue() and "��[/]" in terminal.getvalue()
 
 

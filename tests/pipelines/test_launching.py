@@ -35,6 +35,7 @@ def test_a_source_reads_from_the_committed_offsets_and_every_field_is_asked_for(
     ddl = source_ddl("events", "shop.events.v1", KafkaSettings(security={"protocol": "SSL"}), JobSettings())
     assert "'scan.startup.mode' = 'group-offsets'" in ddl
     assert "'properties.security.protocol' = 'SSL'" in ddl
+    assert "'properties.isolation.level' = 'read_committed'" in ddl, "else a replay that was broken off counts twice"
     query = input_query("events", EventSettings(max_bytes=777))
     assert all(f"`{field}`" in query for field in INPUT_FIELDS)
     assert "> 777" in query

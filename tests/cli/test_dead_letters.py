@@ -1,0 +1,122 @@
+"""`liveshelf dead-letters` from its words to its exit code."""
+
+import json
+from array import array
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from operators.contracts import EVENTS
+from operators.dead_letter import Letter
+from operators.errors import BrokerError
+from pipelines import dead_letters, replay_ledger
+from pipelines.cli import audit, main
+from pipelines.letter_replay import Outgoing
+from pipelines.replay_ledger import Memory
+from tests.bad_records import good_event
+from tests.builders import NOW_MS
+
+LETTERS = [
+    Letter(
+        n,
+        EVENTS,
+        0,
+        n,
+        NOW_MS,
+        "unknown_event_type",
+        "",
+        b"u1",
+        json.dumps(good_event(NOW_MS, event_type=kind)).encode(),
+    )
+    for n, kind in enumerate(("product_view", "product_view", "teleport"))
+]
+
+
+class Ledger(Memory):
+    """The one of this test; `breaks`: the broker goes away after the first batch."""
+
+    replay_id, breaks = "replay-1", False
+
+    def put_back(self, batch: list[Outgoing]) -> None:
+        super().put_back(batch)
+        if self.breaks:
+            raise BrokerError("a broker", "none", "wait")
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def acts(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What goes into the audit log."""
+    ledger, noted = Ledger(array("Q")), list[Any]()
+    monkeypatch.setattr(dead_letters, "read_letters", lambda settings, since_ms: iter(LETTERS))
+    monkeypatch.setattr(replay_ledger, "KafkaLedger", lambda settings: ledger)
+    monkeypatch.setattr(replay_ledger, "read_memory", lambda settings: Memory(array("Q")))
+    monkeypatch.setattr(audit, "record", lambda settings, verb, **what: noted.append((verb, what)))
+    monkeypatch.setattr("pipelines.cli.dead_letters.time.time_ns", lambda: NOW_MS * 1_000_000)
+    return noted
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main.app, ["dead-letters", *words])
+
+
+def test_a_renamed_event_type_is_put_back_and_the_rest_named(acts: list[Any]) -> None:
+    words = ("replay", "--event-type", "product_view=view", "--json")
+    dry = run(*words, "--dry-run")
+    assert (dry.exit_code, acts) == (1, [])
+    said = json.loads(dry.stdout)
+    counts = {name: said[name] for name in ("read", "chosen", "put_back", "done_before", "repaired", "refused_again")}
+    assert counts == {
+        "read": 3,
+        "chosen": 3,
+        "put_back": 2,
+        "done_before": 0,
+        "repaired": {"type": 2},
+        "refused_again": {"unknown_event_type": 1},
+    }
+    assert said["refused_letters"] == [[f"{EVENTS}-0-2", "unknown_event_type", "'teleport'"]]
+    assert json.loads(run(*words).stdout)["put_back"] == 2
+    verb, what = acts.pop()
+    assert (verb, what["replay_id"], what["put_back"]) == ("dead-letters replay", "replay-1", 2)
+    again = json.loads(run(*words).stdout)
+    assert (again["put_back"], again["done_before"], acts) == (0, 2, [])
+    assert run(*words, "--reason", "not_json").exit_code == 0, "none of them fits"
+
+
+def test_letters_repaired_by_hand_in_a_file(acts: list[Any], tmp_path: Path) -> None:
+    file = tmp_path / "letters.jsonl"
+    assert json.loads(run("export", "--out", str(file), "--limit", "2", "--json").stdout)["letters"] == 2
+    file.write_text(file.read_text().replace("product_view", "view"))
+    done = run("replay", "--from", str(file))
+    assert (done.exit_code, acts[0][1]["put_back"]) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("replay", "--fix", "blank"), "blanks"),
+        (("replay", "--fix", "all,day-first,month-first"), "came both"),
+        (("replay", "--reason", "bad"), "internal_error"),
+        (("replay", "--topic", "shop.catalogue.v1"), "publish the product again"),
+        (("replay", "--topic", "x"), EVENTS),
+        (("replay", "--rename", "a"), "OLD=NEW"),
+        (("list", "--since", "yesterday"), "45m"),
+        (("export", "--out", "x", "--until", "1w"), "45m"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused(acts: list[Any], words: tuple[str, ...], said: str) -> None:
+    done = run(*words)
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split()), done.stderr
+
+
+def test_a_file_that_is_not_there(acts: list[Any]) -> None:
+    assert "no file none.jsonl" in str(run("replay", "--from", "none.jsonl").exception)
+
+
+def test_every_fix_is_explained(acts: list[Any]) -> None:
+    assert run("fixes").exit_code == 0
