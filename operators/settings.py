@@ -26,6 +26,7 @@ from operators.settings_section import Section
 from operators.settings_variables import FILE, nearest, refuse_unknown_variables
 
 FILE_NAME = "liveshelf.toml"
+PLACEHOLDER_IDS = ("undefined", "null", "none", "nan", "(not set)", "[object Object]")
 HIDDEN = ("kafka.security", "kafka.client")  # no error shows what stands there
 
 
@@ -60,6 +61,7 @@ class EventSettings(Section):
     max_age_days: int = 7
     max_future_minutes: int = 5
     session_gap_minutes: int = 30
+    placeholder_ids: list[str] = Field(default_factory=lambda: [*PLACEHOLDER_IDS])
 
 
 class ScorerSettings(Section):
@@ -269,9 +271,8 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         raise _refusal(dict(error.errors()[0])) from None  # the error's own text holds the value
     except UnreadableSetting as error:
-        raise SettingsError(
-            "values that can be read", str(error), "correct the variable: a table is written as JSON"
-        ) from None
+        fix = "correct the variable: a table is written as JSON"
+        raise SettingsError("values that can be read", str(error), fix) from None
     security = settings.kafka.security.below(project_root())
     return settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"security": security})})
 

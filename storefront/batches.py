@@ -5,10 +5,9 @@ from typing import NamedTuple
 import msgspec
 from fastapi import Request
 
-from operators.decode import diagnose
 from operators.errors import BadRecord
+from operators.json_objects import BOM, read_object
 
-_BOM = b"\xef\xbb\xbf"  # Windows writes it before UTF-8
 _SPACE = b" \t\r\n"
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.json.Decoder(msgspec.Raw).decode
@@ -58,7 +57,7 @@ def split_batch(body: bytes, most: int) -> list[Entry]:
 
     Raises `BadRecord` where the body is no array that can be taken apart, `TooMuch` above `most`.
     """
-    text = body.removeprefix(_BOM).strip(_SPACE)
+    text = body.removeprefix(BOM).strip(_SPACE)
     if text.startswith(b"["):
         try:
             entries = [Entry(bytes(raw), index=n) for n, raw in enumerate(_decode_array(text))]
@@ -86,7 +85,9 @@ def _is_one_value(text: bytes) -> bool:
 
 
 def _bad_array(text: bytes, error: Exception) -> BadRecord:
-    found = diagnose(text, error)
-    if found.reason == "not_an_object":  # an array it is for Python's parser, which takes what msgspec refuses
-        return BadRecord("not_json", "an array of events", str(error))
-    return found
+    try:
+        read_object(text)
+    except BadRecord as bad:
+        if bad.reason != "not_an_object":
+            return bad
+    return BadRecord("not_json", "an array of events", str(error))  # Python's parser takes what msgspec refuses

@@ -35,7 +35,7 @@ def evaluate_events(bundle: ModelBundle, events_file: Path, test_from: int | Non
     the state-age curve.
     Raises `EventsFileError` where the file has nothing on one side of `test_from`.
     """
-    events = sorted(read_events(events_file), key=lambda event: int(event.event_time))
+    events = read_events(events_file)
     everything = examples(events, bundle.vocabulary, EventSettings().session_gap_minutes * 60_000, HISTORY)
     begin = int(bundle.manifest["trained_on"]["to_ms"]) if test_from is None else checked_begin(events, test_from)
     known = everything.where(everything.time_ms < begin)
