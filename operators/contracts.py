@@ -22,7 +22,6 @@ AUDIT = "shop.audit.v1"
 
 MAX_ID = 128
 MAX_BASKET = 500
-SCHEMA_VERSION = 1  # of an event
 
 # for readers of the schema; the decoder checks it, for msgspec would search with it in each id of each event
 _NO_CONTROL = {"pattern": r"^(?![\ufeff\ufffe])[^\u0000-\u001f\u007f-\u009f]*$"}
@@ -101,7 +100,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     rating: float | None = None
     context: dict[str, str | int | float | bool | None] | None = None
     traceparent: str | None = None
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
 
     def named_items(self) -> list[str]:
         """The items that the event is about: that of `item_id`, or those of `items`."""

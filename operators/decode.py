@@ -7,17 +7,19 @@ from collections import Counter
 
 import msgspec
 
-from operators.contracts import SCHEMA_VERSION, Erasure, Event
+from operators.contracts import Erasure, Event
 from operators.errors import BadRecord
 from operators.event_repair import check_items, converted, refuse_bad_id, settle
 from operators.json_objects import read_object, refuse_repeated_keys
 from operators.settings import EventSettings
 from operators.trace_context import kept_traceparent
-from operators.written_values import MS_FROM, SECONDS_FROM, SHOWN, US_FROM, in_ms, read_id, read_time
+from operators.written_values import MS_FROM, SECONDS_FROM, SHOWN, in_ms, read_id, read_time
 
 _decode = msgspec.json.Decoder(Event).decode
 _decode_erasure = msgspec.json.Decoder(Erasure).decode
 _NAMES = tuple(f'"{name}"'.encode() for name in ("event_id", "event_type", "event_time", "user_id", "item_id", "items"))
+ANY_AGE_MS = 10**14  # 3,000 years
+_LOOKED_INTO = frozenset(("purchase", "consent"))  # types whose values have a meaning beyond their form
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
@@ -32,8 +34,9 @@ class EventDecoder:
         self._max_bytes = limits.max_bytes
         self._max_age_ms = limits.max_age_days * 86_400_000
         self._max_future_ms = limits.max_future_minutes * 60_000
-        self._any_age = any_age
+        self._past_ms = ANY_AGE_MS if any_age else self._max_age_ms
         self._placeholders = frozenset(text.lower() for text in limits.placeholder_ids)
+        self._ends = frozenset((" ", *(end for text in self._placeholders for end in (text[-1:], text[-1:].upper()))))
         self.clamped = 0
         self.repaired: Counter[str] = Counter() if repaired is None else repaired
 
@@ -67,16 +70,16 @@ class EventDecoder:
         if event.traceparent is not None:
             event.traceparent = kept_traceparent(event.traceparent)
         given = event.event_time
-        if type(given) is not int or not MS_FROM <= given < US_FROM:
-            event.event_time = read_time(given) if isinstance(given, str) else in_ms(given)
-            repaired += [] if event.event_time == given or _is_iso(given) else ["event_time"]
-        event.event_time = self._in_limits(int(event.event_time), given, now_ms)
+        if type(given) is not int or given < MS_FROM or not now_ms - self._past_ms <= given <= now_ms:
+            time_ms = read_time(given) if isinstance(given, str) else in_ms(given)
+            repaired += [] if time_ms == given or _is_iso(given) else ["event_time"]
+            event.event_time = self._in_limits(time_ms, given, now_ms)
         if repaired:
             self.repaired.update(repaired)
         return event
 
     def _in_limits(self, time_ms: int, given: int | str, now_ms: int) -> int:
-        earliest = SECONDS_FROM if self._any_age else max(SECONDS_FROM, now_ms - self._max_age_ms)
+        earliest = max(SECONDS_FROM, now_ms - self._past_ms)
         if time_ms < earliest:
             raise BadRecord("event_time_too_old", f"a time after {earliest} (epoch ms)", str(given)[:SHOWN])
         if time_ms <= now_ms:
@@ -87,24 +90,33 @@ class EventDecoder:
         return now_ms
 
     def _is_plain(self, event: Event) -> bool:
-        """Cheap, and never wrong with "yes": most events need no closer look."""
-        user, item, items, none = event.user_id, event.item_id, event.items, self._placeholders
+        """Cheap, and never wrong with "yes": most events need no closer look. What is printable has no other white space
+        than blanks."""
+        user, item, items = event.user_id, event.item_id, event.items
         return (
-            user.isprintable()
-            and user.strip() is user
-            and user.lower() not in none
+            event.event_type not in _LOOKED_INTO
+            and user.isprintable()
+            and user[0] != " "
+            and (user[-1] not in self._ends or self._is_somebodys(user))
             and event.event_id.isprintable()
-            and (item is None or (item.isprintable() and item.strip() is item and item.lower() not in none))
-            and (item is None or event.event_type != "impression")
-            and (items is None or (item is None and event.event_type != "purchase" and _are_plain(items, none)))
+            and (
+                item is None
+                or (
+                    item.isprintable()
+                    and item[0] != " "
+                    and (item[-1] not in self._ends or self._is_somebodys(item))
+                    and event.event_type != "impression"
+                )
+            )
+            and (items is None or _are_plain(items, self._placeholders))
             and (event.session_id is None or (event.session_id.isprintable() and " " not in event.session_id))
             and (event.price is None or event.price >= 0)
-            and event.quantity != 0
-            and event.event_type != "consent"
-            and event.schema_version == SCHEMA_VERSION
             and (event.anonymous_id is None or event.anonymous_id.isprintable())
             and (event.recommendation_id is None or event.recommendation_id.isprintable())
         )
+
+    def _is_somebodys(self, name: str) -> bool:
+        return name[-1] != " " and name.lower() not in self._placeholders
 
 
 def _are_plain(items: list[str], placeholders: frozenset[str]) -> bool:

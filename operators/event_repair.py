@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from operators.contracts import MAX_BASKET, MAX_ID, SCHEMA_VERSION, Event, EventType
+from operators.contracts import MAX_BASKET, MAX_ID, Event, EventType
 from operators.errors import BadRecord
 from operators.json_objects import read_object
 from operators.written_values import SHOWN, read_amount, read_consent, read_id, read_time
@@ -82,6 +82,8 @@ def _read_numbers(fields: dict[str, Any]) -> None:
         if isinstance(found := fields.get(name), str | float):
             digits = read_id(name, found)
             fields[name] = int(digits) if digits.isdecimal() else found
+    if (version := fields.get("schema_version", 1)) != 1:
+        raise BadRecord("unknown_schema_version", "schema_version 1", repr(version)[:SHOWN])
 
 
 def _read_items(items: Any) -> list[str]:
@@ -114,8 +116,6 @@ def _is_below_0(line: dict[str, Any], name: str) -> bool:
 
 def settle(event: Event, placeholders: frozenset[str]) -> list[str]:
     """Mends the event; returns the names of what was changed. Raises `BadRecord`. `placeholders`: in lower case."""
-    if event.schema_version != SCHEMA_VERSION:
-        raise BadRecord("unknown_schema_version", f"schema_version {SCHEMA_VERSION}", str(event.schema_version)[:SHOWN])
     changed = _strip(event)
     for name in (*_IDS, "recommendation_id"):
         refuse_bad_id(name, getattr(event, name))
@@ -138,7 +138,7 @@ def _strip(event: Event) -> list[str]:
             changed.append(name)
     if event.items is not None:
         bare_items = [item.strip() for item in event.items]
-        for item in bare_items:
+        for item in bare_items if "" in bare_items or not "".join(bare_items).isprintable() else ():
             _check_length("items", item)
             refuse_bad_id("items", item)
         if bare_items != event.items:

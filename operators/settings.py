@@ -273,9 +273,8 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         raise _refusal(dict(error.errors()[0])) from None  # the error's own text holds the value
     except UnreadableSetting as error:
-        raise SettingsError(
-            "values that can be read", str(error), "correct the variable: a table is written as JSON"
-        ) from None
+        fix = "correct the variable: a table is written as JSON"
+        raise SettingsError("values that can be read", str(error), fix) from None
     security = settings.kafka.security.below(project_root())
     return settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"security": security})})
 

@@ -92,7 +92,7 @@ def throughput(
     from benchmarks.throughput import measure
 
     bench = Bench(bundle)
-    bench.cluster.jobs()  # before ONNX Runtime is measured alone: says that no stack runs
+    bench.need_cluster()
     with people.status("draining a backlog"):
         graph = bench.folder / "model.onnx"
         found = measure(bench.settings, bench.items, graph, bench.parts(), bench.restart, events, users)
@@ -184,7 +184,7 @@ def catalogues(
         return drain(bench.settings, bench.items, bench.parts(), bench.restart, count)
 
     own = Bench(None)
-    own.cluster.jobs()  # says that no stack runs before the minutes that making catalogues takes
+    own.need_cluster()
     try:
         with people.status("draining a backlog with each catalogue"):
             found = measure(drained, sizes, events)
@@ -209,6 +209,7 @@ def scale(
 
     numbers = sorted(several("--slots", slots, int, 1))
     bench = Bench(bundle)
+    bench.need_cluster()
     with people.status(f"{len(numbers)} drains"):
         found = measure(bench.settings, bench.items, bench.parts(), bench.restart, numbers, events)
     bench.tell(found, keep, json)

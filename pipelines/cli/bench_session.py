@@ -42,6 +42,10 @@ class Bench:
         self.layout = Layout.of(self.settings)
         self.supervisor = Supervisor(self.layout)
 
+    def need_cluster(self) -> None:
+        """Raises `ClusterError` where no cluster answers: before minutes of other work, and before a clean-up asks again."""
+        self.cluster.jobs()
+
     def restart(
         self,
         between: Callable[[], object] = lambda: None,

@@ -61,7 +61,7 @@ def run(
             people.print(file.left_out())
     if json:
         counts = {"sent": progress.sent, "failed": progress.failed, "left_out": chosen.bad.total()}
-        machine(counts | {"known_already": known, "seconds": seconds, "late_s": progress.late_s})
+        machine(counts | {"seconds": seconds, "late_s": progress.late_s, "known_already": known})
     people.print(
         f"{progress.sent} events published in {seconds:.1f} s, {progress.failed} failed, "
         f"at most {progress.late_s * 1000:.0f} ms behind schedule"

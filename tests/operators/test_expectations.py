@@ -120,3 +120,30 @@ def test_lists(checked: Expectations) -> None:
 
 def test_a_catalogue_record_is_of_its_key(checked: Expectations) -> None:
     assert checked.catalogue("c1", item(item_id="c2")) == [("valid", False)]
+
+
+def test_an_item_whose_newest_record_cannot_be_read_stays_as_it_was_until_one_can(checked: Expectations) -> None:
+    before = checked.item("i1")
+    assert checked.catalogue("i1", b'{"item_id":"i1","price":"1,234"}') == [("valid", False)]
+    assert checked.unreadable == {"i1"} and checked.refused is not None and checked.refused.reason == "bad_amount"
+    assert checked.item("i1") == before and checked.items == 1
+    checked.catalogue("i1", b'{"item_id":"i1","price":"5,00 GBP"}')
+    assert checked.unreadable == set() and checked.refused is None
+    checked.catalogue("", item())
+    assert checked.refused is not None and checked.refused.reason == "key_mismatch", "a record without a key"
+
+
+@pytest.mark.parametrize(
+    ("sold", "listed", "full"), [(100, 10, True), (100, 9, False), (6, 3, True), (6, 2, False), (0, 0, False)]
+)
+def test_a_list_holds_half_of_what_it_could(sold: int, listed: int, full: bool) -> None:
+    checks = Expectations(EventSettings(), list_size=20)
+    for number in range(sold):
+        checks.catalogue(f"c{number}", item(item_id=f"c{number}"))
+    place = {"score": 1.0, "reason": {"kind": "for_you"}}
+    made = {
+        "recommendation_id": "r", "user_id": "u1", "version": 1, "event_time": 1, "event_id": "e", "generated_at": 1,
+        "model": {"name": "m", "version": "1"}, "source": "model", "expires_at": 1,
+        "items": [place | {"item_id": f"c{n}", "rank": n + 1} for n in range(listed)],
+    }  # fmt: skip
+    assert dict(checks.recommended(b"u1", json.dumps(made).encode())[1])["full"] is full
