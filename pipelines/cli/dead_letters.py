@@ -13,6 +13,7 @@ from operators.errors import BadRecord, EventsFileError
 from operators.settings import Settings, load_settings
 from pipelines.cli import audit
 from pipelines.cli.numbers import MOST_SHOWN
+from pipelines.cli.out_files import check_out
 from pipelines.cli.output import JsonFlag, machine, pairs, people, table
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def export(
     from pipelines.dead_letters import read_letters, write_letters
 
     choice = _choice(reason, since, until, topic)
+    check_out(out, "empty file", lambda _: False)  # an earlier export may have been repaired by hand
     with people.status("reading the topic"):
         written = write_letters(read_letters(load_settings().kafka, choice.since_ms), choice.takes, out, limit)
     if json:

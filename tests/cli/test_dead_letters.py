@@ -114,6 +114,14 @@ def test_words_that_mean_nothing_are_refused(acts: list[Any], words: tuple[str, 
     assert said in " ".join(done.stderr.replace("│", " ").split()), done.stderr
 
 
+def test_an_export_replaces_nothing_for_it_may_have_been_repaired_by_hand(acts: list[Any], tmp_path: Path) -> None:
+    file = tmp_path / "letters.jsonl"
+    assert run("export", "--out", str(file), "--limit", "1").exit_code == 0
+    before = file.read_text()
+    assert "would be gone" in str(run("export", "--out", str(file)).exception)
+    assert file.read_text() == before
+
+
 def test_a_file_that_is_not_there(acts: list[Any]) -> None:
     assert "no file none.jsonl" in str(run("replay", "--from", "none.jsonl").exception)
 
