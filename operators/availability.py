@@ -40,7 +40,7 @@ def offer_of(item: CatalogueItem) -> Offer:
 def may_be_listed(
     held: Flags, delisted: Flags, in_stock: Flags, start: Moments, end: Moments, *, covered: bool, now_ms: int
 ) -> Flags:
-    """The rule. `held`: by the catalogue; `delisted`: by a tombstone or an unusable record; the rest is the item's
+    """The rule. `held`: by the catalogue; `delisted`: by a tombstone; the rest is the item's
     offer, `ANYTIME` where it is not held. `covered`: `Coverage.reached`."""
     return (held if covered else delisted ^ True) & in_stock & (start <= now_ms) & (now_ms < end)
 

@@ -3,34 +3,15 @@
 import threading
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from operators.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
-from operators.contracts import CatalogueItem
+from operators.catalogue_decode import GONE, read_item
+from operators.errors import BadRecord
 from operators.features import Vocabulary
 
-# in the place of a record's value: the topic has no record of this item any more, and no tombstone said so
-GONE = b""
 SPARE_CATEGORIES = 1000  # paths that no item has any more are kept, up to so many
-_decode = msgspec.json.Decoder(CatalogueItem).decode
-
-
-def decode_item(value: bytes | None) -> CatalogueItem | None:
-    """A catalogue record; None when the item is delisted or the record is unusable."""
-    if not value:
-        return None
-    try:
-        return _decode(value)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-
-
-def item_of(key: str, value: bytes | None) -> CatalogueItem | None:
-    """The item of a record; None too where the record is of another item than its key says."""
-    item = decode_item(value)
-    return item if item is not None and item.item_id == key else None
 
 
 class _Shown(NamedTuple):
@@ -64,11 +45,14 @@ class Catalogue:
         self._lock = threading.Lock()
 
     def changed(self, key: str, value: bytes | None) -> None:
-        """Takes one record of the topic; it has effect on the next list. An unusable record counts as delisting."""
+        """Takes one record of the topic; it has effect on the next list. One that cannot be read changes nothing."""
         row = self._vocabulary.row(key)
         if row == 0:
             return
-        item = item_of(key, value)
+        try:
+            item = read_item(key, value) if value else None
+        except BadRecord:
+            return
         offer = ANYTIME if item is None else offer_of(item)
         with self._lock:
             self._coverage.held += (item is not None) - int(self._held[row])

@@ -33,6 +33,7 @@ LOOK_TIMEOUT_MS = 2000
 SWEEP_SECONDS = 10.0  # how often stale rows are looked for, so many at a time
 SWEEP_ROWS = 1000
 SILENCE_MS = 60_000  # a table that runs never counts a shorter silence of the broker
+LOGGED = 100  # refused records of a reason; the others are counted
 
 T = TypeVar("T")
 OnChange = Callable[[str, T | None], None]
@@ -225,7 +226,8 @@ class CompactedTable(Generic[T]):
 
     def _refuse(self, reason: str, partition: int, record: Any) -> None:
         self.refused[reason] += 1
-        if reason != "older":  # they come by the thousand after a failure, as they should
+        # `older` ones come by the thousand after a failure, as they should; of a bad feed the first are enough
+        if reason != "older" and self.refused[reason] <= LOGGED:
             log.warning(
                 "%s: a record is refused: %s (partition %s, offset %s)", self.topic, reason, partition, record.offset
             )

@@ -53,7 +53,26 @@ REASONS = (
     "event_time_in_future",
     "key_mismatch",
     "missing_item",
+    "bad_amount",
+    "bad_consent",
+    "unknown_schema_version",
     "internal_error",
+)
+
+# of these, what a catalogue record can have
+CATALOGUE_REASONS = (
+    "empty_value",
+    "not_utf8",
+    "not_json",
+    "too_deep",
+    "duplicate_key",
+    "not_an_object",
+    "missing_field",
+    "wrong_type",
+    "bad_id",
+    "bad_event_time",
+    "key_mismatch",
+    "bad_amount",
 )
 
 HEADER_PREFIX = "__connect.errors."
@@ -81,7 +100,11 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     rating: float | None = None
     context: dict[str, str | int | float | bool | None] | None = None
     traceparent: str | None = None
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
+
+    def named_items(self) -> list[str]:
+        """The items that the event is about: that of `item_id`, or those of `items`."""
+        return [self.item_id] if self.item_id is not None else list(self.items or ())
 
 
 class Reason(msgspec.Struct, gc=False, omit_defaults=True):

@@ -1,62 +1,121 @@
-"""Checks a shop's file of events before it goes anywhere: counts by type, bad lines by reason, users without history."""
+"""Checks a shop's file of events before it goes anywhere: counts, bad lines by reason, and remarks on what looks wrong."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from operators.decode import EventDecoder
-from operators.errors import BadRecord
+import msgspec
+
+from operators.contracts import Event
+from operators.record_file import RecordFile, event_file
 from operators.settings import EventSettings
 from operators.user_state import KINDS
 
-NOW_MS = 4_000_000_000_000  # files hold old events: only the future is refused
-EXAMPLES = 20
+DAY_MS = 86_400_000
+ROBOT_SHARE, ROBOT_USERS = 0.1, 10  # a user with more of the events, where there are so many users
+SHOWN = 3
+# field of an event -> what becomes of it; a field that is in neither of the two is fully used
+NO_EFFECT = {
+    "anonymous_id": "no effect yet",
+    "currency": "compared with the catalogue's, never learned from",
+    "position": "no effect yet",
+    "price": "compared with the catalogue's, never learned from; below 0 in a purchase: a return",
+    "quantity": "its sign alone has an effect: below 0 is a return",
+    "identify": "an event of this type does not move a guest's history to the account yet",
+    "search": "an event of this type does not reach the model; a training can learn from its query",
+}
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @dataclass
 class EventFileReport:
-    """What a file of JSON lines holds."""
+    """What a file of JSON lines holds. `without_effect`: field or event type -> events that have it."""
 
-    lines: int = 0
+    file: RecordFile[Event]
     types: Counter[str] = field(default_factory=Counter)
-    bad: Counter[str] = field(default_factory=Counter)
-    bad_lines: list[tuple[int, str, str]] = field(default_factory=list)
-    users: set[str] = field(default_factory=set)
+    users: Counter[str] = field(default_factory=Counter)
     users_with_history: set[str] = field(default_factory=set)
-    items: set[str] = field(default_factory=set)
+    items: Counter[str] = field(default_factory=Counter)
+    contents: dict[int, int] = field(default_factory=dict)  # hash of an event's id -> hash of what it says
     repeated_ids: int = 0
+    other_contents: int = 0
+    example_id: str = ""
+    at_midnight: int = 0
     out_of_order: int = 0
     first_ms: int | None = None
     last_ms: int | None = None
+    without_effect: Counter[str] = field(default_factory=Counter)
+    unknown_fields: Counter[str] = field(default_factory=Counter)
 
-    @property
-    def valid(self) -> int:
-        """Lines that are valid events."""
-        return sum(self.types.values())
+    def take(self, event: Event) -> None:
+        """Counts an event."""
+        self.types[event.event_type] += 1
+        self.users[event.user_id] += 1
+        if event.event_type in KINDS:
+            self.users_with_history.add(event.user_id)
+            self.items.update(event.named_items())
+        self._take_id(event)
+        time_ms = int(event.event_time)
+        self.at_midnight += time_ms % DAY_MS == 0
+        self.out_of_order += self.last_ms is not None and time_ms < self.last_ms
+        self.first_ms = time_ms if self.first_ms is None else min(self.first_ms, time_ms)
+        self.last_ms = time_ms if self.last_ms is None else max(self.last_ms, time_ms)
+
+    def _take_id(self, event: Event) -> None:
+        name = hash(event.event_id)
+        content = hash((event.event_type, event.user_id, event.event_time, *event.named_items()))
+        if name not in self.contents:
+            self.contents[name] = content
+            return
+        self.repeated_ids += 1
+        if self.contents[name] != content:
+            self.other_contents += 1
+            self.example_id = self.example_id or event.event_id
+
+    def take_fields(self, line: bytes, event_type: str) -> None:
+        """Counts what of a line has no effect."""
+        for name, found in _decode(line).items():
+            if name in NO_EFFECT and bytes(found) != b"null":
+                self.without_effect[name] += 1
+            elif name not in Event.__struct_fields__:
+                self.unknown_fields[name] += 1
+        self.without_effect[event_type] += event_type in NO_EFFECT
+
+    def remarks(self) -> list[str]:
+        """What is valid and yet looks wrong, a sentence each."""
+        found, valid = [], self.file.good
+        if self.other_contents:
+            found.append(
+                f"{self.other_contents} events have the event_id of an earlier one and say something else, as {self.example_id!r}:"
+                " the job drops them as duplicates. An order's id is not an event's: give each line an id of its own"
+            )
+        if valid > 1 and self.at_midnight == valid:
+            found.append("all times are midnight: the order of a day's events, and so what came next, is not known")
+        if len(self.users) == 1 and valid:
+            found.append("all events are of one shopper: there is nothing to learn from the others")
+        found += robots(self.users)
+        if self.unknown_fields:
+            names = ", ".join(f"{name} ({count})" for name, count in self.unknown_fields.most_common(20))
+            found.append(f"fields that Liveshelf does not know, and leaves out: {names}")
+        return found
+
+
+def robots(users: Counter[str]) -> list[str]:
+    """A sentence of each user who makes a large share of the events. `users`: events of each."""
+    if len(users) < ROBOT_USERS:
+        return []
+    return [
+        f"{count / users.total():.0%} of the events are of the user {user!r}: a robot, or an id of nobody?"
+        for user, count in users.most_common(SHOWN)
+        if count > ROBOT_SHARE * users.total()
+    ]
 
 
 def report(file: Path, limits: EventSettings) -> EventFileReport:
-    """Reads the whole file; a bad line is counted and the first `EXAMPLES` are kept as (line, reason, what came)."""
-    decoder = EventDecoder(limits.model_copy(update={"max_age_days": 40_000}))
-    found, ids = EventFileReport(), set[str]()
-    with file.open("rb") as lines:
-        for found.lines, line in enumerate(lines, start=1):
-            try:
-                event = decoder.decode("", line.rstrip(b"\n"), NOW_MS)
-            except BadRecord as error:
-                found.bad[error.reason] += 1
-                if len(found.bad_lines) < EXAMPLES:
-                    found.bad_lines.append((found.lines, error.reason, error.came))
-                continue
-            found.types[event.event_type] += 1
-            found.users.add(event.user_id)
-            found.repeated_ids += event.event_id in ids
-            ids.add(event.event_id)
-            if event.event_type in KINDS:
-                found.users_with_history.add(event.user_id)
-                found.items.update([event.item_id] if event.item_id else event.items or ())
-            time_ms = int(event.event_time)
-            found.out_of_order += found.last_ms is not None and time_ms < found.last_ms
-            found.first_ms = time_ms if found.first_ms is None else min(found.first_ms, time_ms)
-            found.last_ms = time_ms if found.last_ms is None else max(found.last_ms, time_ms)
+    """Reads the whole file. Raises `EventsFileError` of a file that is none of JSON lines."""
+    events = event_file(file, limits)
+    found = EventFileReport(events)
+    for event in events:
+        found.take(event)
+        found.take_fields(events.line, event.event_type)
     return found

@@ -10,14 +10,14 @@
 | `price_agrees` | events | its price is of the catalogue's currency and within a factor of 3 of the catalogue's price |
 | `price_steady` | catalogue | the new price is within a factor of 3 of the one before |
 | `category_steady` | catalogue | the first level of the item's category is the one before |
-| `full` | lists | it holds an item |
+| `full` | lists | it holds half of `lists.size`, or half of the catalogue where that is smaller |
 """
 
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from operators.catalogue import item_of
+from operators.catalogue_decode import read_record
 from operators.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS, CatalogueItem, Event, RecommendationList
 from operators.decode import EventDecoder
 from operators.errors import BadRecord
@@ -62,8 +62,12 @@ class KnownItem(NamedTuple):
 class Expectations:
     """Checks records one by one; knows the catalogue and the newest event ids. Not thread-safe."""
 
-    def __init__(self, limits: EventSettings) -> None:
-        self._decoder = EventDecoder(limits)
+    def __init__(self, limits: EventSettings, *, list_size: int = 1, any_age: bool = False) -> None:
+        """`list_size`: how many items a list should hold; `any_age` as in `EventDecoder`."""
+        self._decoder = EventDecoder(limits, any_age=any_age)
+        self._list_size = list_size
+        self.unreadable: set[str] = set()  # keys whose newest record of the catalogue cannot be read
+        self.refused: BadRecord | None = None  # why the newest record that `catalogue` took cannot be
         self._items: dict[str, KnownItem] = {}
         self._categories: set[str] = set()
         self._ids: OrderedDict[str, None] = OrderedDict()
@@ -90,7 +94,7 @@ class Expectations:
             yield "complete", all(getattr(event, name) is not None for name in wanted)
         yield "unique", self._is_new(event.event_id)
         yield "on_time", abs(int(event.event_time) - broker_ms) <= ON_TIME_MS
-        items = self.items_of(event)
+        items = event.named_items()
         if items and self._items:
             yield "known_item", all(item in self._items for item in items)
         if event.price is not None and (known := self._items.get(event.item_id or "")) and known.price:
@@ -98,12 +102,18 @@ class Expectations:
             yield "price_agrees", same and _near(event.price, known.price)
 
     def catalogue(self, key: str, value: bytes | None) -> list[Verdict]:
-        """Takes a record of the catalogue; what holds of it. A tombstone is no record to check."""
+        """Takes a record of the catalogue; what holds of it. A tombstone is no record to check. One that cannot be read is
+        `refused`, and leaves the item as it was."""
+        self.refused = None
+        self.unreadable.discard(key)
         if value is None:
             self._items.pop(key, None)
             return []
-        item, before = item_of(key, value), self._items.get(key)
-        if item is None:
+        try:
+            item, before = read_record(key, value), self._items.get(key)
+        except BadRecord as bad:
+            self.refused = bad
+            self.unreadable.add(key)
             return [("valid", False)]
         known = self._items[key] = KnownItem.of(item)
         found = [("valid", True), ("complete", bool(item.title) and item.price is not None)]
@@ -119,15 +129,11 @@ class Expectations:
             made = decode_list(value, key)
         except Refused:
             return None, [("valid", False)]
-        found = [("valid", True), ("full", bool(made.items))]
+        wanted = min(self._list_size, len(self._items) or self._list_size) / 2
+        found = [("valid", True), ("full", bool(made.items) and len(made.items) >= wanted)]
         if self._items and made.items:
             found.append(("known_item", all(place.item_id in self._items for place in made.items)))
         return made, found
-
-    @staticmethod
-    def items_of(event: Event) -> list[str]:
-        """The items that an event names."""
-        return [event.item_id] if event.item_id is not None else list(event.items or ())
 
     def category(self, item_id: str) -> str | None:
         """The first level of an item's category; None for an unknown item. The first `MAX_CATEGORIES` keep their

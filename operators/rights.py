@@ -41,7 +41,10 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
             *_topics("DESCRIBE_CONFIGS", RECOMMENDATIONS, CATALOGUE),
             *_topics("WRITE", EVENTS),
         ),
-        "monitor": _topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE),
+        "monitor": (
+            *_topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE),
+            *_topics("WRITE", DEAD_LETTERS),  # of the catalogue: it alone reads that once
+        ),
         "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
         "trainer": _topics("READ", EVENTS, CATALOGUE, EXAMPLES),
     }

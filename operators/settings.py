@@ -26,6 +26,7 @@ from operators.rest_address import checked_url, without_password
 from operators.settings_section import Section
 
 FILE_NAME = "liveshelf.toml"
+PLACEHOLDER_IDS = ("undefined", "null", "none", "nan", "(not set)", "[object Object]")
 HIDDEN = ("kafka.security", "kafka.client")  # no error shows what stands there
 
 
@@ -60,6 +61,7 @@ class EventSettings(Section):
     max_age_days: int = 7
     max_future_minutes: int = 5
     session_gap_minutes: int = 30
+    placeholder_ids: list[str] = Field(default_factory=lambda: [*PLACEHOLDER_IDS])
 
 
 class ScorerSettings(Section):

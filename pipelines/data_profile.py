@@ -1,5 +1,6 @@
 """What a day of events and the catalogue look like: counts, distributions, and which expectations they miss."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,7 +9,6 @@ from operators.contracts import CATALOGUE, EVENTS
 from operators.expectations import Expectations, Verdict
 from operators.settings import EventSettings
 
-ANY_AGE = 40_000  # days: a file may be old
 EXAMPLES = 3
 MAX_PRICES = 50_000
 HOUR_MS = 3_600_000
@@ -53,9 +53,9 @@ class Profile:
 
 
 def profile(source: str, events: Iterable[Record], catalogue: Iterable[tuple[str, bytes | None]]) -> Profile:
-    """Reads both once. An event without a broker's time is judged by its own: then none is late."""
+    """Reads both once. An event without a broker's time, as of a file, may have any age up to now."""
     found = Profile(source)
-    expectations = Expectations(EventSettings(max_age_days=ANY_AGE))
+    expectations, now_ms = Expectations(EventSettings(), any_age=True), time.time_ns() // 1_000_000
     for key, value in catalogue:
         verdicts = expectations.catalogue(key, value)
         found.judged(CATALOGUE, verdicts, f"item {key}")
@@ -65,7 +65,7 @@ def profile(source: str, events: Iterable[Record], catalogue: Iterable[tuple[str
     found.catalogue_items = expectations.items
     for key, value, broker_ms in events:
         found.records += 1
-        event, verdicts = expectations.event(key, value, broker_ms or 4_000_000_000_000)
+        event, verdicts = expectations.event(key, value, broker_ms or now_ms)
         if not broker_ms:
             verdicts = [(name, holds) for name, holds in verdicts if name != "on_time"]
         about = (
@@ -79,7 +79,7 @@ def profile(source: str, events: Iterable[Record], catalogue: Iterable[tuple[str
         found.hours[event.event_type][int(event.event_time) // HOUR_MS] += 1
         found.users[event.user_id] += 1
         if event.event_type != "impression":
-            for item_id in expectations.items_of(event):
+            for item_id in event.named_items():
                 found.items[item_id] += 1
                 if (category := expectations.category(item_id)) is not None:
                     found.categories[category] += 1

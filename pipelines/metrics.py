@@ -43,6 +43,12 @@ class JobMetrics:
         self._events = Tally("liveshelf_events", "Records read, by outcome", ["outcome"], registry, outcomes).counts
         self._types = Tally("liveshelf_accepted_events", "Events applied, by type", ["event_type"], registry).counts
         self._dead = Tally("liveshelf_dead_letters", "Records refused, by reason", ["reason"], registry).counts
+        self.repaired = Tally(
+            "liveshelf_repaired_fields",
+            "Fields of events that were read otherwise than they were written",
+            ["field"],
+            registry,
+        ).counts
         made_by = [(source, arm) for source in ("model", "neighbours", "popular") for arm in arms]
         self._lists = Tally(
             "liveshelf_lists", "Lists emitted, by what made them and arm", ["source", "arm"], registry, made_by

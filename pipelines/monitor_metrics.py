@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from operators.contracts import EVENTS, RECOMMENDATIONS
+from operators.contracts import CATALOGUE_REASONS, EVENTS, RECOMMENDATIONS
 from operators.expectations import EXPECTATIONS, Expectations, Verdict
 from operators.metric_families import BatchHistogram, Tally
 from operators.settings import Settings
@@ -43,6 +43,13 @@ class MonitorMetrics:
         self.failed = Tally(
             "liveshelf_data_failed", "Records that miss an expectation", ["topic", "expectation"], registry, every
         ).counts
+        self.catalogue_refused = Tally(
+            "liveshelf_catalogue_refused",
+            "Catalogue records that cannot be read, by reason",
+            ["reason"],
+            registry,
+            CATALOGUE_REASONS,
+        ).counts
         self.categories = Tally(
             "liveshelf_data_category_events", "Events by first level of the item's category", ["category"], registry
         ).counts
@@ -59,6 +66,11 @@ class MonitorMetrics:
             shoppers.share,
         )
         self._gauge("catalogue_items", "Items in the catalogue topic", lambda: expectations.items)
+        self._gauge(
+            "catalogue_unreadable_items",
+            "Items whose newest catalogue record cannot be read",
+            lambda: len(expectations.unreadable),
+        )
         self._gauge(
             "monitor_age_seconds", "Since the broker answered the monitor", lambda: time.time() - self.reached_at
         )

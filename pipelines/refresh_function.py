@@ -15,7 +15,8 @@ from pyflink.common import Row, Time, Types
 from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
 from operators.alternating import taking_turns
-from operators.catalogue import GONE, Catalogue
+from operators.catalogue import Catalogue
+from operators.catalogue_decode import CatalogueRows
 from operators.compacted_table import CompactedTable, OnChange
 from operators.contracts import CATALOGUE
 from operators.decode import EventDecoder, key_text
@@ -30,7 +31,6 @@ from operators.recent_states import RecentStates
 from operators.refresh_logic import RefreshLogic
 from operators.refresh_records import Actions, Encoded, Output, Record, encoded
 from operators.refresh_sensors import NullRefreshSensors
-from operators.row_rules import PlainRows
 from operators.settings import JobSettings, Settings
 from operators.state_layout import stored
 from operators.table_consumer import kafka_consumer
@@ -113,7 +113,7 @@ class RefreshFunction:
         self._batcher.start()
         metrics.waiting.set_function(lambda: self._batcher.waiting)
         metrics.oldest.set_function(lambda: self._batcher.oldest)
-        decoder = EventDecoder(settings.events)
+        decoder = EventDecoder(settings.events, repaired=metrics.repaired)
         metrics.clamped.set_function(lambda: decoder.clamped)
         self._logic = RefreshLogic(
             decoder,
@@ -246,7 +246,7 @@ def open_table(settings: Settings, subtask: int, on_change: OnChange[bytes]) -> 
     for folder in (root, root.with_name(f"{root.name}-{os.getpid()}-{time.monotonic_ns()}")):
         try:
             table = CompactedTable(
-                CATALOGUE, folder, lambda: kafka_consumer(options), PlainRows(GONE), on_change=on_change
+                CATALOGUE, folder, lambda: kafka_consumer(options), CatalogueRows(), on_change=on_change
             )
         except Exception as error:  # rocksdict raises its own class when the lock is held
             log.warning("table %s: %s", folder, error)

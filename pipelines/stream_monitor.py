@@ -22,12 +22,13 @@ from kafka.partitioner.default import murmur2
 from operators.broker_errors import is_final, said
 from operators.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS
 from operators.errors import BrokerError, LiveshelfError
-from operators.expectations import Expectations
+from operators.expectations import Expectations, Verdict
 from operators.kafka_clients import new_consumer, partitions_of
 from operators.logs import configure
 from operators.metrics_server import MetricsServer
 from operators.settings import Settings, load_settings
 from operators.shopper_freshness import ShopperFreshness
+from pipelines.catalogue_letters import CatalogueLetters
 from pipelines.monitor_metrics import MonitorMetrics
 
 log = logging.getLogger(__name__)
@@ -44,8 +45,10 @@ class StreamMonitor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._shoppers = ShopperFreshness(settings.monitor.fresh_within_s, lambda: int(time.time() * 1000))
-        self._expectations = Expectations(settings.events)
+        self._expectations = Expectations(settings.events, list_size=settings.lists.size)
         self.metrics = MonitorMetrics(settings, self._shoppers, self._expectations)
+        folder = settings.resolve(settings.stack.data_dir) / "tables" / "monitor"
+        self._letters = CatalogueLetters(settings.kafka, folder, self.metrics.catalogue_refused)
         self._followed: Callable[[str], bool] = lambda _: False
         self._stop = threading.Event()
 
@@ -78,12 +81,14 @@ class StreamMonitor:
             while not self._stop.is_set():
                 begun = time.monotonic()
                 read = self._read(consumer, begun + SPELL_SECONDS)
+                self._read_to(consumer, [*catalogue])
                 self._shoppers.forget_idle()
                 pause = read / self._settings.monitor.max_records_per_s - (time.monotonic() - begun)
                 if pause > 0:
                     self._pause(consumer, sampled, pause)
         finally:
             consumer.close()
+            self._letters.close()
 
     def _read_catalogue(self, consumer: Any) -> dict[TopicPartition, int]:
         """All of the catalogue once, unjudged: it was there before. Returns where to go on."""
@@ -91,11 +96,18 @@ class StreamMonitor:
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
         ends = consumer.end_offsets(partitions)
+        self._letters.begin({partition.partition: end for partition, end in ends.items()})
         while any(consumer.position(p) < ends[p] for p in partitions) and not self._stop.is_set():
             for records in consumer.poll(timeout_ms=500).values():
                 for record in records:
-                    self._expectations.catalogue(_key(record), record.value)
-        return {partition: consumer.position(partition) for partition in partitions}
+                    self._read_item(_key(record), record)
+        return self._read_to(consumer, partitions)
+
+    def _read_to(self, consumer: Any, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where the catalogue is read next; what came before has its dead letters."""
+        offsets = {partition: consumer.position(partition) for partition in partitions}
+        self._letters.done({partition.partition: offset for partition, offset in offsets.items()})
+        return offsets
 
     def _read(self, consumer: Any, until: float) -> int:
         """Reads in gulps until a moment (monotonic s); returns how many records."""
@@ -125,7 +137,7 @@ class StreamMonitor:
         self.metrics.judged(EVENTS, verdicts)
         if event is None or event.event_type == "impression":
             return
-        for item in self._expectations.items_of(event):
+        for item in event.named_items():
             if (category := self._expectations.category(item)) is not None:
                 self.metrics.categories[category] += 1
         # a producer with another partitioner than Kafka's own puts events elsewhere than the job puts the list
@@ -142,7 +154,13 @@ class StreamMonitor:
             self._told(self._shoppers.listed(key, made.event_id, made.event_time, record.timestamp))
 
     def _catalogue(self, key: str, record: Any) -> None:
-        self.metrics.judged(CATALOGUE, self._expectations.catalogue(key, record.value))
+        self.metrics.judged(CATALOGUE, self._read_item(key, record))
+
+    def _read_item(self, key: str, record: Any) -> list[Verdict]:
+        verdicts = self._expectations.catalogue(key, record.value)
+        if self._expectations.refused is not None:
+            self._letters.take(record, self._expectations.refused)
+        return verdicts
 
     def _told(self, delay_s: float | None) -> None:
         if delay_s is not None:

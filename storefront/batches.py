@@ -9,11 +9,10 @@ from typing import NamedTuple
 import msgspec
 from fastapi import Request
 
-from operators.decode import diagnose
 from operators.errors import BadRecord
+from operators.json_objects import BOM, read_object
 from operators.visible import visible
 
-_BOM = b"\xef\xbb\xbf"  # Windows writes it before UTF-8
 _SPACE = b" \t\r\n"
 _GZIP = ("gzip", "x-gzip")
 _GZIP_BEGIN = b"\x1f\x8b"  # no JSON begins so
@@ -92,7 +91,7 @@ def split_batch(body: bytes, most: int) -> list[Entry]:
 
     Raises `BadRecord` where the body is no array that can be taken apart, `TooMuch` above `most`.
     """
-    plain = body.removeprefix(_BOM)
+    plain = body.removeprefix(BOM)
     text = plain.strip(_SPACE)
     if text.startswith(b"["):
         try:
@@ -121,7 +120,9 @@ def _is_one_value(text: bytes) -> bool:
 
 
 def _bad_array(text: bytes, error: Exception) -> BadRecord:
-    found = diagnose(text, error)
-    if found.reason == "not_an_object":  # an array it is for Python's parser, which takes what msgspec refuses
-        return BadRecord("not_json", "an array of events", str(error))
-    return found
+    try:
+        read_object(text)
+    except BadRecord as bad:
+        if bad.reason != "not_an_object":
+            return bad
+    return BadRecord("not_json", "an array of events", str(error))  # Python's parser takes what msgspec refuses

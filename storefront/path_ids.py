@@ -7,8 +7,8 @@ from fastapi import Path
 from pydantic import BeforeValidator
 
 from operators.contracts import MAX_ID
-from operators.decode import refuse_bad_id
 from operators.errors import BadRecord
+from operators.event_repair import refuse_bad_id
 
 
 def path_id(raw: str) -> str:

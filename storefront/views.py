@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from operators.availability import ANYTIME, Coverage, may_be_listed, offer_of
-from operators.catalogue import GONE, item_of
+from operators.catalogue_decode import GONE, CatalogueRows, read_item
 from operators.compacted_table import CompactedTable
 from operators.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, RecommendationList
+from operators.errors import BadRecord
 from operators.features import Vocabulary
 from operators.list_rows import ListRows
-from operators.row_rules import PlainRows
 from operators.table_consumer import Consumer
 
 DELISTED_KEPT = 100_000  # the last so many: a tombstone stays known no longer than it matters
@@ -40,8 +40,11 @@ class Shelf:
         self._lock = threading.Lock()
 
     def changed(self, key: str, value: bytes | None) -> None:
-        """Takes a record of the catalogue topic."""
-        item = item_of(key, value)
+        """Takes a record of the catalogue topic; one that cannot be read changes nothing."""
+        try:
+            item = read_item(key, value) if value else None
+        except BadRecord:
+            return
         with self._lock:
             if self._vocabulary.row(key):
                 self._coverage.held += (item is not None) - (key in self._items)
@@ -97,7 +100,7 @@ class Views:
         """`refused` counts the records of the topic of lists that are no list, or not the newest, by reason."""
         self.shelf = shelf
         self._catalogue = CompactedTable(
-            CATALOGUE, folder / "catalogue", connect, PlainRows(GONE), on_change=shelf.changed
+            CATALOGUE, folder / "catalogue", connect, CatalogueRows(), on_change=shelf.changed
         )
         self._lists = CompactedTable(
             RECOMMENDATIONS,

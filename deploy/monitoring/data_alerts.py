@@ -25,7 +25,8 @@ LAST_WEEK = " offset @1w@"
 VOLUME_RATIO = f"{_volume()} / ({_volume(LAST_WEEK)} > 0.05)"
 PRICES = 'expectation=~"price_agrees|price_steady"'
 KNOWN = 'expectation="known_item"'
-OTHERS = 'expectation!~"price_agrees|price_steady|known_item"'
+OTHERS = 'expectation!~"price_agrees|price_steady|known_item|full"'
+FULL = 'sum(increase(liveshelf_data_{}_total{{expectation="full"}}[@10m@]))'
 
 DATA_ALERTS = (
     Alert(
@@ -44,6 +45,24 @@ DATA_ALERTS = (
         "ticket",
         "More than 1 % of the records are refused",
         "liveshelf dead-letters list; sum by (reason) (rate(liveshelf_dead_letters_total[10m]))",
+    ),
+    Alert(
+        "CatalogueRefused",
+        "max(liveshelf_catalogue_unreadable_items) > 0",
+        "1m",
+        "ticket",
+        "The newest catalogue record of some items cannot be read: they keep the record before, or are as if not in the catalogue",
+        "liveshelf dead-letters list shows the records; sum by (reason) (increase(liveshelf_catalogue_refused_total[1h]));"
+        " liveshelf validate --catalogue FILE lists the lines of a feed",
+    ),
+    Alert(
+        "ShortLists",
+        f"{FULL.format('failed')} > 0.05 * {FULL.format('checked')} and {FULL.format('failed')} > 5",
+        "2m",
+        "page",
+        "More than 5 % of the lists are empty, or have less than half of the items that they should",
+        "is the catalogue delisted or sold out? liveshelf_catalogue_items, liveshelf_catalogue_unreadable_items;"
+        " liveshelf lists USER shows one",
     ),
     Alert(
         "PricesDisagree",

@@ -106,7 +106,8 @@ DASHBOARDS = (
             EVENTS,
             PanelSpec("Types", "Events applied, by type.", "ops", {"{{event_type}}": _rate("liveshelf_accepted_events_total", "event_type")}),
             PanelSpec("Dead letters", "Records refused, by reason, and times that were clamped.", "ops",
-                      {"{{reason}}": _rate("liveshelf_dead_letters_total", "reason"), "clamped": _rate("liveshelf_clamped_events_total")}),
+                      {"{{reason}}": _rate("liveshelf_dead_letters_total", "reason"), "clamped": _rate("liveshelf_clamped_events_total"),
+                       "repaired": _rate("liveshelf_repaired_fields_total")}),
         ),
         "State": (
             PanelSpec("Users", "In the keyed state (RocksDB's estimate).", "short", {"users": "liveshelf:state_users"}),

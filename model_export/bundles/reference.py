@@ -45,7 +45,7 @@ def main(folder: Path, events_file: Path) -> None:
     """Of the events before the bundle's test window."""
     bundle = ModelBundle.load(folder)
     until = int(bundle.manifest["trained_on"]["to_ms"])
-    events = sorted(read_events(events_file), key=lambda event: int(event.event_time))
+    events = read_events(events_file)
     before = [event for event in events if int(event.event_time) < until]
     add_reference(
         folder, examples(before, bundle.vocabulary, EventSettings().session_gap_minutes * 60_000, bundle.window)

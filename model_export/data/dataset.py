@@ -1,7 +1,8 @@
 """Canonical events -> training and test examples, through the same `step` and `features` as the job."""
 
+import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,14 @@ from scipy import sparse
 
 from model_export.data.outcomes import outcomes
 from operators.contracts import Event
-from operators.decode import EventDecoder
-from operators.errors import BadRecord, EventsFileError
+from operators.errors import EventsFileError
 from operators.features import WINDOW, Features, Vocabulary, features
-from operators.settings import EventSettings
+from operators.record_file import event_file
+from operators.settings import load_settings
 from operators.state_layout import EMPTY, read_states
 from operators.user_state import KINDS, session_start_s, step
 
-ANY_AGE = EventSettings(max_age_days=40_000)
+log = logging.getLogger(__name__)
 CHUNK = 4096
 NEGATIVE_KINDS = (KINDS["remove_from_cart"],)
 
@@ -92,20 +93,17 @@ def transition_counts(train: Examples, items: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.ones(len(train), np.float32), places), shape=(items + 1, items + 1))
 
 
-def read_events(file: Path) -> Iterator[Event]:
-    """Valid events of a JSON-lines file, in the file's order; raises `EventsFileError` at the first bad line."""
-    decoder = EventDecoder(ANY_AGE)
-    now_ms = 4_000_000_000_000
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield decoder.decode("", line, now_ms)
-            except BadRecord as error:
-                raise EventsFileError(
-                    f"canonical events in {file}",
-                    f"line {number}: {error.reason}, {error.came}",
-                    f"liveshelf validate {file} lists every bad line",
-                ) from error
+def read_events(file: Path, tell: Callable[[str], object] = log.warning) -> list[Event]:
+    """The good events of a file of JSON lines in the order of time; `tell` hears of those that are left out.
+
+    Raises `EventsFileError` where most are bad, or the file is none of JSON lines.
+    """
+    events = event_file(file, load_settings().events)
+    found = sorted(events, key=lambda event: int(event.event_time))
+    events.refuse_mostly_bad()
+    if events.bad:
+        tell(events.left_out())
+    return found
 
 
 def positives(event: Event) -> list[str]:

@@ -17,14 +17,17 @@ import pyarrow.parquet as pq
 from model_export.data.dataset import Examples, examples
 from model_export.data.outcomes import WANTED
 from operators.contracts import Event
-from operators.errors import EventsFileError
+from operators.errors import BadRecord, EventsFileError
 from operators.features import WINDOW, Features, Vocabulary, features
+from operators.settings import PLACEHOLDER_IDS
 from operators.state_layout import EMPTY, read_states
 from operators.user_state import KINDS, step
+from operators.written_values import read_id
 
 EPOCH_MS, MINUTE_MS = 1_600_000_000_000, 60_000  # of the made-up times
 GAP_MS = 30 * MINUTE_MS
 CHUNK = 4096
+NOBODY = frozenset(("", *map(str.lower, PLACEHOLDER_IDS)))
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,22 @@ def _read(file: Path, columns: Sequence[str]) -> pa.Table:
     return table
 
 
+def item_id(value: Any) -> str | None:
+    """An id of a column, which holds whole numbers as fractions where one is missing; None of what is no id."""
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, str):
+        return value.strip() if value.strip().lower() not in NOBODY else None
+    try:
+        return read_id("item", value)
+    except BadRecord:  # a null, NaN, or a fraction
+        return None
+
+
 def _cleaned(rows: Sequence[Any]) -> tuple[list[list[str]], dict[str, int]]:
     kept, empty, nulls = [], 0, 0
     for items in rows:
-        known = [str(item) for item in items or () if item is not None]
+        known = [item for item in map(item_id, items or ()) if item is not None]
         nulls += len(items or ()) - len(known)
         if known:
             kept.append(known)
@@ -105,11 +120,10 @@ def _cleaned(rows: Sequence[Any]) -> tuple[list[list[str]], dict[str, int]]:
 
 def _pairs(prefixes: Sequence[Any], targets: Sequence[Any]) -> tuple[list[list[str]], list[str], dict[str, int]]:
     whole = [
-        ([str(item) for item in prefix if item is not None], str(target))
+        ([one for one in map(item_id, prefix or ()) if one is not None], item_id(target))
         for prefix, target in zip(prefixes, targets, strict=True)
-        if prefix and target is not None
     ]
-    kept = [pair for pair in whole if pair[0]]
+    kept = [(prefix, target) for prefix, target in whole if prefix and target is not None]
     counts = {"in": len(targets), "dropped: no prefix or target": len(targets) - len(kept), "out": len(kept)}
     return [prefix for prefix, _ in kept], [target for _, target in kept], counts
 

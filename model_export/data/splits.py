@@ -1,5 +1,8 @@
 """What a training learns from and is tested on: from canonical events, or from a folder of sessions."""
 
+import logging
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -11,12 +14,15 @@ from model_export.data.data_tests import check_training_data
 from model_export.data.dataset import Examples, examples, read_events, vocabulary
 from model_export.data.searches import Searches, asked_of_titles, searched, titles
 from model_export.data.sessions import SessionSet, learned
-from operators.catalogue import decode_item
+from operators.catalogue_file_report import apart
 from operators.contracts import CatalogueItem, Event
 from operators.errors import EventsFileError
+from operators.event_file_report import robots
 from operators.features import Vocabulary
+from operators.record_file import catalogue_file
 from operators.settings import EventSettings
 
+log = logging.getLogger(__name__)
 QUESTIONS = 10_000  # of an events file's test window, drawn with a fixed seed
 MIN_EXAMPLES = 200
 VALIDATION_SHARE = 0.06  # newest examples before the test
@@ -61,12 +67,12 @@ def of_events(
     window: int,
 ) -> Split:
     """Split by time. Raises `EventsFileError` where the data fails its tests or is too little."""
-    events = sorted(read_events(events_file), key=lambda event: int(event.event_time))
-    if not events:
-        raise EventsFileError("events", f"an empty file {events_file}", "export events first")
+    events = read_events(events_file)
     check_training_data(events, events_file.name)
+    for remark in robots(Counter(event.user_id for event in events)):
+        log.warning(remark)
     begin = test_from or int(events[int(len(events) * (1 - test_share))].event_time)
-    catalogue = None if catalogue_file is None else _catalogue(catalogue_file)
+    catalogue = None if catalogue_file is None else read_catalogue(catalogue_file)
     words = _words(events, catalogue, begin, min_count)
     everything = examples(events, words, EventSettings().session_gap_minutes * 60_000, window)
     known = everything.where(everything.time_ms < begin).alone()
@@ -127,9 +133,14 @@ def drawn_questions(asked: Examples, count: int, seed: int) -> Examples:
     return asked.where(warm)
 
 
-def _catalogue(file: Path) -> list[CatalogueItem]:
-    with file.open("rb") as lines:
-        return [item for item in map(decode_item, lines) if item is not None]
+def read_catalogue(file: Path, tell: Callable[[str], object] = log.warning) -> list[CatalogueItem]:
+    """The good records of a file; `tell` hears of those that are left out. Raises `EventsFileError` where most are bad."""
+    records = catalogue_file(file)
+    items = list(records)
+    records.refuse_mostly_bad()
+    if records.bad:
+        tell(records.left_out())
+    return items
 
 
 def _words(events: list[Event], catalogue: list[CatalogueItem] | None, test_from: int, min_count: int) -> Vocabulary:
@@ -137,8 +148,13 @@ def _words(events: list[Event], catalogue: list[CatalogueItem] | None, test_from
     words = vocabulary(before, min_count)
     if catalogue is None:
         return words
-    sold = {item.item_id for item in catalogue}
-    return Vocabulary([item for item in words.item_ids if item in sold])
+    sold = dict.fromkeys(item.item_id for item in catalogue)
+    kept = [item for item in words.item_ids if item in sold]
+    if said := apart(words.item_ids, sold):
+        if not kept:
+            raise EventsFileError("a catalogue of the items of the events", said, "name the items alike in both files")
+        log.warning(said)
+    return Vocabulary(kept)
 
 
 def _texts(catalogue: list[CatalogueItem], words: Vocabulary, searches: Searches, begin: int, seed: int) -> Texts:

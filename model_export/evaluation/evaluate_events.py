@@ -36,7 +36,7 @@ def evaluate_events(bundle: ModelBundle, events_file: Path, test_from: int | Non
     Raises `EventsFileError` where the file has nothing on one side of `test_from`.
     """
     begin = test_from or int(bundle.manifest["trained_on"]["to_ms"])
-    events = sorted(read_events(events_file), key=lambda event: int(event.event_time))
+    events = read_events(events_file)
     everything = examples(events, bundle.vocabulary, EventSettings().session_gap_minutes * 60_000, HISTORY)
     known = everything.where(everything.time_ms < begin)
     asked = drawn_questions(everything.where(everything.time_ms >= begin), QUESTIONS, SEED)

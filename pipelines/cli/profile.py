@@ -5,7 +5,9 @@ from pathlib import Path
 
 import typer
 
-from operators.errors import LiveshelfError
+from operators.catalogue_decode import read_item
+from operators.errors import BadRecord, LiveshelfError
+from operators.record_lines import RecordLines
 from operators.settings import Settings, load_settings
 from pipelines.cli.output import JsonFlag, machine, people
 
@@ -47,8 +49,7 @@ def _events(settings: Settings, file: Path | None, hours: float) -> Iterator[tup
     from operators.contracts import EVENTS
 
     if file is not None:
-        with file.open("rb") as lines:
-            yield from (("", line, 0) for line in lines)
+        yield from (("", line, 0) for _, line in RecordLines(file))
         return
     import time
 
@@ -59,16 +60,20 @@ def _events(settings: Settings, file: Path | None, hours: float) -> Iterator[tup
 
 
 def _catalogue(settings: Settings, events: Path | None, file: Path | None) -> Iterator[tuple[str, bytes | None]]:
-    import msgspec
-
     from operators.contracts import CATALOGUE
 
     if file is not None:
-        with file.open("rb") as lines:
-            for line in lines:
-                yield str(msgspec.json.decode(line)["item_id"]), line
+        yield from ((_item_id(line), line) for _, line in RecordLines(file))
     elif events is None:
         from pipelines.topic_stretch import stretch
 
         for record in stretch(settings.kafka, CATALOGUE, None):
             yield (record.key or b"").decode("utf-8", "replace"), record.value
+
+
+def _item_id(line: bytes) -> str:
+    """What the key of a line's record will be; "" of a line that cannot be read."""
+    try:
+        return read_item("", line).item_id
+    except BadRecord:
+        return ""

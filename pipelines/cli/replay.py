@@ -17,45 +17,46 @@ def run(
     keep_times: bool = typer.Option(False, help="Keep event_time; else it becomes the time at which it was due."),
     json: bool = JsonFlag,
 ) -> None:
-    """Publishes events open loop, each when it is due.
+    """Publishes events open loop, each when it is due. Lines that cannot be read are left out, and counted.
 
     Example: liveshelf replay events.jsonl --rate 500
     """
     import time
     from itertools import islice
 
-    import msgspec
-
-    from model_export.data.dataset import read_events
     from operators.broker_errors import is_final
-    from operators.contracts import CatalogueItem
     from operators.kafka_clients import broker_errors, new_producer
+    from operators.record_file import catalogue_file, event_file
     from pipelines.replayer import Pace, Progress, publish_catalogue, replay
 
     if rate and speedup:
         raise typer.BadParameter("give --rate or --speedup, not both")
     settings = load_settings()
     progress, begun = Progress(), time.monotonic()
+    chosen, items = event_file(events, settings.events), catalogue_file(catalogue) if catalogue else None
     producer = new_producer(settings.kafka)
     with broker_errors(settings.kafka), people.status("publishing") as spinner:
-        if catalogue:
-            decode = msgspec.json.Decoder(CatalogueItem).decode
-            with catalogue.open("rb") as lines:
-                people.print(f"{publish_catalogue(map(decode, lines), producer)} catalogue records published")
+        if items is not None:
+            people.print(f"{publish_catalogue(items, producer)} catalogue records published")
 
         def tick() -> None:
             spinner.update(f"{progress.sent} events")
 
-        chosen = islice(read_events(events), limit)
-        replay(chosen, Pace(rate, speedup), producer, keep_times=keep_times, progress=progress, tick=tick)
+        replay(
+            islice(chosen, limit), Pace(rate, speedup), producer, keep_times=keep_times, progress=progress, tick=tick
+        )
         if progress.failure is not None and is_final(progress.failure):
             raise progress.failure
     producer.close()
     seconds = time.monotonic() - begun
+    for file in (items, chosen):
+        if file is not None and file.bad:
+            people.print(file.left_out())
     if json:
-        machine({"sent": progress.sent, "failed": progress.failed, "seconds": seconds, "late_s": progress.late_s})
+        counts = {"sent": progress.sent, "failed": progress.failed, "left_out": chosen.bad.total()}
+        machine(counts | {"seconds": seconds, "late_s": progress.late_s})
     people.print(
         f"{progress.sent} events published in {seconds:.1f} s, {progress.failed} failed, "
         f"at most {progress.late_s * 1000:.0f} ms behind schedule"
     )
-    raise typer.Exit(1 if progress.failed else 0)
+    raise typer.Exit(1 if progress.failed or not progress.sent else 0)

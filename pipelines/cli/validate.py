@@ -1,46 +1,111 @@
-"""`liveshelf validate`: a shop's own events, before they are published."""
+"""`liveshelf validate`: a shop's own events and catalogue, before they are published."""
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from operators.settings import load_settings
 from pipelines.cli.output import JsonFlag, machine, people, table
 
+if TYPE_CHECKING:
+    from operators.catalogue_file_report import CatalogueFileReport
+    from operators.event_file_report import EventFileReport
+    from operators.record_file import RecordFile
 
-def run(events: Path = typer.Argument(help="JSON lines of canonical events."), json: bool = JsonFlag) -> None:
-    """Counts events by type and lists what would become a dead letter. Exit 1 when a line is bad.
+TABLES = ("types", "reasons", "bad_lines", "repaired", "without effect", "remarks")  # of an account
 
-    Example: liveshelf validate events.jsonl
+
+def run(
+    events: Path = typer.Argument(None, help="JSON lines of canonical events."),
+    catalogue: Path = typer.Option(None, help="JSON lines of catalogue records."),
+    json: bool = JsonFlag,
+) -> None:
+    """Counts records; lists what would be refused, what is read otherwise than it is written, and what has no effect.
+
+    Exit 1 when a line is bad.
+    Example: liveshelf validate events.jsonl --catalogue catalogue.jsonl
     """
-    from operators.errors import EventsFileError
-    from operators.event_file_report import report
+    from operators import catalogue_file_report, event_file_report
 
-    if not events.is_file():
-        raise EventsFileError("a file of JSON lines", f"no file {events}", "name an existing file")
-    found = report(events, load_settings().events)
+    if events is None and catalogue is None:
+        raise typer.BadParameter("name a file of events, or a --catalogue")
+    accounts: list[dict[str, Any]] = []
+    items: set[str] = set()
+    if events is not None:
+        of_events = event_file_report.report(events, load_settings().events)
+        items = set(of_events.items)
+        accounts.append(_of_events(of_events))
+    if catalogue is not None:
+        of_catalogue = catalogue_file_report.report(catalogue)
+        accounts.append(_of_catalogue(of_catalogue, catalogue_file_report.apart(items, of_catalogue.items)))
+    if json:
+        machine(accounts[0] | ({"catalogue": accounts[1]} if len(accounts) > 1 else {}))
+    else:
+        for account in accounts:
+            _show(account)
+    raise typer.Exit(1 if any(account["reasons"] for account in accounts) else 0)
+
+
+def _of_events(found: "EventFileReport") -> dict[str, Any]:
+    from operators.event_file_report import NO_EFFECT
+
     span = [
         datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (found.first_ms, found.last_ms) if ms is not None
     ]
-    summary = {
-        "lines": found.lines,
-        "valid": found.valid,
-        "would be dead letters": found.bad.total(),
+    return {
+        **_of_file(found.file),
         "users": len(found.users),
-        "users without history": len(found.users - found.users_with_history),
+        "users without history": len(found.users.keys() - found.users_with_history),
         "items": len(found.items),
         "repeated event ids": found.repeated_ids,
         "out of time order": found.out_of_order,
         "from": span[0] if span else None,
         "to": span[-1] if span else None,
+        "types": found.types,
+        "without effect": {name: NO_EFFECT[name] for name, count in found.without_effect.items() if count},
+        "remarks": found.remarks(),
     }
-    if json:
-        machine(summary | {"types": found.types, "reasons": found.bad, "bad_lines": found.bad_lines})
-    else:
-        table("", ("", ""), [*summary.items()])
-        table("events by type", ("type", "count"), found.types.most_common())
-        if found.bad_lines:
-            table("bad lines", ("line", "reason", "came"), found.bad_lines)
-        people.print("all lines are valid" if not found.bad else "the lines above would become dead letters")
-    raise typer.Exit(1 if found.bad else 0)
+
+
+def _of_catalogue(found: "CatalogueFileReport", apart: str) -> dict[str, Any]:
+    from operators.catalogue_file_report import NO_EFFECT
+
+    return {
+        **_of_file(found.file),
+        "items": len(found.items),
+        "repeated items": found.repeated,
+        "without title": found.without_title,
+        "without price": found.without_price,
+        "out of stock": found.out_of_stock,
+        "without effect": {name: NO_EFFECT[name] for name in found.without_effect},
+        "remarks": [apart] if apart else [],
+    }
+
+
+def _of_file(file: "RecordFile[Any]") -> dict[str, Any]:
+    return {
+        "lines": file.good + file.bad.total() + file.blank,
+        "blank lines": file.blank,
+        "valid": file.good,
+        "would be dead letters": file.bad.total(),
+        "reasons": file.bad,
+        "bad_lines": file.bad_lines,
+        "repaired": file.repaired,
+    }
+
+
+def _show(account: dict[str, Any]) -> None:
+    table("", ("", ""), [pair for pair in account.items() if pair[0] not in TABLES])
+    if "types" in account:
+        table("events by type", ("type", "count"), account["types"].most_common())
+    if account["repaired"]:
+        table("repaired", ("field", "records"), account["repaired"].most_common())
+    if account["without effect"]:
+        table("little or no effect", ("field", "effect"), [*account["without effect"].items()])
+    if account["bad_lines"]:
+        table("bad lines", ("line", "reason", "came"), account["bad_lines"])
+    for remark in account["remarks"]:
+        people.print(f"look: {remark}")
+    people.print("the lines above would become dead letters" if account["reasons"] else "all lines are valid")

@@ -191,11 +191,12 @@ def test_rights_are_the_least() -> None:
         for right in own:
             if right.operation == "WRITE":
                 writers[right.name].add(part)
-    assert writers[contracts.RECOMMENDATIONS] == writers[contracts.DEAD_LETTERS] == {"job"}
+    assert (writers[contracts.RECOMMENDATIONS], writers[contracts.DEAD_LETTERS]) == ({"job"}, {"job", "monitor"})
     assert writers[contracts.EVENTS] == {"shop", "storefront"}
     assert writers[contracts.ERASURES] == {"shop"}
     assert contracts.AUDIT not in writers and contracts.MODELS not in writers
-    assert not [right for right in granted["monitor"] if right.operation == "WRITE"]
+    written = [right.name for right in granted["monitor"] if right.operation == "WRITE"]
+    assert written == [contracts.DEAD_LETTERS]
     assert [right.name for right in granted["job"] if right.prefixed] == ["liveshelf-"]
     entry = _entry("job", granted["job"][-1])
     assert (entry.principal, entry.resource_pattern.pattern_type.name) == ("User:job", "PREFIXED")

@@ -10,7 +10,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["operators"]):
-    from operators.catalogue import decode_item
+    from operators.catalogue_decode import read_item
     from operators.decode import EventDecoder, decode_erasure
     from operators.errors import BadRecord
     from operators.settings import EventSettings
@@ -44,7 +44,10 @@ def one_input(content: bytes) -> None:
         assert len(str(bad)) < 2000
     for arrived_ms in (-1, 0, NOW_MS, 2**45):
         assert len(erase(state, arrived_ms)) == SIZE
-    decode_item(content)
+    try:
+        read_item("", content)
+    except BadRecord as bad:
+        assert len(str(bad)) < 2000
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from model_export.data.data_tests import check_training_data
+from model_export.data.dataset import read_events
 from model_export.data.sessions import read_sessions
 from model_export.data.splits import of_events, of_sessions, validation
 from operators.contracts import encode_record
@@ -51,19 +53,52 @@ def test_unsorted_times_are_sorted(tmp_path: Path) -> None:
     assert sorted_.known.target.tolist() == mixed.known.target.tolist()
 
 
-def test_a_price_that_is_no_number_names_its_line(tmp_path: Path) -> None:
-    file = shop(tmp_path / "nan.jsonl")
+def test_a_bad_line_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = shop(tmp_path / "refund.jsonl")
     record = json.loads(file.read_text().splitlines()[0])
-    file.write_text(file.read_text() + json.dumps(record | {"event_id": "x", "price": float("nan")}) + "\n")
-    with pytest.raises(EventsFileError, match="line 1001"):
-        of_events(file, None, **SPLIT)
+    file.write_text(file.read_text() + json.dumps(record | {"event_id": "x", "price": -1.0}) + "\n")
+    split = of_events(file, None, **SPLIT)
+    assert split.cleaning["events"]["in"] == 1000
+    assert "1 of 1001 events" in caplog.text and "bad_amount 1; first line 1001" in caplog.text
 
 
-def test_a_file_that_ends_in_the_middle_of_a_line_names_it(tmp_path: Path) -> None:
+def test_a_file_that_ends_in_the_middle_of_a_line_is_read_up_to_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = shop(tmp_path / "cut.jsonl")
     file.write_bytes(file.read_bytes()[:-30])
-    with pytest.raises(EventsFileError, match="line 1000"):
+    assert of_events(file, None, **SPLIT).cleaning["events"]["in"] == 999
+    assert "not_json 1; first line 1000" in caplog.text
+
+
+def test_a_file_that_is_mostly_bad_is_refused_with_its_reasons(tmp_path: Path) -> None:
+    file = shop(tmp_path / "bad.jsonl")
+    file.write_bytes(file.read_bytes().replace(b'"view"', b'"viewed"'))
+    with pytest.raises(EventsFileError, match="unknown_event_type 1000"):
         of_events(file, None, **SPLIT)
+
+
+def test_a_catalogue_that_names_the_items_otherwise_is_the_cause_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, catalogue = shop(tmp_path / "e.jsonl"), tmp_path / "c.jsonl"
+    catalogue.write_text("".join(f'{{"item_id": "p{n}.0"}}\n' for n in range(30)))
+    with pytest.raises(EventsFileError, match=r"'p\d+', .* in the events, 'p0.0', .* in the catalogue"):
+        of_events(file, catalogue, **SPLIT)
+    catalogue.write_text("".join(f'{{"item_id": "p{n}", "title": null, "price": "2,50 €"}}\n' for n in range(10)))
+    assert len(of_events(file, catalogue, **SPLIT).words) == 10
+    assert "20 of the 30 items of the events are not in the catalogue" in caplog.text
+
+
+def test_baskets_count_as_the_items_in_them(tmp_path: Path) -> None:
+    file = tmp_path / "baskets.jsonl"
+    lines = [
+        {"event_id": f"o{n}", "event_type": "purchase", "event_time": NOW_MS + n, "user_id": f"u{n % 40}"}
+        | {"items": [f"p{(n + m) % 24}" for m in range(3)]}
+        for n in range(400)
+    ]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    check_training_data(read_events(file), file.name)
 
 
 def test_items_of_the_test_that_were_never_seen_are_no_questions_of_a_shop(tmp_path: Path) -> None:

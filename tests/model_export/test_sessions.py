@@ -82,3 +82,19 @@ def test_a_missing_file_and_a_missing_column_are_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"clicks": [[1, 2]]}), folder / "train.parquet")
     with pytest.raises(EventsFileError, match="column items"):
         read_sessions(folder)
+
+
+def test_whole_numbers_as_fractions_are_their_digits_and_what_is_no_id_is_counted(tmp_path: Path) -> None:
+    nan = float("nan")
+    read = read_sessions(
+        write(tmp_path, [[1012.0, nan, 7.0], [1012.0, 7.5, 9.0], [nan]], [[7.0, nan], [7.0]], [9.0, nan])
+    )
+    assert read.train == [["1012", "7"], ["1012", "9"]]
+    assert (read.prefixes, read.targets) == ([["7"]], ["9"])
+    assert read.cleaning["train"]["items without an id"] == 3
+    assert read.cleaning["test"]["dropped: no prefix or target"] == 1
+
+
+def test_a_placeholder_is_no_item(tmp_path: Path) -> None:
+    read = read_sessions(write(tmp_path, [["a", "nan", "b"], ["b", "None", "c "]], [["a"]], ["b"]))
+    assert read.train == [["a", "b"], ["b", "c"]]

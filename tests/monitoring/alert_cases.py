@@ -19,6 +19,10 @@ MODEL = 'liveshelf_lists_total{arm="all",source="model"}'
 READ, LISTED = (
     f'liveshelf_monitor_records_total{{topic="shop.{topic}.v1"}}' for topic in ("events", "recommendations")
 )
+FULL_CHECKED, FULL_FAILED = (
+    f'liveshelf_data_{what}_total{{topic="shop.recommendations.v1",expectation="full"}}'
+    for what in ("checked", "failed")
+)
 FRESH_ALL, FRESH_GOOD = "liveshelf_freshness_seconds_count", 'liveshelf_freshness_seconds_bucket{le="0.25"}'
 HEALTHY = UP | {
     VIEWS: "0+480x20000",
@@ -51,6 +55,9 @@ HEALTHY = UP | {
     'liveshelf_data_checked_total{topic="shop.events.v1",expectation="known_item"}': "0+600x20000",
     'liveshelf_data_checked_total{topic="shop.events.v1",expectation="price_agrees"}': "0+600x20000",
     'liveshelf_data_checked_total{topic="shop.events.v1",expectation="on_time"}': "0+600x20000",
+    FULL_CHECKED: "0+600x20000",
+    FULL_FAILED: "0+0x20000",
+    "liveshelf_catalogue_unreadable_items": "0x20000",
     'liveshelf_data_failed_total{topic="shop.events.v1",expectation="known_item"}': "0+0x20000",
     'liveshelf_data_failed_total{topic="shop.events.v1",expectation="price_agrees"}': "0+0x20000",
     'liveshelf_data_failed_total{topic="shop.events.v1",expectation="on_time"}': "0+0x20000",
@@ -182,6 +189,9 @@ CASES = (
     Case("views times four", {VIEWS: f"{KEPT} {480 * WEEK}+1920x20000"}, ticket("VolumeAnomaly"), at=WEEK + 180),
     Case("2 % refused", {DEAD: "0+12x20000"}, ticket("DeadLetterSpike")),
     Case("a few refused", {DEAD: "0+1x20000"}),
+    Case("an item's record cannot be read", {"liveshelf_catalogue_unreadable_items": "0x50 1x20000"}, ticket("CatalogueRefused")),
+    Case("empty lists", {FULL_FAILED: "0+600x20000"}, page("ShortLists")),
+    Case("a few short lists", {FULL_FAILED: "0+12x20000"}),
     Case("prices times 100", failing("price_agrees", 1), ticket("PricesDisagree")),
     Case("a few odd prices", failing("price_agrees", 0.02)),
     Case("a category gone", {GARDEN: f"0+60x{WEEK} {60 * WEEK}x20000"}, ticket("CategoryMissing"), at=WEEK + 180),

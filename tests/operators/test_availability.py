@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
-from operators.catalogue import GONE, Catalogue, item_of
+from operators.catalogue import Catalogue
+from operators.catalogue_decode import GONE
 from operators.contracts import CatalogueItem, encode_record
 from operators.features import Vocabulary
 from storefront.views import Shelf
@@ -68,9 +69,3 @@ def test_a_time_of_more_than_64_bits_is_the_last_one_that_fits() -> None:
     far = offer_of(CatalogueItem(item_id="i1", available_from=10**30, available_until=-(10**30)))
     assert far == (True, FOREVER, -FOREVER)
     assert offer_of(CatalogueItem(item_id="i1")) == ANYTIME
-
-
-def test_a_record_of_another_item_than_its_key_is_unusable() -> None:
-    record = encode_record(CatalogueItem(item_id="i1"))
-    assert item_of("i1", record) is not None
-    assert item_of("i2", record) is None

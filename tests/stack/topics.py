@@ -8,7 +8,7 @@ from typing import Any
 
 from kafka import KafkaProducer
 
-from operators.contracts import DEAD_LETTERS, EVENTS, RECOMMENDATIONS
+from operators.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, HEADER_PREFIX, RECOMMENDATIONS
 from operators.kafka_clients import new_admin, new_producer
 from operators.list_rows import ListRows
 from operators.row_rules import Refused
@@ -64,8 +64,9 @@ class Topics:
         return newest
 
     def dead_letters(self, start: Place) -> list[Any]:
-        """Dead letters since `start`."""
-        return self.read(DEAD_LETTERS, start)
+        """Dead letters of events and erasures since `start`; the monitor writes those of the catalogue."""
+        written = self.read(DEAD_LETTERS, start)
+        return [letter for letter in written if (f"{HEADER_PREFIX}topic", CATALOGUE.encode()) not in letter.headers]
 
     def forget_group(self, group: str) -> None:
         """The group has never read, and there are no events."""

@@ -5,13 +5,17 @@ import time
 from urllib.parse import quote
 
 import pytest
+<<<<<<< HEAD
 from hypothesis import HealthCheck, assume, example, given, settings
+=======
+from hypothesis import assume, given
+>>>>>>> records
 from hypothesis import strategies as st
 
 from operators.contracts import MAX_ID
 from operators.decode import EventDecoder
 from operators.errors import BadRecord
-from operators.settings import EventSettings
+from operators.settings import PLACEHOLDER_IDS, EventSettings
 from storefront.path_ids import path_id
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
@@ -74,6 +78,9 @@ def test_an_id_in_a_path_is_an_id_of_an_event(name: str) -> None:
     except ValueError:
         return
     assert found == name
+    assume(
+        name == name.strip() and name.lower() not in PLACEHOLDER_IDS
+    )  # nobody has such an id: its list is the popular one
     body = json.dumps(good_event(NOW_MS, user_id=name)).encode()
     assert EventDecoder(EventSettings()).decode("", body, NOW_MS).user_id == name
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import msgspec
 
-from operators.catalogue import GONE
+from operators.catalogue_decode import GONE
 from operators.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
 from operators.features import Vocabulary
 from operators.list_rows import DAY_MS

@@ -1,0 +1,130 @@
+"""Bytes of a catalogue record -> a valid `CatalogueItem`, or `BadRecord` with one of `contracts.REASONS`.
+
+Job, scorer, storefront, monitor, trainer, `validate` and `replay` all read the catalogue here. A record that cannot be read
+changes nothing: only a null value delists.
+"""
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from operators.contracts import MAX_ID, CatalogueItem
+from operators.errors import BadRecord
+from operators.event_repair import refuse_bad_id
+from operators.json_objects import read_object
+from operators.row_rules import PlainRows, Record, Refused
+from operators.written_values import SHOWN, in_ms, read_amount, read_id, read_time
+
+# in the place of a record's value: the topic has no record of this item any more, and no tombstone said so
+GONE = b""
+_decode = msgspec.json.Decoder(CatalogueItem).decode
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+_TEXTS = ("title", "brand", "currency", "image_url")
+_TIMES = ("available_from", "available_until")
+_LISTS = {"category": ">", "tags": ","}  # what separates the parts of one text
+_IN_STOCK = frozenset(("true", "yes", "on", "y", "in stock", "in_stock", "instock", "available"))
+_SOLD_OUT = frozenset(
+    ("false", "no", "off", "n", "out of stock", "out_of_stock", "outofstock", "sold out", "unavailable")
+)
+
+
+def read_item(key: str, value: bytes, repaired: Counter[str] | None = None) -> CatalogueItem:
+    """The item of a record; `key` is its Kafka key, "" of a line of a file. Raises `BadRecord`.
+
+    `repaired` counts the fields that were read otherwise than they were written.
+    """
+    try:
+        item = _decode(value)
+    except _UNREADABLE:
+        item, changed = _converted(value)
+        if repaired is not None:
+            repaired.update(changed)
+    item.item_id = item.item_id.strip()
+    if not 0 < len(item.item_id) <= MAX_ID:
+        raise BadRecord("bad_id", f"item_id of 1 to {MAX_ID} characters", f"{len(item.item_id)} characters")
+    refuse_bad_id("item_id", item.item_id)
+    if key and item.item_id != key:
+        raise BadRecord("key_mismatch", "the Kafka key to be the item_id", f"key {key!r}, {item.item_id!r}"[:SHOWN])
+    if item.price is not None and item.price < 0:
+        raise BadRecord("bad_amount", "a price of 0 or more", str(item.price))
+    for name in _TIMES:
+        if (time := getattr(item, name)) is not None:
+            setattr(item, name, in_ms(time))
+    if isinstance(item.category, str) and ">" in item.category:
+        item.category = _read_texts("category", item.category)
+    return item
+
+
+def read_record(key: str, value: bytes) -> CatalogueItem:
+    """The item of a record of the topic, whose key names the item. Raises `BadRecord`."""
+    if not key:
+        raise BadRecord("key_mismatch", "the Kafka key to be the item_id", "no key")
+    return read_item(key, value)
+
+
+def _converted(value: bytes) -> tuple[CatalogueItem, list[str]]:
+    given = read_object(value)
+    # a null, or an empty text as tables without nulls have it, is no value
+    fields = {name: found for name, found in given.items() if found is not None and found != ""}
+    if "item_id" not in fields:
+        raise BadRecord("missing_field", "the field item_id", "an object without it")
+    fields["item_id"] = read_id("item_id", fields["item_id"])
+    if isinstance(found := fields.get("price"), str):
+        fields["price"], currency = read_amount("price", found)
+        fields["currency"] = fields.get("currency", currency)
+    for name, found in fields.items():
+        if name in _TEXTS and found is not None:
+            fields[name] = _read_text(name, found)
+        elif name in _TIMES:
+            fields[name] = read_time(found)
+        elif name in _LISTS:
+            fields[name] = _read_texts(name, found)
+        elif name == "in_stock":
+            fields[name] = _read_stock(found)
+    try:
+        item = msgspec.convert(fields, CatalogueItem)
+    except _UNREADABLE as error:
+        raise BadRecord("wrong_type", "the types of docs/schemas/catalogue-item.json", str(error)[:SHOWN]) from None
+    return item, [name for name, found in fields.items() if found is not given.get(name)]
+
+
+def _read_text(name: str, value: Any) -> str:
+    try:
+        return read_id(name, value)
+    except BadRecord as bad:
+        raise BadRecord("wrong_type", bad.expected, bad.came) from None
+
+
+def _read_texts(name: str, value: Any) -> list[str]:
+    """A list of texts, or one text with its parts."""
+    parts = value.split(_LISTS[name]) if isinstance(value, str) else value if isinstance(value, list) else [value]
+    return [text for part in parts if part is not None and (text := _read_text(name, part).strip())]
+
+
+def _read_stock(value: Any) -> bool:
+    """Of a flag, of a number of pieces, or of the words for it."""
+    if isinstance(value, int | float):
+        return value > 0
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if text.isdecimal():
+        return int(text) > 0
+    if text not in _IN_STOCK and text not in _SOLD_OUT:
+        raise BadRecord("wrong_type", "in_stock as true or false", repr(value)[:SHOWN])
+    return text in _IN_STOCK
+
+
+class CatalogueRows(PlainRows):
+    """The rule of a local table: a record that cannot be read leaves the row as it was."""
+
+    def __init__(self) -> None:
+        super().__init__(GONE)
+
+    def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, bytes | None]:
+        """As `RowRule`."""
+        if record.value is not None:
+            try:
+                read_record((record.key or b"").decode("utf-8", "replace"), record.value)
+            except BadRecord as bad:
+                raise Refused(bad.reason) from bad
+        return record.value, record.value

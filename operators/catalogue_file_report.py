@@ -1,0 +1,61 @@
+"""Checks a shop's file of catalogue records, alone and beside a file of events."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from operators.contracts import CatalogueItem
+from operators.record_file import RecordFile, catalogue_file
+
+MEET = 0.5  # of the events' items that the catalogue should hold
+SHOWN = 3
+NO_EFFECT = {"brand": "no effect yet", "tags": "no effect yet"}
+
+
+@dataclass
+class CatalogueFileReport:
+    """What a file of catalogue records holds."""
+
+    file: RecordFile[CatalogueItem]
+    items: set[str] = field(default_factory=set)
+    repeated: int = 0
+    without_title: int = 0
+    without_price: int = 0
+    out_of_stock: int = 0
+    without_effect: Counter[str] = field(default_factory=Counter)
+
+    def take(self, item: CatalogueItem) -> None:
+        """Counts a record."""
+        self.repeated += item.item_id in self.items
+        self.items.add(item.item_id)
+        self.without_title += not item.title
+        self.without_price += item.price is None
+        self.out_of_stock += not item.in_stock
+        self.without_effect.update(name for name in NO_EFFECT if getattr(item, name) is not None)
+
+
+def report(file: Path) -> CatalogueFileReport:
+    """Reads the whole file. Raises `EventsFileError` of a file that is none of JSON lines."""
+    records = catalogue_file(file)
+    found = CatalogueFileReport(records)
+    for item in records:
+        found.take(item)
+    return found
+
+
+def apart(of_events: Collection[str], of_catalogue: Collection[str]) -> str:
+    """How the two name items differently, with examples of both; empty where most of the events' items are there."""
+    held = set(of_catalogue)
+    missing = [item for item in of_events if item not in held]
+    if len(missing) <= (1 - MEET) * len(of_events):
+        return ""
+    theirs = [item for item in of_catalogue if item not in set(of_events)]
+    return (
+        f"{len(missing)} of the {len(of_events)} items of the events are not in the catalogue:"
+        f" {_examples(missing)} in the events, {_examples(theirs) or 'nothing else'} in the catalogue"
+    )
+
+
+def _examples(ids: list[str]) -> str:
+    return ", ".join(map(repr, sorted(ids)[:SHOWN]))

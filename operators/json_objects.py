@@ -1,0 +1,72 @@
+"""Bytes that did not decode strictly -> the JSON object that they hold, or `BadRecord` that says why they hold none."""
+
+import json
+from math import isfinite
+from typing import Any
+
+from operators.errors import BadRecord
+
+BOM = b"\xef\xbb\xbf"  # Windows writes it before UTF-8
+_SHOWN = 200
+
+
+class _RepeatedKey(ValueError):
+    pass
+
+
+def read_object(value: bytes) -> dict[str, Any]:
+    """The object, each of whose keys comes once, with or without a byte-order mark before it. Raises `BadRecord`."""
+    fields = _parsed(value.removeprefix(BOM))
+    if not isinstance(fields, dict):
+        raise BadRecord("not_an_object", "a JSON object", type(fields).__name__)
+    try:
+        json.dumps(fields, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadRecord("not_utf8", "text without lone surrogates", "a lone surrogate") from None
+    except RecursionError:
+        raise _too_deep() from None
+    return fields
+
+
+def refuse_repeated_keys(value: bytes) -> None:
+    """Raises `BadRecord` for an object that names a field twice: readers would not agree which one counts."""
+    _parsed(value)
+
+
+def _parsed(value: bytes) -> Any:
+    if not value.strip():
+        raise BadRecord("empty_value", "a JSON object", "an empty value")
+    try:
+        return json.loads(
+            value.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+        )
+    except UnicodeDecodeError as error:
+        raise BadRecord("not_utf8", "UTF-8", str(error)[:_SHOWN]) from None
+    except _RepeatedKey as error:
+        raise BadRecord("duplicate_key", "each key once", f"{error} twice"[:_SHOWN]) from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
+        raise BadRecord("not_json", "JSON", str(error)[:_SHOWN]) from None
+
+
+def _too_deep() -> BadRecord:
+    return BadRecord("too_deep", "an object of a few levels", "hundreds of levels")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _RepeatedKey(next(name for name in names if names.count(name) > 1))
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    if not isfinite(number := float(text)):
+        raise ValueError("a number out of range")
+    return number

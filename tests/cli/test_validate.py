@@ -1,0 +1,95 @@
+"""`liveshelf validate` on files as shops have them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli.main import app
+from tests.bad_records import good_event
+from tests.builders import NOW_MS
+
+
+def file(folder: Path, events: list[dict[str, Any]], name: str = "events.jsonl") -> Path:
+    made = folder / name
+    made.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return made
+
+
+def shop(count: int = 60, **fields: Any) -> list[dict[str, Any]]:
+    return [
+        good_event(NOW_MS + n * 60_000)
+        | {"event_id": f"e{n}", "user_id": f"u{n % 12}", "item_id": f"{1000 + n % 24}"}
+        | {name: value(n) if callable(value) else value for name, value in fields.items()}
+        for n in range(count)
+    ]
+
+
+def validated(*arguments: object) -> tuple[int, dict[str, Any]]:
+    ran = CliRunner().invoke(app, ["validate", *map(str, arguments), "--json"])
+    return ran.exit_code, json.loads(ran.stdout)
+
+
+def test_good_events_are_valid_and_nothing_is_said_of_them(tmp_path: Path) -> None:
+    code, found = validated(file(tmp_path, shop()))
+    assert (code, found["lines"], found["valid"], found["items"], found["users"]) == (0, 60, 60, 24, 12)
+    assert found["repaired"] == found["reasons"] == found["without effect"] == {} and found["remarks"] == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"event_id": lambda n: f"order{n // 4}"}, "45 events have the event_id of an earlier one"),
+        ({"event_time": lambda n: f"2018-09-{n % 28 + 1:02d}"}, "all times are midnight"),
+        ({"user_id": "u3"}, "all events are of one shopper"),
+        ({"user_id": lambda n: "bot" if n % 2 else f"u{n}"}, "50% of the events are of the user 'bot'"),
+        ({"colour": "red"}, "does not know, and leaves out: colour (60)"),
+    ],
+)
+def test_what_is_valid_and_looks_wrong(tmp_path: Path, fields: dict[str, Any], said: str) -> None:
+    code, found = validated(file(tmp_path, shop(**fields)))
+    assert code == 0
+    assert [remark for remark in found["remarks"] if said in remark], found["remarks"]
+
+
+def test_a_copy_of_an_event_is_no_other_event(tmp_path: Path) -> None:
+    _, found = validated(file(tmp_path, shop() + shop()))
+    assert found["repeated event ids"] == 60 and found["remarks"] == []
+
+
+def test_fields_without_effect_are_named(tmp_path: Path) -> None:
+    _, found = validated(file(tmp_path, shop(quantity=2, position=1, anonymous_id=None)))
+    assert found["without effect"].keys() == {"quantity", "position"}
+
+
+def test_what_is_read_otherwise_than_written_is_counted(tmp_path: Path) -> None:
+    _, found = validated(file(tmp_path, shop(item_id=lambda n: f"{1000 + n % 24}" + " " * (n % 2), price="12,50 €")))
+    assert found["items"] == 24
+    assert found["repaired"] == {"price": 60, "currency": 60, "item_id": 30}
+
+
+def test_an_event_of_2050_and_a_placeholder_are_bad_lines(tmp_path: Path) -> None:
+    code, found = validated(
+        file(tmp_path, [*shop(), good_event(event_time="2050-01-01"), good_event(user_id="undefined")])
+    )
+    assert (code, found["reasons"]) == (1, {"event_time_in_future": 1, "bad_id": 1})
+    assert [line for line, _, _ in found["bad_lines"]] == [61, 62]
+
+
+def test_a_catalogue_is_judged_alone_and_beside_the_events(tmp_path: Path) -> None:
+    items = [{"item_id": f"{1000 + n}.0", "title": None, "price": "12,50 €"} for n in range(24)]
+    catalogue = file(tmp_path, [*items, {"item_id": "x", "price": "1,234"}], "catalogue.jsonl")
+    code, found = validated(file(tmp_path, shop()), "--catalogue", catalogue)
+    beside = found["catalogue"]
+    assert (code, beside["items"], beside["without title"], beside["reasons"]) == (1, 24, 24, {"bad_amount": 1})
+    assert "'1000', '1001', '1002' in the events, '1000.0', '1001.0', '1002.0' in the catalogue" in beside["remarks"][0]
+    assert validated("--catalogue", catalogue)[1]["items"] == 24
+
+
+def test_people_see_the_same(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(app, ["validate", str(file(tmp_path, shop(position=1, price="2.50")))])
+    assert ran.exit_code == 0
+    for said in ("repaired", "little or no effect", "all lines are valid"):
+        assert said in ran.stderr

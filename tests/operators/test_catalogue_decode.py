@@ -1,0 +1,138 @@
+"""Catalogue records: what is read, what is refused, and that a refused one changes nothing."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from operators.catalogue import Catalogue
+from operators.catalogue_decode import CatalogueRows, read_item
+from operators.contracts import CATALOGUE_REASONS, REASONS
+from operators.errors import BadRecord
+from operators.features import Vocabulary
+from operators.row_rules import Refused
+from storefront.views import Shelf
+from tests.builders import NOW_MS
+
+WORDS = Vocabulary([f"i{n}" for n in range(1, 11)])
+
+
+def record(**fields: Any) -> bytes:
+    return json.dumps({"item_id": "i1", "title": "Mug", "price": 5.0} | fields).encode()
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({"item_id": 1000}, {"item_id": "1000"}),
+        ({"item_id": "1000.0"}, {"item_id": "1000.0"}),
+        ({"item_id": " i1 "}, {"item_id": "i1"}),
+        ({"title": None}, {"title": ""}),
+        ({"title": 4711}, {"title": "4711"}),
+        ({"price": "12,50 €"}, {"price": 12.5, "currency": "EUR"}),
+        ({"price": "2.50", "currency": "Taler"}, {"price": 2.5, "currency": "Taler"}),
+        ({"price": "", "brand": "", "available_until": ""}, {"price": None, "brand": None, "available_until": None}),
+        ({"in_stock": 1}, {"in_stock": True}),
+        ({"in_stock": "0"}, {"in_stock": False}),
+        ({"in_stock": "In Stock"}, {"in_stock": True}),
+        ({"in_stock": "sold out"}, {"in_stock": False}),
+        ({"in_stock": 17}, {"in_stock": True}),
+        ({"in_stock": None}, {"in_stock": True}),
+        ({"category": "Home>Lamps"}, {"category_path": "Home > Lamps"}),
+        ({"category": "Home > Lamps"}, {"category_path": "Home > Lamps"}),
+        ({"category": ["Home", None, 17]}, {"category_path": "Home > 17"}),
+        ({"category": 17}, {"category_path": "17"}),
+        ({"tags": "red, small"}, {"tags": ["red", "small"]}),
+        ({"available_from": "2025-10-09"}, {"available_from": 1_759_968_000_000}),
+        ({"available_from": NOW_MS // 1000}, {"available_from": NOW_MS}),
+        ({"available_until": str(NOW_MS * 1000)}, {"available_until": NOW_MS}),
+    ],
+)
+def test_what_is_meant_is_read(written: dict[str, Any], meant: dict[str, Any]) -> None:
+    item = read_item("", record(**written))
+    assert {name: getattr(item, name) for name in meant} == meant
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"", "empty_value"),
+        (b"{", "not_json"),
+        (b"[]", "not_an_object"),
+        (b'{"item_id":"\xff"}', "not_utf8"),
+        (b'{"title":"Mug"}', "missing_field"),
+        (record(item_id="i2"), "key_mismatch"),
+        (record(item_id=4.5), "bad_id"),
+        (record(item_id=" "), "bad_id"),
+        (record(item_id="i\x00"), "bad_id"),
+        (record(price="1,234"), "bad_amount"),
+        (record(price=-1), "bad_amount"),
+        (record(price=[1]), "wrong_type"),
+        (record(in_stock="perhaps"), "wrong_type"),
+        (record(category={"name": "Home"}), "wrong_type"),
+        (record(available_from="01/12/2010"), "bad_event_time"),
+        (record()[:-1] + b',"price":NaN}', "not_json"),
+    ],
+)
+def test_what_is_refused_has_a_reason_and_changes_nothing(value: bytes, reason: str) -> None:
+    with pytest.raises(BadRecord) as refused:
+        read_item("i1", value)
+    assert refused.value.reason == reason
+    assert reason in CATALOGUE_REASONS and reason in REASONS
+    with pytest.raises(Refused, match=reason):
+        CatalogueRows().take(record(), Record(value), NOW_MS)
+    made, shelf = Catalogue(WORDS, 0.5), Shelf(WORDS)
+    for reader in (made, shelf):
+        reader.changed("i1", record(in_stock=False))
+        if value:
+            reader.changed("i1", value)
+    assert not made.allowed(NOW_MS)[1] and not shelf.sold("i1")
+
+
+def test_an_item_without_a_readable_record_is_not_delisted() -> None:
+    made = Catalogue(WORDS, 0.5)
+    made.changed("i1", record(price="1,234"))
+    assert made.allowed(NOW_MS)[1]
+    made.changed("i1", None)
+    assert not made.allowed(NOW_MS)[1]
+
+
+@dataclass
+class Record:
+    value: bytes | None
+    key: bytes | None = b"i1"
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+def test_a_row_is_the_newest_record_that_can_be_read_and_null_removes_it() -> None:
+    rule = CatalogueRows()
+    assert rule.take(None, Record(record()), NOW_MS) == (record(), record())
+    assert rule.take(record(), Record(None), NOW_MS) == (None, None)
+    for key in (None, b"", b"\xff", b"i2"):
+        with pytest.raises(Refused, match="key_mismatch"):
+            rule.take(None, Record(record(), key), NOW_MS)
+
+
+def test_a_dirty_feed_leaves_the_lists_full() -> None:
+    """3,798 products, of which a fifth is written as exports write them, and a hundredth cannot be read."""
+    ids = [str(10_000 + n) for n in range(3798)]
+    made, repaired, refused = Catalogue(Vocabulary(ids), 0.5), Counter[str](), Counter[str]()
+    for number, item in enumerate(ids):
+        fields: dict[str, Any] = {"item_id": item, "title": f"T {item}", "price": 2.5}
+        fields |= ({}, {"price": "2,50 €"}, {"title": None}, {"item_id": int(item)}, {"price": "2.50"})[
+            number // 5 % 5 if number % 5 == 0 else 0
+        ]
+        if number % 100 == 99:
+            fields["price"] = "1,234"
+        value = json.dumps(fields).encode() + b"\r"
+        value = b"\xef\xbb\xbf" + value if number % 50 == 0 else value
+        made.changed(item, value)
+        try:
+            read_item(item, value, repaired)
+        except BadRecord as bad:
+            refused[bad.reason] += 1
+    assert int(np.count_nonzero(made.allowed(NOW_MS))) == 3798 - 37
+    assert refused == {"bad_amount": 37} and repaired.keys() == {"price", "currency", "item_id"}
