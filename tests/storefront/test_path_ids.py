@@ -5,11 +5,7 @@ import time
 from urllib.parse import quote
 
 import pytest
-<<<<<<< HEAD
 from hypothesis import HealthCheck, assume, example, given, settings
-=======
-from hypothesis import assume, given
->>>>>>> records
 from hypothesis import strategies as st
 
 from operators.contracts import MAX_ID
