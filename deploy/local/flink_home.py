@@ -119,6 +119,10 @@ def config_file(layout: Layout) -> Path:
     return layout.flink_home / "conf" / "config.yaml"
 
 
+# RocksDB and Python free in other threads than they allocate: glibc keeps it all
+FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+
+
 def own_temporary(layout: Layout) -> str:
     """The JVM's own temporary folder: for uploads and native libraries, which /tmp would show to everybody."""
     return f"-Djava.io.tmpdir={layout.alias}/flink/{TEMPORARY}"
@@ -128,19 +132,22 @@ def process_environment(layout: Layout) -> dict[str, str]:
     """Environment of JobManager, TaskManagers and the client."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     home = layout.alias / layout.flink_home.name
-    return threads | {
-        "MALLOC_ARENA_MAX": "2",  # RocksDB and Python free in other threads than they allocate: glibc keeps it all
-        "FLINK_HOME": str(home),
-        "FLINK_CONF_DIR": str(home / "conf"),
-        "FLINK_LIB_DIR": str(home / "lib"),
-        "FLINK_OPT_DIR": str(home / "opt"),
-        "FLINK_PLUGINS_DIR": str(home / "plugins"),
-        "FLINK_BIN_DIR": str(home / "bin"),
-        "FLINK_LOG_DIR": str(layout.alias / layout.logs.name),
-        # the embedded interpreter does not see the virtual environment by itself
-        "PYTHONPATH": site.getsitepackages()[0],
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+    return (
+        threads
+        | FEW_ARENAS
+        | {
+            "FLINK_HOME": str(home),
+            "FLINK_CONF_DIR": str(home / "conf"),
+            "FLINK_LIB_DIR": str(home / "lib"),
+            "FLINK_OPT_DIR": str(home / "opt"),
+            "FLINK_PLUGINS_DIR": str(home / "plugins"),
+            "FLINK_BIN_DIR": str(home / "bin"),
+            "FLINK_LOG_DIR": str(layout.alias / layout.logs.name),
+            # the embedded interpreter does not see the virtual environment by itself
+            "PYTHONPATH": site.getsitepackages()[0],
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+    )
 
 
 def _flatten(tree: dict[str, object], prefix: str = "") -> dict[str, object]:

@@ -15,7 +15,7 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from deploy.local import alertmanager, broker, prometheus
-from deploy.local.flink_home import own_temporary, process_environment
+from deploy.local.flink_home import FEW_ARENAS, own_temporary, process_environment
 from deploy.local.flink_metrics import agent_option
 from deploy.local.layout import Layout, tool
 from deploy.local.secure_broker import part_variables
@@ -77,7 +77,7 @@ def programs(settings: Settings, layout: Layout) -> list[Program]:
     ]
     parts += [_flink(f"taskmanager-{n}", settings, layout, 1 + n) for n in range(settings.stack.taskmanagers)]
     for name, module in (("storefront", "storefront"), ("monitor", "pipelines.stream_monitor")):
-        variables = _settings_variables() | part_variables(layout, name)
+        variables = FEW_ARENAS | _settings_variables() | part_variables(layout, name)
         parts.append(Program(name, [sys.executable, "-m", module], variables))
     for name, watcher in (("prometheus", prometheus), ("alertmanager", alertmanager)):
         if watch := watcher.command(settings, layout):

@@ -42,6 +42,9 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "audit list": ("", FAILED),
     "audit verify": ("", FAILED),
     "dead-letters list": ("", FAILED),
+    "dead-letters export": ("--out {out}/letters.jsonl", FAILED),
+    "dead-letters replay": ("", FAILED),
+    "dead-letters fixes": ("", OK),
     "bench short": ("", FAILED),
     "bench freshness": ("", FAILED),
     "bench idle": ("", FAILED),
@@ -65,7 +68,7 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 # what a broken file of settings does not concern
 WITHOUT_SETTINGS = (
-    "topics show", "bundle show", "train", "tune", "evaluate", "export", "bench scorer", "bench train", "bench tasks",
+    "topics show", "dead-letters fixes", "bundle show", "train", "tune", "evaluate", "export", "bench scorer", "bench train", "bench tasks",
     "bench seeds", "bench transfer", "bench capacity", "bench compare",
 )  # fmt: skip
 
