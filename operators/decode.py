@@ -35,6 +35,7 @@ class EventDecoder:
         self._max_bytes = limits.max_bytes
         self._max_age_ms = limits.max_age_days * 86_400_000
         self._max_future_ms = limits.max_future_minutes * 60_000
+        self._rating_scale = limits.rating_scale
         self.clamped = 0
 
     def decode(self, key: str, value: bytes | None, now_ms: int) -> Event:
@@ -62,10 +63,21 @@ class EventDecoder:
             _refuse_bad_ids(event)
         if event.item_id is None and event.event_type in _NEED_ITEM:
             raise BadRecord("missing_item", f"an item_id with {event.event_type}", "none")
+        if event.event_type == "rate":
+            self._check_rating(event.rating)
         if event.traceparent is not None:
             event.traceparent = kept_traceparent(event.traceparent)
         event.event_time = self._check_time(event.event_time, now_ms)
         return event
+
+    def _check_rating(self, rating: float | None) -> None:
+        lowest, highest = self._rating_scale
+        if rating is None:
+            raise BadRecord("missing_rating", "a rating with rate", "none")
+        if not lowest <= rating <= highest:
+            raise BadRecord(
+                "bad_amount", f"a rating from {lowest:g} to {highest:g} (events.rating_scale)", f"{rating:g}"
+            )
 
     def _check_time(self, given: int | str, now_ms: int) -> int:
         time_ms = parse_time(given) if isinstance(given, str) else given

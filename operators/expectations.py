@@ -18,7 +18,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from operators.catalogue import item_of
-from operators.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS, CatalogueItem, Event, RecommendationList
+from operators.contracts import (
+    CATALOGUE,
+    EVENTS,
+    RECOMMENDATIONS,
+    CatalogueItem,
+    Event,
+    RecommendationList,
+    items_named,
+)
 from operators.decode import EventDecoder
 from operators.errors import BadRecord
 from operators.list_rows import decode_list
@@ -90,7 +98,7 @@ class Expectations:
             yield "complete", all(getattr(event, name) is not None for name in wanted)
         yield "unique", self._is_new(event.event_id)
         yield "on_time", abs(int(event.event_time) - broker_ms) <= ON_TIME_MS
-        items = self.items_of(event)
+        items = items_named(event)
         if items and self._items:
             yield "known_item", all(item in self._items for item in items)
         if event.price is not None and (known := self._items.get(event.item_id or "")) and known.price:
@@ -123,11 +131,6 @@ class Expectations:
         if self._items and made.items:
             found.append(("known_item", all(place.item_id in self._items for place in made.items)))
         return made, found
-
-    @staticmethod
-    def items_of(event: Event) -> list[str]:
-        """The items that an event names."""
-        return [event.item_id] if event.item_id is not None else list(event.items or ())
 
     def category(self, item_id: str) -> str | None:
         """The first level of an item's category; None for an unknown item. The first `MAX_CATEGORIES` keep their

@@ -27,7 +27,9 @@ FIELD_EFFECTS: dict[str, FieldEffect] = {
     "position": FieldEffect(_NONE, "does nothing yet: the place on the list is not counted"),
     "price": FieldEffect(_OF_ITEM, "is compared with the catalogue, never learned from"),
     "currency": FieldEffect(_OF_ITEM, "is compared with the catalogue, never learned from"),
-    "quantity": FieldEffect(frozenset(("purchase",)), "tells a return (below 0) from a purchase; how many does nothing"),
+    "quantity": FieldEffect(
+        frozenset(("purchase",)), "tells a return (below 0) from a purchase; how many does nothing"
+    ),
     "rating": FieldEffect(frozenset(("rate",)), "counts against the item below the middle of `events.rating_scale`"),
     "context": FieldEffect(frozenset(("consent",)), "says by `personalisation` whether lists may be personal"),
     "traceparent": FieldEffect(_ALL, "lets the list be traced where its sampled flag is set"),

@@ -28,6 +28,12 @@ FILE_NAME = "liveshelf.toml"
 HIDDEN = ("kafka.security", "kafka.client")  # no error shows what stands there
 
 
+def _rising(scale: tuple[float, float]) -> tuple[float, float]:
+    if not scale[0] < scale[1]:
+        raise ValueError("the lowest rating first, then the highest")
+    return scale
+
+
 class JobSettings(Section):
     """The Flink job."""
 
@@ -59,6 +65,17 @@ class EventSettings(Section):
     max_age_days: int = 7
     max_future_minutes: int = 5
     session_gap_minutes: int = 30
+    rating_scale: Annotated[tuple[float, float], AfterValidator(_rising)] = (1, 5)
+
+    @property
+    def session_gap_ms(self) -> int:
+        """Idle time after which a session without an id ends."""
+        return self.session_gap_minutes * 60_000
+
+    @property
+    def rating_middle(self) -> float:
+        """Below it a rating counts against the item."""
+        return sum(self.rating_scale) / 2
 
 
 class ScorerSettings(Section):
@@ -85,6 +102,7 @@ class ListSettings(Section):
     size: int = Field(20, ge=1)
     ttl_hours: float = Field(24, gt=0, le=720)
     max_per_category: int = Field(0, ge=0)
+    max_per_brand: int = Field(0, ge=0)
     diversity: float = Field(0.0, ge=0, le=1)
     hide_bought: bool = True
     hide_in_basket: bool = True

@@ -23,7 +23,6 @@ from operators.state_layout import EMPTY, read_states
 from operators.user_state import KINDS, step
 
 EPOCH_MS, MINUTE_MS = 1_600_000_000_000, 60_000  # of the made-up times
-GAP_MS = 30 * MINUTE_MS
 CHUNK = 4096
 
 
@@ -130,7 +129,7 @@ def views(sessions: Sequence[list[str]], first: int = 0) -> Iterator[Event]:
 
 def learned(sessions: Sequence[list[str]], words: Vocabulary, window: int = WINDOW) -> Examples:
     """One example for each view of these sessions."""
-    return examples(views(sessions), words, GAP_MS, window)
+    return examples(views(sessions), words, window=window)
 
 
 def asked(
@@ -142,7 +141,7 @@ def asked(
     for number, prefix in enumerate(prefixes):
         state: bytes | None = None
         for event in views([prefix], first + number):
-            state = step(state, event, GAP_MS).state
+            state = step(state, event).state
         waiting.append(state or EMPTY)
         if len(waiting) == CHUNK or number + 1 == len(prefixes):
             parts.append(features(read_states(waiting), words, window))
