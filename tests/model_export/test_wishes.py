@@ -75,8 +75,8 @@ def test_a_low_rating_is_learned_as_a_rating_and_not_as_a_wish() -> None:
     assert rated is not None
     assert (rated.target.tolist(), rated.rating.tolist()) == ([2, 3], [1, 5])
     assert ratings(given[:1], WORDS) is None
-    of_ten = EventSettings(rating_scale=(0, 10))
-    assert examples(given, WORDS, of_ten).target.tolist() == [1]
+    of_twelve = EventSettings(rating_scale=(0, 12))
+    assert examples(given, WORDS, of_twelve).target.tolist() == [1]
 
 
 def test_what_was_taken_back_is_a_negative_step_of_the_history() -> None:
