@@ -118,15 +118,19 @@ class Ranker:
 
 
 def in_basket(states: npt.NDArray[Any]) -> LowHashes:
-    """uint32 [B, HISTORY]: what lies in the basket now: added in this session and not taken out since."""
-    kinds, lows = states["kind"], states["item"].astype(np.uint32)
-    added = (kinds == IN_BASKET) & (states["second"] >= states["session_start_s"][:, None])
-    removed = kinds == TAKEN_OUT
+    """uint32 [B, M]: what lies in the basket now: added in this session and not taken out since; 0: nothing."""
+    kinds = states["kind"]
+    added = kinds == IN_BASKET
+    if not added.any():
+        return np.zeros((len(states), 0), dtype=np.uint32)
+    added &= states["second"] >= states["session_start_s"][:, None]
+    lows, removed = states["item"].astype(np.uint32), kinds == TAKEN_OUT
     if len(mixed := np.flatnonzero(removed.any(axis=1) & added.any(axis=1))):
-        order = (np.arange(HISTORY) - states["steps"][mixed, None].astype(np.int64)) % HISTORY  # oldest first
-        same = lows[mixed, :, None] == lows[mixed, None, :]
-        later = order[:, None, :] > order[:, :, None]
-        added[mixed] &= ~(same & later & removed[mixed, None, :]).any(axis=2)
+        place = np.arange(HISTORY) - states["steps"][mixed, None].astype(np.int64)
+        order, mine, gone = place % HISTORY, lows[mixed], removed[mixed]  # oldest first
+        for step in np.flatnonzero(gone.any(axis=0)):
+            earlier = (mine == mine[:, step, None]) & (order < order[:, step, None])
+            added[mixed] &= ~(earlier & gone[:, step, None])
     return np.where(added, lows, np.uint32(0))
 
 

@@ -28,7 +28,7 @@ FILE_NAME = "liveshelf.toml"
 HIDDEN = ("kafka.security", "kafka.client")  # no error shows what stands there
 
 
-def _rising(scale: tuple[float, float]) -> tuple[float, float]:
+def _rising(scale: list[float]) -> list[float]:
     if not scale[0] < scale[1]:
         raise ValueError("the lowest rating first, then the highest")
     return scale
@@ -65,7 +65,7 @@ class EventSettings(Section):
     max_age_days: int = 7
     max_future_minutes: int = 5
     session_gap_minutes: int = 30
-    rating_scale: Annotated[tuple[float, float], AfterValidator(_rising)] = (1, 5)
+    rating_scale: Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_rising)] = [1, 5]
 
     @property
     def session_gap_ms(self) -> int:

@@ -117,7 +117,7 @@ def migrate(state: bytes) -> bytes:
             f"layout {state[0]}, {len(state)} bytes",
             "start the job with the Liveshelf version that wrote this state, or newer",
         )
-    return bytes((LAYOUT,)) + record[1:]
+    return record
 
 
 def read_states(states: list[bytes]) -> npt.NDArray[Any]:
@@ -152,7 +152,7 @@ def _unpacked(state: bytes, parts: list[tuple[int, int]], size: int) -> bytes | 
     if at + sum(lengths) != len(state) or any(n > end - begin for n, (begin, end) in zip(lengths, parts, strict=True)):
         return None
     record = bytearray(size)
-    record[:_HEADER_SIZE] = state[:_HEADER_SIZE]
+    record[0], record[1:_HEADER_SIZE] = LAYOUT, state[1:_HEADER_SIZE]
     for length, (begin, _) in zip(lengths, parts, strict=True):
         record[begin : begin + length] = state[at : at + length]
         at += length
@@ -188,7 +188,8 @@ def _with_epoch(state: bytes, arrays: bytes) -> bytes:
 def _with_session(old: bytes) -> bytes:
     """A record from one of layout 3, which had no session id, `shown_at` at 18, 16 places for what was bought, and went
     on storing after a refusal of consent."""
-    record = bytearray(old[:2] + old[18:20] + old[4:16] + bytes(4) + old[20:_OLD_BOUGHT_AT] + bytes(SIZE - BOUGHT_AT))
+    header = bytes((LAYOUT, old[1])) + old[18:20] + old[4:16] + bytes(4)
+    record = bytearray(header + old[20:_OLD_BOUGHT_AT] + bytes(SIZE - BOUGHT_AT))
     record[BOUGHT_AT : BOUGHT_AT + _OLD_SHOWN_AT - _OLD_BOUGHT_AT] = old[_OLD_BOUGHT_AT:_OLD_SHOWN_AT]
     record[SHOWN_ITEMS_AT:] = old[_OLD_SHOWN_AT:]
     if record[FLAGS_AT] & CONSENT_REFUSED:

@@ -48,21 +48,26 @@ def stepped_on(record: bytes | bytearray) -> set[int]:
     return set(_items.unpack_from(record, ITEMS_AT))
 
 
-def put_first(record: bytearray, ring: tuple[int, struct.Struct], low: int) -> None:
-    """Puts an item first among those of `BOUGHT_ITEMS` or `DISLIKED_ITEMS`; where they are full the last falls out."""
+def put_first(record: bytearray, ring: tuple[int, struct.Struct], lows: list[int]) -> None:
+    """Puts items before those of `BOUGHT_ITEMS` or `DISLIKED_ITEMS`, the last one first; where they are full the oldest
+    fall out."""
     at, places = ring
-    held = [*places.unpack_from(record, at)]
-    held.remove(low if low in held else held[-1])
-    places.pack_into(record, at, low, *held)
+    held = places.unpack_from(record, at)
+    _fill(record, ring, lows[::-1] + [one for one in held if one not in lows])
 
 
-def take_away(record: bytearray, ring: tuple[int, struct.Struct], low: int) -> None:
-    """Takes an item out of `BOUGHT_ITEMS` or `DISLIKED_ITEMS`."""
+def take_away(record: bytearray, ring: tuple[int, struct.Struct], lows: list[int]) -> None:
+    """Takes items out of `BOUGHT_ITEMS` or `DISLIKED_ITEMS`."""
     at, places = ring
-    held = [*places.unpack_from(record, at)]
-    if low in held:
-        held.remove(low)
-        places.pack_into(record, at, *held, 0)
+    held = places.unpack_from(record, at)
+    if held[0]:  # the first place is empty where all are
+        _fill(record, ring, [one for one in held if one not in lows])
+
+
+def _fill(record: bytearray, ring: tuple[int, struct.Struct], lows: list[int]) -> None:
+    at, places = ring
+    size = places.size // 4
+    places.pack_into(record, at, *lows[:size], *(0,) * (size - len(lows)))
 
 
 def add_shown(record: bytearray, shown: int, lows: list[int]) -> int:

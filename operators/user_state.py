@@ -133,7 +133,8 @@ def step(
         version += 1
         flags &= ~(LISTED | SETTLED)
         if kept:
-            session, session_s = _session(event, session, session_s, last_ms, session_gap_ms)
+            if event.session_id is not None or time_ms - last_ms > session_gap_ms:
+                session, session_s = _session(event, session, session_s, last_ms, session_gap_ms)
             if kind in KINDS:
                 steps = _add(record, steps, event, rating_middle)
         last_ms = max(last_ms, time_ms)
@@ -221,9 +222,9 @@ def _session(event: Event, session: int, session_s: int, last_ms: int, gap_ms: i
     whatever the gap; where the event or the session has no id, the gap decides."""
     time_ms = int(event.event_time)
     named = 0 if event.session_id is None else id_hash(event.session_id) & LOW or 1
-    rested = time_ms - last_ms > gap_ms
-    # a late event is of a session that is over
-    begins = named != session and time_ms >= last_ms if named and session else rested
+    begins = time_ms - last_ms > gap_ms
+    if named and session:
+        begins = named != session and time_ms >= last_ms  # a late event is of a session that is over
     return (named, _seconds(time_ms)) if begins else (session or named, session_s)
 
 
@@ -236,31 +237,30 @@ def _add(record: bytearray, steps: int, event: Event, rating_middle: float) -> i
     if event.item_id is None:
         return steps
     item = id_hash(event.item_id)
-    if is_low_rating(event, rating_middle):
-        put_first(record, DISLIKED_ITEMS, item & LOW)
-        return add_step(record, steps, item, second, TAKEN_OUT)
     if kind == "rate":
-        take_away(record, DISLIKED_ITEMS, item & LOW)
-    elif kind in ("click", "add_to_cart"):
+        low = is_low_rating(event, rating_middle)
+        (put_first if low else take_away)(record, DISLIKED_ITEMS, [item & LOW])
+        return add_step(record, steps, item, second, TAKEN_OUT if low else KINDS["rate"])
+    if kind == "click" or kind == "add_to_cart":
         forget_shown(record, item & LOW)
     return add_step(record, steps, item, second, KINDS[kind])
 
 
 def _add_purchase(record: bytearray, steps: int, items: list[int], second: int) -> int:
     """Marks items as bought; those that the history does not hold yet (no cart event came) enter it."""
-    held = stepped_on(record)
+    held, lows = stepped_on(record), [item & LOW for item in items]
     for item in items:
         if item not in held:
             steps = add_step(record, steps, item, second, BOUGHT)
-        put_first(record, BOUGHT_ITEMS, item & LOW)
-        take_away(record, DISLIKED_ITEMS, item & LOW)
         forget_shown(record, item & LOW)
+    put_first(record, BOUGHT_ITEMS, lows)
+    take_away(record, DISLIKED_ITEMS, lows)
     return steps
 
 
 def _add_return(record: bytearray, steps: int, items: list[int], second: int) -> int:
     """Takes items out; they may be listed again."""
+    take_away(record, BOUGHT_ITEMS, [item & LOW for item in items])
     for item in items:
-        take_away(record, BOUGHT_ITEMS, item & LOW)
         steps = add_step(record, steps, item, second, TAKEN_OUT)
     return steps

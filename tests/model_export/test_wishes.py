@@ -75,7 +75,7 @@ def test_a_low_rating_is_learned_as_a_rating_and_not_as_a_wish() -> None:
     assert rated is not None
     assert (rated.target.tolist(), rated.rating.tolist()) == ([2, 3], [1, 5])
     assert ratings(given[:1], WORDS) is None
-    of_twelve = EventSettings(rating_scale=(0, 12))
+    of_twelve = EventSettings(rating_scale=[0, 12])
     assert examples(given, WORDS, of_twelve).target.tolist() == [1]
 
 

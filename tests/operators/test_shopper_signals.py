@@ -61,7 +61,7 @@ def test_of_two_ratings_and_of_a_rating_and_a_purchase_the_newer_counts() -> Non
 def test_the_middle_of_the_scale_is_the_shops() -> None:
     four = event(0, "rate", item_id="i1", rating=4)
     assert not held(step(None, four).state, "disliked")
-    assert held(step(None, four, rating_middle=EventSettings(rating_scale=(0, 10)).rating_middle).state, "disliked")
+    assert held(step(None, four, rating_middle=EventSettings(rating_scale=[0, 10]).rating_middle).state, "disliked")
 
 
 def test_a_rating_outlives_the_steps_and_the_newest_stay() -> None:
@@ -78,9 +78,9 @@ def test_a_rating_that_is_none_is_refused(rating: float | None, reason: str) -> 
 
 
 def test_a_scale_is_the_lowest_and_the_highest_rating() -> None:
-    assert EventDecoder(EventSettings(rating_scale=(0, 10))).decode("u1", rated(0, "i1", 10), NOW_MS).rating == 10
+    assert EventDecoder(EventSettings(rating_scale=[0, 10])).decode("u1", rated(0, "i1", 10), NOW_MS).rating == 10
     with pytest.raises(ValueError, match="lowest rating first"):
-        EventSettings(rating_scale=(5, 1))
+        EventSettings(rating_scale=[5, 1])
 
 
 def test_an_order_of_thirty_lines_is_remembered_and_the_newest_lines_of_a_huge_one() -> None:

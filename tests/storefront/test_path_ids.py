@@ -52,6 +52,7 @@ def test_an_id_of_any_characters_reaches_its_route(shop: RunningShop) -> None:
 def test_an_item_with_a_slash_has_similar_ones(shop: RunningShop) -> None:
     neighbours = shop.client.get("/v1/items/15056BL/similar").json()
     assert neighbours, "the demo's bundle has it"
+    assert {(one["reason"]["kind"], one["reason"]["item_id"]) for one in neighbours} == {("similar", "15056BL")}
 
 
 def test_what_no_event_can_have_as_an_id_is_refused(shop: RunningShop) -> None:
