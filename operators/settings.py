@@ -29,8 +29,8 @@ HIDDEN = ("kafka.security", "kafka.client")  # no error shows what stands there
 
 
 def _rising(scale: list[float]) -> list[float]:
-    if not scale[0] < scale[1]:
-        raise ValueError("the lowest rating first, then the highest")
+    if len(scale) != 2 or not scale[0] < scale[1]:
+        raise ValueError("the lowest rating first, then the highest, expected")
     return scale
 
 
@@ -65,7 +65,7 @@ class EventSettings(Section):
     max_age_days: int = 7
     max_future_minutes: int = 5
     session_gap_minutes: int = 30
-    rating_scale: Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_rising)] = [1, 5]
+    rating_scale: Annotated[list[float], AfterValidator(_rising)] = Field(default_factory=lambda: [1.0, 5.0])
 
     @property
     def session_gap_ms(self) -> int:
