@@ -1,4 +1,4 @@
-"""The catalogue as arrays by model row: what may be listed now, and its category. Follows the topic record by record."""
+"""The catalogue as arrays by model row: what may be listed now, category and brand. Follows the topic record by record."""
 
 import threading
 from typing import NamedTuple
@@ -10,8 +10,7 @@ from operators.availability import ANYTIME, FOREVER, Coverage, may_be_listed, of
 from operators.catalogue_decode import GONE, read_item
 from operators.errors import BadRecord
 from operators.features import Vocabulary
-
-SPARE_CATEGORIES = 1000  # paths that no item has any more are kept, up to so many
+from operators.item_codes import ItemCodes
 
 
 class _Shown(NamedTuple):
@@ -23,7 +22,7 @@ class _Shown(NamedTuple):
 
 
 class Catalogue:
-    """Stock, availability (`operators.availability`) and category of a model's items.
+    """Stock, availability (`operators.availability`), category and brand of a model's items.
 
     Thread-safe: the table's thread calls `changed`, the scorer and the fallback ask `allowed`. A record is applied when
     it comes, so what is kept is bounded by the model's items, whoever asks or does not.
@@ -38,8 +37,7 @@ class Catalogue:
         self._delisted = np.zeros(rows, dtype=bool)
         self._start = np.zeros(rows, dtype=np.int64)
         self._end = np.full(rows, FOREVER, dtype=np.int64)
-        self.categories = np.zeros(rows, dtype=np.int32)  # 0: none
-        self._codes: dict[str, int] = {"": 0}
+        self.categories, self.brands = ItemCodes(rows), ItemCodes(rows)
         self._timed: set[int] = set()  # rows that may be listed at some times only
         self._shown: _Shown | None = None
         self._lock = threading.Lock()
@@ -63,7 +61,8 @@ class Catalogue:
             else:
                 self._timed.discard(row)
             if item is not None:
-                self.categories[row] = self._code(item.category_path)
+                self.categories.put(row, item.category_path)
+                self.brands.put(row, item.brand or "")
             self._shown = None
 
     def allowed(self, now_ms: int) -> npt.NDArray[np.bool_]:
@@ -73,15 +72,6 @@ class Catalogue:
             with self._lock:
                 shown = self._shown = self._at(now_ms)
         return shown.allowed
-
-    def _code(self, path: str) -> int:
-        if len(self._codes) > len(self.categories) + SPARE_CATEGORIES:  # a feed whose paths differ each time
-            used, renumbered = np.unique(np.append(self.categories, 0), return_inverse=True)
-            kept = dict.fromkeys(used.tolist())
-            paths = [path for path, code in self._codes.items() if code in kept]
-            self._codes = {path: code for code, path in enumerate(paths)}
-            self.categories = renumbered[:-1].astype(np.int32)
-        return self._codes.setdefault(path, len(self._codes))
 
     def _at(self, now_ms: int) -> _Shown:
         allowed = may_be_listed(

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from operators.contracts import CatalogueItem
+from operators.field_effects import NO_EFFECT_CATALOGUE_FIELDS
 from operators.record_file import RecordFile, catalogue_file
 
 MEET = 0.5  # of the events' items that the catalogue should hold
 SHOWN = 3
-NO_EFFECT = {"brand": "no effect yet", "tags": "no effect yet"}
 
 
 @dataclass
@@ -32,7 +32,7 @@ class CatalogueFileReport:
         self.without_title += not item.title
         self.without_price += item.price is None
         self.out_of_stock += not item.in_stock
-        self.without_effect.update(name for name in NO_EFFECT if getattr(item, name) is not None)
+        self.without_effect.update(name for name in NO_EFFECT_CATALOGUE_FIELDS if getattr(item, name) is not None)
 
 
 def report(file: Path) -> CatalogueFileReport:

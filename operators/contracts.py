@@ -32,7 +32,7 @@ EventType = Literal[
     "search", "rate", "identify", "consent",
 ]  # fmt: skip
 Source = Literal["model", "neighbours", "popular"]
-ReasonKind = Literal["viewed", "in_basket", "bought", "trending", "popular", "for_you"]
+ReasonKind = Literal["viewed", "in_basket", "bought", "similar", "trending", "popular", "for_you"]
 
 # why a record became a dead letter; the value of the header `__connect.errors.exception.class.name`
 REASONS = (
@@ -53,6 +53,7 @@ REASONS = (
     "event_time_in_future",
     "key_mismatch",
     "missing_item",
+    "missing_rating",
     "bad_amount",
     "bad_consent",
     "unknown_schema_version",
@@ -102,13 +103,18 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     traceparent: str | None = None
     schema_version: Literal[1] = 1
 
-    def named_items(self) -> list[str]:
-        """The items that the event is about: that of `item_id`, or those of `items`."""
-        return [self.item_id] if self.item_id is not None else list(self.items or ())
+
+def items_named(event: Event) -> list[str]:
+    """The items that an event is about, each once: a basket or a shown list in its order, or the one of `item_id`."""
+    own = [] if event.item_id is None else [event.item_id]
+    if event.items and event.event_type in ("purchase", "impression"):
+        return [*dict.fromkeys((*own, *event.items))]
+    return own
 
 
 class Reason(msgspec.Struct, gc=False, omit_defaults=True):
-    """Why an item is on the list; `item_id` is the shopper's own item that it resembles (viewed, in_basket, bought)."""
+    """Why an item is on the list. `item_id`: the shopper's own item that it resembles (viewed, in_basket, bought), or the
+    item whose neighbours were asked for (similar)."""
 
     kind: ReasonKind
     item_id: str | None = None

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from operators.contracts import Event
+from operators.contracts import Event, items_named
+from operators.field_effects import said_of
 from operators.record_file import RecordFile, event_file
 from operators.settings import EventSettings
 from operators.user_state import KINDS
@@ -14,22 +15,12 @@ from operators.user_state import KINDS
 DAY_MS = 86_400_000
 ROBOT_SHARE, ROBOT_USERS = 0.1, 10  # a user with more of the events, where there are so many users
 SHOWN = 3
-# field of an event -> what becomes of it; a field that is in neither of the two is fully used
-NO_EFFECT = {
-    "anonymous_id": "no effect yet",
-    "currency": "compared with the catalogue's, never learned from",
-    "position": "no effect yet",
-    "price": "compared with the catalogue's, never learned from; below 0 in a purchase: a return",
-    "quantity": "its sign alone has an effect: below 0 is a return",
-    "identify": "an event of this type does not move a guest's history to the account yet",
-    "search": "an event of this type does not reach the model; a training can learn from its query",
-}
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @dataclass
 class EventFileReport:
-    """What a file of JSON lines holds. `without_effect`: field or event type -> events that have it."""
+    """What a file of JSON lines holds. `without_effect`: field and sentence -> events of which it is true."""
 
     file: RecordFile[Event]
     types: Counter[str] = field(default_factory=Counter)
@@ -44,7 +35,7 @@ class EventFileReport:
     out_of_order: int = 0
     first_ms: int | None = None
     last_ms: int | None = None
-    without_effect: Counter[str] = field(default_factory=Counter)
+    without_effect: Counter[tuple[str, str]] = field(default_factory=Counter)
     unknown_fields: Counter[str] = field(default_factory=Counter)
 
     def take(self, event: Event) -> None:
@@ -53,7 +44,7 @@ class EventFileReport:
         self.users[event.user_id] += 1
         if event.event_type in KINDS:
             self.users_with_history.add(event.user_id)
-            self.items.update(event.named_items())
+            self.items.update(items_named(event))
         self._take_id(event)
         time_ms = int(event.event_time)
         self.at_midnight += time_ms % DAY_MS == 0
@@ -63,7 +54,7 @@ class EventFileReport:
 
     def _take_id(self, event: Event) -> None:
         name = hash(event.event_id)
-        content = hash((event.event_type, event.user_id, event.event_time, *event.named_items()))
+        content = hash((event.event_type, event.user_id, event.event_time, *items_named(event)))
         if name not in self.contents:
             self.contents[name] = content
             return
@@ -72,14 +63,10 @@ class EventFileReport:
             self.other_contents += 1
             self.example_id = self.example_id or event.event_id
 
-    def take_fields(self, line: bytes, event_type: str) -> None:
+    def take_fields(self, line: bytes, event: Event) -> None:
         """Counts what of a line has no effect."""
-        for name, found in _decode(line).items():
-            if name in NO_EFFECT and bytes(found) != b"null":
-                self.without_effect[name] += 1
-            elif name not in Event.__struct_fields__:
-                self.unknown_fields[name] += 1
-        self.without_effect[event_type] += event_type in NO_EFFECT
+        self.without_effect.update(said_of(event))
+        self.unknown_fields.update(name for name in _decode(line) if name not in Event.__struct_fields__)
 
     def remarks(self) -> list[str]:
         """What is valid and yet looks wrong, a sentence each."""
@@ -105,7 +92,7 @@ def robots(users: Counter[str]) -> list[str]:
     if len(users) < ROBOT_USERS:
         return []
     return [
-        f"{count / users.total():.0%} of the events are of the user {user!r}: a robot, or an id of nobody?"
+        f"{count / users.total():.0%} of the events are of the user {user!r}: a robot, or an id of nobody? A training leaves out who is far beyond a person"
         for user, count in users.most_common(SHOWN)
         if count > ROBOT_SHARE * users.total()
     ]
@@ -117,5 +104,5 @@ def report(file: Path, limits: EventSettings) -> EventFileReport:
     found = EventFileReport(events)
     for event in events:
         found.take(event)
-        found.take_fields(events.line, event.event_type)
+        found.take_fields(events.line, event)
     return found

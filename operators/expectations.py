@@ -18,7 +18,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from operators.catalogue_decode import read_record
-from operators.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS, CatalogueItem, Event, RecommendationList
+from operators.contracts import (
+    CATALOGUE,
+    EVENTS,
+    RECOMMENDATIONS,
+    CatalogueItem,
+    Event,
+    RecommendationList,
+    items_named,
+)
 from operators.decode import EventDecoder
 from operators.errors import BadRecord
 from operators.list_rows import decode_list
@@ -94,7 +102,7 @@ class Expectations:
             yield "complete", all(getattr(event, name) is not None for name in wanted)
         yield "unique", self._is_new(event.event_id)
         yield "on_time", abs(int(event.event_time) - broker_ms) <= ON_TIME_MS
-        items = event.named_items()
+        items = items_named(event)
         if items and self._items:
             yield "known_item", all(item in self._items for item in items)
         if event.price is not None and (known := self._items.get(event.item_id or "")) and known.price:

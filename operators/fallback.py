@@ -8,6 +8,7 @@ import numpy.typing as npt
 from operators.contracts import Source
 from operators.features import Features, Rows
 from operators.model_bundle import ModelBundle
+from operators.user_state import TAKEN_OUT
 
 RECENT = 5
 LOOKED_AT = 64  # popular items at a time: the cost of a list must not grow with the catalogue
@@ -26,10 +27,12 @@ class Fallback:
     def rows(self, features: Features, user: int, usable: Usable) -> tuple[list[int], list[float], Source]:
         """(rows, scores in 0-1, source) for one user of a batch.
 
-        A neighbour's score is the sum over the last `RECENT` items of 1 / (age in steps * place): newer and nearer first.
+        A neighbour's score is the sum of 1 / (age in steps * place) over the last `RECENT` items that were not taken out:
+        newer and nearer first.
         """
         points: dict[int, float] = {}
-        history = features.items[user, : features.length[user]][::-1][:RECENT]
+        items, kinds = features.items[user], features.kinds[user]
+        history = items[(items > 0) & (kinds != TAKEN_OUT)][::-1][:RECENT]
         neighbours = self._neighbours[history]
         good = usable(neighbours.ravel()).reshape(neighbours.shape) & ~np.isin(neighbours, history) & (neighbours > 0)
         for age, place in zip(*map(np.ndarray.tolist, np.nonzero(good)), strict=True):

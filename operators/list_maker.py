@@ -12,13 +12,13 @@ import xxhash
 from operators.catalogue import Catalogue
 from operators.contracts import ListItem, Model, Reason, RecommendationList, Source
 from operators.experiments import Experiments
-from operators.fallback import Fallback
+from operators.fallback import Fallback, Usable
 from operators.features import Features, Rows, features
 from operators.model_bundle import ModelBundle
-from operators.ranker import GOOD, Ranked, Ranker
+from operators.ranker import GOOD, TIRED, Ranked, Ranker
 from operators.reasons import Reasons, unit_rows
 from operators.settings import ExperimentSettings, ListSettings
-from operators.state_layout import CONSENT_REFUSED, read_states
+from operators.state_layout import read_states
 from operators.timeline import Came
 from operators.user_state import order_of
 
@@ -104,14 +104,15 @@ class ListMaker:
         inputs = features(states, self._vocabulary, self._window)
         now = self._clock_ms()
         allowed = self._catalogue.allowed(now)
-        warm = (inputs.length > 0) & ((states["flags"] & CONSENT_REFUSED) == 0)
+        warm = inputs.length > 0  # of one who refused consent the state holds no step
         made: list[RecommendationList | Exception] = []
         if self._scorer is None or not warm.any():
             return [self._plain(request, states, inputs, user) for user, request in enumerate(requests)]
         scores, rows = self._scorer.score(inputs)
         self._sensors.on_scores(scores)
         finite = np.isfinite(scores).all(axis=1)
-        ranked = self._ranker.rank(rows, scores, states, inputs, allowed, self._catalogue.categories)
+        codes = self._catalogue.categories.by_row, self._catalogue.brands.by_row
+        ranked = self._ranker.rank(rows, scores, states, allowed, *codes)
         reasons = self._reasons.of(ranked.rows, inputs)
         self._sensors.on_slates(requests, ranked, inputs, warm & finite)
         all_rows = ranked.rows.tolist()
@@ -124,7 +125,7 @@ class ListMaker:
             else:
                 places = all_rows[user], all_scores[user], reasons[user]
                 if all_rows[user][-1] == 0:
-                    places = self._filled(*places, allowed)
+                    places = self._filled(*places, self._usable(states[user : user + 1], allowed, TIRED))
                 made.append(self._list(request, "model", *places, now))
         return made
 
@@ -135,25 +136,27 @@ class ListMaker:
 
     def _plain(self, request: Request, states: npt.NDArray[Any], inputs: Features, user: int) -> RecommendationList:
         now = self._clock_ms()
-        if states["flags"][user] & CONSENT_REFUSED:
-            inputs = Features(inputs.items * 0, inputs.kinds, inputs.length * 0, inputs.seconds)
         one, allowed = slice(user, user + 1), self._catalogue.allowed(now)
         mine = Features(inputs.items[one], inputs.kinds[one], inputs.length[one], inputs.seconds[one])
-
-        def usable(rows: Rows) -> npt.NDArray[np.bool_]:
-            good: npt.NDArray[np.bool_] = self._ranker.verdict(rows[None], states[one], mine, allowed)[0] == GOOD
-            return good
-
-        rows, scores, source = self._fallback.rows(mine, 0, usable)
+        rows, scores, source = self._fallback.rows(mine, 0, self._usable(states[one], allowed, GOOD))
         rounded = [round(score, SCORE_DIGITS) for score in scores]
         return self._list(request, source, rows, rounded, self._reasons.without_history(rows), now)
 
+    def _usable(self, state: npt.NDArray[Any], allowed: npt.NDArray[np.bool_], worst: int) -> Usable:
+        """What may be listed for the shopper of a state [1]: what the ranker judges no worse than `worst`."""
+
+        def usable(rows: Rows) -> npt.NDArray[np.bool_]:
+            fine: npt.NDArray[np.bool_] = self._ranker.verdict(rows[None], state, allowed)[0] <= worst
+            return fine
+
+        return usable
+
     def _filled(
-        self, rows: list[int], scores: list[float], reasons: list[Reason], allowed: npt.NDArray[Any]
+        self, rows: list[int], scores: list[float], reasons: list[Reason], usable: Usable
     ) -> tuple[list[int], list[float], list[Reason]]:
         """Popular items at the places that the rules left empty (row 0): the last ones."""
         kept = len(rows) - rows.count(0)
-        rows = self._fallback.fill(rows[:kept], lambda some: allowed[some])
+        rows = self._fallback.fill(rows[:kept], usable)
         added = len(rows) - kept
         return rows, scores[:kept] + [0.0] * added, reasons[:kept] + self._reasons.without_history(rows[kept:])
 

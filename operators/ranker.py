@@ -1,5 +1,5 @@
 """Candidates -> the places of a list: what may not be shown is taken out, what was shown often goes last,
-categories are capped, and near-copies are spread (MMR). All for a whole micro-batch at once."""
+categories and brands are capped, and near-copies are spread (MMR). All for a whole micro-batch at once."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from operators.features import Features, Rows, Vocabulary
+from operators.features import Rows, Vocabulary
 from operators.settings import ListSettings
+from operators.state_layout import HISTORY
 from operators.user_state import IN_BASKET, TAKEN_OUT
 
 GOOD, TIRED, FORBIDDEN = 0, 1, 2
-POOL = 3  # MMR and the cap choose among POOL times the list's size
+POOL = 3  # MMR and the caps choose among POOL times the list's size
+
+LowHashes = npt.NDArray[np.uint32]  # low 32 bits of items' hashes, 0: none
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,12 @@ class Ranker:
         rows: Rows,
         scores: npt.NDArray[np.float32],
         states: npt.NDArray[Any],
-        features: Features,
         allowed: npt.NDArray[np.bool_],
         categories: npt.NDArray[np.int32],
+        brands: npt.NDArray[np.int32],
     ) -> Ranked:
-        """`rows`, `scores`: [B, K], best first; `states`: dtype STATE [B]; `allowed`, `categories`: by model row."""
-        verdict = self.verdict(rows, states, features, allowed)
+        """`rows`, `scores`: [B, K], best first; `states`: dtype STATE [B]; the others by model row, row 0 not allowed."""
+        verdict = self.verdict(rows, states, allowed)
         if len(mixed := np.flatnonzero(verdict.any(axis=1))):  # all others are in order
             order = np.argsort(verdict[mixed], axis=1, kind="stable")
             rows, scores = rows.copy(), scores.copy()
@@ -50,9 +53,12 @@ class Ranker:
                 one[mixed] = np.take_along_axis(one[mixed], order, axis=1)
         out = verdict == FORBIDDEN
         size, rules = min(self._rules.size, rows.shape[1]), self._rules
-        if rules.diversity or rules.max_per_category:
+        caps = [
+            (codes, cap) for codes, cap in ((categories, rules.max_per_category), (brands, rules.max_per_brand)) if cap
+        ]
+        if rules.diversity or caps:
             pool = min(POOL * size, rows.shape[1])
-            picked = self._spread(rows[:, :pool], scores[:, :pool], ~out[:, :pool], categories, size)
+            picked = self._spread(rows[:, :pool], scores[:, :pool], ~out[:, :pool], caps, size)
             rows, scores = np.take_along_axis(rows, picked, axis=1), np.take_along_axis(scores, picked, axis=1)
             out = np.take_along_axis(out, picked, axis=1) | (picked < 0)
         else:
@@ -60,22 +66,19 @@ class Ranker:
         rows[out], scores[out] = 0, 0.0
         return Ranked(rows, scores)
 
-    def verdict(
-        self, rows: Rows, states: npt.NDArray[Any], features: Features, allowed: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.uint8]:
+    def verdict(self, rows: Rows, states: npt.NDArray[Any], allowed: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
         """uint8 [B, K]: GOOD, TIRED (shown often without a click) or FORBIDDEN, for each candidate."""
-        forbidden = ~allowed[rows]
+        lows, hidden = self._low_hashes[rows], [states["disliked"]]
         if self._rules.hide_in_basket:
-            basket = basket_rows(states, features)
-            if basket.any():
-                forbidden |= _any_equal(rows, basket)
-        if self._rules.hide_bought and states["bought"].any():
-            forbidden |= _any_equal(self._low_hashes[rows], states["bought"])
+            hidden.append(in_basket(states))
+        if self._rules.hide_bought:
+            hidden.append(states["bought"])
+        forbidden = ~allowed[rows] | _any_equal(lows, np.concatenate(hidden, axis=1))
         verdict = np.where(forbidden, np.uint8(FORBIDDEN), np.uint8(GOOD))
         if self._rules.fatigue_after:
             tired = states["shown"] >= self._rules.fatigue_after
             if tired.any():
-                often = _any_equal(self._low_hashes[rows], np.where(tired, states["shown_item"], np.uint32(0)))
+                often = _any_equal(lows, np.where(tired, states["shown_item"], np.uint32(0)))
                 verdict[often & ~forbidden] = TIRED
         return verdict
 
@@ -84,23 +87,20 @@ class Ranker:
         rows: Rows,
         scores: npt.NDArray[np.float32],
         usable: npt.NDArray[np.bool_],
-        categories: npt.NDArray[np.int32],
+        caps: list[tuple[npt.NDArray[np.int32], int]],
         size: int,
     ) -> npt.NDArray[np.intp]:
         """Greedy choice of `size` of the pool, -1 where none is left.
 
         MMR (Carbonell and Goldstein, SIGIR 1998): argmax (1 - w) * relevance - w * max similarity to the chosen,
-        with the scores scaled to 0-1 within the pool; at most `max_per_category` of one category.
+        with the scores scaled to 0-1 within the pool. `caps`: codes by row, and how many of a code above 0 may be chosen.
         """
-        weight, cap = self._rules.diversity, self._rules.max_per_category
-        users = np.arange(len(rows))
+        weight, users = self._rules.diversity, np.arange(len(rows))
         low = scores.min(axis=1, keepdims=True)
         span = np.maximum(scores.max(axis=1, keepdims=True) - low, 1e-9)
         gain = (1 - weight) * (scores - low) / span
-        free = usable.copy()
-        nearest = np.zeros_like(gain)
-        vectors, codes = self._vectors[rows], categories[rows]
-        taken = np.zeros(rows.shape, dtype=np.int32)
+        free, nearest, vectors = usable.copy(), np.zeros_like(gain), self._vectors[rows]
+        capped = [(codes[rows], cap, np.zeros(rows.shape, dtype=np.int32)) for codes, cap in caps]
         picked = np.empty((len(rows), size), dtype=np.intp)
         for place in range(size):
             value = np.where(free, gain - weight * nearest, -np.inf)
@@ -109,7 +109,7 @@ class Ranker:
             if weight:
                 chosen = vectors[users, best]
                 np.maximum(nearest, np.einsum("bkd,bd->bk", vectors, chosen), out=nearest)
-            if cap:
+            for codes, cap, taken in capped:
                 same = (codes == codes[users, best][:, None]) & (codes > 0)
                 taken += same
                 free &= ~(same & (taken >= cap))
@@ -117,23 +117,27 @@ class Ranker:
         return picked
 
 
-def basket_rows(states: npt.NDArray[Any], features: Features) -> Rows:
-    """[B, W] rows of what lies in the basket now: added in this session and not taken out since; 0 elsewhere."""
-    in_session = features.seconds >= states["session_start_s"][:, None]
-    added = (features.kinds == IN_BASKET) & in_session
-    removed = features.kinds == TAKEN_OUT
-    if removed.any():
-        same = features.items[:, :, None] == features.items[:, None, :]
-        later = np.triu(np.ones((added.shape[1],) * 2, dtype=bool), 1)
-        added &= ~(same & later & removed[:, None, :]).any(axis=2)
-    return np.where(added, features.items, np.int32(0))
+def in_basket(states: npt.NDArray[Any]) -> LowHashes:
+    """uint32 [B, M]: what lies in the basket now: added in this session and not taken out since; 0: nothing."""
+    kinds = states["kind"]
+    added = kinds == IN_BASKET
+    if not added.any():
+        return np.zeros((len(states), 0), dtype=np.uint32)
+    added &= states["second"] >= states["session_start_s"][:, None]
+    lows, removed = states["item"].astype(np.uint32), kinds == TAKEN_OUT
+    if len(mixed := np.flatnonzero(removed.any(axis=1) & added.any(axis=1))):
+        place = np.arange(HISTORY) - states["steps"][mixed, None].astype(np.int64)
+        order, mine, gone = place % HISTORY, lows[mixed], removed[mixed]  # oldest first
+        for step in np.flatnonzero(gone.any(axis=0)):
+            earlier = (mine == mine[:, step, None]) & (order < order[:, step, None])
+            added[mixed] &= ~(earlier & gone[:, step, None])
+    return np.where(added, lows, np.uint32(0))
 
 
-def _any_equal(values: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """[B, K], [B, M] -> bool [B, K]: whether a value is among the wanted that are not 0."""
-    used = np.flatnonzero(wanted.any(axis=0))
-    found = np.zeros(values.shape, dtype=bool)
-    for column in used:
-        mine = wanted[:, column, None]
-        found |= (values == mine) & (mine != 0)
+def _any_equal(values: LowHashes, wanted: LowHashes) -> npt.NDArray[np.bool_]:
+    """[B, K], [B, M] -> bool [B, K]: whether a value is among the wanted. 0 equals 0: it stands for no item."""
+    found, same = np.zeros(values.shape, dtype=bool), np.empty(values.shape, dtype=bool)
+    for column in np.flatnonzero(wanted.any(axis=0)):
+        np.equal(values, wanted[:, column, None], out=same)
+        found |= same
     return found

@@ -67,7 +67,7 @@ class RefreshLogic:
         self._decode = decoder.decode
         self._batcher = batcher
         self._lists = lists
-        self._session_gap_ms = events.session_gap_minutes * 60_000
+        self._session_gap_ms, self._rating_middle = events.session_gap_ms, events.rating_middle
         self._settings = scorer
         self._clock_s = clock_s
         self._sensors = sensors
@@ -199,7 +199,7 @@ class RefreshLogic:
         event = self._decode(record.user if record.keyed else "", record.value, record.broker_ms)
         if event.user_id != record.user:
             raise BadRecord("key_mismatch", "a record routed by its user_id", f"routed by {record.user!r}"[:200])
-        done = step(state, event, self._session_gap_ms, record.broker_ms, self._time_to_live_ms)
+        done = step(state, event, self._session_gap_ms, record.broker_ms, self._time_to_live_ms, self._rating_middle)
         self._sensors.on_record(done.outcome)
         if done.outcome != "applied":
             return None

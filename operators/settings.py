@@ -25,9 +25,9 @@ from operators.rest_address import checked_url, without_password
 from operators.settings_file import read_settings_file
 from operators.settings_section import Section
 from operators.settings_variables import FILE, nearest, refuse_unknown_variables
+from operators.shop_settings import EventSettings, ExperimentSettings, ListSettings
 
 FILE_NAME = "liveshelf.toml"
-PLACEHOLDER_IDS = ("undefined", "null", "none", "nan", "(not set)", "[object Object]")
 HIDDEN = ("kafka.security", "kafka.client")  # no error shows what stands there
 
 
@@ -55,16 +55,6 @@ class JobSettings(Section):
     state_digests: bool = False
 
 
-class EventSettings(Section):
-    """Limits of an event."""
-
-    max_bytes: int = 16_384
-    max_age_days: int = 7
-    max_future_minutes: int = 5
-    session_gap_minutes: int = 30
-    placeholder_ids: list[str] = Field(default_factory=lambda: [*PLACEHOLDER_IDS])
-
-
 class ScorerSettings(Section):
     """ONNX Runtime and the micro-batcher."""
 
@@ -81,26 +71,6 @@ class ScorerSettings(Section):
     promise_idle_ms: int = Field(3, ge=1)
     promise_busy_ms: int = Field(200, ge=1)
     retry_after_ms: int = Field(2000, ge=1)
-
-
-class ListSettings(Section):
-    """What a list looks like."""
-
-    size: int = Field(20, ge=1)
-    ttl_hours: float = Field(24, gt=0, le=720)
-    max_per_category: int = Field(0, ge=0)
-    diversity: float = Field(0.0, ge=0, le=1)
-    hide_bought: bool = True
-    hide_in_basket: bool = True
-    fatigue_after: int = Field(5, ge=0)
-    catalogue_coverage: float = Field(0.5, ge=0, le=1)
-
-
-class ExperimentSettings(Section):
-    """The running experiment: arms and the share of users of each."""
-
-    name: str = ""
-    arms: dict[str, float] = Field(default_factory=dict)
 
 
 class BundleSettings(Section):

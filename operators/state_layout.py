@@ -8,30 +8,31 @@ import numpy.typing as npt
 
 from operators.errors import LiveshelfError
 
-LAYOUT = 3
-STORED = 4  # first byte of the stored form: most shoppers have few steps, and their records are mostly zeros
-OLD_LAYOUT, OLD_STORED = 1, 2  # before the epoch
+LAYOUT = 5
+BEFORE_EPOCH = (1, 2)  # layouts
+STORED = 6  # first byte of the stored form: most shoppers have few steps, and their records are mostly zeros
 HISTORY = 50  # steps kept
 EVENT_WINDOW = 24  # recent event ids kept, against duplicates
-MAX_BOUGHT = 16
+MAX_BOUGHT = 48  # a large order
+MAX_DISLIKED = 8
 MAX_SHOWN = 15
 # bits of `flags`; the last two say that a list of `version` is out, and that no better one
 # will follow (exactly-once delivery alone sets them)
 CONSENT_REFUSED, LISTED, SETTLED = 1, 2, 4
 
-# `steps` and `seen` count all there ever were: the newest lies at (count - 1) % size of its ring.
-# `bought_at` and `shown_at` are the next places of their rings. `bought` and `shown_item` hold the low 32 bits.
+# `steps` and `seen` count all there ever were: the newest lies at (count - 1) % size of its ring; `shown_at` is the next
+# place of its ring. `bought` and `disliked` begin with the newest. They, `shown_item` and `session`, the hash of the
+# session's id (0: it has none), are the low 32 bits.
 # `epoch_s` and `erased_s` with `erased_ms` are the broker's times at which the state began and of the last erasure.
 STATE = np.dtype(
     [
         ("layout", "u1"),
         ("flags", "u1"),
-        ("session_events", "<u2"),
+        ("shown_at", "<u2"),
         ("version", "<u4"),
         ("steps", "<u4"),
         ("seen", "<u4"),
-        ("bought_at", "<u2"),
-        ("shown_at", "<u2"),
+        ("session", "<u4"),
         ("last_event_ms", "<i8"),
         ("session_start_s", "<u4"),
         ("epoch_s", "<u4"),
@@ -42,12 +43,13 @@ STATE = np.dtype(
         ("kind", "u1", HISTORY),
         ("event_hash", "<u8", EVENT_WINDOW),
         ("bought", "<u4", MAX_BOUGHT),
+        ("disliked", "<u4", MAX_DISLIKED),
         ("shown_item", "<u4", MAX_SHOWN),
         ("shown", "u1", MAX_SHOWN),
     ]
 )
 SIZE = STATE.itemsize
-HEADER = "<BBHIIIHHqII"
+HEADER = "<BBHIIIIqII"
 
 
 def _offset(name: str) -> int:
@@ -62,6 +64,7 @@ SECONDS_AT = _offset("second")
 KINDS_AT = _offset("kind")
 EVENTS_AT = _offset("event_hash")
 BOUGHT_AT = _offset("bought")
+DISLIKED_AT = _offset("disliked")
 SHOWN_ITEMS_AT = _offset("shown_item")
 SHOWN_COUNTS_AT = _offset("shown")
 
@@ -69,9 +72,11 @@ EMPTY = bytes([LAYOUT]) + bytes(SIZE - 1)
 
 
 # what the stored form shortens: all behind the header, whose bytes are the same in both forms but for the first
-_ARRAYS = [(_offset(name), _offset(name) + STATE[name].itemsize) for name in list(STATE.names or ())[13:]]
-_PARTS = [(ERASED_AT, ITEMS_AT), *_ARRAYS]
-_HEADER_SIZE = _PARTS[0][0]
+_PARTS = [(ERASED_AT, ITEMS_AT)] + [
+    (_offset(name), _offset(name) + STATE[name].itemsize)
+    for name in ("item", "second", "kind", "event_hash", "bought", "disliked", "shown_item", "shown")
+]
+_HEADER_SIZE = ERASED_AT
 _LENGTHS = struct.Struct(f"<{len(_PARTS)}H")
 _STORED_BYTE = bytes((STORED,))
 _counts = struct.Struct("<II")  # steps, seen
@@ -93,7 +98,8 @@ def stored(state: bytes) -> bytes:
         state[SECONDS_AT : SECONDS_AT + 4 * steps],
         state[KINDS_AT : KINDS_AT + steps],
         state[EVENTS_AT : EVENTS_AT + 8 * seen],
-        state[BOUGHT_AT:SHOWN_ITEMS_AT].rstrip(b"\0"),
+        state[BOUGHT_AT:DISLIKED_AT].rstrip(b"\0"),
+        state[DISLIKED_AT:SHOWN_ITEMS_AT].rstrip(b"\0"),
         state[SHOWN_ITEMS_AT:SHOWN_COUNTS_AT].rstrip(b"\0"),
         state[SHOWN_COUNTS_AT:].rstrip(b"\0"),
     )
@@ -104,17 +110,14 @@ def migrate(state: bytes) -> bytes:
     """The state as a record of dtype `STATE`; raises `LiveshelfError` for a layout or size that was never released."""
     if state[0] == LAYOUT and len(state) == SIZE:
         return state
-    if state[0] == OLD_LAYOUT and len(state) == _OLD_SIZE:
-        return _with_epoch(state, state[_HEADER_SIZE:])
-    if state[0] == STORED and (record := _unpacked(state, _PARTS)) is not None:
-        return record
-    if state[0] == OLD_STORED and (record := _unpacked(state, _ARRAYS)) is not None:
-        return _with_epoch(state, record[ITEMS_AT:])
-    raise LiveshelfError(
-        f"a user state of layout {LAYOUT} ({SIZE} bytes), {STORED}, or an older one",
-        f"layout {state[0]}, {len(state)} bytes",
-        "start the job with the Liveshelf version that wrote this state, or newer",
-    )
+    record = _unpacked(state, _PARTS, SIZE) if state[0] == STORED else _older(state)
+    if record is None:
+        raise LiveshelfError(
+            f"a user state of layout {LAYOUT} ({SIZE} bytes), {STORED}, or an older one",
+            f"layout {state[0]}, {len(state)} bytes",
+            "start the job with the Liveshelf version that wrote this state, or newer",
+        )
+    return record
 
 
 def read_states(states: list[bytes]) -> npt.NDArray[Any]:
@@ -122,18 +125,25 @@ def read_states(states: list[bytes]) -> npt.NDArray[Any]:
     return np.frombuffer(b"".join(map(migrate, states)), dtype=STATE)
 
 
-_OLD_SIZE = SIZE - (ITEMS_AT - ERASED_AT)
-_EPOCH_AT = _offset("epoch_s")
+def forget(record: bytearray) -> None:
+    """Drops what a record holds of its shopper's doings: steps, session, what was bought, disliked and shown.
+
+    Version, times, epoch, erasure and the window against duplicates stay.
+    """
+    for begin, end in _OF_SHOPPER:
+        record[begin:end] = bytes(end - begin)
 
 
-def _with_epoch(state: bytes, arrays: bytes) -> bytes:
-    """A record of the layout before: where the epoch is now it had the second of the erasure."""
-    (erased_s,) = struct.unpack_from("<I", state, _EPOCH_AT)
-    return bytes((LAYOUT,)) + state[1:_EPOCH_AT] + struct.pack("<IIH", 0, erased_s, 0) + arrays
+_OF_SHOPPER = [
+    *((_offset(name), _offset(name) + STATE[name].itemsize) for name in ("shown_at", "steps", "session")),
+    (_offset("session_start_s"), _offset("epoch_s")),
+    (ITEMS_AT, EVENTS_AT),
+    (BOUGHT_AT, SIZE),
+]
 
 
-def _unpacked(state: bytes, parts: list[tuple[int, int]]) -> bytes | None:
-    """A record from a stored form with these parts; None where the lengths do not fit."""
+def _unpacked(state: bytes, parts: list[tuple[int, int]], size: int) -> bytes | None:
+    """A record of `size` bytes from a stored form with these parts; None where the lengths do not fit."""
     lengths_of = struct.Struct(f"<{len(parts)}H")
     at = _HEADER_SIZE + lengths_of.size
     if len(state) < at:
@@ -141,9 +151,47 @@ def _unpacked(state: bytes, parts: list[tuple[int, int]]) -> bytes | None:
     lengths = lengths_of.unpack_from(state, _HEADER_SIZE)
     if at + sum(lengths) != len(state) or any(n > end - begin for n, (begin, end) in zip(lengths, parts, strict=True)):
         return None
-    record = bytearray(EMPTY)
-    record[1:_HEADER_SIZE] = state[1:_HEADER_SIZE]
+    record = bytearray(size)
+    record[0], record[1:_HEADER_SIZE] = LAYOUT, state[1:_HEADER_SIZE]
     for length, (begin, _) in zip(lengths, parts, strict=True):
         record[begin : begin + length] = state[at : at + length]
         at += length
+    return bytes(record)
+
+
+# Layout 3 and its stored form 4, and before them 1 and 2, which had no epoch
+_OLD_BOUGHT_AT, _OLD_SHOWN_AT, _OLD_SIZE = 884, 948, 1023
+_OLD_PARTS = [*_PARTS[:5], (_OLD_BOUGHT_AT, _OLD_SHOWN_AT), (_OLD_SHOWN_AT, 1008), (1008, _OLD_SIZE)]
+
+
+def _older(state: bytes) -> bytes | None:
+    """The record of a state of an older layout; None for a layout or size that there never was."""
+    layout, size, record = state[0], len(state), None
+    if layout == 3 and size == _OLD_SIZE:
+        record = state
+    elif layout == 4:
+        record = _unpacked(state, _OLD_PARTS, _OLD_SIZE)
+    elif layout == 1 and size == _OLD_SIZE - (ITEMS_AT - ERASED_AT):
+        record = _with_epoch(state, state[_HEADER_SIZE:])
+    elif layout == 2 and (found := _unpacked(state, _OLD_PARTS[1:], _OLD_SIZE)) is not None:
+        record = _with_epoch(state, found[ITEMS_AT:])
+    return None if record is None else _with_session(record)
+
+
+def _with_epoch(state: bytes, arrays: bytes) -> bytes:
+    """A record of layout 3 from one before: where the epoch is now it had the second of the erasure."""
+    epoch_at = _offset("epoch_s")
+    (erased_s,) = struct.unpack_from("<I", state, epoch_at)
+    return state[:epoch_at] + struct.pack("<IIH", 0, erased_s, 0) + arrays
+
+
+def _with_session(old: bytes) -> bytes:
+    """A record from one of layout 3, which had no session id, `shown_at` at 18, 16 places for what was bought, and went
+    on storing after a refusal of consent."""
+    header = bytes((LAYOUT, old[1])) + old[18:20] + old[4:16] + bytes(4)
+    record = bytearray(header + old[20:_OLD_BOUGHT_AT] + bytes(SIZE - BOUGHT_AT))
+    record[BOUGHT_AT : BOUGHT_AT + _OLD_SHOWN_AT - _OLD_BOUGHT_AT] = old[_OLD_BOUGHT_AT:_OLD_SHOWN_AT]
+    record[SHOWN_ITEMS_AT:] = old[_OLD_SHOWN_AT:]
+    if record[FLAGS_AT] & CONSENT_REFUSED:
+        forget(record)
     return bytes(record)

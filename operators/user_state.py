@@ -12,10 +12,10 @@ from typing import Literal
 
 import xxhash
 
-from operators.contracts import Event
+from operators.contracts import Event, items_named
 from operators.listing import owed_again
 from operators.state_layout import (
-    BOUGHT_AT,
+    BEFORE_EPOCH,
     CONSENT_REFUSED,
     EMPTY,
     ERASED_AT,
@@ -23,35 +23,36 @@ from operators.state_layout import (
     EVENTS_AT,
     HEADER,
     HISTORY,
-    ITEMS_AT,
-    KINDS_AT,
     LISTED,
-    MAX_BOUGHT,
-    MAX_SHOWN,
-    OLD_LAYOUT,
-    OLD_STORED,
-    SECONDS_AT,
     SETTLED,
-    SHOWN_COUNTS_AT,
-    SHOWN_ITEMS_AT,
+    forget,
     migrate,
 )
+from operators.state_rings import (
+    BOUGHT_ITEMS,
+    DISLIKED_ITEMS,
+    LOW,
+    add_shown,
+    add_step,
+    forget_shown,
+    put_first,
+    step_at,
+    stepped_on,
+    take_away,
+)
 
+# A return and a rating below the middle are steps that take the item out: a model's table of kinds has a fixed size,
+# and "not this one" is what it learned of that kind.
 KINDS = {"view": 1, "click": 2, "add_to_cart": 3, "remove_from_cart": 4, "purchase": 5, "rate": 6}
 IN_BASKET, TAKEN_OUT, BOUGHT = KINDS["add_to_cart"], KINDS["remove_from_cart"], KINDS["purchase"]
-_RESETS_FATIGUE = frozenset(("click", "add_to_cart", "purchase"))
-_LOW = 0xFFFFFFFF
+RATING_MIDDLE = 3.0  # of one star to five
 _LAST_S = 0xFFFFFFFF  # in 2106
 _LAST_MS = _LAST_S * 1000 + 999
 
 _header = struct.Struct(HEADER)
 _events = struct.Struct(f"<{EVENT_WINDOW}Q")
-_items = struct.Struct(f"<{HISTORY}Q")
-_bought = struct.Struct(f"<{MAX_BOUGHT}I")
-_shown = struct.Struct(f"<{MAX_SHOWN}I")
 _erased = struct.Struct("<IH")  # second, millisecond
 _u64 = struct.Struct("<Q")
-_u32 = struct.Struct("<I")
 
 Outcome = Literal["applied", "duplicate", "erased"]
 
@@ -59,6 +60,22 @@ Outcome = Literal["applied", "duplicate", "erased"]
 def id_hash(text: str) -> int:
     """xxh64 of an id's UTF-8 bytes; never 0, which marks an empty place."""
     return xxhash.xxh64_intdigest(text.encode()) or 1
+
+
+def is_return(event: Event) -> bool:
+    """Whether it is a purchase of a negative quantity."""
+    return event.event_type == "purchase" and event.quantity is not None and event.quantity < 0
+
+
+def is_low_rating(event: Event, rating_middle: float) -> bool:
+    """Whether it is a rating below the middle of the scale, which counts against the item."""
+    return event.event_type == "rate" and event.rating is not None and event.rating < rating_middle
+
+
+def consent_of(event: Event) -> bool | None:
+    """Whether an event grants (True) or refuses (False) consent; None: it says neither."""
+    said = (event.context or {}).get("personalisation") if event.event_type == "consent" else None
+    return True if said in ("granted", True) else False if said in ("denied", False) else None
 
 
 @dataclass(slots=True)
@@ -77,21 +94,23 @@ def step(
     session_gap_ms: int = 30 * 60_000,
     arrived_ms: int | None = None,
     time_to_live_ms: float = math.inf,
+    rating_middle: float = RATING_MIDDLE,
 ) -> Step:
     """Applies one valid event (`event_time` in epoch ms, not after its arrival) to a user's state (None for a new user).
 
     `arrived_ms`: the broker's time of the record (None: the event's own), of which a new state gets its epoch. A state
     without an event (but impressions) for `time_to_live_ms` is forgotten, and the user new: the engine drops it at
-    some time after, and a replay at any pace must decide the same. Pure and deterministic. A duplicate (same event id within the user's last `EVENT_WINDOW` accepted events) and
-    an event from before an erasure change nothing.
+    some time after, and a replay at any pace must decide the same. Pure and deterministic.
+
+    A duplicate (same event id within the user's last `EVENT_WINDOW` accepted events) and an event from before an
+    erasure change nothing. A refusal of consent drops what the shopper did; until consent is granted events count for
+    the version and against duplicates alone.
     """
     arrived_ms = int(event.event_time) if arrived_ms is None else arrived_ms
     record = bytearray(migrate(state) if state else EMPTY)
     if state is not None and 0 < last_touched_ms(record) < arrived_ms - time_to_live_ms:
         state, record = None, bytearray(EMPTY)
-    layout, flags, session_events, version, steps, seen, bought, shown, last_ms, session_s, epoch_s = (
-        _header.unpack_from(record)
-    )
+    layout, flags, shown, version, steps, seen, session, last_ms, session_s, epoch_s = _header.unpack_from(record)
     time_ms = int(event.event_time)
     event_hash = id_hash(event.event_id)
     if event_hash in _events.unpack_from(record, EVENTS_AT):
@@ -101,29 +120,25 @@ def step(
     if state is None:
         epoch_s = _seconds(arrived_ms)
     _u64.pack_into(record, EVENTS_AT + 8 * (seen % EVENT_WINDOW), event_hash)
-    seen += 1
     kind = event.event_type
+    if kind == "consent" and (granted := consent_of(event)) is not None:
+        flags = flags & ~CONSENT_REFUSED if granted else flags | CONSENT_REFUSED
+        if not granted:
+            forget(record)
+            shown = steps = session = session_s = 0
+    kept = not flags & CONSENT_REFUSED
     if kind == "impression":
-        shown = _add_shown(record, shown, event.items or ())
+        shown = add_shown(record, shown, [id_hash(item) & LOW for item in items_named(event)]) if kept else 0
     else:
         version += 1
         flags &= ~(LISTED | SETTLED)
-        if time_ms - last_ms > session_gap_ms:
-            session_s, session_events = _seconds(time_ms), 0
-        session_events = min(session_events + 1, 0xFFFF)
-        if kind == "purchase":
-            steps, bought = _add_purchase(record, steps, bought, event, _seconds(time_ms))
-        elif kind in KINDS and event.item_id is not None:
-            steps = _add_step(record, steps, id_hash(event.item_id), _seconds(time_ms), KINDS[kind])
-        elif kind == "consent":
-            refused = (event.context or {}).get("personalisation") in ("denied", False)
-            flags = flags | CONSENT_REFUSED if refused else flags & ~CONSENT_REFUSED
-        if kind in _RESETS_FATIGUE and event.item_id is not None:
-            _forget_shown(record, id_hash(event.item_id) & _LOW)
+        if kept:
+            if event.session_id is not None or time_ms - last_ms > session_gap_ms:
+                session, session_s = _session(event, session, session_s, last_ms, session_gap_ms)
+            if kind in KINDS:
+                steps = _add(record, steps, event, rating_middle)
         last_ms = max(last_ms, time_ms)
-    _header.pack_into(
-        record, 0, layout, flags, session_events, version, steps, seen, bought, shown, last_ms, session_s, epoch_s
-    )
+    _header.pack_into(record, 0, layout, flags, shown, version, steps, seen + 1, session, last_ms, session_s, epoch_s)
     return Step(bytes(record), "applied", kind != "impression", version)
 
 
@@ -137,17 +152,15 @@ def erase(state: bytes | None, arrived_ms: int) -> bytes:
     record, arrived_ms = bytearray(migrate(state) if state else EMPTY), min(max(1, arrived_ms), _LAST_MS)
     if erased_ms(record) >= arrived_ms:
         return bytes(record)
-    layout, flags, _, version, count, _, _, _, last_ms, _, epoch_s = _header.unpack_from(record)
+    layout, flags, _, version, count, _, _, last_ms, _, epoch_s = _header.unpack_from(record)
     kept, steps = bytearray(EMPTY), 0
     for place in range(max(0, count - HISTORY), count):
-        at = place % HISTORY
-        second = _u32.unpack_from(record, SECONDS_AT + 4 * at)[0]
+        item, second, kind = step_at(record, place)
         if second * 1000 > arrived_ms:
-            item = _u64.unpack_from(record, ITEMS_AT + 8 * at)[0]
-            steps = _add_step(kept, steps, item, second, record[KINDS_AT + at])
+            steps = add_step(kept, steps, item, second, kind)
     last_ms = last_ms if last_ms > arrived_ms else 0
     epoch_s = max(_seconds(arrived_ms), epoch_s + 1)
-    _header.pack_into(kept, 0, layout, flags & CONSENT_REFUSED, 0, version, steps, 0, 0, 0, last_ms, 0, epoch_s)
+    _header.pack_into(kept, 0, layout, flags & CONSENT_REFUSED, 0, version, steps, 0, 0, last_ms, 0, epoch_s)
     _erased.pack_into(kept, ERASED_AT, *divmod(arrived_ms, 1000))
     return bytes(kept)
 
@@ -172,7 +185,7 @@ def holds_anything(state: bytes) -> bool:
 def order_of(state: bytes) -> tuple[int, int]:
     """(epoch, version) of a state: of two lists of a user the one with the greater is the newer."""
     header = _header.unpack_from(state)
-    return (0 if state[0] in (OLD_LAYOUT, OLD_STORED) else int(header[10])), int(header[3])
+    return (0 if state[0] in BEFORE_EPOCH else int(header[9])), int(header[3])
 
 
 def version_of(state: bytes) -> int:
@@ -182,7 +195,7 @@ def version_of(state: bytes) -> int:
 
 def last_event_ms(state: bytes | bytearray) -> int:
     """The newest event time in a packed state, epoch ms."""
-    return int(_header.unpack_from(state)[8])
+    return int(_header.unpack_from(state)[7])
 
 
 def list_is_owed(state: bytes) -> bool:
@@ -192,7 +205,7 @@ def list_is_owed(state: bytes) -> bool:
 
 def session_start_s(state: bytes) -> int:
     """When the session in progress began, epoch s."""
-    return int(_header.unpack_from(state)[9])
+    return int(_header.unpack_from(state)[8])
 
 
 def digest(state: bytes) -> str:
@@ -204,44 +217,50 @@ def _seconds(time_ms: int) -> int:
     return min(max(0, time_ms // 1000), _LAST_S)
 
 
-def _add_step(record: bytearray, steps: int, item: int, second: int, kind: int) -> int:
-    at = steps % HISTORY
-    _u64.pack_into(record, ITEMS_AT + 8 * at, item)
-    _u32.pack_into(record, SECONDS_AT + 4 * at, second)
-    record[KINDS_AT + at] = kind
-    return steps + 1
+def _session(event: Event, session: int, session_s: int, last_ms: int, gap_ms: int) -> tuple[int, int]:
+    """Hash of the id, and beginning, of the session that an event belongs to: it goes on while the id stays the same,
+    whatever the gap; where the event or the session has no id, the gap decides."""
+    time_ms = int(event.event_time)
+    named = 0 if event.session_id is None else id_hash(event.session_id) & LOW or 1
+    begins = time_ms - last_ms > gap_ms
+    if named and session:
+        begins = named != session and time_ms >= last_ms  # a late event is of a session that is over
+    return (named, _seconds(time_ms)) if begins else (session or named, session_s)
 
 
-def _add_purchase(record: bytearray, steps: int, bought: int, event: Event, second: int) -> tuple[int, int]:
+def _add(record: bytearray, steps: int, event: Event, rating_middle: float) -> int:
+    """The steps of an event of `KINDS`; returns how many there were ever."""
+    kind, second = event.event_type, _seconds(int(event.event_time))
+    if kind == "purchase":
+        add = _add_return if is_return(event) else _add_purchase
+        return add(record, steps, [*map(id_hash, items_named(event))], second)
+    if event.item_id is None:
+        return steps
+    item = id_hash(event.item_id)
+    if kind == "rate":
+        low = is_low_rating(event, rating_middle)
+        (put_first if low else take_away)(record, DISLIKED_ITEMS, [item & LOW])
+        return add_step(record, steps, item, second, TAKEN_OUT if low else KINDS["rate"])
+    if kind == "click" or kind == "add_to_cart":
+        forget_shown(record, item & LOW)
+    return add_step(record, steps, item, second, KINDS[kind])
+
+
+def _add_purchase(record: bytearray, steps: int, items: list[int], second: int) -> int:
     """Marks items as bought; those that the history does not hold yet (no cart event came) enter it."""
-    named = [event.item_id] if event.item_id is not None else event.items or ()
-    held = set(_items.unpack_from(record, ITEMS_AT))
-    for item in map(id_hash, named):
+    held, lows = stepped_on(record), [item & LOW for item in items]
+    for item in items:
         if item not in held:
-            steps = _add_step(record, steps, item, second, BOUGHT)
-        if item & _LOW not in _bought.unpack_from(record, BOUGHT_AT):
-            _u32.pack_into(record, BOUGHT_AT + 4 * (bought % MAX_BOUGHT), item & _LOW)
-            bought = (bought + 1) % MAX_BOUGHT
-        _forget_shown(record, item & _LOW)
-    return steps, bought
+            steps = add_step(record, steps, item, second, BOUGHT)
+        forget_shown(record, item & LOW)
+    put_first(record, BOUGHT_ITEMS, lows)
+    take_away(record, DISLIKED_ITEMS, lows)
+    return steps
 
 
-def _add_shown(record: bytearray, shown: int, items: list[str] | tuple[str, ...]) -> int:
-    """Counts impressions; the top of the list is counted last, so it is what the ring keeps."""
-    for item in reversed(items):
-        low = id_hash(item) & _LOW
-        held = _shown.unpack_from(record, SHOWN_ITEMS_AT)
-        if low in held:
-            at = SHOWN_COUNTS_AT + held.index(low)
-            record[at] = min(record[at] + 1, 255)
-        else:
-            _u32.pack_into(record, SHOWN_ITEMS_AT + 4 * shown, low)
-            record[SHOWN_COUNTS_AT + shown] = 1
-            shown = (shown + 1) % MAX_SHOWN
-    return shown
-
-
-def _forget_shown(record: bytearray, low: int) -> None:
-    held = _shown.unpack_from(record, SHOWN_ITEMS_AT)
-    if low in held:
-        record[SHOWN_COUNTS_AT + held.index(low)] = 0
+def _add_return(record: bytearray, steps: int, items: list[int], second: int) -> int:
+    """Takes items out; they may be listed again."""
+    take_away(record, BOUGHT_ITEMS, [item & LOW for item in items])
+    for item in items:
+        steps = add_step(record, steps, item, second, TAKEN_OUT)
+    return steps

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from operators.contracts import CATALOGUE, EVENTS
+from operators.contracts import CATALOGUE, EVENTS, items_named
 from operators.expectations import Expectations, Verdict
 from operators.settings import EventSettings
 
@@ -79,7 +79,7 @@ def profile(source: str, events: Iterable[Record], catalogue: Iterable[tuple[str
         found.hours[event.event_type][int(event.event_time) // HOUR_MS] += 1
         found.users[event.user_id] += 1
         if event.event_type != "impression":
-            for item_id in event.named_items():
+            for item_id in items_named(event):
                 found.items[item_id] += 1
                 if (category := expectations.category(item_id)) is not None:
                     found.categories[category] += 1

@@ -20,6 +20,7 @@ from operators.settings import JobSettings
 from operators.timeline import MOMENTS, RECOVER, STAGES, Timeline, stage_seconds
 from operators.trace_context import sampled_trace
 from operators.tracing import Tracer
+from operators.user_state import is_return
 from pipelines.scoring.wire import Ready
 
 FRESHNESS_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -181,7 +182,7 @@ class JobMetrics:
         if event.recommendation_id is not None:
             if kind == "impression":
                 self._impressions[self._experiments.label(event.user_id)] += 1
-            elif kind in ACTIONS:
+            elif kind in ACTIONS and not is_return(event):
                 self._actions[self._experiments.label(event.user_id), kind] += 1
 
     def on_dead_letter(self, reason: str) -> None:

@@ -20,7 +20,7 @@ from kafka.errors import KafkaError
 from kafka.partitioner.default import murmur2
 
 from operators.broker_errors import is_final, said
-from operators.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS
+from operators.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS, items_named
 from operators.errors import BrokerError, LiveshelfError
 from operators.expectations import Expectations, Verdict
 from operators.kafka_clients import new_consumer, partitions_of
@@ -137,7 +137,7 @@ class StreamMonitor:
         self.metrics.judged(EVENTS, verdicts)
         if event is None or event.event_type == "impression":
             return
-        for item in event.named_items():
+        for item in items_named(event):
             if (category := self._expectations.category(item)) is not None:
                 self.metrics.categories[category] += 1
         # a producer with another partitioner than Kafka's own puts events elsewhere than the job puts the list

@@ -72,7 +72,7 @@ class Shop:
             return []
         ids = [self.bundle.vocabulary.item_ids[r - 1] for r in self.bundle.neighbours[row].tolist() if r]
         near = [item for item in ids if self.views.shelf.sold(item)][:SIMILAR]
-        reason = Reason("viewed", item_id)
+        reason = Reason("similar", item_id)
         return [served(ListItem(i, 0.0, n, reason), n, self.views.shelf) for n, i in enumerate(near, start=1)]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from operators.contracts import Event
-from operators.field_effects import FIELD_EFFECTS, NO_EFFECT_TYPES, without_effect
+from operators.field_effects import said_of
 from operators.field_names import given_fields, nearest
 from operators.visible import visible
 from storefront.batches import Entry
@@ -40,12 +40,7 @@ def warnings_of(entries: Iterable[Entry], events: Iterable[Event]) -> list[Event
 
 def _ineffective(value: bytes, event: Event) -> Iterator[tuple[str, str]]:
     """Field and sentence; none yet about an unknown field, for that takes time."""
-    if about := NO_EFFECT_TYPES.get(event.event_type):
-        yield "event_type", f"{event.event_type} {about}"
-    for name in without_effect(event):
-        types, about = FIELD_EFFECTS[name]
-        idle = bool(types) and event.event_type not in types
-        yield name, f"{name} has no effect with {event.event_type}" if idle else f"{name} {about}"
+    yield from said_of(event)
     for name in given_fields(value):
         if name not in Event.__struct_fields__:
             yield name, ""

@@ -29,6 +29,8 @@ CHARTS = (
     ("shoppers", "Shoppers whose newest event has its list", "%", "100 * liveshelf_fresh_users_ratio", ""),
     ("lag", "Events that wait in Kafka", "", "liveshelf:lag_records", ""),
     ("clicks", "Click-through (1 h)", "%", "100 * liveshelf:click_through:ratio1h", "arm"),
+    ("carts", "Into the basket, of lists shown (1 h)", "%", "100 * liveshelf:cart_through:ratio1h", "arm"),
+    ("purchases", "Bought, of lists shown (1 h)", "%", "100 * liveshelf:purchase_through:ratio1h", "arm"),
     ("quality", "Of the items in stock, on any list", "%", "100 * max(liveshelf_slate_coverage_ratio)", ""),
     ("drift", "Drift from training (PSI)", "", "max by (feature) (liveshelf_drift_psi)", "feature"),
     ("refused", "Dead letters", "/s", "sum by (reason) (rate(liveshelf_dead_letters_total[1m]))", "reason"),

@@ -52,6 +52,8 @@ def bad_events(now_ms: int = NOW_MS) -> list[tuple[str, str, bytes | None, str]]
         ("no event_time", "u1", without("event_time"), "missing_field"),
         ("key without body user", "u1", without("user_id"), "missing_field"),
         ("no item", "u1", without("item_id"), "missing_item"),
+        ("a rating without its value", "u1", made(event_type="rate"), "missing_rating"),
+        ("a rating beyond the scale", "u1", made(event_type="rate", rating=6), "bad_amount"),
         ("unknown event type", "u1", made(event_type="teleport"), "unknown_event_type"),
         ("id of 10,000 characters", "u1", made(item_id="x" * 10_000), "bad_id"),
         ("id that begins with U+FFFE", "\ufffe\u00d8", made(user_id="\ufffe\u00d8"), "bad_id"),

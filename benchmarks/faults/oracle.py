@@ -52,8 +52,8 @@ class Oracle:
         self._erasures: dict[str, deque[int]] = defaultdict(deque)  # user -> broker times, rising
         for record in erasures:
             self._await(record)
-        decoder, gap_ms = EventDecoder(settings.events), settings.events.session_gap_minutes * 60_000
-        lifetime_ms = settings.job.state_ttl_days * 86_400_000
+        decoder, gap_ms = EventDecoder(settings.events), settings.events.session_gap_ms
+        lifetime_ms, middle = settings.job.state_ttl_days * 86_400_000, settings.events.rating_middle
         for record in records:
             self.outcomes["read"] += 1
             try:
@@ -63,7 +63,7 @@ class Oracle:
                 self._refuse(record, bad)
                 continue
             self._forget(event.user_id, record.timestamp)
-            done = step(self.states.get(event.user_id), event, gap_ms, record.timestamp, lifetime_ms)
+            done = step(self.states.get(event.user_id), event, gap_ms, record.timestamp, lifetime_ms, middle)
             self.states[event.user_id] = done.state
             self.outcomes[done.outcome] += 1
             self.events[event.user_id] += done.outcome != "duplicate"

@@ -38,7 +38,7 @@ class Work:
         loaded = ModelBundle.load(bundle)
         catalogue = Catalogue(loaded.vocabulary, settings.lists.catalogue_coverage)
         self._decode = EventDecoder(settings.events).decode
-        self._gap_ms = settings.events.session_gap_minutes * 60_000
+        self._limits = settings.events
         self._lists = ListMaker(
             loaded, Scorer(loaded, ScorerSettings(provider="cpu")), catalogue, ListSettings(), _now_ms
         )
@@ -48,7 +48,7 @@ class Work:
     ) -> tuple[bytes | None, Request | None]:
         """The state after an event, and what is to be scored; a duplicate changes nothing."""
         event = self._decode(user, value, broker_ms)
-        done = step(state, event, self._gap_ms)
+        done = step(state, event, self._limits.session_gap_ms, rating_middle=self._limits.rating_middle)
         if done.outcome != "applied" or not done.refresh:
             return state, None
         return done.state, Request(user, done.state, int(event.event_time), event.event_id)

@@ -73,8 +73,8 @@ JOB = (
     Alert("DriftOfInputs", "max by (feature) (liveshelf_drift_psi) > 0.25", "30m", "ticket",
           "What the model sees or says is not what it learned from (PSI above 0.25)", "liveshelf profile; train on the newest events"),
     Alert("ClickThroughDropped",
-          "sum by (arm) (rate(liveshelf_slate_actions_total{event_type=~\"click|add_to_cart\"}[@1d@])) / sum by (arm) (rate(liveshelf_slate_impressions_total[@1d@])) < 0.5 * "
-          "(sum by (arm) (rate(liveshelf_slate_actions_total{event_type=~\"click|add_to_cart\"}[@1d@] offset @1w@)) / sum by (arm) (rate(liveshelf_slate_impressions_total[@1d@] offset @1w@)))",
+          "sum by (arm) (rate(liveshelf_slate_actions_total{event_type=\"click\"}[@1d@])) / sum by (arm) (rate(liveshelf_slate_impressions_total[@1d@])) < 0.5 * "
+          "(sum by (arm) (rate(liveshelf_slate_actions_total{event_type=\"click\"}[@1d@] offset @1w@)) / sum by (arm) (rate(liveshelf_slate_impressions_total[@1d@] offset @1w@)))",
           "1h", "ticket", "Shoppers click less than half as often as a week ago", "which model serves since when? submit the bundle before"),
     Alert("SampleRatioMismatch",
           SAMPLE_RATIO,

@@ -67,7 +67,7 @@ SHOPPERS = PanelSpec(
     "percentunit", {"share": "liveshelf_fresh_users_ratio"},
 )  # fmt: skip
 CLICKS = PanelSpec(
-    "Click-through", "Clicks and additions to the basket that name their list, for each list shown, over an hour.", "percentunit",
+    "Click-through", "Clicks that name their list, for each list shown, over an hour.", "percentunit",
     {"{{arm}}": "liveshelf:click_through:ratio1h"},
 )  # fmt: skip
 
@@ -119,7 +119,7 @@ DASHBOARDS = (
         "Shoppers": (
             CLICKS,
             PanelSpec("Baskets and purchases from lists", "For each list shown, over an hour.", "percentunit",
-                      {"{{event_type}} {{arm}}": 'sum by (arm, event_type) (rate(liveshelf_slate_actions_total{event_type!="click"}[1h])) / on (arm) group_left sum by (arm) (rate(liveshelf_slate_impressions_total[1h]))'}),
+                      {"carts {{arm}}": "liveshelf:cart_through:ratio1h", "purchases {{arm}}": "liveshelf:purchase_through:ratio1h"}),
             PanelSpec("New users by arm", "Users seen for the first time; the shares of an experiment must hold.", "ops",
                       {"{{arm}}": _rate("liveshelf_experiment_users_total", "arm")}),
         ),

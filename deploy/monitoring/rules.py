@@ -12,6 +12,10 @@ from deploy.monitoring.objectives import OBJECTIVES, WINDOWS, recorded
 
 HEAD = "# Made by `make monitoring` from deploy/monitoring/*.py. Load it with `rule_files` of your Prometheus.\n"
 FRESHNESS_QUANTILE = "histogram_quantile({}, sum by (le) (rate(liveshelf_freshness_seconds_bucket[@1m@])))"
+OF_SHOWN = (
+    'sum by (arm) (rate(liveshelf_slate_actions_total{{event_type="{}"}}[@1h@])) '
+    "/ (sum by (arm) (rate(liveshelf_slate_impressions_total[@1h@])) > 0)"
+)
 # shorter names for what dashboards and people ask most
 RECORDED = {
     "liveshelf:events:rate1m": "sum(rate(liveshelf_events_total[@1m@]))",
@@ -20,7 +24,9 @@ RECORDED = {
     "liveshelf:lag_records": "sum(flink_taskmanager_job_task_operator_pendingRecords)",
     "liveshelf:state_users": "sum(flink_taskmanager_job_task_operator_user_rocksdb_estimate_num_keys)",
     "liveshelf:state_bytes": "sum(flink_taskmanager_job_task_operator_user_rocksdb_total_sst_files_size)",
-    "liveshelf:click_through:ratio1h": 'sum by (arm) (rate(liveshelf_slate_actions_total{event_type=~"click|add_to_cart"}[@1h@])) / (sum by (arm) (rate(liveshelf_slate_impressions_total[@1h@])) > 0)',
+    "liveshelf:click_through:ratio1h": OF_SHOWN.format("click"),
+    "liveshelf:cart_through:ratio1h": OF_SHOWN.format("add_to_cart"),
+    "liveshelf:purchase_through:ratio1h": OF_SHOWN.format("purchase"),
 }
 
 

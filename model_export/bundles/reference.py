@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from model_export.data.dataset import Examples, examples, read_events
+from model_export.data.learnable import learnable
 from operators.bundle_files import MANIFEST, file_hash, read_manifest
 from operators.drift import EDGES, FILE, Bins, dump_reference, observed, popularity_places
 from operators.model_bundle import ModelBundle
 from operators.scorer import Scorer
-from operators.settings import EventSettings, ScorerSettings
+from operators.settings import ScorerSettings
 
 SAMPLE = 20_000
 BATCH = 512
@@ -45,11 +46,9 @@ def main(folder: Path, events_file: Path) -> None:
     """Of the events before the bundle's test window."""
     bundle = ModelBundle.load(folder)
     until = int(bundle.manifest["trained_on"]["to_ms"])
-    events = read_events(events_file)
+    events, _ = learnable(read_events(events_file))
     before = [event for event in events if int(event.event_time) < until]
-    add_reference(
-        folder, examples(before, bundle.vocabulary, EventSettings().session_gap_minutes * 60_000, bundle.window)
-    )
+    add_reference(folder, examples(before, bundle.vocabulary, window=bundle.window))
 
 
 if __name__ == "__main__":

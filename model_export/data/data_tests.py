@@ -6,7 +6,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from operators.contracts import Event
+from operators.contracts import Event, items_named
 from operators.errors import EventsFileError
 
 MIN_USERS, MIN_ITEMS = 10, 10
@@ -15,10 +15,8 @@ MAX_TOP_ITEM, MAX_TOP_USER, MAX_SAME_TIME, MAX_COPIES = 0.5, 0.5, 0.5, 0.2
 # (what it expects of the whole table, the check); each is told with its share where it fails
 _TABLE = {
     f"events of at least {MIN_USERS} users": lambda t: t["user_id"].nunique() >= MIN_USERS,
-    f"events of at least {MIN_ITEMS} items": lambda t: t["item_id"].explode().nunique() >= MIN_ITEMS,
-    f"at most {MAX_TOP_ITEM:.0%} of the events on one item": lambda t: (
-        _top_share(t["item_id"].explode()) <= MAX_TOP_ITEM
-    ),
+    f"events of at least {MIN_ITEMS} items": lambda t: t["items"].explode().nunique() >= MIN_ITEMS,
+    f"at most {MAX_TOP_ITEM:.0%} of the events on one item": lambda t: _top_share(t["items"].explode()) <= MAX_TOP_ITEM,
     f"at most {MAX_TOP_USER:.0%} of the events by one user: a robot, or a missing id": lambda t: (
         _top_share(t["user_id"]) <= MAX_TOP_USER
     ),
@@ -40,7 +38,6 @@ SCHEMA = pa.DataFrameSchema(
         "event_type": pa.Column(str),
         "event_time": pa.Column("int64", pa.Check.gt(0, error="event times after 1970")),
         "user_id": pa.Column(str),
-        "item_id": pa.Column(object),  # of each event a list
     },
     checks=[pa.Check(check, error=name) for name, check in _TABLE.items()],
 )
@@ -54,7 +51,9 @@ def check_training_data(events: Sequence[Event], source: str) -> None:
             "event_type": [event.event_type for event in events],
             "event_time": pd.array([int(event.event_time) for event in events], dtype="int64"),
             "user_id": [event.user_id for event in events],
-            "item_id": pd.Series([event.named_items() for event in events], dtype=object),
+            "items": pd.Series(
+                [[] if event.event_type == "impression" else items_named(event) for event in events], dtype=object
+            ),
         }
     )
     try:

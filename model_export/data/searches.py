@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_export.data.dataset import positives
+from model_export.data.dataset import Wishes
 from operators.contracts import CatalogueItem, Event
 from operators.features import Vocabulary
 from operators.query_tower import words_of
+from operators.user_state import RATING_MIDDLE
 
 WITHIN_MS = 10 * 60_000  # an item that is met later was not met because of the search
 WORDS_KEPT = 0.5  # of a title, in a query that is made of it
@@ -45,14 +46,15 @@ def titles(catalogue: Iterable[CatalogueItem], words: Vocabulary) -> Searches:
     )
 
 
-def searched(events: Iterable[Event], words: Vocabulary) -> Searches:
+def searched(events: Iterable[Event], words: Vocabulary, rating_middle: float = RATING_MIDDLE) -> Searches:
     """Each search with the first known item that the same user met within `WITHIN_MS` of it. Events by time."""
     waiting: dict[str, tuple[str, int]] = {}
-    found = []
+    found, wishes = [], Wishes(rating_middle)
     for event in events:
+        wanted = wishes.of(event)
         if event.event_type == "search" and event.query:
             waiting[event.user_id] = (event.query, int(event.event_time))
-        elif event.user_id in waiting and (rows := [row for row in map(words.row, positives(event)) if row]):
+        elif event.user_id in waiting and (rows := [row for row in map(words.row, wanted) if row]):
             query, asked_ms = waiting.pop(event.user_id)
             if event.event_time - asked_ms <= WITHIN_MS:
                 found.append((query, rows[0], asked_ms))

@@ -19,13 +19,12 @@ from model_export.data.outcomes import WANTED
 from operators.contracts import Event
 from operators.errors import BadRecord, EventsFileError
 from operators.features import WINDOW, Features, Vocabulary, features
-from operators.settings import PLACEHOLDER_IDS
+from operators.shop_settings import PLACEHOLDER_IDS
 from operators.state_layout import EMPTY, read_states
 from operators.user_state import KINDS, step
 from operators.written_values import read_id
 
 EPOCH_MS, MINUTE_MS = 1_600_000_000_000, 60_000  # of the made-up times
-GAP_MS = 30 * MINUTE_MS
 CHUNK = 4096
 NOBODY = frozenset(("", *map(str.lower, PLACEHOLDER_IDS)))
 
@@ -144,7 +143,7 @@ def views(sessions: Sequence[list[str]], first: int = 0) -> Iterator[Event]:
 
 def learned(sessions: Sequence[list[str]], words: Vocabulary, window: int = WINDOW) -> Examples:
     """One example for each view of these sessions."""
-    return examples(views(sessions), words, GAP_MS, window)
+    return examples(views(sessions), words, window=window)
 
 
 def asked(
@@ -156,7 +155,7 @@ def asked(
     for number, prefix in enumerate(prefixes):
         state: bytes | None = None
         for event in views([prefix], first + number):
-            state = step(state, event, GAP_MS).state
+            state = step(state, event).state
         waiting.append(state or EMPTY)
         if len(waiting) == CHUNK or number + 1 == len(prefixes):
             parts.append(features(read_states(waiting), words, window))

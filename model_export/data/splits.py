@@ -1,7 +1,6 @@
 """What a training learns from and is tested on: from canonical events, or from a folder of sessions."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -11,18 +10,19 @@ from typing import Any
 import numpy as np
 
 from model_export.data.data_tests import check_training_data
-from model_export.data.dataset import Examples, examples, read_events, vocabulary
+from model_export.data.dataset import Examples, examples, ratings, read_events, vocabulary
+from model_export.data.learnable import learnable
 from model_export.data.searches import Searches, asked_of_titles, searched, titles
 from model_export.data.sessions import SessionSet, learned
 from operators.catalogue_file_report import apart
 from operators.contracts import CatalogueItem, Event
 from operators.errors import EventsFileError
-from operators.event_file_report import robots
 from operators.features import Vocabulary
 from operators.record_file import catalogue_file
 from operators.settings import EventSettings
 
 log = logging.getLogger(__name__)
+DEFAULTS = EventSettings()
 QUESTIONS = 10_000  # of an events file's test window, drawn with a fixed seed
 MIN_EXAMPLES = 200
 VALIDATION_SHARE = 0.06  # newest examples before the test
@@ -44,7 +44,8 @@ class Texts:
 
 @dataclass(frozen=True)
 class Split:
-    """`known`: before the test; `test`: the questions; `timed`: whether the times are the shop's own."""
+    """`known`: before the test; `test`: the questions; `timed`: whether the times are the shop's own; `rated`: the
+    ratings before the test and in it, which are no questions."""
 
     words: Vocabulary
     known: Examples
@@ -54,6 +55,7 @@ class Split:
     protocol: str
     cleaning: dict[str, dict[str, int]] = field(default_factory=dict)
     texts: Texts = field(default_factory=Texts)
+    rated: Examples | None = None
 
 
 def of_events(
@@ -65,17 +67,17 @@ def of_events(
     min_count: int,
     seed: int,
     window: int,
+    limits: EventSettings = DEFAULTS,
 ) -> Split:
     """Split by time. Raises `EventsFileError` where the data fails its tests or is too little."""
-    events = read_events(events_file)
+    events = read_events(events_file, limits=limits)
     check_training_data(events, events_file.name)
-    for remark in robots(Counter(event.user_id for event in events)):
-        log.warning(remark)
+    events, counts = learnable(events)
     newest = int(events[int(len(events) * (1 - test_share))].event_time)
     begin = newest if test_from is None else checked_begin(events, test_from)
     catalogue = None if catalogue_file is None else read_catalogue(catalogue_file)
-    words = _words(events, catalogue, begin, min_count)
-    everything = examples(events, words, EventSettings().session_gap_minutes * 60_000, window)
+    words = _words(events, catalogue, begin, min_count, limits.rating_middle)
+    everything = examples(events, words, limits, window)
     known = everything.where(everything.time_ms < begin).alone()
     test = drawn_questions(everything.where(everything.time_ms >= begin), QUESTIONS, seed)
     _enough(known, test)
@@ -87,13 +89,11 @@ def of_events(
         trained_on={"events": events_file.name, "from_ms": int(known.time_ms.min()), "to_ms": begin},
         protocol=f"time, test from {begin}",
         cleaning={
-            "events": {
-                "in": len(events),
-                "dropped: no wish for an item that came often enough": len(events) - len(everything),
-                "out": len(everything),
-            }
+            "events": counts
+            | {"events to learn from": len(events), "wishes for items that came often enough": len(everything)}
         },
-        texts=_texts(catalogue or [], words, searched(events, words), begin, seed),
+        texts=_texts(catalogue or [], words, searched(events, words, limits.rating_middle), begin, seed),
+        rated=ratings(events, words, limits, window),
     )
 
 
@@ -141,8 +141,8 @@ def validation(split: Split, seed: int) -> tuple[Examples, Examples]:
 
 
 def drawn_questions(asked: Examples, count: int, seed: int) -> Examples:
-    """Questions with at least one known item in the history, at most `count`, in their order."""
-    warm = np.flatnonzero(asked.features.length > 0)
+    """Questions with at least one known item in the history, at most `count`, in their order; of a basket one."""
+    warm = np.flatnonzero((asked.features.length > 0) & ~asked.bought_together())
     if len(warm) > count:
         warm = np.sort(np.random.default_rng(seed).choice(warm, count, replace=False))
     return asked.where(warm)
@@ -158,9 +158,15 @@ def read_catalogue(file: Path, tell: Callable[[str], object] = log.warning) -> l
     return items
 
 
-def _words(events: list[Event], catalogue: list[CatalogueItem] | None, test_from: int, min_count: int) -> Vocabulary:
+def _words(
+    events: list[Event],
+    catalogue: list[CatalogueItem] | None,
+    test_from: int,
+    min_count: int,
+    rating_middle: float,
+) -> Vocabulary:
     before = takewhile(lambda event: int(event.event_time) < test_from, events)
-    words = vocabulary(before, min_count)
+    words = vocabulary(before, min_count, rating_middle)
     if catalogue is None:
         return words
     sold = dict.fromkeys(item.item_id for item in catalogue)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_export.data.dataset import examples, read_events
+from model_export.data.dataset import DEFAULTS, examples, read_events
+from model_export.data.learnable import learnable
 from model_export.data.splits import QUESTIONS, checked_begin, drawn_questions
 from model_export.evaluation.metrics import percent, summary
 from model_export.evaluation.served import Served, ranks_of_candidates
@@ -28,15 +29,18 @@ SUPPORT = {"never": (0, 1), "1 to 9": (1, 10), "10 to 99": (10, 100), "100 and m
 SEED = 7
 
 
-def evaluate_events(bundle: ModelBundle, events_file: Path, test_from: int | None, log: Log) -> dict[str, Any]:
+def evaluate_events(
+    bundle: ModelBundle, events_file: Path, test_from: int | None, log: Log, limits: EventSettings = DEFAULTS
+) -> dict[str, Any]:
     """As `evaluate_sessions`, of the events from `test_from` (default: the end of the bundle's training) on.
 
     Also: what the lists are like, slices by length of history, by age of the target and by how often it came before, and
     the state-age curve.
     Raises `EventsFileError` where the file has nothing on one side of `test_from`.
     """
-    events = read_events(events_file)
-    everything = examples(events, bundle.vocabulary, EventSettings().session_gap_minutes * 60_000, HISTORY)
+    events, counts = learnable(read_events(events_file, log, limits))
+    log(f"{events_file.name}: " + ", ".join(f"{reason} {count}" for reason, count in counts.items()))
+    everything = examples(events, bundle.vocabulary, limits, HISTORY)
     begin = int(bundle.manifest["trained_on"]["to_ms"]) if test_from is None else checked_begin(events, test_from)
     known = everything.where(everything.time_ms < begin)
     asked = drawn_questions(everything.where(everything.time_ms >= begin), QUESTIONS, SEED)

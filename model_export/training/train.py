@@ -153,7 +153,10 @@ def tasks_of(split: Split, known: Examples, asked: Examples, fitting: FitOptions
     if fitting.search:
         wanted.append(SearchTask(fitting.search, texts.titles, texts.searched, texts.asked))
     if fitting.rating:
-        wanted.append(RatingTask(fitting.rating, known, asked))
+        begin, rated = asked.time_ms.min(), split.rated or known
+        wanted.append(
+            RatingTask(fitting.rating, rated.where(rated.time_ms < begin), rated.where(rated.time_ms >= begin))
+        )
     for task in wanted:
         if not task.teaches:
             log(f"the {task.name} task is not learned: {task.needs}")

@@ -6,21 +6,24 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from model_export.data.dataset import DEFAULTS
 from model_export.data.sessions import read_sessions
 from model_export.data.splits import Split, of_events, of_sessions
 from model_export.data.windows import window_for
 from model_export.training.fit_options import FitOptions
 from model_export.training.sizes import SIZES
 from operators.errors import LiveshelfError
+from operators.settings import EventSettings
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the data is: `events` (and maybe `catalogue`), or else `sessions`, a folder."""
+    """Where the data is: `events` (and maybe `catalogue`) that keep to `limits`, or else `sessions`, a folder."""
 
     events: Path | None = None
     catalogue: Path | None = None
     sessions: Path | None = None
+    limits: EventSettings = DEFAULTS
 
     @property
     def name(self) -> str:
@@ -116,5 +119,6 @@ def split_of(source: Source, options: TrainOptions) -> tuple[Split, TrainOptions
         min_count=options.min_count,
         seed=options.seed,
         window=options.fitting().window,
+        limits=source.limits,
     )
     return split, options

@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from operators.errors import LiveshelfError
+from operators.settings import load_settings
 from pipelines.cli.extras import need
 from pipelines.cli.out_files import begins, check_out
 from pipelines.cli.output import JsonFlag, machine, people, table
@@ -37,10 +38,10 @@ def run(
     from model_export.evaluation.evaluate_events import evaluate_events
     from operators.model_bundle import ModelBundle
 
-    loaded = ModelBundle.load(bundle)
+    loaded, limits = ModelBundle.load(bundle), load_settings().events
     with people.status("the bundle and six baselines"):
         if sessions is None:
-            found = evaluate_events(loaded, events, test_from, partial(people.print, soft_wrap=True))
+            found = evaluate_events(loaded, events, test_from, partial(people.print, soft_wrap=True), limits)
         else:
             found = evaluate_sessions(loaded, sessions, partial(people.print, soft_wrap=True))
     if plot is not None and "state_age" in found:

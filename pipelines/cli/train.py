@@ -53,7 +53,7 @@ def source_of(events: Path | None, catalogue: Path | None, sessions: Path | None
         raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", f"liveshelf {verb} --help")
     from model_export.training.train_options import Source
 
-    return Source(events, catalogue, sessions)
+    return Source(events, catalogue, sessions, load_settings().events)
 
 
 def run(

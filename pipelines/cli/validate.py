@@ -49,7 +49,6 @@ def run(
 
 
 def _of_events(found: "EventFileReport") -> dict[str, Any]:
-    from operators.event_file_report import NO_EFFECT
 
     span = [
         datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (found.first_ms, found.last_ms) if ms is not None
@@ -64,13 +63,16 @@ def _of_events(found: "EventFileReport") -> dict[str, Any]:
         "from": span[0] if span else None,
         "to": span[-1] if span else None,
         "types": found.types,
-        "without effect": {name: NO_EFFECT[name] for name, count in found.without_effect.items() if count},
+        "without effect": {
+            name: "; ".join(text for one, text in found.without_effect if one == name)
+            for name, _ in found.without_effect
+        },
         "remarks": found.remarks(),
     }
 
 
 def _of_catalogue(found: "CatalogueFileReport", apart: str) -> dict[str, Any]:
-    from operators.catalogue_file_report import NO_EFFECT
+    from operators.field_effects import NO_EFFECT_CATALOGUE_FIELDS
 
     return {
         **_of_file(found.file),
@@ -79,7 +81,7 @@ def _of_catalogue(found: "CatalogueFileReport", apart: str) -> dict[str, Any]:
         "without title": found.without_title,
         "without price": found.without_price,
         "out of stock": found.out_of_stock,
-        "without effect": {name: NO_EFFECT[name] for name in found.without_effect},
+        "without effect": {name: f"{name} {NO_EFFECT_CATALOGUE_FIELDS[name]}" for name in found.without_effect},
         "remarks": [apart] if apart else [],
     }
 

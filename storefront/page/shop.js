@@ -91,7 +91,7 @@ function drawBasket() {
 
 function because(item) {
   const of = item.reason_title || item.reason.item_id;
-  return { viewed: `because you viewed ${of}`, in_basket: `goes with ${of} in your basket`, bought: `because you bought ${of}`,
+  return { viewed: `because you viewed ${of}`, in_basket: `goes with ${of} in your basket`, bought: `because you bought ${of}`, similar: `like ${of}`,
     trending: "trending this week", popular: "popular", for_you: "picked for you" }[item.reason.kind] || "";
 }
 

@@ -10,7 +10,6 @@ from operators.features import Vocabulary
 from tests.builders import NOW_MS, event
 
 WORDS = Vocabulary(["a", "b", "c", "d", "e"])
-GAP_MS = 30 * 60_000
 
 
 def shop(*sessions: str, step_ms: int = 1000) -> Examples:
@@ -26,7 +25,7 @@ def shop(*sessions: str, step_ms: int = 1000) -> Examples:
         for day, session in enumerate(sessions)
         for place, item in enumerate(session)
     ]
-    return examples(found, WORDS, GAP_MS)
+    return examples(found, WORDS)
 
 
 def test_ranks_count_ties_against_the_model_and_ignore_the_padding() -> None:

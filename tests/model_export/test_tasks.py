@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from model_export.bundles.graph import export_graph
-from model_export.data.dataset import Examples, examples
+from model_export.data.dataset import Examples, examples, ratings
 from model_export.data.searches import Searches, asked_of_titles, searched
 from model_export.evaluation.full_ranking import evaluate
 from model_export.models.rating_task import RatingTask
@@ -53,8 +53,7 @@ def test_outcomes_are_of_the_item_in_the_session_and_never_of_the_past() -> None
             at(90, "a", 2, "purchase"),  # another session
         ],
         WORDS,
-        30 * MINUTE_MS,
-        8,
+        window=8,
     )
     assert found.outcomes.astype(int).tolist() == [
         [1, 1, 0], [1, 1, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 1],
@@ -105,7 +104,7 @@ def shop(shoppers: int, seed: int) -> Examples:
         user, start = f"{seed}-{shopper}", shopper * 120
         found += [at(start + step, user, item, "view") for step, item in enumerate(walk)]
         found += [at(start + 5 + step, user, item, "add_to_cart") for step, item in enumerate(walk) if item % 2 == 0]
-    return examples(found, WORDS, 30 * MINUTE_MS, 8)
+    return examples(found, WORDS, window=8)
 
 
 TITLES = Searches.of([(f"mug of pattern {n} no{n * 7919 % 101}", WORDS.row(f"i{n}"), 0) for n in range(ITEMS)])
@@ -137,8 +136,8 @@ def test_each_task_is_learned_and_the_next_item_with_them(tmp_path: Path) -> Non
     assert abs(size[0] - size[1]) < 1000  # what is served does not carry the tasks' heads
 
 
-def rated(shoppers: int, seed: int) -> Examples:
-    """Who looks at even items likes even ones, and the other way round: an item's mean rating says nothing."""
+def rated(shoppers: int, seed: int) -> tuple[Examples, Examples]:
+    """Wishes and ratings. Who looks at even items likes even ones, and the other way round: an item's mean says nothing."""
     drawing = np.random.default_rng(seed)
     found = []
     for shopper in range(shoppers):
@@ -147,13 +146,15 @@ def rated(shoppers: int, seed: int) -> Examples:
         found += [at(start + minute, user, int(item), "view") for minute, item in enumerate(seen)]
         judged = int(drawing.integers(0, ITEMS))
         found.append(at(start + 4, user, judged, "rate", rating=5.0 if judged % 2 == likes else 1.0))
-    return examples(found, WORDS, 30 * MINUTE_MS, 8)
+    given = ratings(found, WORDS, window=8)
+    assert given is not None
+    return examples(found, WORDS, window=8), given
 
 
 def test_ratings_are_learned_by_whom_they_come_from() -> None:
-    known, asked = rated(600, 1), rated(80, 2)
-    assert np.isfinite(known.rating).sum() == 600
-    task = RatingTask(1.0, known, asked)
+    (known, given), (_, asked) = rated(600, 1), rated(80, 2)
+    assert len(given) == 600
+    task = RatingTask(1.0, given, asked)
     options = replace(OPTIONS, epochs=6, learning_rate=1e-2)
     found = task.metrics(fit(Training(known, ITEMS, options, (task,)), None, lambda _: None).model)
     assert found["RMSE of item means"] == pytest.approx(2.0, abs=0.3)

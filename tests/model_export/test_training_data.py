@@ -60,7 +60,7 @@ def test_a_reference_is_part_of_the_bundle_and_its_sums(tmp_path: Path) -> None:
     assert ModelBundle.load(folder).reference == {}
     words = ModelBundle.load(folder).vocabulary
     seen = [Event(event_id=f"x{n}", event_type="view", event_time=1_700_000_000_000 + n, user_id=f"u{n % 5}", item_id=f"i{n % 8 + 1}") for n in range(200)]  # fmt: skip
-    add_reference(folder, examples(seen, words, 1_800_000))
+    add_reference(folder, examples(seen, words))
     reference = ModelBundle.load(folder).reference
     assert set(reference) == {"history_length", "last_kind", "last_item_popularity", "top_score"}
     assert all(abs(bins.shares.sum() - 1) < 1e-4 for bins in reference.values())

@@ -18,7 +18,7 @@ def histories(*lengths: int, window: int = 8, kind: str = "view") -> Examples:
         for user, length in enumerate(lengths)
         for n in range(length)
     ]  # fmt: skip
-    return examples(sorted(found, key=lambda one: one.event_time), WORDS, 1_800_000, window)
+    return examples(sorted(found, key=lambda one: one.event_time), WORDS, window=window)
 
 
 def asked_in_epoch(train: Examples, seed: int) -> set[tuple[int, int]]:
@@ -49,7 +49,7 @@ def test_what_was_taken_out_of_the_basket_is_a_step_and_no_wish() -> None:
         event(event_id=f"e{n}", item_id=f"i{n}", event_time=NOW_MS + n, event_type=kind)
         for n, kind in enumerate(["view", "remove_from_cart", "view"])
     ]
-    batch = batch_of(examples(found, WORDS, 1_800_000), np.array([1]))
+    batch = batch_of(examples(found, WORDS), np.array([1]))
     assert batch.items[0].tolist() == [1, 2]
     assert batch.following[0].tolist() == [0, 3]
 

@@ -3,10 +3,11 @@ import threading
 import numpy as np
 import pytest
 
-from operators.catalogue import SPARE_CATEGORIES, Catalogue
+from operators.catalogue import Catalogue
 from operators.catalogue_decode import GONE
 from operators.contracts import CatalogueItem, encode_record
 from operators.features import Vocabulary
+from operators.item_codes import SPARE_CODES
 from tests.builders import NOW_MS
 
 WORDS = Vocabulary([f"i{n}" for n in range(1, 11)])
@@ -62,7 +63,7 @@ def test_categories_are_told_apart_by_their_whole_path() -> None:
         CatalogueItem(item_id="i4", category="home"),
     )
     made.allowed(NOW_MS)
-    one, two, three, four, none = made.categories[1:6].tolist()
+    one, two, three, four, none = made.categories.by_row[1:6].tolist()
     assert one == three
     assert len({one, two, four, none}) == 4
     assert none == 0
@@ -114,11 +115,11 @@ def test_a_record_keeps_nothing_but_its_effect() -> None:
 
 def test_categories_that_no_item_has_any_more_are_let_go_and_the_others_stay_apart() -> None:
     made = catalogue(CatalogueItem(item_id="i1", category="lamps"), CatalogueItem(item_id="i2", category="mugs"))
-    for number in range(3 * SPARE_CATEGORIES):
+    for number in range(3 * SPARE_CODES):
         made.changed("i3", encode_record(CatalogueItem(item_id="i3", category=f"c{number}")))
-    assert made.categories.max() <= SPARE_CATEGORIES + 20
+    assert made.categories.by_row.max() <= SPARE_CODES + 20
     made.changed("i4", encode_record(CatalogueItem(item_id="i4", category="lamps")))
-    lamps, mugs, other, same, none = made.categories[1:6].tolist()
+    lamps, mugs, other, same, none = made.categories.by_row[1:6].tolist()
     assert lamps == same and len({lamps, mugs, other, none}) == 4 and none == 0
 
 

@@ -264,8 +264,7 @@ def expected(log: list[Record]) -> tuple[dict[str, bytes], dict[str, Order | Non
             lists[record.user] = order_of(state) if list_is_owed(state) else None
         elif record.value != b"{":
             event = decoder.decode(record.user, record.value, record.broker_ms)
-            gap_ms = EventSettings().session_gap_minutes * 60_000
-            done = step(states.get(record.user), event, gap_ms, record.broker_ms)
+            done = step(states.get(record.user), event, EventSettings().session_gap_ms, record.broker_ms)
             states[record.user] = done.state
             if done.refresh:
                 lists[record.user] = order_of(done.state)

@@ -116,3 +116,26 @@ def test_the_json_reads_back(shop: Shop) -> None:
 def test_scores_equal_those_of_the_graph(shop: Shop) -> None:
     (made,) = shop.of(viewed("i6"))
     assert np.allclose([place.score for place in made.items], [1, 0.5, 0.5], atol=1e-4)
+
+
+def test_no_line_of_a_large_order_is_listed_again(tmp_path: Path) -> None:
+    order = [f"i{n}" for n in range(1, 31)]
+    shop = Shop(write_bundle(tmp_path, items=40))
+    for bought in ({"items": order}, {"item_id": order[0], "items": order[1:]}):
+        (made,) = shop.of(state_after(event(0, item_id="i15"), event(1, "purchase", **bought)))
+        assert len(made.items) == 3 and not set(items(made)) & set(order)
+
+
+def test_what_was_bought_or_rated_low_fills_no_empty_place(tmp_path: Path) -> None:
+    shop = Shop(write_bundle(tmp_path, items=4))
+    for item in ("i1", "i2", "i3", "i4"):
+        shop.catalogue.changed(item, encode_record(CatalogueItem(item_id=item, in_stock=item in ("i1", "i3"))))
+    assert items(shop.of(viewed("i2"))[0]) == ["i1", "i3"]
+    assert items(shop.of(state_after(event(0, item_id="i2"), event(1, "purchase", items=["i1"])))[0]) == ["i3"]
+    assert items(shop.of(state_after(event(0, item_id="i2"), event(1, "rate", item_id="i3", rating=1)))[0]) == ["i1"]
+
+
+def test_neighbours_are_not_those_of_what_was_rated_low(tmp_path: Path) -> None:
+    shop = Shop(write_bundle(tmp_path), scored=False)
+    (made,) = shop.of(state_after(event(0, item_id="i2"), event(1, "rate", item_id="i7", rating=1)))
+    assert (made.source, items(made)) == ("neighbours", ["i3", "i1", "i2"])

@@ -90,10 +90,13 @@ def test_shoppers_are_counted_by_arm_and_only_their_first_event_makes_them_new(m
         metrics.on_event(event(number, "impression", items=["i1"], recommendation_id="r"), 1)
         metrics.on_event(event(number, "click", item_id="i1", recommendation_id="r"), 3)
         metrics.on_event(event(number, "click", item_id="i1"), 4)
+        metrics.on_event(event(number, "purchase", item_id="i1", recommendation_id="r"), 5)
+        metrics.on_event(event(number, "purchase", item_id="i1", recommendation_id="r", quantity=-1), 6)
     mine = sum(arms.label(f"u{number}") == "a" for number in range(100))
     assert value(metrics, "liveshelf_experiment_users_total", arm="a") == mine
     assert value(metrics, "liveshelf_slate_impressions_total", arm="a") == mine
     assert value(metrics, "liveshelf_slate_actions_total", arm="b", event_type="click") == 100 - mine
+    assert value(metrics, "liveshelf_slate_actions_total", arm="b", event_type="purchase") == 100 - mine, "no returns"
     assert value(metrics, "liveshelf_accepted_events_total", event_type="click") == 200
     assert value(metrics, "liveshelf_experiment_share", arm="a") == 0.5
 

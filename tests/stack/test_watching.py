@@ -148,6 +148,8 @@ def test_every_metric_that_a_dashboard_or_an_alert_asks_for_is_there(
     assert len(asked) > 60
     only_then = {
         "liveshelf:click_through:ratio1h",
+        "liveshelf:cart_through:ratio1h",
+        "liveshelf:purchase_through:ratio1h",
         "liveshelf_dead_letters_total",
         "liveshelf_data_category_events_total",
     }

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from operators.contracts import MAX_ID
 from operators.decode import EventDecoder
 from operators.errors import BadRecord
-from operators.settings import PLACEHOLDER_IDS, EventSettings
+from operators.settings import EventSettings
+from operators.shop_settings import PLACEHOLDER_IDS
 from storefront.path_ids import path_id
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
@@ -53,6 +54,7 @@ def test_an_id_of_any_characters_reaches_its_route(shop: RunningShop) -> None:
 def test_an_item_with_a_slash_has_similar_ones(shop: RunningShop) -> None:
     neighbours = shop.client.get("/v1/items/15056BL/similar").json()
     assert neighbours, "the demo's bundle has it"
+    assert {(one["reason"]["kind"], one["reason"]["item_id"]) for one in neighbours} == {("similar", "15056BL")}
 
 
 def test_what_no_event_can_have_as_an_id_is_refused(shop: RunningShop) -> None:
