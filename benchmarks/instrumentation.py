@@ -22,7 +22,8 @@ from operators.refresh_logic import RefreshLogic
 from operators.refresh_records import Encoded, Record, encoded
 from operators.refresh_sensors import NullRefreshSensors, RefreshSensors
 from operators.scorer import Scorer
-from operators.settings import ExperimentSettings, Settings
+from operators.settings import Settings
+from operators.shop_settings import ExperimentSettings
 from operators.timeline import Made
 from pipelines.metrics import JobMetrics
 from pipelines.slate_metrics import SlateMetrics

@@ -9,9 +9,9 @@ import msgspec
 
 from operators.contracts import Erasure, Event
 from operators.errors import BadRecord
-from operators.event_repair import check_items, converted, refuse_bad_id, settle
+from operators.event_repair import check_items, check_rating, converted, refuse_bad_id, settle
 from operators.json_objects import read_object, refuse_repeated_keys
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 from operators.trace_context import kept_traceparent
 from operators.written_values import MS_FROM, SECONDS_FROM, SHOWN, in_ms, read_id, read_time
 
@@ -34,9 +34,10 @@ class EventDecoder:
         self._max_bytes = limits.max_bytes
         self._max_age_ms = limits.max_age_days * 86_400_000
         self._max_future_ms = limits.max_future_minutes * 60_000
-        self._any_age = any_age
-        self._placeholders = frozenset(text.lower() for text in limits.placeholder_ids)
+        self._past_ms = ANY_AGE_MS if any_age else self._max_age_ms
         self._rating_scale = limits.rating_scale
+        self._placeholders = frozenset(text.lower() for text in limits.placeholder_ids)
+        self._ends = frozenset((" ", *(end for text in self._placeholders for end in (text[-1:], text[-1:].upper()))))
         self.clamped = 0
         self.repaired: Counter[str] = Counter() if repaired is None else repaired
 
@@ -68,7 +69,7 @@ class EventDecoder:
         if event.item_id is None:
             check_items(event)
         if event.event_type == "rate":
-            self._check_rating(event.rating)
+            check_rating(event, self._rating_scale)
         if event.traceparent is not None:
             event.traceparent = kept_traceparent(event.traceparent)
         given = event.event_time
@@ -80,17 +81,8 @@ class EventDecoder:
             self.repaired.update(repaired)
         return event
 
-    def _check_rating(self, rating: float | None) -> None:
-        lowest, highest = self._rating_scale
-        if rating is None:
-            raise BadRecord("missing_rating", "a rating with rate", "none")
-        if not lowest <= rating <= highest:
-            raise BadRecord(
-                "bad_amount", f"a rating from {lowest:g} to {highest:g} (events.rating_scale)", f"{rating:g}"
-            )
-
     def _in_limits(self, time_ms: int, given: int | str, now_ms: int) -> int:
-        earliest = SECONDS_FROM if self._any_age else max(SECONDS_FROM, now_ms - self._max_age_ms)
+        earliest = max(SECONDS_FROM, now_ms - self._past_ms)
         if time_ms < earliest:
             raise BadRecord("event_time_too_old", f"a time after {earliest} (epoch ms)", str(given)[:SHOWN])
         if time_ms <= now_ms:

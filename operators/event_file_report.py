@@ -9,7 +9,7 @@ import msgspec
 from operators.contracts import Event, items_named
 from operators.field_effects import said_of
 from operators.record_file import RecordFile, event_file
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 from operators.user_state import KINDS
 
 DAY_MS = 86_400_000

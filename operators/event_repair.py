@@ -203,3 +203,12 @@ def check_items(event: Event) -> None:
         event.event_type in _NEED_ITEM or (event.event_type in _NEED_ITEMS and not event.items)
     ):
         raise BadRecord("missing_item", f"an item_id with {event.event_type}", "none")
+
+
+def check_rating(event: Event, scale: list[float]) -> None:
+    """Raises `BadRecord` for a rating outside of the scale, or none."""
+    if event.rating is None:
+        raise BadRecord("missing_rating", "a rating with rate", "none")
+    if not scale[0] <= event.rating <= scale[1]:
+        expected = f"a rating from {scale[0]:g} to {scale[1]:g} (events.rating_scale)"
+        raise BadRecord("bad_amount", expected, f"{event.rating:g}")

@@ -31,7 +31,7 @@ from operators.decode import EventDecoder
 from operators.errors import BadRecord
 from operators.list_rows import decode_list
 from operators.row_rules import Refused
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 
 EXPECTATIONS = {
     EVENTS: ("valid", "complete", "unique", "on_time", "known_item", "price_agrees"),

@@ -4,7 +4,7 @@ import hmac
 
 from operators.contracts import Experiment
 from operators.errors import SettingsError
-from operators.settings import ExperimentSettings
+from operators.shop_settings import ExperimentSettings
 
 NO_ARM = "all"  # the label of metrics while no experiment runs
 _SPAN = 1 << 64

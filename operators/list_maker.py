@@ -17,7 +17,7 @@ from operators.features import Features, Rows, features
 from operators.model_bundle import ModelBundle
 from operators.ranker import GOOD, TIRED, Ranked, Ranker
 from operators.reasons import Reasons, unit_rows
-from operators.settings import ExperimentSettings, ListSettings
+from operators.shop_settings import ExperimentSettings, ListSettings
 from operators.state_layout import read_states
 from operators.timeline import Came
 from operators.user_state import order_of

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.features import Rows, Vocabulary
-from operators.settings import ListSettings
+from operators.shop_settings import ListSettings
 from operators.state_layout import HISTORY
 from operators.user_state import IN_BASKET, TAKEN_OUT
 

@@ -11,7 +11,7 @@ from operators.contracts import CatalogueItem, Event
 from operators.decode import EventDecoder
 from operators.errors import BadRecord, EventsFileError
 from operators.record_lines import RecordLines
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 
 EXAMPLES = 20
 MOST_BAD = 0.5  # of the lines: above it the file is another one than was meant

@@ -24,7 +24,8 @@ from operators.own_errors import OwnErrors
 from operators.refresh_outputs import dead_letter, list_of, own_error, receipt, tombstone
 from operators.refresh_records import Actions, Encoded, Record, encoded
 from operators.refresh_sensors import RefreshSensors
-from operators.settings import EventSettings, ScorerSettings
+from operators.settings import ScorerSettings
+from operators.shop_settings import EventSettings
 from operators.state_layout import LISTED, SETTLED
 from operators.timeline import Came
 from operators.transactions import Transactions

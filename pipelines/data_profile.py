@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from operators.contracts import CATALOGUE, EVENTS, items_named
 from operators.expectations import Expectations, Verdict
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 
 EXAMPLES = 3
 MAX_PRICES = 50_000

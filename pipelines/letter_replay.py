@@ -10,7 +10,7 @@ from operators.dead_letter import Letter
 from operators.decode import EventDecoder, decode_erasure, key_text
 from operators.errors import BadRecord
 from operators.record_repairs import Repairs
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 
 TOPICS = (EVENTS, ERASURES)  # whose letters can be put back
 BATCH = 500  # letters in a transaction: the job reads nothing behind it while it is open

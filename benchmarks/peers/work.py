@@ -11,7 +11,8 @@ from operators.decode import EventDecoder
 from operators.list_maker import ListMaker, Request, encode_list
 from operators.model_bundle import ModelBundle
 from operators.scorer import Scorer
-from operators.settings import ListSettings, ScorerSettings, Settings
+from operators.settings import ScorerSettings, Settings
+from operators.shop_settings import ListSettings
 from operators.user_state import step
 
 BATCH = 128

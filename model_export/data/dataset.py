@@ -18,7 +18,8 @@ from operators.contracts import Event, items_named
 from operators.errors import EventsFileError
 from operators.features import WINDOW, Features, Vocabulary, features
 from operators.record_file import event_file
-from operators.settings import EventSettings, load_settings
+from operators.settings import load_settings
+from operators.shop_settings import EventSettings
 from operators.state_layout import EMPTY, read_states
 from operators.user_state import BOUGHT, KINDS, RATING_MIDDLE, is_low_rating, is_return, session_start_s, step
 

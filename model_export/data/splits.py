@@ -19,7 +19,7 @@ from operators.contracts import CatalogueItem, Event
 from operators.errors import EventsFileError
 from operators.features import Vocabulary
 from operators.record_file import catalogue_file
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 
 log = logging.getLogger(__name__)
 DEFAULTS = EventSettings()

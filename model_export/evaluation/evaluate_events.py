@@ -18,7 +18,7 @@ from operators.drift import popularity_places
 from operators.errors import EventsFileError
 from operators.model_bundle import ModelBundle
 from operators.reasons import unit_rows
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 from operators.slate_quality import SlateMeter
 from operators.state_layout import HISTORY
 

@@ -14,7 +14,7 @@ from operators.catalogue_decode import read_item
 from operators.contracts import CATALOGUE, ERASURES, EVENTS, REASONS
 from operators.decode import EventDecoder, decode_erasure
 from operators.errors import BadRecord
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 
 Topic = tuple[str, bytes | None, bytes | None]
 

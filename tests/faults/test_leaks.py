@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.faults.verdict import Verdict
 from operators.decode import EventDecoder
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 from operators.user_state import step
 from tests.bad_records import good_event
 from tests.builders import NOW_MS

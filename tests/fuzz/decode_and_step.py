@@ -13,7 +13,7 @@ with atheris.instrument_imports(include=["operators"]):
     from operators.catalogue_decode import read_item
     from operators.decode import EventDecoder, decode_erasure
     from operators.errors import BadRecord
-    from operators.settings import EventSettings
+    from operators.shop_settings import EventSettings
     from operators.state_layout import SIZE
     from operators.user_state import erase, step, version_of
 

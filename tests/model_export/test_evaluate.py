@@ -25,7 +25,8 @@ from operators.features import Features
 from operators.list_maker import ListMaker, Request
 from operators.model_bundle import ModelBundle
 from operators.scorer import Scorer
-from operators.settings import ListSettings, ScorerSettings
+from operators.settings import ScorerSettings
+from operators.shop_settings import ListSettings
 from pipelines.cli.main import app
 from tests.builders import NOW_MS, viewed
 from tests.model_export.test_sessions import write

@@ -11,7 +11,7 @@ from model_export.data.learnable import A_DAY, learnable, robots
 from model_export.data.splits import drawn_questions, of_events
 from operators.contracts import Event, encode_record
 from operators.features import Vocabulary
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 from operators.user_state import KINDS
 from tests.builders import NOW_MS, event
 

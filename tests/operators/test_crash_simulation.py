@@ -21,7 +21,8 @@ from operators.list_maker import Request
 from operators.micro_batcher import MicroBatcher, NotAsked, NullSensors
 from operators.refresh_logic import RefreshLogic
 from operators.refresh_records import Actions, Encoded, Output, Record, encoded
-from operators.settings import EventSettings, ScorerSettings
+from operators.settings import ScorerSettings
+from operators.shop_settings import EventSettings
 from operators.state_layout import stored
 from operators.transactions import Transactions
 from operators.user_state import digest, erase, list_is_owed, order_of, step

@@ -5,7 +5,7 @@ import pytest
 from operators.contracts import REASONS
 from operators.decode import EventDecoder, decode_erasure
 from operators.errors import BadRecord
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 from tests.bad_records import BAD_EVENTS, good_event
 from tests.builders import NOW_MS
 

@@ -7,7 +7,7 @@ import pytest
 
 from operators.contracts import Event, encode_record
 from operators.decode import EventDecoder, decode_erasure
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 

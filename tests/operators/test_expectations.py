@@ -7,7 +7,7 @@ import pytest
 
 from operators.contracts import CatalogueItem, encode_record
 from operators.expectations import MAX_CATEGORIES, OTHER_CATEGORY, REMEMBERED_IDS, Expectations
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 

@@ -5,7 +5,7 @@ import pytest
 from operators.contracts import Experiment
 from operators.errors import SettingsError
 from operators.experiments import NO_ARM, Experiments
-from operators.settings import ExperimentSettings
+from operators.shop_settings import ExperimentSettings
 
 HALVES = ExperimentSettings(name="colours", arms={"control": 0.5, "treatment": 0.5})
 USERS = [f"u{n}" for n in range(20_000)]

@@ -9,7 +9,8 @@ from operators.contracts import CatalogueItem, RecommendationList, encode_record
 from operators.list_maker import ListMaker, NotFinite, Request, encode_list
 from operators.model_bundle import ModelBundle
 from operators.scorer import Scorer
-from operators.settings import ListSettings, ScorerSettings
+from operators.settings import ScorerSettings
+from operators.shop_settings import ListSettings
 from tests.builders import NOW_MS, event, state_after, viewed, write_bundle
 
 

@@ -4,7 +4,7 @@ import pytest
 from operators.features import Vocabulary
 from operators.ranker import Ranked, Ranker
 from operators.reasons import unit_rows
-from operators.settings import ListSettings
+from operators.shop_settings import ListSettings
 from operators.state_layout import read_states
 from operators.user_state import step
 from tests.builders import event, state_after, viewed

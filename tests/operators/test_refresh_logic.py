@@ -16,7 +16,8 @@ from operators.model_bundle import ModelBundle
 from operators.refresh_logic import RefreshLogic
 from operators.refresh_records import Actions, Encoded, Output, Record, encoded
 from operators.scorer import Scorer
-from operators.settings import EventSettings, ListSettings, ScorerSettings
+from operators.settings import ScorerSettings
+from operators.shop_settings import EventSettings, ListSettings
 from operators.transactions import Transactions
 from tests.bad_records import good_event
 from tests.builders import NOW_MS, write_bundle

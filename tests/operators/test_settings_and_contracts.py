@@ -9,7 +9,8 @@ import pytest
 from operators import contracts
 from operators.contracts import encode_record, json_schemas
 from operators.errors import LiveshelfError, SettingsError
-from operators.settings import ListSettings, Settings, load_settings
+from operators.settings import Settings, load_settings
+from operators.shop_settings import ListSettings
 from operators.topic_specs import TOPICS
 from tests.builders import event
 

@@ -6,7 +6,7 @@ import pytest
 
 from operators.decode import EventDecoder
 from operators.errors import BadRecord
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 from operators.state_layout import MAX_BOUGHT, MAX_DISLIKED, read_states, stored
 from operators.user_state import (
     KINDS,

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from operators.errors import SettingsError
-from operators.settings import EventSettings, JobSettings, KafkaSettings, Settings
+from operators.settings import JobSettings, KafkaSettings, Settings
+from operators.shop_settings import EventSettings
 from pipelines import launcher
 from pipelines.cli.submit import with_places
 from pipelines.cluster import python_part

@@ -15,7 +15,8 @@ from operators.dead_letter import Letter, id_text
 from operators.decode import EventDecoder
 from operators.errors import BadRecord, BrokerError
 from operators.record_repairs import ALL, Repairs
-from operators.settings import EventSettings, KafkaSettings
+from operators.settings import KafkaSettings
+from operators.shop_settings import EventSettings
 from pipelines import replay_ledger
 from pipelines.dead_letters import Choice, letters_of_file, write_letters
 from pipelines.letter_replay import BATCH, Judge, Outgoing, Replay, replay

@@ -15,7 +15,8 @@ from operators.list_maker import ListMaker, Request
 from operators.model_bundle import ModelBundle
 from operators.refresh_records import Encoded
 from operators.scorer import Scorer
-from operators.settings import ExperimentSettings, JobSettings, ListSettings, ScorerSettings
+from operators.settings import JobSettings, ScorerSettings
+from operators.shop_settings import ExperimentSettings, ListSettings
 from operators.timeline import Came, Made
 from operators.user_state import step
 from pipelines.metrics import FLUSH, JobMetrics

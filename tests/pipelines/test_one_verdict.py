@@ -18,7 +18,8 @@ from operators.errors import BadRecord
 from operators.expectations import Expectations
 from operators.record_file import catalogue_file, event_file
 from operators.row_rules import Refused
-from operators.settings import EventSettings, Settings
+from operators.settings import Settings
+from operators.shop_settings import EventSettings
 from pipelines.replayer import Pace, publish_catalogue, replay
 from storefront.batches import Entry
 from storefront.event_producer import BadEvent, EventProducer

@@ -15,7 +15,8 @@ from starlette.requests import Request
 from operators.contracts import REASONS
 from operators.decode import EventDecoder
 from operators.errors import BadRecord
-from operators.settings import EventSettings, Settings
+from operators.settings import Settings
+from operators.shop_settings import EventSettings
 from storefront.batches import Entry, TooMuch, read_body, split_batch
 from storefront.event_producer import BadEvent, EventProducer
 from storefront.event_warnings import warnings_of

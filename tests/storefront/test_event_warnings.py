@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from operators.decode import EventDecoder
-from operators.settings import EventSettings
+from operators.shop_settings import EventSettings
 from storefront.batches import Entry
 from storefront.event_warnings import MOST, EventWarning, warnings_of
 from tests.bad_records import good_event

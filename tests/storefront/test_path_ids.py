@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from operators.contracts import MAX_ID
 from operators.decode import EventDecoder
 from operators.errors import BadRecord
-from operators.settings import EventSettings
-from operators.shop_settings import PLACEHOLDER_IDS
+from operators.shop_settings import PLACEHOLDER_IDS, EventSettings
 from storefront.path_ids import path_id
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
