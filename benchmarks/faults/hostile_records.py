@@ -137,6 +137,8 @@ def _fields() -> dict[str, Hostile]:
             "a price that is not a number": _ended(b',"price":NaN'),
             "a price of 1e308": _ended(b',"price":1e308'),
             "a price in words": _with(price="cheap"),
+            "a rate without a rating": _with(event_type="rate"),
+            "a rating of 11": _with(event_type="rate", rating=11),
             "a price as text": _with(price="12,50 €"),
             "an item as a number": _with(item_id=456),
             "an item of nobody": _with(item_id="Undefined"),
