@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 # first byte of a row: a record of the topic, the table's own notes, a partition's next offset, a key that was read again
 KEY, NOTES, OFFSET, MARK = b"k", b"n", b"o", b"s"
 AFTER_OFFSETS, AFTER_MARKS = b"p", b"t"
+# RocksDB's own 64 MB take half an hour to fill with a catalogue, and that looks like a leak; smaller ones cost writes time
+WRITE_BUFFER_BYTES = 32 * 1024 * 1024
 BLOOM_BITS = 10  # a key, each record looks up what it replaces; without them in every level of files
 
 
@@ -164,4 +166,5 @@ def _open_files(folder: Path) -> Rdict:
     blocks = BlockBasedOptions()
     blocks.set_bloom_filter(BLOOM_BITS, block_based=False)
     options.set_block_based_table_factory(blocks)
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
     return Rdict(str(folder), options)
