@@ -106,7 +106,7 @@ def checked_begin(events: list[Event], test_from: int) -> int:
         raise EventsFileError(
             f"--test-from in epoch milliseconds after the first event, {first}, and up to the last, {last}",
             f"{test_from}{', which looks like seconds' if seconds else ''}",
-            f"give --test-from {test_from * 1000}" if seconds else "name a time between, or give --test-share",
+            f"give --test-from {test_from * 1000}" if seconds else "name a time between",
         )
     return test_from
 
