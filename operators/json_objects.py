@@ -55,10 +55,11 @@ def _too_deep() -> BadRecord:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _RepeatedKey(next(name for name in names if names.count(name) > 1))
+    found: dict[str, Any] = {}
+    for name, value in pairs:  # one look at each: a record may have a hundred thousand
+        if name in found:
+            raise _RepeatedKey(name)
+        found[name] = value
     return found
 
 
