@@ -14,7 +14,7 @@ from operators.errors import BadRecord
 from operators.event_repair import refuse_bad_id
 from operators.json_objects import read_object
 from operators.row_rules import PlainRows, Record, Refused
-from operators.written_values import SHOWN, in_ms, read_amount, read_id, read_time
+from operators.written_values import MAX_TEXT, SHOWN, in_ms, read_amount, read_id, read_time
 
 # in the place of a record's value: the topic has no record of this item any more, and no tombstone said so
 GONE = b""
@@ -107,7 +107,7 @@ def _read_stock(value: Any) -> bool:
     if isinstance(value, int | float):
         return value > 0
     text = value.strip().lower() if isinstance(value, str) else ""
-    if text.isdecimal():
+    if text.isdecimal() and len(text) <= MAX_TEXT:  # Python refuses to read very long ones
         return int(text) > 0
     if text not in _IN_STOCK and text not in _SOLD_OUT:
         raise BadRecord("wrong_type", "in_stock as true or false", repr(value)[:SHOWN])

@@ -13,7 +13,7 @@ import msgspec
 from operators.contracts import MAX_BASKET, MAX_ID, Event, EventType
 from operators.errors import BadRecord
 from operators.json_objects import read_object
-from operators.written_values import SHOWN, read_amount, read_consent, read_id, read_time
+from operators.written_values import MAX_TEXT, SHOWN, read_amount, read_consent, read_id, read_time
 
 _REQUIRED = ("event_id", "event_type", "event_time", "user_id")
 _IDS = ("event_id", "user_id", "item_id", "anonymous_id", "session_id")
@@ -81,7 +81,7 @@ def _read_numbers(fields: dict[str, Any]) -> None:
     for name in _COUNTS:
         if isinstance(found := fields.get(name), str | float):
             digits = read_id(name, found)
-            fields[name] = int(digits) if digits.isdecimal() else found
+            fields[name] = int(digits) if digits.isdecimal() and len(digits) <= MAX_TEXT else found
     if (version := fields.get("schema_version", 1)) != 1:
         raise BadRecord("unknown_schema_version", "schema_version 1", repr(version)[:SHOWN])
 
