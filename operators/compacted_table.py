@@ -34,6 +34,8 @@ SWEEP_SECONDS = 10.0  # how often stale rows are looked for, so many at a time
 SWEEP_ROWS = 1000
 SILENCE_MS = 60_000  # a table that runs never counts a shorter silence of the broker
 LOGGED = 100  # refused records of a reason; the others are counted
+BUGS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+OWN_ERROR, NOT_TOLD = "own_error", "not_told"
 
 T = TypeVar("T")
 OnChange = Callable[[str, T | None], None]
@@ -55,8 +57,8 @@ class CompactedTable(Generic[T]):
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         """`on_change(key, value)` is called for each change, value None for a tombstone, and with `reports_copy` for each
-        row that is there at open. `refused` counts the records that the rule refuses, by reason, and `not_told`: changes
-        that `on_change` failed on."""
+        row that is there at open. `refused` counts the records that the rule refuses, by reason, or fails on (`own_error`),
+        and `not_told`: changes that `on_change` failed on."""
         self.topic = topic
         self.refused: Counter[str] = Counter() if refused is None else refused
         self._connect, self._rule, self._on_change, self._clock_ms = connect, rule, on_change, clock_ms
@@ -217,10 +219,14 @@ class CompactedTable(Generic[T]):
         take, replaced, now_ms = self._rule.take, self._rows.replaced, self._clock_ms()
         for record in records:
             key = record.key or b""
+            old = changes[key] if key in changes else replaced(key)
             try:
-                changes[key], told[key] = take(changes[key] if key in changes else replaced(key), record, now_ms)
+                changes[key], told[key] = take(old, record, now_ms)
             except Refused as refused:
                 self._refuse(refused.reason, partition, record)
+            except BUGS:  # in the rule: tried again it would fail again, and no record behind this one would be read
+                self._refuse(OWN_ERROR, partition, record)
+                log.exception("%s: an error of Liveshelf's own with a record", self.topic)
         self._rows.write(changes, partition, records[-1].offset + 1)
         self._tell_all(told)
 
@@ -243,7 +249,7 @@ class CompactedTable(Generic[T]):
         try:
             self._on_change(key.decode("utf-8", "replace"), value)
         except Exception:
-            self.refused["not_told"] += 1
+            self.refused[NOT_TOLD] += 1
             log.exception("%s: a change was not taken", self.topic)
 
 

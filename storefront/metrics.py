@@ -4,6 +4,7 @@ import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from operators.compacted_table import NOT_TOLD, OWN_ERROR
 from operators.contracts import RecommendationList
 from operators.list_rows import REFUSALS
 from operators.metric_families import Tally
@@ -54,7 +55,7 @@ class StoreMetrics:
             "Records of the topic of lists that were not taken, by reason",
             ["reason"],
             self.registry,
-            (*REFUSALS, "not_told"),
+            (*REFUSALS, OWN_ERROR, NOT_TOLD),
         )
         self.catalogue_age = self._gauge("catalogue_age_seconds", "Since the catalogue topic answered")
         self.lists_age = self._gauge("lists_age_seconds", "Since the lists topic answered")

@@ -245,7 +245,7 @@ def test_close_gives_the_folder_and_the_thread_back(tmp_path: Path) -> None:
 
 def test_an_error_that_is_not_the_brokers_does_not_end_the_thread(tmp_path: Path) -> None:
     """Such as a full disk."""
-    topic, failures = Topic(), [OSError("No space left on device"), ValueError("a bug")]
+    topic, failures = Topic(), [OSError("No space left on device"), MemoryError()]
     topic.append("a", "1")
 
     class Failing(PlainRows):
@@ -258,6 +258,21 @@ def test_an_error_that_is_not_the_brokers_does_not_end_the_thread(tmp_path: Path
     topic.append("b", "2")
     until(lambda: table.get("b") == b"2")
     assert not failures and table.get("a") == b"1"
+    table.close()
+
+
+def test_a_record_that_breaks_the_rule_is_counted_and_those_behind_it_are_read(tmp_path: Path) -> None:
+    class Broken(PlainRows):
+        def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, bytes | None]:
+            if record.value == b"poison":
+                raise ValueError("a bug")
+            return super().take(old, record, now_ms)
+
+    topic = Topic()
+    for key, value in (("a", "1"), ("a", "poison"), ("b", "2")):
+        topic.append(key, value)
+    table = opened(tmp_path, topic, Broken())
+    assert (table.get("a"), table.get("b"), table.refused) == (b"1", b"2", {"own_error": 1})
     table.close()
 
 
