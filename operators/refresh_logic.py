@@ -198,8 +198,7 @@ class RefreshLogic:
     def _apply(self, record: Record, state: bytes | None, actions: Actions, read_s: float) -> Request | None:
         """The event's effect on the state; what is to be scored after it."""
         event = self._decode(record.user if record.keyed else "", record.value, record.broker_ms)
-        if event.user_id != record.user:
-            raise BadRecord("key_mismatch", "a record routed by its user_id", f"routed by {record.user!r}"[:200])
+        record.refuse_unless_of(event.user_id)
         done = step(state, event, self._session_gap_ms, record.broker_ms, self._time_to_live_ms, self._rating_middle)
         self._sensors.on_record(done.outcome)
         if done.outcome != "applied":
@@ -217,6 +216,7 @@ class RefreshLogic:
             self._sensors.on_record("erasure")
             return None
         erasure = decode_erasure(record.user, record.value)
+        record.refuse_unless_of(erasure.user_id)
         after = erase(state, record.broker_ms)
         actions.outputs.append(receipt(record, erasure.erasure_id, state, int(self._clock_s() * 1000)))
         if after == state:  # known already, with a list from after it

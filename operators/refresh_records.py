@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from operators.contracts import RecommendationList
+from operators.errors import BadRecord
 from operators.experiments import NO_ARM
 from operators.list_maker import Request, encode_list
 from operators.timeline import Made
@@ -23,6 +24,12 @@ class Record(NamedTuple):
     offset: int
     broker_ms: int
     keyed: bool
+
+    def refuse_unless_of(self, user: str) -> None:
+        """Raises `BadRecord` where the record came to the state of another user than the one that it names: what routes a
+        record without key reads less than the decoders do (no byte-order mark before the body)."""
+        if user != self.user:
+            raise BadRecord("key_mismatch", "a record routed by its user_id", f"routed by {self.user!r}"[:200])
 
 
 class Output(NamedTuple):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from operators.contracts import ERASURES, ORDER_HEADER
-from operators.refresh_records import Output
+from operators.refresh_records import Output, Record
 from operators.transactions import Transactions
 from operators.user_state import holds_anything
 from tests.builders import NOW_MS, write_bundle
@@ -53,6 +53,16 @@ def test_the_receipt_of_a_user_whom_the_job_does_not_know_says_so(job: Operator)
     (said,) = receipts(outputs)
     assert (said["erasure_id"], said["found"]) == ("shop.erasures.v1-1-42", False)
     assert [output.kind for output in outputs] == ["receipt", "list"], "a list that nobody knows of goes too"
+
+
+def test_an_erasure_that_came_to_another_users_state_is_no_success(job: Operator) -> None:
+    """What routes a record without key does not read past a byte-order mark: it comes to the state of nobody."""
+    job.event()
+    record = Record("", b"\xef\xbb\xbf" + erasure(erasure_id="r1"), ERASURES, 1, 42, NOW_MS + 1000, False)
+    actions = job.logic.on_record(record, None)
+    (letter,) = actions.outputs
+    assert (letter.kind, actions.state) == ("dead", None)
+    assert (letter.headers or {})["__connect.errors.exception.class.name"] == b"key_mismatch"
 
 
 def test_an_erasure_that_is_read_again_takes_no_list_away(job: Operator) -> None:
