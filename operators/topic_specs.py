@@ -16,6 +16,9 @@ COMPACT = {
 }
 # the broker's clock decides how old an event is and what was there before an erasure: a replay then decides the same
 BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
+# the broker unpacks what a shop's producer sends as lz4 or snappy: no reader in Python has a library for those, and one such
+# batch would stop each table of the catalogue for good. Not for the events, which are many: the job's Java reads them packed
+UNPACKED = {"compression.type": "uncompressed"}
 ORIGINALS = {"max.message.bytes": str(2 * 1024 * 1024)}
 
 
@@ -39,14 +42,14 @@ class TopicSpec:
 
 TOPICS = (
     TopicSpec(contracts.EVENTS, "user_id", _delete_after(7) | BROKERS_TIME),
-    TopicSpec(contracts.CATALOGUE, "item_id", COMPACT),
+    TopicSpec(contracts.CATALOGUE, "item_id", COMPACT | UNPACKED),
     # longer than any list may be shown (`lists.ttl_hours`)
     TopicSpec(contracts.RECOMMENDATIONS, "user_id", _compact_for(31)),
     TopicSpec(contracts.EXAMPLES, "user_id", _delete_after(30)),
     TopicSpec(contracts.DEAD_LETTERS, "the original key", _delete_after(14) | ORIGINALS),
     TopicSpec(contracts.MODELS, "model name", COMPACT),
     # longer than the events: a job that reads them again must read the erasure too
-    TopicSpec(contracts.ERASURES, "user_id", _compact_for(31) | BROKERS_TIME),
+    TopicSpec(contracts.ERASURES, "user_id", _compact_for(31) | BROKERS_TIME | UNPACKED),
     TopicSpec(contracts.RECEIPTS, "erasure_id or replay_id", _delete_after(365)),
     TopicSpec(contracts.AUDIT, "audit", {"cleanup.policy": "delete", "retention.ms": "-1"}),
 )
