@@ -76,6 +76,7 @@ class Lists:
         try:
             made = self._journal.score([Request(*one) for one in asked], self._make)
         except Exception as error:  # the operator asks again, one by one: only the guilty one has no list
+            log.exception("a micro-batch failed")
             return Answers(begun, [], repr(error)[:300])
         return Answers(max(begun, self._slates.scored_at), [_listed(one) for one in made])
 
@@ -94,6 +95,7 @@ class Lists:
 
 def _listed(made: Encoded | Exception) -> Listed | str:
     if isinstance(made, Exception):
+        log.error("a user has no list of the model: %s", type(made).__name__)  # its text names the user
         return repr(made)[:300]
     return made.value, made.source, made.arm, made.event_time, made.state_digest
 

@@ -275,7 +275,9 @@ def test_who_hangs_it_twice_is_not_scored_again_and_the_others_are(start: Start,
     assert items_of(made)
 
 
-def test_a_batch_that_raises_is_told_as_a_whole_and_the_process_goes_on(start: Start, tmp_path: Path) -> None:
+def test_a_batch_that_raises_is_told_as_a_whole_and_the_process_goes_on(
+    start: Start, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     process = start(write_faulty_bundle(tmp_path / "faulty"))
     process.ready()
     with pytest.raises(RuntimeError, match="InvalidArgument"):
@@ -283,6 +285,9 @@ def test_a_batch_that_raises_is_told_as_a_whole_and_the_process_goes_on(start: S
     nan, good = process.make([*asked("nan", item="i6"), *asked("good")], now())
     assert "NotFinite" in str(nan)
     assert items_of(good)
+    log = capfd.readouterr().out
+    assert "InvalidArgument" in log and "NotFinite" in log, "whoever sees fallbacks must find out why"
+    assert "scores of" not in log, "ids of users do not belong into logs"
 
 
 def test_a_bundle_with_other_scores_is_refused_and_a_gpu_that_is_not_there_is_missed(
