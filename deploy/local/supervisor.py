@@ -24,6 +24,7 @@ from operators.errors import StackError
 from operators.settings import FILE_NAME, Settings, project_root
 
 STOP_SECONDS = 40
+SECRET_TABLES = ("LIVESHELF_KAFKA", "LIVESHELF_KAFKA__SECURITY", "LIVESHELF_KAFKA__SECURITY__JOB")
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,14 @@ def _flink(name: str, settings: Settings, layout: Layout, place: int) -> Program
 
 def _settings_variables() -> dict[str, str]:
     # a password is inherited from this process, and stands in no file
-    own = {n: v for n, v in os.environ.items() if n.startswith("LIVESHELF_") and not n.endswith("__PASSWORD")}
+    own = {n: v for n, v in os.environ.items() if n.startswith("LIVESHELF_") and not _may_hold_password(n.upper())}
     file = project_root() / FILE_NAME
     return own if "LIVESHELF_FILE" in own or not file.is_file() else own | {"LIVESHELF_FILE": str(file)}
+
+
+def _may_hold_password(variable: str) -> bool:
+    """A table may be one variable as well, written as JSON."""
+    return variable.endswith("__PASSWORD") or variable in SECRET_TABLES
 
 
 def write_supervisor_conf(settings: Settings, layout: Layout) -> None:

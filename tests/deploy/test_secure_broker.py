@@ -156,6 +156,9 @@ def test_each_part_is_its_own_user_and_supervisors_file_names_files_alone(
     for part in ("storefront", "monitor"):
         assert variables[part]["LIVESHELF_KAFKA__SECURITY__USERNAME"] == part
         assert variables[part]["LIVESHELF_KAFKA__SECURITY__PASSWORD_FILE"].endswith(f"secrets/{part}.password")
+    # what becomes of it where a part starts; the settings themselves are made already
+    for name in ("LIVESHELF_KAFKA__SECURITY", "LIVESHELF_KAFKA", "LIVESHELF_KAFKA__SECURITY__Password"):
+        monkeypatch.setenv(name, '{"password": "hush-hush"}')
     write_supervisor_conf(given, layout)
     text = layout.supervisor_conf.read_text()
     assert not [one for one in (*passwords(layout).values(), "hush-hush") if one in text]
@@ -208,6 +211,9 @@ def test_the_docs_name_the_rights_of_each_part() -> None:
         _, _, reads, writes, _ = next(line for line in lines if line.startswith(f"| `{part}`")).split("|")
         for operation, cell in (("READ", reads), ("WRITE", writes)):
             assert set(re.findall("`(.+?)`", cell)) == {right.name for right in own if right.operation == operation}
+        described = {right.name for right in own if right.operation == "DESCRIBE_CONFIGS"}
+        told = next((line for line in lines if line.startswith(f"- `{part}`: DESCRIBE_CONFIGS")), "")
+        assert set(re.findall("`(shop.+?)`", told)) == described
 
 
 def test_purge_leaves_nothing_of_it(tmp_path: Path) -> None:
