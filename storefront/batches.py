@@ -95,17 +95,23 @@ def split_batch(body: bytes, most: int) -> list[Entry]:
     text = plain.strip(_SPACE)
     if text.startswith(b"["):
         try:
-            entries = [Entry(bytes(raw), index=n) for n, raw in enumerate(_decode_array(text))]
+            array = _decode_array(text)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise _bad_array(text, error) from None
-    elif b"\n" not in text or _is_one_value(text):
-        entries = [Entry(text)]
-    else:
-        lines = ((n, line.strip(_SPACE)) for n, line in enumerate(plain.split(b"\n"), start=1))
-        entries = [Entry(line, line=n) for n, line in lines if line]
-    if len(entries) > most:
-        raise TooMuch("too_many_events", f"{most} events", f"{len(entries)} events")
-    return entries
+        _refuse_more(len(array), most)
+        return [Entry(bytes(raw), index=n) for n, raw in enumerate(array)]
+    if b"\n" not in text or _is_one_value(text):
+        return [Entry(text)]
+    lines = plain.split(b"\n")
+    _refuse_more(sum(bool(line.strip(_SPACE)) for line in lines), most)
+    stripped = ((n, line.strip(_SPACE)) for n, line in enumerate(lines, start=1))
+    return [Entry(line, line=n) for n, line in stripped if line]
+
+
+def _refuse_more(came: int, most: int) -> None:
+    """Before an entry is made of each: half a million fit into one body."""
+    if came > most:
+        raise TooMuch("too_many_events", f"{most} events", f"{came} events")
 
 
 def _is_one_value(text: bytes) -> bool:

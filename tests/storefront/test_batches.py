@@ -67,6 +67,15 @@ def test_a_batch_has_at_most_so_many_events(body: bytes) -> None:
     assert refused.value.reason == "too_many_events"
 
 
+@pytest.mark.parametrize("body", [b"[" + b"0," * 500_000 + b"0]", b"0\n" * 500_000, b"\x0b\n" * 500_000])
+def test_half_a_million_events_are_refused_before_each_is_looked_at(body: bytes) -> None:
+    """A kilobyte of gzip becomes so many, and the event loop serves nobody else meanwhile."""
+    begun = time.process_time()
+    with pytest.raises(TooMuch):
+        split_batch(body, 1000)
+    assert time.process_time() - begun < 0.2
+
+
 hostile_bytes = st.binary(max_size=200) | st.sampled_from(
     [value for _, _, value, _ in bad_events() if value is not None and len(value) < 20_000]
 )
