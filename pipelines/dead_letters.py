@@ -12,6 +12,7 @@ from operators.contracts import DEAD_LETTERS, HEADER_PREFIX, REASONS
 from operators.dead_letter import Letter
 from operators.settings import KafkaSettings
 from pipelines.topic_stretch import stretch
+from pipelines.whole_file import whole_file
 
 REASON = "exception.class.name"
 OTHER = "other"  # a reason that is none of ours, or none at all: somebody else may write to the topic too
@@ -70,12 +71,11 @@ def letters_of_file(file: Path) -> Iterator[Letter]:
 
 def write_letters(letters: Iterable[Letter], chosen: Callable[[Letter], bool], file: Path, limit: int | None) -> int:
     """One line a letter; returns how many. The file appears whole or not at all."""
-    aside, written = file.with_name(f".{file.name}.part"), 0
-    with aside.open("wb") as out:
+    written = 0
+    with whole_file(file) as out:
         for letter in islice(filter(chosen, letters), limit):
             out.write(letter.line() + b"\n")
             written += 1
-    aside.rename(file)
     return written
 
 

@@ -3,15 +3,17 @@
 import json
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from operators.contracts import EVENTS, encode_record
 from operators.decode import EventDecoder
 from operators.errors import BadRecord
 from operators.settings import Settings
 from pipelines.topic_stretch import Stretch
+from pipelines.whole_file import whole_file
 
 ORIGIN = ".origin.json"
 
@@ -28,39 +30,34 @@ class Exported:
 def export_events(settings: Settings, file: Path, hours: float | None) -> Exported:
     """Valid events of the last `hours` (None: all that the topic holds) as JSON lines, in the order of each partition.
 
-    Both files appear by rename only. Raises `BrokerError` where there is no topic.
+    Both files appear whole or not at all. Raises `BrokerError` where there is no topic.
     """
     since = None if hours is None else int((time.time() - hours * 3600) * 1000)
     source = Stretch(settings.kafka, EVENTS, since)
-    aside = file.with_name(f".{file.name}.part")
-    try:
-        written, refused = _write(source, aside, EventDecoder(settings.events))
-    finally:
-        source.close()
     offsets = {str(number): (source.starts[number], source.ends[number]) for number in source.starts}
-    origin = {
-        "topic": EVENTS,
-        "offsets": offsets,
-        "events": written,
-        "refused": refused,
-        "exported_at": int(time.time() * 1000),
-    }
-    note = file.with_name(f".{file.name}{ORIGIN}.part")
-    note.write_text(json.dumps(origin))
-    note.rename(file.with_name(file.name + ORIGIN))
-    aside.rename(file)
+    with whole_file(file) as out:
+        with closing(source):
+            written, refused = _write(source, out, EventDecoder(settings.events))
+        origin = {
+            "topic": EVENTS,
+            "offsets": offsets,
+            "events": written,
+            "refused": refused,
+            "exported_at": int(time.time() * 1000),
+        }
+        with whole_file(file.with_name(file.name + ORIGIN)) as note:
+            note.write(json.dumps(origin).encode())
     return Exported(written, refused, offsets)
 
 
-def _write(records: Iterable[Any], file: Path, decoder: EventDecoder) -> tuple[int, int]:
+def _write(records: Iterable[Any], out: BinaryIO, decoder: EventDecoder) -> tuple[int, int]:
     written = refused = 0
-    with file.open("wb") as out:
-        for record in records:
-            try:
-                event = decoder.decode((record.key or b"").decode("utf-8", "replace"), record.value, record.timestamp)
-            except BadRecord:
-                refused += 1
-                continue
-            out.write(encode_record(event) + b"\n")
-            written += 1
+    for record in records:
+        try:
+            event = decoder.decode((record.key or b"").decode("utf-8", "replace"), record.value, record.timestamp)
+        except BadRecord:
+            refused += 1
+            continue
+        out.write(encode_record(event) + b"\n")
+        written += 1
     return written, refused

@@ -32,13 +32,13 @@ def run(
     need("matplotlib", "jinja2")
     from pipelines.data_profile import profile
     from pipelines.profile_page import render
+    from pipelines.whole_file import whole_file
 
     settings = load_settings()
     source = events.name if events else f"shop.events.v1, last {hours:g} h"
     found = profile(source, _events(settings, events, hours), _catalogue(settings, events, catalogue))
-    aside = out.with_name(f".{out.name}.part")
-    aside.write_text(render(found))
-    aside.rename(out)
+    with whole_file(out) as page:
+        page.write(render(found).encode())
     if json:
         missed = {f"{topic} {name}": count for (topic, name), count in found.failed.items()}
         machine({"records": found.records, "valid": found.valid, "types": found.types, "missed": missed})

@@ -171,6 +171,16 @@ def test_a_file_that_was_repaired_by_hand_counts_as_the_letters_that_it_came_fro
     assert run(letters, ledger).done_before == 2, "the topic has them still"
 
 
+def test_of_an_export_that_fails_nothing_stays(tmp_path: Path) -> None:
+    def fails() -> Iterator[Letter]:
+        yield letter(1, b"view,u1,i1")
+        raise BrokerError("the broker", "nothing", "wait")
+
+    with pytest.raises(BrokerError):
+        write_letters(fails(), Choice().takes, tmp_path / "letters.jsonl", None)
+    assert not [*tmp_path.iterdir()], "it holds what shoppers did"
+
+
 class Producer:
     """Notes what is done to it; `refuses`: the error of each record from then on."""
 
