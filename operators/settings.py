@@ -203,8 +203,10 @@ class Settings(BaseSettings):
 
     def shipped(self) -> dict[str, Any]:
         """The dump that goes to the cluster: with the job's own access to Kafka, and a password of the environment in
-        it, which no other dump has."""
-        dump, security = self.model_dump(), self.kafka.security.of_job().below(project_root())
+        it, which no other dump has. Without what the job does not read and an address of which may be a secret."""
+        here_alone = {"alerts": AlertSettings(), "lineage": LineageSettings()}
+        dump = self.model_copy(update=here_alone).model_dump()
+        security = self.kafka.security.of_job().below(project_root())
         return dump | {"kafka": dump["kafka"] | {"security": security.revealed()}}
 
     def resolve(self, path: str) -> Path:

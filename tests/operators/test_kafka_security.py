@@ -104,6 +104,15 @@ def test_a_password_of_the_environment_is_in_no_dump_but_the_shipped_one(monkeyp
     assert SECRET not in json.dumps(arrived.model_dump()), "what the scorer process is told"
 
 
+def test_addresses_that_the_job_does_not_read_stay_here() -> None:
+    """Whoever knows the address of a webhook may write there, and the shipped settings lie in Flink's storage of jobs."""
+    settings = Settings(
+        alerts={"webhook_url": f"https://chat/{SECRET}"}, lineage={"url": f"https://u:{SECRET}@lineage"}
+    )
+    assert SECRET not in json.dumps(settings.shipped())
+    assert SECRET in settings.alerts.webhook_url
+
+
 @pytest.mark.parametrize("text", ['a"b', "a\\b", "a'b", "a$b", "a;b", "ab "])
 def test_a_password_of_the_environment_is_escaped(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("LIVESHELF_KAFKA__SECURITY__PASSWORD", text)
