@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from operators.availability import ANYTIME, Coverage, may_be_listed, offer_of
@@ -76,14 +76,18 @@ class Shelf:
 
     def search(self, text: str, limit: int) -> list[CatalogueItem]:
         """Items whose title holds all words, of those that may be listed now."""
-        words = text.lower().split()
+        words = set(text.lower().split())  # a client may send the same one a hundred times
         with self._lock:
             items = list(self._items.values())
-        found = [i for i in items if all(word in i.title.lower() for word in words) and self.sold(i.item_id)]
+        found = [i for i in items if _holds(i.title.lower(), words) and self.sold(i.item_id)]
         return sorted(found, key=lambda item: item.title)[:limit]
 
     def __len__(self) -> int:
         return len(self._items)
+
+
+def _holds(title: str, words: Collection[str]) -> bool:
+    return all(word in title for word in words)
 
 
 class Views:

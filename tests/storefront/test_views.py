@@ -144,6 +144,21 @@ def test_the_shelf_searches_titles_by_all_words_and_shows_stock_only() -> None:
     assert (shelf.sold("i0"), shelf.sold("i1")) == (False, True)
 
 
+def test_a_word_that_a_client_repeats_is_looked_for_once() -> None:
+    """With 100,000 items a query of 128 times the same letter kept the interpreter for seconds."""
+
+    class Title(str):
+        lowered = 0
+
+        def lower(self) -> str:
+            Title.lowered += 1
+            return super().lower()
+
+    shelf = Shelf()
+    shelf._items["i1"] = CatalogueItem(item_id="i1", title=Title("Lantern e"))
+    assert shelf.search("e E " * 64, 5) and Title.lowered == 1
+
+
 def test_without_a_model_what_the_catalogue_does_not_hold_is_sold_unless_it_was_delisted() -> None:
     shelf = Shelf()
     shelf.changed("i1", encode_record(CatalogueItem(item_id="i1")))
