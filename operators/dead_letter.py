@@ -30,6 +30,9 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     value_base64: str | None = None
 
 
+LARGEST = 2 << 20  # bytes of a record that the topic takes, and a producer sends
+ROOM = 16 << 10  # of these, for headers
+KEPT_KEY, KEPT_VALUE = 64 << 10, 1 << 20
 _ID = re.compile("[0-9a-f]{16}")
 _decode_line = msgspec.json.Decoder(Line).decode
 _encode_line = msgspec.json.Encoder().encode
@@ -124,6 +127,19 @@ class Letter:
                 f"line {number}: {error}"[:200],
                 "repair `key` and `value` and leave the other fields as they are",
             ) from None
+
+
+def fitting(key: bytes | None, value: bytes | None) -> tuple[bytes | None, bytes | None, str]:
+    """Key and value as they are, or of what no letter can hold the beginning; and what to say of that, or "".
+
+    A compressed record may be a thousand times as large as its topic takes. A letter that is refused would make the job
+    fail, read the record again, and fail again.
+    """
+    sizes = len(key or b""), len(value or b"")
+    if sum(sizes) <= LARGEST - ROOM:
+        return key, value, ""
+    key, value = key and key[:KEPT_KEY], value and value[:KEPT_VALUE]
+    return key, value, f" (cut: of {sizes[0]} and {sizes[1]} bytes of key and value this holds the beginning)"
 
 
 def letter_id(place: str, key: bytes | None, value: bytes | None) -> int:

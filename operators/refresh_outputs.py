@@ -1,6 +1,7 @@
 """Records for the sinks: lists, tombstones, receipts, dead letters."""
 
 from operators.contracts import ORDER_HEADER, DeadLetterHeaders, Receipt, encode_record
+from operators.dead_letter import fitting
 from operators.decode import key_bytes
 from operators.errors import BadRecord
 from operators.refresh_records import DIGEST_HEADER, Encoded, Output, Record
@@ -30,17 +31,17 @@ def receipt(record: Record, erasure_id: str, state: bytes | None, now_ms: int) -
 
 
 def dead_letter(record: Record, bad: BadRecord) -> Output:
-    """The record as it came, the reason in the headers."""
+    """The record as it came, the reason in the headers. One that no letter can hold is cut off."""
+    key, value, cut = fitting(key_bytes(record.user) if record.keyed else None, record.value)
     headers = DeadLetterHeaders(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
         stage="VALUE_CONVERTER",
         reason=bad.reason,
-        message=str(bad),
+        message=f"{bad}{cut}",
     )
-    key = key_bytes(record.user) if record.keyed else None
-    return Output("dead", key, record.value, headers.pairs())
+    return Output("dead", key, value, headers.pairs())
 
 
 def own_error(error: Exception) -> BadRecord:

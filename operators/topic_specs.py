@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from operators import contracts
+from operators.dead_letter import LARGEST
 
 DAY_MS = 86_400_000
 # a user's newest list counts; keep the log short so that a new reader is quick
@@ -19,7 +20,7 @@ BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
 # the broker unpacks what a shop's producer sends as lz4 or snappy: no reader in Python has a library for those, and one such
 # batch would stop each table of the catalogue for good. Not for the events, which are many: the job's Java reads them packed
 UNPACKED = {"compression.type": "uncompressed"}
-ORIGINALS = {"max.message.bytes": str(2 * 1024 * 1024)}
+ORIGINALS = {"max.message.bytes": str(LARGEST)}
 
 
 def _compact_for(days: int) -> dict[str, str]:

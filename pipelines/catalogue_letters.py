@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from operators.contracts import CATALOGUE, DEAD_LETTERS, DeadLetterHeaders
+from operators.dead_letter import LARGEST, fitting
 from operators.errors import BadRecord
 from operators.kafka_clients import new_producer
 from operators.settings import KafkaSettings
@@ -18,7 +19,6 @@ from operators.settings import KafkaSettings
 log = logging.getLogger(__name__)
 NOTE = "catalogue-letters.json"
 FLUSH_SECONDS = 10
-MAX_BYTES = 2 * 1024 * 1024  # of a request, as the topic of dead letters takes it
 
 
 class CatalogueLetters:
@@ -46,17 +46,18 @@ class CatalogueLetters:
         if record.offset < self._seen.get(record.partition, 0):
             return
         self._refused[bad.reason] += 1
+        key, value, cut = fitting(record.key, record.value)
         headers = DeadLetterHeaders(
             topic=CATALOGUE,
             partition=record.partition,
             offset=record.offset,
             stage="VALUE_CONVERTER",
             reason=bad.reason,
-            message=str(bad),
+            message=f"{bad}{cut}",
         )
         if self._producer is None:
-            self._producer = new_producer(self._kafka, max_block_ms=5000, max_request_size=MAX_BYTES)
-        sent = self._producer.send(DEAD_LETTERS, key=record.key, value=record.value, headers=[*headers.pairs().items()])
+            self._producer = new_producer(self._kafka, max_block_ms=5000, max_request_size=LARGEST)
+        sent = self._producer.send(DEAD_LETTERS, key=key, value=value, headers=[*headers.pairs().items()])
         sent.add_errback(self._failed)
 
     def _failed(self, error: BaseException) -> None:

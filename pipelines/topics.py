@@ -1,6 +1,7 @@
 """The topics as SQL tables: sources give raw bytes with their Kafka metadata, sinks take bytes, headers and tombstones."""
 
 from operators import contracts
+from operators.dead_letter import LARGEST
 from operators.settings import JobSettings, KafkaSettings
 from operators.shop_settings import EventSettings
 
@@ -91,7 +92,7 @@ def dead_letters_ddl(table: str, settings: KafkaSettings, job: JobSettings) -> s
     be restored.
     """
     topics = f"{contracts.DEAD_LETTERS};{contracts.RECEIPTS}"
-    more = {"topic": topics, "properties.max.request.size": str(2 * 1024 * 1024)}
+    more = {"topic": topics, "properties.max.request.size": str(LARGEST)}
     return _sink(table, settings, job, more, ", `topic` STRING NOT NULL METADATA")
 
 

@@ -258,6 +258,17 @@ def test_a_bad_record_is_a_dead_letter_with_its_bytes_and_changes_nothing(job: O
     assert job.state == before
 
 
+@pytest.mark.parametrize(("key", "value"), [(b"u1", b"x" * 5_000_000), (b"k" * 3_000_000, b"x" * 2_000_000)])
+def test_a_record_that_no_letter_can_hold_is_cut(job: Operator, key: bytes, value: bytes) -> None:
+    """Compressed it fits into the topic of events; its letter would be refused, and the job would fail for ever."""
+    (letter,) = job.read(key.decode(), value)
+    assert letter.kind == "dead" and letter.key is not None and letter.value is not None and letter.headers is not None
+    assert key.startswith(letter.key) and value.startswith(letter.value)
+    size = sum(map(len, (letter.key, letter.value, *map(str.encode, letter.headers), *letter.headers.values())))
+    assert size < 2 * 1024 * 1024 - 1000
+    assert f"of {len(key)} and {len(value)} bytes".encode() in letter.headers["__connect.errors.exception.message"]
+
+
 def test_a_duplicate_refreshes_nothing(job: Operator) -> None:
     job.event()
     job.promises.clear()

@@ -70,6 +70,11 @@ def test_a_letter_holds_the_record_and_where_it_was(producer: Producer, tmp_path
     assert refused == {"bad_amount": 1}
 
 
+def test_a_record_that_no_letter_can_hold_is_cut(producer: Producer, tmp_path: Path) -> None:
+    letters(tmp_path, Counter(), 5).take(Record(3, value=b"x" * 5_000_000), BAD)
+    assert 0 < len(producer.sent[0][2]) < 2_000_000
+
+
 def test_a_start_again_writes_no_letter_twice(producer: Producer, tmp_path: Path) -> None:
     refused = Counter[str]()
     first = letters(tmp_path / "new", refused, 5)

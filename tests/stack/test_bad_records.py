@@ -8,6 +8,7 @@ import httpx
 
 from benchmarks.faults.oracle import Oracle
 from operators.contracts import DEAD_LETTERS, ERASURES, EVENTS, HEADER_PREFIX, RECEIPTS, RECOMMENDATIONS
+from operators.kafka_clients import new_producer
 from tests.bad_records import bad_events, good_event
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
@@ -69,6 +70,18 @@ def test_ids_that_hurt_the_bridge_stop_nobody_over_http_and_straight_to_the_topi
     )
     assert {header(record, "exception.class.name") for record in letters} == {"bad_id"}
     eventually(lambda: "beside-poison" in stack.topics.newest_lists(lists_start))
+
+
+def test_a_record_that_no_letter_can_hold_is_cut_and_stops_nobody(stack: Stack, job: str, no_restart: None) -> None:
+    """Compressed, five megabytes fit into a topic that takes one."""
+    letters_start = stack.topics.ends(DEAD_LETTERS)
+    body = json.dumps(good_event(user_id="bomb", query="x" * 5_000_000)).encode()
+    producer = new_producer(stack.settings.kafka, compression_type="gzip", max_request_size=8_000_000)
+    producer.send(EVENTS, key=b"bomb", value=body).get(30)
+    producer.close()
+    (letter,) = eventually(lambda: stack.topics.dead_letters(letters_start), 60)
+    assert (letter.key, header(letter, "exception.class.name")) == (b"bomb", "too_large")
+    assert body.startswith(letter.value) and f"{len(body)} bytes" in header(letter, "exception.message")
 
 
 def test_a_record_without_key_is_routed_by_its_body(stack: Stack, job: str) -> None:
