@@ -43,8 +43,8 @@ def converted(value: bytes) -> tuple[Event, list[str]]:
         fields["event_time"] = read_time(fields["event_time"])
     if (items := fields.get("items")) is not None:
         fields["items"] = _read_items(items)
-        if kind == "purchase" and _is_return(items):
-            fields["quantity"] = -abs(fields.get("quantity") or 1)
+        if kind == "purchase" and _is_return(items) and isinstance(fields.get("quantity"), int | float | None):
+            fields["quantity"] = -abs(fields.get("quantity") or 1)  # what is no number is refused below
     try:
         event = msgspec.convert(fields, Event)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

@@ -47,6 +47,12 @@ def bad_events(now_ms: int = NOW_MS) -> list[tuple[str, str, bytes | None, str]]
         ("a price that is a list", "u1", made(price=[1]), "wrong_type"),
         ("true as a time", "u1", made(event_time=True), "wrong_type"),
         ("5,000 digits as a position", "u1", made(position="1" * 5000), "wrong_type"),
+        (
+            "returned goods, their quantity an object",
+            "u1",
+            made(event_type="purchase", items=[{"id": "i1", "quantity": -1}], quantity={"value": 1}),
+            "wrong_type",
+        ),
         ("a list of 501 items", "u1", made(event_type="purchase", items=["i"] * 501), "wrong_type"),
         ("no event_id", "u1", without("event_id"), "missing_field"),
         ("no event_type", "u1", without("event_type"), "missing_field"),
