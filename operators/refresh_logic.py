@@ -26,7 +26,7 @@ from operators.refresh_records import Actions, Encoded, Record, encoded
 from operators.refresh_sensors import RefreshSensors
 from operators.settings import ScorerSettings
 from operators.shop_settings import EventSettings
-from operators.state_layout import LISTED, SETTLED
+from operators.state_layout import LISTED, SETTLED, migrate
 from operators.timeline import Came
 from operators.transactions import Transactions
 from operators.user_state import erase, last_event_ms, list_is_owed, order_of, step
@@ -219,7 +219,7 @@ class RefreshLogic:
         record.refuse_unless_of(erasure.user_id)
         after = erase(state, record.broker_ms)
         actions.outputs.append(receipt(record, erasure.erasure_id, state, int(self._clock_s() * 1000)))
-        if after == state:  # known already, with a list from after it
+        if state is not None and after == migrate(state):  # known already, with a list from after it
             self._sensors.on_record("erasure")
             return None
         actions.state = after

@@ -1,12 +1,14 @@
 """The operator and a user who is to be forgotten, and lists that were lost with their transaction."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from operators.contracts import ERASURES, ORDER_HEADER
 from operators.refresh_records import Output, Record
+from operators.state_layout import stored
 from operators.transactions import Transactions
 from operators.user_state import holds_anything
 from tests.builders import NOW_MS, write_bundle
@@ -65,12 +67,14 @@ def test_an_erasure_that_came_to_another_users_state_is_no_success(job: Operator
     assert (letter.headers or {})["__connect.errors.exception.class.name"] == b"key_mismatch"
 
 
-def test_an_erasure_that_is_read_again_takes_no_list_away(job: Operator) -> None:
+@pytest.mark.parametrize("kept", [bytes, stored], ids=["as the operator holds it", "as the engine keeps it"])
+def test_an_erasure_that_is_read_again_takes_no_list_away(job: Operator, kept: Callable[[bytes], bytes]) -> None:
     job.event()
     job.read("u1", erasure(erasure_id="r1"), ERASURES)
     job.broker_ms = NOW_MS + 5000
     job.event(number=1, event_time=NOW_MS + 4000)
     job.broker_ms = NOW_MS
+    job.state["u1"] = kept(job.state["u1"])
     assert [output.kind for output in job.read("u1", erasure(erasure_id="r1"), ERASURES)] == ["receipt"]
     job.batcher.run_once()
     assert lists(job.fire()) == [("u1", 2, "model")]
