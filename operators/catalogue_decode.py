@@ -14,7 +14,7 @@ from operators.errors import BadRecord
 from operators.event_repair import refuse_bad_id
 from operators.json_objects import read_object
 from operators.row_rules import PlainRows, Record, Refused
-from operators.written_values import SHOWN, in_ms, read_amount, read_id, read_time
+from operators.written_values import SHOWN, in_ms, read_amount, read_id, read_list, read_time
 
 # in the place of a record's value: the topic has no record of this item any more, and no tombstone said so
 GONE = b""
@@ -51,7 +51,7 @@ def read_item(key: str, value: bytes, repaired: Counter[str] | None = None) -> C
     for name in _TIMES:
         if (time := getattr(item, name)) is not None:
             setattr(item, name, in_ms(time))
-    if isinstance(item.category, str) and ">" in item.category:
+    if isinstance(item.category, str) and (">" in item.category or item.category.startswith("[")):
         item.category = _read_texts("category", item.category)
     return item
 
@@ -98,6 +98,9 @@ def _read_text(name: str, value: Any) -> str:
 
 def _read_texts(name: str, value: Any) -> list[str]:
     """A list of texts, or one text with its parts."""
+    value = read_list(value)
+    if isinstance(value, str) and value.startswith("['"):  # as Python prints a list
+        raise BadRecord("wrong_type", f"{name} as a list, or as one text", repr(value)[:SHOWN])
     parts = value.split(_LISTS[name]) if isinstance(value, str) else value if isinstance(value, list) else [value]
     return [text for part in parts if part is not None and (text := _read_text(name, part).strip())]
 
