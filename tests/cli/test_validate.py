@@ -44,7 +44,10 @@ def test_good_events_are_valid_and_nothing_is_said_of_them(tmp_path: Path) -> No
         ({"event_id": lambda n: f"order{n // 4}"}, "45 events have the event_id of an earlier one"),
         ({"event_time": lambda n: f"2018-09-{n % 28 + 1:02d}"}, "all times are midnight"),
         ({"user_id": "u3"}, "all events are of one shopper"),
-        ({"user_id": lambda n: "bot" if n % 2 else f"u{n}"}, "50% of the events are of the user 'bot'"),
+        (
+            {"user_id": lambda n: "bot" if n % 2 else f"u{n}"},
+            "50% of the events are of the user 'bot': a robot, or an id of nobody? A training learns",
+        ),
         ({"colour": "red"}, "does not know, and leaves out: colour (60)"),
     ],
 )
@@ -52,6 +55,13 @@ def test_what_is_valid_and_looks_wrong(tmp_path: Path, fields: dict[str, Any], s
     code, found = validated(file(tmp_path, shop(**fields)))
     assert code == 0
     assert [remark for remark in found["remarks"] if said in remark], found["remarks"]
+
+
+def test_a_robot_is_who_a_training_leaves_out(tmp_path: Path) -> None:
+    bot = shop(4000, user_id="bot", event_id=lambda n: f"b{n}")
+    for people in (1000, 4000):
+        _, found = validated(file(tmp_path, bot + shop(people, user_id=lambda n: f"u{n % 100}")))
+        assert [remark for remark in found["remarks"] if "of the user 'bot'" in remark and "leaves them out" in remark]
 
 
 def test_a_copy_of_an_event_is_no_other_event(tmp_path: Path) -> None:
