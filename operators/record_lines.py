@@ -38,6 +38,10 @@ class RecordLines:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.blank = 0
+        if file.exists() and not (
+            file.is_file() or file.is_dir()
+        ):  # a pipe gives its lines once, and files are read twice
+            raise EventsFileError(f"a file in {file}", "a pipe or a device", f"save it first: cat {file} > NEW.jsonl")
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Raises `EventsFileError` where the file cannot be read or has another form."""

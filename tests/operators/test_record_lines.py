@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,12 @@ def test_no_file_and_a_folder_are_said(tmp_path: Path) -> None:
     for file, said in ((tmp_path / "none.jsonl", "No such file"), (tmp_path, "directory")):
         with pytest.raises(EventsFileError, match=said):
             event_file(file, EventSettings())
+
+
+def test_a_pipe_is_refused_for_it_gives_its_lines_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(EventsFileError, match="save it first"):
+        event_file(tmp_path / "pipe", EventSettings())
 
 
 def test_bad_lines_are_left_out_and_said(tmp_path: Path) -> None:
