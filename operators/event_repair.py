@@ -155,6 +155,17 @@ def _strip(event: Event) -> list[str]:
     return changed
 
 
+def check_id(name: str, text: str) -> None:
+    """Raises `BadRecord` for what is no id of an event, wherever it comes from."""
+    _check_length(name, text)
+    if not text.isprintable():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise BadRecord("not_utf8", f"{name} in UTF-8", "other bytes") from None
+    refuse_bad_id(name, text)
+
+
 def refuse_bad_id(name: str, text: str | None) -> None:
     """Raises `BadRecord` for characters that no id may have; its length is not looked at."""
     if text and (found := _BAD_ID.search(text)):

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 
 from operators.contracts import Event
+from operators.errors import EventsFileError
 from operators.robots import Activity
 from operators.user_state import consent_of
 
 
 def learnable(events: Sequence[Event]) -> tuple[list[Event], dict[str, int]]:
-    """The events that are left, and counts for people: all, and the dropped ones by reason. `events` by time."""
+    """The events that are left, and counts for people: all, and the dropped ones by reason. `events` by time.
+
+    Raises `EventsFileError` where none is left.
+    """
     allowed = with_consent(events)
     activity = Activity()
     for event in allowed:
@@ -21,6 +25,9 @@ def learnable(events: Sequence[Event]) -> tuple[list[Event], dict[str, int]]:
         counts[f"dropped: of {len(refused)} users who refused consent"] = len(events) - len(allowed)
     if bots:
         counts[f"dropped: of {len(bots)} users with more events than a person"] = len(allowed) - len(kept)
+    if not kept:
+        came = ", ".join(f"{reason} {count}" for reason, count in counts.items())
+        raise EventsFileError("events that a model may learn from", came, "export events of more shoppers")
     return kept, counts
 
 

@@ -10,6 +10,7 @@ from model_export.data.dataset import Wishes, examples, ratings, vocabulary
 from model_export.data.learnable import learnable
 from model_export.data.splits import drawn_questions, of_events
 from operators.contracts import Event, encode_record
+from operators.errors import EventsFileError
 from operators.features import Vocabulary
 from operators.shop_settings import EventSettings
 from operators.user_state import KINDS
@@ -117,6 +118,11 @@ def test_events_of_a_user_who_refused_consent_are_left_out_until_it_is_granted()
     kept, counts = learnable(given)
     assert [one.event_id for one in kept if one.event_type == "view"] == ["never0", "never1", "back0", "back5"]
     assert counts == {"in": 18, "dropped: of 3 users who refused consent": 12}
+
+
+def test_where_everybody_refused_there_is_nothing_to_learn() -> None:
+    with pytest.raises(EventsFileError, match="dropped: of 1 users who refused consent 2"):
+        learnable(user("out", None, False))
 
 
 def test_a_robot_is_left_out_and_a_good_customer_is_not() -> None:
