@@ -48,6 +48,8 @@ def read_item(key: str, value: bytes, repaired: Counter[str] | None = None) -> C
         raise BadRecord("key_mismatch", "the Kafka key to be the item_id", f"key {key!r}, {item.item_id!r}"[:SHOWN])
     if item.price is not None and item.price < 0:
         raise BadRecord("bad_amount", "a price of 0 or more", str(item.price))
+    if item.stock is not None and item.stock <= 0:
+        item.in_stock = False
     for name in _TIMES:
         if (time := getattr(item, name)) is not None:
             setattr(item, name, in_ms(time))
@@ -82,6 +84,10 @@ def _converted(value: bytes) -> tuple[CatalogueItem, list[str]]:
             fields[name] = _read_texts(name, found)
         elif name == "in_stock":
             fields[name] = _read_stock(found)
+        elif name == "stock" and isinstance(found, str | bool):
+            fields[name] = (
+                float(found) if isinstance(found, str) and found.strip().isdecimal() else float(_read_stock(found))
+            )
     try:
         item = msgspec.convert(fields, CatalogueItem)
     except _UNREADABLE as error:

@@ -4,10 +4,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from operators.contracts import Event, items_named
 from operators.field_effects import said_of
+from operators.field_names import left_out, unknown_fields
 from operators.record_file import RecordFile, event_file
 from operators.robots import DAY_MS, Activity
 from operators.shop_settings import EventSettings
@@ -15,7 +14,6 @@ from operators.user_state import KINDS
 
 MUCH, MANY_USERS = 0.1, 10  # a user with more of the events, where there are so many users
 SHOWN = 3
-_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @dataclass
@@ -68,7 +66,7 @@ class EventFileReport:
     def take_fields(self, line: bytes, event: Event) -> None:
         """Counts what of a line has no effect."""
         self.without_effect.update(said_of(event))
-        self.unknown_fields.update(name for name in _decode(line) if name not in Event.__struct_fields__)
+        self.unknown_fields.update(unknown_fields(line, Event))
 
     def remarks(self) -> list[str]:
         """What is valid and yet looks wrong, a sentence each."""
@@ -83,10 +81,7 @@ class EventFileReport:
         if len(self.users) == 1 and valid:
             found.append("all events are of one shopper: there is nothing to learn from the others")
         found += self._busy_users()
-        if self.unknown_fields:
-            names = ", ".join(f"{name} ({count})" for name, count in self.unknown_fields.most_common(20))
-            found.append(f"fields that Liveshelf does not know, and leaves out: {names}")
-        return found
+        return found + left_out(self.unknown_fields)
 
     def _busy_users(self) -> list[str]:
         """A sentence of each user who does more than a person, or makes a large share of the events."""

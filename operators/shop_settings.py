@@ -7,7 +7,10 @@ from pydantic import AfterValidator, Field
 
 from operators.settings_section import Section
 
-PLACEHOLDER_IDS = ("undefined", "null", "none", "nan", "(not set)", "[object Object]")
+PLACEHOLDER_IDS = (
+    "undefined", "null", "<null>", "(null)", "\\N", "none", "(none)", "nil", "nan", "n/a", "#n/a", "(not set)",
+    "[object Object]", "anonymous",
+)  # fmt: skip
 
 
 def _rising(scale: list[float]) -> list[float]:

@@ -69,6 +69,7 @@ def bad_events(now_ms: int = NOW_MS) -> list[tuple[str, str, bytes | None, str]]
         ("a fraction as an id", "u1", made(item_id=456.5), "bad_id"),
         ("a user with a blank", "u1 ", made(user_id="u1 "), "bad_id"),
         ("an item that is a placeholder", "u1", made(item_id="NaN"), "bad_id"),
+        ("a user that a table has not", "N/A", made(user_id="N/A"), "bad_id"),
         ("a user that is a placeholder", "(not set)", made(user_id="(not set)"), "bad_id"),
         ("an empty id in a basket", "u1", made(event_type="purchase", items=["i1", ""]), "bad_id"),
         ("items in one text", "u1", made(event_type="purchase", items="i1,i2"), "wrong_type"),

@@ -64,6 +64,18 @@ def test_a_robot_is_who_a_training_leaves_out(tmp_path: Path) -> None:
         assert [remark for remark in found["remarks"] if "of the user 'bot'" in remark and "leaves them out" in remark]
 
 
+def test_a_byte_order_mark_in_the_middle_is_of_files_that_were_joined(tmp_path: Path) -> None:
+    made = file(tmp_path, shop())
+    made.write_bytes(made.read_bytes() + b"\xef\xbb\xbf" + made.read_bytes())
+    code, found = validated(made)
+    assert (code, found["valid"], found["remarks"]) == (0, 120, [])
+
+
+def test_fields_that_no_catalogue_record_has_are_named(tmp_path: Path) -> None:
+    _, found = validated("--catalogue", file(tmp_path, [{"item_id": "i1", "stok": 3, "stock": 2}], "catalogue.jsonl"))
+    assert [remark for remark in found["remarks"] if "leaves out: stok (1)" in remark], found["remarks"]
+
+
 def test_a_copy_of_an_event_is_no_other_event(tmp_path: Path) -> None:
     _, found = validated(file(tmp_path, shop() + shop()))
     assert found["repeated event ids"] == 60 and found["remarks"] == []
