@@ -23,9 +23,9 @@ _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 _TEXTS = ("title", "brand", "currency", "image_url")
 _TIMES = ("available_from", "available_until")
 _LISTS = {"category": ">", "tags": ","}  # what separates the parts of one text
-_IN_STOCK = frozenset(("true", "yes", "on", "y", "in stock", "in_stock", "instock", "available"))
+_IN_STOCK = frozenset(("true", "yes", "on", "y", "in stock", "instock", "available"))
 _SOLD_OUT = frozenset(
-    ("false", "no", "off", "n", "out of stock", "out_of_stock", "outofstock", "sold out", "unavailable")
+    ("false", "no", "off", "n", "out of stock", "outofstock", "sold out", "unavailable", "not available")
 )
 
 
@@ -82,12 +82,9 @@ def _converted(value: bytes) -> tuple[CatalogueItem, list[str]]:
             fields[name] = read_time(found)
         elif name in _LISTS:
             fields[name] = _read_texts(name, found)
-        elif name == "in_stock":
-            fields[name] = _read_stock(found)
-        elif name == "stock" and isinstance(found, str | bool):
-            fields[name] = (
-                float(found) if isinstance(found, str) and found.strip().isdecimal() else float(_read_stock(found))
-            )
+        elif name in ("in_stock", "stock"):
+            pieces = _read_pieces(name, found)
+            fields[name] = pieces if name == "stock" else pieces > 0
     try:
         item = msgspec.convert(fields, CatalogueItem)
     except _UNREADABLE as error:
@@ -111,16 +108,19 @@ def _read_texts(name: str, value: Any) -> list[str]:
     return [text for part in parts if part is not None and (text := _read_text(name, part).strip())]
 
 
-def _read_stock(value: Any) -> bool:
-    """Of a flag, of a number of pieces, or of the words for it."""
-    if isinstance(value, int | float):
-        return value > 0
-    text = value.strip().lower() if isinstance(value, str) else ""
-    if text.isdecimal():
-        return int(text) > 0
-    if text not in _IN_STOCK and text not in _SOLD_OUT:
-        raise BadRecord("wrong_type", "in_stock as true or false", repr(value)[:SHOWN])
-    return text in _IN_STOCK
+def _read_pieces(name: str, value: Any) -> float:
+    """Of a number of pieces, of a flag (1 or 0), or of the words for it."""
+    if isinstance(value, bool):
+        return float(value)
+    text = value.strip().lower().replace("_", " ").replace("-", " ") if isinstance(value, str) else ""
+    if text in _IN_STOCK or text in _SOLD_OUT:
+        return float(text in _IN_STOCK)
+    if isinstance(value, int | float) or text[:1].isdecimal() or text[1:2].isdecimal():
+        number, currency = read_amount(name, value)
+        if currency is None:
+            return number
+        raise BadRecord("bad_amount", f"{name} without a currency", repr(value)[:SHOWN])
+    raise BadRecord("wrong_type", f"{name} as true or false, or as a number", repr(value)[:SHOWN])
 
 
 class CatalogueRows(PlainRows):
