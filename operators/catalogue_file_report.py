@@ -7,7 +7,7 @@ from pathlib import Path
 
 from operators.contracts import CatalogueItem
 from operators.field_effects import NO_EFFECT_CATALOGUE_FIELDS
-from operators.field_names import unknown_fields
+from operators.field_names import given_fields
 from operators.record_file import RecordFile, catalogue_file
 
 MEET = 0.5  # of the events' items that the catalogue should hold
@@ -43,7 +43,8 @@ def report(file: Path) -> CatalogueFileReport:
     found = CatalogueFileReport(records)
     for item in records:
         found.take(item)
-        found.unknown_fields.update(unknown_fields(records.line, CatalogueItem))
+        known = CatalogueItem.__struct_fields__
+        found.unknown_fields.update(name for name in given_fields(records.line) if name not in known)
     return found
 
 

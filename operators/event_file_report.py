@@ -6,7 +6,7 @@ from pathlib import Path
 
 from operators.contracts import Event, items_named
 from operators.field_effects import said_of
-from operators.field_names import left_out, unknown_fields
+from operators.field_names import given_fields, left_out
 from operators.record_file import RecordFile, event_file
 from operators.robots import DAY_MS, Activity
 from operators.shop_settings import EventSettings
@@ -65,8 +65,9 @@ class EventFileReport:
 
     def take_fields(self, line: bytes, event: Event) -> None:
         """Counts what of a line has no effect."""
-        self.without_effect.update(said_of(event))
-        self.unknown_fields.update(unknown_fields(line, Event))
+        given = given_fields(line)
+        self.without_effect.update(said_of(event, given))
+        self.unknown_fields.update(name for name in given if name not in Event.__struct_fields__)
 
     def remarks(self) -> list[str]:
         """What is valid and yet looks wrong, a sentence each."""

@@ -21,11 +21,6 @@ def given_fields(value: bytes) -> list[str]:
     return [name for name, given in fields.items() if bytes(given) != b"null"]
 
 
-def unknown_fields(value: bytes, record: type[msgspec.Struct]) -> list[str]:
-    """The fields that were given and that no such record has. Raises as `given_fields`."""
-    return [name for name in given_fields(value) if name not in record.__struct_fields__]
-
-
 def left_out(unknown: Counter[str]) -> list[str]:
     """The remark on unknown fields of a file, with how many records have each; none where there are none."""
     names = ", ".join(f"{name} ({count})" for name, count in unknown.most_common(SHOWN))

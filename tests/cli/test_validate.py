@@ -82,8 +82,8 @@ def test_a_copy_of_an_event_is_no_other_event(tmp_path: Path) -> None:
 
 
 def test_fields_without_effect_are_named(tmp_path: Path) -> None:
-    _, found = validated(file(tmp_path, shop(quantity=2, position=1, anonymous_id=None)))
-    assert found["without effect"].keys() == {"quantity", "position"}
+    _, found = validated(file(tmp_path, shop(quantity=2, position=1, anonymous_id=None, traceparent="x")))
+    assert found["without effect"].keys() == {"quantity", "position", "traceparent"}
 
 
 def test_what_is_read_otherwise_than_written_is_counted(tmp_path: Path) -> None:
