@@ -56,7 +56,8 @@ def converted(value: bytes) -> tuple[Event, list[str]]:
 
 def _drop_empty(fields: dict[str, Any]) -> None:
     """An empty text is no value, as tables without nulls have it; an event is about something, though."""
-    needed = (*_REQUIRED, "item_id") if fields["event_type"] in _NEED_ITEM else _REQUIRED
+    kind = fields["event_type"]
+    needed = (*_REQUIRED, "item_id") if isinstance(kind, str) and kind in _NEED_ITEM else _REQUIRED
     for name in [name for name, found in fields.items() if found == "" and name not in needed]:
         del fields[name]
 

@@ -45,6 +45,7 @@ def bad_events(now_ms: int = NOW_MS) -> list[tuple[str, str, bytes | None, str]]
         ("a price below 0 of a view", "u1", made(price=-3.5), "bad_amount"),
         ("a purchase of 0 pieces", "u1", made(event_type="purchase", quantity=0), "bad_amount"),
         ("a price that is a list", "u1", made(price=[1]), "wrong_type"),
+        ("a type that is a list", "u1", made(event_type=[]), "wrong_type"),
         ("true as a time", "u1", made(event_time=True), "wrong_type"),
         ("a list of 501 items", "u1", made(event_type="purchase", items=["i"] * 501), "wrong_type"),
         ("no event_id", "u1", without("event_id"), "missing_field"),
