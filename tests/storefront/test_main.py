@@ -49,7 +49,7 @@ def test_it_says_what_it_opens(monkeypatch: pytest.MonkeyPatch, caplog: pytest.L
 def test_a_data_folder_that_is_a_file_is_said_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     settings = Settings(stack=StackSettings(data_dir=str(tmp_path / "file")))
-    with pytest.raises(SettingsError, match="a stack.data_dir that can be written"):
+    with pytest.raises(SettingsError, match=r"a stack\.data_dir that can be written"):
         create_app(settings)
 
 
