@@ -14,7 +14,7 @@ from operators.errors import BadRecord
 from operators.event_repair import refuse_bad_id
 from operators.json_objects import read_object
 from operators.row_rules import PlainRows, Record, Refused
-from operators.written_values import MAX_TEXT, SHOWN, in_ms, read_amount, read_id, read_time
+from operators.written_values import SHOWN, in_ms, read_amount, read_id, read_list, read_time
 
 # in the place of a record's value: the topic has no record of this item any more, and no tombstone said so
 GONE = b""
@@ -23,9 +23,9 @@ _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 _TEXTS = ("title", "brand", "currency", "image_url")
 _TIMES = ("available_from", "available_until")
 _LISTS = {"category": ">", "tags": ","}  # what separates the parts of one text
-_IN_STOCK = frozenset(("true", "yes", "on", "y", "in stock", "in_stock", "instock", "available"))
+_IN_STOCK = frozenset(("true", "yes", "on", "y", "in stock", "instock", "available"))
 _SOLD_OUT = frozenset(
-    ("false", "no", "off", "n", "out of stock", "out_of_stock", "outofstock", "sold out", "unavailable")
+    ("false", "no", "off", "n", "out of stock", "outofstock", "sold out", "unavailable", "not available")
 )
 
 
@@ -48,10 +48,12 @@ def read_item(key: str, value: bytes, repaired: Counter[str] | None = None) -> C
         raise BadRecord("key_mismatch", "the Kafka key to be the item_id", f"key {key!r}, {item.item_id!r}"[:SHOWN])
     if item.price is not None and item.price < 0:
         raise BadRecord("bad_amount", "a price of 0 or more", str(item.price))
+    if item.stock is not None and item.stock <= 0:
+        item.in_stock = False
     for name in _TIMES:
         if (time := getattr(item, name)) is not None:
             setattr(item, name, in_ms(time))
-    if isinstance(item.category, str) and ">" in item.category:
+    if isinstance(item.category, str) and (">" in item.category or item.category.startswith("[")):
         item.category = _read_texts("category", item.category)
     return item
 
@@ -80,8 +82,9 @@ def _converted(value: bytes) -> tuple[CatalogueItem, list[str]]:
             fields[name] = read_time(found)
         elif name in _LISTS:
             fields[name] = _read_texts(name, found)
-        elif name == "in_stock":
-            fields[name] = _read_stock(found)
+        elif name in ("in_stock", "stock"):
+            pieces = _read_pieces(name, found)
+            fields[name] = pieces if name == "stock" else pieces > 0
     try:
         item = msgspec.convert(fields, CatalogueItem)
     except _UNREADABLE as error:
@@ -98,20 +101,26 @@ def _read_text(name: str, value: Any) -> str:
 
 def _read_texts(name: str, value: Any) -> list[str]:
     """A list of texts, or one text with its parts."""
+    value = read_list(value)
+    if isinstance(value, str) and value.startswith("['"):  # as Python prints a list
+        raise BadRecord("wrong_type", f"{name} as a list, or as one text", repr(value)[:SHOWN])
     parts = value.split(_LISTS[name]) if isinstance(value, str) else value if isinstance(value, list) else [value]
     return [text for part in parts if part is not None and (text := _read_text(name, part).strip())]
 
 
-def _read_stock(value: Any) -> bool:
-    """Of a flag, of a number of pieces, or of the words for it."""
-    if isinstance(value, int | float):
-        return value > 0
-    text = value.strip().lower() if isinstance(value, str) else ""
-    if text.isdecimal() and len(text) <= MAX_TEXT:  # Python refuses to read very long ones
-        return int(text) > 0
-    if text not in _IN_STOCK and text not in _SOLD_OUT:
-        raise BadRecord("wrong_type", "in_stock as true or false", repr(value)[:SHOWN])
-    return text in _IN_STOCK
+def _read_pieces(name: str, value: Any) -> float:
+    """Of a number of pieces, of a flag (1 or 0), or of the words for it."""
+    if isinstance(value, bool):
+        return float(value)
+    text = value.strip().lower().replace("_", " ").replace("-", " ") if isinstance(value, str) else ""
+    if text in _IN_STOCK or text in _SOLD_OUT:
+        return float(text in _IN_STOCK)
+    if isinstance(value, int | float) or text[:1].isdecimal() or text[1:2].isdecimal():
+        number, currency = read_amount(name, value)
+        if currency is None:
+            return number
+        raise BadRecord("bad_amount", f"{name} without a currency", repr(value)[:SHOWN])
+    raise BadRecord("wrong_type", f"{name} as true or false, or as a number", repr(value)[:SHOWN])
 
 
 class CatalogueRows(PlainRows):

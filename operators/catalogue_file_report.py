@@ -7,6 +7,7 @@ from pathlib import Path
 
 from operators.contracts import CatalogueItem
 from operators.field_effects import NO_EFFECT_CATALOGUE_FIELDS
+from operators.field_names import given_fields
 from operators.record_file import RecordFile, catalogue_file
 
 MEET = 0.5  # of the events' items that the catalogue should hold
@@ -24,6 +25,7 @@ class CatalogueFileReport:
     without_price: int = 0
     out_of_stock: int = 0
     without_effect: Counter[str] = field(default_factory=Counter)
+    unknown_fields: Counter[str] = field(default_factory=Counter)
 
     def take(self, item: CatalogueItem) -> None:
         """Counts a record."""
@@ -41,6 +43,8 @@ def report(file: Path) -> CatalogueFileReport:
     found = CatalogueFileReport(records)
     for item in records:
         found.take(item)
+        known = CatalogueItem.__struct_fields__
+        found.unknown_fields.update(name for name in given_fields(records.line) if name not in known)
     return found
 
 

@@ -166,7 +166,7 @@ class RecommendationList(msgspec.Struct, kw_only=True, gc=False):
 
 
 class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
-    """A product. A record with a null value delists it."""
+    """A product. A record with a null value delists it. `stock`: pieces; without any it is not `in_stock`."""
 
     item_id: Id
     title: str = ""
@@ -175,6 +175,7 @@ class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
     price: float | None = None
     currency: str | None = None
     in_stock: bool = True
+    stock: float | None = None
     available_from: Millis | None = None
     available_until: Millis | None = None
     image_url: str | None = None

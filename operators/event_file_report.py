@@ -4,18 +4,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from operators.contracts import Event, items_named
 from operators.field_effects import said_of
+from operators.field_names import given_fields, left_out
 from operators.record_file import RecordFile, event_file
+from operators.robots import DAY_MS, Activity
 from operators.shop_settings import EventSettings
 from operators.user_state import KINDS
 
-DAY_MS = 86_400_000
-ROBOT_SHARE, ROBOT_USERS = 0.1, 10  # a user with more of the events, where there are so many users
+MUCH, MANY_USERS = 0.1, 10  # a user with more of the events, where there are so many users
 SHOWN = 3
-_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @dataclass
@@ -25,6 +23,7 @@ class EventFileReport:
     file: RecordFile[Event]
     types: Counter[str] = field(default_factory=Counter)
     users: Counter[str] = field(default_factory=Counter)
+    activity: Activity = field(default_factory=Activity)
     users_with_history: set[str] = field(default_factory=set)
     items: Counter[str] = field(default_factory=Counter)
     contents: dict[int, int] = field(default_factory=dict)  # hash of an event's id -> hash of what it says
@@ -42,6 +41,7 @@ class EventFileReport:
         """Counts an event."""
         self.types[event.event_type] += 1
         self.users[event.user_id] += 1
+        self.activity.take(event)
         if event.event_type in KINDS:
             self.users_with_history.add(event.user_id)
             self.items.update(items_named(event))
@@ -65,8 +65,9 @@ class EventFileReport:
 
     def take_fields(self, line: bytes, event: Event) -> None:
         """Counts what of a line has no effect."""
-        self.without_effect.update(said_of(event))
-        self.unknown_fields.update(name for name in _decode(line) if name not in Event.__struct_fields__)
+        given = given_fields(line)
+        self.without_effect.update(said_of(event, given))
+        self.unknown_fields.update(name for name in given if name not in Event.__struct_fields__)
 
     def remarks(self) -> list[str]:
         """What is valid and yet looks wrong, a sentence each."""
@@ -80,22 +81,19 @@ class EventFileReport:
             found.append("all times are midnight: the order of a day's events, and so what came next, is not known")
         if len(self.users) == 1 and valid:
             found.append("all events are of one shopper: there is nothing to learn from the others")
-        found += robots(self.users)
-        if self.unknown_fields:
-            names = ", ".join(f"{name} ({count})" for name, count in self.unknown_fields.most_common(20))
-            found.append(f"fields that Liveshelf does not know, and leaves out: {names}")
-        return found
+        found += self._busy_users()
+        return found + left_out(self.unknown_fields)
 
-
-def robots(users: Counter[str]) -> list[str]:
-    """A sentence of each user who makes a large share of the events. `users`: events of each."""
-    if len(users) < ROBOT_USERS:
-        return []
-    return [
-        f"{count / users.total():.0%} of the events are of the user {user!r}: a robot, or an id of nobody? A training leaves out who is far beyond a person"
-        for user, count in users.most_common(SHOWN)
-        if count > ROBOT_SHARE * users.total()
-    ]
+    def _busy_users(self) -> list[str]:
+        """A sentence of each user who does more than a person, or makes a large share of the events."""
+        robots, totals = self.activity.robots(), self.activity.totals
+        most = MUCH * totals.total() if len(totals) >= MANY_USERS else totals.total()
+        busy = [(user, count) for user, count in totals.most_common() if user in robots or count > most]
+        return [
+            f"{count / totals.total():.0%} of the events are of the user {user!r}: a robot, or an id of nobody? A training "
+            + ("leaves them out" if user in robots else "learns from them: they are few")
+            for user, count in busy[:SHOWN]
+        ]
 
 
 def report(file: Path, limits: EventSettings) -> EventFileReport:

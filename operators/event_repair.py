@@ -13,7 +13,7 @@ import msgspec
 from operators.contracts import MAX_BASKET, MAX_ID, Event, EventType
 from operators.errors import BadRecord
 from operators.json_objects import read_object
-from operators.written_values import MAX_TEXT, SHOWN, read_amount, read_consent, read_id, read_time
+from operators.written_values import MAX_TEXT, SHOWN, read_amount, read_consent, read_id, read_list, read_time
 
 _REQUIRED = ("event_id", "event_type", "event_time", "user_id")
 _IDS = ("event_id", "user_id", "item_id", "anonymous_id", "session_id")
@@ -37,11 +37,13 @@ def converted(value: bytes) -> tuple[Event, list[str]]:
     if isinstance(kind, str) and kind not in get_args(EventType):
         raise BadRecord("unknown_event_type", f"one of {', '.join(get_args(EventType))}", repr(kind)[:SHOWN])
     before = dict(fields)
+    _drop_empty(fields)
     _read_ids(fields)
     _read_numbers(fields)
     if isinstance(fields["event_time"], float | None):
         fields["event_time"] = read_time(fields["event_time"])
     if (items := fields.get("items")) is not None:
+        items = read_list(items)
         fields["items"] = _read_items(items)
         if kind == "purchase" and _is_return(items) and isinstance(fields.get("quantity"), int | float | None):
             fields["quantity"] = -abs(fields.get("quantity") or 1)  # what is no number is refused below
@@ -50,6 +52,14 @@ def converted(value: bytes) -> tuple[Event, list[str]]:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadRecord("wrong_type", "the types of docs/schemas/event.json", str(error)[:SHOWN]) from None
     return event, [name for name, found in fields.items() if found is not before.get(name)]
+
+
+def _drop_empty(fields: dict[str, Any]) -> None:
+    """An empty text is no value, as tables without nulls have it; an event is about something, though."""
+    kind = fields["event_type"]
+    needed = (*_REQUIRED, "item_id") if isinstance(kind, str) and kind in _NEED_ITEM else _REQUIRED
+    for name in [name for name, found in fields.items() if found == "" and name not in needed]:
+        del fields[name]
 
 
 def _read_ids(fields: dict[str, Any]) -> None:
@@ -67,9 +77,8 @@ def _check_length(name: str, text: str | None) -> None:
 
 
 def _read_numbers(fields: dict[str, Any]) -> None:
-    for name in (*_NUMBERS, *_COUNTS):
-        if fields.get(name) == "" or (name == "schema_version" and fields.get(name, 0) is None):
-            del fields[name]
+    if fields.get("schema_version", 0) is None:
+        del fields["schema_version"]
     for name in _NUMBERS:
         if isinstance(found := fields.get(name), str | int):
             number, currency = read_amount(name, found)
@@ -98,7 +107,7 @@ def _read_items(items: Any) -> list[str]:
 
 def _item_of(entry: Any) -> Any:
     """The id of an entry of `items`, which may be an object with a quantity and a price."""
-    return entry.get("item_id", entry.get("id")) if isinstance(entry, dict) else entry
+    return entry.get("item_id", entry.get("id", entry)) if isinstance(entry, dict) else entry
 
 
 def _is_return(items: list[Any]) -> bool:
@@ -145,6 +154,17 @@ def _strip(event: Event) -> list[str]:
             event.items = bare_items
             changed.append("items")
     return changed
+
+
+def check_id(name: str, text: str) -> None:
+    """Raises `BadRecord` for what is no id of an event, wherever it comes from."""
+    _check_length(name, text)
+    if not text.isprintable():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise BadRecord("not_utf8", f"{name} in UTF-8", "other bytes") from None
+    refuse_bad_id(name, text)
 
 
 def refuse_bad_id(name: str, text: str | None) -> None:

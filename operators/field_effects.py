@@ -1,7 +1,7 @@
 """What each optional field of an event does, and which accepted fields and types change nothing: `validate`, the API and
 the docs say so, and nothing is ignored in silence."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple, get_args
 
 from operators.contracts import Event, EventType
@@ -54,11 +54,13 @@ def without_effect(event: Event) -> list[str]:
     ]
 
 
-def said_of(event: Event) -> Iterator[tuple[str, str]]:
-    """Of what was given with this event and changes nothing: the field and a sentence."""
+def said_of(event: Event, given: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """Of what was given with this event and changes nothing: the field and a sentence. `given`: the fields of the record."""
     if about := NO_EFFECT_TYPES.get(event.event_type):
         yield "event_type", f"{event.event_type} {about}"
     for name in without_effect(event):
         types, about = FIELD_EFFECTS[name]
         idle = bool(types) and event.event_type not in types
         yield name, f"{name} has no effect with {event.event_type}" if idle else f"{name} {about}"
+    if event.traceparent is None and "traceparent" in given:
+        yield "traceparent", "traceparent is not that of W3C Trace Context: it is left out"

@@ -5,6 +5,7 @@ Files of another form are refused as a whole, with the command that turns them i
 
 import gzip
 import io
+import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +20,14 @@ _ARCHIVES = {
     b"BZh": ("a bzip2 file", "bunzip2 -k {file}"),
     b"\x28\xb5\x2f\xfd": ("a zstd file", "zstd -d {file}"),
     b"\xfd7zXZ": ("an xz file", "xz -dk {file}"),
+    b"Obj\x01": ("an Avro file", "avro-tools tojson {file} > NEW.jsonl"),
     b"PAR1": (
         "a parquet file",
         'python -c \'import pandas, sys; pandas.read_parquet(sys.argv[1]).to_json(sys.argv[2], orient="records",'
         " lines=True)' {file} NEW.jsonl",
     ),
 }
+_PARSER = json.JSONDecoder()
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _FROM_CSV = (
     "python -c 'import csv, json, sys; [print(json.dumps(row)) for row in csv.DictReader(sys.stdin)]' < {file} > NEW.jsonl,"
@@ -38,6 +41,10 @@ class RecordLines:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.blank = 0
+        if file.exists() and not (
+            file.is_file() or file.is_dir()
+        ):  # a pipe gives its lines once, and files are read twice
+            raise EventsFileError(f"a file in {file}", "a pipe or a device", f"save it first: cat {file} > NEW.jsonl")
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Raises `EventsFileError` where the file cannot be read or has another form."""
@@ -79,14 +86,34 @@ def other_form(head: bytes) -> tuple[str, str] | None:
             return found
     if head.startswith(_UTF16) or head[1:2] == b"\0" or head[:1] == b"\0":
         return "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {file} > NEW.jsonl"
+    if head[257:262] == b"ustar":
+        return "a tar archive", "tar -xf {file}"
     lines = [line for line in map(bytes.strip, head.removeprefix(BOM).splitlines()) if line][:2]
     if not lines:
         return ("an empty file" if not head else "blank lines alone"), "export the records first"
     first = lines[0]
     if first.startswith(b"["):
         return "a JSON array", "jq -c '.[]' {file} > NEW.jsonl"
+    if first.startswith(b"<"):
+        return "XML, or a web page that may say what went wrong", "export the records as JSON lines"
+    if after := _after_object(first):
+        return (
+            ("objects with commas between", "sed 's/,[[:space:]]*$//' {file} > NEW.jsonl")
+            if after == ","
+            else ("several objects on a line", "jq -c . {file} > NEW.jsonl")
+        )
     if first.startswith(b"{") and first.endswith((b"{", b",", b"[", b":")):
         return "JSON over several lines a record", "jq -c . {file} > NEW.jsonl"
     if not any(line.startswith(b"{") for line in lines) and any(mark in first for mark in (b",", b";", b"\t")):
         return "a table such as CSV", _FROM_CSV
     return None
+
+
+def _after_object(line: bytes) -> str:
+    """What begins behind the first object of a line: "," or "{"; empty of any other line."""
+    try:
+        found, end = _PARSER.raw_decode(text := line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return ""
+    rest = text[end:].strip()
+    return rest[:1] if isinstance(found, dict) and (rest == "," or rest.startswith("{")) else ""

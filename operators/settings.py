@@ -28,6 +28,7 @@ from operators.settings_variables import FILE, nearest, refuse_unknown_variables
 from operators.shop_settings import EventSettings, ExperimentSettings, ListSettings
 
 FILE_NAME = "liveshelf.toml"
+Port = Annotated[int, Field(ge=0, le=65_535)]  # 0: any that is free
 HIDDEN = ("kafka.security", "kafka.client")  # no error shows what stands there
 
 
@@ -47,7 +48,7 @@ class JobSettings(Section):
     state_ttl_days: float = Field(180, gt=0)
     recent_users: int = Field(20_000, ge=1)
     metrics_host: str = "127.0.0.1"
-    metrics_port: int = 9260
+    metrics_port: Port = 9260
     metrics_targets_dir: str = ""
     sensors_alternate_s: float = Field(0, ge=0)
     on_lost_events: Literal["fail", "skip"] = "fail"
@@ -65,7 +66,7 @@ class ScorerSettings(Section):
     max_waiting: int = Field(1024, ge=1)
     deadline_ms: int = Field(500, ge=1)
     kill_after_ms: int = Field(10_000, ge=100)
-    metrics_port: int = 9300
+    metrics_port: Port = 9300
     shared_dir: str = ""
     engines_dir: str = ""
     promise_idle_ms: int = Field(3, ge=1)
@@ -83,7 +84,7 @@ class StorefrontSettings(Section):
     """The reader, and how much one client may ask of it."""
 
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Port = 8000
     hosts: list[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$")]] = Field(default_factory=list)
     cors_origins: list[Annotated[str, AfterValidator(checked_origin)]] = Field(default_factory=list)
     trusted_proxies: list[str] = Field(default_factory=list)
@@ -104,7 +105,7 @@ class StorefrontSettings(Section):
 class MonitorSettings(Section):
     """The watcher of the topics: freshness as a shopper has it, and data quality."""
 
-    port: int = 9280
+    port: Port = 9280
     partitions: int = Field(1, ge=1)
     max_records_per_s: int = Field(300, ge=1)
     fresh_within_s: float = Field(1.0, gt=0)
@@ -113,7 +114,7 @@ class MonitorSettings(Section):
 class TrainerSettings(Section):
     """The trainer."""
 
-    metrics_port: int = 9290
+    metrics_port: Port = 9290
 
 
 class TracingSettings(Section):
@@ -142,13 +143,13 @@ class StackSettings(Section):
     data_dir: str = ".liveshelf"
     jars_dir: str = ".liveshelf/jars"
     taskmanagers: int = Field(2, ge=1)
-    controller_port: int = 9093
-    jobmanager_rpc_port: int = 6123
-    prometheus_port: int = 9090
-    alertmanager_port: int = 9095
-    flink_metrics_port: int = 9250
-    broker_metrics_port: int = 9270
-    zookeeper_port: int = 2181
+    controller_port: Port = 9093
+    jobmanager_rpc_port: Port = 6123
+    prometheus_port: Port = 9090
+    alertmanager_port: Port = 9095
+    flink_metrics_port: Port = 9250
+    broker_metrics_port: Port = 9270
+    zookeeper_port: Port = 2181
     broker_heap_mb: int = 512
     taskmanager_memory_mb: int = 2048
     broker: dict[str, str] = Field(default_factory=dict)

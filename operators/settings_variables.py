@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 
+from operators import field_names
 from operators.errors import SettingsError
 
 PREFIX = "LIVESHELF_"
@@ -42,5 +42,5 @@ def is_of_service(name: str, value: str) -> bool:
 
 def nearest(name: str, known: list[str]) -> str:
     """` (did you mean …?)`, or nothing where no known name is near."""
-    near = get_close_matches(name, known, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+    near = field_names.nearest(name, known)
+    return f" (did you mean {near}?)" if near else ""

@@ -1,16 +1,20 @@
 """The settings of what comes in and goes out: limits of an event, the form of a list, the arms of an experiment."""
 
+from math import inf
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from operators.settings_section import Section
 
-PLACEHOLDER_IDS = ("undefined", "null", "none", "nan", "(not set)", "[object Object]")
+PLACEHOLDER_IDS = (
+    "undefined", "null", "<null>", "(null)", "\\N", "none", "(none)", "nil", "nan", "n/a", "#n/a", "(not set)",
+    "[object Object]", "anonymous",
+)  # fmt: skip
 
 
 def _rising(scale: list[float]) -> list[float]:
-    if len(scale) != 2 or not scale[0] < scale[1]:
+    if len(scale) != 2 or not -inf < scale[0] < scale[1] < inf:
         raise ValueError("the lowest rating first, then the highest, expected")
     return scale
 
@@ -18,10 +22,10 @@ def _rising(scale: list[float]) -> list[float]:
 class EventSettings(Section):
     """Limits of an event."""
 
-    max_bytes: int = 16_384
-    max_age_days: int = 7
-    max_future_minutes: int = 5
-    session_gap_minutes: int = 30
+    max_bytes: int = Field(16_384, ge=1)
+    max_age_days: int = Field(7, ge=1, le=36_500)
+    max_future_minutes: int = Field(5, ge=0)
+    session_gap_minutes: int = Field(30, ge=1)
     placeholder_ids: list[str] = Field(default_factory=lambda: [*PLACEHOLDER_IDS])
     rating_scale: Annotated[list[float], AfterValidator(_rising)] = Field(default_factory=lambda: [1.0, 5.0])
 

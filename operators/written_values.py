@@ -4,8 +4,10 @@ Only what has one meaning is read. `1,234` may be 1234 or 1.234, and 01/12/2010 
 value is refused, never guessed.
 """
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any, NamedTuple
 from unicodedata import category
@@ -20,23 +22,37 @@ EXACT = 2**53  # from here on a JSON number with a fraction is not the number th
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _COUNT = re.compile(r"-?\d{9,}(\.\d+)?", re.ASCII)
-_ZONED = re.compile(r"(.*\d)\s*(?:UTC|GMT|Z)|(.*\d)\s+([+-]\d{2}:?\d{2})", re.ASCII | re.IGNORECASE)
+# dates without separators, which no count of shops is: one in seconds is larger, and ms of 1970, 1976 or 2600 are none
+_DATES = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_DATE = re.compile(r"(?:19[7-9]\d|20\d\d)(?:\d{4}|\d{8}|\d{10})", re.ASCII)
+_ZONED = re.compile(r"(.*\d)\s+([+-]\d{2}:?\d{2})(?: UTC)?|(.*\d)\s*(?:UTC|GMT|Z)", re.ASCII | re.IGNORECASE)
+_ZONE_NAME = re.compile(r"(.*(?:Z|[+-]\d{2}:?\d{2}))\[[\w/+-]+\]", re.ASCII)  # Java's: …+02:00[Europe/Paris]
+_YEAR_FIRST = re.compile(r"(\d{4})[/.](\d{2})[/.](\d{2})\b", re.ASCII)
+_OF_MAIL = re.compile(  # and of HTTP: Tue, 01 Oct 2019 00:00:00 GMT
+    r"(?:[a-z]{3}, )?\d{1,2} [a-z]{3} \d{4} \d{2}:\d{2}(?::\d{2})? (?:GMT|UTC|[+-]\d{4})", re.ASCII | re.IGNORECASE
+)
 _DAY_OR_MONTH = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b", re.ASCII)
 _TIME = "epoch milliseconds, or ISO 8601 such as 2026-02-01T12:00:00Z"
 
-_AMOUNT = re.compile(r"([^\d+−.,-]*)([+−-]?)([^\d.,]*)(\d[\d.,]*)(.*)", re.ASCII | re.DOTALL)
+_AMOUNT = re.compile(
+    r"((?:[^\d+−.,-]|(?<=[a-z])\.)*)([+−-]?)([^\d.,]*)([.,]?\d[\d.,]*)(.*)", re.ASCII | re.DOTALL | re.IGNORECASE
+)
+_MINUS_BEHIND = re.compile(r"[-−](?=\W|$)", re.ASCII)  # 12.50-; 12- may be 12 without cents
 _THOUSANDS_BLANK = re.compile(r"(?<=\d)[ '’\u00a0\u2009\u202f](?=\d{3}(?!\d))", re.ASCII)
 _NO_CENTS = re.compile(r"[.,][-–—]{1,2}")  # 12,-
-_ONE_SEPARATOR = re.compile(r"\d+(?:[.,]\d+)?", re.ASCII)
+_ONE_SEPARATOR = re.compile(r"\d*[.,]?\d+", re.ASCII)
 _THOUSANDS = (
     re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d+)?", re.ASCII),
     re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?", re.ASCII),
 )
 _AMBIGUOUS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
-_CODES = {"€": "EUR", "£": "GBP", "eur": "EUR", "usd": "USD", "gbp": "GBP"}
-_ABBREVIATIONS = frozenset(
-    ("kr", "kr.", "zł", "kč", "ft", "lei", "tl", "rs", "rs.")
-)  # of several currencies, or of none
+_CODES = {
+    "€": "EUR", "eur": "EUR", "euro": "EUR", "£": "GBP", "gbp": "GBP", "usd": "USD", "us$": "USD", "c$": "CAD", "ca$": "CAD",
+    "a$": "AUD", "au$": "AUD", "nz$": "NZD", "hk$": "HKD", "s$": "SGD", "r$": "BRL",
+}  # fmt: skip
+_ABBREVIATIONS = frozenset(  # of several currencies, or of none
+    ("kr", "kr.", "zł", "kč", "ft", "lei", "tl", "rs", "rs.", "fr", "fr.", "sfr", "sfr.")
+)
 
 _NO = frozenset(("denied", "refused", "false", "no", "off", "0"))
 _YES = frozenset(("granted", "allowed", "true", "yes", "on", "1"))
@@ -75,9 +91,14 @@ def read_time(value: Any) -> int:
 
 
 def in_ms(count: int | float) -> int:
-    """A count since 1970 in epoch ms; its unit is told by its size. Seconds from 1973 on, the others from 2001 on."""
+    """A count since 1970 in epoch ms; its unit is told by its size. Seconds from 1973 on, us and ns from 2001 on.
+
+    A date without separators (20191001, 201910010000, 20191001000000) is that date.
+    """
     if isinstance(count, float) and not isfinite(count):
         raise BadRecord("bad_event_time", _TIME, "a number out of range")
+    if _DATE.fullmatch(digits := str(int(count))) and (time_ms := _date_ms(digits)) is not None:
+        return time_ms
     size = abs(count)
     if size < SECONDS_FROM or MS_FROM <= size < US_FROM:
         return int(count)
@@ -86,12 +107,23 @@ def in_ms(count: int | float) -> int:
     return int(count) // (1000 if size < NS_FROM else 1_000_000)
 
 
-def _iso_ms(text: str) -> int:
-    if zoned := _ZONED.fullmatch(text):
-        text = zoned[1] + "+00:00" if zoned[1] else zoned[2] + zoned[3]
+def _date_ms(digits: str) -> int | None:
     try:
-        time = datetime.fromisoformat(text)
-        return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
+        return _to_ms(datetime.strptime(digits, _DATES[len(digits)]))
+    except ValueError:
+        return None
+
+
+def _to_ms(time: datetime) -> int:
+    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
+
+
+def _iso_ms(text: str) -> int:
+    plain = _YEAR_FIRST.sub(r"\1-\2-\3", _ZONE_NAME.sub(r"\1", text), count=1)
+    if zoned := _ZONED.fullmatch(plain):
+        plain = zoned[1] + zoned[2] if zoned[1] else zoned[3] + "+00:00"
+    try:
+        return _to_ms(parsedate_to_datetime(text) if _OF_MAIL.fullmatch(text) else datetime.fromisoformat(plain))
     except (ValueError, OverflowError):
         raise BadRecord("bad_event_time", _TIME, _why_no_time(text)) from None
 
@@ -116,6 +148,8 @@ def read_amount(name: str, value: Any) -> Amount:
     before, sign, between, digits, after = found.groups()
     if _NO_CENTS.match(digits[-1:] + after):
         digits, after = digits[:-1], after.lstrip("-–—")
+    if not sign and not digits.isdecimal() and _MINUS_BEHIND.match(after):
+        sign, after = "-", after[1:]
     marks = [mark for mark in (part.strip() for part in (before, between, after)) if mark]
     if len(marks) > 1 or not all(map(_is_currency, marks)):
         raise BadRecord("bad_amount", f"{name} as a number, with one currency at most", _shown(value))
@@ -152,6 +186,16 @@ def _code(mark: str) -> str | None:
     """The code of a mark; None of one that several currencies share, such as $."""
     is_code = len(mark) == 3 and mark.isascii() and mark.isalpha() and mark.isupper()
     return mark if is_code else _CODES.get(mark.lower())
+
+
+def read_list(value: Any) -> Any:
+    """A list that was written as JSON in a text, as tables have it; all else as it came."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
 
 
 def read_consent(value: Any) -> str:

@@ -17,8 +17,6 @@ log = logging.getLogger(__name__)
 OTHER_FILES = 512  # of the tables, of Kafka and of Prometheus
 STOP_S = 5  # streams may go on for so long after a stop
 
-log = logging.getLogger(__name__)
-
 
 def main() -> None:
     """Runs one uvicorn process; everything it waits for is asynchronous or in a thread of its own."""

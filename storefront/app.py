@@ -1,15 +1,17 @@
 """The HTTP interface of the reader; `/docs` describes it."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client.exposition import choose_encoder
 
 from operators.contracts import CatalogueItem, ListItem, Reason, RecommendationList
-from operators.errors import BadRecord, BrokerError, BundleError
+from operators.errors import BadRecord, BrokerError, BundleError, SettingsError
 from operators.model_bundle import ModelBundle
 from operators.settings import Settings
 from operators.table_consumer import kafka_consumer
@@ -46,7 +48,7 @@ class Shop:
         self.settings = settings.storefront
         self.live = LiveLists(settings.storefront)
         options = settings.kafka.consumer_options() | {"fetch_max_wait_ms": 500}
-        folder = settings.resolve(settings.stack.data_dir) / "tables" / TABLES
+        folder = _tables_folder(settings)
         try:
             self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path))
         except BundleError:
@@ -76,8 +78,20 @@ class Shop:
         return [served(ListItem(i, 0.0, n, reason), n, self.views.shelf) for n, i in enumerate(near, start=1)]
 
 
+def _tables_folder(settings: Settings) -> Path:
+    folder = settings.resolve(settings.stack.data_dir) / "tables" / TABLES
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"{folder}: no right to write")
+    except OSError as error:
+        fix = "name another folder, or give this user the right to it"
+        raise SettingsError("a stack.data_dir that can be written", str(error), fix) from error
+    return folder
+
+
 def create_app(settings: Settings) -> FastAPI:
-    """The application; tables open when it starts and close when it ends."""
+    """The application; tables open when it starts and close when it ends. Raises `SettingsError` without a place for them."""
     shop = Shop(settings)
 
     @asynccontextmanager

@@ -40,12 +40,11 @@ def warnings_of(entries: Iterable[Entry], events: Iterable[Event]) -> list[Event
 
 def _ineffective(value: bytes, event: Event) -> Iterator[tuple[str, str]]:
     """Field and sentence; none yet about an unknown field, for that takes time."""
-    yield from said_of(event)
-    for name in given_fields(value):
+    given = given_fields(value)
+    yield from said_of(event, given)
+    for name in given:
         if name not in Event.__struct_fields__:
             yield name, ""
-        elif name == "traceparent" and event.traceparent is None:
-            yield name, "traceparent is not that of W3C Trace Context: it is left out"
 
 
 def _unknown(name: str) -> str:

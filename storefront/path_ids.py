@@ -8,7 +8,7 @@ from pydantic import BeforeValidator
 
 from operators.contracts import MAX_ID
 from operators.errors import BadRecord
-from operators.event_repair import refuse_bad_id
+from operators.event_repair import check_id
 
 
 def path_id(raw: str) -> str:
@@ -18,10 +18,8 @@ def path_id(raw: str) -> str:
         text = unquote(raw, errors="strict")
     except UnicodeDecodeError:
         raise ValueError("expected an id in UTF-8, percent-encoded") from None
-    if not 0 < len(text) <= MAX_ID:
-        raise ValueError(f"expected an id of 1 to {MAX_ID} characters, not {len(text)}")
     try:
-        refuse_bad_id("id", text)
+        check_id("an id", text)
     except BadRecord as error:
         raise ValueError(f"expected {error.expected}; came {error.came}") from None
     return text

@@ -45,6 +45,7 @@ def bad_events(now_ms: int = NOW_MS) -> list[tuple[str, str, bytes | None, str]]
         ("a price below 0 of a view", "u1", made(price=-3.5), "bad_amount"),
         ("a purchase of 0 pieces", "u1", made(event_type="purchase", quantity=0), "bad_amount"),
         ("a price that is a list", "u1", made(price=[1]), "wrong_type"),
+        ("a type that is a list", "u1", made(event_type=[]), "wrong_type"),
         ("true as a time", "u1", made(event_time=True), "wrong_type"),
         ("5,000 digits as a position", "u1", made(position="1" * 5000), "wrong_type"),
         (
@@ -76,6 +77,7 @@ def bad_events(now_ms: int = NOW_MS) -> list[tuple[str, str, bytes | None, str]]
         ("a fraction as an id", "u1", made(item_id=456.5), "bad_id"),
         ("a user with a blank", "u1 ", made(user_id="u1 "), "bad_id"),
         ("an item that is a placeholder", "u1", made(item_id="NaN"), "bad_id"),
+        ("a user that a table has not", "N/A", made(user_id="N/A"), "bad_id"),
         ("a user that is a placeholder", "(not set)", made(user_id="(not set)"), "bad_id"),
         ("an empty id in a basket", "u1", made(event_type="purchase", items=["i1", ""]), "bad_id"),
         ("items in one text", "u1", made(event_type="purchase", items="i1,i2"), "wrong_type"),

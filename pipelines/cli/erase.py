@@ -4,12 +4,13 @@ import typer
 
 from operators.settings import load_settings
 from pipelines.cli import audit
+from pipelines.cli.ids import user_id
 from pipelines.cli.output import JsonFlag, machine, people
 
 WAIT_SECONDS = 30.0
 
 
-def run(user: str = typer.Argument(help="user_id."), json: bool = JsonFlag) -> None:
+def run(user: str = user_id(), json: bool = JsonFlag) -> None:
     """Publishes an erasure and waits for the job's receipt. Exit 1 without a receipt in 30 s, and where the job held nothing of that user.
 
     Example: liveshelf erase c17850

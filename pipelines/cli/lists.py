@@ -5,11 +5,12 @@ import time
 import typer
 
 from operators.settings import load_settings
+from pipelines.cli.ids import user_id
 from pipelines.cli.output import JsonFlag, machine, people, table
 
 
 def run(
-    user: str = typer.Argument(help="user_id."),
+    user: str = user_id(),
     top: int = typer.Option(10, help="So many places.", min=1),
     json: bool = JsonFlag,
 ) -> None:

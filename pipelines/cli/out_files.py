@@ -15,8 +15,12 @@ def check_out(file: Path | None, kind: str, is_ours: Callable[[Path], bool]) -> 
         return
     if not file.parent.is_dir():
         raise LiveshelfError(f"a folder {file.parent} for {file.name}", "none", f"mkdir -p {file.parent}")
-    if file.is_dir() or (file.exists() and file.stat().st_size and not is_ours(file)):
-        came = "a folder" if file.is_dir() else f"a file that is no {kind}, and would be gone"
+    if file.exists() and not (file.is_file() and (not file.stat().st_size or is_ours(file))):
+        came = (
+            "a folder"
+            if file.is_dir()
+            else f"a {'file' if file.is_file() else 'device'} that is no {kind}, and would be gone"
+        )
         raise LiveshelfError(
             f"nothing, or an earlier {kind}, at {file}", came, "name another file, or move this one away"
         )

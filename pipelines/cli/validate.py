@@ -49,7 +49,6 @@ def run(
 
 
 def _of_events(found: "EventFileReport") -> dict[str, Any]:
-
     span = [
         datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (found.first_ms, found.last_ms) if ms is not None
     ]
@@ -73,6 +72,7 @@ def _of_events(found: "EventFileReport") -> dict[str, Any]:
 
 def _of_catalogue(found: "CatalogueFileReport", apart: str) -> dict[str, Any]:
     from operators.field_effects import NO_EFFECT_CATALOGUE_FIELDS
+    from operators.field_names import left_out
 
     return {
         **_of_file(found.file),
@@ -82,7 +82,7 @@ def _of_catalogue(found: "CatalogueFileReport", apart: str) -> dict[str, Any]:
         "without price": found.without_price,
         "out of stock": found.out_of_stock,
         "without effect": {name: f"{name} {NO_EFFECT_CATALOGUE_FIELDS[name]}" for name in found.without_effect},
-        "remarks": [apart] if apart else [],
+        "remarks": [*([apart] if apart else []), *left_out(found.unknown_fields)],
     }
 
 

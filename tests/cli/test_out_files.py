@@ -24,5 +24,7 @@ def test_what_the_verb_did_not_write_is_refused_and_stays(tmp_path: Path) -> Non
     assert "Next: name another file" in str(refused.value)
     with pytest.raises(LiveshelfError, match="came a folder"):
         check_out(tmp_path, "picture", PNG)
+    with pytest.raises(LiveshelfError, match="came a device"):
+        check_out(Path("/dev/null"), "picture", PNG)
     with pytest.raises(LiveshelfError, match="mkdir -p"):
         check_out(tmp_path / "none" / "x.png", "picture", PNG)

@@ -44,7 +44,10 @@ def test_good_events_are_valid_and_nothing_is_said_of_them(tmp_path: Path) -> No
         ({"event_id": lambda n: f"order{n // 4}"}, "45 events have the event_id of an earlier one"),
         ({"event_time": lambda n: f"2018-09-{n % 28 + 1:02d}"}, "all times are midnight"),
         ({"user_id": "u3"}, "all events are of one shopper"),
-        ({"user_id": lambda n: "bot" if n % 2 else f"u{n}"}, "50% of the events are of the user 'bot'"),
+        (
+            {"user_id": lambda n: "bot" if n % 2 else f"u{n}"},
+            "50% of the events are of the user 'bot': a robot, or an id of nobody? A training learns",
+        ),
         ({"colour": "red"}, "does not know, and leaves out: colour (60)"),
     ],
 )
@@ -54,14 +57,33 @@ def test_what_is_valid_and_looks_wrong(tmp_path: Path, fields: dict[str, Any], s
     assert [remark for remark in found["remarks"] if said in remark], found["remarks"]
 
 
+def test_a_robot_is_who_a_training_leaves_out(tmp_path: Path) -> None:
+    bot = shop(4000, user_id="bot", event_id=lambda n: f"b{n}")
+    for people in (1000, 4000):
+        _, found = validated(file(tmp_path, bot + shop(people, user_id=lambda n: f"u{n % 100}")))
+        assert [remark for remark in found["remarks"] if "of the user 'bot'" in remark and "leaves them out" in remark]
+
+
+def test_a_byte_order_mark_in_the_middle_is_of_files_that_were_joined(tmp_path: Path) -> None:
+    made = file(tmp_path, shop())
+    made.write_bytes(made.read_bytes() + b"\xef\xbb\xbf" + made.read_bytes())
+    code, found = validated(made)
+    assert (code, found["valid"], found["remarks"]) == (0, 120, [])
+
+
+def test_fields_that_no_catalogue_record_has_are_named(tmp_path: Path) -> None:
+    _, found = validated("--catalogue", file(tmp_path, [{"item_id": "i1", "stok": 3, "stock": 2}], "catalogue.jsonl"))
+    assert [remark for remark in found["remarks"] if "leaves out: stok (1)" in remark], found["remarks"]
+
+
 def test_a_copy_of_an_event_is_no_other_event(tmp_path: Path) -> None:
     _, found = validated(file(tmp_path, shop() + shop()))
     assert found["repeated event ids"] == 60 and found["remarks"] == []
 
 
 def test_fields_without_effect_are_named(tmp_path: Path) -> None:
-    _, found = validated(file(tmp_path, shop(quantity=2, position=1, anonymous_id=None)))
-    assert found["without effect"].keys() == {"quantity", "position"}
+    _, found = validated(file(tmp_path, shop(quantity=2, position=1, anonymous_id=None, traceparent="x")))
+    assert found["without effect"].keys() == {"quantity", "position", "traceparent"}
 
 
 def test_what_is_read_otherwise_than_written_is_counted(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from model_export.data.data_tests import check_training_data
 from model_export.data.dataset import Wishes, examples, ratings, vocabulary
-from model_export.data.learnable import A_DAY, learnable, robots
+from model_export.data.learnable import learnable
 from model_export.data.splits import drawn_questions, of_events
 from operators.contracts import Event, encode_record
+from operators.errors import EventsFileError
 from operators.features import Vocabulary
 from operators.shop_settings import EventSettings
 from operators.user_state import KINDS
@@ -119,6 +120,11 @@ def test_events_of_a_user_who_refused_consent_are_left_out_until_it_is_granted()
     assert counts == {"in": 18, "dropped: of 3 users who refused consent": 12}
 
 
+def test_where_everybody_refused_there_is_nothing_to_learn() -> None:
+    with pytest.raises(EventsFileError, match="dropped: of 1 users who refused consent 2"):
+        learnable(user("out", None, False))
+
+
 def test_a_robot_is_left_out_and_a_good_customer_is_not() -> None:
     people = [event(n, event_id=f"p{n}", user_id=f"u{n % 50}") for n in range(1000)]
     bot = [event(n, event_id=f"b{n}", user_id="bot") for n in range(950)]
@@ -126,14 +132,6 @@ def test_a_robot_is_left_out_and_a_good_customer_is_not() -> None:
     kept, counts = learnable(sorted(people + bot + customer, key=lambda one: int(one.event_time)))
     assert {one.user_id for one in kept} == {*(f"u{n}" for n in range(50)), "customer"}
     assert counts == {"in": 2340, "dropped: of 1 users with more events than a person": 950}
-
-
-def test_many_events_on_one_day_are_a_robots_however_large_the_shop_is() -> None:
-    fast = [event(n, user_id="fast") for n in range(A_DAY + 1)]
-    shop = [event(n, user_id=f"u{n}") for n in range(100_000)]
-    assert robots(fast + shop) == {"fast"}
-    shown = [event(n, "impression", user_id="reader", items=["i1"]) for n in range(A_DAY + 1)]
-    assert robots(shown + shop) == set()
 
 
 def test_a_robot_of_almost_half_the_events_changes_neither_popularity_nor_test(tmp_path: Path) -> None:

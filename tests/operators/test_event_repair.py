@@ -36,6 +36,12 @@ def read(*, key: str = "", **fields: Any) -> tuple[Event, dict[str, int]]:
         ({"event_time": NOW_MS / 1000 - 0.5}, {"event_time": NOW_MS - 500}, ["event_time"]),
         ({"event_time": "2025-10-09 08:53:20 UTC"}, {"event_time": NOW_MS}, ["event_time"]),
         ({"event_time": "2025-10-09T08:53:20Z"}, {"event_time": NOW_MS}, []),
+        (
+            {"session_id": "", "items": "", "context": "", "anonymous_id": "", "item_id": 1},
+            {"item_id": "1"},
+            ["item_id"],
+        ),
+        ({"event_type": "search", "item_id": ""}, {"item_id": None}, []),
         ({"schema_version": "1"}, {"schema_version": 1}, ["schema_version"]),
         ({"schema_version": None, "query": 4711}, {"schema_version": 1, "query": "4711"}, ["query"]),
     ],
@@ -59,6 +65,8 @@ def test_a_byte_order_mark_is_no_reason_to_refuse() -> None:
     ("written", "item", "items", "quantity"),
     [
         ({"items": [{"item_id": "i1", "quantity": 2, "price": 9.9}, {"id": 2}]}, None, ["i1", "2"], None),
+        ({"items": '["i1", 2]'}, None, ["i1", "2"], None),
+        ({"items": '[{"id": "i1", "quantity": -1}]'}, None, ["i1"], -1),
         ({"items": [1, 2]}, None, ["1", "2"], None),
         ({"item_id": "i1", "items": ["i1", " i2"]}, None, ["i1", "i2"], None),
         ({"item_id": "i3", "items": ["i1", "i1"]}, None, ["i3", "i1"], None),

@@ -27,6 +27,7 @@ def test_the_nearest_name(name: str, meant: str | None) -> None:
     assert nearest(name, FIELDS) == meant
 
 
-def test_fields_that_are_null_are_not_given() -> None:
+def test_fields_that_are_null_or_empty_are_not_given() -> None:
+    assert given_fields(b'\xef\xbb\xbf{"a": 1}') == ["a"]
     assert given_fields(b'{"\xff": 1}') == ["\ufffd"]
-    assert given_fields(b' {"a": 1, "b": null, "c": "null", "d": {"e": null}} ') == ["a", "c", "d"]
+    assert given_fields(b' {"a": 1, "b": null, "c": "null", "d": {"e": null}, "f": ""} ') == ["a", "c", "d"]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,11 @@ def test_blank_lines_are_skipped_and_counted_and_the_others_keep_their_numbers(t
         (json.dumps(good_event(), indent=2).encode(), "JSON over several lines", "jq -c ."),
         (b"event_time,event_type,product_id\n2019-10-01 00:00:00 UTC,view,44600062\n", "CSV", "csv.DictReader"),
         (b"a;b\n1;2\n", "CSV", "csv.DictReader"),
+        (b"".join(LINES), "several objects on a line", "jq -c ."),
+        (b",\n".join(LINES), "commas between", "sed"),
+        (b"<html><body>504</body></html>", "web page", "export"),
+        (b"Obj\x01rest", "Avro", "avro-tools"),
+        (gzip.compress(b"events.jsonl".ljust(257, b"\0") + b"ustar\x0000"), "tar archive", "tar -xf"),
         (b"PK\x03\x04rest", "a zip archive", "unzip"),
         (b"PAR1rest", "a parquet file", "read_parquet"),
         (gzip.compress(b"\n".join(LINES) * 1000)[:-20], "ended before", "mend"),
@@ -69,6 +75,12 @@ def test_no_file_and_a_folder_are_said(tmp_path: Path) -> None:
     for file, said in ((tmp_path / "none.jsonl", "No such file"), (tmp_path, "directory")):
         with pytest.raises(EventsFileError, match=said):
             event_file(file, EventSettings())
+
+
+def test_a_pipe_is_refused_for_it_gives_its_lines_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(EventsFileError, match="save it first"):
+        event_file(tmp_path / "pipe", EventSettings())
 
 
 def test_bad_lines_are_left_out_and_said(tmp_path: Path) -> None:

@@ -47,6 +47,10 @@ def test_the_environment_wins_over_the_file_and_flags_over_both(monkeypatch: pyt
         ("LIVESHELF_KAFKAA__BOOTSTRAP", "x", "LIVESHELF_KAFKAA__BOOTSTRAP"),
         ("LIVESHELF_SCORER__THREADS", "many", "scorer.threads"),
         ("LIVESHELF_SCORER__PROVIDER", "tpu", "scorer.provider"),
+        ("LIVESHELF_STOREFRONT__PORT", "99999", "storefront.port"),
+        ("LIVESHELF_EVENTS__MAX_BYTES", "-1", "events.max_bytes"),
+        ("LIVESHELF_EVENTS__SESSION_GAP_MINUTES", "0", "events.session_gap_minutes"),
+        ("LIVESHELF_EVENTS__RATING_SCALE", "[1, 1e999]", "events.rating_scale"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:

@@ -3,11 +3,14 @@
 import logging
 import resource
 import socket
+from pathlib import Path
 
 import pytest
 
-from operators.settings import Settings, StorefrontSettings
+from operators.errors import SettingsError
+from operators.settings import Settings, StackSettings, StorefrontSettings
 from storefront import __main__ as main
+from storefront.app import create_app
 from storefront.exposure import is_loopback, opened
 
 
@@ -41,6 +44,13 @@ def test_it_says_what_it_opens(monkeypatch: pytest.MonkeyPatch, caplog: pytest.L
     shared = {"cors_origins": ["https://www.shop.example", "*"]}
     for host in ("127.0.0.1", "0.0.0.0"):
         assert "web pages of https://www.shop.example, * may ask it" in opened(StorefrontSettings(host=host, **shared))
+
+
+def test_a_data_folder_that_is_a_file_is_said_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = Settings(stack=StackSettings(data_dir=str(tmp_path / "file")))
+    with pytest.raises(SettingsError, match=r"a stack\.data_dir that can be written"):
+        create_app(settings)
 
 
 def test_open_files_are_allowed_for_the_connections(caplog: pytest.LogCaptureFixture) -> None:
