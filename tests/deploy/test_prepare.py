@@ -127,6 +127,8 @@ def test_a_python_without_venv_names_the_package(checkout: Checkout) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may write everywhere")
 def test_a_folder_that_this_user_may_not_write_is_called_so(checkout: Checkout) -> None:
+    for path in (checkout.bin, *checkout.folder.rglob("*")):
+        path.chmod(0o755)
     checkout.folder.chmod(0o555)
     for folder in checkout.folder.parents:
         if folder.owner() == checkout.folder.owner() and folder.name.startswith(("pytest", "test_")):
