@@ -49,8 +49,10 @@ def test_a_user_with_markup_has_lists_and_no_terminal_obeys_it(stack: Stack, job
     stack.topics.producer.flush()
     eventually(lambda: user in stack.topics.newest_lists())
     assert stack.liveshelf("lists", user).stderr.startswith(f"{user}: version 1, ")
-    gone = stack.liveshelf("lists", "\x1b[31m[/none]", ok=False)
-    assert "no list of \\u001b[31m[/none]: publish" in " ".join(gone.stderr.split()) and "\x1b" not in gone.stderr
+    gone = stack.liveshelf("lists", "[31m[/none]", ok=False)
+    assert "no list of [31m[/none]: publish" in " ".join(gone.stderr.split())
+    refused = stack.liveshelf("lists", "\x1b[31m[/none]", ok=False)
+    assert "U+001B" in refused.stderr and "\x1b" not in refused.stderr
 
 
 def test_a_header_name_that_is_no_text_stops_no_reader(stack: Stack, job: str, no_restart: None) -> None:
@@ -65,7 +67,7 @@ def test_a_header_name_that_is_no_text_stops_no_reader(stack: Stack, job: str, n
     producer.close()
     eventually(lambda: mark in stack.topics.newest_lists())
     found = eventually(lambda: httpx.get(f"{stack.shop}/v1/search", params={"q": mark}).json())
-    assert [one["item_id"] for one in found] == [mark]
+    assert found[0]["item_id"] == mark  # others may follow, by what the model takes for near
     letters = json.loads(stack.liveshelf("dead-letters", "list", "--last", "1", "--json").stdout)
     assert letters["newest"] == [{"??": "1"}]
     stack.topics.send(CATALOGUE, mark, None)
