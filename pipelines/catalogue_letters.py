@@ -61,6 +61,8 @@ class CatalogueLetters:
         sent.add_errback(self._failed)
 
     def _failed(self, error: BaseException) -> None:
+        if self._failure is None:
+            log.warning("dead letters of the catalogue are not written, until the next start: %r", error)
         self._failure = error
 
     def done(self, offsets: dict[int, int]) -> None:
@@ -70,7 +72,6 @@ class CatalogueLetters:
         if self._producer is not None:
             self._producer.flush(timeout=FLUSH_SECONDS)
         if self._failure is not None:
-            log.warning("dead letters of the catalogue are not written, until the next start: %r", self._failure)
             return
         self._seen = offsets
         try:

@@ -87,15 +87,20 @@ def test_a_start_again_writes_no_letter_twice(producer: Producer, tmp_path: Path
     assert refused == {"bad_amount": 2}
 
 
-def test_what_was_not_written_is_written_at_the_next_start(producer: Producer, tmp_path: Path) -> None:
+def test_what_was_not_written_is_said_once_and_written_at_the_next_start(
+    producer: Producer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     producer.failing = True
     first = letters(tmp_path, Counter(), 5)
     first.take(Record(3), BAD)
     first.done({0: 5})
+    first.take(Record(5), BAD)
     first.done({0: 6})
+    assert caplog.text.count("are not written, until the next start") == 1
+    producer.sent.clear()
     producer.failing = False
     letters(tmp_path, Counter(), 6).take(Record(3), BAD)
-    assert len(producer.sent) == 2
+    assert len(producer.sent) == 1
 
 
 @pytest.mark.parametrize("note", ['{"0": 9}', "{", "[]", '{"a": 1}'])
