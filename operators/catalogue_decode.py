@@ -11,7 +11,7 @@ import msgspec
 
 from operators.contracts import MAX_ID, CatalogueItem
 from operators.errors import BadRecord
-from operators.event_repair import refuse_bad_id
+from operators.event_repair import refuse_bad_id, refuse_placeholders
 from operators.json_objects import read_object
 from operators.row_rules import PlainRows, Record, Refused
 from operators.written_values import SHOWN, in_ms, read_amount, read_id, read_list, read_time
@@ -29,10 +29,12 @@ _SOLD_OUT = frozenset(
 )
 
 
-def read_item(key: str, value: bytes, repaired: Counter[str] | None = None) -> CatalogueItem:
+def read_item(
+    key: str, value: bytes, repaired: Counter[str] | None = None, placeholders: frozenset[str] = frozenset()
+) -> CatalogueItem:
     """The item of a record; `key` is its Kafka key, "" of a line of a file. Raises `BadRecord`.
 
-    `repaired` counts the fields that were read otherwise than they were written.
+    `repaired` counts the fields that were read otherwise than they were written; `placeholders`: ids that no item has.
     """
     try:
         item = _decode(value)
@@ -44,6 +46,7 @@ def read_item(key: str, value: bytes, repaired: Counter[str] | None = None) -> C
     if not 0 < len(item.item_id) <= MAX_ID:
         raise BadRecord("bad_id", f"item_id of 1 to {MAX_ID} characters", f"{len(item.item_id)} characters")
     refuse_bad_id("item_id", item.item_id)
+    refuse_placeholders((item.item_id,), placeholders)
     if key and item.item_id != key:
         raise BadRecord("key_mismatch", "the Kafka key to be the item_id", f"key {key!r}, {item.item_id!r}"[:SHOWN])
     if item.price is not None and item.price < 0:
@@ -58,11 +61,11 @@ def read_item(key: str, value: bytes, repaired: Counter[str] | None = None) -> C
     return item
 
 
-def read_record(key: str, value: bytes) -> CatalogueItem:
+def read_record(key: str, value: bytes, placeholders: frozenset[str]) -> CatalogueItem:
     """The item of a record of the topic, whose key names the item. Raises `BadRecord`."""
     if not key:
         raise BadRecord("key_mismatch", "the Kafka key to be the item_id", "no key")
-    return read_item(key, value)
+    return read_item(key, value, None, placeholders)
 
 
 def _converted(value: bytes) -> tuple[CatalogueItem, list[str]]:
@@ -126,14 +129,16 @@ def _read_pieces(name: str, value: Any) -> float:
 class CatalogueRows(PlainRows):
     """The rule of a local table: a record that cannot be read leaves the row as it was."""
 
-    def __init__(self) -> None:
+    def __init__(self, placeholders: frozenset[str]) -> None:
+        """`placeholders`: of `EventSettings`."""
         super().__init__(GONE)
+        self._placeholders = placeholders
 
     def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, bytes | None]:
         """As `RowRule`."""
         if record.value is not None:
             try:
-                read_record((record.key or b"").decode("utf-8", "replace"), record.value)
+                read_record((record.key or b"").decode("utf-8", "replace"), record.value, self._placeholders)
             except BadRecord as bad:
                 raise Refused(bad.reason) from bad
         return record.value, record.value

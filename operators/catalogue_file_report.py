@@ -9,6 +9,7 @@ from operators.contracts import CatalogueItem
 from operators.field_effects import NO_EFFECT_CATALOGUE_FIELDS
 from operators.field_names import given_fields
 from operators.record_file import RecordFile, catalogue_file
+from operators.shop_settings import EventSettings
 
 MEET = 0.5  # of the events' items that the catalogue should hold
 SHOWN = 3
@@ -37,9 +38,9 @@ class CatalogueFileReport:
         self.without_effect.update(name for name in NO_EFFECT_CATALOGUE_FIELDS if getattr(item, name) is not None)
 
 
-def report(file: Path) -> CatalogueFileReport:
+def report(file: Path, limits: EventSettings) -> CatalogueFileReport:
     """Reads the whole file. Raises `EventsFileError` of a file that is none of JSON lines."""
-    records = catalogue_file(file)
+    records = catalogue_file(file, limits)
     found = CatalogueFileReport(records)
     for item in records:
         found.take(item)

@@ -36,7 +36,7 @@ class EventDecoder:
         self._max_future_ms = limits.max_future_minutes * 60_000
         self._past_ms = ANY_AGE_MS if any_age else self._max_age_ms
         self._rating_scale = limits.rating_scale
-        self._placeholders = frozenset(text.lower() for text in limits.placeholder_ids)
+        self._placeholders = limits.placeholders
         self._ends = frozenset((" ", *(end for text in self._placeholders for end in (text[-1:], text[-1:].upper()))))
         self.clamped = 0
         self.repaired: Counter[str] = Counter() if repaired is None else repaired

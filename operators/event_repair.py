@@ -130,7 +130,7 @@ def settle(event: Event, placeholders: frozenset[str]) -> list[str]:
         refuse_bad_id(name, getattr(event, name))
     if event.user_id != event.user_id.strip():
         raise BadRecord("bad_id", "a user_id without blanks around it", repr(event.user_id)[:SHOWN])
-    _refuse_placeholders((event.user_id, event.item_id or "", *(event.items or ())), placeholders)
+    refuse_placeholders((event.user_id, event.item_id or "", *(event.items or ())), placeholders)
     if event.event_type == "consent":
         changed += _read_consent(event)
     changed += _read_return(event) + _read_basket(event)
@@ -174,7 +174,8 @@ def refuse_bad_id(name: str, text: str | None) -> None:
         raise BadRecord("bad_id", f"{name} without control characters and byte-order mark", place)
 
 
-def _refuse_placeholders(ids: Iterable[str], placeholders: frozenset[str]) -> None:
+def refuse_placeholders(ids: Iterable[str], placeholders: frozenset[str]) -> None:
+    """Raises `BadRecord` for an id that stands for none; `placeholders` are in lower case."""
     for text in ids:
         if text.lower() in placeholders:
             raise BadRecord("bad_id", "the id of a shopper and of an item", f"{text!r}, which stands for none")

@@ -72,6 +72,7 @@ class Expectations:
 
     def __init__(self, limits: EventSettings, *, list_size: int = 1, any_age: bool = False) -> None:
         """`list_size`: how many items a list should hold; `any_age` as in `EventDecoder`."""
+        self._placeholders = limits.placeholders
         self._decoder = EventDecoder(limits, any_age=any_age)
         self._list_size = list_size
         self.unreadable: set[str] = set()  # keys whose newest record of the catalogue cannot be read
@@ -118,7 +119,7 @@ class Expectations:
             self._items.pop(key, None)
             return []
         try:
-            item, before = read_record(key, value), self._items.get(key)
+            item, before = read_record(key, value, self._placeholders), self._items.get(key)
         except BadRecord as bad:
             self.refused = bad
             self.unreadable.add(key)

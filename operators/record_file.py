@@ -81,7 +81,7 @@ def event_file(file: Path, limits: EventSettings) -> RecordFile[Event]:
     return RecordFile(file, "events", lambda line: decoder.decode("", line, now_ms), decoder.repaired)
 
 
-def catalogue_file(file: Path) -> RecordFile[CatalogueItem]:
+def catalogue_file(file: Path, limits: EventSettings) -> RecordFile[CatalogueItem]:
     """Catalogue records."""
-    repaired: Counter[str] = Counter()
-    return RecordFile(file, "catalogue records", lambda line: read_item("", line, repaired), repaired)
+    repaired, placeholders = Counter[str](), limits.placeholders
+    return RecordFile(file, "catalogue records", lambda line: read_item("", line, repaired, placeholders), repaired)

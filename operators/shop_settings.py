@@ -30,6 +30,11 @@ class EventSettings(Section):
     rating_scale: Annotated[list[float], AfterValidator(_rising)] = Field(default_factory=lambda: [1.0, 5.0])
 
     @property
+    def placeholders(self) -> frozenset[str]:
+        """What stands for no shopper and no item, in lower case."""
+        return frozenset(text.lower() for text in self.placeholder_ids)
+
+    @property
     def session_gap_ms(self) -> int:
         """Idle time after which a session without an id ends."""
         return self.session_gap_minutes * 60_000

@@ -55,7 +55,7 @@ class Shop:
             self.bundle = None  # strangers get an empty list; /readyz says so
         shelf = Shelf(self.bundle and self.bundle.vocabulary, settings.lists.catalogue_coverage)
         refused = self.metrics.refused.counts
-        self.views = Views(folder, lambda: kafka_consumer(options), self._listed, shelf, refused)
+        self.views = Views(folder, lambda: kafka_consumer(options), self._listed, shelf, refused, settings.events.placeholders)
         self.server = Server(self.views, self.bundle)
         self.search = Search(self.views.shelf, self.bundle)
         self.producer = EventProducer(settings)

@@ -100,11 +100,12 @@ class Views:
         on_list: OnList,
         shelf: Shelf,
         refused: Counter[str] | None = None,
+        placeholders: frozenset[str] = frozenset(),
     ) -> None:
-        """`refused` counts the records of the topic of lists that are no list, or not the newest, by reason."""
+        """`placeholders`: ids that no item has, of `EventSettings`. `refused` counts the records of the topic of lists that are no list, or not the newest, by reason."""
         self.shelf = shelf
         self._catalogue = CompactedTable(
-            CATALOGUE, folder / "catalogue", connect, CatalogueRows(), on_change=shelf.changed
+            CATALOGUE, folder / "catalogue", connect, CatalogueRows(placeholders), on_change=shelf.changed
         )
         self._lists = CompactedTable(
             RECOMMENDATIONS,

@@ -30,7 +30,7 @@ from tests.stack.topics import Topics
 ROOT = Path(__file__).resolve().parents[1]
 KEEP = os.environ.get("KEEP_STACK")  # the stack stays after the tests, and one that is there is used
 SECURE = bool(os.environ.get("SECURE_STACK"))  # its broker wants TLS and a login: `liveshelf up --secure`
-DATA = ".liveshelf-test"
+DATA = ".liveshelf test"  # with a space: every part must bear it
 LINK, BEHIND_LINK = 19094, 19095  # the proxy between job and broker, and the broker's listener behind it
 WEBHOOK_PORT = 19099  # where Alertmanager calls
 BROKER = {

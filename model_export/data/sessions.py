@@ -19,14 +19,14 @@ from model_export.data.outcomes import WANTED
 from operators.contracts import Event
 from operators.errors import BadRecord, EventsFileError
 from operators.features import WINDOW, Features, Vocabulary, features
-from operators.shop_settings import PLACEHOLDER_IDS
+from operators.shop_settings import EventSettings
 from operators.state_layout import EMPTY, read_states
 from operators.user_state import KINDS, step
 from operators.written_values import read_id
 
 EPOCH_MS, MINUTE_MS = 1_600_000_000_000, 60_000  # of the made-up times
 CHUNK = 4096
-NOBODY = frozenset(("", *map(str.lower, PLACEHOLDER_IDS)))
+DEFAULTS = EventSettings()
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,15 @@ class SessionSet:
         return asked(self.prefixes, self.targets, words, window)
 
 
-def read_sessions(folder: Path) -> SessionSet:
-    """Reads and cleans both files. Raises `EventsFileError` where one is missing, broken, of another form or empty."""
+def read_sessions(folder: Path, limits: EventSettings = DEFAULTS) -> SessionSet:
+    """Reads and cleans both files; what `limits.placeholder_ids` names is no id.
+
+    Raises `EventsFileError` where a file is missing, broken, of another form or empty.
+    """
     train = _read(folder / "train.parquet", ("items",))
     if "session" in train.column_names:
         train = train.sort_by("session")
-    sessions, of_train = _cleaned(train.column("items").to_pylist())
+    sessions, of_train = _cleaned(train.column("items").to_pylist(), limits.placeholders)
     single = sum(len(items) < 2 for items in sessions)
     kept = [items for items in sessions if len(items) > 1]
     of_train |= {"dropped: one item": single, "out": len(kept)}
@@ -69,7 +72,8 @@ def read_sessions(folder: Path) -> SessionSet:
             "sessions of two items or more", f"{len(sessions)} shorter ones in {folder}/train.parquet", _FORM
         )
     test = _read(folder / "test.parquet", ("prefix", "target"))
-    prefixes, targets, of_test = _pairs(test.column("prefix").to_pylist(), test.column("target").to_pylist())
+    asked_after, wanted = test.column("prefix").to_pylist(), test.column("target").to_pylist()
+    prefixes, targets, of_test = _pairs(asked_after, wanted, limits.placeholders)
     if not targets:
         raise EventsFileError("questions with a prefix and a target", f"none in {folder}/test.parquet", _FORM)
     known = {item for items in kept for item in items}
@@ -93,22 +97,27 @@ def _read(file: Path, columns: Sequence[str]) -> pa.Table:
     return table
 
 
-def item_id(value: Any) -> str | None:
+def item_id(value: Any, placeholders: frozenset[str]) -> str | None:
     """An id of a column, which holds whole numbers as fractions where one is missing; None of what is no id."""
     if type(value) is int:
         return str(value)
     if isinstance(value, str):
-        return value.strip() if value.strip().lower() not in NOBODY else None
+        text = value.strip()
+        return text if text and text.lower() not in placeholders else None
     try:
         return read_id("item", value)
     except BadRecord:  # a null, NaN, or a fraction
         return None
 
 
-def _cleaned(rows: Sequence[Any]) -> tuple[list[list[str]], dict[str, int]]:
+def _ids(values: Sequence[Any] | None, placeholders: frozenset[str]) -> list[str]:
+    return [known for value in values or () if (known := item_id(value, placeholders)) is not None]
+
+
+def _cleaned(rows: Sequence[Any], placeholders: frozenset[str]) -> tuple[list[list[str]], dict[str, int]]:
     kept, empty, nulls = [], 0, 0
     for items in rows:
-        known = [item for item in map(item_id, items or ()) if item is not None]
+        known = _ids(items, placeholders)
         nulls += len(items or ()) - len(known)
         if known:
             kept.append(known)
@@ -117,9 +126,11 @@ def _cleaned(rows: Sequence[Any]) -> tuple[list[list[str]], dict[str, int]]:
     return kept, {"in": len(rows), "dropped: no item": empty, "items without an id": nulls}
 
 
-def _pairs(prefixes: Sequence[Any], targets: Sequence[Any]) -> tuple[list[list[str]], list[str], dict[str, int]]:
+def _pairs(
+    prefixes: Sequence[Any], targets: Sequence[Any], placeholders: frozenset[str]
+) -> tuple[list[list[str]], list[str], dict[str, int]]:
     whole = [
-        ([one for one in map(item_id, prefix or ()) if one is not None], item_id(target))
+        (_ids(prefix, placeholders), item_id(target, placeholders))
         for prefix, target in zip(prefixes, targets, strict=True)
     ]
     kept = [(prefix, target) for prefix, target in whole if prefix and target is not None]

@@ -75,7 +75,7 @@ def of_events(
     events, counts = learnable(events)
     newest = int(events[int(len(events) * (1 - test_share))].event_time)
     begin = newest if test_from is None else checked_begin(events, test_from)
-    catalogue = None if catalogue_file is None else read_catalogue(catalogue_file)
+    catalogue = None if catalogue_file is None else read_catalogue(catalogue_file, limits=limits)
     words = _words(events, catalogue, begin, min_count, limits.rating_middle)
     everything = examples(events, words, limits, window)
     known = everything.where(everything.time_ms < begin).alone()
@@ -148,9 +148,11 @@ def drawn_questions(asked: Examples, count: int, seed: int) -> Examples:
     return asked.where(warm)
 
 
-def read_catalogue(file: Path, tell: Callable[[str], object] = log.warning) -> list[CatalogueItem]:
+def read_catalogue(
+    file: Path, tell: Callable[[str], object] = log.warning, limits: EventSettings = DEFAULTS
+) -> list[CatalogueItem]:
     """The good records of a file; `tell` hears of those that are left out. Raises `EventsFileError` where most are bad."""
-    records = catalogue_file(file)
+    records = catalogue_file(file, limits)
     items = list(records)
     records.refuse_mostly_bad()
     if records.bad:

@@ -3,18 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-from model_export.data.sessions import learned, read_sessions
+from model_export.data.sessions import DEFAULTS, learned, read_sessions
 from model_export.evaluation.metrics import percent, summary
 from model_export.evaluation.served import Served
 from model_export.rivals.rivals import judged
 from model_export.training.training_log import Log
 from operators.model_bundle import ModelBundle
+from operators.shop_settings import EventSettings
 from operators.state_layout import HISTORY
 
 
-def evaluate_sessions(bundle: ModelBundle, folder: Path, log: Log) -> dict[str, Any]:
+def evaluate_sessions(bundle: ModelBundle, folder: Path, log: Log, limits: EventSettings = DEFAULTS) -> dict[str, Any]:
     """P@20, MRR@20 and NDCG@20 in % of the bundle and of each baseline, and the protocol."""
-    read = read_sessions(folder)
+    read = read_sessions(folder, limits)
     questions = read.questions(bundle.vocabulary, bundle.window)
     ours = percent(summary(Served(bundle).ranks(questions.features, questions.target)))
     log(f"{bundle.name} {bundle.version}: {ours}")

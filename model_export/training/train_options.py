@@ -106,7 +106,7 @@ def split_of(source: Source, options: TrainOptions) -> tuple[Split, TrainOptions
     Raises `EventsFileError` where the data cannot be read, fails its tests or is too little.
     """
     if source.sessions is not None:
-        read = read_sessions(source.sessions)
+        read = read_sessions(source.sessions, source.limits)
         if options.window is None:
             options = replace(options, window=window_for(read.train, options.fitting().window))
         return of_sessions(read, options.fitting().window), options

@@ -43,7 +43,7 @@ def run(
         if sessions is None:
             found = evaluate_events(loaded, events, test_from, partial(people.print, soft_wrap=True), limits)
         else:
-            found = evaluate_sessions(loaded, sessions, partial(people.print, soft_wrap=True))
+            found = evaluate_sessions(loaded, sessions, partial(people.print, soft_wrap=True), limits)
     if plot is not None and "state_age" in found:
         from model_export.evaluation.state_age_plot import draw
 

@@ -38,7 +38,7 @@ def run(
         items = set(of_events.items)
         accounts.append(_of_events(of_events))
     if catalogue is not None:
-        of_catalogue = catalogue_file_report.report(catalogue)
+        of_catalogue = catalogue_file_report.report(catalogue, load_settings().events)
         accounts.append(_of_catalogue(of_catalogue, catalogue_file_report.apart(items, of_catalogue.items)))
     if json:
         machine(accounts[0] | ({"catalogue": accounts[1]} if len(accounts) > 1 else {}))

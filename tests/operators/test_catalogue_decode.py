@@ -102,7 +102,7 @@ def test_what_is_refused_has_a_reason_and_changes_nothing(value: bytes, reason: 
     assert refused.value.reason == reason
     assert reason in CATALOGUE_REASONS and reason in REASONS
     with pytest.raises(Refused, match=reason):
-        CatalogueRows().take(record(), Record(value), NOW_MS)
+        CatalogueRows(frozenset()).take(record(), Record(value), NOW_MS)
     made, shelf = Catalogue(WORDS, 0.5), Shelf(WORDS)
     for reader in (made, shelf):
         reader.changed("i1", record(in_stock=False))
@@ -127,7 +127,7 @@ class Record:
 
 
 def test_a_row_is_the_newest_record_that_can_be_read_and_null_removes_it() -> None:
-    rule = CatalogueRows()
+    rule = CatalogueRows(frozenset())
     assert rule.take(None, Record(record()), NOW_MS) == (record(), record())
     assert rule.take(record(), Record(None), NOW_MS) == (None, None)
     for key in (None, b"", b"\xff", b"i2"):

@@ -94,7 +94,9 @@ def test_bad_lines_are_left_out_and_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("good", [0, 1])
 def test_a_file_that_is_mostly_bad_is_refused_with_its_reasons(tmp_path: Path, good: int) -> None:
-    items = catalogue_file(written(tmp_path, b"\n".join([b'{"item_id":"i1"}'] * good + [b'{"title":"x"}'] * 2)))
+    items = catalogue_file(
+        written(tmp_path, b"\n".join([b'{"item_id":"i1"}'] * good + [b'{"title":"x"}'] * 2)), EventSettings()
+    )
     assert len([*items]) == good
     with pytest.raises(EventsFileError, match=r"missing_field 2; first line"):
         items.refuse_mostly_bad()

@@ -152,7 +152,7 @@ def test_five_readers_of_the_catalogue(tmp_path: Path) -> None:
     file.write_bytes(b"\r\n".join(value for _, value in records))
     tables, monitor, validated, trained, replayed = (Verdicts() for _ in range(5))
     rule, expectations = (
-        CatalogueRows(),
+        CatalogueRows(EventSettings().placeholders),
         Expectations(EventSettings()),
     )  # job, scorer and storefront have the rule's rows
     for key, value in records:
@@ -167,14 +167,14 @@ def test_five_readers_of_the_catalogue(tmp_path: Path) -> None:
         else:
             monitor.reasons[expectations.refused.reason] += 1
 
-    report = catalogue_file_report.report(file)
+    report = catalogue_file_report.report(file, EventSettings())
     validated.good, validated.reasons = report.items, report.file.bad
 
     said: list[str] = []
     trained.good = {item.item_id for item in read_catalogue(file, said.append)}
     trained.reasons = counted(said[0])
 
-    producer, lines = Producer(), catalogue_file(file)
+    producer, lines = Producer(), catalogue_file(file, EventSettings())
     publish_catalogue(lines, producer)
     replayed.good, replayed.reasons = {one["item_id"] for one in producer.sent}, lines.bad
 
