@@ -11,9 +11,9 @@ from typing import Any, Protocol, get_args
 import psutil
 
 from benchmarks.machine import cpu_seconds
-from operators.contracts import Source
+from operators.records.contracts import Source
 from operators.errors import LiveshelfError
-from operators.model_bundle import ModelBundle
+from operators.model.model_bundle import ModelBundle
 from pipelines.cluster import Cluster
 from pipelines.operator_totals import operator_total
 

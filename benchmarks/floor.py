@@ -16,10 +16,10 @@ from hdrh.histogram import HdrHistogram
 
 from deploy.local.flink_home import process_environment
 from deploy.local.layout import Layout
-from operators.contracts import EVENTS
+from operators.records.contracts import EVENTS
 from operators.errors import ClusterError
 from operators.settings import Settings, project_root
-from operators.topic_specs import TopicSpec
+from operators.records.topic_specs import TopicSpec
 from pipelines.cluster import Cluster, python_part
 from pipelines.launcher import run_client
 from pipelines.list_reader import consumer_at_end

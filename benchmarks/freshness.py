@@ -13,7 +13,7 @@ from benchmarks.floor import LONGEST_US, Floor
 from benchmarks.load import Load, behind_its_rate, in_the_background, report_of
 from benchmarks.machine import describe
 from benchmarks.measured import Figure, NotMeasured, percentiles_ms, ratio, rounded, unless
-from operators.contracts import RECOMMENDATIONS, RecommendationList
+from operators.records.contracts import RECOMMENDATIONS, RecommendationList
 from operators.settings import Settings
 from pipelines.list_reader import consumer_at_end
 

@@ -7,7 +7,7 @@ from benchmarks.conditions import Parts
 from benchmarks.machine import describe, rss_mb
 from benchmarks.measured import rounded, total, unless
 from benchmarks.throughput import Written
-from operators.contracts import EVENTS, RECOMMENDATIONS
+from operators.records.contracts import EVENTS, RECOMMENDATIONS
 from operators.settings import Settings
 
 

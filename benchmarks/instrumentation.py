@@ -11,20 +11,20 @@ from typing import Any
 
 from benchmarks.machine import describe
 from benchmarks.measured import unless
-from operators.catalogue import Catalogue
-from operators.contracts import EVENTS
-from operators.decode import EventDecoder
-from operators.experiments import Experiments
-from operators.list_maker import ListMaker, ListSensors, NullListSensors, Request
-from operators.micro_batcher import BatchSensors, MicroBatcher, NullSensors
-from operators.model_bundle import ModelBundle
-from operators.refresh_logic import RefreshLogic
-from operators.refresh_records import Encoded, Record, encoded
-from operators.refresh_sensors import NullRefreshSensors, RefreshSensors
-from operators.scorer import Scorer
+from operators.lists.catalogue import Catalogue
+from operators.records.contracts import EVENTS
+from operators.records.decode import EventDecoder
+from operators.lists.experiments import Experiments
+from operators.lists.list_maker import ListMaker, ListSensors, NullListSensors, Request
+from operators.refresh.micro_batcher import BatchSensors, MicroBatcher, NullSensors
+from operators.model.model_bundle import ModelBundle
+from operators.refresh.refresh_logic import RefreshLogic
+from operators.refresh.refresh_records import Encoded, Record, encoded
+from operators.refresh.refresh_sensors import NullRefreshSensors, RefreshSensors
+from operators.model.scorer import Scorer
 from operators.settings import Settings
-from operators.shop_settings import ExperimentSettings
-from operators.timeline import Made
+from operators.configuration.shop_settings import ExperimentSettings
+from operators.telemetry.timeline import Made
 from pipelines.metrics import JobMetrics
 from pipelines.slate_metrics import SlateMetrics
 

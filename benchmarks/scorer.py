@@ -14,7 +14,7 @@ from benchmarks.machine import describe
 from benchmarks.onnx_alone import session_of, users_per_s
 from benchmarks.roofline import Roofline, roofline
 from operators.errors import LiveshelfError
-from operators.features import WINDOW
+from operators.shopper.features import WINDOW
 
 WIDTHS, BATCHES = (64, 128), (1, 8, 64, 128)
 ENCODER, TOP, KNOWN = "weighted-sum", 100, 1_000

@@ -1,7 +1,7 @@
 """The scorer on a CUDA device: catalogue by micro-batch by the way it is run, beside one CPU thread and the device's roofline.
 
 `session` is ONNX Runtime as on CPUs, arrays in and out; `bound` keeps buffers on the device, `recorded` replays launches as
-CUDA graphs too (`operators/cuda_batches.py`, what serves); `float16` has the product with the table in halves besides,
+CUDA graphs too (`operators/model/cuda_batches.py`, what serves); `float16` has the product with the table in halves besides,
 and `tensorrt` is there where its libraries are.
 """
 
@@ -22,12 +22,12 @@ from benchmarks.onnx_alone import histories, session_of, users_per_s
 from benchmarks.roofline import Roofline
 from benchmarks.scorer import Shape, small_graph
 from benchmarks.sized_graph import in_halves, sized
-from operators.cuda_batches import CUDA, NotStarted, on_cuda
+from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
 from operators.errors import LiveshelfError, StackError
-from operators.features import WINDOW
-from operators.padding import Answers, Run
-from operators.scorer import choose_provider
-from operators.tensorrt_batches import TENSORRT, on_tensorrt
+from operators.shopper.features import WINDOW
+from operators.model.padding import Answers, Run
+from operators.model.scorer import choose_provider
+from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
 
 WIDTH, TOP, KNOWN = 128, 100, 1_000
 BATCHES = (1, 8, 32, 128, 512, 2048)

@@ -26,7 +26,7 @@ from benchmarks.onnx_alone import best
 from benchmarks.state import STRIDE
 from benchmarks.throughput import Written, backlog
 from operators.errors import StackError
-from operators.features import WINDOW
+from operators.shopper.features import WINDOW
 from operators.settings import Settings
 
 ROUNDS = 3

@@ -13,9 +13,9 @@ from benchmarks.load import Load, publish
 from benchmarks.machine import describe
 from benchmarks.measured import NotMeasured, ratio, rounded, unless
 from benchmarks.onnx_alone import best
-from operators.contracts import RECOMMENDATIONS
-from operators.features import WINDOW
-from operators.kafka_clients import new_consumer
+from operators.records.contracts import RECOMMENDATIONS
+from operators.shopper.features import WINDOW
+from operators.kafka_io.kafka_clients import new_consumer
 from operators.settings import Settings
 
 FROM, TO = 0.4, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink

@@ -23,7 +23,7 @@ def measure(items: int) -> dict[str, Any]:
         from model_export.training.training import Training
     except ImportError as error:
         raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
-    from operators.features import Vocabulary
+    from operators.shopper.features import Vocabulary
 
     words = Vocabulary([f"i{number}" for number in range(items)])
     drawn = np.random.default_rng(7).integers(0, items, (SESSIONS, STEPS))

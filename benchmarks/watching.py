@@ -20,7 +20,7 @@ from benchmarks.load import publish
 from benchmarks.machine import cpu_seconds, describe, thread_seconds
 from benchmarks.measured import unless
 from benchmarks.throughput import Written, backlog
-from operators.alternating import first_has_turn
+from benchmarks.alternating import first_has_turn
 from operators.errors import StackError
 from operators.settings import Settings
 

@@ -17,15 +17,15 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableSetting
 
-from operators import secure_stack
+from operators.configuration import secure_stack
 from operators.errors import SettingsError
-from operators.kafka_settings import KafkaSettings
-from operators.page_origin import checked_origin
-from operators.rest_address import checked_url, without_password
-from operators.settings_file import read_settings_file
-from operators.settings_section import Section
-from operators.settings_variables import FILE, nearest, refuse_unknown_variables
-from operators.shop_settings import EventSettings, ExperimentSettings, ListSettings
+from operators.configuration.kafka_settings import KafkaSettings
+from operators.configuration.page_origin import checked_origin
+from operators.configuration.rest_address import checked_url, without_password
+from operators.configuration.settings_file import read_settings_file
+from operators.configuration.settings_section import Section
+from operators.configuration.settings_variables import FILE, nearest, refuse_unknown_variables
+from operators.configuration.shop_settings import EventSettings, ExperimentSettings, ListSettings
 
 FILE_NAME = "liveshelf.toml"
 Port = Annotated[int, Field(ge=0, le=65_535)]  # 0: any that is free

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 from kafka.errors import KafkaError
 
-from operators.audit_chain import GENESIS, AuditRecord
-from operators.broker_errors import broker_error, is_final
-from operators.contracts import AUDIT
-from operators.kafka_clients import new_producer
+from pipelines.provenance.audit_chain import GENESIS, AuditRecord
+from operators.kafka_io.broker_errors import broker_error, is_final
+from operators.records.contracts import AUDIT
+from operators.kafka_io.kafka_clients import new_producer
 from operators.settings import KafkaSettings
 from pipelines.topic_stretch import stretch
 

@@ -14,8 +14,8 @@ from urllib.parse import urlparse
 
 from kafka import TopicPartition
 
-from operators.bundle_files import BundleFiles, read_manifest
-from operators.contracts import AUDIT, CATALOGUE, EVENTS, MODELS, RECEIPTS, RECOMMENDATIONS
+from operators.model.bundle_files import BundleFiles, read_manifest
+from operators.records.contracts import AUDIT, CATALOGUE, EVENTS, MODELS, RECEIPTS, RECOMMENDATIONS
 from operators.errors import ClusterError, StackError
 from operators.settings import Settings
 from pipelines.backup_folder import new_backup, rotate, seal

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import (
 from cryptography.x509 import load_pem_x509_certificates
 
 from operators.errors import SettingsError
-from operators.rest_address import RestAddress
-from operators.rest_client import rest_files
+from operators.configuration.rest_address import RestAddress
+from operators.flink_io.rest_client import rest_files
 from operators.settings import JobSettings
 
 ADD_OPENS = "env.java.opts.all"  # the wheel's own; without them the client cannot pickle

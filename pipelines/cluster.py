@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 
 from operators.errors import ClusterError
-from operators.rest_address import RestAddress
-from operators.rest_client import rest_client
+from operators.configuration.rest_address import RestAddress
+from operators.flink_io.rest_client import rest_client
 from operators.settings import JobSettings
 
 LIVE = ("INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "FAILING", "CANCELLING", "SUSPENDED")

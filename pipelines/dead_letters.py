@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from operators.contracts import DEAD_LETTERS, HEADER_PREFIX, REASONS
-from operators.dead_letter import Letter
+from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX, REASONS
+from operators.records.dead_letter import Letter
 from operators.settings import KafkaSettings
 from pipelines.topic_stretch import stretch
 from pipelines.whole_file import whole_file

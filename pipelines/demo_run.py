@@ -11,8 +11,8 @@ from pathlib import Path
 from hdrh.histogram import HdrHistogram
 from kafka.errors import KafkaError
 
-from operators.contracts import Event
-from operators.kafka_clients import new_producer
+from operators.records.contracts import Event
+from operators.kafka_io.kafka_clients import new_producer
 from operators.settings import Settings
 from pipelines.list_reader import consumer_at_end, decode_list
 from pipelines.operator_totals import operator_total

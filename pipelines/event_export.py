@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from operators.contracts import EVENTS, encode_record
-from operators.decode import EventDecoder
+from operators.records.contracts import EVENTS, encode_record
+from operators.records.decode import EventDecoder
 from operators.errors import BadRecord
 from operators.settings import Settings
 from pipelines.topic_stretch import Stretch

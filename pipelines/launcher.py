@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from operators.errors import BrokerError, ClusterError
-from operators.model_bundle import ModelBundle
-from operators.rest_address import RestAddress
-from operators.scorer import Scorer
+from operators.model.model_bundle import ModelBundle
+from operators.configuration.rest_address import RestAddress
+from operators.model.scorer import Scorer
 from operators.settings import JobSettings, Settings
 from pipelines.client_settings import prepare_client
 from pipelines.cluster import Cluster, python_part

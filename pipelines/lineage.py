@@ -20,7 +20,7 @@ from openlineage.client.transport.file import FileConfig, FileTransport
 from openlineage.client.transport.http import HttpConfig, HttpTransport
 from openlineage.client.uuid import generate_new_uuid
 
-from operators.bundle_files import file_hash
+from operators.model.bundle_files import file_hash
 from operators.settings import Settings, project_root
 from pipelines.event_export import ORIGIN
 

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
-from operators.contracts import Event
-from operators.experiments import Experiments
-from operators.list_maker import Request
-from operators.metric_families import BatchHistogram, CountedElsewhere, Tally
-from operators.metrics_server import MetricsServer
-from operators.model_bundle import ModelBundle
-from operators.refresh_records import Encoded
+from operators.records.contracts import Event
+from operators.lists.experiments import Experiments
+from operators.lists.list_maker import Request
+from operators.telemetry.metric_families import BatchHistogram, CountedElsewhere, Tally
+from operators.telemetry.metrics_server import MetricsServer
+from operators.model.model_bundle import ModelBundle
+from operators.refresh.refresh_records import Encoded
 from operators.settings import JobSettings
-from operators.timeline import MOMENTS, RECOVER, STAGES, Timeline, stage_seconds
-from operators.trace_context import sampled_trace
-from operators.tracing import Tracer
-from operators.user_state import is_return
+from operators.telemetry.timeline import MOMENTS, RECOVER, STAGES, Timeline, stage_seconds
+from operators.records.trace_context import sampled_trace
+from operators.telemetry.tracing import Tracer
+from operators.shopper.user_state import is_return
 from pipelines.scoring.wire import Ready
 
 FRESHNESS_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -170,11 +170,11 @@ class JobMetrics:
             self._where.labels(scorer.provider, scorer.provider_reason).set(1)
 
     def on_record(self, outcome: str) -> None:
-        """As `operators.refresh_sensors.RefreshSensors`."""
+        """As `operators.refresh.refresh_sensors.RefreshSensors`."""
         self._events[outcome] += 1
 
     def on_event(self, event: Event, version: int) -> None:
-        """As `operators.refresh_sensors.RefreshSensors`."""
+        """As `operators.refresh.refresh_sensors.RefreshSensors`."""
         kind = event.event_type
         self._types[kind] += 1
         if version == 1 and kind != "impression":
@@ -186,11 +186,11 @@ class JobMetrics:
                 self._actions[self._experiments.label(event.user_id), kind] += 1
 
     def on_dead_letter(self, reason: str) -> None:
-        """As `operators.refresh_sensors.RefreshSensors`."""
+        """As `operators.refresh.refresh_sensors.RefreshSensors`."""
         self._dead[reason] += 1
 
     def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None:
-        """As `operators.refresh_sensors.RefreshSensors`."""
+        """As `operators.refresh.refresh_sensors.RefreshSensors`."""
         with self._lock:
             counts, take = self._lists, self._moments.fromlist
             for made, request in lists:
@@ -208,28 +208,28 @@ class JobMetrics:
                 self._observe()
 
     def on_fallback(self, cause: str) -> None:
-        """As `operators.refresh_sensors.RefreshSensors`."""
+        """As `operators.refresh.refresh_sensors.RefreshSensors`."""
         self._fallbacks[cause] += 1
 
     def on_own_error(self, where: str) -> None:
-        """As `operators.refresh_sensors.RefreshSensors`."""
+        """As `operators.refresh.refresh_sensors.RefreshSensors`."""
         self._own_errors[where] += 1
 
     def on_rewritten(self) -> None:
-        """As `operators.refresh_sensors.RefreshSensors`."""
+        """As `operators.refresh.refresh_sensors.RefreshSensors`."""
         self._rewritten[()] += 1
 
     def on_batch(self, size: int, seconds: float) -> None:
-        """As `operators.micro_batcher.BatchSensors`."""
+        """As `operators.refresh.micro_batcher.BatchSensors`."""
         self._batch_size.observe(size)
         self._batch_seconds.observe(seconds)
 
     def on_coalesced(self) -> None:
-        """As `operators.micro_batcher.BatchSensors`."""
+        """As `operators.refresh.micro_batcher.BatchSensors`."""
         self._coalesced[()] += 1
 
     def on_thread_died(self) -> None:
-        """As `operators.micro_batcher.BatchSensors`."""
+        """As `operators.refresh.micro_batcher.BatchSensors`."""
         self._deaths[()] += 1
 
     def close(self) -> None:

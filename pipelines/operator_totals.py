@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from operators.loopback import uses_environment_proxies
+from operators.configuration.loopback import uses_environment_proxies
 
 
 def operator_total(targets: Path, metric: str, **labels: str) -> int:

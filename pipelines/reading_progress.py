@@ -6,7 +6,7 @@ from typing import Any
 from kafka import TopicPartition
 
 from operators.errors import BrokerError, ClusterError
-from operators.kafka_clients import new_admin
+from operators.kafka_io.kafka_clients import new_admin
 from operators.settings import Settings
 from pipelines.cluster import Cluster
 

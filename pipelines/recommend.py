@@ -11,7 +11,7 @@ from pyflink.datastream.data_stream import DataStream, KeyedStream
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
-from operators.contracts import ERASURES, EVENTS
+from operators.records.contracts import ERASURES, EVENTS
 from operators.settings import Settings
 from pipelines.engine import STATE_UID, flink_options
 from pipelines.java_names import known_names, refuse_mistyped

@@ -1,4 +1,4 @@
-"""The keyed operator: carries bytes between Flink and `operators.refresh_logic`."""
+"""The keyed operator: carries bytes between Flink and `operators.refresh.refresh_logic`."""
 
 import contextlib
 import ctypes
@@ -14,29 +14,29 @@ from typing import Any
 from pyflink.common import Row, Time, Types
 from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
-from operators.alternating import taking_turns
-from operators.catalogue import Catalogue
-from operators.catalogue_decode import CatalogueRows
-from operators.compacted_table import CompactedTable, OnChange
-from operators.contracts import CATALOGUE
-from operators.decode import EventDecoder, key_text
+from benchmarks.alternating import taking_turns
+from operators.lists.catalogue import Catalogue
+from operators.records.catalogue_decode import CatalogueRows
+from operators.kafka_io.compacted_table import CompactedTable, OnChange
+from operators.records.contracts import CATALOGUE
+from operators.records.decode import EventDecoder, key_text
 from operators.errors import BundleError
-from operators.experiments import Experiments
-from operators.list_maker import ListMaker, Request
-from operators.logs import configure
-from operators.micro_batcher import MicroBatcher, NullSensors
-from operators.model_bundle import ModelBundle
-from operators.private_folder import user_folder
-from operators.recent_states import RecentStates
-from operators.refresh_logic import RefreshLogic
-from operators.refresh_records import Actions, Encoded, Output, Record, encoded
-from operators.refresh_sensors import NullRefreshSensors
+from operators.lists.experiments import Experiments
+from operators.lists.list_maker import ListMaker, Request
+from operators.telemetry.logs import configure
+from operators.refresh.micro_batcher import MicroBatcher, NullSensors
+from operators.model.model_bundle import ModelBundle
+from operators.configuration.private_folder import user_folder
+from operators.shopper.recent_states import RecentStates
+from operators.refresh.refresh_logic import RefreshLogic
+from operators.refresh.refresh_records import Actions, Encoded, Output, Record, encoded
+from operators.refresh.refresh_sensors import NullRefreshSensors
 from operators.settings import JobSettings, Settings
-from operators.state_layout import stored
-from operators.table_consumer import kafka_consumer
-from operators.timeline import Made
-from operators.tracing import Tracer
-from operators.transactions import Transactions
+from operators.shopper.state_layout import stored
+from operators.kafka_io.table_consumer import kafka_consumer
+from operators.telemetry.timeline import Made
+from operators.telemetry.tracing import Tracer
+from operators.refresh.transactions import Transactions
 from pipelines.metrics import JobMetrics
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess

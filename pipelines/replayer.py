@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from operators.broker_errors import is_final
-from operators.contracts import CATALOGUE, EVENTS, CatalogueItem, Event, encode_record
+from operators.kafka_io.broker_errors import is_final
+from operators.records.contracts import CATALOGUE, EVENTS, CatalogueItem, Event, encode_record
 
 
 @dataclass

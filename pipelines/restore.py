@@ -16,7 +16,7 @@ from pathlib import Path
 from kafka import TopicPartition
 
 from operators.errors import BrokerError, LiveshelfError
-from operators.kafka_clients import broker_errors
+from operators.kafka_io.kafka_clients import broker_errors
 from operators.settings import Settings
 from pipelines.backup import TOPICS
 from pipelines.backup_folder import read_manifest

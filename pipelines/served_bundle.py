@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from operators.bundle_files import MANIFEST, read_manifest
+from operators.model.bundle_files import MANIFEST, read_manifest
 from operators.errors import BundleError, SettingsError
 from operators.settings import Settings
 from pipelines.cluster import Cluster

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import operators
 import pipelines
-from operators.bundle_files import BundleFiles
+from operators.model.bundle_files import BundleFiles
 
 ROOMS = (operators, pipelines)
 

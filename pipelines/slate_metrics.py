@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Gauge, Summary
 
-from operators.catalogue import Catalogue
-from operators.drift import DriftMeter, observed, popularity_places
-from operators.experiments import Experiments
-from operators.features import Features
-from operators.list_maker import Request
-from operators.model_bundle import ModelBundle
-from operators.ranker import Ranked
-from operators.reasons import unit_rows
-from operators.slate_quality import Coverage, SlateMeter
+from operators.lists.catalogue import Catalogue
+from operators.quality.drift import DriftMeter, observed, popularity_places
+from operators.lists.experiments import Experiments
+from operators.shopper.features import Features
+from operators.lists.list_maker import Request
+from operators.model.model_bundle import ModelBundle
+from operators.lists.ranker import Ranked
+from operators.lists.reasons import unit_rows
+from operators.quality.slate_quality import Coverage, SlateMeter
 
 COVERAGE_SECONDS = 600
 SAMPLE_EVERY_S = 0.1  # at most 10 lists a second are measured: the others are like them
@@ -69,13 +69,13 @@ class SlateMetrics:
             self._psi.labels(feature).set_function(lambda name=feature: self._drift.indices()[name])
 
     def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
-        """As `operators.list_maker.ListSensors`."""
+        """As `operators.lists.list_maker.ListSensors`."""
         self.scored_at, self._scores = time.time(), scores
 
     def on_slates(
         self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
     ) -> None:
-        """As `operators.list_maker.ListSensors`."""
+        """As `operators.lists.list_maker.ListSensors`."""
         if self._catalogue is None:
             return
         now = self.scored_at

@@ -10,12 +10,12 @@ from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import GroupIdNotFoundError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from operators.broker_errors import broker_error
-from operators.contracts import DEAD_LETTERS, ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
+from operators.kafka_io.broker_errors import broker_error
+from operators.records.contracts import DEAD_LETTERS, ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.errors import BrokerError, ClusterError
-from operators.kafka_clients import new_admin
+from operators.kafka_io.kafka_clients import new_admin
 from operators.settings import Settings
-from operators.topic_specs import TOPICS
+from operators.records.topic_specs import TOPICS
 from pipelines.job_rights import check_rights
 from pipelines.savepoint_offsets import source_offsets
 

@@ -19,15 +19,15 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 from kafka.partitioner.default import murmur2
 
-from operators.broker_errors import is_final, said
-from operators.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS, items_named
+from operators.kafka_io.broker_errors import is_final, said
+from operators.records.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS, items_named
 from operators.errors import BrokerError, LiveshelfError
-from operators.expectations import Expectations, Verdict
-from operators.kafka_clients import new_consumer, partitions_of
-from operators.logs import configure
-from operators.metrics_server import MetricsServer
+from operators.quality.expectations import Expectations, Verdict
+from operators.kafka_io.kafka_clients import new_consumer, partitions_of
+from operators.telemetry.logs import configure
+from operators.telemetry.metrics_server import MetricsServer
 from operators.settings import Settings, load_settings
-from operators.shopper_freshness import ShopperFreshness
+from operators.quality.shopper_freshness import ShopperFreshness
 from pipelines.catalogue_letters import CatalogueLetters
 from pipelines.monitor_metrics import MonitorMetrics
 

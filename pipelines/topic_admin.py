@@ -7,9 +7,9 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError
 
-from operators.kafka_clients import broker_errors, new_admin
+from operators.kafka_io.kafka_clients import broker_errors, new_admin
 from operators.settings import KafkaSettings
-from operators.topic_specs import TOPICS, TopicSpec
+from operators.records.topic_specs import TOPICS, TopicSpec
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from operators.errors import BrokerError
-from operators.kafka_clients import new_producer
+from operators.kafka_io.kafka_clients import new_producer
 from operators.settings import KafkaSettings
 
 IN_FLIGHT = 16 << 20  # bytes: the producer itself takes all that it is given

@@ -10,7 +10,7 @@ from kafka.admin import OffsetSpec
 from kafka.protocol.consumer.offsets import IsolationLevel
 
 from operators.errors import BrokerError
-from operators.kafka_clients import broker_errors, new_admin, new_consumer, partitions_of
+from operators.kafka_io.kafka_clients import broker_errors, new_admin, new_consumer, partitions_of
 from operators.settings import KafkaSettings
 from pipelines.starting_point import OUTPUTS
 from pipelines.topic_stretch import Place, records_between

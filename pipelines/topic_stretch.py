@@ -7,7 +7,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from operators.errors import BrokerError
-from operators.kafka_clients import broker_errors, new_consumer, partitions_of
+from operators.kafka_io.kafka_clients import broker_errors, new_consumer, partitions_of
 from operators.settings import KafkaSettings
 
 Place = dict[TopicPartition, int]

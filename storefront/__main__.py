@@ -7,7 +7,7 @@ import sys
 import uvicorn
 
 from operators.errors import LiveshelfError
-from operators.logs import configure
+from operators.telemetry.logs import configure
 from operators.settings import Settings, load_settings
 from storefront.app import create_app
 from storefront.connections import connections

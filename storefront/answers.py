@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from operators.visible import visible
+from operators.telemetry.visible import visible
 
 SHOWN = 200  # characters of what came
 REASONS = {404: "not_found", 405: "method_not_allowed"}

@@ -10,12 +10,12 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client.exposition import choose_encoder
 
-from operators.contracts import CatalogueItem, ListItem, Reason, RecommendationList
+from operators.records.contracts import CatalogueItem, ListItem, Reason, RecommendationList
 from operators.errors import BadRecord, BrokerError, BundleError, SettingsError
-from operators.model_bundle import ModelBundle
+from operators.model.model_bundle import ModelBundle
 from operators.settings import Settings
-from operators.table_consumer import kafka_consumer
-from operators.tracing import Tracer
+from operators.kafka_io.table_consumer import kafka_consumer
+from operators.telemetry.tracing import Tracer
 from storefront.answers import Refused, add_refusals, encode, json_answer, refusal
 from storefront.batches import BodyRefused, read_body, split_batch
 from storefront.event_producer import BadEvent, EventProducer

@@ -10,8 +10,8 @@ import msgspec
 from fastapi import Request
 
 from operators.errors import BadRecord
-from operators.json_objects import BOM, read_object
-from operators.visible import visible
+from operators.records.json_objects import BOM, read_object
+from operators.telemetry.visible import visible
 
 _SPACE = b" \t\r\n"
 _GZIP = ("gzip", "x-gzip")

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from fastapi import Response
 
-from operators.page_origin import ANY
+from operators.configuration.page_origin import ANY
 
 READS = ("GET", "HEAD")
 SHARED = ("/v1/users/", "/v1/items/", "/v1/search", "/v1/events")

@@ -8,11 +8,11 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
-from operators.broker_errors import said
-from operators.contracts import EVENTS, Event
-from operators.decode import EventDecoder
+from operators.kafka_io.broker_errors import said
+from operators.records.contracts import EVENTS, Event
+from operators.records.decode import EventDecoder
 from operators.errors import BadRecord, BrokerError
-from operators.kafka_clients import new_producer
+from operators.kafka_io.kafka_clients import new_producer
 from operators.settings import Settings
 from storefront.batches import Entry
 from storefront.event_warnings import EventWarning, warnings_of

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from operators.contracts import Event
-from operators.field_effects import said_of
-from operators.field_names import given_fields, nearest
-from operators.visible import visible
+from operators.records.contracts import Event
+from operators.records.field_effects import said_of
+from operators.records.field_names import given_fields, nearest
+from operators.telemetry.visible import visible
 from storefront.batches import Entry
 
 MOST = 20

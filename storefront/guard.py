@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from operators.settings import StorefrontSettings
-from operators.token_buckets import TokenBuckets
+from operators.telemetry.token_buckets import TokenBuckets
 from storefront.answers import refusal
 from storefront.cors import ASKED_METHOD, READS, SharedOrigins, preflight
 from storefront.metrics import StoreMetrics

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
-from operators.contracts import CatalogueItem, Event
+from operators.records.contracts import CatalogueItem, Event
 from storefront.answers import Refused
 from storefront.event_warnings import EventWarning
 from storefront.ops import Overview

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from operators.loopback import uses_environment_proxies
+from operators.configuration.loopback import uses_environment_proxies
 
 log = logging.getLogger(__name__)
 POINTS = 180

@@ -6,9 +6,9 @@ from urllib.parse import unquote
 from fastapi import Path
 from pydantic import BeforeValidator
 
-from operators.contracts import MAX_ID
+from operators.records.contracts import MAX_ID
 from operators.errors import BadRecord
-from operators.event_repair import check_id
+from operators.records.event_repair import check_id
 
 
 def path_id(raw: str) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from operators.field_names import nearest
-from operators.visible import visible
+from operators.records.field_names import nearest
+from operators.telemetry.visible import visible
 from storefront.answers import SHOWN, refusal
 
 

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from operators.availability import ANYTIME, Coverage, may_be_listed, offer_of
-from operators.catalogue_decode import GONE, CatalogueRows, read_item
-from operators.compacted_table import CompactedTable
-from operators.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, RecommendationList
+from operators.lists.availability import ANYTIME, Coverage, may_be_listed, offer_of
+from operators.records.catalogue_decode import GONE, CatalogueRows, read_item
+from operators.kafka_io.compacted_table import CompactedTable
+from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, RecommendationList
 from operators.errors import BadRecord
-from operators.features import Vocabulary
-from operators.list_rows import ListRows
-from operators.table_consumer import Consumer
+from operators.shopper.features import Vocabulary
+from operators.kafka_io.list_rows import ListRows
+from operators.kafka_io.table_consumer import Consumer
 
 DELISTED_KEPT = 100_000  # the last so many: a tombstone stays known no longer than it matters
 OnList = Callable[[str, RecommendationList | None], None]
@@ -66,7 +66,7 @@ class Shelf:
         return self._items.get(item_id)
 
     def sold(self, item_id: str) -> bool:
-        """Whether it may be listed now, by the rule of `operators.availability`."""
+        """Whether it may be listed now, by the rule of `operators.lists.availability`."""
         if item_id in self._always:
             return True
         item = self._items.get(item_id)

@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from operators.bundle_files import file_hash
-from operators.contracts import Event
-from operators.features import WINDOW
-from operators.user_state import step
+from operators.model.bundle_files import file_hash
+from operators.records.contracts import Event
+from operators.shopper.features import WINDOW
+from operators.shopper.user_state import step
 
 NOW_MS = 1_760_000_000_000
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from operators.loopback import is_loopback
+from operators.configuration.loopback import is_loopback
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from model_export.data.online_retail import catalogue as gift_catalogue
 from model_export.data.online_retail import events as gift_events
-from operators.contracts import CatalogueItem, Event, encode_record
+from operators.records.contracts import CatalogueItem, Event, encode_record
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(os.environ.get("JD_MICRO_DIR", ROOT.parent / "shared" / "data" / "events-jd-micro"))

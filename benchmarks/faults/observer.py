@@ -13,9 +13,9 @@ import msgspec
 from kafka.errors import KafkaError
 
 from benchmarks.faults.oracle import Order
-from operators.contracts import ORDER_HEADER, RECOMMENDATIONS, RecommendationList
+from operators.records.contracts import ORDER_HEADER, RECOMMENDATIONS, RecommendationList
 from operators.errors import LiveshelfError
-from operators.refresh_records import DIGEST_HEADER
+from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.settings import Settings
 from pipelines.cluster import Cluster
 from pipelines.list_reader import consumer_at_end

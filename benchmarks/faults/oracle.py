@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from operators.catalogue import Catalogue
-from operators.decode import EventDecoder, decode_erasure, key_text
+from operators.lists.catalogue import Catalogue
+from operators.records.decode import EventDecoder, decode_erasure, key_text
 from operators.errors import BadRecord
-from operators.list_maker import ListMaker, Request
-from operators.model_bundle import ModelBundle
-from operators.scorer import Scorer
+from operators.lists.list_maker import ListMaker, Request
+from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer
 from operators.settings import Settings
-from operators.user_state import digest, erase, last_event_ms, list_is_owed, order_of, step, version_of
+from operators.shopper.user_state import digest, erase, last_event_ms, list_is_owed, order_of, step, version_of
 
 Order = tuple[int, int]  # epoch, version: readers keep the greatest
 Source = tuple[str, int, int]  # topic, partition, offset

@@ -16,7 +16,7 @@ from benchmarks.faults.oracle import Oracle
 from benchmarks.faults.recovery import fresh_again, recovery, wait_for_commit_s
 from benchmarks.faults.verdict import Items, Observed, Row, judge
 from benchmarks.load import Load, in_the_background, report_of
-from operators.contracts import CATALOGUE, DEAD_LETTERS, ERASURES, EVENTS
+from operators.records.contracts import CATALOGUE, DEAD_LETTERS, ERASURES, EVENTS
 from operators.settings import Settings
 from pipelines.topic_reader import Place, TopicReader
 

@@ -13,7 +13,7 @@ from benchmarks.faults.evidence import Strike
 from benchmarks.faults.observer import Seen
 from benchmarks.faults.oracle import Oracle, Order
 from benchmarks.faults.recovery import Recovery
-from operators.contracts import CATALOGUE, HEADER_PREFIX
+from operators.records.contracts import CATALOGUE, HEADER_PREFIX
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from benchmarks.peers.contestants import Peer, Running, install
 from benchmarks.peers.work import Contest
 from benchmarks.throughput import Written, backlog, watch
 from operators.settings import Settings
-from operators.topic_specs import TopicSpec
+from operators.records.topic_specs import TopicSpec
 from pipelines.topic_admin import ensure_topics
 
 RATES = (100, 500, 1000)

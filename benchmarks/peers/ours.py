@@ -9,7 +9,7 @@ from benchmarks.machine import rss_mb
 from benchmarks.measured import total
 from benchmarks.peers.contest import RATES, fresh, killed
 from benchmarks.throughput import drain
-from operators.contracts import EVENTS, RECOMMENDATIONS
+from operators.records.contracts import EVENTS, RECOMMENDATIONS
 from operators.settings import Settings
 
 ENGINE = ("jobmanager", "zookeeper", "taskmanager")  # the parts that stand for the others' workers

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import msgspec
 
-from operators.catalogue import Catalogue
-from operators.decode import EventDecoder
-from operators.list_maker import ListMaker, Request, encode_list
-from operators.model_bundle import ModelBundle
-from operators.scorer import Scorer
+from operators.lists.catalogue import Catalogue
+from operators.records.decode import EventDecoder
+from operators.lists.list_maker import ListMaker, Request, encode_list
+from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings, Settings
-from operators.shop_settings import ListSettings
-from operators.user_state import step
+from operators.configuration.shop_settings import ListSettings
+from operators.shopper.user_state import step
 
 BATCH = 128
 

@@ -1,4 +1,4 @@
-"""The rights of each part on the local broker (`operators.rights`), as its access control list."""
+"""The rights of each part on the local broker (`operators.kafka_io.rights`), as its access control list."""
 
 from kafka.admin import (
     ACL,
@@ -10,13 +10,13 @@ from kafka.admin import (
 )
 
 from operators.errors import StackError
-from operators.kafka_clients import broker_errors, new_admin
-from operators.rights import Right, rights
+from operators.kafka_io.kafka_clients import broker_errors, new_admin
+from operators.kafka_io.rights import Right, rights
 from operators.settings import Settings
 
 
 def grant(settings: Settings) -> int:
-    """Grants what `operators.rights` says to each part's user; returns how many entries. Raises `StackError`."""
+    """Grants what `operators.kafka_io.rights` says to each part's user; returns how many entries. Raises `StackError`."""
     entries = [_entry(part, right) for part, granted in rights(settings.job.name).items() for right in granted]
     with new_admin(settings.kafka) as admin, broker_errors(settings.kafka):
         failed = admin.create_acls(entries)["failed"]

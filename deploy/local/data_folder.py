@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from operators import secure_stack
+from operators.configuration import secure_stack
 from operators.errors import StackError
 from operators.settings import project_root
 

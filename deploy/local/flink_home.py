@@ -13,7 +13,7 @@ from deploy.local.jars import CONNECTOR
 from deploy.local.layout import Layout
 from deploy.local.zookeeper import high_availability
 from operators.errors import StackError
-from operators.rest_address import RestAddress
+from operators.configuration.rest_address import RestAddress
 from operators.settings import Settings
 
 HOST = "127.0.0.1"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deploy.local.data_folder import claim, release, tighten
 from operators.errors import StackError
-from operators.private_folder import user_folder
+from operators.configuration.private_folder import user_folder
 from operators.settings import Settings
 
 HERE = Path(__file__).resolve().parent

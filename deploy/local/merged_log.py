@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from operators.visible import visible
+from operators.telemetry.visible import visible
 
 TAIL_BYTES = 4_000_000  # of each file
 _STAMP = re.compile(r"^(?:ts=|\{.*\"time\": \")?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z?)")

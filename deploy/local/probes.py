@@ -11,9 +11,9 @@ from kafka.errors import KafkaError
 from deploy.local import alertmanager, prometheus
 from deploy.local.flink_home import rest_address
 from operators.errors import BrokerError, LiveshelfError, StackError
-from operators.kafka_clients import new_admin
-from operators.rest_address import RestAddress
-from operators.rest_client import rest_client
+from operators.kafka_io.kafka_clients import new_admin
+from operators.configuration.rest_address import RestAddress
+from operators.flink_io.rest_client import rest_client
 from operators.settings import Settings
 
 

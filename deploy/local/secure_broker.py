@@ -11,8 +11,8 @@ from pathlib import Path
 from deploy.local.certificates import Authority, write_private
 from deploy.local.layout import Layout
 from operators.errors import SettingsError, StackError
-from operators.rights import rights
-from operators.secure_stack import FILE_NAME
+from operators.kafka_io.rights import rights
+from operators.configuration.secure_stack import FILE_NAME
 from operators.settings import Settings
 
 ADMIN, BROKER, JOB = "admin", "broker", "job"

@@ -18,7 +18,7 @@ from deploy.local.secure_broker import is_secure, prepare_secrets
 from deploy.local.supervisor import Supervisor, write_supervisor_conf
 from deploy.local.zookeeper import prepare_zookeeper
 from operators.errors import StackError
-from operators.rest_address import RestAddress
+from operators.configuration.rest_address import RestAddress
 from operators.settings import Settings
 
 START_SECONDS = 90

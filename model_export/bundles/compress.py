@@ -9,10 +9,10 @@ from model_export.bundles.bundle_folder import new_bundle, write_manifest
 from model_export.bundles.export import run_graph
 from model_export.bundles.halve import halve_table
 from model_export.bundles.quantize import quantize_table
-from operators.bundle_files import BundleFiles, read_manifest
+from operators.model.bundle_files import BundleFiles, read_manifest
 from operators.errors import BundleError
-from operators.model_bundle import ModelBundle
-from operators.scorer import INPUTS
+from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import INPUTS
 
 STEPS = {"int8": quantize_table, "float16": halve_table}
 

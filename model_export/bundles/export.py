@@ -15,12 +15,12 @@ from model_export.data.dataset import Examples
 from model_export.models.encoders import NextItem, TopK
 from model_export.models.search_task import SearchTask
 from model_export.training.training_log import TrainingLog
-from operators.bundle_files import read_manifest
+from operators.model.bundle_files import read_manifest
 from operators.errors import BundleError
-from operators.features import Vocabulary
-from operators.query_tower import FILES as QUERY_FILES
-from operators.reasons import unit_rows
-from operators.scorer import INPUTS, OUTPUTS
+from operators.shopper.features import Vocabulary
+from operators.model.query_tower import FILES as QUERY_FILES
+from operators.lists.reasons import unit_rows
+from operators.model.scorer import INPUTS, OUTPUTS
 
 CANDIDATES = 100
 NEIGHBOURS = 20

@@ -14,7 +14,7 @@ from model_export.bundles.opaque_gru import opaque
 from model_export.bundles.two_stage_top import suit_top
 from model_export.models.encoders import NextItem, TopK, example_inputs
 from operators.errors import BundleError
-from operators.scorer import INPUTS, OUTPUTS
+from operators.model.scorer import INPUTS, OUTPUTS
 
 OPSET = 18
 TABLE = "model.items.weight"
@@ -24,7 +24,7 @@ def export_graph(model: NextItem, top: int, file: Path) -> None:
     """The ONNX graph, without the exporter's stack traces (they hold paths of this machine).
 
     int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]; any W up to the model's window, so that
-    padding need not be computed (`operators/padding.py`).
+    padding need not be computed (`operators/model/padding.py`).
     """
     batch, window = Dim("batch"), Dim("window", max=model.window)
     steps = {0: batch, 1: window} if model.window > 1 else {0: batch}

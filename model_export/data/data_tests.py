@@ -6,7 +6,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from operators.contracts import Event, items_named
+from operators.records.contracts import Event, items_named
 from operators.errors import EventsFileError
 
 MIN_USERS, MIN_ITEMS = 10, 10

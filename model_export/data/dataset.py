@@ -14,14 +14,14 @@ import numpy.typing as npt
 from msgspec.structs import replace as replaced
 
 from model_export.data.outcomes import outcomes
-from operators.contracts import Event, items_named
+from operators.records.contracts import Event, items_named
 from operators.errors import EventsFileError
-from operators.features import WINDOW, Features, Vocabulary, features
-from operators.record_file import event_file
+from operators.shopper.features import WINDOW, Features, Vocabulary, features
+from operators.records.record_file import event_file
 from operators.settings import load_settings
-from operators.shop_settings import EventSettings
-from operators.state_layout import EMPTY, read_states
-from operators.user_state import BOUGHT, KINDS, RATING_MIDDLE, is_low_rating, is_return, session_start_s, step
+from operators.configuration.shop_settings import EventSettings
+from operators.shopper.state_layout import EMPTY, read_states
+from operators.shopper.user_state import BOUGHT, KINDS, RATING_MIDDLE, is_low_rating, is_return, session_start_s, step
 
 log = logging.getLogger(__name__)
 DEFAULTS = EventSettings()

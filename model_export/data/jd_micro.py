@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from model_export.data.sessions import EPOCH_MS
-from operators.contracts import Event, encode_record
+from operators.records.contracts import Event, encode_record
 from operators.errors import EventsFileError
 
 HOUR_MS = 3_600_000

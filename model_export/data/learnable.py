@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from operators.contracts import Event
+from operators.records.contracts import Event
 from operators.errors import EventsFileError
-from operators.robots import Activity
-from operators.user_state import consent_of
+from operators.quality.robots import Activity
+from operators.shopper.user_state import consent_of
 
 
 def learnable(events: Sequence[Event]) -> tuple[list[Event], dict[str, int]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pyarrow.parquet as pq
 
-from operators.contracts import MAX_BASKET, CatalogueItem, Event, encode_record
+from operators.records.contracts import MAX_BASKET, CatalogueItem, Event, encode_record
 
 ORDERS = Path(__file__).resolve().parents[2] / "datasets" / "online_retail" / "orders.parquet"
 LAST_MONTH = 1320796800000  # 2011-11-09T00:00:00Z: trained on what is before, replayed from here

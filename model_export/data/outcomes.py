@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from operators.user_state import KINDS
+from operators.shopper.user_state import KINDS
 
 WANTED = ("click", "add_to_cart", "purchase")
 

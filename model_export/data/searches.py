@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.data.dataset import Wishes
-from operators.contracts import CatalogueItem, Event
-from operators.features import Vocabulary
-from operators.query_tower import words_of
-from operators.user_state import RATING_MIDDLE
+from operators.records.contracts import CatalogueItem, Event
+from operators.shopper.features import Vocabulary
+from operators.model.query_tower import words_of
+from operators.shopper.user_state import RATING_MIDDLE
 
 WITHIN_MS = 10 * 60_000  # an item that is met later was not met because of the search
 WORDS_KEPT = 0.5  # of a title, in a query that is made of it

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from model_export.data.dataset import NEGATIVE_KINDS, Examples
-from operators.state_layout import HISTORY
+from operators.shopper.state_layout import HISTORY
 
 AT_LEAST = 4096  # windows in an epoch
 SORTED = 64  # batches whose windows are sorted by length together

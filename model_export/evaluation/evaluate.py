@@ -8,9 +8,9 @@ from model_export.evaluation.metrics import percent, summary
 from model_export.evaluation.served import Served
 from model_export.rivals.rivals import judged
 from model_export.training.training_log import Log
-from operators.model_bundle import ModelBundle
-from operators.shop_settings import EventSettings
-from operators.state_layout import HISTORY
+from operators.model.model_bundle import ModelBundle
+from operators.configuration.shop_settings import EventSettings
+from operators.shopper.state_layout import HISTORY
 
 
 def evaluate_sessions(bundle: ModelBundle, folder: Path, log: Log, limits: EventSettings = DEFAULTS) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from model_export.evaluation.served import Served, ranks_of_candidates
 from model_export.evaluation.state_age import aged, state_age_curve
 from model_export.rivals.rivals import judged
 from model_export.training.training_log import Log
-from operators.drift import popularity_places
+from operators.quality.drift import popularity_places
 from operators.errors import EventsFileError
-from operators.model_bundle import ModelBundle
-from operators.reasons import unit_rows
-from operators.shop_settings import EventSettings
-from operators.slate_quality import SlateMeter
-from operators.state_layout import HISTORY
+from operators.model.model_bundle import ModelBundle
+from operators.lists.reasons import unit_rows
+from operators.configuration.shop_settings import EventSettings
+from operators.quality.slate_quality import SlateMeter
+from operators.shopper.state_layout import HISTORY
 
 DAY_MS = 86_400_000
 LENGTHS = {"1": (1, 2), "2 to 4": (2, 5), "5 to 19": (5, 20), "20 and more": (20, HISTORY + 1)}  # known items

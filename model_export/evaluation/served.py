@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.evaluation.metrics import NEVER
-from operators.features import Features, Rows
-from operators.model_bundle import ModelBundle
-from operators.scorer import Scorer
+from operators.shopper.features import Features, Rows
+from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
 
 BATCH = 256

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from model_export.models.copying import OUT, CopyHead, combined
 from model_export.models.transitions import TransitionHead
-from operators.features import WINDOW
-from operators.user_state import KINDS
+from operators.shopper.features import WINDOW
+from operators.shopper.user_state import KINDS
 
 
 class NextItem(nn.Module, ABC):

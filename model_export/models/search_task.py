@@ -15,7 +15,7 @@ from model_export.evaluation.metrics import ranks, summary
 from model_export.models.encoders import NextItem
 from model_export.models.losses import full_softmax
 from model_export.models.tasks import ASKED, Task
-from operators.query_tower import BUCKETS, QueryTower, buckets, words_of
+from operators.model.query_tower import BUCKETS, QueryTower, buckets, words_of
 
 
 class SearchHead(nn.Module):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from operators.metrics_server import MetricsServer
+from operators.telemetry.metrics_server import MetricsServer
 
 METRICS = {
     "epoch": "Epoch in progress",

@@ -13,7 +13,7 @@ from model_export.data.windows import window_for
 from model_export.training.fit_options import FitOptions
 from model_export.training.sizes import SIZES
 from operators.errors import LiveshelfError
-from operators.shop_settings import EventSettings
+from operators.configuration.shop_settings import EventSettings
 
 
 @dataclass(frozen=True)

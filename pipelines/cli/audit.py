@@ -47,7 +47,7 @@ def verify(json: bool = JsonFlag) -> None:
 
     Example: liveshelf audit verify
     """
-    from operators.audit_chain import GENESIS, first_break
+    from pipelines.provenance.audit_chain import GENESIS, first_break
     from pipelines.audit_log import read_log
 
     log = read_log(load_settings().kafka)

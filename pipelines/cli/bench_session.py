@@ -31,7 +31,7 @@ class Bench:
     def __init__(self, bundle: Path | None) -> None:
         from deploy.local.layout import Layout
         from deploy.local.supervisor import Supervisor
-        from operators.model_bundle import ModelBundle
+        from operators.model.model_bundle import ModelBundle
         from pipelines.cluster import Cluster
 
         self.settings: Settings = load_settings()

@@ -16,7 +16,7 @@ def show(bundle: Path, json: bool = JsonFlag) -> None:
 
     Example: liveshelf bundle show models/online-retail
     """
-    from operators.bundle_files import read_manifest
+    from operators.model.bundle_files import read_manifest
 
     manifest = read_manifest(bundle)
     machine(manifest) if json else pairs({k: v for k, v in manifest.items() if k != "files"})
@@ -28,7 +28,7 @@ def lineage(bundle: Path, json: bool = JsonFlag) -> None:
 
     Example: liveshelf bundle lineage bundles/mine
     """
-    from operators.bundle_files import read_manifest
+    from operators.model.bundle_files import read_manifest
     from pipelines.lineage import Lineage, chain
 
     manifest = read_manifest(bundle)
@@ -48,9 +48,9 @@ def verify(bundle: Path) -> None:
 
     Example: liveshelf bundle verify models/online-retail
     """
-    from operators.bundle_files import BundleFiles
-    from operators.model_bundle import ModelBundle
-    from operators.scorer import Scorer
+    from operators.model.bundle_files import BundleFiles
+    from operators.model.model_bundle import ModelBundle
+    from operators.model.scorer import Scorer
 
     loaded = ModelBundle.load(bundle)
     scorer = Scorer(loaded, load_settings().scorer)

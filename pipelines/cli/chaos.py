@@ -29,7 +29,7 @@ def run(
     from benchmarks.faults.trial import Plan, run_trial
     from benchmarks.faults.verdict import Verdict, as_dict
     from deploy.local.layout import Layout
-    from operators.model_bundle import ModelBundle
+    from operators.model.model_bundle import ModelBundle
     from pipelines.cluster import Cluster
 
     settings = load_settings()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from operators.contracts import CATALOGUE, EVENTS, REASONS
+from operators.records.contracts import CATALOGUE, EVENTS, REASONS
 from operators.errors import BadRecord, EventsFileError
 from operators.settings import Settings, load_settings
 from pipelines.cli import audit
@@ -98,7 +98,7 @@ def replay(
 
     Example: liveshelf dead-letters replay --reason key_mismatch --fix key --dry-run
     """
-    from operators.record_repairs import ALL, FIXES, Repairs
+    from operators.records.record_repairs import ALL, FIXES, Repairs
     from pipelines.letter_replay import TOPICS, Judge, Replay
 
     names = frozenset(filter(None, fix.split(",")))
@@ -135,7 +135,7 @@ def fixes() -> None:
 
     Example: liveshelf dead-letters fixes
     """
-    from operators.record_repairs import FIXES
+    from operators.records.record_repairs import FIXES
 
     table("", ("fix", "what it does"), [*FIXES.items()])
 
@@ -220,7 +220,7 @@ def _renames(option: str, given: list[str]) -> dict[str, str]:
 
 def _moment(option: str, text: str | None) -> int | None:
     """Epoch ms."""
-    from operators.written_values import read_time
+    from operators.records.written_values import read_time
 
     if text is None:
         return None

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from operators.rest_address import RestAddress
+from operators.configuration.rest_address import RestAddress
 from operators.settings import Settings, load_settings
 from pipelines.cli.numbers import ABOVE_0, real
 from pipelines.cli.output import grid, live, people
@@ -25,7 +25,7 @@ def run(
     """
     from deploy.local.layout import Layout
     from model_export.data.online_retail import LAST_MONTH, catalogue, events
-    from operators.kafka_clients import new_producer
+    from operators.kafka_io.kafka_clients import new_producer
     from pipelines.checkpoints import find_checkpoints
     from pipelines.cli import resume, submit, up
     from pipelines.cluster import Cluster
@@ -88,7 +88,7 @@ def _verify(settings: Settings, demo: Any) -> bool:
     """Lists flowed, came from the model, and the page and the API answer with them."""
     import httpx
 
-    from operators.loopback import uses_environment_proxies
+    from operators.configuration.loopback import uses_environment_proxies
 
     shop = f"http://{settings.storefront.host}:{settings.storefront.port}"
     figures, user = demo.figures, next(iter(demo.figures.users), "")

@@ -79,8 +79,8 @@ def _jars(wrong: dict[str, str]) -> str:
 
 
 def _bundle(settings) -> dict[str, tuple[bool, str]]:  # type: ignore[no-untyped-def]
-    from operators.model_bundle import ModelBundle
-    from operators.scorer import Scorer
+    from operators.model.model_bundle import ModelBundle
+    from operators.model.scorer import Scorer
 
     try:
         bundle = ModelBundle.load(settings.resolve(settings.bundle.path))

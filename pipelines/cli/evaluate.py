@@ -36,7 +36,7 @@ def run(
         check_out(plot, "PNG", begins(b"\x89PNG"))
     from model_export.evaluation.evaluate import evaluate_sessions
     from model_export.evaluation.evaluate_events import evaluate_events
-    from operators.model_bundle import ModelBundle
+    from operators.model.model_bundle import ModelBundle
 
     loaded, limits = ModelBundle.load(bundle), load_settings().events
     with people.status("the bundle and six baselines"):

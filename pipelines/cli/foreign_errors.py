@@ -39,7 +39,7 @@ def as_ours(error: Exception) -> LiveshelfError | None:
 
 
 def _kafka(error: Exception) -> BrokerError:
-    from operators.broker_errors import broker_error
+    from operators.kafka_io.broker_errors import broker_error
     from operators.settings import load_settings
 
     return broker_error(error, load_settings().kafka.client_options())

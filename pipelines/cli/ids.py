@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from operators.errors import BadRecord
-from operators.event_repair import check_id
+from operators.records.event_repair import check_id
 
 
 def user_id() -> Any:

@@ -7,7 +7,7 @@ import traceback
 
 import typer
 
-from operators.loopback import keep_loopback_direct
+from operators.configuration.loopback import keep_loopback_direct
 from pipelines.cli import (
     audit,
     backup,

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from deploy.monitoring.rules import RECORDED
 from model_export.training.train_metrics import TrainMetrics
-from operators import expectations
-from operators.experiments import Experiments
+from operators.quality import expectations
+from operators.lists.experiments import Experiments
 from operators.settings import Settings
 from pipelines.metrics import JobMetrics
 from pipelines.slate_metrics import SlateMetrics
@@ -29,7 +29,7 @@ PLACES = {
     "The storefront: port 8000": "storefront",
     "A training, while it runs: port 9290": "trainer",
 }
-STAGES = "\nThe stages of a list, from `operators/timeline.py`, sum to its freshness: `publish` (event to broker), `read` (broker to\noperator), `state`, `wait` (for its micro-batch), `score`, `rank`, `emit`; `recover` is all of a list that a promise asked for\nagain. What comes after, until a reader has the list, is in `liveshelf_storefront_freshness_seconds`.\n"
+STAGES = "\nThe stages of a list, from `operators/telemetry/timeline.py`, sum to its freshness: `publish` (event to broker), `read` (broker to\noperator), `state`, `wait` (for its micro-batch), `score`, `rank`, `emit`; `recover` is all of a list that a promise asked for\nagain. What comes after, until a reader has the list, is in `liveshelf_storefront_freshness_seconds`.\n"
 
 
 def registries(settings: Settings) -> dict[str, CollectorRegistry]:

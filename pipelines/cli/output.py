@@ -17,7 +17,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from operators.visible import visible
+from operators.telemetry.visible import visible
 
 LINE, CELL, BLOCK_LINES = 4000, 400, 200  # characters of a line and of a cell, lines of a block: more are cut off
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import typer
 
-from operators.catalogue_decode import read_item
+from operators.records.catalogue_decode import read_item
 from operators.errors import BadRecord
-from operators.record_lines import RecordLines
+from operators.records.record_lines import RecordLines
 from operators.settings import Settings, load_settings
 from pipelines.cli.extras import need
 from pipelines.cli.numbers import ABOVE_0, TEN_YEARS_H, real
@@ -46,7 +46,7 @@ def run(
 
 
 def _events(settings: Settings, file: Path | None, hours: float) -> Iterator[tuple[str, bytes | None, int]]:
-    from operators.contracts import EVENTS
+    from operators.records.contracts import EVENTS
 
     if file is not None:
         yield from (("", line, 0) for _, line in RecordLines(file))
@@ -60,7 +60,7 @@ def _events(settings: Settings, file: Path | None, hours: float) -> Iterator[tup
 
 
 def _catalogue(settings: Settings, events: Path | None, file: Path | None) -> Iterator[tuple[str, bytes | None]]:
-    from operators.contracts import CATALOGUE
+    from operators.records.contracts import CATALOGUE
 
     if file is not None:
         yield from ((_item_id(line), line) for _, line in RecordLines(file))

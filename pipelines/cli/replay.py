@@ -28,9 +28,9 @@ def run(
     from itertools import islice
 
     from deploy.local.layout import Layout
-    from operators.broker_errors import is_final
-    from operators.kafka_clients import broker_errors, new_producer
-    from operators.record_file import catalogue_file, event_file
+    from operators.kafka_io.broker_errors import is_final
+    from operators.kafka_io.kafka_clients import broker_errors, new_producer
+    from operators.records.record_file import catalogue_file, event_file
     from pipelines.replay_effect import ReplayEffect
     from pipelines.replayer import Pace, Progress, publish_catalogue, replay
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from operators.rest_address import RestAddress
+from operators.configuration.rest_address import RestAddress
 from operators.settings import Settings, load_settings
 from pipelines.cli import audit
 from pipelines.cli.output import JsonFlag, machine, people
@@ -73,7 +73,7 @@ def _note(settings: Settings, bundle: Path, job_id: str, began_from: str) -> Non
     """In the audit log and in the lineage: which bundle serves since when, with which rules for lists."""
     from openlineage.client.event_v2 import RunState
 
-    from operators.bundle_files import read_manifest
+    from operators.model.bundle_files import read_manifest
     from pipelines.lineage import Lineage, bundle_dataset
 
     manifest = read_manifest(bundle)

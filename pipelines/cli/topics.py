@@ -34,7 +34,7 @@ def show() -> None:
 
     Example: liveshelf topics show
     """
-    from operators.topic_specs import TOPICS
+    from operators.records.topic_specs import TOPICS
 
     table("", ("topic", "key", "settings"), [(t.name, t.key, _text(t.config)) for t in TOPICS])
 

@@ -10,9 +10,9 @@ from operators.settings import load_settings
 from pipelines.cli.output import JsonFlag, machine, people, table
 
 if TYPE_CHECKING:
-    from operators.catalogue_file_report import CatalogueFileReport
-    from operators.event_file_report import EventFileReport
-    from operators.record_file import RecordFile
+    from operators.quality.catalogue_file_report import CatalogueFileReport
+    from operators.quality.event_file_report import EventFileReport
+    from operators.records.record_file import RecordFile
 
 TABLES = ("types", "reasons", "bad_lines", "repaired", "without effect", "remarks")  # of an account
 
@@ -27,7 +27,7 @@ def run(
     Exit 1 when a line is bad.
     Example: liveshelf validate events.jsonl --catalogue catalogue.jsonl
     """
-    from operators import catalogue_file_report, event_file_report
+    from operators.quality import catalogue_file_report, event_file_report
 
     if events is None and catalogue is None:
         raise typer.BadParameter("name a file of events, or a --catalogue")
@@ -71,8 +71,8 @@ def _of_events(found: "EventFileReport") -> dict[str, Any]:
 
 
 def _of_catalogue(found: "CatalogueFileReport", apart: str) -> dict[str, Any]:
-    from operators.field_effects import NO_EFFECT_CATALOGUE_FIELDS
-    from operators.field_names import left_out
+    from operators.records.field_effects import NO_EFFECT_CATALOGUE_FIELDS
+    from operators.records.field_names import left_out
 
     return {
         **_of_file(found.file),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from operators.errors import StackError
-from operators.private_folder import private_folder
+from operators.configuration.private_folder import private_folder
 from pipelines.scoring.locks import locked
 from pipelines.scoring.peers import peer_of, set_patience
 from pipelines.scoring.wire import Begin, pack

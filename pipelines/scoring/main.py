@@ -18,18 +18,18 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from operators.alternating import taking_turns
-from operators.catalogue import Catalogue
-from operators.crash_journal import CrashJournal
-from operators.cuda_batches import reason_of
+from benchmarks.alternating import taking_turns
+from operators.lists.catalogue import Catalogue
+from operators.refresh.crash_journal import CrashJournal
+from operators.model.cuda_batches import reason_of
 from operators.errors import BundleError, StackError
-from operators.experiments import Experiments
-from operators.list_maker import ListMaker, NullListSensors, Request
-from operators.logs import configure
-from operators.metrics_server import MetricsServer
-from operators.model_bundle import ModelBundle
-from operators.refresh_records import Encoded, encoded
-from operators.scorer import Scorer
+from operators.lists.experiments import Experiments
+from operators.lists.list_maker import ListMaker, NullListSensors, Request
+from operators.telemetry.logs import configure
+from operators.telemetry.metrics_server import MetricsServer
+from operators.model.model_bundle import ModelBundle
+from operators.refresh.refresh_records import Encoded, encoded
+from operators.model.scorer import Scorer
 from operators.settings import Settings
 from pipelines.scoring.wire import LARGEST, Answers, Asked, Begin, Listed, Ready, batch_of, begin_of, pack
 from pipelines.slate_metrics import SlateMetrics

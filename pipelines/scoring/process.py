@@ -17,10 +17,10 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from operators.errors import StackError
-from operators.list_maker import Request
-from operators.micro_batcher import NotAsked
-from operators.refresh_records import Encoded
-from operators.timeline import Made
+from operators.lists.list_maker import Request
+from operators.refresh.micro_batcher import NotAsked
+from operators.refresh.refresh_records import Encoded
+from operators.telemetry.timeline import Made
 from pipelines.scoring.links import Link, set_patience
 from pipelines.scoring.wire import (
     LARGEST,
@@ -47,7 +47,7 @@ class ScorerLost(NotAsked):
 
 
 class Rows(Protocol):
-    """The catalogue as it is now: an `operators.compacted_table.CompactedTable`."""
+    """The catalogue as it is now: an `operators.kafka_io.compacted_table.CompactedTable`."""
 
     def get(self, key: str) -> bytes | None:
         """The record of an item; None where it is delisted."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from operators.logs import configure
+from operators.telemetry.logs import configure
 from pipelines.scoring.links import BACKLOG
 from pipelines.scoring.peers import peer_of, set_patience
 from pipelines.scoring.wire import LARGEST, Answers, Asked, Batch, Begin, Ready, batch_of, begin_of, pack

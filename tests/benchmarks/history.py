@@ -12,17 +12,17 @@ from benchmarks.faults.observer import Seen
 from benchmarks.faults.oracle import Oracle
 from benchmarks.faults.recovery import recovery
 from benchmarks.faults.verdict import Observed, Row, judge
-from operators.catalogue import Catalogue
-from operators.contracts import ERASURES, EVENTS, RECOMMENDATIONS, DeadLetterHeaders
-from operators.decode import EventDecoder
+from operators.lists.catalogue import Catalogue
+from operators.records.contracts import ERASURES, EVENTS, RECOMMENDATIONS, DeadLetterHeaders
+from operators.records.decode import EventDecoder
 from operators.errors import BadRecord
-from operators.list_maker import ListMaker, Request, encode_list
-from operators.model_bundle import ModelBundle
-from operators.refresh_outputs import tombstone
-from operators.refresh_records import DIGEST_HEADER
-from operators.scorer import Scorer
+from operators.lists.list_maker import ListMaker, Request, encode_list
+from operators.model.model_bundle import ModelBundle
+from operators.refresh.refresh_outputs import tombstone
+from operators.refresh.refresh_records import DIGEST_HEADER
+from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings, Settings
-from operators.user_state import digest, erase, step
+from operators.shopper.user_state import digest, erase, step
 from tests.benchmarks.fakes import Record
 from tests.builders import NOW_MS, write_bundle
 

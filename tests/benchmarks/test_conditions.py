@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from benchmarks.conditions import Parts, SameJob, ServedBundle, Sources, too_many_fallbacks
-from operators.model_bundle import ModelBundle
+from operators.model.model_bundle import ModelBundle
 from tests.benchmarks.fakes import Cluster, Says, parts
 
 PARENT = "import subprocess, sys; one = subprocess.Popen(['sleep', '60']); print(one.pid, flush=True); one.wait(); sys.stdin.read()"

@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 
 from benchmarks.faults.oracle import Oracle
-from operators.contracts import ERASURES
+from operators.records.contracts import ERASURES
 from operators.settings import Settings
-from operators.user_state import digest, last_event_ms, order_of
+from operators.shopper.user_state import digest, last_event_ms, order_of
 from tests.benchmarks.fakes import Record
 from tests.benchmarks.history import event
 from tests.builders import NOW_MS

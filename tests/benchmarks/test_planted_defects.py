@@ -10,8 +10,8 @@ import pytest
 from benchmarks.faults.evidence import Strike
 from benchmarks.faults.observer import Seen
 from benchmarks.faults.verdict import EXACTLY_ONCE, JUDGED, RESTS_ON, Row, Verdict, as_dict
-from operators.contracts import ERASURES
-from operators.refresh_records import DIGEST_HEADER
+from operators.records.contracts import ERASURES
+from operators.refresh.refresh_records import DIGEST_HEADER
 from tests.benchmarks.fakes import Record
 from tests.benchmarks.history import ERASED, LATE_MS, RETURNED, STRUCK_S, TAG, History, Written, known_bundle, letter
 from tests.builders import NOW_MS

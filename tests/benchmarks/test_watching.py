@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import machine, watching
 from benchmarks.watching import Spell
-from operators.alternating import Alternating, first_has_turn
+from benchmarks.alternating import Alternating, first_has_turn
 from operators.errors import StackError
 
 COST = 1.02  # of a watched spell

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from operators.contracts import EVENTS
-from operators.dead_letter import Letter
+from operators.records.contracts import EVENTS
+from operators.records.dead_letter import Letter
 from operators.errors import BrokerError
 from pipelines import dead_letters, replay_ledger
 from pipelines.cli import audit, main

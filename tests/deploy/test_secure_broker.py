@@ -13,10 +13,10 @@ from deploy.local.access import _entry
 from deploy.local.certificates import Authority, write_private
 from deploy.local.layout import Layout
 from deploy.local.supervisor import programs, write_supervisor_conf
-from operators import contracts
+from operators.records import contracts
 from operators.errors import SettingsError, StackError
-from operators.rights import rights
-from operators.secret_files import secret
+from operators.kafka_io.rights import rights
+from operators.configuration.secret_files import secret
 from operators.settings import Settings
 from tests.deploy.test_local_stack import settings
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from benchmarks.faults.oracle import Oracle
-from operators.contracts import DEAD_LETTERS, ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
-from operators.refresh_records import DIGEST_HEADER
-from operators.topic_specs import DAY_MS
+from operators.records.contracts import DEAD_LETTERS, ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
+from operators.refresh.refresh_records import DIGEST_HEADER
+from operators.records.topic_specs import DAY_MS
 from pipelines.backup import take_backup
 from pipelines.backup_folder import sums
 from pipelines.cluster import Cluster

@@ -13,8 +13,8 @@ from benchmarks.faults.evidence import Strike, struck_now
 from benchmarks.faults.fault import Fault
 from benchmarks.faults.recovery import FRESH_LIMIT_S
 from benchmarks.faults.verdict import Verdict
-from operators.contracts import ERASURES, EVENTS, RECOMMENDATIONS
-from operators.user_state import version_of
+from operators.records.contracts import ERASURES, EVENTS, RECOMMENDATIONS
+from operators.shopper.user_state import version_of
 from tests.bad_records import good_event
 from tests.faults.conftest import Trial, record
 from tests.running_stack import Stack
@@ -40,7 +40,7 @@ def test_poison_and_duplicates_while_a_taskmanager_dies(trial: Trial) -> None:
 def published(stack: Stack, name: str, events: list[dict[str, Any]]) -> None:
     """Publishes, waits for the lists, compares with the oracle, and records the row."""
     from benchmarks.faults.oracle import Oracle
-    from operators.refresh_records import DIGEST_HEADER
+    from operators.refresh.refresh_records import DIGEST_HEADER
 
     start, lists_start = stack.topics.ends(EVENTS), stack.topics.ends(RECOMMENDATIONS)
     begun = time.monotonic()
@@ -119,7 +119,7 @@ def test_oversized_records_and_bombs_take_no_memory(stack: Stack, job: str, no_r
     """300 records of 900 KB of one repeated byte, compressed on the way: 270 MB when unpacked, each a dead letter."""
     from kafka import KafkaProducer
 
-    from operators.contracts import DEAD_LETTERS
+    from operators.records.contracts import DEAD_LETTERS
 
     process = psutil.Process(stack.injector.pid("taskmanager"))
     count, letters_start = 300, stack.topics.ends(DEAD_LETTERS)

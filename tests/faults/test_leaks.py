@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from benchmarks.faults.verdict import Verdict
-from operators.decode import EventDecoder
-from operators.shop_settings import EventSettings
-from operators.user_state import step
+from operators.records.decode import EventDecoder
+from operators.configuration.shop_settings import EventSettings
+from operators.shopper.user_state import step
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 from tests.faults.conftest import record

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.faults.evidence import Strike, struck_now
 from benchmarks.faults.fault import Fault
 from benchmarks.faults.verdict import Verdict
-from operators.contracts import RECOMMENDATIONS
+from operators.records.contracts import RECOMMENDATIONS
 from tests.bad_records import good_event
 from tests.builders import HANG_ITEM, NAN_ITEM, RAISE_ITEM, write_bundle, write_manifest
 from tests.faults.conftest import Trial, record

@@ -22,7 +22,7 @@ from benchmarks.faults.evidence import Strike, struck_now
 from benchmarks.faults.hostile_feed import Feed, Sent, erasure_id, gone, in_the_background
 from benchmarks.faults.memory import MB, Growth, Slope, Watch, growths, memory_of, slope_an_hour, table
 from benchmarks.faults.verdict import Verdict
-from operators.contracts import DEAD_LETTERS, HEADER_PREFIX, RECEIPTS
+from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX, RECEIPTS
 from pipelines.topic_reader import Place
 from tests.faults.conftest import REPORT, Trial, record
 from tests.faults.test_leaks import left_over

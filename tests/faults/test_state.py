@@ -13,10 +13,10 @@ from kafka import KafkaAdminClient, TopicPartition
 from benchmarks.faults.oracle import Oracle
 from benchmarks.faults.verdict import Verdict
 from deploy.local.flink_home import process_environment
-from operators.contracts import EVENTS, RECOMMENDATIONS
+from operators.records.contracts import EVENTS, RECOMMENDATIONS
 from operators.errors import BrokerError
-from operators.refresh_records import DIGEST_HEADER
-from operators.user_state import version_of
+from operators.refresh.refresh_records import DIGEST_HEADER
+from operators.shopper.user_state import version_of
 from pipelines.checkpoints import find_checkpoints
 from pipelines.starting_point import prepare_start
 from tests.bad_records import good_event

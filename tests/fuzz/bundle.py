@@ -17,8 +17,8 @@ import onnx
 
 with atheris.instrument_imports(include=["operators"]):
     from operators.errors import BundleError
-    from operators.model_bundle import ModelBundle
-    from operators.scorer import Scorer
+    from operators.model.model_bundle import ModelBundle
+    from operators.model.scorer import Scorer
     from operators.settings import ScorerSettings
 
 from tests.builders import write_bundle, write_manifest

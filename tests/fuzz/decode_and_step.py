@@ -10,12 +10,12 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["operators"]):
-    from operators.catalogue_decode import read_item
-    from operators.decode import EventDecoder, decode_erasure
+    from operators.records.catalogue_decode import read_item
+    from operators.records.decode import EventDecoder, decode_erasure
     from operators.errors import BadRecord
-    from operators.shop_settings import EventSettings
-    from operators.state_layout import SIZE
-    from operators.user_state import erase, step, version_of
+    from operators.configuration.shop_settings import EventSettings
+    from operators.shopper.state_layout import SIZE
+    from operators.shopper.user_state import erase, step, version_of
 
 from tests.bad_records import bad_events
 

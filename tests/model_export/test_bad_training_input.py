@@ -10,7 +10,7 @@ from model_export.data.data_tests import check_training_data
 from model_export.data.dataset import read_events
 from model_export.data.sessions import read_sessions
 from model_export.data.splits import of_events, of_sessions, validation
-from operators.contracts import encode_record
+from operators.records.contracts import encode_record
 from operators.errors import EventsFileError
 from tests.builders import NOW_MS, event
 from tests.model_export.test_sessions import write

@@ -15,7 +15,7 @@ from model_export.models.encoders import ENCODERS, NextItem, build
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
 from model_export.training.training import HELD, Training
-from operators.features import Vocabulary
+from operators.shopper.features import Vocabulary
 
 ITEMS, WINDOW = 30, 7
 

@@ -18,15 +18,15 @@ from model_export.training.fit_options import FitOptions
 from model_export.training.sizes import SIZES
 from model_export.training.train import DROPOUTS, train
 from model_export.training.train_options import Source, TrainOptions
-from operators.catalogue import Catalogue
-from operators.contracts import encode_record
+from operators.lists.catalogue import Catalogue
+from operators.records.contracts import encode_record
 from operators.errors import BundleError, EventsFileError
-from operators.features import Features
-from operators.list_maker import ListMaker, Request
-from operators.model_bundle import ModelBundle
-from operators.scorer import Scorer
+from operators.shopper.features import Features
+from operators.lists.list_maker import ListMaker, Request
+from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
-from operators.shop_settings import ListSettings
+from operators.configuration.shop_settings import ListSettings
 from pipelines.cli.main import app
 from tests.builders import NOW_MS, viewed
 from tests.model_export.test_sessions import write

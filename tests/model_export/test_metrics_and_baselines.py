@@ -6,7 +6,7 @@ from model_export.evaluation.metrics import ranks, summary
 from model_export.rivals.als import Als
 from model_export.rivals.baselines import ItemKnn, Markov, Popularity, SessionPopularity, session_items
 from model_export.rivals.vmis_knn import VmisKnn
-from operators.features import Vocabulary
+from operators.shopper.features import Vocabulary
 from tests.builders import NOW_MS, event
 
 WORDS = Vocabulary(["a", "b", "c", "d", "e"])

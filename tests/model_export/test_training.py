@@ -11,13 +11,13 @@ from model_export.data.online_retail import LAST_MONTH, catalogue, events
 from model_export.training.fit_options import FitOptions
 from model_export.training.train import train
 from model_export.training.train_options import Source, TrainOptions
-from operators.contracts import encode_record
+from operators.records.contracts import encode_record
 from operators.errors import EventsFileError
-from operators.features import features
-from operators.model_bundle import ModelBundle
-from operators.scorer import Scorer
+from operators.shopper.features import features
+from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
-from operators.state_layout import read_states
+from operators.shopper.state_layout import read_states
 from tests.builders import NOW_MS, event, viewed
 
 ITEMS = 30

@@ -17,7 +17,7 @@ from model_export.models.transitions import FOLLOWERS, followers
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
 from model_export.training.training import Training
-from operators.features import Vocabulary
+from operators.shopper.features import Vocabulary
 from tests.model_export.test_copying import asked
 
 OPTIONS = FitOptions(width=16, window=8, dropout=0.2, epochs=2, batch=128, bf16_products=False)

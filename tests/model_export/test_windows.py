@@ -6,7 +6,7 @@ import torch
 
 from model_export.data.dataset import Examples, examples
 from model_export.data.windows import AT_LEAST, batch_of, batches, covering, hidden, window_for
-from operators.features import Vocabulary
+from operators.shopper.features import Vocabulary
 from tests.builders import NOW_MS, event
 
 WORDS = Vocabulary([f"i{n}" for n in range(100)])

@@ -9,11 +9,11 @@ from model_export.data.data_tests import check_training_data
 from model_export.data.dataset import Wishes, examples, ratings, vocabulary
 from model_export.data.learnable import learnable
 from model_export.data.splits import drawn_questions, of_events
-from operators.contracts import Event, encode_record
+from operators.records.contracts import Event, encode_record
 from operators.errors import EventsFileError
-from operators.features import Vocabulary
-from operators.shop_settings import EventSettings
-from operators.user_state import KINDS
+from operators.shopper.features import Vocabulary
+from operators.configuration.shop_settings import EventSettings
+from operators.shopper.user_state import KINDS
 from tests.builders import NOW_MS, event
 
 WORDS = Vocabulary([f"i{n}" for n in range(1, 40)])

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from operators.audit_chain import GENESIS, AuditRecord, first_break
+from pipelines.provenance.audit_chain import GENESIS, AuditRecord, first_break
 
 
 def chain(*verbs: str) -> list[AuditRecord]:

@@ -5,11 +5,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
-from operators.catalogue import Catalogue
-from operators.catalogue_decode import GONE
-from operators.contracts import CatalogueItem, encode_record
-from operators.features import Vocabulary
+from operators.lists.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
+from operators.lists.catalogue import Catalogue
+from operators.records.catalogue_decode import GONE
+from operators.records.contracts import CatalogueItem, encode_record
+from operators.shopper.features import Vocabulary
 from storefront.views import Shelf
 from tests.builders import NOW_MS
 

@@ -13,11 +13,11 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from operators import bundle_files, model_bundle
-from operators.bundle_files import BundleFiles, file_hash
+from operators.model import bundle_files, model_bundle
+from operators.model.bundle_files import BundleFiles, file_hash
 from operators.errors import BundleError
-from operators.model_bundle import ModelBundle
-from operators.scorer import Scorer
+from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
 from tests.builders import write_bundle, write_manifest
 

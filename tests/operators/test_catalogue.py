@@ -3,11 +3,11 @@ import threading
 import numpy as np
 import pytest
 
-from operators.catalogue import Catalogue
-from operators.catalogue_decode import GONE
-from operators.contracts import CatalogueItem, encode_record
-from operators.features import Vocabulary
-from operators.item_codes import SPARE_CODES
+from operators.lists.catalogue import Catalogue
+from operators.records.catalogue_decode import GONE
+from operators.records.contracts import CatalogueItem, encode_record
+from operators.shopper.features import Vocabulary
+from operators.lists.item_codes import SPARE_CODES
 from tests.builders import NOW_MS
 
 WORDS = Vocabulary([f"i{n}" for n in range(1, 11)])

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from operators.catalogue import Catalogue
-from operators.catalogue_decode import CatalogueRows, read_item
-from operators.contracts import CATALOGUE_REASONS, REASONS
+from operators.lists.catalogue import Catalogue
+from operators.records.catalogue_decode import CatalogueRows, read_item
+from operators.records.contracts import CATALOGUE_REASONS, REASONS
 from operators.errors import BadRecord
-from operators.features import Vocabulary
-from operators.row_rules import Refused
+from operators.shopper.features import Vocabulary
+from operators.kafka_io.row_rules import Refused
 from storefront.views import Shelf
 from tests.builders import NOW_MS
 

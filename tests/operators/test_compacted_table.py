@@ -10,9 +10,9 @@ import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 
-from operators import compacted_table
-from operators.compacted_table import CompactedTable
-from operators.row_rules import PlainRows, Refused
+from operators.kafka_io import compacted_table
+from operators.kafka_io.compacted_table import CompactedTable
+from operators.kafka_io.row_rules import PlainRows, Refused
 
 TOPIC = "t"
 DAY_MS = 86_400_000

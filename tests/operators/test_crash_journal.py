@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from operators.crash_journal import GUILTY_SECONDS, KEPT_SECONDS, SIZE, CrashesTheProcess, CrashJournal
+from operators.refresh.crash_journal import GUILTY_SECONDS, KEPT_SECONDS, SIZE, CrashesTheProcess, CrashJournal
 from operators.errors import StackError
-from operators.list_maker import Request
+from operators.lists.list_maker import Request
 
 POISON = "poison"
 
@@ -27,7 +27,7 @@ def died(file: Path, *users: str) -> None:
     script = (
         "import os, signal, sys, time\n"
         "from pathlib import Path\n"
-        "from operators.crash_journal import CrashJournal\n"
+        "from operators.refresh.crash_journal import CrashJournal\n"
         "from tests.operators.test_crash_journal import POISON, names, requests\n"
         "def score(asked):\n"
         "    if any(r.user_id == POISON for r in asked):\n"

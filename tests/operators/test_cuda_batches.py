@@ -6,12 +6,12 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from operators import cuda_batches
-from operators.cuda_batches import CUDA, DeviceBatches
-from operators.features import WINDOW, Features
-from operators.model_bundle import ModelBundle
-from operators.padding import Answers
-from operators.scorer import OUTPUTS, Scorer, choose_provider
+from operators.model import cuda_batches
+from operators.model.cuda_batches import CUDA, DeviceBatches
+from operators.shopper.features import WINDOW, Features
+from operators.model.model_bundle import ModelBundle
+from operators.model.padding import Answers
+from operators.model.scorer import OUTPUTS, Scorer, choose_provider
 from operators.settings import ScorerSettings
 
 BUNDLE = ModelBundle.load(Path(__file__).resolve().parents[2] / "models" / "online-retail")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from operators.contracts import EVENTS, DeadLetterHeaders
-from operators.dead_letter import Letter, id_text
+from operators.records.contracts import EVENTS, DeadLetterHeaders
+from operators.records.dead_letter import Letter, id_text
 from operators.errors import EventsFileError
 from tests.builders import NOW_MS
 

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from operators.drift import (
+from operators.quality.drift import (
     MIN_SAMPLES,
     WINDOW_SAMPLES,
     Bins,
@@ -16,7 +16,7 @@ from operators.drift import (
     psi,
 )
 from operators.errors import BundleError
-from operators.features import WINDOW, Features
+from operators.shopper.features import WINDOW, Features
 
 CHANCE = np.random.default_rng(7)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from operators.contracts import ERASURES, ORDER_HEADER
-from operators.refresh_records import Output, Record
-from operators.state_layout import stored
-from operators.transactions import Transactions
-from operators.user_state import holds_anything
+from operators.records.contracts import ERASURES, ORDER_HEADER
+from operators.refresh.refresh_records import Output, Record
+from operators.shopper.state_layout import stored
+from operators.refresh.transactions import Transactions
+from operators.shopper.user_state import holds_anything
 from tests.builders import NOW_MS, write_bundle
 from tests.operators.test_refresh_logic import Operator, job, lists
 

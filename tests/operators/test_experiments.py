@@ -2,10 +2,10 @@ from collections import Counter
 
 import pytest
 
-from operators.contracts import Experiment
+from operators.records.contracts import Experiment
 from operators.errors import SettingsError
-from operators.experiments import NO_ARM, Experiments
-from operators.shop_settings import ExperimentSettings
+from operators.lists.experiments import NO_ARM, Experiments
+from operators.configuration.shop_settings import ExperimentSettings
 
 HALVES = ExperimentSettings(name="colours", arms={"control": 0.5, "treatment": 0.5})
 USERS = [f"u{n}" for n in range(20_000)]

@@ -1,8 +1,8 @@
 import numpy as np
 
-from operators.features import WINDOW, Vocabulary, features
-from operators.state_layout import EMPTY, read_states
-from operators.user_state import KINDS, id_hash
+from operators.shopper.features import WINDOW, Vocabulary, features
+from operators.shopper.state_layout import EMPTY, read_states
+from operators.shopper.user_state import KINDS, id_hash
 from tests.builders import event, state_after, viewed
 
 WORDS = Vocabulary([f"i{n}" for n in range(1, 100)])

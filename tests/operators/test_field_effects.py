@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 
-from operators.contracts import Event
-from operators.field_effects import FIELD_EFFECTS, NO_EFFECT_TYPES, without_effect
+from operators.records.contracts import Event
+from operators.records.field_effects import FIELD_EFFECTS, NO_EFFECT_TYPES, without_effect
 from tests.builders import event
 
 REQUIRED = {"event_id", "event_type", "event_time", "user_id"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from operators.contracts import Event
-from operators.field_names import given_fields, nearest
+from operators.records.contracts import Event
+from operators.records.field_names import given_fields, nearest
 
 FIELDS = Event.__struct_fields__
 

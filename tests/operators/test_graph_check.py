@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from operators import graph_check
+from operators.model import graph_check
 from operators.errors import BundleError
-from operators.graph_check import NESTED, refuse_other_files
+from operators.model.graph_check import NESTED, refuse_other_files
 from tests.builders import write_bundle, write_faulty_bundle
 
 DEMO = Path(__file__).resolve().parents[2] / "models" / "online-retail" / "model.onnx"

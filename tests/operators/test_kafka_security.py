@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from operators.errors import SettingsError
-from operators.kafka_security import PROVIDER_CLASS, SHADED
+from operators.configuration.kafka_security import PROVIDER_CLASS, SHADED
 from operators.settings import Settings, load_settings
 
 SECRET = "correct-horse"

@@ -4,13 +4,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from operators.catalogue import Catalogue
-from operators.contracts import CatalogueItem, RecommendationList, encode_record
-from operators.list_maker import ListMaker, NotFinite, Request, encode_list
-from operators.model_bundle import ModelBundle
-from operators.scorer import Scorer
+from operators.lists.catalogue import Catalogue
+from operators.records.contracts import CatalogueItem, RecommendationList, encode_record
+from operators.lists.list_maker import ListMaker, NotFinite, Request, encode_list
+from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
-from operators.shop_settings import ListSettings
+from operators.configuration.shop_settings import ListSettings
 from tests.builders import NOW_MS, event, state_after, viewed, write_bundle
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from operators import logs
+from operators.telemetry import logs
 
 
 @pytest.fixture

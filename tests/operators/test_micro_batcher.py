@@ -5,8 +5,8 @@ from copy import copy
 
 import pytest
 
-from operators.micro_batcher import MicroBatcher, NullSensors, ScorerDied
-from operators.pace import GATHER_S, HANDFUL
+from operators.refresh.micro_batcher import MicroBatcher, NullSensors, ScorerDied
+from operators.refresh.pace import GATHER_S, HANDFUL
 
 
 class Clock:

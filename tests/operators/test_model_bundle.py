@@ -9,8 +9,8 @@ import onnxruntime as ort
 import pytest
 
 from operators.errors import BundleError, StackError
-from operators.model_bundle import ModelBundle
-from operators.scorer import Scorer, choose_provider
+from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer, choose_provider
 from operators.settings import ScorerSettings
 from tests.builders import write_bundle, write_manifest
 
@@ -184,7 +184,7 @@ def test_a_required_gpu_that_is_not_there_is_said(folder: Path, monkeypatch: pyt
     bundle = ModelBundle.load(folder)
     with pytest.raises(StackError, match=r"GPU .*scorer\.provider = cpu"):
         Scorer(bundle, ScorerSettings(provider="cpu", require_gpu=True))
-    monkeypatch.setattr("operators.scorer.choose_provider", lambda _: ("CUDAExecutionProvider", "a device was found"))
+    monkeypatch.setattr("operators.model.scorer.choose_provider", lambda _: ("CUDAExecutionProvider", "a device was found"))
     monkeypatch.setattr(ort, "InferenceSession", partial(only_on_cpu, ort.InferenceSession))
     fallen = Scorer(bundle, ScorerSettings())
     why = "CUDAExecutionProvider did not start: its libraries were not found"
@@ -204,7 +204,7 @@ def test_a_device_that_fails_is_no_fault_of_the_bundle(
 ) -> None:
     """Its memory may be another program's for a while: a refused bundle would serve no list until the job is restarted."""
     chosen = "TensorrtExecutionProvider" if wanted == "tensorrt" else "CUDAExecutionProvider"
-    monkeypatch.setattr("operators.scorer.choose_provider", lambda _: (chosen, "a device was found"))
+    monkeypatch.setattr("operators.model.scorer.choose_provider", lambda _: (chosen, "a device was found"))
     monkeypatch.setattr(ort, "InferenceSession", partial(without_memory, ort.InferenceSession))
     settings = ScorerSettings(engines_dir=str(tmp_path / "engines"))
     scorer = Scorer(ModelBundle.load(folder), settings)

@@ -23,7 +23,7 @@ def files_of(program: str, home: Path) -> list[str]:
     return sorted(path.name for path in home.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("room", ["operators.scorer", "model_export.bundles.bundle_folder"])
+@pytest.mark.parametrize("room", ["operators.model.scorer", "model_export.bundles.bundle_folder"])
 def test_onnx_runtime_reports_to_nobody(room: str, tmp_path: Path) -> None:
     """It would send the model's name and hashes, and keeps an id and a queue on the disk."""
     assert files_of(f"import {room}\n{LOAD}", tmp_path / "home") == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from operators.user_state import version_of
+from operators.shopper.user_state import version_of
 from tests.operators.test_refresh_logic import Operator, job, lists
 
 __all__ = ["job"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from operators.pace import LEARNT, OF_DEADLINE, Pace
+from operators.refresh.pace import LEARNT, OF_DEADLINE, Pace
 
 DEADLINE_S = 0.5
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from operators.errors import StackError
-from operators.private_folder import cache_folder, private_folder, user_folder
+from operators.configuration.private_folder import cache_folder, private_folder, user_folder
 
 SETTING = "scorer.shared_dir"
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from operators.query_tower import BUCKETS, QueryTower, buckets, words_of
+from operators.model.query_tower import BUCKETS, QueryTower, buckets, words_of
 
 
 def tower(**vectors: list[float]) -> QueryTower:

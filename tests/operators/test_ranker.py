@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from operators.features import Vocabulary
-from operators.ranker import Ranked, Ranker
-from operators.reasons import unit_rows
-from operators.shop_settings import ListSettings
-from operators.state_layout import read_states
-from operators.user_state import step
+from operators.shopper.features import Vocabulary
+from operators.lists.ranker import Ranked, Ranker
+from operators.lists.reasons import unit_rows
+from operators.configuration.shop_settings import ListSettings
+from operators.shopper.state_layout import read_states
+from operators.shopper.user_state import step
 from tests.builders import event, state_after, viewed
 
 ITEMS = 12

@@ -2,9 +2,9 @@
 
 import pytest
 
-from operators import reasons
-from operators.contracts import Reason
-from operators.reasons import _NAMES, _Known
+from operators.lists import reasons
+from operators.records.contracts import Reason
+from operators.lists.reasons import _NAMES, _Known
 
 
 def test_reasons_are_shared_and_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

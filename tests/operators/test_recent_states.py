@@ -1,6 +1,6 @@
 """States at hand are the ones that were written last, few, and not for long."""
 
-from operators.recent_states import AGE_S, RecentStates
+from operators.shopper.recent_states import AGE_S, RecentStates
 
 
 def test_the_newest_state_of_the_most_recent_users_is_kept() -> None:

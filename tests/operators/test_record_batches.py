@@ -7,7 +7,7 @@ from kafka.errors import CorruptRecordError
 from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from operators.record_batches import ReadableBatch, read_any_header_name
+from operators.kafka_io.record_batches import ReadableBatch, read_any_header_name
 
 NONE, GZIP = 0, 1
 Headers = list[tuple[bytes, bytes | None]]

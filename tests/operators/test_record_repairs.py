@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from operators.contracts import ERASURES, EVENTS
-from operators.dead_letter import Letter
-from operators.record_repairs import ALL, Repairs
+from operators.records.contracts import ERASURES, EVENTS
+from operators.records.dead_letter import Letter
+from operators.records.record_repairs import ALL, Repairs
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from operators.catalogue import Catalogue
-from operators.contracts import EVENTS, Event
-from operators.decode import EventDecoder
-from operators.list_maker import ListMaker, Request
-from operators.micro_batcher import MicroBatcher
-from operators.model_bundle import ModelBundle
-from operators.refresh_logic import RefreshLogic
-from operators.refresh_records import Actions, Encoded, Output, Record, encoded
-from operators.scorer import Scorer
+from operators.lists.catalogue import Catalogue
+from operators.records.contracts import EVENTS, Event
+from operators.records.decode import EventDecoder
+from operators.lists.list_maker import ListMaker, Request
+from operators.refresh.micro_batcher import MicroBatcher
+from operators.model.model_bundle import ModelBundle
+from operators.refresh.refresh_logic import RefreshLogic
+from operators.refresh.refresh_records import Actions, Encoded, Output, Record, encoded
+from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
-from operators.shop_settings import EventSettings, ListSettings
-from operators.transactions import Transactions
+from operators.configuration.shop_settings import EventSettings, ListSettings
+from operators.refresh.transactions import Transactions
 from tests.bad_records import good_event
 from tests.builders import NOW_MS, write_bundle
 

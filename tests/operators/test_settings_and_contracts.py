@@ -6,12 +6,12 @@ import jsonschema
 import msgspec
 import pytest
 
-from operators import contracts
-from operators.contracts import encode_record, json_schemas
+from operators.records import contracts
+from operators.records.contracts import encode_record, json_schemas
 from operators.errors import LiveshelfError, SettingsError
 from operators.settings import Settings, load_settings
-from operators.shop_settings import ListSettings
-from operators.topic_specs import TOPICS
+from operators.configuration.shop_settings import ListSettings
+from operators.records.topic_specs import TOPICS
 from tests.builders import event
 
 ROOT = Path(__file__).resolve().parents[2]

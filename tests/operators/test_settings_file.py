@@ -7,8 +7,8 @@ import pytest
 
 from operators.errors import SettingsError
 from operators.settings import load_settings
-from operators.settings_file import read_settings_file
-from operators.settings_variables import is_of_service
+from operators.configuration.settings_file import read_settings_file
+from operators.configuration.settings_variables import is_of_service
 
 
 @pytest.fixture(autouse=True)

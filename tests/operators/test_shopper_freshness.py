@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from operators.shopper_freshness import ACTIVE_MS, ShopperFreshness
+from operators.quality.shopper_freshness import ACTIVE_MS, ShopperFreshness
 
 
 class Shoppers(ShopperFreshness):

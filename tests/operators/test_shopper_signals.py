@@ -4,11 +4,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from operators.decode import EventDecoder
+from operators.records.decode import EventDecoder
 from operators.errors import BadRecord
-from operators.shop_settings import EventSettings
-from operators.state_layout import MAX_BOUGHT, MAX_DISLIKED, read_states, stored
-from operators.user_state import (
+from operators.configuration.shop_settings import EventSettings
+from operators.shopper.state_layout import MAX_BOUGHT, MAX_DISLIKED, read_states, stored
+from operators.shopper.user_state import (
     KINDS,
     LOW,
     TAKEN_OUT,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from operators.drift import popularity_places
-from operators.slate_quality import Coverage, SlateMeter
+from operators.quality.drift import popularity_places
+from operators.quality.slate_quality import Coverage, SlateMeter
 
 VECTORS = np.array([[0, 0], [1, 0], [1, 0], [0, 1], [-1, 0]], dtype=np.float32)
 METER = SlateMeter(VECTORS, popularity_places(np.array([2, 1, 3, 4], dtype=np.int32), 4))

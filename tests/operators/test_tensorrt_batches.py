@@ -6,13 +6,13 @@ from pathlib import Path
 import onnxruntime as ort
 import pytest
 
-from operators import scorer, tensorrt_batches
-from operators.cuda_batches import CUDA, NotStarted
+from operators.model import scorer, tensorrt_batches
+from operators.model.cuda_batches import CUDA, NotStarted
 from operators.errors import StackError
-from operators.model_bundle import ModelBundle
-from operators.scorer import Scorer, choose_provider
+from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer, choose_provider
 from operators.settings import ScorerSettings
-from operators.tensorrt_batches import TENSORRT, engine_options
+from operators.model.tensorrt_batches import TENSORRT, engine_options
 
 BUNDLE = ModelBundle.load(Path(__file__).resolve().parents[2] / "models" / "online-retail")
 

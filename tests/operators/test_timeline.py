@@ -1,6 +1,6 @@
 import numpy as np
 
-from operators.timeline import STAGES, Timeline, stage_seconds
+from operators.telemetry.timeline import STAGES, Timeline, stage_seconds
 
 LINE = Timeline(10.0, 10.004, 10.009, 10.0091, 10.011, 10.0125, 10.0133, 10.015)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from operators.token_buckets import TokenBuckets
+from operators.telemetry.token_buckets import TokenBuckets
 
 
 def test_a_burst_passes_and_then_the_rate() -> None:

@@ -8,8 +8,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from operators.settings import TracingSettings
-from operators.timeline import STAGES, Timeline
-from operators.tracing import Tracer
+from operators.telemetry.timeline import STAGES, Timeline
+from operators.telemetry.tracing import Tracer
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 LINE = Timeline(10.0, 10.004, 10.009, 10.0091, 10.011, 10.0125, 10.0133, 10.015)

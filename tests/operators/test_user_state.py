@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.contracts import Event
+from operators.records.contracts import Event
 from operators.errors import LiveshelfError
-from operators.state_layout import CONSENT_REFUSED, EVENT_WINDOW, HISTORY, SIZE, STATE, migrate, read_states, stored
-from operators.user_state import (
+from operators.shopper.state_layout import CONSENT_REFUSED, EVENT_WINDOW, HISTORY, SIZE, STATE, migrate, read_states, stored
+from operators.shopper.user_state import (
     KINDS,
     digest,
     erase,

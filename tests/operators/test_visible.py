@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.visible import visible
+from operators.telemetry.visible import visible
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from operators.errors import BadRecord
-from operators.written_values import Amount, in_ms, read_amount, read_consent, read_id, read_time
+from operators.records.written_values import Amount, in_ms, read_amount, read_consent, read_id, read_time
 
 MIDNIGHT = 1_569_888_000_000  # 2019-10-01T00:00:00Z
 

@@ -15,8 +15,8 @@ from pyflink.datastream import KeyedProcessFunction, StreamExecutionEnvironment
 from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
-from operators.decode import key_bytes
-from operators.shop_settings import EventSettings
+from operators.records.decode import key_bytes
+from operators.configuration.shop_settings import EventSettings
 from pipelines.recommend import BYTES, INPUT, key_by_first_field
 from pipelines.refresh_function import user_of
 from pipelines.topics import input_query

@@ -14,7 +14,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaConnectionError
 
-from operators.contracts import ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
+from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.errors import BrokerError, BundleError, ClusterError, StackError
 from operators.settings import Settings
 from pipelines import backup, restore

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from operators.contracts import DEAD_LETTERS, HEADER_PREFIX
+from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX
 from operators.errors import BadRecord
 from operators.settings import KafkaSettings
 from pipelines import catalogue_letters

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from operators.contracts import CATALOGUE, EVENTS, CatalogueItem, encode_record
+from operators.records.contracts import CATALOGUE, EVENTS, CatalogueItem, encode_record
 from pipelines.data_profile import profile
 from pipelines.profile_page import render
 from tests.bad_records import good_event

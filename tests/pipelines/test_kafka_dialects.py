@@ -13,8 +13,8 @@ from deploy.local.certificates import Authority
 from deploy.local.jars import CONNECTOR
 from deploy.local.layout import Layout
 from operators.errors import SettingsError
-from operators.kafka_security import SHADED
-from operators.kafka_settings import KafkaSettings
+from operators.configuration.kafka_security import SHADED
+from operators.configuration.kafka_settings import KafkaSettings
 from operators.settings import load_settings
 from pipelines.java_names import known_names, refuse_mistyped
 

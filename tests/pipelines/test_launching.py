@@ -6,7 +6,7 @@ import pytest
 
 from operators.errors import SettingsError
 from operators.settings import JobSettings, KafkaSettings, Settings
-from operators.shop_settings import EventSettings
+from operators.configuration.shop_settings import EventSettings
 from pipelines import launcher
 from pipelines.cli.submit import with_places
 from pipelines.cluster import python_part

@@ -8,17 +8,17 @@ import httpx
 import numpy as np
 import pytest
 
-from operators.catalogue import Catalogue
-from operators.contracts import Event
-from operators.experiments import Experiments
-from operators.list_maker import ListMaker, Request
-from operators.model_bundle import ModelBundle
-from operators.refresh_records import Encoded
-from operators.scorer import Scorer
+from operators.lists.catalogue import Catalogue
+from operators.records.contracts import Event
+from operators.lists.experiments import Experiments
+from operators.lists.list_maker import ListMaker, Request
+from operators.model.model_bundle import ModelBundle
+from operators.refresh.refresh_records import Encoded
+from operators.model.scorer import Scorer
 from operators.settings import JobSettings, ScorerSettings
-from operators.shop_settings import ExperimentSettings, ListSettings
-from operators.timeline import Came, Made
-from operators.user_state import step
+from operators.configuration.shop_settings import ExperimentSettings, ListSettings
+from operators.telemetry.timeline import Came, Made
+from operators.shopper.user_state import step
 from pipelines.metrics import FLUSH, JobMetrics
 from pipelines.scoring.wire import Ready
 from pipelines.slate_metrics import SlateMetrics

@@ -10,16 +10,16 @@ from typing import Any
 
 from model_export.data.dataset import read_events
 from model_export.data.splits import read_catalogue
-from operators import catalogue_file_report, event_file_report
-from operators.catalogue_decode import CatalogueRows
-from operators.contracts import CATALOGUE_REASONS
-from operators.decode import EventDecoder
+from operators.quality import catalogue_file_report, event_file_report
+from operators.records.catalogue_decode import CatalogueRows
+from operators.records.contracts import CATALOGUE_REASONS
+from operators.records.decode import EventDecoder
 from operators.errors import BadRecord
-from operators.expectations import Expectations
-from operators.record_file import catalogue_file, event_file
-from operators.row_rules import Refused
+from operators.quality.expectations import Expectations
+from operators.records.record_file import catalogue_file, event_file
+from operators.kafka_io.row_rules import Refused
 from operators.settings import Settings
-from operators.shop_settings import EventSettings
+from operators.configuration.shop_settings import EventSettings
 from pipelines.replayer import Pace, publish_catalogue, replay
 from storefront.batches import Entry
 from storefront.event_producer import BadEvent, EventProducer

@@ -3,7 +3,7 @@ import time
 from itertools import pairwise
 from typing import Any
 
-from operators.contracts import EVENTS
+from operators.records.contracts import EVENTS
 from pipelines.replayer import Pace, replay
 from tests.builders import NOW_MS, event
 

@@ -20,16 +20,16 @@ import numpy as np
 import psutil
 import pytest
 
-from operators.catalogue import Catalogue
-from operators.contracts import CatalogueItem
-from operators.cuda_batches import CUDA
+from operators.lists.catalogue import Catalogue
+from operators.records.contracts import CatalogueItem
+from operators.model.cuda_batches import CUDA
 from operators.errors import StackError
-from operators.list_maker import ListMaker, Request
-from operators.model_bundle import ModelBundle
-from operators.refresh_records import Encoded
-from operators.scorer import Scorer, choose_provider
+from operators.lists.list_maker import ListMaker, Request
+from operators.model.model_bundle import ModelBundle
+from operators.refresh.refresh_records import Encoded
+from operators.model.scorer import Scorer, choose_provider
 from operators.settings import ScorerSettings, Settings
-from operators.timeline import Made
+from operators.telemetry.timeline import Made
 from pipelines.scoring.links import link_of
 from pipelines.scoring.main import DEVICE_LOST
 from pipelines.scoring.process import ScorerLost, ScorerProcess
@@ -332,7 +332,7 @@ def write_python(file: Path, user: str, deed: str) -> str:
     file.write_text(
         f"#!{sys.executable}\n"
         "import ctypes, runpy, sys\n"
-        "from operators.list_maker import ListMaker\n"
+        "from operators.lists.list_maker import ListMaker\n"
         "make = ListMaker.make\n"
         "def doing(self, requests):\n"
         f"    if any(one.user_id == {user!r} for one in requests):\n"

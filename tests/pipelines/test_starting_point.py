@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from operators.contracts import ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
+from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.errors import BrokerError
-from operators.topic_specs import TOPICS
+from operators.records.topic_specs import TOPICS
 from pipelines.starting_point import INPUTS, OUTPUTS, _check_settings
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from operators.contracts import CatalogueItem, encode_record
+from operators.records.contracts import CatalogueItem, encode_record
 from operators.settings import Settings
 from pipelines.stream_monitor import StreamMonitor, in_partitions
 from tests.bad_records import good_event

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from kafka.admin import AlterConfigOp
 
-from operators.contracts import AUDIT, CATALOGUE, ERASURES, EVENTS, RECOMMENDATIONS
+from operators.records.contracts import AUDIT, CATALOGUE, ERASURES, EVENTS, RECOMMENDATIONS
 from operators.errors import BrokerError
 from operators.settings import KafkaSettings
-from operators.topic_specs import DAY_MS, TOPICS
+from operators.records.topic_specs import DAY_MS, TOPICS
 from pipelines import topic_filling
 from pipelines.backup import TOPICS as SAVED
 from pipelines.topic_filling import filling, keep_as_usual

@@ -9,11 +9,11 @@ import pytest
 from kafka.errors import KafkaError
 
 from benchmarks.faults.oracle import Oracle
-from operators.contracts import DEAD_LETTERS, EVENTS, RECEIPTS
-from operators.dead_letter import Letter
+from operators.records.contracts import DEAD_LETTERS, EVENTS, RECEIPTS
+from operators.records.dead_letter import Letter
 from operators.errors import BrokerError
-from operators.record_repairs import Repairs
-from operators.refresh_records import DIGEST_HEADER
+from operators.records.record_repairs import Repairs
+from operators.refresh.refresh_records import DIGEST_HEADER
 from pipelines.dead_letters import read_letters
 from pipelines.letter_replay import Judge
 from pipelines.replay_ledger import KafkaLedger

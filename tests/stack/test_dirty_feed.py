@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from model_export.data.online_retail import catalogue
-from operators.contracts import CATALOGUE, DEAD_LETTERS, HEADER_PREFIX
+from operators.records.contracts import CATALOGUE, DEAD_LETTERS, HEADER_PREFIX
 from tests.bad_records import good_event
 from tests.running_stack import Stack
 from tests.stack.test_watching import Prometheus

@@ -13,9 +13,9 @@ import pytest
 from benchmarks.faults.oracle import Oracle
 from deploy.local.flink_home import process_environment
 from model_export.data.online_retail import LAST_MONTH, catalogue, events
-from operators.contracts import CATALOGUE, EVENTS, encode_record
+from operators.records.contracts import CATALOGUE, EVENTS, encode_record
 from operators.errors import ClusterError
-from operators.refresh_records import DIGEST_HEADER
+from operators.refresh.refresh_records import DIGEST_HEADER
 from pipelines import launcher
 from pipelines.shipping import stage
 from tests.running_stack import Stack

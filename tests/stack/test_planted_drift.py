@@ -20,7 +20,7 @@ from deploy.local.layout import Layout
 from deploy.local.prometheus import scrape_config
 from deploy.monitoring.rules import rules_text
 from model_export.data.online_retail import catalogue
-from operators.contracts import CATALOGUE, EVENTS, CatalogueItem, encode_record
+from operators.records.contracts import CATALOGUE, EVENTS, CatalogueItem, encode_record
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from operators.audit_chain import first_break
-from operators.contracts import AUDIT
+from pipelines.provenance.audit_chain import first_break
+from operators.records.contracts import AUDIT
 from pipelines.audit_log import append, read_log
 from tests.bad_records import good_event
 from tests.operators.test_tracing import SPAN, TRACE, collector  # noqa: F401

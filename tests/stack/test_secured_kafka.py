@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from operators.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, RECOMMENDATIONS
+from operators.records.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, RECOMMENDATIONS
 from operators.errors import BrokerError
-from operators.kafka_clients import new_producer
+from operators.kafka_io.kafka_clients import new_producer
 from operators.settings import Settings
 from pipelines.list_reader import newest_list
 from pipelines.topic_stretch import stretch
@@ -274,7 +274,7 @@ def _kafka(secured: SecuredBroker, user: str):
 
 
 def _write(kafka, topic: str) -> None:
-    from operators.kafka_clients import broker_errors
+    from operators.kafka_io.kafka_clients import broker_errors
 
     producer = new_producer(kafka, max_block_ms=5000)
     try:

@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from model_export.data.online_retail import catalogue
-from operators.contracts import CATALOGUE, encode_record
+from operators.records.contracts import CATALOGUE, encode_record
 from tests.bad_records import good_event
 from tests.browser import browser
 from tests.running_stack import Stack

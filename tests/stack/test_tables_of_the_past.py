@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
-from operators import compacted_table
-from operators.compacted_table import CompactedTable
-from operators.contracts import CATALOGUE, ORDER_HEADER, RECOMMENDATIONS, CatalogueItem, encode_record
-from operators.row_rules import PlainRows
-from operators.table_consumer import kafka_consumer
+from operators.kafka_io import compacted_table
+from operators.kafka_io.compacted_table import CompactedTable
+from operators.records.contracts import CATALOGUE, ORDER_HEADER, RECOMMENDATIONS, CatalogueItem, encode_record
+from operators.kafka_io.row_rules import PlainRows
+from operators.kafka_io.table_consumer import kafka_consumer
 from tests.operators.test_list_rows import list_of
 from tests.running_stack import LINK, Stack
 from tests.stack.topics import eventually

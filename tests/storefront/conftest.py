@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from operators.contracts import EVENTS
+from operators.records.contracts import EVENTS
 from operators.errors import BrokerError
 from operators.settings import KafkaSettings, Settings, StackSettings, StorefrontSettings
 from storefront import app, event_producer

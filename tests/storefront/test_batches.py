@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from operators.contracts import REASONS
-from operators.decode import EventDecoder
+from operators.records.contracts import REASONS
+from operators.records.decode import EventDecoder
 from operators.errors import BadRecord
 from operators.settings import Settings
-from operators.shop_settings import EventSettings
+from operators.configuration.shop_settings import EventSettings
 from storefront.batches import Entry, TooMuch, read_body, split_batch
 from storefront.event_producer import BadEvent, EventProducer
 from storefront.event_warnings import warnings_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from operators.page_origin import checked_origin
+from operators.configuration.page_origin import checked_origin
 from operators.settings import StorefrontSettings
 from storefront.cors import SharedOrigins
 from tests.bad_records import good_event

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from operators.decode import EventDecoder
-from operators.shop_settings import EventSettings
+from operators.records.decode import EventDecoder
+from operators.configuration.shop_settings import EventSettings
 from storefront.batches import Entry
 from storefront.event_warnings import MOST, EventWarning, warnings_of
 from tests.bad_records import good_event

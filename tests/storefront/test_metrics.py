@@ -1,6 +1,6 @@
 import time
 
-from operators.contracts import Model, RecommendationList
+from operators.records.contracts import Model, RecommendationList
 from storefront.metrics import StoreMetrics
 
 COUNT = "liveshelf_storefront_freshness_seconds_count"

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import msgspec
 
-from operators.catalogue_decode import GONE
-from operators.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
-from operators.features import Vocabulary
-from operators.list_rows import DAY_MS
+from operators.records.catalogue_decode import GONE
+from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
+from operators.shopper.features import Vocabulary
+from operators.kafka_io.list_rows import DAY_MS
 from storefront.metrics import StoreMetrics
 from storefront.served_list import Server
 from storefront.views import Shelf, Views

@@ -1,0 +1,66 @@
+"""The settings of what comes in and goes out: limits of an event, the form of a list, the arms of an experiment."""
+
+from math import inf
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from operators.configuration.settings_section import Section
+
+PLACEHOLDER_IDS = (
+    "undefined", "null", "<null>", "(null)", "\\N", "none", "(none)", "nil", "nan", "n/a", "#n/a", "(not set)",
+    "[object Object]", "anonymous",
+)  # fmt: skip
+
+
+def _rising(scale: list[float]) -> list[float]:
+    if len(scale) != 2 or not -inf < scale[0] < scale[1] < inf:
+        raise ValueError("the lowest rating first, then the highest, expected")
+    return scale
+
+
+class EventSettings(Section):
+    """Limits of an event."""
+
+    max_bytes: int = Field(16_384, ge=1)
+    max_age_days: int = Field(7, ge=1, le=36_500)
+    max_future_minutes: int = Field(5, ge=0)
+    session_gap_minutes: int = Field(30, ge=1)
+    placeholder_ids: list[str] = Field(default_factory=lambda: [*PLACEHOLDER_IDS])
+    rating_scale: Annotated[list[float], AfterValidator(_rising)] = Field(default_factory=lambda: [1.0, 5.0])
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """What stands for no shopper and no item, in lower case."""
+        return frozenset(text.lower() for text in self.placeholder_ids)
+
+    @property
+    def session_gap_ms(self) -> int:
+        """Idle time after which a session without an id ends."""
+        return self.session_gap_minutes * 60_000
+
+    @property
+    def rating_middle(self) -> float:
+        """Below it a rating counts against the item."""
+        return sum(self.rating_scale) / 2
+
+
+class ListSettings(Section):
+    """What a list looks like."""
+
+    size: int = Field(20, ge=1)
+    ttl_hours: float = Field(24, gt=0, le=720)
+    max_per_category: int = Field(0, ge=0)
+    max_per_brand: int = Field(0, ge=0)
+    diversity: float = Field(0.0, ge=0, le=1)
+    hide_bought: bool = True
+    hide_in_basket: bool = True
+    fatigue_after: int = Field(5, ge=0)
+    catalogue_coverage: float = Field(0.5, ge=0, le=1)
+
+
+class ExperimentSettings(Section):
+    """The running experiment: arms and the share of users of each."""
+
+    name: str = ""
+    arms: dict[str, float] = Field(default_factory=dict)

@@ -1,0 +1,257 @@
+"""A compacted topic as a local table: complete at open, followed for ever, quick after a restart.
+
+Used by the job (catalogue) and by the storefront (lists, catalogue). The copy is only as good as the topic's memory: where
+a tombstone may have come and gone while nobody followed, where records were removed unread, or where the topic is another
+one of the same name, the topic is read again from its beginning and the rows that do not come again go.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from kafka import TopicPartition
+from kafka.errors import KafkaTimeoutError
+
+from operators.kafka_io.broker_errors import is_final, said
+from operators.errors import BrokerError
+from operators.kafka_io.row_rules import Refused, RowRule
+from operators.kafka_io.table_consumer import Consumer
+from operators.kafka_io.table_origin import TopicFacts, reason_to_reread
+from operators.kafka_io.table_rows import TableRows
+
+log = logging.getLogger(__name__)
+POLL_MS = 500
+BREATH_SECONDS = 0.004  # between polls that brought records: one a record would take a third of a core at 500/s
+RETRY_SECONDS = 1.0
+REFUSED_SECONDS = 15.0  # where the broker refuses us, somebody must repair something first
+LOOK_SECONDS = 5.0  # how often the broker is asked where the topic ends
+LOOK_TIMEOUT_MS = 2000
+SWEEP_SECONDS = 10.0  # how often stale rows are looked for, so many at a time
+SWEEP_ROWS = 1000
+SILENCE_MS = 60_000  # a table that runs never counts a shorter silence of the broker
+LOGGED = 100  # refused records of a reason; the others are counted
+BUGS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+OWN_ERROR, NOT_TOLD = "own_error", "not_told"
+
+T = TypeVar("T")
+OnChange = Callable[[str, T | None], None]
+
+
+class CompactedTable(Generic[T]):
+    """Follows one topic in a thread of its own. Reads are safe from any thread."""
+
+    def __init__(
+        self,
+        topic: str,
+        folder: Path,
+        connect: Callable[[], Consumer],
+        rule: RowRule[T],
+        *,
+        on_change: OnChange[T] | None = None,
+        reports_copy: bool = True,
+        refused: Counter[str] | None = None,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """`on_change(key, value)` is called for each change, value None for a tombstone, and with `reports_copy` for each
+        row that is there at open. `refused` counts the records that the rule refuses, by reason, or fails on (`own_error`),
+        and `not_told`: changes that `on_change` failed on."""
+        self.topic = topic
+        self.refused: Counter[str] = Counter() if refused is None else refused
+        self._connect, self._rule, self._on_change, self._clock_ms = connect, rule, on_change, clock_ms
+        self._reports_copy = reports_copy
+        self._rows = TableRows(folder)
+        self._facts = TopicFacts(None, None)
+        self._target: tuple[int, dict[TopicPartition, int]] | None = None  # complete as of (ms) when these are reached
+        self._cursor: bytes | None = None  # of the sweep that ends a rereading
+        self._stale_cursor, self._swept_at, self._look_at, self._looked_ms = b"", 0.0, 0.0, 0
+        self._caught_up, self._closing = threading.Event(), threading.Event()
+        self._reached_at = 0.0
+        self._problem = ""
+        self._thread = threading.Thread(target=self._run, name=f"table-{topic}", daemon=True)
+
+    def open(self, timeout_s: float) -> bool:
+        """Reports the local copy, follows the topic, and waits until the table holds all that the topic held at
+        the start. False when that took longer: the last local copy serves and the table goes on catching up."""
+        if self._reports_copy:
+            for key, row in self._rows.items():
+                self._tell(key, self._rule.read(row))
+        self._thread.start()
+        return self._caught_up.wait(timeout_s)
+
+    def get(self, key: str) -> T | None:
+        """The newest value of a key."""
+        row = self._rows.get(key.encode())
+        return None if row is None else self._rule.read(row)
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """All values in key order."""
+        for key, row in self._rows.items():
+            if (value := self._rule.read(row)) is not None:
+                yield key.decode("utf-8", "replace"), value
+
+    @property
+    def complete(self) -> bool:
+        """Whether the table has caught up since `open`."""
+        return self._caught_up.is_set()
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the broker last answered; infinite before the first time."""
+        return time.monotonic() - self._reached_at if self._reached_at else float("inf")
+
+    def close(self) -> None:
+        """Stops the thread and gives back the folder's lock."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+        self._rows.close()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            pause = RETRY_SECONDS
+            try:
+                self._follow()
+            except Exception as error:  # broker away, disk full, a reader's own error: the thread goes on trying
+                pause = REFUSED_SECONDS if is_final(error) else RETRY_SECONDS
+                if said(error) != self._problem:
+                    self._problem = said(error)
+                    log.warning("%s: not followed for now, the local copy serves: %s", self.topic, self._problem)
+            self._closing.wait(pause)
+
+    def _follow(self) -> None:
+        consumer = self._connect()
+        try:
+            partitions = self._begin(consumer)
+            while not self._closing.is_set():
+                polled = consumer.poll(timeout_ms=0 if self._cursor is not None else POLL_MS, max_records=5000)
+                for partition, records in polled.items():
+                    self._write(partition.partition, records)
+                if polled:
+                    self._reached_at, self._problem = time.monotonic(), ""
+                    if self._caught_up.is_set():
+                        self._closing.wait(BREATH_SECONDS)
+                self._look(consumer, partitions)
+                self._advance(consumer)
+        finally:
+            consumer.close()
+
+    def _begin(self, consumer: Consumer) -> list[TopicPartition]:
+        """Places the consumer where the copy ends, or at the beginning where the copy cannot be followed on."""
+        numbers = consumer.partitions_for_topic(self.topic)
+        if not numbers:
+            raise BrokerError(f"the topic {self.topic}", "no such topic", "liveshelf topics create", retriable=True)
+        partitions = [TopicPartition(self.topic, number) for number in sorted(numbers)]
+        consumer.assign(partitions)
+        now_ms = self._clock_ms()
+        self._facts = TopicFacts(consumer.topic_id(self.topic), consumer.tombstones_ms(self.topic))
+        begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        offsets, origin = self._rows.offsets(), self._rows.origin
+        why = origin and reason_to_reread(origin, self._facts, offsets, _by_number(begins), _by_number(ends), now_ms)
+        if origin is None or why:
+            if why:
+                log.warning("%s is read again from its beginning: %s", self.topic, why)
+            self._rows.begin(self._facts.id, now_ms)
+            offsets = {}
+        for partition in partitions:
+            consumer.seek(partition, offsets.get(partition.partition, begins[partition]))
+        self._target, self._cursor, self._looked_ms = (now_ms, ends), None, now_ms
+        self._look_at, self._reached_at = time.monotonic() + LOOK_SECONDS, time.monotonic()
+        return partitions
+
+    def _look(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Asks the broker from time to time where the topic ends, and whether it is still the same."""
+        begun = time.monotonic()
+        if begun < self._look_at:
+            return
+        if consumer.partitions_for_topic(self.topic) != {partition.partition for partition in partitions}:
+            raise BrokerError(f"the partitions of {self.topic}", "others", "they are read", retriable=True)
+        if (found := consumer.topic_id(self.topic)) != self._facts.id:
+            raise BrokerError(f"the topic {self.topic}", f"another one, {found}", "it is read", retriable=True)
+        now_ms = self._clock_ms()
+        try:
+            ends = consumer.end_offsets(partitions, timeout_ms=LOOK_TIMEOUT_MS)
+        except KafkaTimeoutError:  # a partition without a leader must not keep the others' records away
+            self._look_at = time.monotonic() + 10 * (time.monotonic() - begun)
+            return
+        silence_ms, self._looked_ms = now_ms - self._looked_ms, now_ms
+        if silence_ms > max(SILENCE_MS, self._facts.age_limit_ms):
+            raise BrokerError(
+                f"an answer for {self.topic}", f"none for {silence_ms} ms", "it is read again", retriable=True
+            )
+        self._look_at, self._reached_at = begun + LOOK_SECONDS, time.monotonic()
+        if self._target is None:
+            self._target = now_ms, ends
+
+    def _advance(self, consumer: Consumer) -> None:
+        """Notes that the end was reached, and sweeps some rows where it is time."""
+        # by position, not by the last record: a transaction ends with a marker that no reader gets
+        if self._target is not None and all(consumer.position(p) >= end for p, end in self._target[1].items()):
+            origin, (at_ms, _), self._target = self._rows.origin, self._target, None
+            if origin is not None and origin.rereading:
+                self._cursor = b"" if self._cursor is None else self._cursor
+            else:
+                self._rows.complete(at_ms)
+                self._caught_up.set()
+        if self._cursor is not None:
+            removed, self._cursor = self._rows.sweep(self._cursor, SWEEP_ROWS)
+            self._tell_all(dict.fromkeys(removed, self._rule.gone))
+            if self._cursor is None:
+                self._rows.end_reading()
+                self._caught_up.set()
+        elif self._rule.sweeps and self._caught_up.is_set() and time.monotonic() >= self._swept_at + SWEEP_SECONDS:
+            self._sweep_stale()
+
+    def _sweep_stale(self) -> None:
+        now_ms, kept_ms = self._clock_ms(), self._facts.floor_ms
+        removed, following = self._rows.sweep(
+            self._stale_cursor, SWEEP_ROWS, lambda row: self._rule.stale(row, now_ms, kept_ms)
+        )
+        self._stale_cursor, self._swept_at = following or b"", time.monotonic()
+        self._tell_all(dict.fromkeys(removed))
+
+    def _write(self, partition: int, records: list[Any]) -> None:
+        changes: dict[bytes, bytes | None] = {}
+        told: dict[bytes, T | None] = {}
+        take, replaced, now_ms = self._rule.take, self._rows.replaced, self._clock_ms()
+        for record in records:
+            key = record.key or b""
+            old = changes[key] if key in changes else replaced(key)
+            try:
+                changes[key], told[key] = take(old, record, now_ms)
+            except Refused as refused:
+                self._refuse(refused.reason, partition, record)
+            except BUGS:  # in the rule: tried again it would fail again, and no record behind this one would be read
+                self._refuse(OWN_ERROR, partition, record)
+                log.exception("%s: an error of Liveshelf's own with a record", self.topic)
+        self._rows.write(changes, partition, records[-1].offset + 1)
+        self._tell_all(told)
+
+    def _refuse(self, reason: str, partition: int, record: Any) -> None:
+        self.refused[reason] += 1
+        # `older` ones come by the thousand after a failure, as they should; of a bad feed the first are enough
+        if reason != "older" and self.refused[reason] <= LOGGED:
+            log.warning(
+                "%s: a record is refused: %s (partition %s, offset %s)", self.topic, reason, partition, record.offset
+            )
+
+    def _tell_all(self, changes: Mapping[bytes, T | None]) -> None:
+        for key, value in changes.items():
+            self._tell(key, value)
+
+    def _tell(self, key: bytes, value: T | None) -> None:
+        """An error with one key must not cost the others theirs."""
+        if self._on_change is None:
+            return
+        try:
+            self._on_change(key.decode("utf-8", "replace"), value)
+        except Exception:
+            self.refused[NOT_TOLD] += 1
+            log.exception("%s: a change was not taken", self.topic)
+
+
+def _by_number(offsets: Mapping[TopicPartition, int]) -> dict[int, int]:
+    return {partition.partition: offset for partition, offset in offsets.items()}

@@ -1,0 +1,112 @@
+"""The one place that makes clients of kafka-python: within seconds they work or a `BrokerError` says why not.
+
+Left alone, kafka-python tries for half a minute whatever the cause is, says nothing of it, and leaves a thread behind.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
+
+from operators.kafka_io.broker_errors import broker_error, is_final
+from operators.errors import BrokerError, SettingsError
+from operators.configuration.kafka_settings import KafkaSettings
+from operators.kafka_io.record_batches import read_any_header_name
+
+KINDS = (KafkaConsumer, KafkaProducer, KafkaAdminClient)
+
+
+def new_consumer(settings: KafkaSettings, **more: Any) -> KafkaConsumer:
+    """A consumer with `consumer_options` and `more`. Raises `BrokerError` or `SettingsError`."""
+    return connect(KafkaConsumer, settings.consumer_options() | more)
+
+
+def new_producer(settings: KafkaSettings, **more: Any) -> KafkaProducer:
+    """A producer with `producer_options` and `more`. Raises `BrokerError` or `SettingsError`."""
+    return connect(KafkaProducer, settings.producer_options() | more)
+
+
+def new_admin(settings: KafkaSettings, **more: Any) -> KafkaAdminClient:
+    """An admin client with `client_options` and `more`. Raises `BrokerError` or `SettingsError`."""
+    return connect(KafkaAdminClient, settings.client_options() | more)
+
+
+def connect(kind: Any, options: dict[str, Any]) -> Any:
+    """A client of a kind (`KINDS`) with those of the options that it knows. Raises `BrokerError` or `SettingsError`."""
+    if unknown := options.keys() - {name for one in KINDS for name in one.DEFAULT_CONFIG}:
+        raise SettingsError(
+            "options that kafka-python knows in [kafka.client] and [kafka.client.python]",
+            f"`{min(unknown)}`",
+            "correct it, or move it to [kafka.client.java] where it is meant for Flink's clients",
+        )
+    made: list[tuple[KafkaNetClient, _Impatient]] = []
+
+    def impatient(**configs: Any) -> KafkaNetClient:
+        net = NetworkSelector(**configs)
+        manager = _Impatient(net, **configs)
+        made.append((KafkaNetClient(net=net, manager=manager), manager))
+        return made[0][0]
+
+    known = {name: value for name, value in options.items() if name in kind.DEFAULT_CONFIG}
+    read_any_header_name()
+    try:
+        return kind(**known, kafka_client=impatient)
+    except Exception as error:
+        cause: BaseException = error
+        for client, manager in made:
+            cause = manager.causes[-1] if manager.causes else error
+            client.close()  # else its thread stays
+        if not isinstance(error, KafkaError):
+            raise
+        raise broker_error(cause, options) from error
+
+
+@contextlib.contextmanager
+def broker_errors(settings: KafkaSettings) -> Iterator[None]:
+    """What kafka-python raises inside this block comes out as a `BrokerError`."""
+    try:
+        yield
+    except KafkaError as error:
+        raise broker_error(error, settings.client_options()) from error
+
+
+def partitions_of(consumer: Any, topic: str, settings: KafkaSettings) -> list[TopicPartition]:
+    """All partitions of a topic, in order. Raises `BrokerError` where there is none that this user may see."""
+    with broker_errors(settings):
+        numbers = consumer.partitions_for_topic(topic)
+    if not numbers:
+        user = settings.security.username
+        seen = f"none that the user {user} may see" if user else "no such topic"
+        grant = f", or grant {user} its part of docs/security.md" if user else ""
+        raise BrokerError(
+            f"the topic {topic} at {settings.bootstrap}", seen, f"liveshelf topics create{grant}", retriable=True
+        )
+    return [TopicPartition(topic, number) for number in sorted(numbers)]
+
+
+class _Impatient(KafkaConnectionManager):  # type: ignore[misc]
+    """Remembers why connections fail, and does not try again what cannot come right."""
+
+    def __init__(self, net: Any, **configs: Any) -> None:
+        super().__init__(net, **configs)
+        self.causes: list[BaseException] = []
+        self._refused: dict[Any, BaseException] = {}
+
+    def get_connection(self, node_id: Any, *args: Any, **kwargs: Any) -> Any:
+        """As the base; before the first success it raises where every broker has refused for good."""
+        if not self.bootstrapped and len(self._refused) >= len(self.cluster.bootstrap_brokers()):
+            raise next(iter(self._refused.values()))
+        connection = super().get_connection(node_id, *args, **kwargs)
+        if not self.bootstrapped:
+            connection.init_future.add_errback(lambda cause: self._failed(node_id, cause))
+        return connection
+
+    def _failed(self, node_id: Any, cause: BaseException) -> None:
+        self.causes.append(cause)
+        if is_final(cause):
+            self._refused[node_id] = cause

@@ -1,0 +1,54 @@
+"""What each part may do on the broker, and nothing else: `liveshelf up --secure` grants it, and docs/security.md shows it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from operators.records.contracts import (
+    CATALOGUE,
+    DEAD_LETTERS,
+    ERASURES,
+    EVENTS,
+    EXAMPLES,
+    RECEIPTS,
+    RECOMMENDATIONS,
+)
+
+Operation = Literal["READ", "WRITE", "DESCRIBE_CONFIGS"]
+
+
+@dataclass(frozen=True)
+class Right:
+    """One operation on one resource; Kafka adds the right to see it. `prefixed`: all whose name begins so."""
+
+    operation: Operation
+    kind: Literal["TOPIC", "GROUP", "TRANSACTIONAL_ID"]
+    name: str
+    prefixed: bool = False
+
+
+def rights(job: str) -> dict[str, tuple[Right, ...]]:
+    """Part -> its rights. `job`: the job's name, which is its consumer group and begins its transactional ids."""
+    return {
+        "job": (
+            *_topics("READ", EVENTS, ERASURES, CATALOGUE),
+            *_topics("WRITE", RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS, EXAMPLES),
+            *_topics("DESCRIBE_CONFIGS", CATALOGUE),  # how long it keeps tombstones
+            Right("READ", "GROUP", job),
+            Right("WRITE", "TRANSACTIONAL_ID", f"{job}-", prefixed=True),
+        ),
+        "storefront": (
+            *_topics("READ", RECOMMENDATIONS, CATALOGUE),
+            *_topics("DESCRIBE_CONFIGS", RECOMMENDATIONS, CATALOGUE),
+            *_topics("WRITE", EVENTS),
+        ),
+        "monitor": (
+            *_topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE),
+            *_topics("WRITE", DEAD_LETTERS),  # of the catalogue: it alone reads that once
+        ),
+        "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
+        "trainer": _topics("READ", EVENTS, CATALOGUE, EXAMPLES),
+    }
+
+
+def _topics(operation: Operation, *names: str) -> tuple[Right, ...]:
+    return tuple(Right(operation, "TOPIC", name) for name in names)

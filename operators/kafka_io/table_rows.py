@@ -1,0 +1,170 @@
+"""The rows of a local table on disk: what the topic holds by key, and how far and from which topic it was read.
+
+Values and offsets go into one write batch, so a restart goes on exactly where the files stop. While a topic is read again
+from its beginning, the rows of before are served on; each row that comes again is marked, and those without a mark go
+when the end is reached.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rocksdict import BlockBasedOptions, Options, Rdict, WriteBatch, WriteOptions
+
+from operators.kafka_io.table_origin import FORMAT, Origin
+
+log = logging.getLogger(__name__)
+# first byte of a row: a record of the topic, the table's own notes, a partition's next offset, a key that was read again
+KEY, NOTES, OFFSET, MARK = b"k", b"n", b"o", b"s"
+AFTER_OFFSETS, AFTER_MARKS = b"p", b"t"
+# RocksDB's own 64 MB take half an hour to fill with a catalogue, and that looks like a leak; smaller ones cost writes time
+WRITE_BUFFER_BYTES = 32 * 1024 * 1024
+BLOOM_BITS = 10  # a key, each record looks up what it replaces; without them in every level of files
+
+
+class TableRows:
+    """One folder. `get` and `items` may be called from any thread, all else from one."""
+
+    def __init__(self, folder: Path) -> None:
+        """A copy that is damaged or of another format is removed: the topic has it all."""
+        self._db, self.origin = _open(folder)
+        self._rereading = self.origin is not None and self.origin.rereading
+        # the topic is the log: after a kill the table is as of an earlier moment, and its offsets with it
+        self._no_log = WriteOptions()
+        self._no_log.disable_wal = True  # type: ignore[method-assign, assignment]  # its stub says method, it is none
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row of a key."""
+        row: bytes | None = self._db.get(KEY + key)
+        return row
+
+    def replaced(self, key: bytes) -> bytes | None:
+        """The row that a record replaces: while the topic is read again, a row of before is none."""
+        row: bytes | None = self._db.get(KEY + key)
+        if row is not None and self._rereading and not self._is_marked(key):
+            return None
+        return row
+
+    def items(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """All rows from a key on, in key order."""
+        rows: Any = self._db.items(from_key=KEY + start)  # rocksdict types a row as anything; in raw mode it is bytes
+        for key, row in rows:
+            if not key.startswith(KEY):
+                return
+            yield key[1:], row
+
+    def offsets(self) -> dict[int, int]:
+        """Partition -> next offset."""
+        found: dict[int, int] = {}
+        rows: Any = self._db.items(from_key=OFFSET)
+        for key, row in rows:
+            if not key.startswith(OFFSET):
+                break
+            found[int(key[1:])] = int(row)
+        return found
+
+    def write(self, changes: Mapping[bytes, bytes | None], partition: int, next_offset: int) -> None:
+        """The rows of some keys (None: no row) and how far their partition was read, at once."""
+        batch = WriteBatch(raw_mode=True)
+        for key, row in changes.items():
+            if row is None:
+                batch.delete(KEY + key)
+            else:
+                batch.put(KEY + key, row)
+                if self._rereading:
+                    batch.put(MARK + key, b"")
+        batch.put(OFFSET + str(partition).encode(), str(next_offset).encode())
+        self._db.write(batch, self._no_log)
+
+    def begin(self, topic_id: str | None, now_ms: int) -> None:
+        """The topic is read from its beginning. Rows that are there stay until `end_reading`."""
+        batch = WriteBatch(raw_mode=True)
+        batch.delete_range(OFFSET, AFTER_OFFSETS)
+        batch.delete_range(MARK, AFTER_MARKS)
+        self._note(Origin(topic_id, now_ms, rereading=next(self.items(), None) is not None), batch)
+
+    def end_reading(self) -> None:
+        """All rows are of this reading; the marks go."""
+        batch = WriteBatch(raw_mode=True)
+        batch.delete_range(MARK, AFTER_MARKS)
+        assert self.origin is not None
+        self._note(msgspec.structs.replace(self.origin, rereading=False), batch)
+
+    def complete(self, at_ms: int) -> None:
+        """The rows are all that the topic held at this moment."""
+        assert self.origin is not None
+        self._note(msgspec.structs.replace(self.origin, complete_ms=at_ms), WriteBatch(raw_mode=True))
+
+    def sweep(
+        self, start: bytes, count: int, stale: Callable[[bytes], bool] | None = None
+    ) -> tuple[list[bytes], bytes | None]:
+        """Looks at `count` rows from a key on and removes those that are stale, or without `stale` those without a mark.
+
+        Returns their keys, and the key to go on from (None: all rows were looked at).
+        """
+        removed, following = [], None
+        for seen, (key, row) in enumerate(self.items(start)):
+            if seen == count:
+                following = key
+                break
+            if not self._is_marked(key) if stale is None else stale(row):
+                removed.append(key)
+        if removed:
+            batch = WriteBatch(raw_mode=True)
+            for key in removed:
+                batch.delete(KEY + key)
+            self._db.write(batch, self._no_log)
+        return removed, following
+
+    def close(self) -> None:
+        """Gives back the folder's lock."""
+        self._db.close()
+
+    def _is_marked(self, key: bytes) -> bool:
+        return MARK + key in self._db
+
+    def _note(self, origin: Origin, batch: WriteBatch) -> None:
+        batch.put(NOTES, msgspec.json.encode(origin))
+        self._db.write(batch, self._no_log)
+        self.origin, self._rereading = origin, origin.rereading
+
+
+def _open(folder: Path) -> tuple[Rdict, Origin | None]:
+    try:
+        db = _open_files(folder)
+        notes: Any = db.get(NOTES)
+        if notes is None and next(iter(db.keys()), None) is None:
+            return db, None
+        origin = _origin(notes)
+        if origin is not None:
+            return db, origin
+        log.warning("%s is of another format and is made anew from the topic", folder)
+        db.close()
+    except Exception as error:  # rocksdict raises a plain Exception with RocksDB's words
+        if "Corruption" not in str(error):
+            raise
+        log.warning("%s is damaged and is made anew from the topic: %s", folder, error)
+    shutil.rmtree(folder)
+    return _open_files(folder), None
+
+
+def _origin(notes: bytes | None) -> Origin | None:
+    try:
+        origin = msgspec.json.decode(notes or b"", type=Origin)
+    except msgspec.MsgspecError:
+        return None
+    return origin if origin.format == FORMAT else None
+
+
+def _open_files(folder: Path) -> Rdict:
+    folder.mkdir(parents=True, exist_ok=True)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    blocks = BlockBasedOptions()
+    blocks.set_bloom_filter(BLOOM_BITS, block_based=False)
+    options.set_block_based_table_factory(blocks)
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    return Rdict(str(folder), options)

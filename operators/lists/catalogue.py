@@ -1,0 +1,90 @@
+"""The catalogue as arrays by model row: what may be listed now, category and brand. Follows the topic record by record."""
+
+import threading
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.lists.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
+from operators.records.catalogue_decode import GONE, read_item
+from operators.errors import BadRecord
+from operators.shopper.features import Vocabulary
+from operators.lists.item_codes import ItemCodes
+
+
+class _Shown(NamedTuple):
+    """What may be listed at any time in [start, end), epoch ms."""
+
+    allowed: npt.NDArray[np.bool_]
+    start: int
+    end: int
+
+
+class Catalogue:
+    """Stock, availability (`operators.lists.availability`), category and brand of a model's items.
+
+    Thread-safe: the table's thread calls `changed`, the scorer and the fallback ask `allowed`. A record is applied when
+    it comes, so what is kept is bounded by the model's items, whoever asks or does not.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, coverage: float) -> None:
+        rows = len(vocabulary) + 1
+        self._vocabulary = vocabulary
+        self._coverage = Coverage(len(vocabulary), coverage)
+        self._in_stock = np.ones(rows, dtype=bool)
+        self._held = np.zeros(rows, dtype=bool)
+        self._delisted = np.zeros(rows, dtype=bool)
+        self._start = np.zeros(rows, dtype=np.int64)
+        self._end = np.full(rows, FOREVER, dtype=np.int64)
+        self.categories, self.brands = ItemCodes(rows), ItemCodes(rows)
+        self._timed: set[int] = set()  # rows that may be listed at some times only
+        self._shown: _Shown | None = None
+        self._lock = threading.Lock()
+
+    def changed(self, key: str, value: bytes | None) -> None:
+        """Takes one record of the topic; it has effect on the next list. One that cannot be read changes nothing."""
+        row = self._vocabulary.row(key)
+        if row == 0:
+            return
+        try:
+            item = read_item(key, value) if value else None
+        except BadRecord:
+            return
+        offer = ANYTIME if item is None else offer_of(item)
+        with self._lock:
+            self._coverage.held += (item is not None) - int(self._held[row])
+            self._held[row], self._delisted[row] = item is not None, item is None and value != GONE
+            self._in_stock[row], self._start[row], self._end[row] = offer
+            if offer.start > 0 or offer.end < FOREVER:
+                self._timed.add(row)
+            else:
+                self._timed.discard(row)
+            if item is not None:
+                self.categories.put(row, item.category_path)
+                self.brands.put(row, item.brand or "")
+            self._shown = None
+
+    def allowed(self, now_ms: int) -> npt.NDArray[np.bool_]:
+        """bool [rows]: what may be listed at this time; row 0 never. Not to be written to."""
+        shown = self._shown
+        if shown is None or not shown.start <= now_ms < shown.end:
+            with self._lock:
+                shown = self._shown = self._at(now_ms)
+        return shown.allowed
+
+    def _at(self, now_ms: int) -> _Shown:
+        allowed = may_be_listed(
+            self._held,
+            self._delisted,
+            self._in_stock,
+            self._start,
+            self._end,
+            covered=self._coverage.reached,
+            now_ms=now_ms,
+        )
+        allowed[0] = False
+        rows = [*self._timed]
+        moments = np.concatenate((self._start[rows], self._end[rows]))
+        before, after = moments[moments <= now_ms], moments[moments > now_ms]
+        return _Shown(allowed, int(before.max(initial=-FOREVER)), int(after.min(initial=FOREVER)))

@@ -1,0 +1,60 @@
+"""Lists without the model: the neighbours of what the shopper touched last, then what is popular."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.records.contracts import Source
+from operators.shopper.features import Features, Rows
+from operators.model.model_bundle import ModelBundle
+from operators.shopper.user_state import TAKEN_OUT
+
+RECENT = 5
+LOOKED_AT = 64  # popular items at a time: the cost of a list must not grow with the catalogue
+
+Usable = Callable[[Rows], npt.NDArray[np.bool_]]  # rows [K] -> bool [K]: which of them may be listed for this shopper
+
+
+class Fallback:
+    """Serves cold users, unknown items, and everyone while the model fails. Thread-safe: it only reads."""
+
+    def __init__(self, bundle: ModelBundle, size: int) -> None:
+        self._neighbours = bundle.neighbours
+        self._popular = bundle.popular
+        self._size = size
+
+    def rows(self, features: Features, user: int, usable: Usable) -> tuple[list[int], list[float], Source]:
+        """(rows, scores in 0-1, source) for one user of a batch.
+
+        A neighbour's score is the sum of 1 / (age in steps * place) over the last `RECENT` items that were not taken out:
+        newer and nearer first.
+        """
+        points: dict[int, float] = {}
+        items, kinds = features.items[user], features.kinds[user]
+        history = items[(items > 0) & (kinds != TAKEN_OUT)][::-1][:RECENT]
+        neighbours = self._neighbours[history]
+        good = usable(neighbours.ravel()).reshape(neighbours.shape) & ~np.isin(neighbours, history) & (neighbours > 0)
+        for age, place in zip(*map(np.ndarray.tolist, np.nonzero(good)), strict=True):
+            row = int(neighbours[age, place])
+            points[row] = points.get(row, 0.0) + 1 / ((age + 1) * (place + 1))
+        rows = sorted(points, key=lambda row: (-points[row], row))[: self._size]
+        top = points[rows[0]] if rows else 1.0
+        scores = [points[row] / top for row in rows]
+        filled = self.fill(rows, usable)
+        source: Source = "neighbours" if rows else "popular"
+        return filled, scores + self._popular_scores(len(filled) - len(rows)), source
+
+    def fill(self, rows: list[int], usable: Usable) -> list[int]:
+        """The rows with popular ones after them, up to the list's size."""
+        filled, have = rows[: self._size], set(rows)
+        for begin in range(0, len(self._popular), LOOKED_AT):
+            if len(filled) == self._size:
+                break
+            some = self._popular[begin : begin + LOOKED_AT]
+            more = [row for row in some[usable(some)].tolist() if row not in have]
+            filled += more[: self._size - len(filled)]
+        return filled
+
+    def _popular_scores(self, count: int) -> list[float]:
+        return np.linspace(0.5, 0.0, count, endpoint=False).tolist() if count else []

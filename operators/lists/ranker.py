@@ -1,0 +1,143 @@
+"""Candidates -> the places of a list: what may not be shown is taken out, what was shown often goes last,
+categories and brands are capped, and near-copies are spread (MMR). All for a whole micro-batch at once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.shopper.features import Rows, Vocabulary
+from operators.configuration.shop_settings import ListSettings
+from operators.shopper.state_layout import HISTORY
+from operators.shopper.user_state import IN_BASKET, TAKEN_OUT
+
+GOOD, TIRED, FORBIDDEN = 0, 1, 2
+POOL = 3  # MMR and the caps choose among POOL times the list's size
+
+LowHashes = npt.NDArray[np.uint32]  # low 32 bits of items' hashes, 0: none
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """`rows` int32 and `scores` float32, both [B, size], best first; row 0 (score 0) where candidates ran out."""
+
+    rows: Rows
+    scores: npt.NDArray[np.float32]
+
+
+class Ranker:
+    """Applies a shop's list rules to scored candidates."""
+
+    def __init__(self, vocabulary: Vocabulary, vectors: npt.NDArray[np.float32], rules: ListSettings) -> None:
+        """`vectors`: [N + 1, d], rows of length 1 (or 0)."""
+        self._low_hashes = vocabulary.low_hashes
+        self._vectors = vectors
+        self._rules = rules
+
+    def rank(
+        self,
+        rows: Rows,
+        scores: npt.NDArray[np.float32],
+        states: npt.NDArray[Any],
+        allowed: npt.NDArray[np.bool_],
+        categories: npt.NDArray[np.int32],
+        brands: npt.NDArray[np.int32],
+    ) -> Ranked:
+        """`rows`, `scores`: [B, K], best first; `states`: dtype STATE [B]; the others by model row, row 0 not allowed."""
+        verdict = self.verdict(rows, states, allowed)
+        if len(mixed := np.flatnonzero(verdict.any(axis=1))):  # all others are in order
+            order = np.argsort(verdict[mixed], axis=1, kind="stable")
+            rows, scores = rows.copy(), scores.copy()
+            for one in (rows, scores, verdict):
+                one[mixed] = np.take_along_axis(one[mixed], order, axis=1)
+        out = verdict == FORBIDDEN
+        size, rules = min(self._rules.size, rows.shape[1]), self._rules
+        caps = [
+            (codes, cap) for codes, cap in ((categories, rules.max_per_category), (brands, rules.max_per_brand)) if cap
+        ]
+        if rules.diversity or caps:
+            pool = min(POOL * size, rows.shape[1])
+            picked = self._spread(rows[:, :pool], scores[:, :pool], ~out[:, :pool], caps, size)
+            rows, scores = np.take_along_axis(rows, picked, axis=1), np.take_along_axis(scores, picked, axis=1)
+            out = np.take_along_axis(out, picked, axis=1) | (picked < 0)
+        else:
+            rows, scores, out = rows[:, :size].copy(), scores[:, :size].copy(), out[:, :size]
+        rows[out], scores[out] = 0, 0.0
+        return Ranked(rows, scores)
+
+    def verdict(self, rows: Rows, states: npt.NDArray[Any], allowed: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+        """uint8 [B, K]: GOOD, TIRED (shown often without a click) or FORBIDDEN, for each candidate."""
+        lows, hidden = self._low_hashes[rows], [states["disliked"]]
+        if self._rules.hide_in_basket:
+            hidden.append(in_basket(states))
+        if self._rules.hide_bought:
+            hidden.append(states["bought"])
+        forbidden = ~allowed[rows] | _any_equal(lows, np.concatenate(hidden, axis=1))
+        verdict = np.where(forbidden, np.uint8(FORBIDDEN), np.uint8(GOOD))
+        if self._rules.fatigue_after:
+            tired = states["shown"] >= self._rules.fatigue_after
+            if tired.any():
+                often = _any_equal(lows, np.where(tired, states["shown_item"], np.uint32(0)))
+                verdict[often & ~forbidden] = TIRED
+        return verdict
+
+    def _spread(
+        self,
+        rows: Rows,
+        scores: npt.NDArray[np.float32],
+        usable: npt.NDArray[np.bool_],
+        caps: list[tuple[npt.NDArray[np.int32], int]],
+        size: int,
+    ) -> npt.NDArray[np.intp]:
+        """Greedy choice of `size` of the pool, -1 where none is left.
+
+        MMR (Carbonell and Goldstein, SIGIR 1998): argmax (1 - w) * relevance - w * max similarity to the chosen,
+        with the scores scaled to 0-1 within the pool. `caps`: codes by row, and how many of a code above 0 may be chosen.
+        """
+        weight, users = self._rules.diversity, np.arange(len(rows))
+        low = scores.min(axis=1, keepdims=True)
+        span = np.maximum(scores.max(axis=1, keepdims=True) - low, 1e-9)
+        gain = (1 - weight) * (scores - low) / span
+        free, nearest, vectors = usable.copy(), np.zeros_like(gain), self._vectors[rows]
+        capped = [(codes[rows], cap, np.zeros(rows.shape, dtype=np.int32)) for codes, cap in caps]
+        picked = np.empty((len(rows), size), dtype=np.intp)
+        for place in range(size):
+            value = np.where(free, gain - weight * nearest, -np.inf)
+            best = value.argmax(axis=1)
+            picked[:, place] = np.where(free[users, best], best, -1)
+            if weight:
+                chosen = vectors[users, best]
+                np.maximum(nearest, np.einsum("bkd,bd->bk", vectors, chosen), out=nearest)
+            for codes, cap, taken in capped:
+                same = (codes == codes[users, best][:, None]) & (codes > 0)
+                taken += same
+                free &= ~(same & (taken >= cap))
+            free[users, best] = False
+        return picked
+
+
+def in_basket(states: npt.NDArray[Any]) -> LowHashes:
+    """uint32 [B, M]: what lies in the basket now: added in this session and not taken out since; 0: nothing."""
+    kinds = states["kind"]
+    added = kinds == IN_BASKET
+    if not added.any():
+        return np.zeros((len(states), 0), dtype=np.uint32)
+    added &= states["second"] >= states["session_start_s"][:, None]
+    lows, removed = states["item"].astype(np.uint32), kinds == TAKEN_OUT
+    if len(mixed := np.flatnonzero(removed.any(axis=1) & added.any(axis=1))):
+        place = np.arange(HISTORY) - states["steps"][mixed, None].astype(np.int64)
+        order, mine, gone = place % HISTORY, lows[mixed], removed[mixed]  # oldest first
+        for step in np.flatnonzero(gone.any(axis=0)):
+            earlier = (mine == mine[:, step, None]) & (order < order[:, step, None])
+            added[mixed] &= ~(earlier & gone[:, step, None])
+    return np.where(added, lows, np.uint32(0))
+
+
+def _any_equal(values: LowHashes, wanted: LowHashes) -> npt.NDArray[np.bool_]:
+    """[B, K], [B, M] -> bool [B, K]: whether a value is among the wanted. 0 equals 0: it stands for no item."""
+    found, same = np.zeros(values.shape, dtype=bool), np.empty(values.shape, dtype=bool)
+    for column in np.flatnonzero(wanted.any(axis=0)):
+        np.equal(values, wanted[:, column, None], out=same)
+        found |= same
+    return found

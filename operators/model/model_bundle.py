@@ -1,0 +1,231 @@
+"""A model bundle: an immutable folder with the graph, its items, its fallbacks, golden scores and a manifest.
+
+| file | holds |
+|---|---|
+| manifest.json | name, version, sha256 of every file, opset, inputs, outputs, window W, training window, metrics |
+| model.onnx | the graph: `items`, `kinds` int32 [B, W], `length` int32 [B] -> `scores` float32 [B, K], `rows` int32 [B, K] |
+| items.json | item ids; row i + 1 of the model is the i-th |
+| vectors.npy | float16 [N + 1, d], item vectors for reasons and diversity |
+| popular.npy, trending.npy | int32 rows, best first |
+| neighbours.npy | int32 [N + 1, M], the nearest items of each row, 0 where there is none |
+| reference.json | what the model saw and said in its training window, for drift (older bundles have none) |
+| query_buckets.npy, query_vectors.npy | what places a query among the items (`operators/model/query_tower.py`), where that was learned |
+| golden_*.npy | inputs and outputs that the serving machine must reproduce |
+"""
+
+import io
+import logging
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from operators.model.bundle_files import FIX, MAX_FILE, BundleFiles, json_of
+from operators.records.contracts import Id
+from operators.quality.drift import FILE as REFERENCE
+from operators.quality.drift import Bins, load_reference
+from operators.errors import BundleError
+from operators.shopper.features import WINDOW, Vocabulary
+from operators.model.graph_check import refuse_other_files
+from operators.model.query_tower import BUCKETS, QueryTower
+from operators.model.query_tower import FILES as QUERY_FILES
+from operators.shopper.state_layout import HISTORY
+
+log = logging.getLogger(__name__)
+GRAPH, ITEMS = "model.onnx", "items.json"
+ARRAYS = ("vectors", "popular", "trending", "neighbours")
+GOLDEN = ("items", "kinds", "length", "rows", "scores")
+MAX_ITEMS = 5_000_000  # their vectors fill the largest file that a bundle may have
+MAX_GOLDEN = 16 << 20  # bytes of each golden array: the graph runs on all of them before it serves
+MAX_REFERENCE = 1 << 20  # bytes
+_npy: Any = np.lib.format
+_HEADERS = {(1, 0): _npy.read_array_header_1_0, (2, 0): _npy.read_array_header_2_0}
+_decode_items = msgspec.json.Decoder(list[Id]).decode
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A verified bundle in memory, but for its graph. Arrays are indexed by model row; row 0 is padding."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    vocabulary: Vocabulary
+    vectors: npt.NDArray[np.float32]
+    popular: npt.NDArray[np.int32]
+    trending: npt.NDArray[np.int32]
+    neighbours: npt.NDArray[np.int32]
+    golden: dict[str, npt.NDArray[Any]]
+    reference: dict[str, Bins] = field(default_factory=dict)
+    window: int = WINDOW
+    queries: QueryTower | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["name"])
+
+    @property
+    def version(self) -> str:
+        return str(self.manifest["version"])
+
+    @property
+    def graph_sum(self) -> str:
+        return str(self.manifest["files"][GRAPH])
+
+    def read_graph(self) -> bytes:
+        """The bytes of the graph, as the manifest has their sum, for a session (`operators.model.onnx_session`).
+
+        They may be hundreds of MB: do not keep them. Raises `BundleError`, also where the graph reads other files.
+        """
+        graph = BundleFiles(self.folder, self.manifest).read(GRAPH)
+        refuse_other_files(graph)
+        return graph
+
+    @classmethod
+    def load(cls, folder: Path) -> "ModelBundle":
+        """Reads and verifies a bundle: manifest, hashes, shapes, finite numbers. Raises `BundleError`.
+
+        All but the graph, which only the scorer opens: `read_graph` and `operators.model.scorer` verify that.
+        """
+        files = BundleFiles(folder)
+        manifest = files.manifest
+        if GRAPH not in manifest["files"]:
+            raise BundleError(f"{GRAPH} in the bundle's manifest", "none", FIX)
+        item_ids = _read_items(files)
+        arrays = {name: _read_array(files, f"{name}.npy") for name in ARRAYS}
+        golden = {name: _read_array(files, f"golden_{name}.npy", MAX_GOLDEN) for name in GOLDEN}
+        arrays["vectors"] = _finite("item vectors", arrays["vectors"])
+        _check_shapes(len(item_ids), arrays)
+        window = _checked_window(manifest, golden)
+        reference, queries = _read_reference(files), _read_queries(files, arrays["vectors"])
+        files.verify_others(but=GRAPH)
+        if unlisted := files.unlisted():
+            log.warning("not of the bundle, and not read: %s in %s", ", ".join(unlisted)[:200], folder)
+        return cls._of(folder, manifest, item_ids, arrays, golden, reference, window, queries)
+
+    @classmethod
+    def load_fallbacks(cls, folder: Path) -> "ModelBundle":
+        """What can be trusted of a refused bundle: items, popular and neighbours if their hashes hold, else nothing.
+
+        For serving fallbacks only; its graph must not be run.
+        """
+        try:
+            files = BundleFiles(folder)
+            manifest, item_ids = files.manifest, _read_items(files)
+            arrays = {name: _read_array(files, f"{name}.npy") for name in ARRAYS}
+            arrays["vectors"] = np.nan_to_num(_float32(arrays["vectors"]))
+            _check_shapes(len(item_ids), arrays)
+        except BundleError:
+            manifest, item_ids = {"name": "none", "version": "0", "files": {}}, []
+            arrays = {name: np.zeros((1, 1) if name in ("vectors", "neighbours") else 0) for name in ARRAYS}
+        return cls._of(folder, manifest, item_ids, arrays, {})
+
+    @classmethod
+    def _of(
+        cls,
+        folder: Path,
+        manifest: dict[str, Any],
+        item_ids: list[str],
+        arrays: dict[str, npt.NDArray[Any]],
+        golden: dict[str, npt.NDArray[Any]],
+        reference: dict[str, Bins] | None = None,
+        window: int = WINDOW,
+        queries: QueryTower | None = None,
+    ) -> "ModelBundle":
+        return cls(
+            folder=folder,
+            manifest=manifest,
+            vocabulary=Vocabulary(item_ids),
+            vectors=_float32(arrays["vectors"]),
+            popular=arrays["popular"].astype(np.int32),
+            trending=arrays["trending"].astype(np.int32),
+            neighbours=arrays["neighbours"].astype(np.int32),
+            golden=golden,
+            reference=reference or {},
+            window=window,
+            queries=queries,
+        )
+
+
+def _read_reference(files: BundleFiles) -> dict[str, Bins]:
+    if REFERENCE not in files.manifest["files"]:
+        return {}
+    return load_reference(json_of(REFERENCE, files.read(REFERENCE, MAX_REFERENCE)))
+
+
+def _read_queries(files: BundleFiles, items: npt.NDArray[Any]) -> QueryTower | None:
+    names = [f"{name}.npy" for name in QUERY_FILES]
+    if not files.manifest["files"].keys() & set(names):
+        return None
+    known, vectors = (_read_array(files, name) for name in names)
+    rising = known.ndim == 1 and bool((np.diff(known) > 0).all())
+    if not rising or known.dtype.kind not in "iu" or (known.size and not 0 < known[0] <= known[-1] <= BUCKETS):
+        raise BundleError(f"rising buckets of 1 to {BUCKETS} in query_buckets.npy", f"{known.dtype} {known.shape}", FIX)
+    if vectors.shape != (len(known) + 1, items.shape[1]):
+        raise BundleError(f"query vectors of shape [{len(known) + 1}, {items.shape[1]}]", str(vectors.shape), FIX)
+    return QueryTower(known.astype(np.int32), _finite("query vectors", vectors))
+
+
+def _read_items(files: BundleFiles) -> list[str]:
+    try:
+        item_ids = _decode_items(files.read(ITEMS))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BundleError(f"an array of item ids in {ITEMS}", str(error)[:200], FIX) from error
+    if len(item_ids) > MAX_ITEMS:
+        raise BundleError(f"at most {MAX_ITEMS} items", f"{len(item_ids)}", FIX)
+    if len(set(item_ids)) < len(item_ids):
+        raise BundleError(f"each item once in {ITEMS}", f"{len(item_ids) - len(set(item_ids))} twice", FIX)
+    return item_ids
+
+
+def _read_array(files: BundleFiles, name: str, limit: int = MAX_FILE) -> npt.NDArray[Any]:
+    """An array over the bytes that were hashed: numpy itself would allocate whatever a header asks for."""
+    content = files.read(name, limit)
+    stream = io.BytesIO(content)
+    try:
+        shape, by_columns, dtype = _HEADERS[_npy.read_magic(stream)](stream)
+    except Exception as error:  # numpy names EOFError, ValueError, SyntaxError, tokenize.TokenError and more
+        raise BundleError(f"an array of numbers in {name}", repr(error)[:200], FIX) from error
+    count, begin = math.prod(shape), stream.tell()
+    if dtype.kind not in "fiu":
+        raise BundleError(f"an array of plain numbers, without pickle, in {name}", str(dtype), FIX)
+    if min(shape, default=0) < 0 or len(content) - begin != count * dtype.itemsize:
+        raise BundleError(f"{name} to hold what its header says", f"{dtype} {shape} in {len(content)} bytes", FIX)
+    numbers = np.frombuffer(content, dtype, count, begin)
+    return numbers.reshape(shape, order="F" if by_columns else "C")
+
+
+def _checked_window(manifest: dict[str, Any], golden: dict[str, npt.NDArray[Any]]) -> int:
+    window = manifest.get("window", WINDOW)
+    if type(window) is not int or not 0 < window <= HISTORY:
+        raise BundleError(f"a window of 1 to {HISTORY} steps in manifest.json", repr(window), FIX)
+    if golden["items"].shape[1:] != (window,) or not golden["items"].size:
+        raise BundleError(f"golden items of shape [B, {window}]", str(golden["items"].shape), FIX)
+    if golden["scores"].ndim != 2 or not golden["scores"].size:
+        raise BundleError("golden scores of shape [B, K]", str(golden["scores"].shape), FIX)
+    return window
+
+
+def _float32(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
+
+
+def _finite(what: str, array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    numbers = _float32(array)
+    if not np.isfinite(numbers).all():
+        raise BundleError(f"finite {what}", "NaN or infinity", FIX)
+    return numbers
+
+
+def _check_shapes(items: int, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    rows = items + 1
+    for name in ("vectors", "neighbours"):
+        if arrays[name].ndim != 2 or len(arrays[name]) != rows:
+            raise BundleError(f"{name}.npy of shape [{rows}, n]", str(arrays[name].shape), FIX)
+    for name in ("popular", "trending", "neighbours"):
+        if arrays[name].size and not 0 <= arrays[name].min() <= arrays[name].max() < rows:
+            raise BundleError(f"rows of 0 to {items} in {name}.npy", "a row out of range", FIX)

@@ -1,0 +1,149 @@
+"""The ONNX Runtime session of a bundle: provider, warm-up, golden check, scores of a micro-batch."""
+
+import numpy as np
+import onnxruntime as ort
+
+from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
+from operators.errors import BundleError, StackError
+from operators.shopper.features import Features, Rows
+from operators.model.model_bundle import ModelBundle
+from operators.model.onnx_session import open_session
+from operators.model.padding import Answers, Run, without_padding
+from operators.settings import ScorerSettings
+from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
+
+CPU = "CPUExecutionProvider"
+TOLERANCE = 1e-3
+INPUTS = {"items": "tensor(int32)", "kinds": "tensor(int32)", "length": "tensor(int32)"}
+OUTPUTS = ["scores", "rows"]
+_FIX = "export the bundle again with `liveshelf train`"
+
+
+def choose_provider(wanted: str) -> tuple[str, str]:
+    """(ONNX Runtime provider, why it was taken)."""
+    if wanted == "cpu":
+        return CPU, "scorer.provider = cpu"
+    if CUDA not in ort.get_available_providers() or not _cuda_devices():
+        return CPU, "no CUDA device was found"
+    if wanted != "tensorrt":
+        return CUDA, "a CUDA device was found"
+    if TENSORRT not in ort.get_available_providers():
+        return CUDA, "this ONNX Runtime was built without TensorRT"
+    return TENSORRT, "scorer.provider = tensorrt"
+
+
+def _cuda_devices() -> int:
+    import ctypes
+
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int()
+    return 0 if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) else count.value
+
+
+class Scorer:
+    """Scores micro-batches with a bundle's graph. Not for concurrent use: one thread owns it."""
+
+    def __init__(self, bundle: ModelBundle, settings: ScorerSettings) -> None:
+        """Opens the session and proves it on the golden inputs.
+
+        Raises `BundleError`, and `StackError` where a GPU is required and the session runs on a CPU, or where another user
+        may write to the folder of TensorRT's engines.
+        """
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = settings.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # ONNX Runtime's threads would spin between micro-batches and take the core of the step
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.provider, self.provider_reason = choose_provider(settings.provider)
+        try:
+            self._session, on_device = self._opened(bundle, options, settings)
+        except (StackError, BundleError):  # the machine lacks something, or the bundle was refused already
+            raise
+        except Exception as error:  # ONNX Runtime raises classes of its own that share no base
+            raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
+        self._check_signature()
+        self._bundle = bundle
+        windows = [node.shape[1] for node in self._session.get_inputs() if len(node.shape) == 2]
+        self._run = on_device or self._on_cpu
+        # on GPUs the shape stays: padding costs them little, and each new shape something
+        self._crops = on_device is None and not any(isinstance(one, int) for one in windows)
+        self._check_golden()
+        self._check_provider(settings)  # last: a wrong graph is no lack of a GPU
+
+    def score(self, features: Features) -> Answers:
+        """(scores float32 [B, K], rows int32 [B, K]), best first. A user's scores may be NaN: check them."""
+        return self._answers(features.inputs())
+
+    def works(self) -> bool:
+        """Whether the device still gives the golden scores. After an error on a GPU its driver may refuse this process
+        everything, for as long as it lives; on a CPU nothing lasts."""
+        if self.provider == CPU:
+            return True
+        try:
+            self._check_golden()
+        except BundleError:
+            return False
+        return True
+
+    def _answers(self, inputs: dict[str, Rows]) -> Answers:
+        return without_padding(self._run, inputs) if self._crops else self._run(inputs)
+
+    def _opened(
+        self, bundle: ModelBundle, options: ort.SessionOptions, settings: ScorerSettings
+    ) -> tuple[ort.InferenceSession, Run | None]:
+        """By the first provider that starts. What fails on a device is tried on the CPU: only a wrong graph fails there too."""
+        graph = bundle.read_graph()  # nobody keeps it
+        sizes = bundle.window, bundle.golden["scores"].shape[1], settings.max_batch
+        if self.provider == TENSORRT:
+            try:
+                session, run, said = on_tensorrt(graph, options, *sizes, settings.engines_dir, bundle.graph_sum[:16])
+                self.provider_reason += said
+                return session, run
+            except NotStarted as error:
+                self.provider, self.provider_reason = CUDA, f"{TENSORRT} did not start: {error}"
+        if self.provider == CUDA:
+            try:
+                session, run, said = on_cuda(graph, options, *sizes)
+                self.provider_reason += said
+                return session, run
+            except NotStarted as error:
+                self.provider, self.provider_reason = CPU, f"{CUDA} did not start: {error}"
+        return open_session(graph, options, [CPU]), None
+
+    def _check_provider(self, settings: ScorerSettings) -> None:
+        if settings.require_gpu and self.provider == CPU:
+            raise StackError(
+                "a GPU (scorer.require_gpu)",
+                f"{CPU}: {self.provider_reason}",
+                "see nvidia-smi on the TaskManager's machine (driver, free memory), install CUDA's libraries there (pip install "
+                "'liveshelf[gpu]'), or set scorer.require_gpu = false",
+            )
+
+    def _on_cpu(self, inputs: dict[str, Rows]) -> Answers:
+        scores, rows = self._session.run(OUTPUTS, inputs)
+        return scores, rows
+
+    def _check_signature(self) -> None:
+        try:
+            found = {node.name: node.type for node in self._session.get_inputs()}
+            outputs = [node.name for node in self._session.get_outputs()]
+        except UnicodeDecodeError as error:  # a graph may hold any bytes for a name
+            raise BundleError("a graph whose names are UTF-8", str(error), _FIX) from error
+        if found != INPUTS or outputs != OUTPUTS:
+            raise BundleError(f"a graph {INPUTS} -> {OUTPUTS}", f"{found} -> {outputs}", _FIX)
+
+    def _check_golden(self) -> None:
+        golden = self._bundle.golden
+        try:
+            scores, _ = self._answers({name: golden[name] for name in INPUTS})
+        except Exception as error:  # as above
+            raise BundleError("the graph to run on its golden inputs", str(error)[:300], _FIX) from error
+        if scores.shape != golden["scores"].shape:
+            raise BundleError(f"golden scores of shape {golden['scores'].shape}", str(scores.shape), _FIX)
+        worst = float(np.max(np.abs(scores - golden["scores"]), initial=0.0))
+        if not np.isfinite(scores).all() or worst > TOLERANCE:
+            raise BundleError(f"golden scores within {TOLERANCE}", f"{worst} (NaN when not finite)", _FIX)

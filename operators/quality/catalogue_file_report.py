@@ -1,0 +1,66 @@
+"""Checks a shop's file of catalogue records, alone and beside a file of events."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from operators.records.contracts import CatalogueItem
+from operators.records.field_effects import NO_EFFECT_CATALOGUE_FIELDS
+from operators.records.field_names import given_fields
+from operators.records.record_file import RecordFile, catalogue_file
+from operators.configuration.shop_settings import EventSettings
+
+MEET = 0.5  # of the events' items that the catalogue should hold
+SHOWN = 3
+
+
+@dataclass
+class CatalogueFileReport:
+    """What a file of catalogue records holds."""
+
+    file: RecordFile[CatalogueItem]
+    items: set[str] = field(default_factory=set)
+    repeated: int = 0
+    without_title: int = 0
+    without_price: int = 0
+    out_of_stock: int = 0
+    without_effect: Counter[str] = field(default_factory=Counter)
+    unknown_fields: Counter[str] = field(default_factory=Counter)
+
+    def take(self, item: CatalogueItem) -> None:
+        """Counts a record."""
+        self.repeated += item.item_id in self.items
+        self.items.add(item.item_id)
+        self.without_title += not item.title
+        self.without_price += item.price is None
+        self.out_of_stock += not item.in_stock
+        self.without_effect.update(name for name in NO_EFFECT_CATALOGUE_FIELDS if getattr(item, name) is not None)
+
+
+def report(file: Path, limits: EventSettings) -> CatalogueFileReport:
+    """Reads the whole file. Raises `EventsFileError` of a file that is none of JSON lines."""
+    records = catalogue_file(file, limits)
+    found = CatalogueFileReport(records)
+    for item in records:
+        found.take(item)
+        known = CatalogueItem.__struct_fields__
+        found.unknown_fields.update(name for name in given_fields(records.line) if name not in known)
+    return found
+
+
+def apart(of_events: Collection[str], of_catalogue: Collection[str]) -> str:
+    """How the two name items differently, with examples of both; empty where most of the events' items are there."""
+    held = set(of_catalogue)
+    missing = [item for item in of_events if item not in held]
+    if len(missing) <= (1 - MEET) * len(of_events):
+        return ""
+    theirs = [item for item in of_catalogue if item not in set(of_events)]
+    return (
+        f"{len(missing)} of the {len(of_events)} items of the events are not in the catalogue:"
+        f" {_examples(missing)} in the events, {_examples(theirs) or 'nothing else'} in the catalogue"
+    )
+
+
+def _examples(ids: list[str]) -> str:
+    return ", ".join(map(repr, sorted(ids)[:SHOWN]))

@@ -1,0 +1,123 @@
+"""Drift of what the model sees and says against its training window: population stability index (PSI).
+
+PSI = sum over bins of (actual - expected) * ln(actual / expected), the form of Siddiqi, Credit Risk Scorecards (2006):
+below 0.1 stable, above 0.25 another population.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.errors import BundleError
+from operators.shopper.features import Features, Rows
+
+FILE = "reference.json"
+FLOOR = 1e-4  # of a share: an empty bin must not make the index infinite
+MIN_SAMPLES = 500
+WINDOW_SAMPLES = 5_000
+_FIX = "make it anew with `python -m model_export.bundles.reference`"
+
+
+@dataclass(frozen=True)
+class Bins:
+    """One feature of the training window: inner edges (a value equal to an edge is above it) and the share of each bin."""
+
+    edges: npt.NDArray[np.float64]
+    shares: npt.NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, values: npt.NDArray[Any], edges: npt.NDArray[Any] | None = None) -> "Bins":
+        """Ten bins of equal share, or the given edges."""
+        given = np.unique(np.quantile(values, np.arange(1, 10) / 10)) if edges is None else edges
+        counts = np.bincount(np.searchsorted(given, values, side="right"), minlength=len(given) + 1)
+        return cls(np.asarray(given, dtype=np.float64), counts / len(values))
+
+
+def psi(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> float:
+    """The index of two distributions over the same bins (shares or counts)."""
+    e, a = (np.maximum(one / max(one.sum(), 1e-12), FLOOR) for one in (expected, actual))
+    return float(((a - e) * np.log(a / e)).sum())
+
+
+def observed(
+    inputs: Features, top_scores: npt.NDArray[Any], unpopular: npt.NDArray[np.float64]
+) -> dict[str, npt.NDArray[Any]]:
+    """Feature -> its value for each user. `top_scores`: [B]; `unpopular`: 0 (most popular) to 1 by model row."""
+    last = np.take_along_axis(inputs.items, np.maximum(inputs.length - 1, 0)[:, None], axis=1)[:, 0]
+    kind = np.take_along_axis(inputs.kinds, np.maximum(inputs.length - 1, 0)[:, None], axis=1)[:, 0]
+    return {
+        "history_length": inputs.length,
+        "last_kind": kind,
+        "last_item_popularity": unpopular[last],
+        "top_score": top_scores,
+    }
+
+
+EDGES: dict[str, npt.NDArray[np.float64]] = {
+    "history_length": np.array([2.0, 4.0, 8.0, 16.0]),
+    "last_kind": np.arange(1.5, 6.5),
+}
+
+
+def popularity_places(popular: Rows, items: int) -> npt.NDArray[np.float64]:
+    """By model row: 0 for the most popular item, 1 for the least."""
+    place = np.full(items + 1, len(popular), dtype=np.float64)
+    place[popular] = np.arange(len(popular))
+    return place / max(1, len(popular))
+
+
+class DriftMeter:
+    """Counts live values in the training window's bins; the newest `WINDOW_SAMPLES` to twice as many count."""
+
+    def __init__(self, reference: Mapping[str, Bins]) -> None:
+        self._reference = dict(reference)
+        self._now = self._empty()
+        self._before = self._empty()
+        self._samples = 0
+
+    def _empty(self) -> dict[str, npt.NDArray[np.float64]]:
+        return {name: np.zeros(len(bins.shares)) for name, bins in self._reference.items()}
+
+    def seen(self, values: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Takes feature -> values, as `observed` gives them."""
+        for name, bins in self._reference.items():
+            places = np.searchsorted(bins.edges, values[name], side="right")
+            self._now[name] += np.bincount(places, minlength=len(bins.shares))
+        self._samples += len(next(iter(values.values())))
+        if self._samples >= WINDOW_SAMPLES:
+            self._before, self._now, self._samples = self._now, self._empty(), 0
+
+    def indices(self) -> dict[str, float]:
+        """Feature -> PSI against training; NaN while there are too few samples."""
+        found = {}
+        for name, bins in self._reference.items():
+            counts = self._now[name] + self._before[name]
+            found[name] = psi(bins.shares, counts) if counts.sum() >= MIN_SAMPLES else float("nan")
+        return found
+
+
+def dump_reference(reference: Mapping[str, Bins]) -> dict[str, Any]:
+    """For a bundle's `reference.json`."""
+    return {
+        name: {"edges": [round(float(e), 6) for e in bins.edges], "shares": [round(float(s), 6) for s in bins.shares]}
+        for name, bins in reference.items()
+    }
+
+
+def load_reference(dump: Any) -> dict[str, Bins]:
+    """From a bundle's `reference.json`; raises `BundleError`."""
+    try:
+        bins = {
+            str(name): Bins(np.array(one["edges"], dtype=np.float64), np.array(one["shares"], dtype=np.float64))
+            for name, one in dump.items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"edges and shares of each feature in {FILE}", repr(error)[:200], _FIX) from error
+    for name, one in bins.items():
+        ordered = one.edges.ndim == one.shares.ndim == 1 and bool((np.diff(one.edges) > 0).all())
+        if not ordered or len(one.shares) != len(one.edges) + 1 or not np.isfinite(one.shares).all():
+            raise BundleError(f"rising edges and one share more in {FILE}", f"{name}: {one}"[:200], _FIX)
+    return bins

@@ -1,0 +1,106 @@
+"""Checks a shop's file of events before it goes anywhere: counts, bad lines by reason, and remarks on what looks wrong."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from operators.records.contracts import Event, items_named
+from operators.records.field_effects import said_of
+from operators.records.field_names import given_fields, left_out
+from operators.records.record_file import RecordFile, event_file
+from operators.quality.robots import DAY_MS, Activity
+from operators.configuration.shop_settings import EventSettings
+from operators.shopper.user_state import KINDS
+
+MUCH, MANY_USERS = 0.1, 10  # a user with more of the events, where there are so many users
+SHOWN = 3
+
+
+@dataclass
+class EventFileReport:
+    """What a file of JSON lines holds. `without_effect`: field and sentence -> events of which it is true."""
+
+    file: RecordFile[Event]
+    types: Counter[str] = field(default_factory=Counter)
+    users: Counter[str] = field(default_factory=Counter)
+    activity: Activity = field(default_factory=Activity)
+    users_with_history: set[str] = field(default_factory=set)
+    items: Counter[str] = field(default_factory=Counter)
+    contents: dict[int, int] = field(default_factory=dict)  # hash of an event's id -> hash of what it says
+    repeated_ids: int = 0
+    other_contents: int = 0
+    example_id: str = ""
+    at_midnight: int = 0
+    out_of_order: int = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+    without_effect: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unknown_fields: Counter[str] = field(default_factory=Counter)
+
+    def take(self, event: Event) -> None:
+        """Counts an event."""
+        self.types[event.event_type] += 1
+        self.users[event.user_id] += 1
+        self.activity.take(event)
+        if event.event_type in KINDS:
+            self.users_with_history.add(event.user_id)
+            self.items.update(items_named(event))
+        self._take_id(event)
+        time_ms = int(event.event_time)
+        self.at_midnight += time_ms % DAY_MS == 0
+        self.out_of_order += self.last_ms is not None and time_ms < self.last_ms
+        self.first_ms = time_ms if self.first_ms is None else min(self.first_ms, time_ms)
+        self.last_ms = time_ms if self.last_ms is None else max(self.last_ms, time_ms)
+
+    def _take_id(self, event: Event) -> None:
+        name = hash(event.event_id)
+        content = hash((event.event_type, event.user_id, event.event_time, *items_named(event)))
+        if name not in self.contents:
+            self.contents[name] = content
+            return
+        self.repeated_ids += 1
+        if self.contents[name] != content:
+            self.other_contents += 1
+            self.example_id = self.example_id or event.event_id
+
+    def take_fields(self, line: bytes, event: Event) -> None:
+        """Counts what of a line has no effect."""
+        given = given_fields(line)
+        self.without_effect.update(said_of(event, given))
+        self.unknown_fields.update(name for name in given if name not in Event.__struct_fields__)
+
+    def remarks(self) -> list[str]:
+        """What is valid and yet looks wrong, a sentence each."""
+        found, valid = [], self.file.good
+        if self.other_contents:
+            found.append(
+                f"{self.other_contents} events have the event_id of an earlier one and say something else, as {self.example_id!r}:"
+                " the job drops them as duplicates. An order's id is not an event's: give each line an id of its own"
+            )
+        if valid > 1 and self.at_midnight == valid:
+            found.append("all times are midnight: the order of a day's events, and so what came next, is not known")
+        if len(self.users) == 1 and valid:
+            found.append("all events are of one shopper: there is nothing to learn from the others")
+        found += self._busy_users()
+        return found + left_out(self.unknown_fields)
+
+    def _busy_users(self) -> list[str]:
+        """A sentence of each user who does more than a person, or makes a large share of the events."""
+        robots, totals = self.activity.robots(), self.activity.totals
+        most = MUCH * totals.total() if len(totals) >= MANY_USERS else totals.total()
+        busy = [(user, count) for user, count in totals.most_common() if user in robots or count > most]
+        return [
+            f"{count / totals.total():.0%} of the events are of the user {user!r}: a robot, or an id of nobody? A training "
+            + ("leaves them out" if user in robots else "learns from them: they are few")
+            for user, count in busy[:SHOWN]
+        ]
+
+
+def report(file: Path, limits: EventSettings) -> EventFileReport:
+    """Reads the whole file. Raises `EventsFileError` of a file that is none of JSON lines."""
+    events = event_file(file, limits)
+    found = EventFileReport(events)
+    for event in events:
+        found.take(event)
+        found.take_fields(events.line, event)
+    return found

@@ -1,0 +1,170 @@
+"""What the records of a topic should be beyond valid: each expectation is checked where it applies, and counted.
+
+| expectation | of | holds where |
+|---|---|---|
+| `valid` | events, catalogue, lists | the record decodes (an event: as the job decodes it); an item or a list is the one of its key |
+| `complete` | events, catalogue | the fields of `COMPLETE` are there: they are optional, and worth having |
+| `unique` | events | its event id was not among the last 50,000 |
+| `on_time` | events | its time and the broker's differ by at most five minutes |
+| `known_item` | events, lists | every item is in the catalogue, once there is one |
+| `price_agrees` | events | its price is of the catalogue's currency and within a factor of 3 of the catalogue's price |
+| `price_steady` | catalogue | the new price is within a factor of 3 of the one before |
+| `category_steady` | catalogue | the first level of the item's category is the one before |
+| `full` | lists | it holds half of `lists.size`, or half of the catalogue where that is smaller |
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from operators.records.catalogue_decode import read_record
+from operators.records.contracts import (
+    CATALOGUE,
+    EVENTS,
+    RECOMMENDATIONS,
+    CatalogueItem,
+    Event,
+    RecommendationList,
+    items_named,
+)
+from operators.records.decode import EventDecoder
+from operators.errors import BadRecord
+from operators.kafka_io.list_rows import decode_list
+from operators.kafka_io.row_rules import Refused
+from operators.configuration.shop_settings import EventSettings
+
+EXPECTATIONS = {
+    EVENTS: ("valid", "complete", "unique", "on_time", "known_item", "price_agrees"),
+    CATALOGUE: ("valid", "complete", "price_steady", "category_steady"),
+    RECOMMENDATIONS: ("valid", "full", "known_item"),
+}
+COMPLETE: dict[str, tuple[str, ...]] = {
+    "impression": ("items",),
+    "purchase": ("currency",),
+    "search": ("query",),
+    "rate": ("rating",),
+    "identify": ("anonymous_id",),
+}
+REMEMBERED_IDS = 50_000
+ON_TIME_MS = 300_000
+PRICE_FACTOR = 3.0
+MAX_CATEGORIES = 40
+OTHER_CATEGORY, NO_CATEGORY = "other", "none"
+
+Verdict = tuple[str, bool]  # expectation, whether it holds
+
+
+class KnownItem(NamedTuple):
+    """What is remembered of a catalogue record: a record may have a megabyte. `level`: the first of its category, or ""."""
+
+    price: float | None
+    currency: str | None
+    level: str
+
+    @classmethod
+    def of(cls, item: CatalogueItem) -> "KnownItem":
+        """Of a record."""
+        return cls(item.price, item.currency, item.category_path.split(" > ")[0][:64])
+
+
+class Expectations:
+    """Checks records one by one; knows the catalogue and the newest event ids. Not thread-safe."""
+
+    def __init__(self, limits: EventSettings, *, list_size: int = 1, any_age: bool = False) -> None:
+        """`list_size`: how many items a list should hold; `any_age` as in `EventDecoder`."""
+        self._placeholders = limits.placeholders
+        self._decoder = EventDecoder(limits, any_age=any_age)
+        self._list_size = list_size
+        self.unreadable: set[str] = set()  # keys whose newest record of the catalogue cannot be read
+        self.refused: BadRecord | None = None  # why the newest record that `catalogue` took cannot be
+        self._items: dict[str, KnownItem] = {}
+        self._categories: set[str] = set()
+        self._ids: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def items(self) -> int:
+        """Items in the catalogue."""
+        return len(self._items)
+
+    def item(self, item_id: str) -> KnownItem | None:
+        """The item as the catalogue has it now."""
+        return self._items.get(item_id)
+
+    def event(self, key: str, value: bytes | None, broker_ms: int) -> tuple[Event | None, list[Verdict]]:
+        """The event (None where it is not valid) and what holds of it."""
+        try:
+            event = self._decoder.decode(key, value, broker_ms)
+        except BadRecord:
+            return None, [("valid", False)]
+        return event, [("valid", True), *self._of_event(event, broker_ms)]
+
+    def _of_event(self, event: Event, broker_ms: int) -> Iterator[Verdict]:
+        if wanted := COMPLETE.get(event.event_type):
+            yield "complete", all(getattr(event, name) is not None for name in wanted)
+        yield "unique", self._is_new(event.event_id)
+        yield "on_time", abs(int(event.event_time) - broker_ms) <= ON_TIME_MS
+        items = items_named(event)
+        if items and self._items:
+            yield "known_item", all(item in self._items for item in items)
+        if event.price is not None and (known := self._items.get(event.item_id or "")) and known.price:
+            same = event.currency in (None, known.currency) or known.currency is None
+            yield "price_agrees", same and _near(event.price, known.price)
+
+    def catalogue(self, key: str, value: bytes | None) -> list[Verdict]:
+        """Takes a record of the catalogue; what holds of it. A tombstone is no record to check. One that cannot be read is
+        `refused`, and leaves the item as it was."""
+        self.refused = None
+        self.unreadable.discard(key)
+        if value is None:
+            self._items.pop(key, None)
+            return []
+        try:
+            item, before = read_record(key, value, self._placeholders), self._items.get(key)
+        except BadRecord as bad:
+            self.refused = bad
+            self.unreadable.add(key)
+            return [("valid", False)]
+        known = self._items[key] = KnownItem.of(item)
+        found = [("valid", True), ("complete", bool(item.title) and item.price is not None)]
+        if before is not None and before.price and known.price is not None:
+            found.append(("price_steady", _near(known.price, before.price) and known.currency == before.currency))
+        if before is not None and before.level and known.level:
+            found.append(("category_steady", known.level == before.level))
+        return found
+
+    def recommended(self, key: bytes | None, value: bytes) -> tuple[RecommendationList | None, list[Verdict]]:
+        """The list (None where it is not one of its key) and what holds of it."""
+        try:
+            made = decode_list(value, key)
+        except Refused:
+            return None, [("valid", False)]
+        wanted = min(self._list_size, len(self._items) or self._list_size) / 2
+        found = [("valid", True), ("full", bool(made.items) and len(made.items) >= wanted)]
+        if self._items and made.items:
+            found.append(("known_item", all(place.item_id in self._items for place in made.items)))
+        return made, found
+
+    def category(self, item_id: str) -> str | None:
+        """The first level of an item's category; None for an unknown item. The first `MAX_CATEGORIES` keep their
+        names: a label must not grow without end."""
+        item = self._items.get(item_id)
+        if item is None:
+            return None
+        name = item.level or NO_CATEGORY
+        if name not in self._categories:
+            if len(self._categories) >= MAX_CATEGORIES:
+                return OTHER_CATEGORY
+            self._categories.add(name)
+        return name
+
+    def _is_new(self, event_id: str) -> bool:
+        if event_id in self._ids:
+            return False
+        self._ids[event_id] = None
+        if len(self._ids) > REMEMBERED_IDS:
+            self._ids.popitem(last=False)
+        return True
+
+
+def _near(price: float, other: float) -> bool:
+    return other / PRICE_FACTOR < price < other * PRICE_FACTOR if price > 0 else other == price

@@ -1,0 +1,279 @@
+"""The records of all topics (JSON, snake_case) as msgspec structs, and every name that more than one room uses.
+
+Unknown fields are ignored; a missing required field is a dead letter. Times are BIGINT epoch milliseconds.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+EVENTS = "shop.events.v1"
+CATALOGUE = "shop.catalogue.v1"
+RECOMMENDATIONS = "shop.recommendations.v1"
+EXAMPLES = "shop.examples.v1"
+DEAD_LETTERS = "shop.dead-letters.v1"
+MODELS = "shop.models.v1"
+ERASURES = "shop.erasures.v1"
+RECEIPTS = "shop.receipts.v1"
+AUDIT = "shop.audit.v1"
+
+MAX_ID = 128
+MAX_BASKET = 500
+
+# for readers of the schema; the decoder checks it, for msgspec would search with it in each id of each event
+_NO_CONTROL = {"pattern": r"^(?![\ufeff\ufffe])[^\u0000-\u001f\u007f-\u009f]*$"}
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID, extra_json_schema=_NO_CONTROL)]
+Millis = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # what an array of int64 takes
+EventType = Literal[
+    "view", "click", "impression", "add_to_cart", "remove_from_cart", "purchase",
+    "search", "rate", "identify", "consent",
+]  # fmt: skip
+Source = Literal["model", "neighbours", "popular"]
+ReasonKind = Literal["viewed", "in_basket", "bought", "similar", "trending", "popular", "for_you"]
+
+# why a record became a dead letter; the value of the header `__connect.errors.exception.class.name`
+REASONS = (
+    "null_value",
+    "empty_value",
+    "too_large",
+    "not_utf8",
+    "not_json",
+    "too_deep",
+    "duplicate_key",
+    "not_an_object",
+    "missing_field",
+    "wrong_type",
+    "unknown_event_type",
+    "bad_id",
+    "bad_event_time",
+    "event_time_too_old",
+    "event_time_in_future",
+    "key_mismatch",
+    "missing_item",
+    "missing_rating",
+    "bad_amount",
+    "bad_consent",
+    "unknown_schema_version",
+    "internal_error",
+)
+
+# of these, what a catalogue record can have
+CATALOGUE_REASONS = (
+    "empty_value",
+    "not_utf8",
+    "not_json",
+    "too_deep",
+    "duplicate_key",
+    "not_an_object",
+    "missing_field",
+    "wrong_type",
+    "bad_id",
+    "bad_event_time",
+    "key_mismatch",
+    "bad_amount",
+)
+
+HEADER_PREFIX = "__connect.errors."
+# of a tombstone over a list: "EPOCH.VERSION" of the state that wrote it; no list below it counts any more
+ORDER_HEADER = "liveshelf.order"
+
+
+class Event(msgspec.Struct, kw_only=True, gc=False):
+    """What a shopper did. `event_id` makes it idempotent; `event_time` is epoch ms or ISO 8601."""
+
+    event_id: Id
+    event_type: EventType
+    event_time: int | str
+    user_id: Id
+    item_id: Id | None = None
+    items: Annotated[list[Id], msgspec.Meta(max_length=MAX_BASKET)] | None = None
+    query: str | None = None
+    anonymous_id: Id | None = None
+    session_id: Id | None = None
+    recommendation_id: Annotated[str, msgspec.Meta(max_length=MAX_ID)] | None = None
+    position: int | None = None
+    price: float | None = None
+    currency: str | None = None
+    quantity: float | None = None
+    rating: float | None = None
+    context: dict[str, str | int | float | bool | None] | None = None
+    traceparent: str | None = None
+    schema_version: Literal[1] = 1
+
+
+def items_named(event: Event) -> list[str]:
+    """The items that an event is about, each once: a basket or a shown list in its order, or the one of `item_id`."""
+    own = [] if event.item_id is None else [event.item_id]
+    if event.items and event.event_type in ("purchase", "impression"):
+        return [*dict.fromkeys((*own, *event.items))]
+    return own
+
+
+class Reason(msgspec.Struct, gc=False, omit_defaults=True):
+    """Why an item is on the list. `item_id`: the shopper's own item that it resembles (viewed, in_basket, bought), or the
+    item whose neighbours were asked for (similar)."""
+
+    kind: ReasonKind
+    item_id: str | None = None
+
+
+class ListItem(msgspec.Struct, gc=False):
+    """One place of a list. `score` is the model's (unbounded), or 0-1 for fallbacks; `rank` counts from 1."""
+
+    item_id: str
+    score: float
+    rank: int
+    reason: Reason
+
+
+class Model(msgspec.Struct, gc=False):
+    """Which bundle made the list."""
+
+    name: str
+    version: str
+
+
+class Experiment(msgspec.Struct, gc=False):
+    """Which arm the user is in."""
+
+    name: str
+    arm: str
+
+
+class RecommendationList(msgspec.Struct, kw_only=True, gc=False):
+    """A user's list. `version` counts the user's accepted events (all types but `impression`).
+
+    `epoch` (epoch s) is the broker's time at which the user's state began; it rises where a state was forgotten or
+    erased. Readers keep the list with the greatest (`epoch`, `version`).
+    """
+
+    recommendation_id: str
+    user_id: str
+    epoch: int = 0
+    version: int
+    event_time: int
+    event_id: str | None
+    generated_at: int
+    model: Model
+    experiment: Experiment | None = None
+    source: Source
+    items: list[ListItem]
+    expires_at: int
+    traceparent: str | None = None
+
+
+class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
+    """A product. A record with a null value delists it. `stock`: pieces; without any it is not `in_stock`."""
+
+    item_id: Id
+    title: str = ""
+    category: list[str] | str | None = None
+    brand: str | None = None
+    price: float | None = None
+    currency: str | None = None
+    in_stock: bool = True
+    stock: float | None = None
+    available_from: Millis | None = None
+    available_until: Millis | None = None
+    image_url: str | None = None
+    tags: list[str] | None = None
+
+    @property
+    def category_path(self) -> str:
+        """The path joined by ` > `, empty when there is none."""
+        return " > ".join(self.category) if isinstance(self.category, list) else self.category or ""
+
+
+class Erasure(msgspec.Struct, kw_only=True, gc=False):
+    """A request to forget a user: everything that arrived before this record did, by the broker's clock.
+
+    `requested_at` (epoch ms) has no effect: a client's clock may lie. The receipt has `erasure_id` as its key.
+    """
+
+    user_id: Id
+    requested_at: int | None = None
+    erasure_id: Annotated[str, msgspec.Meta(max_length=MAX_ID)] = ""
+
+
+class Receipt(msgspec.Struct, kw_only=True, gc=False):
+    """What the job did with an erasure. Holds no personal data.
+
+    `erasure_id` is the request's, or `TOPIC-PARTITION-OFFSET` of one without. Times are epoch ms; `arrived_at` is the
+    broker's time of the request. `found`: whether the job held anything of the user.
+    """
+
+    erasure_id: str
+    arrived_at: int
+    done_at: int
+    found: bool
+
+
+class ReplayReceipt(msgspec.Struct, kw_only=True, gc=False):
+    """Dead letters that were put back, written in one transaction with the records. Holds no personal data.
+
+    `letters`: 16 hexadecimal digits each, as `liveshelf dead-letters export` shows them. `done_at` is epoch ms.
+    """
+
+    replay_id: str
+    done_at: int
+    letters: list[str]
+
+
+class DeadLetterHeaders(msgspec.Struct, kw_only=True):
+    """The headers of a dead letter, each name with `__connect.errors.` before it; key and value are the original's."""
+
+    topic: str
+    partition: int
+    offset: int
+    stage: str
+    reason: str
+    message: str
+
+    def pairs(self) -> dict[str, bytes]:
+        """Header name -> value, in Kafka Connect's spelling."""
+        named = {
+            "topic": self.topic,
+            "partition": str(self.partition),
+            "offset": str(self.offset),
+            "stage": self.stage,
+            "exception.class.name": self.reason,
+            "exception.message": self.message,
+        }
+        return {HEADER_PREFIX + name: value.encode("utf-8", "replace") for name, value in named.items()}
+
+
+RECORDS: dict[str, type[msgspec.Struct]] = {
+    "event": Event,
+    "list": RecommendationList,
+    "catalogue-item": CatalogueItem,
+    "erasure": Erasure,
+    "receipt": Receipt,
+    "replay-receipt": ReplayReceipt,
+}
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_record(record: msgspec.Struct) -> bytes:
+    """JSON of a record without its empty fields, as it goes on a topic or into a file."""
+    return _encode({name: value for name, value in msgspec.structs.asdict(record).items() if value is not None})
+
+
+def json_schemas() -> dict[str, dict[str, object]]:
+    """File stem -> JSON Schema of each record; docs/schemas/ is made from this."""
+    return {name: msgspec.json.schema(record) for name, record in RECORDS.items()}
+
+
+def main(folder: Path) -> None:
+    """Writes one file a record: `python -m operators.records.contracts docs/schemas`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in json_schemas().items():
+        (folder / f"{name}.json").write_text(json.dumps(schema, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

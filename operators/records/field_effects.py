@@ -1,0 +1,66 @@
+"""What each optional field of an event does, and which accepted fields and types change nothing: `validate`, the API and
+the docs say so, and nothing is ignored in silence."""
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple, get_args
+
+from operators.records.contracts import Event, EventType
+
+_ALL = frozenset(get_args(EventType))
+_OF_ITEM = frozenset(("view", "click", "add_to_cart", "remove_from_cart", "purchase", "rate"))
+_NONE: frozenset[str] = frozenset()
+
+
+class FieldEffect(NamedTuple):
+    """With which event types a field has an effect, and what it does, in a sentence without its subject."""
+
+    types: frozenset[str]
+    text: str
+
+
+FIELD_EFFECTS: dict[str, FieldEffect] = {
+    "item_id": FieldEffect(_OF_ITEM | {"impression"}, "names the product"),
+    "items": FieldEffect(frozenset(("impression", "purchase")), "names the shown products, or the bought basket"),
+    "query": FieldEffect(frozenset(("search",)), "teaches the search task of a training; lists do not use it yet"),
+    "anonymous_id": FieldEffect(_NONE, "does nothing yet: a guest's history does not move to the account"),
+    "session_id": FieldEffect(_ALL - {"impression"}, "begins a new session where it changes, and keeps a session open"),
+    "recommendation_id": FieldEffect(_OF_ITEM | {"impression"}, "counts the event for the list that it names"),
+    "position": FieldEffect(_NONE, "does nothing yet: the place on the list is not counted"),
+    "price": FieldEffect(_OF_ITEM, "is compared with the catalogue, never learned from"),
+    "currency": FieldEffect(_OF_ITEM, "is compared with the catalogue, never learned from"),
+    "quantity": FieldEffect(
+        frozenset(("purchase",)), "tells a return (below 0) from a purchase; how many does nothing"
+    ),
+    "rating": FieldEffect(frozenset(("rate",)), "counts against the item below the middle of `events.rating_scale`"),
+    "context": FieldEffect(frozenset(("consent",)), "says by `personalisation` whether lists may be personal"),
+    "traceparent": FieldEffect(_ALL, "lets the list be traced where its sampled flag is set"),
+    "schema_version": FieldEffect(_ALL, "must be 1"),
+}
+# accepted, and counted as a version of the list, which stays what it is
+NO_EFFECT_TYPES: dict[str, str] = {"identify": "does nothing yet: a guest's history does not move to the account"}
+NO_EFFECT_CATALOGUE_FIELDS: dict[str, str] = {"tags": "does nothing yet: neither lists nor search use it"}
+
+
+def without_effect(event: Event) -> list[str]:
+    """The fields that were given with this event and change nothing, in the order of `FIELD_EFFECTS`.
+
+    A quantity of 1, or below 0, is all that a purchase takes from it.
+    """
+    return [
+        name
+        for name, effect in FIELD_EFFECTS.items()
+        if (given := getattr(event, name)) is not None
+        and (event.event_type not in effect.types or (name == "quantity" and not (given == 1 or given < 0)))
+    ]
+
+
+def said_of(event: Event, given: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """Of what was given with this event and changes nothing: the field and a sentence. `given`: the fields of the record."""
+    if about := NO_EFFECT_TYPES.get(event.event_type):
+        yield "event_type", f"{event.event_type} {about}"
+    for name in without_effect(event):
+        types, about = FIELD_EFFECTS[name]
+        idle = bool(types) and event.event_type not in types
+        yield name, f"{name} has no effect with {event.event_type}" if idle else f"{name} {about}"
+    if event.traceparent is None and "traceparent" in given:
+        yield "traceparent", "traceparent is not that of W3C Trace Context: it is left out"

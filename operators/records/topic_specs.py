@@ -1,0 +1,56 @@
+"""What each topic must be: key, clean-up policy and limits. Creation itself is `liveshelf topics create`."""
+
+from dataclasses import dataclass, field
+
+from operators.records import contracts
+from operators.records.dead_letter import LARGEST
+
+DAY_MS = 86_400_000
+# a user's newest list counts; keep the log short so that a new reader is quick
+COMPACT = {
+    "cleanup.policy": "compact",
+    "min.cleanable.dirty.ratio": "0.1",
+    "segment.ms": "600000",
+    "segment.bytes": str(64 * 1024 * 1024),
+    "max.compaction.lag.ms": str(DAY_MS),
+    "delete.retention.ms": str(7 * DAY_MS),
+}
+# the broker's clock decides how old an event is and what was there before an erasure: a replay then decides the same
+BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
+# the broker unpacks what a shop's producer sends as lz4 or snappy: no reader in Python has a library for those, and one such
+# batch would stop each table of the catalogue for good. Not for the events, which are many: the job's Java reads them packed
+UNPACKED = {"compression.type": "uncompressed"}
+ORIGINALS = {"max.message.bytes": str(LARGEST)}
+
+
+def _compact_for(days: int) -> dict[str, str]:
+    """The newest of each key, for so many days: what nobody renews is forgotten without a tombstone."""
+    return COMPACT | {"cleanup.policy": "compact,delete", "retention.ms": str(days * DAY_MS)}
+
+
+def _delete_after(days: int) -> dict[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": str(days * DAY_MS)}
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """One topic. `key` says what its records are keyed by."""
+
+    name: str
+    key: str
+    config: dict[str, str] = field(default_factory=dict)
+
+
+TOPICS = (
+    TopicSpec(contracts.EVENTS, "user_id", _delete_after(7) | BROKERS_TIME),
+    TopicSpec(contracts.CATALOGUE, "item_id", COMPACT | UNPACKED),
+    # longer than any list may be shown (`lists.ttl_hours`)
+    TopicSpec(contracts.RECOMMENDATIONS, "user_id", _compact_for(31)),
+    TopicSpec(contracts.EXAMPLES, "user_id", _delete_after(30)),
+    TopicSpec(contracts.DEAD_LETTERS, "the original key", _delete_after(14) | ORIGINALS),
+    TopicSpec(contracts.MODELS, "model name", COMPACT),
+    # longer than the events: a job that reads them again must read the erasure too
+    TopicSpec(contracts.ERASURES, "user_id", _compact_for(31) | BROKERS_TIME | UNPACKED),
+    TopicSpec(contracts.RECEIPTS, "erasure_id or replay_id", _delete_after(365)),
+    TopicSpec(contracts.AUDIT, "audit", {"cleanup.policy": "delete", "retention.ms": "-1"}),
+)

@@ -1,0 +1,49 @@
+"""Records for the sinks: lists, tombstones, receipts, dead letters."""
+
+from operators.records.contracts import ORDER_HEADER, DeadLetterHeaders, Receipt, encode_record
+from operators.records.dead_letter import fitting
+from operators.records.decode import key_bytes
+from operators.errors import BadRecord
+from operators.refresh.refresh_records import DIGEST_HEADER, Encoded, Output, Record
+from operators.shopper.user_state import holds_anything, order_of
+
+_OWN_FIX = "keep the record and send us the traceback in the operator's log; after the upgrade publish it again"
+
+
+def list_of(made: Encoded, user: str) -> Output:
+    """A list for its sink."""
+    headers = {DIGEST_HEADER: made.state_digest.encode()} if made.state_digest else None
+    return Output("list", user.encode(), made.value, headers)
+
+
+def tombstone(user: str, state: bytes) -> Output:
+    """Over the list of a user who was erased; `state`: after it. Lists of an older epoch do not count any more."""
+    epoch, _ = order_of(state)
+    return Output("list", user.encode(), None, {ORDER_HEADER: f"{epoch}.0".encode()})
+
+
+def receipt(record: Record, erasure_id: str, state: bytes | None, now_ms: int) -> Output:
+    """Of an erasure; `state`: before it."""
+    name = erasure_id or f"{record.topic}-{record.partition}-{record.offset}"
+    found = state is not None and holds_anything(state)
+    made = Receipt(erasure_id=name, arrived_at=record.broker_ms, done_at=now_ms, found=found)
+    return Output("receipt", name.encode(), encode_record(made))
+
+
+def dead_letter(record: Record, bad: BadRecord) -> Output:
+    """The record as it came, the reason in the headers. One that no letter can hold is cut off."""
+    key, value, cut = fitting(key_bytes(record.user) if record.keyed else None, record.value)
+    headers = DeadLetterHeaders(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        stage="VALUE_CONVERTER",
+        reason=bad.reason,
+        message=f"{bad}{cut}",
+    )
+    return Output("dead", key, value, headers.pairs())
+
+
+def own_error(error: Exception) -> BadRecord:
+    """Why a record that broke our own code is a dead letter: no fault of its sender."""
+    return BadRecord("internal_error", "no error in Liveshelf", repr(error)[:200], _OWN_FIX)

@@ -1,0 +1,70 @@
+"""What goes into the operator's decisions and what comes out of them."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from operators.records.contracts import RecommendationList
+from operators.errors import BadRecord
+from operators.lists.experiments import NO_ARM
+from operators.lists.list_maker import Request, encode_list
+from operators.telemetry.timeline import Made
+from operators.shopper.user_state import digest
+
+DIGEST_HEADER = "liveshelf.state-digest"
+
+
+class Record(NamedTuple):
+    """An input record as the sources give it: `user` is the key as `decode.key_text` reads it or, where the record is
+    not `keyed`, the user_id of its body."""
+
+    user: str
+    value: bytes | None
+    topic: str
+    partition: int
+    offset: int
+    broker_ms: int
+    keyed: bool
+
+    def refuse_unless_of(self, user: str) -> None:
+        """Raises `BadRecord` where the record came to the state of another user than the one that it names: what routes a
+        record without key reads less than the decoders do (no byte-order mark before the body)."""
+        if user != self.user:
+            raise BadRecord("key_mismatch", "a record routed by its user_id", f"routed by {self.user!r}"[:200])
+
+
+class Output(NamedTuple):
+    """A record for a sink: `kind` is "list", "dead" or "receipt"; a list without `value` is a tombstone."""
+
+    kind: str
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes] | None = None
+
+
+class Encoded(NamedTuple):
+    """A list as it goes out; `made` of a list by the scorer thread, `state_digest` where audits are on."""
+
+    value: bytes
+    source: str
+    arm: str
+    event_time: int
+    made: Made | None = None
+    state_digest: str | None = None
+
+
+@dataclass(slots=True)
+class Actions:
+    """What the engine must do: keep `state` (None: leave it), set a promise in `promise_ms` (None: none), emit."""
+
+    state: bytes | None = None
+    promise_ms: int | None = None
+    outputs: list[Output] = field(default_factory=list)
+
+
+def encoded(
+    recommended: RecommendationList, request: Request, made: Made | None = None, *, with_digest: bool
+) -> Encoded:
+    """The list in bytes with what metrics and audits need."""
+    arm = recommended.experiment.arm if recommended.experiment else NO_ARM
+    fingerprint = digest(request.state) if with_digest else None
+    return Encoded(encode_list(recommended), recommended.source, arm, recommended.event_time, made, fingerprint)

@@ -1,0 +1,60 @@
+"""What the operator reports of records, events and lists."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from operators.records.contracts import Event
+from operators.lists.list_maker import Request
+
+if TYPE_CHECKING:
+    from operators.refresh.refresh_records import Encoded
+
+
+class RefreshSensors(Protocol):
+    """See `pipelines.metrics` for Prometheus."""
+
+    def on_record(self, outcome: str) -> None:
+        """A record was read: applied, duplicate, erased, erasure or dead."""
+
+    def on_event(self, event: Event, version: int) -> None:
+        """An event was applied; `version` is its user's after it."""
+
+    def on_dead_letter(self, reason: str) -> None:
+        """A record was refused."""
+
+    def on_lists(self, lists: Sequence[tuple["Encoded", Request]], emitted_s: float) -> None:
+        """Lists go out together at `emitted_s` (epoch s)."""
+
+    def on_fallback(self, cause: str) -> None:
+        """The model did not make a list: deadline, refused or failed."""
+
+    def on_rewritten(self) -> None:
+        """A list is written again: the transaction that held it was given up."""
+
+    def on_own_error(self, where: str) -> None:
+        """Liveshelf's own code raised: at a record, promise, fallback, submit or sensors."""
+
+
+class NullRefreshSensors:
+    """Reports nothing."""
+
+    def on_record(self, outcome: str) -> None:
+        """Nothing."""
+
+    def on_event(self, event: Event, version: int) -> None:
+        """Nothing."""
+
+    def on_dead_letter(self, reason: str) -> None:
+        """Nothing."""
+
+    def on_lists(self, lists: Sequence[tuple["Encoded", Request]], emitted_s: float) -> None:
+        """Nothing."""
+
+    def on_fallback(self, cause: str) -> None:
+        """Nothing."""
+
+    def on_rewritten(self) -> None:
+        """Nothing."""
+
+    def on_own_error(self, where: str) -> None:
+        """Nothing."""

@@ -1,0 +1,91 @@
+"""User-state records -> model inputs. Job, storefront and trainer call these, so train/serve skew cannot exist."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.shopper.state_layout import HISTORY
+from operators.shopper.user_state import id_hash
+
+WINDOW = 20  # steps that a model sees unless its bundle says another number
+
+Rows = npt.NDArray[np.int32]
+
+
+class Vocabulary:
+    """Item ids <-> model rows. Row 0 is padding and every unknown item; row i + 1 is `item_ids[i]`."""
+
+    def __init__(self, item_ids: list[str]) -> None:
+        self.item_ids = item_ids
+        hashes = np.array([id_hash(item) for item in item_ids], dtype=np.uint64)
+        order = np.argsort(hashes)
+        self._sorted = hashes[order]
+        self._rows = (order + 1).astype(np.int32)
+        self._row_of = {item: row for row, item in enumerate(item_ids, start=1)}
+        # low 32 bits by row, as `bought` and `shown_item` of the state keep them
+        self.low_hashes = np.concatenate(([0], hashes & np.uint64(0xFFFFFFFF))).astype(np.uint32)
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    def row(self, item_id: str) -> int:
+        """The row of an item, 0 for an unknown one."""
+        return self._row_of.get(item_id, 0)
+
+    def rows_of_hashes(self, hashes: npt.NDArray[np.uint64]) -> Rows:
+        """xxh64 item hashes of any shape -> rows of the same shape (0 where unknown), with one search."""
+        if not len(self._sorted):
+            return np.zeros(hashes.shape, dtype=np.int32)
+        places = np.searchsorted(self._sorted, hashes)
+        np.minimum(places, len(self._sorted) - 1, out=places)
+        return np.where(self._sorted[places] == hashes, self._rows[places], np.int32(0))
+
+
+@dataclass(frozen=True)
+class Features:
+    """Inputs of a micro-batch of B users, oldest step first, known items only, padded with 0 on the right.
+
+    `items` and `kinds`: int32 [B, W]; `length`: int32 [B]; `seconds`: uint32 [B, W], epoch s. W is the model's window.
+    """
+
+    items: Rows
+    kinds: Rows
+    length: Rows
+    seconds: npt.NDArray[np.uint32]
+
+    def inputs(self) -> dict[str, Rows]:
+        """The graph's inputs by name. A user without a known item gets length 1 of padding: ignore its scores."""
+        return {"items": self.items, "kinds": self.kinds, "length": np.maximum(self.length, 1)}
+
+    def where(self, mask: npt.NDArray[Any]) -> "Features":
+        """The users of a boolean mask or an index."""
+        return Features(self.items[mask], self.kinds[mask], self.length[mask], self.seconds[mask])
+
+    @classmethod
+    def joined(cls, parts: list["Features"]) -> "Features":
+        """The users of all parts, in their order."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
+
+
+def features(states: npt.NDArray[Any], vocabulary: Vocabulary, window: int = WINDOW) -> Features:
+    """The last `window` (at most `HISTORY`) steps of each record of dtype `STATE` (shape [B]) as model inputs."""
+    steps = states["steps"].astype(np.int64)
+    held = np.minimum(steps, window)
+    position = np.arange(window)
+    wanted = position < held[:, None]
+    places = (steps[:, None] - held[:, None] + position) % HISTORY
+    items = vocabulary.rows_of_hashes(np.take_along_axis(states["item"], places, axis=1))
+    kinds = np.take_along_axis(states["kind"], places, axis=1).astype(np.int32)
+    seconds = np.take_along_axis(states["second"], places, axis=1)
+    known = wanted & (items > 0)
+    length = known.sum(axis=1).astype(np.int32)
+    if not np.array_equal(length, held):
+        # close the gaps that unknown items leave
+        order = np.argsort(~known, axis=1, kind="stable")
+        items, kinds, seconds = (np.take_along_axis(a, order, axis=1) for a in (items, kinds, seconds))
+    padding = position >= length[:, None]
+    items[padding] = 0
+    kinds[padding] = 0
+    return Features(items, kinds, length, seconds)

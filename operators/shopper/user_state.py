@@ -1,0 +1,266 @@
+"""The packed state of one user, and `step`: what an event does to it.
+
+The state is one fixed-width little-endian record, described by the numpy dtype `STATE`. The job edits it with
+`struct` one event at a time; scorer and trainer read a whole micro-batch of records with `np.frombuffer`.
+Item and event ids are kept as hashes (xxh64), so the state does not depend on any model's vocabulary.
+"""
+
+import math
+import struct
+from dataclasses import dataclass
+from typing import Literal
+
+import xxhash
+
+from operators.records.contracts import Event, items_named
+from operators.shopper.listing import owed_again
+from operators.shopper.state_layout import (
+    BEFORE_EPOCH,
+    CONSENT_REFUSED,
+    EMPTY,
+    ERASED_AT,
+    EVENT_WINDOW,
+    EVENTS_AT,
+    HEADER,
+    HISTORY,
+    LISTED,
+    SETTLED,
+    forget,
+    migrate,
+)
+from operators.shopper.state_rings import (
+    BOUGHT_ITEMS,
+    DISLIKED_ITEMS,
+    LOW,
+    add_shown,
+    add_step,
+    forget_shown,
+    put_first,
+    step_at,
+    stepped_on,
+    take_away,
+)
+
+# A return and a rating below the middle are steps that take the item out: a model's table of kinds has a fixed size,
+# and "not this one" is what it learned of that kind.
+KINDS = {"view": 1, "click": 2, "add_to_cart": 3, "remove_from_cart": 4, "purchase": 5, "rate": 6}
+IN_BASKET, TAKEN_OUT, BOUGHT = KINDS["add_to_cart"], KINDS["remove_from_cart"], KINDS["purchase"]
+RATING_MIDDLE = 3.0  # of one star to five
+_LAST_S = 0xFFFFFFFF  # in 2106
+_LAST_MS = _LAST_S * 1000 + 999
+
+_header = struct.Struct(HEADER)
+_events = struct.Struct(f"<{EVENT_WINDOW}Q")
+_erased = struct.Struct("<IH")  # second, millisecond
+_u64 = struct.Struct("<Q")
+
+Outcome = Literal["applied", "duplicate", "erased"]
+
+
+def id_hash(text: str) -> int:
+    """xxh64 of an id's UTF-8 bytes; never 0, which marks an empty place."""
+    return xxhash.xxh64_intdigest(text.encode()) or 1
+
+
+def is_return(event: Event) -> bool:
+    """Whether it is a purchase of a negative quantity."""
+    return event.event_type == "purchase" and event.quantity is not None and event.quantity < 0
+
+
+def is_low_rating(event: Event, rating_middle: float) -> bool:
+    """Whether it is a rating below the middle of the scale, which counts against the item."""
+    return event.event_type == "rate" and event.rating is not None and event.rating < rating_middle
+
+
+def consent_of(event: Event) -> bool | None:
+    """Whether an event grants (True) or refuses (False) consent; None: it says neither."""
+    said = (event.context or {}).get("personalisation") if event.event_type == "consent" else None
+    return True if said in ("granted", True) else False if said in ("denied", False) else None
+
+
+@dataclass(slots=True)
+class Step:
+    """The outcome of one event: the new state and what to do. `version` is the list version after it."""
+
+    state: bytes
+    outcome: Outcome
+    refresh: bool
+    version: int
+
+
+def step(
+    state: bytes | None,
+    event: Event,
+    session_gap_ms: int = 30 * 60_000,
+    arrived_ms: int | None = None,
+    time_to_live_ms: float = math.inf,
+    rating_middle: float = RATING_MIDDLE,
+) -> Step:
+    """Applies one valid event (`event_time` in epoch ms, not after its arrival) to a user's state (None for a new user).
+
+    `arrived_ms`: the broker's time of the record (None: the event's own), of which a new state gets its epoch. A state
+    without an event (but impressions) for `time_to_live_ms` is forgotten, and the user new: the engine drops it at
+    some time after, and a replay at any pace must decide the same. Pure and deterministic.
+
+    A duplicate (same event id within the user's last `EVENT_WINDOW` accepted events) and an event from before an
+    erasure change nothing. A refusal of consent drops what the shopper did; until consent is granted events count for
+    the version and against duplicates alone.
+    """
+    arrived_ms = int(event.event_time) if arrived_ms is None else arrived_ms
+    record = bytearray(migrate(state) if state else EMPTY)
+    if state is not None and 0 < last_touched_ms(record) < arrived_ms - time_to_live_ms:
+        state, record = None, bytearray(EMPTY)
+    layout, flags, shown, version, steps, seen, session, last_ms, session_s, epoch_s = _header.unpack_from(record)
+    time_ms = int(event.event_time)
+    event_hash = id_hash(event.event_id)
+    if event_hash in _events.unpack_from(record, EVENTS_AT):
+        return Step(state or EMPTY, "duplicate", False, version)
+    if time_ms <= erased_ms(record):
+        return Step(state or EMPTY, "erased", False, version)
+    if state is None:
+        epoch_s = _seconds(arrived_ms)
+    _u64.pack_into(record, EVENTS_AT + 8 * (seen % EVENT_WINDOW), event_hash)
+    kind = event.event_type
+    if kind == "consent" and (granted := consent_of(event)) is not None:
+        flags = flags & ~CONSENT_REFUSED if granted else flags | CONSENT_REFUSED
+        if not granted:
+            forget(record)
+            shown = steps = session = session_s = 0
+    kept = not flags & CONSENT_REFUSED
+    if kind == "impression":
+        shown = add_shown(record, shown, [id_hash(item) & LOW for item in items_named(event)]) if kept else 0
+    else:
+        version += 1
+        flags &= ~(LISTED | SETTLED)
+        if kept:
+            if event.session_id is not None or time_ms - last_ms > session_gap_ms:
+                session, session_s = _session(event, session, session_s, last_ms, session_gap_ms)
+            if kind in KINDS:
+                steps = _add(record, steps, event, rating_middle)
+        last_ms = max(last_ms, time_ms)
+    _header.pack_into(record, 0, layout, flags, shown, version, steps, seen + 1, session, last_ms, session_s, epoch_s)
+    return Step(bytes(record), "applied", kind != "impression", version)
+
+
+def erase(state: bytes | None, arrived_ms: int) -> bytes:
+    """The state after an erasure that arrived at `arrived_ms` by the broker's clock.
+
+    What arrived before is gone. There stay the moment, so that late events stay out, a refusal of consent, and the
+    version in a new epoch: no list from before is as new as one from now on. Steps from after the erasure stay: its
+    record may be read later than theirs. An erasure that the state knows already changes nothing.
+    """
+    record, arrived_ms = bytearray(migrate(state) if state else EMPTY), min(max(1, arrived_ms), _LAST_MS)
+    if erased_ms(record) >= arrived_ms:
+        return bytes(record)
+    layout, flags, _, version, count, _, _, last_ms, _, epoch_s = _header.unpack_from(record)
+    kept, steps = bytearray(EMPTY), 0
+    for place in range(max(0, count - HISTORY), count):
+        item, second, kind = step_at(record, place)
+        if second * 1000 > arrived_ms:
+            steps = add_step(kept, steps, item, second, kind)
+    last_ms = last_ms if last_ms > arrived_ms else 0
+    epoch_s = max(_seconds(arrived_ms), epoch_s + 1)
+    _header.pack_into(kept, 0, layout, flags & CONSENT_REFUSED, 0, version, steps, 0, 0, last_ms, 0, epoch_s)
+    _erased.pack_into(kept, ERASED_AT, *divmod(arrived_ms, 1000))
+    return bytes(kept)
+
+
+def last_touched_ms(record: bytes | bytearray) -> int:
+    """When a record of dtype `STATE` last had an event (but impressions) or an erasure, epoch ms; 0: it had none."""
+    return last_event_ms(record) or erased_ms(record)
+
+
+def erased_ms(record: bytes | bytearray) -> int:
+    """The broker's time of the last erasure in a record of dtype `STATE`, epoch ms; 0: there was none."""
+    second, millisecond = _erased.unpack_from(record, ERASED_AT)
+    return int(second * 1000 + millisecond)
+
+
+def holds_anything(state: bytes) -> bool:
+    """Whether a state knows anything of its user besides that it was erased."""
+    _, _, _, _, steps, seen, *_ = _header.unpack_from(state)
+    return bool(steps or seen)
+
+
+def order_of(state: bytes) -> tuple[int, int]:
+    """(epoch, version) of a state: of two lists of a user the one with the greater is the newer."""
+    header = _header.unpack_from(state)
+    return (0 if state[0] in BEFORE_EPOCH else int(header[9])), int(header[3])
+
+
+def version_of(state: bytes) -> int:
+    """The list version in a packed state."""
+    return int(_header.unpack_from(state)[3])
+
+
+def last_event_ms(state: bytes | bytearray) -> int:
+    """The newest event time in a packed state, epoch ms."""
+    return int(_header.unpack_from(state)[7])
+
+
+def list_is_owed(state: bytes) -> bool:
+    """Whether a list can be asked for: not of one who was erased and has done nothing since."""
+    return last_event_ms(state) > 0
+
+
+def session_start_s(state: bytes) -> int:
+    """When the session in progress began, epoch s."""
+    return int(_header.unpack_from(state)[8])
+
+
+def digest(state: bytes) -> str:
+    """A short fingerprint of a state, equal for equal states of any layout version; what was listed is left out."""
+    return xxhash.xxh64_hexdigest(owed_again(state))
+
+
+def _seconds(time_ms: int) -> int:
+    return min(max(0, time_ms // 1000), _LAST_S)
+
+
+def _session(event: Event, session: int, session_s: int, last_ms: int, gap_ms: int) -> tuple[int, int]:
+    """Hash of the id, and beginning, of the session that an event belongs to: it goes on while the id stays the same,
+    whatever the gap; where the event or the session has no id, the gap decides."""
+    time_ms = int(event.event_time)
+    named = 0 if event.session_id is None else id_hash(event.session_id) & LOW or 1
+    begins = time_ms - last_ms > gap_ms
+    if named and session:
+        begins = named != session and time_ms >= last_ms  # a late event is of a session that is over
+    return (named, _seconds(time_ms)) if begins else (session or named, session_s)
+
+
+def _add(record: bytearray, steps: int, event: Event, rating_middle: float) -> int:
+    """The steps of an event of `KINDS`; returns how many there were ever."""
+    kind, second = event.event_type, _seconds(int(event.event_time))
+    if kind == "purchase":
+        add = _add_return if is_return(event) else _add_purchase
+        return add(record, steps, [*map(id_hash, items_named(event))], second)
+    if event.item_id is None:
+        return steps
+    item = id_hash(event.item_id)
+    if kind == "rate":
+        low = is_low_rating(event, rating_middle)
+        (put_first if low else take_away)(record, DISLIKED_ITEMS, [item & LOW])
+        return add_step(record, steps, item, second, TAKEN_OUT if low else KINDS["rate"])
+    if kind == "click" or kind == "add_to_cart":
+        forget_shown(record, item & LOW)
+    return add_step(record, steps, item, second, KINDS[kind])
+
+
+def _add_purchase(record: bytearray, steps: int, items: list[int], second: int) -> int:
+    """Marks items as bought; those that the history does not hold yet (no cart event came) enter it."""
+    held, lows = stepped_on(record), [item & LOW for item in items]
+    for item in items:
+        if item not in held:
+            steps = add_step(record, steps, item, second, BOUGHT)
+        forget_shown(record, item & LOW)
+    put_first(record, BOUGHT_ITEMS, lows)
+    take_away(record, DISLIKED_ITEMS, lows)
+    return steps
+
+
+def _add_return(record: bytearray, steps: int, items: list[int], second: int) -> int:
+    """Takes items out; they may be listed again."""
+    take_away(record, BOUGHT_ITEMS, [item & LOW for item in items])
+    for item in items:
+        steps = add_step(record, steps, item, second, TAKEN_OUT)
+    return steps
