@@ -15,11 +15,13 @@ from operators.lists.catalogue import Catalogue
 from operators.records.contracts import EVENTS
 from operators.records.decode import EventDecoder
 from operators.lists.experiments import Experiments
-from operators.lists.list_maker import ListMaker, ListSensors, NullListSensors, Request
+from operators.lists.list_maker import ListMaker, ListSensors, NullListSensors
+from operators.lists.request import Request
 from operators.refresh.micro_batcher import BatchSensors, MicroBatcher, NullSensors
 from operators.model.model_bundle import ModelBundle
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Encoded, Record, encoded
+from operators.refresh.refresh_records import Record
+from operators.lists.encoded_list import Encoded, encoded
 from operators.refresh.refresh_sensors import NullRefreshSensors, RefreshSensors
 from operators.model.scorer import Scorer
 from operators.settings import Settings

@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from operators.records.contracts import Event
 from operators.lists.experiments import Experiments
-from operators.lists.list_maker import Request
+from operators.lists.request import Request
 from operators.telemetry.metric_families import BatchHistogram, CountedElsewhere, Tally
 from operators.telemetry.metrics_server import MetricsServer
 from operators.model.model_bundle import ModelBundle
-from operators.refresh.refresh_records import Encoded
+from operators.lists.encoded_list import Encoded
 from operators.settings import JobSettings
 from operators.telemetry.timeline import MOMENTS, RECOVER, STAGES, Timeline, stage_seconds
 from operators.records.trace_context import sampled_trace

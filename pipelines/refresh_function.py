@@ -16,20 +16,22 @@ from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
 from benchmarks.alternating import taking_turns
 from operators.lists.catalogue import Catalogue
-from operators.records.catalogue_decode import CatalogueRows
+from operators.kafka_io.catalogue_rows import CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable, OnChange
 from operators.records.contracts import CATALOGUE
 from operators.records.decode import EventDecoder, key_text
 from operators.errors import BundleError
 from operators.lists.experiments import Experiments
-from operators.lists.list_maker import ListMaker, Request
+from operators.lists.list_maker import ListMaker
+from operators.lists.request import Request
 from operators.telemetry.logs import configure
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.model.model_bundle import ModelBundle
 from operators.configuration.private_folder import user_folder
 from operators.shopper.recent_states import RecentStates
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Actions, Encoded, Output, Record, encoded
+from operators.refresh.refresh_records import Actions, Output, Record
+from operators.lists.encoded_list import Encoded, encoded
 from operators.refresh.refresh_sensors import NullRefreshSensors
 from operators.settings import JobSettings, Settings
 from operators.shopper.state_layout import stored

@@ -12,10 +12,10 @@ from operators.lists.catalogue import Catalogue
 from operators.quality.drift import DriftMeter, observed, popularity_places
 from operators.lists.experiments import Experiments
 from operators.shopper.features import Features
-from operators.lists.list_maker import Request
+from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.lists.ranker import Ranked
-from operators.lists.reasons import unit_rows
+from operators.model.unit_rows import unit_rows
 from operators.quality.slate_quality import Coverage, SlateMeter
 
 COVERAGE_SECONDS = 600

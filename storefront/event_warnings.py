@@ -6,7 +6,8 @@ import msgspec
 
 from operators.records.contracts import Event
 from operators.records.field_effects import said_of
-from operators.records.field_names import given_fields, nearest
+from operators.records.field_names import given_fields
+from operators.configuration.nearest_name import nearest
 from operators.telemetry.visible import visible
 from storefront.batches import Entry
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from operators.records.contracts import CatalogueItem
 from operators.model.model_bundle import ModelBundle
-from operators.lists.reasons import unit_rows
+from operators.model.unit_rows import unit_rows
 from storefront.views import Shelf
 
 NEAR = 0.4  # cosine of query and item; below it a result looks like a mistake

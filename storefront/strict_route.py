@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from operators.records.field_names import nearest
+from operators.configuration.nearest_name import nearest
 from operators.telemetry.visible import visible
 from storefront.answers import SHOWN, refusal
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from operators.lists.availability import ANYTIME, Coverage, may_be_listed, offer_of
-from operators.records.catalogue_decode import GONE, CatalogueRows, read_item
+from operators.records.catalogue_decode import read_item
+from operators.kafka_io.catalogue_rows import GONE, CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable
 from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, RecommendationList
 from operators.errors import BadRecord

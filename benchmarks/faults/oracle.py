@@ -9,7 +9,8 @@ from typing import Any
 from operators.lists.catalogue import Catalogue
 from operators.records.decode import EventDecoder, decode_erasure, key_text
 from operators.errors import BadRecord
-from operators.lists.list_maker import ListMaker, Request
+from operators.lists.list_maker import ListMaker
+from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import Settings

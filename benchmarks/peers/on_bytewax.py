@@ -15,7 +15,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
 from benchmarks.peers.work import Contest, Work, told
-from operators.lists.list_maker import Request
+from operators.lists.request import Request
 
 
 def flow_of(contest: Contest) -> Dataflow:

@@ -12,7 +12,7 @@ from quixstreams import Application
 from quixstreams.sinks import BatchingSink, SinkBatch
 
 from benchmarks.peers.work import Contest, Work, told
-from operators.lists.list_maker import Request
+from operators.lists.request import Request
 
 COMMIT_S = 0.02
 

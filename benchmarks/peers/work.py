@@ -8,7 +8,9 @@ import msgspec
 
 from operators.lists.catalogue import Catalogue
 from operators.records.decode import EventDecoder
-from operators.lists.list_maker import ListMaker, Request, encode_list
+from operators.lists.list_maker import ListMaker
+from operators.lists.request import Request
+from operators.lists.encoded_list import encode_list
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings, Settings

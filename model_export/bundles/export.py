@@ -19,7 +19,7 @@ from operators.model.bundle_files import read_manifest
 from operators.errors import BundleError
 from operators.shopper.features import Vocabulary
 from operators.model.query_tower import FILES as QUERY_FILES
-from operators.lists.reasons import unit_rows
+from operators.model.unit_rows import unit_rows
 from operators.model.scorer import INPUTS, OUTPUTS
 
 CANDIDATES = 100

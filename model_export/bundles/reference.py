@@ -12,7 +12,8 @@ import numpy as np
 from model_export.data.dataset import Examples, examples, read_events
 from model_export.data.learnable import learnable
 from operators.model.bundle_files import MANIFEST, file_hash, read_manifest
-from operators.quality.drift import EDGES, FILE, Bins, dump_reference, observed, popularity_places
+from operators.quality.drift import EDGES, observed, popularity_places
+from operators.model.reference import FILE, Bins, dump_reference
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings

@@ -17,7 +17,7 @@ from model_export.training.training_log import Log
 from operators.quality.drift import popularity_places
 from operators.errors import EventsFileError
 from operators.model.model_bundle import ModelBundle
-from operators.lists.reasons import unit_rows
+from operators.model.unit_rows import unit_rows
 from operators.configuration.shop_settings import EventSettings
 from operators.quality.slate_quality import SlateMeter
 from operators.shopper.state_layout import HISTORY

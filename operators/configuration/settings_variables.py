@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from operators.records import field_names
+from operators.configuration import nearest_name
 from operators.errors import SettingsError
 
 PREFIX = "LIVESHELF_"
@@ -42,5 +42,5 @@ def is_of_service(name: str, value: str) -> bool:
 
 def nearest(name: str, known: list[str]) -> str:
     """` (did you mean …?)`, or nothing where no known name is near."""
-    near = field_names.nearest(name, known)
+    near = nearest_name.nearest(name, known)
     return f" (did you mean {near}?)" if near else ""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The HTTP client of a Flink cluster's REST interface."""

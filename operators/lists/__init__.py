@@ -1,1 +1,1 @@
-"""TODO."""
+"""From a request to a list: scores, rules, reasons, fallback."""

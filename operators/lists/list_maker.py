@@ -1,10 +1,8 @@
 """A micro-batch of packed states -> encoded lists: features, scores, ranking, reasons, JSON. Job and oracle share it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import xxhash
@@ -16,29 +14,17 @@ from operators.lists.fallback import Fallback, Usable
 from operators.shopper.features import Features, Rows, features
 from operators.model.model_bundle import ModelBundle
 from operators.lists.ranker import GOOD, TIRED, Ranked, Ranker
-from operators.lists.reasons import Reasons, unit_rows
+from operators.lists.reasons import Reasons
+from operators.model.unit_rows import unit_rows
 from operators.configuration.shop_settings import ExperimentSettings, ListSettings
 from operators.shopper.state_layout import read_states
-from operators.telemetry.timeline import Came
+from operators.lists.request import Request
 from operators.shopper.user_state import order_of
 
 if TYPE_CHECKING:  # who makes fallbacks alone does without ONNX Runtime
     from operators.model.scorer import Scorer
 
 SCORE_DIGITS = 4
-_encode = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One user to be scored: the packed state after the event that asks for it."""
-
-    user_id: str
-    state: bytes
-    event_time: int
-    event_id: str | None = None
-    traceparent: str | None = None
-    came: Came | None = None  # None: a promise asks again, not an event
 
 
 class ListSensors(Protocol):
@@ -188,6 +174,3 @@ class ListMaker:
         )
 
 
-def encode_list(made: RecommendationList) -> bytes:
-    """The list as JSON."""
-    return _encode(made)

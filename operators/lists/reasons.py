@@ -69,7 +69,3 @@ class _Known(dict[int, Reason]):
         return reason
 
 
-def unit_rows(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Rows scaled to length 1; rows of zeros stay."""
-    scaled: npt.NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    return scaled

@@ -1,1 +1,1 @@
-"""TODO."""
+"""A model bundle and the ONNX session that scores with it."""

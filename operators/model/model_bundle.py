@@ -26,8 +26,8 @@ import numpy.typing as npt
 
 from operators.model.bundle_files import FIX, MAX_FILE, BundleFiles, json_of
 from operators.records.contracts import Id
-from operators.quality.drift import FILE as REFERENCE
-from operators.quality.drift import Bins, load_reference
+from operators.model.reference import FILE as REFERENCE
+from operators.model.reference import Bins, load_reference
 from operators.errors import BundleError
 from operators.shopper.features import WINDOW, Vocabulary
 from operators.model.graph_check import refuse_other_files

@@ -1,1 +1,1 @@
-"""TODO."""
+"""How good events, the catalogue and lists are: expectations, drift, reports on files."""

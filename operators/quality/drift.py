@@ -5,35 +5,17 @@ below 0.1 stable, above 0.25 another population.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from operators.errors import BundleError
+from operators.model.reference import Bins
 from operators.shopper.features import Features, Rows
 
-FILE = "reference.json"
 FLOOR = 1e-4  # of a share: an empty bin must not make the index infinite
 MIN_SAMPLES = 500
 WINDOW_SAMPLES = 5_000
-_FIX = "make it anew with `python -m model_export.bundles.reference`"
-
-
-@dataclass(frozen=True)
-class Bins:
-    """One feature of the training window: inner edges (a value equal to an edge is above it) and the share of each bin."""
-
-    edges: npt.NDArray[np.float64]
-    shares: npt.NDArray[np.float64]
-
-    @classmethod
-    def fit(cls, values: npt.NDArray[Any], edges: npt.NDArray[Any] | None = None) -> "Bins":
-        """Ten bins of equal share, or the given edges."""
-        given = np.unique(np.quantile(values, np.arange(1, 10) / 10)) if edges is None else edges
-        counts = np.bincount(np.searchsorted(given, values, side="right"), minlength=len(given) + 1)
-        return cls(np.asarray(given, dtype=np.float64), counts / len(values))
 
 
 def psi(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> float:
@@ -99,25 +81,3 @@ class DriftMeter:
         return found
 
 
-def dump_reference(reference: Mapping[str, Bins]) -> dict[str, Any]:
-    """For a bundle's `reference.json`."""
-    return {
-        name: {"edges": [round(float(e), 6) for e in bins.edges], "shares": [round(float(s), 6) for s in bins.shares]}
-        for name, bins in reference.items()
-    }
-
-
-def load_reference(dump: Any) -> dict[str, Bins]:
-    """From a bundle's `reference.json`; raises `BundleError`."""
-    try:
-        bins = {
-            str(name): Bins(np.array(one["edges"], dtype=np.float64), np.array(one["shares"], dtype=np.float64))
-            for name, one in dump.items()
-        }
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"edges and shares of each feature in {FILE}", repr(error)[:200], _FIX) from error
-    for name, one in bins.items():
-        ordered = one.edges.ndim == one.shares.ndim == 1 and bool((np.diff(one.edges) > 0).all())
-        if not ordered or len(one.shares) != len(one.edges) + 1 or not np.isfinite(one.shares).all():
-            raise BundleError(f"rising edges and one share more in {FILE}", f"{name}: {one}"[:200], _FIX)
-    return bins

@@ -13,11 +13,8 @@ from operators.records.contracts import MAX_ID, CatalogueItem
 from operators.errors import BadRecord
 from operators.records.event_repair import refuse_bad_id, refuse_placeholders
 from operators.records.json_objects import read_object
-from operators.kafka_io.row_rules import PlainRows, Record, Refused
 from operators.records.written_values import SHOWN, in_ms, read_amount, read_id, read_list, read_time
 
-# in the place of a record's value: the topic has no record of this item any more, and no tombstone said so
-GONE = b""
 _decode = msgspec.json.Decoder(CatalogueItem).decode
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 _TEXTS = ("title", "brand", "currency", "image_url")
@@ -126,19 +123,3 @@ def _read_pieces(name: str, value: Any) -> float:
     raise BadRecord("wrong_type", f"{name} as true or false, or as a number", repr(value)[:SHOWN])
 
 
-class CatalogueRows(PlainRows):
-    """The rule of a local table: a record that cannot be read leaves the row as it was."""
-
-    def __init__(self, placeholders: frozenset[str]) -> None:
-        """`placeholders`: of `EventSettings`."""
-        super().__init__(GONE)
-        self._placeholders = placeholders
-
-    def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, bytes | None]:
-        """As `RowRule`."""
-        if record.value is not None:
-            try:
-                read_record((record.key or b"").decode("utf-8", "replace"), record.value, self._placeholders)
-            except BadRecord as bad:
-                raise Refused(bad.reason) from bad
-        return record.value, record.value

@@ -1,12 +1,9 @@
 """Names of fields and parameters as a client wrote them: which name was probably meant by one that nobody reads."""
 
 from collections import Counter
-from collections.abc import Iterable
-from difflib import get_close_matches
 
 import msgspec
 
-from operators.records.contracts import MAX_ID
 from operators.records.json_objects import BOM
 
 SHOWN = 20
@@ -27,15 +24,3 @@ def left_out(unknown: Counter[str]) -> list[str]:
     return [f"fields that Liveshelf does not know, and leaves out: {names}"] if names else []
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that differs from `name` by case, `_`, `-` or a few letters; None where there is none.
-
-    A client can choose `name`: of a long one only the beginning is compared.
-    """
-    plain = {_plain(known): known for known in names}
-    found = get_close_matches(_plain(name[:MAX_ID]), plain, 1)
-    return plain[found[0]] if found else None
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")

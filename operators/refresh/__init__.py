@@ -1,1 +1,1 @@
-"""TODO."""
+"""The keyed operator without its engine: decisions, promises, micro-batches."""

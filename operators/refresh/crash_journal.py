@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from operators.errors import StackError
-from operators.lists.list_maker import Request
+from operators.lists.request import Request
 from operators.shopper.user_state import id_hash
 
 log = logging.getLogger(__name__)

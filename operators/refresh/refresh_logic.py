@@ -17,12 +17,14 @@ from typing import NamedTuple
 from operators.records.contracts import ERASURES
 from operators.records.decode import EventDecoder, decode_erasure
 from operators.errors import BadRecord
-from operators.lists.list_maker import ListMaker, Request
+from operators.lists.list_maker import ListMaker
+from operators.lists.request import Request
 from operators.shopper.listing import listing, mark_listed, owed_again
 from operators.refresh.micro_batcher import Done, MicroBatcher, NotAsked
 from operators.telemetry.own_errors import OwnErrors
 from operators.refresh.refresh_outputs import dead_letter, list_of, own_error, receipt, tombstone
-from operators.refresh.refresh_records import Actions, Encoded, Record, encoded
+from operators.refresh.refresh_records import Actions, Record
+from operators.lists.encoded_list import Encoded, encoded
 from operators.refresh.refresh_sensors import RefreshSensors
 from operators.settings import ScorerSettings
 from operators.configuration.shop_settings import EventSettings

@@ -4,7 +4,8 @@ from operators.records.contracts import ORDER_HEADER, DeadLetterHeaders, Receipt
 from operators.records.dead_letter import fitting
 from operators.records.decode import key_bytes
 from operators.errors import BadRecord
-from operators.refresh.refresh_records import DIGEST_HEADER, Encoded, Output, Record
+from operators.refresh.refresh_records import DIGEST_HEADER, Output, Record
+from operators.lists.encoded_list import Encoded
 from operators.shopper.user_state import holds_anything, order_of
 
 _OWN_FIX = "keep the record and send us the traceback in the operator's log; after the upgrade publish it again"

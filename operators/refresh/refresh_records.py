@@ -3,12 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from operators.records.contracts import RecommendationList
 from operators.errors import BadRecord
-from operators.lists.experiments import NO_ARM
-from operators.lists.list_maker import Request, encode_list
-from operators.telemetry.timeline import Made
-from operators.shopper.user_state import digest
 
 DIGEST_HEADER = "liveshelf.state-digest"
 
@@ -41,17 +36,6 @@ class Output(NamedTuple):
     headers: dict[str, bytes] | None = None
 
 
-class Encoded(NamedTuple):
-    """A list as it goes out; `made` of a list by the scorer thread, `state_digest` where audits are on."""
-
-    value: bytes
-    source: str
-    arm: str
-    event_time: int
-    made: Made | None = None
-    state_digest: str | None = None
-
-
 @dataclass(slots=True)
 class Actions:
     """What the engine must do: keep `state` (None: leave it), set a promise in `promise_ms` (None: none), emit."""
@@ -61,10 +45,3 @@ class Actions:
     outputs: list[Output] = field(default_factory=list)
 
 
-def encoded(
-    recommended: RecommendationList, request: Request, made: Made | None = None, *, with_digest: bool
-) -> Encoded:
-    """The list in bytes with what metrics and audits need."""
-    arm = recommended.experiment.arm if recommended.experiment else NO_ARM
-    fingerprint = digest(request.state) if with_digest else None
-    return Encoded(encode_list(recommended), recommended.source, arm, recommended.event_time, made, fingerprint)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from operators.records.contracts import Event
-from operators.lists.list_maker import Request
+from operators.lists.request import Request
 
 if TYPE_CHECKING:
-    from operators.refresh.refresh_records import Encoded
+    from operators.lists.encoded_list import Encoded
 
 
 class RefreshSensors(Protocol):

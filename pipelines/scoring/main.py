@@ -24,11 +24,12 @@ from operators.refresh.crash_journal import CrashJournal
 from operators.model.cuda_batches import reason_of
 from operators.errors import BundleError, StackError
 from operators.lists.experiments import Experiments
-from operators.lists.list_maker import ListMaker, NullListSensors, Request
+from operators.lists.list_maker import ListMaker, NullListSensors
+from operators.lists.request import Request
 from operators.telemetry.logs import configure
 from operators.telemetry.metrics_server import MetricsServer
 from operators.model.model_bundle import ModelBundle
-from operators.refresh.refresh_records import Encoded, encoded
+from operators.lists.encoded_list import Encoded, encoded
 from operators.model.scorer import Scorer
 from operators.settings import Settings
 from pipelines.scoring.wire import LARGEST, Answers, Asked, Begin, Listed, Ready, batch_of, begin_of, pack

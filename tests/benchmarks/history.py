@@ -16,7 +16,9 @@ from operators.lists.catalogue import Catalogue
 from operators.records.contracts import ERASURES, EVENTS, RECOMMENDATIONS, DeadLetterHeaders
 from operators.records.decode import EventDecoder
 from operators.errors import BadRecord
-from operators.lists.list_maker import ListMaker, Request, encode_list
+from operators.lists.list_maker import ListMaker
+from operators.lists.request import Request
+from operators.lists.encoded_list import encode_list
 from operators.model.model_bundle import ModelBundle
 from operators.refresh.refresh_outputs import tombstone
 from operators.refresh.refresh_records import DIGEST_HEADER

@@ -22,7 +22,8 @@ from operators.lists.catalogue import Catalogue
 from operators.records.contracts import encode_record
 from operators.errors import BundleError, EventsFileError
 from operators.shopper.features import Features
-from operators.lists.list_maker import ListMaker, Request
+from operators.lists.list_maker import ListMaker
+from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from operators.lists.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
 from operators.lists.catalogue import Catalogue
-from operators.records.catalogue_decode import GONE
+from operators.kafka_io.catalogue_rows import GONE
 from operators.records.contracts import CatalogueItem, encode_record
 from operators.shopper.features import Vocabulary
 from storefront.views import Shelf

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from operators.lists.catalogue import Catalogue
-from operators.records.catalogue_decode import GONE
+from operators.kafka_io.catalogue_rows import GONE
 from operators.records.contracts import CatalogueItem, encode_record
 from operators.shopper.features import Vocabulary
 from operators.lists.item_codes import SPARE_CODES

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from operators.lists.catalogue import Catalogue
-from operators.records.catalogue_decode import CatalogueRows, read_item
+from operators.records.catalogue_decode import read_item
+from operators.kafka_io.catalogue_rows import CatalogueRows
 from operators.records.contracts import CATALOGUE_REASONS, REASONS
 from operators.errors import BadRecord
 from operators.shopper.features import Vocabulary

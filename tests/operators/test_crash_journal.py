@@ -9,7 +9,7 @@ import pytest
 
 from operators.refresh.crash_journal import GUILTY_SECONDS, KEPT_SECONDS, SIZE, CrashesTheProcess, CrashJournal
 from operators.errors import StackError
-from operators.lists.list_maker import Request
+from operators.lists.request import Request
 
 POISON = "poison"
 

@@ -17,10 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER, Model, RecommendationList
 from operators.records.decode import EventDecoder
-from operators.lists.list_maker import Request
+from operators.lists.request import Request
 from operators.refresh.micro_batcher import MicroBatcher, NotAsked, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Actions, Encoded, Output, Record, encoded
+from operators.refresh.refresh_records import Actions, Output, Record
+from operators.lists.encoded_list import Encoded, encoded
 from operators.settings import ScorerSettings
 from operators.configuration.shop_settings import EventSettings
 from operators.shopper.state_layout import stored

@@ -4,17 +4,8 @@ import math
 import numpy as np
 import pytest
 
-from operators.quality.drift import (
-    MIN_SAMPLES,
-    WINDOW_SAMPLES,
-    Bins,
-    DriftMeter,
-    dump_reference,
-    load_reference,
-    observed,
-    popularity_places,
-    psi,
-)
+from operators.quality.drift import MIN_SAMPLES, WINDOW_SAMPLES, DriftMeter, observed, popularity_places, psi
+from operators.model.reference import Bins, dump_reference, load_reference
 from operators.errors import BundleError
 from operators.shopper.features import WINDOW, Features
 

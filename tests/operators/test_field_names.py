@@ -3,7 +3,8 @@
 import pytest
 
 from operators.records.contracts import Event
-from operators.records.field_names import given_fields, nearest
+from operators.records.field_names import given_fields
+from operators.configuration.nearest_name import nearest
 
 FIELDS = Event.__struct_fields__
 

@@ -6,7 +6,9 @@ import pytest
 
 from operators.lists.catalogue import Catalogue
 from operators.records.contracts import CatalogueItem, RecommendationList, encode_record
-from operators.lists.list_maker import ListMaker, NotFinite, Request, encode_list
+from operators.lists.list_maker import ListMaker, NotFinite
+from operators.lists.request import Request
+from operators.lists.encoded_list import encode_list
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings

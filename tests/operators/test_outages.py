@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from operators.lists.list_maker import Request
+from operators.lists.request import Request
 from operators.refresh.micro_batcher import NotAsked
 from operators.refresh.refresh_logic import PATIENT
-from operators.refresh.refresh_records import Encoded
+from operators.lists.encoded_list import Encoded
 from tests.operators.test_refresh_logic import Operator, job, lists
 
 __all__ = ["job"]

@@ -3,7 +3,7 @@ import pytest
 
 from operators.shopper.features import Vocabulary
 from operators.lists.ranker import Ranked, Ranker
-from operators.lists.reasons import unit_rows
+from operators.model.unit_rows import unit_rows
 from operators.configuration.shop_settings import ListSettings
 from operators.shopper.state_layout import read_states
 from operators.shopper.user_state import step

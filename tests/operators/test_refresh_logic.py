@@ -10,11 +10,13 @@ import pytest
 from operators.lists.catalogue import Catalogue
 from operators.records.contracts import EVENTS, Event
 from operators.records.decode import EventDecoder
-from operators.lists.list_maker import ListMaker, Request
+from operators.lists.list_maker import ListMaker
+from operators.lists.request import Request
 from operators.refresh.micro_batcher import MicroBatcher
 from operators.model.model_bundle import ModelBundle
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Actions, Encoded, Output, Record, encoded
+from operators.refresh.refresh_records import Actions, Output, Record
+from operators.lists.encoded_list import Encoded, encoded
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
 from operators.configuration.shop_settings import EventSettings, ListSettings

@@ -11,9 +11,10 @@ import pytest
 from operators.lists.catalogue import Catalogue
 from operators.records.contracts import Event
 from operators.lists.experiments import Experiments
-from operators.lists.list_maker import ListMaker, Request
+from operators.lists.list_maker import ListMaker
+from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
-from operators.refresh.refresh_records import Encoded
+from operators.lists.encoded_list import Encoded
 from operators.model.scorer import Scorer
 from operators.settings import JobSettings, ScorerSettings
 from operators.configuration.shop_settings import ExperimentSettings, ListSettings

@@ -11,7 +11,7 @@ from typing import Any
 from model_export.data.dataset import read_events
 from model_export.data.splits import read_catalogue
 from operators.quality import catalogue_file_report, event_file_report
-from operators.records.catalogue_decode import CatalogueRows
+from operators.kafka_io.catalogue_rows import CatalogueRows
 from operators.records.contracts import CATALOGUE_REASONS
 from operators.records.decode import EventDecoder
 from operators.errors import BadRecord

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import msgspec
 
-from operators.records.catalogue_decode import GONE
+from operators.kafka_io.catalogue_rows import GONE
 from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
 from operators.shopper.features import Vocabulary
 from operators.kafka_io.list_rows import DAY_MS

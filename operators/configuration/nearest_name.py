@@ -1,0 +1,20 @@
+"""Which known name was probably meant by one that nobody knows."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+COMPARED = 128  # characters of a name that a client may choose
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The one of `names` that differs from `name` by case, `_`, `-` or a few letters; None where there is none.
+
+    A client can choose `name`: of a long one only the beginning is compared.
+    """
+    plain = {_plain(known): known for known in names}
+    found = get_close_matches(_plain(name[:COMPARED]), plain, 1)
+    return plain[found[0]] if found else None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
