@@ -75,7 +75,7 @@ bench-keep: train-deps ## purges the stack, runs the short form three times and 
 		$(MAKE) --no-print-directory bench-run BENCHED=benchmarks/results/short/$$run || exit 1; done
 
 against: setup ## throughput and freshness of this checkout and of REV=…, in turns (ROUNDS=4, 5 minutes each); nothing else may run
-	@.venv/bin/python -m benchmarks.against $(REV) --rounds $(ROUNDS)
+	@$(LIVESHELF) bench against $(REV) --rounds $(ROUNDS)
 
 growth: dev-deps ## what more users and items cost, measured and drawn (about 45 minutes)
 	@$(LIVESHELF) up
@@ -96,7 +96,7 @@ schemas: setup ## docs/schemas/ from the contracts
 
 monitoring: dev-deps ## docs/metrics.md, Prometheus' rules and Grafana's dashboards from the code
 	@mkdir -p .liveshelf # whose disk is one of the metrics
-	@.venv/bin/python -m pipelines.cli.metrics_page docs/metrics.md
+	@.venv/bin/python -m liveshelf.pages.metrics_page docs/metrics.md
 	@.venv/bin/python -m deploy.monitoring.rules deploy/monitoring/liveshelf.rules.yml
 	@.venv/bin/python -m deploy.monitoring.runbook docs/operate.md
 	@.venv/bin/python -m deploy.monitoring.dashboards deploy/monitoring/grafana

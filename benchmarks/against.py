@@ -1,4 +1,4 @@
-"""Two commits beside each other in one run, A B A B: `python -m benchmarks.against REV --rounds 4`.
+"""Two commits beside each other in one run, A B A B: `liveshelf bench against REV --rounds 4`.
 
 Each side is a git worktree in the system's temporary folder: of REV, and of this checkout as it is when it begins. Each turn
 starts from an empty stack of its own, drains a backlog (which also warms the JVM) and then measures freshness, with the
@@ -18,17 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from benchmarks.machine import describe
 from benchmarks.measured import Figure, NotMeasured, median, ratio, total, unless
 from benchmarks.throughput import SCORED
-from operators.errors import LiveshelfError, StackError
+from operators.errors import StackError
 from operators.settings import load_settings, project_root
-from pipelines.cli.bench_session import tell
-from pipelines.cli.output import people
 
 TURN_S = 1200.0  # for one verb
+ENTRIES = ("liveshelf.main", "pipelines.cli.main")  # where the command of a checkout begins; the second one until 2026-11
 Turn = dict[str, Figure]
 
 
@@ -65,7 +62,8 @@ class Side:
             "LIVESHELF_STACK__DATA_DIR": str(self.folder),
             "LIVESHELF_STACK__JARS_DIR": str(self.jars),
         }
-        command = [str(Path(sys.executable).parent / "liveshelf"), *words]
+        entry = next(name for name in ENTRIES if (self.checkout / f"{name.replace('.', '/')}.py").is_file())
+        command = [sys.executable, "-c", f"from {entry} import main; main()", *words]
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=self.checkout, env=environment, timeout=TURN_S
         )
@@ -165,21 +163,19 @@ def git(*words: str, **variables: str) -> str:
     return done.stdout.strip()
 
 
-def main(
+def measure(
     revision: str,
-    rounds: int = typer.Option(4, min=1, help="Turns of each side."),
-    events: int = typer.Option(100_000, help="Of the backlog."),
-    users: int = typer.Option(8_000, help="In the backlog, in turn."),
-    rate: float = typer.Option(500, help="Events/s while freshness is measured."),
-    seconds: float = typer.Option(30, help="Of it."),
-    warm_up: float = typer.Option(30, help="Seconds of load before."),
-    tolerated: float = typer.Option(0.03, help="How much worse this side may be."),
-    keep: Path = typer.Option(None, help="Also writes the result there, as JSON."),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
-) -> None:
-    """This checkout and REVISION in turns: throughput and freshness. Exit 1 where this one is worse, or nobody knows."""
-    drain = ["--events", str(events), "--users", str(users)]
-    fresh = ["--rate", str(rate), "--seconds", str(seconds), "--warm-up", str(warm_up)]
+    rounds: int,
+    drain: Sequence[str],
+    fresh: Sequence[str],
+    tolerated: float,
+    on_turn: Callable[[int, str, Turn], object],
+) -> dict[str, Any]:
+    """Throughput and freshness of this checkout and of `revision` in turns: figures, their ratios, every turn.
+
+    `drain` and `fresh`: options of `bench throughput` and `bench freshness`; `tolerated`: how much worse, as a share, this
+    side may be; `on_turn` hears of each turn. Raises `StackError`.
+    """
     settings, name = load_settings(), f"this ({git('describe', '--always', '--dirty')})"
     jars = settings.resolve(settings.stack.jars_dir)
     folder = Path(tempfile.mkdtemp(prefix="liveshelf-against-"))  # stays where a stack could not be stopped
@@ -188,19 +184,15 @@ def main(
         this = Side(name, b, folder / "b", jars)
         for number in range(rounds):
             for side in (other, this):
-                figures = side.turn(drain, fresh)
-                people.print(f"round {number + 1} of {rounds}, {side.name}: {figures}", markup=False)
+                on_turn(number + 1, side.name, side.turn(drain, fresh))
     shutil.rmtree(folder)
-    rows = compared(this, other, tolerated)
-    result = {"bench": "against", "rounds": rounds, "drain": drain, "fresh": fresh, "bundle": this.bundle}
-    turns = {side.name: side.turns for side in (this, other)}
-    tell(result | {"figures": rows, "turns": turns, "machine": describe()}, keep, json)
-    raise typer.Exit(int(any(row["worse"] for row in rows)))
-
-
-if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except LiveshelfError as error:
-        people.print(f"failed: {error}", markup=False, soft_wrap=True)
-        sys.exit(1)
+    return {
+        "bench": "against",
+        "rounds": rounds,
+        "drain": [*drain],
+        "fresh": [*fresh],
+        "bundle": this.bundle,
+        "figures": compared(this, other, tolerated),
+        "turns": {side.name: side.turns for side in (this, other)},
+        "machine": describe(),
+    }

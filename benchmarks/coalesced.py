@@ -15,7 +15,7 @@ from benchmarks.measured import ratio, rounded, unless
 from benchmarks.throughput import FROM, LIMIT_SECONDS, TO, Written, backlog, drain
 from operators.errors import StackError
 from operators.settings import Settings
-from pipelines.operator_totals import operator_total
+from pipelines.submission.operator_totals import operator_total
 
 
 def measure(

@@ -14,8 +14,8 @@ from benchmarks.machine import cpu_seconds
 from operators.records.contracts import Source
 from operators.errors import LiveshelfError
 from operators.model.model_bundle import ModelBundle
-from pipelines.cluster import Cluster
-from pipelines.operator_totals import operator_total
+from pipelines.submission.cluster import Cluster
+from pipelines.submission.operator_totals import operator_total
 
 Process = tuple[int, float]  # pid, time of its start: a pid alone may be taken again
 FALLBACKS = 0.01  # of the lists: with more of them it is not the model that is measured

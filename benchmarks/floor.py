@@ -20,11 +20,11 @@ from operators.records.contracts import EVENTS
 from operators.errors import ClusterError
 from operators.settings import Settings, project_root
 from operators.records.topic_specs import TopicSpec
-from pipelines.cluster import Cluster, python_part
-from pipelines.launcher import run_client
-from pipelines.list_reader import consumer_at_end
-from pipelines.topic_admin import ensure_topics
-from pipelines.topics import connector_options
+from pipelines.submission.cluster import Cluster, python_part
+from pipelines.submission.launcher import run_client
+from pipelines.topics.list_reader import consumer_at_end
+from pipelines.topics.topic_admin import ensure_topics
+from pipelines.job.tables import connector_options
 
 JOB, TOPIC = "liveshelf-floor", "bench.floor.v1"
 START_S = 60.0
@@ -40,7 +40,7 @@ _decode = msgspec.json.Decoder(_Moment).decode
 
 
 def plan(settings: Settings) -> dict[str, Any]:
-    """What `pipelines.floor_job` is told: same connector, buffer time-out and checkpoints; no exchange and no Python."""
+    """What `pipelines.reference_jobs.floor_job` is told: same connector, buffer time-out and checkpoints; no exchange and no Python."""
     source = {"topic": EVENTS, "scan.startup.mode": "latest-offset", "properties.group.id": JOB}
     source |= {"properties.fetch.max.wait.ms": "100"}
     sink = {"topic": TOPIC, "properties.acks": "all", "properties.linger.ms": "0"}

@@ -15,7 +15,7 @@ from benchmarks.machine import describe
 from benchmarks.measured import Figure, NotMeasured, percentiles_ms, ratio, rounded, unless
 from operators.records.contracts import RECOMMENDATIONS, RecommendationList
 from operators.settings import Settings
-from pipelines.list_reader import consumer_at_end
+from pipelines.topics.list_reader import consumer_at_end
 
 DRAIN_SECONDS = 15.0
 ASK_S = 1.0  # before the measured time: while the stack is asked, nothing is read

@@ -27,8 +27,8 @@ from operators.model.scorer import Scorer
 from operators.settings import Settings
 from operators.configuration.shop_settings import ExperimentSettings
 from operators.telemetry.timeline import Made
-from pipelines.metrics import JobMetrics
-from pipelines.slate_metrics import SlateMetrics
+from pipelines.job.metrics import JobMetrics
+from pipelines.scoring.slate_metrics import SlateMetrics
 
 EVENTS_A_ROUND, BATCH, USERS, ROUNDS = 2048, 64, 2000, 60
 

@@ -19,7 +19,7 @@ from benchmarks.measured import NotMeasured, ratio
 from benchmarks.throughput import Written, backlog, drain
 from operators.errors import ClusterError, StackError
 from operators.settings import Settings
-from pipelines.cluster import Cluster
+from pipelines.submission.cluster import Cluster
 
 STRIDE = 7919  # a prime
 STUCK_S = 60.0

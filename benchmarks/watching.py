@@ -20,12 +20,12 @@ from benchmarks.load import publish
 from benchmarks.machine import cpu_seconds, describe, thread_seconds
 from benchmarks.measured import unless
 from benchmarks.throughput import Written, backlog
-from benchmarks.alternating import first_has_turn
+from benchmarks.alternating import SPELL_S, first_has_turn, ship
 from operators.errors import StackError
 from operators.settings import Settings
+from pipelines.submission.launcher import AlterShip
 
 WATCHERS = ("monitor", "prometheus", "alertmanager")
-SPELL_S = 5.0  # one checkpoint and one scrape in each
 FROM, TO = 0.2, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink
 STUCK_S = 30.0
 THREADS = 12  # that are told of
@@ -35,7 +35,7 @@ QUAD = 4  # spells: watched, not, not, watched
 class RestartWith(Protocol):
     """Stops the job, calls `between`, starts the job again with sensors that take turns."""
 
-    def __call__(self, between: Callable[[], object] = ..., *, sensors_alternate_s: float = ...) -> None:
+    def __call__(self, between: Callable[[], object] = ..., *, alter_ship: AlterShip = ...) -> None:
         """Returns when all tasks run."""
 
 
@@ -78,7 +78,7 @@ def measure(
 
         try:
             for _ in range(rounds):
-                restart(publish_all, sensors_alternate_s=SPELL_S)
+                restart(publish_all, alter_ship=ship)
                 stretch = parts.from_now()
                 spells.append(_spells(written, start, count, stretch.parts))
                 reasons += stretch.broken() + [f"{name} did not run" for name in WATCHERS if name not in stretch.parts]

@@ -50,7 +50,6 @@ class JobSettings(Section):
     metrics_host: str = "127.0.0.1"
     metrics_port: Port = 9260
     metrics_targets_dir: str = ""
-    sensors_alternate_s: float = Field(0, ge=0)
     on_lost_events: Literal["fail", "skip"] = "fail"
     tables_dir: str = ""
     state_digests: bool = False

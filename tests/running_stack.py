@@ -20,11 +20,11 @@ from deploy.local.layout import Layout
 from deploy.local.secure_broker import part_variables
 from deploy.local.supervisor import Supervisor
 from operators.settings import Settings, load_settings
-from pipelines import launcher
-from pipelines.checkpoints import find_checkpoints
-from pipelines.cli.submit import submit_locally
-from pipelines.cluster import Cluster
-from pipelines.shipping import stage
+from pipelines.submission import launcher
+from pipelines.submission.checkpoints import find_checkpoints
+from liveshelf.job.submit import submit_locally
+from pipelines.submission.cluster import Cluster
+from pipelines.submission.shipping import stage
 from tests.stack.topics import Topics
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -31,7 +31,7 @@ from starlette.routing import Route
 
 from deploy.local.jars import CONNECTOR
 from operators.settings import JobSettings
-from pipelines.cluster import Cluster
+from pipelines.submission.cluster import Cluster
 from tests.certificates import Authority, elliptic
 
 REST_PORT, RPC_PORT, INGRESS_PORT = 18443, 16133, 18444

@@ -20,7 +20,7 @@ from deploy.local.layout import Layout
 from deploy.local.supervisor import Supervisor
 from operators.errors import LiveshelfError, StackError
 from operators.settings import Settings
-from pipelines.cluster import Cluster
+from pipelines.submission.cluster import Cluster
 
 CHUNK, CRUMB = b"\0" * 4_194_304, b"\0" * 4096
 FIND_S = 15.0  # for a process that is about to start

@@ -17,9 +17,9 @@ from operators.records.contracts import ORDER_HEADER, RECOMMENDATIONS, Recommend
 from operators.errors import LiveshelfError
 from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.settings import Settings
-from pipelines.cluster import Cluster
-from pipelines.list_reader import consumer_at_end
-from pipelines.topic_reader import Place, TopicReader
+from pipelines.submission.cluster import Cluster
+from pipelines.topics.list_reader import consumer_at_end
+from pipelines.topics.topic_reader import Place, TopicReader
 
 END_S = 60.0  # to read to the end, when the load is over
 NOTHING: Order = (-1, -1)  # below every list

@@ -18,7 +18,7 @@ from benchmarks.faults.verdict import Items, Observed, Row, judge
 from benchmarks.load import Load, in_the_background, report_of
 from operators.records.contracts import CATALOGUE, DEAD_LETTERS, ERASURES, EVENTS
 from operators.settings import Settings
-from pipelines.topic_reader import Place, TopicReader
+from pipelines.topics.topic_reader import Place, TopicReader
 
 ANSWER_SECONDS = 120.0
 STAYS_S = 10.0  # lists must stay fresh for so long; until then the load goes on,

@@ -24,7 +24,7 @@ from benchmarks.peers.work import Contest
 from benchmarks.throughput import Written, backlog, watch
 from operators.settings import Settings
 from operators.records.topic_specs import TopicSpec
-from pipelines.topic_admin import ensure_topics
+from pipelines.topics.topic_admin import ensure_topics
 
 RATES = (100, 500, 1000)
 USERS, WARM_S, MEASURED_S = 5_000, 10.0, 15.0

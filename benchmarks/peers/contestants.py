@@ -35,7 +35,7 @@ class Peer:
 PEERS = (
     Peer("bytewax", "benchmarks.peers.on_bytewax", ("bytewax[kafka]==0.21.1",)),
     Peer("quix", "benchmarks.peers.on_quix", ("quixstreams==3.28.1",)),
-    Peer("pyflink", "pipelines.tutorial_job", (), workers=0),
+    Peer("pyflink", "pipelines.reference_jobs.tutorial_job", (), workers=0),
 )
 
 

@@ -77,7 +77,7 @@ def programs(settings: Settings, layout: Layout) -> list[Program]:
         _flink("jobmanager", settings, layout, 0),
     ]
     parts += [_flink(f"taskmanager-{n}", settings, layout, 1 + n) for n in range(settings.stack.taskmanagers)]
-    for name, module in (("storefront", "storefront"), ("monitor", "pipelines.stream_monitor")):
+    for name, module in (("storefront", "storefront"), ("monitor", "pipelines.monitor.stream_monitor")):
         variables = FEW_ARENAS | _settings_variables() | part_variables(layout, name)
         parts.append(Program(name, [sys.executable, "-m", module], variables))
     for name, watcher in (("prometheus", prometheus), ("alertmanager", alertmanager)):

@@ -41,6 +41,8 @@ class TopicSpec:
     config: dict[str, str] = field(default_factory=dict)
 
 
+JOB_INPUTS = (contracts.EVENTS, contracts.ERASURES)
+JOB_OUTPUTS = (contracts.RECOMMENDATIONS, contracts.DEAD_LETTERS, contracts.RECEIPTS)
 TOPICS = (
     TopicSpec(contracts.EVENTS, "user_id", _delete_after(7) | BROKERS_TIME),
     TopicSpec(contracts.CATALOGUE, "item_id", COMPACT | UNPACKED),

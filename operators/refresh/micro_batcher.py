@@ -29,7 +29,7 @@ LOOK_SECONDS = 0.02  # between two looks of a caller that waits for room
 
 
 class BatchSensors(Protocol):
-    """What a batcher reports; see `pipelines.metrics` for Prometheus, `NullSensors` for tests."""
+    """What a batcher reports; see `pipelines.job.metrics` for Prometheus, `NullSensors` for tests."""
 
     def on_batch(self, size: int, seconds: float) -> None:
         """A micro-batch was scored."""

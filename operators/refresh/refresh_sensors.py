@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class RefreshSensors(Protocol):
-    """See `pipelines.metrics` for Prometheus."""
+    """See `pipelines.job.metrics` for Prometheus."""
 
     def on_record(self, outcome: str) -> None:
         """A record was read: applied, duplicate, erased, erasure or dead."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from benchmarks.alternating import taking_turns
+from operators.telemetry.chosen_sensors import chosen
 from operators.lists.catalogue import Catalogue
 from operators.refresh.crash_journal import CrashJournal
 from operators.model.cuda_batches import reason_of
@@ -33,7 +33,7 @@ from operators.lists.encoded_list import Encoded, encoded
 from operators.model.scorer import Scorer
 from operators.settings import Settings
 from pipelines.scoring.wire import LARGEST, Answers, Asked, Begin, Listed, Ready, batch_of, begin_of, pack
-from pipelines.slate_metrics import SlateMetrics
+from pipelines.scoring.slate_metrics import SlateMetrics
 
 log = logging.getLogger(__name__)
 TARGET_FILE = "scorer-{subtask}.json"
@@ -53,7 +53,7 @@ class Lists:
         experiments, registry = Experiments(settings.experiment), CollectorRegistry()
         self._slates = SlateMetrics(registry, experiments)
         self._slates.follow(bundle, self._catalogue)
-        sensors = taking_turns(self._slates, NullListSensors(), settings.job.sensors_alternate_s)
+        sensors = chosen(self._slates, NullListSensors())
         self._lists = ListMaker(
             bundle, scorer, self._catalogue, settings.lists, lambda: time.time_ns() // 1_000_000, experiments, sensors
         )

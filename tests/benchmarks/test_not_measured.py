@@ -17,7 +17,7 @@ from benchmarks.peers import contest
 from benchmarks.short import Mark, between, medians, ratios_of
 from operators.errors import BrokerError, ClusterError, StackError
 from operators.settings import Settings
-from pipelines.cli.bench_session import tell
+from liveshelf.bench.result import tell
 from tests.benchmarks.fakes import Cluster, Consumer, Generator, Record, list_record, parts, sent
 
 RATE, SECONDS, USERS = 100.0, 2.0, 10

@@ -16,7 +16,7 @@ from benchmarks.scorer import Shape
 from benchmarks.seeds import mean_and_deviation
 from benchmarks.storefront import parsed
 from operators.errors import LiveshelfError, StackError
-from pipelines.cli.bench import app as bench
+from liveshelf.bench.bench import app as bench
 
 WRK = """Running 20s test @ http://127.0.0.1:8000
   1 threads and 8 connections

@@ -11,10 +11,11 @@ from typer.testing import CliRunner, Result
 from operators.records.contracts import EVENTS
 from operators.records.dead_letter import Letter
 from operators.errors import BrokerError
-from pipelines import dead_letters, replay_ledger
-from pipelines.cli import audit, main
-from pipelines.letter_replay import Outgoing
-from pipelines.replay_ledger import Memory
+from pipelines.dead_letters import dead_letters, replay_ledger
+from liveshelf.data import audit
+from liveshelf import main
+from pipelines.dead_letters.letter_replay import Outgoing
+from pipelines.dead_letters.replay_ledger import Memory
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 
@@ -55,8 +56,8 @@ def acts(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(dead_letters, "read_letters", lambda settings, since_ms: iter(LETTERS))
     monkeypatch.setattr(replay_ledger, "KafkaLedger", lambda settings: ledger)
     monkeypatch.setattr(replay_ledger, "read_memory", lambda settings: Memory(array("Q")))
-    monkeypatch.setattr(audit, "record", lambda settings, verb, **what: noted.append((verb, what)))
-    monkeypatch.setattr("pipelines.cli.dead_letters.time.time_ns", lambda: NOW_MS * 1_000_000)
+    monkeypatch.setattr(audit_log, "record_act", lambda settings, verb, **what: noted.append((verb, what)))
+    monkeypatch.setattr("liveshelf.data.dead_letters.time.time_ns", lambda: NOW_MS * 1_000_000)
     return noted
 
 

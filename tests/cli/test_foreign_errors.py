@@ -14,7 +14,7 @@ import pytest
 from kafka.errors import KafkaTimeoutError
 
 from operators.errors import StackError
-from pipelines.cli.foreign_errors import NEXT, as_ours
+from liveshelf.terminal.foreign_errors import NEXT, as_ours
 
 REQUEST = httpx.Request("GET", "https://shop:hush@flink.example.com/jobs")
 

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli.main import app
+from liveshelf.main import app
 
 
 @pytest.mark.parametrize("verb", ["lists", "erase"])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from operators.errors import LiveshelfError
-from pipelines.cli.out_files import begins, check_out
+from liveshelf.terminal.out_files import begins, check_out
 
 PNG = begins(b"\x89PNG")
 

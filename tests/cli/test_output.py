@@ -9,9 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from operators.errors import LiveshelfError
-from pipelines import dead_letters as reader
-from pipelines.cli import dead_letters, main, output
-from pipelines.cli.output import People, block, grid
+from pipelines.dead_letters import dead_letters as reader
+from liveshelf.data import dead_letters
+from liveshelf import main
+from liveshelf.terminal import output
+from liveshelf.terminal.output import People, block, grid
 from tests.bad_records import good_event
 
 HOSTILE = "[/red] [bold]x[/] :smile: \x1b[31m\x9b2J\nok  all checks pass\r\u202e"

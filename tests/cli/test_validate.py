@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli.main import app
+from liveshelf.main import app
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 

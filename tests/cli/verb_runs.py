@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipelines.cli.extras import EXTRA_OF
+from liveshelf.terminal.extras import EXTRA_OF
 
 AT_ONCE = 8
 KILL_S = 120  # wall time: on a machine that others use a verb may stand still
@@ -54,7 +54,7 @@ def run(words: list[str], environment: dict[str, str], folder: str, written: Pat
     importlib.import_module("deploy.local.jars").expected_sums = dict  # as if the jars were there: nothing is fetched
     code = 0
     try:
-        importlib.import_module("pipelines.cli.main").main()
+        importlib.import_module("liveshelf.main").main()
     except SystemExit as ended:
         code = int(ended.code or 0)
     # as Python ends, but for the modules: to let go of torch's takes longer than the verb
@@ -71,7 +71,7 @@ def main() -> None:
     runs, base = json.load(sys.stdin), sys.argv[1:] == ["base"]
     if base:
         sys.modules.update(dict.fromkeys(EXTRA_OF))  # none of them can be imported or found
-    for name in ("pipelines.cli.main", *HEAVY, *(() if base else OPTIONAL)):
+    for name in ("liveshelf.main", *HEAVY, *(() if base else OPTIONAL)):
         importlib.import_module(name)
     scratch = Path(tempfile.mkdtemp())
     answers: list[dict[str, Any]] = [{} for _ in runs]

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from pipelines.cli.main import app
+from liveshelf.main import app
 
 # what follows the verb's name; {…}: a place of `test_every_verb.places`. The exit codes that are meant, with nothing
 # there to answer: 1 where something is needed that is away, 2 for words that are wrong

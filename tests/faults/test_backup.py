@@ -13,11 +13,11 @@ from benchmarks.faults.oracle import Oracle
 from operators.records.contracts import DEAD_LETTERS, ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.records.topic_specs import DAY_MS
-from pipelines.backup import take_backup
-from pipelines.backup_folder import sums
-from pipelines.cluster import Cluster
-from pipelines.topic_admin import ensure_topics
-from pipelines.topic_archive import Archived, export_records, read_archive
+from pipelines.backup.backup import take_backup
+from pipelines.backup.backup_folder import sums
+from pipelines.submission.cluster import Cluster
+from pipelines.topics.topic_admin import ensure_topics
+from pipelines.topics.topic_archive import Archived, export_records, read_archive
 from tests.bad_records import good_event
 from tests.faults.conftest import record
 from tests.faults.test_state import Shoppers

@@ -23,7 +23,7 @@ from benchmarks.faults.hostile_feed import Feed, Sent, erasure_id, gone, in_the_
 from benchmarks.faults.memory import MB, Growth, Slope, Watch, growths, memory_of, slope_an_hour, table
 from benchmarks.faults.verdict import Verdict
 from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX, RECEIPTS
-from pipelines.topic_reader import Place
+from pipelines.topics.topic_reader import Place
 from tests.faults.conftest import REPORT, Trial, record
 from tests.faults.test_leaks import left_over
 from tests.running_stack import Stack

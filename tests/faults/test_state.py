@@ -17,8 +17,8 @@ from operators.records.contracts import EVENTS, RECOMMENDATIONS
 from operators.errors import BrokerError
 from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.shopper.user_state import version_of
-from pipelines.checkpoints import find_checkpoints
-from pipelines.starting_point import prepare_start
+from pipelines.submission.checkpoints import find_checkpoints
+from pipelines.submission.starting_offsets import prepare_start
 from tests.bad_records import good_event
 from tests.faults.conftest import record
 from tests.running_stack import Stack
@@ -207,7 +207,7 @@ def test_the_job_is_rescaled_by_savepoints(stack: Stack, job: str, demo_bundle: 
 def test_states_of_layout_1_are_read_by_the_job_of_today(stack: Stack, job: str, demo_bundle: Path) -> None:
     """The job of before 2026-11-26 differs in this line: it kept each record as it is."""
     kept = "self._state.update(stored(actions.state))"
-    stack.serve_sabotaged(demo_bundle, "pipelines/refresh_function.py", kept, "self._state.update(actions.state)")
+    stack.serve_sabotaged(demo_bundle, "pipelines/job/refresh_function.py", kept, "self._state.update(actions.state)")
     shoppers = Shoppers(stack, "layout")
     shoppers.act()
     shoppers.check("states written in layout 1")
@@ -227,7 +227,7 @@ def test_added_partitions_are_refused(stack: Stack, job: str) -> None:
     admin.create_partitions({topic: 6})
     admin.close()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.starting_point.INPUTS", (topic,))
+        patch.setattr("pipelines.submission.starting_offsets.JOB_INPUTS", (topic,))
         with pytest.raises(BrokerError, match="users would move"):
             prepare_start(stack.settings, savepoint=None, fresh=False)
     record(

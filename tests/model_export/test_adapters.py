@@ -14,7 +14,7 @@ from model_export.training.fit_options import FitOptions
 from model_export.training.training import Training
 from model_export.training.training_checkpoint import fingerprint
 from operators.errors import LiveshelfError
-from pipelines.cli.main import app
+from liveshelf.main import app
 from tests.model_export.test_windows import histories
 
 OPTIONS = FitOptions(encoder="attention", width=8, window=8, epochs=1, batch=256, bf16_products=False, lora_rank=2)

@@ -28,7 +28,7 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
 from operators.configuration.shop_settings import ListSettings
-from pipelines.cli.main import app
+from liveshelf.main import app
 from tests.builders import NOW_MS, viewed
 from tests.model_export.test_sessions import write
 

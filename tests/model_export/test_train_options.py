@@ -7,7 +7,7 @@ import pytest
 from model_export.training.sizes import SIZES
 from model_export.training.train_options import TrainOptions, settings_text
 from operators.errors import LiveshelfError
-from pipelines.cli import extras
+from liveshelf.terminal import extras
 
 TUNED = Path(__file__).resolve().parents[2] / "model_export" / "tuned"
 

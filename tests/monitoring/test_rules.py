@@ -16,8 +16,8 @@ from deploy.monitoring.alerts import ALERTS
 from deploy.monitoring.rules import rule_groups, rules_text
 from deploy.monitoring.runbook import with_sections
 from operators.settings import Settings
-from pipelines.cli import metrics_page
-from pipelines.cli.main import app
+from liveshelf.pages import metrics_page
+from liveshelf.main import app
 from storefront.ops import CHARTS, FACTS, PARTS
 from tests.monitoring.alert_cases import CASES, HEALTHY, Case
 from tests.running_stack import ROOT

@@ -17,9 +17,9 @@ from pyflink.table import StreamTableEnvironment
 
 from operators.records.decode import key_bytes
 from operators.configuration.shop_settings import EventSettings
-from pipelines.recommend import BYTES, INPUT, key_by_first_field
-from pipelines.refresh_function import user_of
-from pipelines.topics import input_query
+from pipelines.job.recommend import BYTES, INPUT, key_by_first_field
+from pipelines.job.refresh_function import user_of
+from pipelines.job.tables import input_query
 
 
 class Echo(KeyedProcessFunction):  # type: ignore[misc]

@@ -17,12 +17,12 @@ from kafka.errors import KafkaConnectionError
 from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.errors import BrokerError, BundleError, ClusterError, StackError
 from operators.settings import Settings
-from pipelines import backup, restore
-from pipelines.backup import TOPICS, take_backup
-from pipelines.backup_folder import read_manifest
-from pipelines.restore import restore_backup
-from pipelines.savepoint_offsets import source_offsets
-from pipelines.served_bundle import FOLDER, NAME, SUM, manifest_sum
+from pipelines.backup import backup, restore
+from pipelines.backup.backup import TOPICS, take_backup
+from pipelines.backup.backup_folder import read_manifest
+from pipelines.backup.restore import restore_backup
+from pipelines.submission.savepoint_offsets import source_offsets
+from pipelines.submission.served_bundle import FOLDER, NAME, SUM, manifest_sum
 from tests.builders import write_bundle
 
 SETTINGS = Settings.of_dump(Settings.model_construct().model_dump() | {"kafka": {"partitions": 2}})
@@ -185,7 +185,7 @@ class Stack:
         return Filling()
 
     def _import(self, kafka: Any, topic: str, file: Path, made_ms: int, seen: Any) -> Any:
-        from pipelines.topic_archive import Imported, read_archive
+        from pipelines.topics.topic_archive import Imported, read_archive
 
         found = self.filled[topic] = Imported()
         for record in read_archive(file):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from operators.errors import StackError
-from pipelines.backup_folder import new_backup, read_manifest, rotate, seal
+from pipelines.backup.backup_folder import new_backup, read_manifest, rotate, seal
 
 FACTS = {"job": "shop", "partitions": 4, "made_at": 1, "records": {}}
 

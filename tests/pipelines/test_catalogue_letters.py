@@ -10,8 +10,8 @@ import pytest
 from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX
 from operators.errors import BadRecord
 from operators.settings import KafkaSettings
-from pipelines import catalogue_letters
-from pipelines.catalogue_letters import CatalogueLetters
+from pipelines.monitor import catalogue_letters
+from pipelines.monitor.catalogue_letters import CatalogueLetters
 
 BAD = BadRecord("bad_amount", "a price", "'1,234'")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.checkpoints import bytes_of, find_checkpoints, orphans, superseded
+from pipelines.submission.checkpoints import bytes_of, find_checkpoints, orphans, superseded
 
 NOW = 1_000_000.0
 NAMES = [f"{n:08x}-0000-4000-8000-{n:012x}" for n in range(9)]

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
 from operators.errors import SettingsError
 from operators.settings import JobSettings
-from pipelines.client_settings import prepare_client
+from pipelines.submission.client_settings import prepare_client
 from tests.certificates import Authority
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from operators.errors import ClusterError
 from operators.settings import JobSettings
-from pipelines.cluster import Cluster
+from pipelines.submission.cluster import Cluster
 
 
 def cluster(answer: httpx.Response) -> Cluster:

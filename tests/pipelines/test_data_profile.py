@@ -2,8 +2,8 @@ import json
 from pathlib import Path
 
 from operators.records.contracts import CATALOGUE, EVENTS, CatalogueItem, encode_record
-from pipelines.data_profile import profile
-from pipelines.profile_page import render
+from pipelines.reports.data_profile import profile
+from pipelines.reports.profile_page import render
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 

@@ -2,7 +2,7 @@
 
 import math
 
-from pipelines.demo_run import Figures
+from pipelines.demo.demo_run import Figures
 
 
 def test_without_lists_there_is_no_freshness_and_the_check_fails() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from operators.errors import BrokerError
 from operators.settings import Settings
-from pipelines import event_export
+from pipelines.topics import event_export
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 

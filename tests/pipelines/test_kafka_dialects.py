@@ -16,7 +16,7 @@ from operators.errors import SettingsError
 from operators.configuration.kafka_security import SHADED
 from operators.configuration.kafka_settings import KafkaSettings
 from operators.settings import load_settings
-from pipelines.java_names import known_names, refuse_mistyped
+from pipelines.job.java_names import known_names, refuse_mistyped
 
 JARS = Layout.of(load_settings()).jars
 PASSWORDS = ("simple", 'q"uote', "it's", "a$b", "a;b", "a b", "a${liveshelf:x:y}b", "ü€", "a\\b", "a\"b'c", "a\\nb")

@@ -7,13 +7,13 @@ import pytest
 from operators.errors import SettingsError
 from operators.settings import JobSettings, KafkaSettings, Settings
 from operators.configuration.shop_settings import EventSettings
-from pipelines import launcher
-from pipelines.cli.submit import with_places
-from pipelines.cluster import python_part
-from pipelines.engine import STATE_UID, flink_options
-from pipelines.launcher import shipped_settings
-from pipelines.shipping import stage
-from pipelines.topics import INPUT_FIELDS, dead_letters_ddl, input_query, lists_ddl, source_ddl
+from pipelines.submission import launcher
+from liveshelf.job.submit import with_places
+from pipelines.submission.cluster import python_part
+from pipelines.job.engine import STATE_UID, flink_options
+from pipelines.submission.launcher import shipped_settings
+from pipelines.submission.shipping import stage
+from pipelines.job.tables import INPUT_FIELDS, dead_letters_ddl, input_query, lists_ddl, source_ddl
 from tests.builders import write_bundle
 
 

@@ -17,10 +17,10 @@ from operators.errors import BadRecord, BrokerError
 from operators.records.record_repairs import ALL, Repairs
 from operators.settings import KafkaSettings
 from operators.configuration.shop_settings import EventSettings
-from pipelines import replay_ledger
-from pipelines.dead_letters import Choice, letters_of_file, write_letters
-from pipelines.letter_replay import BATCH, Judge, Outgoing, Replay, replay
-from pipelines.replay_ledger import KafkaLedger, Memory, read_memory
+from pipelines.dead_letters import replay_ledger
+from pipelines.dead_letters.dead_letters import Choice, letters_of_file, write_letters
+from pipelines.dead_letters.letter_replay import BATCH, Judge, Outgoing, Replay, replay
+from pipelines.dead_letters.replay_ledger import KafkaLedger, Memory, read_memory
 from tests.bad_records import bad_events, good_event
 from tests.builders import NOW_MS
 

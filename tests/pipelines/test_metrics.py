@@ -20,9 +20,9 @@ from operators.settings import JobSettings, ScorerSettings
 from operators.configuration.shop_settings import ExperimentSettings, ListSettings
 from operators.telemetry.timeline import Came, Made
 from operators.shopper.user_state import step
-from pipelines.metrics import FLUSH, JobMetrics
+from pipelines.job.metrics import FLUSH, JobMetrics
 from pipelines.scoring.wire import Ready
-from pipelines.slate_metrics import SlateMetrics
+from pipelines.scoring.slate_metrics import SlateMetrics
 from tests.builders import NOW_MS, write_bundle
 
 HALVES = ExperimentSettings(name="x", arms={"a": 0.5, "b": 0.5})

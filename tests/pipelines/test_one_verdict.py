@@ -20,7 +20,7 @@ from operators.records.record_file import catalogue_file, event_file
 from operators.kafka_io.row_rules import Refused
 from operators.settings import Settings
 from operators.configuration.shop_settings import EventSettings
-from pipelines.replayer import Pace, publish_catalogue, replay
+from pipelines.topics.replayer import Pace, publish_catalogue, replay
 from storefront.batches import Entry
 from storefront.event_producer import BadEvent, EventProducer
 from tests.bad_records import bad_events, good_event

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import replay_effect
-from pipelines.replay_effect import ReplayEffect
+from pipelines.demo import replay_effect
+from pipelines.demo.replay_effect import ReplayEffect
 
 
 @pytest.fixture

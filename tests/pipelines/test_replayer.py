@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from operators.records.contracts import EVENTS
-from pipelines.replayer import Pace, replay
+from pipelines.topics.replayer import Pace, replay
 from tests.builders import NOW_MS, event
 
 

@@ -5,7 +5,7 @@ import pytest
 from kafka import TopicPartition
 
 from operators.errors import ClusterError
-from pipelines.savepoint_offsets import move_offsets, source_offsets
+from pipelines.submission.savepoint_offsets import move_offsets, source_offsets
 
 
 def split(topic: str, partition: int, offset: int) -> bytes:

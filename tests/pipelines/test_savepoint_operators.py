@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.savepoint_operators import RETIRED, STATE_ID, holds_retired
+from pipelines.submission.savepoint_operators import RETIRED, STATE_ID, holds_retired
 
 OTHER_MODE = "00" * 16
 

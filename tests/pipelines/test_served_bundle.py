@@ -9,8 +9,8 @@ import pytest
 
 from operators.errors import BundleError, SettingsError
 from operators.settings import Settings
-from pipelines.engine import flink_options
-from pipelines.served_bundle import OPTION, find_bundle, served_bundle, with_note
+from pipelines.job.engine import flink_options
+from pipelines.submission.served_bundle import OPTION, find_bundle, served_bundle, with_note
 from tests.builders import write_bundle
 
 

@@ -8,7 +8,7 @@ import pytest
 from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.errors import BrokerError
 from operators.records.topic_specs import TOPICS
-from pipelines.starting_point import INPUTS, OUTPUTS, _check_settings
+from pipelines.submission.starting_offsets import INPUTS, OUTPUTS, _check_settings
 
 
 class Broker:

@@ -7,7 +7,7 @@ import pytest
 
 from operators.records.contracts import CatalogueItem, encode_record
 from operators.settings import Settings
-from pipelines.stream_monitor import StreamMonitor, in_partitions
+from pipelines.monitor.stream_monitor import StreamMonitor, in_partitions
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 

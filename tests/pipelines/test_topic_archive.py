@@ -13,8 +13,8 @@ import pytest
 
 from operators.errors import BrokerError
 from operators.settings import KafkaSettings
-from pipelines import topic_archive
-from pipelines.topic_archive import export_records, import_records, read_archive
+from pipelines.topics import topic_archive
+from pipelines.topics.topic_archive import export_records, import_records, read_archive
 
 DAY = 86_400_000
 NOW = 1_800_000_000_000

@@ -11,9 +11,9 @@ from operators.records.contracts import AUDIT, CATALOGUE, ERASURES, EVENTS, RECO
 from operators.errors import BrokerError
 from operators.settings import KafkaSettings
 from operators.records.topic_specs import DAY_MS, TOPICS
-from pipelines import topic_filling
-from pipelines.backup import TOPICS as SAVED
-from pipelines.topic_filling import filling, keep_as_usual
+from pipelines.topics import topic_filling
+from pipelines.backup.backup import TOPICS as SAVED
+from pipelines.topics.topic_filling import filling, keep_as_usual
 
 DEFAULTS = {
     "message.timestamp.type": "CreateTime",

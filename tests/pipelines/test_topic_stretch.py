@@ -8,9 +8,10 @@ from kafka import TopicPartition
 
 from operators.errors import BrokerError, ClusterError
 from operators.settings import KafkaSettings, Settings
-from pipelines import reading_progress, topic_stretch
-from pipelines.reading_progress import wait_until_read
-from pipelines.topic_stretch import Stretch, records_between
+from pipelines.submission import reading_progress
+from pipelines.topics import topic_stretch
+from pipelines.submission.reading_progress import wait_until_read
+from pipelines.topics.topic_stretch import Stretch, records_between
 
 ONE, TWO = TopicPartition("shop.a", 0), TopicPartition("shop.a", 1)
 

@@ -14,7 +14,7 @@ from deploy.local.access import grant
 from deploy.local.certificates import Authority
 from deploy.local.layout import Layout
 from operators.settings import Settings, load_settings
-from pipelines.topic_admin import ensure_topics
+from pipelines.topics.topic_admin import ensure_topics
 from tests.running_stack import ROOT
 from tests.stack.topics import eventually
 

@@ -14,9 +14,9 @@ from operators.records.dead_letter import Letter
 from operators.errors import BrokerError
 from operators.records.record_repairs import Repairs
 from operators.refresh.refresh_records import DIGEST_HEADER
-from pipelines.dead_letters import read_letters
-from pipelines.letter_replay import Judge
-from pipelines.replay_ledger import KafkaLedger
+from pipelines.dead_letters.dead_letters import read_letters
+from pipelines.dead_letters.letter_replay import Judge
+from pipelines.dead_letters.replay_ledger import KafkaLedger
 from tests.bad_records import good_event
 from tests.running_stack import Stack
 from tests.stack.topics import eventually

@@ -16,8 +16,8 @@ from model_export.data.online_retail import LAST_MONTH, catalogue, events
 from operators.records.contracts import CATALOGUE, EVENTS, encode_record
 from operators.errors import ClusterError
 from operators.refresh.refresh_records import DIGEST_HEADER
-from pipelines import launcher
-from pipelines.shipping import stage
+from pipelines.submission import launcher
+from pipelines.submission.shipping import stage
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipelines.cluster import Cluster
+from pipelines.submission.cluster import Cluster
 from tests.bad_records import good_event
 from tests.listeners import family
 from tests.running_stack import ROOT, Stack

@@ -15,8 +15,8 @@ from operators.records.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, RECOMME
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import new_producer
 from operators.settings import Settings
-from pipelines.list_reader import newest_list
-from pipelines.topic_stretch import stretch
+from pipelines.topics.list_reader import newest_list
+from pipelines.topics.topic_stretch import stretch
 from tests.bad_records import good_event
 from tests.running_stack import ROOT, Stack
 from tests.stack.secured_broker import SECURITY, Refusal, SecuredBroker, running_broker
@@ -194,7 +194,7 @@ def test_a_job_without_its_rights_is_not_submitted(stack: Stack, secured: Secure
 
 
 @pytest.mark.parametrize(
-    ("module", "ready"), [("storefront", "/readyz"), ("pipelines.stream_monitor", "")], ids=["storefront", "monitor"]
+    ("module", "ready"), [("storefront", "/readyz"), ("pipelines.monitor.stream_monitor", "")], ids=["storefront", "monitor"]
 )
 def test_a_part_that_lives_on_says_it_once_and_tries_seldom(
     secured: SecuredBroker, wrong_password: dict[str, str], tmp_path: Path, module: str, ready: str
@@ -233,7 +233,7 @@ def test_a_part_whose_files_are_missing_does_not_start(secured: SecuredBroker, t
     import os
 
     environment = os.environ | secured.variables | {f"{SECURITY}PASSWORD_FILE": "/no/such/file"}
-    for module in ("storefront", "pipelines.stream_monitor"):
+    for module in ("storefront", "pipelines.monitor.stream_monitor"):
         command = [sys.executable, "-m", module]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60)
         assert done.returncode == 1

@@ -21,7 +21,7 @@ from benchmarks.load import Load, in_the_background
 from deploy.monitoring.alerts import ALERTS
 from model_export.data.online_retail import catalogue
 from operators.settings import Settings
-from pipelines.cli import metrics_page
+from liveshelf.pages import metrics_page
 from tests.bad_records import good_event
 from tests.browser import browser
 from tests.monitoring.test_dashboards import expressions

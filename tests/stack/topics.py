@@ -13,8 +13,8 @@ from operators.kafka_io.kafka_clients import new_admin, new_producer
 from operators.kafka_io.list_rows import ListRows
 from operators.kafka_io.row_rules import Refused
 from operators.settings import KafkaSettings
-from pipelines.topic_reader import TopicReader
-from pipelines.topic_stretch import Place
+from pipelines.topics.topic_reader import TopicReader
+from pipelines.topics.topic_stretch import Place
 
 
 class Topics:

@@ -1,0 +1,208 @@
+"""`liveshelf bench`, what needs no stack: scorer, training, the operator's metrics, and two results beside each other."""
+
+from pathlib import Path
+
+import typer
+
+from operators.errors import LiveshelfError
+from liveshelf.bench.result import BundleOption, KeepOption, tell
+from liveshelf.terminal.extras import need
+from liveshelf.terminal.numbers import ABOVE_0, real, several
+from liveshelf.terminal.output import JsonFlag, machine, people, table
+from liveshelf.models.train import (
+    CatalogueOption,
+    Device,
+    DeviceOption,
+    EventsOption,
+    SessionsOption,
+    Size,
+    WindowOption,
+    source_of,
+)
+
+
+def train(
+    items: int = typer.Option(20_000, help="Size of the catalogue.", min=1),
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """Training steps a second of both sizes. Needs the extra `train`.
+
+    Example: liveshelf bench train --items 20000
+    """
+    from benchmarks.train import measure
+
+    with people.status("training"):
+        found = measure(items)
+    tell(found, keep, json)
+
+
+def tasks(
+    events: Path = typer.Option(..., help="JSON lines of canonical events."),
+    catalogue: Path = typer.Option(None, help="JSON lines of catalogue records; titles teach the search task."),
+    test_from: int = typer.Option(None, help="The test starts at this epoch ms; default: the newest tenth.", min=1),
+    epochs: int = typer.Option(6, help="Of each training.", min=1),
+    dropout: float = real(0.5, min=0, max=0.9),
+    seeds: int = typer.Option(3, help="Trainings of each kind.", min=1),
+    session: float = real(0.3, "Weight of the session task.", min=0),
+    search: float = real(0.2, "Weight of the search task.", min=0),
+    rating: float = real(0.3, "Weight of the rating task.", min=0),
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """Each task of the model alone beside all of them jointly. Needs the extra `train`.
+
+    Example: liveshelf bench tasks --events events.jsonl --catalogue catalogue.jsonl
+    """
+    from benchmarks.tasks import measure
+
+    weights = {"session": session, "search": search, "rating": rating}
+    found = measure(
+        events, catalogue, test_from=test_from, epochs=epochs, dropout=dropout, seeds=seeds, weights=weights
+    )
+    tell(found, keep, json)
+
+
+def seeds(
+    sessions: Path = SessionsOption,
+    events: Path = EventsOption,
+    catalogue: Path = CatalogueOption,
+    size: Size = typer.Option(Size.small),
+    epochs: int = typer.Option(None, help="Default: as many as the validation window finds best.", min=1),
+    dropout: float = real(None, min=0, max=0.9),
+    settings_file: Path = typer.Option(None, "--settings", help="Hyper-parameters in TOML."),
+    of: str = typer.Option("7,8,9", "--seeds", help="One training each."),
+    device: Device = DeviceOption,
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """One training with several seeds: mean and spread of its metrics on the test. Needs the extra `train`.
+
+    Example: liveshelf bench seeds --sessions DIR --dropout 0.5 --epochs 3
+    """
+    need("torch")
+    from benchmarks.seeds import measure
+    from model_export.training.train_options import TrainOptions
+
+    options = TrainOptions(size=size, epochs=epochs, dropout=dropout)
+    if settings_file is not None:
+        options = options.with_settings(settings_file)
+    source = source_of(events, catalogue, sessions, "bench seeds")
+    found = measure(source, options, several("--seeds", of, int, 0), device)
+    tell(found, keep, json)
+
+
+def transfer(
+    encoder: Path = typer.Option(..., help="Of another shop: liveshelf train --encoder-out."),
+    sessions: Path = SessionsOption,
+    events: Path = EventsOption,
+    size: Size = typer.Option(Size.large, help="The encoder's."),
+    window: int = WindowOption,
+    shares: str = typer.Option("0.01,0.1,1", help="Newest shares of what the new shop knows."),
+    rank: int = typer.Option(8, "--lora-rank", help="Of the adapters.", min=1),
+    epochs: int = typer.Option(None, help="Default: as many as each validation window finds best.", min=1),
+    dropout: float = real(0.5, min=0, max=0.9),
+    of: str = typer.Option("7,8,9", "--seeds", help="One training each."),
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """Another shop's encoder, whole or with adapters beside it, against training from nothing. Needs the extra `train`.
+
+    Example: liveshelf bench transfer --encoder mine.npz --events new.jsonl
+    """
+    need("torch")
+    from benchmarks.transfer import measure
+    from model_export.training.train_options import TrainOptions
+
+    options = TrainOptions(size=size, epochs=epochs, dropout=dropout, window=window)
+    source = source_of(events, None, sessions, "bench transfer")
+    numbers = several("--shares", shares, float, ABOVE_0, 1.0)
+    found = measure(source, options, encoder, numbers, rank, several("--seeds", of, int, 0))
+    tell(found, keep, json)
+
+
+def scorer(
+    provider: str = typer.Option("cpu", help="cpu or cuda."),
+    seconds: float = real(0.5, "Of each cell.", min=ABOVE_0),
+    items: str = typer.Option("1000,20000,100000", help="Sizes of the catalogue."),
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """The scorer alone: micro-batch by items by width, beside the roofline of this machine or its GPU. Needs the extra `train`.
+
+    Example: liveshelf bench scorer --json
+    """
+    sizes = several("--items", items, int, 1)
+    with people.status("exporting and timing graphs"):
+        if provider == "cuda":
+            from benchmarks.scorer_gpu import measure as measure_gpu
+
+            found = measure_gpu(seconds, sizes)
+        else:
+            from benchmarks.scorer import measure
+
+            found = measure(seconds, sizes)
+    tell(found, keep, json)
+
+
+def instrumentation(bundle: Path = BundleOption, keep: Path = KeepOption, json: bool = JsonFlag) -> None:
+    """What the operator's own metrics cost, without Flink and Kafka.
+
+    Example: liveshelf bench instrumentation
+    """
+    from benchmarks.stack_under_test import StackUnderTest
+    from benchmarks.instrumentation import measure
+
+    bench = StackUnderTest(bundle)
+    with people.status("with and without metrics"):
+        found = measure(bench.settings, bench.bundle)
+    tell(found | bench.served, keep, json)
+
+
+def capacity(
+    users: int = typer.Option(1_000_000, help="Shoppers with a state.", min=1),
+    items: int = typer.Option(50_000, help="Size of the catalogue.", min=1),
+    events: float = real(2_000, "Events a second at the peak.", min=ABOVE_0),
+    lookups: float = real(5_000, "Look-ups a second at the peak.", min=ABOVE_0),
+    results: Path = typer.Option(None, help="Folder of kept results; default: this machine's kind, in the repository."),
+    json: bool = JsonFlag,
+) -> None:
+    """What a shop of that size needs, by the arithmetic of kept results (docs/scale.md).
+
+    Example: liveshelf bench capacity --users 20000000 --items 200000 --events 50000 --lookups 100000
+    """
+    from benchmarks.capacity import KEPT, Shop, needs
+    from benchmarks.results import read
+
+    found = needs(read(results or KEPT), Shop(users, items, events, lookups))
+    if json:
+        machine(found)
+        return
+    table("needed, and not measured: arithmetic", ("", ""), [(name, f"{value:,}") for name, value in found.items()])
+
+
+def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
+    """Ratios of two results, or of two folders of them; exit 1 where one fell by more than 15 %, or was not measured.
+
+    Where `kept` holds a folder for each of several runs, it is their median that counts, and a ratio that is no lower
+    than one of them was is not lost.
+
+    Example: liveshelf bench compare benchmarks/results/short .liveshelf/bench
+    """
+    from benchmarks.results import compare as compared
+    from benchmarks.results import read, read_runs, rows
+
+    changes = compared(read_runs(kept), read(now))
+    if json:
+        machine(
+            [
+                {"bench": c.bench, "ratio": c.name, "kept": c.runs, "now": c.now, "fell": c.fell, "lost": c.lost}
+                | ({"not_measured": c.not_measured} if c.not_measured else {})
+                for c in changes
+            ]
+        )
+    else:
+        table("", ("bench", "ratio", "kept", "its runs", "now", ""), rows(changes))
+    if not changes:
+        raise LiveshelfError("benches that both hold", "none", "measure the same ones again")
+    raise typer.Exit(int(any(change.failed for change in changes)))

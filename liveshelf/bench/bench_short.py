@@ -1,0 +1,24 @@
+"""`liveshelf bench short`: the running stack in about five minutes."""
+
+from pathlib import Path
+
+from liveshelf.bench.result import KeepOption, tell
+from liveshelf.terminal.output import JsonFlag, people
+
+
+def short(keep: Path = KeepOption, json: bool = JsonFlag) -> None:
+    """All of the running stack in about five minutes, as ratios within the run.
+
+    Example: liveshelf bench short --keep now.json
+    """
+    from benchmarks.stack_under_test import StackUnderTest
+    from benchmarks.floor import JOB
+    from benchmarks.short import measure
+
+    bench = StackUnderTest(None)
+    bench.started(anew=False)
+    graph, targets = bench.folder / "model.onnx", bench.layout.targets
+    with people.status("") as spinner:
+        parts = bench.parts(JOB)
+        found = measure(bench.settings, bench.items, graph, parts, bench.restart, targets, spinner.update)
+    tell(found | bench.served, keep, json)

@@ -1,0 +1,58 @@
+"""`liveshelf chaos`: random faults on the local stack while load runs, and a verdict."""
+
+import json as json_module
+
+import typer
+
+from operators.errors import ClusterError, SettingsError
+from operators.settings import load_settings
+from liveshelf.terminal.numbers import ABOVE_0, real
+from liveshelf.terminal.output import JsonFlag, machine, pairs, people, table
+
+
+def run(
+    seed: int = typer.Option(7, help="The same seed gives the same faults.", min=0),
+    minutes: float = real(5.0, "How long the load runs.", min=2),
+    rate: float = real(300.0, "Events a second.", min=ABOVE_0),
+    json: bool = JsonFlag,
+) -> None:
+    """Kills, pauses and restarts parts of the local stack under load and compares every user with an oracle.
+
+    The job must run with job.state_digests = true. Exit 1 where something was lost, counted twice, or ended wrong, and
+    where that is not known: something was not read to its end, or nothing shows that a fault struck.
+
+    Example: LIVESHELF_JOB__STATE_DIGESTS=true liveshelf chaos --seed 42 --minutes 15
+    """
+    from benchmarks.conditions import ServedBundle
+    from benchmarks.faults.chaos import schedule
+    from benchmarks.faults.fault import Injector
+    from benchmarks.faults.trial import Plan, run_trial
+    from benchmarks.faults.verdict import Verdict, as_dict
+    from deploy.local.layout import Layout
+    from operators.model.model_bundle import ModelBundle
+    from pipelines.submission.cluster import Cluster
+
+    settings = load_settings()
+    if not settings.job.state_digests:
+        raise SettingsError(
+            "job.state_digests = true, in the running job too",
+            "false",
+            "set it, `liveshelf stop`, `liveshelf resume`: without it states cannot be compared",
+        )
+    if not Cluster(settings.job).jobs(settings.job.name):
+        raise ClusterError(f"a running job named {settings.job.name}", "none", "liveshelf submit, or resume")
+    bundle = settings.resolve(settings.bundle.path)
+    if wrong := ServedBundle(Layout.of(settings).targets, ModelBundle.load(bundle)).broken():
+        raise ClusterError(f"a job that serves {bundle}", wrong[0], "set bundle.path, or liveshelf resume")
+    faults = schedule(seed, minutes)
+    rows = [(f"{f.at_s:.0f}", f.what, f.target, f"{f.for_s:.0f}" if f.for_s else "") for f in faults]
+    table(f"seed {seed}", ("at s", "what", "target", "for s"), rows)
+    items = json_module.loads((bundle / "items.json").read_text())[:500]
+    plan = Plan(f"chaos {minutes:.0f} min", faults, rate=rate, seconds=minutes * 60, seed=seed)
+    with people.status("faults and load"):
+        row = run_trial(settings, plan, Injector(settings), bundle, items)
+    if json:
+        machine(as_dict(row))
+    else:
+        pairs({name: value for name, value in as_dict(row).items() if name != "seconds_p95"})
+    raise typer.Exit(int(row.verdict is not Verdict.KEPT))

@@ -1,0 +1,52 @@
+"""How a benchmark's result is shown and kept."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from liveshelf.terminal.out_files import begins, check_out
+from liveshelf.terminal.output import machine, pairs, people, table
+
+
+def _can_keep(keep: Path | None) -> Path | None:
+    if keep is not None:
+        keep.parent.mkdir(parents=True, exist_ok=True)
+    check_out(keep, "result", begins(b"{"))
+    return keep
+
+
+KeepOption = typer.Option(None, help="Also writes the result there, as JSON.", callback=_can_keep)
+BundleOption = typer.Option(None, help="Bundle to serve; default: bundle.path of the settings.")
+
+
+def tell(found: dict[str, Any], keep: Path | None, json: bool) -> None:
+    """Prints a result, what is a list of rows as a table (what is in a cell's cells is for the JSON); keeps it as JSON.
+
+    What was not measured is null, with its reason below `not_measured`; then this exits with 1.
+    """
+    from json import dumps
+
+    from benchmarks.measured import as_json
+
+    found = as_json(found)
+    if keep is not None:
+        keep.write_text(dumps(found, indent=1) + "\n")
+    if json:
+        machine(found)
+    else:
+        _tell_people(found)
+    for figure, reason in found.get("not_measured", {}).items():
+        people.print(f"not measured: {figure}: {reason}", markup=False, soft_wrap=True)
+    if "not_measured" in found:
+        raise typer.Exit(1)
+
+
+def _tell_people(found: dict[str, Any]) -> None:
+    grids = {
+        name: rows for name, rows in found.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)
+    }
+    for name, rows in grids.items():
+        columns = [*dict.fromkeys(name for row in rows for name, value in row.items() if not isinstance(value, dict))]
+        table(name, columns, [["-" if row.get(column) is None else row[column] for column in columns] for row in rows])
+    pairs({name: "-" if value is None else value for name, value in found.items() if name not in grids})

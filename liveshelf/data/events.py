@@ -1,0 +1,31 @@
+"""`liveshelf events`: the events topic into a file for training."""
+
+from pathlib import Path
+
+import typer
+
+from operators.settings import load_settings
+from liveshelf.terminal.numbers import ABOVE_0, TEN_YEARS_H, real
+from liveshelf.terminal.out_files import check_out
+from liveshelf.terminal.output import JsonFlag, machine, people
+
+
+def run(
+    out: Path = typer.Option(..., help="File of JSON lines."),
+    hours: float = real(
+        None, "Only the last so many hours; default: all that the topic holds.", min=ABOVE_0, max=TEN_YEARS_H
+    ),
+    json: bool = JsonFlag,
+) -> None:
+    """Writes the valid events of the topic, and beside it FILE.origin.json with the offsets they come from.
+
+    Example: liveshelf events --out events.jsonl --hours 168
+    """
+    from pipelines.topics.event_export import ORIGIN, export_events
+
+    check_out(out, "export", lambda file: file.with_name(file.name + ORIGIN).is_file())
+    with people.status("reading the topic"):
+        found = export_events(load_settings(), out, hours)
+    if json:
+        machine({"events": found.events, "refused": found.refused, "offsets": found.offsets})
+    people.print(f"{found.events:,} events in {out}, {found.refused:,} records left out that the job refuses as well")

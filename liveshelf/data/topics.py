@@ -1,0 +1,43 @@
+"""`liveshelf topics create`: all topics with their policies."""
+
+import typer
+
+from operators.settings import load_settings
+from liveshelf.terminal.output import JsonFlag, machine, table
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def create(
+    alter: bool = typer.Option(False, help="Change the settings of topics that exist to what they must be."),
+    json: bool = JsonFlag,
+) -> None:
+    """Creates the topics that are missing and says what differs in those that exist. Exit 1 when something differs.
+
+    Example: liveshelf topics create --alter
+    """
+    from pipelines.topics.topic_admin import ensure_topics
+
+    found = ensure_topics(load_settings().kafka, alter=alter)
+    if json:
+        machine([{"name": t.name, "created": t.created, "differs": t.differs} for t in found])
+    else:
+        said = [(t.name, "made" if t.created else "is there", _text(t.differs)) for t in found]
+        table("", ("topic", "", "differs (wanted, found)"), said)
+    raise typer.Exit(1 if any(t.differs for t in found) else 0)
+
+
+@app.command()
+def show() -> None:
+    """Shows what each topic must be.
+
+    Example: liveshelf topics show
+    """
+    from operators.records.topic_specs import TOPICS
+
+    table("", ("topic", "key", "settings"), [(t.name, t.key, _text(t.config)) for t in TOPICS])
+
+
+def _text(settings: dict[str, object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items()) or "-"

@@ -1,0 +1,113 @@
+"""`liveshelf validate`: a shop's own events and catalogue, before they are published."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from operators.settings import load_settings
+from liveshelf.terminal.output import JsonFlag, machine, people, table
+
+if TYPE_CHECKING:
+    from operators.quality.catalogue_file_report import CatalogueFileReport
+    from operators.quality.event_file_report import EventFileReport
+    from operators.records.record_file import RecordFile
+
+TABLES = ("types", "reasons", "bad_lines", "repaired", "without effect", "remarks")  # of an account
+
+
+def run(
+    events: Path = typer.Argument(None, help="JSON lines of canonical events."),
+    catalogue: Path = typer.Option(None, help="JSON lines of catalogue records."),
+    json: bool = JsonFlag,
+) -> None:
+    """Counts records; lists what would be refused, what is read otherwise than it is written, and what has no effect.
+
+    Exit 1 when a line is bad.
+    Example: liveshelf validate events.jsonl --catalogue catalogue.jsonl
+    """
+    from operators.quality import catalogue_file_report, event_file_report
+
+    if events is None and catalogue is None:
+        raise typer.BadParameter("name a file of events, or a --catalogue")
+    accounts: list[dict[str, Any]] = []
+    items: set[str] = set()
+    if events is not None:
+        of_events = event_file_report.report(events, load_settings().events)
+        items = set(of_events.items)
+        accounts.append(_of_events(of_events))
+    if catalogue is not None:
+        of_catalogue = catalogue_file_report.report(catalogue, load_settings().events)
+        accounts.append(_of_catalogue(of_catalogue, catalogue_file_report.apart(items, of_catalogue.items)))
+    if json:
+        machine(accounts[0] | ({"catalogue": accounts[1]} if len(accounts) > 1 else {}))
+    else:
+        for account in accounts:
+            _show(account)
+    raise typer.Exit(1 if any(account["reasons"] for account in accounts) else 0)
+
+
+def _of_events(found: "EventFileReport") -> dict[str, Any]:
+    span = [
+        datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (found.first_ms, found.last_ms) if ms is not None
+    ]
+    return {
+        **_of_file(found.file),
+        "users": len(found.users),
+        "users without history": len(found.users.keys() - found.users_with_history),
+        "items": len(found.items),
+        "repeated event ids": found.repeated_ids,
+        "out of time order": found.out_of_order,
+        "from": span[0] if span else None,
+        "to": span[-1] if span else None,
+        "types": found.types,
+        "without effect": {
+            name: "; ".join(text for one, text in found.without_effect if one == name)
+            for name, _ in found.without_effect
+        },
+        "remarks": found.remarks(),
+    }
+
+
+def _of_catalogue(found: "CatalogueFileReport", apart: str) -> dict[str, Any]:
+    from operators.records.field_effects import NO_EFFECT_CATALOGUE_FIELDS
+    from operators.records.field_names import left_out
+
+    return {
+        **_of_file(found.file),
+        "items": len(found.items),
+        "repeated items": found.repeated,
+        "without title": found.without_title,
+        "without price": found.without_price,
+        "out of stock": found.out_of_stock,
+        "without effect": {name: f"{name} {NO_EFFECT_CATALOGUE_FIELDS[name]}" for name in found.without_effect},
+        "remarks": [*([apart] if apart else []), *left_out(found.unknown_fields)],
+    }
+
+
+def _of_file(file: "RecordFile[Any]") -> dict[str, Any]:
+    return {
+        "lines": file.good + file.bad.total() + file.blank,
+        "blank lines": file.blank,
+        "valid": file.good,
+        "would be dead letters": file.bad.total(),
+        "reasons": file.bad,
+        "bad_lines": file.bad_lines,
+        "repaired": file.repaired,
+    }
+
+
+def _show(account: dict[str, Any]) -> None:
+    table("", ("", ""), [pair for pair in account.items() if pair[0] not in TABLES])
+    if "types" in account:
+        table("events by type", ("type", "count"), account["types"].most_common())
+    if account["repaired"]:
+        table("repaired", ("field", "records"), account["repaired"].most_common())
+    if account["without effect"]:
+        table("little or no effect", ("field", "effect"), [*account["without effect"].items()])
+    if account["bad_lines"]:
+        table("bad lines", ("line", "reason", "came"), account["bad_lines"])
+    for remark in account["remarks"]:
+        people.print(f"look: {remark}")
+    people.print("the lines above would become dead letters" if account["reasons"] else "all lines are valid")

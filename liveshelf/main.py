@@ -1,0 +1,74 @@
+"""The application: all verbs, and errors as one line with what to do next."""
+
+import logging
+import os
+import sys
+import traceback
+
+import typer
+
+from operators.configuration.loopback import keep_loopback_direct
+from liveshelf.data import audit, dead_letters, events, profile, replay, topics, validate
+from liveshelf.job import backup, restore, resume, stop, submit, tidy
+from liveshelf.bench import bench, chaos
+from liveshelf.models import bundle, evaluate, export, train, tune
+from liveshelf.stack import demo, doctor, down, logs, status, up
+from liveshelf.shopper import erase, lists
+from liveshelf.terminal.foreign_errors import as_ours
+from liveshelf.terminal.output import LogToPeople, notice
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Streaming recommendations: Kafka, PyFlink, ONNX.",
+)
+for verb in (
+    up,
+    down,
+    status,
+    logs,
+    doctor,
+    submit,
+    stop,
+    resume,
+    tidy,
+    backup,
+    restore,
+    replay,
+    lists,
+    events,
+    validate,
+    profile,
+    train,
+    tune,
+    evaluate,
+    export,
+    erase,
+    chaos,
+    demo,
+):
+    app.command(verb.__name__.rsplit(".", 1)[1])(verb.run)
+app.add_typer(topics.app, name="topics", help="The topics.")
+app.add_typer(bundle.app, name="bundle", help="Model bundles.")
+app.add_typer(audit.app, name="audit", help="Who changed what.")
+app.add_typer(bench.app, name="bench", help="Measures the stack, or a part of it alone.")
+app.add_typer(dead_letters.app, name="dead-letters", help="Records that were refused.")
+
+
+def main() -> None:
+    """Exit 0 ok, 1 failed, 2 usage."""
+    os.umask(0o077)  # events, lists, backups: what a verb writes is for its user alone
+    keep_loopback_direct(os.environ)
+    logging.basicConfig(level=logging.WARNING, handlers=[LogToPeople()], format="%(name)s: %(message)s")
+    logging.getLogger("kafka").propagate = False  # the error below says it, once
+    try:
+        app()
+    except Exception as error:
+        if (ours := as_ours(error)) is not None:
+            notice("failed", "bold red", str(ours))
+            sys.exit(1)
+        # Python's own traceback would send the terminal what a record made the error say
+        text = traceback.format_exc().rstrip()
+        notice("internal error", "bold red", f"a bug of Liveshelf: please report it with these lines\n{text}")
+        sys.exit(1)

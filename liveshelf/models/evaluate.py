@@ -1,0 +1,69 @@
+"""`liveshelf evaluate`: a bundle beside the baselines (extra `train`)."""
+
+from functools import partial
+from pathlib import Path
+
+import typer
+
+from operators.errors import LiveshelfError
+from operators.settings import load_settings
+from liveshelf.terminal.extras import need
+from liveshelf.terminal.out_files import begins, check_out
+from liveshelf.terminal.output import JsonFlag, machine, people, table
+
+NAMES = ("P@20", "MRR@20", "NDCG@20")
+
+
+def run(
+    bundle: Path = typer.Option(..., help="Bundle folder."),
+    sessions: Path = typer.Option(None, help="Folder with train.parquet and test.parquet; see docs/train.md."),
+    events: Path = typer.Option(None, help="Or: JSON lines of canonical events."),
+    test_from: int = typer.Option(
+        None, help="events: the test starts at this epoch ms; default: where training ended.", min=1
+    ),
+    plot: Path = typer.Option(None, help="events: draws what freshness is worth into this PNG (extra `report`)."),
+    json: bool = JsonFlag,
+) -> None:
+    """Ranks all items for each question of the test, by the bundle's own graph and by each baseline.
+
+    Example: liveshelf evaluate --bundle bundles/mine --sessions sessions/mine --json
+    """
+    if (events is None) == (sessions is None):
+        raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", "liveshelf evaluate --help")
+    need("torch")
+    if plot is not None:
+        need("matplotlib")
+        check_out(plot, "PNG", begins(b"\x89PNG"))
+    from model_export.evaluation.evaluate import evaluate_sessions
+    from model_export.evaluation.evaluate_events import evaluate_events
+    from operators.model.model_bundle import ModelBundle
+
+    loaded, limits = ModelBundle.load(bundle), load_settings().events
+    with people.status("the bundle and six baselines"):
+        if sessions is None:
+            found = evaluate_events(loaded, events, test_from, partial(people.print, soft_wrap=True), limits)
+        else:
+            found = evaluate_sessions(loaded, sessions, partial(people.print, soft_wrap=True), limits)
+    if plot is not None and "state_age" in found:
+        from model_export.evaluation.state_age_plot import draw
+
+        draw(found, plot)
+    if json:
+        machine(found)
+        return
+    protocol = found["protocol"]
+    title = f"{protocol['set']}: {protocol['questions']} questions, {protocol['ranking']}"
+    _table(title, "model", {found["model"]: found, **found["baselines"]})
+    for slices, name in (
+        ("state_age", "the state is older by"),
+        ("by_history_length", "known items in the history"),
+        ("by_item_age", "item first seen"),
+        ("by_item_support", "item came before"),
+    ):
+        if slices in found:
+            _table("", name, found[slices])
+
+
+def _table(title: str, first: str, metrics: dict[str, dict[str, float]]) -> None:
+    rows = [(name, *(f"{found[metric]:.2f}" for metric in NAMES)) for name, found in metrics.items()]
+    table(title, (first, *(f"{metric} %" for metric in NAMES)), rows)

@@ -1,0 +1,62 @@
+"""`liveshelf tune`: hyper-parameters for a shop's own data (extras `train` and `tune`)."""
+
+from functools import partial
+from pathlib import Path
+
+import typer
+
+from liveshelf.terminal.extras import need
+from liveshelf.terminal.numbers import SEEDS
+from liveshelf.terminal.out_files import begins, check_out
+from liveshelf.terminal.output import JsonFlag, machine, people
+from liveshelf.models.train import (
+    CatalogueOption,
+    Device,
+    DeviceOption,
+    EventsOption,
+    SessionsOption,
+    Size,
+    TestFromOption,
+    TestShareOption,
+    WindowOption,
+    source_of,
+)
+
+
+def run(
+    events: Path = EventsOption,
+    sessions: Path = SessionsOption,
+    out: Path = typer.Option(..., help="The settings, TOML; beside it the study, which a second call goes on with."),
+    catalogue: Path = CatalogueOption,
+    size: Size = typer.Option(Size.small, help="The model that is tuned."),
+    trials: int = typer.Option(20, help="Trainings in all, those of earlier calls counted.", min=1),
+    epochs: int = typer.Option(9, help="At most so many in a trial.", min=1),
+    test_share: float = TestShareOption,
+    test_from: int = TestFromOption,
+    window: int = WindowOption,
+    device: Device = DeviceOption,
+    seed: int = typer.Option(7, help="Of weights, batches, drawn questions and points.", min=0, max=SEEDS),
+    json: bool = JsonFlag,
+) -> None:
+    """Searches on the window before the test; what it finds is for `liveshelf train --settings`.
+
+    Example: liveshelf tune --events events.jsonl --out mine.toml --trials 20
+    """
+    need("torch", "optuna")
+    check_out(out, "file of this verb", begins(b"# liveshelf tune"))
+    source = source_of(events, catalogue, sessions, "tune")
+    from model_export.training.crew import Crew, device_of
+    from model_export.training.train_options import TrainOptions
+    from model_export.training.tuning import tune
+
+    options = TrainOptions(size=size, test_share=test_share, test_from=test_from, window=window, seed=seed)
+    crew = Crew(device=device_of(device))
+    log = partial(people.print, soft_wrap=True)
+    found = tune(source, out, options, trials=trials, epochs=epochs, log=log, crew=crew)
+    if json:
+        machine(found)
+        return
+    people.print(
+        f"{out}: validation MRR@20 {found['validation_mrr20']} after {found['trials']} trials "
+        f"({found['stopped_early']} stopped early); {found['without_search']} without the search"
+    )

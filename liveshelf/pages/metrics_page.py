@@ -1,0 +1,96 @@
+"""docs/metrics.md from the code: `python -m liveshelf.pages.metrics_page docs/metrics.md` (`make monitoring`)."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from deploy.monitoring.rules import RECORDED
+from model_export.training.train_metrics import TrainMetrics
+from operators.quality import expectations
+from operators.lists.experiments import Experiments
+from operators.settings import Settings
+from pipelines.job.metrics import JobMetrics
+from pipelines.scoring.slate_metrics import SlateMetrics
+from pipelines.monitor.stream_monitor import StreamMonitor
+from storefront.metrics import StoreMetrics
+
+HEAD = """# Metrics
+
+Made by `make monitoring` from the code. Each process serves its own over HTTP in Prometheus' format, and the local
+stack's Prometheus finds them all. No user and no item is ever a label. Beside them stand Flink's own (`flink_…`), the
+broker's (`kafka_…`, by the JMX exporter) and each process's CPU, memory and start (`process_…`).
+"""
+PLACES = {
+    "The operator, in the TaskManager that works: port 9260 and up": "job",
+    "The scorer process of each operator: port 9300 and up": "scorer",
+    "The monitor, which reads the topics from outside: port 9280": "monitor",
+    "The storefront: port 8000": "storefront",
+    "A training, while it runs: port 9290": "trainer",
+}
+STAGES = "\nThe stages of a list, from `operators/telemetry/timeline.py`, sum to its freshness: `publish` (event to broker), `read` (broker to\noperator), `state`, `wait` (for its micro-batch), `score`, `rank`, `emit`; `recover` is all of a list that a promise asked for\nagain. What comes after, until a reader has the list, is in `liveshelf_storefront_freshness_seconds`.\n"
+
+
+def registries(settings: Settings) -> dict[str, CollectorRegistry]:
+    """Of each process, as it is when it starts."""
+    job = JobMetrics(settings.job, 0, Experiments(settings.experiment))
+    scorer = CollectorRegistry()
+    SlateMetrics(scorer, Experiments(settings.experiment))
+    trainer = TrainMetrics(settings.trainer.metrics_port, None)
+    job.close()
+    trainer.close()
+    monitor = StreamMonitor(settings).metrics
+    return {
+        "job": job.registry,
+        "scorer": scorer,
+        "monitor": monitor.registry,
+        "storefront": StoreMetrics().registry,
+        "trainer": trainer.registry,
+    }
+
+
+def families(registry: CollectorRegistry) -> list[tuple[str, str, tuple[str, ...], str]]:
+    """(name as Prometheus stores it, type, labels, help) of each metric of ours."""
+    found = []
+    for collector in [*registry._collector_to_names]:
+        labels: Any = getattr(collector, "_labelnames", None) or getattr(collector, "labels", ())
+        for family in collector.collect():
+            if family.name.startswith("liveshelf_"):
+                name = f"{family.name}_total" if family.type == "counter" else family.name
+                found.append((name, family.type, tuple(labels) if not callable(labels) else (), family.documentation))
+    return found
+
+
+def page(settings: Settings) -> str:
+    """The whole page."""
+    parts, made = [HEAD], registries(settings)
+    for title, place in PLACES.items():
+        rows = [
+            f"| `{name}` | {kind} | {', '.join(labels)} | {text} |"
+            for name, kind, labels, text in families(made[place])
+        ]
+        parts.append(
+            "\n".join([f"\n## {title}\n", "| metric | type | labels | what |", "|---|---|---|---|", *rows, ""])
+        )
+        if place == "job":
+            parts.append(STAGES)
+        if place == "monitor":
+            table = str(expectations.__doc__).split("\n\n", 1)[1]
+            parts.append(f"\nThe expectations:\n\n{table}\n")
+    rows = [f"| `{name}` | `{text.replace('@', '').replace('|', chr(92) + '|')}` |" for name, text in RECORDED.items()]
+    head = [
+        "\n## Recorded by the rules\n",
+        "`liveshelf:freshness_seconds:quantile1m` has the p50, p95 and p99 of the last minute.\n",
+    ]
+    parts.append("\n".join([*head, "| name | what |", "|---|---|", *rows, ""]))
+    return "".join(parts)
+
+
+def main() -> None:
+    """Writes the page."""
+    Path(sys.argv[1]).write_text(page(Settings.model_construct()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""`liveshelf lists`: the newest list of a user, from the output topic."""
+
+import time
+
+import typer
+
+from operators.settings import load_settings
+from liveshelf.terminal.ids import user_id
+from liveshelf.terminal.output import JsonFlag, machine, people, table
+
+
+def run(
+    user: str = user_id(),
+    top: int = typer.Option(10, help="So many places.", min=1),
+    json: bool = JsonFlag,
+) -> None:
+    """Shows a user's newest list, and says when it has expired: readers show the popular list then.
+
+    Exit 1 when the topic has none.
+
+    Example: liveshelf lists c17850
+    """
+    import msgspec
+
+    from pipelines.topics.list_reader import newest_list
+
+    found = newest_list(load_settings().kafka, user)
+    if found is None:
+        people.print(f"no list of {user}: publish an event of this user, or look at `liveshelf status`")
+        raise typer.Exit(1)
+    now_ms = time.time() * 1000
+    expired = now_ms >= found.expires_at
+    if json:
+        machine(msgspec.to_builtins(found) | {"expired": expired})
+        return
+    fresh = found.generated_at - found.event_time
+    people.print(
+        f"{user}: version {found.version}, from {found.source} ({found.model.name} {found.model.version}), "
+        f"made {fresh} ms after its event"
+    )
+    if expired:
+        hours = (now_ms - found.expires_at) / 3_600_000
+        people.print(f"expired {hours:.1f} h ago: readers show the popular list in its place")
+    rows = [(i.rank, i.item_id, f"{i.score:.2f}", i.reason.kind, i.reason.item_id or "") for i in found.items[:top]]
+    table("", ("rank", "item", "score", "because", "of"), rows)

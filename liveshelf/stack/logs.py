@@ -1,0 +1,44 @@
+"""`liveshelf logs`: the last lines of a part's log, or of all parts, merged by time."""
+
+import subprocess
+from pathlib import Path
+
+import typer
+
+from operators.errors import StackError
+from operators.settings import load_settings
+from liveshelf.terminal.numbers import ABOVE_0, MOST_SHOWN, real
+from liveshelf.terminal.output import line as show
+
+
+def run(
+    part: str = typer.Argument(None, help="kafka, jobmanager, taskmanager-0, storefront, …; default: all, merged."),
+    lines: int = typer.Option(50, "--lines", "-n", help="So many, newest last.", min=1, max=MOST_SHOWN),
+    since: float = real(None, "Minutes; only lines of all parts that are not older.", min=ABOVE_0),
+    follow: bool = typer.Option(False, "--follow", "-f", help="Of one part."),
+) -> None:
+    """Shows what the parts wrote, each line of the merged log with its part.
+
+    Example: liveshelf logs --since 10 -n 200
+    """
+    from deploy.local.layout import Layout
+    from deploy.local.merged_log import merged
+
+    folder = Layout.of(load_settings()).logs
+    if part is None:
+        for line in merged(parts(folder), lines, since):
+            show(line)
+        return
+    file = folder / f"{part}.log"
+    if not file.is_file():
+        known = ", ".join(sorted(path.stem for path in parts(folder)))
+        raise StackError(f"a log of {part}", "none", f"name one of: {known or 'none yet; liveshelf up'}")
+    command = ["tail", "-n", str(lines), *(["-f"] if follow else []), "--", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace", bufsize=1) as tail:
+        for line in tail.stdout or ():
+            show(line.rstrip("\n"))
+
+
+def parts(folder: Path) -> list[Path]:
+    """The logs that supervisor keeps; Flink's own copies are left out."""
+    return [path for path in folder.glob("*.log") if not path.stem.startswith("flink-")]

@@ -1,0 +1,22 @@
+"""`liveshelf up`: starts the local stack and returns when every part answers."""
+
+import typer
+
+from operators.settings import load_settings
+from liveshelf.terminal.output import JsonFlag, machine
+from liveshelf.terminal.start_steps import show_start
+
+
+def run(
+    secure: bool = typer.Option(
+        False, "--secure", help="The broker wants TLS and a login: users, rights and certificates are made."
+    ),
+    json: bool = JsonFlag,
+) -> None:
+    """Starts broker, Flink, storefront and Prometheus on 127.0.0.1, and makes the topics.
+
+    Example: liveshelf up
+    """
+    answers = show_start(load_settings(), secure=secure)
+    if json:
+        machine({"up": True, "parts": answers})

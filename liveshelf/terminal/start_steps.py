@@ -1,0 +1,31 @@
+"""The start of the local stack before a person's eyes: for `liveshelf up` and `liveshelf demo`."""
+
+import time
+from typing import TYPE_CHECKING
+
+from operators.settings import Settings
+from liveshelf.terminal.output import people
+
+if TYPE_CHECKING:
+    from deploy.local.probes import Probe
+
+
+def show_start(settings: Settings, *, secure: bool) -> dict[str, str]:
+    """Starts what does not run, prints a line for each step, and returns what each part answered."""
+    from deploy.local import prometheus
+    from pipelines.local.stack_start import start
+
+    begun, answers = time.monotonic(), {}
+    with people.status("starting") as spinner:
+
+        def waiting(probe: "Probe") -> None:
+            spinner.update(f"waiting for {probe.name} at {probe.address}")
+
+        for step in start(settings, secure=secure, on_wait=waiting):
+            if step.is_part:
+                answers[step.name] = step.answer
+            people.print(f"  {step.name:<11} {step.address:<24} {step.answer}", soft_wrap=True)
+    if not prometheus.program():
+        people.print("  prometheus  not installed, left out (apt-get install prometheus)")
+    people.print(f"up in {time.monotonic() - begun:.0f} s; `liveshelf down` stops it")
+    return answers

@@ -1,1 +1,0 @@
-"""The command `liveshelf`: one file a verb. This is the one place where the rooms meet."""

@@ -1,0 +1,136 @@
+"""Which dead letters were put back, on the topic of receipts: written in one transaction with the records themselves."""
+
+import contextlib
+import threading
+import time
+from array import array
+from bisect import bisect_left
+
+import msgspec
+from kafka.errors import InvalidProducerEpochError, KafkaError
+
+from operators.kafka_io.broker_errors import broker_error
+from operators.records.contracts import RECEIPTS, ReplayReceipt, encode_record
+from operators.records.dead_letter import id_of, id_text
+from operators.errors import BrokerError
+from operators.kafka_io.kafka_clients import broker_errors, new_producer
+from operators.settings import KafkaSettings
+from pipelines.dead_letters.letter_replay import Outgoing
+from pipelines.topics.topic_reader import TopicReader
+
+TRANSACTIONAL_ID = "liveshelf-replay"
+# a run that dies in a transaction holds up the readers of its partitions for this long, and the broker's own look-out for
+# such transactions (10 s) longer
+TRANSACTION_MS = 15_000
+ABORT_SECONDS = 5.0
+_decode = msgspec.json.Decoder(ReplayReceipt).decode
+
+
+class Memory:
+    """Ids of letters: 8 bytes each of earlier runs, a set of this one."""
+
+    def __init__(self, earlier: "array[int]") -> None:
+        self._earlier = array("Q", sorted(earlier))
+        self._new: set[int] = set()
+
+    def knows(self, letter: int) -> bool:
+        """Whether it was put back."""
+        at = bisect_left(self._earlier, letter)
+        return letter in self._new or (at < len(self._earlier) and self._earlier[at] == letter)
+
+    def put_back(self, batch: list[Outgoing]) -> None:
+        """Notes the letters; nothing is sent."""
+        self._new.update(one.letter for one in batch)
+
+
+def read_memory(settings: KafkaSettings) -> Memory:
+    """Of all receipts; raises `BrokerError`.
+
+    A job that delivers exactly once has transactions on that topic too: receipts behind an open one would not be seen.
+    """
+    earlier = array("Q")
+    with contextlib.closing(TopicReader(settings)) as reader, broker_errors(settings):
+        reader.wait_until_committed((RECEIPTS,))
+        for record in reader.records(RECEIPTS, {}):
+            with contextlib.suppress(msgspec.MsgspecError, ValueError):  # an erasure's, which has no letters
+                earlier.extend([*map(id_of, _decode(record.value or b"").letters)])
+    return Memory(earlier)
+
+
+class KafkaLedger:
+    """One run at a time: who begins fences off who began before, so what is read then is all that was put back."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        """Raises `BrokerError`."""
+        self._settings = settings
+        self.replay_id = f"replay-{time.time_ns()}"
+        self._producer = new_producer(
+            settings,
+            transactional_id=TRANSACTIONAL_ID,
+            transaction_timeout_ms=TRANSACTION_MS,
+            max_block_ms=10_000,
+        )
+        try:
+            with broker_errors(settings):
+                self._producer.init_transactions()
+            self._memory = read_memory(settings)
+        except BaseException:
+            self.close()
+            raise
+
+    def knows(self, letter: int) -> bool:
+        """As `letter_replay.Ledger`."""
+        return self._memory.knows(letter)
+
+    def put_back(self, batch: list[Outgoing]) -> None:
+        """As `letter_replay.Ledger`."""
+        try:
+            self._producer.begin_transaction()
+            self._send(batch)
+            self._producer.commit_transaction()
+        except BaseException as error:
+            self._give_up()
+            if isinstance(error, KafkaError):
+                raise self._said(error) from error
+            raise
+        self._memory.put_back(batch)
+
+    def close(self) -> None:
+        """Closes the producer."""
+        self._producer.close(timeout=5)
+
+    def _send(self, batch: list[Outgoing]) -> None:
+        receipt = ReplayReceipt(
+            replay_id=self.replay_id,
+            done_at=time.time_ns() // 1_000_000,
+            letters=[id_text(one.letter) for one in batch],
+        )
+        records = [(one.topic, one.key, one.value) for one in batch]
+        records.append((RECEIPTS, self.replay_id.encode(), encode_record(receipt)))
+        sent = [self._producer.send(topic, key=key, value=value) for topic, key, value in records]
+        deadline = time.monotonic() + TRANSACTION_MS / 1000
+        for one in sent:
+            one.get(max(0.0, deadline - time.monotonic()))
+
+    def _give_up(self) -> None:
+        """Frees the readers at once, where the broker still answers; it may wait for ever otherwise."""
+
+        def abort() -> None:
+            with contextlib.suppress(KafkaError):
+                self._producer.abort_transaction()
+
+        aborting = threading.Thread(target=abort, daemon=True)
+        aborting.start()
+        aborting.join(ABORT_SECONDS)
+
+    def _said(self, error: KafkaError) -> BrokerError:
+        if (
+            not isinstance(error, InvalidProducerEpochError) and "fenced" not in repr(error).lower()
+        ):  # in words alone, too
+            return broker_error(error, self._settings.client_options())
+        return BrokerError(
+            "to be the only replay",
+            f"{type(error).__name__}: another one began, or the broker was silent for {TRANSACTION_MS // 1000} s",
+            "wait for the other one and run this again: it goes on with what is left",
+            retriable=True,
+        )

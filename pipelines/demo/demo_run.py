@@ -1,0 +1,127 @@
+"""The demo's replay: real orders out, lists back, and the figures in between."""
+
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hdrh.histogram import HdrHistogram
+from kafka.errors import KafkaError
+
+from operators.records.contracts import Event
+from operators.kafka_io.kafka_clients import new_producer
+from operators.settings import Settings
+from pipelines.topics.list_reader import consumer_at_end, decode_list
+from pipelines.submission.operator_totals import operator_total
+from pipelines.topics.replayer import Pace, Progress, replay
+
+
+@dataclass
+class Figures:
+    """What the demo shows. Freshness: intended event time to the list in this consumer's hands."""
+
+    lists: int = 0
+    users: set[str] = field(default_factory=set)
+    sources: Counter[str] = field(default_factory=Counter)
+    freshness_us: HdrHistogram = field(default_factory=lambda: HdrHistogram(1, 600_000_000, 3))
+    coalesced: int = 0
+    dead: int = 0
+
+    def freshness_ms(self, percentile: float) -> float:
+        """A percentile of freshness in ms; NaN of too few lists (a p99 needs 100), which is below no limit."""
+        if self.freshness_us.get_total_count() * (100 - percentile) < 100:
+            return math.nan
+        return float(self.freshness_us.get_value_at_percentile(percentile)) / 1000
+
+    def rows(self, sent: int) -> list[tuple[str, str]]:
+        """Name and value of each line of the table."""
+        measured = [self.freshness_ms(p) for p in (50, 95, 99)]
+        p50, p95, p99 = ("-" if math.isnan(value) else f"{value:.0f}" for value in measured)
+        fallbacks = sum(count for source, count in self.sources.items() if source != "model")
+        return [
+            ("events published", f"{sent:,}"),
+            ("lists received", f"{self.lists:,} for {len(self.users):,} shoppers"),
+            ("freshness p50 / p95 / p99", f"{p50} / {p95} / {p99} ms"),
+            ("coalesced", f"{self.coalesced:,} events answered by a newer list"),
+            (
+                "fallback lists",
+                f"{fallbacks:,} (neighbours {self.sources['neighbours']:,}, popular {self.sources['popular']:,})",
+            ),
+            ("dead letters", f"{self.dead:,}"),
+        ]
+
+
+class DemoRun:
+    """Publishes in one thread and reads lists in another until `stop`."""
+
+    def __init__(self, settings: Settings, events: Iterable[Event], rate: float, targets: Path) -> None:
+        """`targets`: as `operator_total` takes it."""
+        self.figures = Figures()
+        self.progress = Progress()
+        self._settings = settings
+        self._targets = targets
+        self._events = _as_new(events)
+        self._rate = rate
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._publish, self._read)]
+
+    def start(self) -> None:
+        """Starts both threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Ends both."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(15)
+
+    @property
+    def running(self) -> bool:
+        """Whether there are events left."""
+        return self._threads[0].is_alive()
+
+    def ask_job(self) -> None:
+        """Reads coalescing and dead letters from the operators' metrics."""
+        self.figures.coalesced = operator_total(self._targets, "liveshelf_coalesced_total")
+        self.figures.dead = operator_total(self._targets, "liveshelf_dead_letters_total")
+
+    def _publish(self) -> None:
+        producer = new_producer(self._settings.kafka)
+        try:
+            replay(self._events, Pace(rate=self._rate), producer, progress=self.progress, stop=self._stop.is_set)
+        except KafkaError as error:
+            self.progress.failed += 1
+            print(f"publishing stopped: {error!r}")
+        finally:
+            producer.close(timeout=5)
+
+    def _read(self) -> None:
+        consumer = consumer_at_end(self._settings.kafka)
+        while not self._stop.is_set():
+            for records in consumer.poll(timeout_ms=100).values():
+                now_us = time.time_ns() // 1000
+                for record in records:
+                    if record.value is None:
+                        continue
+                    made = decode_list(record.value, record.key)
+                    self.figures.lists += 1
+                    self.figures.users.add(made.user_id)
+                    self.figures.sources[made.source] += 1
+                    self.figures.freshness_us.record_value(max(1, now_us - made.event_time * 1000))
+        consumer.close()
+
+    def forget_freshness(self) -> None:
+        """Starts the histogram anew: the first seconds measure a cold JVM."""
+        self.figures.freshness_us.reset()
+
+
+def _as_new(events: Iterable[Event]) -> Iterator[Event]:
+    """The orders with ids of this run, so that a second demo is not a heap of duplicates."""
+    run = f"demo{int(time.time())}"
+    for event in events:
+        event.event_id = f"{run}-{event.event_id}"
+        yield event

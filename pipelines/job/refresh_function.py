@@ -1,0 +1,259 @@
+"""The keyed operator: carries bytes between Flink and `operators.refresh.refresh_logic`."""
+
+import contextlib
+import ctypes
+import gc
+import logging
+import os
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pyflink.common import Row, Time, Types
+from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
+
+from operators.telemetry.chosen_sensors import chosen
+from operators.lists.catalogue import Catalogue
+from operators.kafka_io.catalogue_rows import CatalogueRows
+from operators.kafka_io.compacted_table import CompactedTable, OnChange
+from operators.records.contracts import CATALOGUE
+from operators.records.decode import EventDecoder, key_text
+from operators.errors import BundleError
+from operators.lists.experiments import Experiments
+from operators.lists.list_maker import ListMaker
+from operators.lists.request import Request
+from operators.telemetry.logs import configure
+from operators.refresh.micro_batcher import MicroBatcher, NullSensors
+from operators.model.model_bundle import ModelBundle
+from operators.configuration.private_folder import user_folder
+from operators.shopper.recent_states import RecentStates
+from operators.refresh.refresh_logic import RefreshLogic
+from operators.refresh.refresh_records import Actions, Output, Record
+from operators.lists.encoded_list import Encoded, encoded
+from operators.refresh.refresh_sensors import NullRefreshSensors
+from operators.settings import JobSettings, Settings
+from operators.shopper.state_layout import stored
+from operators.kafka_io.table_consumer import kafka_consumer
+from operators.telemetry.timeline import Made
+from operators.telemetry.tracing import Tracer
+from operators.refresh.transactions import Transactions
+from pipelines.job.metrics import JobMetrics
+from pipelines.scoring.links import link_of
+from pipelines.scoring.process import ScorerLost, ScorerProcess
+from pipelines.scoring.wire import Begin
+
+log = logging.getLogger(__name__)
+CATALOGUE_SECONDS = 20
+DAY_MS = 86_400_000
+
+
+class RefreshFunction:
+    """open, process_element, on_timer and close of a KeyedProcessFunction; the fields of a row are `Record`'s."""
+
+    def __init__(self, settings: Settings, code: Path, python: str) -> None:
+        """`code`: the folder that the submission shipped; `python`: what runs the scorer process."""
+        self._settings = settings
+        self._bundle_folder = code / "bundle"
+        self._python = python
+
+    def open(self, context: Any) -> None:
+        """Takes a port, a table folder and a thread; `close` gives them all back, here too when one fails to open."""
+        try:
+            self._open(context)
+        except BaseException:
+            self.close()  # Flink does not close what did not open, and the interpreter outlives the job
+            raise
+
+    def _open(self, context: Any) -> None:
+        configure("operator")
+        settings = self._settings
+        descriptor = ValueStateDescriptor("user", Types.PICKLED_BYTE_ARRAY())  # PRIMITIVE_ARRAY(BYTE) is broken here
+        descriptor.enable_time_to_live(time_to_live(settings.job.state_ttl_days))
+        self._state = context.get_state(descriptor)
+        self._recent = RecentStates(settings.job.recent_users, time.monotonic)
+        experiments, subtask = Experiments(settings.experiment), subtask_index(context)
+        tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
+        metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
+        bundle = load_bundle(self._bundle_folder)
+        # another bundle is another chance: the journal is the bundle's
+        whose = "shared" if settings.scorer.shared_dir else str(subtask)
+        journal = tables_root(settings) / f"{settings.job.name}-{whose}-{bundle.name}-{bundle.version}.crashes"
+        begin = Begin(settings.model_dump(), str(self._bundle_folder), whose, str(journal))
+        link = link_of(self._python, begin, settings.scorer.shared_dir)
+        kill_after_s = settings.scorer.kill_after_ms / 1000
+        process = self._process = ScorerProcess(link, begin, kill_after_s, lambda ready: metrics.serves(bundle, ready))
+        catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
+
+        def changed(key: str, value: bytes | None) -> None:
+            catalogue.changed(key, value)
+            process.changed(key)
+
+        self._table = open_table(settings, subtask, changed)
+        process.follow(self._table, bundle.vocabulary.row)
+        metrics.catalogue_age.set_function(lambda: self._table.age_s)
+        lists = ListMaker(bundle, None, catalogue, settings.lists, now_ms, experiments)
+        audited = settings.job.state_digests
+
+        def score(requests: Sequence[Request]) -> list[Encoded | Exception]:
+            return process.make(requests, Made(time.time()))
+
+        def score_without_model(requests: Sequence[Request]) -> list[Encoded | Exception]:
+            now = time.time()
+            batch = Made(now, now, now)
+            return [encoded(lists.fallback(one), one, batch, with_digest=audited) for one in requests]
+
+        self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
+            score_without_model if refused(process) else score,
+            max_batch=settings.scorer.max_batch,
+            max_waiting=settings.scorer.max_waiting,
+            deadline_s=settings.scorer.deadline_ms / 1000,
+            clock=time.monotonic,
+            sensors=chosen(metrics, NullSensors()),
+        )
+        self._batcher.start()
+        metrics.waiting.set_function(lambda: self._batcher.waiting)
+        metrics.oldest.set_function(lambda: self._batcher.oldest)
+        decoder = EventDecoder(settings.events, repaired=metrics.repaired)
+        metrics.clamped.set_function(lambda: decoder.clamped)
+        self._logic = RefreshLogic(
+            decoder,
+            self._batcher,
+            lists,
+            settings.events,
+            settings.scorer,
+            time.time,
+            chosen(metrics, NullRefreshSensors()),
+            with_digest=audited,
+            time_to_live_ms=settings.job.state_ttl_days * DAY_MS,
+            transactions=transactions_of(settings.job),
+        )
+        # what was loaded until now stays, and the collector need not walk through it again; what the interpreter's
+        # earlier jobs froze must thaw first: they are gone, and each would keep 100 MB (docs/decisions.md)
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        give_back_memory()
+
+    def process_element(self, row: Row, context: Any) -> Sequence[Row]:
+        """One record."""
+        key, *others = row
+        record = Record(key_text(key), *others)
+        return self._act(self._logic.on_record(record, self._read(record.user)), record.user, context)
+
+    def on_timer(self, timestamp: int, context: Any) -> Sequence[Row]:
+        """One promise, set for `timestamp` (epoch ms)."""
+        user = user_of(context.get_current_key())
+        actions = self._logic.on_promise(user, self._read(user), now_ms() - timestamp)
+        return self._act(actions, user, context)
+
+    def close(self) -> None:
+        """Stops the scorer, the table and the metrics server."""
+        if hasattr(self, "_batcher") and not self._batcher.close():
+            log.warning("the scorer hangs: its process is killed")
+        if hasattr(self, "_process"):
+            self._process.close()
+        if hasattr(self, "_table"):
+            self._table.close()
+        if hasattr(self, "_metrics"):
+            self._metrics.close()
+
+    def _read(self, user: str) -> bytes | None:
+        """The state of the user whose turn it is."""
+        return self._recent.get(user) or self._state.value()
+
+    def _act(self, actions: Actions, user: str, context: Any) -> Sequence[Row]:
+        if actions.state is not None:
+            self._state.update(stored(actions.state))
+            self._recent.put(user, actions.state)
+        if actions.promise_ms is not None:
+            context.timer_service().register_processing_time_timer(now_ms() + actions.promise_ms)
+        return [_row(output) for output in actions.outputs]
+
+
+def give_back_memory() -> None:
+    """What earlier jobs of the process freed goes back to the system; glibc keeps pages between what is still used."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def _row(output: Output) -> Row:
+    return Row(*output)
+
+
+def now_ms() -> int:
+    """The wall clock, epoch ms."""
+    return time.time_ns() // 1_000_000
+
+
+def subtask_index(context: Any) -> int:
+    """This subtask's number; pyflink's own getter calls a method that Flink 2 has moved."""
+    return int(context._runtime_context.getTaskInfo().getIndexOfThisSubtask())
+
+
+def user_of(key: str) -> str:
+    """The user of a key. Its characters stand for the bytes of the id (ISO 8859-1): the bridge between Java and Python
+    takes text for UTF-16 and obeys a byte-order mark in it, which such a text cannot hold."""
+    return key_text(key.encode("latin-1"))
+
+
+def transactions_of(job: JobSettings) -> Transactions | None:
+    """Of exactly-once delivery, else None."""
+    if job.delivery != "exactly-once":
+        return None
+    return Transactions(job.transaction_timeout_ms, job.checkpoint_interval_ms)
+
+
+def time_to_live(days: float) -> StateTtlConfig:
+    """Forgets users who were idle for so long, while RocksDB compacts.
+
+    The default clean-up is off and the compaction time is named (nobody reads it): their defaults ask for a Java
+    gateway, which an embedded interpreter does not have.
+    """
+    lifetime = Time.milliseconds(round(days * DAY_MS))
+    builder = StateTtlConfig.new_builder(lifetime).disable_cleanup_in_background()
+    return builder.cleanup_in_rocksdb_compact_filter(1000, timedelta(days=30)).build()
+
+
+def load_bundle(folder: Path) -> ModelBundle:
+    """The bundle, or what of it can be trusted; the scorer process refuses such a one."""
+    try:
+        return ModelBundle.load(folder)
+    except BundleError:
+        return ModelBundle.load_fallbacks(folder)
+
+
+def refused(process: ScorerProcess) -> bool:
+    """Whether the scorer process refuses the bundle. One that did not start is not given up."""
+    try:
+        why = process.ready().refused
+    except ScorerLost:
+        return False  # said already, and tried again with the next list
+    if why:
+        log.error("bundle refused, fallbacks only: %s", why)
+    return bool(why)
+
+
+def tables_root(settings: Settings) -> Path:
+    """The folder of what a TaskManager keeps on its own disk. Raises `SettingsError` where another user prepared it."""
+    named = settings.job.tables_dir
+    return Path(named) if named else user_folder("tables", "job.tables_dir")
+
+
+def open_table(settings: Settings, subtask: int, on_change: OnChange[bytes]) -> CompactedTable[bytes]:
+    """The catalogue topic as a local table; a folder that another process holds is not waited for."""
+    root = tables_root(settings) / f"{settings.job.name}-{subtask}"
+    options = settings.kafka.consumer_options()
+    for folder in (root, root.with_name(f"{root.name}-{os.getpid()}-{time.monotonic_ns()}")):
+        try:
+            table = CompactedTable(
+                CATALOGUE, folder, lambda: kafka_consumer(options), CatalogueRows(settings.events.placeholders), on_change=on_change
+            )
+        except Exception as error:  # rocksdict raises its own class when the lock is held
+            log.warning("table %s: %s", folder, error)
+            continue
+        if not table.open(CATALOGUE_SECONDS):
+            log.warning("the catalogue topic did not answer within %s s; the last local copy serves", CATALOGUE_SECONDS)
+        return table
+    raise OSError(f"no folder for a local table below {root}")

@@ -1,0 +1,177 @@
+"""Where a bundle comes from, and where it went: OpenLineage events of train, export and submit.
+
+Events go to a file of JSON lines, or to an OpenLineage server (`[lineage]`). The manifest of a bundle holds the id of the
+run that made it and its inputs, so that the chain is there without the file as well.
+"""
+
+import importlib.metadata
+import json
+import logging
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from openlineage.client import OpenLineageClient
+from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.transport.file import FileConfig, FileTransport
+from openlineage.client.transport.http import HttpConfig, HttpTransport
+from openlineage.client.uuid import generate_new_uuid
+
+from operators.model.bundle_files import file_hash
+from operators.settings import Settings, project_root
+from pipelines.topics.event_export import ORIGIN
+
+log = logging.getLogger(__name__)
+NAMESPACE = "liveshelf"
+PRODUCER = "https://liveshelf.invalid/lineage"  # OpenLineage wants an address: this one leads nowhere
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An input or output: a file, a topic's stretch, a bundle. `facts`: what identifies this version of it."""
+
+    name: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def of_kind(self, kind: type[InputDataset] | type[OutputDataset]) -> Any:
+        """As OpenLineage has it: the facts stand in a facet of our own."""
+        facet = {"_producer": PRODUCER, "_schemaURL": f"{PRODUCER}#facet", **self.facts}
+        return kind(namespace=NAMESPACE, name=self.name, facets={"liveshelf": facet})  # type: ignore[dict-item]
+
+
+def code_version() -> str:
+    """The commit that this code is, with `-dirty` where files differ; the package's version outside of a checkout."""
+    here = project_root()
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return importlib.metadata.version("liveshelf")
+
+
+def file_dataset(file: Path) -> list[Dataset]:
+    """A file by its name and sum and, where it was exported from a topic, the stretch of the topic before it."""
+    found = [Dataset(file.name, {"sha256": file_hash(file), "bytes": file.stat().st_size})]
+    note = file.with_name(file.name + ORIGIN)
+    if note.is_file():
+        origin = json.loads(note.read_text())
+        found.append(Dataset(origin["topic"], {"offsets": origin["offsets"], "exported_at": origin["exported_at"]}))
+    return found
+
+
+def bundle_dataset(manifest: dict[str, Any]) -> Dataset:
+    """A bundle by name, version and the sum of its graph."""
+    return Dataset(f"bundle/{manifest['name']}/{manifest['version']}", {"graph": manifest["files"]["model.onnx"]})
+
+
+class Lineage:
+    """Tells of runs. That nobody listens does not stop the work."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._file = settings.resolve(settings.lineage.file)
+        url = settings.lineage.url
+        if url:
+            self._client = OpenLineageClient(transport=HttpTransport(HttpConfig(url=url)))
+        else:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._client = OpenLineageClient(
+                transport=FileTransport(FileConfig(log_file_path=str(self._file), append=True))
+            )
+
+    @staticmethod
+    def new_run() -> str:
+        """An id for a run."""
+        return str(generate_new_uuid())
+
+    def tell(
+        self,
+        run_id: str,
+        job: str,
+        state: RunState,
+        inputs: Sequence[Dataset] = (),
+        outputs: Sequence[Dataset] = (),
+        **facts: Any,
+    ) -> None:
+        """One event: `job` is train, export or submit."""
+        facet = {"_producer": PRODUCER, "_schemaURL": f"{PRODUCER}#facet", "code": code_version(), **facts}
+        event = RunEvent(
+            eventType=state,
+            eventTime=datetime.now(UTC).isoformat(),
+            run=Run(runId=run_id, facets={"liveshelf": facet}),  # type: ignore[dict-item]
+            job=Job(namespace=NAMESPACE, name=job),
+            producer=PRODUCER,
+            inputs=[one.of_kind(InputDataset) for one in inputs],
+            outputs=[one.of_kind(OutputDataset) for one in outputs],
+        )
+        try:
+            self._client.emit(event)
+        except Exception as error:  # the transports raise what their libraries raise
+            log.warning("lineage of %s was not told: %r", job, error)
+
+    def events(self) -> list[dict[str, Any]]:
+        """What the file holds, oldest first."""
+        if not self._file.is_file():
+            return []
+        return [json.loads(line) for line in self._file.read_text().splitlines() if line.strip()]
+
+    def submissions_of(self, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+        """The submissions that served a bundle."""
+        name = bundle_dataset(manifest).name
+        return [
+            event
+            for event in self.events()
+            if event["job"]["name"] == "submit" and name in [one["name"] for one in event.get("inputs", ())]
+        ]
+
+
+def chain(manifest: dict[str, Any], served: Sequence[dict[str, Any]]) -> list[str]:
+    """The chain as lines, from the data to the jobs that served the bundle."""
+    known, window = manifest.get("lineage") or {}, manifest.get("trained_on", {})
+    lines = []
+    for one in known.get("inputs", []):
+        facts = ", ".join(f"{name} {value}" for name, value in one.items() if name != "name")
+        lines.append(f"data       {one['name']}: {facts}")
+    if window:
+        begin, end = (
+            datetime.fromtimestamp(window[name] / 1000, UTC).isoformat(timespec="seconds")
+            for name in ("from_ms", "to_ms")
+        )
+        lines.append(f"window     {begin} to {end} of {window.get('events') or window.get('sessions', '?')}")
+    lines.append(f"training   run {known.get('run_id', 'not recorded')}, code {known.get('code', 'not recorded')}")
+    graph = manifest["files"].get("model.onnx", "?")
+    lines.append(f"bundle     {manifest['name']} {manifest['version']}, graph sha256 {graph[:12]}…")
+    for event in served:
+        job = event["run"]["facets"]["liveshelf"]
+        lines.append(f"submitted  {event['eventTime']} as Flink job {job.get('flink_job')}, code {job.get('code')}")
+    return lines if served else [*lines, "submitted  never, as far as this lineage knows"]
+
+
+class Told:
+    """A training as it is told: its start, and its end by success or failure. `facts` go into the bundle's manifest."""
+
+    def __init__(self, settings: Settings, files: Sequence[Path]) -> None:
+        self._lineage = Lineage(settings)
+        self._inputs = [dataset for file in files for dataset in file_dataset(file)]
+        self._run = self._lineage.new_run()
+        self.facts = {
+            "run_id": self._run,
+            "code": code_version(),
+            "inputs": [{"name": one.name, **one.facts} for one in self._inputs],
+        }
+        self._lineage.tell(self._run, "train", RunState.START, self._inputs)
+
+    def failed(self, error: BaseException) -> None:
+        """The training ended without a bundle."""
+        self._lineage.tell(self._run, "train", RunState.FAIL, self._inputs, error=repr(error)[:300])
+
+    def made(self, manifest: dict[str, Any]) -> None:
+        """The bundle is there, exported and verified."""
+        output, window = bundle_dataset(manifest), manifest["trained_on"]
+        metrics = manifest["metrics"]["test"]
+        self._lineage.tell(
+            self._run, "train", RunState.COMPLETE, self._inputs, [output], window=window, metrics=metrics
+        )
+        self._lineage.tell(self._run, "export", RunState.COMPLETE, self._inputs, [output], opset=manifest["opset"])

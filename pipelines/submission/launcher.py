@@ -1,0 +1,144 @@
+"""Submits the job with Flink's own client, which uploads the shipped folder."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from operators.errors import BrokerError, ClusterError
+from operators.model.model_bundle import ModelBundle
+from operators.configuration.rest_address import RestAddress
+from operators.model.scorer import Scorer
+from operators.settings import JobSettings, Settings
+from pipelines.submission.client_settings import prepare_client
+from pipelines.submission.cluster import Cluster, python_part
+from pipelines.job.engine import flink_options
+from pipelines.submission.savepoint_operators import holds_retired
+from pipelines.submission.served_bundle import with_note
+from pipelines.submission.shipping import stage
+from pipelines.submission.starting_offsets import prepare_start
+
+START_SECONDS = 90
+SETTLE_SECONDS = 1.0  # a source that finds its offset gone fails only after all tasks run
+OFFSET_GONE = "OffsetOutOfRangeException"
+_NO_STATE = "Cannot map checkpoint/savepoint state"
+
+
+AlterShip = Callable[[Path], object]
+
+
+def leave_as_it_is(ship: Path) -> None:
+    """The code is shipped unchanged."""
+
+
+def submit(
+    settings: Settings,
+    environment: Mapping[str, str],
+    bundle: Path,
+    *,
+    savepoint: str | None = None,
+    fresh: bool = False,
+    alter_ship: AlterShip = leave_as_it_is,
+) -> str:
+    """Verifies the bundle, submits, waits until all tasks run; returns the job id.
+
+    `environment` names the Flink home with our `lib/`; `savepoint` and `fresh`: see `prepare_start`. `alter_ship` gets
+    the folder of code before it is uploaded: a measurement replaces a file of it.
+    Raises `BundleError`, `BrokerError` or `ClusterError`.
+    """
+    # here the bundle is checked; the GPU is needed on the cluster
+    Scorer(ModelBundle.load(bundle), settings.scorer.model_copy(update={"require_gpu": False}))
+    flink_options(settings)
+    cluster = Cluster(settings.job)
+    if running := cluster.jobs(settings.job.name):
+        raise ClusterError(
+            f"no running job named {settings.job.name}",
+            f"job {running[0]['jid']}",
+            "liveshelf stop --savepoint, or set job.name: two jobs would write the same lists",
+        )
+    prepare_start(settings, savepoint=savepoint, fresh=fresh)
+    with tempfile.TemporaryDirectory(prefix="liveshelf-") as scratch:
+        job_id = _run_client(settings, environment, bundle, savepoint, Path(scratch), alter_ship)
+    try:
+        cluster.wait_until_running(job_id, START_SECONDS)
+        time.sleep(SETTLE_SECONDS)
+        cluster.wait_until_running(job_id, START_SECONDS)
+    except ClusterError as error:
+        cluster.cancel(job_id)  # a job that never ran must not go on trying
+        if OFFSET_GONE in str(error):
+            raise BrokerError(
+                "the events from where the state stands",
+                f"{OFFSET_GONE}: retention has removed them, or the topic was made anew",
+                'set job.on_lost_events = "skip" to go on without them',
+            ) from error
+        raise
+    return job_id
+
+
+def _run_client(
+    settings: Settings,
+    environment: Mapping[str, str],
+    bundle: Path,
+    savepoint: str | None,
+    scratch: Path,
+    alter_ship: AlterShip,
+) -> str:
+    ship, settings_file = scratch / "ship", scratch / "settings.json"
+    marker = stage(ship, bundle)
+    alter_ship(ship)
+    shipped = with_note(shipped_settings(settings), ship / "bundle", bundle)
+    settings_file.write_text(json.dumps(shipped.shipped()))
+    restore = ["-s", savepoint] if savepoint else []
+    if savepoint and holds_retired(savepoint):
+        restore.append("-n")
+    program = ["-pyfs", str(ship), "-py", str(ship / "pipelines" / "job" / "recommend.py"), str(settings_file), marker]
+    merged = {**os.environ, **environment, "PYTHONPATH": str(ship)}
+    job_id, text = run_client(settings.job, merged, [*restore, *program], scratch)
+    if _NO_STATE in text:
+        raise ClusterError(
+            "a savepoint of this job in thread mode",
+            f"{savepoint}, whose state belongs to another operator or execution mode",
+            "name a savepoint that `liveshelf stop --savepoint` made",
+        )
+    if job_id is None:
+        raise ClusterError("Flink's client to submit the job", python_part(text)[-3000:], "correct the cause above")
+    return job_id
+
+
+def shipped_settings(settings: Settings) -> Settings:
+    """The settings as the TaskManagers get them: with their Python, without what opens the REST interface."""
+    job = settings.job
+    own = {
+        "python": job.python or sys.executable,
+        "rest_url": RestAddress.parse(job.rest_url).url,
+        "rest_ca_file": "",
+        "rest_cert_file": "",
+    }
+    return settings.model_copy(update={"job": job.model_copy(update=own)})
+
+
+def run_client(
+    job: JobSettings, environment: Mapping[str, str], words: list[str], scratch: Path
+) -> tuple[str | None, str]:
+    """Flink's client with a Python program, detached: the id of its job, None where it failed, and its output.
+
+    `environment` names the Flink home; `scratch` is a folder for this call alone. Raises `SettingsError` for
+    certificates that cannot be used.
+    """
+    address = RestAddress.parse(job.rest_url)
+    own = prepare_client(job, environment, scratch)
+    command = [
+        f"{environment['FLINK_BIN_DIR']}/flink", "run", "-d",
+        "-m", address.url,  # with its path: `rest.url-prefix` has no effect beside -m
+        "-pyexec", job.python or sys.executable, "-pyclientexec", sys.executable,
+        *words,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, env=own)
+    text = done.stdout + done.stderr
+    found = re.search(r"JobID ([0-9a-f]{32})", text)
+    return (found[1] if found and not done.returncode else None), text

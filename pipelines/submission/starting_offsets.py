@@ -1,0 +1,149 @@
+"""Where a job starts reading, checked before it is submitted: first offsets, and no start with empty state by mistake."""
+
+import logging
+import time
+from pathlib import Path
+from urllib.parse import urlparse
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
+from kafka.errors import GroupIdNotFoundError, KafkaError
+from kafka.structs import OffsetAndMetadata
+
+from operators.kafka_io.broker_errors import broker_error
+from operators.errors import BrokerError, ClusterError
+from operators.kafka_io.kafka_clients import new_admin
+from operators.settings import Settings
+from operators.records.topic_specs import JOB_INPUTS, JOB_OUTPUTS, TOPICS
+from pipelines.submission.job_rights import check_rights
+from pipelines.submission.savepoint_offsets import source_offsets
+
+log = logging.getLogger(__name__)
+TIME, POLICY, KEPT = "message.timestamp.type", "cleanup.policy", "retention.ms"
+COORDINATOR_SECONDS = 20  # a new broker first makes the topic of its groups
+
+
+def prepare_start(settings: Settings, *, savepoint: str | None, fresh: bool) -> None:
+    """Checks the input topics and gives the group its first offsets.
+
+    `savepoint`: a savepoint or checkpoint, which has offsets of its own. `fresh`: start from the earliest event. With
+    neither, a group that has read before is refused: its state would be lost for good. Raises `BrokerError` or
+    `ClusterError`.
+    """
+    deadline = time.monotonic() + COORDINATOR_SECONDS
+    while True:
+        try:
+            check_rights(settings)
+            with new_admin(settings.kafka) as admin:
+                partitions = _partitions(admin, settings)
+                if savepoint and settings.job.on_lost_events == "fail":
+                    _refuse_lost_events(admin, partitions, offsets_of(savepoint, settings.kafka.partitions))
+                # restored too: of a partition of which nothing was ever read the state has no offset
+                _first_offsets(admin, settings.job.name, partitions, stateless=not savepoint, fresh=fresh)
+                return
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise broker_error(error, settings.kafka.client_options()) from error
+            time.sleep(0.5)
+
+
+def offsets_of(savepoint: str, partitions: int) -> dict[TopicPartition, int]:
+    """Where a savepoint on this machine stands; nothing of one that lies elsewhere or cannot be read: then the source
+    itself finds out, when it runs."""
+    folder = Path(urlparse(savepoint).path)
+    try:
+        return source_offsets(folder, JOB_INPUTS, partitions)
+    except (OSError, ClusterError):
+        return {}
+
+
+def _partitions(admin: KafkaAdminClient, settings: Settings) -> list[TopicPartition]:
+    there = set(admin.list_topics())
+    if missing := [topic for topic in (*JOB_INPUTS, *JOB_OUTPUTS) if topic not in there]:
+        raise BrokerError(f"the topic {missing[0]}", "no such topic", "liveshelf topics create")
+    _check_settings(admin)
+    found = {entry["name"]: len(entry["partitions"]) for entry in admin.describe_topics(list(JOB_INPUTS))}
+    for topic, count in found.items():
+        if count != settings.kafka.partitions:
+            raise BrokerError(
+                f"{settings.kafka.partitions} partitions of {topic} (kafka.partitions)",
+                f"{count}",
+                "partitions cannot be added: users would move and their events change order. Copy the topic to a new one "
+                "(liveshelf backup, liveshelf restore with the new count), or set kafka.partitions if this is meant",
+            )
+    return [TopicPartition(topic, number) for topic, count in found.items() for number in range(count)]
+
+
+def _check_settings(admin: KafkaAdminClient) -> None:
+    """Refuses a topic whose time is the client's (ages, epochs and erasures are judged by that of the record), and one
+    that keeps the newest record of a key alone where each counts. Says where less is kept than should be.
+
+    Nothing is told to who may not describe the topics.
+    """
+    specs = {spec.name: spec.config for spec in TOPICS}
+    asked = [topic for topic in (*JOB_INPUTS, *JOB_OUTPUTS) if topic in specs]
+    answer = admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in asked], config_filter="all"
+    )
+    for topic, config in answer["topic"].items():
+        found = {name: str(entry["value"]) for name, entry in config.items() if entry.get("value") is not None}
+        for name, wanted in specs[topic].items():
+            if name not in found:
+                if name == TIME:
+                    log.warning("the broker does not tell %s of %s: it must be %s", name, topic, wanted)
+            elif (name == TIME and found[name] != wanted) or (
+                name == POLICY and _compacts(found[name]) > _compacts(wanted)
+            ):
+                raise BrokerError(f"{name} = {wanted} for {topic}", found[name], "liveshelf topics create --alter")
+            elif (name == KEPT and _keeps_less(found[name], wanted)) or (name == POLICY and found[name] != wanted):
+                log.warning("%s has %s = %s, not %s: liveshelf topics create --alter", topic, name, found[name], wanted)
+
+
+def _compacts(policy: str) -> bool:
+    return "compact" in policy.split(",")
+
+
+def _keeps_less(found: str, wanted: str) -> bool:
+    return found != "-1" and (wanted == "-1" or int(found) < int(wanted))
+
+
+def _refuse_lost_events(
+    admin: KafkaAdminClient, partitions: list[TopicPartition], stands: dict[TopicPartition, int]
+) -> None:
+    begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    if shorter := [place for place, offset in stands.items() if ends[place].offset < offset]:
+        raise BrokerError(
+            f"{shorter[0].topic}-{shorter[0].partition} to reach offset {stands[shorter[0]]}, where the state stands",
+            f"a topic that ends at {ends[shorter[0]].offset}: it was made anew",
+            'set job.on_lost_events = "skip" to go on with what it holds now',
+        )
+    lost = {place: max(0, begins[place].offset - offset) for place, offset in stands.items()}
+    if any(lost.values()):
+        worst = max(lost, key=lambda place: lost[place])
+        raise BrokerError(
+            f"the events from offset {stands[worst]} of {worst.topic}-{worst.partition} on, where the state stands",
+            f"a topic that begins at {begins[worst].offset}: retention has removed {sum(lost.values())} events unread",
+            'set job.on_lost_events = "skip" to go on without them, and look why the job stood still for so long',
+        )
+
+
+def _first_offsets(
+    admin: KafkaAdminClient, group: str, partitions: list[TopicPartition], *, stateless: bool, fresh: bool
+) -> None:
+    begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    try:
+        known = admin.list_group_offsets([group])[group]
+    except GroupIdNotFoundError:
+        known = {}
+    read = sum(max(0, known[place].offset - begins[place].offset) for place in partitions if place in known)
+    if read and stateless and not fresh:
+        raise ClusterError(
+            f"a start from the last state: the group {group} has read {read} records",
+            "a start without state",
+            "liveshelf resume goes on from the newest checkpoint or savepoint; "
+            "liveshelf submit --fresh reads all events again",
+        )
+    wanted = {p: OffsetAndMetadata(begins[p].offset, "", -1) for p in partitions if fresh or p not in known}
+    if wanted:
+        admin.alter_group_offsets(group, wanted)
