@@ -83,7 +83,7 @@ growth: dev-deps ## what more users and items cost, measured and drawn (about 45
 	@$(LIVESHELF) bench catalogues --items 1000,20000,100000 --keep benchmarks/results/growth/catalogues.json
 	@$(LIVESHELF) down
 	@$(LIVESHELF) bench scorer --items 1000,20000,100000,1000000 --keep benchmarks/results/growth/scorer.json
-	@.venv/bin/python -m benchmarks.growth docs/images/growth.png
+	@.venv/bin/python -m benchmarks.pages.growth docs/images/growth.png
 
 bundle: train-deps ## trains the demo's bundle anew (about 10 minutes on 2 cores)
 	@mkdir -p $(WORK)
@@ -102,7 +102,7 @@ monitoring: dev-deps ## docs/metrics.md, Prometheus' rules and Grafana's dashboa
 	@.venv/bin/python -m deploy.monitoring.dashboards deploy/monitoring/grafana
 
 capacity: setup ## docs/scale.md from the kept results
-	@.venv/bin/python -m benchmarks.capacity docs/scale.md
+	@.venv/bin/python -m benchmarks.pages.capacity docs/scale.md
 
 locks: ## requirements/*.lock anew (needs uv)
 	@for kind in dev train base; do \

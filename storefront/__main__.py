@@ -10,8 +10,8 @@ from operators.errors import LiveshelfError
 from operators.telemetry.logs import configure
 from operators.settings import Settings, load_settings
 from storefront.app import create_app
-from storefront.connections import connections
-from storefront.exposure import is_loopback, opened
+from storefront.http.connections import connections
+from storefront.watching.exposure import is_loopback, opened
 
 log = logging.getLogger(__name__)
 OTHER_FILES = 512  # of the tables, of Kafka and of Prometheus

@@ -16,21 +16,21 @@ from operators.model.model_bundle import ModelBundle
 from operators.settings import Settings
 from operators.kafka_io.table_consumer import kafka_consumer
 from operators.telemetry.tracing import Tracer
-from storefront.answers import Refused, add_refusals, encode, json_answer, refusal
-from storefront.batches import BodyRefused, read_body, split_batch
-from storefront.event_producer import BadEvent, EventProducer
-from storefront.guard import Guard
-from storefront.live import ListStream, LiveLists
-from storefront.measured import Measured
-from storefront.metrics import StoreMetrics
+from storefront.http.answers import Refused, add_refusals, encode, json_answer, refusal
+from storefront.http.batches import BodyRefused, read_body, split_batch
+from storefront.events.event_producer import BadEvent, EventProducer
+from storefront.http.guard import Guard
+from storefront.http.live import ListStream, LiveLists
+from storefront.watching.measured import Measured
+from storefront.watching.metrics import StoreMetrics
 from storefront.openapi import EventBody, Taken, add_components, content
-from storefront.ops import Ops, Overview
-from storefront.pages import add_pages
-from storefront.path_ids import PathId
-from storefront.search import Search
-from storefront.served_list import ServedItem, ServedList, Server, served
-from storefront.strict_route import StrictRoute
-from storefront.views import Shelf, Views
+from storefront.watching.ops import Ops, Overview
+from storefront.http.pages import add_pages
+from storefront.http.path_ids import PathId
+from storefront.view.search import Search
+from storefront.view.served_list import ServedItem, ServedList, Server, served
+from storefront.http.strict_route import StrictRoute
+from storefront.view.views import Shelf, Views
 
 TABLES = "storefront"
 SIMILAR = 20

@@ -6,10 +6,10 @@ import msgspec
 from fastapi import FastAPI
 
 from operators.records.contracts import CatalogueItem, Event
-from storefront.answers import Refused
-from storefront.event_warnings import EventWarning
-from storefront.ops import Overview
-from storefront.served_list import ServedItem, ServedList
+from storefront.http.answers import Refused
+from storefront.events.event_warnings import EventWarning
+from storefront.watching.ops import Overview
+from storefront.view.served_list import ServedItem, ServedList
 
 
 class Taken(msgspec.Struct, omit_defaults=True):

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.faults.fault import Injector
 from benchmarks.faults.tcp_proxy import TcpProxy
 from deploy.local.layout import Layout
-from deploy.local.secure_broker import part_variables
+from deploy.local.kafka.secure_broker import part_variables
 from deploy.local.supervisor import Supervisor
 from operators.settings import Settings, load_settings
 from pipelines.submission import launcher

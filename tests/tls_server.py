@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from deploy.local.certificates import Authority
+from deploy.local.kafka.certificates import Authority
 
 FAULTS = ("expired", "wrong CA", "wrong name", "no TLS")
 

@@ -1,7 +1,7 @@
 """What a shop's topics carry beside good events: a live catalogue, erasures, and records made to hurt.
 
 A process of its own: `python -m benchmarks.faults.hostile_feed '{"client": {…}, "items": […], "tag": "soak"}'`; it goes on until
-SIGTERM and prints what it sent as JSON. `benchmarks.load` sends the good events beside it.
+SIGTERM and prints what it sent as JSON. `benchmarks.measuring.load` sends the good events beside it.
 """
 
 import heapq

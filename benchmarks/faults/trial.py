@@ -15,7 +15,7 @@ from benchmarks.faults.observer import JobWatcher, ListWatcher
 from benchmarks.faults.oracle import Oracle
 from benchmarks.faults.recovery import fresh_again, recovery, wait_for_commit_s
 from benchmarks.faults.verdict import Items, Observed, Row, judge
-from benchmarks.load import Load, in_the_background, report_of
+from benchmarks.measuring.load import Load, in_the_background, report_of
 from operators.records.contracts import CATALOGUE, DEAD_LETTERS, ERASURES, EVENTS
 from operators.settings import Settings
 from pipelines.topics.topic_reader import Place, TopicReader

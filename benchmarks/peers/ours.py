@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.conditions import Parts
+from benchmarks.measuring.conditions import Parts
 from benchmarks.faults.fault import Fault, Injector
-from benchmarks.machine import rss_mb
-from benchmarks.measured import total
+from benchmarks.measuring.machine import rss_mb
+from benchmarks.measuring.measured import total
 from benchmarks.peers.contest import RATES, fresh, killed
-from benchmarks.throughput import drain
+from benchmarks.running_stack.throughput import drain
 from operators.records.contracts import EVENTS, RECOMMENDATIONS
 from operators.settings import Settings
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import httpx
 from kafka.errors import KafkaError
 
-from deploy.local import alertmanager, prometheus
-from deploy.local.flink_home import rest_address
+from deploy.local.watchers import alertmanager, prometheus
+from deploy.local.flink.flink_home import rest_address
 from operators.errors import BrokerError, LiveshelfError, StackError
 from operators.kafka_io.kafka_clients import new_admin
 from operators.configuration.rest_address import RestAddress

@@ -4,7 +4,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from deploy.local.alertmanager import EXPLAINS
+from deploy.local.watchers.alertmanager import EXPLAINS
 from deploy.monitoring.alerts import ALERTS
 
 BEGIN, END = "<!-- alerts: made by `make monitoring` -->", "<!-- end of alerts -->"

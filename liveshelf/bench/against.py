@@ -26,7 +26,7 @@ def against(
     Exit 1 where this one is worse, or nobody knows.
     Example: liveshelf bench against HEAD~1 --rounds 3
     """
-    from benchmarks.against import measure
+    from benchmarks.running_stack.against import measure
 
     drain = ["--events", str(events), "--users", str(users)]
     fresh = ["--rate", str(rate), "--seconds", str(seconds), "--warm-up", str(warm_up)]

@@ -42,9 +42,9 @@ def freshness(
 
     Example: liveshelf bench freshness --rate 500 --json
     """
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.floor import JOB, Floor
-    from benchmarks.freshness import measure
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.running_stack.floor import JOB, Floor
+    from benchmarks.running_stack.freshness import measure
 
     bench = StackUnderTest(bundle)
     bench.started(anew=bundle is not None)
@@ -67,8 +67,8 @@ def idle(
 
     Example: liveshelf bench idle
     """
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.idle import measure
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.running_stack.idle import measure
 
     bench = StackUnderTest(None)
     bench.started(anew=False)
@@ -91,8 +91,8 @@ def throughput(
 
     Example: liveshelf bench throughput --events 200000
     """
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.throughput import measure
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.running_stack.throughput import measure
 
     bench = StackUnderTest(bundle)
     bench.need_cluster()
@@ -114,8 +114,8 @@ def coalesced(
 
     Example: liveshelf bench coalesced --users 500
     """
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.coalesced import measure
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.running_stack.coalesced import measure
 
     bench = StackUnderTest(bundle)
     with people.status("draining two backlogs"):
@@ -137,8 +137,8 @@ def sustain(
 
     Example: liveshelf bench sustain --low 2000 --high 8000
     """
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.sustain import measure
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.running_stack.sustain import measure
 
     bench = StackUnderTest(bundle)
     bench.started(anew=bundle is not None)
@@ -159,8 +159,8 @@ def state(
 
     Example: liveshelf bench state --users 20000,200000,1000000
     """
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.state import measure
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.running_stack.state import measure
 
     sizes = sorted(several("--users", users, int, 1))
     bench = StackUnderTest(bundle)
@@ -182,9 +182,9 @@ def catalogues(
     Example: liveshelf bench catalogues --items 1000,100000
     """
     sizes = sorted(several("--items", items, int, 1))
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.catalogues import measure
-    from benchmarks.throughput import drain
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.running_stack.catalogues import measure
+    from benchmarks.running_stack.throughput import drain
 
     def drained(folder: Path, count: int) -> dict[str, Any]:
         bench = StackUnderTest(folder)
@@ -212,8 +212,8 @@ def scale(
 
     Example: liveshelf bench scale --slots 1,2
     """
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.scale import measure
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.running_stack.scale import measure
 
     numbers = sorted(several("--slots", slots, int, 1))
     bench = StackUnderTest(bundle)
@@ -234,8 +234,8 @@ def storefront(
 
     Example: liveshelf bench storefront --rate 500
     """
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.storefront import measure
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.running_stack.storefront import measure
 
     bench = StackUnderTest(None)
     bench.started(anew=False)
@@ -256,8 +256,8 @@ def watching(
 
     Example: liveshelf bench watching --rounds 5
     """
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.watching import SPELL_S, measure
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.running_stack.watching import SPELL_S, measure
 
     bench = StackUnderTest(bundle)
     with people.status(f"{rounds} drains, watched and not in spells of {SPELL_S:.0f} s"):
@@ -277,9 +277,9 @@ def peers(
 
     Example: liveshelf bench peers --only liveshelf,bytewax
     """
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.machine import describe
-    from benchmarks.measured import NotMeasured
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.measuring.machine import describe
+    from benchmarks.measuring.measured import NotMeasured
     from benchmarks.peers import contest, ours
     from benchmarks.peers.contestants import PEERS
 

@@ -30,7 +30,7 @@ def train(
 
     Example: liveshelf bench train --items 20000
     """
-    from benchmarks.train import measure
+    from benchmarks.models.train import measure
 
     with people.status("training"):
         found = measure(items)
@@ -54,7 +54,7 @@ def tasks(
 
     Example: liveshelf bench tasks --events events.jsonl --catalogue catalogue.jsonl
     """
-    from benchmarks.tasks import measure
+    from benchmarks.models.tasks import measure
 
     weights = {"session": session, "search": search, "rating": rating}
     found = measure(
@@ -81,7 +81,7 @@ def seeds(
     Example: liveshelf bench seeds --sessions DIR --dropout 0.5 --epochs 3
     """
     need("torch")
-    from benchmarks.seeds import measure
+    from benchmarks.models.seeds import measure
     from model_export.training.train_options import TrainOptions
 
     options = TrainOptions(size=size, epochs=epochs, dropout=dropout)
@@ -111,7 +111,7 @@ def transfer(
     Example: liveshelf bench transfer --encoder mine.npz --events new.jsonl
     """
     need("torch")
-    from benchmarks.transfer import measure
+    from benchmarks.models.transfer import measure
     from model_export.training.train_options import TrainOptions
 
     options = TrainOptions(size=size, epochs=epochs, dropout=dropout, window=window)
@@ -135,11 +135,11 @@ def scorer(
     sizes = several("--items", items, int, 1)
     with people.status("exporting and timing graphs"):
         if provider == "cuda":
-            from benchmarks.scorer_gpu import measure as measure_gpu
+            from benchmarks.models.scorer_gpu import measure as measure_gpu
 
             found = measure_gpu(seconds, sizes)
         else:
-            from benchmarks.scorer import measure
+            from benchmarks.models.scorer import measure
 
             found = measure(seconds, sizes)
     tell(found, keep, json)
@@ -150,8 +150,8 @@ def instrumentation(bundle: Path = BundleOption, keep: Path = KeepOption, json: 
 
     Example: liveshelf bench instrumentation
     """
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.instrumentation import measure
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.models.instrumentation import measure
 
     bench = StackUnderTest(bundle)
     with people.status("with and without metrics"):
@@ -171,8 +171,8 @@ def capacity(
 
     Example: liveshelf bench capacity --users 20000000 --items 200000 --events 50000 --lookups 100000
     """
-    from benchmarks.capacity import KEPT, Shop, needs
-    from benchmarks.results import read
+    from benchmarks.pages.capacity import KEPT, Shop, needs
+    from benchmarks.measuring.results import read
 
     found = needs(read(results or KEPT), Shop(users, items, events, lookups))
     if json:
@@ -189,8 +189,8 @@ def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
 
     Example: liveshelf bench compare benchmarks/results/short .liveshelf/bench
     """
-    from benchmarks.results import compare as compared
-    from benchmarks.results import read, read_runs, rows
+    from benchmarks.measuring.results import compare as compared
+    from benchmarks.measuring.results import read, read_runs, rows
 
     changes = compared(read_runs(kept), read(now))
     if json:

@@ -11,9 +11,9 @@ def short(keep: Path = KeepOption, json: bool = JsonFlag) -> None:
 
     Example: liveshelf bench short --keep now.json
     """
-    from benchmarks.stack_under_test import StackUnderTest
-    from benchmarks.floor import JOB
-    from benchmarks.short import measure
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.running_stack.floor import JOB
+    from benchmarks.running_stack.short import measure
 
     bench = StackUnderTest(None)
     bench.started(anew=False)

@@ -23,7 +23,7 @@ def run(
 
     Example: LIVESHELF_JOB__STATE_DIGESTS=true liveshelf chaos --seed 42 --minutes 15
     """
-    from benchmarks.conditions import ServedBundle
+    from benchmarks.measuring.conditions import ServedBundle
     from benchmarks.faults.chaos import schedule
     from benchmarks.faults.fault import Injector
     from benchmarks.faults.trial import Plan, run_trial

@@ -27,7 +27,7 @@ def tell(found: dict[str, Any], keep: Path | None, json: bool) -> None:
     """
     from json import dumps
 
-    from benchmarks.measured import as_json
+    from benchmarks.measuring.measured import as_json
 
     found = as_json(found)
     if keep is not None:

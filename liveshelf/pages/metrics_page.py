@@ -14,7 +14,7 @@ from operators.settings import Settings
 from pipelines.job.metrics import JobMetrics
 from pipelines.scoring.slate_metrics import SlateMetrics
 from pipelines.monitor.stream_monitor import StreamMonitor
-from storefront.metrics import StoreMetrics
+from storefront.watching.metrics import StoreMetrics
 
 HEAD = """# Metrics
 

@@ -56,7 +56,7 @@ def run(
 
 
 def _addresses(settings: Settings) -> None:
-    from deploy.local import prometheus
+    from deploy.local.watchers import prometheus
 
     people.print("")
     people.print(f"  shop page    http://{settings.storefront.host}:{settings.storefront.port}/")

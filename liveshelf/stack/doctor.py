@@ -8,7 +8,7 @@ import typer
 from operators.errors import LiveshelfError
 from operators.settings import load_settings
 from liveshelf.terminal.output import JsonFlag, machine, table
-from storefront.exposure import opened
+from storefront.watching.exposure import opened
 
 NEEDED = {"java": "openjdk-17-jre-headless", "mvn": "maven"}
 OPTIONAL = {"prometheus": "prometheus", "chromium": "chromium"}

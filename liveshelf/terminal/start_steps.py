@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def show_start(settings: Settings, *, secure: bool) -> dict[str, str]:
     """Starts what does not run, prints a line for each step, and returns what each part answered."""
-    from deploy.local import prometheus
+    from deploy.local.watchers import prometheus
     from pipelines.local.stack_start import start
 
     begun, answers = time.monotonic(), {}

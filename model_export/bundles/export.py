@@ -14,7 +14,7 @@ from model_export.bundles.reference import add_reference
 from model_export.data.dataset import Examples
 from model_export.models.encoders import NextItem, TopK
 from model_export.models.search_task import SearchTask
-from model_export.training.training_log import TrainingLog
+from model_export.measures.training_log import TrainingLog
 from operators.model.bundle_files import read_manifest
 from operators.errors import BundleError
 from operators.shopper.features import Vocabulary

@@ -6,7 +6,7 @@ import torch
 
 from model_export.data.dataset import Examples
 from model_export.data.windows import tensors_of
-from model_export.evaluation.metrics import ranks, summary
+from model_export.measures.ranking_metrics import ranks, summary
 from model_export.models.encoders import NextItem
 
 

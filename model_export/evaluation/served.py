@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from model_export.evaluation.metrics import NEVER
+from model_export.measures.ranking_metrics import NEVER
 from operators.shopper.features import Features, Rows
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer

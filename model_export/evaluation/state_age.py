@@ -3,7 +3,7 @@
 import numpy as np
 
 from model_export.data.dataset import Examples
-from model_export.evaluation.metrics import percent, summary
+from model_export.measures.ranking_metrics import percent, summary
 from model_export.evaluation.served import Served
 from operators.shopper.features import Features
 

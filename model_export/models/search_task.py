@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from model_export.data.searches import Searches, some_of
-from model_export.evaluation.metrics import ranks, summary
+from model_export.measures.ranking_metrics import ranks, summary
 from model_export.models.encoders import NextItem
 from model_export.models.losses import full_softmax
 from model_export.models.tasks import ASKED, Task

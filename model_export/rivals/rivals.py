@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.data.dataset import Examples
-from model_export.evaluation.metrics import percent, ranks, summary
+from model_export.measures.ranking_metrics import percent, ranks, summary
 from model_export.rivals.als import Als
 from model_export.rivals.baselines import ItemKnn, Markov, Popularity, Recommender, SessionPopularity
 from model_export.rivals.vmis_knn import VmisKnn

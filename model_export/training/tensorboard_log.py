@@ -11,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from model_export.training.training_log import Report
+from model_export.measures.training_log import Report
 
 PROJECTED = 5_000  # most frequent items; the projector draws no more
 NAMED = 12  # in the picture

@@ -28,7 +28,7 @@ from model_export.training.fit_options import FitOptions
 from model_export.training.train_options import Source, TrainOptions, split_of
 from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint
-from model_export.training.training_log import Log, Report, TrainingLog, unreported
+from model_export.measures.training_log import Log, Report, TrainingLog, unreported
 from operators.model.bundle_files import check_label
 
 Show = Callable[[npt.NDArray[np.float32], list[str]], None]  # float32 [N, d], a name each

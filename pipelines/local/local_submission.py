@@ -5,7 +5,7 @@ from pathlib import Path
 
 from openlineage.client.event_v2 import RunState
 
-from deploy.local.flink_home import build_flink_home, process_environment
+from deploy.local.flink.flink_home import build_flink_home, process_environment
 from deploy.local.jars import ensure_jars
 from deploy.local.layout import Layout
 from deploy.local.stack import is_own_cluster

@@ -1,4 +1,4 @@
-"""A job that only carries records from topic to topic: the floor of freshness, which `benchmarks.floor` submits."""
+"""A job that only carries records from topic to topic: the floor of freshness, which `benchmarks.running_stack.floor` submits."""
 
 import json
 import sys

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.conditions import Check, Parts, Sources
+from benchmarks.measuring.conditions import Check, Parts, Sources
 from operators.errors import ClusterError
 
 

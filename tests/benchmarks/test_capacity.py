@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.capacity import Costs, Shop, all_kept, needs, page, partitions
+from benchmarks.pages.capacity import Costs, Shop, all_kept, needs, page, partitions
 from operators.errors import LiveshelfError
 from tests.running_stack import ROOT
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from benchmarks.conditions import Parts, SameJob, ServedBundle, Sources, too_many_fallbacks
+from benchmarks.measuring.conditions import Parts, SameJob, ServedBundle, Sources, too_many_fallbacks
 from operators.model.model_bundle import ModelBundle
 from tests.benchmarks.fakes import Cluster, Says, parts
 

@@ -1,6 +1,6 @@
 """Stacks are made readable before they become pictures."""
 
-from benchmarks.flames import by_thread, main_thread
+from benchmarks.pages.flames import by_thread, main_thread
 
 
 def test_threads_are_named_and_machines_are_not() -> None:

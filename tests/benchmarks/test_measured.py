@@ -7,7 +7,7 @@ import random
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from benchmarks.measured import (
+from benchmarks.measuring.measured import (
     NotMeasured,
     as_json,
     median,

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import typer
 
-from benchmarks import coalesced, floor, freshness, idle, load, scale, short, state, storefront, sustain
-from benchmarks.floor import Floor
-from benchmarks.load import Load, behind_its_rate, publish, report_of
-from benchmarks.measured import NotMeasured, as_json
+from benchmarks.running_stack import coalesced, floor, freshness, idle, scale, short, state, storefront, sustain
+from benchmarks.measuring import load
+from benchmarks.running_stack.floor import Floor
+from benchmarks.measuring.load import Load, behind_its_rate, publish, report_of
+from benchmarks.measuring.measured import NotMeasured, as_json
 from benchmarks.peers import contest
-from benchmarks.short import Mark, between, medians, ratios_of
+from benchmarks.running_stack.short import Mark, between, medians, ratios_of
 from operators.errors import BrokerError, ClusterError, StackError
 from operators.settings import Settings
 from liveshelf.bench.result import tell

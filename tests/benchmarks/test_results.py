@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import results
-from benchmarks.growth import points
-from benchmarks.load import Load
-from benchmarks.measured import NotMeasured
-from benchmarks.roofline import Roofline
-from benchmarks.scorer import Shape
-from benchmarks.seeds import mean_and_deviation
-from benchmarks.storefront import parsed
+from benchmarks.measuring import results
+from benchmarks.pages.growth import points
+from benchmarks.measuring.load import Load
+from benchmarks.measuring.measured import NotMeasured
+from benchmarks.models.roofline import Roofline
+from benchmarks.models.scorer import Shape
+from benchmarks.models.seeds import mean_and_deviation
+from benchmarks.running_stack.storefront import parsed
 from operators.errors import LiveshelfError, StackError
 from liveshelf.bench.bench import app as bench
 

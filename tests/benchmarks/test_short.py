@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.load import Load
-from benchmarks.short import KINDS, UNMEASURED, Kind, Mark, between, load_of, medians, ratios_of
-from benchmarks.state import STRIDE
+from benchmarks.measuring.load import Load
+from benchmarks.running_stack.short import KINDS, UNMEASURED, Kind, Mark, between, load_of, medians, ratios_of
+from benchmarks.running_stack.state import STRIDE
 
 
 def test_rates_and_cpu_lie_between_two_marks() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import throughput
-from benchmarks.conditions import Check, Parts
-from benchmarks.measured import NotMeasured
-from benchmarks.throughput import LIMIT_SECONDS, QUIET_SECONDS, watch
+from benchmarks.running_stack import throughput
+from benchmarks.measuring.conditions import Check, Parts
+from benchmarks.measuring.measured import NotMeasured
+from benchmarks.running_stack.throughput import LIMIT_SECONDS, QUIET_SECONDS, watch
 
 
 class Clock:

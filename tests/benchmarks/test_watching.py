@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks import machine, watching
-from benchmarks.watching import Spell
-from benchmarks.alternating import Alternating, first_has_turn
+from benchmarks.measuring import machine
+from benchmarks.running_stack import watching
+from benchmarks.running_stack.watching import Spell
+from benchmarks.running_stack.alternating import Alternating, first_has_turn
 from operators.errors import StackError
 
 COST = 1.02  # of a watched spell

@@ -30,7 +30,7 @@ HEAVY = (
     "msgspec",
     "prometheus_client",
     "openlineage.client.event_v2",
-    "benchmarks.short",
+    "benchmarks.running_stack.short",
 )
 OPTIONAL = (
     "torch",

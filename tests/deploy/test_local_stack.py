@@ -11,10 +11,12 @@ import pytest
 import yaml
 from supervisor import datatypes
 
-from deploy.local import broker, flink_home, flink_metrics, jars, probes, stack, zookeeper
+from deploy.local import jars, probes, stack
+from deploy.local.kafka import broker
+from deploy.local.flink import flink_home, flink_metrics, zookeeper
 from deploy.local.jars import ensure_jars, expected_sums, wrong_jars
 from deploy.local.layout import HERE, Layout, tool
-from deploy.local.prometheus import scrape_config
+from deploy.local.watchers.prometheus import scrape_config
 from deploy.local.supervisor import Program, Supervisor, programs, write_supervisor_conf
 from operators.errors import SettingsError, StackError
 from operators.settings import Settings

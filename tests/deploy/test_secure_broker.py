@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from deploy.local import broker, secure_broker, stack
-from deploy.local.access import _entry
-from deploy.local.certificates import Authority, write_private
+from deploy.local import stack
+from deploy.local.kafka import broker, secure_broker
+from deploy.local.kafka.access import _entry
+from deploy.local.kafka.certificates import Authority, write_private
 from deploy.local.layout import Layout
 from deploy.local.supervisor import programs, write_supervisor_conf
 from operators.records import contracts

@@ -8,7 +8,7 @@ import sys
 import time
 
 from benchmarks.faults.report import markdown, read_rows
-from benchmarks.machine import describe
+from benchmarks.measuring.machine import describe
 from tests.faults.conftest import REPORT
 from tests.running_stack import ROOT
 

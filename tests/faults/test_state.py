@@ -12,7 +12,7 @@ from kafka import KafkaAdminClient, TopicPartition
 
 from benchmarks.faults.oracle import Oracle
 from benchmarks.faults.verdict import Verdict
-from deploy.local.flink_home import process_environment
+from deploy.local.flink.flink_home import process_environment
 from operators.records.contracts import EVENTS, RECOMMENDATIONS
 from operators.errors import BrokerError
 from operators.refresh.refresh_records import DIGEST_HEADER

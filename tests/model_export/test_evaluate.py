@@ -12,7 +12,7 @@ from model_export.bundles.compress import compressed_bundle
 from model_export.data.sessions import EPOCH_MS, MINUTE_MS, read_sessions, views
 from model_export.evaluation.evaluate import evaluate_sessions
 from model_export.evaluation.evaluate_events import evaluate_events
-from model_export.evaluation.metrics import NEVER
+from model_export.measures.ranking_metrics import NEVER
 from model_export.evaluation.served import ranks_of_candidates
 from model_export.training.fit_options import FitOptions
 from model_export.training.sizes import SIZES

@@ -9,8 +9,8 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from benchmarks.scorer import small_graph
-from benchmarks.sized_graph import in_halves, sized
+from benchmarks.models.scorer import small_graph
+from benchmarks.models.sized_graph import in_halves, sized
 from model_export.bundles import two_stage_top
 from model_export.bundles.export import run_graph
 from model_export.bundles.graph import export_graph

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.local.alertmanager import EXPLAINS, routing
+from deploy.local.watchers.alertmanager import EXPLAINS, routing
 from deploy.monitoring.alert import Lengths, as_long, timed
 from deploy.monitoring.alerts import ALERTS
 from deploy.monitoring.rules import rule_groups, rules_text
@@ -18,7 +18,7 @@ from deploy.monitoring.runbook import with_sections
 from operators.settings import Settings
 from liveshelf.pages import metrics_page
 from liveshelf.main import app
-from storefront.ops import CHARTS, FACTS, PARTS
+from storefront.watching.ops import CHARTS, FACTS, PARTS
 from tests.monitoring.alert_cases import CASES, HEALTHY, Case
 from tests.running_stack import ROOT
 

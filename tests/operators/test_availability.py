@@ -10,7 +10,7 @@ from operators.lists.catalogue import Catalogue
 from operators.kafka_io.catalogue_rows import GONE
 from operators.records.contracts import CatalogueItem, encode_record
 from operators.shopper.features import Vocabulary
-from storefront.views import Shelf
+from storefront.view.views import Shelf
 from tests.builders import NOW_MS
 
 WORDS = Vocabulary([f"i{n}" for n in range(1, 7)])

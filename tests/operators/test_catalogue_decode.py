@@ -15,7 +15,7 @@ from operators.records.contracts import CATALOGUE_REASONS, REASONS
 from operators.errors import BadRecord
 from operators.shopper.features import Vocabulary
 from operators.kafka_io.row_rules import Refused
-from storefront.views import Shelf
+from storefront.view.views import Shelf
 from tests.builders import NOW_MS
 
 WORDS = Vocabulary([f"i{n}" for n in range(1, 11)])

@@ -17,7 +17,7 @@ from kafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from deploy.local.certificates import Authority
+from deploy.local.kafka.certificates import Authority
 from operators.kafka_io.broker_errors import broker_error, is_final, said
 from operators.errors import BrokerError, SettingsError
 from operators.kafka_io.kafka_clients import broker_errors, connect, new_admin, new_consumer, new_producer, partitions_of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 
-from deploy.local.certificates import Authority
+from deploy.local.kafka.certificates import Authority
 from deploy.local.jars import CONNECTOR
 from deploy.local.layout import Layout
 from operators.errors import SettingsError

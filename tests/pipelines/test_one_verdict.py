@@ -21,8 +21,8 @@ from operators.kafka_io.row_rules import Refused
 from operators.settings import Settings
 from operators.configuration.shop_settings import EventSettings
 from pipelines.topics.replayer import Pace, publish_catalogue, replay
-from storefront.batches import Entry
-from storefront.event_producer import BadEvent, EventProducer
+from storefront.http.batches import Entry
+from storefront.events.event_producer import BadEvent, EventProducer
 from tests.bad_records import bad_events, good_event
 
 NOW_MS = int(time.time() * 1000)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import broker, secure_broker
-from deploy.local.access import grant
-from deploy.local.certificates import Authority
+from deploy.local.kafka import broker, secure_broker
+from deploy.local.kafka.access import grant
+from deploy.local.kafka.certificates import Authority
 from deploy.local.layout import Layout
 from operators.settings import Settings, load_settings
 from pipelines.topics.topic_admin import ensure_topics

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from benchmarks.faults.oracle import Oracle
-from deploy.local.flink_home import process_environment
+from deploy.local.flink.flink_home import process_environment
 from model_export.data.online_retail import LAST_MONTH, catalogue, events
 from operators.records.contracts import CATALOGUE, EVENTS, encode_record
 from operators.errors import ClusterError

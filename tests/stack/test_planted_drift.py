@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from deploy.local.layout import Layout
-from deploy.local.prometheus import scrape_config
+from deploy.local.watchers.prometheus import scrape_config
 from deploy.monitoring.rules import rules_text
 from model_export.data.online_retail import catalogue
 from operators.records.contracts import CATALOGUE, EVENTS, CatalogueItem, encode_record

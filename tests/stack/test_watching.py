@@ -17,7 +17,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from benchmarks.load import Load, in_the_background
+from benchmarks.measuring.load import Load, in_the_background
 from deploy.monitoring.alerts import ALERTS
 from model_export.data.online_retail import catalogue
 from operators.settings import Settings

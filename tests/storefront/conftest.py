@@ -12,7 +12,8 @@ import pytest
 from operators.records.contracts import EVENTS
 from operators.errors import BrokerError
 from operators.settings import KafkaSettings, Settings, StackSettings, StorefrontSettings
-from storefront import app, event_producer
+from storefront import app
+from storefront.events import event_producer
 from storefront.__main__ import server
 
 SECONDS = 20.0

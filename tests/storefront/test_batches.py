@@ -17,9 +17,9 @@ from operators.records.decode import EventDecoder
 from operators.errors import BadRecord
 from operators.settings import Settings
 from operators.configuration.shop_settings import EventSettings
-from storefront.batches import Entry, TooMuch, read_body, split_batch
-from storefront.event_producer import BadEvent, EventProducer
-from storefront.event_warnings import warnings_of
+from storefront.http.batches import Entry, TooMuch, read_body, split_batch
+from storefront.events.event_producer import BadEvent, EventProducer
+from storefront.events.event_warnings import warnings_of
 from tests.bad_records import bad_events, good_event
 from tests.storefront.conftest import RunningShop, Serve
 

@@ -4,7 +4,7 @@ import pytest
 
 from operators.configuration.page_origin import checked_origin
 from operators.settings import StorefrontSettings
-from storefront.cors import SharedOrigins
+from storefront.http.cors import SharedOrigins
 from tests.bad_records import good_event
 from tests.storefront.conftest import RunningShop, Serve
 from tests.storefront.test_batches import NOW_MS

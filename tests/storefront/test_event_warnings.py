@@ -8,8 +8,8 @@ import pytest
 
 from operators.records.decode import EventDecoder
 from operators.configuration.shop_settings import EventSettings
-from storefront.batches import Entry
-from storefront.event_warnings import MOST, EventWarning, warnings_of
+from storefront.http.batches import Entry
+from storefront.events.event_warnings import MOST, EventWarning, warnings_of
 from tests.bad_records import good_event
 from tests.storefront.conftest import RunningShop
 from tests.storefront.test_batches import NOW_MS, now_event

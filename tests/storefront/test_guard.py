@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from operators.settings import StorefrontSettings
-from storefront.guard import HEADERS, Hosts, client_of, is_foreign
-from storefront.served_list import Server
+from storefront.http.guard import HEADERS, Hosts, client_of, is_foreign
+from storefront.view.served_list import Server
 from tests.storefront.conftest import RunningShop, Serve
 
 EVENT = b'{"event_id":"e"}'

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from operators.settings import StorefrontSettings
-from storefront.live import Expiry, ListStream, LiveLists
+from storefront.http.live import Expiry, ListStream, LiveLists
 from tests.storefront.conftest import RunningShop, Serve
 
 

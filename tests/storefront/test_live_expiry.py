@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from operators.settings import StorefrontSettings
-from storefront.live import Expiry, LiveLists
+from storefront.http.live import Expiry, LiveLists
 
 
 def heard(expires_in_s: float | None, changes_at_s: tuple[float, ...], seconds: float) -> list[float]:

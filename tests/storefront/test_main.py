@@ -11,7 +11,7 @@ from operators.errors import SettingsError
 from operators.settings import Settings, StackSettings, StorefrontSettings
 from storefront import __main__ as main
 from storefront.app import create_app
-from storefront.exposure import is_loopback, opened
+from storefront.watching.exposure import is_loopback, opened
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from storefront.measured import Measured
-from storefront.metrics import StoreMetrics
+from storefront.watching.measured import Measured
+from storefront.watching.metrics import StoreMetrics
 
 
 def app_and_metrics() -> tuple[FastAPI, StoreMetrics]:

@@ -1,7 +1,7 @@
 import time
 
 from operators.records.contracts import Model, RecommendationList
-from storefront.metrics import StoreMetrics
+from storefront.watching.metrics import StoreMetrics
 
 COUNT = "liveshelf_storefront_freshness_seconds_count"
 

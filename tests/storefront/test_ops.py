@@ -6,8 +6,8 @@ import contextlib
 import httpx
 import pytest
 
-from storefront import ops as module
-from storefront.ops import CHARTS, FACTS, RANGES, Ops
+from storefront.watching import ops as module
+from storefront.watching.ops import CHARTS, FACTS, RANGES, Ops
 
 
 def answers(request: httpx.Request) -> httpx.Response:

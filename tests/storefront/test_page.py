@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from operators.errors import BrokerError
-from storefront.event_producer import EventProducer
+from storefront.events.event_producer import EventProducer
 from tests.browser import browser
 from tests.storefront.conftest import Serve
 

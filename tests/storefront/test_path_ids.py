@@ -12,7 +12,7 @@ from operators.records.contracts import MAX_ID
 from operators.records.decode import EventDecoder
 from operators.errors import BadRecord
 from operators.configuration.shop_settings import PLACEHOLDER_IDS, EventSettings
-from storefront.path_ids import path_id
+from storefront.http.path_ids import path_id
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 from tests.storefront.conftest import RunningShop

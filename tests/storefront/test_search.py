@@ -8,8 +8,8 @@ import numpy as np
 from operators.records.contracts import CatalogueItem, encode_record
 from operators.model.model_bundle import ModelBundle
 from operators.model.query_tower import QueryTower, buckets
-from storefront.search import Search
-from storefront.views import Shelf
+from storefront.view.search import Search
+from storefront.view.views import Shelf
 from tests.builders import write_bundle
 
 ANGLES = (0.1, 1.2, 0.2, 3.0)  # of the items' vectors; "light" lies at 0

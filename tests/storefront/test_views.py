@@ -7,9 +7,9 @@ from operators.kafka_io.catalogue_rows import GONE
 from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
 from operators.shopper.features import Vocabulary
 from operators.kafka_io.list_rows import DAY_MS
-from storefront.metrics import StoreMetrics
-from storefront.served_list import Server
-from storefront.views import Shelf, Views
+from storefront.watching.metrics import StoreMetrics
+from storefront.view.served_list import Server
+from storefront.view.views import Shelf, Views
 from tests.builders import NOW_MS
 from tests.operators.test_compacted_table import Consumer, Topic, until
 from tests.operators.test_list_rows import list_of

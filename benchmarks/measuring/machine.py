@@ -1,0 +1,86 @@
+"""What a figure was measured on."""
+
+import contextlib
+import math
+import os
+import platform
+import re
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from benchmarks.measuring.measured import Figure, NotMeasured
+
+
+def describe() -> dict[str, object]:
+    """CPU, memory, versions, load before the run and the time."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "load_1m": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "flink": _version("apache-flink"),
+        "onnxruntime": _version("onnxruntime-gpu"),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # where the scorer or a training alone is measured
+        return ""
+
+
+def _cpu_name() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def rss_mb(pids: dict[str, int]) -> dict[str, Figure]:
+    """Part -> resident memory of its process and its children, MB."""
+    used = dict[str, Figure]()
+    for part, pid in pids.items():
+        try:
+            process = psutil.Process(pid)
+            family = [process, *process.children(recursive=True)]
+            used[part] = round(sum(one.memory_info().rss for one in family) / 1e6)
+        except psutil.NoSuchProcess:
+            used[part] = NotMeasured(f"a process of {part} ended while it was asked")
+    return used
+
+
+def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
+    """Part -> CPU seconds used so far by its process and its children, also by those that have ended; NaN where it has itself."""
+    used = {}
+    for part, pid in pids.items():
+        try:
+            family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        except psutil.NoSuchProcess:
+            used[part] = math.nan
+            continue
+        used[part] = 0.0
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):  # ended just now: its parent has its seconds
+                times = one.cpu_times()
+                used[part] += times.user + times.system + times.children_user + times.children_system
+    return used
+
+
+def thread_seconds(pids: dict[str, int]) -> dict[str, float]:
+    """`part: thread` -> CPU seconds used so far by threads of that name (numbers left out), of its process and its children."""
+    used: dict[str, float] = {}
+    for part, pid in pids.items():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            for one in [process, *process.children(recursive=True)]:
+                for file in Path(f"/proc/{one.pid}/task").glob("*/stat"):
+                    with contextlib.suppress(OSError):  # ended meanwhile
+                        name, _, figures = file.read_text().partition("(")[2].rpartition(")")
+                        user, system = figures.split()[11:13]
+                        label = f"{part}: {re.sub('[0-9]', '', name).strip()}"
+                        used[label] = used.get(label, 0.0) + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return used

@@ -1,0 +1,134 @@
+"""What the metrics cost: the operator's whole way without Flink and Kafka, with its metrics and without, in turns.
+
+The same events go through decode, step, micro-batcher, ONNX, ranking and encoding on one thread; only the sensors differ.
+CPU time of the process is compared, round by round, so that a noisy machine hits both alike.
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.measuring.machine import describe
+from benchmarks.measuring.measured import unless
+from operators.lists.catalogue import Catalogue
+from operators.records.contracts import EVENTS
+from operators.records.decode import EventDecoder
+from operators.lists.experiments import Experiments
+from operators.lists.list_maker import ListMaker, ListSensors, NullListSensors
+from operators.lists.request import Request
+from operators.refresh.micro_batcher import BatchSensors, MicroBatcher, NullSensors
+from operators.model.model_bundle import ModelBundle
+from operators.refresh.refresh_logic import RefreshLogic
+from operators.refresh.refresh_records import Record
+from operators.lists.encoded_list import Encoded, encoded
+from operators.refresh.refresh_sensors import NullRefreshSensors, RefreshSensors
+from operators.model.scorer import Scorer
+from operators.settings import Settings
+from operators.configuration.shop_settings import ExperimentSettings
+from operators.telemetry.timeline import Made
+from pipelines.job.metrics import JobMetrics
+from pipelines.scoring.slate_metrics import SlateMetrics
+
+EVENTS_A_ROUND, BATCH, USERS, ROUNDS = 2048, 64, 2000, 60
+
+
+class Operator:
+    """The operator on one thread; its state is a dict. Two of them share all but the sensors: caches are warm for both."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        bundle: ModelBundle,
+        scorer: Scorer,
+        states: dict[str, bytes],
+        logic: RefreshSensors,
+        batch: BatchSensors,
+        slates: ListSensors,
+    ) -> None:
+        catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
+        lists = ListMaker(bundle, scorer, catalogue, settings.lists, lambda: int(time.time() * 1000), None, slates)
+
+        def make(requests: Sequence[Request]) -> list[Encoded | Exception]:
+            moments = Made(time.time())
+            made = [
+                m if isinstance(m, Exception) else encoded(m, r, moments, with_digest=False)
+                for m, r in zip(lists.make(requests), requests, strict=True)
+            ]
+            self.lists += sum(not isinstance(one, Exception) for one in made)
+            moments.scored = moments.ready = time.time()
+            return made
+
+        self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
+            make, max_batch=BATCH, max_waiting=4 * BATCH, deadline_s=5, clock=time.monotonic, sensors=batch
+        )
+        self._logic = RefreshLogic(
+            EventDecoder(settings.events), self._batcher, lists, settings.events, settings.scorer, time.time, logic
+        )
+        self._states = states
+        self.lists = 0  # by the model
+
+    def round(self, records: Sequence[Record]) -> float:
+        """CPU seconds of one round."""
+        begun = time.process_time()
+        for number, record in enumerate(records, start=1):
+            actions = self._logic.on_record(record, self._states.get(record.user))
+            if actions.state is not None:
+                self._states[record.user] = actions.state
+            if number % BATCH == 0:
+                self._batcher.run_once()
+        return time.process_time() - begun
+
+
+def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
+    """Microseconds a list with and without, and the ratio of the medians with its spread over rounds."""
+    experiments = Experiments(ExperimentSettings())
+    metrics = JobMetrics(settings.job, 0, experiments)
+    slates = SlateMetrics(metrics.registry, experiments)
+    slates.follow(bundle, Catalogue(bundle.vocabulary, 0.5))
+    scorer, states = Scorer(bundle, settings.scorer), dict[str, bytes]()
+    measured = Operator(settings, bundle, scorer, states, metrics, metrics, slates)
+    unmeasured = Operator(settings, bundle, scorer, states, NullRefreshSensors(), NullSensors(), NullListSensors())
+    times: dict[str, list[float]] = {"with": [], "without": []}
+    for number in range(ROUNDS + 2):
+        order = [("with", measured), ("without", unmeasured)]
+        for name, operator in order if number % 2 else reversed(order):
+            times[name].append(operator.round(_records(bundle, f"{number}{name}")))
+    metrics.close()
+    warm = {name: found[2:] for name, found in times.items()}
+    ratios = sorted(a / b for a, b in zip(warm["with"], warm["without"], strict=True))
+    per_list = {name: 1e6 * statistics.median(found) / EVENTS_A_ROUND for name, found in warm.items()}
+    wanted = EVENTS_A_ROUND * (ROUNDS + 2)
+    short = [f"the model made {one.lists} lists of {wanted}" for one in (measured, unmeasured) if one.lists != wanted]
+    figures = {
+        "us_a_list_with": round(per_list["with"], 2),
+        "us_a_list_without": round(per_list["without"], 2),
+        "ratio": round(statistics.median(ratios), 4),
+        "ratio_quartiles": [round(ratios[len(ratios) // 4], 4), round(ratios[3 * len(ratios) // 4], 4)],
+    }
+    return {
+        "bench": "instrumentation",
+        "lists_a_round": EVENTS_A_ROUND,
+        "rounds": ROUNDS,
+        **unless(short, figures),
+        "machine": describe(),
+    }
+
+
+def _records(bundle: ModelBundle, tag: str) -> list[Record]:
+    items, now = bundle.vocabulary.item_ids, int(time.time() * 1000)
+    return [
+        Record(
+            user := f"u{(n * 7919) % USERS}",
+            (
+                f'{{"event_id":"e{tag}-{n}","event_type":"view","event_time":{now},'
+                f'"user_id":"{user}","item_id":"{items[(n * 31) % len(items)]}"}}'
+            ).encode(),
+            EVENTS,
+            0,
+            n,
+            now,
+            None,
+        )
+        for n in range(EVENTS_A_ROUND)
+    ]

@@ -1,0 +1,65 @@
+"""What one core of this machine can do at best, measured: float32 products and memory traffic.
+
+`python -m benchmarks.models.roofline` prints JSON; a process of its own, because the threads of BLAS are set before it is loaded.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+SECONDS = 1.0
+SIZE = 1024  # of the square matrices: 4 MiB each, blocked well
+COPIED = 256 << 20  # bytes, beyond any cache
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """`gemm` float32 operations/s; `bandwidth` bytes/s, of which half are read and half written."""
+
+    gemm: float
+    bandwidth: float
+
+    def seconds(self, operations: float, traffic: float) -> float:
+        """The least time for so many operations and bytes (Williams, Waterman and Patterson, CACM 2009)."""
+        return max(operations / self.gemm, traffic / self.bandwidth)
+
+
+def roofline() -> Roofline:
+    """Measured in a process of its own on one thread."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.models.roofline"],
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Roofline(**json.loads(done.stdout))
+
+
+def _measured() -> dict[str, float]:
+    import numpy as np
+
+    def best(work: object, amount: float) -> float:
+        assert callable(work)
+        work()
+        until, fastest = time.perf_counter() + SECONDS, float("inf")
+        while time.perf_counter() < until:
+            begun = time.perf_counter()
+            work()
+            fastest = min(fastest, time.perf_counter() - begun)
+        return amount / fastest
+
+    left, right = (np.random.default_rng(1).random((SIZE, SIZE), dtype=np.float32) for _ in range(2))
+    product = np.empty_like(left)
+    source, target = np.ones(COPIED // 4, dtype=np.float32), np.empty(COPIED // 4, dtype=np.float32)
+    return {
+        "gemm": best(lambda: np.matmul(left, right, out=product), 2.0 * SIZE**3),
+        "bandwidth": best(lambda: np.copyto(target, source), 2.0 * COPIED),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measured()))

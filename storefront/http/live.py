@@ -1,0 +1,120 @@
+"""Who waits for which user's list: from the table's thread to the event loop's subscribers."""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from sse_starlette import EventSourceResponse
+from starlette.types import Receive, Scope, Send
+
+from operators.settings import StorefrontSettings
+from storefront.http.answers import refusal
+from storefront.http.guard import client_of
+
+PING_S = 15
+RETRY_S = 10.0  # a client that was refused should ask again after so long
+
+
+@dataclass
+class Expiry:
+    """When what a stream showed last expires, epoch ms; None: never."""
+
+    at_ms: int | None = None
+
+    def wait_s(self) -> float | None:
+        """Seconds until then."""
+        return None if self.at_ms is None else max(0.0, self.at_ms / 1000 - time.time())
+
+
+class LiveLists:
+    """Wakes the streams of a user when a list comes. A slow stream misses versions, never the newest."""
+
+    def __init__(self, limits: StorefrontSettings) -> None:
+        self.limits = limits
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._of_address, self._of_user = Counter[str](), Counter[str]()
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The loop in which the streams run."""
+        self._loop = loop
+
+    def changed(self, user_id: str) -> None:
+        """Called by the table's thread."""
+        if self._loop is not None and user_id in self._waiting:
+            self._loop.call_soon_threadsafe(self._wake, user_id)
+
+    def _wake(self, user_id: str) -> None:
+        for event in self._waiting.get(user_id, ()):
+            event.set()
+
+    async def changes(self, user_id: str, expiry: Expiry) -> AsyncIterator[None]:
+        """Once at the start, and then after each change, and when what was shown expires."""
+        event = asyncio.Event()
+        event.set()
+        self._waiting[user_id].add(event)
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(expiry.wait_s()):
+                        await event.wait()
+                if event.is_set() or expiry.wait_s() == 0:
+                    event.clear()
+                    yield
+        finally:
+            self._waiting[user_id].discard(event)
+            if not self._waiting[user_id]:
+                del self._waiting[user_id]
+
+    def full(self, user_id: str, address: str) -> str | None:
+        """Of whom there are as many streams as there may be; None: there may be one more."""
+        if self.streams >= self.limits.max_streams:
+            return "in all"
+        if self._of_address[address] >= self.limits.max_streams_per_address:
+            return "of one client address"
+        return "of one user" if self._of_user[user_id] >= self.limits.max_streams_per_user else None
+
+    def count(self, user_id: str, address: str, change: int) -> None:
+        """A stream begins (1) or ends (-1)."""
+        for counter, key in ((self._of_address, address), (self._of_user, user_id)):
+            counter[key] += change
+            if not counter[key]:
+                del counter[key]
+
+    @property
+    def streams(self) -> int:
+        """Open streams."""
+        return self._of_user.total()
+
+
+class ListStream(EventSourceResponse):
+    """Server-sent events of one user; counted while it is open, refused where there are too many."""
+
+    def __init__(self, live: LiveLists, user_id: str, read: Callable[[], tuple[str, int | None]]) -> None:
+        """`read` gives the data of the event `list` after each change, and when it expires (epoch ms)."""
+        self._live, self._user_id = live, user_id
+
+        async def events() -> AsyncIterator[dict[str, str]]:
+            expiry = Expiry()
+            async for _ in live.changes(user_id, expiry):
+                data, expiry.at_ms = read()
+                yield {"event": "list", "data": data}
+
+        super().__init__(events(), ping=PING_S, send_timeout=live.limits.send_timeout_s)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As Starlette's: nothing can come between the count and its end."""
+        address = client_of(scope)
+        if (whose := self._live.full(self._user_id, address)) is not None:
+            status, text = (503, "on another machine") if whose == "in all" else (429, "when one of them is closed")
+            error = f"expected fewer open streams {whose}; came one more. Next: open it {text}."
+            await refusal(status, "too_many_streams", error, wait_s=RETRY_S)(scope, receive, send)
+            return
+        self._live.count(self._user_id, address, 1)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._live.count(self._user_id, address, -1)

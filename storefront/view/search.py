@@ -1,0 +1,38 @@
+"""What a query leads to: titles that hold all of its words, then items that belong to it by what the model learned of words."""
+
+from itertools import islice
+
+import numpy as np
+
+from operators.records.contracts import CatalogueItem
+from operators.model.model_bundle import ModelBundle
+from operators.model.unit_rows import unit_rows
+from storefront.view.views import Shelf
+
+NEAR = 0.4  # cosine of query and item; below it a result looks like a mistake
+
+
+class Search:
+    """Over the catalogue, with the query tower of the bundle where it has one. Thread-safe: it only reads."""
+
+    def __init__(self, shelf: Shelf, bundle: ModelBundle | None) -> None:
+        self._shelf, self._bundle = shelf, bundle
+        self._queries = bundle.queries if bundle else None
+        self._vectors = unit_rows(bundle.vectors) if bundle and self._queries else None
+
+    def find(self, text: str, limit: int) -> list[CatalogueItem]:
+        """At most `limit` items that may be listed now, those by words first and by title, the others nearest first."""
+        found = self._shelf.search(text, limit)
+        return found + self._near(text, limit - len(found), {item.item_id for item in found})
+
+    def _near(self, text: str, count: int, have: set[str]) -> list[CatalogueItem]:
+        if count <= 0 or self._bundle is None or self._queries is None or self._vectors is None:
+            return []
+        if (place := self._queries.place(text)) is None:
+            return []
+        cosines = self._vectors @ place
+        near = np.flatnonzero(cosines > NEAR)
+        rows = near[np.argsort(-cosines[near], kind="stable")]
+        ids = (self._bundle.vocabulary.item_ids[row - 1] for row in rows.tolist() if row)
+        items = (self._shelf.get(item) for item in ids if item not in have and self._shelf.sold(item))
+        return [*islice((item for item in items if item is not None), count)]
