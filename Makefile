@@ -1,7 +1,7 @@
 # `make help` is the index. Every target does the set-up that it needs; a second run reuses it.
 SHELL := /bin/bash
 LIVESHELF := .venv/bin/liveshelf
-PYTHON_ROOMS := operators pipelines model_export storefront deploy benchmarks datasets tests
+PYTHON_ROOMS := liveshelf operators pipelines model_export storefront deploy benchmarks datasets tests
 RATE ?= 100
 ROUNDS ?= 4
 BUNDLE := models/online-retail

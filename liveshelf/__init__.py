@@ -1,1 +1,1 @@
-"""TODO."""
+"""The command `liveshelf`, and the Python client that shops import."""

@@ -26,8 +26,8 @@ from liveshelf.job.submit import submit_locally
 from pipelines.submission.cluster import Cluster
 from pipelines.submission.shipping import stage
 from tests.stack.topics import Topics
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 KEEP = os.environ.get("KEEP_STACK")  # the stack stays after the tests, and one that is there is used
 SECURE = bool(os.environ.get("SECURE_STACK"))  # its broker wants TLS and a login: `liveshelf up --secure`
 DATA = ".liveshelf test"  # with a space: every part must bear it

@@ -33,11 +33,11 @@ from deploy.local.jars import CONNECTOR
 from operators.settings import JobSettings
 from pipelines.submission.cluster import Cluster
 from tests.certificates import Authority, elliptic
+from tests.places import ROOT
 
 REST_PORT, RPC_PORT, INGRESS_PORT = 18443, 16133, 18444
 PASSWORD = "of-the-stores"
 USER, SECRET, PREFIX = "shop", "p@ss word", "/team/flink"
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass

@@ -14,8 +14,8 @@ from pathlib import Path
 from model_export.data.online_retail import catalogue as gift_catalogue
 from model_export.data.online_retail import events as gift_events
 from operators.records.contracts import CatalogueItem, Event, encode_record
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(os.environ.get("JD_MICRO_DIR", ROOT.parent / "shared" / "data" / "events-jd-micro"))
 FILE = FOLDER / "JD_Applicances_sample.short.txt.gz"
 START_MS = 1_700_000_000_000

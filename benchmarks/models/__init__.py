@@ -1,1 +1,1 @@
-"""TODO."""
+"""Benchmarks of a model or a part of it, without a stack."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pages and pictures that are made from results."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""`liveshelf bench` and `liveshelf chaos`."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Verbs for topics and files of records."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Verbs for the Flink job and its state."""

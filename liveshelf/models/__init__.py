@@ -1,1 +1,1 @@
-"""TODO."""
+"""Verbs for models and bundles."""

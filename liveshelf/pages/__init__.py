@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pages of the docs that are made from the code."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Verbs for one shopper."""

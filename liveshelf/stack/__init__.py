@@ -1,1 +1,1 @@
-"""TODO."""
+"""Verbs for the stack on this machine."""

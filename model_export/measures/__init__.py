@@ -1,1 +1,1 @@
-"""TODO."""
+"""Ranking metrics, and the log of a training."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The whole system into a folder, and back."""

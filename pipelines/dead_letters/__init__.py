@@ -1,1 +1,1 @@
-"""TODO."""
+"""Refused records: read, repaired, put back."""

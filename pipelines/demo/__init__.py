@@ -1,1 +1,1 @@
-"""TODO."""
+"""What the demo shows while it runs."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The Flink job: its graph, its keyed operator, its metrics. Shipped with each submission."""

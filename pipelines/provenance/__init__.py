@@ -1,1 +1,1 @@
-"""TODO."""
+"""Who changed what, and where a bundle comes from."""

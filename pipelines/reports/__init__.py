@@ -1,1 +1,1 @@
-"""TODO."""
+"""Reports on data, for people."""

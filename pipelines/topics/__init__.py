@@ -1,1 +1,1 @@
-"""TODO."""
+"""Topics as a whole: made, read, archived, filled, replayed into."""

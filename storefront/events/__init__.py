@@ -1,1 +1,1 @@
-"""TODO."""
+"""Events from a browser to the topic."""

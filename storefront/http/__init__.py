@@ -1,1 +1,1 @@
-"""TODO."""
+"""What a request must be, and how it is answered."""

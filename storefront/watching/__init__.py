@@ -1,1 +1,1 @@
-"""TODO."""
+"""The storefront's metrics and the page for operations."""

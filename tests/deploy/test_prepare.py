@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("mvn", "prometheus", "prometheus-alertmanager", "apt-get", "systemctl")
 PYTHON = r"""#!/bin/sh
 echo "python $*" >> "{log}"

@@ -20,6 +20,7 @@ from operators.kafka_io.rights import rights
 from operators.configuration.secret_files import secret
 from operators.settings import Settings
 from tests.deploy.test_local_stack import settings
+from tests.places import ROOT
 
 
 def prepared(tmp_path: Path, **sections) -> tuple[Settings, Layout]:
@@ -207,7 +208,7 @@ def test_rights_are_the_least() -> None:
 
 
 def test_the_docs_name_the_rights_of_each_part() -> None:
-    lines = (Path(__file__).parents[2] / "docs" / "security.md").read_text().splitlines()
+    lines = (ROOT / "docs" / "security.md").read_text().splitlines()
     for part, own in rights("{job}").items():
         _, _, reads, writes, _ = next(line for line in lines if line.startswith(f"| `{part}`")).split("|")
         for operation, cell in (("READ", reads), ("WRITE", writes)):

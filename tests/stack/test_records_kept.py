@@ -11,7 +11,7 @@ from pipelines.provenance.audit_chain import first_break
 from operators.records.contracts import AUDIT
 from pipelines.provenance.audit_log import append, read_log
 from tests.bad_records import good_event
-from tests.operators.test_tracing import SPAN, TRACE, collector  # noqa: F401
+from tests.operators.telemetry.test_tracing import SPAN, TRACE, collector  # noqa: F401
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The Flink cluster of the local stack."""

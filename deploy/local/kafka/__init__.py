@@ -1,1 +1,1 @@
-"""TODO."""
+"""The broker of the local stack."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Prometheus and Alertmanager of the local stack."""

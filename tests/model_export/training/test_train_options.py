@@ -1,0 +1,35 @@
+"""What the flags of `liveshelf train` change of a size's settings."""
+
+from pathlib import Path
+
+import pytest
+
+from model_export.training.sizes import SIZES
+from model_export.training.train_options import TrainOptions, settings_text
+from operators.errors import LiveshelfError
+from liveshelf.terminal import extras
+from tests.places import ROOT
+
+TUNED = ROOT / "model_export" / "tuned"
+
+
+def test_a_flag_that_is_not_given_leaves_the_size_as_it_is() -> None:
+    assert TrainOptions(size="large").fitting() == SIZES["large"]
+    given = TrainOptions(size="small", dropout=0.0, window=50, seed=3).fitting()
+    assert (given.dropout, given.window, given.seed, given.width) == (0.0, 50, 3, SIZES["small"].width)
+
+
+def test_an_extra_that_is_missing_is_named_with_the_way_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    extras.need("matplotlib", "tensorboard")
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    with pytest.raises(LiveshelfError, match=r"extra `report` \(matplotlib\).*liveshelf\[report\]"):
+        extras.need("matplotlib", "tensorboard")
+    with pytest.raises(LiveshelfError, match="make train-deps"):
+        extras.need("torch")
+
+
+@pytest.mark.parametrize("file", sorted(TUNED.glob("*.toml")), ids=lambda file: file.stem)
+def test_the_committed_settings_are_whole(file: Path) -> None:
+    options = TrainOptions().with_settings(file)
+    assert options.epochs and options.window, "else they would be searched, or derived from the data"
+    assert file.read_text() == settings_text(options.fitting(), file.read_text().splitlines()[0].removeprefix("# "))

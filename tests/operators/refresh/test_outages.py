@@ -1,0 +1,87 @@
+"""The operator while nobody can be asked: one fallback list for each event, and the model again when it is there."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from operators.lists.request import Request
+from operators.refresh.micro_batcher import NotAsked
+from operators.refresh.refresh_logic import PATIENT
+from operators.lists.encoded_list import Encoded
+from tests.operators.refresh.test_refresh_logic import Operator, job, lists
+
+__all__ = ["job"]
+
+
+def test_in_a_long_outage_one_fallback_goes_out_and_the_model_is_asked_less_and_less_often(job: Operator) -> None:
+    job.event()
+    waits, written, usual = [], [], job.settings.retry_after_ms
+    for number in range(6):
+        job.seconds += 0.6
+        written += lists(job.fire())  # past the deadline
+        waits.append(job.promises["u1"])
+        if number < 5:
+            written += lists(job.fire())  # asked again
+    assert written == [("u1", 1, "neighbours")] and job.sensors.fallbacks == ["deadline"]
+    assert waits == [usual, 2 * usual, 4 * usual, *[PATIENT * usual] * 3]
+    job.event(number=1)
+    job.seconds += 0.6
+    assert lists(job.fire()) == [("u1", 2, "neighbours")], "an event has its list at once"
+    assert job.promises == {"u1": usual}
+    job.fire()
+    job.batcher.run_once()
+    assert lists(job.fire()) == [("u1", 2, "model")]
+    assert job.promises == {} and not job.logic._fallen
+
+
+@pytest.fixture
+def unmanned(job: Operator) -> Operator:
+    """Its scorer process is gone; `job.batcher._score = job.manned` brings it back."""
+
+    def nobody(requests: Sequence[Request]) -> list[Encoded | Exception]:
+        raise NotAsked("the scorer process died")
+
+    job.manned, job.batcher._score = job.batcher._score, nobody
+    return job
+
+
+def test_who_met_no_scorer_has_a_fallback_at_once_and_the_models_list_later(unmanned: Operator) -> None:
+    job = unmanned
+    job.event("u1")
+    job.event("u2")
+    job.batcher.run_once()
+    assert lists(job.fire("u1")) == [("u1", 1, "neighbours")]
+    assert lists(job.fire("u2")) == [("u2", 1, "neighbours")], "its own promise, for no other can be set"
+    assert job.sensors.fallbacks == ["failed", "failed"]
+    assert job.promises == dict.fromkeys(("u1", "u2"), job.settings.retry_after_ms)
+    job.fire("u1")
+    job.batcher.run_once()
+    assert lists(job.fire("u1")) == []
+    assert job.promises["u1"] == 2 * job.settings.retry_after_ms
+    job.batcher._score = job.manned
+    for user in ("u1", "u2"):
+        job.fire(user)
+        job.batcher.run_once()
+        assert lists(job.fire(user)) == [(user, 1, "model")]
+    assert job.promises == {}
+
+
+def test_a_newer_event_that_met_the_scorer_makes_up_for_it(unmanned: Operator) -> None:
+    job = unmanned
+    job.event(number=0)
+    job.batcher.run_once()
+    job.batcher._score = job.manned
+    assert lists(job.event(number=1)) == []
+    job.batcher.run_once()
+    assert lists(job.fire()) == [("u1", 2, "model")]
+    while job.promises:
+        assert lists(job.fire()) == []
+
+
+def test_an_erased_user_is_not_asked_for(unmanned: Operator) -> None:
+    job = unmanned
+    job.event()
+    job.batcher.run_once()
+    job.read("u1", b'{"user_id":"u1"}', topic="shop.erasures.v1")
+    while job.promises:
+        assert lists(job.fire()) == []

@@ -1,0 +1,169 @@
+import time
+from pathlib import Path
+
+import msgspec
+
+from operators.kafka_io.catalogue_rows import GONE
+from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
+from operators.shopper.features import Vocabulary
+from operators.kafka_io.list_rows import DAY_MS
+from storefront.watching.metrics import StoreMetrics
+from storefront.view.served_list import Server
+from storefront.view.views import Shelf, Views
+from tests.builders import NOW_MS
+from tests.operators.kafka_io.test_compacted_table import Consumer, Topic, until
+from tests.operators.kafka_io.test_list_rows import list_of
+
+WORDS = Vocabulary([f"i{n}" for n in range(1, 5)])
+
+
+class Topics:
+    """The two topics of the views, and a view of them."""
+
+    def __init__(self, folder: Path, shelf: Shelf | None = None) -> None:
+        self.catalogue, self.lists = Topic(), Topic()
+        self.folder, self.shelf = folder, Shelf(WORDS, 0.5) if shelf is None else shelf
+        self.heard: list[tuple[str, int | None]] = []
+        self.metrics = StoreMetrics()
+
+    def connect(self) -> Consumer:
+        topics = {CATALOGUE: self.catalogue, RECOMMENDATIONS: self.lists}
+
+        class Either(Consumer):
+            def __init__(self) -> None:
+                super().__init__(Topic())
+
+            def partitions_for_topic(self, topic: str) -> set[int]:
+                self._topic = topics[topic]
+                return super().partitions_for_topic(topic)
+
+        return Either()
+
+    def put(self, user: str, version: int, expires_at: int | None = None) -> None:
+        items = [ListItem(item, 0.5, rank, Reason("viewed")) for rank, item in enumerate(WORDS.item_ids, start=1)]
+        until_ms = time.time_ns() // 1_000_000 + DAY_MS if expires_at is None else expires_at
+        made = list_of(1, version, user=user, items=items, expires_at=until_ms)
+        self.lists.append(user, msgspec.json.encode(made).decode())
+
+    def view(self) -> Views:
+        def heard(user: str, made: object) -> None:
+            self.heard.append((user, getattr(made, "version", None)))
+
+        views = Views(self.folder, self.connect, heard, self.shelf, self.metrics.refused.counts)
+        views.open()
+        until(lambda: views.complete)
+        return views
+
+
+def counted(metrics: StoreMetrics, reason: str) -> float | None:
+    return metrics.registry.get_sample_value("liveshelf_storefront_refused_lists_total", {"reason": reason})
+
+
+def test_a_record_that_is_no_list_costs_nobody_a_read_or_a_wake_up(tmp_path: Path) -> None:
+    """Such a record was taken once: its user's reads were errors, and the rest of its batch woke no stream."""
+    topics = Topics(tmp_path)
+    topics.put("before", 1)
+    topics.put("hit", 3)
+    topics.lists.append("hit", '{"version": 4}')
+    topics.lists.append("stranger", '{"version": 1, "items": []}')
+    topics.put("after", 1)
+    views = topics.view()
+    assert topics.heard == [("before", 1), ("hit", 3), ("after", 1)]
+    assert [getattr(views.list_of(user), "version", None) for user in ("hit", "stranger")] == [3, None]
+    assert (counted(topics.metrics, "not_a_list"), counted(topics.metrics, "older")) == (2, 0)
+    views.close()
+
+
+def test_an_erased_list_does_not_come_back_late(tmp_path: Path) -> None:
+    topics = Topics(tmp_path)
+    topics.put("u", 7)
+    topics.lists.append("u", None)
+    topics.put("u", 6)
+    views = topics.view()
+    assert views.list_of("u") is None
+    assert counted(topics.metrics, "erased") == 1
+    topics.put("u", 8)
+    until(lambda: views.list_of("u") is not None)
+    views.close()
+
+
+def served(topics: Topics, views: Views, shift_ms: int = 0) -> tuple[bool, bool, list[str]]:
+    answer = Server(views, None, lambda: NOW_MS + shift_ms).list_of("u", 10)
+    return answer.known, answer.expired, [item.item_id for item in answer.items]
+
+
+def test_an_expired_list_is_no_list(tmp_path: Path) -> None:
+    far = time.time_ns() // 1_000_000 + 30 * DAY_MS
+    topics = Topics(tmp_path)
+    topics.put("u", 1, expires_at=far)
+    views = topics.view()
+    shift = far - NOW_MS
+    assert served(topics, views, shift - 1) == (True, False, WORDS.item_ids)
+    assert served(topics, views, shift) == (False, True, []), "without a bundle the popular list is empty"
+    answer = Server(views, None, lambda: far - 1).list_of("u", 10)
+    assert (answer.epoch, answer.expires_at) == (1, far)
+    stranger = Server(views, None).list_of("stranger", 10)
+    assert (stranger.known, stranger.expired, stranger.expires_at) == (False, False, None)
+    views.close()
+
+
+def test_one_test_product_empties_no_list(tmp_path: Path) -> None:
+    """What the catalogue does not hold counts as delisted once it holds half of the model's items, as in the job."""
+    topics = Topics(tmp_path)
+    topics.put("u", 1)
+    topics.catalogue.append("test-product", encode_record(CatalogueItem(item_id="test-product")).decode())
+    views = topics.view()
+    assert served(topics, views)[2] == WORDS.item_ids
+    for item in ("i1", "i2"):
+        topics.catalogue.append(item, encode_record(CatalogueItem(item_id=item)).decode())
+    until(lambda: served(topics, views)[2] == ["i1", "i2"])
+    views.close()
+
+
+def test_an_item_is_listed_within_its_times_only(tmp_path: Path) -> None:
+    clock = [NOW_MS]
+    topics = Topics(tmp_path, Shelf(WORDS, 0.5, lambda: clock[0]))
+    topics.put("u", 1)
+    item = CatalogueItem(item_id="i1", title="Red lantern", available_from=NOW_MS, available_until=NOW_MS + 10)
+    topics.catalogue.append("i1", encode_record(item).decode())
+    views = topics.view()
+    found = []
+    for clock[0] in (NOW_MS - 1, NOW_MS, NOW_MS + 9, NOW_MS + 10):
+        found.append(("i1" in served(topics, views)[2], len(views.shelf.search("red", 5))))
+    assert found == [(False, 0), (True, 1), (True, 1), (False, 0)]
+    views.close()
+
+
+def test_the_shelf_searches_titles_by_all_words_and_shows_stock_only() -> None:
+    shelf = Shelf()
+    for number, title in enumerate(("Red Lantern", "Blue lantern", "Red mug")):
+        shelf.changed(f"i{number}", encode_record(CatalogueItem(item_id=f"i{number}", title=title)))
+    assert [item.title for item in shelf.search("lantern red", 5)] == ["Red Lantern"]
+    shelf.changed("i0", encode_record(CatalogueItem(item_id="i0", title="Red Lantern", in_stock=False)))
+    assert shelf.search("red lantern", 5) == []
+    assert (shelf.sold("i0"), shelf.sold("i1")) == (False, True)
+
+
+def test_a_word_that_a_client_repeats_is_looked_for_once() -> None:
+    """With 100,000 items a query of 128 times the same letter kept the interpreter for seconds."""
+
+    class Title(str):
+        lowered = 0
+
+        def lower(self) -> str:
+            Title.lowered += 1
+            return super().lower()
+
+    shelf = Shelf()
+    shelf._items["i1"] = CatalogueItem(item_id="i1", title=Title("Lantern e"))
+    assert shelf.search("e E " * 64, 5) and Title.lowered == 1
+
+
+def test_without_a_model_what_the_catalogue_does_not_hold_is_sold_unless_it_was_delisted() -> None:
+    shelf = Shelf()
+    shelf.changed("i1", encode_record(CatalogueItem(item_id="i1")))
+    assert shelf.sold("anything")
+    shelf.changed("i1", None)
+    assert (shelf.sold("i1"), len(shelf)) == (False, 0)
+    shelf.changed("i1", GONE)
+    assert shelf.sold("i1"), "the topic was made anew: nothing is known of it"
