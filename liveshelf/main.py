@@ -7,15 +7,15 @@ import traceback
 
 import typer
 
-from operators.configuration.loopback import keep_loopback_direct
+from liveshelf.bench import bench, chaos
 from liveshelf.data import audit, dead_letters, events, profile, replay, topics, validate
 from liveshelf.job import backup, restore, resume, stop, submit, tidy
-from liveshelf.bench import bench, chaos
 from liveshelf.models import bundle, evaluate, export, train, tune
-from liveshelf.stack import demo, doctor, down, logs, status, up
 from liveshelf.shopper import erase, lists
+from liveshelf.stack import demo, doctor, down, logs, status, up
 from liveshelf.terminal.foreign_errors import as_ours
 from liveshelf.terminal.output import LogToPeople, notice
+from operators.configuration.loopback import keep_loopback_direct
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -18,7 +18,6 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableSetting
 
 from operators.configuration import secure_stack
-from operators.errors import SettingsError
 from operators.configuration.kafka_settings import KafkaSettings
 from operators.configuration.page_origin import checked_origin
 from operators.configuration.rest_address import checked_url, without_password
@@ -26,6 +25,7 @@ from operators.configuration.settings_file import read_settings_file
 from operators.configuration.settings_section import Section
 from operators.configuration.settings_variables import FILE, nearest, refuse_unknown_variables
 from operators.configuration.shop_settings import EventSettings, ExperimentSettings, ListSettings
+from operators.errors import SettingsError
 
 FILE_NAME = "liveshelf.toml"
 Port = Annotated[int, Field(ge=0, le=65_535)]  # 0: any that is free

@@ -7,8 +7,8 @@ import sys
 import uvicorn
 
 from operators.errors import LiveshelfError
-from operators.telemetry.logs import configure
 from operators.settings import Settings, load_settings
+from operators.telemetry.logs import configure
 from storefront.app import create_app
 from storefront.http.connections import connections
 from storefront.watching.exposure import is_loopback, opened

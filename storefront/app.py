@@ -10,27 +10,27 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client.exposition import choose_encoder
 
-from operators.records.contracts import CatalogueItem, ListItem, Reason, RecommendationList
 from operators.errors import BadRecord, BrokerError, BundleError, SettingsError
-from operators.model.model_bundle import ModelBundle
-from operators.settings import Settings
 from operators.kafka_io.table_consumer import kafka_consumer
+from operators.model.model_bundle import ModelBundle
+from operators.records.contracts import CatalogueItem, ListItem, Reason, RecommendationList
+from operators.settings import Settings
 from operators.telemetry.tracing import Tracer
+from storefront.events.event_producer import BadEvent, EventProducer
 from storefront.http.answers import Refused, add_refusals, encode, json_answer, refusal
 from storefront.http.batches import BodyRefused, read_body, split_batch
-from storefront.events.event_producer import BadEvent, EventProducer
 from storefront.http.guard import Guard
 from storefront.http.live import ListStream, LiveLists
-from storefront.watching.measured import Measured
-from storefront.watching.metrics import StoreMetrics
-from storefront.openapi import EventBody, Taken, add_components, content
-from storefront.watching.ops import Ops, Overview
 from storefront.http.pages import add_pages
 from storefront.http.path_ids import PathId
+from storefront.http.strict_route import StrictRoute
+from storefront.openapi import EventBody, Taken, add_components, content
 from storefront.view.search import Search
 from storefront.view.served_list import ServedItem, ServedList, Server, served
-from storefront.http.strict_route import StrictRoute
 from storefront.view.views import Shelf, Views
+from storefront.watching.measured import Measured
+from storefront.watching.metrics import StoreMetrics
+from storefront.watching.ops import Ops, Overview
 
 TABLES = "storefront"
 SIMILAR = 20
@@ -55,7 +55,9 @@ class Shop:
             self.bundle = None  # strangers get an empty list; /readyz says so
         shelf = Shelf(self.bundle and self.bundle.vocabulary, settings.lists.catalogue_coverage)
         refused = self.metrics.refused.counts
-        self.views = Views(folder, lambda: kafka_consumer(options), self._listed, shelf, refused, settings.events.placeholders)
+        self.views = Views(
+            folder, lambda: kafka_consumer(options), self._listed, shelf, refused, settings.events.placeholders
+        )
         self.server = Server(self.views, self.bundle)
         self.search = Search(self.views.shelf, self.bundle)
         self.producer = EventProducer(settings)

@@ -6,10 +6,10 @@ import msgspec
 from fastapi import FastAPI
 
 from operators.records.contracts import CatalogueItem, Event
-from storefront.http.answers import Refused
 from storefront.events.event_warnings import EventWarning
-from storefront.watching.ops import Overview
+from storefront.http.answers import Refused
 from storefront.view.served_list import ServedItem, ServedList
+from storefront.watching.ops import Overview
 
 
 class Taken(msgspec.Struct, omit_defaults=True):

@@ -16,17 +16,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.faults.fault import Injector
 from benchmarks.faults.tcp_proxy import TcpProxy
-from deploy.local.layout import Layout
 from deploy.local.kafka.secure_broker import part_variables
+from deploy.local.layout import Layout
 from deploy.local.supervisor import Supervisor
+from liveshelf.job.submit import submit_locally
 from operators.settings import Settings, load_settings
 from pipelines.submission import launcher
 from pipelines.submission.checkpoints import find_checkpoints
-from liveshelf.job.submit import submit_locally
 from pipelines.submission.cluster import Cluster
 from pipelines.submission.shipping import stage
-from tests.stack.topics import Topics
 from tests.places import ROOT
+from tests.stack.topics import Topics
 
 KEEP = os.environ.get("KEEP_STACK")  # the stack stays after the tests, and one that is there is used
 SECURE = bool(os.environ.get("SECURE_STACK"))  # its broker wants TLS and a login: `liveshelf up --secure`

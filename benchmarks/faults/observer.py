@@ -13,8 +13,8 @@ import msgspec
 from kafka.errors import KafkaError
 
 from benchmarks.faults.oracle import Order
-from operators.records.contracts import ORDER_HEADER, RECOMMENDATIONS, RecommendationList
 from operators.errors import LiveshelfError
+from operators.records.contracts import ORDER_HEADER, RECOMMENDATIONS, RecommendationList
 from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.settings import Settings
 from pipelines.submission.cluster import Cluster

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from operators.lists.catalogue import Catalogue
-from operators.records.decode import EventDecoder, decode_erasure, key_text
 from operators.errors import BadRecord
+from operators.lists.catalogue import Catalogue
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
+from operators.records.decode import EventDecoder, decode_erasure, key_text
 from operators.settings import Settings
 from operators.shopper.user_state import digest, erase, last_event_ms, list_is_owed, order_of, step, version_of
 

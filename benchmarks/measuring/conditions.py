@@ -11,9 +11,9 @@ from typing import Any, Protocol, get_args
 import psutil
 
 from benchmarks.measuring.machine import cpu_seconds
-from operators.records.contracts import Source
 from operators.errors import LiveshelfError
 from operators.model.model_bundle import ModelBundle
+from operators.records.contracts import Source
 from pipelines.submission.cluster import Cluster
 from pipelines.submission.operator_totals import operator_total
 

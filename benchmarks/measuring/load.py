@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 from kafka import KafkaProducer
 
-from operators.records.contracts import EVENTS
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import connect
+from operators.records.contracts import EVENTS
 
 LATE_MS = 1000.0  # of any event: beyond it a latency is the generator's, and a rate was not offered
 KEPT_RATE = 0.95  # of the rate asked for

@@ -11,21 +11,21 @@ from typing import Any
 
 from benchmarks.measuring.machine import describe
 from benchmarks.measuring.measured import unless
+from operators.configuration.shop_settings import ExperimentSettings
 from operators.lists.catalogue import Catalogue
-from operators.records.contracts import EVENTS
-from operators.records.decode import EventDecoder
+from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker, ListSensors, NullListSensors
 from operators.lists.request import Request
-from operators.refresh.micro_batcher import BatchSensors, MicroBatcher, NullSensors
 from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer
+from operators.records.contracts import EVENTS
+from operators.records.decode import EventDecoder
+from operators.refresh.micro_batcher import BatchSensors, MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import Record
-from operators.lists.encoded_list import Encoded, encoded
 from operators.refresh.refresh_sensors import NullRefreshSensors, RefreshSensors
-from operators.model.scorer import Scorer
 from operators.settings import Settings
-from operators.configuration.shop_settings import ExperimentSettings
 from operators.telemetry.timeline import Made
 from pipelines.job.metrics import JobMetrics
 from pipelines.scoring.slate_metrics import SlateMetrics

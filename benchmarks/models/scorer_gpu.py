@@ -22,12 +22,12 @@ from benchmarks.models.onnx_alone import histories, session_of, users_per_s
 from benchmarks.models.roofline import Roofline
 from benchmarks.models.scorer import Shape, small_graph
 from benchmarks.models.sized_graph import in_halves, sized
-from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
 from operators.errors import LiveshelfError, StackError
-from operators.shopper.features import WINDOW
+from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
 from operators.model.padding import Answers, Run
 from operators.model.scorer import choose_provider
 from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
+from operators.shopper.features import WINDOW
 
 WIDTH, TOP, KNOWN = 128, 100, 1_000
 BATCHES = (1, 8, 32, 128, 512, 2048)

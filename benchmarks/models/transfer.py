@@ -35,13 +35,13 @@ def measure(
     """
     try:
         from model_export.evaluation.full_ranking import evaluate
+        from model_export.measures.training_log import TrainingLog, unreported
         from model_export.models.adapters import read_encoder
         from model_export.training.crew import ALONE
         from model_export.training.fit import fit
         from model_export.training.train import searched
         from model_export.training.train_options import split_of
         from model_export.training.training import Training
-        from model_export.measures.training_log import TrainingLog, unreported
     except ImportError as error:
         raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
     split, options = split_of(source, options)

@@ -9,8 +9,8 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from benchmarks.pages.capacity import KEPT
 from benchmarks.measuring.results import read
+from benchmarks.pages.capacity import KEPT
 from operators.errors import LiveshelfError
 
 BATCH, WIDTH = 64, 128

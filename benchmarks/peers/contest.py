@@ -15,15 +15,15 @@ from typing import Any
 import msgspec
 
 from benchmarks.measuring.conditions import Parts, too_many_fallbacks
-from benchmarks.running_stack.freshness import Readings, answered, sent_per_user, without_list
 from benchmarks.measuring.load import Load, behind_its_rate, in_the_background, publish, report_of
 from benchmarks.measuring.machine import rss_mb
 from benchmarks.measuring.measured import percentiles_ms, total, unless
 from benchmarks.peers.contestants import Peer, Running, install
-from benchmarks.peers.work import Contest
+from benchmarks.running_stack.freshness import Readings, answered, sent_per_user, without_list
 from benchmarks.running_stack.throughput import Written, backlog, watch
-from operators.settings import Settings
 from operators.records.topic_specs import TopicSpec
+from operators.settings import Settings
+from pipelines.reference_jobs.work import Contest
 from pipelines.topics.topic_admin import ensure_topics
 
 RATES = (100, 500, 1000)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.peers.work import Contest
 from operators.errors import StackError
 from operators.settings import project_root
+from pipelines.reference_jobs.work import Contest
 
 KERNEL = (
     "msgspec>=0.22,<0.23",

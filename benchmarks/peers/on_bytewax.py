@@ -14,8 +14,8 @@ from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
-from benchmarks.peers.work import Contest, Work, told
 from operators.lists.request import Request
+from pipelines.reference_jobs.work import Contest, Work, told
 
 
 def flow_of(contest: Contest) -> Dataflow:

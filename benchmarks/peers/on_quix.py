@@ -11,8 +11,8 @@ from confluent_kafka import Producer
 from quixstreams import Application
 from quixstreams.sinks import BatchingSink, SinkBatch
 
-from benchmarks.peers.work import Contest, Work, told
 from operators.lists.request import Request
+from pipelines.reference_jobs.work import Contest, Work, told
 
 COMMIT_S = 0.02
 

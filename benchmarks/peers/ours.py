@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.measuring.conditions import Parts
 from benchmarks.faults.fault import Fault, Injector
+from benchmarks.measuring.conditions import Parts
 from benchmarks.measuring.machine import rss_mb
 from benchmarks.measuring.measured import total
 from benchmarks.peers.contest import RATES, fresh, killed

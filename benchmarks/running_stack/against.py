@@ -25,7 +25,10 @@ from operators.errors import StackError
 from operators.settings import load_settings, project_root
 
 TURN_S = 1200.0  # for one verb
-ENTRIES = ("liveshelf.main", "pipelines.cli.main")  # where the command of a checkout begins; the second one until 2026-11
+ENTRIES = (
+    "liveshelf.main",
+    "pipelines.cli.main",
+)  # where the command of a checkout begins; the second one until 2026-11
 Turn = dict[str, Figure]
 
 
@@ -151,7 +154,9 @@ def snapshot(index: Path) -> str:
         git(*words, **variables)
     # a machine on which nobody has told git a name makes snapshots too
     nobody = ("-c", "user.name=liveshelf", "-c", "user.email=liveshelf@localhost")
-    return git(*nobody, "commit-tree", git("write-tree", **variables), "-p", "HEAD", "-m", "benchmarks.running_stack.against")
+    return git(
+        *nobody, "commit-tree", git("write-tree", **variables), "-p", "HEAD", "-m", "benchmarks.running_stack.against"
+    )
 
 
 def git(*words: str, **variables: str) -> str:

@@ -62,9 +62,9 @@ def bundle_of(items: int, folder: Path) -> Path:
     except ImportError as error:
         raise LiveshelfError("torch and onnx, which make the bundles", str(error), "make train-deps") from error
     from benchmarks.models.sized_graph import sized
-    from operators.shopper.features import WINDOW, Vocabulary
     from operators.model.model_bundle import ModelBundle
     from operators.model.scorer import INPUTS
+    from operators.shopper.features import WINDOW, Vocabulary
 
     words, drawing = Vocabulary([f"item-{number}" for number in range(KNOWN)]), np.random.default_rng(7)
     sessions = [[f"item-{number}" for number in row] for row in drawing.integers(0, KNOWN, (SESSIONS, STEPS))]

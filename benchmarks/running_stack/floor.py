@@ -16,15 +16,15 @@ from hdrh.histogram import HdrHistogram
 
 from deploy.local.flink.flink_home import process_environment
 from deploy.local.layout import Layout
-from operators.records.contracts import EVENTS
 from operators.errors import ClusterError
-from operators.settings import Settings, project_root
+from operators.records.contracts import EVENTS
 from operators.records.topic_specs import TopicSpec
+from operators.settings import Settings, project_root
+from pipelines.job.tables import connector_options
 from pipelines.submission.cluster import Cluster, python_part
 from pipelines.submission.launcher import run_client
 from pipelines.topics.list_reader import consumer_at_end
 from pipelines.topics.topic_admin import ensure_topics
-from pipelines.job.tables import connector_options
 
 JOB, TOPIC = "liveshelf-floor", "bench.floor.v1"
 START_S = 60.0
@@ -105,7 +105,7 @@ class Floor:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "floor.json"
             file.write_text(json.dumps(plan(self._settings)))
-            program = project_root() / "pipelines" / "floor_job.py"
+            program = project_root() / "pipelines" / "reference_jobs" / "floor_job.py"
             environment = os.environ | process_environment(Layout.of(self._settings))
             words = ["-py", str(program), str(file)]
             job_id, text = run_client(self._settings.job, environment, words, Path(folder))

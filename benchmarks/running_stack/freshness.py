@@ -9,10 +9,10 @@ import msgspec
 from hdrh.histogram import HdrHistogram
 
 from benchmarks.measuring.conditions import Parts, too_many_fallbacks
-from benchmarks.running_stack.floor import LONGEST_US, Floor
 from benchmarks.measuring.load import Load, behind_its_rate, in_the_background, report_of
 from benchmarks.measuring.machine import describe
 from benchmarks.measuring.measured import Figure, NotMeasured, percentiles_ms, ratio, rounded, unless
+from benchmarks.running_stack.floor import LONGEST_US, Floor
 from operators.records.contracts import RECOMMENDATIONS, RecommendationList
 from operators.settings import Settings
 from pipelines.topics.list_reader import consumer_at_end

@@ -15,19 +15,19 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.running_stack import freshness, storefront, sustain
-from benchmarks.running_stack.coalesced import applied_by
 from benchmarks.measuring.conditions import Parts
-from benchmarks.running_stack.floor import Floor
 from benchmarks.measuring.load import Load, publish
 from benchmarks.measuring.machine import cpu_seconds, describe
 from benchmarks.measuring.measured import Figure, NotMeasured, median, ratio, unless
 from benchmarks.models.onnx_alone import best
+from benchmarks.running_stack import freshness, storefront, sustain
+from benchmarks.running_stack.coalesced import applied_by
+from benchmarks.running_stack.floor import Floor
 from benchmarks.running_stack.state import STRIDE
 from benchmarks.running_stack.throughput import Written, backlog
 from operators.errors import StackError
-from operators.shopper.features import WINDOW
 from operators.settings import Settings
+from operators.shopper.features import WINDOW
 
 ROUNDS = 3
 FROM, TO = 0.3, 0.9  # of a kind's events: around them the kinds mix, for partitions are not read in step

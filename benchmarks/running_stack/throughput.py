@@ -13,10 +13,10 @@ from benchmarks.measuring.load import Load, publish
 from benchmarks.measuring.machine import describe
 from benchmarks.measuring.measured import NotMeasured, ratio, rounded, unless
 from benchmarks.models.onnx_alone import best
-from operators.records.contracts import RECOMMENDATIONS
-from operators.shopper.features import WINDOW
 from operators.kafka_io.kafka_clients import new_consumer
+from operators.records.contracts import RECOMMENDATIONS
 from operators.settings import Settings
+from operators.shopper.features import WINDOW
 
 FROM, TO = 0.4, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink
 LIMIT_SECONDS = 240.0

@@ -19,8 +19,8 @@ from benchmarks.measuring.conditions import Parts
 from benchmarks.measuring.load import publish
 from benchmarks.measuring.machine import cpu_seconds, describe, thread_seconds
 from benchmarks.measuring.measured import unless
-from benchmarks.running_stack.throughput import Written, backlog
 from benchmarks.running_stack.alternating import SPELL_S, first_has_turn, ship
+from benchmarks.running_stack.throughput import Written, backlog
 from operators.errors import StackError
 from operators.settings import Settings
 from pipelines.submission.launcher import AlterShip

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.data_folder import claim, release, tighten
-from operators.errors import StackError
 from operators.configuration.private_folder import user_folder
+from operators.errors import StackError
 from operators.settings import Settings
 
 HERE = Path(__file__).resolve().parent

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import httpx
 from kafka.errors import KafkaError
 
-from deploy.local.watchers import alertmanager, prometheus
 from deploy.local.flink.flink_home import rest_address
-from operators.errors import BrokerError, LiveshelfError, StackError
-from operators.kafka_io.kafka_clients import new_admin
+from deploy.local.watchers import alertmanager, prometheus
 from operators.configuration.rest_address import RestAddress
+from operators.errors import BrokerError, LiveshelfError, StackError
 from operators.flink_io.rest_client import rest_client
+from operators.kafka_io.kafka_clients import new_admin
 from operators.settings import Settings
 
 

@@ -5,20 +5,20 @@ from collections.abc import Callable
 
 import yaml
 
-from deploy.local.watchers.alertmanager import prepare_alertmanager
-from deploy.local.kafka.broker import prepare_broker, properties
 from deploy.local.flink.flink_home import build_flink_home, config_file, rest_address, write_config
 from deploy.local.flink.flink_metrics import prepare_flink_metrics
+from deploy.local.flink.zookeeper import prepare_zookeeper
 from deploy.local.jars import ensure_jars
 from deploy.local.java import java_versions
+from deploy.local.kafka.broker import prepare_broker, properties
+from deploy.local.kafka.secure_broker import is_secure, prepare_secrets
 from deploy.local.layout import Layout
 from deploy.local.probes import Probe, ports_in_use, probes
-from deploy.local.watchers.prometheus import prepare_prometheus
-from deploy.local.kafka.secure_broker import is_secure, prepare_secrets
 from deploy.local.supervisor import Supervisor, write_supervisor_conf
-from deploy.local.flink.zookeeper import prepare_zookeeper
-from operators.errors import StackError
+from deploy.local.watchers.alertmanager import prepare_alertmanager
+from deploy.local.watchers.prometheus import prepare_prometheus
 from operators.configuration.rest_address import RestAddress
+from operators.errors import StackError
 from operators.settings import Settings
 
 START_SECONDS = 90

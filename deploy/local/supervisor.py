@@ -14,13 +14,13 @@ from typing import Any, cast
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from deploy.local.watchers import alertmanager, prometheus
-from deploy.local.kafka import broker
 from deploy.local.flink.flink_home import FEW_ARENAS, own_temporary, process_environment
 from deploy.local.flink.flink_metrics import agent_option
-from deploy.local.layout import Layout, tool
-from deploy.local.kafka.secure_broker import part_variables
 from deploy.local.flink.zookeeper import zookeeper_command
+from deploy.local.kafka import broker
+from deploy.local.kafka.secure_broker import part_variables
+from deploy.local.layout import Layout, tool
+from deploy.local.watchers import alertmanager, prometheus
 from operators.errors import StackError
 from operators.settings import FILE_NAME, Settings, project_root
 

@@ -4,8 +4,8 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from deploy.local.watchers.alertmanager import EXPLAINS
 from deploy.monitoring.alerts import ALERTS
+from deploy.monitoring.explained import EXPLAINS
 
 BEGIN, END = "<!-- alerts: made by `make monitoring` -->", "<!-- end of alerts -->"
 

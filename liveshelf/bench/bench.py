@@ -6,11 +6,11 @@ from typing import Any
 
 import typer
 
-from operators.errors import LiveshelfError
 from liveshelf.bench import bench_alone, bench_short
 from liveshelf.bench.result import BundleOption, KeepOption, tell
 from liveshelf.terminal.numbers import ABOVE_0, real, several
 from liveshelf.terminal.output import JsonFlag, people
+from operators.errors import LiveshelfError
 
 app = typer.Typer(no_args_is_help=True)
 for verb in (
@@ -277,9 +277,9 @@ def peers(
 
     Example: liveshelf bench peers --only liveshelf,bytewax
     """
-    from benchmarks.measuring.stack_under_test import StackUnderTest
     from benchmarks.measuring.machine import describe
     from benchmarks.measuring.measured import NotMeasured
+    from benchmarks.measuring.stack_under_test import StackUnderTest
     from benchmarks.peers import contest, ours
     from benchmarks.peers.contestants import PEERS
 

@@ -4,11 +4,7 @@ from pathlib import Path
 
 import typer
 
-from operators.errors import LiveshelfError
 from liveshelf.bench.result import BundleOption, KeepOption, tell
-from liveshelf.terminal.extras import need
-from liveshelf.terminal.numbers import ABOVE_0, real, several
-from liveshelf.terminal.output import JsonFlag, machine, people, table
 from liveshelf.models.train import (
     CatalogueOption,
     Device,
@@ -19,6 +15,10 @@ from liveshelf.models.train import (
     WindowOption,
     source_of,
 )
+from liveshelf.terminal.extras import need
+from liveshelf.terminal.numbers import ABOVE_0, real, several
+from liveshelf.terminal.output import JsonFlag, machine, people, table
+from operators.errors import LiveshelfError
 
 
 def train(
@@ -171,8 +171,8 @@ def capacity(
 
     Example: liveshelf bench capacity --users 20000000 --items 200000 --events 50000 --lookups 100000
     """
-    from benchmarks.pages.capacity import KEPT, Shop, needs
     from benchmarks.measuring.results import read
+    from benchmarks.pages.capacity import KEPT, Shop, needs
 
     found = needs(read(results or KEPT), Shop(users, items, events, lookups))
     if json:

@@ -4,10 +4,10 @@ import json as json_module
 
 import typer
 
-from operators.errors import ClusterError, SettingsError
-from operators.settings import load_settings
 from liveshelf.terminal.numbers import ABOVE_0, real
 from liveshelf.terminal.output import JsonFlag, machine, pairs, people, table
+from operators.errors import ClusterError, SettingsError
+from operators.settings import load_settings
 
 
 def run(
@@ -23,11 +23,11 @@ def run(
 
     Example: LIVESHELF_JOB__STATE_DIGESTS=true liveshelf chaos --seed 42 --minutes 15
     """
-    from benchmarks.measuring.conditions import ServedBundle
     from benchmarks.faults.chaos import schedule
     from benchmarks.faults.fault import Injector
     from benchmarks.faults.trial import Plan, run_trial
     from benchmarks.faults.verdict import Verdict, as_dict
+    from benchmarks.measuring.conditions import ServedBundle
     from deploy.local.layout import Layout
     from operators.model.model_bundle import ModelBundle
     from pipelines.submission.cluster import Cluster

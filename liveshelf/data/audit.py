@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import typer
 
-from operators.errors import LiveshelfError
-from operators.settings import load_settings
 from liveshelf.terminal.numbers import MOST_SHOWN
 from liveshelf.terminal.output import JsonFlag, machine, people, table
+from operators.errors import LiveshelfError
+from operators.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from operators.records.contracts import CATALOGUE, EVENTS, REASONS
-from operators.errors import BadRecord, EventsFileError
-from operators.settings import Settings, load_settings
 from liveshelf.terminal.numbers import MOST_SHOWN
 from liveshelf.terminal.out_files import check_out
 from liveshelf.terminal.output import JsonFlag, machine, pairs, people, table
+from operators.errors import BadRecord, EventsFileError
+from operators.records.contracts import CATALOGUE, EVENTS, REASONS
+from operators.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from pipelines.dead_letters.dead_letters import Choice

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import typer
 
-from operators.settings import load_settings
 from liveshelf.terminal.numbers import ABOVE_0, TEN_YEARS_H, real
 from liveshelf.terminal.out_files import check_out
 from liveshelf.terminal.output import JsonFlag, machine, people
+from operators.settings import load_settings
 
 
 def run(

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import typer
 
-from operators.records.catalogue_decode import read_item
-from operators.errors import BadRecord
-from operators.records.record_lines import RecordLines
-from operators.settings import Settings, load_settings
 from liveshelf.terminal.extras import need
 from liveshelf.terminal.numbers import ABOVE_0, TEN_YEARS_H, real
 from liveshelf.terminal.out_files import begins, check_out
 from liveshelf.terminal.output import JsonFlag, machine, people
+from operators.errors import BadRecord
+from operators.records.catalogue_decode import read_item
+from operators.records.record_lines import RecordLines
+from operators.settings import Settings, load_settings
 
 HOUR_MS = 3_600_000
 

@@ -2,8 +2,8 @@
 
 import typer
 
-from operators.settings import load_settings
 from liveshelf.terminal.output import JsonFlag, machine, table
+from operators.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True)
 

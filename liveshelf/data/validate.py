@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from operators.settings import load_settings
 from liveshelf.terminal.output import JsonFlag, machine, people, table
+from operators.settings import load_settings
 
 if TYPE_CHECKING:
     from operators.quality.catalogue_file_report import CatalogueFileReport

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import typer
 
-from operators.settings import load_settings
 from liveshelf.terminal.output import JsonFlag, machine, people
+from operators.settings import load_settings
 
 
 def run(
@@ -22,8 +22,8 @@ def run(
     Example: liveshelf restore backups/backup-20261124T030000Z
     """
     from deploy.local.layout import Layout
-    from pipelines.local.local_submission import submit_locally
     from pipelines.backup.restore import restore_backup
+    from pipelines.local.local_submission import submit_locally
     from pipelines.provenance.audit_log import record_act
 
     settings = load_settings()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import typer
 
+from liveshelf.terminal.output import JsonFlag, machine, notice, people
 from operators.errors import LiveshelfError
 from operators.settings import load_settings
-from liveshelf.terminal.output import JsonFlag, machine, notice, people
 
 
 def run(

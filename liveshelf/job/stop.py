@@ -2,9 +2,9 @@
 
 import typer
 
+from liveshelf.terminal.output import JsonFlag, machine, people
 from operators.errors import ClusterError
 from operators.settings import load_settings
-from liveshelf.terminal.output import JsonFlag, machine, people
 
 
 def run(
@@ -17,8 +17,8 @@ def run(
 
     Example: liveshelf stop --savepoint
     """
-    from pipelines.submission.cluster import Cluster
     from pipelines.provenance.audit_log import record_act
+    from pipelines.submission.cluster import Cluster
 
     settings = load_settings()
     cluster = Cluster(settings.job)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import typer
 
+from liveshelf.terminal.output import JsonFlag, machine, people
 from operators.configuration.rest_address import RestAddress
 from operators.settings import load_settings
-from liveshelf.terminal.output import JsonFlag, machine, people
 
 
 def run(

@@ -6,8 +6,8 @@ from typing import Any
 
 import typer
 
-from operators.settings import load_settings
 from liveshelf.terminal.output import JsonFlag, machine, people
+from operators.settings import load_settings
 
 
 def run(

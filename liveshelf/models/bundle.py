@@ -4,8 +4,8 @@ from pathlib import Path
 
 import typer
 
-from operators.settings import load_settings
 from liveshelf.terminal.output import JsonFlag, machine, pairs, people
+from operators.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import typer
 
-from operators.errors import LiveshelfError
-from operators.settings import load_settings
 from liveshelf.terminal.extras import need
 from liveshelf.terminal.out_files import begins, check_out
 from liveshelf.terminal.output import JsonFlag, machine, people, table
+from operators.errors import LiveshelfError
+from operators.settings import load_settings
 
 NAMES = ("P@20", "MRR@20", "NDCG@20")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import typer
 
-from operators.errors import LiveshelfError
 from liveshelf.terminal.extras import need
 from liveshelf.terminal.output import JsonFlag, machine, people
+from operators.errors import LiveshelfError
 
 
 def run(

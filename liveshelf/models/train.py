@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from operators.errors import LiveshelfError
-from operators.settings import load_settings
 from liveshelf.terminal.extras import need
 from liveshelf.terminal.numbers import SEEDS, real
 from liveshelf.terminal.out_files import begins, check_out
 from liveshelf.terminal.output import JsonFlag, machine, people, table
+from operators.errors import LiveshelfError
+from operators.settings import load_settings
 
 if TYPE_CHECKING:
     from model_export.training.crew import Crew

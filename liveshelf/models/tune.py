@@ -5,10 +5,6 @@ from pathlib import Path
 
 import typer
 
-from liveshelf.terminal.extras import need
-from liveshelf.terminal.numbers import SEEDS
-from liveshelf.terminal.out_files import begins, check_out
-from liveshelf.terminal.output import JsonFlag, machine, people
 from liveshelf.models.train import (
     CatalogueOption,
     Device,
@@ -21,6 +17,10 @@ from liveshelf.models.train import (
     WindowOption,
     source_of,
 )
+from liveshelf.terminal.extras import need
+from liveshelf.terminal.numbers import SEEDS
+from liveshelf.terminal.out_files import begins, check_out
+from liveshelf.terminal.output import JsonFlag, machine, people
 
 
 def run(

@@ -8,12 +8,12 @@ from prometheus_client import CollectorRegistry
 
 from deploy.monitoring.rules import RECORDED
 from model_export.training.train_metrics import TrainMetrics
-from operators.quality import expectations
 from operators.lists.experiments import Experiments
+from operators.quality import expectations
 from operators.settings import Settings
 from pipelines.job.metrics import JobMetrics
-from pipelines.scoring.slate_metrics import SlateMetrics
 from pipelines.monitor.stream_monitor import StreamMonitor
+from pipelines.scoring.slate_metrics import SlateMetrics
 from storefront.watching.metrics import StoreMetrics
 
 HEAD = """# Metrics

@@ -2,9 +2,9 @@
 
 import typer
 
-from operators.settings import load_settings
 from liveshelf.terminal.ids import user_id
 from liveshelf.terminal.output import JsonFlag, machine, people
+from operators.settings import load_settings
 
 WAIT_SECONDS = 30.0
 
@@ -14,8 +14,8 @@ def run(user: str = user_id(), json: bool = JsonFlag) -> None:
 
     Example: liveshelf erase c17850
     """
-    from pipelines.topics.erasing import ask_to_erase
     from pipelines.provenance.audit_log import record_act
+    from pipelines.topics.erasing import ask_to_erase
 
     settings = load_settings()
     with people.status("waiting for the receipt"):

@@ -4,9 +4,9 @@ import time
 
 import typer
 
-from operators.settings import load_settings
 from liveshelf.terminal.ids import user_id
 from liveshelf.terminal.output import JsonFlag, machine, people, table
+from operators.settings import load_settings
 
 
 def run(

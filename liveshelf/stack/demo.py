@@ -6,11 +6,11 @@ from typing import Any
 
 import typer
 
-from operators.configuration.rest_address import RestAddress
-from operators.settings import Settings, load_settings
 from liveshelf.terminal.numbers import ABOVE_0, real
 from liveshelf.terminal.output import grid, live, people
 from liveshelf.terminal.start_steps import show_start
+from operators.configuration.rest_address import RestAddress
+from operators.settings import Settings, load_settings
 
 COLD_SECONDS = 8
 CHECK_SECONDS = 45
@@ -27,9 +27,9 @@ def run(
     from deploy.local.layout import Layout
     from model_export.data.online_retail import LAST_MONTH, catalogue, events
     from operators.kafka_io.kafka_clients import new_producer
-    from pipelines.submission.cluster import Cluster
     from pipelines.demo.demo_run import DemoRun
     from pipelines.local.resumption import resume_or_submit
+    from pipelines.submission.cluster import Cluster
     from pipelines.topics.replayer import publish_catalogue
 
     settings = load_settings()

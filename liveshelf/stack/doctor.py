@@ -5,9 +5,9 @@ import sys
 
 import typer
 
+from liveshelf.terminal.output import JsonFlag, machine, table
 from operators.errors import LiveshelfError
 from operators.settings import load_settings
-from liveshelf.terminal.output import JsonFlag, machine, table
 from storefront.watching.exposure import opened
 
 NEEDED = {"java": "openjdk-17-jre-headless", "mvn": "maven"}

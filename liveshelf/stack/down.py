@@ -2,8 +2,8 @@
 
 import typer
 
-from operators.settings import load_settings
 from liveshelf.terminal.output import people
+from operators.settings import load_settings
 
 
 def run(purge: bool = typer.Option(False, "--purge", help="Remove the data folder too.")) -> None:

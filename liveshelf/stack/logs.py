@@ -5,10 +5,10 @@ from pathlib import Path
 
 import typer
 
-from operators.errors import StackError
-from operators.settings import load_settings
 from liveshelf.terminal.numbers import ABOVE_0, MOST_SHOWN, real
 from liveshelf.terminal.output import line as show
+from operators.errors import StackError
+from operators.settings import load_settings
 
 
 def run(

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import typer
 
+from liveshelf.terminal.output import JsonFlag, machine, people, table
 from operators.errors import LiveshelfError
 from operators.settings import Settings, load_settings
-from liveshelf.terminal.output import JsonFlag, machine, people, table
 
 
 def run(json: bool = JsonFlag) -> None:

@@ -2,9 +2,9 @@
 
 import typer
 
-from operators.settings import load_settings
 from liveshelf.terminal.output import JsonFlag, machine
 from liveshelf.terminal.start_steps import show_start
+from operators.settings import load_settings
 
 
 def run(

@@ -8,8 +8,8 @@ import getpass
 import sys
 from collections.abc import Callable
 
-from operators.errors import BrokerError, ClusterError, EventsFileError, LiveshelfError, StackError
 from liveshelf.terminal.extras import EXTRA_OF, missing
+from operators.errors import BrokerError, ClusterError, EventsFileError, LiveshelfError, StackError
 
 NEXT = {
     errno.ENOENT: "name one that exists",

@@ -3,8 +3,8 @@
 import time
 from typing import TYPE_CHECKING
 
-from operators.settings import Settings
 from liveshelf.terminal.output import people
+from operators.settings import Settings
 
 if TYPE_CHECKING:
     from deploy.local.probes import Probe

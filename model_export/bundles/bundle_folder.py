@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from operators.model.bundle_files import MANIFEST, BundleFiles, file_hash
 from operators.errors import BundleError
+from operators.model.bundle_files import MANIFEST, BundleFiles, file_hash
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings

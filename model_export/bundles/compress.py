@@ -9,8 +9,8 @@ from model_export.bundles.bundle_folder import new_bundle, write_manifest
 from model_export.bundles.export import run_graph
 from model_export.bundles.halve import halve_table
 from model_export.bundles.quantize import quantize_table
-from operators.model.bundle_files import BundleFiles, read_manifest
 from operators.errors import BundleError
+from operators.model.bundle_files import BundleFiles, read_manifest
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import INPUTS
 

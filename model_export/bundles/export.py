@@ -12,15 +12,15 @@ from model_export.bundles.bundle_folder import new_bundle, write_manifest
 from model_export.bundles.graph import OPSET, export_graph
 from model_export.bundles.reference import add_reference
 from model_export.data.dataset import Examples
+from model_export.measures.training_log import TrainingLog
 from model_export.models.encoders import NextItem, TopK
 from model_export.models.search_task import SearchTask
-from model_export.measures.training_log import TrainingLog
-from operators.model.bundle_files import read_manifest
 from operators.errors import BundleError
-from operators.shopper.features import Vocabulary
+from operators.model.bundle_files import read_manifest
 from operators.model.query_tower import FILES as QUERY_FILES
-from operators.model.unit_rows import unit_rows
 from operators.model.scorer import INPUTS, OUTPUTS
+from operators.model.unit_rows import unit_rows
+from operators.shopper.features import Vocabulary
 
 CANDIDATES = 100
 NEIGHBOURS = 20

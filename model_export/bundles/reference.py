@@ -12,10 +12,10 @@ import numpy as np
 from model_export.data.dataset import Examples, examples, read_events
 from model_export.data.learnable import learnable
 from operators.model.bundle_files import MANIFEST, file_hash, read_manifest
-from operators.quality.drift import EDGES, observed, popularity_places
-from operators.model.reference import FILE, Bins, dump_reference
 from operators.model.model_bundle import ModelBundle
+from operators.model.reference import FILE, Bins, dump_reference
 from operators.model.scorer import Scorer
+from operators.quality.drift import EDGES, observed, popularity_places
 from operators.settings import ScorerSettings
 
 SAMPLE = 20_000

@@ -6,8 +6,8 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from operators.records.contracts import Event, items_named
 from operators.errors import EventsFileError
+from operators.records.contracts import Event, items_named
 
 MIN_USERS, MIN_ITEMS = 10, 10
 MAX_TOP_ITEM, MAX_TOP_USER, MAX_SAME_TIME, MAX_COPIES = 0.5, 0.5, 0.5, 0.2

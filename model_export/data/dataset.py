@@ -14,12 +14,12 @@ import numpy.typing as npt
 from msgspec.structs import replace as replaced
 
 from model_export.data.outcomes import outcomes
-from operators.records.contracts import Event, items_named
+from operators.configuration.shop_settings import EventSettings
 from operators.errors import EventsFileError
-from operators.shopper.features import WINDOW, Features, Vocabulary, features
+from operators.records.contracts import Event, items_named
 from operators.records.record_file import event_file
 from operators.settings import load_settings
-from operators.configuration.shop_settings import EventSettings
+from operators.shopper.features import WINDOW, Features, Vocabulary, features
 from operators.shopper.state_layout import EMPTY, read_states
 from operators.shopper.user_state import BOUGHT, KINDS, RATING_MIDDLE, is_low_rating, is_return, session_start_s, step
 

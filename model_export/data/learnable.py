@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from operators.records.contracts import Event
 from operators.errors import EventsFileError
 from operators.quality.robots import Activity
+from operators.records.contracts import Event
 from operators.shopper.user_state import consent_of
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.data.dataset import Wishes
+from operators.model.query_tower import words_of
 from operators.records.contracts import CatalogueItem, Event
 from operators.shopper.features import Vocabulary
-from operators.model.query_tower import words_of
 from operators.shopper.user_state import RATING_MIDDLE
 
 WITHIN_MS = 10 * 60_000  # an item that is met later was not met because of the search

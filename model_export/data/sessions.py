@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 
 from model_export.data.dataset import Examples, examples
 from model_export.data.outcomes import WANTED
-from operators.records.contracts import Event
-from operators.errors import BadRecord, EventsFileError
-from operators.shopper.features import WINDOW, Features, Vocabulary, features
 from operators.configuration.shop_settings import EventSettings
+from operators.errors import BadRecord, EventsFileError
+from operators.records.contracts import Event
+from operators.records.written_values import read_id
+from operators.shopper.features import WINDOW, Features, Vocabulary, features
 from operators.shopper.state_layout import EMPTY, read_states
 from operators.shopper.user_state import KINDS, step
-from operators.records.written_values import read_id
 
 EPOCH_MS, MINUTE_MS = 1_600_000_000_000, 60_000  # of the made-up times
 CHUNK = 4096

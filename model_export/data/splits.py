@@ -14,12 +14,12 @@ from model_export.data.dataset import Examples, examples, ratings, read_events, 
 from model_export.data.learnable import learnable
 from model_export.data.searches import Searches, asked_of_titles, searched, titles
 from model_export.data.sessions import SessionSet, learned
+from operators.configuration.shop_settings import EventSettings
+from operators.errors import EventsFileError
 from operators.quality.catalogue_file_report import apart
 from operators.records.contracts import CatalogueItem, Event
-from operators.errors import EventsFileError
-from operators.shopper.features import Vocabulary
 from operators.records.record_file import catalogue_file
-from operators.configuration.shop_settings import EventSettings
+from operators.shopper.features import Vocabulary
 
 log = logging.getLogger(__name__)
 DEFAULTS = EventSettings()

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.measures.ranking_metrics import NEVER
-from operators.shopper.features import Features, Rows
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
+from operators.shopper.features import Features, Rows
 
 BATCH = 256
 

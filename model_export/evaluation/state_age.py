@@ -3,8 +3,8 @@
 import numpy as np
 
 from model_export.data.dataset import Examples
-from model_export.measures.ranking_metrics import percent, summary
 from model_export.evaluation.served import Served
+from model_export.measures.ranking_metrics import percent, summary
 from operators.shopper.features import Features
 
 AGES = {"0 s": 0, "1 min": 60, "10 min": 600, "1 h": 3600, "24 h": 86_400}

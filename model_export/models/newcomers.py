@@ -6,8 +6,8 @@ import torch
 
 from model_export.models.encoders import NextItem
 from model_export.models.search_task import SearchTask, place_of
-from operators.shopper.features import Vocabulary
 from operators.model.query_tower import words_of
+from operators.shopper.features import Vocabulary
 
 RAREST = 0.1  # of the known items: a newcomer's bias is theirs
 

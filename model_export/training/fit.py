@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from model_export.data.dataset import Examples
+from model_export.measures.training_log import Log, Report, unreported
 from model_export.models.adapters import merge
 from model_export.models.encoders import NextItem
 from model_export.training.fit_options import FitOptions
 from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint
-from model_export.measures.training_log import Log, Report, unreported
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from model_export.bundles.export import export_bundle
 from model_export.data.dataset import Examples
 from model_export.data.splits import Split, validation
 from model_export.evaluation.full_ranking import evaluate
+from model_export.measures.training_log import Log, Report, TrainingLog, unreported
 from model_export.models.adapters import read_encoder, write_encoder
 from model_export.models.newcomers import welcome
 from model_export.models.rating_task import RatingTask
@@ -28,7 +29,6 @@ from model_export.training.fit_options import FitOptions
 from model_export.training.train_options import Source, TrainOptions, split_of
 from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint
-from model_export.measures.training_log import Log, Report, TrainingLog, unreported
 from operators.model.bundle_files import check_label
 
 Show = Callable[[npt.NDArray[np.float32], list[str]], None]  # float32 [N, d], a name each

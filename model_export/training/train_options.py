@@ -12,8 +12,8 @@ from model_export.data.splits import Split, of_events, of_sessions
 from model_export.data.windows import window_for
 from model_export.training.fit_options import FitOptions
 from model_export.training.sizes import SIZES
-from operators.errors import LiveshelfError
 from operators.configuration.shop_settings import EventSettings
+from operators.errors import LiveshelfError
 
 
 @dataclass(frozen=True)

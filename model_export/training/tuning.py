@@ -8,13 +8,13 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from model_export.data.splits import validation
+from model_export.measures.training_log import Log
 from model_export.training.crew import ALONE, Crew
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
 from model_export.training.train import DROPOUTS, tasks_of
 from model_export.training.train_options import Source, TrainOptions, settings_text, split_of
 from model_export.training.training import Training
-from model_export.measures.training_log import Log
 
 AIM = "validation_mrr20"  # of `train_metrics.METRICS`: what a trial is judged by
 STARTED = 4  # trials before the first can be stopped early, and before the sampler leaves chance

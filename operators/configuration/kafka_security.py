@@ -9,9 +9,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from operators.errors import SettingsError
 from operators.configuration.secret_files import existing, private, secret
 from operators.configuration.settings_section import Section
+from operators.errors import SettingsError
 
 TABLE = "kafka.security"
 FILES = ("password_file", "ca_file", "cert_file", "key_file", "key_password_file")

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from operators.errors import SettingsError
 from operators.configuration.kafka_security import SecuritySettings
 from operators.configuration.settings_section import Section
+from operators.errors import SettingsError
 
 # a verb gives up after this, a part that lives on tries again
 CONNECT_MS = 6000

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from operators.errors import SettingsError
 from operators.configuration.kafka_security import FILES
 from operators.configuration.settings_file import read_settings_file
+from operators.errors import SettingsError
 
 FILE_NAME = "secure.toml"
 DEFAULTS = {"stack": {"data_dir": ".liveshelf"}, "kafka": {"bootstrap": "127.0.0.1:9092"}}

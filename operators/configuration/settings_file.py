@@ -5,8 +5,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from operators.errors import SettingsError
 from operators.configuration.rest_address import without_password
+from operators.errors import SettingsError
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _SECRET = re.compile(r"password|secret|jaas", re.IGNORECASE)

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from operators.errors import SettingsError
 from operators.configuration.loopback import uses_environment_proxies
 from operators.configuration.rest_address import RestAddress
+from operators.errors import SettingsError
 from operators.settings import JobSettings, project_root
 
 ANSWER_S = 6.0  # as long as a broker has (`kafka_settings.CONNECT_MS`): a verb says within ten seconds what is away

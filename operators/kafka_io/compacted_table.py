@@ -16,8 +16,8 @@ from typing import Any, Generic, TypeVar
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
-from operators.kafka_io.broker_errors import is_final, said
 from operators.errors import BrokerError
+from operators.kafka_io.broker_errors import is_final, said
 from operators.kafka_io.row_rules import Refused, RowRule
 from operators.kafka_io.table_consumer import Consumer
 from operators.kafka_io.table_origin import TopicFacts, reason_to_reread

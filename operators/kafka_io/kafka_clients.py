@@ -13,9 +13,9 @@ from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
-from operators.kafka_io.broker_errors import broker_error, is_final
-from operators.errors import BrokerError, SettingsError
 from operators.configuration.kafka_settings import KafkaSettings
+from operators.errors import BrokerError, SettingsError
+from operators.kafka_io.broker_errors import broker_error, is_final
 from operators.kafka_io.record_batches import read_any_header_name
 
 KINDS = (KafkaConsumer, KafkaProducer, KafkaAdminClient)

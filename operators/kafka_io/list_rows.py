@@ -11,8 +11,8 @@ from math import inf
 
 import msgspec
 
-from operators.records.contracts import ORDER_HEADER, RecommendationList
 from operators.kafka_io.row_rules import Record, Refused
+from operators.records.contracts import ORDER_HEADER, RecommendationList
 
 _ORDER = struct.Struct(">QQ")  # epoch, version: bytes that compare as the pairs do
 _HEAD = struct.Struct(">QQq")

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from operators.lists.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
-from operators.records.catalogue_decode import read_item
-from operators.kafka_io.catalogue_rows import GONE
 from operators.errors import BadRecord
-from operators.shopper.features import Vocabulary
+from operators.kafka_io.catalogue_rows import GONE
+from operators.lists.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
 from operators.lists.item_codes import ItemCodes
+from operators.records.catalogue_decode import read_item
+from operators.shopper.features import Vocabulary
 
 
 class _Shown(NamedTuple):

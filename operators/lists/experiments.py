@@ -2,9 +2,9 @@
 
 import hmac
 
-from operators.records.contracts import Experiment
-from operators.errors import SettingsError
 from operators.configuration.shop_settings import ExperimentSettings
+from operators.errors import SettingsError
+from operators.records.contracts import Experiment
 
 NO_ARM = "all"  # the label of metrics while no experiment runs
 _SPAN = 1 << 64

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import Source
 from operators.shopper.features import Features, Rows
-from operators.model.model_bundle import ModelBundle
 from operators.shopper.user_state import TAKEN_OUT
 
 RECENT = 5

@@ -7,18 +7,18 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from operators.configuration.shop_settings import ExperimentSettings, ListSettings
 from operators.lists.catalogue import Catalogue
-from operators.records.contracts import ListItem, Model, Reason, RecommendationList, Source
 from operators.lists.experiments import Experiments
 from operators.lists.fallback import Fallback, Usable
-from operators.shopper.features import Features, Rows, features
-from operators.model.model_bundle import ModelBundle
 from operators.lists.ranker import GOOD, TIRED, Ranked, Ranker
 from operators.lists.reasons import Reasons
-from operators.model.unit_rows import unit_rows
-from operators.configuration.shop_settings import ExperimentSettings, ListSettings
-from operators.shopper.state_layout import read_states
 from operators.lists.request import Request
+from operators.model.model_bundle import ModelBundle
+from operators.model.unit_rows import unit_rows
+from operators.records.contracts import ListItem, Model, Reason, RecommendationList, Source
+from operators.shopper.features import Features, Rows, features
+from operators.shopper.state_layout import read_states
 from operators.shopper.user_state import order_of
 
 if TYPE_CHECKING:  # who makes fallbacks alone does without ONNX Runtime
@@ -172,5 +172,3 @@ class ListMaker:
             expires_at=now + round(self._rules.ttl_hours * 3_600_000),
             traceparent=request.traceparent,
         )
-
-

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from operators.shopper.features import Rows, Vocabulary
 from operators.configuration.shop_settings import ListSettings
+from operators.shopper.features import Rows, Vocabulary
 from operators.shopper.state_layout import HISTORY
 from operators.shopper.user_state import IN_BASKET, TAKEN_OUT
 

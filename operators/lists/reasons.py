@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
+from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import Reason, ReasonKind
 from operators.shopper.features import Features, Rows
-from operators.model.model_bundle import ModelBundle
 from operators.shopper.user_state import KINDS
 
 SIMILAR_ENOUGH = 0.35  # cosine; below it "because you viewed X" reads as chance
@@ -67,5 +67,3 @@ class _Known(dict[int, Reason]):
         anchor, why = divmod(number, len(_NAMES))
         reason = self[number] = Reason(_NAMES[why], self._items[anchor - 1] if anchor else None)
         return reason
-
-

@@ -12,9 +12,9 @@ import re
 import numpy as np
 import onnxruntime as ort
 
-from operators.shopper.features import Rows
 from operators.model.onnx_session import open_session
 from operators.model.padding import Answers, Run
+from operators.shopper.features import Rows
 
 CUDA = "CUDAExecutionProvider"
 SIZES = (8, 32, 128, 512, 2048)

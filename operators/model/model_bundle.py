@@ -24,15 +24,15 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from operators.model.bundle_files import FIX, MAX_FILE, BundleFiles, json_of
-from operators.records.contracts import Id
-from operators.model.reference import FILE as REFERENCE
-from operators.model.reference import Bins, load_reference
 from operators.errors import BundleError
-from operators.shopper.features import WINDOW, Vocabulary
+from operators.model.bundle_files import FIX, MAX_FILE, BundleFiles, json_of
 from operators.model.graph_check import refuse_other_files
 from operators.model.query_tower import BUCKETS, QueryTower
 from operators.model.query_tower import FILES as QUERY_FILES
+from operators.model.reference import FILE as REFERENCE
+from operators.model.reference import Bins, load_reference
+from operators.records.contracts import Id
+from operators.shopper.features import WINDOW, Vocabulary
 from operators.shopper.state_layout import HISTORY
 
 log = logging.getLogger(__name__)

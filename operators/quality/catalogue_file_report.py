@@ -5,11 +5,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from operators.configuration.shop_settings import EventSettings
 from operators.records.contracts import CatalogueItem
 from operators.records.field_effects import NO_EFFECT_CATALOGUE_FIELDS
 from operators.records.field_names import given_fields
 from operators.records.record_file import RecordFile, catalogue_file
-from operators.configuration.shop_settings import EventSettings
 
 MEET = 0.5  # of the events' items that the catalogue should hold
 SHOWN = 3

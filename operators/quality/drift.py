@@ -79,5 +79,3 @@ class DriftMeter:
             counts = self._now[name] + self._before[name]
             found[name] = psi(bins.shares, counts) if counts.sum() >= MIN_SAMPLES else float("nan")
         return found
-
-

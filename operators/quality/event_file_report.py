@@ -4,12 +4,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from operators.configuration.shop_settings import EventSettings
+from operators.quality.robots import DAY_MS, Activity
 from operators.records.contracts import Event, items_named
 from operators.records.field_effects import said_of
 from operators.records.field_names import given_fields, left_out
 from operators.records.record_file import RecordFile, event_file
-from operators.quality.robots import DAY_MS, Activity
-from operators.configuration.shop_settings import EventSettings
 from operators.shopper.user_state import KINDS
 
 MUCH, MANY_USERS = 0.1, 10  # a user with more of the events, where there are so many users

@@ -17,6 +17,10 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from operators.configuration.shop_settings import EventSettings
+from operators.errors import BadRecord
+from operators.kafka_io.list_rows import decode_list
+from operators.kafka_io.row_rules import Refused
 from operators.records.catalogue_decode import read_record
 from operators.records.contracts import (
     CATALOGUE,
@@ -28,10 +32,6 @@ from operators.records.contracts import (
     items_named,
 )
 from operators.records.decode import EventDecoder
-from operators.errors import BadRecord
-from operators.kafka_io.list_rows import decode_list
-from operators.kafka_io.row_rules import Refused
-from operators.configuration.shop_settings import EventSettings
 
 EXPECTATIONS = {
     EVENTS: ("valid", "complete", "unique", "on_time", "known_item", "price_agrees"),

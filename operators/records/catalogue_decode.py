@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from operators.records.contracts import MAX_ID, CatalogueItem
 from operators.errors import BadRecord
+from operators.records.contracts import MAX_ID, CatalogueItem
 from operators.records.event_repair import refuse_bad_id, refuse_placeholders
 from operators.records.json_objects import read_object
 from operators.records.written_values import SHOWN, in_ms, read_amount, read_id, read_list, read_time
@@ -121,5 +121,3 @@ def _read_pieces(name: str, value: Any) -> float:
             return number
         raise BadRecord("bad_amount", f"{name} without a currency", repr(value)[:SHOWN])
     raise BadRecord("wrong_type", f"{name} as true or false, or as a number", repr(value)[:SHOWN])
-
-

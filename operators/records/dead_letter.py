@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import xxhash
 
-from operators.records.contracts import HEADER_PREFIX
 from operators.errors import EventsFileError
+from operators.records.contracts import HEADER_PREFIX
 
 
 class Line(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -7,11 +7,11 @@ from collections import Counter
 
 import msgspec
 
-from operators.records.contracts import Erasure, Event
+from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
+from operators.records.contracts import Erasure, Event
 from operators.records.event_repair import check_items, check_rating, converted, refuse_bad_id, settle
 from operators.records.json_objects import read_object, refuse_repeated_keys
-from operators.configuration.shop_settings import EventSettings
 from operators.records.trace_context import kept_traceparent
 from operators.records.written_values import MS_FROM, SECONDS_FROM, SHOWN, in_ms, read_id, read_time
 

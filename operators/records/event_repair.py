@@ -10,8 +10,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from operators.records.contracts import MAX_BASKET, MAX_ID, Event, EventType
 from operators.errors import BadRecord
+from operators.records.contracts import MAX_BASKET, MAX_ID, Event, EventType
 from operators.records.json_objects import read_object
 from operators.records.written_values import MAX_TEXT, SHOWN, read_amount, read_consent, read_id, read_list, read_time
 

@@ -22,5 +22,3 @@ def left_out(unknown: Counter[str]) -> list[str]:
     """The remark on unknown fields of a file, with how many records have each; none where there are none."""
     names = ", ".join(f"{name} ({count})" for name, count in unknown.most_common(SHOWN))
     return [f"fields that Liveshelf does not know, and leaves out: {names}"] if names else []
-
-

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from operators.configuration.shop_settings import EventSettings
+from operators.errors import BadRecord, EventsFileError
 from operators.records.catalogue_decode import read_item
 from operators.records.contracts import CatalogueItem, Event
 from operators.records.decode import EventDecoder
-from operators.errors import BadRecord, EventsFileError
 from operators.records.record_lines import RecordLines
-from operators.configuration.shop_settings import EventSettings
 
 EXAMPLES = 20
 MOST_BAD = 0.5  # of the lines: above it the file is another one than was meant

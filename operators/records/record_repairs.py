@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from operators.errors import BadRecord
 from operators.records.contracts import EVENTS, MAX_ID, Event
 from operators.records.dead_letter import Letter
-from operators.errors import BadRecord
 from operators.records.written_values import read_amount, read_time
 
 Fields = dict[str, Any]

@@ -14,24 +14,24 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from operators.records.contracts import ERASURES
-from operators.records.decode import EventDecoder, decode_erasure
+from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
+from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
-from operators.shopper.listing import listing, mark_listed, owed_again
+from operators.records.contracts import ERASURES
+from operators.records.decode import EventDecoder, decode_erasure
 from operators.refresh.micro_batcher import Done, MicroBatcher, NotAsked
-from operators.telemetry.own_errors import OwnErrors
 from operators.refresh.refresh_outputs import dead_letter, list_of, own_error, receipt, tombstone
 from operators.refresh.refresh_records import Actions, Record
-from operators.lists.encoded_list import Encoded, encoded
 from operators.refresh.refresh_sensors import RefreshSensors
-from operators.settings import ScorerSettings
-from operators.configuration.shop_settings import EventSettings
-from operators.shopper.state_layout import LISTED, SETTLED, migrate
-from operators.telemetry.timeline import Came
 from operators.refresh.transactions import Transactions
+from operators.settings import ScorerSettings
+from operators.shopper.listing import listing, mark_listed, owed_again
+from operators.shopper.state_layout import LISTED, SETTLED, migrate
 from operators.shopper.user_state import erase, last_event_ms, list_is_owed, order_of, step
+from operators.telemetry.own_errors import OwnErrors
+from operators.telemetry.timeline import Came
 
 BUSY = 16  # requests that wait: above it a short promise fires for nothing
 YOUNG_S = 0.02

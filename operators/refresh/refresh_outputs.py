@@ -1,11 +1,11 @@
 """Records for the sinks: lists, tombstones, receipts, dead letters."""
 
+from operators.errors import BadRecord
+from operators.lists.encoded_list import Encoded
 from operators.records.contracts import ORDER_HEADER, DeadLetterHeaders, Receipt, encode_record
 from operators.records.dead_letter import fitting
 from operators.records.decode import key_bytes
-from operators.errors import BadRecord
 from operators.refresh.refresh_records import DIGEST_HEADER, Output, Record
-from operators.lists.encoded_list import Encoded
 from operators.shopper.user_state import holds_anything, order_of
 
 _OWN_FIX = "keep the record and send us the traceback in the operator's log; after the upgrade publish it again"

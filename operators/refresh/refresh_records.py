@@ -43,5 +43,3 @@ class Actions:
     state: bytes | None = None
     promise_ms: int | None = None
     outputs: list[Output] = field(default_factory=list)
-
-

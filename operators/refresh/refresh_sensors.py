@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from operators.records.contracts import Event
 from operators.lists.request import Request
+from operators.records.contracts import Event
 
 if TYPE_CHECKING:
     from operators.lists.encoded_list import Encoded

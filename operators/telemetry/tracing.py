@@ -10,10 +10,10 @@ import logging
 from typing import Any
 
 from operators.errors import SettingsError
+from operators.records.trace_context import parse_traceparent
 from operators.settings import TracingSettings
 from operators.telemetry.timeline import STAGES, Timeline
 from operators.telemetry.token_buckets import TokenBuckets
-from operators.records.trace_context import parse_traceparent
 
 log = logging.getLogger(__name__)
 

@@ -14,15 +14,15 @@ from urllib.parse import urlparse
 
 from kafka import TopicPartition
 
+from operators.errors import ClusterError, StackError
 from operators.model.bundle_files import BundleFiles, read_manifest
 from operators.records.contracts import AUDIT, CATALOGUE, EVENTS, MODELS, RECEIPTS, RECOMMENDATIONS
-from operators.errors import ClusterError, StackError
+from operators.records.topic_specs import JOB_INPUTS
 from operators.settings import Settings
 from pipelines.backup.backup_folder import new_backup, rotate, seal
 from pipelines.submission.cluster import Cluster
 from pipelines.submission.savepoint_offsets import source_offsets
 from pipelines.submission.served_bundle import find_bundle, served_bundle
-from operators.records.topic_specs import JOB_INPUTS
 from pipelines.topics.topic_archive import export_records
 from pipelines.topics.topic_reader import TopicReader
 from pipelines.topics.topic_stretch import Stretch

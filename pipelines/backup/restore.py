@@ -17,12 +17,12 @@ from kafka import TopicPartition
 
 from operators.errors import BrokerError, LiveshelfError
 from operators.kafka_io.kafka_clients import broker_errors
+from operators.records.topic_specs import JOB_INPUTS
 from operators.settings import Settings
 from pipelines.backup.backup import TOPICS
 from pipelines.backup.backup_folder import read_manifest
 from pipelines.submission.reading_progress import wait_until_read
 from pipelines.submission.savepoint_offsets import METADATA, move_offsets, source_offsets
-from operators.records.topic_specs import JOB_INPUTS
 from pipelines.topics.topic_admin import ensure_topics
 from pipelines.topics.topic_archive import Imported, import_records
 from pipelines.topics.topic_filling import filling, keep_as_usual

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from operators.configuration.shop_settings import EventSettings
+from operators.errors import BadRecord
 from operators.records.contracts import ERASURES, EVENTS, encode_record
 from operators.records.dead_letter import Letter
 from operators.records.decode import EventDecoder, decode_erasure, key_text
-from operators.errors import BadRecord
 from operators.records.record_repairs import Repairs
-from operators.configuration.shop_settings import EventSettings
 
 TOPICS = (EVENTS, ERASURES)  # whose letters can be put back
 BATCH = 500  # letters in a transaction: the job reads nothing behind it while it is open

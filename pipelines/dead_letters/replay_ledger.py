@@ -9,11 +9,11 @@ from bisect import bisect_left
 import msgspec
 from kafka.errors import InvalidProducerEpochError, KafkaError
 
+from operators.errors import BrokerError
 from operators.kafka_io.broker_errors import broker_error
+from operators.kafka_io.kafka_clients import broker_errors, new_producer
 from operators.records.contracts import RECEIPTS, ReplayReceipt, encode_record
 from operators.records.dead_letter import id_of, id_text
-from operators.errors import BrokerError
-from operators.kafka_io.kafka_clients import broker_errors, new_producer
 from operators.settings import KafkaSettings
 from pipelines.dead_letters.letter_replay import Outgoing
 from pipelines.topics.topic_reader import TopicReader

@@ -11,11 +11,11 @@ from pathlib import Path
 from hdrh.histogram import HdrHistogram
 from kafka.errors import KafkaError
 
-from operators.records.contracts import Event
 from operators.kafka_io.kafka_clients import new_producer
+from operators.records.contracts import Event
 from operators.settings import Settings
-from pipelines.topics.list_reader import consumer_at_end, decode_list
 from pipelines.submission.operator_totals import operator_total
+from pipelines.topics.list_reader import consumer_at_end, decode_list
 from pipelines.topics.replayer import Pace, Progress, replay
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
-from operators.errors import SettingsError
 from operators.configuration.kafka_security import SHADED
 from operators.configuration.kafka_settings import KafkaSettings
+from operators.errors import SettingsError
 
 CONFIGS = ("clients.consumer.ConsumerConfig", "clients.producer.ProducerConfig", "clients.admin.AdminClientConfig")
 LIKENESS = 0.85  # plug-ins have names of their own, which are like none of Kafka's

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
-from operators.records.contracts import Event
+from operators.lists.encoded_list import Encoded
 from operators.lists.experiments import Experiments
 from operators.lists.request import Request
+from operators.model.model_bundle import ModelBundle
+from operators.records.contracts import Event
+from operators.records.trace_context import sampled_trace
+from operators.settings import JobSettings
+from operators.shopper.user_state import is_return
 from operators.telemetry.metric_families import BatchHistogram, CountedElsewhere, Tally
 from operators.telemetry.metrics_server import MetricsServer
-from operators.model.model_bundle import ModelBundle
-from operators.lists.encoded_list import Encoded
-from operators.settings import JobSettings
 from operators.telemetry.timeline import MOMENTS, RECOVER, STAGES, Timeline, stage_seconds
-from operators.records.trace_context import sampled_trace
 from operators.telemetry.tracing import Tracer
-from operators.shopper.user_state import is_return
 from pipelines.scoring.wire import Ready
 
 FRESHNESS_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)

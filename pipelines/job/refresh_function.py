@@ -14,31 +14,31 @@ from typing import Any
 from pyflink.common import Row, Time, Types
 from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
-from operators.telemetry.chosen_sensors import chosen
-from operators.lists.catalogue import Catalogue
+from operators.configuration.private_folder import user_folder
+from operators.errors import BundleError
 from operators.kafka_io.catalogue_rows import CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable, OnChange
-from operators.records.contracts import CATALOGUE
-from operators.records.decode import EventDecoder, key_text
-from operators.errors import BundleError
+from operators.kafka_io.table_consumer import kafka_consumer
+from operators.lists.catalogue import Catalogue
+from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
-from operators.telemetry.logs import configure
-from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.model.model_bundle import ModelBundle
-from operators.configuration.private_folder import user_folder
-from operators.shopper.recent_states import RecentStates
+from operators.records.contracts import CATALOGUE
+from operators.records.decode import EventDecoder, key_text
+from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import Actions, Output, Record
-from operators.lists.encoded_list import Encoded, encoded
 from operators.refresh.refresh_sensors import NullRefreshSensors
+from operators.refresh.transactions import Transactions
 from operators.settings import JobSettings, Settings
+from operators.shopper.recent_states import RecentStates
 from operators.shopper.state_layout import stored
-from operators.kafka_io.table_consumer import kafka_consumer
+from operators.telemetry.chosen_sensors import chosen
+from operators.telemetry.logs import configure
 from operators.telemetry.timeline import Made
 from operators.telemetry.tracing import Tracer
-from operators.refresh.transactions import Transactions
 from pipelines.job.metrics import JobMetrics
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
@@ -248,7 +248,11 @@ def open_table(settings: Settings, subtask: int, on_change: OnChange[bytes]) -> 
     for folder in (root, root.with_name(f"{root.name}-{os.getpid()}-{time.monotonic_ns()}")):
         try:
             table = CompactedTable(
-                CATALOGUE, folder, lambda: kafka_consumer(options), CatalogueRows(settings.events.placeholders), on_change=on_change
+                CATALOGUE,
+                folder,
+                lambda: kafka_consumer(options),
+                CatalogueRows(settings.events.placeholders),
+                on_change=on_change,
             )
         except Exception as error:  # rocksdict raises its own class when the lock is held
             log.warning("table %s: %s", folder, error)

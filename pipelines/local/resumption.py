@@ -47,7 +47,9 @@ def resume(
     candidates = [checkpoint] if checkpoint else _newest_first(layout)
     if not candidates:
         raise ClusterError(
-            f"a checkpoint below {layout.checkpoints}", "none", "name one with --checkpoint, or liveshelf submit --fresh"
+            f"a checkpoint below {layout.checkpoints}",
+            "none",
+            "name one with --checkpoint, or liveshelf submit --fresh",
         )
     refused: list[str] = []
     reason: ClusterError | None = None

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from deploy.local.kafka.access import grant
+from deploy.local.kafka.secure_broker import is_secure
 from deploy.local.layout import Layout
 from deploy.local.probes import Probe, probes
-from deploy.local.kafka.secure_broker import is_secure
 from deploy.local.stack import start_stack, wait_for
 from operators.settings import Settings, load_settings
 from pipelines.topics.topic_admin import ensure_topics

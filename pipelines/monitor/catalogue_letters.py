@@ -10,10 +10,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from operators.records.contracts import CATALOGUE, DEAD_LETTERS, DeadLetterHeaders
-from operators.records.dead_letter import LARGEST, fitting
 from operators.errors import BadRecord
 from operators.kafka_io.kafka_clients import new_producer
+from operators.records.contracts import CATALOGUE, DEAD_LETTERS, DeadLetterHeaders
+from operators.records.dead_letter import LARGEST, fitting
 from operators.settings import KafkaSettings
 
 log = logging.getLogger(__name__)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from operators.records.contracts import CATALOGUE_REASONS, EVENTS, RECOMMENDATIONS
 from operators.quality.expectations import EXPECTATIONS, Expectations, Verdict
-from operators.telemetry.metric_families import BatchHistogram, Tally
-from operators.settings import Settings
 from operators.quality.shopper_freshness import ShopperFreshness
+from operators.records.contracts import CATALOGUE_REASONS, EVENTS, RECOMMENDATIONS
+from operators.settings import Settings
+from operators.telemetry.metric_families import BatchHistogram, Tally
 
 FOLLOWED = (EVENTS, RECOMMENDATIONS)
 DELAY_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)

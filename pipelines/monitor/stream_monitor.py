@@ -19,15 +19,15 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 from kafka.partitioner.default import murmur2
 
-from operators.kafka_io.broker_errors import is_final, said
-from operators.records.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS, items_named
 from operators.errors import BrokerError, LiveshelfError
-from operators.quality.expectations import Expectations, Verdict
+from operators.kafka_io.broker_errors import is_final, said
 from operators.kafka_io.kafka_clients import new_consumer, partitions_of
+from operators.quality.expectations import Expectations, Verdict
+from operators.quality.shopper_freshness import ShopperFreshness
+from operators.records.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS, items_named
+from operators.settings import Settings, load_settings
 from operators.telemetry.logs import configure
 from operators.telemetry.metrics_server import MetricsServer
-from operators.settings import Settings, load_settings
-from operators.quality.shopper_freshness import ShopperFreshness
 from pipelines.monitor.catalogue_letters import CatalogueLetters
 from pipelines.monitor.monitor_metrics import MonitorMetrics
 

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 from kafka.errors import KafkaError
 
-from pipelines.provenance.audit_chain import GENESIS, AuditRecord
 from operators.errors import LiveshelfError
 from operators.kafka_io.broker_errors import broker_error, is_final
-from operators.records.contracts import AUDIT
 from operators.kafka_io.kafka_clients import new_producer
+from operators.records.contracts import AUDIT
 from operators.settings import KafkaSettings
+from pipelines.provenance.audit_chain import GENESIS, AuditRecord
 from pipelines.topics.topic_stretch import stretch
 
 log = logging.getLogger(__name__)

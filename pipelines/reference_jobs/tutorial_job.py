@@ -13,10 +13,10 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext, StreamExecu
 from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
-from benchmarks.peers.work import Contest, Work, told
 from deploy.local.jars import CONNECTOR
 from deploy.local.layout import Layout
 from operators.settings import load_settings
+from pipelines.reference_jobs.work import Contest, Work, told
 
 EVENTS = """CREATE TEMPORARY TABLE events (`key` STRING, `value` BYTES, `time` TIMESTAMP(3) METADATA FROM 'timestamp' VIRTUAL) WITH (
     'connector' = 'kafka', 'topic' = '{source}', 'properties.bootstrap.servers' = '{bootstrap}',

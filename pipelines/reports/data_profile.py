@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from operators.records.contracts import CATALOGUE, EVENTS, items_named
-from operators.quality.expectations import Expectations, Verdict
 from operators.configuration.shop_settings import EventSettings
+from operators.quality.expectations import Expectations, Verdict
+from operators.records.contracts import CATALOGUE, EVENTS, items_named
 
 EXAMPLES = 3
 MAX_PRICES = 50_000

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from operators.errors import StackError
 from operators.configuration.private_folder import private_folder
+from operators.errors import StackError
 from pipelines.scoring.locks import locked
 from pipelines.scoring.peers import peer_of, set_patience
 from pipelines.scoring.wire import Begin, pack

@@ -18,22 +18,22 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from operators.telemetry.chosen_sensors import chosen
-from operators.lists.catalogue import Catalogue
-from operators.refresh.crash_journal import CrashJournal
-from operators.model.cuda_batches import reason_of
 from operators.errors import BundleError, StackError
+from operators.lists.catalogue import Catalogue
+from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker, NullListSensors
 from operators.lists.request import Request
+from operators.model.cuda_batches import reason_of
+from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer
+from operators.refresh.crash_journal import CrashJournal
+from operators.settings import Settings
+from operators.telemetry.chosen_sensors import chosen
 from operators.telemetry.logs import configure
 from operators.telemetry.metrics_server import MetricsServer
-from operators.model.model_bundle import ModelBundle
-from operators.lists.encoded_list import Encoded, encoded
-from operators.model.scorer import Scorer
-from operators.settings import Settings
-from pipelines.scoring.wire import LARGEST, Answers, Asked, Begin, Listed, Ready, batch_of, begin_of, pack
 from pipelines.scoring.slate_metrics import SlateMetrics
+from pipelines.scoring.wire import LARGEST, Answers, Asked, Begin, Listed, Ready, batch_of, begin_of, pack
 
 log = logging.getLogger(__name__)
 TARGET_FILE = "scorer-{subtask}.json"

@@ -17,9 +17,9 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from operators.errors import StackError
+from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.refresh.micro_batcher import NotAsked
-from operators.lists.encoded_list import Encoded
 from operators.telemetry.timeline import Made
 from pipelines.scoring.links import Link, set_patience
 from pipelines.scoring.wire import (

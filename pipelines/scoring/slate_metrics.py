@@ -9,14 +9,14 @@ import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Gauge, Summary
 
 from operators.lists.catalogue import Catalogue
-from operators.quality.drift import DriftMeter, observed, popularity_places
 from operators.lists.experiments import Experiments
-from operators.shopper.features import Features
+from operators.lists.ranker import Ranked
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
-from operators.lists.ranker import Ranked
 from operators.model.unit_rows import unit_rows
+from operators.quality.drift import DriftMeter, observed, popularity_places
 from operators.quality.slate_quality import Coverage, SlateMeter
+from operators.shopper.features import Features
 
 COVERAGE_SECONDS = 600
 SAMPLE_EVERY_S = 0.1  # at most 10 lists a second are measured: the others are like them

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import (
 )
 from cryptography.x509 import load_pem_x509_certificates
 
-from operators.errors import SettingsError
 from operators.configuration.rest_address import RestAddress
+from operators.errors import SettingsError
 from operators.flink_io.rest_client import rest_files
 from operators.settings import JobSettings
 

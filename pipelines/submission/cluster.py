@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
-from operators.errors import ClusterError
 from operators.configuration.rest_address import RestAddress
+from operators.errors import ClusterError
 from operators.flink_io.rest_client import rest_client
 from operators.settings import JobSettings
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from kafka import KafkaAdminClient
 from kafka.errors import GroupIdNotFoundError, KafkaError, NoError, TopicAuthorizationFailedError, for_code
 
-from operators.kafka_io.broker_errors import broker_error, is_final
 from operators.errors import BrokerError
+from operators.kafka_io.broker_errors import broker_error, is_final
 from operators.kafka_io.kafka_clients import new_admin, new_producer
 from operators.kafka_io.rights import rights
 from operators.settings import Settings

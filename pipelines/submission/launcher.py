@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from operators.configuration.rest_address import RestAddress
 from operators.errors import BrokerError, ClusterError
 from operators.model.model_bundle import ModelBundle
-from operators.configuration.rest_address import RestAddress
 from operators.model.scorer import Scorer
 from operators.settings import JobSettings, Settings
+from pipelines.job.engine import flink_options
 from pipelines.submission.client_settings import prepare_client
 from pipelines.submission.cluster import Cluster, python_part
-from pipelines.job.engine import flink_options
 from pipelines.submission.savepoint_operators import holds_retired
 from pipelines.submission.served_bundle import with_note
 from pipelines.submission.shipping import stage

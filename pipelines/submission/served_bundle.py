@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from operators.model.bundle_files import MANIFEST, read_manifest
 from operators.errors import BundleError, SettingsError
+from operators.model.bundle_files import MANIFEST, read_manifest
 from operators.settings import Settings
 from pipelines.submission.cluster import Cluster
 

@@ -10,11 +10,11 @@ from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import GroupIdNotFoundError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from operators.kafka_io.broker_errors import broker_error
 from operators.errors import BrokerError, ClusterError
+from operators.kafka_io.broker_errors import broker_error
 from operators.kafka_io.kafka_clients import new_admin
-from operators.settings import Settings
 from operators.records.topic_specs import JOB_INPUTS, JOB_OUTPUTS, TOPICS
+from operators.settings import Settings
 from pipelines.submission.job_rights import check_rights
 from pipelines.submission.savepoint_offsets import source_offsets
 

@@ -5,9 +5,9 @@ import time
 import msgspec
 from kafka import KafkaConsumer
 
+from operators.kafka_io.kafka_clients import broker_errors, new_consumer, new_producer, partitions_of
 from operators.records.contracts import ERASURES, RECEIPTS, Erasure, Receipt, encode_record
 from operators.records.decode import decode_erasure
-from operators.kafka_io.kafka_clients import broker_errors, new_consumer, new_producer, partitions_of
 from operators.settings import KafkaSettings
 
 _decode = msgspec.json.Decoder(Receipt).decode

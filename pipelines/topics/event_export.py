@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from operators.errors import BadRecord
 from operators.records.contracts import EVENTS, encode_record
 from operators.records.decode import EventDecoder
-from operators.errors import BadRecord
 from operators.settings import Settings
 from pipelines.topics.topic_stretch import Stretch
 from pipelines.topics.whole_file import whole_file

@@ -10,10 +10,10 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.partitioner.default import murmur2
 
-from operators.records.contracts import RECOMMENDATIONS, RecommendationList
 from operators.kafka_io.kafka_clients import broker_errors, new_consumer, partitions_of
 from operators.kafka_io.list_rows import ListRows, decode_list
 from operators.kafka_io.row_rules import Refused
+from operators.records.contracts import RECOMMENDATIONS, RecommendationList
 from operators.settings import KafkaSettings
 
 log = logging.getLogger(__name__)

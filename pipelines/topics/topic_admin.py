@@ -8,8 +8,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError
 
 from operators.kafka_io.kafka_clients import broker_errors, new_admin
-from operators.settings import KafkaSettings
 from operators.records.topic_specs import TOPICS, TopicSpec
+from operators.settings import KafkaSettings
 
 
 @dataclass(frozen=True)

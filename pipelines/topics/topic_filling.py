@@ -9,8 +9,8 @@ from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType
 
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import broker_errors, new_admin
-from operators.settings import KafkaSettings
 from operators.records.topic_specs import DAY_MS, TOPICS
+from operators.settings import KafkaSettings
 
 NEVER = str(2**63 - 1)
 RETENTION = "retention.ms"

@@ -11,8 +11,8 @@ from kafka.protocol.consumer.offsets import IsolationLevel
 
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import broker_errors, new_admin, new_consumer, partitions_of
-from operators.settings import KafkaSettings
 from operators.records.topic_specs import JOB_OUTPUTS
+from operators.settings import KafkaSettings
 from pipelines.topics.topic_stretch import Place, records_between
 
 COMMITTED_SECONDS = 120.0

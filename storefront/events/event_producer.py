@@ -8,14 +8,14 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
+from operators.errors import BadRecord, BrokerError
 from operators.kafka_io.broker_errors import said
+from operators.kafka_io.kafka_clients import new_producer
 from operators.records.contracts import EVENTS, Event
 from operators.records.decode import EventDecoder
-from operators.errors import BadRecord, BrokerError
-from operators.kafka_io.kafka_clients import new_producer
 from operators.settings import Settings
-from storefront.http.batches import Entry
 from storefront.events.event_warnings import EventWarning, warnings_of
+from storefront.http.batches import Entry
 
 log = logging.getLogger(__name__)
 SEND_SECONDS = 10.0

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from operators.configuration.nearest_name import nearest
 from operators.records.contracts import Event
 from operators.records.field_effects import said_of
 from operators.records.field_names import given_fields
-from operators.configuration.nearest_name import nearest
 from operators.telemetry.visible import visible
 from storefront.http.batches import Entry
 

@@ -6,8 +6,8 @@ from urllib.parse import unquote
 from fastapi import Path
 from pydantic import BeforeValidator
 
-from operators.records.contracts import MAX_ID
 from operators.errors import BadRecord
+from operators.records.contracts import MAX_ID
 from operators.records.event_repair import check_id
 
 

@@ -4,9 +4,9 @@ from itertools import islice
 
 import numpy as np
 
-from operators.records.contracts import CatalogueItem
 from operators.model.model_bundle import ModelBundle
 from operators.model.unit_rows import unit_rows
+from operators.records.contracts import CatalogueItem
 from storefront.view.views import Shelf
 
 NEAR = 0.4  # cosine of query and item; below it a result looks like a mistake

@@ -5,8 +5,8 @@ from itertools import islice
 
 import msgspec
 
-from operators.records.contracts import ListItem, Model, Reason, RecommendationList
 from operators.model.model_bundle import ModelBundle
+from operators.records.contracts import ListItem, Model, Reason, RecommendationList
 from storefront.view.views import Shelf, Views, now_ms
 
 

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from operators.lists.availability import ANYTIME, Coverage, may_be_listed, offer_of
-from operators.records.catalogue_decode import read_item
+from operators.errors import BadRecord
 from operators.kafka_io.catalogue_rows import GONE, CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable
-from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, RecommendationList
-from operators.errors import BadRecord
-from operators.shopper.features import Vocabulary
 from operators.kafka_io.list_rows import ListRows
 from operators.kafka_io.table_consumer import Consumer
+from operators.lists.availability import ANYTIME, Coverage, may_be_listed, offer_of
+from operators.records.catalogue_decode import read_item
+from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, RecommendationList
+from operators.shopper.features import Vocabulary
 
 DELISTED_KEPT = 100_000  # the last so many: a tombstone stays known no longer than it matters
 OnList = Callable[[str, RecommendationList | None], None]

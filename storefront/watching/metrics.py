@@ -5,10 +5,10 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from operators.kafka_io.compacted_table import NOT_TOLD, OWN_ERROR
-from operators.records.contracts import RecommendationList
 from operators.kafka_io.list_rows import REFUSALS
-from operators.telemetry.metric_families import Tally
+from operators.records.contracts import RecommendationList
 from operators.records.trace_context import sampled_trace
+from operators.telemetry.metric_families import Tally
 from operators.telemetry.tracing import Tracer
 
 

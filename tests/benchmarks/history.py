@@ -12,17 +12,17 @@ from benchmarks.faults.observer import Seen
 from benchmarks.faults.oracle import Oracle
 from benchmarks.faults.recovery import recovery
 from benchmarks.faults.verdict import Observed, Row, judge
-from operators.lists.catalogue import Catalogue
-from operators.records.contracts import ERASURES, EVENTS, RECOMMENDATIONS, DeadLetterHeaders
-from operators.records.decode import EventDecoder
 from operators.errors import BadRecord
+from operators.lists.catalogue import Catalogue
+from operators.lists.encoded_list import encode_list
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
-from operators.lists.encoded_list import encode_list
 from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer
+from operators.records.contracts import ERASURES, EVENTS, RECOMMENDATIONS, DeadLetterHeaders
+from operators.records.decode import EventDecoder
 from operators.refresh.refresh_outputs import tombstone
 from operators.refresh.refresh_records import DIGEST_HEADER
-from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings, Settings
 from operators.shopper.user_state import digest, erase, step
 from tests.benchmarks.fakes import Record

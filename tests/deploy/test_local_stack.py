@@ -12,12 +12,12 @@ import yaml
 from supervisor import datatypes
 
 from deploy.local import jars, probes, stack
-from deploy.local.kafka import broker
 from deploy.local.flink import flink_home, flink_metrics, zookeeper
 from deploy.local.jars import ensure_jars, expected_sums, wrong_jars
+from deploy.local.kafka import broker
 from deploy.local.layout import HERE, Layout, tool
-from deploy.local.watchers.prometheus import scrape_config
 from deploy.local.supervisor import Program, Supervisor, programs, write_supervisor_conf
+from deploy.local.watchers.prometheus import scrape_config
 from operators.errors import SettingsError, StackError
 from operators.settings import Settings
 

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.places import ROOT
 
 PROGRAMS = ("mvn", "prometheus", "prometheus-alertmanager", "apt-get", "systemctl")

@@ -14,10 +14,10 @@ from deploy.local.kafka.access import _entry
 from deploy.local.kafka.certificates import Authority, write_private
 from deploy.local.layout import Layout
 from deploy.local.supervisor import programs, write_supervisor_conf
-from operators.records import contracts
+from operators.configuration.secret_files import secret
 from operators.errors import SettingsError, StackError
 from operators.kafka_io.rights import rights
-from operators.configuration.secret_files import secret
+from operators.records import contracts
 from operators.settings import Settings
 from tests.deploy.test_local_stack import settings
 from tests.places import ROOT

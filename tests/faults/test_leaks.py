@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from benchmarks.faults.verdict import Verdict
-from operators.records.decode import EventDecoder
 from operators.configuration.shop_settings import EventSettings
+from operators.records.decode import EventDecoder
 from operators.shopper.user_state import step
 from tests.bad_records import good_event
 from tests.builders import NOW_MS

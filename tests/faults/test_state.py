@@ -13,8 +13,8 @@ from kafka import KafkaAdminClient, TopicPartition
 from benchmarks.faults.oracle import Oracle
 from benchmarks.faults.verdict import Verdict
 from deploy.local.flink.flink_home import process_environment
-from operators.records.contracts import EVENTS, RECOMMENDATIONS
 from operators.errors import BrokerError
+from operators.records.contracts import EVENTS, RECOMMENDATIONS
 from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.shopper.user_state import version_of
 from pipelines.submission.checkpoints import find_checkpoints

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from liveshelf import main
+from operators.errors import BrokerError
 from operators.records.contracts import EVENTS
 from operators.records.dead_letter import Letter
-from operators.errors import BrokerError
 from pipelines.dead_letters import dead_letters, replay_ledger
-from liveshelf.data import audit
-from liveshelf import main
 from pipelines.dead_letters.letter_replay import Outgoing
 from pipelines.dead_letters.replay_ledger import Memory
+from pipelines.provenance import audit_log
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 

@@ -13,8 +13,8 @@ import pyarrow
 import pytest
 from kafka.errors import KafkaTimeoutError
 
-from operators.errors import StackError
 from liveshelf.terminal.foreign_errors import NEXT, as_ours
+from operators.errors import StackError
 
 REQUEST = httpx.Request("GET", "https://shop:hush@flink.example.com/jobs")
 

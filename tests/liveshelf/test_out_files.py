@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from operators.errors import LiveshelfError
 from liveshelf.terminal.out_files import begins, check_out
+from operators.errors import LiveshelfError
 
 PNG = begins(b"\x89PNG")
 

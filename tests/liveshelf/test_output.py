@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from operators.errors import LiveshelfError
-from pipelines.dead_letters import dead_letters as reader
-from liveshelf.data import dead_letters
 from liveshelf import main
+from liveshelf.data import dead_letters
 from liveshelf.terminal import output
 from liveshelf.terminal.output import People, block, grid
+from operators.errors import LiveshelfError
+from pipelines.dead_letters import dead_letters as reader
 from tests.bad_records import good_event
 
 HOSTILE = "[/red] [bold]x[/] :smile: \x1b[31m\x9b2J\nok  all checks pass\r\u202e"

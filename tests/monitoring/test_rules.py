@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.local.watchers.alertmanager import EXPLAINS, routing
+from deploy.local.watchers.alertmanager import routing
 from deploy.monitoring.alert import Lengths, as_long, timed
 from deploy.monitoring.alerts import ALERTS
+from deploy.monitoring.explained import EXPLAINS
 from deploy.monitoring.rules import rule_groups, rules_text
 from deploy.monitoring.runbook import with_sections
-from operators.settings import Settings
-from liveshelf.pages import metrics_page
 from liveshelf.main import app
+from liveshelf.pages import metrics_page
+from operators.settings import Settings
 from storefront.watching.ops import CHARTS, FACTS, PARTS
 from tests.monitoring.alert_cases import CASES, HEALTHY, Case
 from tests.running_stack import ROOT

@@ -10,19 +10,19 @@ from typing import Any
 
 from model_export.data.dataset import read_events
 from model_export.data.splits import read_catalogue
-from operators.quality import catalogue_file_report, event_file_report
+from operators.configuration.shop_settings import EventSettings
+from operators.errors import BadRecord
 from operators.kafka_io.catalogue_rows import CatalogueRows
+from operators.kafka_io.row_rules import Refused
+from operators.quality import catalogue_file_report, event_file_report
+from operators.quality.expectations import Expectations
 from operators.records.contracts import CATALOGUE_REASONS
 from operators.records.decode import EventDecoder
-from operators.errors import BadRecord
-from operators.quality.expectations import Expectations
 from operators.records.record_file import catalogue_file, event_file
-from operators.kafka_io.row_rules import Refused
 from operators.settings import Settings
-from operators.configuration.shop_settings import EventSettings
 from pipelines.topics.replayer import Pace, publish_catalogue, replay
-from storefront.http.batches import Entry
 from storefront.events.event_producer import BadEvent, EventProducer
+from storefront.http.batches import Entry
 from tests.bad_records import bad_events, good_event
 
 NOW_MS = int(time.time() * 1000)

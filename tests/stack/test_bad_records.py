@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 
 from benchmarks.faults.oracle import Oracle
-from operators.records.contracts import DEAD_LETTERS, ERASURES, EVENTS, HEADER_PREFIX, RECEIPTS, RECOMMENDATIONS
 from operators.kafka_io.kafka_clients import new_producer
+from operators.records.contracts import DEAD_LETTERS, ERASURES, EVENTS, HEADER_PREFIX, RECEIPTS, RECOMMENDATIONS
 from tests.bad_records import bad_events, good_event
 from tests.running_stack import Stack
 from tests.stack.topics import eventually

@@ -9,9 +9,9 @@ import pytest
 from kafka.errors import KafkaError
 
 from benchmarks.faults.oracle import Oracle
+from operators.errors import BrokerError
 from operators.records.contracts import DEAD_LETTERS, EVENTS, RECEIPTS
 from operators.records.dead_letter import Letter
-from operators.errors import BrokerError
 from operators.records.record_repairs import Repairs
 from operators.refresh.refresh_records import DIGEST_HEADER
 from pipelines.dead_letters.dead_letters import read_letters

@@ -5,8 +5,8 @@ import time
 
 import httpx
 
-from operators.records.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, CatalogueItem, encode_record
 from operators.kafka_io.kafka_clients import new_producer
+from operators.records.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, CatalogueItem, encode_record
 from tests.bad_records import good_event
 from tests.operators.kafka_io.test_record_batches import Name
 from tests.running_stack import Stack

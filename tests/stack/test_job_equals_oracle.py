@@ -13,8 +13,8 @@ import pytest
 from benchmarks.faults.oracle import Oracle
 from deploy.local.flink.flink_home import process_environment
 from model_export.data.online_retail import LAST_MONTH, catalogue, events
-from operators.records.contracts import CATALOGUE, EVENTS, encode_record
 from operators.errors import ClusterError
+from operators.records.contracts import CATALOGUE, EVENTS, encode_record
 from operators.refresh.refresh_records import DIGEST_HEADER
 from pipelines.submission import launcher
 from pipelines.submission.shipping import stage

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.provenance.audit_chain import first_break
 from operators.records.contracts import AUDIT
+from pipelines.provenance.audit_chain import first_break
 from pipelines.provenance.audit_log import append, read_log
 from tests.bad_records import good_event
 from tests.operators.telemetry.test_tracing import SPAN, TRACE, collector  # noqa: F401

@@ -10,8 +10,8 @@ import httpx
 import psutil
 import pytest
 
-from operators.records.contracts import RECOMMENDATIONS
 from operators.configuration.secret_files import secret
+from operators.records.contracts import RECOMMENDATIONS
 from tests.bad_records import good_event
 from tests.running_stack import SECURE, Stack
 from tests.stack.topics import eventually

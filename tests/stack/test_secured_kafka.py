@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from operators.records.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, RECOMMENDATIONS
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import new_producer
+from operators.records.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, RECOMMENDATIONS
 from operators.settings import Settings
 from pipelines.topics.list_reader import newest_list
 from pipelines.topics.topic_stretch import stretch
@@ -194,7 +194,9 @@ def test_a_job_without_its_rights_is_not_submitted(stack: Stack, secured: Secure
 
 
 @pytest.mark.parametrize(
-    ("module", "ready"), [("storefront", "/readyz"), ("pipelines.monitor.stream_monitor", "")], ids=["storefront", "monitor"]
+    ("module", "ready"),
+    [("storefront", "/readyz"), ("pipelines.monitor.stream_monitor", "")],
+    ids=["storefront", "monitor"],
 )
 def test_a_part_that_lives_on_says_it_once_and_tries_seldom(
     secured: SecuredBroker, wrong_password: dict[str, str], tmp_path: Path, module: str, ready: str

@@ -14,9 +14,9 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from operators.kafka_io import compacted_table
 from operators.kafka_io.compacted_table import CompactedTable
-from operators.records.contracts import CATALOGUE, ORDER_HEADER, RECOMMENDATIONS, CatalogueItem, encode_record
 from operators.kafka_io.row_rules import PlainRows
 from operators.kafka_io.table_consumer import kafka_consumer
+from operators.records.contracts import CATALOGUE, ORDER_HEADER, RECOMMENDATIONS, CatalogueItem, encode_record
 from tests.operators.kafka_io.test_list_rows import list_of
 from tests.running_stack import LINK, Stack
 from tests.stack.topics import eventually

@@ -19,9 +19,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from benchmarks.measuring.load import Load, in_the_background
 from deploy.monitoring.alerts import ALERTS
+from liveshelf.pages import metrics_page
 from model_export.data.online_retail import catalogue
 from operators.settings import Settings
-from liveshelf.pages import metrics_page
 from tests.bad_records import good_event
 from tests.browser import browser
 from tests.monitoring.test_dashboards import expressions

@@ -8,10 +8,10 @@ from typing import Any
 
 from kafka import KafkaProducer
 
-from operators.records.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, HEADER_PREFIX, RECOMMENDATIONS
 from operators.kafka_io.kafka_clients import new_admin, new_producer
 from operators.kafka_io.list_rows import ListRows
 from operators.kafka_io.row_rules import Refused
+from operators.records.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, HEADER_PREFIX, RECOMMENDATIONS
 from operators.settings import KafkaSettings
 from pipelines.topics.topic_reader import TopicReader
 from pipelines.topics.topic_stretch import Place

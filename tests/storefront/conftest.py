@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from operators.records.contracts import EVENTS
 from operators.errors import BrokerError
+from operators.records.contracts import EVENTS
 from operators.settings import KafkaSettings, Settings, StackSettings, StorefrontSettings
 from storefront import app
-from storefront.events import event_producer
 from storefront.__main__ import server
+from storefront.events import event_producer
 
 SECONDS = 20.0
 

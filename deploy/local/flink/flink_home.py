@@ -7,13 +7,13 @@ from pathlib import Path
 
 import yaml
 
-from deploy.local.kafka.broker_metrics import AGENT
 from deploy.local.flink.flink_metrics import AGENT_LINK, REPORTER, REPORTING
-from deploy.local.jars import CONNECTOR
-from deploy.local.layout import Layout
 from deploy.local.flink.zookeeper import high_availability
-from operators.errors import StackError
+from deploy.local.jars import CONNECTOR
+from deploy.local.kafka.broker_metrics import AGENT
+from deploy.local.layout import Layout
 from operators.configuration.rest_address import RestAddress
+from operators.errors import StackError
 from operators.settings import Settings
 
 HOST = "127.0.0.1"

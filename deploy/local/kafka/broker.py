@@ -5,8 +5,8 @@ import uuid
 from base64 import urlsafe_b64encode
 
 from deploy.local.kafka.broker_metrics import agent_option, prepare_broker_metrics
-from deploy.local.layout import HERE, Layout, tool
 from deploy.local.kafka.secure_broker import PROTOCOLS, is_secure, scram_arguments, secured
+from deploy.local.layout import HERE, Layout, tool
 from operators.errors import StackError
 from operators.settings import Settings
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from deploy.local.kafka.certificates import Authority, write_private
 from deploy.local.layout import Layout
+from operators.configuration.secure_stack import FILE_NAME
 from operators.errors import SettingsError, StackError
 from operators.kafka_io.rights import rights
-from operators.configuration.secure_stack import FILE_NAME
 from operators.settings import Settings
 
 ADMIN, BROKER, JOB = "admin", "broker", "job"

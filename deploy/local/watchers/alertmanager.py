@@ -7,18 +7,8 @@ from typing import Any
 import yaml
 
 from deploy.local.layout import Layout
+from deploy.monitoring.explained import EXPLAINS
 from operators.settings import Settings
-
-# a cause -> the alerts that it explains; the first that fires is the one to look at
-EXPLAINS = {
-    "BrokerDown": "ListsStopped|ShoppersWithoutFreshList|StorefrontNotFollowing|StaleCatalogue|StorefrontErrorsBudgetBurn|"
-    "StorefrontSlowBudgetBurn|CheckpointsFail|JobRestarts|JobNotRunning|VolumeAnomaly|CategoryMissing|DeadLetterSpike",
-    "JobNotRunning": "ListsStopped|ShoppersWithoutFreshList|VolumeAnomaly|CategoryMissing",
-    "JobManagerDown": "JobNotRunning",
-    "ModelRefused": "FallbackSpike|ModelListsBudgetBurn",
-    "StorefrontDown": "StorefrontErrorsBudgetBurn",
-    "DiskFilling": "CheckpointsFail",
-}
 
 
 def program() -> str | None:

@@ -10,11 +10,11 @@ import pytest
 from benchmarks.faults import hostile_feed
 from benchmarks.faults.hostile_feed import Feed, Feeder, gone
 from benchmarks.faults.hostile_records import catalogue_record, records
+from operators.configuration.shop_settings import EventSettings
+from operators.errors import BadRecord
 from operators.records.catalogue_decode import read_item
 from operators.records.contracts import CATALOGUE, ERASURES, EVENTS, REASONS
 from operators.records.decode import EventDecoder, decode_erasure
-from operators.errors import BadRecord
-from operators.configuration.shop_settings import EventSettings
 
 Topic = tuple[str, bytes | None, bytes | None]
 

@@ -124,7 +124,9 @@ def operators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """One operator with this page of metrics."""
     (tmp_path / "operator-0.json").write_text(json.dumps([{"targets": ["127.0.0.1:1"]}]))
     page = [PAGE]
-    monkeypatch.setattr("pipelines.submission.operator_totals.httpx.get", lambda *_, **__: SimpleNamespace(text=page[0]))
+    monkeypatch.setattr(
+        "pipelines.submission.operator_totals.httpx.get", lambda *_, **__: SimpleNamespace(text=page[0])
+    )
     return page
 
 

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import typer
 
-from benchmarks.running_stack import coalesced, floor, freshness, idle, scale, short, state, storefront, sustain
 from benchmarks.measuring import load
-from benchmarks.running_stack.floor import Floor
 from benchmarks.measuring.load import Load, behind_its_rate, publish, report_of
 from benchmarks.measuring.measured import NotMeasured, as_json
 from benchmarks.peers import contest
+from benchmarks.running_stack import coalesced, floor, freshness, idle, scale, short, state, storefront, sustain
+from benchmarks.running_stack.floor import Floor
 from benchmarks.running_stack.short import Mark, between, medians, ratios_of
+from liveshelf.bench.result import tell
 from operators.errors import BrokerError, ClusterError, StackError
 from operators.settings import Settings
-from liveshelf.bench.result import tell
 from tests.benchmarks.fakes import Cluster, Consumer, Generator, Record, list_record, parts, sent
 
 RATE, SECONDS, USERS = 100.0, 2.0, 10

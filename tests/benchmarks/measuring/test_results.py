@@ -8,15 +8,15 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.measuring import results
-from benchmarks.pages.growth import points
 from benchmarks.measuring.load import Load
 from benchmarks.measuring.measured import NotMeasured
 from benchmarks.models.roofline import Roofline
 from benchmarks.models.scorer import Shape
 from benchmarks.models.seeds import mean_and_deviation
+from benchmarks.pages.growth import points
 from benchmarks.running_stack.storefront import parsed
-from operators.errors import LiveshelfError, StackError
 from liveshelf.bench.bench import app as bench
+from operators.errors import LiveshelfError, StackError
 
 WRK = """Running 20s test @ http://127.0.0.1:8000
   1 threads and 8 connections

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.measuring.measured import NotMeasured
 from benchmarks.running_stack import against
 from benchmarks.running_stack.against import FIGURES, Side, compared, drained_figures, fresh_figures
-from benchmarks.measuring.measured import NotMeasured
 from operators.errors import StackError
 from tests.running_stack import ROOT
 
@@ -142,5 +142,8 @@ def test_a_worktree_of_a_commit_is_gone_afterwards(tmp_path: Path) -> None:
 def test_a_snapshot_holds_the_checkout_as_it_is_and_leaves_it_alone(tmp_path: Path) -> None:
     before = against.git("status", "--porcelain"), against.git("rev-parse", "HEAD")
     commit = against.snapshot(tmp_path / "index")
-    assert against.git("show", f"{commit}:benchmarks/running_stack/against.py") == Path(against.__file__).read_text().strip()
+    assert (
+        against.git("show", f"{commit}:benchmarks/running_stack/against.py")
+        == Path(against.__file__).read_text().strip()
+    )
     assert (against.git("status", "--porcelain"), against.git("rev-parse", "HEAD")) == before

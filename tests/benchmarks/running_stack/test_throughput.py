@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.running_stack import throughput
 from benchmarks.measuring.conditions import Check, Parts
 from benchmarks.measuring.measured import NotMeasured
+from benchmarks.running_stack import throughput
 from benchmarks.running_stack.throughput import LIMIT_SECONDS, QUIET_SECONDS, watch
 
 

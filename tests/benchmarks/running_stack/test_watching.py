@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.measuring import machine
 from benchmarks.running_stack import watching
-from benchmarks.running_stack.watching import Spell
 from benchmarks.running_stack.alternating import Alternating, first_has_turn
+from benchmarks.running_stack.watching import Spell
 from operators.errors import StackError
 
 COST = 1.02  # of a watched spell

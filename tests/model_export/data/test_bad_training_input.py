@@ -10,8 +10,8 @@ from model_export.data.data_tests import check_training_data
 from model_export.data.dataset import read_events
 from model_export.data.sessions import read_sessions
 from model_export.data.splits import of_events, of_sessions, validation
-from operators.records.contracts import encode_record
 from operators.errors import EventsFileError
+from operators.records.contracts import encode_record
 from tests.builders import NOW_MS, event
 from tests.model_export.data.test_sessions import write
 

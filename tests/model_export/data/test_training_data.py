@@ -8,9 +8,9 @@ import pytest
 from model_export.bundles.reference import add_reference
 from model_export.data.data_tests import check_training_data
 from model_export.data.dataset import examples
-from operators.records.contracts import Event
 from operators.errors import EventsFileError
 from operators.model.model_bundle import ModelBundle
+from operators.records.contracts import Event
 from tests.builders import write_bundle
 
 

@@ -9,10 +9,10 @@ from model_export.data.data_tests import check_training_data
 from model_export.data.dataset import Wishes, examples, ratings, vocabulary
 from model_export.data.learnable import learnable
 from model_export.data.splits import drawn_questions, of_events
-from operators.records.contracts import Event, encode_record
-from operators.errors import EventsFileError
-from operators.shopper.features import Vocabulary
 from operators.configuration.shop_settings import EventSettings
+from operators.errors import EventsFileError
+from operators.records.contracts import Event, encode_record
+from operators.shopper.features import Vocabulary
 from operators.shopper.user_state import KINDS
 from tests.builders import NOW_MS, event
 

@@ -8,27 +8,27 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from liveshelf.main import app
 from model_export.bundles.compress import compressed_bundle
 from model_export.data.sessions import EPOCH_MS, MINUTE_MS, read_sessions, views
 from model_export.evaluation.evaluate import evaluate_sessions
 from model_export.evaluation.evaluate_events import evaluate_events
-from model_export.measures.ranking_metrics import NEVER
 from model_export.evaluation.served import ranks_of_candidates
+from model_export.measures.ranking_metrics import NEVER
 from model_export.training.fit_options import FitOptions
 from model_export.training.sizes import SIZES
 from model_export.training.train import DROPOUTS, train
 from model_export.training.train_options import Source, TrainOptions
-from operators.lists.catalogue import Catalogue
-from operators.records.contracts import encode_record
+from operators.configuration.shop_settings import ListSettings
 from operators.errors import BundleError, EventsFileError
-from operators.shopper.features import Features
+from operators.lists.catalogue import Catalogue
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
+from operators.records.contracts import encode_record
 from operators.settings import ScorerSettings
-from operators.configuration.shop_settings import ListSettings
-from liveshelf.main import app
+from operators.shopper.features import Features
 from tests.builders import NOW_MS, viewed
 from tests.model_export.data.test_sessions import write
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from liveshelf.main import app
 from model_export.models.adapters import begin_with, encoder_weights, merge, read_encoder, write_encoder
 from model_export.models.encoders import ENCODERS, NextItem, build
 from model_export.training.fit import fit
@@ -14,7 +15,6 @@ from model_export.training.fit_options import FitOptions
 from model_export.training.training import Training
 from model_export.training.training_checkpoint import fingerprint
 from operators.errors import LiveshelfError
-from liveshelf.main import app
 from tests.model_export.data.test_windows import histories
 
 OPTIONS = FitOptions(encoder="attention", width=8, window=8, epochs=1, batch=256, bf16_products=False, lora_rank=2)

@@ -10,11 +10,11 @@ from model_export.models.newcomers import welcome
 from model_export.training.fit_options import FitOptions
 from model_export.training.train import train
 from model_export.training.train_options import Source, TrainOptions
-from operators.records.contracts import CatalogueItem, encode_record
-from operators.shopper.features import Vocabulary, features
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
+from operators.records.contracts import CatalogueItem, encode_record
 from operators.settings import ScorerSettings
+from operators.shopper.features import Vocabulary, features
 from operators.shopper.state_layout import read_states
 from tests.builders import NOW_MS, event, viewed
 

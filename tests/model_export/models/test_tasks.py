@@ -18,9 +18,9 @@ from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
 from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint
+from operators.model.query_tower import words_of
 from operators.records.contracts import Event
 from operators.shopper.features import Vocabulary
-from operators.model.query_tower import words_of
 from tests.builders import NOW_MS, event
 from tests.model_export.training.test_fit import DiesAfter
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from liveshelf.terminal import extras
 from model_export.training.sizes import SIZES
 from model_export.training.train_options import TrainOptions, settings_text
 from operators.errors import LiveshelfError
-from liveshelf.terminal import extras
 from tests.places import ROOT
 
 TUNED = ROOT / "model_export" / "tuned"

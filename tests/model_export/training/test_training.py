@@ -11,12 +11,12 @@ from model_export.data.online_retail import LAST_MONTH, catalogue, events
 from model_export.training.fit_options import FitOptions
 from model_export.training.train import train
 from model_export.training.train_options import Source, TrainOptions
-from operators.records.contracts import encode_record
 from operators.errors import EventsFileError
-from operators.shopper.features import features
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
+from operators.records.contracts import encode_record
 from operators.settings import ScorerSettings
+from operators.shopper.features import features
 from operators.shopper.state_layout import read_states
 from tests.builders import NOW_MS, event, viewed
 

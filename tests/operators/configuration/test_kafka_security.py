@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from operators.errors import SettingsError
 from operators.configuration.kafka_security import PROVIDER_CLASS, SHADED
+from operators.errors import SettingsError
 from operators.settings import Settings, load_settings
 
 SECRET = "correct-horse"

@@ -1,8 +1,8 @@
 import httpx
 import pytest
 
-from operators.errors import SettingsError
 from operators.configuration.loopback import is_loopback, keep_loopback_direct, uses_environment_proxies
+from operators.errors import SettingsError
 from operators.flink_io.rest_client import rest_client
 from operators.settings import JobSettings
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from operators.errors import StackError
 from operators.configuration.private_folder import cache_folder, private_folder, user_folder
+from operators.errors import StackError
 
 SETTING = "scorer.shared_dir"
 

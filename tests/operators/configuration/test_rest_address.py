@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from operators.errors import SettingsError
 from operators.configuration.rest_address import RestAddress
+from operators.errors import SettingsError
 from operators.flink_io.rest_client import rest_client
 from operators.settings import JobSettings, load_settings
 

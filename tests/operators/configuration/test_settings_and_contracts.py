@@ -1,20 +1,18 @@
 import json
 import tomllib
-from pathlib import Path
 
 import jsonschema
 import msgspec
 import pytest
 
+from operators.configuration.shop_settings import ListSettings
+from operators.errors import LiveshelfError, SettingsError
 from operators.records import contracts
 from operators.records.contracts import encode_record, json_schemas
-from operators.errors import LiveshelfError, SettingsError
-from operators.settings import Settings, load_settings
-from operators.configuration.shop_settings import ListSettings
 from operators.records.topic_specs import TOPICS
+from operators.settings import Settings, load_settings
 from tests.builders import event
 from tests.places import ROOT
-
 
 
 @pytest.fixture(autouse=True)

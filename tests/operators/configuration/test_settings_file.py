@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from operators.errors import SettingsError
-from operators.settings import load_settings
 from operators.configuration.settings_file import read_settings_file
 from operators.configuration.settings_variables import is_of_service
+from operators.errors import SettingsError
+from operators.settings import load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -18,12 +18,19 @@ from kafka.errors import (
 )
 
 from deploy.local.kafka.certificates import Authority
-from operators.kafka_io.broker_errors import broker_error, is_final, said
-from operators.errors import BrokerError, SettingsError
-from operators.kafka_io.kafka_clients import broker_errors, connect, new_admin, new_consumer, new_producer, partitions_of
 from operators.configuration.kafka_settings import CONNECT_MS, KafkaSettings
-from tests.tls_server import faulty_port
+from operators.errors import BrokerError, SettingsError
+from operators.kafka_io.broker_errors import broker_error, is_final, said
+from operators.kafka_io.kafka_clients import (
+    broker_errors,
+    connect,
+    new_admin,
+    new_consumer,
+    new_producer,
+    partitions_of,
+)
 from tests.places import ROOT
+from tests.tls_server import faulty_port
 
 MAKERS = (new_consumer, new_producer, new_admin)
 

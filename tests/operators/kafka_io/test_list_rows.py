@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.records.contracts import ORDER_HEADER, Model, RecommendationList
 from operators.kafka_io.list_rows import DAY_MS, ListRows, order_of
 from operators.kafka_io.row_rules import Refused
+from operators.records.contracts import ORDER_HEADER, Model, RecommendationList
 from tests.builders import NOW_MS
 
 

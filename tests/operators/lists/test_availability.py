@@ -5,9 +5,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operators.kafka_io.catalogue_rows import GONE
 from operators.lists.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
 from operators.lists.catalogue import Catalogue
-from operators.kafka_io.catalogue_rows import GONE
 from operators.records.contracts import CatalogueItem, encode_record
 from operators.shopper.features import Vocabulary
 from storefront.view.views import Shelf

@@ -3,11 +3,11 @@ import threading
 import numpy as np
 import pytest
 
-from operators.lists.catalogue import Catalogue
 from operators.kafka_io.catalogue_rows import GONE
+from operators.lists.catalogue import Catalogue
+from operators.lists.item_codes import SPARE_CODES
 from operators.records.contracts import CatalogueItem, encode_record
 from operators.shopper.features import Vocabulary
-from operators.lists.item_codes import SPARE_CODES
 from tests.builders import NOW_MS
 
 WORDS = Vocabulary([f"i{n}" for n in range(1, 11)])

@@ -2,10 +2,10 @@ from collections import Counter
 
 import pytest
 
-from operators.records.contracts import Experiment
+from operators.configuration.shop_settings import ExperimentSettings
 from operators.errors import SettingsError
 from operators.lists.experiments import NO_ARM, Experiments
-from operators.configuration.shop_settings import ExperimentSettings
+from operators.records.contracts import Experiment
 
 HALVES = ExperimentSettings(name="colours", arms={"control": 0.5, "treatment": 0.5})
 USERS = [f"u{n}" for n in range(20_000)]

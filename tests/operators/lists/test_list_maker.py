@@ -4,15 +4,15 @@ import msgspec
 import numpy as np
 import pytest
 
+from operators.configuration.shop_settings import ListSettings
 from operators.lists.catalogue import Catalogue
-from operators.records.contracts import CatalogueItem, RecommendationList, encode_record
+from operators.lists.encoded_list import encode_list
 from operators.lists.list_maker import ListMaker, NotFinite
 from operators.lists.request import Request
-from operators.lists.encoded_list import encode_list
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
+from operators.records.contracts import CatalogueItem, RecommendationList, encode_record
 from operators.settings import ScorerSettings
-from operators.configuration.shop_settings import ListSettings
 from tests.builders import NOW_MS, event, state_after, viewed, write_bundle
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from operators.shopper.features import Vocabulary
+from operators.configuration.shop_settings import ListSettings
 from operators.lists.ranker import Ranked, Ranker
 from operators.model.unit_rows import unit_rows
-from operators.configuration.shop_settings import ListSettings
+from operators.shopper.features import Vocabulary
 from operators.shopper.state_layout import read_states
 from operators.shopper.user_state import step
 from tests.builders import event, state_after, viewed

@@ -3,8 +3,8 @@
 import pytest
 
 from operators.lists import reasons
-from operators.records.contracts import Reason
 from operators.lists.reasons import _NAMES, _Known
+from operators.records.contracts import Reason
 
 
 def test_reasons_are_shared_and_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 
+from operators.errors import BundleError
 from operators.model import bundle_files, model_bundle
 from operators.model.bundle_files import BundleFiles, file_hash
-from operators.errors import BundleError
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings

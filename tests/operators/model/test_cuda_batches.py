@@ -1,18 +1,16 @@
 """Micro-batches bound to a device. Without a GPU the device is the CPU: padding, sizes and buffers are the same there."""
 
-from pathlib import Path
-
 import numpy as np
 import onnxruntime as ort
 import pytest
 
 from operators.model import cuda_batches
 from operators.model.cuda_batches import CUDA, DeviceBatches
-from operators.shopper.features import WINDOW, Features
 from operators.model.model_bundle import ModelBundle
 from operators.model.padding import Answers
 from operators.model.scorer import OUTPUTS, Scorer, choose_provider
 from operators.settings import ScorerSettings
+from operators.shopper.features import WINDOW, Features
 from tests.places import ROOT
 
 BUNDLE = ModelBundle.load(ROOT / "models" / "online-retail")

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from operators.model import graph_check
 from operators.errors import BundleError
+from operators.model import graph_check
 from operators.model.graph_check import NESTED, refuse_other_files
 from tests.builders import write_bundle, write_faulty_bundle
 from tests.places import ROOT

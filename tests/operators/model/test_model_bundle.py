@@ -185,7 +185,9 @@ def test_a_required_gpu_that_is_not_there_is_said(folder: Path, monkeypatch: pyt
     bundle = ModelBundle.load(folder)
     with pytest.raises(StackError, match=r"GPU .*scorer\.provider = cpu"):
         Scorer(bundle, ScorerSettings(provider="cpu", require_gpu=True))
-    monkeypatch.setattr("operators.model.scorer.choose_provider", lambda _: ("CUDAExecutionProvider", "a device was found"))
+    monkeypatch.setattr(
+        "operators.model.scorer.choose_provider", lambda _: ("CUDAExecutionProvider", "a device was found")
+    )
     monkeypatch.setattr(ort, "InferenceSession", partial(only_on_cpu, ort.InferenceSession))
     fallen = Scorer(bundle, ScorerSettings())
     why = "CUDAExecutionProvider did not start: its libraries were not found"

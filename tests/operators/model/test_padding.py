@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.shopper.features import Rows
 from operators.model.padding import SPLIT_STEPS, Answers, without_padding
+from operators.shopper.features import Rows
 
 WINDOW = 20
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import onnxruntime as ort
 import pytest
 
+from operators.errors import StackError
 from operators.model import scorer, tensorrt_batches
 from operators.model.cuda_batches import CUDA, NotStarted
-from operators.errors import StackError
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer, choose_provider
-from operators.settings import ScorerSettings
 from operators.model.tensorrt_batches import TENSORRT, engine_options
+from operators.settings import ScorerSettings
 from tests.places import ROOT
 
 BUNDLE = ModelBundle.load(ROOT / "models" / "online-retail")

@@ -4,9 +4,9 @@ import math
 import numpy as np
 import pytest
 
-from operators.quality.drift import MIN_SAMPLES, WINDOW_SAMPLES, DriftMeter, observed, popularity_places, psi
-from operators.model.reference import Bins, dump_reference, load_reference
 from operators.errors import BundleError
+from operators.model.reference import Bins, dump_reference, load_reference
+from operators.quality.drift import MIN_SAMPLES, WINDOW_SAMPLES, DriftMeter, observed, popularity_places, psi
 from operators.shopper.features import WINDOW, Features
 
 CHANCE = np.random.default_rng(7)

@@ -5,9 +5,9 @@ import tracemalloc
 
 import pytest
 
-from operators.records.contracts import CatalogueItem, encode_record
-from operators.quality.expectations import MAX_CATEGORIES, OTHER_CATEGORY, REMEMBERED_IDS, Expectations
 from operators.configuration.shop_settings import EventSettings
+from operators.quality.expectations import MAX_CATEGORIES, OTHER_CATEGORY, REMEMBERED_IDS, Expectations
+from operators.records.contracts import CatalogueItem, encode_record
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 

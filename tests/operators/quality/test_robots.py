@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from operators.records.contracts import Event
 from operators.quality.robots import A_DAY, Activity
+from operators.records.contracts import Event
 from tests.builders import event
 
 

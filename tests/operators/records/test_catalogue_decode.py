@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from operators.errors import BadRecord
+from operators.kafka_io.catalogue_rows import CatalogueRows
+from operators.kafka_io.row_rules import Refused
 from operators.lists.catalogue import Catalogue
 from operators.records.catalogue_decode import read_item
-from operators.kafka_io.catalogue_rows import CatalogueRows
 from operators.records.contracts import CATALOGUE_REASONS, REASONS
-from operators.errors import BadRecord
 from operators.shopper.features import Vocabulary
-from operators.kafka_io.row_rules import Refused
 from storefront.view.views import Shelf
 from tests.builders import NOW_MS
 

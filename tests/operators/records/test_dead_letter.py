@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from operators.errors import EventsFileError
 from operators.records.contracts import EVENTS, DeadLetterHeaders
 from operators.records.dead_letter import Letter, id_text
-from operators.errors import EventsFileError
 from tests.builders import NOW_MS
 
 

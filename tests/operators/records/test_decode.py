@@ -3,11 +3,11 @@ import time
 
 import pytest
 
+from operators.configuration.shop_settings import EventSettings
+from operators.errors import BadRecord
 from operators.records.contracts import REASONS
 from operators.records.decode import EventDecoder, decode_erasure
-from operators.errors import BadRecord
 from operators.records.json_objects import read_object
-from operators.configuration.shop_settings import EventSettings
 from tests.bad_records import BAD_EVENTS, good_event
 from tests.builders import NOW_MS
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from operators.configuration.nearest_name import nearest
 from operators.records.contracts import Event
 from operators.records.field_names import given_fields
-from operators.configuration.nearest_name import nearest
 
 FIELDS = Event.__struct_fields__
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from operators.configuration.shop_settings import EventSettings
 from operators.errors import EventsFileError
 from operators.records.record_file import catalogue_file, event_file
 from operators.records.record_lines import RecordLines
-from operators.configuration.shop_settings import EventSettings
 from tests.bad_records import good_event
 
 LINES = [json.dumps(good_event(event_id=f"e{n}")).encode() for n in range(3)]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from operators.refresh.crash_journal import GUILTY_SECONDS, KEPT_SECONDS, SIZE, CrashesTheProcess, CrashJournal
 from operators.errors import StackError
 from operators.lists.request import Request
+from operators.refresh.crash_journal import GUILTY_SECONDS, KEPT_SECONDS, SIZE, CrashesTheProcess, CrashJournal
 
 POISON = "poison"
 

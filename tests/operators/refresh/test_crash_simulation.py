@@ -15,17 +15,17 @@ import hypothesis.strategies as st
 from hypothesis import settings as profile
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from operators.configuration.shop_settings import EventSettings
+from operators.lists.encoded_list import Encoded, encoded
+from operators.lists.request import Request
 from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER, Model, RecommendationList
 from operators.records.decode import EventDecoder
-from operators.lists.request import Request
 from operators.refresh.micro_batcher import MicroBatcher, NotAsked, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import Actions, Output, Record
-from operators.lists.encoded_list import Encoded, encoded
-from operators.settings import ScorerSettings
-from operators.configuration.shop_settings import EventSettings
-from operators.shopper.state_layout import stored
 from operators.refresh.transactions import Transactions
+from operators.settings import ScorerSettings
+from operators.shopper.state_layout import stored
 from operators.shopper.user_state import digest, erase, list_is_owed, order_of, step
 from tests.bad_records import good_event
 from tests.builders import NOW_MS

@@ -8,8 +8,8 @@ import pytest
 
 from operators.records.contracts import ERASURES, ORDER_HEADER
 from operators.refresh.refresh_records import Output, Record
-from operators.shopper.state_layout import stored
 from operators.refresh.transactions import Transactions
+from operators.shopper.state_layout import stored
 from operators.shopper.user_state import holds_anything
 from tests.builders import NOW_MS, write_bundle
 from tests.operators.refresh.test_refresh_logic import Operator, job, lists

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.refresh.micro_batcher import NotAsked
 from operators.refresh.refresh_logic import PATIENT
-from operators.lists.encoded_list import Encoded
 from tests.operators.refresh.test_refresh_logic import Operator, job, lists
 
 __all__ = ["job"]

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from operators.configuration.shop_settings import EventSettings, ListSettings
 from operators.lists.catalogue import Catalogue
-from operators.records.contracts import EVENTS, Event
-from operators.records.decode import EventDecoder
+from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
-from operators.refresh.micro_batcher import MicroBatcher
 from operators.model.model_bundle import ModelBundle
+from operators.model.scorer import Scorer
+from operators.records.contracts import EVENTS, Event
+from operators.records.decode import EventDecoder
+from operators.refresh.micro_batcher import MicroBatcher
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import Actions, Output, Record
-from operators.lists.encoded_list import Encoded, encoded
-from operators.model.scorer import Scorer
-from operators.settings import ScorerSettings
-from operators.configuration.shop_settings import EventSettings, ListSettings
 from operators.refresh.transactions import Transactions
+from operators.settings import ScorerSettings
 from tests.bad_records import good_event
 from tests.builders import NOW_MS, write_bundle
 

@@ -4,9 +4,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from operators.records.decode import EventDecoder
-from operators.errors import BadRecord
 from operators.configuration.shop_settings import EventSettings
+from operators.errors import BadRecord
+from operators.records.decode import EventDecoder
 from operators.shopper.state_layout import MAX_BOUGHT, MAX_DISLIKED, read_states, stored
 from operators.shopper.user_state import (
     KINDS,

@@ -1,14 +1,22 @@
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.records.contracts import Event
 from operators.errors import LiveshelfError
-from operators.shopper.state_layout import CONSENT_REFUSED, EVENT_WINDOW, HISTORY, SIZE, STATE, migrate, read_states, stored
+from operators.records.contracts import Event
+from operators.shopper.state_layout import (
+    CONSENT_REFUSED,
+    EVENT_WINDOW,
+    HISTORY,
+    SIZE,
+    STATE,
+    migrate,
+    read_states,
+    stored,
+)
 from operators.shopper.user_state import (
     KINDS,
     digest,
@@ -23,7 +31,6 @@ from operators.shopper.user_state import (
 )
 from tests.builders import NOW_MS, event, state_after
 from tests.places import GOLDEN
-
 
 
 def fields(state: bytes) -> np.void:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.places import ROOT
+
 LOAD = """
 import onnxruntime, sys
-from tests.places import ROOT
 onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 """
 

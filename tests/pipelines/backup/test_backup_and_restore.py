@@ -14,8 +14,8 @@ import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaConnectionError
 
-from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.errors import BrokerError, BundleError, ClusterError, StackError
+from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.settings import Settings
 from pipelines.backup import backup, restore
 from pipelines.backup.backup import TOPICS, take_backup

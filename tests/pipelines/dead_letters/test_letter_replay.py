@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from kafka.errors import KafkaError, KafkaTimeoutError, ProducerFencedError
 
+from operators.configuration.shop_settings import EventSettings
+from operators.errors import BadRecord, BrokerError
 from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, ReplayReceipt, encode_record
 from operators.records.dead_letter import Letter, id_text
 from operators.records.decode import EventDecoder
-from operators.errors import BadRecord, BrokerError
 from operators.records.record_repairs import ALL, Repairs
 from operators.settings import KafkaSettings
-from operators.configuration.shop_settings import EventSettings
 from pipelines.dead_letters import replay_ledger
 from pipelines.dead_letters.dead_letters import Choice, letters_of_file, write_letters
 from pipelines.dead_letters.letter_replay import BATCH, Judge, Outgoing, Replay, replay

@@ -15,8 +15,8 @@ from pyflink.datastream import KeyedProcessFunction, StreamExecutionEnvironment
 from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
-from operators.records.decode import key_bytes
 from operators.configuration.shop_settings import EventSettings
+from operators.records.decode import key_bytes
 from pipelines.job.recommend import BYTES, INPUT, key_by_first_field
 from pipelines.job.refresh_function import user_of
 from pipelines.job.tables import input_query

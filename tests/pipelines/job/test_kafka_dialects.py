@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 
-from deploy.local.kafka.certificates import Authority
 from deploy.local.jars import CONNECTOR
+from deploy.local.kafka.certificates import Authority
 from deploy.local.layout import Layout
-from operators.errors import SettingsError
 from operators.configuration.kafka_security import SHADED
 from operators.configuration.kafka_settings import KafkaSettings
+from operators.errors import SettingsError
 from operators.settings import load_settings
 from pipelines.job.java_names import known_names, refuse_mistyped
 

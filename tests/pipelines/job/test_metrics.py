@@ -8,21 +8,21 @@ import httpx
 import numpy as np
 import pytest
 
+from operators.configuration.shop_settings import ExperimentSettings, ListSettings
 from operators.lists.catalogue import Catalogue
-from operators.records.contracts import Event
+from operators.lists.encoded_list import Encoded
 from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
-from operators.lists.encoded_list import Encoded
 from operators.model.scorer import Scorer
+from operators.records.contracts import Event
 from operators.settings import JobSettings, ScorerSettings
-from operators.configuration.shop_settings import ExperimentSettings, ListSettings
-from operators.telemetry.timeline import Came, Made
 from operators.shopper.user_state import step
+from operators.telemetry.timeline import Came, Made
 from pipelines.job.metrics import FLUSH, JobMetrics
-from pipelines.scoring.wire import Ready
 from pipelines.scoring.slate_metrics import SlateMetrics
+from pipelines.scoring.wire import Ready
 from tests.builders import NOW_MS, write_bundle
 
 HALVES = ExperimentSettings(name="x", arms={"a": 0.5, "b": 0.5})

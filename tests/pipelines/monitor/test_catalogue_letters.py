@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX
 from operators.errors import BadRecord
+from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX
 from operators.settings import KafkaSettings
 from pipelines.monitor import catalogue_letters
 from pipelines.monitor.catalogue_letters import CatalogueLetters

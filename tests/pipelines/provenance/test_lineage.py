@@ -6,8 +6,8 @@ from pathlib import Path
 from openlineage.client.event_v2 import RunState
 
 from operators.settings import Settings
-from pipelines.topics.event_export import ORIGIN
 from pipelines.provenance.lineage import Lineage, Told, bundle_dataset, chain, file_dataset
+from pipelines.topics.event_export import ORIGIN
 
 MANIFEST = {
     "name": "m", "version": "1", "files": {"model.onnx": "ab" * 32}, "opset": 18,

@@ -20,15 +20,15 @@ import numpy as np
 import psutil
 import pytest
 
-from operators.lists.catalogue import Catalogue
-from operators.records.contracts import CatalogueItem
-from operators.model.cuda_batches import CUDA
 from operators.errors import StackError
+from operators.lists.catalogue import Catalogue
+from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
+from operators.model.cuda_batches import CUDA
 from operators.model.model_bundle import ModelBundle
-from operators.lists.encoded_list import Encoded
 from operators.model.scorer import Scorer, choose_provider
+from operators.records.contracts import CatalogueItem
 from operators.settings import ScorerSettings, Settings
 from operators.telemetry.timeline import Made
 from pipelines.scoring.links import link_of

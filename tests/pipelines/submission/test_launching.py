@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from liveshelf.job.submit import with_places
+from operators.configuration.shop_settings import EventSettings
 from operators.errors import SettingsError
 from operators.settings import JobSettings, KafkaSettings, Settings
-from operators.configuration.shop_settings import EventSettings
-from pipelines.submission import launcher
-from liveshelf.job.submit import with_places
-from pipelines.submission.cluster import python_part
 from pipelines.job.engine import STATE_UID, flink_options
+from pipelines.job.tables import INPUT_FIELDS, dead_letters_ddl, input_query, lists_ddl, source_ddl
+from pipelines.submission import launcher
+from pipelines.submission.cluster import python_part
 from pipelines.submission.launcher import shipped_settings
 from pipelines.submission.shipping import stage
-from pipelines.job.tables import INPUT_FIELDS, dead_letters_ddl, input_query, lists_ddl, source_ddl
 from tests.builders import write_bundle
 
 

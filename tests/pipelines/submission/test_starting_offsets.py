@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.errors import BrokerError
+from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.records.topic_specs import TOPICS
 from pipelines.submission.starting_offsets import INPUTS, OUTPUTS, _check_settings
 

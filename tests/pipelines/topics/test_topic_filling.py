@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from kafka.admin import AlterConfigOp
 
-from operators.records.contracts import AUDIT, CATALOGUE, ERASURES, EVENTS, RECOMMENDATIONS
 from operators.errors import BrokerError
-from operators.settings import KafkaSettings
+from operators.records.contracts import AUDIT, CATALOGUE, ERASURES, EVENTS, RECOMMENDATIONS
 from operators.records.topic_specs import DAY_MS, TOPICS
-from pipelines.topics import topic_filling
+from operators.settings import KafkaSettings
 from pipelines.backup.backup import TOPICS as SAVED
+from pipelines.topics import topic_filling
 from pipelines.topics.topic_filling import filling, keep_as_usual
 
 DEFAULTS = {

@@ -9,8 +9,8 @@ from kafka import TopicPartition
 from operators.errors import BrokerError, ClusterError
 from operators.settings import KafkaSettings, Settings
 from pipelines.submission import reading_progress
-from pipelines.topics import topic_stretch
 from pipelines.submission.reading_progress import wait_until_read
+from pipelines.topics import topic_stretch
 from pipelines.topics.topic_stretch import Stretch, records_between
 
 ONE, TWO = TopicPartition("shop.a", 0), TopicPartition("shop.a", 1)

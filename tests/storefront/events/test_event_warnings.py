@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from operators.records.decode import EventDecoder
 from operators.configuration.shop_settings import EventSettings
-from storefront.http.batches import Entry
+from operators.records.decode import EventDecoder
 from storefront.events.event_warnings import MOST, EventWarning, warnings_of
+from storefront.http.batches import Entry
 from tests.bad_records import good_event
 from tests.storefront.conftest import RunningShop
 from tests.storefront.http.test_batches import NOW_MS, now_event

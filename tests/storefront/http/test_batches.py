@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
+from operators.configuration.shop_settings import EventSettings
+from operators.errors import BadRecord
 from operators.records.contracts import REASONS
 from operators.records.decode import EventDecoder
-from operators.errors import BadRecord
 from operators.settings import Settings
-from operators.configuration.shop_settings import EventSettings
-from storefront.http.batches import Entry, TooMuch, read_body, split_batch
 from storefront.events.event_producer import BadEvent, EventProducer
 from storefront.events.event_warnings import warnings_of
+from storefront.http.batches import Entry, TooMuch, read_body, split_batch
 from tests.bad_records import bad_events, good_event
 from tests.storefront.conftest import RunningShop, Serve
 

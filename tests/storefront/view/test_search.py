@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from operators.records.contracts import CatalogueItem, encode_record
 from operators.model.model_bundle import ModelBundle
 from operators.model.query_tower import QueryTower, buckets
+from operators.records.contracts import CatalogueItem, encode_record
 from storefront.view.search import Search
 from storefront.view.views import Shelf
 from tests.builders import write_bundle

@@ -4,12 +4,12 @@ from pathlib import Path
 import msgspec
 
 from operators.kafka_io.catalogue_rows import GONE
+from operators.kafka_io.list_rows import DAY_MS
 from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
 from operators.shopper.features import Vocabulary
-from operators.kafka_io.list_rows import DAY_MS
-from storefront.watching.metrics import StoreMetrics
 from storefront.view.served_list import Server
 from storefront.view.views import Shelf, Views
+from storefront.watching.metrics import StoreMetrics
 from tests.builders import NOW_MS
 from tests.operators.kafka_io.test_compacted_table import Consumer, Topic, until
 from tests.operators.kafka_io.test_list_rows import list_of

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import msgspec
 
+from operators.configuration.shop_settings import ListSettings
 from operators.lists.catalogue import Catalogue
-from operators.records.decode import EventDecoder
+from operators.lists.encoded_list import encode_list
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
-from operators.lists.encoded_list import encode_list
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
+from operators.records.decode import EventDecoder
 from operators.settings import ScorerSettings, Settings
-from operators.configuration.shop_settings import ListSettings
 from operators.shopper.user_state import step
 
 BATCH = 128
