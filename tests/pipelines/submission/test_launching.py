@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from liveshelf.job.submit import with_places
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import SettingsError
 from operators.settings import JobSettings, KafkaSettings, Settings
 from pipelines.job.engine import STATE_UID, flink_options
 from pipelines.job.tables import INPUT_FIELDS, dead_letters_ddl, input_query, lists_ddl, source_ddl
+from pipelines.local.local_submission import with_places
 from pipelines.submission import launcher
 from pipelines.submission.cluster import python_part
 from pipelines.submission.launcher import shipped_settings

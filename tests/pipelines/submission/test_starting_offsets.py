@@ -7,8 +7,8 @@ import pytest
 
 from operators.errors import BrokerError
 from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
-from operators.records.topic_specs import TOPICS
-from pipelines.submission.starting_offsets import INPUTS, OUTPUTS, _check_settings
+from operators.records.topic_specs import JOB_INPUTS, JOB_OUTPUTS, TOPICS
+from pipelines.submission.starting_offsets import _check_settings
 
 
 class Broker:
@@ -30,7 +30,7 @@ def test_topics_as_they_are_made_are_taken_in_silence(caplog: pytest.LogCaptureF
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("topic", INPUTS)
+@pytest.mark.parametrize("topic", JOB_INPUTS)
 def test_a_time_of_the_client_is_refused(topic: str) -> None:
     broker = Broker(**{f"{topic.split('.')[1]}__message_timestamp_type": "CreateTime"})
     with pytest.raises(BrokerError, match=f"message.timestamp.type = LogAppendTime for {topic}.*--alter"):
@@ -64,6 +64,6 @@ def test_longer_is_no_matter_and_a_broker_that_tells_nothing_is_believed(caplog:
     _check_settings(Broker(events__retention_ms="-1", erasures__retention_ms="9999999999999"))  # type: ignore[arg-type]
     assert caplog.text == ""
     silent = Broker()
-    silent.topics = {topic: {} for topic in (*INPUTS, *OUTPUTS)}
+    silent.topics = {topic: {} for topic in (*JOB_INPUTS, *JOB_OUTPUTS)}
     _check_settings(silent)  # type: ignore[arg-type]
-    assert caplog.text.count("it must be LogAppendTime") == len(INPUTS)
+    assert caplog.text.count("it must be LogAppendTime") == len(JOB_INPUTS)
