@@ -9,6 +9,17 @@ from tests.builders import write_faulty_bundle
 from tests.running_stack import ROOT, Stack, running_stack
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The kernel's tests first, trainings later, and last what needs the stack: a mistake is seen early."""
+    items.sort(
+        key=lambda item: (
+            "stack" in getattr(item, "fixturenames", ()),
+            not item.nodeid.startswith("tests/operators/"),
+            item.nodeid.startswith(("tests/model_export/", "tests/faults/")),
+        )
+    )
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_stack(write_faulty_bundle(tmp_path_factory.mktemp("faulty") / "bundle")) as running:

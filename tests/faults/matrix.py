@@ -31,7 +31,7 @@ HEAD = """# What was broken, and what held
 Each row: load runs (500 events/s over 5,000 users unless the row says otherwise), a fault happens, the load goes on at
 least until lists have been fresh for ten seconds (or, 70 s after the fault, are not: then the row fails), and an oracle
 replays the same events and erasures through the same `step()` in one process. `make faults` runs all of it and writes this
-page; the rows that are not marked slow run in `make test`, at 150 events/s.
+page; the rows that are not marked manual run in `make test-all`, at 150 events/s.
 
 *Kept* is `yes` only where everything was read to its end and each fault is known to have struck; *struck* says how that is
 known. A count that rests on something that was not read is `unknown`, with the reason in the note, and so is the row.

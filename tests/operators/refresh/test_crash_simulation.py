@@ -6,6 +6,7 @@ was in the scorer is gone, outputs since the checkpoint stay (at least once) or 
 
 import copy
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -277,6 +278,7 @@ class TransactionalEngine(CrashingEngine):
     exactly_once = True
 
 
-schedules = profile(max_examples=1000, stateful_step_count=40, deadline=None)
+SCHEDULES = int(os.environ.get("CRASH_SCHEDULES", "200"))  # of each delivery; `make test-all` sets 1,000
+schedules = profile(max_examples=SCHEDULES, stateful_step_count=40, deadline=None)
 TestAtLeastOnce, TestExactlyOnce = CrashingEngine.TestCase, TransactionalEngine.TestCase
 TestAtLeastOnce.settings = TestExactlyOnce.settings = schedules
