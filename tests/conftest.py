@@ -1,12 +1,16 @@
-"""Fixtures of all tests that need the real broker and cluster."""
+"""Fixtures of all tests that need the real broker and cluster, and the order of all tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.builders import write_faulty_bundle
 from tests.running_stack import ROOT, Stack, running_stack
+
+settings.register_profile("liveshelf", settings.default, deadline=None)  # a busy machine makes one example slow
+settings.load_profile("liveshelf")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -279,6 +279,6 @@ class TransactionalEngine(CrashingEngine):
 
 
 SCHEDULES = int(os.environ.get("CRASH_SCHEDULES", "200"))  # of each delivery; `make test-all` sets 1,000
-schedules = profile(max_examples=SCHEDULES, stateful_step_count=40, deadline=None)
+schedules = profile(max_examples=SCHEDULES, stateful_step_count=40)
 TestAtLeastOnce, TestExactlyOnce = CrashingEngine.TestCase, TransactionalEngine.TestCase
 TestAtLeastOnce.settings = TestExactlyOnce.settings = schedules
