@@ -246,7 +246,11 @@ def open_table(settings: Settings, subtask: int, on_change: OnChange[bytes]) -> 
     for folder in (root, root.with_name(f"{root.name}-{os.getpid()}-{time.monotonic_ns()}")):
         try:
             table = CompactedTable(
-                CATALOGUE, folder, lambda: kafka_consumer(options), CatalogueRows(settings.events.placeholders), on_change=on_change
+                CATALOGUE,
+                folder,
+                lambda: kafka_consumer(options),
+                CatalogueRows(settings.events.placeholders),
+                on_change=on_change,
             )
         except Exception as error:  # rocksdict raises its own class when the lock is held
             log.warning("table %s: %s", folder, error)

@@ -22,6 +22,7 @@ from pipelines.backup import TOPICS
 from pipelines.backup_folder import read_manifest
 from pipelines.reading_progress import wait_until_read
 from pipelines.savepoint_offsets import METADATA, move_offsets, source_offsets
+from pipelines.savepoint_transactions import forget_transactions
 from pipelines.starting_point import INPUTS
 from pipelines.topic_admin import ensure_topics
 from pipelines.topic_archive import Imported, import_records
@@ -125,6 +126,7 @@ def _moved_savepoint(source: Path, savepoints: Path, imported: dict[str, Importe
     aside = target / f".{METADATA}"
     aside.mkdir()
     shutil.copy(source / METADATA, aside)
+    forget_transactions(aside)
     move_offsets(aside, {place: imported[place.topic].stands(place.partition) for place in stands})
     (aside / METADATA).rename(target / METADATA)
     aside.rmdir()

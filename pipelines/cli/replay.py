@@ -38,7 +38,10 @@ def run(
         raise typer.BadParameter("give --rate or --speedup, not both")
     settings = load_settings()
     progress, begun = Progress(), time.monotonic()
-    chosen, items = event_file(events, settings.events), catalogue_file(catalogue, settings.events) if catalogue else None
+    chosen, items = (
+        event_file(events, settings.events),
+        catalogue_file(catalogue, settings.events) if catalogue else None,
+    )
     producer = new_producer(settings.kafka)
     effect = ReplayEffect(Layout.of(settings).targets)
     with broker_errors(settings.kafka), people.status("publishing") as spinner:
