@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Gauge, Histogram
@@ -13,7 +14,7 @@ from operators.lists.encoded_list import Encoded
 from operators.lists.experiments import Experiments
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
-from operators.records.contracts import Event
+from operators.records.contracts import Event, Source
 from operators.records.trace_context import sampled_trace
 from operators.settings import JobSettings
 from operators.shopper.user_state import is_return
@@ -50,7 +51,7 @@ class JobMetrics:
             ["field"],
             registry,
         ).counts
-        made_by = [(source, arm) for source in ("model", "neighbours", "popular") for arm in arms]
+        made_by = [(source, arm) for source in get_args(Source) for arm in arms]
         self._lists = Tally(
             "liveshelf_lists", "Lists emitted, by source and arm", ["source", "arm"], registry, made_by
         ).counts
