@@ -48,7 +48,7 @@ row is `unknown`.
 | written twice | lists that were written again: allowed at least once, 0 exactly once |
 | version fell | versions that went back: allowed at least once (readers ignore them), 0 exactly once |
 | last record wrong | users whose last record is neither their newest list nor the tombstone of their erasure |
-| states differ | users whose list was made from a state that differs from the oracle's (by its fingerprint) |
+| states differ | users whose list was made from a state whose digest differs from the oracle's |
 | scores differ | lists by the model that differ from the same bundle offline, of up to 300 |
 | erased listed | users who were erased, sent nothing since, and have a list |
 | dead letters wrong | bad records without a dead letter; dead letters of good records, or with a wrong reason or value |
