@@ -41,6 +41,12 @@ def test_every_link_leads_to_a_page_and_a_heading(page: Path) -> None:
         assert not anchor or target.suffix != ".md" or anchor in anchors(target), link
 
 
+def test_the_index_of_the_docs_lists_every_page() -> None:
+    listed = set(re.findall(r"^\| \[[^]]+\]\(([^)]+)\)", (ROOT / "docs" / "README.md").read_text(), re.MULTILINE))
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert listed == pages | {"decisions/README.md", "notebook/README.md"}
+
+
 def test_every_hop_of_a_click_names_a_function_that_exists() -> None:
     hops = re.findall(r"^\| \d+ [^|]+\| `([^`]+)` \| `([^`]+)` \|$", ARCHITECTURE.read_text(), re.MULTILINE)
     assert len(hops) > 20
