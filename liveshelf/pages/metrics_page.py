@@ -44,8 +44,8 @@ The stages of a list sum to its freshness (`operators/telemetry/timeline.py`):
 | `rank` | the scores are there | the list is made |
 | `emit` | the list is made | the operator emits it |
 
-The stage `recover` is the whole time of a list that a timer (a promise) requested again. `liveshelf_storefront_freshness_seconds`
-includes the time until a reader has the list.
+The stage `recover` is the whole time of a list that a timer (a promise) requested again.
+`liveshelf_storefront_freshness_seconds` includes the time until a reader has the list.
 """
 
 
