@@ -94,7 +94,7 @@ def _code(blocks: list[str]) -> str:
 
 def _prose(node: ast.Module | Definition) -> str:
     text = ast.get_docstring(node)
-    return f"\n{TREE.sub(_drawn, text)}\n" if text else ""
+    return f"\n{TREE.sub(_drawn, text).rstrip()}\n" if text else ""
 
 
 def _drawn(tree: re.Match[str]) -> str:

@@ -38,4 +38,4 @@ def test_an_option_has_its_default_and_range_in_columns_of_their_own() -> None:
 
 def test_a_tree_in_a_docstring_stays_a_drawing() -> None:
     module = ast.parse('"""The errors.\n\nBase\n├── One   first\n└── Two   second\n"""')
-    assert api_page._prose(module) == "\nThe errors.\n\n```text\nBase\n├── One   first\n└── Two   second\n```\n\n"
+    assert api_page._prose(module) == "\nThe errors.\n\n```text\nBase\n├── One   first\n└── Two   second\n```\n"
