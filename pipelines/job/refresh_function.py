@@ -130,7 +130,7 @@ class RefreshFunction:
             transactions=transactions_of(settings.job),
         )
         # what was loaded until now stays, and the collector need not walk through it again; what the interpreter's
-        # earlier jobs froze must thaw first: they are gone, and each would keep 100 MB (docs/decisions.md)
+        # earlier jobs froze must thaw first: they are gone, and each would keep 100 MB (docs/notebook/fault-findings.md)
         gc.unfreeze()
         gc.collect()
         gc.freeze()
