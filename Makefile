@@ -109,7 +109,7 @@ reference: setup ## docs/cli.md and docs/python.md from the code
 	@.venv/bin/python -m liveshelf.pages.api_page docs/python.md
 
 docs: dev-deps reference ## the pages of docs/ as a site that needs no network: open site/index.html
-	@.venv/bin/python -m mkdocs build -q
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build
 
 locks: ## requirements/*.lock anew (needs uv)
 	@for kind in dev train base; do \

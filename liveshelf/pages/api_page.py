@@ -23,6 +23,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 ROOT = Path(__file__).resolve().parents[2]
 TREE = re.compile(r"(?:^.+\n)?(?:^[├└│].*\n?)+", re.MULTILINE)  # drawn, with its root above it
+FOR_TOOLS = re.compile(r"  # (?:type|fmt|noqa):.*")
 
 Definition = ast.ClassDef | ast.FunctionDef
 
@@ -75,7 +76,10 @@ def _name(node: ast.stmt) -> str:
 
 
 def _is_public(node: ast.stmt) -> bool:
-    return _name(node) not in ("", "main") and not _name(node).startswith("_")
+    name = _name(node)
+    if isinstance(node, ast.Assign):
+        return name[:1].isupper()  # a constant or a type, not a logger
+    return name not in ("", "main") and not name.startswith("_")
 
 
 def _head(lines: list[str], node: Definition) -> str:
@@ -89,12 +93,12 @@ def _text(lines: list[str], node: ast.stmt) -> str:
 
 
 def _code(blocks: list[str]) -> str:
-    return f"\n```python\n{dedent(chr(10).join(blocks))}\n```\n"
+    return f"\n```python\n{FOR_TOOLS.sub('', dedent(chr(10).join(blocks)))}\n```\n"
 
 
 def _prose(node: ast.Module | Definition) -> str:
     text = ast.get_docstring(node)
-    return f"\n{TREE.sub(_drawn, text)}\n" if text else ""
+    return f"\n{TREE.sub(_drawn, text).rstrip()}\n" if text else ""
 
 
 def _drawn(tree: re.Match[str]) -> str:

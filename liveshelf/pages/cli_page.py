@@ -23,6 +23,7 @@ TITLES = {
     "models": "Models",
     "bench": "Measurements",
 }
+COLUMNS = ("option", "meaning", "default", "range")
 EXAMPLE = re.compile(r"\n+Example: (.+)\n?")
 EXTRA = re.compile(r"(?:^|  )\[([^\]]+)\]$")  # what typer puts behind a help text: default, range, required
 
@@ -48,12 +49,17 @@ def _entry(name: str, command: Any) -> str:
     text = EXAMPLE.sub(r"\n\n```bash\n\1\n```\n", command.help).strip()
     context = typer.Context(command, info_name=name)
     records = [parameter.get_help_record(context) for parameter in command.params]
-    rows = [_row(*record) for record in records if record]
-    head = "| option | meaning | default | range |\n|---|---|---|---|"
-    return "\n".join([f"\n### {name}\n", text, "", *([head, *rows, ""] if rows else [])])
+    return f"\n### {name}\n\n{text}\n{_table([_row(*record) for record in records if record])}"
 
 
-def _row(option: str, text: str) -> str:
+def _table(rows: list[tuple[str, ...]]) -> str:
+    """The options, without a column that none of them fills."""
+    columns = [column for column in zip(COLUMNS, *rows, strict=True) if any(column[1:])]
+    lines = [f"| {' | '.join(cells)} |\n" for cells in zip(*columns, strict=True)]
+    return "".join(["\n", *lines[:1], "|---" * len(columns), "|\n", *lines[1:]]) if lines else ""
+
+
+def _row(option: str, text: str) -> tuple[str, ...]:
     default, limits = "", ""
     extra = EXTRA.search(text)
     for part in extra[1].split("; ") if extra else ():
@@ -63,8 +69,7 @@ def _row(option: str, text: str) -> str:
             default = f"`{part.removeprefix('default: ')}`"
         else:
             limits = f"`{part}`"
-    cells = (f"`{option}`", EXTRA.sub("", text), default, limits)
-    return f"| {' | '.join(one.replace('|', chr(92) + '|') for one in cells)} |"
+    return tuple(cell.replace("|", "\\|") for cell in (f"`{option}`", EXTRA.sub("", text), default, limits))
 
 
 def main() -> None:
