@@ -16,7 +16,7 @@ from kafka import TopicPartition
 
 from operators.errors import ClusterError, StackError
 from operators.model.bundle_files import BundleFiles, read_manifest
-from operators.records.contracts import AUDIT, CATALOGUE, EVENTS, MODELS, RECEIPTS, RECOMMENDATIONS
+from operators.records.contracts import AUDIT, CATALOGUE, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.records.topic_specs import JOB_INPUTS
 from operators.settings import Settings
 from pipelines.backup.backup_folder import new_backup, rotate, seal
@@ -28,7 +28,7 @@ from pipelines.topics.topic_reader import TopicReader
 from pipelines.topics.topic_stretch import Stretch
 
 # the inputs last, and of them the erasures: what a topic before them says too much, they put right after a restore
-TOPICS = (CATALOGUE, RECOMMENDATIONS, MODELS, RECEIPTS, AUDIT, *JOB_INPUTS)
+TOPICS = (CATALOGUE, RECOMMENDATIONS, RECEIPTS, AUDIT, *JOB_INPUTS)
 
 
 def take_backup(settings: Settings, root: Path, bundle: Path | None, keep: int) -> Path:
