@@ -16,9 +16,10 @@ from benchmarks.faults.oracle import Oracle
 from benchmarks.faults.recovery import fresh_again, recovery, wait_for_commit_s
 from benchmarks.faults.verdict import Items, Observed, Row, judge
 from benchmarks.measuring.load import Load, in_the_background, report_of
+from operators.kafka_io.read_to_end import Offsets
 from operators.records.contracts import CATALOGUE, DEAD_LETTERS, ERASURES, EVENTS
 from operators.settings import Settings
-from pipelines.topics.topic_reader import Place, TopicReader
+from pipelines.topics.topic_reader import TopicReader
 
 ANSWER_SECONDS = 120.0
 STAYS_S = 10.0  # lists must stay fresh for so long; until then the load goes on,
@@ -201,7 +202,7 @@ def input_faults(plan: Plan, oracle: Oracle) -> list[Strike]:
     return [struck_now(name, f"{count} records" if count else "") for name, (share, count) in planned.items() if share]
 
 
-def deleted(records: Iterable[Any], start: Place, ends: Place) -> int:
+def deleted(records: Iterable[Any], start: Offsets, ends: Offsets) -> int:
     """Records between `start` and `ends` that were not read: retention has removed them."""
     places = {(place.topic, place.partition): end for place, end in ends.items()}
     read = sum(record.offset < places.get((record.topic, record.partition), 0) for record in records)

@@ -17,13 +17,13 @@ from hdrh.histogram import HdrHistogram
 from deploy.local.flink.flink_home import process_environment
 from deploy.local.layout import Layout
 from operators.errors import ClusterError
+from operators.kafka_io.kafka_clients import consumer_at_end
 from operators.records.contracts import EVENTS
 from operators.records.topic_specs import TopicSpec
 from operators.settings import Settings, project_root
 from pipelines.job.tables import connector_options
 from pipelines.submission.cluster import Cluster, python_part
 from pipelines.submission.launcher import run_client
-from pipelines.topics.list_reader import consumer_at_end
 from pipelines.topics.topic_admin import ensure_topics
 
 JOB, TOPIC = "liveshelf-floor", "bench.floor.v1"

@@ -13,9 +13,10 @@ from benchmarks.measuring.load import Load, behind_its_rate, in_the_background, 
 from benchmarks.measuring.machine import describe
 from benchmarks.measuring.measured import Figure, NotMeasured, percentiles_ms, ratio, rounded, unless
 from benchmarks.running_stack.floor import LONGEST_US, Floor
+from operators.kafka_io.kafka_clients import consumer_at_end
+from operators.kafka_io.read_to_end import records_left
 from operators.records.contracts import RECOMMENDATIONS, RecommendationList
 from operators.settings import Settings
-from pipelines.topics.list_reader import consumer_at_end
 
 DRAIN_SECONDS = 15.0
 ASK_S = 1.0  # before the measured time: while the stack is asked, nothing is read
@@ -56,9 +57,8 @@ class Readings:
 
     def missed(self) -> list[str]:
         """Why the reader does not know all lists that there are now; empty where it does."""
-        partitions = self._consumer.assignment()
-        ends = self._consumer.end_offsets(partitions)
-        behind = sum(max(0, ends[partition] - self._consumer.position(partition)) for partition in partitions)
+        ends = self._consumer.end_offsets(self._consumer.assignment())
+        behind = records_left(self._consumer, ends)
         return [f"the reader did not reach the end of the lists: {behind} records before it"] if behind else []
 
     def empty(self) -> list[str]:

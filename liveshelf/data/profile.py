@@ -53,9 +53,9 @@ def _events(settings: Settings, file: Path | None, hours: float) -> Iterator[tup
         return
     import time
 
-    from pipelines.topics.topic_stretch import stretch
+    from operators.kafka_io.read_to_end import read_topic
 
-    for record in stretch(settings.kafka, EVENTS, int(time.time() * 1000 - hours * HOUR_MS)):
+    for record in read_topic(settings.kafka, EVENTS, int(time.time() * 1000 - hours * HOUR_MS)):
         yield (record.key or b"").decode("utf-8", "replace"), record.value, record.timestamp
 
 
@@ -65,9 +65,9 @@ def _catalogue(settings: Settings, events: Path | None, file: Path | None) -> It
     if file is not None:
         yield from ((_item_id(line), line) for _, line in RecordLines(file))
     elif events is None:
-        from pipelines.topics.topic_stretch import stretch
+        from operators.kafka_io.read_to_end import read_topic
 
-        for record in stretch(settings.kafka, CATALOGUE, None):
+        for record in read_topic(settings.kafka, CATALOGUE):
             yield (record.key or b"").decode("utf-8", "replace"), record.value
 
 

@@ -35,26 +35,28 @@ def broker_error(cause: BaseException, options: Mapping[str, Any]) -> BrokerErro
     protocol, user = options.get("security_protocol", "PLAINTEXT"), options.get("sasl_plain_username")
     tls = _tls(cause)
     if isinstance(cause, errors.SaslAuthenticationFailedError):
-        return _final(
+        return BrokerError(
             f"{where} to accept the user {user} ({protocol}, {options.get('sasl_mechanism')})",
             _words(cause),
             "correct kafka.security.username and its password_file; docs/security.md",
         )
     if isinstance(cause, REFUSED_LOGIN):
-        return _final(
+        return BrokerError(
             f"{where} to know the mechanism {options.get('sasl_mechanism')}",
             _words(cause),
             "correct kafka.security.mechanism",
         )
     if _without_right(cause):
         who = f"the user {user}" if user else "this client"
-        return _final(
+        return BrokerError(
             f"{who} to have the right",
             _words(cause),
             "grant it, or name another user; docs/security.md has each part's rights",
         )
     if isinstance(tls, ssl.SSLCertVerificationError):
-        return _final(f"a certificate of {where} that is valid and trusted", tls.verify_message, _certificate_fix(tls))
+        return BrokerError(
+            f"a certificate of {where} that is valid and trusted", tls.verify_message, _certificate_fix(tls)
+        )
     if isinstance(tls, ssl.SSLError):
         return BrokerError(
             f"TLS at {where} ({protocol})",
@@ -74,10 +76,6 @@ def said(cause: BaseException) -> str:
     """Any error as text for a log: those of kafka-python with what to do next."""
     known = broker_error(cause, {}) if isinstance(cause, errors.KafkaError) else cause
     return str(known) if isinstance(known, LiveshelfError) else repr(known)
-
-
-def _final(expected: str, came: str, fix: str) -> BrokerError:
-    return BrokerError(expected, came, fix, retriable=False)
 
 
 def _tls(cause: BaseException | None) -> ssl.SSLError | None:

@@ -18,6 +18,7 @@ from kafka.errors import KafkaTimeoutError
 
 from operators.errors import BrokerError
 from operators.kafka_io.broker_errors import is_final, said
+from operators.kafka_io.read_to_end import records_left
 from operators.kafka_io.row_rules import Refused, RowRule
 from operators.kafka_io.table_consumer import Consumer
 from operators.kafka_io.table_origin import TopicFacts, reason_to_reread
@@ -188,8 +189,7 @@ class CompactedTable(Generic[T]):
 
     def _advance(self, consumer: Consumer) -> None:
         """Notes that the end was reached, and sweeps some rows where it is time."""
-        # by position, not by the last record: a transaction ends with a marker that no reader gets
-        if self._target is not None and all(consumer.position(p) >= end for p, end in self._target[1].items()):
+        if self._target is not None and records_left(consumer, self._target[1]) == 0:
             origin, (at_ms, _), self._target = self._rows.origin, self._target, None
             if origin is not None and origin.rereading:
                 self._cursor = b"" if self._cursor is None else self._cursor

@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from operators.kafka_io.read_to_end import read_topic
 from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX, REASONS
 from operators.records.dead_letter import Letter
 from operators.settings import KafkaSettings
-from pipelines.topics.topic_stretch import stretch
 from pipelines.topics.whole_file import whole_file
 
 REASON = "exception.class.name"
@@ -53,12 +53,12 @@ class DeadLetters:
 
 def read_dead_letters(settings: KafkaSettings, last: int, choice: Choice) -> DeadLetters:
     """Reads the topic to its present end and keeps the newest `last`. Raises `BrokerError`."""
-    return summary(stretch(settings, DEAD_LETTERS, choice.since_ms), last, choice)
+    return summary(read_topic(settings, DEAD_LETTERS, choice.since_ms), last, choice)
 
 
 def read_letters(settings: KafkaSettings, since_ms: int | None) -> Iterator[Letter]:
     """Those that the job wrote, each partition in order. Raises `BrokerError`."""
-    return filter(None, map(Letter.of, stretch(settings, DEAD_LETTERS, since_ms)))
+    return filter(None, map(Letter.of, read_topic(settings, DEAD_LETTERS, since_ms)))
 
 
 def letters_of_file(file: Path) -> Iterator[Letter]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from hdrh.histogram import HdrHistogram
 from kafka.errors import KafkaError
 
-from operators.kafka_io.kafka_clients import new_producer
-from operators.records.contracts import Event
+from operators.kafka_io.kafka_clients import consumer_at_end, new_producer
+from operators.kafka_io.list_rows import decode_list
+from operators.records.contracts import RECOMMENDATIONS, Event
 from operators.settings import Settings
 from pipelines.submission.operator_totals import operator_total
-from pipelines.topics.list_reader import consumer_at_end, decode_list
 from pipelines.topics.replayer import Pace, Progress, replay
 
 
@@ -100,7 +100,7 @@ class DemoRun:
             producer.close(timeout=5)
 
     def _read(self) -> None:
-        consumer = consumer_at_end(self._settings.kafka)
+        consumer = consumer_at_end(self._settings.kafka, RECOMMENDATIONS)
         while not self._stop.is_set():
             for records in consumer.poll(timeout_ms=100).values():
                 now_us = time.time_ns() // 1000

@@ -43,7 +43,7 @@ class Cluster:
         except httpx.HTTPStatusError as error:
             raise ClusterError(f"Flink to answer {path}", *_refusal(error.response)) from error
         except httpx.HTTPError as error:
-            raise ClusterError(f"a Flink cluster at {self.rest_url}", *_cause(error), retriable=True) from error
+            raise ClusterError(f"a Flink cluster at {self.rest_url}", *_cause(error)) from error
 
     def jobs(self, name: str | None = None) -> list[dict[str, Any]]:
         """Jobs that live, newest first: jid, name, state."""

@@ -1,4 +1,4 @@
-"""Stretches of topics, read from anywhere to their present end."""
+"""Topics read from given offsets to their present end, with one consumer for all of them."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -11,25 +11,25 @@ from kafka.protocol.consumer.offsets import IsolationLevel
 
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import broker_errors, new_admin, new_consumer, partitions_of
+from operators.kafka_io.read_to_end import Offsets, read_between
 from operators.records.topic_specs import JOB_OUTPUTS
 from operators.settings import KafkaSettings
-from pipelines.topics.topic_stretch import Place, records_between
 
 COMMITTED_SECONDS = 120.0
 
 
 class TopicReader:
-    """Reads stretches of topics, committed records only."""
+    """Reads topics, committed records only."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._consumer = new_consumer(settings, auto_offset_reset="earliest")
 
-    def ends(self, topic: str) -> Place:
+    def ends(self, topic: str) -> Offsets:
         """Where each partition ends now."""
         return dict(self._consumer.end_offsets(self._partitions(topic)))
 
-    def records(self, topic: str, start: Place) -> Iterator[Any]:
+    def records(self, topic: str, start: Offsets) -> Iterator[Any]:
         """From `start` (where not named: the beginning) to the present end, each partition in order, one at a time.
 
         Raises `BrokerError` where the end cannot be read.
@@ -37,10 +37,10 @@ class TopicReader:
         partitions = self._partitions(topic)
         self._consumer.assign(partitions)
         begins, ends = self._consumer.beginning_offsets(partitions), self._consumer.end_offsets(partitions)
-        starts = {place: max(start.get(place, 0), begins[place]) for place in partitions}
-        return records_between(self._consumer, starts, ends)
+        starts = {p: max(start.get(p, 0), begins[p]) for p in partitions}
+        return read_between(self._consumer, starts, ends)
 
-    def read(self, topic: str, start: Place) -> list[Any]:
+    def read(self, topic: str, start: Offsets) -> list[Any]:
         """The same in memory, partition by partition: for short stretches."""
         return sorted(self.records(topic, start), key=lambda record: (record.partition, record.offset))
 
@@ -64,7 +64,7 @@ class TopicReader:
                     )
                 time.sleep(0.2)
 
-    def _ends_of(self, admin: Any, topics: Sequence[str], committed: bool) -> Place:
+    def _ends_of(self, admin: Any, topics: Sequence[str], committed: bool) -> Offsets:
         asked = {place: OffsetSpec.LATEST for topic in topics for place in self._partitions(topic)}
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
         found = admin.list_partition_offsets(asked, isolation_level=level)

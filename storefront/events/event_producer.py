@@ -40,7 +40,7 @@ class EventProducer:
         except BrokerError as error:
             log.warning("events not taken: %s", error)  # whoever sent them need not know the broker's users
             raise BrokerError(
-                "Kafka to take the event", "no acknowledgement", "try again: event_id makes it safe", retriable=True
+                "Kafka to take the event", "no acknowledgement", "try again: event_id makes it safe"
             ) from error
         return warnings
 

@@ -85,7 +85,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     found = Job(tmp_path, write_bundle(tmp_path / "bundle"))
     Topic.asked = []
     monkeypatch.setattr(backup, "Cluster", found)
-    monkeypatch.setattr(backup, "Stretch", Topic)
+    monkeypatch.setattr(backup, "TopicRange", Topic)
     return found
 
 
