@@ -1,8 +1,10 @@
 """Lists as they come on the topic of recommendations, and erasures: for programs that push them on."""
 
 import logging
+import math
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Collection, Iterator
 from typing import Any, Literal, NamedTuple
@@ -52,14 +54,15 @@ class ListFollower(Iterator[RecommendationList | Erased]):
         self._rule, self._rows = ListRows(forget_ms=None), dict[bytes, bytes]()
         self._ready = deque[RecommendationList | Erased]()
         self._closed, self._polling = threading.Event(), threading.Lock()
-        self._consumer = new_consumer(settings, auto_offset_reset="earliest", fetch_max_wait_ms=50)
+        self._consumer = new_consumer(settings, auto_offset_reset="earliest")
+        self._disconnect = weakref.finalize(self, self._consumer.close)
         try:
             with broker_errors(settings):
                 self._partitions = self._assigned(since)
         except BaseException:
             self.close()
             raise
-        self._answered_at = self._looked_at = time.monotonic()
+        self._looked_at, self._away_since = time.monotonic(), math.inf
 
     def __next__(self) -> RecommendationList | Erased:
         """The next list or erasure; waits for it. Ends when the follower is closed.
@@ -79,7 +82,7 @@ class ListFollower(Iterator[RecommendationList | Erased]):
         """Ends the iteration, wherever it waits."""
         self._closed.set()
         with self._polling:
-            self._consumer.close()
+            self._disconnect()
 
     def __enter__(self) -> "ListFollower":
         return self
@@ -105,21 +108,27 @@ class ListFollower(Iterator[RecommendationList | Erased]):
         try:
             batches = self._consumer.poll(timeout_ms=POLL_MS)
             if batches or self._broker_answers():
-                self._answered_at = time.monotonic()
+                self._away_since = math.inf
         except KafkaError as error:
-            if is_final(error) or time.monotonic() > self._answered_at + self._silence_s:
-                self._answered_at = time.monotonic()  # whoever goes on waits as long again
-                raise broker_error(error, self._settings.client_options()) from error
-            self._closed.wait(POLL_MS / 1000)
+            self._wait_or_raise(error)
             return
         for records in batches.values():
             for record in records:
                 if self._keys is None or record.key in self._keys:
                     self._take(record)
 
+    def _wait_or_raise(self, error: KafkaError) -> None:
+        """Waits a little, or raises `BrokerError` where that does not help or was done for `silence_s`."""
+        now = time.monotonic()
+        self._away_since = min(self._away_since, now)
+        if is_final(error) or now > self._away_since + self._silence_s:
+            self._away_since = math.inf  # a later call waits as long again
+            raise broker_error(error, self._settings.client_options()) from error
+        self._closed.wait(POLL_MS / 1000)
+
     def _broker_answers(self) -> bool:
         """Asks a broker from which nothing came; a consumer that polls says nothing of one that is away."""
-        if not self._partitions or time.monotonic() < self._looked_at + LOOK_SECONDS:
+        if time.monotonic() < self._looked_at + LOOK_SECONDS:
             return False
         self._looked_at = time.monotonic()
         self._consumer.end_offsets(self._partitions, timeout_ms=LOOK_MS)
