@@ -18,6 +18,8 @@ from operators.settings import Settings
 from pipelines.submission.operator_totals import operator_total
 from pipelines.topics.replayer import Pace, Progress, replay
 
+COLD_SECONDS = 8  # the first lists measure a JVM that has not compiled their path
+
 
 @dataclass
 class Figures:
@@ -84,7 +86,18 @@ class DemoRun:
         """Whether there are events left."""
         return self._threads[0].is_alive()
 
-    def ask_job(self) -> None:
+    def watched(self, seconds: float) -> Iterator[list[tuple[str, str]]]:
+        """The rows of `Figures` once a second, until the events are published or `seconds` have passed."""
+        begun, warm = time.monotonic(), False
+        while self.running and (passed := time.monotonic() - begun) < seconds:
+            time.sleep(1)
+            self._ask_job()
+            if not warm and passed > COLD_SECONDS:
+                self.figures.freshness_us.reset()
+                warm = True
+            yield self.figures.rows(self.progress.sent)
+
+    def _ask_job(self) -> None:
         """Reads coalescing and dead letters from the operators' metrics."""
         self.figures.coalesced = operator_total(self._targets, "liveshelf_coalesced_total")
         self.figures.dead = operator_total(self._targets, "liveshelf_dead_letters_total")
@@ -113,10 +126,6 @@ class DemoRun:
                     self.figures.sources[made.source] += 1
                     self.figures.freshness_us.record_value(max(1, now_us - made.event_time * 1000))
         consumer.close()
-
-    def forget_freshness(self) -> None:
-        """Starts the histogram anew: the first seconds measure a cold JVM."""
-        self.figures.freshness_us.reset()
 
 
 def _as_new(events: Iterable[Event]) -> Iterator[Event]:
