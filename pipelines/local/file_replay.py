@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from deploy.local.layout import Layout
-from operators.kafka_io.broker_errors import broker_error, is_final
+from operators.kafka_io.broker_errors import is_final
 from operators.kafka_io.kafka_clients import broker_errors, new_producer
 from operators.records.contracts import Event
 from operators.records.record_file import RecordFile, catalogue_file, event_file
@@ -58,8 +58,8 @@ def replay_files(
 
             few = islice(chosen, limit)
             replay(few, pace, producer, keep_times=keep_times, progress=progress, tick=tick)
-        if progress.failure is not None and is_final(progress.failure):
-            raise broker_error(progress.failure, settings.kafka.client_options())
+            if progress.failure is not None and is_final(progress.failure):
+                raise progress.failure
     finally:
         producer.close(timeout=5)
     seconds = time.monotonic() - begun
