@@ -1,12 +1,4 @@
-"""The client that shops import: publishes events, reads lists, follows them as they come.
-
-from liveshelf import Client
-
-with Client() as shelf:
-    shelf.publish({"event_id": "e1", "event_type": "view", "event_time": 1790000000000, "user_id": "u1", "item_id": "i1"})
-    for item in shelf.follow("u1"):
-        print(item)
-"""
+"""The client that shops import: publishes events, reads lists, follows them as they come. docs/client.md has an example."""
 
 import json
 import logging
@@ -74,9 +66,10 @@ class Client:
         """
         if settings is not None and (bootstrap is not None or security is not None):
             raise TypeError("give settings, or bootstrap and security")
-        given = {"bootstrap": bootstrap, "security": security and dict(security)}
-        kafka = {name: value for name, value in given.items() if value is not None}
-        self._settings = settings or load_settings(**({"kafka": kafka} if kafka else {}))
+        kafka: dict[str, Any] = {} if bootstrap is None else {"bootstrap": bootstrap}
+        if security is not None:
+            kafka["security"] = dict(security)
+        self._settings = settings or load_settings(kafka=kafka)
         self._timeout_s = timeout_s
         self._publisher = EventPublisher(self._settings)
         self._followers, self._following = weakref.WeakSet[ListFollower](), threading.Lock()
