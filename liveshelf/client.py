@@ -93,9 +93,9 @@ class Client:
         return Published(len(records), warnings)
 
     @overload
-    def lists(self, users: str) -> RecommendationList | None: ...
+    def lists(self, users: str) -> RecommendationList | None: ...  # type: ignore[overload-overlap]
     @overload
-    def lists(self, users: Iterable[str]) -> dict[str, RecommendationList | None]: ...  # type: ignore[overload-overlap]
+    def lists(self, users: Iterable[str]) -> dict[str, RecommendationList | None]: ...
     def lists(self, users: str | Iterable[str]) -> RecommendationList | dict[str, RecommendationList | None] | None:
         """The newest list of a user; of several users a dict by user_id, which has all of them.
 
