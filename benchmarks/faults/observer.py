@@ -9,14 +9,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from kafka.errors import KafkaError
 
 from benchmarks.faults.oracle import Order
 from operators.errors import LiveshelfError
 from operators.kafka_io.kafka_clients import consumer_at_end
+from operators.kafka_io.list_rows import decode_any_list
 from operators.kafka_io.read_to_end import Offsets
-from operators.records.contracts import ORDER_HEADER, RECOMMENDATIONS, RecommendationList
+from operators.records.contracts import ORDER_HEADER, RECOMMENDATIONS
 from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.settings import Settings
 from pipelines.submission.cluster import Cluster
@@ -24,7 +24,6 @@ from pipelines.topics.topic_reader import TopicReader
 
 END_S = 60.0  # to read to the end, when the load is over
 NOTHING: Order = (-1, -1)  # below every list
-_decode = msgspec.json.Decoder(RecommendationList).decode
 
 
 @dataclass
@@ -66,7 +65,7 @@ class Seen:
         if record.value is None:
             self._take_tombstone(user, dict(record.headers).get(ORDER_HEADER))
             return
-        made = _decode(record.value)
+        made = decode_any_list(record.value)
         order = (made.epoch, made.version)
         self.arrivals.append(now)
         self.freshness.append((now_ms - made.event_time) / 1000)

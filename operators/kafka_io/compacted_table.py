@@ -79,20 +79,23 @@ class CompactedTable(Generic[T]):
         the start. False when that took longer: the last local copy serves and the table goes on catching up."""
         if self._reports_copy:
             for key, row in self._rows.items():
-                self._tell(key, self._rule.read(row))
+                if (value := self._rule.read(row)) is not None:
+                    self._tell(key, value)
         self._thread.start()
         return self._caught_up.wait(timeout_s)
 
     def get(self, key: str) -> T | None:
         """The newest value of a key."""
-        row = self._rows.get(key.encode())
+        row = self.row(key)
         return None if row is None else self._rule.read(row)
 
-    def items(self) -> Iterator[tuple[str, T]]:
-        """All values in key order."""
-        for key, row in self._rows.items():
-            if (value := self._rule.read(row)) is not None:
-                yield key.decode("utf-8", "replace"), value
+    def row(self, key: str) -> bytes | None:
+        """The row of a key as it is kept."""
+        return self._rows.get(key.encode())
+
+    def rows(self) -> Iterator[tuple[str, bytes]]:
+        """All rows in key order."""
+        return ((key.decode("utf-8", "replace"), row) for key, row in self._rows.items())
 
     @property
     def complete(self) -> bool:

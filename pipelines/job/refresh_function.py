@@ -25,7 +25,7 @@ from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
-from operators.records.contracts import CATALOGUE
+from operators.records.contracts import CATALOGUE, CatalogueItem
 from operators.records.decode import EventDecoder, key_text
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
@@ -83,15 +83,17 @@ class RefreshFunction:
         begin = Begin(settings.model_dump(), str(self._bundle_folder), whose, str(journal))
         link = link_of(self._python, begin, settings.scorer.shared_dir)
         kill_after_s = settings.scorer.kill_after_ms / 1000
-        process = self._process = ScorerProcess(link, begin, kill_after_s, lambda ready: metrics.serves(bundle, ready))
+        process = self._process = ScorerProcess(
+            link, begin, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row
+        )
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
 
-        def changed(key: str, value: bytes | None) -> None:
-            catalogue.changed(key, value)
-            process.changed(key)
+        def changed(key: str, change: CatalogueItem | None) -> None:
+            catalogue.changed(key, change)
+            process.changed(key, change)
 
         self._table = open_table(settings, subtask, changed)
-        process.follow(self._table, bundle.vocabulary.row)
+        process.follow(self._table)
         metrics.catalogue_age.set_function(lambda: self._table.age_s)
         lists = ListMaker(bundle, None, catalogue, settings.lists, now_ms, experiments)
         audited = settings.job.state_digests
@@ -241,7 +243,7 @@ def tables_root(settings: Settings) -> Path:
     return Path(named) if named else user_folder("tables", "job.tables_dir")
 
 
-def open_table(settings: Settings, subtask: int, on_change: OnChange[bytes]) -> CompactedTable[bytes]:
+def open_table(settings: Settings, subtask: int, on_change: OnChange[CatalogueItem]) -> CompactedTable[CatalogueItem]:
     """The catalogue topic as a local table; a folder that another process holds is not waited for."""
     root = tables_root(settings) / f"{settings.job.name}-{subtask}"
     options = settings.kafka.consumer_options()

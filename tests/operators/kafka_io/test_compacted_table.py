@@ -12,7 +12,8 @@ from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 
 from operators.kafka_io import compacted_table
 from operators.kafka_io.compacted_table import CompactedTable
-from operators.kafka_io.row_rules import PlainRows, Refused
+from operators.kafka_io.row_rules import Refused
+from tests.plain_rows import PlainRows
 
 TOPIC = "t"
 DAY_MS = 86_400_000
@@ -149,7 +150,7 @@ def test_it_is_complete_at_open_and_follows(tmp_path: Path) -> None:
     until(lambda: table.get("b") == b"3")
     topic.append("a", None)
     until(lambda: table.get("a") is None)
-    assert dict(table.items()) == {"b": b"3"}
+    assert dict(table.rows()) == {"b": b"3"}
     assert table.age_s < 5
     table.close()
 
@@ -186,10 +187,10 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning(tmp_path: Path, t
     for _ in range(8 if topic_id else 1):
         second.append("a", "new")  # smaller than the old one, which must not count
     table = opened(tmp_path, second, Rising(GONE), on_change=told)
-    assert dict(table.items()) == {"a": b"new"}
+    assert dict(table.rows()) == {"a": b"new"}
     assert told == [*((key, b"old") for key in "abcdef"), ("a", b"new"), *((key, GONE) for key in "bcdef")]
     table.close()
-    assert dict(opened(tmp_path, second).items()) == {"a": b"new"}
+    assert dict(opened(tmp_path, second).rows()) == {"a": b"new"}
 
 
 def test_a_topic_cut_at_its_beginning_is_read_from_where_it_starts_now(tmp_path: Path) -> None:
@@ -334,7 +335,7 @@ def test_a_copy_of_another_format_is_made_anew_from_the_topic(tmp_path: Path) ->
     table._rows._db.put(b"kold", b"of an older release")
     table.close()
     table = opened(tmp_path, topic)
-    assert dict(table.items()) == {"a": b"1"}
+    assert dict(table.rows()) == {"a": b"1"}
     table.close()
 
 
@@ -360,7 +361,7 @@ def after_a_compacted_tombstone(folder: Path, offline_ms: int, tombstones_ms: in
     topic.compact("erased")
     clock.now += offline_ms
     table = opened(folder, topic, clock_ms=clock)
-    held = dict(table.items())
+    held = dict(table.rows())
     table.close()
     return held
 
@@ -399,7 +400,7 @@ def test_the_old_copy_serves_while_the_topic_is_read_again_and_a_kill_in_between
     table.close()
     second.unread = 0
     table = opened(tmp_path, second)
-    assert dict(table.items()) == {f"k{number}": b"new" for number in range(0, 10, 2)}
+    assert dict(table.rows()) == {f"k{number}": b"new" for number in range(0, 10, 2)}
     table.close()
 
 
@@ -414,7 +415,7 @@ def test_what_an_interrupted_reading_marked_goes_when_the_topic_is_made_anew_onc
     assert not interrupted.open(0.3)
     interrupted.close()
     table = opened(tmp_path, topics[2])
-    assert dict(table.items()) == {"a": b"third"}
+    assert dict(table.rows()) == {"a": b"third"}
     table.close()
 
 
@@ -427,7 +428,7 @@ def test_a_topic_that_is_made_anew_under_a_running_table_is_read_again(tmp_path:
     topic.id, topic.log, topic.end = "second", [], 0
     for _ in range(6):  # past the offset that the table stands at
         topic.append("a", "new")
-    until(lambda: dict(table.items()) == {"a": b"new"})
+    until(lambda: dict(table.rows()) == {"a": b"new"})
     assert {(key, GONE) for key in "bcde"} < set(told)
     table.close()
 
@@ -446,7 +447,7 @@ def test_a_silence_longer_than_the_topics_memory_is_read_again(tmp_path: Path) -
     until(lambda: table.age_s > 0.05)
     clock.now += 7 * DAY_MS
     topic.mute = False
-    until(lambda: dict(table.items()) == {"b": b"1", "c": b"1"})
+    until(lambda: dict(table.rows()) == {"b": b"1", "c": b"1"})
     table.close()
 
 
@@ -464,7 +465,7 @@ def test_a_reading_that_takes_longer_than_the_topics_memory_is_not_begun_for_eve
 
     table = opened(tmp_path, topic, Slow(), clock_ms=clock)
     time.sleep(0.3)
-    assert (topic.connects, len(dict(table.items()))) == (1, 5)
+    assert (topic.connects, len(dict(table.rows()))) == (1, 5)
     table.close()
 
 
@@ -498,6 +499,6 @@ def test_stale_rows_are_swept_a_few_at_a_time(tmp_path: Path) -> None:
         topic.append(f"k{number:02}", str(second + number))
     table = opened(tmp_path, topic, Perishable(), on_change=told, clock_ms=clock)
     clock.now += 9_500
-    until(lambda: [key for key, _ in table.items()] == [f"k{number:02}" for number in range(10, 20)])
+    until(lambda: [key for key, _ in table.rows()] == [f"k{number:02}" for number in range(10, 20)])
     until(lambda: sorted(told[20:]) == [(f"k{number:02}", None) for number in range(10)])
     table.close()

@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from operators.errors import StackError
+from operators.kafka_io.catalogue_rows import GONE
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
@@ -64,7 +65,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         settings = Settings.model_construct(scorer=chosen)
         begin = Begin(settings.model_dump(), str(folder), "0", str(tmp_path / "crashes"))
         link = link_of(python, begin, chosen.shared_dir)
-        started.append(ScorerProcess(link, begin, kill_after_s, (seen if seen is not None else []).append))
+        started.append(ScorerProcess(link, begin, kill_after_s, (seen if seen is not None else []).append, known))
         return started[-1]
 
     yield begun
@@ -118,9 +119,12 @@ class Table(dict[str, bytes]):
 
     read = 0
 
-    def items(self):
+    def row(self, key: str) -> bytes | None:
+        return self.get(key)
+
+    def rows(self):
         self.read += 1
-        return super().items()
+        return self.items()
 
 
 def eight_items(*, without: int = 0) -> Table:
@@ -132,24 +136,24 @@ def eight_items(*, without: int = 0) -> Table:
 known = frozenset(eight_items()).__contains__
 
 
-def change(process: ScorerProcess, rows: Table, key: str, value: bytes | None) -> None:
+def change(process: ScorerProcess, rows: Table, key: str, item: CatalogueItem | None) -> None:
     """As the table does: its row first, then who follows it."""
-    if value is None:
+    if item is None or item is GONE:
         rows.pop(key, None)
     else:
-        rows[key] = value
-    process.changed(key)
+        rows[key] = msgspec.json.encode(item)
+    process.changed(key, item)
 
 
 def test_the_catalogues_changes_reach_it_and_all_rows_the_next_one(start: Start, bundle: Path) -> None:
     process, rows = start(bundle), eight_items(without=3)
     process.ready()
-    process.follow(rows, known)
+    process.follow(rows)
     (made,) = process.make(asked("u1"), now())
     assert "i3" not in items_of(made), "what the table held before"
     change(process, rows, "i4", None)
-    change(process, rows, "i5", msgspec.json.encode(CatalogueItem(item_id="i5", in_stock=False)))
-    change(process, rows, "i5", msgspec.json.encode(CatalogueItem(item_id="i5", in_stock=True)))
+    change(process, rows, "i5", CatalogueItem(item_id="i5", in_stock=False))
+    change(process, rows, "i5", CatalogueItem(item_id="i5", in_stock=True))
     (made,) = process.make(asked("u1"), now())
     assert {"i3", "i4"}.isdisjoint(items_of(made)) and "i5" in items_of(made)
     assert rows.read == 1
@@ -160,6 +164,21 @@ def test_the_catalogues_changes_reach_it_and_all_rows_the_next_one(start: Start,
     (again,) = process.make(asked("u1"), now())
     assert {"i3", "i4", "i6"}.isdisjoint(items_of(again))
     assert rows.read == 2
+
+
+def test_a_tombstone_is_known_to_the_process_that_starts_after_it(start: Start, bundle: Path) -> None:
+    """The catalogue holds too few items to decide: its tombstones alone say what may not be listed."""
+    process = start(bundle)
+    process.ready()
+    change(process, rows := Table(), "i3", None)
+    process.follow(rows)
+    assert "i3" not in items_of(process.make(asked("u1"), now())[0]), "while the table was read"
+    os.kill(pid_of(process), signal.SIGKILL)
+    with pytest.raises(ScorerLost):
+        process.make(asked("u1"), now())
+    assert "i3" not in items_of(process.make(asked("u1"), now())[0])
+    change(process, rows, "i3", GONE)
+    assert "i3" in items_of(process.make(asked("u1"), now())[0]), "the topic was made anew: nothing is known of it"
 
 
 @pytest.mark.parametrize("state", ["serves and nobody asks", "lost", "refused"])
@@ -173,7 +192,7 @@ def test_a_live_catalogue_takes_no_memory_while_nobody_asks(
         write_manifest(bundle)
     process, rows = start(bundle), eight_items()
     assert bool(process.ready().refused) == (state == "refused")
-    process.follow(rows, known)
+    process.follow(rows)
     if state == "lost":
         os.kill(pid_of(process), signal.SIGKILL)
         with pytest.raises(ScorerLost):
@@ -181,8 +200,8 @@ def test_a_live_catalogue_takes_no_memory_while_nobody_asks(
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     for n in range(20_000):
-        process.changed(f"i{n % 8 + 1}")
-        process.changed(f"new-{n}")
+        process.changed(f"i{n % 8 + 1}", CatalogueItem(item_id=f"i{n % 8 + 1}"))
+        process.changed(f"new-{n}", None)
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 10_000

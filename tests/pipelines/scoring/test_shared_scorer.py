@@ -62,7 +62,7 @@ class Machine:
 
     def operator(self, bundle: Path, kill_after_s: float = 5) -> ScorerProcess:
         """Another subtask; ready."""
-        operator = ScorerProcess(self.link(bundle), self.begin(bundle), kill_after_s, lambda _: None)
+        operator = ScorerProcess(self.link(bundle), self.begin(bundle), kill_after_s, lambda _: None, known)
         self.operators.append(operator)
         assert operator.ready().provider == "CPUExecutionProvider"
         return operator
@@ -144,7 +144,7 @@ def test_one_batch_that_raises_fails_alone(machine: Machine, tmp_path: Path) -> 
 
 def test_what_one_tells_of_the_catalogue_all_know(machine: Machine, bundle: Path) -> None:
     first, second = machine.operator(bundle), machine.operator(bundle)
-    first.follow(eight_items(without=3), known)
+    first.follow(eight_items(without=3))
     first.make(asked("u1"), now())
     assert "i3" not in items_of(second.make(asked("u2"), now())[0])
 
