@@ -77,15 +77,7 @@ class RefreshFunction:
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
         metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
         bundle = load_bundle(self._bundle_folder)
-        # another bundle is another chance: the journal is the bundle's
-        whose = "shared" if settings.scorer.shared_dir else str(subtask)
-        journal = tables_root(settings) / f"{settings.job.name}-{whose}-{bundle.name}-{bundle.version}.crashes"
-        begin = Begin(settings.model_dump(), str(self._bundle_folder), whose, str(journal))
-        link = link_of(self._python, begin, settings.scorer.shared_dir)
-        kill_after_s = settings.scorer.kill_after_ms / 1000
-        process = self._process = ScorerProcess(
-            link, begin, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row
-        )
+        process = self._process = self._scorer(bundle, subtask)
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
 
         def changed(key: str, change: CatalogueItem | None) -> None:
@@ -137,6 +129,18 @@ class RefreshFunction:
         gc.collect()
         gc.freeze()
         give_back_memory()
+
+    def _scorer(self, bundle: ModelBundle, subtask: int) -> ScorerProcess:
+        settings, metrics = self._settings, self._metrics
+        # another bundle is another chance: the journal is the bundle's
+        whose = "shared" if settings.scorer.shared_dir else str(subtask)
+        journal = tables_root(settings) / f"{settings.job.name}-{whose}-{bundle.name}-{bundle.version}.crashes"
+        begin = Begin(settings.model_dump(), str(self._bundle_folder), whose, str(journal))
+        link = link_of(self._python, begin, settings.scorer.shared_dir)
+        kill_after_s = settings.scorer.kill_after_ms / 1000
+        return ScorerProcess(
+            link, begin, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row
+        )
 
     def process_element(self, row: Row, context: Any) -> Sequence[Row]:
         """One record."""

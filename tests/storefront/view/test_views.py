@@ -11,7 +11,7 @@ from storefront.view.served_list import Server
 from storefront.view.views import Shelf, Views
 from storefront.watching.metrics import StoreMetrics
 from tests.builders import NOW_MS
-from tests.operators.kafka_io.test_compacted_table import Consumer, Topic, until
+from tests.operators.kafka_io.fake_topic import Consumer, Topic, until
 from tests.operators.kafka_io.test_list_rows import list_of
 
 WORDS = Vocabulary([f"i{n}" for n in range(1, 5)])

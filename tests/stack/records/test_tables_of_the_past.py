@@ -16,8 +16,8 @@ from operators.kafka_io import compacted_table
 from operators.kafka_io.compacted_table import CompactedTable
 from operators.kafka_io.table_consumer import kafka_consumer
 from operators.records.contracts import CATALOGUE, ORDER_HEADER, RECOMMENDATIONS, CatalogueItem, encode_record
+from tests.operators.kafka_io.plain_rows import PlainRows
 from tests.operators.kafka_io.test_list_rows import list_of
-from tests.plain_rows import PlainRows
 from tests.running_stack import LINK, Stack
 from tests.stack.topics import eventually
 
