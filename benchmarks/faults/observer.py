@@ -19,6 +19,7 @@ from operators.kafka_io.read_to_end import Offsets
 from operators.records.contracts import ORDER_HEADER, RECOMMENDATIONS
 from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.settings import Settings
+from operators.waiting import wait_while
 from pipelines.submission.cluster import Cluster
 from pipelines.topics.topic_reader import TopicReader
 
@@ -142,9 +143,7 @@ class ListWatcher:
         """Reads until the present end of the topic and ends; why what was seen is not all, empty where it is."""
         try:
             ends = self._ends()
-            deadline = time.monotonic() + seconds
-            while self._behind(ends) and self._thread.is_alive() and time.monotonic() < deadline:
-                time.sleep(0.1)
+            wait_while(lambda: self._behind(ends) and self._thread.is_alive(), seconds, 0.1)
             behind = self._behind(ends)
         except KafkaError as error:
             ends, behind = {}, -1

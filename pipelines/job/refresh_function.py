@@ -123,12 +123,7 @@ class RefreshFunction:
             time_to_live_ms=settings.job.state_ttl_days * DAY_MS,
             transactions=transactions_of(settings.job),
         )
-        # what was loaded until now stays, and the collector need not walk through it again; what the interpreter's
-        # earlier jobs froze must thaw first: they are gone, and each would keep 100 MB (docs/decisions.md)
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
-        give_back_memory()
+        freeze_loaded()
 
     def _scorer(self, bundle: ModelBundle, subtask: int) -> ScorerProcess:
         settings, metrics = self._settings, self._metrics
@@ -220,6 +215,18 @@ def time_to_live(days: float) -> StateTtlConfig:
     lifetime = Time.milliseconds(round(days * DAY_MS))
     builder = StateTtlConfig.new_builder(lifetime).disable_cleanup_in_background()
     return builder.cleanup_in_rocksdb_compact_filter(1000, timedelta(days=30)).build()
+
+
+def freeze_loaded() -> None:
+    """What was loaded until now stays, and the collector need not walk through it again.
+
+    What the interpreter's earlier jobs froze must thaw first: they are gone, and each would keep 100 MB
+    (docs/decisions.md).
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    give_back_memory()
 
 
 def load_bundle(folder: Path) -> ModelBundle:
