@@ -15,6 +15,7 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.catalogue_decode import read_record
 from operators.records.decode import EventDecoder, decode_erasure, key_text
+from operators.records.time_units import DAY_MS
 from operators.settings import Settings
 from operators.shopper.user_state import digest, erase, last_event_ms, list_is_owed, order_of, step, version_of
 
@@ -56,7 +57,7 @@ class Oracle:
         for record in erasures:
             self._await(record)
         decoder, gap_ms = EventDecoder(settings.events), settings.events.session_gap_ms
-        lifetime_ms, middle = settings.job.state_ttl_days * 86_400_000, settings.events.rating_middle
+        lifetime_ms, middle = settings.job.state_ttl_days * DAY_MS, settings.events.rating_middle
         for record in records:
             self.outcomes["read"] += 1
             try:

@@ -12,7 +12,8 @@ from liveshelf.terminal.numbers import MOST_SHOWN
 from liveshelf.terminal.out_files import check_out
 from liveshelf.terminal.output import JsonFlag, machine, pairs, people, table
 from operators.errors import BadRecord, EventsFileError
-from operators.records.contracts import CATALOGUE, EVENTS, REASONS
+from operators.records.contracts import CATALOGUE, EVENTS, LETTER_MESSAGE, REASONS
+from operators.records.time_units import DAY_MS, HOUR_MS
 from operators.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from pipelines.dead_letters.letter_replay import Judge, Replay
 
 app = typer.Typer(no_args_is_help=True)
-SHOWN = ("topic", "partition", "offset", "exception.message")
-AGO_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+SHOWN = ("topic", "partition", "offset", LETTER_MESSAGE)
+AGO_MS = {"m": 60_000, "h": HOUR_MS, "d": DAY_MS}
 ReasonOption = typer.Option([], "--reason", help="Only of this reason; may be given several times.")
 SinceOption = typer.Option(None, help="Only letters from then on: 2h, 3d or 45m ago, or ISO 8601 (UTC).")
 UntilOption = typer.Option(None, help="Only letters from before then, written as for --since.")

@@ -12,9 +12,8 @@ from liveshelf.terminal.output import JsonFlag, machine, people
 from operators.errors import BadRecord
 from operators.records.catalogue_decode import read_item
 from operators.records.record_lines import RecordLines
+from operators.records.time_units import HOUR_MS
 from operators.settings import Settings, load_settings
-
-HOUR_MS = 3_600_000
 
 
 def run(

@@ -17,7 +17,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
 from operators.errors import BrokerError
-from operators.kafka_io.broker_errors import is_final, said
+from operators.kafka_io.broker_errors import REFUSED_SECONDS, RETRY_SECONDS, is_final, said
 from operators.kafka_io.read_to_end import records_left
 from operators.kafka_io.row_rules import Refused, RowRule
 from operators.kafka_io.table_consumer import Consumer
@@ -27,8 +27,6 @@ from operators.kafka_io.table_rows import TableRows
 log = logging.getLogger(__name__)
 POLL_MS = 500
 BREATH_SECONDS = 0.004  # between polls that brought records: one a record would take a third of a core at 500/s
-RETRY_SECONDS = 1.0
-REFUSED_SECONDS = 15.0  # where the broker refuses us, somebody must repair something first
 LOOK_SECONDS = 5.0  # how often the broker is asked where the topic ends
 LOOK_TIMEOUT_MS = 2000
 SWEEP_SECONDS = 10.0  # how often stale rows are looked for, so many at a time

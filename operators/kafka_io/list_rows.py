@@ -13,12 +13,12 @@ import msgspec
 
 from operators.kafka_io.row_rules import Record, Refused
 from operators.records.contracts import ORDER_HEADER, RecommendationList
+from operators.records.time_units import DAY_MS
 
 _ORDER = struct.Struct(">QQ")  # epoch, version: bytes that compare as the pairs do
 _HEAD = struct.Struct(">QQq")
 # whatever its key: the one decoder of a list
 decode_any_list = msgspec.json.Decoder(RecommendationList).decode
-DAY_MS = 86_400_000
 MOST = 2**64 - 1
 # why a record of the topic changed nothing: `older` than the list that is known, `erased`: below a tombstone's floor,
 # `not_a_list`, `not_its_key`: a list of another user than its key says

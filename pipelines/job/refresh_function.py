@@ -27,6 +27,7 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, CatalogueItem
 from operators.records.decode import EventDecoder, key_text
+from operators.records.time_units import DAY_MS
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import Actions, Output, Record
@@ -46,7 +47,6 @@ from pipelines.scoring.wire import Begin
 
 log = logging.getLogger(__name__)
 CATALOGUE_SECONDS = 20
-DAY_MS = 86_400_000
 
 
 class RefreshFunction:

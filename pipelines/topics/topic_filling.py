@@ -8,7 +8,8 @@ from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType
 
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import broker_errors, new_admin
-from operators.records.topic_specs import DAY_MS, TOPICS
+from operators.records.time_units import DAY_MS
+from operators.records.topic_specs import TOPICS
 from operators.settings import KafkaSettings
 from operators.waiting import wait_while
 

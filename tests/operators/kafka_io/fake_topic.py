@@ -9,12 +9,10 @@ from kafka import TopicPartition
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 
 from operators.kafka_io.compacted_table import CompactedTable
+from operators.records.time_units import DAY_MS
 from tests.operators.kafka_io.plain_rows import PlainRows
 
 TOPIC = "t"
-
-
-DAY_MS = 86_400_000
 
 
 GONE = b"gone"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.operators.kafka_io.fake_topic import DAY_MS, GONE, Clock, Record, Told, Topic, made, opened, until
+from operators.records.time_units import DAY_MS
+from tests.operators.kafka_io.fake_topic import GONE, Clock, Record, Told, Topic, made, opened, until
 from tests.operators.kafka_io.plain_rows import PlainRows
 
 

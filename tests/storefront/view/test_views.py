@@ -4,8 +4,8 @@ from pathlib import Path
 import msgspec
 
 from operators.kafka_io.catalogue_rows import GONE
-from operators.kafka_io.list_rows import DAY_MS
 from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
+from operators.records.time_units import DAY_MS
 from operators.shopper.features import Vocabulary
 from storefront.view.served_list import Server
 from storefront.view.views import Shelf, Views
