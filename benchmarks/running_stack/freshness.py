@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from typing import Any
 
-import msgspec
 from hdrh.histogram import HdrHistogram
 
 from benchmarks.measuring.conditions import Parts, too_many_fallbacks
@@ -14,13 +13,13 @@ from benchmarks.measuring.machine import describe
 from benchmarks.measuring.measured import Figure, NotMeasured, percentiles_ms, ratio, rounded, unless
 from benchmarks.running_stack.floor import LONGEST_US, Floor
 from operators.kafka_io.kafka_clients import consumer_at_end
+from operators.kafka_io.list_rows import decode_any_list
 from operators.kafka_io.read_to_end import records_left
-from operators.records.contracts import RECOMMENDATIONS, RecommendationList
+from operators.records.contracts import RECOMMENDATIONS
 from operators.settings import Settings
 
 DRAIN_SECONDS = 15.0
 ASK_S = 1.0  # before the measured time: while the stack is asked, nothing is read
-_decode = msgspec.json.Decoder(RecommendationList).decode
 
 
 class Readings:
@@ -45,7 +44,7 @@ class Readings:
             for record in records:
                 if not record.key.startswith(self._tag) or record.value is None:
                     continue
-                made = _decode(record.value)
+                made = decode_any_list(record.value)
                 known = self.newest.get(made.user_id, 0)
                 self.fell += made.version < known
                 self.newest[made.user_id] = max(known, made.version)

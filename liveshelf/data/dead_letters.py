@@ -17,14 +17,14 @@ from liveshelf.data.letter_options import (
 from liveshelf.terminal.numbers import MOST_SHOWN
 from liveshelf.terminal.out_files import check_out
 from liveshelf.terminal.output import JsonFlag, machine, pairs, people, table
-from operators.records.contracts import CATALOGUE, EVENTS
+from operators.records.contracts import CATALOGUE, EVENTS, LETTER_MESSAGE
 from operators.settings import load_settings
 
 if TYPE_CHECKING:
     from pipelines.dead_letters.letter_replay import Replay
 
 app = typer.Typer(no_args_is_help=True)
-SHOWN = ("topic", "partition", "offset", "exception.message")
+SHOWN = ("topic", "partition", "offset", LETTER_MESSAGE)
 
 
 @app.command("list")

@@ -9,12 +9,13 @@ import typer
 
 from operators.errors import BadRecord
 from operators.records.contracts import REASONS
+from operators.records.time_units import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
     from operators.records.record_repairs import Repairs
     from pipelines.dead_letters.dead_letters import Choice
 
-AGO_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+AGO_MS = {"m": 60_000, "h": HOUR_MS, "d": DAY_MS}
 ReasonOption = typer.Option([], "--reason", help="Only of this reason; may be given several times.")
 SinceOption = typer.Option(None, help="Only letters from then on: 2h, 3d or 45m ago, or ISO 8601 (UTC).")
 UntilOption = typer.Option(None, help="Only letters from before then, written as for --since.")

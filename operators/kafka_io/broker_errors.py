@@ -14,6 +14,8 @@ REFUSED_LOGIN = (
     errors.IllegalSaslStateError,
 )
 WORDS = 200  # some hold a whole request
+RETRY_SECONDS = 1.0  # until who follows a topic tries again
+REFUSED_SECONDS = 15.0  # where the broker refuses us, somebody must repair something first
 EXPIRED, NOT_YET, WRONG_NAME, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's numbers
 
 

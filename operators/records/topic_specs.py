@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from operators.records import contracts
 from operators.records.dead_letter import LARGEST
+from operators.records.time_units import DAY_MS
 
-DAY_MS = 86_400_000
 # a user's newest list counts; keep the log short so that a new reader is quick
 COMPACT = {
     "cleanup.policy": "compact",

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from operators.kafka_io.read_to_end import read_topic
-from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX, REASONS
+from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX, LETTER_REASON, REASONS
 from operators.records.dead_letter import Letter
 from operators.settings import KafkaSettings
 from pipelines.topics.whole_file import whole_file
 
-REASON = "exception.class.name"
 OTHER = "other"  # a reason that is none of ours, or none at all: somebody else may write to the topic too
 HEADER_BYTES, HEADERS = 2000, 20  # of a record that are kept
 
@@ -84,7 +83,7 @@ def summary(records: Iterable[Any], last: int, choice: Choice = Choice()) -> Dea
     found, held = DeadLetters(), list[tuple[int, int, int, dict[str, str]]]()
     for record in records:
         headers = _headers(record)
-        reason = headers.get(REASON)
+        reason = headers.get(LETTER_REASON)
         if not choice.fits(reason, headers.get("topic"), record.timestamp):
             continue
         found.count += 1

@@ -19,7 +19,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from operators.errors import BrokerError, LiveshelfError
-from operators.kafka_io.broker_errors import is_final, said
+from operators.kafka_io.broker_errors import REFUSED_SECONDS, RETRY_SECONDS, is_final, said
 from operators.kafka_io.kafka_clients import new_consumer, partitions_of
 from operators.kafka_io.partitioner import partition_of
 from operators.kafka_io.read_to_end import Offsets, read_between
@@ -35,8 +35,6 @@ from pipelines.monitor.monitor_metrics import MonitorMetrics
 log = logging.getLogger(__name__)
 GULP_SECONDS = 0.25
 SPELL_SECONDS = 5.0  # of reading, after which the budget is looked at
-RETRY_SECONDS = 1.0
-REFUSED_SECONDS = 15.0  # where the broker refuses us, somebody must repair something first
 USERS_CACHED = 20_000
 
 

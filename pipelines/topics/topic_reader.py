@@ -1,6 +1,5 @@
 """Topics read from given offsets to their present end, with one consumer for all of them."""
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
@@ -14,6 +13,7 @@ from operators.kafka_io.kafka_clients import broker_errors, new_admin, new_consu
 from operators.kafka_io.read_to_end import Offsets, read_between
 from operators.records.topic_specs import JOB_OUTPUTS
 from operators.settings import KafkaSettings
+from operators.waiting import wait_while
 
 COMMITTED_SECONDS = 120.0
 
@@ -52,17 +52,19 @@ class TopicReader:
 
     def wait_until_committed(self, topics: Sequence[str]) -> None:
         """Returns when what `topics` hold now has been committed or given up; raises `BrokerError` after two minutes."""
-        deadline = time.monotonic() + COMMITTED_SECONDS
         with broker_errors(self._settings), closing(new_admin(self._settings)) as admin:
             ends = self._ends_of(admin, topics, committed=False)
-            while waiting := [p for p, end in self._ends_of(admin, topics, committed=True).items() if end < ends[p]]:
-                if time.monotonic() > deadline:
-                    raise BrokerError(
-                        f"transactions on {waiting[0].topic}-{waiting[0].partition} that end",
-                        f"one that is open for {COMMITTED_SECONDS:.0f} s",
-                        "look whether the job makes checkpoints: liveshelf status",
-                    )
-                time.sleep(0.2)
+
+            def still_open() -> list[TopicPartition]:
+                stable = self._ends_of(admin, topics, committed=True)
+                return [partition for partition, end in stable.items() if end < ends[partition]]
+
+            if waiting := wait_while(still_open, COMMITTED_SECONDS):
+                raise BrokerError(
+                    f"transactions on {waiting[0].topic}-{waiting[0].partition} that end",
+                    f"one that is open for {COMMITTED_SECONDS:.0f} s",
+                    "look whether the job makes checkpoints: liveshelf status",
+                )
 
     def _ends_of(self, admin: Any, topics: Sequence[str], committed: bool) -> Offsets:
         asked = {place: OffsetSpec.LATEST for topic in topics for place in self._partitions(topic)}

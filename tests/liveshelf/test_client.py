@@ -20,13 +20,13 @@ from liveshelf import BadEvent, BadRecord, BrokerError, Client, Erased, Event, L
 from operators.kafka_io import event_publisher
 from operators.kafka_io.partitioner import partition_of
 from operators.records.contracts import EVENTS, RECOMMENDATIONS
+from operators.records.time_units import HOUR_MS
 from operators.settings import KafkaSettings, Settings
 from pipelines.topics import list_follower, list_reader
 from tests.bad_records import good_event
 from tests.benchmarks.fakes import list_record
 from tests.places import ROOT
 
-HOUR_MS = 3_600_000
 PARTITIONS = 4
 
 

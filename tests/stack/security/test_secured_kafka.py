@@ -19,7 +19,7 @@ from operators.settings import Settings
 from pipelines.topics.list_reader import newest_list
 from tests.bad_records import good_event
 from tests.running_stack import ROOT, Stack
-from tests.stack.secured_broker import SECURITY, Refusal, SecuredBroker, running_broker
+from tests.stack.security.secured_broker import SECURITY, Refusal, SecuredBroker, running_broker
 from tests.tls_server import faulty_port
 
 pytestmark = pytest.mark.slow  # three minutes; `make test-secure` runs it
