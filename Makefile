@@ -31,7 +31,7 @@ test: dev-deps lint ## all tests, with the real broker, cluster and browser
 
 test-secure: dev-deps ## the tests of the stack on a broker with TLS, users and rights, and every way to be refused by one
 	@SECURE_STACK=1 .venv/bin/python -m pytest tests/stack -m "not slow and not soak" $(ARGS)
-	@.venv/bin/python -m pytest tests/stack/test_secured_kafka.py $(ARGS)
+	@.venv/bin/python -m pytest tests/stack/security/test_secured_kafka.py $(ARGS)
 
 faults: dev-deps ## every fault with its verdict into docs/faults.md (about 80 minutes)
 	@rm -f .liveshelf-faults/rows.jsonl
@@ -41,7 +41,7 @@ soak: dev-deps ## half an hour of load, a live catalogue, erasures, hostile reco
 	@.venv/bin/python -m pytest tests/faults -m soak -s $(ARGS)
 
 drift: dev-deps ## drifts planted into real traffic against the alerts, a week in two minutes
-	@.venv/bin/python -m pytest tests/stack/test_planted_drift.py -s $(ARGS)
+	@.venv/bin/python -m pytest tests/stack/records/test_planted_drift.py -s $(ARGS)
 
 fuzz: dev-deps ## the fuzzers, 5 minutes each
 	@FUZZ_SECONDS=300 .venv/bin/python -m pytest tests/faults/test_fuzz.py $(ARGS)

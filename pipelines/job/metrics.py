@@ -40,6 +40,26 @@ class JobMetrics:
     ) -> None:
         self._tracer = tracer
         registry = self.registry = CollectorRegistry()
+        # numbers side by side: a tuple for each list would be garbage to collect
+        self._moments = array("d")  # of the lists since the last flush, as in `Timeline`
+        self._recovered = array("d")  # seconds
+        self._traced: list[tuple[int, str]] = []  # number of the list in `_moments`, its traceparent
+        self._lock = threading.Lock()  # a scrape flushes too
+        self._counters(registry, experiments)
+        self._histograms(registry)
+        self._gauges(registry)
+        self._experiments = experiments
+        targets = Path(settings.metrics_targets_dir) / TARGET_FILE.format(subtask=subtask)
+        self._server = MetricsServer(
+            registry,
+            settings.metrics_host,
+            settings.metrics_port,
+            targets if settings.metrics_targets_dir else None,
+            {"job": "operator", "subtask": str(subtask)},
+        )
+        self.port = self._server.port
+
+    def _counters(self, registry: CollectorRegistry, experiments: Experiments) -> None:
         arms = experiments.labels
         outcomes = ("applied", "duplicate", "erased", "erasure", "dead")
         self._events = Tally("liveshelf_events", "Records read, by outcome", ["outcome"], registry, outcomes).counts
@@ -91,11 +111,8 @@ class JobMetrics:
         )
         for arm in arms:
             share.labels(arm).set(experiments.shares.get(arm, 1.0))
-        # numbers side by side: a tuple for each list would be garbage to collect
-        self._moments = array("d")  # of the lists since the last flush, as in `Timeline`
-        self._recovered = array("d")  # seconds
-        self._traced: list[tuple[int, str]] = []  # number of the list in `_moments`, its traceparent
-        self._lock = threading.Lock()  # a scrape flushes too
+
+    def _histograms(self, registry: CollectorRegistry) -> None:
         self._freshness = BatchHistogram(
             "liveshelf_freshness_seconds",
             "Event time to emission of its list",
@@ -121,17 +138,6 @@ class JobMetrics:
             registry=registry,
             buckets=FRESHNESS_BUCKETS,
         )
-        self._gauges(registry)
-        self._experiments = experiments
-        targets = Path(settings.metrics_targets_dir) / TARGET_FILE.format(subtask=subtask)
-        self._server = MetricsServer(
-            registry,
-            settings.metrics_host,
-            settings.metrics_port,
-            targets if settings.metrics_targets_dir else None,
-            {"job": "operator", "subtask": str(subtask)},
-        )
-        self.port = self._server.port
 
     def _gauges(self, registry: CollectorRegistry) -> None:
         """What is read when scraped; the operator says from where."""

@@ -14,15 +14,15 @@ from tests.running_stack import ROOT
 
 ELSEWHERE = {
     "crash, replay, duplicate, reorder, hang, erasure at every step (2,000 schedules)": "tests/operators/refresh/test_crash_simulation.py",
-    "state of another execution mode, or a changed uid": "tests/stack/test_job_equals_oracle.py: refused",
-    "states of both layouts read the same": "tests/operators/shopper/test_user_state.py, golden files",
-    "every kind of bad record is one dead letter": "tests/stack/test_bad_records.py",
+    "state of another execution mode, or a changed uid": "tests/stack/records/test_job_equals_oracle.py: refused",
+    "states of both layouts read the same": "tests/operators/shopper/test_state_layout.py, golden files",
+    "every kind of bad record is one dead letter": "tests/stack/records/test_bad_records.py",
     "a bundle that is corrupt, truncated, or gives NaN on its golden inputs": "tests/operators/model/test_model_bundle.py: refused",
-    "a stopped job gives back port, thread and table": "tests/stack/test_job_equals_oracle.py",
+    "a stopped job gives back port, thread and table": "tests/stack/records/test_job_equals_oracle.py",
 }
 NOT_RUN = {
     "model swap while the job runs": "not built yet: another bundle is another submission",
-    "credentials that expire while the job runs": "no injector yet; tests/stack/test_secured_kafka.py has refusals at the start",
+    "credentials that expire while the job runs": "no injector yet; tests/stack/security/test_secured_kafka.py has refusals at the start",
     "examples delivered exactly once": "the job writes no examples yet",
     "faults of a GPU (lost device, out of memory)": "the test machine has no GPU",
 }
