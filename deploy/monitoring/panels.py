@@ -55,9 +55,7 @@ STAGES = PanelSpec(
     "Where the time goes", "Mean time of each stage of a list; together they are the freshness.", "s",
     {"{{stage}}": "liveshelf:stage_seconds:mean1m"}, stacked=True,
 )  # fmt: skip
-LISTS = PanelSpec(
-    "Lists", "Lists emitted, by source.", "ops", {"{{source}}": _rate("liveshelf_lists_total", "source")}
-)
+LISTS = PanelSpec("Lists", "Lists emitted, by source.", "ops", {"{{source}}": _rate("liveshelf_lists_total", "source")})
 EVENTS = PanelSpec(
     "Events", "Records read, by outcome.", "ops", {"{{outcome}}": _rate("liveshelf_events_total", "outcome")}
 )
