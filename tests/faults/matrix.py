@@ -33,7 +33,7 @@ strikes. The load goes on at least until lists have been fresh for ten seconds. 
 fault, the row fails. Then an oracle replays the same events and erasures through the same `step()` in one process,
 and the test compares every user.
 
-`make faults` runs all rows and writes this page. `make test` and `make test-all` run some of them, at 150 events/s.
+`make faults` runs all rows and writes this page. `make test-all` runs the rows that are not marked manual, at 150 events/s.
 
 *kept* is `yes` only if every topic was read to its end and each fault is known to have struck; *struck* names the
 proof. A count that depends on something that was not read is `unknown`, with the reason in the note. Then the whole
