@@ -4,10 +4,10 @@ the docs say so, and nothing is ignored in silence."""
 from collections.abc import Collection, Iterator
 from typing import NamedTuple, get_args
 
-from operators.records.contracts import Event, EventType
+from operators.records.contracts import NEED_ITEM, Event, EventType
 
 _ALL = frozenset(get_args(EventType))
-_OF_ITEM = frozenset(("view", "click", "add_to_cart", "remove_from_cart", "purchase", "rate"))
+_OF_ITEM = NEED_ITEM | {"purchase"}
 _NONE: frozenset[str] = frozenset()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.faults.oracle import Oracle
 from operators.records.contracts import DEAD_LETTERS, ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
-from operators.records.topic_specs import DAY_MS
+from operators.records.time_units import DAY_MS
 from operators.refresh.refresh_records import DIGEST_HEADER
 from pipelines.backup.backup import take_backup
 from pipelines.backup.backup_folder import sums
