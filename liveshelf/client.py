@@ -14,7 +14,7 @@ from operators.errors import BadRecord, LiveshelfError
 from operators.kafka_io.event_publisher import EventPublisher
 from operators.records.contracts import Event, RecommendationList
 from operators.records.event_repair import check_id
-from operators.records.field_warnings import FieldWarning, field_warnings
+from operators.records.field_effects import FieldWarning, field_warnings
 from operators.settings import Settings, load_settings
 from pipelines.topics.list_follower import ListFollower, Since
 from pipelines.topics.list_reader import newest_lists

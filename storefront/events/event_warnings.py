@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from operators.records.contracts import Event
-from operators.records.field_warnings import field_warnings
+from operators.records.field_effects import field_warnings
 from operators.telemetry.visible import visible
 from storefront.http.batches import Entry
 
