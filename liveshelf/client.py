@@ -151,10 +151,11 @@ class Client:
             raise BadEvent(index, bad) from None
 
     def _log(self, warnings: Iterable[FieldWarning]) -> None:
-        for _, field, text in warnings:
-            if (field, text) not in self._logged and len(self._logged) < LOGGED:
-                self._logged.add((field, text))
-                log.warning("field %s of an event: %s", field, text)
+        for warning in warnings:
+            known = (warning.field, warning.text)
+            if known not in self._logged and len(self._logged) < LOGGED:
+                self._logged.add(known)
+                log.warning("field %s of an event: %s", *known)
 
     def _refuse_closed(self) -> None:
         if self._closed:

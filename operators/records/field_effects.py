@@ -2,6 +2,7 @@
 the docs say so, and nothing is ignored in silence."""
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
 from operators.configuration.nearest_name import nearest
@@ -70,7 +71,8 @@ def said_of(event: Event, given: Collection[str] = ()) -> Iterator[tuple[str, st
         yield "traceparent", "traceparent is not that of W3C Trace Context: it is left out"
 
 
-class FieldWarning(NamedTuple):
+@dataclass(frozen=True)
+class FieldWarning:
     """A field without effect, a sentence about it, and the place (from 0) of the first event that has it."""
 
     index: int
