@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from operators.errors import SettingsError as SettingsError
     from operators.records.contracts import Event as Event
     from operators.records.contracts import RecommendationList as RecommendationList
-    from operators.records.field_warnings import FieldWarning as FieldWarning
+    from operators.records.field_effects import FieldWarning as FieldWarning
     from pipelines.topics.list_follower import Erased as Erased
 
 PLACES = {
     "liveshelf.client": ("BadEvent", "Client", "Published"),
     "operators.errors": ("BadRecord", "BrokerError", "LiveshelfError", "SettingsError"),
     "operators.records.contracts": ("Event", "RecommendationList"),
-    "operators.records.field_warnings": ("FieldWarning",),
+    "operators.records.field_effects": ("FieldWarning",),
     "pipelines.topics.list_follower": ("Erased",),
 }
 

@@ -14,7 +14,7 @@ from operators.errors import BadRecord, LiveshelfError
 from operators.kafka_io.event_publisher import EventPublisher
 from operators.records.contracts import Event, RecommendationList
 from operators.records.event_repair import check_id
-from operators.records.field_warnings import FieldWarning, field_warnings
+from operators.records.field_effects import FieldWarning, field_warnings
 from operators.settings import Settings, load_settings
 from pipelines.topics.list_follower import ListFollower, Since
 from pipelines.topics.list_reader import newest_lists
@@ -151,10 +151,11 @@ class Client:
             raise BadEvent(index, bad) from None
 
     def _log(self, warnings: Iterable[FieldWarning]) -> None:
-        for _, field, text in warnings:
-            if (field, text) not in self._logged and len(self._logged) < LOGGED:
-                self._logged.add((field, text))
-                log.warning("field %s of an event: %s", field, text)
+        for warning in warnings:
+            known = (warning.field, warning.text)
+            if known not in self._logged and len(self._logged) < LOGGED:
+                self._logged.add(known)
+                log.warning("field %s of an event: %s", *known)
 
     def _refuse_closed(self) -> None:
         if self._closed:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from operators.records.contracts import Event
-from operators.records.field_warnings import field_warnings
+from operators.records.field_effects import field_warnings
 from operators.telemetry.visible import visible
 from storefront.http.batches import Entry
 
@@ -25,6 +25,11 @@ def warnings_of(entries: Sequence[Entry], events: Iterable[Event]) -> list[Event
     """Each once; `events` are the entries' as they were decoded."""
     warnings = field_warnings(zip((entry.value for entry in entries), events, strict=True))
     return [
-        EventWarning(field=visible(field, SHOWN), text=text, index=entries[at].index, line=entries[at].line)
-        for at, field, text in warnings
+        EventWarning(
+            field=visible(warning.field, SHOWN),
+            text=warning.text,
+            index=entries[warning.index].index,
+            line=entries[warning.index].line,
+        )
+        for warning in warnings
     ]

@@ -8,7 +8,7 @@ import pytest
 
 from operators.configuration.shop_settings import EventSettings
 from operators.records.decode import EventDecoder
-from operators.records.field_warnings import MOST
+from operators.records.field_effects import MOST
 from storefront.events.event_warnings import EventWarning, warnings_of
 from storefront.http.batches import Entry
 from tests.bad_records import good_event
