@@ -20,4 +20,4 @@ def test_ci_runs_all_but_the_manual_tests_and_a_target_of_their_own_runs_each_of
     others = {str(file.relative_to(ROOT)) for file in manual if file.parent.name != "faults"} - {
         "tests/deploy/test_make.py"
     }
-    assert others == {"tests/stack/test_planted_drift.py"} and others.pop() in recipe("drift")
+    assert others == {"tests/stack/records/test_planted_drift.py"} and others.pop() in recipe("drift")
