@@ -18,7 +18,7 @@ def test_tensorboard_reads_every_epoch_and_the_items(tmp_path: Path) -> None:
     passed_on: list[str] = []
     board = TensorBoardLog(tmp_path / "board", lambda name, _: passed_on.append(name))
     options = TrainOptions(name="circle", epochs=3, fit=FitOptions(width=16, batch=64, bf16_products=False))
-    train(Source(circle(tmp_path, users=60)), tmp_path / "bundle", options,
+    train(Source(circle(tmp_path)), tmp_path / "bundle", options,
         log=lambda _: None, report=board.report, show=board.items,
     )  # fmt: skip
     board.close()
