@@ -70,6 +70,10 @@ class ListRows:
         except msgspec.MsgspecError:  # of a release before, to which a list was something else
             return None
 
+    def order_alone(self, row: bytes) -> bytes:
+        """A row that decides as `row` does, without its list: for readers that keep no lists. `read` cannot take it."""
+        return row[: _HEAD.size + 1]
+
     def stale(self, row: bytes, now_ms: int, tombstones_ms: int) -> bool:
         """As `RowRule`. A floor goes when the topic has let go of the tombstone too: what could still write a list from
         before it has been dead for long."""
