@@ -22,6 +22,7 @@ from operators.records.topic_specs import JOB_INPUTS
 from operators.settings import Settings
 from pipelines.backup.backup import TOPICS
 from pipelines.backup.backup_folder import read_manifest
+from pipelines.backup.savepoint_transactions import forget_transactions
 from pipelines.submission.reading_progress import wait_until_read
 from pipelines.submission.savepoint_offsets import METADATA, move_offsets, source_offsets
 from pipelines.topics.topic_admin import ensure_topics
@@ -125,6 +126,7 @@ def _moved_savepoint(source: Path, savepoints: Path, imported: dict[str, Importe
     aside = target / f".{METADATA}"
     aside.mkdir()
     shutil.copy(source / METADATA, aside)
+    forget_transactions(aside)
     move_offsets(aside, {place: imported[place.topic].stands(place.partition) for place in stands})
     (aside / METADATA).rename(target / METADATA)
     aside.rmdir()

@@ -56,6 +56,7 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "bench scale": ("", FAILED),
     "bench storefront": ("", FAILED),
     "bench watching": ("--events 100", FAILED),
+    "bench against": ("HEAD", FAILED),
     "bench peers": ("--only liveshelf", FAILED),
     "bench scorer": ("--items 0", USAGE),
     "bench train": ("--items 0", USAGE),
