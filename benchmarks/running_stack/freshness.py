@@ -133,7 +133,7 @@ def measure(
 def _beside(floor: Floor, count: int, ours: dict[str, Figure]) -> dict[str, dict[str, Figure]]:
     """The floor's percentiles, and their ratios to ours; `count` records should have passed it."""
     least = unless(floor.missed(count), percentiles_ms(floor.latency_us))
-    # both scatter, most where JVMs have just started: 0.14 to 0.76 of p99 (docs/decisions.md)
+    # both scatter, most where JVMs have just started: 0.14 to 0.76 of p99 (docs/notebook/freshness.md)
     return {
         "floor_ms": least,
         "ratios": {f"{p} of the floor to ours": ratio(least[p], ours[p]) for p in ("p50", "p99")},

@@ -29,6 +29,7 @@ EventType = Literal[
     "view", "click", "impression", "add_to_cart", "remove_from_cart", "purchase",
     "search", "rate", "identify", "consent",
 ]  # fmt: skip
+NEED_ITEM = frozenset(("view", "click", "add_to_cart", "remove_from_cart", "rate"))  # without `item_id`: dead letters
 Source = Literal["model", "neighbours", "popular"]
 ReasonKind = Literal["viewed", "in_basket", "bought", "similar", "trending", "popular", "for_you"]
 

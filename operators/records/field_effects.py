@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
 from operators.configuration.nearest_name import nearest
-from operators.records.contracts import Event, EventType
+from operators.records.contracts import NEED_ITEM, Event, EventType
 from operators.records.field_names import given_fields
 
 MOST = 20  # warnings about several events
 
 _ALL = frozenset(get_args(EventType))
-_OF_ITEM = frozenset(("view", "click", "add_to_cart", "remove_from_cart", "purchase", "rate"))
+_OF_ITEM = NEED_ITEM | {"purchase"}
 _NONE: frozenset[str] = frozenset()
 
 

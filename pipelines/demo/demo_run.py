@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from hdrh.histogram import HdrHistogram
 from kafka.errors import KafkaError
 
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import new_producer
-from operators.records.contracts import Event, RecommendationList
+from operators.records.contracts import Event, RecommendationList, Source
 from operators.settings import Settings
 from pipelines.submission.operator_totals import operator_total
 from pipelines.topics.list_follower import Erased, ListFollower
@@ -50,16 +51,14 @@ class Figures:
         """Name and value of each line of the table."""
         measured = [self.freshness_ms(p) for p in (50, 95, 99)]
         p50, p95, p99 = ("-" if math.isnan(value) else f"{value:.0f}" for value in measured)
-        fallbacks = sum(count for source, count in self.sources.items() if source != "model")
+        fallbacks = {source: self.sources[source] for source in get_args(Source) if source != "model"}
+        by_source = ", ".join(f"{source} {count:,}" for source, count in fallbacks.items())
         return [
             ("events published", f"{sent:,}"),
             ("lists received", f"{self.lists:,} for {len(self.users):,} shoppers"),
             ("freshness p50 / p95 / p99", f"{p50} / {p95} / {p99} ms"),
             ("coalesced", f"{self.coalesced:,} events answered by a newer list"),
-            (
-                "fallback lists",
-                f"{fallbacks:,} (neighbours {self.sources['neighbours']:,}, popular {self.sources['popular']:,})",
-            ),
+            ("fallback lists", f"{sum(fallbacks.values()):,} ({by_source})"),
             ("dead letters", f"{self.dead:,}"),
         ]
 

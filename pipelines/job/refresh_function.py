@@ -221,7 +221,7 @@ def freeze_loaded() -> None:
     """What was loaded until now stays, and the collector need not walk through it again.
 
     What the interpreter's earlier jobs froze must thaw first: they are gone, and each would keep 100 MB
-    (docs/decisions.md).
+    (docs/notebook/fault-findings.md).
     """
     gc.unfreeze()
     gc.collect()

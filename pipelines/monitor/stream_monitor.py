@@ -2,7 +2,7 @@
 
 `python -m pipelines.monitor.stream_monitor`. It takes no part in the pipeline: it may die, lag or pause without harm. It reads some
 partitions only, which is a sample of the shoppers, and it reads in gulps: a consumer that wakes for each record takes a
-third of a core at 500 events/s (docs/decisions.md).
+third of a core at 500 events/s (docs/decisions/0020-cheap-metrics.md).
 """
 
 import logging

@@ -1,7 +1,7 @@
 """The operator's side of its scorer process: starts it, asks it, and starts it again when it dies or hangs.
 
 Why a process: the step and the list maker in one interpreter take turns by its lock, which halved the rate and cost a fifth
-of the CPU (docs/decisions.md), and a crash in native code took the whole TaskManager along.
+of the CPU (docs/decisions/0004-scorer-process.md), and a crash in native code took the whole TaskManager along.
 """
 
 import contextlib
