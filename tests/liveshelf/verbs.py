@@ -56,7 +56,6 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "bench scale": ("", FAILED),
     "bench storefront": ("", FAILED),
     "bench watching": ("--events 100", FAILED),
-    "bench against": ("HEAD", FAILED),
     "bench peers": ("--only liveshelf", FAILED),
     "bench against": ("no-such-commit", FAILED),
     "bench scorer": ("--items 0", USAGE),
