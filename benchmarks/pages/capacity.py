@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.measuring.results import figure, read
 from operators.errors import LiveshelfError
 
-KEPT = Path(__file__).parents[1] / "results"
+KEPT = Path(__file__).resolve().parents[1] / "results"
 EVENT_BYTES = 211  # with key and headers, as below: mean of 200 records of the fault tests' load
 LIST_BYTES = 2056  # of 20 items
 BUSY = 0.6  # of a core or a slot: the rest is for restarts, bursts and a part that died
