@@ -19,8 +19,8 @@ import msgspec
 from operators.errors import StackError
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
-from operators.refresh.micro_batcher import NotAsked
-from operators.telemetry.timeline import Made
+from operators.refresh.micro_batcher import NoScorer
+from operators.telemetry.timeline import BatchTimes
 from pipelines.scoring.links import Link, set_patience
 from pipelines.scoring.wire import (
     LARGEST,
@@ -42,7 +42,7 @@ START_SECONDS = 60.0
 AGAIN_SECONDS = 5.0  # between two starts that fail
 
 
-class ScorerLost(NotAsked):
+class ScorerLost(NoScorer):
     """The scorer process died, hung or did not start; whoever was asked for has no list of the model yet."""
 
 
@@ -111,7 +111,7 @@ class ScorerProcess:
         self._on_ready(ready)
         return ready
 
-    def make(self, requests: Sequence[Request], batch: Made) -> list[Encoded | Exception]:
+    def make(self, requests: Sequence[Request], batch: BatchTimes) -> list[Encoded | Exception]:
         """A list, or what went wrong, for each request; `batch` gets its moments. Raises `ScorerLost`."""
         if self._connection is None:
             self._start_again()
@@ -229,7 +229,7 @@ class ScorerProcess:
         return self._link.leave(hung=hung)
 
 
-def _encoded(made: Listed | str, batch: Made) -> Encoded | Exception:
+def _encoded(made: Listed | str, batch: BatchTimes) -> Encoded | Exception:
     if isinstance(made, str):
         return RuntimeError(made)
     value, source, arm, event_time, state_digest = made

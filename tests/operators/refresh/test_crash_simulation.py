@@ -20,7 +20,7 @@ from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER, Model, RecommendationList
 from operators.records.decode import EventDecoder
-from operators.refresh.micro_batcher import MicroBatcher, NotAsked, NullSensors
+from operators.refresh.micro_batcher import MicroBatcher, NoScorer, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import Actions, Output, Record
 from operators.refresh.transactions import Transactions
@@ -179,7 +179,7 @@ class CrashingEngine(RuleBasedStateMachine):
         self.fire(data.draw(st.sampled_from(sorted(self.now.promises))))
 
     @rule(
-        fails=st.sampled_from((None, None, RuntimeError("the model is broken"), NotAsked("the process died"))),
+        fails=st.sampled_from((None, None, RuntimeError("the model is broken"), NoScorer("the process died"))),
         hangs=st.sampled_from((False, False, True)),
     )
     def run_scorer(self, fails: Exception | None, hangs: bool) -> None:

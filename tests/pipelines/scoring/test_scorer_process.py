@@ -30,7 +30,7 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer, choose_provider
 from operators.records.contracts import CatalogueItem
 from operators.settings import ScorerSettings, Settings
-from operators.telemetry.timeline import Made
+from operators.telemetry.timeline import BatchTimes
 from pipelines.scoring.links import link_of
 from pipelines.scoring.main import DEVICE_LOST
 from pipelines.scoring.process import ScorerLost, ScorerProcess
@@ -76,8 +76,8 @@ def asked(*users: str, item: str = "i2") -> list[Request]:
     return [Request(user, viewed(item), NOW_MS, "e0", None) for user in users]
 
 
-def now() -> Made:
-    return Made(time.time())
+def now() -> BatchTimes:
+    return BatchTimes(time.time())
 
 
 def items_of(made: Encoded | Exception) -> list[str]:
@@ -110,7 +110,7 @@ def test_its_lists_are_those_of_a_list_maker_here(start: Start, bundle: Path) ->
     expected = [[place.item_id for place in one.items] for one in here.make(requests)]
     assert [items_of(one) for one in made] == expected
     assert batch.started <= batch.scored <= batch.ready
-    assert all(one.made is batch for one in made)
+    assert all(one.times is batch for one in made)
 
 
 class Table(dict[str, bytes]):
