@@ -77,7 +77,8 @@ class RefreshLogic:
         """Applies an event or an erasure; a bad record becomes a dead letter and changes nothing. Raises nothing."""
         actions, read_s = Actions(), self._clock_s()
         try:
-            self._answer(record.user, state, actions)
+            self._take_answers(actions)
+            self._hand_out(record.user, state, actions)
         except Exception as error:
             self._errors.report("answer", error)
         state = actions.state or state
@@ -107,7 +108,8 @@ class RefreshLogic:
         actions = Actions()
         try:
             self._batcher.wake()
-            self._answer(user, state, actions)
+            self._take_answers(actions)
+            self._hand_out(user, state, actions)
             self._keep_promise(user, actions.state or state, late_ms, actions)
         except Exception as error:
             self._errors.report("promise", error)
@@ -143,8 +145,8 @@ class RefreshLogic:
             state = actions.state = owed_again(state)
         self._ask(Request(user, state, last_event_ms(state)), actions)
 
-    def _answer(self, user: str, state: bytes | None, actions: Actions) -> None:
-        """Emits what the scorer has answered: of anyone, or exactly once of `user` alone."""
+    def _take_answers(self, actions: Actions) -> None:
+        """What the scorer has answered, of all users: it goes out now, or exactly once with its user's turn."""
         lists = []
         for answer in self._batcher.drain():
             pending = self._pending.get(answer.user)
@@ -159,12 +161,12 @@ class RefreshLogic:
                 pending.answer = answer
         if lists:
             self._emit(lists, actions)
-        if self._transactions is not None and state is not None:
-            self._hand_out(user, state, self._transactions, actions)
 
-    def _hand_out(self, user: str, state: bytes, transactions: Transactions, actions: Actions) -> None:
-        """Exactly once: the user's answer, where it is better than what is out, and a promise that looks whether it was
-        committed."""
+    def _hand_out(self, user: str, state: bytes | None, actions: Actions) -> None:
+        """Exactly once: emits the user's answer where it is better than what is out, and sets a promise that looks whether
+        it was committed."""
+        if self._transactions is None or state is None:
+            return
         pending = self._pending.get(user)
         if pending is None or pending.answer is None:
             return
@@ -177,7 +179,7 @@ class RefreshLogic:
             self._emit([(encoded_list, answer.request)], actions)
         if newest:
             actions.state = mark_listed(state, SETTLED)
-            actions.promise_ms = transactions.confirm_ms
+            actions.promise_ms = self._transactions.confirm_ms
 
     def _list_of(self, answer: Answer[Request, Encoded]) -> Encoded | None:
         """The model's list, else a fallback; None where that failed too: the user's promise tries again."""

@@ -11,11 +11,16 @@ from operators.shopper.state_layout import (
     CONSENT_REFUSED,
     EVENT_WINDOW,
     HISTORY,
+    LAYOUT,
     SIZE,
     STATE,
+    Header,
+    header_of,
     migrate,
+    put_header,
     read_states,
     stored,
+    struct_of,
 )
 from operators.shopper.user_state import (
     KINDS,
@@ -40,6 +45,20 @@ def fields(state: bytes) -> np.void:
 def test_a_state_is_one_record_of_little_over_a_kibibyte() -> None:
     assert STATE.itemsize == SIZE <= 1200
     assert len(state_after(event())) == SIZE
+
+
+def test_the_header_names_the_first_fields_of_a_record() -> None:
+    names = STATE.names or ()
+    assert names[: len(Header._fields)] == Header._fields
+    record = bytearray(SIZE)
+    header = Header(LAYOUT, *range(1, len(Header._fields)))
+    put_header(record, header)
+    assert header_of(record) == header
+    assert tuple(fields(bytes(record))[name] for name in Header._fields) == header
+
+
+def test_formats_follow_from_the_dtype() -> None:
+    assert sum(struct_of(name).size for name in STATE.names or ()) == struct_of(*(STATE.names or ())).size == SIZE
 
 
 def test_an_event_enters_the_history() -> None:
