@@ -2,6 +2,7 @@
 keeps it, and older layouts."""
 
 import struct
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ SIZE = STATE.itemsize
 
 
 class Header(NamedTuple):
-    """The fields of `STATE` that every event reads and writes, in its order."""
+    """The fields of `STATE` that every event reads and writes, in its order. `HEADER` packs and unpacks them."""
 
     layout: int
     flags: int
@@ -86,6 +87,19 @@ def place_of(name: str) -> struct.Struct:
     return struct.Struct(f"<{_CODES[STATE[name].base.str[1:]]}")
 
 
+def reader(name: str) -> Callable[[bytes | bytearray], int]:
+    """A function that reads one field of the header of a state, as a record or as stored."""
+    unpack, at = place_of(name).unpack_from, _offset(name)
+
+    def read(state: bytes | bytearray) -> int:
+        value: int
+        (value,) = unpack(state, at)
+        return value
+
+    return read
+
+
+HEADER = struct_of(*Header._fields)
 ERASED_AT = _offset("erased_s")
 ITEMS_AT = _offset("item")
 FLAGS_AT = _offset("flags")
@@ -108,18 +122,8 @@ _PARTS = [(ERASED_AT, ITEMS_AT)] + [
 _HEADER_SIZE = ERASED_AT
 _LENGTHS = struct.Struct(f"<{len(_PARTS)}H")
 _STORED_BYTE = bytes((STORED,))
-_header = struct_of(*Header._fields)
+_counts, _COUNTS_AT = struct_of("steps", "seen"), _offset("steps")
 _ITEM_SIZE, _SECOND_SIZE, _EVENT_SIZE = (place_of(name).size for name in ("item", "second", "event_hash"))
-
-
-def header_of(state: bytes | bytearray) -> Header:
-    """The header of a state, as a record or as stored; `epoch_s` means nothing in a layout of `BEFORE_EPOCH`."""
-    return Header._make(_header.unpack_from(state))
-
-
-def put_header(record: bytearray, header: Header) -> None:
-    """Writes the header of a record of dtype `STATE`."""
-    _header.pack_into(record, 0, *header)
 
 
 def stored(state: bytes) -> bytes:
@@ -129,8 +133,8 @@ def stored(state: bytes) -> bytes:
     """
     if state[0] != LAYOUT:
         return state
-    header = header_of(state)
-    steps, seen = min(header.steps, HISTORY), min(header.seen, EVENT_WINDOW)
+    steps, seen = _counts.unpack_from(state, _COUNTS_AT)
+    steps, seen = min(steps, HISTORY), min(seen, EVENT_WINDOW)
     parts = (
         state[ERASED_AT:ITEMS_AT].rstrip(b"\0"),
         state[ITEMS_AT : ITEMS_AT + _ITEM_SIZE * steps],

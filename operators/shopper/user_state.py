@@ -20,15 +20,15 @@ from operators.shopper.state_layout import (
     ERASED_AT,
     EVENT_WINDOW,
     EVENTS_AT,
+    HEADER,
     HISTORY,
     LISTED,
     SETTLED,
     Header,
     forget,
-    header_of,
     migrate,
     place_of,
-    put_header,
+    reader,
     struct_of,
 )
 from operators.shopper.state_rings import (
@@ -55,6 +55,10 @@ _LAST_MS = _LAST_S * 1000 + 999
 _events, _event = struct_of("event_hash"), place_of("event_hash")
 _EVENT_SIZE = _event.size
 _erased = struct_of("erased_s", "erased_ms")
+_steps, _seen, _epoch_s = reader("steps"), reader("seen"), reader("epoch_s")
+version_of = reader("version")  # of a user's newest list
+last_event_ms = reader("last_event_ms")  # the newest event time, epoch ms
+session_start_s = reader("session_start_s")  # when the session in progress began, epoch s
 
 Outcome = Literal["applied", "duplicate", "erased"]
 
@@ -110,11 +114,10 @@ def step(
     """
     arrived_ms = int(event.event_time) if arrived_ms is None else arrived_ms
     record = bytearray(migrate(state) if state else EMPTY)
-    header, erased = header_of(record), erased_ms(record)
-    if state is not None and 0 < (header.last_event_ms or erased) < arrived_ms - time_to_live_ms:
-        state, record, header, erased = None, bytearray(EMPTY), header_of(EMPTY), 0
-    layout, flags, shown, version, steps, seen, session, last_ms, session_s, epoch_s = header
-    time_ms = int(event.event_time)
+    layout, flags, shown, version, steps, seen, session, last_ms, session_s, epoch_s = HEADER.unpack_from(record)
+    time_ms, erased = int(event.event_time), erased_ms(record)
+    if state is not None and 0 < (last_ms or erased) < arrived_ms - time_to_live_ms:
+        return step(None, event, session_gap_ms, arrived_ms, time_to_live_ms, rating_middle)
     event_hash = id_hash(event.event_id)
     if event_hash in _events.unpack_from(record, EVENTS_AT):
         return Step(state or EMPTY, "duplicate", False, version)
@@ -141,7 +144,7 @@ def step(
             if kind in KINDS:
                 steps = _add(record, steps, event, rating_middle)
         last_ms = max(last_ms, time_ms)
-    put_header(record, Header(layout, flags, shown, version, steps, seen + 1, session, last_ms, session_s, epoch_s))
+    HEADER.pack_into(record, 0, layout, flags, shown, version, steps, seen + 1, session, last_ms, session_s, epoch_s)
     return Step(bytes(record), "applied", kind != "impression", version)
 
 
@@ -155,19 +158,19 @@ def erase(state: bytes | None, arrived_ms: int) -> bytes:
     record, arrived_ms = bytearray(migrate(state) if state else EMPTY), min(max(1, arrived_ms), _LAST_MS)
     if erased_ms(record) >= arrived_ms:
         return bytes(record)
-    header, kept, steps = header_of(record), bytearray(EMPTY), 0
+    header, kept, steps = Header(*HEADER.unpack_from(record)), bytearray(EMPTY), 0
     for place in range(max(0, header.steps - HISTORY), header.steps):
         item, second, kind = step_at(record, place)
         if second * 1000 > arrived_ms:
             steps = add_step(kept, steps, item, second, kind)
-    after = header_of(EMPTY)._replace(
+    after = Header(*HEADER.unpack_from(EMPTY))._replace(
         flags=header.flags & CONSENT_REFUSED,
         version=header.version,
         steps=steps,
         last_event_ms=header.last_event_ms if header.last_event_ms > arrived_ms else 0,
         epoch_s=max(_seconds(arrived_ms), header.epoch_s + 1),
     )
-    put_header(kept, after)
+    HEADER.pack_into(kept, 0, *after)
     _erased.pack_into(kept, ERASED_AT, *divmod(arrived_ms, 1000))
     return bytes(kept)
 
@@ -180,34 +183,17 @@ def erased_ms(record: bytes | bytearray) -> int:
 
 def holds_anything(state: bytes) -> bool:
     """Whether a state knows anything of its user besides that it was erased."""
-    header = header_of(state)
-    return bool(header.steps or header.seen)
+    return bool(_steps(state) or _seen(state))
 
 
 def order_of(state: bytes) -> tuple[int, int]:
     """(epoch, version) of a state: of two lists of a user the one with the greater is the newer."""
-    header = header_of(state)
-    return (0 if header.layout in BEFORE_EPOCH else header.epoch_s), header.version
-
-
-def version_of(state: bytes) -> int:
-    """The list version in a packed state."""
-    return header_of(state).version
-
-
-def last_event_ms(state: bytes | bytearray) -> int:
-    """The newest event time in a packed state, epoch ms."""
-    return header_of(state).last_event_ms
+    return (0 if state[0] in BEFORE_EPOCH else _epoch_s(state)), version_of(state)
 
 
 def list_is_owed(state: bytes) -> bool:
     """Whether a list can be asked for: not of one who was erased and has done nothing since."""
     return last_event_ms(state) > 0
-
-
-def session_start_s(state: bytes) -> int:
-    """When the session in progress began, epoch s."""
-    return header_of(state).session_start_s
 
 
 def digest(state: bytes) -> str:

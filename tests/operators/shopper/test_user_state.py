@@ -10,14 +10,13 @@ from operators.records.contracts import Event
 from operators.shopper.state_layout import (
     CONSENT_REFUSED,
     EVENT_WINDOW,
+    HEADER,
     HISTORY,
     LAYOUT,
     SIZE,
     STATE,
     Header,
-    header_of,
     migrate,
-    put_header,
     read_states,
     stored,
     struct_of,
@@ -52,8 +51,8 @@ def test_the_header_names_the_first_fields_of_a_record() -> None:
     assert names[: len(Header._fields)] == Header._fields
     record = bytearray(SIZE)
     header = Header(LAYOUT, *range(1, len(Header._fields)))
-    put_header(record, header)
-    assert header_of(record) == header
+    HEADER.pack_into(record, 0, *header)
+    assert Header(*HEADER.unpack_from(record)) == header
     assert tuple(fields(bytes(record))[name] for name in Header._fields) == header
 
 
