@@ -36,6 +36,7 @@ USERS = ("u1", "u2", "u3")
 DEADLINE_S = 0.5
 QUIET_ROUNDS = 60
 SCHEDULES = int(os.environ.get("CRASH_SCHEDULES", "1000"))  # of each delivery
+FAULTS = st.sampled_from((None, None, None, "refuses", "raises"))  # of `submit`
 Order = tuple[int, int]
 
 
@@ -179,18 +180,24 @@ class CrashingEngine(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.now.position < len(self.log))
-    @rule(count=st.integers(1, 5))
-    def read(self, count: int) -> None:
-        for record in self.log[self.now.position : self.now.position + count]:
+    @rule(count=st.integers(1, 5), fault=FAULTS)
+    def read(self, count: int, fault: str | None) -> None:
+        """`fault`: of `submit` at the last record."""
+        records = self.log[self.now.position : self.now.position + count]
+        for number, record in enumerate(records, start=1):
             if self.batcher.waiting >= 50:  # submit would block: Flink's back-pressure
                 self.batcher.run_once()
+            self.batcher.fault = fault if number == len(records) else None
             self.act(record.user, self.logic.on_record(record, self.now.states.get(record.user)))
             self.now.position += 1
+        self.batcher.fault = None
 
     @precondition(lambda self: self.now.promises)
-    @rule(data=st.data())
-    def fire_one(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), fault=FAULTS)
+    def fire_one(self, data: st.DataObject, fault: str | None) -> None:
+        self.batcher.fault = fault
         self.fire(data.draw(st.sampled_from(sorted(self.now.promises))))
+        self.batcher.fault = None
 
     @rule(
         fails=st.sampled_from((None, None, RuntimeError("the model is broken"), NoScorer("the process died"))),
@@ -200,10 +207,6 @@ class CrashingEngine(RuleBasedStateMachine):
         self.fails, self.hangs = fails, hangs
         self.batcher.run_once()
         self.fails, self.hangs = None, False
-
-    @rule(fault=st.sampled_from((None, "refuses", "raises")))
-    def spoil_submit(self, fault: str | None) -> None:
-        self.batcher.fault = fault
 
     @rule(seconds=st.sampled_from((0.01, 0.3, 0.7, 6.0)))
     def wait(self, seconds: float) -> None:
@@ -256,8 +259,7 @@ class CrashingEngine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Without further faults all comes to rest, and is as if nothing had ever failed."""
-        self.batcher.fault = None
-        self.read(len(self.log))
+        self.read(len(self.log), None)
         for _ in range(QUIET_ROUNDS):
             if not self.now.promises and not self.batcher.waiting:
                 break
