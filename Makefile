@@ -9,7 +9,7 @@ WORK := .liveshelf/work
 BENCHED := .liveshelf/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-deps demo test test-fast test-secure faults soak drift fuzz lint format bench bench-run bench-keep against growth bundle schemas monitoring capacity locks down clean
+.PHONY: help setup train-deps demo test test-fast test-secure faults soak drift fuzz lint format bench bench-run bench-keep against growth bundle schemas monitoring capacity reference docs locks down clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,7 +31,7 @@ test: dev-deps lint ## all tests, with the real broker, cluster and browser
 
 test-secure: dev-deps ## the tests of the stack on a broker with TLS, users and rights, and every way to be refused by one
 	@SECURE_STACK=1 .venv/bin/python -m pytest tests/stack -m "not slow and not soak" $(ARGS)
-	@.venv/bin/python -m pytest tests/stack/test_secured_kafka.py $(ARGS)
+	@.venv/bin/python -m pytest tests/stack/security/test_secured_kafka.py $(ARGS)
 
 faults: dev-deps ## every fault with its verdict into docs/faults.md (about 80 minutes)
 	@rm -f .liveshelf-faults/rows.jsonl
@@ -41,7 +41,7 @@ soak: dev-deps ## half an hour of load, a live catalogue, erasures, hostile reco
 	@.venv/bin/python -m pytest tests/faults -m soak -s $(ARGS)
 
 drift: dev-deps ## drifts planted into real traffic against the alerts, a week in two minutes
-	@.venv/bin/python -m pytest tests/stack/test_planted_drift.py -s $(ARGS)
+	@.venv/bin/python -m pytest tests/stack/records/test_planted_drift.py -s $(ARGS)
 
 fuzz: dev-deps ## the fuzzers, 5 minutes each
 	@FUZZ_SECONDS=300 .venv/bin/python -m pytest tests/faults/test_fuzz.py $(ARGS)
@@ -104,15 +104,22 @@ monitoring: dev-deps ## docs/metrics.md, Prometheus' rules and Grafana's dashboa
 capacity: setup ## docs/scale.md from the kept results
 	@.venv/bin/python -m benchmarks.pages.capacity docs/scale.md
 
+reference: setup ## docs/cli.md and docs/python.md from the code
+	@.venv/bin/python -m liveshelf.pages.cli_page docs/cli.md
+	@.venv/bin/python -m liveshelf.pages.api_page docs/python.md
+
+docs: dev-deps reference ## the pages of docs/ as a site that needs no network: open site/index.html
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build
+
 locks: ## requirements/*.lock anew (needs uv)
 	@for kind in dev train base; do \
-		extras=$$(case $$kind in dev) echo --extra train --extra report --extra tune --extra tracing --extra dashboards --extra dev;; train) echo --extra train;; esac); \
+		extras=$$(case $$kind in dev) echo --extra train --extra report --extra tune --extra tracing --extra dashboards --extra docs --extra dev;; train) echo --extra train;; esac); \
 		uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 \
 			pyproject.toml $$extras $$( [ $$kind = dev ] || echo -c requirements/dev.lock) -o requirements/$$kind.lock; done
 
 down: ## stops the local stack
 	@$(LIVESHELF) down
 
-clean: ## stops the stack and removes its data and .venv
+clean: ## stops the stack and removes its data, site/ and .venv
 	@[ ! -x $(LIVESHELF) ] || $(LIVESHELF) down --purge
-	@rm -rf .venv .liveshelf
+	@rm -rf .venv .liveshelf site

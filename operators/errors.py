@@ -4,8 +4,8 @@ LiveshelfError
 ├── BadRecord          one record on a topic; becomes a dead letter with `reason`
 ├── BundleError        a model bundle that must not be served
 ├── SettingsError      liveshelf.toml, a LIVESHELF_ variable or a flag
-├── StackError         a part of the local stack (jar, port, process)
-├── ClusterError       the Flink cluster refused or failed (`retriable` when it may come back)
+├── StackError         a part of the local stack (jar, port, process; `retriable` when it may work later)
+├── ClusterError       the Flink cluster refused or failed
 ├── BrokerError        Kafka refused or failed (`retriable` when it may come back)
 └── EventsFileError    a file of events or catalogue records
 """

@@ -19,8 +19,8 @@ from benchmarks.faults.tcp_proxy import TcpProxy
 from deploy.local.kafka.secure_broker import part_variables
 from deploy.local.layout import Layout
 from deploy.local.supervisor import Supervisor
-from liveshelf.job.submit import submit_locally
 from operators.settings import Settings, load_settings
+from pipelines.local.local_submission import submit_locally
 from pipelines.submission import launcher
 from pipelines.submission.checkpoints import find_checkpoints
 from pipelines.submission.cluster import Cluster

@@ -1,8 +1,19 @@
 """A random schedule of faults from a seed: the same seed gives the same faults at the same times."""
 
+import json
 import random
+from collections.abc import Sequence
+from pathlib import Path
 
-from benchmarks.faults.fault import Fault
+from benchmarks.faults.fault import Fault, Injector
+from benchmarks.faults.trial import Plan, run_trial
+from benchmarks.faults.verdict import Row
+from benchmarks.measuring.conditions import ServedBundle
+from deploy.local.layout import Layout
+from operators.errors import ClusterError, SettingsError
+from operators.model.model_bundle import ModelBundle
+from operators.settings import Settings
+from pipelines.submission.cluster import Cluster
 
 KINDS = (
     ("kill", "taskmanager", 0, 0),
@@ -19,6 +30,7 @@ KINDS = (
 )
 FIRST_S, REST_S = 15.0, 60.0  # quiet at the beginning, and at the end, so that all can come to rest
 GAP_S = (20.0, 60.0)
+ITEMS = 500  # of the bundle, which the load is about
 
 
 def schedule(seed: int, minutes: float) -> list[Fault]:
@@ -30,3 +42,31 @@ def schedule(seed: int, minutes: float) -> list[Fault]:
         faults.append(Fault(what, target, at_s=round(at, 1), for_s=lasts))
         at += lasts + chance.uniform(*GAP_S)
     return faults
+
+
+def served_bundle(settings: Settings) -> Path:
+    """The bundle of the job that is to be judged.
+
+    Raises `SettingsError` where states could not be compared, `ClusterError` where no job runs or it serves another bundle.
+    """
+    if not settings.job.state_digests:
+        raise SettingsError(
+            "job.state_digests = true, in the running job too",
+            "false",
+            "set it, `liveshelf stop`, `liveshelf resume`: without it states cannot be compared",
+        )
+    if not Cluster(settings.job).jobs(settings.job.name):
+        raise ClusterError(f"a running job named {settings.job.name}", "none", "liveshelf submit, or resume")
+    bundle = settings.resolve(settings.bundle.path)
+    if wrong := ServedBundle(Layout.of(settings).targets, ModelBundle.load(bundle)).broken():
+        raise ClusterError(f"a job that serves {bundle}", wrong[0], "set bundle.path, or liveshelf resume")
+    return bundle
+
+
+def run_chaos(
+    settings: Settings, bundle: Path, faults: Sequence[Fault], *, seed: int, minutes: float, rate: float
+) -> Row:
+    """`faults` under a load of `rate` events/s, judged as `run_trial` does."""
+    items = json.loads((bundle / "items.json").read_text())[:ITEMS]
+    plan = Plan(f"chaos {minutes:.0f} min", faults, rate=rate, seconds=minutes * 60, seed=seed)
+    return run_trial(settings, plan, Injector(settings), bundle, items)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from operators.waiting import wait_while
+
 GONE_S, SUCCESSOR_S = 10.0, 8.0
 NO_SPACE = b"No space left on device"
 
@@ -48,11 +50,8 @@ class Victim:
     def kill(self, number: signal.Signals = signal.SIGKILL) -> str:
         """Sends a deadly signal; what shows that it struck, empty where the process lives on."""
         self.process.send_signal(number)
-        deadline = time.monotonic() + GONE_S
-        while self._lives() and time.monotonic() < deadline:
-            time.sleep(0.01)
         # a wrapper that dies would leave the process that serves
-        if self._lives() or (self._address is not None and not refuses(self._address)):
+        if wait_while(self._lives, GONE_S, 0.01) or (self._address is not None and not refuses(self._address)):
             return ""
         refused = f", port {self._address[1]} refused" if self._address else ""
         found = next_pid(self._successor, self.process.pid)
@@ -62,7 +61,7 @@ class Victim:
         """Stopped for so long, and then set free again; what shows it. The process may be killed meanwhile."""
         begun = time.monotonic()
         self.process.suspend()
-        seen = self._reaches_stop()
+        seen = not wait_while(lambda: not self._stopped(), 1, 0.01)
         time.sleep(max(0.0, begun + seconds - time.monotonic()))
         lasted, still = time.monotonic() - begun, self._stopped()
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -70,12 +69,6 @@ class Victim:
         if not seen or (self._lives() and not still):
             return ""
         return f"pid {self.process.pid} stood still " + (f"{lasted:.1f} s" if still else "until it was killed")
-
-    def _reaches_stop(self) -> bool:
-        deadline = time.monotonic() + 1
-        while not (stopped := self._stopped()) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return stopped
 
     def _stopped(self) -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -22,11 +22,11 @@ from kafka import KafkaProducer
 from benchmarks.faults import hostile_records
 from operators.kafka_io.kafka_clients import connect
 from operators.records.contracts import CATALOGUE, ERASURES, EVENTS
+from operators.records.time_units import DAY_MS
 
 HOSTILE_USERS = 200
 LATER_S = 5.0  # from an event to its user's erasure, and from that to the next event of who comes back
 UNKNOWN_ITEMS = 2_000
-DAY_MS = 86_400_000
 
 
 class Feed(msgspec.Struct, kw_only=True):

@@ -9,21 +9,22 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from kafka.errors import KafkaError
 
 from benchmarks.faults.oracle import Order
 from operators.errors import LiveshelfError
-from operators.records.contracts import ORDER_HEADER, RECOMMENDATIONS, RecommendationList
+from operators.kafka_io.kafka_clients import consumer_at_end
+from operators.kafka_io.list_rows import decode_any_list
+from operators.kafka_io.read_to_end import Offsets
+from operators.records.contracts import ORDER_HEADER, RECOMMENDATIONS
 from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.settings import Settings
+from operators.waiting import wait_while
 from pipelines.submission.cluster import Cluster
-from pipelines.topics.list_reader import consumer_at_end
-from pipelines.topics.topic_reader import Place, TopicReader
+from pipelines.topics.topic_reader import TopicReader
 
 END_S = 60.0  # to read to the end, when the load is over
 NOTHING: Order = (-1, -1)  # below every list
-_decode = msgspec.json.Decoder(RecommendationList).decode
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Seen:
         if record.value is None:
             self._take_tombstone(user, dict(record.headers).get(ORDER_HEADER))
             return
-        made = _decode(record.value)
+        made = decode_any_list(record.value)
         order = (made.epoch, made.version)
         self.arrivals.append(now)
         self.freshness.append((now_ms - made.event_time) / 1000)
@@ -132,8 +133,8 @@ class ListWatcher:
     def __init__(self, settings: Settings, tag: str) -> None:
         self.seen = Seen(tag.encode())
         self._settings, self._failure = settings.kafka, ""
-        self._places: Place = {}
-        self._consumer = consumer_at_end(settings.kafka)
+        self._places: Offsets = {}
+        self._consumer = consumer_at_end(settings.kafka, RECOMMENDATIONS)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lists", daemon=True)
         self._thread.start()
@@ -142,9 +143,7 @@ class ListWatcher:
         """Reads until the present end of the topic and ends; why what was seen is not all, empty where it is."""
         try:
             ends = self._ends()
-            deadline = time.monotonic() + seconds
-            while self._behind(ends) and self._thread.is_alive() and time.monotonic() < deadline:
-                time.sleep(0.1)
+            wait_while(lambda: self._behind(ends) and self._thread.is_alive(), seconds, 0.1)
             behind = self._behind(ends)
         except KafkaError as error:
             ends, behind = {}, -1
@@ -163,7 +162,7 @@ class ListWatcher:
         else:
             self._consumer.close()
 
-    def _ends(self) -> Place:
+    def _ends(self) -> Offsets:
         """Read with a client of its own: one client must not be used by two threads."""
         reader = TopicReader(self._settings)
         try:
@@ -171,7 +170,7 @@ class ListWatcher:
         finally:
             reader.close()
 
-    def _behind(self, ends: Place) -> int:
+    def _behind(self, ends: Offsets) -> int:
         return sum(max(0, end - self._places.get(partition, 0)) for partition, end in ends.items())
 
     def _run(self) -> None:

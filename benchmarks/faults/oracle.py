@@ -1,5 +1,6 @@
 """The oracle: a single process that replays events and erasures through the same decoder, step and list maker."""
 
+import contextlib
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
+from operators.records.catalogue_decode import read_record
 from operators.records.decode import EventDecoder, decode_erasure, key_text
+from operators.records.time_units import DAY_MS
 from operators.settings import Settings
 from operators.shopper.user_state import digest, erase, last_event_ms, list_is_owed, order_of, step, version_of
 
@@ -54,7 +57,7 @@ class Oracle:
         for record in erasures:
             self._await(record)
         decoder, gap_ms = EventDecoder(settings.events), settings.events.session_gap_ms
-        lifetime_ms, middle = settings.job.state_ttl_days * 86_400_000, settings.events.rating_middle
+        lifetime_ms, middle = settings.job.state_ttl_days * DAY_MS, settings.events.rating_middle
         for record in records:
             self.outcomes["read"] += 1
             try:
@@ -115,7 +118,10 @@ class Oracle:
         bundle = ModelBundle.load(bundle_folder)
         shelf = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         for record in catalogue:
-            shelf.changed(record.key.decode(), record.value)
+            key, value = record.key.decode(), record.value
+            with contextlib.suppress(BadRecord):
+                item = None if value is None else read_record(key, value, settings.events.placeholders)
+                shelf.changed(key, item)
         lists = ListMaker(bundle, Scorer(bundle, settings.scorer), shelf, settings.lists, lambda: now_ms)
         made = {}
         for user in users:

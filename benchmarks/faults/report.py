@@ -10,18 +10,18 @@ from benchmarks.faults.verdict import Verdict
 COLUMNS = (
     ("events_missing", "events missing"),
     ("lost", "lost"),
-    ("counted_twice", "twice"),
+    ("counted_twice", "counted twice"),
     ("phantoms", "phantoms"),
     ("written_twice", "written twice"),
-    ("fell", "fell"),
-    ("ends_wrong", "ends wrong"),
+    ("fell", "version fell"),
+    ("ends_wrong", "last record wrong"),
     ("mismatched", "states differ"),
     ("scores_differ", "scores differ"),
     ("erased_listed", "erased listed"),
-    ("dead_letters_wrong", "letters wrong"),
+    ("dead_letters_wrong", "dead letters wrong"),
     ("silence_s", "silence s"),
-    ("recovery_s", "fresh again s"),
-    ("flink_restart_s", "Flink's restart s"),
+    ("recovery_s", "recovery s"),
+    ("flink_restart_s", "Flink restart s"),
     ("restarts", "restarts"),
 )
 KEPT = {Verdict.KEPT: "yes", Verdict.BROKEN: "NO", Verdict.UNKNOWN: "unknown", Verdict.NOT_RUN: "not run"}
@@ -50,7 +50,21 @@ def markdown(rows: Iterable[dict[str, Any]], elsewhere: dict[str, str], not_run:
         lines.append(f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |")
     others = [f"| {name} | {where} |" for name, where in elsewhere.items()]
     missing = [f"| {name} | {why} |" for name, why in not_run.items()]
-    tail = ["", "| held by another test | |", "|---|---|", *others, "", "| not run | why |", "|---|---|", *missing, ""]
+    tail = [
+        "",
+        "## Checked by other tests",
+        "",
+        "| fault | test |",
+        "|---|---|",
+        *others,
+        "",
+        "## Not run",
+        "",
+        "| fault | why |",
+        "|---|---|",
+        *missing,
+        "",
+    ]
     return "\n".join([machine, "", *lines, *tail])
 
 

@@ -16,9 +16,11 @@ from benchmarks.faults.oracle import Oracle
 from benchmarks.faults.recovery import fresh_again, recovery, wait_for_commit_s
 from benchmarks.faults.verdict import Items, Observed, Row, judge
 from benchmarks.measuring.load import Load, in_the_background, report_of
+from operators.kafka_io.read_to_end import Offsets
 from operators.records.contracts import CATALOGUE, DEAD_LETTERS, ERASURES, EVENTS
 from operators.settings import Settings
-from pipelines.topics.topic_reader import Place, TopicReader
+from operators.waiting import wait_while
+from pipelines.topics.topic_reader import TopicReader
 
 ANSWER_SECONDS = 120.0
 STAYS_S = 10.0  # lists must stay fresh for so long; until then the load goes on,
@@ -92,7 +94,7 @@ class _Trial:
             if plan.disturbed:
                 time.sleep(max(0.0, self._begun + plan.seconds - time.monotonic()))
                 if self._ended:
-                    _wait(self._stays_fresh, self._ended[-1].until + LONGEST_S - time.monotonic())
+                    wait_while(lambda: not self._stays_fresh(), self._ended[-1].until + LONGEST_S - time.monotonic())
                 generator.terminate()
             report = report_of(generator)
         finally:
@@ -105,7 +107,7 @@ class _Trial:
         plan, settings, topics, seen = self._plan, self._settings, self._topics, self._lists.seen
         oracle = self._replayed()
         wanted = oracle.wanted(user for user in oracle.states if user.startswith(self._tag))
-        _wait(lambda: all(seen.order_of(user) >= order for user, order in wanted.items()))
+        wait_while(lambda: any(seen.order_of(user) < order for user, order in wanted.items()), ANSWER_SECONDS)
         transactions = self._open_transactions()
         time.sleep(2)  # what should not come would come now
         self._missed |= {"lists": self._lists.stop(), "job": self._job.stop()}
@@ -155,8 +157,7 @@ class _Trial:
 
     def _open_transactions(self) -> int:
         try:
-            _wait(lambda: self._topics.open_transactions() == 0, 40)
-            return self._topics.open_transactions()
+            return wait_while(self._topics.open_transactions, 40)
         except KafkaError as error:
             self._missed["transactions"] = [f"the broker did not say: {error!r}"]
             return 0
@@ -201,17 +202,8 @@ def input_faults(plan: Plan, oracle: Oracle) -> list[Strike]:
     return [struck_now(name, f"{count} records" if count else "") for name, (share, count) in planned.items() if share]
 
 
-def deleted(records: Iterable[Any], start: Place, ends: Place) -> int:
+def deleted(records: Iterable[Any], start: Offsets, ends: Offsets) -> int:
     """Records between `start` and `ends` that were not read: retention has removed them."""
     places = {(place.topic, place.partition): end for place, end in ends.items()}
     read = sum(record.offset < places.get((record.topic, record.partition), 0) for record in records)
     return sum(end - start.get(place, 0) for place, end in ends.items()) - read
-
-
-def _wait(true: Callable[[], bool], seconds: float = ANSWER_SECONDS) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.25)
-    return False

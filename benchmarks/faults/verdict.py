@@ -13,7 +13,7 @@ from benchmarks.faults.evidence import Strike
 from benchmarks.faults.observer import Seen
 from benchmarks.faults.oracle import Oracle, Order
 from benchmarks.faults.recovery import Recovery
-from operators.records.contracts import CATALOGUE, HEADER_PREFIX
+from operators.records.contracts import CATALOGUE, HEADER_PREFIX, LETTER_REASON
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +215,7 @@ def wrong_letters(letters: Iterable[Any], oracle: Oracle, *, once: bool) -> int:
             continue
         found.add(place)
         right = refused is not None and (refused.reason, refused.value) == (
-            headers["exception.class.name"],
+            headers[LETTER_REASON],
             letter.value,
         )
         if not right:

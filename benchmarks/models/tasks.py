@@ -58,19 +58,6 @@ def measure(
             for task, values in metrics.items():
                 for name, value in values.items():
                     found.setdefault(task, {}).setdefault(name, {}).setdefault(label, []).append(value)
-    summary = {
-        task: {
-            name: {"alone": mean_and_deviation(of[task], 4), "joint": mean_and_deviation(of["joint"], 4)}
-            for name, of in named.items()
-        }
-        for task, named in found.items()
-    }
-    ratios = {
-        f"{task}: {name}, joint to alone": ratio(of["joint"][0], of["alone"][0], 4)
-        for task, named in summary.items()
-        for name, of in named.items()
-        if name.endswith(COMPARED)
-    }
     return {
         "bench": "tasks",
         "events": events.name,
@@ -80,7 +67,24 @@ def measure(
         "dropout": dropout,
         "seeds": seeds,
         "weights": weights,
-        "tasks": summary,
-        "ratios": ratios,
+        **_summary(found),
         "machine": describe(),
     }
+
+
+def _summary(found: dict[str, dict[str, dict[str, list[float]]]]) -> dict[str, Any]:
+    """`found`: task -> metric -> training -> a value each seed."""
+    tasks = {
+        task: {
+            name: {"alone": mean_and_deviation(of[task], 4), "joint": mean_and_deviation(of["joint"], 4)}
+            for name, of in metrics.items()
+        }
+        for task, metrics in found.items()
+    }
+    ratios = {
+        f"{task}: {name}, joint to alone": ratio(of["joint"][0], of["alone"][0], 4)
+        for task, metrics in tasks.items()
+        for name, of in metrics.items()
+        if name.endswith(COMPARED)
+    }
+    return {"tasks": tasks, "ratios": ratios}

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.measuring.results import figure, read
 from operators.errors import LiveshelfError
 
-KEPT = Path(__file__).parent / "results"
+KEPT = Path(__file__).parents[1] / "results"
 EVENT_BYTES = 211  # with key and headers, as below: mean of 200 records of the fault tests' load
 LIST_BYTES = 2056  # of 20 items
 BUSY = 0.6  # of a core or a slot: the rest is for restarts, bursts and a part that died
@@ -192,45 +192,64 @@ def page(results: dict[str, dict[str, Any]]) -> str:
 
 PAGE = """# Past one machine
 
-What a larger shop needs, computed from what was measured on one machine ({machine}; `benchmarks/results/`). **This is arithmetic, not a
-measurement**: the most that ran were four slots on one machine of {cores} cores, which made {four:,} lists/s, {times:.1f} times one slot's, and {on_gpu:,} with its
-GPU ([performance](performance.md#on-a-gpu)). `liveshelf bench capacity --users … --items … --events …` computes it for
-your shop; `make capacity` writes this page.
+This page computes what a larger shop needs from measurements on one machine ({machine}; `benchmarks/results/`).
+**It is arithmetic, not a measurement.** The most that ran were four slots on one machine of {cores} cores:
+{four:,} lists/s, {times:.1f} times one slot's, and {on_gpu:,} with its GPU
+([performance](performance.md#on-a-gpu)). `liveshelf bench capacity --users … --items … --events …` computes it
+for your shop. `make capacity` writes this page.
 
 {table}
 
-Every event is answered with a list of its own, with a float32 model of width 128 on CPUs; parts are planned to be {busy} busy.
+The table assumes one list per event, a float32 model of width 128 on CPUs, and parts that are {busy} busy.
 
-- **TaskManagers**: a list costs {rest:.0f} us beside the scorer (step, RocksDB, JNI, ranking, JSON) and {fixed:.0f} us + {slope:.1f} us for each 1,000 items in it. One slot
-  sustained {slot:,} lists/s with {sold:,} items; its step and its scorer process each keep about half a core busy then, so a
-  second slot on the same two cores gains next to nothing (and each list costs {added:.0f} us more). Slots in one TaskManager share an interpreter's lock: give each slot a TaskManager with 1.5 to 2 cores.
-- **From some 100,000 items on the scorer is most of it**, and grows with the catalogue. Then int8 tables (a third less at 100,000), or a GPU
-  (one H100 made 12,300 lists/s of a million items in the job, where 16 cores made 1,140; one H200 scores 114,000 users/s with 100,000 items and 9,700 with a million, 133 and 52 times one CPU thread: [performance](performance.md#on-a-gpu)), or a first stage that chooses candidates (not built). A million items and a million events a second on CPUs are not sensible.
-- **State**: {user:,} bytes a user with a step or two in a savepoint, {full:,} with fifty, as reckoned above. RocksDB holds it compressed on the TaskManager's disk, and only the users that are active in its cache.
-- **Brokers**: {broker:.0f} us an event and its list, without replication; events have {event} bytes, lists {list:,}.
-- **Storefront**: {apply:.0f} us to take a list in, {lookup:.0f} us a look-up, in one process with one thread. **Each storefront follows all lists**: one process ends at some
-  {one:,.0f} lists/s, and its view holds every user. Beyond that each would have to follow a share of the partitions and look-ups be routed by user: not built. Until then
-  the storefronts of the second and third column do not exist.
+- **TaskManagers.** A list costs {rest:.0f} us beside the scorer (step, RocksDB, JNI, ranking, JSON), and
+  {fixed:.0f} us plus {slope:.1f} us per 1,000 items in it. One slot sustained {slot:,} lists/s with {sold:,}
+  items. Its step and its scorer process then each use about half a core, so a second slot on the same two cores
+  gains almost nothing, and each list costs {added:.0f} us more. Slots in one TaskManager share an interpreter's
+  lock: give each slot a TaskManager with 1.5 to 2 cores.
+- **Scorer.** From some 100,000 items on the scorer is most of the cost, and it grows with the catalogue. Then
+  use int8 tables (a third less at 100,000) or a GPU. In the job one H100 made 12,300 lists/s of a million
+  items, where 16 cores made 1,140. Alone it scores 125,000 users/s with 100,000 items and 32,000 with a million
+  ([performance](performance.md#on-a-gpu)). A first stage that chooses candidates is not built. A million items
+  and a million events a second on CPUs are not sensible.
+- **State.** In a savepoint a user takes {user:,} bytes with a step or two and {full:,} with fifty; the table
+  assumes fifty. RocksDB keeps the state compressed on the TaskManager's disk. Its cache holds active users
+  only.
+- **Brokers.** An event and its list cost {broker:.0f} us without replication. An event has {event} bytes, a
+  list {list:,}.
+- **Storefront.** Reading a list from the topic costs {apply:.0f} us, a look-up {lookup:.0f} us, in one process
+  with one thread. **Each storefront reads all lists.** One process reaches its limit at some {one:,.0f}
+  lists/s, and its view holds every user. Beyond that, each storefront would have to read a share of the
+  partitions, with look-ups routed by user. That is not built, so the storefronts of the second and third column
+  do not exist yet.
 
 ## Partitions, parallelism, max-parallelism
 
-The number of partitions and `job.max_parallelism` (720) can never change later: users would move. So take partitions for the traffic of the years to come:
-twice the slots that the peak needs, a number that is divided by the parallelisms that you will use (12, 24, 48, 96, 360, 720). A slot more than there
-are partitions reads nothing. All topics keyed by user have the same number. Above 720 slots set `job.max_parallelism` before the first submission.
+The number of partitions and `job.max_parallelism` (720) can never change later, because users would move to
+other partitions. Choose the number of partitions for the traffic of the coming years:
+
+- twice the slots that the peak needs;
+- a multiple of the parallelisms that you will use: 12, 24, 48, 96, 360, 720;
+- the same for all topics keyed by user.
+
+A slot reads nothing if there are more slots than partitions. Above 720 slots set `job.max_parallelism` before
+the first submission.
 
 ## When to add slots
 
-Signals, in the order in which they move; for an autoscaler or a person ([operate](operate.md) has the alerts):
+These signals move in this order. They serve an autoscaler or a person; [operate](operate.md#alerts) has the
+alerts.
 
-| signal | says | do |
+| signal | means | do |
 |---|---|---|
 | `liveshelf_batch_size_users` and `liveshelf_waiting_requests` rise, freshness still good | batches grow: the slot is above {planned:,.0f} lists/s | add a slot soon |
-| `flink_taskmanager_job_task_operator_pendingRecords` rises for 2 minutes | lag: more comes than is done | add slots now |
-| `liveshelf_fallbacks_total{{cause="deadline"}}` rises | the scorer does not keep its deadline | more slots, or a smaller or int8 model |
-| less than a third of that traffic for a day | too many | fewer slots, at a quiet hour |
+| `flink_taskmanager_job_task_operator_pendingRecords` rises for 2 minutes | lag: more events arrive than the job handles | add slots now |
+| `liveshelf_fallbacks_total{{cause="deadline"}}` rises | the scorer misses its deadline | add slots, or use a smaller or int8 model |
+| less than a third of that traffic for a day | too many slots | remove slots, at a quiet hour |
 
-A change of slots is a stop with a savepoint and a start from it (`job.parallelism`): lists stand still for some 10 to 20 s ([faults](faults.md), *rescaled*). So
-do it seldom: wait 10 minutes after each change, and scale by the peak of the day, not by the minute.
+To change the slots, stop the job with a savepoint and start it from there with another `job.parallelism`. Lists
+stop for some 10 to 20 s ([faults](faults.md), *rescaled*). So change it seldom: wait 10 minutes after each
+change, and scale by the peak of the day, not by the minute.
 """
 
 

@@ -182,10 +182,11 @@ def measure(
     side may be; `on_turn` hears of each turn. Raises `StackError`.
     """
     settings, name = load_settings(), f"this ({git('describe', '--always', '--dirty')})"
+    theirs = git("rev-parse", "--short", "--verify", f"{revision}^{{commit}}")
     jars = settings.resolve(settings.stack.jars_dir)
     folder = Path(tempfile.mkdtemp(prefix="liveshelf-against-"))  # stays where a stack could not be stopped
     with worktree(revision, folder / "A") as a, worktree(snapshot(folder / "index"), folder / "B") as b:
-        other = Side(git("rev-parse", "--short", revision), a, folder / "a", jars)
+        other = Side(theirs, a, folder / "a", jars)
         this = Side(name, b, folder / "b", jars)
         for number in range(rounds):
             for side in (other, this):

@@ -17,13 +17,14 @@ from hdrh.histogram import HdrHistogram
 from deploy.local.flink.flink_home import process_environment
 from deploy.local.layout import Layout
 from operators.errors import ClusterError
+from operators.kafka_io.kafka_clients import consumer_at_end
 from operators.records.contracts import EVENTS
 from operators.records.topic_specs import TopicSpec
 from operators.settings import Settings, project_root
+from operators.waiting import wait_while
 from pipelines.job.tables import connector_options
 from pipelines.submission.cluster import Cluster, python_part
 from pipelines.submission.launcher import run_client
-from pipelines.topics.list_reader import consumer_at_end
 from pipelines.topics.topic_admin import ensure_topics
 
 JOB, TOPIC = "liveshelf-floor", "bench.floor.v1"
@@ -93,13 +94,10 @@ class Floor:
             self._cluster.cancel(job["jid"])
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + START_S
-        while not (jobs := self._cluster.jobs(JOB)) or not self._cluster.running_tasks(jobs[0]["jid"]):
-            if time.monotonic() > deadline:
-                raise ClusterError(
-                    "a free slot for the floor's job", "none", "a spare TaskManager is needed: liveshelf up"
-                )
-            time.sleep(0.2)
+        if wait_while(
+            lambda: not any(self._cluster.running_tasks(job["jid"]) for job in self._cluster.jobs(JOB)), START_S
+        ):
+            raise ClusterError("a free slot for the floor's job", "none", "a spare TaskManager is needed: liveshelf up")
 
     def _submit(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

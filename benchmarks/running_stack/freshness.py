@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from typing import Any
 
-import msgspec
 from hdrh.histogram import HdrHistogram
 
 from benchmarks.measuring.conditions import Parts, too_many_fallbacks
@@ -13,13 +12,14 @@ from benchmarks.measuring.load import Load, behind_its_rate, in_the_background, 
 from benchmarks.measuring.machine import describe
 from benchmarks.measuring.measured import Figure, NotMeasured, percentiles_ms, ratio, rounded, unless
 from benchmarks.running_stack.floor import LONGEST_US, Floor
-from operators.records.contracts import RECOMMENDATIONS, RecommendationList
+from operators.kafka_io.kafka_clients import consumer_at_end
+from operators.kafka_io.list_rows import decode_any_list
+from operators.kafka_io.read_to_end import records_left
+from operators.records.contracts import RECOMMENDATIONS
 from operators.settings import Settings
-from pipelines.topics.list_reader import consumer_at_end
 
 DRAIN_SECONDS = 15.0
 ASK_S = 1.0  # before the measured time: while the stack is asked, nothing is read
-_decode = msgspec.json.Decoder(RecommendationList).decode
 
 
 class Readings:
@@ -44,7 +44,7 @@ class Readings:
             for record in records:
                 if not record.key.startswith(self._tag) or record.value is None:
                     continue
-                made = _decode(record.value)
+                made = decode_any_list(record.value)
                 known = self.newest.get(made.user_id, 0)
                 self.fell += made.version < known
                 self.newest[made.user_id] = max(known, made.version)
@@ -56,9 +56,8 @@ class Readings:
 
     def missed(self) -> list[str]:
         """Why the reader does not know all lists that there are now; empty where it does."""
-        partitions = self._consumer.assignment()
-        ends = self._consumer.end_offsets(partitions)
-        behind = sum(max(0, ends[partition] - self._consumer.position(partition)) for partition in partitions)
+        ends = self._consumer.end_offsets(self._consumer.assignment())
+        behind = records_left(self._consumer, ends)
         return [f"the reader did not reach the end of the lists: {behind} records before it"] if behind else []
 
     def empty(self) -> list[str]:
@@ -134,7 +133,7 @@ def measure(
 def _beside(floor: Floor, count: int, ours: dict[str, Figure]) -> dict[str, dict[str, Figure]]:
     """The floor's percentiles, and their ratios to ours; `count` records should have passed it."""
     least = unless(floor.missed(count), percentiles_ms(floor.latency_us))
-    # both scatter, most where JVMs have just started: 0.14 to 0.76 of p99 (docs/decisions.md)
+    # both scatter, most where JVMs have just started: 0.14 to 0.76 of p99 (docs/notebook/freshness.md)
     return {
         "floor_ms": least,
         "ratios": {f"{p} of the floor to ours": ratio(least[p], ours[p]) for p in ("p50", "p99")},

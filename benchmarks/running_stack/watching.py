@@ -2,7 +2,7 @@
 
 Watched: the operator's sensors count; monitor, Prometheus and Alertmanager run, so that Flink's reporter, the broker's agent
 and the storefront are scraped. Not watched: none of that (the three are stopped by signal). Both halves lie within one drain,
-seconds apart: whole drains in turns differ by more than what is to be measured (docs/decisions.md). The broker's agent
+seconds apart: whole drains in turns differ by more than what is to be measured (docs/notebook/watching.md). The broker's agent
 and Flink's reporter stay loaded in both, unasked in one.
 """
 

@@ -13,7 +13,7 @@ from deploy.local.java import java_versions
 from deploy.local.kafka.broker import prepare_broker, properties
 from deploy.local.kafka.secure_broker import is_secure, prepare_secrets
 from deploy.local.layout import Layout
-from deploy.local.probes import Probe, ports_in_use, probes
+from deploy.local.probes import Probe, ports_in_use
 from deploy.local.supervisor import Supervisor, write_supervisor_conf
 from deploy.local.watchers.alertmanager import prepare_alertmanager
 from deploy.local.watchers.prometheus import prepare_prometheus
@@ -79,12 +79,6 @@ def wait_for(probe: Probe, seconds: float = START_SECONDS, tick: Callable[[], No
     raise StackError(
         f"{probe.name} to answer at {probe.address} within {seconds:.0f} s", "no answer", f"liveshelf logs {probe.name}"
     )
-
-
-def wait_for_all(settings: Settings) -> None:
-    """Waits for every part, in order."""
-    for probe in probes(settings):
-        wait_for(probe)
 
 
 def stop_stack(settings: Settings, *, purge: bool = False) -> None:

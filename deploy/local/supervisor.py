@@ -5,7 +5,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 import xmlrpc.client
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -214,9 +213,3 @@ class Supervisor:
         for process in alive:
             process.kill()
         psutil.wait_procs(alive, timeout=5)
-
-    def wait_until_down(self, name: str, seconds: float) -> None:
-        """Waits until a part is not running any more."""
-        deadline = time.monotonic() + seconds
-        while name in self.pids() and time.monotonic() < deadline:
-            time.sleep(0.1)

@@ -19,7 +19,8 @@ def as_long(seconds: float) -> float:
 
 @dataclass(frozen=True)
 class Alert:
-    """`hold`: for how long it must be true; `severity`: page (wake somebody) or ticket; `do`: what to type or look at."""
+    """`hold`: for how long it must be true; `severity`: page (wake somebody) or ticket; `do`: steps apart by
+    "; ", each a command, what to look at, or both with ": " between."""
 
     name: str
     expression: str

@@ -34,8 +34,8 @@ DATA_ALERTS = (
         f"{VOLUME_RATIO} < 0.6 or {VOLUME_RATIO} > 3",
         "10m",
         "ticket",
-        "Events of a type are less than 60 %, or more than three times, of the same hour of last week",
-        "sum by (event_type) (rate(liveshelf_accepted_events_total[1h])): has the shop's tracking changed?"
+        "Events of one type are below 60 %, or above 300 %, of the same hour last week",
+        "sum by (event_type) (rate(liveshelf_accepted_events_total[1h])): the shop's tracking may have changed;"
         " liveshelf dead-letters list",
     ),
     Alert(
@@ -43,34 +43,34 @@ DATA_ALERTS = (
         'sum(rate(liveshelf_events_total{outcome="dead"}[@10m@])) > 0.01 * sum(rate(liveshelf_events_total[@10m@]))',
         "5m",
         "ticket",
-        "More than 1 % of the records are refused",
-        "liveshelf dead-letters list; sum by (reason) (rate(liveshelf_dead_letters_total[10m])); when the cause is mended: liveshelf dead-letters replay --dry-run",
+        "The job refuses more than 1 % of the records",
+        "liveshelf dead-letters list; sum by (reason) (rate(liveshelf_dead_letters_total[10m])): find the reason; liveshelf dead-letters replay --dry-run: when the cause is repaired",
     ),
     Alert(
         "CatalogueRefused",
         "max(liveshelf_catalogue_unreadable_items) > 0",
         "1m",
         "ticket",
-        "The newest catalogue record of some items cannot be read: they keep the record before, or are as if not in the catalogue",
-        "liveshelf dead-letters list shows the records; sum by (reason) (increase(liveshelf_catalogue_refused_total[1h]));"
-        " liveshelf validate --catalogue FILE lists the lines of a feed",
+        "The newest catalogue record of some items cannot be read. They keep their previous record, or count as missing from the catalogue",
+        "liveshelf dead-letters list: shows the records; sum by (reason) (increase(liveshelf_catalogue_refused_total[1h]));"
+        " liveshelf validate --catalogue FILE: shows the bad lines of a feed",
     ),
     Alert(
         "ShortLists",
         f"{FULL.format('failed')} > 0.05 * {FULL.format('checked')} and {FULL.format('failed')} > 5",
         "2m",
         "page",
-        "More than 5 % of the lists are empty, or have less than half of the items that they should",
-        "is the catalogue delisted or sold out? liveshelf_catalogue_items, liveshelf_catalogue_unreadable_items;"
-        " liveshelf lists USER shows one",
+        "More than 5 % of the lists have less than half of their items",
+        "check whether the catalogue is delisted or sold out (liveshelf_catalogue_items, liveshelf_catalogue_unreadable_items);"
+        " liveshelf lists USER: shows one list",
     ),
     Alert(
         "PricesDisagree",
         f"{_failed_share(PRICES)} > 0.05",
         "5m",
         "ticket",
-        "Prices of events and of the catalogue differ by a factor of 3 or more, or are of another currency",
-        "liveshelf profile shows the prices: a feed in cents, or in another currency?",
+        "More than 5 % of the prices disagree (a factor of 3, or another currency): events with the catalogue, or products with their previous price",
+        "liveshelf profile: shows the prices; check whether a feed is in cents or in another currency",
     ),
     Alert(
         "CategoryMissing",
@@ -78,23 +78,23 @@ DATA_ALERTS = (
         f" > on (category) ({_category_share()} or 0 * {_category_share(LAST_WEEK)})",
         "10m",
         "ticket",
-        "A category has lost nine tenths of its share of events since last week",
-        "are its items still in the catalogue, in stock, and on the site?",
+        "A category has lost 90 % of its share of events since last week",
+        "check that its items are in the catalogue, in stock, and on the site",
     ),
     Alert(
         "UnknownItems",
         f"{_failed_share(KNOWN)} > 0.2",
         "10m",
         "ticket",
-        "More than a fifth of the events name items that the catalogue does not hold",
-        "does the catalogue feed run? are the ids the same on both sides?",
+        "More than 20 % of the events or lists name items that the catalogue does not hold",
+        "check that the catalogue feed runs; check that events and catalogue use the same ids",
     ),
     Alert(
         "DataExpectationFails",
         f"{_failed_share(OTHERS)} > 0.05",
         "10m",
         "ticket",
-        "More than 5 % of the records of a topic miss an expectation",
-        "docs/metrics.md says what each expects; liveshelf profile shows how often each is missed",
+        "More than 5 % of the records of a topic do not meet an expectation",
+        "look up the expectation in docs/metrics.md; liveshelf profile: shows how often each is not met",
     ),
 )

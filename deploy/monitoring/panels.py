@@ -55,15 +55,13 @@ STAGES = PanelSpec(
     "Where the time goes", "Mean time of each stage of a list; together they are the freshness.", "s",
     {"{{stage}}": "liveshelf:stage_seconds:mean1m"}, stacked=True,
 )  # fmt: skip
-LISTS = PanelSpec(
-    "Lists", "Lists emitted, by what made them.", "ops", {"{{source}}": _rate("liveshelf_lists_total", "source")}
-)
+LISTS = PanelSpec("Lists", "Lists emitted, by source.", "ops", {"{{source}}": _rate("liveshelf_lists_total", "source")})
 EVENTS = PanelSpec(
     "Events", "Records read, by outcome.", "ops", {"{{outcome}}": _rate("liveshelf_events_total", "outcome")}
 )
 LAG = PanelSpec("Lag", "Events that wait in Kafka.", "short", {"waiting": "liveshelf:lag_records"}, 10_000)
 SHOPPERS = PanelSpec(
-    "Shoppers with a fresh list", "Of a sample of the active shoppers, those whose newest event has its list in time, as a reader of the topics sees it.",
+    "Shoppers with a fresh list", "Share of the active shoppers (a sample) who got a list for their newest event in time, as a reader of the topics sees it.",
     "percentunit", {"share": "liveshelf_fresh_users_ratio"},
 )  # fmt: skip
 CLICKS = PanelSpec(
@@ -79,7 +77,7 @@ DASHBOARDS = (
             CLICKS,
             PanelSpec("Lists by the model", "Share of the lists that the model made.", "percentunit",
                       {"share": f"1 - {_rate('liveshelf_fallbacks_total')} / {_rate('liveshelf_lists_total')}"}),
-            PanelSpec("Coverage", "Share of the items in stock that were on any list of late.", "percentunit",
+            PanelSpec("Coverage", "Share of the items in stock that were on any recent list.", "percentunit",
                       {"share": "max(liveshelf_slate_coverage_ratio)"}),
         ),
         "Error budgets": (
@@ -125,17 +123,17 @@ DASHBOARDS = (
         ),
         "Lists": (
             PanelSpec("Diversity", "1 - mean cosine of a list's items.", "short", {"{{arm}}": _mean("liveshelf_slate_diversity", "arm")}),
-            PanelSpec("Novelty", "Mean place of a list's items in the order of popularity.", "percentunit", {"{{arm}}": _mean("liveshelf_slate_novelty", "arm")}),
+            PanelSpec("Novelty", "Mean rank of a list's items in the order of popularity.", "percentunit", {"{{arm}}": _mean("liveshelf_slate_novelty", "arm")}),
             PanelSpec("Miscalibration", "KL divergence of a list's categories from the shopper's.", "short", {"{{arm}}": _mean("liveshelf_slate_miscalibration_nats", "arm")}),
         ),
         "Model": (
-            PanelSpec("Drift", "PSI of what the model sees and says against its training window; 0.25: another population.", "short",
+            PanelSpec("Drift", "PSI of the model's inputs and scores against its training window; 0.25: another population.", "short",
                       {"{{feature}}": "max by (feature) (liveshelf_drift_psi)"}, 0.25),
-            PanelSpec("Fallbacks", "Lists that the model did not make, by cause.", "ops", {"{{cause}}": _rate("liveshelf_fallbacks_total", "cause")}),
+            PanelSpec("Fallbacks", "Fallback lists, by cause.", "ops", {"{{cause}}": _rate("liveshelf_fallbacks_total", "cause")}),
             PanelSpec("Age", "Of the bundle that serves.", "s", {"age": "time() - max(liveshelf_model_created_timestamp_seconds > 0)"}),
         ),
         "Data": (
-            PanelSpec("Expectations missed", "Share of the records that miss each.", "percentunit",
+            PanelSpec("Expectations not met", "Share of the records that do not meet each expectation.", "percentunit",
                       {"{{topic}} {{expectation}}": f"{_rate('liveshelf_data_failed_total', 'topic, expectation')} / ({_rate('liveshelf_data_checked_total', 'topic, expectation')} > 0)"}, 0.05),
             PanelSpec("Categories", "Events by first level of the item's category.", "ops", {"{{category}}": _rate("liveshelf_data_category_events_total", "category")}),
             PanelSpec("Catalogue", "Items in the catalogue topic and in the model.", "short", {"catalogue": "max(liveshelf_catalogue_items)", "model": "max(liveshelf_model_items)"}),
@@ -151,7 +149,7 @@ DASHBOARDS = (
         "Lists": (
             PanelSpec("Freshness here", "From the event to its list readable in the storefront.", "s", _quantiles("liveshelf_storefront_freshness_seconds"), 0.25, exemplars=True),
             PanelSpec("Served", "Lists served, by source; `stranger`: the popular list for an unknown user.", "ops", {"{{source}}": _rate("liveshelf_storefront_lists_served_total", "source")}),
-            PanelSpec("Follows", "Seconds since each topic answered.", "s", {"lists": "max(liveshelf_storefront_lists_age_seconds)", "catalogue": "max(liveshelf_storefront_catalogue_age_seconds)"}, 60),
+            PanelSpec("Topics read", "Seconds since each topic last answered.", "s", {"lists": "max(liveshelf_storefront_lists_age_seconds)", "catalogue": "max(liveshelf_storefront_catalogue_age_seconds)"}, 60),
         ),
         "Rest": (
             PanelSpec("Events over HTTP", "By outcome.", "ops", {"{{outcome}}": _rate("liveshelf_storefront_events_total", "outcome")}),

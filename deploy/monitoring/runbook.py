@@ -3,10 +3,12 @@
 import sys
 from itertools import groupby
 from pathlib import Path
+from textwrap import fill
 
 from deploy.monitoring.alerts import ALERTS
 from deploy.monitoring.explained import EXPLAINS
 
+COMMANDS = ("liveshelf ", "df ", "sum ")
 BEGIN, END = "<!-- alerts: made by `make monitoring` -->", "<!-- end of alerts -->"
 
 
@@ -15,11 +17,27 @@ def sections() -> str:
     parts = []
     for name, variants in groupby(ALERTS, key=lambda alert: alert.name):
         every = [*variants]
-        how = " or ".join(f"{alert.severity} after {alert.hold}" for alert in every)
-        what = every[0].do if every[0].do.endswith("?") else f"{every[0].do}."
-        hidden = f" Silences {EXPLAINS[name].replace('|', ', ')} while it fires." if name in EXPLAINS else ""
-        parts.append(f"### {name}\n\n{every[0].summary} ({every[0].kind}; {how}).{hidden}\n**Do:** {what}\n")
+        how = " or ".join(f"{alert.severity} {_when(alert.hold)}" for alert in every)
+        parts.append(f"### {name}\n\n{_wrapped(every[0].summary)}.\n\n*{every[0].kind.capitalize()}; {how}.*\n")
+        parts.append("\n".join(map(_step, every[0].do.split("; "))) + "\n")
+        if name in EXPLAINS:
+            hidden = f"While it fires, it silences {EXPLAINS[name].replace('|', ', ')}."
+            parts.append(f"{_wrapped(hidden)}\n")
     return "\n".join(parts)
+
+
+def _wrapped(text: str) -> str:
+    return fill(text, 118, break_long_words=False)
+
+
+def _when(hold: str) -> str:
+    return "at once" if hold == "0s" else f"after {hold}"
+
+
+def _step(step: str) -> str:
+    """A line of a list; a command is shown as code."""
+    command, colon, rest = step.partition(": ")
+    return f"- `{command}`{colon}{rest}" if command.startswith(COMMANDS) else f"- {step[0].upper()}{step[1:]}"
 
 
 def with_sections(page: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from liveshelf.bench.result import BundleOption, KeepOption, tell
-from liveshelf.models.train import (
+from liveshelf.models.training_options import (
     CatalogueOption,
     Device,
     DeviceOption,

@@ -1,12 +1,9 @@
 """`liveshelf chaos`: random faults on the local stack while load runs, and a verdict."""
 
-import json as json_module
-
 import typer
 
 from liveshelf.terminal.numbers import ABOVE_0, real
 from liveshelf.terminal.output import JsonFlag, machine, pairs, people, table
-from operators.errors import ClusterError, SettingsError
 from operators.settings import load_settings
 
 
@@ -23,34 +20,15 @@ def run(
 
     Example: LIVESHELF_JOB__STATE_DIGESTS=true liveshelf chaos --seed 42 --minutes 15
     """
-    from benchmarks.faults.chaos import schedule
-    from benchmarks.faults.fault import Injector
-    from benchmarks.faults.trial import Plan, run_trial
+    from benchmarks.faults.chaos import run_chaos, schedule, served_bundle
     from benchmarks.faults.verdict import Verdict, as_dict
-    from benchmarks.measuring.conditions import ServedBundle
-    from deploy.local.layout import Layout
-    from operators.model.model_bundle import ModelBundle
-    from pipelines.submission.cluster import Cluster
 
     settings = load_settings()
-    if not settings.job.state_digests:
-        raise SettingsError(
-            "job.state_digests = true, in the running job too",
-            "false",
-            "set it, `liveshelf stop`, `liveshelf resume`: without it states cannot be compared",
-        )
-    if not Cluster(settings.job).jobs(settings.job.name):
-        raise ClusterError(f"a running job named {settings.job.name}", "none", "liveshelf submit, or resume")
-    bundle = settings.resolve(settings.bundle.path)
-    if wrong := ServedBundle(Layout.of(settings).targets, ModelBundle.load(bundle)).broken():
-        raise ClusterError(f"a job that serves {bundle}", wrong[0], "set bundle.path, or liveshelf resume")
-    faults = schedule(seed, minutes)
+    bundle, faults = served_bundle(settings), schedule(seed, minutes)
     rows = [(f"{f.at_s:.0f}", f.what, f.target, f"{f.for_s:.0f}" if f.for_s else "") for f in faults]
     table(f"seed {seed}", ("at s", "what", "target", "for s"), rows)
-    items = json_module.loads((bundle / "items.json").read_text())[:500]
-    plan = Plan(f"chaos {minutes:.0f} min", faults, rate=rate, seconds=minutes * 60, seed=seed)
     with people.status("faults and load"):
-        row = run_trial(settings, plan, Injector(settings), bundle, items)
+        row = run_chaos(settings, bundle, faults, seed=seed, minutes=minutes, rate=rate)
     if json:
         machine(as_dict(row))
     else:

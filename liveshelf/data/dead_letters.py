@@ -1,31 +1,30 @@
 """`liveshelf dead-letters`: what was refused and why; into a file, and back to where it came from."""
 
-import re
-import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from liveshelf.data.letter_options import (
+    ReasonOption,
+    SinceOption,
+    TopicOption,
+    UntilOption,
+    choice_of,
+    refuse_unknown,
+    repairs_of,
+)
 from liveshelf.terminal.numbers import MOST_SHOWN
 from liveshelf.terminal.out_files import check_out
 from liveshelf.terminal.output import JsonFlag, machine, pairs, people, table
-from operators.errors import BadRecord, EventsFileError
-from operators.records.contracts import CATALOGUE, EVENTS, REASONS
-from operators.settings import Settings, load_settings
+from operators.records.contracts import CATALOGUE, EVENTS, LETTER_MESSAGE
+from operators.settings import load_settings
 
 if TYPE_CHECKING:
-    from pipelines.dead_letters.dead_letters import Choice
-    from pipelines.dead_letters.letter_replay import Judge, Replay
+    from pipelines.dead_letters.letter_replay import Replay
 
 app = typer.Typer(no_args_is_help=True)
-SHOWN = ("topic", "partition", "offset", "exception.message")
-AGO_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
-ReasonOption = typer.Option([], "--reason", help="Only of this reason; may be given several times.")
-SinceOption = typer.Option(None, help="Only letters from then on: 2h, 3d or 45m ago, or ISO 8601 (UTC).")
-UntilOption = typer.Option(None, help="Only letters from before then, written as for --since.")
-TopicOption = typer.Option([], "--topic", help="Only records of this topic; may be given several times.")
+SHOWN = ("topic", "partition", "offset", LETTER_MESSAGE)
 
 
 @app.command("list")
@@ -43,7 +42,7 @@ def list_letters(
     """
     from pipelines.dead_letters.dead_letters import read_dead_letters
 
-    found = read_dead_letters(load_settings().kafka, last, _choice(reason, since, until, topic))
+    found = read_dead_letters(load_settings().kafka, last, choice_of(reason, since, until, topic))
     if json:
         machine({"count": found.count, "reasons": found.reasons, "newest": found.newest})
         return
@@ -69,7 +68,7 @@ def export(
     """
     from pipelines.dead_letters.dead_letters import read_letters, write_letters
 
-    choice = _choice(reason, since, until, topic)
+    choice = choice_of(reason, since, until, topic)
     check_out(out, "empty file", lambda _: False)  # an earlier export may have been repaired by hand
     with people.status("reading the topic"):
         written = write_letters(read_letters(load_settings().kafka, choice.since_ms), choice.takes, out, limit)
@@ -97,25 +96,16 @@ def replay(
 
     Example: liveshelf dead-letters replay --reason key_mismatch --fix key --dry-run
     """
-    from operators.records.record_repairs import ALL, FIXES, Repairs
-    from pipelines.dead_letters.letter_replay import TOPICS, Judge, Replay
+    from pipelines.dead_letters.letter_replay import TOPICS
+    from pipelines.dead_letters.replay_run import run_replay
 
-    names = frozenset(filter(None, fix.split(",")))
-    _refuse_unknown("--fix", names, ("all", *FIXES))
-    if {"day-first", "month-first"} <= names:
-        raise typer.BadParameter("--fix: expected day-first or month-first; came both")
-    if "all" in names:
-        names |= ALL
+    repairs = repairs_of(fix, rename, event_type)
     if CATALOGUE in topic:
         raise typer.BadParameter("--topic: publish the product again; an old record put back could replace a newer one")
-    _refuse_unknown("--topic", topic, TOPICS)
-    repairs = Repairs(names, _renames("--rename", rename), _renames("--event-type", event_type))
-    if source and not source.is_file():
-        raise EventsFileError("a file of `liveshelf dead-letters export`", f"no file {source}", "name an existing file")
-    settings, choice, done = load_settings(), _choice(reason, since, until, topic), Replay()
-    judge = Judge(settings.events, repairs)
+    refuse_unknown("--topic", topic, TOPICS)
+    choice = choice_of(reason, since, until, topic)
     with people.status("reading dead letters"):
-        replay_id = _replay(settings, source, choice, judge, limit, done, dry_run)
+        done, replay_id = run_replay(load_settings(), source, choice, repairs, limit=limit, dry_run=dry_run)
     answer = _answer(done, replay_id, dry_run)
     if json:
         machine(answer | {"refused_letters": done.refused_letters})
@@ -139,40 +129,6 @@ def fixes() -> None:
     table("", ("fix", "what it does"), [*FIXES.items()])
 
 
-def _replay(
-    settings: Settings,
-    source: Path | None,
-    choice: "Choice",
-    judge: "Judge",
-    limit: int | None,
-    done: "Replay",
-    dry: bool,
-) -> str | None:
-    """The id on the receipts; None of a dry run. What was put back is in the audit log, also where the run failed."""
-    from contextlib import closing
-
-    from pipelines.dead_letters.dead_letters import letters_of_file, read_letters
-    from pipelines.dead_letters.letter_replay import replay
-    from pipelines.dead_letters.replay_ledger import KafkaLedger, read_memory
-    from pipelines.provenance.audit_log import record_act
-
-    def clock_ms() -> int:
-        return time.time_ns() // 1_000_000
-
-    letters = letters_of_file(source) if source else read_letters(settings.kafka, choice.since_ms)
-    if dry:
-        replay(letters, choice.takes, judge, read_memory(settings.kafka), clock_ms, limit=limit, done=done)
-        return None
-    with closing(KafkaLedger(settings.kafka)) as ledger:
-        try:
-            replay(letters, choice.takes, judge, ledger, clock_ms, limit=limit, done=done)
-        finally:
-            if done.put_back:
-                what = {"put_back": done.put_back, "repaired": dict(done.repaired), "refused": dict(done.refused)}
-                record_act(settings.kafka, "dead-letters replay", replay_id=ledger.replay_id, **what)
-        return ledger.replay_id
-
-
 def _answer(done: "Replay", replay_id: str | None, dry_run: bool) -> dict[str, Any]:
     return {
         "read": done.read,
@@ -194,41 +150,3 @@ def _next_step(done: "Replay", dry_run: bool) -> str:
     if done.refused:
         return "what would be refused again stays: choose a --fix, or export, repair by hand and replay --from FILE"
     return "all are put back: liveshelf dead-letters list --since 5m shows whether the job refused any"
-
-
-def _choice(reasons: Iterable[str], since: str | None, until: str | None, topics: Iterable[str]) -> "Choice":
-    from pipelines.dead_letters.dead_letters import OTHER, Choice
-
-    _refuse_unknown("--reason", reasons, (*REASONS, OTHER))
-    return Choice(frozenset(reasons), frozenset(topics), _moment("--since", since), _moment("--until", until))
-
-
-def _refuse_unknown(option: str, given: Iterable[str], known: Iterable[str]) -> None:
-    if unknown := sorted(set(given) - set(known)):
-        raise typer.BadParameter(f"{option}: expected {', '.join(known)}; came {unknown[0]!r}")
-
-
-def _renames(option: str, given: list[str]) -> dict[str, str]:
-    renames = dict[str, str]()
-    for one in given:
-        old, _, new = one.partition("=")
-        if not (old and new):
-            raise typer.BadParameter(f"{option}: expected OLD=NEW; came {one!r}")
-        renames[old] = new
-    return renames
-
-
-def _moment(option: str, text: str | None) -> int | None:
-    """Epoch ms."""
-    from operators.records.written_values import read_time
-
-    if text is None:
-        return None
-    if ago := re.fullmatch(r"(\d{1,6})([mhd])", text):
-        return time.time_ns() // 1_000_000 - int(ago[1]) * AGO_MS[ago[2]]
-    try:
-        return read_time(text)
-    except BadRecord:
-        raise typer.BadParameter(
-            f"{option}: expected 45m, 2h, 3d or a time like 2026-11-27T03:00; came {text!r}"
-        ) from None

@@ -24,49 +24,30 @@ def run(
 
     Example: liveshelf replay events.jsonl --rate 500
     """
-    import time
-    from itertools import islice
-
-    from deploy.local.layout import Layout
-    from operators.kafka_io.broker_errors import is_final
-    from operators.kafka_io.kafka_clients import broker_errors, new_producer
-    from operators.records.record_file import catalogue_file, event_file
-    from pipelines.demo.replay_effect import ReplayEffect
-    from pipelines.topics.replayer import Pace, Progress, publish_catalogue, replay
+    from pipelines.local.file_replay import replay_files
+    from pipelines.topics.replayer import Pace
 
     if rate and speedup:
         raise typer.BadParameter("give --rate or --speedup, not both")
-    settings = load_settings()
-    progress, begun = Progress(), time.monotonic()
-    chosen, items = (
-        event_file(events, settings.events),
-        catalogue_file(catalogue, settings.events) if catalogue else None,
-    )
-    producer = new_producer(settings.kafka)
-    effect = ReplayEffect(Layout.of(settings).targets)
-    with broker_errors(settings.kafka), people.status("publishing") as spinner:
-        if items is not None:
-            people.print(f"{publish_catalogue(items, producer)} catalogue records published")
-
-        def tick() -> None:
-            spinner.update(f"{progress.sent} events")
-
-        replay(
-            islice(chosen, limit), Pace(rate, speedup), producer, keep_times=keep_times, progress=progress, tick=tick
+    with people.status("publishing") as spinner:
+        done = replay_files(
+            load_settings(),
+            events,
+            catalogue,
+            Pace(rate, speedup),
+            limit=limit,
+            keep_times=keep_times,
+            on_catalogue=lambda count: people.print(f"{count} catalogue records published"),
+            on_progress=lambda progress: spinner.update(f"{progress.sent} events"),
         )
-        if progress.failure is not None and is_final(progress.failure):
-            raise progress.failure
-    producer.close()
-    seconds = time.monotonic() - begun
-    known = effect.known_already(progress.sent)
-    for file in (items, chosen):
-        if file is not None and file.bad:
-            people.print(file.left_out())
+    progress, known = done.progress, done.known_already
+    for line in done.left_out:
+        people.print(line)
     if json:
-        counts = {"sent": progress.sent, "failed": progress.failed, "left_out": chosen.bad.total()}
-        machine(counts | {"seconds": seconds, "late_s": progress.late_s, "known_already": known})
+        counts = {"sent": progress.sent, "failed": progress.failed, "left_out": done.events.bad.total()}
+        machine(counts | {"seconds": done.seconds, "late_s": progress.late_s, "known_already": known})
     people.print(
-        f"{progress.sent} events published in {seconds:.1f} s, {progress.failed} failed, "
+        f"{progress.sent} events published in {done.seconds:.1f} s, {progress.failed} failed, "
         f"at most {progress.late_s * 1000:.0f} ms behind schedule"
     )
     if known:

@@ -1,9 +1,5 @@
 """`liveshelf tidy`: takes away what dead JobManagers, and on request what earlier jobs, left among the checkpoints."""
 
-import shutil
-import time
-from typing import Any
-
 import typer
 
 from liveshelf.terminal.output import JsonFlag, machine, people
@@ -25,33 +21,18 @@ def run(
 
     Example: liveshelf tidy --earlier-jobs --dry-run
     """
-    from deploy.local.layout import Layout
-    from pipelines.submission.checkpoints import bytes_of, files_below, orphans, superseded
-    from pipelines.submission.cluster import Cluster
+    from pipelines.local.tidying import find_leftovers
+    from pipelines.submission.checkpoints import bytes_of
 
-    settings = load_settings()
-    folder, cluster, now = Layout.of(settings).checkpoints, Cluster(settings.job), time.time()
-    running = {job["jid"] for job in cluster.jobs()}
-    serving = [job["jid"] for job in cluster.jobs(settings.job.name)] if earlier_jobs else []
-    jobs = [one for jid in serving for one in superseded(folder, jid, running, older_than, now)]
-    found = orphans(folder, running, older_than, now)
-    files = sorted({*found, *(file for job in jobs for file in files_below(job))})
+    leftovers = find_leftovers(load_settings(), older_than, earlier_jobs=earlier_jobs)
+    files = leftovers.files()
     size = bytes_of(files)
     if not dry_run:
-        for file in found:
-            file.unlink(missing_ok=True)
-        for job in jobs:
-            shutil.rmtree(job, onerror=_unless_gone)
+        leftovers.remove()
     if json:
-        told = {"files": [str(file) for file in files], "jobs": [job.name for job in jobs]}
-        machine(told | {"bytes": size, "removed": not dry_run})
+        answer = {"files": [str(file) for file in files], "jobs": [job.name for job in leftovers.jobs]}
+        machine(answer | {"bytes": size, "removed": not dry_run})
     people.print(
-        f"{len(files)} state files without use, {len(jobs)} earlier jobs, {size / 1e6:.1f} MB"
+        f"{len(files)} state files without use, {len(leftovers.jobs)} earlier jobs, {size / 1e6:.1f} MB"
         f"{'' if dry_run else ': removed'}"
     )
-
-
-def _unless_gone(_: Any, path: str, failed: Any) -> None:
-    """Flink may delete the same files."""
-    if not isinstance(failed[1], FileNotFoundError):
-        raise failed[1]

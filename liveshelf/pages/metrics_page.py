@@ -18,18 +18,35 @@ from storefront.watching.metrics import StoreMetrics
 
 HEAD = """# Metrics
 
-Made by `make monitoring` from the code. Each process serves its own over HTTP in Prometheus' format, and the local
-stack's Prometheus finds them all. No user and no item is ever a label. Beside them stand Flink's own (`flink_…`), the
-broker's (`kafka_…`, by the JMX exporter) and each process's CPU, memory and start (`process_…`).
+`make monitoring` writes this page from the code. Each process serves its own metrics over HTTP in Prometheus' format.
+The local stack's Prometheus finds all of them. No label contains a user or an item.
+
+Three more groups exist: Flink's own metrics (`flink_…`), the broker's (`kafka_…`, from the JMX exporter), and each
+process's CPU, memory and start time (`process_…`).
 """
 PLACES = {
-    "The operator, in the TaskManager that works: port 9260 and up": "job",
+    "The operator, in the active TaskManager: port 9260 and up": "job",
     "The scorer process of each operator: port 9300 and up": "scorer",
     "The monitor, which reads the topics from outside: port 9280": "monitor",
     "The storefront: port 8000": "storefront",
     "A training, while it runs: port 9290": "trainer",
 }
-STAGES = "\nThe stages of a list, from `operators/telemetry/timeline.py`, sum to its freshness: `publish` (event to broker), `read` (broker to\noperator), `state`, `wait` (for its micro-batch), `score`, `rank`, `emit`; `recover` is all of a list that a promise asked for\nagain. What comes after, until a reader has the list, is in `liveshelf_storefront_freshness_seconds`.\n"
+STAGES = """
+The stages of a list sum to its freshness (`operators/telemetry/timeline.py`):
+
+| stage | from | to |
+|---|---|---|
+| `publish` | the event's time | the broker |
+| `read` | the broker | the operator |
+| `state` | the operator reads the event | the state is updated and the request submitted |
+| `wait` | the request is submitted | its micro-batch starts |
+| `score` | the micro-batch starts | the scores are there |
+| `rank` | the scores are there | the list is made |
+| `emit` | the list is made | the operator emits it |
+
+The stage `recover` is the whole time of a list that a timer (a promise) requested again.
+`liveshelf_storefront_freshness_seconds` includes the time until a reader has the list.
+"""
 
 
 def registries(settings: Settings) -> dict[str, CollectorRegistry]:

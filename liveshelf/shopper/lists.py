@@ -6,6 +6,7 @@ import typer
 
 from liveshelf.terminal.ids import user_id
 from liveshelf.terminal.output import JsonFlag, machine, people, table
+from operators.records.time_units import HOUR_MS
 from operators.settings import load_settings
 
 
@@ -39,7 +40,7 @@ def run(
         f"made {fresh} ms after its event"
     )
     if expired:
-        hours = (now_ms - found.expires_at) / 3_600_000
+        hours = (now_ms - found.expires_at) / HOUR_MS
         people.print(f"expired {hours:.1f} h ago: readers show the popular list in its place")
     rows = [(i.rank, i.item_id, f"{i.score:.2f}", i.reason.kind, i.reason.item_id or "") for i in found.items[:top]]
     table("", ("rank", "item", "score", "because", "of"), rows)

@@ -1,8 +1,7 @@
 """`liveshelf demo`: real orders through the whole system, before your eyes."""
 
 import sys
-import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,7 +11,9 @@ from liveshelf.terminal.start_steps import show_start
 from operators.configuration.rest_address import RestAddress
 from operators.settings import Settings, load_settings
 
-COLD_SECONDS = 8
+if TYPE_CHECKING:
+    from pipelines.demo.demo_run import DemoRun
+
 CHECK_SECONDS = 45
 
 
@@ -59,49 +60,32 @@ def _addresses(settings: Settings) -> None:
     from deploy.local.watchers import prometheus
 
     people.print("")
-    people.print(f"  shop page    http://{settings.storefront.host}:{settings.storefront.port}/")
+    people.print(f"  shop page    {_shop(settings)}/")
     if prometheus.program():
-        people.print(f"  operations   http://{settings.storefront.host}:{settings.storefront.port}/ops")
+        people.print(f"  operations   {_shop(settings)}/ops")
         people.print(f"  Prometheus   http://127.0.0.1:{settings.stack.prometheus_port}")
     people.print(f"  Flink        {RestAddress.parse(settings.job.rest_url).url}")
     people.print("")
 
 
-def _watch(demo: Any, seconds: float) -> None:
-    begun, warm = time.monotonic(), False
+def _watch(demo: "DemoRun", seconds: float) -> None:
+    rows = demo.figures.rows(0)
     with live() as drawn:
-        while demo.running and (passed := time.monotonic() - begun) < seconds:
-            time.sleep(1)
-            demo.ask_job()
-            if not warm and passed > COLD_SECONDS:
-                demo.forget_freshness()
-                warm = True
+        for rows in demo.watched(seconds):
             if sys.stderr.isatty():
-                drawn.update(grid("", ("", ""), demo.figures.rows(demo.progress.sent)), refresh=True)
+                drawn.update(grid("", ("", ""), rows), refresh=True)
     if not sys.stderr.isatty():
-        people.print(grid("", ("", ""), demo.figures.rows(demo.progress.sent)))
+        people.print(grid("", ("", ""), rows))
 
 
-def _verify(settings: Settings, demo: Any) -> bool:
-    """Lists flowed, came from the model, and the page and the API answer with them."""
-    import httpx
+def _verify(settings: Settings, demo: "DemoRun") -> bool:
+    from pipelines.demo.demo_checks import demo_checks
 
-    from operators.configuration.loopback import uses_environment_proxies
-
-    shop = f"http://{settings.storefront.host}:{settings.storefront.port}"
-    figures, user = demo.figures, next(iter(demo.figures.users), "")
-    with httpx.Client(base_url=shop, trust_env=uses_environment_proxies(shop)) as client:
-        page, served = client.get("/"), client.get(f"/v1/users/{user}/recommendations")
-    checks = {
-        f"{demo.progress.sent} events published, {demo.progress.failed} failed": demo.progress.sent
-        > 0
-        == demo.progress.failed,
-        f"{figures.lists} lists received": figures.lists > demo.progress.sent / 10,
-        f"{figures.sources['model']} of them by the model": figures.sources["model"] > 0.9 * figures.lists,
-        f"freshness p99 {figures.freshness_ms(99):.0f} ms (below 2,000)": figures.freshness_ms(99) < 2000,
-        "the shop page answers": page.status_code == 200 and "Liveshelf" in page.text,
-        f"the API knows {user}": served.status_code == 200 and served.json()["known"],
-    }
+    checks = demo_checks(demo, _shop(settings))
     for text, passed in checks.items():
         people.print(f"  {'ok  ' if passed else 'FAIL'} {text}")
     return all(checks.values())
+
+
+def _shop(settings: Settings) -> str:
+    return f"http://{settings.storefront.host}:{settings.storefront.port}"

@@ -20,6 +20,7 @@ from operators.model.bundle_files import read_manifest
 from operators.model.query_tower import FILES as QUERY_FILES
 from operators.model.scorer import INPUTS, OUTPUTS
 from operators.model.unit_rows import unit_rows
+from operators.records.time_units import DAY_MS
 from operators.shopper.features import Vocabulary
 
 CANDIDATES = 100
@@ -82,7 +83,7 @@ def run_graph(graph: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, n
 
 def _arrays(model: NextItem, words: Vocabulary, train: Examples) -> dict[str, np.ndarray]:
     vectors = model.table().detach().numpy().astype(np.float16)
-    week = train.time_ms.max() - 7 * 86_400_000
+    week = train.time_ms.max() - 7 * DAY_MS
     recent = np.bincount(train.target[train.time_ms > week], minlength=len(words) + 1).astype(np.float64)
     all_time = np.bincount(train.target, minlength=len(words) + 1).astype(np.float64)
     popular = np.argsort(-(recent + all_time / (all_time.sum() + 1)), kind="stable")

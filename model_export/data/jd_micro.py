@@ -13,8 +13,8 @@ from pathlib import Path
 from model_export.data.sessions import EPOCH_MS
 from operators.errors import EventsFileError
 from operators.records.contracts import Event, encode_record
+from operators.records.time_units import HOUR_MS
 
-HOUR_MS = 3_600_000
 KINDS = {**dict.fromkeys("12345", "view"), "9": "add_to_cart", "10": "purchase"}
 
 

@@ -20,9 +20,9 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.unit_rows import unit_rows
 from operators.quality.drift import popularity_places
 from operators.quality.slate_quality import SlateMeter
+from operators.records.time_units import DAY_MS
 from operators.shopper.state_layout import HISTORY
 
-DAY_MS = 86_400_000
 LENGTHS = {"1": (1, 2), "2 to 4": (2, 5), "5 to 19": (5, 20), "20 and more": (20, HISTORY + 1)}  # known items
 ITEM_AGES = {"under 7 days": (0, 7), "7 to 30 days": (7, 30), "over 30 days": (30, 1 << 30)}
 SUPPORT = {"never": (0, 1), "1 to 9": (1, 10), "10 to 99": (10, 100), "100 and more": (100, 1 << 60)}

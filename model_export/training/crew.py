@@ -2,7 +2,7 @@
 
 The sums are those of one process with the whole batch, so that the number of processes changes speed and not the result
 (but for rounding, and what dropout draws). It is for several GPUs or machines: on two cores of one CPU two processes are slower
-than one with two threads, which need not exchange gradients (docs/decisions.md).
+than one with two threads, which need not exchange gradients (docs/notebook/models.md).
 """
 
 import contextlib

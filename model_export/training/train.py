@@ -30,6 +30,7 @@ from model_export.training.train_options import Source, TrainOptions, split_of
 from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint
 from operators.model.bundle_files import check_label
+from operators.shopper.features import Vocabulary
 
 Show = Callable[[npt.NDArray[np.float32], list[str]], None]  # float32 [N, d], a name each
 # tried until one is no better; what follows by rule (lines of an order) is unlearned by the first, which clicks need
@@ -100,14 +101,18 @@ def train(
         },
     }
     if show is not None:
-        named = dict(zip(split.texts.titles.rows.tolist(), split.texts.titles.texts, strict=True))
-        named |= {words.row(item): title for item, title in split.texts.newcomers}
-        names = [named.get(row, item) for row, item in enumerate(words.item_ids, start=1)]
-        show(model.table()[1:].detach().numpy(), names)
+        show(model.table()[1:].detach().numpy(), _titles(split, words))
     manifest = export_bundle(model, words, split.known, split.test, out, facts, told)
     for part in out.parent.glob(f".{out.name}.*.checkpoint"):
         part.unlink()
     return manifest
+
+
+def _titles(split: Split, words: Vocabulary) -> list[str]:
+    """The title of each item, its id where it has none, in the order of the model's rows."""
+    titles = dict(zip(split.texts.titles.rows.tolist(), split.texts.titles.texts, strict=True))
+    titles |= {words.row(item): title for item, title in split.texts.newcomers}
+    return [titles.get(row, item) for row, item in enumerate(words.item_ids, start=1)]
 
 
 def searched(

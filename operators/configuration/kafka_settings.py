@@ -115,7 +115,7 @@ class KafkaSettings(Section):
         """Keyword arguments of any kafka-python client (see `operators.kafka_io.kafka_clients`, which makes them).
 
         The back-offs are Java's: kafka-python's own ceiling of 30 s keeps a client away for a minute
-        after a broker's restart (docs/decisions.md). Raises `SettingsError`.
+        after a broker's restart. Raises `SettingsError`.
         """
         own = {
             "bootstrap_servers": self.bootstrap.split(","),

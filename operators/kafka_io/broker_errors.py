@@ -14,6 +14,8 @@ REFUSED_LOGIN = (
     errors.IllegalSaslStateError,
 )
 WORDS = 200  # some hold a whole request
+RETRY_SECONDS = 1.0  # until who follows a topic tries again
+REFUSED_SECONDS = 15.0  # where the broker refuses us, somebody must repair something first
 EXPIRED, NOT_YET, WRONG_NAME, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's numbers
 
 
@@ -35,26 +37,28 @@ def broker_error(cause: BaseException, options: Mapping[str, Any]) -> BrokerErro
     protocol, user = options.get("security_protocol", "PLAINTEXT"), options.get("sasl_plain_username")
     tls = _tls(cause)
     if isinstance(cause, errors.SaslAuthenticationFailedError):
-        return _final(
+        return BrokerError(
             f"{where} to accept the user {user} ({protocol}, {options.get('sasl_mechanism')})",
             _words(cause),
             "correct kafka.security.username and its password_file; docs/security.md",
         )
     if isinstance(cause, REFUSED_LOGIN):
-        return _final(
+        return BrokerError(
             f"{where} to know the mechanism {options.get('sasl_mechanism')}",
             _words(cause),
             "correct kafka.security.mechanism",
         )
     if _without_right(cause):
         who = f"the user {user}" if user else "this client"
-        return _final(
+        return BrokerError(
             f"{who} to have the right",
             _words(cause),
             "grant it, or name another user; docs/security.md has each part's rights",
         )
     if isinstance(tls, ssl.SSLCertVerificationError):
-        return _final(f"a certificate of {where} that is valid and trusted", tls.verify_message, _certificate_fix(tls))
+        return BrokerError(
+            f"a certificate of {where} that is valid and trusted", tls.verify_message, _certificate_fix(tls)
+        )
     if isinstance(tls, ssl.SSLError):
         return BrokerError(
             f"TLS at {where} ({protocol})",
@@ -74,10 +78,6 @@ def said(cause: BaseException) -> str:
     """Any error as text for a log: those of kafka-python with what to do next."""
     known = broker_error(cause, {}) if isinstance(cause, errors.KafkaError) else cause
     return str(known) if isinstance(known, LiveshelfError) else repr(known)
-
-
-def _final(expected: str, came: str, fix: str) -> BrokerError:
-    return BrokerError(expected, came, fix, retriable=False)
 
 
 def _tls(cause: BaseException | None) -> ssl.SSLError | None:

@@ -1,26 +1,46 @@
-"""The catalogue topic as rows of a local table."""
+"""The catalogue topic as rows of a local table: a row is the newest record that can be read, a reader gets its item."""
 
 from operators.errors import BadRecord
-from operators.kafka_io.row_rules import PlainRows, Record, Refused
-from operators.records.catalogue_decode import read_record
+from operators.kafka_io.row_rules import Record, Refused
+from operators.records.catalogue_decode import read_item, read_record
+from operators.records.contracts import CatalogueItem
 
-# in the place of a record's value: the topic has no record of this item any more, and no tombstone said so
-GONE = b""
+# in the place of an item: the topic has no record of it any more, and no tombstone said so
+GONE = CatalogueItem(item_id="(gone)")
 
 
-class CatalogueRows(PlainRows):
-    """The rule of a local table: a record that cannot be read leaves the row as it was."""
+def read_row(row: bytes) -> CatalogueItem | None:
+    """The item of a row; None of one that an earlier release wrote and this one cannot read."""
+    try:
+        return read_item("", row)
+    except BadRecord:
+        return None
+
+
+class CatalogueRows:
+    """The rule as `RowRule`: a record that cannot be read leaves the row as it was."""
+
+    sweeps = False
+    gone: CatalogueItem | None = GONE
 
     def __init__(self, placeholders: frozenset[str]) -> None:
         """`placeholders`: of `EventSettings`."""
-        super().__init__(GONE)
         self._placeholders = placeholders
 
-    def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, bytes | None]:
+    def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, CatalogueItem | None]:
         """As `RowRule`."""
-        if record.value is not None:
-            try:
-                read_record((record.key or b"").decode("utf-8", "replace"), record.value, self._placeholders)
-            except BadRecord as bad:
-                raise Refused(bad.reason) from bad
-        return record.value, record.value
+        if record.value is None:
+            return None, None
+        try:
+            key = (record.key or b"").decode("utf-8", "replace")
+            return record.value, read_record(key, record.value, self._placeholders)
+        except BadRecord as bad:
+            raise Refused(bad.reason) from bad
+
+    def read(self, row: bytes) -> CatalogueItem | None:
+        """As `RowRule`."""
+        return read_row(row)
+
+    def stale(self, row: bytes, now_ms: int, tombstones_ms: int) -> bool:
+        """As `RowRule`."""
+        return False

@@ -17,7 +17,8 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
 from operators.errors import BrokerError
-from operators.kafka_io.broker_errors import is_final, said
+from operators.kafka_io.broker_errors import REFUSED_SECONDS, RETRY_SECONDS, is_final, said
+from operators.kafka_io.read_to_end import records_left
 from operators.kafka_io.row_rules import Refused, RowRule
 from operators.kafka_io.table_consumer import Consumer
 from operators.kafka_io.table_origin import TopicFacts, reason_to_reread
@@ -26,8 +27,6 @@ from operators.kafka_io.table_rows import TableRows
 log = logging.getLogger(__name__)
 POLL_MS = 500
 BREATH_SECONDS = 0.004  # between polls that brought records: one a record would take a third of a core at 500/s
-RETRY_SECONDS = 1.0
-REFUSED_SECONDS = 15.0  # where the broker refuses us, somebody must repair something first
 LOOK_SECONDS = 5.0  # how often the broker is asked where the topic ends
 LOOK_TIMEOUT_MS = 2000
 SWEEP_SECONDS = 10.0  # how often stale rows are looked for, so many at a time
@@ -78,20 +77,23 @@ class CompactedTable(Generic[T]):
         the start. False when that took longer: the last local copy serves and the table goes on catching up."""
         if self._reports_copy:
             for key, row in self._rows.items():
-                self._tell(key, self._rule.read(row))
+                if (value := self._rule.read(row)) is not None:
+                    self._tell(key, value)
         self._thread.start()
         return self._caught_up.wait(timeout_s)
 
     def get(self, key: str) -> T | None:
         """The newest value of a key."""
-        row = self._rows.get(key.encode())
+        row = self.row(key)
         return None if row is None else self._rule.read(row)
 
-    def items(self) -> Iterator[tuple[str, T]]:
-        """All values in key order."""
-        for key, row in self._rows.items():
-            if (value := self._rule.read(row)) is not None:
-                yield key.decode("utf-8", "replace"), value
+    def row(self, key: str) -> bytes | None:
+        """The row of a key as it is kept."""
+        return self._rows.get(key.encode())
+
+    def rows(self) -> Iterator[tuple[str, bytes]]:
+        """All rows in key order."""
+        return ((key.decode("utf-8", "replace"), row) for key, row in self._rows.items())
 
     @property
     def complete(self) -> bool:
@@ -188,8 +190,7 @@ class CompactedTable(Generic[T]):
 
     def _advance(self, consumer: Consumer) -> None:
         """Notes that the end was reached, and sweeps some rows where it is time."""
-        # by position, not by the last record: a transaction ends with a marker that no reader gets
-        if self._target is not None and all(consumer.position(p) >= end for p, end in self._target[1].items()):
+        if self._target is not None and records_left(consumer, self._target[1]) == 0:
             origin, (at_ms, _), self._target = self._rows.origin, self._target, None
             if origin is not None and origin.rereading:
                 self._cursor = b"" if self._cursor is None else self._cursor

@@ -26,6 +26,22 @@ def new_consumer(settings: KafkaSettings, **more: Any) -> KafkaConsumer:
     return connect(KafkaConsumer, settings.consumer_options() | more)
 
 
+def consumer_at_end(settings: KafkaSettings, topic: str) -> KafkaConsumer:
+    """A consumer that reads all of a topic that is published after this returns. Raises `BrokerError` or `SettingsError`."""
+    consumer = new_consumer(settings, fetch_max_wait_ms=50)
+    try:
+        with broker_errors(settings):
+            partitions = partitions_of(consumer, topic, settings)
+            consumer.assign(partitions)
+            consumer.seek_to_end(*partitions)
+            for partition in partitions:
+                consumer.position(partition)  # `seek_to_end` alone asks the broker at the first poll
+    except BaseException:
+        consumer.close()
+        raise
+    return consumer
+
+
 def new_producer(settings: KafkaSettings, **more: Any) -> KafkaProducer:
     """A producer with `producer_options` and `more`. Raises `BrokerError` or `SettingsError`."""
     return connect(KafkaProducer, settings.producer_options() | more)

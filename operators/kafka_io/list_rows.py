@@ -13,11 +13,12 @@ import msgspec
 
 from operators.kafka_io.row_rules import Record, Refused
 from operators.records.contracts import ORDER_HEADER, RecommendationList
+from operators.records.time_units import DAY_MS
 
 _ORDER = struct.Struct(">QQ")  # epoch, version: bytes that compare as the pairs do
 _HEAD = struct.Struct(">QQq")
-_decode = msgspec.json.Decoder(RecommendationList).decode
-DAY_MS = 86_400_000
+# whatever its key: the one decoder of a list
+decode_any_list = msgspec.json.Decoder(RecommendationList).decode
 MOST = 2**64 - 1
 # why a record of the topic changed nothing: `older` than the list that is known, `erased`: below a tombstone's floor,
 # `not_a_list`, `not_its_key`: a list of another user than its key says
@@ -27,7 +28,7 @@ REFUSALS = ("older", "erased", "not_a_list", "not_its_key")
 def decode_list(value: bytes, key: bytes | None) -> RecommendationList:
     """The list of a record. Raises `Refused` where the value is no list, or not one of the user that the key names."""
     try:
-        made = _decode(value)
+        made = decode_any_list(value)
         mine = made.user_id.encode() == key
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Refused("not_a_list") from error
@@ -65,9 +66,13 @@ class ListRows:
     def read(self, row: bytes) -> RecommendationList | None:
         """As `RowRule`."""
         try:
-            return _decode(memoryview(row)[_HEAD.size :]) if len(row) > _HEAD.size else None
+            return decode_any_list(memoryview(row)[_HEAD.size :]) if len(row) > _HEAD.size else None
         except msgspec.MsgspecError:  # of a release before, to which a list was something else
             return None
+
+    def order_alone(self, row: bytes) -> bytes:
+        """A row that decides as `row` does, without its list: for readers that keep no lists. `read` cannot take it."""
+        return row[: _HEAD.size + 1]
 
     def stale(self, row: bytes, now_ms: int, tombstones_ms: int) -> bool:
         """As `RowRule`. A floor goes when the topic has let go of the tombstone too: what could still write a list from

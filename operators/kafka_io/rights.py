@@ -8,7 +8,6 @@ from operators.records.contracts import (
     DEAD_LETTERS,
     ERASURES,
     EVENTS,
-    EXAMPLES,
     RECEIPTS,
     RECOMMENDATIONS,
 )
@@ -31,7 +30,7 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
     return {
         "job": (
             *_topics("READ", EVENTS, ERASURES, CATALOGUE),
-            *_topics("WRITE", RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS, EXAMPLES),
+            *_topics("WRITE", RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS),
             *_topics("DESCRIBE_CONFIGS", CATALOGUE),  # how long it keeps tombstones
             Right("READ", "GROUP", job),
             Right("WRITE", "TRANSACTIONAL_ID", f"{job}-", prefixed=True),
@@ -46,7 +45,7 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
             *_topics("WRITE", DEAD_LETTERS),  # of the catalogue: it alone reads that once
         ),
         "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
-        "trainer": _topics("READ", EVENTS, CATALOGUE, EXAMPLES),
+        "trainer": _topics("READ", EVENTS, CATALOGUE),
     }
 
 

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from operators.records.time_units import DAY_MS, HOUR_MS
+
 FORMAT = 2
-DAY_MS = 86_400_000
-SHORTEST_MS = 3_600_000  # the age of a copy that is followed on, where the topic may not be described
+SHORTEST_MS = HOUR_MS  # the age of a copy that is followed on, where the topic may not be described
 LONGEST_MS = 7 * DAY_MS  # how long a floor is kept there
 SHARE = 0.9  # of `delete.retention.ms`: what is left is for reading on
-SKEW_MS = 3_600_000  # clocks differ; a copy from further ahead has no known age
+SKEW_MS = HOUR_MS  # clocks differ; a copy from further ahead has no known age
 
 
 class Origin(msgspec.Struct, frozen=True):

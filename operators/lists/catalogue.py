@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from operators.errors import BadRecord
 from operators.kafka_io.catalogue_rows import GONE
 from operators.lists.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
 from operators.lists.item_codes import ItemCodes
-from operators.records.catalogue_decode import read_item
+from operators.records.contracts import CatalogueItem
 from operators.shopper.features import Vocabulary
 
 
@@ -43,19 +42,17 @@ class Catalogue:
         self._shown: _Shown | None = None
         self._lock = threading.Lock()
 
-    def changed(self, key: str, value: bytes | None) -> None:
-        """Takes one record of the topic; it has effect on the next list. One that cannot be read changes nothing."""
+    def changed(self, key: str, change: CatalogueItem | None) -> None:
+        """Takes an item as it is now, None where it was delisted, `GONE` where the topic has none of that name any more. It
+        has effect on the next list."""
         row = self._vocabulary.row(key)
         if row == 0:
             return
-        try:
-            item = read_item(key, value) if value else None
-        except BadRecord:
-            return
+        item = None if change is GONE else change
         offer = ANYTIME if item is None else offer_of(item)
         with self._lock:
             self._coverage.held += (item is not None) - int(self._held[row])
-            self._held[row], self._delisted[row] = item is not None, item is None and value != GONE
+            self._held[row], self._delisted[row] = item is not None, change is None
             self._in_stock[row], self._start[row], self._end[row] = offer
             if offer.start > 0 or offer.end < FOREVER:
                 self._timed.add(row)

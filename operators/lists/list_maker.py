@@ -17,6 +17,7 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.unit_rows import unit_rows
 from operators.records.contracts import ListItem, Model, Reason, RecommendationList, Source
+from operators.records.time_units import HOUR_MS
 from operators.shopper.features import Features, Rows, features
 from operators.shopper.state_layout import read_states
 from operators.shopper.user_state import order_of
@@ -169,6 +170,6 @@ class ListMaker:
             experiment=self._experiments.of(request.user_id),
             source=source,
             items=[*map(ListItem, [names[row] for row in rows], scores, self._ranks, reasons)],
-            expires_at=now + round(self._rules.ttl_hours * 3_600_000),
+            expires_at=now + round(self._rules.ttl_hours * HOUR_MS),
             traceparent=request.traceparent,
         )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from operators.shopper.features import Rows
 
-SPLIT_STEPS = 150  # a second call of the graph pays where it saves as many (docs/decisions.md)
+SPLIT_STEPS = 150  # a second call of the graph pays where it saves as many (docs/notebook/throughput.md)
 
 Answers = tuple[npt.NDArray[np.float32], Rows]  # scores [B, K], rows [B, K]
 Run = Callable[[dict[str, Rows]], Answers]

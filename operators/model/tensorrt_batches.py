@@ -1,7 +1,7 @@
 """`scorer.provider = "tensorrt"`: NVIDIA's TensorRT compiles the graph for the card it finds; what it has no kernel for runs by CUDA.
 
-Options: ONNX Runtime's page of the TensorRT execution provider. Written without a card at hand: the golden check of the
-scorer decides on the machine itself whether what comes out is served.
+Options: ONNX Runtime's page of the TensorRT execution provider. The scorer's golden check decides on the machine itself
+whether what comes out is served.
 """
 
 import os

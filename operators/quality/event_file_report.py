@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from operators.configuration.shop_settings import EventSettings
-from operators.quality.robots import DAY_MS, Activity
+from operators.quality.robots import Activity
 from operators.records.contracts import Event, items_named
 from operators.records.field_effects import said_of
 from operators.records.field_names import given_fields, left_out
 from operators.records.record_file import RecordFile, event_file
+from operators.records.time_units import DAY_MS
 from operators.shopper.user_state import KINDS
 
 MUCH, MANY_USERS = 0.1, 10  # a user with more of the events, where there are so many users

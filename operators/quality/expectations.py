@@ -1,16 +1,16 @@
-"""What the records of a topic should be beyond valid: each expectation is checked where it applies, and counted.
+"""Expectations of the records of a topic. The monitor checks each where it applies, and counts the results.
 
-| expectation | of | holds where |
+| expectation | topics | holds if |
 |---|---|---|
-| `valid` | events, catalogue, lists | the record decodes (an event: as the job decodes it); an item or a list is the one of its key |
-| `complete` | events, catalogue | the fields of `COMPLETE` are there: they are optional, and worth having |
-| `unique` | events | its event id was not among the last 50,000 |
-| `on_time` | events | its time and the broker's differ by at most five minutes |
-| `known_item` | events, lists | every item is in the catalogue, once there is one |
-| `price_agrees` | events | its price is of the catalogue's currency and within a factor of 3 of the catalogue's price |
-| `price_steady` | catalogue | the new price is within a factor of 3 of the one before |
-| `category_steady` | catalogue | the first level of the item's category is the one before |
-| `full` | lists | it holds half of `lists.size`, or half of the catalogue where that is smaller |
+| `valid` | events, catalogue, lists | the record decodes (an event: as the job decodes it); the id of an item or a list equals its key |
+| `complete` | events, catalogue | the recommended optional fields are there (`COMPLETE`) |
+| `unique` | events | the event id is not among the last 50,000 |
+| `on_time` | events | event time and broker time differ by at most five minutes |
+| `known_item` | events, lists | every item is in the catalogue (not checked without a catalogue) |
+| `price_agrees` | events | the price has the catalogue's currency and is within a factor of 3 of the catalogue's price |
+| `price_steady` | catalogue | the new price is within a factor of 3 of the previous one |
+| `category_steady` | catalogue | the first level of the item's category is unchanged |
+| `full` | lists | the list has half of `lists.size` items, or half of the catalogue if that is smaller |
 """
 
 from collections import OrderedDict

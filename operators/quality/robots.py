@@ -4,8 +4,8 @@ from collections import Counter
 from statistics import median
 
 from operators.records.contracts import Event
+from operators.records.time_units import DAY_MS
 
-DAY_MS = 86_400_000
 # Of a person: events on one day (UTC), share of all events, times the median shopper's, events below which nobody is one
 A_DAY, SHARE, TIMES, AT_LEAST = 2000, 0.05, 20, 200
 

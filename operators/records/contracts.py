@@ -13,9 +13,7 @@ import msgspec
 EVENTS = "shop.events.v1"
 CATALOGUE = "shop.catalogue.v1"
 RECOMMENDATIONS = "shop.recommendations.v1"
-EXAMPLES = "shop.examples.v1"
 DEAD_LETTERS = "shop.dead-letters.v1"
-MODELS = "shop.models.v1"
 ERASURES = "shop.erasures.v1"
 RECEIPTS = "shop.receipts.v1"
 AUDIT = "shop.audit.v1"
@@ -31,10 +29,11 @@ EventType = Literal[
     "view", "click", "impression", "add_to_cart", "remove_from_cart", "purchase",
     "search", "rate", "identify", "consent",
 ]  # fmt: skip
+NEED_ITEM = frozenset(("view", "click", "add_to_cart", "remove_from_cart", "rate"))  # without `item_id`: dead letters
 Source = Literal["model", "neighbours", "popular"]
 ReasonKind = Literal["viewed", "in_basket", "bought", "similar", "trending", "popular", "for_you"]
 
-# why a record became a dead letter; the value of the header `__connect.errors.exception.class.name`
+# why a record became a dead letter; the value of the header `LETTER_REASON`
 REASONS = (
     "null_value",
     "empty_value",
@@ -76,7 +75,8 @@ CATALOGUE_REASONS = (
     "bad_amount",
 )
 
-HEADER_PREFIX = "__connect.errors."
+# headers of a dead letter, in Kafka Connect's spelling; the last two without the prefix
+HEADER_PREFIX, LETTER_REASON, LETTER_MESSAGE = "__connect.errors.", "exception.class.name", "exception.message"
 # of a tombstone over a list: "EPOCH.VERSION" of the state that wrote it; no list below it counts any more
 ORDER_HEADER = "liveshelf.order"
 
@@ -239,8 +239,8 @@ class DeadLetterHeaders(msgspec.Struct, kw_only=True):
             "partition": str(self.partition),
             "offset": str(self.offset),
             "stage": self.stage,
-            "exception.class.name": self.reason,
-            "exception.message": self.message,
+            LETTER_REASON: self.reason,
+            LETTER_MESSAGE: self.message,
         }
         return {HEADER_PREFIX + name: value.encode("utf-8", "replace") for name, value in named.items()}
 

@@ -10,7 +10,7 @@ import msgspec
 import xxhash
 
 from operators.errors import EventsFileError
-from operators.records.contracts import HEADER_PREFIX
+from operators.records.contracts import HEADER_PREFIX, LETTER_MESSAGE, LETTER_REASON
 
 
 class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -78,8 +78,8 @@ class Letter:
             int(partition),
             int(offset),
             record.timestamp,
-            header("exception.class.name"),
-            header("exception.message"),
+            header(LETTER_REASON),
+            header(LETTER_MESSAGE),
             record.key,
             record.value,
         )

@@ -12,6 +12,7 @@ from operators.errors import BadRecord
 from operators.records.contracts import Erasure, Event
 from operators.records.event_repair import check_items, check_rating, converted, refuse_bad_id, settle
 from operators.records.json_objects import read_object, refuse_repeated_keys
+from operators.records.time_units import DAY_MS
 from operators.records.trace_context import kept_traceparent
 from operators.records.written_values import MS_FROM, SECONDS_FROM, SHOWN, in_ms, read_id, read_time
 
@@ -32,7 +33,7 @@ class EventDecoder:
     def __init__(self, limits: EventSettings, *, any_age: bool = False, repaired: Counter[str] | None = None) -> None:
         """`any_age`: of a file, which may be old."""
         self._max_bytes = limits.max_bytes
-        self._max_age_ms = limits.max_age_days * 86_400_000
+        self._max_age_ms = limits.max_age_days * DAY_MS
         self._max_future_ms = limits.max_future_minutes * 60_000
         self._past_ms = ANY_AGE_MS if any_age else self._max_age_ms
         self._rating_scale = limits.rating_scale

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import msgspec
 
 from operators.errors import BadRecord
-from operators.records.contracts import MAX_BASKET, MAX_ID, Event, EventType
+from operators.records.contracts import MAX_BASKET, MAX_ID, NEED_ITEM, Event, EventType
 from operators.records.json_objects import read_object
 from operators.records.written_values import MAX_TEXT, SHOWN, read_amount, read_consent, read_id, read_list, read_time
 
@@ -20,7 +20,6 @@ _IDS = ("event_id", "user_id", "item_id", "anonymous_id", "session_id")
 _TEXTS = (*_IDS, "recommendation_id", "query")  # a number stands for its digits
 _COUNTS = ("position", "schema_version")
 _NUMBERS = ("price", "quantity", "rating")
-_NEED_ITEM = frozenset(("view", "click", "add_to_cart", "remove_from_cart", "rate"))
 _NEED_ITEMS = frozenset(("purchase", "impression"))
 # a byte-order mark at the front is taken for one by decoders of UTF-16, by some CSV readers and by Kafka's tools: two
 # ids that look the same would be one here and two there
@@ -57,7 +56,7 @@ def converted(value: bytes) -> tuple[Event, list[str]]:
 def _drop_empty(fields: dict[str, Any]) -> None:
     """An empty text is no value, as tables without nulls have it; an event is about something, though."""
     kind = fields["event_type"]
-    needed = (*_REQUIRED, "item_id") if isinstance(kind, str) and kind in _NEED_ITEM else _REQUIRED
+    needed = (*_REQUIRED, "item_id") if isinstance(kind, str) and kind in NEED_ITEM else _REQUIRED
     for name in [name for name, found in fields.items() if found == "" and name not in needed]:
         del fields[name]
 
@@ -221,7 +220,7 @@ def _read_basket(event: Event) -> list[str]:
 def check_items(event: Event) -> None:
     """Raises `BadRecord` for an event without the item that its type is about."""
     if event.item_id is None and (
-        event.event_type in _NEED_ITEM or (event.event_type in _NEED_ITEMS and not event.items)
+        event.event_type in NEED_ITEM or (event.event_type in _NEED_ITEMS and not event.items)
     ):
         raise BadRecord("missing_item", f"an item_id with {event.event_type}", "none")
 

@@ -1,13 +1,18 @@
 """What each optional field of an event does, and which accepted fields and types change nothing: `validate`, the API and
 the docs say so, and nothing is ignored in silence."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
-from operators.records.contracts import Event, EventType
+from operators.configuration.nearest_name import nearest
+from operators.records.contracts import NEED_ITEM, Event, EventType
+from operators.records.field_names import given_fields
+
+MOST = 20  # warnings about several events
 
 _ALL = frozenset(get_args(EventType))
-_OF_ITEM = frozenset(("view", "click", "add_to_cart", "remove_from_cart", "purchase", "rate"))
+_OF_ITEM = NEED_ITEM | {"purchase"}
 _NONE: frozenset[str] = frozenset()
 
 
@@ -64,3 +69,38 @@ def said_of(event: Event, given: Collection[str] = ()) -> Iterator[tuple[str, st
         yield name, f"{name} has no effect with {event.event_type}" if idle else f"{name} {about}"
     if event.traceparent is None and "traceparent" in given:
         yield "traceparent", "traceparent is not that of W3C Trace Context: it is left out"
+
+
+@dataclass(frozen=True)
+class FieldWarning:
+    """A field without effect, a sentence about it, and the place (from 0) of the first event that has it."""
+
+    index: int
+    field: str
+    text: str
+
+
+def field_warnings(events: Iterable[tuple[bytes, Event]]) -> list[FieldWarning]:
+    """At most `MOST`, each once. Of each event its bytes and what was decoded from them."""
+    warnings: dict[tuple[str, str], FieldWarning] = {}
+    for index, (value, event) in enumerate(events):
+        for field, text in _without_effect(value, event):
+            if len(warnings) == MOST:
+                return list(warnings.values())
+            if (field, text) not in warnings:
+                warnings[field, text] = FieldWarning(index, field, text or _unknown(field))
+    return list(warnings.values())
+
+
+def _without_effect(value: bytes, event: Event) -> Iterator[tuple[str, str]]:
+    """Field and sentence; no sentence yet about an unknown field, for the search for its neighbour takes time."""
+    given = given_fields(value)
+    yield from said_of(event, given)
+    for name in given:
+        if name not in Event.__struct_fields__:
+            yield name, ""
+
+
+def _unknown(name: str) -> str:
+    meant = nearest(name, Event.__struct_fields__)
+    return "no event has this field: it has no effect" + (f"; is {meant} meant?" if meant else "")

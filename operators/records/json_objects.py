@@ -5,9 +5,9 @@ from math import isfinite
 from typing import Any
 
 from operators.errors import BadRecord
+from operators.records.written_values import SHOWN
 
 BOM = b"\xef\xbb\xbf"  # Windows writes it before UTF-8
-_SHOWN = 200
 
 
 class _RepeatedKey(ValueError):
@@ -41,13 +41,13 @@ def _parsed(value: bytes) -> Any:
             value.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
         )
     except UnicodeDecodeError as error:
-        raise BadRecord("not_utf8", "UTF-8", str(error)[:_SHOWN]) from None
+        raise BadRecord("not_utf8", "UTF-8", str(error)[:SHOWN]) from None
     except _RepeatedKey as error:
-        raise BadRecord("duplicate_key", "each key once", f"{error} twice"[:_SHOWN]) from None
+        raise BadRecord("duplicate_key", "each key once", f"{error} twice"[:SHOWN]) from None
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
-        raise BadRecord("not_json", "JSON", str(error)[:_SHOWN]) from None
+        raise BadRecord("not_json", "JSON", str(error)[:SHOWN]) from None
 
 
 def _too_deep() -> BadRecord:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from operators.records import contracts
 from operators.records.dead_letter import LARGEST
+from operators.records.time_units import DAY_MS
 
-DAY_MS = 86_400_000
 # a user's newest list counts; keep the log short so that a new reader is quick
 COMPACT = {
     "cleanup.policy": "compact",
@@ -48,9 +48,7 @@ TOPICS = (
     TopicSpec(contracts.CATALOGUE, "item_id", COMPACT | UNPACKED),
     # longer than any list may be shown (`lists.ttl_hours`)
     TopicSpec(contracts.RECOMMENDATIONS, "user_id", _compact_for(31)),
-    TopicSpec(contracts.EXAMPLES, "user_id", _delete_after(30)),
     TopicSpec(contracts.DEAD_LETTERS, "the original key", _delete_after(14) | ORIGINALS),
-    TopicSpec(contracts.MODELS, "model name", COMPACT),
     # longer than the events: a job that reads them again must read the erasure too
     TopicSpec(contracts.ERASURES, "user_id", _compact_for(31) | BROKERS_TIME | UNPACKED),
     TopicSpec(contracts.RECEIPTS, "erasure_id or replay_id", _delete_after(365)),

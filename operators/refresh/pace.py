@@ -1,7 +1,7 @@
 """How fast requests come and how long a user takes to score: what a micro-batcher waits for, and how many it takes.
 
 Only while requests stream in is it worth while to let a handful gather: a micro-batch of one costs nearly as much as one of
-ten, and where the cores are busy that makes everyone wait longer (docs/decisions.md). And a micro-batch must be done well
+ten, and where the cores are busy that makes everyone wait longer (docs/notebook/throughput.md). And a micro-batch must be done well
 before its users' deadline: with a million items a hundred users take half a second.
 """
 

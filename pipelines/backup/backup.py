@@ -15,8 +15,9 @@ from urllib.parse import urlparse
 from kafka import TopicPartition
 
 from operators.errors import ClusterError, StackError
+from operators.kafka_io.read_to_end import TopicRange
 from operators.model.bundle_files import BundleFiles, read_manifest
-from operators.records.contracts import AUDIT, CATALOGUE, EVENTS, MODELS, RECEIPTS, RECOMMENDATIONS
+from operators.records.contracts import AUDIT, CATALOGUE, EVENTS, RECEIPTS, RECOMMENDATIONS
 from operators.records.topic_specs import JOB_INPUTS
 from operators.settings import Settings
 from pipelines.backup.backup_folder import new_backup, rotate, seal
@@ -25,10 +26,9 @@ from pipelines.submission.savepoint_offsets import source_offsets
 from pipelines.submission.served_bundle import find_bundle, served_bundle
 from pipelines.topics.topic_archive import export_records
 from pipelines.topics.topic_reader import TopicReader
-from pipelines.topics.topic_stretch import Stretch
 
 # the inputs last, and of them the erasures: what a topic before them says too much, they put right after a restore
-TOPICS = (CATALOGUE, RECOMMENDATIONS, MODELS, RECEIPTS, AUDIT, *JOB_INPUTS)
+TOPICS = (CATALOGUE, RECOMMENDATIONS, RECEIPTS, AUDIT, *JOB_INPUTS)
 
 
 def take_backup(settings: Settings, root: Path, bundle: Path | None, keep: int) -> Path:
@@ -95,6 +95,6 @@ def _export(settings: Settings, offsets: dict[TopicPartition, int], folder: Path
         with closing(TopicReader(settings.kafka)) as reader:
             reader.wait_until_committed((RECOMMENDATIONS, RECEIPTS))
     for topic in TOPICS:
-        with closing(Stretch(settings.kafka, topic, after=events if topic == EVENTS else None)) as records:
+        with closing(TopicRange(settings.kafka, topic, after=events if topic == EVENTS else None)) as records:
             counts[topic] = export_records(records, folder / f"{topic}.jsonl.gz")
     return counts

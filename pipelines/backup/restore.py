@@ -17,17 +17,18 @@ from kafka import TopicPartition
 
 from operators.errors import BrokerError, LiveshelfError
 from operators.kafka_io.kafka_clients import broker_errors
+from operators.kafka_io.read_to_end import Offsets
 from operators.records.topic_specs import JOB_INPUTS
 from operators.settings import Settings
 from pipelines.backup.backup import TOPICS
 from pipelines.backup.backup_folder import read_manifest
+from pipelines.backup.savepoint_transactions import forget_transactions
 from pipelines.submission.reading_progress import wait_until_read
 from pipelines.submission.savepoint_offsets import METADATA, move_offsets, source_offsets
 from pipelines.topics.topic_admin import ensure_topics
 from pipelines.topics.topic_archive import Imported, import_records
 from pipelines.topics.topic_filling import filling, keep_as_usual
 from pipelines.topics.topic_reader import TopicReader
-from pipelines.topics.topic_stretch import Place
 
 Submit = Callable[[Settings, Path, str], str]
 
@@ -66,7 +67,7 @@ def restore_backup(settings: Settings, folder: Path, savepoints: Path, submit: S
 
 
 def _start(
-    settings: Settings, folder: Path, savepoints: Path, submit: Submit, made_ms: int, stands: Place
+    settings: Settings, folder: Path, savepoints: Path, submit: Submit, made_ms: int, stands: Offsets
 ) -> tuple[str, dict[str, Imported]]:
     try:
         with broker_errors(settings.kafka):
@@ -82,7 +83,7 @@ def _start(
         raise
 
 
-def _fill(settings: Settings, folder: Path, made_ms: int, stands: Place) -> dict[str, Imported]:
+def _fill(settings: Settings, folder: Path, made_ms: int, stands: Offsets) -> dict[str, Imported]:
     since_ms = int(time.time() * 1000) - made_ms
     imported = {}
     with filling(settings.kafka, TOPICS, JOB_INPUTS, since_ms):
@@ -117,7 +118,7 @@ def _refuse_others(settings: Settings, topic: str, imported: Imported) -> None:
         )
 
 
-def _moved_savepoint(source: Path, savepoints: Path, imported: dict[str, Imported], stands: Place) -> Path:
+def _moved_savepoint(source: Path, savepoints: Path, imported: dict[str, Imported], stands: Offsets) -> Path:
     """A copy in `savepoints` whose sources go on where what they had not seen lies now. Its metadata comes last: before,
     it is no savepoint."""
     target = savepoints / f"savepoint-restored-{time.time_ns()}"
@@ -125,6 +126,7 @@ def _moved_savepoint(source: Path, savepoints: Path, imported: dict[str, Importe
     aside = target / f".{METADATA}"
     aside.mkdir()
     shutil.copy(source / METADATA, aside)
+    forget_transactions(aside)
     move_offsets(aside, {place: imported[place.topic].stands(place.partition) for place in stands})
     (aside / METADATA).rename(target / METADATA)
     aside.rmdir()

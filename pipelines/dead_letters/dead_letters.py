@@ -8,13 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX, REASONS
+from operators.kafka_io.read_to_end import read_topic
+from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX, LETTER_REASON, REASONS
 from operators.records.dead_letter import Letter
 from operators.settings import KafkaSettings
-from pipelines.topics.topic_stretch import stretch
 from pipelines.topics.whole_file import whole_file
 
-REASON = "exception.class.name"
 OTHER = "other"  # a reason that is none of ours, or none at all: somebody else may write to the topic too
 HEADER_BYTES, HEADERS = 2000, 20  # of a record that are kept
 
@@ -53,12 +52,12 @@ class DeadLetters:
 
 def read_dead_letters(settings: KafkaSettings, last: int, choice: Choice) -> DeadLetters:
     """Reads the topic to its present end and keeps the newest `last`. Raises `BrokerError`."""
-    return summary(stretch(settings, DEAD_LETTERS, choice.since_ms), last, choice)
+    return summary(read_topic(settings, DEAD_LETTERS, choice.since_ms), last, choice)
 
 
 def read_letters(settings: KafkaSettings, since_ms: int | None) -> Iterator[Letter]:
     """Those that the job wrote, each partition in order. Raises `BrokerError`."""
-    return filter(None, map(Letter.of, stretch(settings, DEAD_LETTERS, since_ms)))
+    return filter(None, map(Letter.of, read_topic(settings, DEAD_LETTERS, since_ms)))
 
 
 def letters_of_file(file: Path) -> Iterator[Letter]:
@@ -84,7 +83,7 @@ def summary(records: Iterable[Any], last: int, choice: Choice = Choice()) -> Dea
     found, held = DeadLetters(), list[tuple[int, int, int, dict[str, str]]]()
     for record in records:
         headers = _headers(record)
-        reason = headers.get(REASON)
+        reason = headers.get(LETTER_REASON)
         if not choice.fits(reason, headers.get("topic"), record.timestamp):
             continue
         found.count += 1

@@ -132,5 +132,4 @@ class KafkaLedger:
             "to be the only replay",
             f"{type(error).__name__}: another one began, or the broker was silent for {TRANSACTION_MS // 1000} s",
             "wait for the other one and run this again: it goes on with what is left",
-            retriable=True,
         )

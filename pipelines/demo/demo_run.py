@@ -7,16 +7,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from hdrh.histogram import HdrHistogram
 from kafka.errors import KafkaError
 
+from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import new_producer
-from operators.records.contracts import Event
+from operators.records.contracts import Event, RecommendationList, Source
 from operators.settings import Settings
 from pipelines.submission.operator_totals import operator_total
-from pipelines.topics.list_reader import consumer_at_end, decode_list
+from pipelines.topics.list_follower import Erased, ListFollower
 from pipelines.topics.replayer import Pace, Progress, replay
+
+COLD_SECONDS = 8  # the first lists measure a JVM that has not compiled their path
 
 
 @dataclass
@@ -30,6 +34,13 @@ class Figures:
     coalesced: int = 0
     dead: int = 0
 
+    def add(self, made: RecommendationList) -> None:
+        """Counts a list that came now."""
+        self.lists += 1
+        self.users.add(made.user_id)
+        self.sources[made.source] += 1
+        self.freshness_us.record_value(max(1, time.time_ns() // 1000 - made.event_time * 1000))
+
     def freshness_ms(self, percentile: float) -> float:
         """A percentile of freshness in ms; NaN of too few lists (a p99 needs 100), which is below no limit."""
         if self.freshness_us.get_total_count() * (100 - percentile) < 100:
@@ -40,16 +51,14 @@ class Figures:
         """Name and value of each line of the table."""
         measured = [self.freshness_ms(p) for p in (50, 95, 99)]
         p50, p95, p99 = ("-" if math.isnan(value) else f"{value:.0f}" for value in measured)
-        fallbacks = sum(count for source, count in self.sources.items() if source != "model")
+        fallbacks = {source: self.sources[source] for source in get_args(Source) if source != "model"}
+        by_source = ", ".join(f"{source} {count:,}" for source, count in fallbacks.items())
         return [
             ("events published", f"{sent:,}"),
             ("lists received", f"{self.lists:,} for {len(self.users):,} shoppers"),
             ("freshness p50 / p95 / p99", f"{p50} / {p95} / {p99} ms"),
             ("coalesced", f"{self.coalesced:,} events answered by a newer list"),
-            (
-                "fallback lists",
-                f"{fallbacks:,} (neighbours {self.sources['neighbours']:,}, popular {self.sources['popular']:,})",
-            ),
+            ("fallback lists", f"{sum(fallbacks.values()):,} ({by_source})"),
             ("dead letters", f"{self.dead:,}"),
         ]
 
@@ -69,13 +78,15 @@ class DemoRun:
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._publish, self._read)]
 
     def start(self) -> None:
-        """Starts both threads."""
+        """Starts both threads. Raises `BrokerError`."""
+        self._lists = ListFollower(self._settings.kafka, None, "now")
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
         """Ends both."""
         self._stop.set()
+        self._lists.close()
         for thread in self._threads:
             thread.join(15)
 
@@ -84,7 +95,18 @@ class DemoRun:
         """Whether there are events left."""
         return self._threads[0].is_alive()
 
-    def ask_job(self) -> None:
+    def watched(self, seconds: float) -> Iterator[list[tuple[str, str]]]:
+        """The rows of `Figures` once a second, until the events are published or `seconds` have passed."""
+        begun, warm = time.monotonic(), False
+        while self.running and (passed := time.monotonic() - begun) < seconds:
+            time.sleep(1)
+            self._ask_job()
+            if not warm and passed > COLD_SECONDS:
+                self.figures.freshness_us.reset()
+                warm = True
+            yield self.figures.rows(self.progress.sent)
+
+    def _ask_job(self) -> None:
         """Reads coalescing and dead letters from the operators' metrics."""
         self.figures.coalesced = operator_total(self._targets, "liveshelf_coalesced_total")
         self.figures.dead = operator_total(self._targets, "liveshelf_dead_letters_total")
@@ -100,23 +122,12 @@ class DemoRun:
             producer.close(timeout=5)
 
     def _read(self) -> None:
-        consumer = consumer_at_end(self._settings.kafka)
-        while not self._stop.is_set():
-            for records in consumer.poll(timeout_ms=100).values():
-                now_us = time.time_ns() // 1000
-                for record in records:
-                    if record.value is None:
-                        continue
-                    made = decode_list(record.value, record.key)
-                    self.figures.lists += 1
-                    self.figures.users.add(made.user_id)
-                    self.figures.sources[made.source] += 1
-                    self.figures.freshness_us.record_value(max(1, now_us - made.event_time * 1000))
-        consumer.close()
-
-    def forget_freshness(self) -> None:
-        """Starts the histogram anew: the first seconds measure a cold JVM."""
-        self.figures.freshness_us.reset()
+        try:
+            for change in self._lists:
+                if not isinstance(change, Erased):
+                    self.figures.add(change)
+        except BrokerError as error:
+            print(f"reading stopped: {error}")
 
 
 def _as_new(events: Iterable[Event]) -> Iterator[Event]:

@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Gauge, Histogram
@@ -13,7 +14,7 @@ from operators.lists.encoded_list import Encoded
 from operators.lists.experiments import Experiments
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
-from operators.records.contracts import Event
+from operators.records.contracts import Event, Source
 from operators.records.trace_context import sampled_trace
 from operators.settings import JobSettings
 from operators.shopper.user_state import is_return
@@ -39,6 +40,26 @@ class JobMetrics:
     ) -> None:
         self._tracer = tracer
         registry = self.registry = CollectorRegistry()
+        # numbers side by side: a tuple for each list would be garbage to collect
+        self._moments = array("d")  # of the lists since the last flush, as in `Timeline`
+        self._recovered = array("d")  # seconds
+        self._traced: list[tuple[int, str]] = []  # number of the list in `_moments`, its traceparent
+        self._lock = threading.Lock()  # a scrape flushes too
+        self._counters(registry, experiments)
+        self._histograms(registry)
+        self._gauges(registry)
+        self._experiments = experiments
+        targets = Path(settings.metrics_targets_dir) / TARGET_FILE.format(subtask=subtask)
+        self._server = MetricsServer(
+            registry,
+            settings.metrics_host,
+            settings.metrics_port,
+            targets if settings.metrics_targets_dir else None,
+            {"job": "operator", "subtask": str(subtask)},
+        )
+        self.port = self._server.port
+
+    def _counters(self, registry: CollectorRegistry, experiments: Experiments) -> None:
         arms = experiments.labels
         outcomes = ("applied", "duplicate", "erased", "erasure", "dead")
         self._events = Tally("liveshelf_events", "Records read, by outcome", ["outcome"], registry, outcomes).counts
@@ -46,28 +67,28 @@ class JobMetrics:
         self._dead = Tally("liveshelf_dead_letters", "Records refused, by reason", ["reason"], registry).counts
         self.repaired = Tally(
             "liveshelf_repaired_fields",
-            "Fields of events that were read otherwise than they were written",
+            "Fields of events that the decoder repaired, by field",
             ["field"],
             registry,
         ).counts
-        made_by = [(source, arm) for source in ("model", "neighbours", "popular") for arm in arms]
+        made_by = [(source, arm) for source in get_args(Source) for arm in arms]
         self._lists = Tally(
-            "liveshelf_lists", "Lists emitted, by what made them and arm", ["source", "arm"], registry, made_by
+            "liveshelf_lists", "Lists emitted, by source and arm", ["source", "arm"], registry, made_by
         ).counts
         causes = ("deadline", "refused", "failed")
-        self._fallbacks = Tally(
-            "liveshelf_fallbacks", "Lists that the model did not make, by cause", ["cause"], registry, causes
-        ).counts
+        self._fallbacks = Tally("liveshelf_fallbacks", "Fallback lists, by cause", ["cause"], registry, causes).counts
         places = ("record", "answer", "promise", "fallback", "submit", "sensors")
         self._own_errors = Tally(
             "liveshelf_own_errors", "Errors of Liveshelf's own code in the operator", ["where"], registry, places
         ).counts
         self._rewritten = Tally(
-            "liveshelf_rewritten_lists", "Lists written again after their transaction was given up", [], registry, [()]
+            "liveshelf_rewritten_lists", "Lists written again after their transaction was aborted", [], registry, [()]
         ).counts
-        self._coalesced = Tally("liveshelf_coalesced", "Requests replaced by a newer one", [], registry, [()]).counts
+        self._coalesced = Tally(
+            "liveshelf_coalesced", "Requests replaced by a newer one of the same user", [], registry, [()]
+        ).counts
         self._starts = Tally(
-            "liveshelf_scorer_starts", "Scorer processes that began to score", [], registry, [()]
+            "liveshelf_scorer_starts", "Scorer processes that started to score", [], registry, [()]
         ).counts
         self._deaths = Tally(
             "liveshelf_scorer_thread_deaths", "Scorer threads that an error ended", [], registry, [()]
@@ -77,7 +98,7 @@ class JobMetrics:
         ).counts
         self._actions = Tally(
             "liveshelf_slate_actions",
-            "Events that name the list they came from, by type",
+            "Events with a recommendation_id, by type",
             ["arm", "event_type"],
             registry,
             [(arm, action) for arm in arms for action in ACTIONS],
@@ -90,11 +111,8 @@ class JobMetrics:
         )
         for arm in arms:
             share.labels(arm).set(experiments.shares.get(arm, 1.0))
-        # numbers side by side: a tuple for each list would be garbage to collect
-        self._moments = array("d")  # of the lists since the last flush, as in `Timeline`
-        self._recovered = array("d")  # seconds
-        self._traced: list[tuple[int, str]] = []  # number of the list in `_moments`, its traceparent
-        self._lock = threading.Lock()  # a scrape flushes too
+
+    def _histograms(self, registry: CollectorRegistry) -> None:
         self._freshness = BatchHistogram(
             "liveshelf_freshness_seconds",
             "Event time to emission of its list",
@@ -104,7 +122,7 @@ class JobMetrics:
         )
         self._stages = BatchHistogram(
             "liveshelf_stage_seconds",
-            "Where the time of a list goes; the stages of a list sum to its freshness",
+            "Time of each stage of a list; the stages sum to its freshness",
             STAGE_BUCKETS,
             registry,
             "stage",
@@ -120,17 +138,6 @@ class JobMetrics:
             registry=registry,
             buckets=FRESHNESS_BUCKETS,
         )
-        self._gauges(registry)
-        self._experiments = experiments
-        targets = Path(settings.metrics_targets_dir) / TARGET_FILE.format(subtask=subtask)
-        self._server = MetricsServer(
-            registry,
-            settings.metrics_host,
-            settings.metrics_port,
-            targets if settings.metrics_targets_dir else None,
-            {"job": "operator", "subtask": str(subtask)},
-        )
-        self.port = self._server.port
 
     def _gauges(self, registry: CollectorRegistry) -> None:
         """What is read when scraped; the operator says from where."""
@@ -139,10 +146,10 @@ class JobMetrics:
             "liveshelf_oldest_waiting_seconds", "Age of the oldest unanswered request", registry=registry
         )
         self.catalogue_age = Gauge(
-            "liveshelf_catalogue_age_seconds", "Since the catalogue topic answered", registry=registry
+            "liveshelf_catalogue_age_seconds", "Time since the catalogue topic last answered", registry=registry
         )
         self.clamped = CountedElsewhere(
-            "liveshelf_clamped_events", "Events whose time was ahead and was clamped", registry
+            "liveshelf_clamped_events", "Events whose time was too far ahead and was set to the broker's", registry
         )
         self._model = Gauge(
             "liveshelf_model_info",
@@ -155,7 +162,10 @@ class JobMetrics:
         )
         self._items = Gauge("liveshelf_model_items", "Items that the bundle knows", registry=registry)
         self._where = Gauge(
-            "liveshelf_scorer_info", "1: where the model runs, and why there", ["provider", "reason"], registry=registry
+            "liveshelf_scorer_info",
+            "1: the provider that runs the model, and the reason",
+            ["provider", "reason"],
+            registry=registry,
         )
 
     def serves(self, bundle: ModelBundle, scorer: Ready) -> None:

@@ -25,8 +25,9 @@ from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
-from operators.records.contracts import CATALOGUE
+from operators.records.contracts import CATALOGUE, CatalogueItem
 from operators.records.decode import EventDecoder, key_text
+from operators.records.time_units import DAY_MS
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import Actions, Output, Record
@@ -46,7 +47,6 @@ from pipelines.scoring.wire import Begin
 
 log = logging.getLogger(__name__)
 CATALOGUE_SECONDS = 20
-DAY_MS = 86_400_000
 
 
 class RefreshFunction:
@@ -77,21 +77,15 @@ class RefreshFunction:
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
         metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
         bundle = load_bundle(self._bundle_folder)
-        # another bundle is another chance: the journal is the bundle's
-        whose = "shared" if settings.scorer.shared_dir else str(subtask)
-        journal = tables_root(settings) / f"{settings.job.name}-{whose}-{bundle.name}-{bundle.version}.crashes"
-        begin = Begin(settings.model_dump(), str(self._bundle_folder), whose, str(journal))
-        link = link_of(self._python, begin, settings.scorer.shared_dir)
-        kill_after_s = settings.scorer.kill_after_ms / 1000
-        process = self._process = ScorerProcess(link, begin, kill_after_s, lambda ready: metrics.serves(bundle, ready))
+        process = self._process = self._scorer(bundle, subtask)
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
 
-        def changed(key: str, value: bytes | None) -> None:
-            catalogue.changed(key, value)
-            process.changed(key)
+        def changed(key: str, change: CatalogueItem | None) -> None:
+            catalogue.changed(key, change)
+            process.changed(key, change)
 
         self._table = open_table(settings, subtask, changed)
-        process.follow(self._table, bundle.vocabulary.row)
+        process.follow(self._table)
         metrics.catalogue_age.set_function(lambda: self._table.age_s)
         lists = ListMaker(bundle, None, catalogue, settings.lists, now_ms, experiments)
         audited = settings.job.state_digests
@@ -129,12 +123,19 @@ class RefreshFunction:
             transactions=transactions_of(settings.job),
         )
         metrics.oldest.set_function(lambda: self._logic.oldest_s)
-        # what was loaded until now stays, and the collector need not walk through it again; what the interpreter's
-        # earlier jobs froze must thaw first: they are gone, and each would keep 100 MB (docs/decisions.md)
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
-        give_back_memory()
+        freeze_loaded()
+
+    def _scorer(self, bundle: ModelBundle, subtask: int) -> ScorerProcess:
+        settings, metrics = self._settings, self._metrics
+        # another bundle is another chance: the journal is the bundle's
+        whose = "shared" if settings.scorer.shared_dir else str(subtask)
+        journal = tables_root(settings) / f"{settings.job.name}-{whose}-{bundle.name}-{bundle.version}.crashes"
+        begin = Begin(settings.model_dump(), str(self._bundle_folder), whose, str(journal))
+        link = link_of(self._python, begin, settings.scorer.shared_dir)
+        kill_after_s = settings.scorer.kill_after_ms / 1000
+        return ScorerProcess(
+            link, begin, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row
+        )
 
     def process_element(self, row: Row, context: Any) -> Sequence[Row]:
         """One record."""
@@ -216,6 +217,18 @@ def time_to_live(days: float) -> StateTtlConfig:
     return builder.cleanup_in_rocksdb_compact_filter(1000, timedelta(days=30)).build()
 
 
+def freeze_loaded() -> None:
+    """What was loaded until now stays, and the collector need not walk through it again.
+
+    What the interpreter's earlier jobs froze must thaw first: they are gone, and each would keep 100 MB
+    (docs/notebook/fault-findings.md).
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    give_back_memory()
+
+
 def load_bundle(folder: Path) -> ModelBundle:
     """The bundle, or what of it can be trusted; the scorer process refuses such a one."""
     try:
@@ -241,7 +254,7 @@ def tables_root(settings: Settings) -> Path:
     return Path(named) if named else user_folder("tables", "job.tables_dir")
 
 
-def open_table(settings: Settings, subtask: int, on_change: OnChange[bytes]) -> CompactedTable[bytes]:
+def open_table(settings: Settings, subtask: int, on_change: OnChange[CatalogueItem]) -> CompactedTable[CatalogueItem]:
     """The catalogue topic as a local table; a folder that another process holds is not waited for."""
     root = tables_root(settings) / f"{settings.job.name}-{subtask}"
     options = settings.kafka.consumer_options()

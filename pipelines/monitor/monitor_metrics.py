@@ -27,7 +27,7 @@ class MonitorMetrics:
         ).counts
         self.skipped = Tally(
             "liveshelf_monitor_skipped_records",
-            "Records not read: more came than are checked",
+            "Records that the monitor did not read, because there were too many",
             ["topic"],
             registry,
             FOLLOWED,
@@ -35,13 +35,17 @@ class MonitorMetrics:
         every = [(topic, name) for topic, names in EXPECTATIONS.items() for name in names]
         self.checked = Tally(
             "liveshelf_data_checked",
-            "Records that an expectation was checked on",
+            "Records checked against an expectation",
             ["topic", "expectation"],
             registry,
             every,
         ).counts
         self.failed = Tally(
-            "liveshelf_data_failed", "Records that miss an expectation", ["topic", "expectation"], registry, every
+            "liveshelf_data_failed",
+            "Records that do not meet an expectation",
+            ["topic", "expectation"],
+            registry,
+            every,
         ).counts
         self.catalogue_refused = Tally(
             "liveshelf_catalogue_refused",
@@ -62,7 +66,7 @@ class MonitorMetrics:
         self.reached_at = 0.0
         self._gauge(
             "fresh_users_ratio",
-            "Share of the active sampled users whose newest event has a list in time",
+            "Share of the active sampled users who got a list for their newest event in time",
             shoppers.share,
         )
         self._gauge("catalogue_items", "Items in the catalogue topic", lambda: expectations.items)
@@ -72,9 +76,13 @@ class MonitorMetrics:
             lambda: len(expectations.unreadable),
         )
         self._gauge(
-            "monitor_age_seconds", "Since the broker answered the monitor", lambda: time.time() - self.reached_at
+            "monitor_age_seconds",
+            "Time since the broker last answered the monitor",
+            lambda: time.time() - self.reached_at,
         )
-        disk = Gauge("liveshelf_disk_free_ratio", "Free share of the disk below a folder", ["path"], registry=registry)
+        disk = Gauge(
+            "liveshelf_disk_free_ratio", "Free share of the disk that holds a folder", ["path"], registry=registry
+        )
         folder = settings.resolve(settings.stack.data_dir)
         disk.labels(folder.name).set_function(lambda: _free(folder))
 

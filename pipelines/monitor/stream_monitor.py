@@ -2,7 +2,7 @@
 
 `python -m pipelines.monitor.stream_monitor`. It takes no part in the pipeline: it may die, lag or pause without harm. It reads some
 partitions only, which is a sample of the shoppers, and it reads in gulps: a consumer that wakes for each record takes a
-third of a core at 500 events/s (docs/decisions.md).
+third of a core at 500 events/s (docs/decisions/0020-cheap-metrics.md).
 """
 
 import logging
@@ -17,11 +17,12 @@ from typing import Any
 
 from kafka import TopicPartition
 from kafka.errors import KafkaError
-from kafka.partitioner.default import murmur2
 
 from operators.errors import BrokerError, LiveshelfError
-from operators.kafka_io.broker_errors import is_final, said
+from operators.kafka_io.broker_errors import REFUSED_SECONDS, RETRY_SECONDS, is_final, said
 from operators.kafka_io.kafka_clients import new_consumer, partitions_of
+from operators.kafka_io.partitioner import partition_of
+from operators.kafka_io.read_to_end import Offsets, read_between
 from operators.quality.expectations import Expectations, Verdict
 from operators.quality.shopper_freshness import ShopperFreshness
 from operators.records.contracts import CATALOGUE, EVENTS, RECOMMENDATIONS, items_named
@@ -34,8 +35,6 @@ from pipelines.monitor.monitor_metrics import MonitorMetrics
 log = logging.getLogger(__name__)
 GULP_SECONDS = 0.25
 SPELL_SECONDS = 5.0  # of reading, after which the budget is looked at
-RETRY_SECONDS = 1.0
-REFUSED_SECONDS = 15.0  # where the broker refuses us, somebody must repair something first
 USERS_CACHED = 20_000
 
 
@@ -81,7 +80,7 @@ class StreamMonitor:
             while not self._stop.is_set():
                 begun = time.monotonic()
                 read = self._read(consumer, begun + SPELL_SECONDS)
-                self._read_to(consumer, [*catalogue])
+                self._read_to({partition: consumer.position(partition) for partition in catalogue})
                 self._shoppers.forget_idle()
                 pause = read / self._settings.monitor.max_records_per_s - (time.monotonic() - begun)
                 if pause > 0:
@@ -90,22 +89,18 @@ class StreamMonitor:
             consumer.close()
             self._letters.close()
 
-    def _read_catalogue(self, consumer: Any) -> dict[TopicPartition, int]:
+    def _read_catalogue(self, consumer: Any) -> Offsets:
         """All of the catalogue once, unjudged: it was there before. Returns where to go on."""
         partitions = partitions_of(consumer, CATALOGUE, self._settings.kafka)
         consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-        ends = consumer.end_offsets(partitions)
+        starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         self._letters.begin({partition.partition: end for partition, end in ends.items()})
-        while any(consumer.position(p) < ends[p] for p in partitions) and not self._stop.is_set():
-            for records in consumer.poll(timeout_ms=500).values():
-                for record in records:
-                    self._read_item(_key(record), record)
-        return self._read_to(consumer, partitions)
+        for record in read_between(consumer, starts, ends, self._stop.is_set):
+            self._read_item(_key(record), record)
+        return self._read_to({partition: min(consumer.position(partition), end) for partition, end in ends.items()})
 
-    def _read_to(self, consumer: Any, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+    def _read_to(self, offsets: Offsets) -> Offsets:
         """Where the catalogue is read next; what came before has its dead letters."""
-        offsets = {partition: consumer.position(partition) for partition in partitions}
         self._letters.done({partition.partition: offset for partition, offset in offsets.items()})
         return offsets
 
@@ -172,7 +167,7 @@ def in_partitions(numbers: frozenset[int], count: int) -> Callable[[str], bool]:
 
     @lru_cache(maxsize=USERS_CACHED)
     def followed(key: str) -> bool:
-        return (murmur2(key.encode()) & 0x7FFFFFFF) % count in numbers
+        return partition_of(key.encode(), count) in numbers
 
     return followed
 

@@ -12,10 +12,10 @@ from kafka.errors import KafkaError
 from operators.errors import LiveshelfError
 from operators.kafka_io.broker_errors import broker_error, is_final
 from operators.kafka_io.kafka_clients import new_producer
+from operators.kafka_io.read_to_end import read_topic
 from operators.records.contracts import AUDIT
 from operators.settings import KafkaSettings
 from pipelines.provenance.audit_chain import GENESIS, AuditRecord
-from pipelines.topics.topic_stretch import stretch
 
 log = logging.getLogger(__name__)
 KEY = b"audit"  # one key, one partition, one order
@@ -29,7 +29,7 @@ class Unreadable(AuditRecord):
 
 def read_log(settings: KafkaSettings) -> list[AuditRecord]:
     """All records, oldest first; raises `BrokerError`."""
-    return [_record(found.value) for found in stretch(settings, AUDIT, None)]
+    return [_record(found.value) for found in read_topic(settings, AUDIT)]
 
 
 def append(settings: KafkaSettings, verb: str, what: dict[str, Any]) -> AuditRecord:

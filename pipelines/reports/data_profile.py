@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from operators.configuration.shop_settings import EventSettings
 from operators.quality.expectations import Expectations, Verdict
 from operators.records.contracts import CATALOGUE, EVENTS, items_named
+from operators.records.time_units import HOUR_MS
 
 EXAMPLES = 3
 MAX_PRICES = 50_000
-HOUR_MS = 3_600_000
 
 Record = tuple[str, bytes | None, int]  # key ("" where unknown), value, the broker's time in epoch ms (0: its own)
 

@@ -11,7 +11,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipelines.reports.data_profile import HOUR_MS, Profile
+from operators.records.time_units import HOUR_MS
+from pipelines.reports.data_profile import Profile
 
 TEMPLATE = Path(__file__).with_name("profile.html.j2")
 SIZE = (6.4, 2.6)

@@ -19,6 +19,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from operators.errors import BundleError, StackError
+from operators.kafka_io.catalogue_rows import GONE, read_row
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.experiments import Experiments
@@ -33,7 +34,19 @@ from operators.telemetry.chosen_sensors import chosen
 from operators.telemetry.logs import configure
 from operators.telemetry.metrics_server import MetricsServer
 from pipelines.scoring.slate_metrics import SlateMetrics
-from pipelines.scoring.wire import LARGEST, Answers, Asked, Begin, Listed, Ready, batch_of, begin_of, pack
+from pipelines.scoring.wire import (
+    DELISTED,
+    LARGEST,
+    Answers,
+    Asked,
+    Begin,
+    Changed,
+    Listed,
+    Ready,
+    batch_of,
+    begin_of,
+    pack,
+)
 
 log = logging.getLogger(__name__)
 TARGET_FILE = "scorer-{subtask}.json"
@@ -64,10 +77,13 @@ class Lists:
         told = targets if job.metrics_targets_dir else None
         self._server = MetricsServer(registry, job.metrics_host, settings.scorer.metrics_port, told, labels)
 
-    def follow(self, records: Sequence[tuple[str, bytes | None]]) -> None:
+    def follow(self, changes: Sequence[Changed]) -> None:
         """Takes what changed in the catalogue; it has effect on the next list."""
-        for key, value in records:
-            self._catalogue.changed(key, value)
+        for key, record in changes:
+            if not record:
+                self._catalogue.changed(key, None if record is DELISTED else GONE)
+            elif item := read_row(record):
+                self._catalogue.changed(key, item)
 
     def make(self, asked: Sequence[Asked]) -> Answers:
         """The lists of a micro-batch."""

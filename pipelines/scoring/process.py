@@ -1,10 +1,11 @@
 """The operator's side of its scorer process: starts it, asks it, and starts it again when it dies or hangs.
 
 Why a process: the step and the list maker in one interpreter take turns by its lock, which halved the rate and cost a fifth
-of the CPU (docs/decisions.md), and a crash in native code took the whole TaskManager along.
+of the CPU (docs/decisions/0004-scorer-process.md), and a crash in native code took the whole TaskManager along.
 """
 
 import contextlib
+import itertools
 import logging
 import os
 import socket
@@ -17,13 +18,17 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from operators.errors import StackError
+from operators.kafka_io.catalogue_rows import GONE
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
+from operators.records.contracts import CatalogueItem
 from operators.refresh.micro_batcher import NoScorer
 from operators.telemetry.timeline import BatchTimes
 from pipelines.scoring.links import Link, set_patience
 from pipelines.scoring.wire import (
+    DELISTED,
     LARGEST,
+    NO_RECORD,
     Answers,
     Asked,
     Batch,
@@ -49,21 +54,29 @@ class ScorerLost(NoScorer):
 class Rows(Protocol):
     """The catalogue as it is now: an `operators.kafka_io.compacted_table.CompactedTable`."""
 
-    def get(self, key: str) -> bytes | None:
-        """The record of an item; None where it is delisted."""
+    def row(self, key: str) -> bytes | None:
+        """The record of an item; None where the catalogue does not hold it."""
 
-    def items(self) -> Iterable[tuple[str, bytes]]:
+    def rows(self) -> Iterable[tuple[str, bytes]]:
         """All records."""
 
 
 class ScorerProcess:
     """The scorer of one subtask. `changed` may be called from any thread, the other methods one at a time."""
 
-    def __init__(self, link: Link, begin: Begin, kill_after_s: float, on_ready: Callable[[Ready], None]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        begin: Begin,
+        kill_after_s: float,
+        on_ready: Callable[[Ready], None],
+        is_known: Callable[[str], object] = lambda _: False,
+    ) -> None:
         """Starts it, or joins it where it is shared, and does not wait: `ready` does.
 
         `on_ready` is told each time that it can score or refuses the bundle. A process that gives no answer within
-        `kill_after_s` is killed. Raises `StackError` where it cannot be started at all; where that may change by itself
+        `kill_after_s` is killed. `is_known`: whether the model has an item of that name; the process has no use for the
+        others. Raises `StackError` where it cannot be started at all; where that may change by itself
         it is tried again.
         """
         self._link = link
@@ -71,8 +84,10 @@ class ScorerProcess:
         self._kill_after_s = kill_after_s
         self._on_ready = on_ready
         self._rows: Rows | None = None
-        self._is_known: Callable[[str], object] = lambda _: False
-        self._changes: dict[str, None] = {}  # items, not records: what waits is bounded by the model's items
+        self._is_known = is_known
+        # items, not records: what waits is bounded by the model's items
+        self._changes: dict[str, None] = {}
+        self._absent: dict[str, bytes | None] = {}  # items without a row: a tombstone leaves no other trace
         self._knows_rows = False
         self._failed_at = float("-inf")
         self._closed = False
@@ -86,17 +101,19 @@ class ScorerProcess:
             self._failed_at = time.monotonic()
             log.error("%s", error)
 
-    def follow(self, rows: Rows, is_known: Callable[[str], object]) -> None:
-        """Where the catalogue is read from: all rows for a new process, then those of `changed`.
+    def follow(self, rows: Rows) -> None:
+        """Where the catalogue is read from: all rows for a new process, then those of `changed`."""
+        self._rows = rows
 
-        `is_known`: whether the model has an item of that name; the process has no use for the others.
-        """
-        self._rows, self._is_known = rows, is_known
-
-    def changed(self, key: str) -> None:
-        """An item's record is another one now; it has effect on the next list."""
-        if self._is_known(key):
-            self._changes[key] = None
+    def changed(self, key: str, change: CatalogueItem | None) -> None:
+        """As `operators.lists.catalogue.Catalogue.changed`, after the row has changed."""
+        if not self._is_known(key):
+            return
+        if change is None or change is GONE:
+            self._absent[key] = DELISTED if change is None else NO_RECORD
+        else:
+            self._absent.pop(key, None)
+        self._changes[key] = None
 
     def ready(self) -> Ready:
         """Waits until the process can score, or says why it refuses the bundle; then it has ended.
@@ -161,7 +178,8 @@ class ScorerProcess:
     def _tell_catalogue(self) -> None:
         if not self._knows_rows and self._rows is not None:
             self._changes.clear()  # before the rows are read: what changes meanwhile is told once more
-            self._tell((key, value) for key, value in self._rows.items() if self._is_known(key))
+            held = ((key, row) for key, row in self._rows.rows() if self._is_known(key))
+            self._tell(itertools.chain([*self._absent.items()], held))
             self._knows_rows = True
         if self._changes:
             self._tell(self._new_changes())
@@ -170,7 +188,8 @@ class ScorerProcess:
         assert self._rows is not None
         while self._changes:
             key, _ = self._changes.popitem()
-            yield key, self._rows.get(key)
+            row = self._rows.row(key)
+            yield key, self._absent.get(key) if row is None else row
 
     def _tell(self, records: Iterable[tuple[str, bytes | None]]) -> None:
         for chunk in chunks(records):

@@ -36,7 +36,7 @@ class SlateMetrics:
         )
         self._psi = Gauge(
             "liveshelf_drift_psi",
-            "Population stability index of what the model sees and says against its training window",
+            "Population stability index of the model's inputs and scores against its training window",
             ["feature"],
             registry=registry,
         )
@@ -50,9 +50,7 @@ class SlateMetrics:
             return {arm: family.labels(arm) for arm in experiments.labels}
 
         self._diversity = summary("diversity", "Intra-list diversity: 1 - mean cosine of the list's items, of a sample")
-        self._novelty = summary(
-            "novelty", "Mean place of the list's items in the popularity order, 0 to 1, of a sample"
-        )
+        self._novelty = summary("novelty", "Mean rank of the list's items in the popularity order, 0 to 1, of a sample")
         self._miscalibration = summary(
             "miscalibration_nats", "KL divergence of the list's categories from the shopper's own, of a sample"
         )

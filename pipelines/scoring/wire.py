@@ -39,16 +39,22 @@ Listed = tuple[bytes, str, str, int, str | None]
 """Of a list: its JSON, source, arm, event time (ms), digest of the state."""
 
 
+Changed = tuple[str, bytes | None]
+"""Of an item: its name and its record, `DELISTED`, or `NO_RECORD` where the topic has none any more."""
+
+DELISTED, NO_RECORD = None, b""
+
+
 class Batch(msgspec.Struct, array_like=True):
-    """A micro-batch, and what has changed in the catalogue since the last one (key, value; None: delisted)."""
+    """A micro-batch, and what has changed in the catalogue since the last one."""
 
     requests: list[Asked]
-    catalogue: list[tuple[str, bytes | None]]
+    catalogue: list[Changed]
 
 
-def chunks(records: Iterable[tuple[str, bytes | None]]) -> Iterator[list[tuple[str, bytes | None]]]:
+def chunks(records: Iterable[Changed]) -> Iterator[list[Changed]]:
     """Catalogue records in messages of a bounded size: a record may have a megabyte."""
-    chunk: list[tuple[str, bytes | None]] = []
+    chunk: list[Changed] = []
     size = 0
     for key, value in records:
         chunk.append((key, value))

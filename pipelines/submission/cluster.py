@@ -9,6 +9,7 @@ from operators.configuration.rest_address import RestAddress
 from operators.errors import ClusterError
 from operators.flink_io.rest_client import rest_client
 from operators.settings import JobSettings
+from operators.waiting import wait_while
 
 LIVE = ("INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "FAILING", "CANCELLING", "SUSPENDED")
 # what a savepoint fails with while tasks restart
@@ -43,7 +44,7 @@ class Cluster:
         except httpx.HTTPStatusError as error:
             raise ClusterError(f"Flink to answer {path}", *_refusal(error.response)) from error
         except httpx.HTTPError as error:
-            raise ClusterError(f"a Flink cluster at {self.rest_url}", *_cause(error), retriable=True) from error
+            raise ClusterError(f"a Flink cluster at {self.rest_url}", *_cause(error)) from error
 
     def jobs(self, name: str | None = None) -> list[dict[str, Any]]:
         """Jobs that live, newest first: jid, name, state."""
@@ -57,14 +58,16 @@ class Cluster:
 
     def wait_until_running(self, job_id: str, seconds: float) -> None:
         """Waits for all tasks; raises with the Python traceback when the operator fails instead."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+
+        def is_starting() -> bool:
             if self.running_tasks(job_id):
-                return
+                return False
             if failure := self.failure(job_id):
                 raise ClusterError("the job to start", failure, "correct the cause above and submit again")
-            time.sleep(0.2)
-        raise ClusterError(f"the job to run within {seconds:.0f} s", "it does not yet", f"see {self.rest_url}")
+            return True
+
+        if wait_while(is_starting, seconds):
+            raise ClusterError(f"the job to run within {seconds:.0f} s", "it does not yet", f"see {self.rest_url}")
 
     def failure(self, job_id: str) -> str | None:
         """The newest failure of a job, with its Python part first; None when it never failed."""
@@ -113,11 +116,8 @@ class Cluster:
         return {"failure-cause": {"stack-trace": "it is not finished"}}
 
     def _wait_gone(self, job_id: str, seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
-        while any(job["jid"] == job_id for job in self.jobs()):
-            if time.monotonic() > deadline:
-                raise ClusterError("the job to end", "it still runs", "liveshelf logs taskmanager-0")
-            time.sleep(0.1)
+        if wait_while(lambda: any(job["jid"] == job_id for job in self.jobs()), seconds, 0.1):
+            raise ClusterError("the job to end", "it still runs", "liveshelf logs taskmanager-0")
 
 
 def _refusal(answer: httpx.Response) -> tuple[str, str]:

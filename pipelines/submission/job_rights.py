@@ -52,7 +52,6 @@ def _check_topics(admin: KafkaAdminClient, settings: Settings, user: str) -> Non
                 f"the job's user {user or 'ANONYMOUS'} to have the right {right.operation} on {right.name}",
                 f"it has {', '.join(allowed) if allowed and error is NoError else 'none'}",
                 f"kafka-acls.sh --add --allow-principal User:{user} --operation {right.operation} --topic {right.name}",
-                retriable=False,
             )
         if error is not NoError:
             raise BrokerError(f"the topic {right.name}", error.__name__, "liveshelf topics create")

@@ -5,7 +5,7 @@ from urllib.parse import urlparse
 
 from pipelines.submission.savepoint_offsets import METADATA
 
-STATE_ID = "123f961ddb60a58232647785f51fa75e"  # what Flink makes of `engine.STATE_UID`
+STATE_ID = "94b14e0e3b0f2e2b1d630f80f5db9290"  # what Flink makes of `engine.STATE_UID`
 # the writer of dead letters before receipts shared its sink: it holds nothing but the names of transactions
 RETIRED = ("fc47bede9d1c0688ddb112823aebe901",)
 

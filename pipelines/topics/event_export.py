@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from operators.errors import BadRecord
+from operators.kafka_io.read_to_end import TopicRange
 from operators.records.contracts import EVENTS, encode_record
 from operators.records.decode import EventDecoder
 from operators.settings import Settings
-from pipelines.topics.topic_stretch import Stretch
 from pipelines.topics.whole_file import whole_file
 
 ORIGIN = ".origin.json"
@@ -33,7 +33,7 @@ def export_events(settings: Settings, file: Path, hours: float | None) -> Export
     Both files appear whole or not at all. Raises `BrokerError` where there is no topic.
     """
     since = None if hours is None else int((time.time() - hours * 3600) * 1000)
-    source = Stretch(settings.kafka, EVENTS, since)
+    source = TopicRange(settings.kafka, EVENTS, since)
     offsets = {str(number): (source.starts[number], source.ends[number]) for number in source.starts}
     with whole_file(file) as out:
         with closing(source):

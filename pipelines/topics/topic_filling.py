@@ -1,7 +1,6 @@
 """Topics while they are filled from a backup: what they must be then and not otherwise."""
 
 import contextlib
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -9,8 +8,10 @@ from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType
 
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import broker_errors, new_admin
-from operators.records.topic_specs import DAY_MS, TOPICS
+from operators.records.time_units import DAY_MS
+from operators.records.topic_specs import TOPICS
 from operators.settings import KafkaSettings
+from operators.waiting import wait_while
 
 NEVER = str(2**63 - 1)
 RETENTION = "retention.ms"
@@ -59,22 +60,17 @@ def _set(settings: KafkaSettings, wanted: Mapping[str, Mapping[str, str | None]]
                 for name, value in found.items()
             }
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, t, configs=c) for t, c in changes.items()])
-        _wait(admin, {t: {n: v for n, (_, v) in c.items() if v is not None} for t, c in changes.items()})
-
-
-def _wait(admin: Any, wanted: Mapping[str, Mapping[str, str | None]]) -> None:
-    deadline = time.monotonic() + APPLIED_SECONDS
-    while True:
-        resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in wanted]
-        answer = admin.describe_configs(resources, config_filter="all")["topic"]
-        wrong = [
-            f"{name} of {topic} is {answer[topic][name]['value']}"
-            for topic, config in wanted.items()
-            for name, value in config.items()
-            if str(answer[topic][name]["value"]) != value
-        ]
-        if not wrong:
-            return
-        if time.monotonic() > deadline:
+        values = {t: {n: v for n, (_, v) in c.items() if v is not None} for t, c in changes.items()}
+        if wrong := wait_while(lambda: _wrong(admin, values), APPLIED_SECONDS):
             raise BrokerError("topics with their new settings", wrong[0], "liveshelf topics create --alter")
-        time.sleep(0.2)
+
+
+def _wrong(admin: Any, wanted: Mapping[str, Mapping[str, str | None]]) -> list[str]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in wanted]
+    answer = admin.describe_configs(resources, config_filter="all")["topic"]
+    return [
+        f"{name} of {topic} is {answer[topic][name]['value']}"
+        for topic, config in wanted.items()
+        for name, value in config.items()
+        if str(answer[topic][name]["value"]) != value
+    ]

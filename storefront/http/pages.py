@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 
 from storefront.http.answers import refusal
 
-PAGE = Path(__file__).resolve().parent / "page"
+PAGE = Path(__file__).resolve().parents[1] / "page"
 PAGES = {"/": "index.html", "/ops": "ops.html", "/docs": "docs.html"}
 SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 

@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from operators.errors import BadRecord
 from operators.kafka_io.catalogue_rows import GONE, CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable
 from operators.kafka_io.list_rows import ListRows
 from operators.kafka_io.table_consumer import Consumer
 from operators.lists.availability import ANYTIME, Coverage, may_be_listed, offer_of
-from operators.records.catalogue_decode import read_item
 from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, RecommendationList
 from operators.shopper.features import Vocabulary
 
@@ -40,12 +38,9 @@ class Shelf:
         self._delisted: dict[str, None] = {}
         self._lock = threading.Lock()
 
-    def changed(self, key: str, value: bytes | None) -> None:
-        """Takes a record of the catalogue topic; one that cannot be read changes nothing."""
-        try:
-            item = read_item(key, value) if value else None
-        except BadRecord:
-            return
+    def changed(self, key: str, change: CatalogueItem | None) -> None:
+        """Takes an item as it is now, None where it was delisted, `GONE` where the topic has none of that name any more."""
+        item = None if change is GONE else change
         with self._lock:
             if self._vocabulary.row(key):
                 self._coverage.held += (item is not None) - (key in self._items)
@@ -53,7 +48,7 @@ class Shelf:
             self._delisted.pop(key, None)
             if item is None:
                 self._items.pop(key, None)
-                if value != GONE:
+                if change is None:
                     self._delisted[key] = None
                     if len(self._delisted) > DELISTED_KEPT:
                         del self._delisted[next(iter(self._delisted))]

@@ -35,30 +35,30 @@ class StoreMetrics:
             "liveshelf_storefront_lists_served", "Lists served, by source", ["source"], registry=self.registry
         )
         self.events = Counter(
-            "liveshelf_storefront_events", "Events taken, by outcome", ["outcome"], registry=self.registry
+            "liveshelf_storefront_events", "Events received, by outcome", ["outcome"], registry=self.registry
         )
 
         self.exceptions = Counter(
             "liveshelf_storefront_exceptions",
-            "Errors of the storefront's own, before or after an answer began",
+            "Errors in the storefront's own code, before or after an answer started",
             ["type"],
             registry=self.registry,
         )
         self.freshness = Histogram(
             "liveshelf_storefront_freshness_seconds",
-            "Event time to its list readable here",
+            "Time from an event to its list being readable here",
             registry=self.registry,
             buckets=(0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
         )
         self.refused = Tally(
             "liveshelf_storefront_refused_lists",
-            "Records of the topic of lists that were not taken, by reason",
+            "Records of the topic of lists that the storefront ignored, by reason",
             ["reason"],
             self.registry,
             (*REFUSALS, OWN_ERROR, NOT_TOLD),
         )
-        self.catalogue_age = self._gauge("catalogue_age_seconds", "Since the catalogue topic answered")
-        self.lists_age = self._gauge("lists_age_seconds", "Since the lists topic answered")
+        self.catalogue_age = self._gauge("catalogue_age_seconds", "Time since the catalogue topic last answered")
+        self.lists_age = self._gauge("lists_age_seconds", "Time since the topic of lists last answered")
         self.streams = self._gauge("streams", "Open SSE streams")
         self._process = ProcessCollector(registry=self.registry)
 

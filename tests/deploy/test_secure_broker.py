@@ -199,7 +199,7 @@ def test_rights_are_the_least() -> None:
     assert (writers[contracts.RECOMMENDATIONS], writers[contracts.DEAD_LETTERS]) == ({"job"}, {"job", "monitor"})
     assert writers[contracts.EVENTS] == {"shop", "storefront"}
     assert writers[contracts.ERASURES] == {"shop"}
-    assert contracts.AUDIT not in writers and contracts.MODELS not in writers
+    assert contracts.AUDIT not in writers
     written = [right.name for right in granted["monitor"] if right.operation == "WRITE"]
     assert written == [contracts.DEAD_LETTERS]
     assert [right.name for right in granted["job"] if right.prefixed] == ["liveshelf-"]

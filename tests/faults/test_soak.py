@@ -22,8 +22,8 @@ from benchmarks.faults.evidence import Strike, struck_now
 from benchmarks.faults.hostile_feed import Feed, Sent, erasure_id, gone, in_the_background
 from benchmarks.faults.memory import MB, Growth, Slope, Watch, growths, memory_of, slope_an_hour, table
 from benchmarks.faults.verdict import Verdict
+from operators.kafka_io.read_to_end import Offsets
 from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX, RECEIPTS
-from pipelines.topics.topic_reader import Place
 from tests.faults.conftest import REPORT, Trial, record
 from tests.faults.test_leaks import left_over
 from tests.running_stack import Stack
@@ -135,7 +135,7 @@ def without_receipt(stack: Stack, sent: Sent, tag: str) -> list[str]:
     return [name for n in range(sent.erased) if (name := erasure_id(tag, n)) not in told]
 
 
-def reasons(stack: Stack, start: Place) -> dict[str, int]:
+def reasons(stack: Stack, start: Offsets) -> dict[str, int]:
     """Dead letters since `start`, by reason."""
     found: dict[str, int] = {}
     for letter in stack.topics.dead_letters(start):

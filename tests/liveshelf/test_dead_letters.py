@@ -1,6 +1,7 @@
 """`liveshelf dead-letters` from its words to its exit code."""
 
 import json
+import time
 from array import array
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,9 @@ from liveshelf import main
 from operators.errors import BrokerError
 from operators.records.contracts import EVENTS
 from operators.records.dead_letter import Letter
-from pipelines.dead_letters import dead_letters, replay_ledger
+from pipelines.dead_letters import dead_letters, replay_run
 from pipelines.dead_letters.letter_replay import Outgoing
 from pipelines.dead_letters.replay_ledger import Memory
-from pipelines.provenance import audit_log
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 
@@ -53,11 +53,12 @@ class Ledger(Memory):
 def acts(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What goes into the audit log."""
     ledger, noted = Ledger(array("Q")), list[Any]()
-    monkeypatch.setattr(dead_letters, "read_letters", lambda settings, since_ms: iter(LETTERS))
-    monkeypatch.setattr(replay_ledger, "KafkaLedger", lambda settings: ledger)
-    monkeypatch.setattr(replay_ledger, "read_memory", lambda settings: Memory(array("Q")))
-    monkeypatch.setattr(audit_log, "record_act", lambda settings, verb, **what: noted.append((verb, what)))
-    monkeypatch.setattr("liveshelf.data.dead_letters.time.time_ns", lambda: NOW_MS * 1_000_000)
+    for module in (dead_letters, replay_run):
+        monkeypatch.setattr(module, "read_letters", lambda settings, since_ms: iter(LETTERS))
+    monkeypatch.setattr(replay_run, "KafkaLedger", lambda settings: ledger)
+    monkeypatch.setattr(replay_run, "read_memory", lambda settings: Memory(array("Q")))
+    monkeypatch.setattr(replay_run, "record_act", lambda settings, verb, **what: noted.append((verb, what)))
+    monkeypatch.setattr(time, "time_ns", lambda: NOW_MS * 1_000_000)
     return noted
 
 

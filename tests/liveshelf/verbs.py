@@ -57,6 +57,7 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "bench storefront": ("", FAILED),
     "bench watching": ("--events 100", FAILED),
     "bench peers": ("--only liveshelf", FAILED),
+    "bench against": ("no-such-commit", FAILED),
     "bench scorer": ("--items 0", USAGE),
     "bench train": ("--items 0", USAGE),
     "bench tasks": ("--events {out}/none.jsonl", FAILED),

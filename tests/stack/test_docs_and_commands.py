@@ -41,11 +41,29 @@ def test_the_producer_and_the_consumer_of_the_docs_run(stack: Stack, job: str, t
     assert re.search(r"^docs-reader \d+ \d+ (model|popular) \['", said["docs/lists.md"], re.MULTILINE)
 
 
+def test_the_first_event_of_the_readme(stack: Stack, job: str) -> None:
+    publish, read, show = tested_block("first event")
+    shell = [text.replace("http://127.0.0.1:8000", stack.shop) for text in (publish, read)]
+    taken = subprocess.run(["bash", "-c", shell[0]], capture_output=True, text=True, timeout=60)
+    assert taken.stdout == '{"taken":1}', taken.stdout + taken.stderr
+
+    def answer() -> dict[str, object]:
+        return json.loads(subprocess.run(["bash", "-c", shell[1]], capture_output=True, text=True, timeout=60).stdout)
+
+    eventually(lambda: answer()["known"])
+    assert len(answer()["items"]) == 3
+    assert "me: version" in stack.liveshelf(*show.split()[1:]).stderr
+
+
+def tested_block(name: str) -> list[str]:
+    """The lines of the README's block below the comment `tested: NAME`."""
+    readme = (ROOT / "README.md").read_text()
+    return readme.split(f"<!-- tested: {name} -->")[1].split("```bash\n")[1].split("```")[0].strip().splitlines()
+
+
 def test_a_shop_of_ones_own_in_five_commands(stack: Stack, tmp_path: Path) -> None:
     name = write_second_shop(tmp_path)
-    readme = (ROOT / "README.md").read_text()
-    block = readme.split("<!-- tested: five commands -->")[1].split("```bash\n")[1].split("```")[0]
-    commands = block.strip().splitlines()
+    commands = tested_block("five commands")
     assert [command.split()[1] for command in commands] == ["validate", "train", "submit", "replay", "lists"]
     stack.forget_job()
     users = [json.loads(line)["user_id"] for line in (tmp_path / "events.jsonl").read_text().splitlines()[:5000]]
@@ -75,7 +93,9 @@ def run_in(folder: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=400, env=os.environ)
 
 
-@pytest.mark.parametrize("page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize(
+    "page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
+)
 def test_every_link_and_every_verb_of_a_page_exists(stack: Stack, page: str) -> None:
     text = (ROOT / page).read_text()
     for target in re.findall(r"\]\((?!http)([^)#]+)", text):

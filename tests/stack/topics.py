@@ -10,11 +10,11 @@ from kafka import KafkaProducer
 
 from operators.kafka_io.kafka_clients import new_admin, new_producer
 from operators.kafka_io.list_rows import ListRows
+from operators.kafka_io.read_to_end import Offsets
 from operators.kafka_io.row_rules import Refused
 from operators.records.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, HEADER_PREFIX, RECOMMENDATIONS
 from operators.settings import KafkaSettings
 from pipelines.topics.topic_reader import TopicReader
-from pipelines.topics.topic_stretch import Place
 
 
 class Topics:
@@ -42,17 +42,17 @@ class Topics:
         self.producer.flush()
         return len(published)
 
-    def ends(self, topic: str) -> Place:
+    def ends(self, topic: str) -> Offsets:
         """Where each partition of a topic ends now."""
         with self._reader() as reader:
             return reader.ends(topic)
 
-    def read(self, topic: str, start: Place | None = None) -> list[Any]:
+    def read(self, topic: str, start: Offsets | None = None) -> list[Any]:
         """All records from `start` (or the beginning) to the present end, partition by partition."""
         with self._reader() as reader:
             return reader.read(topic, start or {})
 
-    def newest_lists(self, start: Place | None = None) -> dict[str, tuple[dict[str, Any] | None, dict[str, bytes]]]:
+    def newest_lists(self, start: Offsets | None = None) -> dict[str, tuple[dict[str, Any] | None, dict[str, bytes]]]:
         """User -> the list that a reader ends up with (None: erased), expired or not, and its headers."""
         newest: dict[str, tuple[dict[str, Any] | None, dict[str, bytes]]] = {}
         rule, rows = ListRows(forget_ms=None), {}
@@ -63,7 +63,7 @@ class Topics:
                 newest[record.key.decode()] = (made, dict(record.headers))
         return newest
 
-    def dead_letters(self, start: Place) -> list[Any]:
+    def dead_letters(self, start: Offsets) -> list[Any]:
         """Dead letters of events and erasures since `start`; the monitor writes those of the catalogue."""
         written = self.read(DEAD_LETTERS, start)
         return [letter for letter in written if (f"{HEADER_PREFIX}topic", CATALOGUE.encode()) not in letter.headers]

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from operators.errors import BrokerError
+from operators.kafka_io import event_publisher
 from operators.records.contracts import EVENTS
 from operators.settings import KafkaSettings, Settings, StackSettings, StorefrontSettings
 from storefront import app
 from storefront.__main__ import server
-from storefront.events import event_producer
 
 SECONDS = 20.0
 
@@ -117,7 +117,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     running: list[RunningShop] = []
     sent: list[tuple[bytes, bytes]] = []
     monkeypatch.setattr(app, "kafka_consumer", no_broker)
-    monkeypatch.setattr(event_producer, "new_producer", type("Producer", (FakeProducer,), {"sent": sent}))
+    monkeypatch.setattr(event_publisher, "new_producer", type("Producer", (FakeProducer,), {"sent": sent}))
 
     def start(**options: Any) -> RunningShop:
         settings = Settings(

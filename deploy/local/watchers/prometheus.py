@@ -10,7 +10,9 @@ from deploy.local.layout import Layout
 from deploy.monitoring.rules import rules_text
 from operators.settings import Settings
 
-INTERVAL = "10s"  # of scrapes and rules; at 5 s they were a good part of what all watching costs (docs/decisions.md)
+INTERVAL = (
+    "10s"  # of scrapes and rules; at 5 s they were a good part of what all watching costs (docs/notebook/watching.md)
+)
 
 
 def program() -> str | None:

@@ -163,9 +163,12 @@ def test_the_report_shows_what_is_unknown_and_what_struck(tmp_path: Path) -> Non
     page = markdown(rows, {}, {}, "machine").splitlines()
     head, a, b, c = ([cell.strip() for cell in page[n].strip("|").split("|")] for n in (2, 4, 5, 6))
     cells = {one[0]: dict(zip(head, one, strict=True)) for one in (a, b, c)}
-    assert cells["a"]["kept"] == "NO" and cells["a"]["fresh again s"] == "never" and cells["a"]["events"] == "1,000"
+    assert cells["a"]["kept"] == "NO" and cells["a"]["recovery s"] == "never" and cells["a"]["events"] == "1,000"
     assert cells["a"]["struck"] == "kill a: pid 1 gone / then pid 2"
-    assert cells["b"]["kept"] == cells["b"]["lost"] == cells["b"]["fell"] == "unknown" and cells["b"]["events"] == ""
+    assert (
+        cells["b"]["kept"] == cells["b"]["lost"] == cells["b"]["version fell"] == "unknown"
+        and cells["b"]["events"] == ""
+    )
     assert cells["b"]["note"] == "n; lost, fell unknown: the end was not read; struck unknown: kill b: nothing"
     assert cells["c"]["kept"] == "not run"
     file = tmp_path / "rows.jsonl"

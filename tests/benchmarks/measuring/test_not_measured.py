@@ -1,157 +1,22 @@
 """Every benchmark of the running stack, with a stack that does not do its part: null and a reason, exit code 1, and no 0.0."""
 
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from benchmarks.measuring import load
 from benchmarks.measuring.load import Load, behind_its_rate, publish, report_of
 from benchmarks.measuring.measured import NotMeasured, as_json
 from benchmarks.peers import contest
-from benchmarks.running_stack import coalesced, floor, freshness, idle, scale, short, state, storefront, sustain
-from benchmarks.running_stack.floor import Floor
+from benchmarks.running_stack import coalesced, freshness, idle, scale, short, state, storefront, sustain
 from benchmarks.running_stack.short import Mark, between, medians, ratios_of
-from liveshelf.bench.result import tell
 from operators.errors import BrokerError, ClusterError, StackError
 from operators.settings import Settings
 from tests.benchmarks.fakes import Cluster, Consumer, Generator, Record, list_record, parts, sent
-
-RATE, SECONDS, USERS = 100.0, 2.0, 10
-
-
-def reasons(found: dict[str, Any], *figures: str) -> set[str]:
-    """Why these figures have no number; fails where one has."""
-    said = set()
-    for name in figures:
-        for value in found[name].values() if isinstance(found[name], dict) else [found[name]]:
-            assert isinstance(value, NotMeasured), f"{name}: {value}"
-            said.add(value.reason)
-    return said
-
-
-# freshness
-
-
-def answers(count: int = 400, users: int = USERS, **fields: Any) -> Iterator[list[Record]]:
-    """A poll a list, so many for each user's last event."""
-    tag = Tag.now
-    now = int(time.time() * 1000) + 1
-    time.sleep(0.02)
-    yield [list_record(f"{tag}-{n % users}", 1000, now, **fields) for n in range(count)]
-
-
-class Tag:
-    """The tag of the load that runs."""
-
-    now = ""
-
-
-def measured_freshness(
-    monkeypatch: pytest.MonkeyPatch,
-    batches: Callable[[], Iterator[list[Record]]],
-    generator: Generator | None = None,
-    unread: int = 0,
-    broken: str = "",
-) -> dict[str, Any]:
-    def begun(load: Load) -> Generator:
-        Tag.now = load.tag
-        return generator or Generator(sent(load.count))
-
-    def later() -> Iterator[list[Record]]:
-        yield []
-        yield from batches()
-
-    monkeypatch.setattr(freshness, "consumer_at_end", lambda *_: Consumer(later(), unread))
-    monkeypatch.setattr(freshness, "in_the_background", begun)
-    monkeypatch.setattr(freshness, "DRAIN_SECONDS", 0.1)
-    stack = parts(broken) if broken else parts()
-    return freshness.measure(Settings(), ["i"], stack, RATE, SECONDS, 0.0, USERS)
-
-
-FIGURES = ("freshness_ms", "event_to_list_made_ms", "cores_used")
-
-
-def test_freshness_that_was_measured_has_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = measured_freshness(monkeypatch, answers)
-    assert "not_measured" not in as_json(found) and found["users_unanswered"] == 0
-    assert 0 < found["freshness_ms"]["p50"] < 10_000 and found["freshness_ms"]["p99"] >= found["freshness_ms"]["p50"]
-
-
-def test_freshness_without_a_list_is_null_and_exit_1(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    found = measured_freshness(monkeypatch, lambda: iter(()))
-    (reason,) = reasons(found, *FIGURES)
-    assert reason == "no list came; 10 of 10 users had no list of all their events when the wait ended"
-    with pytest.raises(typer.Exit) as ended:
-        tell(found, tmp_path / "kept.json", json=True)
-    assert ended.value.exit_code == 1
-    printed = capsys.readouterr()
-    assert json.loads(printed.out)["freshness_ms"] == {"p50": None, "p95": None, "p99": None, "max": None}
-    assert json.loads(printed.out)["not_measured"]["freshness_ms.p50"] == reason
-    assert json.loads((tmp_path / "kept.json").read_text()) == json.loads(printed.out)
-    assert "no list came" in printed.err
-    with pytest.raises(typer.Exit):
-        tell(found, None, json=False)
-    assert "'p50': None" in " ".join(capsys.readouterr().err.split())
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"batches": lambda: answers(users=9)}, "1 of 10 users had no list of all their events when the wait ended"),
-        ({"batches": lambda: answers(source="popular")}, "400 of 400 lists were fallbacks"),
-        ({"unread": 5}, "the reader did not reach the end of the lists: 5 records before it"),
-        ({"broken": "the job was restarted"}, "the job was restarted"),
-        ({"generator": Generator(sent(200, late_ms=1500.0))}, "the load generator fell 1500 ms behind"),
-        ({"generator": Generator(sent(200, seconds=3.0))}, "the load generator sent 67 events/s instead of 100"),
-    ],
-)
-def test_freshness_of_a_part_or_of_another_stack_is_not_measured(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], said: str
-) -> None:
-    (reason,) = reasons(measured_freshness(monkeypatch, **({"batches": answers} | options)), *FIGURES)
-    assert said in reason and ";" not in reason
-
-
-def test_a_few_lists_have_no_p99(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = measured_freshness(monkeypatch, lambda: answers(count=50))
-    assert found["freshness_ms"]["p95"] > 0
-    assert found["freshness_ms"]["p99"] == NotMeasured("50 values came, a p99 needs 100")
-
-
-def test_a_load_that_did_not_reach_the_broker_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    for generator in (Generator(sent(200, failed=1)), Generator(None, returncode=1), Generator(None)):
-        with pytest.raises(BrokerError, match="all events of the load published"):
-            measured_freshness(monkeypatch, answers, generator)
-
-
-def test_a_floor_that_passed_half_of_the_records_has_no_percentiles() -> None:
-    beside = Floor(Settings())
-    beside.count_from_ms = 0
-    now_us = time.time_ns() // 1000
-    ours = {"p50": 10.0, "p99": 20.0}
-    for done, measured in ((0, False), (500, False), (1000, True)):
-        while beside.latency_us.get_total_count() < done:
-            beside._take(json.dumps({"event_time": now_us // 1000 - 5}).encode(), now_us)
-        found = freshness._beside(beside, 1000, ours)
-        assert isinstance(found["ratios"]["p50 of the floor to ours"], float) is measured
-        assert isinstance(found["floor_ms"]["max"], float) is measured
-    beside._failure = "KafkaError()"
-    assert reasons(freshness._beside(beside, 1000, ours), "floor_ms") == {"the floor's reader ended: KafkaError()"}
-
-
-def test_a_floors_reader_that_dies_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(floor, "consumer_at_end", lambda *_: Consumer(iter([[Record(b"k", b"no json")]])))
-    beside = Floor(Settings())
-    beside._read()
-    assert "MalformedJson" in beside.missed(0)[0] or "JSON" in beside.missed(0)[0]
-
+from tests.benchmarks.reasons import reasons
 
 # the load
 

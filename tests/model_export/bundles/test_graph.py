@@ -95,7 +95,7 @@ def test_a_model_without_heads_is_served_without_them(tmp_path: Path) -> None:
     assert not any("transitions" in name or "copy" in name for name in kept[False])
 
 
-# seen on CUDA, recorded as a CUDA graph, with ONNX Runtime 1.31 (docs/decisions.md, 2026-11-26)
+# seen on CUDA, recorded as a CUDA graph, with ONNX Runtime 1.31 (docs/notebook/gpu.md, 2026-11-26)
 ON_GPUS = re.findall(
     r"\w+",
     "Abs Add Cast Clip Concat Div Equal Exp Expand GRU Gather GatherElements GatherND Gemm Greater Less Log MatMul Max Mod Mul "

@@ -11,7 +11,7 @@ from operators.lists.list_maker import ListMaker, NotFinite
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
-from operators.records.contracts import CatalogueItem, RecommendationList, encode_record
+from operators.records.contracts import CatalogueItem, RecommendationList
 from operators.settings import ScorerSettings
 from tests.builders import NOW_MS, event, state_after, viewed, write_bundle
 
@@ -79,9 +79,9 @@ def test_who_refused_consent_gets_the_popular_list(shop: Shop) -> None:
 
 
 def test_stock_counts_from_the_next_list_on(shop: Shop) -> None:
-    shop.catalogue.changed("i3", encode_record(CatalogueItem(item_id="i3", in_stock=False)))
+    shop.catalogue.changed("i3", CatalogueItem(item_id="i3", in_stock=False))
     assert items(shop.of(viewed("i4"))[0]) == ["i4", "i5", "i2"]
-    shop.catalogue.changed("i3", encode_record(CatalogueItem(item_id="i3")))
+    shop.catalogue.changed("i3", CatalogueItem(item_id="i3"))
     assert items(shop.of(viewed("i4"))[0]) == ["i4", "i3", "i5"]
 
 
@@ -100,8 +100,8 @@ def test_nan_scores_fail_for_that_user_alone(tmp_path: Path) -> None:
 def test_places_that_the_rules_empty_are_filled_with_popular_items(tmp_path: Path) -> None:
     shop = Shop(write_bundle(tmp_path, items=4))
     for item in ("i2", "i3", "i4"):
-        shop.catalogue.changed(item, encode_record(CatalogueItem(item_id=item, in_stock=False)))
-    shop.catalogue.changed("i1", encode_record(CatalogueItem(item_id="i1")))
+        shop.catalogue.changed(item, CatalogueItem(item_id=item, in_stock=False))
+    shop.catalogue.changed("i1", CatalogueItem(item_id="i1"))
     assert items(shop.of(viewed("i2"))[0]) == ["i1"]
 
 
@@ -132,7 +132,7 @@ def test_no_line_of_a_large_order_is_listed_again(tmp_path: Path) -> None:
 def test_what_was_bought_or_rated_low_fills_no_empty_place(tmp_path: Path) -> None:
     shop = Shop(write_bundle(tmp_path, items=4))
     for item in ("i1", "i2", "i3", "i4"):
-        shop.catalogue.changed(item, encode_record(CatalogueItem(item_id=item, in_stock=item in ("i1", "i3"))))
+        shop.catalogue.changed(item, CatalogueItem(item_id=item, in_stock=item in ("i1", "i3")))
     assert items(shop.of(viewed("i2"))[0]) == ["i1", "i3"]
     assert items(shop.of(state_after(event(0, item_id="i2"), event(1, "purchase", items=["i1"])))[0]) == ["i3"]
     assert items(shop.of(state_after(event(0, item_id="i2"), event(1, "rate", item_id="i3", rating=1)))[0]) == ["i1"]

@@ -15,10 +15,7 @@ from operators.lists.catalogue import Catalogue
 from operators.records.catalogue_decode import read_item
 from operators.records.contracts import CATALOGUE_REASONS, REASONS
 from operators.shopper.features import Vocabulary
-from storefront.view.views import Shelf
 from tests.builders import NOW_MS
-
-WORDS = Vocabulary([f"i{n}" for n in range(1, 11)])
 
 
 def record(**fields: Any) -> bytes:
@@ -104,20 +101,6 @@ def test_what_is_refused_has_a_reason_and_changes_nothing(value: bytes, reason: 
     assert reason in CATALOGUE_REASONS and reason in REASONS
     with pytest.raises(Refused, match=reason):
         CatalogueRows(frozenset()).take(record(), Record(value), NOW_MS)
-    made, shelf = Catalogue(WORDS, 0.5), Shelf(WORDS)
-    for reader in (made, shelf):
-        reader.changed("i1", record(in_stock=False))
-        if value:
-            reader.changed("i1", value)
-    assert not made.allowed(NOW_MS)[1] and not shelf.sold("i1")
-
-
-def test_an_item_without_a_readable_record_is_not_delisted() -> None:
-    made = Catalogue(WORDS, 0.5)
-    made.changed("i1", record(price="1,234"))
-    assert made.allowed(NOW_MS)[1]
-    made.changed("i1", None)
-    assert not made.allowed(NOW_MS)[1]
 
 
 @dataclass
@@ -129,7 +112,8 @@ class Record:
 
 def test_a_row_is_the_newest_record_that_can_be_read_and_null_removes_it() -> None:
     rule = CatalogueRows(frozenset())
-    assert rule.take(None, Record(record()), NOW_MS) == (record(), record())
+    assert rule.take(None, Record(record()), NOW_MS) == (record(), read_item("i1", record()))
+    assert rule.read(record()) == read_item("i1", record())
     assert rule.take(record(), Record(None), NOW_MS) == (None, None)
     for key in (None, b"", b"\xff", b"i2"):
         with pytest.raises(Refused, match="key_mismatch"):
@@ -149,10 +133,13 @@ def test_a_dirty_feed_leaves_the_lists_full() -> None:
             fields["price"] = "1,234"
         value = json.dumps(fields).encode() + b"\r"
         value = b"\xef\xbb\xbf" + value if number % 50 == 0 else value
-        made.changed(item, value)
         try:
-            read_item(item, value, repaired)
+            made.changed(item, read_item(item, value, repaired))
         except BadRecord as bad:
             refused[bad.reason] += 1
     assert int(np.count_nonzero(made.allowed(NOW_MS))) == 3798 - 37
     assert refused == {"bad_amount": 37} and repaired.keys() == {"price", "currency", "item_id"}
+
+
+def test_a_row_of_an_earlier_release_that_cannot_be_read_says_nothing() -> None:
+    assert CatalogueRows(frozenset()).read(record(price="1,234")) is None

@@ -16,6 +16,7 @@ from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, ReplayReceip
 from operators.records.dead_letter import Letter, id_text
 from operators.records.decode import EventDecoder
 from operators.records.record_repairs import ALL, Repairs
+from operators.records.time_units import DAY_MS
 from operators.settings import KafkaSettings
 from pipelines.dead_letters import replay_ledger
 from pipelines.dead_letters.dead_letters import Choice, letters_of_file, write_letters
@@ -23,8 +24,6 @@ from pipelines.dead_letters.letter_replay import BATCH, Judge, Outgoing, Replay,
 from pipelines.dead_letters.replay_ledger import KafkaLedger, Memory, read_memory
 from tests.bad_records import bad_events, good_event
 from tests.builders import NOW_MS
-
-DAY_MS = 86_400_000
 
 
 def letter(number: int, value: bytes | None, key: bytes | None = b"u1", topic: str = EVENTS, **fields: Any) -> Letter:

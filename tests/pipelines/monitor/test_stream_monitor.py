@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
+from kafka import TopicPartition
 
-from operators.records.contracts import CatalogueItem, encode_record
+from operators.records.contracts import CATALOGUE, CatalogueItem, encode_record
 from operators.settings import Settings
 from pipelines.monitor.stream_monitor import StreamMonitor, in_partitions
 from tests.bad_records import good_event
@@ -72,3 +74,48 @@ def test_the_sample_is_by_kafkas_own_partitioner() -> None:
     assert 0.22 < share < 0.28
     # as `kafka-console-producer` puts them into 4 partitions (murmur2, as Java's default)
     assert [in_partitions(frozenset({p}), 4)("u1") for p in range(4)].count(True) == 1
+
+
+class Catalogue:
+    """A consumer of the catalogue, which held 10 records when it was asked and has 12; three come at a time."""
+
+    def __init__(self) -> None:
+        self.at = 0
+
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        return {0}
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        pass
+
+    def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 10)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.at = offset
+
+    def position(self, partition: TopicPartition) -> int:
+        return self.at
+
+    def poll(self, timeout_ms: int) -> dict[TopicPartition, list[SimpleNamespace]]:
+        records = [SimpleNamespace(key=b"i1", value=None, offset=n) for n in range(self.at, min(self.at + 3, 12))]
+        self.at += len(records)
+        return {TopicPartition(CATALOGUE, 0): records}
+
+
+def test_a_product_published_while_the_catalogue_is_read_comes_next(monitor: StreamMonitor) -> None:
+    noted: list[dict[int, int]] = []
+    monitor._letters = SimpleNamespace(begin=noted.append, done=noted.append)  # type: ignore[assignment]
+    assert monitor._read_catalogue(Catalogue()) == {TopicPartition(CATALOGUE, 0): 10}
+    assert noted == [{0: 10}, {0: 10}], "what lies behind the end has no letters yet"
+
+
+def test_a_monitor_that_is_stopped_notes_how_far_it_read(monitor: StreamMonitor) -> None:
+    noted: list[dict[int, int]] = []
+    monitor._letters = SimpleNamespace(begin=noted.append, done=noted.append)  # type: ignore[assignment]
+    monitor._stop = SimpleNamespace(is_set=lambda looks=iter([False, False, True]): next(looks))  # type: ignore[assignment]
+    assert monitor._read_catalogue(Catalogue()) == {TopicPartition(CATALOGUE, 0): 6}
+    assert noted[-1] == {0: 6}

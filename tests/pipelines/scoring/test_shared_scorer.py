@@ -1,94 +1,29 @@
 """The scorer process that several subtasks share: one for all, what waits scored at once, and nobody's trouble is another's."""
 
 import os
-import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
 import pytest
 
 from operators.errors import StackError
-from operators.settings import ScorerSettings, Settings
 from pipelines.scoring import links
 from pipelines.scoring.links import LOCK, SharedScorer, link_of
-from pipelines.scoring.peers import peer_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
 from pipelines.scoring.shared import HANGS, LONELY_S, PATIENCE_S
-from pipelines.scoring.wire import Begin, pack
-from tests.builders import write_bundle, write_faulty_bundle
-from tests.pipelines.scoring.test_scorer_process import (
-    HOLDS,
-    asked,
-    eight_items,
-    items_of,
-    known,
-    now,
-    operator_process,
-    write_holding_python,
-)
+from pipelines.scoring.wire import Begin
+from tests.builders import write_faulty_bundle
+from tests.pipelines.scoring.scorer_faults import HOLDS, operator_process, write_holding_python
+from tests.pipelines.scoring.scorer_requests import asked, eight_items, items_of, now
+from tests.pipelines.scoring.shared_machine import Machine, Make
 from tests.stack.topics import eventually
-
-Make = Callable[[], object]
-
-
-@dataclass
-class Machine:
-    """A folder for the socket, and the operators of it."""
-
-    folder: Path
-    operators: list[ScorerProcess] = field(default_factory=list)
-
-    def begin(self, bundle: Path) -> Begin:
-        """What all subtasks say first."""
-        scorer = ScorerSettings(provider="cpu", metrics_port=19450, shared_dir=str(self.folder))
-        settings = Settings.model_construct(scorer=scorer).model_dump()
-        return Begin(settings, str(bundle), "shared", str(self.folder / "crashes"))
-
-    def link(self, bundle: Path) -> SharedScorer:
-        """The way of a subtask."""
-        return SharedScorer(sys.executable, self.begin(bundle), self.folder)
-
-    def operator(self, bundle: Path, kill_after_s: float = 5) -> ScorerProcess:
-        """Another subtask; ready."""
-        operator = ScorerProcess(self.link(bundle), self.begin(bundle), kill_after_s, lambda _: None)
-        self.operators.append(operator)
-        assert operator.ready().provider == "CPUExecutionProvider"
-        return operator
-
-    @property
-    def pids(self) -> set[int]:
-        """Of the processes that the operators are connected to."""
-        return {operator._link.pid for operator in self.operators}
-
-
-@pytest.fixture
-def machine() -> Iterator[Machine]:
-    folder = Path(tempfile.mkdtemp(prefix="ls", dir="/tmp"))  # a socket's name must be short
-    made = Machine(folder)
-    yield made
-    for operator in made.operators:
-        operator.close()
-    for pid in made.pids:
-        with suppress(psutil.NoSuchProcess):
-            psutil.Process(pid).kill()
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("known"))
 
 
 def while_stopped(pid: int, *makes: Make) -> list[object]:
@@ -144,7 +79,7 @@ def test_one_batch_that_raises_fails_alone(machine: Machine, tmp_path: Path) -> 
 
 def test_what_one_tells_of_the_catalogue_all_know(machine: Machine, bundle: Path) -> None:
     first, second = machine.operator(bundle), machine.operator(bundle)
-    first.follow(eight_items(without=3), known)
+    first.follow(eight_items(without=3))
     first.make(asked("u1"), now())
     assert "i3" not in items_of(second.make(asked("u2"), now())[0])
 
@@ -173,70 +108,6 @@ def test_an_operator_that_stops_in_a_message_holds_nobody_for_long(machine: Mach
         assert time.monotonic() - begun < PATIENCE_S + 0.5
         assert stopped.recv(1) == b"", "its connection was closed"
     assert items_of(operator.make(asked("u1"), now())[0])
-
-
-def test_the_process_that_is_killed_when_it_hangs_is_the_one_that_the_kernel_names(
-    machine: Machine, bundle: Path
-) -> None:
-    """Nothing that lies in the folder can point at another process."""
-    first = machine.operator(bundle)
-    (socket_file,) = machine.folder.glob("*.sock")
-    assert {file.name for file in machine.folder.iterdir()} == {"crashes", LOCK, socket_file.name}
-    with socket.socket(socket.AF_UNIX) as stranger:
-        stranger.connect(str(socket_file))
-        assert peer_of(stranger).pid == first._link.pid != os.getpid()
-    assert "pipelines.scoring.shared" in psutil.Process(first._link.pid).cmdline()
-
-
-def test_one_whose_number_may_be_anothers_by_now_is_not_killed(machine: Machine, bundle: Path) -> None:
-    link = machine.link(bundle)
-    with link.connect() as end:
-        process = psutil.Process(link.pid)
-        assert link._pidfd >= 0
-        link.leave(hung=True)
-        process.wait(5)
-        # who has died since is not asked for by its number
-        assert links._still_there(end, os.getpid()) == -1
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
-def test_a_process_of_another_user_is_neither_believed_nor_served(machine: Machine, bundle: Path) -> None:
-    """Where the folder was open once and another user's process listens in it, or connects to ours."""
-    first = machine.operator(bundle)
-    (socket_file,) = machine.folder.glob("*.sock")
-    machine.folder.chmod(0o711)
-    socket_file.chmod(0o777)
-    caller = "import os, socket, sys; os.setuid(65534); s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.recv(1))"
-    said = subprocess.run([sys.executable, "-c", caller, str(socket_file)], capture_output=True, text=True, timeout=20)
-    assert said.stdout.strip() == "b''", "its connection was closed without a word"
-    assert items_of(first.make(asked("u1"), now())[0])
-    machine.folder.chmod(0o777)
-    socket_file.unlink()
-    listener = (
-        "import os, socket, sys; os.setuid(65534); s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen();"
-        "print('listens', flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", listener, str(socket_file)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as foreign:
-        assert foreign.stdout is not None and foreign.stdout.readline() == "listens\n"
-        os.chmod(socket_file, 0o777)
-        link = first._link
-        with pytest.raises(StackError, match="user with uid 65534 listens there"):
-            link.connect()
-        machine.folder.chmod(0o700)
-        os.kill(link.pid, signal.SIGKILL)
-        with pytest.raises(ScorerLost):
-            first.make(asked("u1"), now())
-        with pytest.raises(ScorerLost, match="uid 65534"):
-            first.make(asked("u1"), now())
-        assert foreign.poll() is None, "nobody is killed for it"
-        foreign.communicate("")
-
-
-def test_a_folder_that_others_may_enter_is_refused(machine: Machine, bundle: Path) -> None:
-    machine.folder.chmod(0o755)
-    with pytest.raises(StackError, match="chmod 700"):
-        machine.link(bundle)
 
 
 STOPS_WITH_THE_LOCK = (
@@ -318,33 +189,6 @@ def test_a_process_that_ends_before_it_listens_is_told(machine: Machine, bundle:
     with pytest.raises(StackError, match="exit code 1") as ended:
         link.connect()
     assert ended.value.retriable
-
-
-@pytest.mark.parametrize("message", [b"no msgpack", pack(["a", "list"])])
-@pytest.mark.parametrize("begins", [True, False])
-def test_an_operator_that_sends_nonsense_is_left_and_the_others_are_served(
-    machine: Machine, bundle: Path, message: bytes, begins: bool
-) -> None:
-    operator = machine.operator(bundle)
-    with Connection(machine.link(bundle).connect().detach()) as broken:
-        if begins:
-            broken.send_bytes(pack(machine.begin(bundle)))
-            broken.recv_bytes()
-        broken.send_bytes(message)
-        with pytest.raises(EOFError):
-            broken.recv_bytes()
-    assert items_of(operator.make(asked("u1"), now())[0])
-
-
-def test_an_operator_that_announces_two_gigabytes_is_left(machine: Machine, bundle: Path) -> None:
-    operator = machine.operator(bundle)
-    with machine.link(bundle).connect() as broken:
-        begun = time.monotonic()
-        broken.sendall(struct.pack("!iQ", -1, 2 << 30))
-        assert broken.recv(1) == b""
-        assert time.monotonic() - begun < PATIENCE_S / 2, "it did not wait for them"
-    assert psutil.Process(operator._link.pid).memory_info().rss < 2**30
-    assert items_of(operator.make(asked("u1"), now())[0])
 
 
 def test_where_it_hangs_with_the_interpreters_lock_and_all_operators_have_died_the_kernel_ends_it(

@@ -68,9 +68,10 @@ def test_a_submission_carries_code_and_bundle_under_a_marker_of_its_own(tmp_path
     one, two = stage(tmp_path / "one", bundle), stage(tmp_path / "two", bundle)
     assert one != two
     assert (tmp_path / "one" / one).is_file()
-    assert (tmp_path / "one" / "operators" / "user_state.py").is_file()
-    assert (tmp_path / "one" / "pipelines" / "recommend.py").is_file()
-    assert not (tmp_path / "one" / "pipelines" / "cli").exists()
+    assert (tmp_path / "one" / "operators" / "shopper" / "user_state.py").is_file()
+    assert (tmp_path / "one" / "pipelines" / "job" / "recommend.py").is_file()
+    rooms = {path.name for path in (tmp_path / "one" / "pipelines").iterdir()}
+    assert rooms == {"__init__.py", "job", "scoring"}, "what a TaskManager does not run stays at home"
     shipped = {file.name for file in (tmp_path / "one" / "bundle").iterdir()}
     assert shipped == {file.name for file in bundle.iterdir()} - {"notes.txt"}
 

@@ -35,7 +35,7 @@ class Source:
 
 @pytest.fixture(autouse=True)
 def source(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_export, "Stretch", Source)
+    monkeypatch.setattr(event_export, "TopicRange", Source)
     monkeypatch.setattr(Source, "closed", False)
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from kafka.admin import AlterConfigOp
 
+from operators import waiting
 from operators.errors import BrokerError
 from operators.records.contracts import AUDIT, CATALOGUE, ERASURES, EVENTS, RECOMMENDATIONS
-from operators.records.topic_specs import DAY_MS, TOPICS
+from operators.records.time_units import DAY_MS
+from operators.records.topic_specs import TOPICS
 from operators.settings import KafkaSettings
 from pipelines.backup.backup import TOPICS as SAVED
 from pipelines.topics import topic_filling
@@ -85,8 +87,6 @@ def test_after_a_failure_no_client_says_the_time_of_its_events(broker: Broker) -
 def test_a_broker_that_does_not_make_the_change_is_an_error(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     broker.deaf = True
     seconds = iter(range(0, 1000, 10))
-    monkeypatch.setattr(
-        topic_filling, "time", SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda seconds: None)
-    )
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda seconds: None))
     with pytest.raises(BrokerError, match=r"message\.timestamp\.type|after\.max|segment"):
         filling(KafkaSettings(), SAVED, (EVENTS, ERASURES), 0).__enter__()

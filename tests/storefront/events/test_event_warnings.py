@@ -8,7 +8,8 @@ import pytest
 
 from operators.configuration.shop_settings import EventSettings
 from operators.records.decode import EventDecoder
-from storefront.events.event_warnings import MOST, EventWarning, warnings_of
+from operators.records.field_effects import MOST
+from storefront.events.event_warnings import EventWarning, warnings_of
 from storefront.http.batches import Entry
 from tests.bad_records import good_event
 from tests.storefront.conftest import RunningShop

@@ -7,7 +7,7 @@ import numpy as np
 
 from operators.model.model_bundle import ModelBundle
 from operators.model.query_tower import QueryTower, buckets
-from operators.records.contracts import CatalogueItem, encode_record
+from operators.records.contracts import CatalogueItem
 from storefront.view.search import Search
 from storefront.view.views import Shelf
 from tests.builders import write_bundle
@@ -20,7 +20,7 @@ def shelf_of(titles: tuple[str, ...], **changed: CatalogueItem) -> Shelf:
     shelf = Shelf()
     for number, title in enumerate(titles, start=1):
         item = changed.get(f"i{number}", CatalogueItem(item_id=f"i{number}", title=title))
-        shelf.changed(item.item_id, encode_record(item))
+        shelf.changed(item.item_id, item)
     return shelf
 
 

@@ -4,14 +4,14 @@ from pathlib import Path
 import msgspec
 
 from operators.kafka_io.catalogue_rows import GONE
-from operators.kafka_io.list_rows import DAY_MS
 from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
+from operators.records.time_units import DAY_MS
 from operators.shopper.features import Vocabulary
 from storefront.view.served_list import Server
 from storefront.view.views import Shelf, Views
 from storefront.watching.metrics import StoreMetrics
 from tests.builders import NOW_MS
-from tests.operators.kafka_io.test_compacted_table import Consumer, Topic, until
+from tests.operators.kafka_io.fake_topic import Consumer, Topic, until
 from tests.operators.kafka_io.test_list_rows import list_of
 
 WORDS = Vocabulary([f"i{n}" for n in range(1, 5)])
@@ -137,9 +137,9 @@ def test_an_item_is_listed_within_its_times_only(tmp_path: Path) -> None:
 def test_the_shelf_searches_titles_by_all_words_and_shows_stock_only() -> None:
     shelf = Shelf()
     for number, title in enumerate(("Red Lantern", "Blue lantern", "Red mug")):
-        shelf.changed(f"i{number}", encode_record(CatalogueItem(item_id=f"i{number}", title=title)))
+        shelf.changed(f"i{number}", CatalogueItem(item_id=f"i{number}", title=title))
     assert [item.title for item in shelf.search("lantern red", 5)] == ["Red Lantern"]
-    shelf.changed("i0", encode_record(CatalogueItem(item_id="i0", title="Red Lantern", in_stock=False)))
+    shelf.changed("i0", CatalogueItem(item_id="i0", title="Red Lantern", in_stock=False))
     assert shelf.search("red lantern", 5) == []
     assert (shelf.sold("i0"), shelf.sold("i1")) == (False, True)
 
@@ -161,7 +161,7 @@ def test_a_word_that_a_client_repeats_is_looked_for_once() -> None:
 
 def test_without_a_model_what_the_catalogue_does_not_hold_is_sold_unless_it_was_delisted() -> None:
     shelf = Shelf()
-    shelf.changed("i1", encode_record(CatalogueItem(item_id="i1")))
+    shelf.changed("i1", CatalogueItem(item_id="i1"))
     assert shelf.sold("anything")
     shelf.changed("i1", None)
     assert (shelf.sold("i1"), len(shelf)) == (False, 0)

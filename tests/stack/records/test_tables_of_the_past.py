@@ -14,9 +14,9 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from operators.kafka_io import compacted_table
 from operators.kafka_io.compacted_table import CompactedTable
-from operators.kafka_io.row_rules import PlainRows
 from operators.kafka_io.table_consumer import kafka_consumer
 from operators.records.contracts import CATALOGUE, ORDER_HEADER, RECOMMENDATIONS, CatalogueItem, encode_record
+from tests.operators.kafka_io.plain_rows import PlainRows
 from tests.operators.kafka_io.test_list_rows import list_of
 from tests.running_stack import LINK, Stack
 from tests.stack.topics import eventually
@@ -97,7 +97,7 @@ def test_a_topic_made_anew_past_the_copys_offset_leaves_nothing_of_the_old_one(s
     shop.put({f"new{number}": "2" for number in range(40)})
     table = shop.table()
     assert table.complete
-    assert dict(table.items()) == {f"new{number}": b"2" for number in range(40)}
+    assert dict(table.rows()) == {f"new{number}": b"2" for number in range(40)}
     assert {f"old{number}" for number in range(10)} == {key for key, value in shop.told if value == b"gone"}
     table.close()
 
@@ -106,11 +106,11 @@ def test_a_topic_made_anew_under_a_running_table_too(shop: Shop) -> None:
     shop.make(PATIENT)
     shop.put({f"old{number}": "1" for number in range(10)})
     table = shop.table()
-    assert len(dict(table.items())) == 10
+    assert len(dict(table.rows())) == 10
     shop.remove()
     shop.make(PATIENT)
     shop.put({f"new{number}": "2" for number in range(40)})
-    eventually(lambda: set(dict(table.items())) == {f"new{number}" for number in range(40)}, 60)
+    eventually(lambda: set(dict(table.rows())) == {f"new{number}" for number in range(40)}, 60)
     shop.put({"new1": "3"})
     eventually(lambda: table.get("new1") == b"3")
     table.close()
@@ -129,7 +129,7 @@ def test_a_row_whose_tombstone_was_compacted_away_while_nobody_looked_goes(shop:
     eventually(is_gone, 90)
     table = shop.table()
     assert table.complete
-    assert set(dict(table.items())) == {"kept", "filler"}
+    assert set(dict(table.rows())) == {"kept", "filler"}
     assert ("erased", b"gone") in shop.told
     table.close()
 
@@ -144,7 +144,7 @@ def test_partitions_that_are_added_are_read_and_the_copy_stays(shop: Shop) -> No
             producer.send(shop.name, key=f"k{number}".encode(), value=b"2")
         producer.flush()
     table = shop.table()
-    assert dict(table.items()) == {"a": b"1"} | {f"k{number}": b"2" for number in range(20)}
+    assert dict(table.rows()) == {"a": b"1"} | {f"k{number}": b"2" for number in range(20)}
     assert b"gone" not in {value for _, value in shop.told}
     table.close()
 

@@ -13,13 +13,13 @@ import pytest
 
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import new_producer
+from operators.kafka_io.read_to_end import read_topic
 from operators.records.contracts import CATALOGUE, DEAD_LETTERS, EVENTS, RECOMMENDATIONS
 from operators.settings import Settings
 from pipelines.topics.list_reader import newest_list
-from pipelines.topics.topic_stretch import stretch
 from tests.bad_records import good_event
 from tests.running_stack import ROOT, Stack
-from tests.stack.secured_broker import SECURITY, Refusal, SecuredBroker, running_broker
+from tests.stack.security.secured_broker import SECURITY, Refusal, SecuredBroker, running_broker
 from tests.tls_server import faulty_port
 
 pytestmark = pytest.mark.slow  # three minutes; `make test-secure` runs it
@@ -154,7 +154,7 @@ def test_each_user_has_its_own_rights_and_no_others(secured: SecuredBroker) -> N
     assert newest_list(storefront, "u") is None
     rows = {
         "shop reads lists": lambda: newest_list(shop, "u"),
-        "shop reads events": lambda: list(stretch(shop, EVENTS, None)),
+        "shop reads events": lambda: list(read_topic(shop, EVENTS)),
         "storefront writes lists": lambda: _write(storefront, RECOMMENDATIONS),
         "storefront writes dead letters": lambda: _write(storefront, DEAD_LETTERS),
         "monitor writes events": lambda: _write(monitor, EVENTS),

@@ -1,0 +1,47 @@
+"""The records of a profile: from the topics, or from files of a shop."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from operators.errors import BadRecord
+from operators.kafka_io.read_to_end import read_topic
+from operators.records.catalogue_decode import read_item
+from operators.records.contracts import CATALOGUE, EVENTS
+from operators.records.record_lines import RecordLines
+from operators.records.time_units import HOUR_MS
+from operators.settings import KafkaSettings
+from pipelines.reports.data_profile import Profile, Record, profile
+
+
+def read_profile(settings: KafkaSettings, events: Path | None, catalogue: Path | None, hours: float) -> Profile:
+    """The profile of a file of events, or (None) of the last `hours` of the topic, and of the catalogue likewise.
+
+    A file of events without one of the catalogue is profiled alone. Raises `BrokerError` or `EventsFileError`.
+    """
+    source = events.name if events else f"{EVENTS}, last {hours:g} h"
+    return profile(source, _events(settings, events, hours), _catalogue(settings, events, catalogue))
+
+
+def _events(settings: KafkaSettings, file: Path | None, hours: float) -> Iterator[Record]:
+    if file is not None:
+        yield from (("", line, 0) for _, line in RecordLines(file))
+        return
+    for record in read_topic(settings, EVENTS, int(time.time() * 1000 - hours * HOUR_MS)):
+        yield (record.key or b"").decode("utf-8", "replace"), record.value, record.timestamp
+
+
+def _catalogue(settings: KafkaSettings, events: Path | None, file: Path | None) -> Iterator[tuple[str, bytes | None]]:
+    if file is not None:
+        yield from ((_item_id(line), line) for _, line in RecordLines(file))
+    elif events is None:
+        for record in read_topic(settings, CATALOGUE):
+            yield (record.key or b"").decode("utf-8", "replace"), record.value
+
+
+def _item_id(line: bytes) -> str:
+    """What the key of a line's record will be; "" of a line that cannot be read."""
+    try:
+        return read_item("", line).item_id
+    except BadRecord:
+        return ""

@@ -1,0 +1,71 @@
+"""Who hears of a training, and when."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from model_export.training import watched_training
+from model_export.training.crew import Crew
+from model_export.training.train_options import Source, TrainOptions
+from model_export.training.watched_training import Watch, train_watched
+
+
+class Record:
+    """Notes what it hears."""
+
+    def __init__(self) -> None:
+        self.facts = {"run_id": "r"}
+        self.heard: list[Any] = []
+
+    def begin(self, files: Sequence[Path]) -> "Record":
+        self.heard.append([file.name for file in files])
+        return self
+
+    def failed(self, error: BaseException) -> None:
+        self.heard.append(str(error))
+
+    def made(self, manifest: dict[str, Any]) -> None:
+        self.heard.append(manifest["name"])
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    (tmp_path / "events.jsonl").touch()
+    return Source(events=tmp_path / "events.jsonl", catalogue=tmp_path / "none.jsonl")
+
+
+def watched(record: Record, source: Source, tmp_path: Path) -> dict[str, Any] | None:
+    watch = Watch(log=lambda _: None, metrics_port=19590, targets=tmp_path / "trainer.json", lineage=record.begin)
+    return train_watched(source, tmp_path / "bundle", TrainOptions(), "cpu", watch)
+
+
+def test_a_training_is_recorded_and_watched_while_it_runs(
+    monkeypatch: pytest.MonkeyPatch, source: Source, tmp_path: Path
+) -> None:
+    def train(*_: Any, lineage: dict[str, Any], **options: Any) -> dict[str, Any]:
+        assert lineage == {"run_id": "r"} and options["crew"] == Crew(device=torch.device("cpu"))
+        assert (tmp_path / "trainer.json").is_file(), "Prometheus finds it"
+        return {"name": "mine"}
+
+    monkeypatch.setattr(watched_training, "train", train)
+    record = Record()
+    assert watched(record, source, tmp_path) == {"name": "mine"}
+    assert record.heard == [["events.jsonl"], "mine"], "of the files those that are there"
+    assert not (tmp_path / "trainer.json").exists()
+
+
+def test_a_training_that_fails_is_recorded_and_no_longer_watched(
+    monkeypatch: pytest.MonkeyPatch, source: Source, tmp_path: Path
+) -> None:
+    def train(*_: Any, **__: Any) -> dict[str, Any]:
+        raise KeyboardInterrupt("enough")
+
+    monkeypatch.setattr(watched_training, "train", train)
+    record = Record()
+    with pytest.raises(KeyboardInterrupt):
+        watched(record, source, tmp_path)
+    assert record.heard == [["events.jsonl"], "enough"]
+    assert not (tmp_path / "trainer.json").exists()

@@ -1,0 +1,18 @@
+"""The job that is backed up."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.backup import backup
+from tests.builders import write_bundle
+from tests.pipelines.backup.fake_job import Job, Topic
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    found = Job(tmp_path, write_bundle(tmp_path / "bundle"))
+    Topic.asked = []
+    monkeypatch.setattr(backup, "Cluster", found)
+    monkeypatch.setattr(backup, "TopicRange", Topic)
+    return found

@@ -1,0 +1,57 @@
+"""A savepoint without the transactions of its sinks, written and read by Flink itself."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyflink.java_gateway import get_gateway
+
+from operators.errors import ClusterError
+from pipelines.backup.savepoint_transactions import forget_transactions
+from pipelines.job.engine import STATE_UID
+from pipelines.submission.savepoint_operators import STATE_ID
+
+SOURCE, COMMITTER = (hashlib.md5(name).hexdigest() for name in (b"a source", b"a committer"))
+
+
+def metadata_of(operators: dict[str, bytes | None]) -> bytes:
+    """Of a savepoint with these operators; a source has a coordinator with such a state."""
+    java = get_gateway().jvm
+    checkpoint, io = java.org.apache.flink.runtime.checkpoint, java.java.io
+    states = java.java.util.ArrayList()
+    for number, (operator_id, coordinator) in enumerate(operators.items()):
+        identity = java.org.apache.flink.runtime.jobgraph.OperatorID(bytearray.fromhex(operator_id))
+        state = checkpoint.OperatorState(f"operator {number}", f"uid {number}", identity, 1, 128)
+        if coordinator is not None:
+            handle = java.org.apache.flink.runtime.state.memory.ByteStreamStateHandle("at", coordinator)
+            state.setCoordinatorState(handle)
+        states.add(state)
+    properties = checkpoint.CheckpointProperties.forSavepoint(
+        True, java.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
+    )
+    made = checkpoint.metadata.CheckpointMetadata(7, states, java.java.util.ArrayList(), properties)
+    content = io.ByteArrayOutputStream()
+    checkpoint.Checkpoints.storeCheckpointMetadata(made, io.DataOutputStream(content))
+    return bytes(content.toByteArray())
+
+
+def test_the_id_of_the_users_state_is_flinks_own() -> None:
+    java: Any = get_gateway().jvm
+    murmur = java.org.apache.flink.shaded.guava33.com.google.common.hash.Hashing.murmur3_128(0)
+    hashed = murmur.newHasher().putString(STATE_UID, java.java.nio.charset.StandardCharsets.UTF_8).hash()
+    assert hashed.toString() == STATE_ID
+
+
+def test_the_users_state_and_the_sources_stay(tmp_path: Path) -> None:
+    (tmp_path / "_metadata").write_bytes(metadata_of({COMMITTER: None, SOURCE: b"offsets", STATE_ID: None}))
+    forget_transactions(tmp_path)
+    content = (tmp_path / "_metadata").read_bytes()
+    assert {name for name in (COMMITTER, SOURCE, STATE_ID) if bytes.fromhex(name) in content} == {SOURCE, STATE_ID}
+    assert b"offsets" in content
+
+
+def test_what_flink_cannot_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "_metadata").write_bytes(b"half a file")
+    with pytest.raises(ClusterError, match="a savepoint of this Flink"):
+        forget_transactions(tmp_path)

@@ -1,0 +1,62 @@
+"""A bundle whose scores are known, and scorer processes that end with the test."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from operators.settings import ScorerSettings, Settings
+from pipelines.scoring.links import link_of
+from pipelines.scoring.process import ScorerProcess
+from pipelines.scoring.wire import Begin, Ready
+from tests.builders import write_bundle
+from tests.pipelines.scoring.scorer_requests import Start, known
+from tests.pipelines.scoring.shared_machine import Machine
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("known"))
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts processes that end with the test; `seen` gets what each said when it was ready."""
+    started = []
+
+    def begun(
+        folder: Path,
+        *,
+        kill_after_s: float = 5,
+        seen: list[Ready] | None = None,
+        python: str = sys.executable,
+        **scorer: object,
+    ) -> ScorerProcess:
+        chosen = ScorerSettings.model_validate({"provider": "cpu", "metrics_port": 19440} | scorer)
+        settings = Settings.model_construct(scorer=chosen)
+        begin = Begin(settings.model_dump(), str(folder), "0", str(tmp_path / "crashes"))
+        link = link_of(python, begin, chosen.shared_dir)
+        started.append(ScorerProcess(link, begin, kill_after_s, (seen if seen is not None else []).append, known))
+        return started[-1]
+
+    yield begun
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    folder = Path(tempfile.mkdtemp(prefix="ls", dir="/tmp"))  # a socket's name must be short
+    made = Machine(folder)
+    yield made
+    for operator in made.operators:
+        operator.close()
+    for pid in made.pids:
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).kill()
+    shutil.rmtree(folder)
