@@ -15,9 +15,12 @@ From every phase a newer request leads to SCORING where it is taken and to FALLE
 our own to OWED, an erasure to ANSWERED. A user who is past the deadline and in flight is idle after the fallback list:
 the request may be what the scorer hangs on, and the next event asks again.
 
-All fields belong to the task thread. Whether a request waits or is in flight is the scorer thread's to decide at any
-moment; it is known to the batcher alone, under its lock, and both are SCORING here. What must survive the process is not
-here either: the promise itself, and with exactly-once delivery two bits of the state (`operators/shopper/listing.py`).
+The task thread owns all fields; no other thread writes one. The scorer thread takes a request that waits at any moment,
+so the batcher keeps its queue itself, under its lock, and SCORING covers both, waiting and in flight. In one record with
+the queue every access would need that lock: 0.25 us instead of 0.02, about 1 us a list.
+
+Two things survive the process and are not here: the promise, and with exactly-once delivery two bits of the state
+(`operators/shopper/listing.py`).
 """
 
 from dataclasses import dataclass
@@ -28,8 +31,8 @@ from operators.lists.request import Request
 from operators.refresh.micro_batcher import Answer, NoScorer
 from operators.settings import ScorerSettings
 
-YOUNG_S = 0.02  # a request of this age is looked at soon again
-MAX_BACK_OFF = 8  # times `retry_after_ms`: after a long outage everybody who came meanwhile asks the model again
+YOUNG_S = 0.02  # age up to which a request is looked at again at once: most are answered by then
+MAX_BACK_OFF = 8  # times `retry_after_ms`: a user of a long outage has the model's list so soon after it
 MAX_ERROR_BACK_OFF_MS = 3_600_000
 
 
@@ -62,7 +65,7 @@ class Pending:
         self.request, self.phase = request, Phase.SCORING
 
     def close(self, answer: Answer[Request, Encoded]) -> None:
-        """A request was answered; nothing follows from an answer to an older one than the newest."""
+        """A request was answered. An answer to an older request than the newest changes nothing here."""
         if answer.request is not self.request:
             return
         self.request = None
@@ -72,17 +75,17 @@ class Pending:
             self.phase, self.fallback_of, self.back_off_ms = Phase.ANSWERED, None, 0
 
     def withdraw(self) -> None:
-        """The user was erased: no list is due any more, and the promise that is set finds nothing to do."""
+        """The user was erased: no list is due, and the promise finds nothing to do."""
         self.phase, self.request, self.answer, self.fallback_of = Phase.ANSWERED, None, None, None
 
     def fall_back(self, order: tuple[int, int], retry_after_ms: int) -> None:
-        """The fallback list of a state of this order is out; the model is left alone longer each time for the same one."""
+        """The fallback list of a state of this order is out. For the same state the back-off doubles each time."""
         longer = min(2 * self.back_off_ms, MAX_BACK_OFF * retry_after_ms)
         self.back_off_ms = longer if self.fallback_of == order else retry_after_ms
         self.phase, self.request, self.fallback_of = Phase.FALLEN_BACK, None, order
 
     def fail(self, retry_after_ms: int) -> None:
-        """Our own code raised; the promise tries again, later each time."""
+        """Our own code raised: the promise tries again, and the back-off doubles each time."""
         self.back_off_ms = min(2 * self.back_off_ms or retry_after_ms, MAX_ERROR_BACK_OFF_MS)
         self.phase = Phase.OWED
 
@@ -91,8 +94,8 @@ class Pending:
         return (now_s - self.since_s) * 1000 >= deadline_ms
 
     def next_look_ms(self, now_s: float, settings: ScorerSettings, *, busy: bool) -> int:
-        """When the user must be looked at next. While a list is being made soon, but not under a backlog or for a request
-        that has waited a while: each promise costs crossings between Java and Python."""
+        """Milliseconds until the operator must look at the user again. Short while the request is young and few wait, longer
+        otherwise: each promise costs crossings between Java and Python."""
         if self.phase is not Phase.SCORING:
             return self.back_off_ms
         if busy:

@@ -35,7 +35,6 @@ from tests.builders import NOW_MS
 USERS = ("u1", "u2", "u3")
 DEADLINE_S = 0.5
 QUIET_ROUNDS = 60
-SCHEDULES = int(os.environ.get("CRASH_SCHEDULES", "1000"))  # of each delivery
 FAULTS = st.sampled_from((None, None, None, "refuses", "raises"))  # of `submit`
 Order = tuple[int, int]
 
@@ -317,6 +316,7 @@ class TransactionalEngine(CrashingEngine):
     exactly_once = True
 
 
+SCHEDULES = int(os.environ.get("CRASH_SCHEDULES", "1000"))  # of each delivery
 schedules = profile(max_examples=SCHEDULES, stateful_step_count=40, deadline=None)
 TestAtLeastOnce, TestExactlyOnce = CrashingEngine.TestCase, TransactionalEngine.TestCase
 TestAtLeastOnce.settings = TestExactlyOnce.settings = schedules
