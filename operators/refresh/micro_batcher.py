@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from operators.refresh.pace import GATHER_S, HANDFUL, Pace
+from operators.refresh.pace import GATHER_S, HANDFUL, BatchPace
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -86,7 +86,7 @@ class MicroBatcher(Generic[Q, R]):
     ) -> None:
         """`clock` gives seconds, monotonic. A batch in flight for longer than `deadline_s` means: it hangs."""
         self._score = score
-        self._pace = Pace(max_batch, deadline_s)
+        self._pace = BatchPace(max_batch, deadline_s)
         self._max_waiting = max_waiting
         self._deadline_s = deadline_s
         self.clock = clock
