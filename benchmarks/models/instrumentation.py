@@ -26,7 +26,7 @@ from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import Record
 from operators.refresh.refresh_sensors import NullRefreshSensors, RefreshSensors
 from operators.settings import Settings
-from operators.telemetry.timeline import Made
+from operators.telemetry.timeline import BatchTimes
 from pipelines.job.metrics import JobMetrics
 from pipelines.scoring.slate_metrics import SlateMetrics
 
@@ -50,7 +50,7 @@ class Operator:
         lists = ListMaker(bundle, scorer, catalogue, settings.lists, lambda: int(time.time() * 1000), None, slates)
 
         def make(requests: Sequence[Request]) -> list[Encoded | Exception]:
-            moments = Made(time.time())
+            moments = BatchTimes(time.time())
             made = [
                 m if isinstance(m, Exception) else encoded(m, r, moments, with_digest=False)
                 for m, r in zip(lists.make(requests), requests, strict=True)

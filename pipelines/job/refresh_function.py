@@ -38,7 +38,7 @@ from operators.shopper.recent_states import RecentStates
 from operators.shopper.state_layout import stored
 from operators.telemetry.chosen_sensors import chosen
 from operators.telemetry.logs import configure
-from operators.telemetry.timeline import Made
+from operators.telemetry.timeline import BatchTimes
 from operators.telemetry.tracing import Tracer
 from pipelines.job.metrics import JobMetrics
 from pipelines.scoring.links import link_of
@@ -91,11 +91,11 @@ class RefreshFunction:
         audited = settings.job.state_digests
 
         def score(requests: Sequence[Request]) -> list[Encoded | Exception]:
-            return process.make(requests, Made(time.time()))
+            return process.make(requests, BatchTimes(time.time()))
 
         def score_without_model(requests: Sequence[Request]) -> list[Encoded | Exception]:
             now = time.time()
-            batch = Made(now, now, now)
+            batch = BatchTimes(now, now, now)
             return [encoded(lists.fallback(one), one, batch, with_digest=audited) for one in requests]
 
         self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
@@ -108,7 +108,6 @@ class RefreshFunction:
         )
         self._batcher.start()
         metrics.waiting.set_function(lambda: self._batcher.waiting)
-        metrics.oldest.set_function(lambda: self._batcher.oldest)
         decoder = EventDecoder(settings.events, repaired=metrics.repaired)
         metrics.clamped.set_function(lambda: decoder.clamped)
         self._logic = RefreshLogic(
@@ -123,6 +122,7 @@ class RefreshFunction:
             time_to_live_ms=settings.job.state_ttl_days * DAY_MS,
             transactions=transactions_of(settings.job),
         )
+        metrics.oldest.set_function(lambda: self._logic.oldest_s)
         freeze_loaded()
 
     def _scorer(self, bundle: ModelBundle, subtask: int) -> ScorerProcess:

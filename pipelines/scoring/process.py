@@ -22,8 +22,8 @@ from operators.kafka_io.catalogue_rows import GONE
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import CatalogueItem
-from operators.refresh.micro_batcher import NotAsked
-from operators.telemetry.timeline import Made
+from operators.refresh.micro_batcher import NoScorer
+from operators.telemetry.timeline import BatchTimes
 from pipelines.scoring.links import Link
 from pipelines.scoring.peers import set_patience
 from pipelines.scoring.wire import (
@@ -48,7 +48,7 @@ START_SECONDS = 60.0
 AGAIN_SECONDS = 5.0  # between two starts that fail
 
 
-class ScorerLost(NotAsked):
+class ScorerLost(NoScorer):
     """The scorer process died, hung or did not start; whoever was asked for has no list of the model yet."""
 
 
@@ -129,7 +129,7 @@ class ScorerProcess:
         self._on_ready(ready)
         return ready
 
-    def make(self, requests: Sequence[Request], batch: Made) -> list[Encoded | Exception]:
+    def make(self, requests: Sequence[Request], batch: BatchTimes) -> list[Encoded | Exception]:
         """A list, or what went wrong, for each request; `batch` gets its moments. Raises `ScorerLost`."""
         if self._connection is None:
             self._start_again()
@@ -249,7 +249,7 @@ class ScorerProcess:
         return self._link.leave(hung=hung)
 
 
-def _encoded(made: Listed | str, batch: Made) -> Encoded | Exception:
+def _encoded(made: Listed | str, batch: BatchTimes) -> Encoded | Exception:
     if isinstance(made, str):
         return RuntimeError(made)
     value, source, arm, event_time, state_digest = made

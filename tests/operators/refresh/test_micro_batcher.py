@@ -35,8 +35,8 @@ def batcher(score, clock=None, **options) -> MicroBatcher[str, str]:
     return MicroBatcher(score, clock=clock or Clock(), **sizes)
 
 
-def results(found) -> dict[str, object]:
-    return {done.user: done.result for done in found}
+def results(answers) -> dict[str, object]:
+    return {answer.user: answer.result for answer in answers}
 
 
 def test_what_waits_goes_in_one_batch() -> None:
@@ -134,9 +134,9 @@ def test_a_thread_that_died_between_two_batches_is_replaced_while_submit_waits_f
     thread = waiting._thread
     assert thread is not None
     thread.join(5)
-    assert not thread.is_alive() and not waiting._flying
+    assert not thread.is_alive() and not waiting._in_flight
     # as if the requests had come just before it died: nobody has noticed it yet
-    waiting._pending |= {"b": "b", "c": "c"}
+    waiting._waiting |= {"b": "b", "c": "c"}
     assert within(5, lambda: waiting.submit("d", "d"))
     deadline, found = time.monotonic() + 5, results(waiting.drain())
     while len(found) < 4 and time.monotonic() < deadline:
@@ -197,20 +197,6 @@ def test_a_scorer_that_answers_too_few_fails_everyone_rather_than_mixing_them_up
     assert results(waiting.drain()) == {"a": "one", "b": "one"}
 
 
-def test_the_age_is_that_of_the_oldest_unanswered_request() -> None:
-    clock = Clock()
-    waiting = batcher(Recorder(), clock)
-    waiting.submit("a", "old")
-    clock.now = 0.4
-    waiting.submit("a", "new")
-    clock.now = 0.5
-    assert waiting.age("a") == 0.5
-    waiting.run_once()
-    assert waiting.age("a") == 0.5  # ready, but nobody has taken it
-    waiting.drain()
-    assert waiting.age("a") is None
-
-
 def test_an_abandoned_request_is_neither_scored_nor_answered() -> None:
     score = Recorder()
     waiting = batcher(score)
@@ -219,7 +205,7 @@ def test_an_abandoned_request_is_neither_scored_nor_answered() -> None:
     waiting.abandon("a")
     waiting.run_once()
     assert score.batches == [["b"]]
-    assert waiting.age("a") is None
+    assert results(waiting.drain()) == {"b": "B"}
 
 
 def test_an_answer_that_comes_after_it_was_abandoned_is_dropped() -> None:

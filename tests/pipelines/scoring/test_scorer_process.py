@@ -48,7 +48,7 @@ def test_its_lists_are_those_of_a_list_maker_here(start: Start, bundle: Path) ->
     expected = [[place.item_id for place in one.items] for one in here.make(requests)]
     assert [items_of(one) for one in made] == expected
     assert batch.started <= batch.scored <= batch.ready
-    assert all(one.made is batch for one in made)
+    assert all(one.times is batch for one in made)
 
 
 class Answering:
