@@ -19,7 +19,7 @@ from tests.faults.conftest import record
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.manual
 MILLION = 1_000_000
 
 

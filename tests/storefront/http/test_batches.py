@@ -99,7 +99,7 @@ bodies = (
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @example(DEEP)
 @example(DEEP + b"\n" + DEEP)
 @example(b'{"a":' * 50_000)

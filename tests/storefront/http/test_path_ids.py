@@ -109,9 +109,7 @@ HOSTILE = st.sampled_from("/.%\\?#&;=+ ~:@!$'()*,[]{}|^`\"<>-_0aAé🛒\u00a0\u2
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @example("..")
 @example("%2e%2e%2F")
 @example("//x//.")
