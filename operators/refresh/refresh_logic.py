@@ -19,11 +19,11 @@ from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES
-from operators.records.decode import EventDecoder, decode_erasure
+from operators.records.event_decode import EventDecoder, decode_erasure
 from operators.refresh.micro_batcher import Answer, MicroBatcher, NoScorer
 from operators.refresh.pending import Pending, Phase
 from operators.refresh.refresh_outputs import dead_letter, list_of, own_error, receipt, tombstone
-from operators.refresh.refresh_records import Actions, Record
+from operators.refresh.refresh_records import Actions, InputRecord
 from operators.refresh.refresh_sensors import RefreshSensors
 from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
@@ -73,7 +73,7 @@ class RefreshLogic:
         now_s, pending = self._batcher.clock(), self._pending.copy().values()
         return max((now_s - user.since_s for user in pending if user.request is not None), default=0.0)
 
-    def on_record(self, record: Record, state: bytes | None) -> Actions:
+    def on_record(self, record: InputRecord, state: bytes | None) -> Actions:
         """Applies an event or an erasure; a bad record becomes a dead letter and changes nothing. Raises nothing."""
         actions, read_s = Actions(), self._clock_s()
         try:
@@ -195,7 +195,7 @@ class RefreshLogic:
                 pending.phase = Phase.OWED
             return None
 
-    def _apply(self, record: Record, state: bytes | None, actions: Actions, read_s: float) -> Request | None:
+    def _apply(self, record: InputRecord, state: bytes | None, actions: Actions, read_s: float) -> Request | None:
         """The event's effect on the state; what is to be scored after it."""
         event = self._decode(record.user if record.keyed else "", record.value, record.broker_ms)
         record.refuse_unless_of(event.user_id)
@@ -210,7 +210,7 @@ class RefreshLogic:
         arrival = Arrival(record.broker_ms / 1000, read_s, self._clock_s())
         return Request(event.user_id, done.state, int(event.event_time), event.event_id, event.traceparent, arrival)
 
-    def _erase(self, record: Record, state: bytes | None, actions: Actions) -> Request | None:
+    def _erase(self, record: InputRecord, state: bytes | None, actions: Actions) -> Request | None:
         """Forgets the user, by the broker's time of the record; what to score of events from after it."""
         if record.value is None:  # a request that was taken back; what is done is done
             self._sensors.on_record("erasure")
@@ -233,7 +233,7 @@ class RefreshLogic:
         # what the shopper did since the request stays, and has its list
         return Request(record.user, after, last_event_ms(after))
 
-    def _refuse(self, record: Record, bad: BadRecord, actions: Actions) -> None:
+    def _refuse(self, record: InputRecord, bad: BadRecord, actions: Actions) -> None:
         """A dead letter, for a record that changes nothing."""
         self._sensors.on_record("dead")
         self._sensors.on_dead_letter(bad.reason)

@@ -4,8 +4,8 @@ from operators.errors import BadRecord
 from operators.lists.encoded_list import Encoded
 from operators.records.contracts import ORDER_HEADER, DeadLetterHeaders, Receipt, encode_record
 from operators.records.dead_letter import fitting
-from operators.records.decode import key_bytes
-from operators.refresh.refresh_records import DIGEST_HEADER, Output, Record
+from operators.records.event_decode import key_bytes
+from operators.refresh.refresh_records import DIGEST_HEADER, InputRecord, Output
 from operators.shopper.user_state import holds_anything, order_of
 
 _OWN_FIX = "keep the record and send us the traceback in the operator's log; after the upgrade publish it again"
@@ -23,7 +23,7 @@ def tombstone(user: str, state: bytes) -> Output:
     return Output("list", user.encode(), None, {ORDER_HEADER: f"{epoch}.0".encode()})
 
 
-def receipt(record: Record, erasure_id: str, state: bytes | None, now_ms: int) -> Output:
+def receipt(record: InputRecord, erasure_id: str, state: bytes | None, now_ms: int) -> Output:
     """Of an erasure; `state`: before it."""
     name = erasure_id or f"{record.topic}-{record.partition}-{record.offset}"
     known = state is not None and holds_anything(state)
@@ -31,7 +31,7 @@ def receipt(record: Record, erasure_id: str, state: bytes | None, now_ms: int) -
     return Output("receipt", name.encode(), encode_record(done))
 
 
-def dead_letter(record: Record, bad: BadRecord) -> Output:
+def dead_letter(record: InputRecord, bad: BadRecord) -> Output:
     """The record as it came, the reason in the headers. One that no letter can hold is cut off."""
     key, value, cut = fitting(key_bytes(record.user) if record.keyed else None, record.value)
     headers = DeadLetterHeaders(

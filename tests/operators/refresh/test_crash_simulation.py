@@ -20,11 +20,11 @@ from operators.configuration.shop_settings import EventSettings
 from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER, Model, RecommendationList
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.refresh.micro_batcher import MicroBatcher, NoScorer, NullSensors
 from operators.refresh.pending import Phase
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Actions, Output, Record
+from operators.refresh.refresh_records import Actions, InputRecord, Output
 from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from operators.shopper.state_layout import stored
@@ -99,7 +99,7 @@ class CrashingEngine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.log: list[Record] = []
+        self.log: list[InputRecord] = []
         self.now = Kept()
         self.checkpointed = Kept()
         # user, order, source: a tombstone's is "erased", and no list below its order counts any more
@@ -165,17 +165,17 @@ class CrashingEngine(RuleBasedStateMachine):
         body = good_event(event_id=f"e{number}", user_id=user, event_type=kind, event_time=broker_ms(number))
         if kind == "impression":
             body["items"] = ["i1", "i2"]
-        self.log.append(Record(user, json.dumps(body).encode(), EVENTS, 0, number, broker_ms(len(self.log)), True))
+        self.log.append(InputRecord(user, json.dumps(body).encode(), EVENTS, 0, number, broker_ms(len(self.log)), True))
 
     @rule(user=st.sampled_from(USERS))
     def publish_poison(self, user: str) -> None:
-        self.log.append(Record(user, b"{", EVENTS, 0, len(self.log), broker_ms(len(self.log)), True))
+        self.log.append(InputRecord(user, b"{", EVENTS, 0, len(self.log), broker_ms(len(self.log)), True))
 
     @rule(user=st.sampled_from(USERS))
     def publish_erasure(self, user: str) -> None:
         body = {"user_id": user}
         self.log.append(
-            Record(user, json.dumps(body).encode(), ERASURES, 0, len(self.log), broker_ms(len(self.log)), True)
+            InputRecord(user, json.dumps(body).encode(), ERASURES, 0, len(self.log), broker_ms(len(self.log)), True)
         )
 
     @precondition(lambda self: self.now.position < len(self.log))
@@ -294,7 +294,7 @@ def broker_ms(number: int) -> int:
     return NOW_MS + number * 1000
 
 
-def expected(log: list[Record]) -> tuple[dict[str, bytes], dict[str, Order | None]]:
+def expected(log: list[InputRecord]) -> tuple[dict[str, bytes], dict[str, Order | None]]:
     """States after a straight replay, and the order of each user's newest list (None: erased, and nothing came since)."""
     decoder, states, lists = EventDecoder(EventSettings()), {}, {}
     for record in log:
