@@ -106,7 +106,7 @@ def _query_arrays(model: NextItem) -> dict[str, np.ndarray]:
     if SearchTask.name not in model.tasks:
         return {}
     tower = model.tasks[SearchTask.name].tower()
-    return dict(zip(QUERY_FILES, (tower.known, tower.vectors.astype(np.float16)), strict=True))
+    return dict(zip(QUERY_FILES, (tower.buckets, tower.vectors.astype(np.float16)), strict=True))
 
 
 def _neighbours(vectors: np.ndarray, train: Examples, items: int) -> np.ndarray:

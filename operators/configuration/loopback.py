@@ -1,4 +1,4 @@
-"""This machine's own addresses: whether one is meant, and that no proxy of the environment stands before it."""
+"""Recognises addresses of this machine, and keeps the environment's proxies away from them."""
 
 import ipaddress
 from collections.abc import MutableMapping
@@ -31,8 +31,8 @@ def uses_environment_proxies(url: str) -> bool:
 
 def keep_loopback_direct(environment: MutableMapping[str, str]) -> None:
     """Adds this machine to `no_proxy`, for libraries with clients of their own (lineage, traces). `environment` changes."""
-    given = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    hosts = [host.strip() for host in given.split(",") if host.strip()]
+    no_proxy = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    hosts = [host.strip() for host in no_proxy.split(",") if host.strip()]
     if "*" not in hosts:
         joined = ",".join([*hosts, *(name for name in OWN_NAMES if name not in hosts)])
         environment.update(no_proxy=joined, NO_PROXY=joined)

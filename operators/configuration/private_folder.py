@@ -1,4 +1,4 @@
-"""Folders that no other user of the machine can write to: what lies in one of them is believed."""
+"""Folders that no other user of the machine can write to. Liveshelf trusts the files in them."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ from operators.errors import StackError
 
 
 def private_folder(folder: Path, setting: str, *, others_may_read: bool = False) -> Path:
-    """The folder; it is made with mode 0700 where it is not there yet.
+    """Returns the folder, and creates it with mode 0700 if it does not exist.
 
     Whoever can write to it decides which socket is connected to, which engine runs in the GPU, which file is mapped. Folders
     below /tmp have names that can be guessed, so another user may have made one first.
@@ -21,17 +21,17 @@ def private_folder(folder: Path, setting: str, *, others_may_read: bool = False)
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError as error:
         raise StackError(
             f"a folder for {setting} that can be made", str(error), f"name another in {setting}"
         ) from error
     allowed = 0o755 if others_may_read else 0o700
-    mode = stat.S_IMODE(found.st_mode)
-    if not stat.S_ISDIR(found.st_mode):
+    mode = stat.S_IMODE(status.st_mode)
+    if not stat.S_ISDIR(status.st_mode):
         came, fix = "it is a link", f"name the folder that it leads to in {setting}"
-    elif found.st_uid != os.geteuid():
-        came, fix = f"it belongs to the user with uid {found.st_uid}", f"name another in {setting}"
+    elif status.st_uid != os.geteuid():
+        came, fix = f"it belongs to the user with uid {status.st_uid}", f"name another in {setting}"
     elif mode & 0o777 & ~allowed:
         came, fix = f"its mode is {mode:o}", f"see who wrote to it, then: chmod {allowed:o} {folder}"
     else:

@@ -1,4 +1,4 @@
-"""What kafka-python and TLS say, as a `BrokerError`: expected, came, next."""
+"""Turns errors of kafka-python and TLS into a `BrokerError`: expected, came, next."""
 
 import ssl
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ REFUSED_LOGIN = (
     errors.UnsupportedSaslMechanismError,
     errors.IllegalSaslStateError,
 )
-WORDS = 200  # some hold a whole request
-RETRY_SECONDS = 1.0  # until who follows a topic tries again
-REFUSED_SECONDS = 15.0  # where the broker refuses us, somebody must repair something first
+WORDS = 200  # characters: some errors hold a whole request
+RETRY_SECONDS = 1.0  # until a reader that follows a topic tries again
+REFUSED_SECONDS = 15.0  # after a refusal: an operator must repair something first
 EXPIRED, NOT_YET, WRONG_NAME, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's numbers
 
 
@@ -49,9 +49,9 @@ def broker_error(cause: BaseException, options: Mapping[str, Any]) -> BrokerErro
             "correct kafka.security.mechanism",
         )
     if _without_right(cause):
-        who = f"the user {user}" if user else "this client"
+        principal = f"the user {user}" if user else "this client"
         return BrokerError(
-            f"{who} to have the right",
+            f"{principal} to have the right",
             _words(cause),
             "grant it, or name another user; docs/security.md has each part's rights",
         )
@@ -74,14 +74,14 @@ def broker_error(cause: BaseException, options: Mapping[str, Any]) -> BrokerErro
     )
 
 
-def said(cause: BaseException) -> str:
-    """Any error as text for a log: those of kafka-python with what to do next."""
-    known = broker_error(cause, {}) if isinstance(cause, errors.KafkaError) else cause
-    return str(known) if isinstance(known, LiveshelfError) else repr(known)
+def error_text(cause: BaseException) -> str:
+    """Any error as text for a log; an error of kafka-python names the next step."""
+    shown = broker_error(cause, {}) if isinstance(cause, errors.KafkaError) else cause
+    return str(shown) if isinstance(shown, LiveshelfError) else repr(shown)
 
 
 def _tls(cause: BaseException | None) -> ssl.SSLError | None:
-    """The error of TLS behind one of kafka-python, which tells it in words alone."""
+    """The TLS error behind an error of kafka-python, which repeats only its text."""
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     return cause
@@ -96,7 +96,7 @@ def _certificate_fix(error: ssl.SSLCertVerificationError) -> str:
 
 
 def _without_right(cause: BaseException) -> bool:
-    """The producer tells some refusals in words alone."""
+    """Whether the broker refused for lack of a right. The producer reports some refusals only in the text."""
     return isinstance(cause, errors.AuthorizationError) or (
         isinstance(cause, errors.KafkaError) and "AuthorizationFailed" in str(cause)
     )
@@ -111,7 +111,7 @@ def _other_protocol(cause: BaseException, protocol: str) -> str:
 
 
 def _words(cause: BaseException) -> str:
-    """Its own words, without those that kafka-python puts around them."""
+    """The error's own text, without the class names that kafka-python adds."""
     own = cause.args[0] if isinstance(cause, errors.KafkaError) and cause.args else cause
     name, text = type(cause).__name__, " ".join(str(own).split())
     text = text.removeprefix(f"{name}: ").removeprefix(name)

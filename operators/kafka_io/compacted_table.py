@@ -17,7 +17,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
 from operators.errors import BrokerError
-from operators.kafka_io.broker_errors import REFUSED_SECONDS, RETRY_SECONDS, is_final, said
+from operators.kafka_io.broker_errors import REFUSED_SECONDS, RETRY_SECONDS, error_text, is_final
 from operators.kafka_io.read_to_end import records_left
 from operators.kafka_io.row_rules import Refused, RowRule
 from operators.kafka_io.table_consumer import Consumer
@@ -34,7 +34,7 @@ SWEEP_ROWS = 1000
 SILENCE_MS = 60_000  # a table that runs never counts a shorter silence of the broker
 LOGGED = 100  # refused records of a reason; the others are counted
 BUGS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-OWN_ERROR, NOT_TOLD = "own_error", "not_told"
+OWN_ERROR, LISTENER_FAILED = "own_error", "not_told"
 
 T = TypeVar("T")
 OnChange = Callable[[str, T | None], None]
@@ -78,7 +78,7 @@ class CompactedTable(Generic[T]):
         if self._reports_copy:
             for key, row in self._rows.items():
                 if (value := self._rule.read(row)) is not None:
-                    self._tell(key, value)
+                    self._notify(key, value)
         self._thread.start()
         return self._caught_up.wait(timeout_s)
 
@@ -119,8 +119,8 @@ class CompactedTable(Generic[T]):
                 self._follow()
             except Exception as error:  # broker away, disk full, a reader's own error: the thread goes on trying
                 pause = REFUSED_SECONDS if is_final(error) else RETRY_SECONDS
-                if said(error) != self._problem:
-                    self._problem = said(error)
+                if error_text(error) != self._problem:
+                    self._problem = error_text(error)
                     log.warning("%s: not followed for now, the local copy serves: %s", self.topic, self._problem)
             self._closing.wait(pause)
 
@@ -166,25 +166,25 @@ class CompactedTable(Generic[T]):
 
     def _look(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Asks the broker from time to time where the topic ends, and whether it is still the same."""
-        begun = time.monotonic()
-        if begun < self._look_at:
+        started = time.monotonic()
+        if started < self._look_at:
             return
         if consumer.partitions_for_topic(self.topic) != {partition.partition for partition in partitions}:
             raise BrokerError(f"the partitions of {self.topic}", "others", "they are read", retriable=True)
-        if (found := consumer.topic_id(self.topic)) != self._facts.id:
-            raise BrokerError(f"the topic {self.topic}", f"another one, {found}", "it is read", retriable=True)
+        if (topic_id := consumer.topic_id(self.topic)) != self._facts.id:
+            raise BrokerError(f"the topic {self.topic}", f"another one, {topic_id}", "it is read", retriable=True)
         now_ms = self._clock_ms()
         try:
             ends = consumer.end_offsets(partitions, timeout_ms=LOOK_TIMEOUT_MS)
         except KafkaTimeoutError:  # a partition without a leader must not keep the others' records away
-            self._look_at = time.monotonic() + 10 * (time.monotonic() - begun)
+            self._look_at = time.monotonic() + 10 * (time.monotonic() - started)
             return
         silence_ms, self._looked_ms = now_ms - self._looked_ms, now_ms
         if silence_ms > max(SILENCE_MS, self._facts.age_limit_ms):
             raise BrokerError(
                 f"an answer for {self.topic}", f"none for {silence_ms} ms", "it is read again", retriable=True
             )
-        self._look_at, self._reached_at = begun + LOOK_SECONDS, time.monotonic()
+        self._look_at, self._reached_at = started + LOOK_SECONDS, time.monotonic()
         if self._target is None:
             self._target = now_ms, ends
 
@@ -199,7 +199,7 @@ class CompactedTable(Generic[T]):
                 self._caught_up.set()
         if self._cursor is not None:
             removed, self._cursor = self._rows.sweep(self._cursor, SWEEP_ROWS)
-            self._tell_all(dict.fromkeys(removed, self._rule.gone))
+            self._notify_all(dict.fromkeys(removed, self._rule.gone))
             if self._cursor is None:
                 self._rows.end_reading()
                 self._caught_up.set()
@@ -207,29 +207,29 @@ class CompactedTable(Generic[T]):
             self._sweep_stale()
 
     def _sweep_stale(self) -> None:
-        now_ms, kept_ms = self._clock_ms(), self._facts.floor_ms
+        now_ms, tombstones_ms = self._clock_ms(), self._facts.floor_ms
         removed, following = self._rows.sweep(
-            self._stale_cursor, SWEEP_ROWS, lambda row: self._rule.stale(row, now_ms, kept_ms)
+            self._stale_cursor, SWEEP_ROWS, lambda row: self._rule.stale(row, now_ms, tombstones_ms)
         )
         self._stale_cursor, self._swept_at = following or b"", time.monotonic()
-        self._tell_all(dict.fromkeys(removed))
+        self._notify_all(dict.fromkeys(removed))
 
     def _write(self, partition: int, records: list[Any]) -> None:
         changes: dict[bytes, bytes | None] = {}
-        told: dict[bytes, T | None] = {}
+        values: dict[bytes, T | None] = {}
         take, replaced, now_ms = self._rule.take, self._rows.replaced, self._clock_ms()
         for record in records:
             key = record.key or b""
             old = changes[key] if key in changes else replaced(key)
             try:
-                changes[key], told[key] = take(old, record, now_ms)
+                changes[key], values[key] = take(old, record, now_ms)
             except Refused as refused:
                 self._refuse(refused.reason, partition, record)
             except BUGS:  # in the rule: tried again it would fail again, and no record behind this one would be read
                 self._refuse(OWN_ERROR, partition, record)
                 log.exception("%s: an error of Liveshelf's own with a record", self.topic)
         self._rows.write(changes, partition, records[-1].offset + 1)
-        self._tell_all(told)
+        self._notify_all(values)
 
     def _refuse(self, reason: str, partition: int, record: Any) -> None:
         self.refused[reason] += 1
@@ -239,18 +239,18 @@ class CompactedTable(Generic[T]):
                 "%s: a record is refused: %s (partition %s, offset %s)", self.topic, reason, partition, record.offset
             )
 
-    def _tell_all(self, changes: Mapping[bytes, T | None]) -> None:
+    def _notify_all(self, changes: Mapping[bytes, T | None]) -> None:
         for key, value in changes.items():
-            self._tell(key, value)
+            self._notify(key, value)
 
-    def _tell(self, key: bytes, value: T | None) -> None:
+    def _notify(self, key: bytes, value: T | None) -> None:
         """An error with one key must not cost the others theirs."""
         if self._on_change is None:
             return
         try:
             self._on_change(key.decode("utf-8", "replace"), value)
         except Exception:
-            self.refused[NOT_TOLD] += 1
+            self.refused[LISTENER_FAILED] += 1
             log.exception("%s: a change was not taken", self.topic)
 
 

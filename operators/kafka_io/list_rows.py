@@ -28,13 +28,13 @@ REFUSALS = ("older", "erased", "not_a_list", "not_its_key")
 def decode_list(value: bytes, key: bytes | None) -> RecommendationList:
     """The list of a record. Raises `Refused` where the value is no list, or not one of the user that the key names."""
     try:
-        made = decode_any_list(value)
-        mine = made.user_id.encode() == key
+        decoded = decode_any_list(value)
+        is_of_key = decoded.user_id.encode() == key
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Refused("not_a_list") from error
-    if not mine:
+    if not is_of_key:
         raise Refused("not_its_key")
-    return made
+    return decoded
 
 
 class ListRows:
@@ -54,16 +54,16 @@ class ListRows:
         value = record.value
         if value is None:
             return _floor(old, order_of(record.headers), now_ms), None
-        made = decode_list(value, record.key)
+        decoded = decode_list(value, record.key)
         try:
-            head = _HEAD.pack(made.epoch, made.version, made.expires_at)
+            head = _HEAD.pack(decoded.epoch, decoded.version, decoded.expires_at)
         except struct.error as error:  # a negative number, or one of more than 64 bits
             raise Refused("not_a_list") from error
         if old is not None and head[: _ORDER.size] < old[: _ORDER.size]:
             raise Refused("older" if len(old) > _HEAD.size else "erased")
-        if made.expires_at + self._forget_ms < now_ms:
+        if decoded.expires_at + self._forget_ms < now_ms:
             return (old if old is not None and len(old) == _HEAD.size else None), None
-        return head + value, made
+        return head + value, decoded
 
     def read(self, row: bytes) -> RecommendationList | None:
         """As `RowRule`."""
@@ -96,16 +96,16 @@ def order_of(headers: list[tuple[str, bytes]]) -> tuple[int, int] | None:
     return None
 
 
-def _floor(old: bytes | None, said: tuple[int, int] | None, now_ms: int) -> bytes | None:
+def _floor(old: bytes | None, order: tuple[int, int] | None, now_ms: int) -> bytes | None:
     """The row that a tombstone of this order leaves. Without an order, nothing up to the list that it removed counts."""
     if old is None:
-        return None if said is None else _HEAD.pack(*said, now_ms)
+        return None if order is None else _HEAD.pack(*order, now_ms)
     epoch, version, _ = _HEAD.unpack_from(old)
     is_list = len(old) > _HEAD.size
-    if said is None:
-        said = (epoch, min(version + is_list, MOST))
-    elif (epoch, version) > said:  # an old tombstone that is written again after a failure
+    if order is None:
+        order = (epoch, min(version + is_list, MOST))
+    elif (epoch, version) > order:  # an old tombstone that is written again after a failure
         if is_list:
             raise Refused("older")
-        said = (epoch, version)
-    return _HEAD.pack(*said, now_ms)
+        order = (epoch, version)
+    return _HEAD.pack(*order, now_ms)

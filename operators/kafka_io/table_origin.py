@@ -25,7 +25,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class TopicFacts(NamedTuple):
-    """`id`: None where the broker knows none. `tombstones_ms`: the topic's `delete.retention.ms`; None: not told."""
+    """`id`: None where the broker knows none. `tombstones_ms`: the topic's `delete.retention.ms`; None: unknown."""
 
     id: str | None
     tombstones_ms: int | None

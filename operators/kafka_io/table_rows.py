@@ -58,13 +58,13 @@ class TableRows:
 
     def offsets(self) -> dict[int, int]:
         """Partition -> next offset."""
-        found: dict[int, int] = {}
+        next_offsets: dict[int, int] = {}
         rows: Any = self._db.items(from_key=OFFSET)
         for key, row in rows:
             if not key.startswith(OFFSET):
                 break
-            found[int(key[1:])] = int(row)
-        return found
+            next_offsets[int(key[1:])] = int(row)
+        return next_offsets
 
     def write(self, changes: Mapping[bytes, bytes | None], partition: int, next_offset: int) -> None:
         """The rows of some keys (None: no row) and how far their partition was read, at once."""

@@ -41,5 +41,5 @@ class Experiments:
 
     def label(self, user_id: str) -> str:
         """The arm as a metric's label."""
-        found = self.of(user_id)
-        return NO_ARM if found is None else found.arm
+        experiment = self.of(user_id)
+        return NO_ARM if experiment is None else experiment.arm

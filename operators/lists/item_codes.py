@@ -17,8 +17,8 @@ class ItemCodes:
         """The text of an item from now on."""
         if len(self._codes) > len(self.by_row) + SPARE_CODES:  # a feed whose texts differ each time
             used, renumbered = np.unique(np.append(self.by_row, 0), return_inverse=True)
-            kept = dict.fromkeys(used.tolist())
-            texts = [text for text, code in self._codes.items() if code in kept]
+            used_codes = dict.fromkeys(used.tolist())
+            texts = [text for text, code in self._codes.items() if code in used_codes]
             self._codes = {text: code for code, text in enumerate(texts)}
             self.by_row = renumbered[:-1].astype(np.int32)
         self.by_row[row] = self._codes.setdefault(text, len(self._codes))

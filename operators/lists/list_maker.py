@@ -92,7 +92,7 @@ class ListMaker:
         now = self._clock_ms()
         allowed = self._catalogue.allowed(now)
         warm = inputs.length > 0  # of one who refused consent the state holds no step
-        made: list[RecommendationList | Exception] = []
+        lists: list[RecommendationList | Exception] = []
         if self._scorer is None or not warm.any():
             return [self._plain(request, states, inputs, user) for user, request in enumerate(requests)]
         scores, rows = self._scorer.score(inputs)
@@ -106,15 +106,15 @@ class ListMaker:
         all_scores = np.round(ranked.scores.astype(np.float64), SCORE_DIGITS).tolist()
         for user, request in enumerate(requests):
             if not warm[user]:
-                made.append(self._plain(request, states, inputs, user))
+                lists.append(self._plain(request, states, inputs, user))
             elif not finite[user]:
-                made.append(NotFinite(f"scores of {request.user_id}"))
+                lists.append(NotFinite(f"scores of {request.user_id}"))
             else:
                 places = all_rows[user], all_scores[user], reasons[user]
                 if all_rows[user][-1] == 0:
                     places = self._filled(*places, self._usable(states[user : user + 1], allowed, TIRED))
-                made.append(self._list(request, "model", *places, now))
-        return made
+                lists.append(self._list(request, "model", *places, now))
+        return lists
 
     def fallback(self, request: Request) -> RecommendationList:
         """A list without the model."""
@@ -123,9 +123,8 @@ class ListMaker:
 
     def _plain(self, request: Request, states: npt.NDArray[Any], inputs: Features, user: int) -> RecommendationList:
         now = self._clock_ms()
-        one, allowed = slice(user, user + 1), self._catalogue.allowed(now)
-        mine = Features(inputs.items[one], inputs.kinds[one], inputs.length[one], inputs.seconds[one])
-        rows, scores, source = self._fallback.rows(mine, 0, self._usable(states[one], allowed, GOOD))
+        allowed, state = self._catalogue.allowed(now), states[user : user + 1]
+        rows, scores, source = self._fallback.rows(inputs, user, self._usable(state, allowed, GOOD))
         rounded = [round(score, SCORE_DIGITS) for score in scores]
         return self._list(request, source, rows, rounded, self._reasons.without_history(rows), now)
 
@@ -142,10 +141,10 @@ class ListMaker:
         self, rows: list[int], scores: list[float], reasons: list[Reason], usable: Usable
     ) -> tuple[list[int], list[float], list[Reason]]:
         """Popular items at the places that the rules left empty (row 0): the last ones."""
-        kept = len(rows) - rows.count(0)
-        rows = self._fallback.fill(rows[:kept], usable)
-        added = len(rows) - kept
-        return rows, scores[:kept] + [0.0] * added, reasons[:kept] + self._reasons.without_history(rows[kept:])
+        ranked = len(rows) - rows.count(0)
+        rows = self._fallback.fill(rows[:ranked], usable)
+        added = len(rows) - ranked
+        return rows, scores[:ranked] + [0.0] * added, reasons[:ranked] + self._reasons.without_history(rows[ranked:])
 
     def _list(
         self,

@@ -41,9 +41,9 @@ class BundleFiles:
 
     def read(self, name: str, limit: int = MAX_FILE) -> bytes:
         """The bytes of a file, `limit` at most, whose sha256 is the manifest's; raises `BundleError`."""
-        wanted = self._wanted(name)
+        expected = self._expected_sum(name)
         content = _read(self.folder / name, limit)
-        _compare(name, wanted, hashlib.sha256(content).hexdigest())
+        _compare(name, expected, hashlib.sha256(content).hexdigest())
         self._count(name, len(content))
         return content
 
@@ -76,7 +76,7 @@ class BundleFiles:
             summed.update(chunk)
             size += len(chunk)
             yield chunk
-        _compare(name, self._wanted(name), summed.hexdigest())
+        _compare(name, self._expected_sum(name), summed.hexdigest())
         self._count(name, size)
 
     def _count(self, name: str, size: int) -> None:
@@ -84,7 +84,7 @@ class BundleFiles:
         if (total := sum(self._sizes.values())) > MAX_BUNDLE:
             raise BundleError(f"a bundle of at most {MAX_BUNDLE} bytes", f"{total} or more", FIX)
 
-    def _wanted(self, name: str) -> str:
+    def _expected_sum(self, name: str) -> str:
         if name not in self._sums:
             raise BundleError(f"{name} in the bundle's manifest", "none", FIX)
         return self._sums[name]
@@ -136,16 +136,16 @@ def _check_sums(files: Any) -> None:
         raise BundleError(f"files as an object in {MANIFEST}", type(files).__name__, FIX)
     if len(files) > MAX_FILES:
         raise BundleError(f"at most {MAX_FILES} files in a bundle", f"{len(files)}", FIX)
-    for name, wanted in files.items():
+    for name, sha256 in files.items():
         if not _plain.fullmatch(name) or name == MANIFEST:
             raise BundleError(f"plain file names in {MANIFEST}", repr(name)[:100], FIX)
-        if not isinstance(wanted, str) or not _sum.fullmatch(wanted):
-            raise BundleError(f"the sha256 of {name} in {MANIFEST}", repr(wanted)[:100], FIX)
+        if not isinstance(sha256, str) or not _sum.fullmatch(sha256):
+            raise BundleError(f"the sha256 of {name} in {MANIFEST}", repr(sha256)[:100], FIX)
 
 
-def _compare(name: str, wanted: str, found: str) -> None:
-    if found != wanted:
-        raise BundleError(f"{name} with sha256 {wanted[:12]}…", f"{found[:12]}…", FIX)
+def _compare(name: str, expected: str, actual: str) -> None:
+    if actual != expected:
+        raise BundleError(f"{name} with sha256 {expected[:12]}…", f"{actual[:12]}…", FIX)
 
 
 def _read(file: Path, limit: int) -> bytes:

@@ -160,13 +160,15 @@ def _read_queries(files: BundleFiles, items: npt.NDArray[Any]) -> QueryTower | N
     names = [f"{name}.npy" for name in QUERY_FILES]
     if not files.manifest["files"].keys() & set(names):
         return None
-    known, vectors = (_read_array(files, name) for name in names)
-    rising = known.ndim == 1 and bool((np.diff(known) > 0).all())
-    if not rising or known.dtype.kind not in "iu" or (known.size and not 0 < known[0] <= known[-1] <= BUCKETS):
-        raise BundleError(f"rising buckets of 1 to {BUCKETS} in query_buckets.npy", f"{known.dtype} {known.shape}", FIX)
-    if vectors.shape != (len(known) + 1, items.shape[1]):
-        raise BundleError(f"query vectors of shape [{len(known) + 1}, {items.shape[1]}]", str(vectors.shape), FIX)
-    return QueryTower(known.astype(np.int32), _finite("query vectors", vectors))
+    buckets, vectors = (_read_array(files, name) for name in names)
+    rising = buckets.ndim == 1 and bool((np.diff(buckets) > 0).all())
+    if not rising or buckets.dtype.kind not in "iu" or (buckets.size and not 0 < buckets[0] <= buckets[-1] <= BUCKETS):
+        raise BundleError(
+            f"rising buckets of 1 to {BUCKETS} in query_buckets.npy", f"{buckets.dtype} {buckets.shape}", FIX
+        )
+    if vectors.shape != (len(buckets) + 1, items.shape[1]):
+        raise BundleError(f"query vectors of shape [{len(buckets) + 1}, {items.shape[1]}]", str(vectors.shape), FIX)
+    return QueryTower(buckets.astype(np.int32), _finite("query vectors", vectors))
 
 
 def _read_items(files: BundleFiles) -> list[str]:

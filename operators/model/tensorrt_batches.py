@@ -20,7 +20,7 @@ TENSORRT = "TensorrtExecutionProvider"
 def on_tensorrt(
     graph: bytes, options: ort.SessionOptions, window: int, top: int, largest: int, engines_dir: str, graph_sum: str
 ) -> tuple[ort.InferenceSession, Run, str]:
-    """(session, how to run it, what is to be said of it).
+    """(session, function that runs it, remark for the log).
 
     Engines take minutes to compile and are kept in `engines_dir` ("": in this user's cache), by graph (`graph_sum`), card and version. An
     engine is code for the card, and it is run as it is found.

@@ -20,7 +20,7 @@ WINDOW_SAMPLES = 5_000
 
 def psi(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> float:
     """The index of two distributions over the same bins (shares or counts)."""
-    e, a = (np.maximum(one / max(one.sum(), 1e-12), FLOOR) for one in (expected, actual))
+    e, a = (np.maximum(counts / max(counts.sum(), 1e-12), FLOOR) for counts in (expected, actual))
     return float(((a - e) * np.log(a / e)).sum())
 
 
@@ -74,8 +74,8 @@ class DriftMeter:
 
     def indices(self) -> dict[str, float]:
         """Feature -> PSI against training; NaN while there are too few samples."""
-        found = {}
+        by_feature = {}
         for name, bins in self._reference.items():
             counts = self._now[name] + self._before[name]
-            found[name] = psi(bins.shares, counts) if counts.sum() >= MIN_SAMPLES else float("nan")
-        return found
+            by_feature[name] = psi(bins.shares, counts) if counts.sum() >= MIN_SAMPLES else float("nan")
+        return by_feature

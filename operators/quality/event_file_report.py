@@ -7,8 +7,8 @@ from pathlib import Path
 from operators.configuration.shop_settings import EventSettings
 from operators.quality.robots import Activity
 from operators.records.contracts import Event, items_named
-from operators.records.field_effects import said_of
-from operators.records.field_names import given_fields, left_out
+from operators.records.field_effects import remarks_on
+from operators.records.field_names import fields_with_values, left_out
 from operators.records.record_file import RecordFile, event_file
 from operators.records.time_units import DAY_MS
 from operators.shopper.user_state import KINDS
@@ -66,24 +66,24 @@ class EventFileReport:
 
     def take_fields(self, line: bytes, event: Event) -> None:
         """Counts what of a line has no effect."""
-        given = given_fields(line)
-        self.without_effect.update(said_of(event, given))
-        self.unknown_fields.update(name for name in given if name not in Event.__struct_fields__)
+        fields = fields_with_values(line)
+        self.without_effect.update(remarks_on(event, fields))
+        self.unknown_fields.update(name for name in fields if name not in Event.__struct_fields__)
 
     def remarks(self) -> list[str]:
         """What is valid and yet looks wrong, a sentence each."""
-        found, valid = [], self.file.good
+        sentences, valid = [], self.file.good
         if self.other_contents:
-            found.append(
+            sentences.append(
                 f"{self.other_contents} events have the event_id of an earlier one and say something else, as {self.example_id!r}:"
                 " the job drops them as duplicates. An order's id is not an event's: give each line an id of its own"
             )
         if valid > 1 and self.at_midnight == valid:
-            found.append("all times are midnight: the order of a day's events, and so what came next, is not known")
+            sentences.append("all times are midnight: the order of a day's events, and so what came next, is not known")
         if len(self.users) == 1 and valid:
-            found.append("all events are of one shopper: there is nothing to learn from the others")
-        found += self._busy_users()
-        return found + left_out(self.unknown_fields)
+            sentences.append("all events are of one shopper: there is nothing to learn from the others")
+        sentences += self._busy_users()
+        return sentences + left_out(self.unknown_fields)
 
     def _busy_users(self) -> list[str]:
         """A sentence of each user who does more than a person, or makes a large share of the events."""
@@ -100,8 +100,8 @@ class EventFileReport:
 def report(file: Path, limits: EventSettings) -> EventFileReport:
     """Reads the whole file. Raises `EventsFileError` of a file that is none of JSON lines."""
     events = event_file(file, limits)
-    found = EventFileReport(events)
+    file_report = EventFileReport(events)
     for event in events:
-        found.take(event)
-        found.take_fields(events.line, event)
-    return found
+        file_report.take(event)
+        file_report.take_fields(events.line, event)
+    return file_report

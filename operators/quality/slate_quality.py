@@ -47,13 +47,13 @@ class SlateMeter:
         )
 
 
-def _divergence(wanted: npt.NDArray[Any], given: npt.NDArray[Any]) -> float | None:
-    wanted, given = wanted[wanted > 0], given[given > 0]
-    if not len(wanted) or not len(given):
+def _divergence(history: npt.NDArray[Any], slate: npt.NDArray[Any]) -> float | None:
+    history, slate = history[history > 0], slate[slate > 0]
+    if not len(history) or not len(slate):
         return None
-    codes, shares = np.unique(wanted, return_counts=True)
-    p = shares / len(wanted)
-    q = np.array([(given == code).mean() for code in codes])
+    codes, shares = np.unique(history, return_counts=True)
+    p = shares / len(history)
+    q = np.array([(slate == code).mean() for code in codes])
     return float((p * np.log(p / ((1 - SMOOTHING) * q + SMOOTHING * p))).sum())
 
 

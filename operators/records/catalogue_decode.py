@@ -66,30 +66,30 @@ def read_record(key: str, value: bytes, placeholders: frozenset[str]) -> Catalog
 
 
 def _converted(value: bytes) -> tuple[CatalogueItem, list[str]]:
-    given = read_object(value)
+    written = read_object(value)
     # a null, or an empty text as tables without nulls have it, is no value
-    fields = {name: found for name, found in given.items() if found is not None and found != ""}
+    fields = {name: field for name, field in written.items() if field is not None and field != ""}
     if "item_id" not in fields:
         raise BadRecord("missing_field", "the field item_id", "an object without it")
     fields["item_id"] = read_id("item_id", fields["item_id"])
-    if isinstance(found := fields.get("price"), str):
-        fields["price"], currency = read_amount("price", found)
+    if isinstance(price := fields.get("price"), str):
+        fields["price"], currency = read_amount("price", price)
         fields["currency"] = fields.get("currency", currency)
-    for name, found in fields.items():
-        if name in _TEXTS and found is not None:
-            fields[name] = _read_text(name, found)
+    for name, field in fields.items():
+        if name in _TEXTS and field is not None:
+            fields[name] = _read_text(name, field)
         elif name in _TIMES:
-            fields[name] = read_time(found)
+            fields[name] = read_time(field)
         elif name in _LISTS:
-            fields[name] = _read_texts(name, found)
+            fields[name] = _read_texts(name, field)
         elif name in ("in_stock", "stock"):
-            pieces = _read_pieces(name, found)
+            pieces = _read_pieces(name, field)
             fields[name] = pieces if name == "stock" else pieces > 0
     try:
         item = msgspec.convert(fields, CatalogueItem)
     except _UNREADABLE as error:
         raise BadRecord("wrong_type", "the types of docs/schemas/catalogue-item.json", str(error)[:SHOWN]) from None
-    return item, [name for name, found in fields.items() if found is not given.get(name)]
+    return item, [name for name, field in fields.items() if field is not written.get(name)]
 
 
 def _read_text(name: str, value: Any) -> str:

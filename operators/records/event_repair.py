@@ -50,22 +50,22 @@ def converted(value: bytes) -> tuple[Event, list[str]]:
         event = msgspec.convert(fields, Event)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadRecord("wrong_type", "the types of docs/schemas/event.json", str(error)[:SHOWN]) from None
-    return event, [name for name, found in fields.items() if found is not before.get(name)]
+    return event, [name for name, field_value in fields.items() if field_value is not before.get(name)]
 
 
 def _drop_empty(fields: dict[str, Any]) -> None:
     """An empty text is no value, as tables without nulls have it; an event is about something, though."""
     kind = fields["event_type"]
     needed = (*_REQUIRED, "item_id") if isinstance(kind, str) and kind in NEED_ITEM else _REQUIRED
-    for name in [name for name, found in fields.items() if found == "" and name not in needed]:
+    for name in [name for name, value in fields.items() if value == "" and name not in needed]:
         del fields[name]
 
 
 def _read_ids(fields: dict[str, Any]) -> None:
     for name in _TEXTS:
-        found = fields.get(name)
-        if found is not None or name in _REQUIRED:
-            fields[name] = read_id(name, found)
+        value = fields.get(name)
+        if value is not None or name in _REQUIRED:
+            fields[name] = read_id(name, value)
     for name in _IDS:
         _check_length(name, fields.get(name))
 
@@ -79,17 +79,17 @@ def _read_numbers(fields: dict[str, Any]) -> None:
     if fields.get("schema_version", 0) is None:
         del fields["schema_version"]
     for name in _NUMBERS:
-        if isinstance(found := fields.get(name), str | int):
-            number, currency = read_amount(name, found)
+        if isinstance(value := fields.get(name), str | int):
+            number, currency = read_amount(name, value)
             if currency is not None:
                 if name != "price":
-                    raise BadRecord("bad_amount", f"{name} without a currency", repr(found)[:SHOWN])
+                    raise BadRecord("bad_amount", f"{name} without a currency", repr(value)[:SHOWN])
                 fields["currency"] = fields.get("currency") or currency
             fields[name] = number
     for name in _COUNTS:
-        if isinstance(found := fields.get(name), str | float):
-            digits = read_id(name, found)
-            fields[name] = int(digits) if digits.isdecimal() and len(digits) <= MAX_TEXT else found
+        if isinstance(value := fields.get(name), str | float):
+            digits = read_id(name, value)
+            fields[name] = int(digits) if digits.isdecimal() and len(digits) <= MAX_TEXT else value
     if (version := fields.get("schema_version", 1)) != 1:
         raise BadRecord("unknown_schema_version", "schema_version 1", repr(version)[:SHOWN])
 
@@ -98,7 +98,11 @@ def _read_items(items: Any) -> list[str]:
     if not isinstance(items, list) or len(items) > MAX_BASKET:
         came = f"{len(items)} items" if isinstance(items, list) else repr(items)[:SHOWN]
         raise BadRecord("wrong_type", f"items as a list of at most {MAX_BASKET} ids", came)
-    read = items if all(isinstance(one, str) for one in items) else [read_id("items", _item_of(one)) for one in items]
+    read = (
+        items
+        if all(isinstance(entry, str) for entry in items)
+        else [read_id("items", _item_of(entry)) for entry in items]
+    )
     for text in read:
         _check_length("items", text)
     return read
@@ -118,8 +122,8 @@ def _is_return(items: list[Any]) -> bool:
 
 
 def _is_below_0(line: dict[str, Any], name: str) -> bool:
-    found = line.get(name)
-    return found not in (None, "") and read_amount(name, found).number < 0
+    value = line.get(name)
+    return value not in (None, "") and read_amount(name, value).number < 0
 
 
 def settle(event: Event, placeholders: frozenset[str]) -> list[str]:
@@ -168,8 +172,8 @@ def check_id(name: str, text: str) -> None:
 
 def refuse_bad_id(name: str, text: str | None) -> None:
     """Raises `BadRecord` for characters that no id may have; its length is not looked at."""
-    if text and (found := _BAD_ID.search(text)):
-        place = f"U+{ord(found[0]):04X} at {found.start()}"
+    if text and (match := _BAD_ID.search(text)):
+        place = f"U+{ord(match[0]):04X} at {match.start()}"
         raise BadRecord("bad_id", f"{name} without control characters and byte-order mark", place)
 
 
@@ -182,10 +186,10 @@ def refuse_placeholders(ids: Iterable[str], placeholders: frozenset[str]) -> Non
 
 def _read_consent(event: Event) -> list[str]:
     context = event.context or {}
-    given = context.get("personalisation")
-    if given == (meant := read_consent(given)):
+    consent = context.get("personalisation")
+    if consent == (decision := read_consent(consent)):
         return []
-    event.context = context | {"personalisation": meant}
+    event.context = context | {"personalisation": decision}
     return ["context"]
 
 

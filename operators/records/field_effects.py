@@ -7,7 +7,7 @@ from typing import NamedTuple, get_args
 
 from operators.configuration.nearest_name import nearest
 from operators.records.contracts import NEED_ITEM, Event, EventType
-from operators.records.field_names import given_fields
+from operators.records.field_names import fields_with_values
 
 MOST = 20  # warnings about several events
 
@@ -47,27 +47,27 @@ NO_EFFECT_CATALOGUE_FIELDS: dict[str, str] = {"tags": "does nothing yet: neither
 
 
 def without_effect(event: Event) -> list[str]:
-    """The fields that were given with this event and change nothing, in the order of `FIELD_EFFECTS`.
+    """The fields that this event sets and that change nothing, in the order of `FIELD_EFFECTS`.
 
     A quantity of 1, or below 0, is all that a purchase takes from it.
     """
     return [
         name
         for name, effect in FIELD_EFFECTS.items()
-        if (given := getattr(event, name)) is not None
-        and (event.event_type not in effect.types or (name == "quantity" and not (given == 1 or given < 0)))
+        if (value := getattr(event, name)) is not None
+        and (event.event_type not in effect.types or (name == "quantity" and not (value == 1 or value < 0)))
     ]
 
 
-def said_of(event: Event, given: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-    """Of what was given with this event and changes nothing: the field and a sentence. `given`: the fields of the record."""
+def remarks_on(event: Event, fields: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """Field and sentence for each field that this event sets and that changes nothing. `fields`: the names in the record."""
     if about := NO_EFFECT_TYPES.get(event.event_type):
         yield "event_type", f"{event.event_type} {about}"
     for name in without_effect(event):
         types, about = FIELD_EFFECTS[name]
         idle = bool(types) and event.event_type not in types
         yield name, f"{name} has no effect with {event.event_type}" if idle else f"{name} {about}"
-    if event.traceparent is None and "traceparent" in given:
+    if event.traceparent is None and "traceparent" in fields:
         yield "traceparent", "traceparent is not that of W3C Trace Context: it is left out"
 
 
@@ -94,13 +94,13 @@ def field_warnings(events: Iterable[tuple[bytes, Event]]) -> list[FieldWarning]:
 
 def _without_effect(value: bytes, event: Event) -> Iterator[tuple[str, str]]:
     """Field and sentence; no sentence yet about an unknown field, for the search for its neighbour takes time."""
-    given = given_fields(value)
-    yield from said_of(event, given)
-    for name in given:
+    fields = fields_with_values(value)
+    yield from remarks_on(event, fields)
+    for name in fields:
         if name not in Event.__struct_fields__:
             yield name, ""
 
 
 def _unknown(name: str) -> str:
-    meant = nearest(name, Event.__struct_fields__)
-    return "no event has this field: it has no effect" + (f"; is {meant} meant?" if meant else "")
+    suggestion = nearest(name, Event.__struct_fields__)
+    return "no event has this field: it has no effect" + (f"; is {suggestion} meant?" if suggestion else "")

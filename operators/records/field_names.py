@@ -10,12 +10,12 @@ SHOWN = 20
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def given_fields(value: bytes) -> list[str]:
+def fields_with_values(value: bytes) -> list[str]:
     """The fields of a JSON object that are neither null nor an empty text, in its order; a byte-order mark before it is skipped. Raises `msgspec.DecodeError` for what is none."""
     fields = _decode_fields(
         value.removeprefix(BOM).decode("utf-8", "replace")
     )  # a decoder of records skips unknown names unread
-    return [name for name, given in fields.items() if bytes(given) not in (b"null", b'""')]
+    return [name for name, raw in fields.items() if bytes(raw) not in (b"null", b'""')]
 
 
 def left_out(unknown: Counter[str]) -> list[str]:

@@ -55,12 +55,12 @@ def _too_deep() -> BadRecord:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in pairs:  # one look at each: a record may have a hundred thousand
-        if name in found:
+        if name in fields:
             raise _RepeatedKey(name)
-        found[name] = value
-    return found
+        fields[name] = value
+    return fields
 
 
 def _refuse_constant(name: str) -> None:

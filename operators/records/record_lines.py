@@ -52,9 +52,9 @@ class RecordLines:
         try:
             with _opened(self.file) as lines:
                 head = lines.peek(HEAD)[:HEAD]
-                if found := other_form(head):
-                    what, fix = found
-                    raise EventsFileError(f"JSON lines in {self.file}", what, fix.format(file=self.file))
+                if form := other_form(head):
+                    name, fix = form
+                    raise EventsFileError(f"JSON lines in {self.file}", name, fix.format(file=self.file))
                 for number, line in enumerate(lines, start=1):
                     bare = (line.removeprefix(BOM) if number == 1 else line).rstrip(b"\r\n")
                     if bare.strip():
@@ -81,9 +81,9 @@ def _why(error: Exception) -> str:
 
 def other_form(head: bytes) -> tuple[str, str] | None:
     """What a file that begins so is, and how to convert it; None of JSON lines, whatever is wrong with some of them."""
-    for magic, found in _ARCHIVES.items():
+    for magic, form in _ARCHIVES.items():
         if head.startswith(magic):
-            return found
+            return form
     if head.startswith(_UTF16) or head[1:2] == b"\0" or head[:1] == b"\0":
         return "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {file} > NEW.jsonl"
     if head[257:262] == b"ustar":
@@ -112,8 +112,8 @@ def other_form(head: bytes) -> tuple[str, str] | None:
 def _after_object(line: bytes) -> str:
     """What begins behind the first object of a line: "," or "{"; empty of any other line."""
     try:
-        found, end = _PARSER.raw_decode(text := line.decode("utf-8", "replace"))
+        value, end = _PARSER.raw_decode(text := line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return ""
     rest = text[end:].strip()
-    return rest[:1] if isinstance(found, dict) and (rest == "," or rest.startswith("{")) else ""
+    return rest[:1] if isinstance(value, dict) and (rest == "," or rest.startswith("{")) else ""

@@ -66,7 +66,7 @@ class Repairs:
                 ("month-first", lambda fields: _order_date(fields, "{2}-{0:>02}-{1:>02}")),
                 ("time", lambda fields: _mend_time(fields, oldest_ms, letter.at_ms)),
                 ("price", _leave_out_price),
-                ("size", _keep_known_fields),
+                ("size", _drop_unknown_fields),
             ]
         return [(name, fix) for name, fix in steps if name in self.fixes or name in ("rename", "type")]
 
@@ -158,18 +158,18 @@ def _stripped(text: str) -> str:
 
 
 def _strip_ids(fields: Fields) -> None:
-    _each_id(fields, lambda found: _stripped(found) if isinstance(found, str) else found)
+    _each_id(fields, lambda text: _stripped(text) if isinstance(text, str) else text)
 
 
 def _give_event_id(fields: Fields, place: str) -> None:
-    found = fields.get("event_id")
-    if found is None or (isinstance(found, str) and not 0 < len(found.strip()) <= MAX_ID):
+    event_id = fields.get("event_id")
+    if event_id is None or (isinstance(event_id, str) and not 0 < len(event_id.strip()) <= MAX_ID):
         fields["event_id"] = place
 
 
 def _order_date(fields: Fields, iso: str) -> None:
-    found = fields.get("event_time")
-    if isinstance(found, str) and (parts := _NUMBERED_DATE.fullmatch(found)):
+    text = fields.get("event_time")
+    if isinstance(text, str) and (parts := _NUMBERED_DATE.fullmatch(text)):
         *date, time = parts.groups()
         time = f"0{time}" if time[1:2] == ":" else time
         fields["event_time"] = f"{iso.format(*date)}T{time.strip()}".removesuffix("T")
@@ -177,23 +177,23 @@ def _order_date(fields: Fields, iso: str) -> None:
 
 def _mend_time(fields: Fields, oldest_ms: int, latest_ms: int) -> None:
     try:
-        given = read_time(fields.get("event_time"))
+        time_ms = read_time(fields.get("event_time"))
     except BadRecord:
-        given = -1
-    if not oldest_ms <= given <= latest_ms:
+        time_ms = -1
+    if not oldest_ms <= time_ms <= latest_ms:
         fields["event_time"] = latest_ms
 
 
 def _leave_out_price(fields: Fields) -> None:
-    given = fields.get("price")
+    price = fields.get("price")
     try:
-        is_bad = given is not None and read_amount("price", given).number < 0 and fields.get("event_type") != "purchase"
+        is_bad = price is not None and read_amount("price", price).number < 0 and fields.get("event_type") != "purchase"
     except BadRecord:
         is_bad = True
     if is_bad:
         del fields["price"]
 
 
-def _keep_known_fields(fields: Fields) -> None:
+def _drop_unknown_fields(fields: Fields) -> None:
     for name in fields.keys() - set(Event.__struct_fields__):
         del fields[name]

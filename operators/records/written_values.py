@@ -142,10 +142,10 @@ def read_amount(name: str, value: Any) -> Amount:
         return Amount(_finite(name, value), None)
     if not isinstance(value, str):
         raise BadRecord("wrong_type", f"{name} as a number", _shown(value))
-    found = _AMOUNT.fullmatch(_THOUSANDS_BLANK.sub("", value.strip())) if len(value) <= MAX_TEXT else None
-    if found is None:
+    match = _AMOUNT.fullmatch(_THOUSANDS_BLANK.sub("", value.strip())) if len(value) <= MAX_TEXT else None
+    if match is None:
         raise BadRecord("bad_amount", f"{name} as a number", _shown(value))
-    before, sign, between, digits, after = found.groups()
+    before, sign, between, digits, after = match.groups()
     if _NO_CENTS.match(digits[-1:] + after):
         digits, after = digits[:-1], after.lstrip("-–—")
     if not sign and not digits.isdecimal() and _MINUS_BEHIND.match(after):

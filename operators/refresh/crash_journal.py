@@ -36,42 +36,42 @@ GUILTY_AT = SUSPECTS_AT + BATCH_MAX * _user.size
 SIZE = GUILTY_AT + GUILTY_MAX * _verdict.size
 
 
-def _sound(content: bytes) -> bool:
+def _is_intact(content: bytes) -> bool:
     if len(content) != SIZE:
         return False
     flying, trial, suspects, guilty = _head.unpack_from(content)
     return bool(max(flying, suspects) <= BATCH_MAX and trial <= 1 and guilty <= GUILTY_MAX)
 
 
-def _opened(file: Path) -> int:
+def _open(file: Path) -> int:
     """A descriptor of the file. It is mapped and written to: a link would lead that to any file of this user, and another
     user's file could be cut off under the map."""
     try:
-        opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StackError("a crash journal of this user", f"{file}: {error.strerror}", f"rm {file}") from error
-    found = os.fstat(opened)
-    if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
-        os.close(opened)
-        came = f"of the user with uid {found.st_uid}" if stat.S_ISREG(found.st_mode) else "no plain file"
+    status = os.fstat(descriptor)
+    if status.st_uid != os.geteuid() or not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        came = f"of the user with uid {status.st_uid}" if stat.S_ISREG(status.st_mode) else "no plain file"
         raise StackError(
             "a crash journal of this user", f"{file}: {came}", f"rm {file}, or name another folder in job.tables_dir"
         )
-    os.utime(opened)
-    return opened
+    os.utime(descriptor)
+    return descriptor
 
 
 def _remove_unused(folder: Path, now_s: float) -> None:
-    for other in folder.glob(f"*{ENDING}"):
+    for journal in folder.glob(f"*{ENDING}"):
         with contextlib.suppress(OSError):
-            if now_s - other.lstat().st_mtime <= KEPT_SECONDS:
+            if now_s - journal.lstat().st_mtime <= KEPT_SECONDS:
                 continue
-            opened = os.open(other, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(journal, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where a process uses it
-                other.unlink()
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where a process uses it
+                journal.unlink()
             finally:
-                os.close(opened)
+                os.close(descriptor)
 
 
 class CrashesTheProcess(RuntimeError):
@@ -89,25 +89,25 @@ class CrashJournal:
         """
         self._clock_s = clock_s
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = _opened(file)
-        if not _sound(os.pread(self._file, SIZE + 1, 0)):
+        self._file = _open(file)
+        if not _is_intact(os.pread(self._file, SIZE + 1, 0)):
             os.ftruncate(self._file, 0)
         os.posix_fallocate(self._file, 0, SIZE)  # else a full disk would kill the process when it writes to the map
         fcntl.flock(self._file, fcntl.LOCK_SH)  # it is in use; given back with the process
         _remove_unused(file.parent, clock_s())
         self._map = mmap.mmap(self._file, SIZE)
         flying, trial, suspects, guilty = _head.unpack_from(self._map)
-        found = self._users(FLYING_AT, flying)
+        in_flight = self._users(FLYING_AT, flying)
         self._suspects = dict.fromkeys(self._users(SUSPECTS_AT, suspects))
         self._guilty = dict(_verdict.unpack_from(self._map, GUILTY_AT + n * _verdict.size) for n in range(guilty))
         if trial:
-            for user in found:
+            for user in in_flight:
                 self._suspects.pop(user, None)
                 self._guilty[user] = int(clock_s()) + GUILTY_SECONDS
             log.error("scoring one user killed the process twice: fallback lists for %s s", GUILTY_SECONDS)
-        elif found:
-            self._suspects |= dict.fromkeys(found)
-            log.warning("the process died while %s users were scored: each is scored alone now", len(found))
+        elif in_flight:
+            self._suspects |= dict.fromkeys(in_flight)
+            log.warning("the process died while %s users were scored: each is scored alone now", len(in_flight))
         self._write(SUSPECTS_AT, self._suspects)
         for number, entry in enumerate(list(self._guilty.items())[-GUILTY_MAX:]):
             _verdict.pack_into(self._map, GUILTY_AT + number * _verdict.size, *entry)
@@ -133,8 +133,8 @@ class CrashJournal:
             else:
                 others.append(request)
         if others:
-            made = self._noted(others, score, trial=False)
-            answers |= {request.user_id: one for request, one in zip(others, made, strict=True)}
+            results = self._noted(others, score, trial=False)
+            answers |= {request.user_id: result for request, result in zip(others, results, strict=True)}
         return [answers[request.user_id] for request in requests]
 
     def close(self) -> None:

@@ -117,7 +117,7 @@ class MicroBatcher(Generic[Q, R]):
                 self._sensors.on_coalesced()
             self._waiting[user] = request
             streamed = self._streams()
-            self._pace.asked(now)
+            self._pace.on_request(now)
             if self._idle and (len(self._waiting) >= HANDFUL or not (streamed and self._streams())):
                 self._changed.notify_all()
         return True
@@ -192,12 +192,12 @@ class MicroBatcher(Generic[Q, R]):
 
     def _has_room(self, user: str) -> bool:
         """Waits for it, under the lock, and keeps the scorer thread alive meanwhile."""
-        begun = self.clock()
+        started = self.clock()
         while not self._closed:
             self._revive()
             if len(self._waiting) < self._max_waiting or user in self._waiting:
                 return True
-            if self.hangs() or self.clock() - begun > self._deadline_s:
+            if self.hangs() or self.clock() - started > self._deadline_s:
                 return False
             self._changed.wait(LOOK_SECONDS)
         return False

@@ -23,7 +23,7 @@ class BatchPace:
         self._gap_s = 1.0  # between two requests, on average
         self._user_s = 0.0  # of scoring, on average
 
-    def asked(self, now: float) -> None:
+    def on_request(self, now: float) -> None:
         """A request has come."""
         gap = min(now - self._last, 1.0)
         self._gap_s = gap if gap > QUIET_S else self._gap_s + (gap - self._gap_s) / MEMORY

@@ -26,8 +26,8 @@ def tombstone(user: str, state: bytes) -> Output:
 def receipt(record: InputRecord, erasure_id: str, state: bytes | None, now_ms: int) -> Output:
     """Of an erasure; `state`: before it."""
     name = erasure_id or f"{record.topic}-{record.partition}-{record.offset}"
-    known = state is not None and holds_anything(state)
-    done = Receipt(erasure_id=name, arrived_at=record.broker_ms, done_at=now_ms, found=known)
+    held = state is not None and holds_anything(state)
+    done = Receipt(erasure_id=name, arrived_at=record.broker_ms, done_at=now_ms, found=held)
     return Output("receipt", name.encode(), encode_record(done))
 
 

@@ -216,8 +216,8 @@ def _older(state: bytes) -> bytes | None:
         record = _unpacked(state, _OLD_PARTS, _OLD_SIZE)
     elif layout == 1 and size == _OLD_SIZE - (ITEMS_AT - ERASED_AT):
         record = _with_epoch(state, state[_HEADER_SIZE:])
-    elif layout == 2 and (found := _unpacked(state, _OLD_PARTS[1:], _OLD_SIZE)) is not None:
-        record = _with_epoch(state, found[ITEMS_AT:])
+    elif layout == 2 and (unpacked := _unpacked(state, _OLD_PARTS[1:], _OLD_SIZE)) is not None:
+        record = _with_epoch(state, unpacked[ITEMS_AT:])
     return None if record is None else _with_session(record)
 
 

@@ -80,8 +80,8 @@ def is_low_rating(event: Event, rating_middle: float) -> bool:
 
 def consent_of(event: Event) -> bool | None:
     """Whether an event grants (True) or refuses (False) consent; None: it says neither."""
-    said = (event.context or {}).get("personalisation") if event.event_type == "consent" else None
-    return True if said in ("granted", True) else False if said in ("denied", False) else None
+    consent = (event.context or {}).get("personalisation") if event.event_type == "consent" else None
+    return True if consent in ("granted", True) else False if consent in ("denied", False) else None
 
 
 @dataclass(slots=True)
@@ -132,13 +132,13 @@ def step(
         if not granted:
             forget(record)
             shown = steps = session = session_s = 0
-    kept = not flags & CONSENT_REFUSED
+    consented = not flags & CONSENT_REFUSED
     if kind == "impression":
-        shown = add_shown(record, shown, [id_hash(item) & LOW for item in items_named(event)]) if kept else 0
+        shown = add_shown(record, shown, [id_hash(item) & LOW for item in items_named(event)]) if consented else 0
     else:
         version += 1
         flags &= ~(LISTED | SETTLED)
-        if kept:
+        if consented:
             if event.session_id is not None or time_ms - last_ms > session_gap_ms:
                 session, session_s = _session(event, session, session_s, last_ms, session_gap_ms)
             if kind in KINDS:
@@ -158,11 +158,11 @@ def erase(state: bytes | None, arrived_ms: int) -> bytes:
     record, arrived_ms = bytearray(migrate(state) if state else EMPTY), min(max(1, arrived_ms), _LAST_MS)
     if erased_ms(record) >= arrived_ms:
         return bytes(record)
-    header, kept, steps = Header(*HEADER.unpack_from(record)), bytearray(EMPTY), 0
+    header, record_after, steps = Header(*HEADER.unpack_from(record)), bytearray(EMPTY), 0
     for place in range(max(0, header.steps - HISTORY), header.steps):
         item, second, kind = step_at(record, place)
         if second * 1000 > arrived_ms:
-            steps = add_step(kept, steps, item, second, kind)
+            steps = add_step(record_after, steps, item, second, kind)
     after = Header(*HEADER.unpack_from(EMPTY))._replace(
         flags=header.flags & CONSENT_REFUSED,
         version=header.version,
@@ -170,9 +170,9 @@ def erase(state: bytes | None, arrived_ms: int) -> bytes:
         last_event_ms=header.last_event_ms if header.last_event_ms > arrived_ms else 0,
         epoch_s=max(_seconds(arrived_ms), header.epoch_s + 1),
     )
-    HEADER.pack_into(kept, 0, *after)
-    _erased.pack_into(kept, ERASED_AT, *divmod(arrived_ms, 1000))
-    return bytes(kept)
+    HEADER.pack_into(record_after, 0, *after)
+    _erased.pack_into(record_after, ERASED_AT, *divmod(arrived_ms, 1000))
+    return bytes(record_after)
 
 
 def erased_ms(record: bytes | bytearray) -> int:

@@ -22,11 +22,11 @@ class Tally(Collector):
     """A counter with labels: `tally.counts[labels] += 1`, written by one thread, read by any."""
 
     def __init__(
-        self, name: str, help_text: str, labels: Sequence[str], registry: CollectorRegistry, known: Sequence[Any] = ()
+        self, name: str, help_text: str, labels: Sequence[str], registry: CollectorRegistry, shown: Sequence[Any] = ()
     ) -> None:
-        """`known`: label values (a string, or a tuple of them) that are shown from the start, as 0: the first
-        occurrence must be an increase for Prometheus."""
-        self.counts: Counter[Any] = Counter(dict.fromkeys(known, 0))
+        """`shown`: label values (a string, or a tuple of them) that start at 0 instead of missing, so that
+        Prometheus sees their first occurrence as an increase."""
+        self.counts: Counter[Any] = Counter(dict.fromkeys(shown, 0))
         self.labels = tuple(labels)
         self._name, self._help = name, help_text
         registry.register(self)
@@ -78,8 +78,8 @@ class BatchHistogram(Collector):
         self._counts: dict[str, npt.NDArray[np.int64]] = {}
         self._sums: dict[str, float] = {}
         self._exemplars: dict[tuple[str, int], Exemplar] = {}
-        for known in labels:
-            self.observe(np.empty(0), known)
+        for value in labels:
+            self.observe(np.empty(0), value)
         registry.register(self)
 
     def describe(self) -> list[HistogramMetricFamily]:
@@ -103,7 +103,7 @@ class BatchHistogram(Collector):
             self._counts[label] += count
             self._sums[label] += total
 
-    def observe_one(self, value: float, label: str = "") -> None:
+    def observe_value(self, value: float, label: str = "") -> None:
         """Takes one value, ten times as fast as an array of it; for a label that was named to the constructor."""
         self._counts[label][bisect_left(self._bounds, value)] += 1
         self._sums[label] += value

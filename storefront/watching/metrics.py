@@ -4,7 +4,7 @@ import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from operators.kafka_io.compacted_table import NOT_TOLD, OWN_ERROR
+from operators.kafka_io.compacted_table import LISTENER_FAILED, OWN_ERROR
 from operators.kafka_io.list_rows import REFUSALS
 from operators.records.contracts import RecommendationList
 from operators.records.trace_context import sampled_trace
@@ -55,7 +55,7 @@ class StoreMetrics:
             "Records of the topic of lists that the storefront ignored, by reason",
             ["reason"],
             self.registry,
-            (*REFUSALS, OWN_ERROR, NOT_TOLD),
+            (*REFUSALS, OWN_ERROR, LISTENER_FAILED),
         )
         self.catalogue_age = self._gauge("catalogue_age_seconds", "Time since the catalogue topic last answered")
         self.lists_age = self._gauge("lists_age_seconds", "Time since the topic of lists last answered")

@@ -325,7 +325,7 @@ def test_the_request_that_makes_it_a_stream_does_not_wait_for_a_handful() -> Non
 
     def next_one_makes_a_stream() -> bool:
         pace = copy(waiting._pace)
-        pace.asked(clock.now + gap)
+        pace.on_request(clock.now + gap)
         return pace.streams(clock.now + gap)
 
     while not next_one_makes_a_stream():
