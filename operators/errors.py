@@ -1,4 +1,4 @@
-"""The error tree. Every error says what was expected, what came, and what to do next.
+"""The error tree. Every error names what was expected, what came, and the next step.
 
 LiveshelfError
 ├── BadRecord          one record on a topic; becomes a dead letter with `reason`

@@ -1,8 +1,8 @@
 """A compacted topic as a local table: complete at open, followed for ever, quick after a restart.
 
-Used by the job (catalogue) and by the storefront (lists, catalogue). The copy is only as good as the topic's memory: where
-a tombstone may have come and gone while nobody followed, where records were removed unread, or where the topic is another
-one of the same name, the topic is read again from its beginning and the rows that do not come again go.
+Used by the job (catalogue) and by the storefront (lists, catalogue). The table reads the topic again from its beginning,
+and drops the rows that do not come again, in three cases: a tombstone may have been compacted away while the table did not
+follow, retention removed unread records, or the topic was deleted and created again.
 """
 
 import logging
@@ -26,13 +26,15 @@ from operators.kafka_io.table_rows import TableRows
 
 log = logging.getLogger(__name__)
 POLL_MS = 500
-BREATH_SECONDS = 0.004  # between polls that brought records: one a record would take a third of a core at 500/s
-LOOK_SECONDS = 5.0  # how often the broker is asked where the topic ends
+BREATH_SECONDS = (
+    0.004  # between polls that returned records: a poll for each record would take a third of a core at 500/s
+)
+LOOK_SECONDS = 5.0  # how often the table asks the broker for the end offsets
 LOOK_TIMEOUT_MS = 2000
-SWEEP_SECONDS = 10.0  # how often stale rows are looked for, so many at a time
+SWEEP_SECONDS = 10.0  # how often the table looks for stale rows
 SWEEP_ROWS = 1000
-SILENCE_MS = 60_000  # a table that runs never counts a shorter silence of the broker
-LOGGED = 100  # refused records of a reason; the others are counted
+SILENCE_MS = 60_000  # a running table ignores a shorter silence of the broker
+LOGGED = 100  # records logged for each reason; further ones are only counted
 BUGS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 OWN_ERROR, LISTENER_FAILED = "own_error", "not_told"
 
@@ -57,7 +59,7 @@ class CompactedTable(Generic[T]):
     ) -> None:
         """`on_change(key, value)` is called for each change, value None for a tombstone, and with `reports_copy` for each
         row that is there at open. `refused` counts the records that the rule refuses, by reason, or fails on (`own_error`),
-        and `not_told`: changes that `on_change` failed on."""
+        and `not_told`: changes for which `on_change` raised."""
         self.topic = topic
         self.refused: Counter[str] = Counter() if refused is None else refused
         self._connect, self._rule, self._on_change, self._clock_ms = connect, rule, on_change, clock_ms
@@ -117,7 +119,7 @@ class CompactedTable(Generic[T]):
             pause = RETRY_SECONDS
             try:
                 self._follow()
-            except Exception as error:  # broker away, disk full, a reader's own error: the thread goes on trying
+            except Exception as error:  # broker away, disk full, a listener's own error: the thread retries
                 pause = REFUSED_SECONDS if is_final(error) else RETRY_SECONDS
                 if error_text(error) != self._problem:
                     self._problem = error_text(error)
@@ -142,7 +144,7 @@ class CompactedTable(Generic[T]):
             consumer.close()
 
     def _begin(self, consumer: Consumer) -> list[TopicPartition]:
-        """Places the consumer where the copy ends, or at the beginning where the copy cannot be followed on."""
+        """Seeks to the offsets of the copy, or to the beginning if the copy cannot be continued."""
         numbers = consumer.partitions_for_topic(self.topic)
         if not numbers:
             raise BrokerError(f"the topic {self.topic}", "no such topic", "liveshelf topics create", retriable=True)
@@ -165,7 +167,7 @@ class CompactedTable(Generic[T]):
         return partitions
 
     def _look(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Asks the broker from time to time where the topic ends, and whether it is still the same."""
+        """Asks the broker from time to time for the end offsets, and whether the topic is still the same."""
         started = time.monotonic()
         if started < self._look_at:
             return
@@ -189,7 +191,7 @@ class CompactedTable(Generic[T]):
             self._target = now_ms, ends
 
     def _advance(self, consumer: Consumer) -> None:
-        """Notes that the end was reached, and sweeps some rows where it is time."""
+        """Notes that the end offsets were reached, and sweeps some rows when due."""
         if self._target is not None and records_left(consumer, self._target[1]) == 0:
             origin, (at_ms, _), self._target = self._rows.origin, self._target, None
             if origin is not None and origin.rereading:
@@ -225,7 +227,7 @@ class CompactedTable(Generic[T]):
                 changes[key], values[key] = take(old, record, now_ms)
             except Refused as refused:
                 self._refuse(refused.reason, partition, record)
-            except BUGS:  # in the rule: tried again it would fail again, and no record behind this one would be read
+            except BUGS:  # in the rule: a retry would fail again, and the table would read no later record
                 self._refuse(OWN_ERROR, partition, record)
                 log.exception("%s: an error of Liveshelf's own with a record", self.topic)
         self._rows.write(changes, partition, records[-1].offset + 1)
@@ -233,7 +235,7 @@ class CompactedTable(Generic[T]):
 
     def _refuse(self, reason: str, partition: int, record: Any) -> None:
         self.refused[reason] += 1
-        # `older` ones come by the thousand after a failure, as they should; of a bad feed the first are enough
+        # after a failure thousands of records are `older`, as expected; of a bad feed the first ones are enough
         if reason != "older" and self.refused[reason] <= LOGGED:
             log.warning(
                 "%s: a record is refused: %s (partition %s, offset %s)", self.topic, reason, partition, record.offset
@@ -244,7 +246,7 @@ class CompactedTable(Generic[T]):
             self._notify(key, value)
 
     def _notify(self, key: bytes, value: T | None) -> None:
-        """An error with one key must not cost the others theirs."""
+        """Calls `on_change`. An error for one key does not affect the other keys."""
         if self._on_change is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""Where a local table's rows come from, and when they can no longer be trusted."""
+"""The topic that a local table was read from, and the reasons to read it again."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from operators.records.time_units import DAY_MS, HOUR_MS
 FORMAT = 2
 SHORTEST_MS = HOUR_MS  # the age of a copy that is followed on, where the topic may not be described
 LONGEST_MS = 7 * DAY_MS  # how long a floor is kept there
-SHARE = 0.9  # of `delete.retention.ms`: what is left is for reading on
+SHARE = 0.9  # of `delete.retention.ms`: the rest is time to catch up
 SKEW_MS = HOUR_MS  # clocks differ; a copy from further ahead has no known age
 
 
@@ -49,9 +49,9 @@ def reason_to_reread(
     ends: Mapping[int, int],
     now_ms: int,
 ) -> str | None:
-    """Why a copy may hold what the topic does not, or lack what it had; None where it can be followed on.
+    """Why a copy may hold what the topic does not, or lack what it had; None if it can be continued.
 
-    A new partition is no reason: what it has is newer than what the others have of the same key.
+    A new partition is no reason: its record of a key is newer than those of the other partitions.
     """
     if origin.topic_id != facts.id:
         return f"the topic was made anew: its id is {facts.id}, the copy is of {origin.topic_id}"

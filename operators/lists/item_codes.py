@@ -1,13 +1,13 @@
-"""A number for each category or brand, by model row: what the caps of a list compare."""
+"""Categories or brands as numbers by model row, for the caps of a list."""
 
 import numpy as np
 
-SPARE_CODES = 1000  # texts that no item has any more are kept, up to so many
+SPARE_CODES = 1000  # how many codes of unused texts are kept
 
 
 class ItemCodes:
-    """`by_row` int32 [rows]: equal for items of the same text, 0 for those without one. Written by one thread; what is
-    read stays consistent, for it is replaced as a whole where numbers change."""
+    """`by_row` int32 [rows]: equal for items of the same text, 0 for those without one. One thread writes
+    it. Renumbering replaces the whole array, so a reader's array stays consistent."""
 
     def __init__(self, rows: int) -> None:
         self.by_row = np.zeros(rows, dtype=np.int32)

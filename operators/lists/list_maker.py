@@ -22,14 +22,14 @@ from operators.shopper.features import Features, Rows, features
 from operators.shopper.state_layout import read_states
 from operators.shopper.user_state import order_of
 
-if TYPE_CHECKING:  # who makes fallbacks alone does without ONNX Runtime
+if TYPE_CHECKING:  # fallback lists alone do not need ONNX Runtime
     from operators.model.scorer import Scorer
 
 SCORE_DIGITS = 4
 
 
 class ListSensors(Protocol):
-    """What a list maker reports, from the scorer thread."""
+    """Receives reports of a list maker, on the scorer thread."""
 
     def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
         """The model has answered for a micro-batch: [B, K], best first."""
@@ -37,7 +37,7 @@ class ListSensors(Protocol):
     def on_slates(
         self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
     ) -> None:
-        """The model's lists of a micro-batch; `served` bool [B]: whose list is by the model."""
+        """The model's lists of a micro-batch; `served` bool [B]: whether the model made the user's list."""
 
 
 class NullListSensors:
@@ -91,7 +91,7 @@ class ListMaker:
         inputs = features(states, self._vocabulary, self._window)
         now = self._clock_ms()
         allowed = self._catalogue.allowed(now)
-        warm = inputs.length > 0  # of one who refused consent the state holds no step
+        warm = inputs.length > 0  # the state of a user who refused consent holds no step
         lists: list[RecommendationList | Exception] = []
         if self._scorer is None or not warm.any():
             return [self._plain(request, states, inputs, user) for user, request in enumerate(requests)]
@@ -129,7 +129,7 @@ class ListMaker:
         return self._list(request, source, rows, rounded, self._reasons.without_history(rows), now)
 
     def _usable(self, state: npt.NDArray[Any], allowed: npt.NDArray[np.bool_], worst: int) -> Usable:
-        """What may be listed for the shopper of a state [1]: what the ranker judges no worse than `worst`."""
+        """Whether rows may be listed for the shopper of a state [1]: the ranker's verdict is at most `worst`."""
 
         def usable(rows: Rows) -> npt.NDArray[np.bool_]:
             fine: npt.NDArray[np.bool_] = self._ranker.verdict(rows[None], state, allowed)[0] <= worst

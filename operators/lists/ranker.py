@@ -1,5 +1,5 @@
-"""Candidates -> the places of a list: what may not be shown is taken out, what was shown often goes last,
-categories and brands are capped, and near-copies are spread (MMR). All for a whole micro-batch at once."""
+"""Candidates -> ranked lists, for a whole micro-batch at once: removes forbidden items, moves often shown items to the end,
+caps categories and brands, and spreads similar items (MMR)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -118,7 +118,7 @@ class Ranker:
 
 
 def in_basket(states: npt.NDArray[Any]) -> LowHashes:
-    """uint32 [B, M]: what lies in the basket now: added in this session and not taken out since; 0: nothing."""
+    """uint32 [B, M]: items in the basket now: added in this session and not taken out since; 0: none."""
     kinds = states["kind"]
     added = kinds == IN_BASKET
     if not added.any():
@@ -135,7 +135,7 @@ def in_basket(states: npt.NDArray[Any]) -> LowHashes:
 
 
 def _any_equal(values: LowHashes, others: LowHashes) -> npt.NDArray[np.bool_]:
-    """[B, K], [B, M] -> bool [B, K]: whether a value is among the others. 0 equals 0: it stands for no item."""
+    """[B, K], [B, M] -> bool [B, K]: whether a value is among `others`. 0 equals 0: it stands for no item."""
     equal, same = np.zeros(values.shape, dtype=bool), np.empty(values.shape, dtype=bool)
     for column in np.flatnonzero(others.any(axis=0)):
         np.equal(values, others[:, column, None], out=same)

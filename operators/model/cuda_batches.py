@@ -1,7 +1,7 @@
-"""Micro-batches on a CUDA device: padded to a few sizes, each with buffers there that stay where they are.
+"""Micro-batches on a CUDA device, padded to a few sizes with fixed buffers.
 
-So nothing is allocated while lists are made, and ONNX Runtime records the kernel launches of each size once, as a CUDA
-graph, and replays them: one launch instead of dozens.
+Scoring allocates nothing. ONNX Runtime records the kernel launches of each size once, as a CUDA graph, and replays them:
+one launch instead of dozens.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _words = re.compile(r"\w+ failure \d+: [^;]*|Please install .*")
 
 
 class NotStarted(RuntimeError):
-    """A graph does not run by the provider that was asked for, says the text why. It may run by another one."""
+    """The chosen provider cannot run the graph; the text says why. Another provider may."""
 
 
 def reason_of(error: Exception) -> str:
@@ -38,12 +38,12 @@ def on_cuda(
 ) -> tuple[ort.InferenceSession, Run, str]:
     """(session, function that runs it, remark for the log).
 
-    `top` scores a user, `largest` users in a micro-batch. A graph whose launches cannot be recorded runs without that, and
-    the text says why. Raises `NotStarted`.
+    `top` scores a user, `largest` users in a micro-batch. If the launches cannot be recorded, the graph
+    runs without that, and the remark says why. Raises `NotStarted`.
     """
-    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # cuDNN's GRU listens to nothing else
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find, and the session tells by itself
-        ort.preload_dlls()  # those of NVIDIA's packages, where the system has none
+    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # cuDNN's GRU obeys no other switch
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints missing libraries, and the session reports them anyway
+        ort.preload_dlls()  # from NVIDIA's packages, if the system has none
     remark = ""
     if recorded:
         try:
@@ -71,7 +71,7 @@ class DeviceBatches:
     def __init__(
         self, session: ort.InferenceSession, window: int, top: int, largest: int, device: str = "cuda"
     ) -> None:
-        """Runs each size once, so that the first lists wait for nothing."""
+        """Runs each size once, so that the first lists need no warm-up."""
         sizes = [size for size in SIZES if size < largest] + [largest]
         self._bound = [_Bound(session, number, size, window, top, device) for number, size in enumerate(sizes)]
         self._largest = largest
@@ -88,7 +88,7 @@ class DeviceBatches:
 
 
 class _Bound:
-    """One size: `given` on the host, its copies and the answers on the device."""
+    """One size: inputs on the host, their copies and the answers on the device."""
 
     def __init__(
         self, session: ort.InferenceSession, number: int, size: int, window: int, top: int, device: str
@@ -115,7 +115,7 @@ class _Bound:
         users = len(inputs["length"])
         for name, rows in inputs.items():
             self._host_inputs[name][:users] = (
-                rows  # behind them stay users of before: a row's answer depends on no other
+                rows  # later rows keep earlier users: a row's answer depends on no other row
             )
             self._copies[name].update_inplace(self._host_inputs[name])
         self._binding.synchronize_inputs()

@@ -1,7 +1,7 @@
-"""A query's place among the items: words and character trigrams, hashed, each with a vector that was learned.
+"""Places a query among the items: hashed words and character trigrams, each with a learned vector.
 
 The form is FastText's (Bojanowski et al., TACL 2017): the mean of the parts' vectors, here plus a bias, at unit length. The trainer
-learns it (`model_export/models/search_task.py`), the storefront asks it.
+learns it (`model_export/models/search_task.py`), the storefront uses it.
 """
 
 import re
@@ -36,7 +36,7 @@ class QueryTower:
     vectors: npt.NDArray[np.float32]
 
     def place(self, text: str) -> npt.NDArray[np.float32] | None:
-        """float32 [d] of unit length; None where no part of the text was learned."""
+        """float32 [d] of unit length; None if the training learned no part of the text."""
         query_buckets = np.array(buckets(words_of(text)), dtype=np.int32)
         places = np.searchsorted(self.buckets, query_buckets)
         places = places[np.isin(query_buckets, self.buckets)]

@@ -20,7 +20,7 @@ _FIX = "export the bundle again with `liveshelf train`"
 
 
 def choose_provider(setting: str) -> tuple[str, str]:
-    """(ONNX Runtime provider, why it was taken)."""
+    """(ONNX Runtime provider, the reason for it)."""
     if setting == "cpu":
         return CPU, "scorer.provider = cpu"
     if CUDA not in ort.get_available_providers() or not _cuda_devices():
@@ -61,7 +61,7 @@ class Scorer:
         self.provider, self.provider_reason = choose_provider(settings.provider)
         try:
             self._session, on_device = self._opened(bundle, options, settings)
-        except (StackError, BundleError):  # the machine lacks something, or the bundle was refused already
+        except (StackError, BundleError):  # a missing GPU or file, or a bundle that was refused already
             raise
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
             raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
@@ -79,8 +79,8 @@ class Scorer:
         return self._answers(features.inputs())
 
     def works(self) -> bool:
-        """Whether the device still gives the golden scores. After an error on a GPU its driver may refuse this process
-        everything, for as long as it lives; on a CPU nothing lasts."""
+        """Whether the device still gives the golden scores. After an error the driver of a GPU may refuse
+        all later calls of this process; on a CPU no error persists."""
         if self.provider == CPU:
             return True
         try:
@@ -95,8 +95,8 @@ class Scorer:
     def _opened(
         self, bundle: ModelBundle, options: ort.SessionOptions, settings: ScorerSettings
     ) -> tuple[ort.InferenceSession, Run | None]:
-        """By the first provider that starts. What fails on a device is tried on the CPU: only a wrong graph fails there too."""
-        graph = bundle.read_graph()  # nobody keeps it
+        """A session with the first provider that starts. If a device fails, the CPU follows: only a bad graph fails there too."""
+        graph = bundle.read_graph()  # not kept: it may have hundreds of MB
         sizes = bundle.window, bundle.golden["scores"].shape[1], settings.max_batch
         if self.provider == TENSORRT:
             try:

@@ -1,7 +1,7 @@
-"""`scorer.provider = "tensorrt"`: NVIDIA's TensorRT compiles the graph for the card it finds; what it has no kernel for runs by CUDA.
+"""`scorer.provider = "tensorrt"`: NVIDIA's TensorRT compiles the graph for the GPU; CUDA runs operators without a TensorRT kernel.
 
-Options: ONNX Runtime's page of the TensorRT execution provider. The scorer's golden check decides on the machine itself
-whether what comes out is served.
+Options: ONNX Runtime's page of the TensorRT execution provider. The scorer's golden check decides on each machine
+whether the result is served.
 """
 
 import os

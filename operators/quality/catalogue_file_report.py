@@ -11,13 +11,13 @@ from operators.records.field_effects import NO_EFFECT_CATALOGUE_FIELDS
 from operators.records.field_names import fields_with_values
 from operators.records.record_file import RecordFile, catalogue_file
 
-MEET = 0.5  # of the events' items that the catalogue should hold
+MEET = 0.5  # share of the events' items that the catalogue should hold
 SHOWN = 3
 
 
 @dataclass
 class CatalogueFileReport:
-    """What a file of catalogue records holds."""
+    """Counts of a file of catalogue records."""
 
     file: RecordFile[CatalogueItem]
     items: set[str] = field(default_factory=set)
@@ -39,7 +39,7 @@ class CatalogueFileReport:
 
 
 def report(file: Path, limits: EventSettings) -> CatalogueFileReport:
-    """Reads the whole file. Raises `EventsFileError` of a file that is none of JSON lines."""
+    """Reads the whole file. Raises `EventsFileError` if the file is not JSON lines."""
     records = catalogue_file(file, limits)
     file_report = CatalogueFileReport(records)
     for item in records:

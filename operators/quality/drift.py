@@ -1,4 +1,4 @@
-"""Drift of what the model sees and says against its training window: population stability index (PSI).
+"""Drift of the model's inputs and scores against its training window: population stability index (PSI).
 
 PSI = sum over bins of (actual - expected) * ln(actual / expected), the form of Siddiqi, Credit Risk Scorecards (2006):
 below 0.1 stable, above 0.25 another population.

@@ -1,4 +1,4 @@
-"""Checks a shop's file of events before it goes anywhere: counts, bad lines by reason, and remarks on what looks wrong."""
+"""Checks a shop's file of events before it is used: counts, bad lines by reason, and remarks on suspicious contents."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from operators.records.record_file import RecordFile, event_file
 from operators.records.time_units import DAY_MS
 from operators.shopper.user_state import KINDS
 
-MUCH, MANY_USERS = 0.1, 10  # a user with more of the events, where there are so many users
+MUCH, MANY_USERS = 0.1, 10  # a larger share of one user is suspicious if there are this many users
 SHOWN = 3
 
 
@@ -27,7 +27,7 @@ class EventFileReport:
     activity: Activity = field(default_factory=Activity)
     users_with_history: set[str] = field(default_factory=set)
     items: Counter[str] = field(default_factory=Counter)
-    contents: dict[int, int] = field(default_factory=dict)  # hash of an event's id -> hash of what it says
+    contents: dict[int, int] = field(default_factory=dict)  # hash of an event's id -> hash of its contents
     repeated_ids: int = 0
     other_contents: int = 0
     example_id: str = ""
@@ -65,13 +65,13 @@ class EventFileReport:
             self.example_id = self.example_id or event.event_id
 
     def take_fields(self, line: bytes, event: Event) -> None:
-        """Counts what of a line has no effect."""
+        """Counts the fields of a line that have no effect."""
         fields = fields_with_values(line)
         self.without_effect.update(remarks_on(event, fields))
         self.unknown_fields.update(name for name in fields if name not in Event.__struct_fields__)
 
     def remarks(self) -> list[str]:
-        """What is valid and yet looks wrong, a sentence each."""
+        """A sentence for each valid but suspicious property."""
         sentences, valid = [], self.file.good
         if self.other_contents:
             sentences.append(
@@ -86,7 +86,7 @@ class EventFileReport:
         return sentences + left_out(self.unknown_fields)
 
     def _busy_users(self) -> list[str]:
-        """A sentence of each user who does more than a person, or makes a large share of the events."""
+        """A sentence for each user with more events than a person, or with a large share of the events."""
         robots, totals = self.activity.robots(), self.activity.totals
         most = MUCH * totals.total() if len(totals) >= MANY_USERS else totals.total()
         busy = [(user, count) for user, count in totals.most_common() if user in robots or count > most]
@@ -98,7 +98,7 @@ class EventFileReport:
 
 
 def report(file: Path, limits: EventSettings) -> EventFileReport:
-    """Reads the whole file. Raises `EventsFileError` of a file that is none of JSON lines."""
+    """Reads the whole file. Raises `EventsFileError` if the file is not JSON lines."""
     events = event_file(file, limits)
     file_report = EventFileReport(events)
     for event in events:

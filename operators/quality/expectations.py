@@ -55,7 +55,7 @@ Verdict = tuple[str, bool]  # expectation, whether it holds
 
 
 class KnownItem(NamedTuple):
-    """What is remembered of a catalogue record: a record may have a megabyte. `level`: the first of its category, or ""."""
+    """The fields of a catalogue record that later checks need. `level`: the first level of its category, or ""."""
 
     price: float | None
     currency: str | None
@@ -75,8 +75,8 @@ class Expectations:
         self._placeholders = limits.placeholders
         self._decoder = EventDecoder(limits, any_age=any_age)
         self._list_size = list_size
-        self.unreadable: set[str] = set()  # keys whose newest record of the catalogue cannot be read
-        self.refused: BadRecord | None = None  # why the newest record that `catalogue` took cannot be
+        self.unreadable: set[str] = set()  # keys whose newest catalogue record is unreadable
+        self.refused: BadRecord | None = None  # the error of the newest catalogue record, if it is unreadable
         self._items: dict[str, KnownItem] = {}
         self._categories: set[str] = set()
         self._ids: OrderedDict[str, None] = OrderedDict()
@@ -91,7 +91,7 @@ class Expectations:
         return self._items.get(item_id)
 
     def event(self, key: str, value: bytes | None, broker_ms: int) -> tuple[Event | None, list[Verdict]]:
-        """The event (None where it is not valid) and what holds of it."""
+        """The event (None if it is not valid) and its verdicts."""
         try:
             event = self._decoder.decode(key, value, broker_ms)
         except BadRecord:
@@ -111,8 +111,8 @@ class Expectations:
             yield "price_agrees", same and _near(event.price, in_catalogue.price)
 
     def catalogue(self, key: str, value: bytes | None) -> list[Verdict]:
-        """Takes a record of the catalogue; what holds of it. A tombstone is no record to check. One that cannot be read is
-        `refused`, and leaves the item as it was."""
+        """Applies a catalogue record and returns its verdicts; a tombstone has none. An unreadable record is `refused` and
+        leaves the item unchanged."""
         self.refused = None
         self.unreadable.discard(key)
         if value is None:
@@ -133,7 +133,7 @@ class Expectations:
         return verdicts
 
     def recommended(self, key: bytes | None, value: bytes) -> tuple[RecommendationList | None, list[Verdict]]:
-        """The list (None where it is not one of its key) and what holds of it."""
+        """The list (None if it is unreadable or its key names another user) and its verdicts."""
         try:
             recommended = decode_list(value, key)
         except Refused:
@@ -145,8 +145,8 @@ class Expectations:
         return recommended, verdicts
 
     def category(self, item_id: str) -> str | None:
-        """The first level of an item's category; None for an unknown item. The first `MAX_CATEGORIES` keep their
-        names: a label must not grow without end."""
+        """The first level of an item's category; None for an unknown item. Only the first `MAX_CATEGORIES` keep
+        their names, which bounds the values of the metric's label."""
         item = self._items.get(item_id)
         if item is None:
             return None

@@ -1,4 +1,4 @@
-"""How good lists are by themselves, without waiting for clicks: coverage, diversity, novelty, calibration."""
+"""Quality of lists without clicks: coverage, diversity, novelty, calibration."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +58,7 @@ def _divergence(history: npt.NDArray[Any], slate: npt.NDArray[Any]) -> float | N
 
 
 class Coverage:
-    """Which items were listed of late: two windows, so that the share is over one to two window lengths."""
+    """Items that were listed recently: two windows, so that the share covers one to two window lengths."""
 
     def __init__(self, items: int, window_s: float) -> None:
         self._window_s = window_s
@@ -76,6 +76,6 @@ class Coverage:
         self._now[rows.ravel()] = True
 
     def share(self, allowed: npt.NDArray[np.bool_]) -> float:
-        """Of the items that may be listed (bool by row), the share that was."""
+        """The share of the items that may be listed (`allowed`, bool by row) that was listed."""
         listable = int(allowed[1:].sum())
         return float(((self._now | self._before) & allowed)[1:].sum()) / listable if listable else 0.0
