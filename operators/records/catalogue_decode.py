@@ -1,6 +1,6 @@
 """Bytes of a catalogue record -> a valid `CatalogueItem`, or `BadRecord` with one of `contracts.REASONS`.
 
-Job, scorer, storefront, monitor, trainer, `validate` and `replay` all read the catalogue here. A record that cannot be read
+Job, scorer, storefront, monitor, trainer, `validate` and `replay` all decode the catalogue here. An unreadable record
 changes nothing: only a null value delists.
 """
 
@@ -31,7 +31,7 @@ def read_item(
 ) -> CatalogueItem:
     """The item of a record; `key` is its Kafka key, "" of a line of a file. Raises `BadRecord`.
 
-    `repaired` counts the fields that were read otherwise than they were written; `placeholders`: ids that no item has.
+    `repaired` counts the fields that were converted; `placeholders`: texts that are no id.
     """
     try:
         item = _decode(value)
@@ -109,7 +109,7 @@ def _read_texts(name: str, value: Any) -> list[str]:
 
 
 def _read_pieces(name: str, value: Any) -> float:
-    """Of a number of pieces, of a flag (1 or 0), or of the words for it."""
+    """The number of pieces; 1 or 0 of a flag or of words such as "sold out"."""
     if isinstance(value, bool):
         return float(value)
     text = value.strip().lower().replace("_", " ").replace("-", " ") if isinstance(value, str) else ""

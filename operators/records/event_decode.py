@@ -27,11 +27,11 @@ _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 class EventDecoder:
     """Decodes and validates events against the limits of the settings.
 
-    `clamped` counts events whose time was ahead, `repaired` the fields that were read otherwise than they were written.
+    `clamped` counts events from the future, `repaired` the fields that were converted.
     """
 
     def __init__(self, limits: EventSettings, *, any_age: bool = False, repaired: Counter[str] | None = None) -> None:
-        """`any_age`: of a file, which may be old."""
+        """`any_age`: accept old events, as a file may hold them."""
         self._max_bytes = limits.max_bytes
         self._max_age_ms = limits.max_age_days * DAY_MS
         self._max_future_ms = limits.max_future_minutes * 60_000

@@ -1,5 +1,5 @@
-"""What each optional field of an event does, and which accepted fields and types change nothing: `validate`, the API and
-the docs say so, and nothing is ignored in silence."""
+"""The effect of each optional field of an event, and the accepted fields and types without effect. `validate`, the API and
+the docs report them, so that no field is ignored silently."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ FIELD_EFFECTS: dict[str, FieldEffect] = {
     "traceparent": FieldEffect(_ALL, "lets the list be traced where its sampled flag is set"),
     "schema_version": FieldEffect(_ALL, "must be 1"),
 }
-# accepted, and counted as a version of the list, which stays what it is
+# accepted and counted in the version; the list stays the same
 NO_EFFECT_TYPES: dict[str, str] = {"identify": "does nothing yet: a guest's history does not move to the account"}
 NO_EFFECT_CATALOGUE_FIELDS: dict[str, str] = {"tags": "does nothing yet: neither lists nor search use it"}
 
@@ -49,7 +49,7 @@ NO_EFFECT_CATALOGUE_FIELDS: dict[str, str] = {"tags": "does nothing yet: neither
 def without_effect(event: Event) -> list[str]:
     """The fields that this event sets and that change nothing, in the order of `FIELD_EFFECTS`.
 
-    A quantity of 1, or below 0, is all that a purchase takes from it.
+    Of a quantity only 1 and values below 0 have a meaning.
     """
     return [
         name
@@ -81,7 +81,7 @@ class FieldWarning:
 
 
 def field_warnings(events: Iterable[tuple[bytes, Event]]) -> list[FieldWarning]:
-    """At most `MOST`, each once. Of each event its bytes and what was decoded from them."""
+    """At most `MOST` distinct warnings. `events`: pairs of bytes and decoded event."""
     warnings: dict[tuple[str, str], FieldWarning] = {}
     for index, (value, event) in enumerate(events):
         for field, text in _without_effect(value, event):
@@ -93,7 +93,7 @@ def field_warnings(events: Iterable[tuple[bytes, Event]]) -> list[FieldWarning]:
 
 
 def _without_effect(value: bytes, event: Event) -> Iterator[tuple[str, str]]:
-    """Field and sentence; no sentence yet about an unknown field, for the search for its neighbour takes time."""
+    """Field and sentence. The sentence of an unknown field is empty: the caller searches the nearest name, which is slow."""
     fields = fields_with_values(value)
     yield from remarks_on(event, fields)
     for name in fields:

@@ -13,7 +13,7 @@ from pathlib import Path
 from operators.errors import EventsFileError
 from operators.records.json_objects import BOM
 
-HEAD = 65_536  # bytes that tell what a file is
+HEAD = 65_536  # bytes from which the form of a file is recognised
 _GZIP = b"\x1f\x8b"
 _ARCHIVES = {
     b"PK\x03\x04": ("a zip archive", "unzip {file}"),
@@ -41,9 +41,7 @@ class RecordLines:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.blank = 0
-        if file.exists() and not (
-            file.is_file() or file.is_dir()
-        ):  # a pipe gives its lines once, and files are read twice
+        if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe can be read once, and a file is read twice
             raise EventsFileError(f"a file in {file}", "a pipe or a device", f"save it first: cat {file} > NEW.jsonl")
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
@@ -80,7 +78,7 @@ def _why(error: Exception) -> str:
 
 
 def other_form(head: bytes) -> tuple[str, str] | None:
-    """What a file that begins so is, and how to convert it; None of JSON lines, whatever is wrong with some of them."""
+    """The form of a file with this beginning, and the command that converts it; None for JSON lines, good or bad."""
     for magic, form in _ARCHIVES.items():
         if head.startswith(magic):
             return form
@@ -110,7 +108,7 @@ def other_form(head: bytes) -> tuple[str, str] | None:
 
 
 def _after_object(line: bytes) -> str:
-    """What begins behind the first object of a line: "," or "{"; empty of any other line."""
+    """The first character after the first object of a line: "," or "{"; empty for any other line."""
     try:
         value, end = _PARSER.raw_decode(text := line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""Repairs of refused records that need a person's yes: each is a guess at what the sender meant.
+"""Repairs of refused records. Each guesses what the sender meant, so a person must choose it.
 
-What can be read one way only is read so at once by the decoders and needs no repair.
+The decoders convert unambiguous values by themselves; those need no repair.
 """
 
 import json
@@ -23,14 +23,14 @@ _NUMBERED_DATE = re.compile(r"\s*(\d{1,2})[./-](\d{1,2})[./-](\d{4})\b[ T,]*(.*)
 
 @dataclass(frozen=True)
 class Repairs:
-    """What may be done to a record: `fixes` of `FIXES`, `renames` of fields (old name -> new) and of event `types`."""
+    """The allowed repairs of a record: `fixes` of `FIXES`, `renames` of fields (old name -> new) and of event `types`."""
 
     fixes: frozenset[str] = frozenset()
     renames: Mapping[str, str] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
 
     def repaired(self, letter: Letter, oldest_ms: int) -> "Repaired | None":
-        """The record with what fits of the repairs; None where none did, and where the value is no JSON object.
+        """The record after the repairs that apply; None if none applies or the value is no JSON object.
 
         `oldest_ms`: the oldest time (epoch ms) that is accepted.
         """
@@ -53,7 +53,7 @@ class Repairs:
         return Repaired(key, value, tuple(dict.fromkeys(done))) if done else None
 
     def _steps(self, letter: Letter, oldest_ms: int) -> list[tuple[str, Callable[[Fields], None]]]:
-        """In the order in which they are done."""
+        """The repairs in their order."""
         steps: list[tuple[str, Callable[[Fields], None]]] = [
             ("rename", lambda fields: _rename(fields, self.renames)),
             ("blanks", _strip_ids),
@@ -79,7 +79,7 @@ class Repairs:
 
 @dataclass(frozen=True)
 class Repaired:
-    """The key and value to put back, and which repairs made them."""
+    """The repaired key and value, and the repairs that changed them."""
 
     key: bytes | None
     value: bytes
@@ -104,7 +104,7 @@ ALL = frozenset(FIXES) - {"day-first", "month-first"}
 
 
 def _parsed(value: bytes | None, fixes: Collection[str], done: list[str]) -> Any:
-    """Raises `ValueError` for what is no JSON, or is some with a fix that is not among `fixes` alone."""
+    """Raises `ValueError` if the value is no JSON, or only with a repair that is not in `fixes`."""
 
     def allow(name: str) -> None:
         if name not in fixes:

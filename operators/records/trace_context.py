@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-# version 00 is exactly this long; a higher one may go on after a dash, with what nobody knows today
+# version 00 is exactly this long; a higher one may append unknown parts after a dash
 _FORM = re.compile(
     r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL
 )
@@ -19,7 +19,7 @@ class TraceParent(NamedTuple):
 
 
 def parse_traceparent(text: str | None) -> TraceParent | None:
-    """None where there is none, or where it is not one: a bad trace must not cost an event."""
+    """The parts of a traceparent; None if it is missing or invalid, because a bad trace must not cost an event."""
     match = _FORM.fullmatch(text) if text else None
     if match is None or (match[1] == "00" and match[5] is not None):
         return None
@@ -27,9 +27,9 @@ def parse_traceparent(text: str | None) -> TraceParent | None:
 
 
 def forwarded_traceparent(text: str) -> str | None:
-    """The 55 characters that go on with the event, None where it is no trace.
+    """The 55 characters that the event and its list carry; None if the text is no traceparent.
 
-    Of a higher version they are the parts that version 00 knows, as the standard asks ("Versioning of traceparent").
+    A higher version is cut to the parts of version 00, as the standard asks ("Versioning of traceparent").
     """
     parent = parse_traceparent(text)
     if parent is None or text.startswith("00-"):
