@@ -32,7 +32,7 @@ class LiveshelfError(Exception):
 
 
 class BadRecord(LiveshelfError):
-    """A record that cannot be used. `reason` is one of `operators.records.contracts.REASONS`."""
+    """A record that cannot be used. `reason` is one of `operators.records.contracts.DEAD_LETTER_REASONS`."""
 
     def __init__(
         self, reason: str, expected: str, came: str, fix: str = "repair the record and publish it again"

@@ -1,4 +1,4 @@
-"""Bytes of a catalogue record -> a valid `CatalogueItem`, or `BadRecord` with one of `contracts.REASONS`.
+"""Bytes of a catalogue record -> a valid `CatalogueItem`, or `BadRecord` with one of `contracts.DEAD_LETTER_REASONS`.
 
 Job, scorer, storefront, monitor, trainer, `validate` and `replay` all decode the catalogue here. An unreadable record
 changes nothing: only a null value delists.

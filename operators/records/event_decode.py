@@ -1,4 +1,4 @@
-"""Bytes of an event record -> a valid `Event`, or `BadRecord` with one of `contracts.REASONS`.
+"""Bytes of an event record -> a valid `Event`, or `BadRecord` with one of `contracts.DEAD_LETTER_REASONS`.
 
 A good event takes the short path. Only an event that is bad or has an unusual form is examined closely.
 """

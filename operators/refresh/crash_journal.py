@@ -1,9 +1,10 @@
-"""Who was being scored when the process died: so that a request that crashes native code does it twice, not for ever.
+"""Users in flight when the scorer process died, so that a request that crashes native code does it twice at most.
 
-A crash inside ONNX Runtime takes the scorer process along. The operator starts another one and asks for the same lists
-again, and the same request would kill that one too. The journal is a small memory-mapped file: the
-batch in flight is noted before it is scored and struck out after. What a new process finds there is suspect and
-scored one by one; who was alone when the process died again is guilty and gets fallback lists for an hour.
+A crash inside ONNX Runtime kills the scorer process. The operator starts another one and sends the same requests
+again, and the same request would kill that process too. The journal is a small memory-mapped file: the scorer writes the
+users of a batch before it scores them and clears them afterwards. A new process treats the users that it reads there as
+suspects and scores each alone. A user who was alone when the process died again is guilty and gets fallback lists for an
+hour.
 """
 
 import contextlib
@@ -26,8 +27,8 @@ R = TypeVar("R")
 
 BATCH_MAX, GUILTY_MAX = 1024, 256
 GUILTY_SECONDS = 3600
-ENDING, KEPT_SECONDS = ".crashes", 86_400  # a journal of a bundle that serves no longer has nothing to say after a day
-_head = struct.Struct("<IIII")  # users in flight, whether that is the trial of a suspect, suspects, guilty
+ENDING, KEPT_SECONDS = ".crashes", 86_400  # a journal of a retired bundle is useless after a day
+_head = struct.Struct("<IIII")  # users in flight, whether a suspect is scored alone, suspects, guilty
 _user = struct.Struct("<Q")
 _verdict = struct.Struct("<QI")  # user, until (epoch s)
 FLYING_AT = _head.size
@@ -44,8 +45,8 @@ def _is_intact(content: bytes) -> bool:
 
 
 def _open(file: Path) -> int:
-    """A descriptor of the file. It is mapped and written to: a link would lead that to any file of this user, and another
-    user's file could be cut off under the map."""
+    """A descriptor of the file. Refuses a link, which could lead the writes to any file of this user, and another user's
+    file, which its owner could truncate under the map."""
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -82,9 +83,9 @@ class CrashJournal:
     """One file for each scorer. All methods but the constructor are for the scorer's thread."""
 
     def __init__(self, file: Path, clock_s: Callable[[], float]) -> None:
-        """Reads what the last process left. Users are kept as hashes; a damaged file is begun anew.
+        """Reads the journal of the last process. It stores users as hashes. A damaged file is replaced.
 
-        `clock_s` gives epoch s. Journals beside it that end in `.crashes` and that no process has used for a day are removed:
+        `clock_s` gives epoch s. Removes `.crashes` journals in the same folder that no process has used for a day:
         each bundle has its own. Raises `StackError` where the file is a link or another user's.
         """
         self._clock_s = clock_s
@@ -93,7 +94,7 @@ class CrashJournal:
         if not _is_intact(os.pread(self._file, SIZE + 1, 0)):
             os.ftruncate(self._file, 0)
         os.posix_fallocate(self._file, 0, SIZE)  # else a full disk would kill the process when it writes to the map
-        fcntl.flock(self._file, fcntl.LOCK_SH)  # it is in use; given back with the process
+        fcntl.flock(self._file, fcntl.LOCK_SH)  # marks it as in use until the process ends
         _remove_unused(file.parent, clock_s())
         self._map = mmap.mmap(self._file, SIZE)
         flying, trial, suspects, guilty = _head.unpack_from(self._map)
@@ -116,7 +117,7 @@ class CrashJournal:
     def score(
         self, requests: Sequence[Request], score: Callable[[Sequence[Request]], list[R | Exception]]
     ) -> list[R | Exception]:
-        """The answers of `score`, asked with care: the guilty not at all, suspects alone, the others together."""
+        """The results of `score`: not called for guilty users, once for each suspect, once for all others."""
         if not self._suspects and not self._guilty:
             return self._noted(requests, score, trial=False)
         answers: dict[str, R | Exception] = {}
@@ -138,7 +139,7 @@ class CrashJournal:
         return [answers[request.user_id] for request in requests]
 
     def close(self) -> None:
-        """Gives back the file. Later calls of `score` fail."""
+        """Closes the file. Later calls of `score` fail."""
         self._map.close()
         os.close(self._file)
 
@@ -151,7 +152,7 @@ class CrashJournal:
         try:
             return score(requests)
         finally:
-            _user.pack_into(self._map, 0, 0)  # nobody in flight, no trial
+            _user.pack_into(self._map, 0, 0)  # no user in flight, no trial
 
     def _is_guilty(self, user: int) -> bool:
         until = self._guilty.get(user)

@@ -1,4 +1,4 @@
-"""Counters and histograms for what happens ten thousand times a second, in Prometheus' format.
+"""Counters and histograms in Prometheus' format for ten thousand observations a second.
 
 prometheus_client's own take a lock and 0.4-2 us for each observation; a counter here is an integer of one writer, and a
 histogram takes a whole batch of values at once.
@@ -40,7 +40,7 @@ class Tally(Collector):
 
 
 class CountedElsewhere(Collector):
-    """A counter that somebody else keeps; read when scraped."""
+    """A counter that other code keeps; read when scraped."""
 
     def __init__(self, name: str, help_text: str, registry: CollectorRegistry) -> None:
         self._name, self._help = name, help_text
@@ -48,7 +48,7 @@ class CountedElsewhere(Collector):
         registry.register(self)
 
     def set_function(self, value: Callable[[], int]) -> None:
-        """Where to read it; 0 until then."""
+        """Sets the function that returns the count; 0 until then."""
         self._value = value
 
     def collect(self) -> Iterator[CounterMetricFamily]:

@@ -1,4 +1,4 @@
-"""Errors of our own code in the operator: each is logged and counted, none stops the job, and none is a shop's fault."""
+"""Errors of our own code in the operator: each is logged and counted, and none stops the job."""
 
 import logging
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class OwnErrors:
         self._logged_at: dict[str, float] = {}
 
     def report(self, where: str, error: Exception) -> None:
-        """Logs the error with its traceback, without the user: ids do not belong into logs."""
+        """Logs the error with its traceback, without the user: logs hold no ids."""
         self._count(where)
         kind, now = f"{where}: {type(error).__name__} in {_place(error)}", self._clock_s()
         if now - self._logged_at.get(kind, float("-inf")) >= LOG_INTERVAL_S:

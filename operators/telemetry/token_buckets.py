@@ -1,4 +1,4 @@
-"""How often something may happen, by who does it: token buckets in a memory of fixed size."""
+"""A rate limit for each key: token buckets in a memory of fixed size."""
 
 import time
 from collections.abc import Callable
@@ -9,9 +9,9 @@ HELD_KEYS = 65_536
 class TokenBuckets:
     """A bucket of `burst` tokens for each key, refilled at `rate_per_s`; not for several threads.
 
-    A bucket is one number, the time at which it is full again (the generic cell rate algorithm, ITU-T I.371). The
-    bucket that rested longest is forgotten when there are more than `held`: keys made up by the thousand cost
-    no memory, and who is forgotten has a full bucket anyway, or was one of the thousands.
+    A bucket is one number, the time at which it is full again (the generic cell rate algorithm, ITU-T I.371). Above
+    `held` buckets the least recently used one is dropped, so that invented keys cost no memory. A dropped key starts with a
+    full bucket.
     """
 
     def __init__(

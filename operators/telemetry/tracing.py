@@ -1,6 +1,6 @@
 """Traces of sampled events, over OTLP (extra `tracing`): one span a stage, as children of the event's own span.
 
-Spans are made when a list goes out, from the moments that the metrics keep anyway: an event without a sampled
+Spans are made when a list goes out, from the moments that the metrics need anyway: an event without a sampled
 `traceparent` costs one comparison. The sampled flag is the client's wish: whoever can publish an event can set it.
 So only `tracing.max_traces_per_s` are recorded in each process, as the standard advises (W3C Trace Context, "Denial of
 service"); the flag itself goes on with the list unchanged.
@@ -55,13 +55,13 @@ class Tracer:
         whole.end(_ns(line.emitted))
 
     def readable(self, traceparent: str, generated_s: float, now_s: float) -> None:
-        """The list of a sampled event can be read: the span `deliver`, from its making to now."""
+        """The list of a sampled event can be read: the span `deliver`, from `generated_s` to `now_s` (epoch s)."""
         parent = self._context(traceparent)
         if parent is not None:
             self._tracer.start_span("deliver", parent, start_time=_ns(generated_s)).end(_ns(max(generated_s, now_s)))
 
     def _context(self, traceparent: str) -> Any:
-        """The parent of a span, None where none is recorded."""
+        """The parent of a span; None if the trace is not recorded."""
         trace = parse_traceparent(traceparent)
         if trace is None or not trace.sampled or self._allowed is None or self._allowed.wait_s("") > 0:
             return None

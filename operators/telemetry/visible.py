@@ -1,6 +1,6 @@
-"""Text from outside on its way to a terminal or a log.
+"""Escapes text from outside before it goes to a terminal or a log.
 
-A terminal obeys escape codes, and a line break begins what reads like another line of ours: both are shown, not sent.
+A terminal obeys escape codes, and a line break could forge a log line.
 """
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
