@@ -13,7 +13,7 @@ REFUSED_LOGIN = (
     errors.UnsupportedSaslMechanismError,
     errors.IllegalSaslStateError,
 )
-WORDS = 200  # characters: some errors hold a whole request
+MAX_TEXT = 200  # characters: some errors hold a whole request
 RETRY_SECONDS = 1.0  # until a reader that follows a topic tries again
 REFUSED_SECONDS = 15.0  # after a refusal: an operator must repair something first
 EXPIRED, NOT_YET, WRONG_NAME, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's numbers
@@ -39,20 +39,20 @@ def broker_error(cause: BaseException, options: Mapping[str, Any]) -> BrokerErro
     if isinstance(cause, errors.SaslAuthenticationFailedError):
         return BrokerError(
             f"{where} to accept the user {user} ({protocol}, {options.get('sasl_mechanism')})",
-            _words(cause),
+            _text_of(cause),
             "correct kafka.security.username and its password_file; docs/security.md",
         )
     if isinstance(cause, REFUSED_LOGIN):
         return BrokerError(
             f"{where} to know the mechanism {options.get('sasl_mechanism')}",
-            _words(cause),
+            _text_of(cause),
             "correct kafka.security.mechanism",
         )
     if _without_right(cause):
         principal = f"the user {user}" if user else "this client"
         return BrokerError(
             f"{principal} to have the right",
-            _words(cause),
+            _text_of(cause),
             "grant it, or name another user; docs/security.md has each part's rights",
         )
     if isinstance(tls, ssl.SSLCertVerificationError):
@@ -62,13 +62,13 @@ def broker_error(cause: BaseException, options: Mapping[str, Any]) -> BrokerErro
     if isinstance(tls, ssl.SSLError):
         return BrokerError(
             f"TLS at {where} ({protocol})",
-            _words(tls),
+            _text_of(tls),
             "does it speak TLS there? correct kafka.security.protocol or kafka.bootstrap; or its certificate's key",
             retriable=not is_final(cause),
         )
     return BrokerError(
         f"a broker at {where} ({protocol})",
-        _words(cause),
+        _text_of(cause),
         f"liveshelf up, or set kafka.bootstrap{_other_protocol(cause, protocol)}",
         retriable=bool(getattr(cause, "retriable", True)),
     )
@@ -110,9 +110,9 @@ def _other_protocol(cause: BaseException, protocol: str) -> str:
     return f"; a broker that closes the connection may expect another kafka.security.protocol than {protocol}"
 
 
-def _words(cause: BaseException) -> str:
+def _text_of(cause: BaseException) -> str:
     """The error's own text, without the class names that kafka-python adds."""
     own = cause.args[0] if isinstance(cause, errors.KafkaError) and cause.args else cause
     name, text = type(cause).__name__, " ".join(str(own).split())
     text = text.removeprefix(f"{name}: ").removeprefix(name)
-    return f"{name}: {text[:WORDS]}" if text else name
+    return f"{name}: {text[:MAX_TEXT]}" if text else name

@@ -26,11 +26,10 @@ from operators.kafka_io.table_rows import TableRows
 
 log = logging.getLogger(__name__)
 POLL_MS = 500
-BREATH_SECONDS = (
-    0.004  # between polls that returned records: a poll for each record would take a third of a core at 500/s
-)
-LOOK_SECONDS = 5.0  # how often the table asks the broker for the end offsets
-LOOK_TIMEOUT_MS = 2000
+# between polls that returned records: a poll for each record would take a third of a core at 500/s
+POLL_PAUSE_SECONDS = 0.004
+CHECK_SECONDS = 5.0  # how often the table asks the broker for the end offsets
+CHECK_TIMEOUT_MS = 2000
 SWEEP_SECONDS = 10.0  # how often the table looks for stale rows
 SWEEP_ROWS = 1000
 SILENCE_MS = 60_000  # a running table ignores a shorter silence of the broker
@@ -68,7 +67,7 @@ class CompactedTable(Generic[T]):
         self._facts = TopicFacts(None, None)
         self._target: tuple[int, dict[TopicPartition, int]] | None = None  # complete as of (ms) when these are reached
         self._cursor: bytes | None = None  # of the sweep that ends a rereading
-        self._stale_cursor, self._swept_at, self._look_at, self._looked_ms = b"", 0.0, 0.0, 0
+        self._stale_cursor, self._swept_at, self._next_check_at, self._checked_ms = b"", 0.0, 0.0, 0
         self._caught_up, self._closing = threading.Event(), threading.Event()
         self._reached_at = 0.0
         self._problem = ""
@@ -129,7 +128,7 @@ class CompactedTable(Generic[T]):
     def _follow(self) -> None:
         consumer = self._connect()
         try:
-            partitions = self._begin(consumer)
+            partitions = self._assign(consumer)
             while not self._closing.is_set():
                 polled = consumer.poll(timeout_ms=0 if self._cursor is not None else POLL_MS, max_records=5000)
                 for partition, records in polled.items():
@@ -137,13 +136,13 @@ class CompactedTable(Generic[T]):
                 if polled:
                     self._reached_at, self._problem = time.monotonic(), ""
                     if self._caught_up.is_set():
-                        self._closing.wait(BREATH_SECONDS)
-                self._look(consumer, partitions)
+                        self._closing.wait(POLL_PAUSE_SECONDS)
+                self._check_topic(consumer, partitions)
                 self._advance(consumer)
         finally:
             consumer.close()
 
-    def _begin(self, consumer: Consumer) -> list[TopicPartition]:
+    def _assign(self, consumer: Consumer) -> list[TopicPartition]:
         """Seeks to the offsets of the copy, or to the beginning if the copy cannot be continued."""
         numbers = consumer.partitions_for_topic(self.topic)
         if not numbers:
@@ -162,14 +161,14 @@ class CompactedTable(Generic[T]):
             offsets = {}
         for partition in partitions:
             consumer.seek(partition, offsets.get(partition.partition, begins[partition]))
-        self._target, self._cursor, self._looked_ms = (now_ms, ends), None, now_ms
-        self._look_at, self._reached_at = time.monotonic() + LOOK_SECONDS, time.monotonic()
+        self._target, self._cursor, self._checked_ms = (now_ms, ends), None, now_ms
+        self._next_check_at, self._reached_at = time.monotonic() + CHECK_SECONDS, time.monotonic()
         return partitions
 
-    def _look(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _check_topic(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Asks the broker from time to time for the end offsets, and whether the topic is still the same."""
         started = time.monotonic()
-        if started < self._look_at:
+        if started < self._next_check_at:
             return
         if consumer.partitions_for_topic(self.topic) != {partition.partition for partition in partitions}:
             raise BrokerError(f"the partitions of {self.topic}", "others", "they are read", retriable=True)
@@ -177,16 +176,16 @@ class CompactedTable(Generic[T]):
             raise BrokerError(f"the topic {self.topic}", f"another one, {topic_id}", "it is read", retriable=True)
         now_ms = self._clock_ms()
         try:
-            ends = consumer.end_offsets(partitions, timeout_ms=LOOK_TIMEOUT_MS)
+            ends = consumer.end_offsets(partitions, timeout_ms=CHECK_TIMEOUT_MS)
         except KafkaTimeoutError:  # a partition without a leader must not keep the others' records away
-            self._look_at = time.monotonic() + 10 * (time.monotonic() - started)
+            self._next_check_at = time.monotonic() + 10 * (time.monotonic() - started)
             return
-        silence_ms, self._looked_ms = now_ms - self._looked_ms, now_ms
+        silence_ms, self._checked_ms = now_ms - self._checked_ms, now_ms
         if silence_ms > max(SILENCE_MS, self._facts.age_limit_ms):
             raise BrokerError(
                 f"an answer for {self.topic}", f"none for {silence_ms} ms", "it is read again", retriable=True
             )
-        self._look_at, self._reached_at = started + LOOK_SECONDS, time.monotonic()
+        self._next_check_at, self._reached_at = started + CHECK_SECONDS, time.monotonic()
         if self._target is None:
             self._target = now_ms, ends
 

@@ -19,7 +19,7 @@ _ORDER = struct.Struct(">QQ")  # epoch, version: bytes that compare as the pairs
 _HEAD = struct.Struct(">QQq")
 # the only decoder of a list; ignores the key
 decode_any_list = msgspec.json.Decoder(RecommendationList).decode
-MOST = 2**64 - 1
+MAX_NUMBER = 2**64 - 1
 # why a record of the topic changed no row: `older` than the current list, `erased`: below a tombstone's floor,
 # `not_a_list`, `not_its_key`: its key names another user
 REFUSALS = ("older", "erased", "not_a_list", "not_its_key")
@@ -103,7 +103,7 @@ def _floor(old: bytes | None, order: tuple[int, int] | None, now_ms: int) -> byt
     epoch, version, _ = _HEAD.unpack_from(old)
     is_list = len(old) > _HEAD.size
     if order is None:
-        order = (epoch, min(version + is_list, MOST))
+        order = (epoch, min(version + is_list, MAX_NUMBER))
     elif (epoch, version) > order:  # an old tombstone that is written again after a failure
         if is_list:
             raise Refused("older")

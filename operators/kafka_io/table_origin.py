@@ -8,10 +8,10 @@ import msgspec
 from operators.records.time_units import DAY_MS, HOUR_MS
 
 FORMAT = 2
-SHORTEST_MS = HOUR_MS  # the age of a copy that is followed on, where the topic may not be described
-LONGEST_MS = 7 * DAY_MS  # how long a floor is kept there
+UNKNOWN_AGE_LIMIT_MS = HOUR_MS  # age limit of a copy if this user may not describe the topic
+UNKNOWN_FLOOR_MS = 7 * DAY_MS  # how long the table keeps a floor then
 SHARE = 0.9  # of `delete.retention.ms`: the rest is time to catch up
-SKEW_MS = HOUR_MS  # clocks differ; a copy from further ahead has no known age
+SKEW_MS = HOUR_MS  # tolerated difference of clocks; a copy from further in the future is read again
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -33,12 +33,12 @@ class TopicFacts(NamedTuple):
     @property
     def age_limit_ms(self) -> float:
         """How old a copy may be: a tombstone that it has not seen may be gone from the topic afterwards."""
-        return SHORTEST_MS if self.tombstones_ms is None else SHARE * self.tombstones_ms
+        return UNKNOWN_AGE_LIMIT_MS if self.tombstones_ms is None else SHARE * self.tombstones_ms
 
     @property
     def floor_ms(self) -> int:
         """How long a tombstone's trace is kept in the table."""
-        return LONGEST_MS if self.tombstones_ms is None else self.tombstones_ms
+        return UNKNOWN_FLOOR_MS if self.tombstones_ms is None else self.tombstones_ms
 
 
 def reason_to_reread(

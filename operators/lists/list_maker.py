@@ -94,7 +94,7 @@ class ListMaker:
         warm = inputs.length > 0  # the state of a user who refused consent holds no step
         lists: list[RecommendationList | Exception] = []
         if self._scorer is None or not warm.any():
-            return [self._plain(request, states, inputs, user) for user, request in enumerate(requests)]
+            return [self._fallback_list(request, states, inputs, user) for user, request in enumerate(requests)]
         scores, rows = self._scorer.score(inputs)
         self._sensors.on_scores(scores)
         finite = np.isfinite(scores).all(axis=1)
@@ -106,7 +106,7 @@ class ListMaker:
         all_scores = np.round(ranked.scores.astype(np.float64), SCORE_DIGITS).tolist()
         for user, request in enumerate(requests):
             if not warm[user]:
-                lists.append(self._plain(request, states, inputs, user))
+                lists.append(self._fallback_list(request, states, inputs, user))
             elif not finite[user]:
                 lists.append(NotFinite(f"scores of {request.user_id}"))
             else:
@@ -119,9 +119,11 @@ class ListMaker:
     def fallback(self, request: Request) -> RecommendationList:
         """A list without the model."""
         states = read_states([request.state])
-        return self._plain(request, states, features(states, self._vocabulary, self._window), 0)
+        return self._fallback_list(request, states, features(states, self._vocabulary, self._window), 0)
 
-    def _plain(self, request: Request, states: npt.NDArray[Any], inputs: Features, user: int) -> RecommendationList:
+    def _fallback_list(
+        self, request: Request, states: npt.NDArray[Any], inputs: Features, user: int
+    ) -> RecommendationList:
         now = self._clock_ms()
         allowed, state = self._catalogue.allowed(now), states[user : user + 1]
         rows, scores, source = self._fallback.rows(inputs, user, self._usable(state, allowed, GOOD))

@@ -11,8 +11,8 @@ from operators.records.field_effects import NO_EFFECT_CATALOGUE_FIELDS
 from operators.records.field_names import fields_with_values
 from operators.records.record_file import RecordFile, catalogue_file
 
-MEET = 0.5  # share of the events' items that the catalogue should hold
-SHOWN = 3
+EXPECTED_SHARE = 0.5  # share of the events' items that the catalogue should hold
+EXAMPLES = 3
 
 
 @dataclass
@@ -53,7 +53,7 @@ def apart(of_events: Collection[str], of_catalogue: Collection[str]) -> str:
     """How the two name items differently, with examples of both; empty where most of the events' items are there."""
     held = set(of_catalogue)
     missing = [item for item in of_events if item not in held]
-    if len(missing) <= (1 - MEET) * len(of_events):
+    if len(missing) <= (1 - EXPECTED_SHARE) * len(of_events):
         return ""
     unused = [item for item in of_catalogue if item not in set(of_events)]
     return (
@@ -63,4 +63,4 @@ def apart(of_events: Collection[str], of_catalogue: Collection[str]) -> str:
 
 
 def _examples(ids: list[str]) -> str:
-    return ", ".join(map(repr, sorted(ids)[:SHOWN]))
+    return ", ".join(map(repr, sorted(ids)[:EXAMPLES]))

@@ -13,8 +13,8 @@ from operators.records.record_file import RecordFile, event_file
 from operators.records.time_units import DAY_MS
 from operators.shopper.user_state import KINDS
 
-MUCH, MANY_USERS = 0.1, 10  # a larger share of one user is suspicious if there are this many users
-SHOWN = 3
+LARGE_SHARE, MANY_USERS = 0.1, 10  # a larger share of one user is suspicious if there are this many users
+EXAMPLES = 3
 
 
 @dataclass
@@ -88,12 +88,12 @@ class EventFileReport:
     def _busy_users(self) -> list[str]:
         """A sentence for each user with more events than a person, or with a large share of the events."""
         robots, totals = self.activity.robots(), self.activity.totals
-        most = MUCH * totals.total() if len(totals) >= MANY_USERS else totals.total()
+        most = LARGE_SHARE * totals.total() if len(totals) >= MANY_USERS else totals.total()
         busy = [(user, count) for user, count in totals.most_common() if user in robots or count > most]
         return [
             f"{count / totals.total():.0%} of the events are of the user {user!r}: a robot, or an id of nobody? A training "
             + ("leaves them out" if user in robots else "learns from them: they are few")
-            for user, count in busy[:SHOWN]
+            for user, count in busy[:EXAMPLES]
         ]
 
 

@@ -62,20 +62,20 @@ class Coverage:
 
     def __init__(self, items: int, window_s: float) -> None:
         self._window_s = window_s
-        self._now = np.zeros(items + 1, dtype=bool)
-        self._before = np.zeros(items + 1, dtype=bool)
-        self._turned_at = float("-inf")
+        self._current = np.zeros(items + 1, dtype=bool)
+        self._previous = np.zeros(items + 1, dtype=bool)
+        self._window_started_at = float("-inf")
 
     def listed(self, rows: Rows, now_s: float) -> None:
         """Takes lists: model rows of any shape."""
-        if now_s - self._turned_at >= self._window_s:
-            stale = now_s - self._turned_at >= 2 * self._window_s
-            self._before = np.zeros_like(self._now) if stale else self._now
-            self._now = np.zeros_like(self._before)
-            self._turned_at = now_s
-        self._now[rows.ravel()] = True
+        if now_s - self._window_started_at >= self._window_s:
+            stale = now_s - self._window_started_at >= 2 * self._window_s
+            self._previous = np.zeros_like(self._current) if stale else self._current
+            self._current = np.zeros_like(self._previous)
+            self._window_started_at = now_s
+        self._current[rows.ravel()] = True
 
     def share(self, allowed: npt.NDArray[np.bool_]) -> float:
         """The share of the items that may be listed (`allowed`, bool by row) that was listed."""
         listable = int(allowed[1:].sum())
-        return float(((self._now | self._before) & allowed)[1:].sum()) / listable if listable else 0.0
+        return float(((self._current | self._previous) & allowed)[1:].sum()) / listable if listable else 0.0

@@ -31,8 +31,8 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 LARGEST = 2 << 20  # bytes: the largest record that topic and producer accept
-ROOM = 16 << 10  # bytes of it that headers may use
-KEPT_KEY, KEPT_VALUE = 64 << 10, 1 << 20
+HEADER_BYTES = 16 << 10  # bytes of it that headers may use
+MAX_KEY, MAX_VALUE = 64 << 10, 1 << 20
 _ID = re.compile("[0-9a-f]{16}")
 _decode_line = msgspec.json.Decoder(Line).decode
 _encode_line = msgspec.json.Encoder().encode
@@ -136,9 +136,9 @@ def fitting(key: bytes | None, value: bytes | None) -> tuple[bytes | None, bytes
     would fail, read the record again, and fail again.
     """
     sizes = len(key or b""), len(value or b"")
-    if sum(sizes) <= LARGEST - ROOM:
+    if sum(sizes) <= LARGEST - HEADER_BYTES:
         return key, value, ""
-    key, value = key and key[:KEPT_KEY], value and value[:KEPT_VALUE]
+    key, value = key and key[:MAX_KEY], value and value[:MAX_VALUE]
     return key, value, f" (cut: of {sizes[0]} and {sizes[1]} bytes of key and value this holds the beginning)"
 
 

@@ -9,7 +9,7 @@ from operators.configuration.nearest_name import nearest
 from operators.records.contracts import NEED_ITEM, Event, EventType
 from operators.records.field_names import fields_with_values
 
-MOST = 20  # warnings about several events
+MAX_WARNINGS = 20  # warnings about several events
 
 _ALL = frozenset(get_args(EventType))
 _OF_ITEM = NEED_ITEM | {"purchase"}
@@ -81,11 +81,11 @@ class FieldWarning:
 
 
 def field_warnings(events: Iterable[tuple[bytes, Event]]) -> list[FieldWarning]:
-    """At most `MOST` distinct warnings. `events`: pairs of bytes and decoded event."""
+    """At most `MAX_WARNINGS` distinct warnings. `events`: pairs of bytes and decoded event."""
     warnings: dict[tuple[str, str], FieldWarning] = {}
     for index, (value, event) in enumerate(events):
         for field, text in _without_effect(value, event):
-            if len(warnings) == MOST:
+            if len(warnings) == MAX_WARNINGS:
                 return list(warnings.values())
             if (field, text) not in warnings:
                 warnings[field, text] = FieldWarning(index, field, text or _unknown(field))

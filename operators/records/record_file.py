@@ -14,7 +14,7 @@ from operators.records.event_decode import EventDecoder
 from operators.records.record_lines import RecordLines
 
 EXAMPLES = 20
-MOST_BAD = 0.5  # share of the lines: above it this is probably the wrong file
+MAX_BAD_SHARE = 0.5  # share of the lines: above it this is probably the wrong file
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class RecordFile(Generic[T]):
 
     def refuse_mostly_bad(self) -> None:
         """Raises `EventsFileError` if more than half of the lines are bad, or no line is good."""
-        if not self.good or self.bad.total() > MOST_BAD * (self.good + self.bad.total()):
+        if not self.good or self.bad.total() > MAX_BAD_SHARE * (self.good + self.bad.total()):
             raise EventsFileError(
                 f"{self.kind} in {self.file}",
                 self.left_out() or "none",

@@ -27,12 +27,12 @@ R = TypeVar("R")
 
 BATCH_MAX, GUILTY_MAX = 1024, 256
 GUILTY_SECONDS = 3600
-ENDING, KEPT_SECONDS = ".crashes", 86_400  # a journal of a retired bundle is useless after a day
+ENDING, RETENTION_SECONDS = ".crashes", 86_400  # a journal of a retired bundle is useless after a day
 _head = struct.Struct("<IIII")  # users in flight, whether a suspect is scored alone, suspects, guilty
 _user = struct.Struct("<Q")
 _verdict = struct.Struct("<QI")  # user, until (epoch s)
-FLYING_AT = _head.size
-SUSPECTS_AT = FLYING_AT + BATCH_MAX * _user.size
+IN_FLIGHT_AT = _head.size
+SUSPECTS_AT = IN_FLIGHT_AT + BATCH_MAX * _user.size
 GUILTY_AT = SUSPECTS_AT + BATCH_MAX * _user.size
 SIZE = GUILTY_AT + GUILTY_MAX * _verdict.size
 
@@ -65,7 +65,7 @@ def _open(file: Path) -> int:
 def _remove_unused(folder: Path, now_s: float) -> None:
     for journal in folder.glob(f"*{ENDING}"):
         with contextlib.suppress(OSError):
-            if now_s - journal.lstat().st_mtime <= KEPT_SECONDS:
+            if now_s - journal.lstat().st_mtime <= RETENTION_SECONDS:
                 continue
             descriptor = os.open(journal, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
@@ -98,7 +98,7 @@ class CrashJournal:
         _remove_unused(file.parent, clock_s())
         self._map = mmap.mmap(self._file, SIZE)
         flying, trial, suspects, guilty = _head.unpack_from(self._map)
-        in_flight = self._users(FLYING_AT, flying)
+        in_flight = self._users(IN_FLIGHT_AT, flying)
         self._suspects = dict.fromkeys(self._users(SUSPECTS_AT, suspects))
         self._guilty = dict(_verdict.unpack_from(self._map, GUILTY_AT + n * _verdict.size) for n in range(guilty))
         if trial:
@@ -119,7 +119,7 @@ class CrashJournal:
     ) -> list[R | Exception]:
         """The results of `score`: not called for guilty users, once for each suspect, once for all others."""
         if not self._suspects and not self._guilty:
-            return self._noted(requests, score, trial=False)
+            return self._score_recorded(requests, score, trial=False)
         answers: dict[str, R | Exception] = {}
         others = []
         for request in requests:
@@ -127,14 +127,14 @@ class CrashJournal:
             if self._is_guilty(user):
                 answers[request.user_id] = CrashesTheProcess(request.user_id)
             elif user in self._suspects:
-                (answers[request.user_id],) = self._noted([request], score, trial=True)
+                (answers[request.user_id],) = self._score_recorded([request], score, trial=True)
                 del self._suspects[user]
                 self._write(SUSPECTS_AT, self._suspects)
                 self._head(0, trial=False)
             else:
                 others.append(request)
         if others:
-            results = self._noted(others, score, trial=False)
+            results = self._score_recorded(others, score, trial=False)
             answers |= {request.user_id: result for request, result in zip(others, results, strict=True)}
         return [answers[request.user_id] for request in requests]
 
@@ -143,11 +143,11 @@ class CrashJournal:
         self._map.close()
         os.close(self._file)
 
-    def _noted(
+    def _score_recorded(
         self, requests: Sequence[Request], score: Callable[[Sequence[Request]], list[R | Exception]], *, trial: bool
     ) -> list[R | Exception]:
         users = [id_hash(request.user_id) for request in requests[:BATCH_MAX]]
-        struct.pack_into(f"<{len(users)}Q", self._map, FLYING_AT, *users)
+        struct.pack_into(f"<{len(users)}Q", self._map, IN_FLIGHT_AT, *users)
         self._head(len(users), trial=trial)
         try:
             return score(requests)

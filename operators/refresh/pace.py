@@ -19,27 +19,27 @@ class BatchPace:
 
     def __init__(self, max_batch: int, deadline_s: float) -> None:
         self._max_batch, self._deadline_s = max_batch, deadline_s
-        self._last = float("-inf")  # time of the newest request
-        self._gap_s = 1.0  # between two requests, on average
-        self._user_s = 0.0  # of scoring, on average
+        self._last_request_s = float("-inf")  # time of the newest request
+        self._mean_gap_s = 1.0  # between two requests, on average
+        self._mean_user_s = 0.0  # of scoring, on average
 
     def on_request(self, now: float) -> None:
         """Takes the time of a request."""
-        gap = min(now - self._last, 1.0)
-        self._gap_s = gap if gap > QUIET_S else self._gap_s + (gap - self._gap_s) / MEMORY
-        self._last = now
+        gap = min(now - self._last_request_s, 1.0)
+        self._mean_gap_s = gap if gap > QUIET_S else self._mean_gap_s + (gap - self._mean_gap_s) / MEMORY
+        self._last_request_s = now
 
     def streams(self, now: float) -> bool:
         """Whether requests follow each other closely."""
-        return self._gap_s < STREAM_S and now - self._last <= QUIET_S
+        return self._mean_gap_s < STREAM_S and now - self._last_request_s <= QUIET_S
 
     def scored(self, users: int, seconds: float) -> None:
         """Takes the time of a micro-batch. A batch that hung counts as one at its deadline."""
-        self._user_s += (min(seconds, self._deadline_s) / users - self._user_s) / AVERAGED_BATCHES
+        self._mean_user_s += (min(seconds, self._deadline_s) / users - self._mean_user_s) / AVERAGED_BATCHES
 
     @property
     def room(self) -> int:
         """Users that a micro-batch may hold."""
-        if self._user_s * self._max_batch <= DEADLINE_SHARE * self._deadline_s:
+        if self._mean_user_s * self._max_batch <= DEADLINE_SHARE * self._deadline_s:
             return self._max_batch
-        return max(1, int(DEADLINE_SHARE * self._deadline_s / self._user_s))
+        return max(1, int(DEADLINE_SHARE * self._deadline_s / self._mean_user_s))

@@ -13,7 +13,7 @@ from operators.telemetry.visible import visible
 
 EVERY_S = 60.0  # time in which one line of each kind is written
 PERSONAL = ("user", "user_id", "anonymous_id", "key", "query")
-HELD_KINDS = 1000
+MAX_KINDS = 1000
 
 
 class RateLimit(logging.Filter):
@@ -32,7 +32,7 @@ class RateLimit(logging.Filter):
         if now - since < EVERY_S:
             self._kinds[kind] = (since, held + 1)
             return False
-        if len(self._kinds) >= HELD_KINDS:  # bounds the memory where each text differs
+        if len(self._kinds) >= MAX_KINDS:  # bounds the memory where each text differs
             self._kinds.clear()
         self._kinds[kind] = (now, 0)
         if held:

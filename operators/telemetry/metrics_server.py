@@ -56,8 +56,8 @@ def _announce(file: Path, address: str, labels: dict[str, str]) -> None:
     """Writes the target file under another name and renames it, so that Prometheus never reads half a file."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_suffix(".tmp")
-        aside.write_text(json.dumps([{"targets": [address], "labels": labels}]))
-        aside.rename(file)
+        temporary = file.with_suffix(".tmp")
+        temporary.write_text(json.dumps([{"targets": [address], "labels": labels}]))
+        temporary.rename(file)
     except OSError as error:  # a full disk must not stop the job
         log.warning("Prometheus is not told of %s: %s", address, error)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-HELD_KEYS = 65_536
+MAX_KEYS = 65_536
 
 
 class TokenBuckets:
@@ -19,10 +19,10 @@ class TokenBuckets:
         rate_per_s: float,
         burst: float,
         clock_s: Callable[[], float] = time.monotonic,
-        held: int = HELD_KEYS,
+        held: int = MAX_KEYS,
     ) -> None:
-        self._each_s = 1 / rate_per_s
-        self._ahead_s = (max(burst, 1) - 1) * self._each_s
+        self._interval_s = 1 / rate_per_s
+        self._burst_s = (max(burst, 1) - 1) * self._interval_s
         self._clock_s, self._held = clock_s, held
         self._full_at: dict[str, float] = {}
 
@@ -30,8 +30,8 @@ class TokenBuckets:
         """0.0 and one token less, or the seconds until there is one."""
         now = self._clock_s()
         full_at = max(self._full_at.pop(key, now), now)
-        wait = full_at - now - self._ahead_s
-        self._full_at[key] = full_at if wait > 0 else full_at + self._each_s
+        wait = full_at - now - self._burst_s
+        self._full_at[key] = full_at if wait > 0 else full_at + self._interval_s
         if len(self._full_at) > self._held:
             del self._full_at[next(iter(self._full_at))]
         return max(0.0, wait)
