@@ -66,4 +66,4 @@ def allow_files(count: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

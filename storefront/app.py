@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.routing import APIRoute
@@ -36,7 +37,7 @@ TABLES = "storefront"
 SIMILAR = 20
 MAX_QUERY = 256  # characters of a search
 # what any route may answer: the guard and the limits do, and a route to a parameter
-GUARDED = {code: content(Refused) for code in (400, 403, 422, 429)}
+GUARDED: dict[int | str, dict[str, Any]] = {code: content(Refused) for code in (400, 403, 422, 429)}
 
 
 class Shop:
@@ -53,7 +54,7 @@ class Shop:
             self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path))
         except BundleError:
             self.bundle = None  # strangers get an empty list; /readyz says so
-        shelf = Shelf(self.bundle and self.bundle.vocabulary, settings.lists.catalogue_coverage)
+        shelf = Shelf(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
         refused = self.metrics.refused.counts
         self.views = Views(
             folder, lambda: kafka_consumer(options), self._listed, shelf, refused, settings.events.placeholders
@@ -140,7 +141,7 @@ def _list_routes(app: FastAPI, shop: Shop) -> None:
         shop.metrics.served.labels(answer.source if answer.known else "expired" if answer.expired else "stranger").inc()
         return json_answer(answer)
 
-    streamed = {200: {"content": {"text/event-stream": {}}}, 503: content(Refused)}
+    streamed: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}, 503: content(Refused)}
 
     @app.get("/v1/users/{user_id}/recommendations/stream", response_class=Response, responses=streamed)
     async def stream(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
@@ -168,7 +169,10 @@ def _item_routes(app: FastAPI, shop: Shop) -> None:
 def _event_route(app: FastAPI, shop: Shop) -> None:
     body = {"requestBody": {**content(EventBody), "required": True}}
     limits = shop.settings
-    answers = {202: content(Taken), **{code: content(Refused) for code in (413, 415, 503)}}
+    answers: dict[int | str, dict[str, Any]] = {
+        202: content(Taken),
+        **{code: content(Refused) for code in (413, 415, 503)},
+    }
 
     @app.post("/v1/events", status_code=202, openapi_extra=body, responses=answers)
     async def events(request: Request) -> Response:

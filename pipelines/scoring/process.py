@@ -24,7 +24,8 @@ from operators.lists.request import Request
 from operators.records.contracts import CatalogueItem
 from operators.refresh.micro_batcher import NotAsked
 from operators.telemetry.timeline import Made
-from pipelines.scoring.links import Link, set_patience
+from pipelines.scoring.links import Link
+from pipelines.scoring.peers import set_patience
 from pipelines.scoring.wire import (
     DELISTED,
     LARGEST,

@@ -70,7 +70,8 @@ class ScorerServer:
             if key.fileobj is self._listener:
                 self._welcome()
                 continue
-            operator: Connection = key.fileobj
+            operator = key.fileobj
+            assert isinstance(operator, Connection)  # all that is registered beside the listener
             try:
                 self._hear(operator, operator.recv_bytes(LARGEST), asked)
             except (OSError, EOFError):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,10 +62,11 @@ class SlateMetrics:
         self._unpopular = popularity_places(bundle.popular, len(bundle.vocabulary))
         self._meter = SlateMeter(unit_rows(bundle.vectors), self._unpopular)
         self._coverage = Coverage(len(bundle.vocabulary), COVERAGE_SECONDS)
-        self._drift = DriftMeter(bundle.reference) if bundle.reference else None
+        meter = self._drift = DriftMeter(bundle.reference) if bundle.reference else None
         self._share.set_function(lambda: self._coverage.share(catalogue.allowed(int(time.time() * 1000))))
-        for feature in bundle.reference:
-            self._psi.labels(feature).set_function(lambda name=feature: self._drift.indices()[name])
+        if meter is not None:
+            for feature in bundle.reference:
+                self._psi.labels(feature).set_function(partial(_psi_of, meter, feature))
 
     def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
         """As `operators.lists.list_maker.ListSensors`."""
@@ -96,3 +98,7 @@ class SlateMetrics:
         self._novelty[arm].observe(found.novelty)
         if found.miscalibration is not None:
             self._miscalibration[arm].observe(found.miscalibration)
+
+
+def _psi_of(meter: DriftMeter, feature: str) -> float:
+    return meter.indices()[feature]

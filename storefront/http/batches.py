@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import io
 import zlib
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import msgspec
 from fastapi import Request
@@ -20,7 +20,8 @@ _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.json.Decoder(msgspec.Raw).decode
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """One event's bytes. `index` counts an array from 0, `line` a body of lines from 1; None in any other body."""
 
     value: bytes
