@@ -27,8 +27,8 @@ from storefront.http.path_ids import PathId
 from storefront.http.strict_route import StrictRoute
 from storefront.openapi import EventBody, Taken, add_components, content
 from storefront.view.search import Search
-from storefront.view.served_list import ServedItem, ServedList, Server, served
-from storefront.view.views import Shelf, Views
+from storefront.view.served_list import ListServer, ServedItem, ServedList, served
+from storefront.view.views import CatalogueView, Views
 from storefront.watching.measured import Measured
 from storefront.watching.metrics import StoreMetrics
 from storefront.watching.ops import Ops, Overview
@@ -40,7 +40,7 @@ MAX_QUERY = 256  # characters of a search
 GUARDED: dict[int | str, dict[str, Any]] = {code: content(Refused) for code in (400, 403, 422, 429)}
 
 
-class Shop:
+class Services:
     """All that the routes use."""
 
     def __init__(self, settings: Settings) -> None:
@@ -54,12 +54,12 @@ class Shop:
             self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path))
         except BundleError:
             self.bundle = None  # strangers get an empty list; /readyz says so
-        shelf = Shelf(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
+        shelf = CatalogueView(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
         refused = self.metrics.refused.counts
         self.views = Views(
             folder, lambda: kafka_consumer(options), self._listed, shelf, refused, settings.events.placeholders
         )
-        self.server = Server(self.views, self.bundle)
+        self.server = ListServer(self.views, self.bundle)
         self.search = Search(self.views.shelf, self.bundle)
         self.producer = EventProducer(settings)
         self.ops = Ops(settings.storefront.prometheus_url)
@@ -95,7 +95,7 @@ def _tables_folder(settings: Settings) -> Path:
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; tables open when it starts and close when it ends. Raises `SettingsError` without a place for them."""
-    shop = Shop(settings)
+    shop = Services(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -131,7 +131,7 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _list_routes(app: FastAPI, shop: Shop) -> None:
+def _list_routes(app: FastAPI, shop: Services) -> None:
     @app.get("/v1/users/{user_id}/recommendations", responses={200: content(ServedList)})
     async def recommendations(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
         """The newest list of a user, without what may not be listed any more; a stranger, or a user whose list has
@@ -154,7 +154,7 @@ def _list_routes(app: FastAPI, shop: Shop) -> None:
         return ListStream(shop.live, user_id, read)
 
 
-def _item_routes(app: FastAPI, shop: Shop) -> None:
+def _item_routes(app: FastAPI, shop: Services) -> None:
     @app.get("/v1/search", responses={200: content(list[CatalogueItem])})
     def search(q: str = Query("", max_length=MAX_QUERY), limit: int = Query(24, ge=1, le=200)) -> Response:
         """Items that may be listed now: those whose title holds all words, then those that the model has learned to belong to them."""
@@ -166,7 +166,7 @@ def _item_routes(app: FastAPI, shop: Shop) -> None:
         return json_answer(shop.similar(item_id))
 
 
-def _event_route(app: FastAPI, shop: Shop) -> None:
+def _event_route(app: FastAPI, shop: Services) -> None:
     body = {"requestBody": {**content(EventBody), "required": True}}
     limits = shop.settings
     answers: dict[int | str, dict[str, Any]] = {
@@ -198,7 +198,7 @@ def _event_route(app: FastAPI, shop: Shop) -> None:
         return json_answer(Taken(len(entries), warnings), 202)
 
 
-def _health_routes(app: FastAPI, shop: Shop) -> None:
+def _health_routes(app: FastAPI, shop: Services) -> None:
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
         """The process lives."""
@@ -217,7 +217,7 @@ def _health_routes(app: FastAPI, shop: Shop) -> None:
         return Response(encode(shop.metrics.registry), media_type=content_type)
 
 
-def _ops_routes(app: FastAPI, shop: Shop) -> None:
+def _ops_routes(app: FastAPI, shop: Services) -> None:
     @app.get("/v1/ops", responses={200: content(Overview)})
     async def overview(minutes: int = Query(15, ge=1, le=1440)) -> Response:
         """The overview that /ops draws: panels, parts and alerts, from Prometheus."""

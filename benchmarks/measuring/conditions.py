@@ -1,6 +1,6 @@
 """What must hold while something is measured: the same processes, the same job with the same bundle, nothing beside it.
 
-A measurement takes a `Stretch` at its start; at its end that gives the CPU used, and what did not hold.
+A measurement takes a `MeasuredInterval` at its start; at its end that gives the CPU used, and what did not hold.
 """
 
 import contextlib
@@ -40,12 +40,12 @@ class Parts:
         self.pids = pids
         self._checks, self._sources = checks, sources
 
-    def from_now(self) -> "Stretch":
+    def from_now(self) -> "MeasuredInterval":
         """The beginning of a measurement."""
-        return Stretch(self.pids, self._checks, self._sources)
+        return MeasuredInterval(self.pids, self._checks, self._sources)
 
 
-class Stretch:
+class MeasuredInterval:
     """From a moment on: the CPU that the parts use, and whether what was measured is what should be."""
 
     def __init__(

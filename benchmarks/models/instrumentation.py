@@ -20,13 +20,13 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import EVENTS
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.refresh.micro_batcher import BatchSensors, MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Record
+from operators.refresh.refresh_records import InputRecord
 from operators.refresh.refresh_sensors import NullRefreshSensors, RefreshSensors
 from operators.settings import Settings
-from operators.telemetry.timeline import Made
+from operators.telemetry.timeline import BatchTimes
 from pipelines.job.metrics import JobMetrics
 from pipelines.scoring.slate_metrics import SlateMetrics
 
@@ -50,7 +50,7 @@ class Operator:
         lists = ListMaker(bundle, scorer, catalogue, settings.lists, lambda: int(time.time() * 1000), None, slates)
 
         def make(requests: Sequence[Request]) -> list[Encoded | Exception]:
-            moments = Made(time.time())
+            moments = BatchTimes(time.time())
             made = [
                 m if isinstance(m, Exception) else encoded(m, r, moments, with_digest=False)
                 for m, r in zip(lists.make(requests), requests, strict=True)
@@ -68,7 +68,7 @@ class Operator:
         self._states = states
         self.lists = 0  # by the model
 
-    def round(self, records: Sequence[Record]) -> float:
+    def round(self, records: Sequence[InputRecord]) -> float:
         """CPU seconds of one round."""
         begun = time.process_time()
         for number, record in enumerate(records, start=1):
@@ -85,7 +85,7 @@ def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
     experiments = Experiments(ExperimentSettings())
     metrics = JobMetrics(settings.job, 0, experiments)
     slates = SlateMetrics(metrics.registry, experiments)
-    slates.follow(bundle, Catalogue(bundle.vocabulary, 0.5))
+    slates.measure_bundle(bundle, Catalogue(bundle.vocabulary, 0.5))
     scorer, states = Scorer(bundle, settings.scorer), dict[str, bytes]()
     measured = Operator(settings, bundle, scorer, states, metrics, metrics, slates)
     unmeasured = Operator(settings, bundle, scorer, states, NullRefreshSensors(), NullSensors(), NullListSensors())
@@ -115,10 +115,10 @@ def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
     }
 
 
-def _records(bundle: ModelBundle, tag: str) -> list[Record]:
+def _records(bundle: ModelBundle, tag: str) -> list[InputRecord]:
     items, now = bundle.vocabulary.item_ids, int(time.time() * 1000)
     return [
-        Record(
+        InputRecord(
             user := f"u{(n * 7919) % USERS}",
             (
                 f'{{"event_id":"e{tag}-{n}","event_type":"view","event_time":{now},'

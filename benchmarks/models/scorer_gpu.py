@@ -23,8 +23,8 @@ from benchmarks.models.roofline import Roofline
 from benchmarks.models.scorer import Shape, small_graph
 from benchmarks.models.sized_graph import in_halves, sized
 from operators.errors import LiveshelfError, StackError
+from operators.model.batch_trimming import Answers, Run
 from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
-from operators.model.padding import Answers, Run
 from operators.model.scorer import choose_provider
 from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
 from operators.shopper.features import WINDOW

@@ -15,7 +15,7 @@ from benchmarks.measuring.measured import Figure, NotMeasured, rounded
 from operators.errors import LiveshelfError
 
 if TYPE_CHECKING:
-    from model_export.training.train_options import Source, TrainOptions
+    from model_export.training.train_options import TrainingData, TrainOptions
 
 
 def say(line: object) -> None:
@@ -23,7 +23,7 @@ def say(line: object) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def measure(source: "Source", options: "TrainOptions", seeds: list[int], device: str) -> dict[str, Any]:
+def measure(source: "TrainingData", options: "TrainOptions", seeds: list[int], device: str) -> dict[str, Any]:
     """Metrics in % on the test, all items ranked: mean and standard deviation over the seeds; seconds of each training.
 
     The number of epochs, where none is given, is found once, on the validation window, with the first seed. Raises
@@ -34,14 +34,14 @@ def measure(source: "Source", options: "TrainOptions", seeds: list[int], device:
 
         from model_export.evaluation.full_ranking import evaluate
         from model_export.measures.training_log import TrainingLog, unreported
-        from model_export.training.crew import Crew, device_of
         from model_export.training.fit import fit
+        from model_export.training.process_group import ProcessGroup, device_of
         from model_export.training.train import searched
         from model_export.training.train_options import split_of
         from model_export.training.training import Training
     except ImportError as error:
         raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
-    crew = Crew(device=device_of(device))
+    crew = ProcessGroup(device=device_of(device))
     split, options = split_of(source, replace(options, seed=seeds[0]))
     with tempfile.TemporaryDirectory() as folder:
         fitting, validated = searched(split, Path(folder) / "found", options, say, TrainingLog(unreported), crew)

@@ -30,14 +30,14 @@ def measure(
         from model_export.evaluation.full_ranking import evaluate
         from model_export.training.fit import fit
         from model_export.training.train import tasks_of
-        from model_export.training.train_options import Source, TrainOptions, split_of
+        from model_export.training.train_options import TrainingData, TrainOptions, split_of
         from model_export.training.training import Training
     except ImportError as error:
         raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
 
     options = TrainOptions(test_from=test_from, epochs=epochs, dropout=dropout)
     fitting = replace(options.fitting(), epochs=epochs)
-    split, options = split_of(Source(events, catalogue), options)
+    split, options = split_of(TrainingData(events, catalogue), options)
     items = len(split.words)
     taught = [one.name for one in tasks_of(split, split.known, split.test, replace(fitting, **weights), say)]
     if not taught:

@@ -19,13 +19,13 @@ from operators.errors import LiveshelfError
 
 if TYPE_CHECKING:
     from model_export.data.dataset import Examples
-    from model_export.training.train_options import Source, TrainOptions
+    from model_export.training.train_options import TrainingData, TrainOptions
 
 FROM_NOTHING = "from nothing"
 
 
 def measure(
-    source: "Source", options: "TrainOptions", encoder: Path, shares: list[float], rank: int, seeds: list[int]
+    source: "TrainingData", options: "TrainOptions", encoder: Path, shares: list[float], rank: int, seeds: list[int]
 ) -> dict[str, Any]:
     """Metrics in % on one test for each share of what is known before it: mean and standard deviation over the seeds.
 
@@ -37,8 +37,8 @@ def measure(
         from model_export.evaluation.full_ranking import evaluate
         from model_export.measures.training_log import TrainingLog, unreported
         from model_export.models.adapters import read_encoder
-        from model_export.training.crew import ALONE
         from model_export.training.fit import fit
+        from model_export.training.process_group import ALONE
         from model_export.training.train import searched
         from model_export.training.train_options import split_of
         from model_export.training.training import Training

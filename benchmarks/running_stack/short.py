@@ -58,7 +58,7 @@ UNMEASURED = ("settling", "between")  # what is coalesced runs ahead, and must n
 
 
 @dataclass(frozen=True)
-class Mark:
+class Reading:
     """What was done at a moment of a drain."""
 
     at: float
@@ -102,13 +102,13 @@ class Rounds:
         bounds = [
             start + share * kind.events for start, kind in zip(starts, KINDS, strict=False) for share in (FROM, TO)
         ]
-        marks: list[Mark] = []
+        marks: list[Reading] = []
         with Written(self._settings) as written:
             stretch = self._parts.from_now()
 
             def look(applied: int) -> None:
                 if len(marks) < len(bounds) and applied >= bounds[len(marks)]:
-                    marks.append(Mark(time.monotonic(), applied, written(), cpu_seconds(stretch.parts)))
+                    marks.append(Reading(time.monotonic(), applied, written(), cpu_seconds(stretch.parts)))
 
             self._until(starts[-1], look)
         found = {kind.name: between(*marks[2 * n : 2 * n + 2]) for n, kind in enumerate(KINDS)}
@@ -140,7 +140,7 @@ def load_of(kind: Kind, shoppers: Load, number: int) -> Load:
     return msgspec.structs.replace(load, first=first, stride=STRIDE)
 
 
-def between(since: Mark, until: Mark) -> dict[str, Figure]:
+def between(since: Reading, until: Reading) -> dict[str, Figure]:
     """Events and lists a second, and CPU s of the TaskManagers per 1,000 lists."""
     seconds, lists, events = until.at - since.at, until.lists - since.lists, until.applied - since.applied
     cpu = sum(used - since.cpu_s[part] for part, used in until.cpu_s.items() if part.startswith("taskmanager"))

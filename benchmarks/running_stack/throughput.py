@@ -8,7 +8,7 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from benchmarks.measuring.conditions import Parts, Stretch
+from benchmarks.measuring.conditions import MeasuredInterval, Parts
 from benchmarks.measuring.load import Load, publish
 from benchmarks.measuring.machine import describe
 from benchmarks.measuring.measured import NotMeasured, ratio, rounded, unless
@@ -119,7 +119,7 @@ def watch(
 ) -> dict[str, Any]:
     """Follows a drain until all lists are there: its rate and its CPU within the steady part.
 
-    Neither is measured where no list comes any more, `limit_s` passes, or the stack did not stay as it was (`Stretch`).
+    Neither is measured where no list comes any more, `limit_s` passes, or the stack did not stay as it was (`MeasuredInterval`).
     """
     steady, last = Steady(parts, start, count), start
     begun = moved = now = time.monotonic()
@@ -143,7 +143,7 @@ class Steady:
     def __init__(self, parts: Parts, start: int, count: int) -> None:
         self._parts, self._from, self._to = parts, start + FROM * count, start + TO * count
         self._marks: list[tuple[float, int]] = []  # moment, lists
-        self._stretch: Stretch | None = None
+        self._stretch: MeasuredInterval | None = None
         self._cpu_s: dict[str, float] = {}
         self.broken: list[str] = []
 

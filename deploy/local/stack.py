@@ -95,4 +95,4 @@ def is_own_cluster(settings: Settings, layout: Layout) -> bool:
     address = RestAddress.parse(settings.job.rest_url)
     if not address.is_loopback or not Supervisor(layout).running():
         return False
-    return bool(yaml.safe_load(config_file(layout).read_text())["rest.port"] == address.port)
+    return bool(yaml.safe_load(config_file(layout).read_text()).get("rest.port") == address.port)

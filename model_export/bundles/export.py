@@ -111,7 +111,7 @@ def _query_arrays(model: NextItem) -> dict[str, np.ndarray]:
 
 def _neighbours(vectors: np.ndarray, train: Examples, items: int) -> np.ndarray:
     """int32 [N + 1, NEIGHBOURS]: what most often followed an item; item-vector similarity breaks ties and fills up."""
-    from model_export.rivals.baselines import Markov
+    from model_export.baselines.baselines import Markov
 
     unit = unit_rows(vectors)
     markov = Markov(train, items)

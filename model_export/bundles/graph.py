@@ -24,7 +24,7 @@ def export_graph(model: NextItem, top: int, file: Path) -> None:
     """The ONNX graph, without the exporter's stack traces (they hold paths of this machine).
 
     int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]; any W up to the model's window, so that
-    padding need not be computed (`operators/model/padding.py`).
+    padding need not be computed (`operators/model/batch_trimming.py`).
     """
     batch, window = Dim("batch"), Dim("window", max=model.window)
     steps = {0: batch, 1: window} if model.window > 1 else {0: batch}

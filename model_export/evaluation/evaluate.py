@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from model_export.baselines.comparison import judged
 from model_export.data.sessions import DEFAULTS, learned, read_sessions
 from model_export.evaluation.served import Served
 from model_export.measures.ranking_metrics import percent, summary
 from model_export.measures.training_log import Log
-from model_export.rivals.rivals import judged
 from operators.configuration.shop_settings import EventSettings
 from operators.model.model_bundle import ModelBundle
 from operators.shopper.state_layout import HISTORY

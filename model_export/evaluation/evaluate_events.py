@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from model_export.baselines.comparison import judged
 from model_export.data.dataset import DEFAULTS, examples, read_events
 from model_export.data.learnable import learnable
 from model_export.data.splits import QUESTIONS, checked_begin, drawn_questions
@@ -13,7 +14,6 @@ from model_export.evaluation.served import Served, ranks_of_candidates
 from model_export.evaluation.state_age import aged, state_age_curve
 from model_export.measures.ranking_metrics import percent, summary
 from model_export.measures.training_log import Log
-from model_export.rivals.rivals import judged
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import EventsFileError
 from operators.model.model_bundle import ModelBundle

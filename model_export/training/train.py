@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from model_export.baselines.comparison import judged
 from model_export.bundles.bundle_folder import check_place
 from model_export.bundles.export import export_bundle
 from model_export.data.dataset import Examples
@@ -17,16 +18,15 @@ from model_export.data.splits import Split, validation
 from model_export.evaluation.full_ranking import evaluate
 from model_export.measures.training_log import Log, Report, TrainingLog, unreported
 from model_export.models.adapters import read_encoder, write_encoder
-from model_export.models.newcomers import welcome
+from model_export.models.cold_start import welcome
 from model_export.models.rating_task import RatingTask
 from model_export.models.search_task import SearchTask
 from model_export.models.session_task import SessionTask
 from model_export.models.tasks import Task
-from model_export.rivals.rivals import judged
-from model_export.training.crew import ALONE, Crew
 from model_export.training.fit import Fitted, fit
 from model_export.training.fit_options import FitOptions
-from model_export.training.train_options import Source, TrainOptions, split_of
+from model_export.training.process_group import ALONE, ProcessGroup
+from model_export.training.train_options import TrainingData, TrainOptions, split_of
 from model_export.training.training import Training
 from model_export.training.training_checkpoint import TrainingCheckpoint
 from operators.model.bundle_files import check_label
@@ -38,7 +38,7 @@ DROPOUTS = (0.5, 0.3, 0.15)
 
 
 def train(
-    source: Source,
+    source: TrainingData,
     out: Path,
     options: TrainOptions,
     *,
@@ -46,7 +46,7 @@ def train(
     report: Report = unreported,
     show: Show | None = None,
     lineage: dict[str, Any] | None = None,
-    crew: Crew = ALONE,
+    crew: ProcessGroup = ALONE,
 ) -> dict[str, Any]:
     """Finds the number of epochs on the window before the test, trains anew on all that is known, exports.
 
@@ -121,7 +121,7 @@ def searched(
     options: TrainOptions,
     log: Log,
     told: TrainingLog,
-    crew: Crew,
+    crew: ProcessGroup,
     start: dict[str, Tensor] | None = None,
 ) -> tuple[FitOptions, dict[str, float]]:
     """The hyper-parameters with the number of epochs and the dropout that were best, and their validation metrics."""

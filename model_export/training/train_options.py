@@ -17,7 +17,7 @@ from operators.errors import LiveshelfError
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainingData:
     """Where the data is: `events` (and maybe `catalogue`) that keep to `limits`, or else `sessions`, a folder."""
 
     events: Path | None = None
@@ -100,7 +100,7 @@ def settings_text(fitting: FitOptions, remark: str) -> str:
     return f"# {remark}\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
 
-def split_of(source: Source, options: TrainOptions) -> tuple[Split, TrainOptions]:
+def split_of(source: TrainingData, options: TrainOptions) -> tuple[Split, TrainOptions]:
     """The data, split, and the options with the window that its sessions ask for where none was given.
 
     Raises `EventsFileError` where the data cannot be read, fails its tests or is too little.

@@ -21,8 +21,8 @@ from model_export.models.copying import copy_loss
 from model_export.models.encoders import NextItem, build
 from model_export.models.losses import full_softmax, sampled_softmax
 from model_export.models.tasks import Task
-from model_export.training.crew import ALONE, Crew
 from model_export.training.fit_options import FitOptions
+from model_export.training.process_group import ALONE, ProcessGroup
 from model_export.training.training_checkpoint import fingerprint
 
 WARM_UP = 0.1  # of all steps
@@ -40,7 +40,7 @@ class Training:
         items: int,
         options: FitOptions,
         tasks: Sequence[Task] = (),
-        crew: Crew = ALONE,
+        crew: ProcessGroup = ALONE,
         start: dict[str, Tensor] | None = None,
     ) -> None:
         """`start`: an encoder's weights to begin with (`model_export/models/adapters.py`)."""

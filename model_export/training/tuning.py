@@ -9,11 +9,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from model_export.data.splits import validation
 from model_export.measures.training_log import Log
-from model_export.training.crew import ALONE, Crew
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
+from model_export.training.process_group import ALONE, ProcessGroup
 from model_export.training.train import DROPOUTS, tasks_of
-from model_export.training.train_options import Source, TrainOptions, settings_text, split_of
+from model_export.training.train_options import TrainingData, TrainOptions, settings_text, split_of
 from model_export.training.training import Training
 
 AIM = "validation_mrr20"  # of `train_metrics.METRICS`: what a trial is judged by
@@ -40,7 +40,14 @@ def begun(fitting: FitOptions, epochs: int) -> list[dict[str, Any]]:
 
 
 def tune(
-    source: Source, out: Path, options: TrainOptions, *, trials: int, epochs: int, log: Log, crew: Crew = ALONE
+    source: TrainingData,
+    out: Path,
+    options: TrainOptions,
+    *,
+    trials: int,
+    epochs: int,
+    log: Log,
+    crew: ProcessGroup = ALONE,
 ) -> dict[str, Any]:
     """Searches until `trials` have ended in all, writes the best to `out` (TOML) and returns what was found.
 

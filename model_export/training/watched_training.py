@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from model_export.measures.training_log import Log
-from model_export.training.crew import Crew, joined
+from model_export.training.process_group import ProcessGroup, joined
 from model_export.training.train import train
 from model_export.training.train_metrics import TrainMetrics
-from model_export.training.train_options import Source, TrainOptions
+from model_export.training.train_options import TrainingData, TrainOptions
 
 
 class TrainingRecord(Protocol):
@@ -37,7 +37,9 @@ class Watch:
     tensorboard: Path | None = None
 
 
-def train_watched(source: Source, out: Path, options: TrainOptions, device: str, watch: Watch) -> dict[str, Any] | None:
+def train_watched(
+    source: TrainingData, out: Path, options: TrainOptions, device: str, watch: Watch
+) -> dict[str, Any] | None:
     """The manifest of the new bundle, as `train`; None in all processes of a `torchrun` but the first, which alone logs,
     is watched, tests and exports. `device` as `crew.device_of`."""
     with joined(device) as crew:
@@ -47,7 +49,9 @@ def train_watched(source: Source, out: Path, options: TrainOptions, device: str,
         return _train_first(source, out, options, crew, watch)
 
 
-def _train_first(source: Source, out: Path, options: TrainOptions, crew: Crew, watch: Watch) -> dict[str, Any]:
+def _train_first(
+    source: TrainingData, out: Path, options: TrainOptions, crew: ProcessGroup, watch: Watch
+) -> dict[str, Any]:
     with ExitStack() as ends:
         metrics = TrainMetrics(watch.metrics_port, watch.targets)
         ends.callback(metrics.close)

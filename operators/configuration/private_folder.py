@@ -45,8 +45,9 @@ def cache_folder(name: str) -> Path:
     return (Path(above) if above else Path.home() / ".cache") / "liveshelf" / name
 
 
-def user_folder(name: str, setting: str) -> Path:
+def user_folder(name: str, setting: str, below: Path | None = None) -> Path:
     """The folder `name` of this user below the system's temporary folder, made as `private_folder` makes it: for what need
-    not outlive the machine's next start, on machines where a user may have no home."""
-    own = private_folder(Path(tempfile.gettempdir()) / f"liveshelf-{os.geteuid()}", setting)
+    not outlive the machine's next start, on machines where a user may have no home. TMPDIR moves it; where each process
+    must find the same folder, name one with `below`."""
+    own = private_folder((below or Path(tempfile.gettempdir())) / f"liveshelf-{os.geteuid()}", setting)
     return private_folder(own / name, setting)

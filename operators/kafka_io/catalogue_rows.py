@@ -1,7 +1,7 @@
 """The catalogue topic as rows of a local table: a row is the newest record that can be read, a reader gets its item."""
 
 from operators.errors import BadRecord
-from operators.kafka_io.row_rules import Record, Refused
+from operators.kafka_io.row_rules import Refused, TopicRecord
 from operators.records.catalogue_decode import read_item, read_record
 from operators.records.contracts import CatalogueItem
 
@@ -27,7 +27,7 @@ class CatalogueRows:
         """`placeholders`: of `EventSettings`."""
         self._placeholders = placeholders
 
-    def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, CatalogueItem | None]:
+    def take(self, old: bytes | None, record: TopicRecord, now_ms: int) -> tuple[bytes | None, CatalogueItem | None]:
         """As `RowRule`."""
         if record.value is None:
             return None, None

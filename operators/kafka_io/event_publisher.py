@@ -10,7 +10,7 @@ from kafka.errors import KafkaTimeoutError
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import broker_errors, new_producer
 from operators.records.contracts import EVENTS, Event
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.settings import Settings
 
 BLOCK_MS = 5000  # `send` waits no longer for the topic's partitions, or for room among what waits

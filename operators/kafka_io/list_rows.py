@@ -11,7 +11,7 @@ from math import inf
 
 import msgspec
 
-from operators.kafka_io.row_rules import Record, Refused
+from operators.kafka_io.row_rules import Refused, TopicRecord
 from operators.records.contracts import ORDER_HEADER, RecommendationList
 from operators.records.time_units import DAY_MS
 
@@ -47,7 +47,9 @@ class ListRows:
         """A list is dropped so long after it expired; None: never."""
         self._forget_ms = inf if forget_ms is None else forget_ms
 
-    def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, RecommendationList | None]:
+    def take(
+        self, old: bytes | None, record: TopicRecord, now_ms: int
+    ) -> tuple[bytes | None, RecommendationList | None]:
         """As `RowRule`."""
         value = record.value
         if value is None:

@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 Value_co = TypeVar("Value_co", covariant=True)
 
 
-class Record(Protocol):
+class TopicRecord(Protocol):
     """The part of kafka-python's record that a rule looks at."""
 
     key: bytes | None
@@ -30,7 +30,7 @@ class RowRule(Protocol[Value_co]):
     def gone(self) -> Value_co | None:
         """What a reader is told in the place of a row that the topic no longer has."""
 
-    def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, Value_co | None]:
+    def take(self, old: bytes | None, record: TopicRecord, now_ms: int) -> tuple[bytes | None, Value_co | None]:
         """The row after a record (None: no row), and what a reader is told. Raises `Refused`."""
 
     def read(self, row: bytes) -> Value_co | None:

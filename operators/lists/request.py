@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from operators.telemetry.timeline import Came
+from operators.telemetry.timeline import Arrival
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,4 +14,4 @@ class Request:
     event_time: int
     event_id: str | None = None
     traceparent: str | None = None
-    came: Came | None = None  # None: a promise asks again, not an event
+    arrival: Arrival | None = None  # None: a promise asks again, not an event

@@ -12,8 +12,8 @@ import re
 import numpy as np
 import onnxruntime as ort
 
+from operators.model.batch_trimming import Answers, Run
 from operators.model.onnx_session import open_session
-from operators.model.padding import Answers, Run
 from operators.shopper.features import Rows
 
 CUDA = "CUDAExecutionProvider"

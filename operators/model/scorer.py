@@ -4,10 +4,10 @@ import numpy as np
 import onnxruntime as ort
 
 from operators.errors import BundleError, StackError
+from operators.model.batch_trimming import Answers, Run, without_padding
 from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
 from operators.model.model_bundle import ModelBundle
 from operators.model.onnx_session import open_session
-from operators.model.padding import Answers, Run, without_padding
 from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
 from operators.settings import ScorerSettings
 from operators.shopper.features import Features, Rows

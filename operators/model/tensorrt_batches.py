@@ -10,9 +10,9 @@ from pathlib import Path
 import onnxruntime as ort
 
 from operators.configuration.private_folder import cache_folder, private_folder
+from operators.model.batch_trimming import Run
 from operators.model.cuda_batches import CUDA, EXACT, DeviceBatches, NotStarted, reason_of
 from operators.model.onnx_session import open_session
-from operators.model.padding import Run
 
 TENSORRT = "TensorrtExecutionProvider"
 

@@ -31,7 +31,7 @@ from operators.records.contracts import (
     RecommendationList,
     items_named,
 )
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 
 EXPECTATIONS = {
     EVENTS: ("valid", "complete", "unique", "on_time", "known_item", "price_agrees"),

@@ -34,7 +34,7 @@ Source = Literal["model", "neighbours", "popular"]
 ReasonKind = Literal["viewed", "in_basket", "bought", "similar", "trending", "popular", "for_you"]
 
 # why a record became a dead letter; the value of the header `LETTER_REASON`
-REASONS = (
+DEAD_LETTER_REASONS = (
     "null_value",
     "empty_value",
     "too_large",

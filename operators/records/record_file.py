@@ -10,7 +10,7 @@ from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord, EventsFileError
 from operators.records.catalogue_decode import read_item
 from operators.records.contracts import CatalogueItem, Event
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.records.record_lines import RecordLines
 
 EXAMPLES = 20

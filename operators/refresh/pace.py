@@ -10,11 +10,11 @@ GATHER_S = 0.005
 STREAM_S = 0.0007  # requests that come closer together than this, on average over the last `MEMORY`, are a stream
 MEMORY = 32
 QUIET_S = 0.01  # no request for so long: there is no stream any more
-LEARNT = 8  # micro-batches that the time of a user is averaged over
-OF_DEADLINE = 0.25  # what a micro-batch may take of it
+AVERAGED_BATCHES = 8  # for the scoring time of a user
+DEADLINE_SHARE = 0.25  # of the deadline that a micro-batch may take
 
 
-class Pace:
+class BatchPace:
     """Of one micro-batcher, which holds its lock around every call. Times in seconds, monotonic."""
 
     def __init__(self, max_batch: int, deadline_s: float) -> None:
@@ -35,11 +35,11 @@ class Pace:
 
     def scored(self, users: int, seconds: float) -> None:
         """A micro-batch was scored. One that hung counts as one at its deadline."""
-        self._user_s += (min(seconds, self._deadline_s) / users - self._user_s) / LEARNT
+        self._user_s += (min(seconds, self._deadline_s) / users - self._user_s) / AVERAGED_BATCHES
 
     @property
     def room(self) -> int:
         """Users that a micro-batch may hold."""
-        if self._user_s * self._max_batch <= OF_DEADLINE * self._deadline_s:
+        if self._user_s * self._max_batch <= DEADLINE_SHARE * self._deadline_s:
             return self._max_batch
-        return max(1, int(OF_DEADLINE * self._deadline_s / self._user_s))
+        return max(1, int(DEADLINE_SHARE * self._deadline_s / self._user_s))

@@ -8,7 +8,7 @@ from operators.errors import BadRecord
 DIGEST_HEADER = "liveshelf.state-digest"
 
 
-class Record(NamedTuple):
+class InputRecord(NamedTuple):
     """An input record as the sources give it: `user` is the key as `decode.key_text` reads it or, where the record is
     not `keyed`, the user_id of its body."""
 

@@ -1,7 +1,9 @@
-"""The bytes of a user's state: one numpy dtype, its offsets, the form in which the engine keeps it, and older layouts."""
+"""The bytes of a user's state: one numpy dtype, from which all offsets and formats follow, the form in which the engine
+keeps it, and older layouts."""
 
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +51,21 @@ STATE = np.dtype(
     ]
 )
 SIZE = STATE.itemsize
-HEADER = "<BBHIIIIqII"
+
+
+class Header(NamedTuple):
+    """The fields of `STATE` that every event reads and writes, in its order. `HEADER` packs and unpacks them."""
+
+    layout: int
+    flags: int
+    shown_at: int
+    version: int
+    steps: int
+    seen: int
+    session: int
+    last_event_ms: int
+    session_start_s: int
+    epoch_s: int
 
 
 def _offset(name: str) -> int:
@@ -57,6 +73,33 @@ def _offset(name: str) -> int:
     return int(STATE.fields[name][1])
 
 
+_CODES = {"u1": "B", "u2": "H", "u4": "I", "u8": "Q", "i8": "q"}  # of numpy -> of struct
+
+
+def struct_of(*names: str) -> struct.Struct:
+    """Neighbouring fields of `STATE`, each with all its places."""
+    fields = [STATE[name] for name in names]
+    return struct.Struct("<" + "".join(f"{f.itemsize // f.base.itemsize}{_CODES[f.base.str[1:]]}" for f in fields))
+
+
+def place_of(name: str) -> struct.Struct:
+    """One place of a field of `STATE`."""
+    return struct.Struct(f"<{_CODES[STATE[name].base.str[1:]]}")
+
+
+def reader(name: str) -> Callable[[bytes | bytearray], int]:
+    """A function that reads one field of the header of a state, as a record or as stored."""
+    unpack, at = place_of(name).unpack_from, _offset(name)
+
+    def read(state: bytes | bytearray) -> int:
+        value: int
+        (value,) = unpack(state, at)
+        return value
+
+    return read
+
+
+HEADER = struct_of(*Header._fields)
 ERASED_AT = _offset("erased_s")
 ITEMS_AT = _offset("item")
 FLAGS_AT = _offset("flags")
@@ -79,8 +122,8 @@ _PARTS = [(ERASED_AT, ITEMS_AT)] + [
 _HEADER_SIZE = ERASED_AT
 _LENGTHS = struct.Struct(f"<{len(_PARTS)}H")
 _STORED_BYTE = bytes((STORED,))
-_counts = struct.Struct("<II")  # steps, seen
-_COUNTS_AT = _offset("steps")
+_counts, _COUNTS_AT = struct_of("steps", "seen"), _offset("steps")
+_ITEM_SIZE, _SECOND_SIZE, _EVENT_SIZE = (place_of(name).size for name in ("item", "second", "event_hash"))
 
 
 def stored(state: bytes) -> bytes:
@@ -94,10 +137,10 @@ def stored(state: bytes) -> bytes:
     steps, seen = min(steps, HISTORY), min(seen, EVENT_WINDOW)
     parts = (
         state[ERASED_AT:ITEMS_AT].rstrip(b"\0"),
-        state[ITEMS_AT : ITEMS_AT + 8 * steps],
-        state[SECONDS_AT : SECONDS_AT + 4 * steps],
+        state[ITEMS_AT : ITEMS_AT + _ITEM_SIZE * steps],
+        state[SECONDS_AT : SECONDS_AT + _SECOND_SIZE * steps],
         state[KINDS_AT : KINDS_AT + steps],
-        state[EVENTS_AT : EVENTS_AT + 8 * seen],
+        state[EVENTS_AT : EVENTS_AT + _EVENT_SIZE * seen],
         state[BOUGHT_AT:DISLIKED_AT].rstrip(b"\0"),
         state[DISLIKED_AT:SHOWN_ITEMS_AT].rstrip(b"\0"),
         state[SHOWN_ITEMS_AT:SHOWN_COUNTS_AT].rstrip(b"\0"),
@@ -181,8 +224,8 @@ def _older(state: bytes) -> bytes | None:
 def _with_epoch(state: bytes, arrays: bytes) -> bytes:
     """A record of layout 3 from one before: where the epoch is now it had the second of the erasure."""
     epoch_at = _offset("epoch_s")
-    (erased_s,) = struct.unpack_from("<I", state, epoch_at)
-    return state[:epoch_at] + struct.pack("<IIH", 0, erased_s, 0) + arrays
+    (erased_s,) = place_of("erased_s").unpack_from(state, epoch_at)
+    return state[:epoch_at] + struct_of("epoch_s", "erased_s", "erased_ms").pack(0, erased_s, 0) + arrays
 
 
 def _with_session(old: bytes) -> bytes:

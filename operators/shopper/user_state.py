@@ -6,7 +6,6 @@ Item and event ids are kept as hashes (xxh64), so the state does not depend on a
 """
 
 import math
-import struct
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,8 +24,12 @@ from operators.shopper.state_layout import (
     HISTORY,
     LISTED,
     SETTLED,
+    Header,
     forget,
     migrate,
+    place_of,
+    reader,
+    struct_of,
 )
 from operators.shopper.state_rings import (
     BOUGHT_ITEMS,
@@ -49,10 +52,13 @@ RATING_MIDDLE = 3.0  # of one star to five
 _LAST_S = 0xFFFFFFFF  # in 2106
 _LAST_MS = _LAST_S * 1000 + 999
 
-_header = struct.Struct(HEADER)
-_events = struct.Struct(f"<{EVENT_WINDOW}Q")
-_erased = struct.Struct("<IH")  # second, millisecond
-_u64 = struct.Struct("<Q")
+_events, _event = struct_of("event_hash"), place_of("event_hash")
+_EVENT_SIZE = _event.size
+_erased = struct_of("erased_s", "erased_ms")
+_steps, _seen, _epoch_s = reader("steps"), reader("seen"), reader("epoch_s")
+version_of = reader("version")  # of a user's newest list
+last_event_ms = reader("last_event_ms")  # the newest event time, epoch ms
+session_start_s = reader("session_start_s")  # when the session in progress began, epoch s
 
 Outcome = Literal["applied", "duplicate", "erased"]
 
@@ -108,18 +114,18 @@ def step(
     """
     arrived_ms = int(event.event_time) if arrived_ms is None else arrived_ms
     record = bytearray(migrate(state) if state else EMPTY)
-    if state is not None and 0 < last_touched_ms(record) < arrived_ms - time_to_live_ms:
-        state, record = None, bytearray(EMPTY)
-    layout, flags, shown, version, steps, seen, session, last_ms, session_s, epoch_s = _header.unpack_from(record)
-    time_ms = int(event.event_time)
+    layout, flags, shown, version, steps, seen, session, last_ms, session_s, epoch_s = HEADER.unpack_from(record)
+    time_ms, erased = int(event.event_time), erased_ms(record)
+    if state is not None and 0 < (last_ms or erased) < arrived_ms - time_to_live_ms:
+        return step(None, event, session_gap_ms, arrived_ms, time_to_live_ms, rating_middle)
     event_hash = id_hash(event.event_id)
     if event_hash in _events.unpack_from(record, EVENTS_AT):
         return Step(state or EMPTY, "duplicate", False, version)
-    if time_ms <= erased_ms(record):
+    if time_ms <= erased:
         return Step(state or EMPTY, "erased", False, version)
     if state is None:
         epoch_s = _seconds(arrived_ms)
-    _u64.pack_into(record, EVENTS_AT + 8 * (seen % EVENT_WINDOW), event_hash)
+    _event.pack_into(record, EVENTS_AT + _EVENT_SIZE * (seen % EVENT_WINDOW), event_hash)
     kind = event.event_type
     if kind == "consent" and (granted := consent_of(event)) is not None:
         flags = flags & ~CONSENT_REFUSED if granted else flags | CONSENT_REFUSED
@@ -138,7 +144,7 @@ def step(
             if kind in KINDS:
                 steps = _add(record, steps, event, rating_middle)
         last_ms = max(last_ms, time_ms)
-    _header.pack_into(record, 0, layout, flags, shown, version, steps, seen + 1, session, last_ms, session_s, epoch_s)
+    HEADER.pack_into(record, 0, layout, flags, shown, version, steps, seen + 1, session, last_ms, session_s, epoch_s)
     return Step(bytes(record), "applied", kind != "impression", version)
 
 
@@ -152,22 +158,21 @@ def erase(state: bytes | None, arrived_ms: int) -> bytes:
     record, arrived_ms = bytearray(migrate(state) if state else EMPTY), min(max(1, arrived_ms), _LAST_MS)
     if erased_ms(record) >= arrived_ms:
         return bytes(record)
-    layout, flags, _, version, count, _, _, last_ms, _, epoch_s = _header.unpack_from(record)
-    kept, steps = bytearray(EMPTY), 0
-    for place in range(max(0, count - HISTORY), count):
+    header, kept, steps = Header(*HEADER.unpack_from(record)), bytearray(EMPTY), 0
+    for place in range(max(0, header.steps - HISTORY), header.steps):
         item, second, kind = step_at(record, place)
         if second * 1000 > arrived_ms:
             steps = add_step(kept, steps, item, second, kind)
-    last_ms = last_ms if last_ms > arrived_ms else 0
-    epoch_s = max(_seconds(arrived_ms), epoch_s + 1)
-    _header.pack_into(kept, 0, layout, flags & CONSENT_REFUSED, 0, version, steps, 0, 0, last_ms, 0, epoch_s)
+    after = Header(*HEADER.unpack_from(EMPTY))._replace(
+        flags=header.flags & CONSENT_REFUSED,
+        version=header.version,
+        steps=steps,
+        last_event_ms=header.last_event_ms if header.last_event_ms > arrived_ms else 0,
+        epoch_s=max(_seconds(arrived_ms), header.epoch_s + 1),
+    )
+    HEADER.pack_into(kept, 0, *after)
     _erased.pack_into(kept, ERASED_AT, *divmod(arrived_ms, 1000))
     return bytes(kept)
-
-
-def last_touched_ms(record: bytes | bytearray) -> int:
-    """When a record of dtype `STATE` last had an event (but impressions) or an erasure, epoch ms; 0: it had none."""
-    return last_event_ms(record) or erased_ms(record)
 
 
 def erased_ms(record: bytes | bytearray) -> int:
@@ -178,34 +183,17 @@ def erased_ms(record: bytes | bytearray) -> int:
 
 def holds_anything(state: bytes) -> bool:
     """Whether a state knows anything of its user besides that it was erased."""
-    _, _, _, _, steps, seen, *_ = _header.unpack_from(state)
-    return bool(steps or seen)
+    return bool(_steps(state) or _seen(state))
 
 
 def order_of(state: bytes) -> tuple[int, int]:
     """(epoch, version) of a state: of two lists of a user the one with the greater is the newer."""
-    header = _header.unpack_from(state)
-    return (0 if state[0] in BEFORE_EPOCH else int(header[9])), int(header[3])
-
-
-def version_of(state: bytes) -> int:
-    """The list version in a packed state."""
-    return int(_header.unpack_from(state)[3])
-
-
-def last_event_ms(state: bytes | bytearray) -> int:
-    """The newest event time in a packed state, epoch ms."""
-    return int(_header.unpack_from(state)[7])
+    return (0 if state[0] in BEFORE_EPOCH else _epoch_s(state)), version_of(state)
 
 
 def list_is_owed(state: bytes) -> bool:
     """Whether a list can be asked for: not of one who was erased and has done nothing since."""
     return last_event_ms(state) > 0
-
-
-def session_start_s(state: bytes) -> int:
-    """When the session in progress began, epoch s."""
-    return int(_header.unpack_from(state)[8])
 
 
 def digest(state: bytes) -> str:

@@ -56,7 +56,7 @@ class SlateMetrics:
             "miscalibration_nats", "KL divergence of the list's categories from the shopper's own, of a sample"
         )
 
-    def follow(self, bundle: ModelBundle, catalogue: Catalogue) -> None:
+    def measure_bundle(self, bundle: ModelBundle, catalogue: Catalogue) -> None:
         """The bundle whose lists are measured from now on."""
         self._catalogue = catalogue
         self._unpopular = popularity_places(bundle.popular, len(bundle.vocabulary))

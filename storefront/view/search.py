@@ -7,7 +7,7 @@ import numpy as np
 from operators.model.model_bundle import ModelBundle
 from operators.model.unit_rows import unit_rows
 from operators.records.contracts import CatalogueItem
-from storefront.view.views import Shelf
+from storefront.view.views import CatalogueView
 
 NEAR = 0.4  # cosine of query and item; below it a result looks like a mistake
 
@@ -15,7 +15,7 @@ NEAR = 0.4  # cosine of query and item; below it a result looks like a mistake
 class Search:
     """Over the catalogue, with the query tower of the bundle where it has one. Thread-safe: it only reads."""
 
-    def __init__(self, shelf: Shelf, bundle: ModelBundle | None) -> None:
+    def __init__(self, shelf: CatalogueView, bundle: ModelBundle | None) -> None:
         self._shelf, self._bundle = shelf, bundle
         self._queries = bundle.queries if bundle else None
         self._vectors = unit_rows(bundle.vectors) if bundle and self._queries else None

@@ -7,7 +7,7 @@ import msgspec
 
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import ListItem, Model, Reason, RecommendationList
-from storefront.view.views import Shelf, Views, now_ms
+from storefront.view.views import CatalogueView, Views, now_ms
 
 
 class ServedItem(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -46,7 +46,7 @@ class ServedList(msgspec.Struct, kw_only=True):
     items: list[ServedItem]
 
 
-class Server:
+class ListServer:
     """Joins lists with the catalogue."""
 
     def __init__(self, views: Views, bundle: ModelBundle | None, clock_ms: Callable[[], int] = now_ms) -> None:
@@ -98,7 +98,7 @@ class Server:
         )
 
 
-def served(place: ListItem, rank: int, shelf: Shelf) -> ServedItem:
+def served(place: ListItem, rank: int, shelf: CatalogueView) -> ServedItem:
     """A place with its title and price, and the title of the item that it resembles."""
     item, anchor = shelf.get(place.item_id), shelf.get(place.reason.item_id or "")
     return ServedItem(

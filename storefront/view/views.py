@@ -23,7 +23,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Shelf:
+class CatalogueView:
     """The catalogue in memory, in title order, for the page and for filtering what may not be listed any more."""
 
     def __init__(
@@ -94,7 +94,7 @@ class Views:
         folder: Path,
         connect: Callable[[], Consumer],
         on_list: OnList,
-        shelf: Shelf,
+        shelf: CatalogueView,
         refused: Counter[str] | None = None,
         placeholders: frozenset[str] = frozenset(),
     ) -> None:

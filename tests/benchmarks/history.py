@@ -20,7 +20,7 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import ERASURES, EVENTS, RECOMMENDATIONS, DeadLetterHeaders
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.refresh.refresh_outputs import tombstone
 from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.settings import ScorerSettings, Settings

@@ -28,7 +28,7 @@ from tests.faults.conftest import REPORT, Trial, record
 from tests.faults.test_leaks import left_over
 from tests.running_stack import Stack
 
-pytestmark = [pytest.mark.soak, pytest.mark.slow]
+pytestmark = [pytest.mark.soak, pytest.mark.manual]
 
 RATE = float(os.environ.get("SOAK_RATE", "1000"))
 POISONOUS_IDS, RECEIPTS_WRITTEN = (os.environ.get(f"SOAK_{name}", "1") == "1" for name in ("POISONOUS_IDS", "RECEIPTS"))

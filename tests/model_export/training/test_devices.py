@@ -8,7 +8,7 @@ from model_export.data.windows import Batch, hidden
 from model_export.models.copying import copy_loss
 from model_export.models.encoders import ENCODERS, build
 from model_export.models.losses import full_softmax, sampled_softmax
-from model_export.training.crew import device_of, joined
+from model_export.training.process_group import device_of, joined
 from operators.errors import LiveshelfError
 
 

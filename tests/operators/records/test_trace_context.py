@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.configuration.shop_settings import EventSettings
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.records.trace_context import kept_traceparent, parse_traceparent, sampled_trace
 from tests.bad_records import good_event
 from tests.builders import NOW_MS

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from operators.configuration.shop_settings import EventSettings
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.records.field_effects import MOST
 from storefront.events.event_warnings import EventWarning, warnings_of
 from storefront.http.batches import Entry

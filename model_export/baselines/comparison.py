@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from model_export.baselines.als import Als
+from model_export.baselines.baselines import ItemKnn, Markov, Popularity, Recommender, SessionPopularity
+from model_export.baselines.vmis_knn import VmisKnn
 from model_export.data.dataset import Examples
 from model_export.measures.ranking_metrics import percent, ranks, summary
-from model_export.rivals.als import Als
-from model_export.rivals.baselines import ItemKnn, Markov, Popularity, Recommender, SessionPopularity
-from model_export.rivals.vmis_knn import VmisKnn
 
 
 def baselines(known: Examples, items: int, *, timed: bool = True) -> Iterator[tuple[str, Recommender]]:

@@ -5,8 +5,8 @@ from implicit.als import AlternatingLeastSquares
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from model_export.baselines.baselines import Scores, holdings
 from model_export.data.dataset import Examples
-from model_export.rivals.baselines import Scores, holdings
 
 
 class Als:

@@ -21,7 +21,7 @@ from operators.errors import LiveshelfError
 
 
 @dataclass(frozen=True)
-class Crew:
+class ProcessGroup:
     """`size` processes, of which this is number `rank`. All see the same batches in the same order."""
 
     rank: int = 0
@@ -63,7 +63,7 @@ class Crew:
             torch.manual_seed((seed * 1_000 + epoch) * 1_000 + self.rank)
 
 
-ALONE = Crew()
+ALONE = ProcessGroup()
 
 
 def device_of(wanted: str) -> torch.device:
@@ -79,16 +79,16 @@ def device_of(wanted: str) -> torch.device:
 
 
 @contextlib.contextmanager
-def joined(device: str) -> Iterator[Crew]:
+def joined(device: str) -> Iterator[ProcessGroup]:
     """The crew that `torchrun` started this process for; without it, one alone. `device` as `device_of`."""
     mine = device_of(device)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Crew(device=mine)
+        yield ProcessGroup(device=mine)
         return
     torch.distributed.init_process_group("gloo" if mine.type == "cpu" else "nccl")
     if mine.type == "cuda":
         torch.cuda.set_device(mine)
     try:
-        yield Crew(torch.distributed.get_rank(), torch.distributed.get_world_size(), mine)
+        yield ProcessGroup(torch.distributed.get_rank(), torch.distributed.get_world_size(), mine)
     finally:
         torch.distributed.destroy_process_group()

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from model_export.baselines.baselines import Scores, session_items, session_numbers
 from model_export.data.dataset import Examples
-from model_export.rivals.baselines import Scores, session_items, session_numbers
 
 
 class VmisKnn:
