@@ -34,11 +34,11 @@ class ClientTables(BaseModel):
         return self.__pydantic_extra__ or {}
 
     def for_java(self) -> dict[str, str]:
-        """All that Flink's clients get."""
+        """The options of Flink's clients."""
         return self.every | self.java
 
     def for_python(self) -> dict[str, Any]:
-        """All that kafka-python's clients get, under its names."""
+        """The options of kafka-python's clients, under its names."""
         return {name.replace(".", "_"): _typed(value) for name, value in (self.every | self.python).items()}
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ OWN_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address reaches this machine alone. A name that DNS alone knows does not count."""
+    """Whether a host's name or address reaches this machine alone. A name that needs DNS does not count."""
     name = host.strip("[]").lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -26,7 +26,7 @@ def uses_environment_proxies(url: str) -> bool:
     Without it `liveshelf status` asks the proxy for 127.0.0.1, and ALL_PROXY=socks5://… needs a package that is not there.
     """
     host = urlsplit(url).hostname or ""
-    return not is_loopback(host) and host not in ("0.0.0.0", "::")  # where a part listens on all of its addresses
+    return not is_loopback(host) and host not in ("0.0.0.0", "::")  # a part that listens on all addresses
 
 
 def keep_loopback_direct(environment: MutableMapping[str, str]) -> None:

@@ -46,7 +46,7 @@ class EventSettings(Section):
 
 
 class ListSettings(Section):
-    """What a list looks like."""
+    """The form of a list."""
 
     size: int = Field(20, ge=1)
     ttl_hours: float = Field(24, gt=0, le=720)

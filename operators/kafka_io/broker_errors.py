@@ -20,7 +20,7 @@ EXPIRED, NOT_YET, WRONG_NAME, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's numbers
 
 
 def is_final(cause: BaseException) -> bool:
-    """Whether trying again soon changes nothing: a refused login or right, a certificate that is not trusted."""
+    """Whether a retry would fail too: a refused login or right, a certificate that is not trusted."""
     if isinstance(cause, LiveshelfError):
         return not cause.retriable
     tls = _tls(cause)

@@ -84,7 +84,7 @@ def connect(kind: Any, options: dict[str, Any]) -> Any:
 
 @contextlib.contextmanager
 def broker_errors(settings: KafkaSettings) -> Iterator[None]:
-    """What kafka-python raises inside this block comes out as a `BrokerError`."""
+    """Turns an error of kafka-python inside this block into a `BrokerError`."""
     try:
         yield
     except KafkaError as error:

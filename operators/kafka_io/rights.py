@@ -17,7 +17,7 @@ Operation = Literal["READ", "WRITE", "DESCRIBE_CONFIGS"]
 
 @dataclass(frozen=True)
 class Right:
-    """One operation on one resource; Kafka adds the right to see it. `prefixed`: all whose name begins so."""
+    """One operation on one resource; Kafka adds the right to see it. `prefixed`: `name` is a prefix."""
 
     operation: Operation
     kind: Literal["TOPIC", "GROUP", "TRANSACTIONAL_ID"]
