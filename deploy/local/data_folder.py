@@ -92,8 +92,12 @@ def tighten(folder: Path) -> None:
 
 def _refuse_shared(data: Path) -> None:
     temporary = Path(tempfile.gettempdir())
-    for kept, name in ((project_root(), "the project"), (Path.home(), "the home folder"), (temporary, str(temporary))):
-        if kept.resolve().is_relative_to(data):
+    for shared, name in (
+        (project_root(), "the project"),
+        (Path.home(), "the home folder"),
+        (temporary, str(temporary)),
+    ):
+        if shared.resolve().is_relative_to(data):
             raise StackError(
                 "stack.data_dir to be a folder for the stack alone",
                 f"{data}, which holds {name}",

@@ -23,7 +23,7 @@ class Check(NamedTuple):
     """Whether something is as it must be, and a sentence about it."""
 
     ok: bool
-    says: str
+    text: str
 
 
 def machine_checks(settings: Settings) -> dict[str, Check]:
@@ -35,8 +35,8 @@ def machine_checks(settings: Settings) -> dict[str, Check]:
     for program, package in OPTIONAL.items():
         checks[program] = Check(True, shutil.which(program) or f"optional, left out (apt-get install {package})")
     checks |= {"java version": _java(), "jars": _jars(layout), "disk": _disk(layout), "ports": _ports(settings, layout)}
-    for probe, (answers, says) in states(settings):
-        answer = says or "does not answer (is the stack up?)"
+    for probe, (answers, text) in states(settings):
+        answer = text or "does not answer (is the stack up?)"
         checks[probe.name] = Check(answers is not False, f"{probe.address}: {answer}")
     return checks | _bundle(settings)
 

@@ -23,45 +23,45 @@ def entries(file: Path) -> Iterator[Entry]:
         opened.seek(0, 2)
         opened.seek(max(0, opened.tell() - TAIL_BYTES))
         text = opened.read().decode("utf-8", "replace")
-    at, held = 0.0, list[str]()
+    entry_time_s, lines = 0.0, list[str]()
     for line in text.rstrip("\n").split("\n"):  # splitlines also ends a line where only a record's text has a separator
-        if (found := stamp(line)) is not None:
-            if held:
-                yield at, file.stem, "\n".join(held)
-            at, held = max(at, found), [_told(line)]
-        elif held:
-            held.append(f"    {line}")
-    if held:
-        yield at, file.stem, "\n".join(held)
+        if (time_s := stamp(line)) is not None:
+            if lines:
+                yield entry_time_s, file.stem, "\n".join(lines)
+            entry_time_s, lines = max(entry_time_s, time_s), [_readable(line)]
+        elif lines:
+            lines.append(f"    {line}")
+    if lines:
+        yield entry_time_s, file.stem, "\n".join(lines)
 
 
 def stamp(line: str) -> float | None:
     """The time of a line, epoch s. Flink's, Kafka's and supervisor's are local time, the others say that theirs is UTC."""
-    found = _STAMP.match(line)
-    if not found:
+    match = _STAMP.match(line)
+    if not match:
         return None
-    moment = datetime.fromisoformat(found[1])
-    moment = moment.replace(tzinfo=UTC) if found[3] else moment.astimezone()
-    return moment.timestamp() + float(f"0.{found[2] or 0}")
+    moment = datetime.fromisoformat(match[1])
+    moment = moment.replace(tzinfo=UTC) if match[3] else moment.astimezone()
+    return moment.timestamp() + float(f"0.{match[2] or 0}")
 
 
-def _told(line: str) -> str:
+def _readable(line: str) -> str:
     """A JSON line of ours as a person reads it."""
     if not line.startswith("{"):
         return line
     try:
-        told = json.loads(line)
+        record = json.loads(line)
     except ValueError:
         return line
-    more = {k: v for k, v in told.items() if k not in ("part", "logger", "level", "time", "message", "exception")}
-    text = f"{told.get('time', '')} {str(told.get('level', '')).upper()} {told.get('logger')}: "
-    text += visible(str(told.get("message")))  # its line breaks would look like lines of the log
-    text += f" {more}" if more else ""
-    return "\n    ".join([text, *filter(None, str(told.get("exception", "")).split("\n"))])
+    fields = {k: v for k, v in record.items() if k not in ("part", "logger", "level", "time", "message", "exception")}
+    text = f"{record.get('time', '')} {str(record.get('level', '')).upper()} {record.get('logger')}: "
+    text += visible(str(record.get("message")))  # its line breaks would look like lines of the log
+    text += f" {fields}" if fields else ""
+    return "\n    ".join([text, *filter(None, str(record.get("exception", "")).split("\n"))])
 
 
 def merged(files: list[Path], last: int, since_minutes: float | None) -> list[str]:
     """The newest `last` entries of all files, each line with its part before it."""
     begin = time.time() - 60 * since_minutes if since_minutes is not None else 0.0
-    kept = deque((e for e in heapq.merge(*map(entries, files)) if e[0] >= begin), maxlen=last)
-    return [f"{part:<14} {line}" for _, part, text in kept for line in text.split("\n")]
+    newest = deque((e for e in heapq.merge(*map(entries, files)) if e[0] >= begin), maxlen=last)
+    return [f"{part:<14} {line}" for _, part, text in newest for line in text.split("\n")]

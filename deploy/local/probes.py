@@ -64,9 +64,9 @@ def probes(settings: Settings) -> list[Probe]:
 
 def states(settings: Settings) -> list[tuple[Probe, tuple[bool | None, str]]]:
     """Every probe with its state; all are asked at once, for what hangs takes seconds to say nothing."""
-    asked = probes(settings)
-    with ThreadPoolExecutor(len(asked)) as pool:
-        return list(zip(asked, pool.map(Probe.state, asked), strict=True))
+    all_probes = probes(settings)
+    with ThreadPoolExecutor(len(all_probes)) as pool:
+        return list(zip(all_probes, pool.map(Probe.state, all_probes), strict=True))
 
 
 def _watchers(settings: Settings) -> dict[str, int]:

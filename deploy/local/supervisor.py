@@ -168,9 +168,11 @@ class Supervisor:
     def start(self) -> None:
         """Starts supervisord, which starts all parts."""
         command = [tool("supervisord", "supervisor"), "-c", str(self._layout.supervisor_conf)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise StackError("supervisord to start", (done.stdout + done.stderr)[-800:].strip(), "see the text above")
+        process = subprocess.run(command, capture_output=True, text=True)
+        if process.returncode:
+            raise StackError(
+                "supervisord to start", (process.stdout + process.stderr)[-800:].strip(), "see the text above"
+            )
 
     def processes(self) -> list[dict[str, Any]]:
         """name, statename, pid, start (epoch s) and description of each part; empty when not running."""

@@ -16,7 +16,7 @@ class Objective:
     name: str  # of the recording rules: liveshelf:<name>_error_ratio:rate<window>
     alert: str
     target: float
-    what: str
+    description: str
     bad: str
     all: str
     series: str  # of `all`: where it is younger than half a window, the window says nothing yet
@@ -88,23 +88,23 @@ def recorded(objective: Objective, window: str) -> str:
 
 def burn_alerts(objective: Objective) -> list[Alert]:
     """One alert a severity: either pair of windows raises it."""
-    found = []
+    alerts = []
     for severity, hold in (("page", "1m"), ("ticket", "15m")):
         pairs = [
             _pair(objective, long, half, short, rate) for long, half, short, rate, level in BURNS if level == severity
         ]
-        found.append(
+        alerts.append(
             Alert(
                 objective.alert,
                 " or ".join(pairs),
                 hold,
                 severity,
-                f"The error budget of {100 * (1 - objective.target):.3g} % burns too fast. Objective: {objective.what}",
+                f"The error budget of {100 * (1 - objective.target):.3g} % burns too fast. Objective: {objective.description}",
                 objective.do,
                 "symptom",
             )
         )
-    return found
+    return alerts
 
 
 def _pair(objective: Objective, long: str, half: str, short: str, rate: float) -> str:

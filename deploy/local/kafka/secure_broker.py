@@ -32,13 +32,13 @@ def is_secure(layout: Layout) -> bool:
     return (layout.data / FILE_NAME).is_file()
 
 
-def prepare_secrets(settings: Settings, layout: Layout, wanted: bool, plain: dict[str, object]) -> None:
+def prepare_secrets(settings: Settings, layout: Layout, secure: bool, plain: dict[str, object]) -> None:
     """Passwords and certificates, where they are wanted or were before; the broker's certificate is new each time.
 
     `plain`: the broker's properties without security. Raises `StackError` for a broker that has data without users,
     `SettingsError` where the settings name another access.
     """
-    if not wanted and not is_secure(layout):
+    if not secure and not is_secure(layout):
         return
     if not is_secure(layout):
         if (layout.kafka / "data" / "meta.properties").is_file():
