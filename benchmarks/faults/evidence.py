@@ -54,19 +54,21 @@ class Victim:
         if wait_while(self._lives, GONE_S, 0.01) or (self._address is not None and not refuses(self._address)):
             return ""
         refused = f", port {self._address[1]} refused" if self._address else ""
-        found = next_pid(self._successor, self.process.pid)
-        return f"pid {self.process.pid} gone{refused}, " + (f"then pid {found}" if found else "no other yet")
+        successor_pid = next_pid(self._successor, self.process.pid)
+        return f"pid {self.process.pid} gone{refused}, " + (
+            f"then pid {successor_pid}" if successor_pid else "no other yet"
+        )
 
     def pause(self, seconds: float) -> str:
         """Stopped for so long, and then set free again; what shows it. The process may be killed meanwhile."""
-        begun = time.monotonic()
+        started_s = time.monotonic()
         self.process.suspend()
-        seen = not wait_while(lambda: not self._stopped(), 1, 0.01)
-        time.sleep(max(0.0, begun + seconds - time.monotonic()))
-        lasted, still = time.monotonic() - begun, self._stopped()
+        stopped = not wait_while(lambda: not self._stopped(), 1, 0.01)
+        time.sleep(max(0.0, started_s + seconds - time.monotonic()))
+        lasted, still = time.monotonic() - started_s, self._stopped()
         with contextlib.suppress(psutil.NoSuchProcess):
             self.process.resume()
-        if not seen or (self._lives() and not still):
+        if not stopped or (self._lives() and not still):
             return ""
         return f"pid {self.process.pid} stood still " + (f"{lasted:.1f} s" if still else "until it was killed")
 
@@ -87,9 +89,9 @@ def next_pid(successor: Callable[[], int | None], old: int) -> int | None:
     deadline = time.monotonic() + SUCCESSOR_S
     while time.monotonic() < deadline:
         with contextlib.suppress(Exception):  # whoever is asked may be down too
-            found = successor()
-            if found and found != old:
-                return found
+            pid = successor()
+            if pid and pid != old:
+                return pid
         time.sleep(0.1)
     return None
 
