@@ -1,4 +1,4 @@
-"""The jars of the broker and the connector: fetched by Maven, checked against the committed sums."""
+"""The jars of the broker and the connector: Maven fetches them, and their SHA-256 must match the committed ones."""
 
 import hashlib
 import subprocess
@@ -17,9 +17,9 @@ def expected_sums() -> dict[str, str]:
 
 
 def wrong_jars(layout: Layout) -> dict[str, str]:
-    """File name -> what is wrong with it ("missing", "unknown" or the sum found); empty when all is well.
+    """File name -> "missing", "unknown", or its wrong SHA-256; empty when all jars are right.
 
-    The broker's class path is the whole folder: a jar that nobody knows would run in it.
+    The broker's class path is the whole folder, so an unknown jar would run in the broker.
     """
     expected = expected_sums()
     wrong = dict.fromkeys(
@@ -34,7 +34,7 @@ def wrong_jars(layout: Layout) -> dict[str, str]:
 
 
 def ensure_jars(layout: Layout) -> None:
-    """Fetches what is missing or differs; raises `StackError` for an unknown jar, when Maven fails, or for a wrong sum."""
+    """Fetches missing and wrong jars. Raises `StackError` for an unknown jar, a Maven failure or a wrong SHA-256."""
     wrong = wrong_jars(layout)
     _refuse_unknown(layout, wrong)
     if not wrong:

@@ -1,4 +1,4 @@
-"""What this machine has for the local stack, and what is missing: the checks of `liveshelf doctor`."""
+"""The checks of `liveshelf doctor`: programs, jars, disk and ports of this machine, and the parts of the stack."""
 
 import shutil
 import sys
@@ -20,14 +20,14 @@ FREE_GB = 2
 
 
 class Check(NamedTuple):
-    """Whether something is as it must be, and a sentence about it."""
+    """The result of one check, with a sentence for the user."""
 
     ok: bool
     text: str
 
 
 def machine_checks(settings: Settings) -> dict[str, Check]:
-    """Programs, jars, disk, ports, what answers, the bundle and its provider, by name."""
+    """All checks by name: programs, jars, disk, ports, parts that answer, the bundle and its provider."""
     layout = Layout.of(settings)
     checks = {"python": Check(sys.version_info[:2] == (3, 11), sys.version.split()[0])}
     for program, package in NEEDED.items():

@@ -1,4 +1,4 @@
-"""Many logs as one, in the order of time. A line without a time (a stack trace) stays with the line before it."""
+"""Merges several logs by time. A line without a time (as in a stack trace) stays with the line before it."""
 
 import heapq
 import json
@@ -18,7 +18,7 @@ Entry = tuple[float, str, str]  # epoch s, part, text (several lines)
 
 
 def entries(file: Path) -> Iterator[Entry]:
-    """The entries of one log, oldest first; what stands before the first time is left out."""
+    """The entries of one log, oldest first; lines before the first time are skipped."""
     with file.open("rb") as opened:
         opened.seek(0, 2)
         opened.seek(max(0, opened.tell() - TAIL_BYTES))
@@ -36,7 +36,7 @@ def entries(file: Path) -> Iterator[Entry]:
 
 
 def stamp(line: str) -> float | None:
-    """The time of a line, epoch s. Flink's, Kafka's and supervisor's are local time, the others say that theirs is UTC."""
+    """The time of a line, epoch s. Flink, Kafka and supervisor log local time; the other logs mark theirs as UTC."""
     match = _STAMP.match(line)
     if not match:
         return None
@@ -46,7 +46,7 @@ def stamp(line: str) -> float | None:
 
 
 def _readable(line: str) -> str:
-    """A JSON line of ours as a person reads it."""
+    """Turns a JSON log line into readable text."""
     if not line.startswith("{"):
         return line
     try:
@@ -61,7 +61,7 @@ def _readable(line: str) -> str:
 
 
 def merged(files: list[Path], last: int, since_minutes: float | None) -> list[str]:
-    """The newest `last` entries of all files, each line with its part before it."""
+    """The newest `last` entries of all files, each line prefixed with its part."""
     begin = time.time() - 60 * since_minutes if since_minutes is not None else 0.0
     newest = deque((e for e in heapq.merge(*map(entries, files)) if e[0] >= begin), maxlen=last)
     return [f"{part:<14} {line}" for _, part, text in newest for line in text.split("\n")]

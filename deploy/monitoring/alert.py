@@ -13,7 +13,7 @@ Lengths = Callable[[float], float]
 
 
 def as_long(seconds: float) -> float:
-    """Every duration as it is; tests compress them, to see a week pass."""
+    """Leaves durations unchanged; tests compress them, so that a week passes quickly."""
     return seconds
 
 

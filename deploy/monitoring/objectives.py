@@ -108,7 +108,7 @@ def burn_alerts(objective: Objective) -> list[Alert]:
 
 
 def _pair(objective: Objective, long: str, half: str, short: str, rate: float) -> str:
-    """On a new stack an hour is a few minutes long, and one restart would be a tenth of it: not before half a window."""
+    """Fires only when the series is older than half the window: on a new stack one restart would dominate it."""
     limit = f"{rate * (1 - objective.target):.6g}"
     burns = f"{recorded(objective, long)} > {limit} and {recorded(objective, short)} > {limit}"
     return f"({burns} and on () count({objective.series} offset @{half}@))"

@@ -1,4 +1,4 @@
-"""What the dashboards ask: title, description, unit and expressions of each panel, by dashboard and row."""
+"""The panels of the dashboards, by dashboard and row: title, description, unit and PromQL of each."""
 
 from dataclasses import dataclass
 

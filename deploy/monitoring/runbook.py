@@ -41,7 +41,7 @@ def _step(step: str) -> str:
 
 
 def with_sections(page: str) -> str:
-    """The page with the sections of now between its two marks."""
+    """The page with new sections between its two marks."""
     before, after = page.split(BEGIN)
     return f"{before}{BEGIN}\n\n{sections()}\n{END}{after.split(END)[1]}"
 

@@ -70,8 +70,8 @@ def batches(
     long one. The groups come in random order.
     """
     length = train.features.length[rows]
-    stretch = np.cumsum(length) // (steps * SORTED)
-    order = np.lexsort((length, stretch))
+    block = np.cumsum(length) // (steps * SORTED)
+    order = np.lexsort((length, block))
     group = np.cumsum(length[order]) // steps
     cuts = np.flatnonzero(np.diff(group)) + 1
     parts = np.split(rows[order], cuts)
