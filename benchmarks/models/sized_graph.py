@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def sized(small: Path, small_items: int, items: int, target: Path, top: int) -> None:
-    """Writes the graph `small` of `known` items to `target` with `items`: random floats of the same spread, the rest repeated.
+    """Writes the graph `small` of `small_items` items to `target` with `items`: random floats of the same spread, the rest repeated.
 
     As `export_graph` would write it, with `top` places. An exporter needs minutes and several copies of a table of a million items; this needs seconds and one.
     """

@@ -33,9 +33,9 @@ def measure(items: int) -> dict[str, Any]:
         training = Training(examples, items, replace(options, epochs=2))
         with products(options.bf16_products):
             training.run_epoch()
-            first_points = time.perf_counter()
+            started_s = time.perf_counter()
             loss, steps = training.run_epoch()
-        seconds = time.perf_counter() - first_points
+        seconds = time.perf_counter() - started_s
         wrong = f"the epoch learned {steps} steps with a loss of {loss}"
         rows[size] = round(steps / seconds) if steps and math.isfinite(loss) else NotMeasured(wrong)
     return {
