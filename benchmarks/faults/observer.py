@@ -1,4 +1,4 @@
-"""What a reader of the lists sees while faults happen, and what the cluster says of the job."""
+"""Watches the output topic as a reader sees it, and the job through Flink's REST API, while faults happen."""
 
 import itertools
 import threading
@@ -39,10 +39,10 @@ class Newest:
 
 @dataclass
 class ReaderView:
-    """All that was read of one load's users, whose names begin with `tag`, as a reader keeps it.
+    """The lists of one load's users (their ids begin with `tag`), as a reader of the topic keeps them.
 
-    A reader keeps the list with the greatest (epoch, version). A tombstone takes the list away, and what is not above
-    the order in its header does not count any more.
+    A reader keeps the list with the greatest (epoch, version). A tombstone removes the list, and lists up to the order
+    in its header no longer count.
     """
 
     tag: bytes

@@ -1,4 +1,4 @@
-"""How long lists stood still after a fault, and when they were fresh again."""
+"""Recovery after a fault: the longest time without a list, and the time until lists are fresh again."""
 
 import math
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def recovery(
 def fresh_again(
     view: ReaderView, strikes: Sequence[Strike], started_s: float, end: float, commit_s: float
 ) -> float | None:
-    """From when on, after the start of the last fault, lists were fresh until `end` (monotonic s); None if never."""
+    """The moment after the last fault from which lists stay fresh until `end` (monotonic s); None if never."""
     before = view.percentile(0.95, started_s + WARM_S, strikes[0].at)
     limit_s = max(FRESH_LIMIT_S, 3 * before) if math.isfinite(before) else FRESH_LIMIT_S
     return view.fresh_again(strikes[-1].at, end, limit_s + commit_s, 1.0 + commit_s)

@@ -1,6 +1,6 @@
-"""What is said of a trial: a row of the report, and whether what was promised was kept.
+"""The verdict on a trial: a row of the report, and whether Liveshelf kept its guarantees.
 
-A count that rests on something that was not read to its end is no 0: it is None, with the reason below `unknown`.
+A count whose source was not read to its end is not 0 but None, with the reason in `unknown`.
 """
 
 import logging
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
     @classmethod
     def of(cls, passed: bool) -> "Verdict":
-        """Of a check that knows."""
+        """The verdict of a check whose data is complete."""
         return cls.KEPT if passed else cls.BROKEN
 
 
@@ -96,7 +96,7 @@ class Row:
 
     @property
     def verdict(self) -> Verdict:
-        """Broken where one count shows it, else unknown where one is."""
+        """Broken when one count is above 0, otherwise unknown when one count is unknown."""
         judged = [getattr(self, name) for name in (*JUDGED, *(EXACTLY_ONCE if self.exactly_once else ()))]
         if any(judged):
             return Verdict.BROKEN
@@ -110,7 +110,7 @@ class Row:
 
 @dataclass
 class Observed:
-    """All that a trial has collected. `missed`: what (`RESTS_ON`) -> why it is not all that there was."""
+    """All data that a trial collected. `missed`: source (`RESTS_ON`) -> reasons why its data is incomplete."""
 
     view: ReaderView
     oracle: Oracle
@@ -175,7 +175,7 @@ def _of_users(view: ReaderView, oracle: Oracle, expected_orders: dict[str, Order
 
 
 def _mismatched(view: ReaderView, oracle: Oracle, expected_orders: dict[str, Order], unknown: dict[str, str]) -> int:
-    """Of the users whose newest list knows just their events."""
+    """Counts wrong state digests among users whose newest list has exactly their events."""
     complete = [
         user for user, order in expected_orders.items() if user in view.newest and view.newest[user].order == order
     ]
@@ -191,7 +191,8 @@ def _scores_differ(
     expected: Callable[[Iterable[str]], Items],
     unknown: dict[str, str],
 ) -> int:
-    """Of up to `SCORES_CHECKED` users whose newest list knows just their events and is the model's."""
+    """Counts differing lists among up to `SCORES_CHECKED` users whose newest list is the model's and has exactly their
+    events."""
     newest = view.newest
     complete = [user for user, order in expected_orders.items() if user in newest and newest[user].order == order]
     by_model = [user for user in complete if newest[user].source == "model"][:SCORES_CHECKED]

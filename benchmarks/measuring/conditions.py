@@ -1,6 +1,6 @@
-"""What must hold while something is measured: the same processes, the same job with the same bundle, nothing beside it.
+"""The conditions of a measurement: the same processes, the same job with the same bundle, and no other job.
 
-A measurement takes a `MeasuredInterval` at its start; at its end that gives the CPU used, and what did not hold.
+A measurement takes a `MeasuredInterval` at its start. At the end the interval gives the CPU used and the violations.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ FALLBACKS = 0.01  # of the lists: with more of them it is not the model that is 
 
 
 class Check(Protocol):
-    """Something that must hold from now on."""
+    """A condition that must hold from its creation on."""
 
     def broken(self) -> list[str]:
-        """What did not hold since; empty where all did."""
+        """The violations since then; empty when the condition held."""
 
 
 class Parts:
@@ -46,7 +46,7 @@ class Parts:
 
 
 class MeasuredInterval:
-    """From a moment on: the CPU that the parts use, and whether what was measured is what should be."""
+    """An interval of a measurement: the CPU that the parts use, and whether the conditions held."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class MeasuredInterval:
         return {part: used - self._used[part] for part, used in cpu_seconds(self.parts).items()}
 
     def broken(self) -> list[str]:
-        """Why figures since the beginning are none; empty where they are. A part that cannot be asked counts as broken."""
+        """Why figures of this interval are invalid; empty when they are valid. A part that does not answer is a violation."""
         violations, now = [], self._pids()
         for part, family in self._families.items():
             ended = [name for process, name in family.items() if not _alive(process)]
@@ -81,7 +81,7 @@ class MeasuredInterval:
         return violations
 
     def fell_back(self) -> list[str]:
-        """Why the lists since the beginning are not the model's; empty where they are, and where nobody counts them."""
+        """Why the lists of this interval are not the model's; empty when they are, or when they are not counted."""
         return too_many_fallbacks(self._sources.since()) if self._sources else []
 
 

@@ -1,4 +1,4 @@
-"""Kept results: what two runs may be compared by.
+"""Kept results, and the comparison of two runs.
 
 Figures of two machines, or of two hours of one shared machine, say little; the ratios within a run say more. Each result
 names its own under `ratios`, all of them better when higher. Where several runs are kept, they say how much a ratio
@@ -21,7 +21,7 @@ Results = dict[str, dict[str, Any]]  # bench -> result
 
 @dataclass(frozen=True)
 class Change:
-    """A ratio in the kept runs and in the new one; None where that has it not."""
+    """A ratio in the kept runs and in the new run (None when the new run lacks it)."""
 
     bench: str
     name: str
@@ -54,7 +54,7 @@ class Change:
 
     @property
     def remark(self) -> str:
-        """In a word."""
+        """The remark for the table."""
         if reason := self.not_measured or self.left_out:
             return f"not measured: {reason}"
         if self.kept is None:

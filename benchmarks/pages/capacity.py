@@ -1,7 +1,7 @@
-"""What a shop of a given size needs, by the arithmetic of kept results: CPU, slots, partitions, state, bytes.
+"""Computes what a shop of a given size needs (CPU, slots, partitions, state, bytes) from kept results.
 
-`python -m benchmarks.pages.capacity docs/scale.md` writes the page. Measured is one small machine; what is said of hundreds is that
-arithmetic and no measurement.
+`python -m benchmarks.pages.capacity docs/scale.md` writes the page. The results come from one small machine; figures for
+larger shops are arithmetic, not measurements.
 """
 
 import math

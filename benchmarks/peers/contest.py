@@ -1,7 +1,7 @@
-"""Side by side: the same events, the same kernel, the same broker, one after the other in one run.
+"""Compares stream processors in one run, one after the other: same events, same kernel, same broker.
 
-Each has topics of its own. Three things are measured: a backlog, freshness at rising rates, and what a kill -9 of all its
-processes in the middle of 1,000 events/s loses or does twice.
+Each has its own topics. Three measurements: a backlog, freshness at rising rates, and the lists lost or made twice when
+all its processes are killed (-9) at 1,000 events/s.
 """
 
 import random

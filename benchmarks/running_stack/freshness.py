@@ -1,4 +1,4 @@
-"""Freshness: from the intended time of an event to its list in a consumer's hands, open loop."""
+"""Freshness: the time from an event's intended send time to its list at a consumer, with an open-loop load."""
 
 import random
 import time
@@ -23,7 +23,7 @@ ASK_S = 1.0  # before the measured time: while the stack is asked, nothing is re
 
 
 class Readings:
-    """Lists of one load's users as a consumer sees them."""
+    """The lists of one load's users, as a consumer reads them."""
 
     def __init__(self, settings: Settings, tag: str, topic: str = RECOMMENDATIONS) -> None:
         self._consumer = consumer_at_end(settings.kafka, topic)
@@ -149,7 +149,7 @@ def answered(sent: Counter[str], readings: Readings, count_from_ms: int, seconds
 
 
 def without_list(missing: int, sent: Counter[str]) -> list[str]:
-    """Why a sample of lists is none: those that do not come may be the slowest."""
+    """Why the sample of lists is invalid: the missing lists may be the slowest."""
     return [f"{missing} of {len(sent)} users had no list of all their events when the wait ended"] if missing else []
 
 

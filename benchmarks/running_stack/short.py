@@ -1,7 +1,7 @@
-"""All that a shop would notice, in about five minutes, in ratios that can be believed on a noisy machine.
+"""The short benchmark: the figures that matter to a shop, in about five minutes, as ratios that hold on a noisy machine.
 
-Four kinds of events lie in one backlog, one after the other, and several such rounds are drained by a job that is warm: what
-is divided by each other was measured within the same minute, and each ratio is the median of the rounds.
+A backlog holds four kinds of events, one after the other. A warm job drains several such backlogs (rounds). Both sides
+of a ratio are measured within the same minute, and each ratio is the median of the rounds.
 """
 
 import random
@@ -59,7 +59,7 @@ UNMEASURED = ("settling", "between")  # what is coalesced runs ahead, and must n
 
 @dataclass(frozen=True)
 class Reading:
-    """What was done at a moment of a drain."""
+    """The counters at a moment of a drain."""
 
     at: float
     applied: int
@@ -87,7 +87,7 @@ class Rounds:
         }
 
     def prepare(self) -> None:
-        """The shoppers get their histories, and the JVM warms."""
+        """Publishes the shoppers' histories and waits until the job has applied them, which also warms the JVM."""
         applied_before, count = self._applied(), 0
         for kind in KINDS:
             if kind.before:
