@@ -56,7 +56,7 @@ test-fast: dev-deps ## the quick tests that need no stack
 lint: dev-deps ## ruff, mypy, import rules, dependencies
 	@.venv/bin/ruff check $(PYTHON_ROOMS)
 	@.venv/bin/ruff format --check -q $(PYTHON_ROOMS)
-	@.venv/bin/mypy --no-error-summary operators
+	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@.venv/bin/deptry . 2> .venv/deptry.log || { cat .venv/deptry.log; exit 1; }
 

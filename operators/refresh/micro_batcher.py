@@ -1,14 +1,14 @@
-"""The micro-batcher: hands whatever waits to a scorer thread and does not wait for a batch to fill.
+"""The micro-batcher: gives all waiting requests to a scorer thread and does not wait for a batch to fill.
 
-Only while requests stream in does it let a handful gather, for 5 ms at most, and a micro-batch holds as many as are done
-in time (`operators/refresh/pace.py`).
+Only while requests stream in does it gather a handful, for 5 ms at most. A micro-batch holds as many requests as the scorer
+finishes in time (`operators/refresh/pace.py`).
 
-The newest request of a user wins (coalescing). What waits is bounded: `submit` blocks while the scorer works
-(Flink's back-pressure does the rest), and refuses at once while the scorer hangs, so that no caller is ever
-blocked by a model.
+The newest request of a user wins (coalescing). The queue is bounded: `submit` blocks while the scorer works
+(Flink's back-pressure does the rest), and refuses at once while the scorer hangs, so that a model never blocks a
+caller.
 
-A scorer thread that an error has ended is logged, counted and replaced by the next call, also by one that waits for
-room: nobody else would make any.
+If an error ends the scorer thread, the next call logs, counts and replaces it. So does a call that waits for room: no other
+thread would make room.
 """
 
 import logging
@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from operators.refresh.pace import GATHER_S, HANDFUL, Pace
+from operators.refresh.pace import GATHER_S, HANDFUL, BatchPace
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -25,11 +25,11 @@ Score = Callable[[Sequence[Q]], list[R | Exception]]
 
 log = logging.getLogger(__name__)
 CLOSE_SECONDS = 5.0
-LOOK_SECONDS = 0.02  # between two looks of a caller that waits for room
+LOOK_SECONDS = 0.02  # between two checks of a caller that waits for room
 
 
 class BatchSensors(Protocol):
-    """What a batcher reports; see `pipelines.job.metrics` for Prometheus, `NullSensors` for tests."""
+    """Receives reports of a batcher; see `pipelines.job.metrics` for Prometheus, `NullSensors` for tests."""
 
     def on_batch(self, size: int, seconds: float) -> None:
         """A micro-batch was scored."""
@@ -58,13 +58,13 @@ class ScorerDied(RuntimeError):
     """The scorer thread ended while it scored this user."""
 
 
-class NotAsked(RuntimeError):
-    """There was no scorer to ask; it is no fault of the request, which may be asked again."""
+class NoScorer(RuntimeError):
+    """No scorer was available. The request is not at fault and may be submitted again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Done(Generic[Q, R]):
-    """An answered request: a result, or the exception that the scorer raised for this user alone."""
+class Answer(Generic[Q, R]):
+    """The answer to a request: a result, or the exception that the scorer raised for this user alone."""
 
     user: str
     request: Q
@@ -84,19 +84,18 @@ class MicroBatcher(Generic[Q, R]):
         clock: Callable[[], float],
         sensors: BatchSensors | None = None,
     ) -> None:
-        """`clock` gives seconds, monotonic. A batch in flight for longer than `deadline_s` means: it hangs."""
+        """`clock` gives seconds, monotonic. A batch in flight for longer than `deadline_s` hangs."""
         self._score = score
-        self._pace = Pace(max_batch, deadline_s)
+        self._pace = BatchPace(max_batch, deadline_s)
         self._max_waiting = max_waiting
         self._deadline_s = deadline_s
-        self._clock = clock
+        self.clock = clock
         self._sensors = sensors or NullSensors()
         self._changed = threading.Condition()
-        self._pending: dict[str, Q] = {}
-        self._since: dict[str, float] = {}  # user -> when the oldest unanswered request came
-        self._flying: dict[str, Q] = {}
+        self._waiting: dict[str, Q] = {}
+        self._in_flight: dict[str, Q] = {}
         self._started: float | None = None
-        self._done: list[Done[Q, R]] = []
+        self._answers: list[Answer[Q, R]] = []
         self._idle = False
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -108,80 +107,63 @@ class MicroBatcher(Generic[Q, R]):
         self._thread = thread
 
     def submit(self, user: str, request: Q) -> bool:
-        """Takes a request; False when there is no room before the deadline, when the scorer hangs, or when the batcher is
-        closed: the caller falls back at once."""
+        """Takes a request. False if no room appears before the deadline, the scorer hangs, or the batcher is closed: then
+        the caller falls back at once."""
         with self._changed:
             if not self._has_room(user):
                 return False
-            now = self._clock()
-            if user in self._pending:
+            now = self.clock()
+            if user in self._waiting:
                 self._sensors.on_coalesced()
-            self._pending[user] = request
-            self._since.setdefault(user, now)
+            self._waiting[user] = request
             streamed = self._streams()
-            self._pace.asked(now)
-            if self._idle and (len(self._pending) >= HANDFUL or not (streamed and self._streams())):
+            self._pace.on_request(now)
+            if self._idle and (len(self._waiting) >= HANDFUL or not (streamed and self._streams())):
                 self._changed.notify_all()
         return True
 
     def wake(self) -> None:
-        """Wakes the scorer if anything waits."""
+        """Wakes the scorer if requests wait."""
         with self._changed:
             self._revive()
-            if self._idle and self._pending and not self._streams():
+            if self._idle and self._waiting and not self._streams():
                 self._changed.notify_all()
 
-    def drain(self) -> list[Done[Q, R]]:
-        """What has been answered since the last call, oldest first."""
-        if not self._done:
+    def drain(self) -> list[Answer[Q, R]]:
+        """The answers since the last call, oldest first."""
+        if not self._answers:
             return []
         with self._changed:
-            done, self._done = self._done, []
-            for one in done:
-                if one.user not in self._pending and one.user not in self._flying:
-                    self._since.pop(one.user, None)
-            return done
-
-    def age(self, user: str) -> float | None:
-        """Seconds since the user's oldest unanswered request came; None when there is none."""
-        with self._changed:
-            since = self._since.get(user)
-            return None if since is None else self._clock() - since
+            answers, self._answers = self._answers, []
+        return answers
 
     def abandon(self, user: str) -> bool:
         """Forgets a user's requests; an answer that comes later is dropped.
 
-        Returns whether one was in flight: of a batch that hangs, it may be the one that makes it hang.
+        Returns whether a request was in flight. If its batch hangs, that request may be the cause.
         """
         with self._changed:
-            self._pending.pop(user, None)
-            was_flying = self._flying.pop(user, None) is not None
-            self._since.pop(user, None)
-            self._done = [one for one in self._done if one.user != user]
+            self._waiting.pop(user, None)
+            was_in_flight = self._in_flight.pop(user, None) is not None
+            self._answers = [answer for answer in self._answers if answer.user != user]
             self._changed.notify_all()
-            return was_flying
+            return was_in_flight
 
     def hangs(self) -> bool:
         """Whether the batch in flight is past the deadline."""
         started = self._started
-        return started is not None and self._clock() - started > self._deadline_s
+        return started is not None and self.clock() - started > self._deadline_s
 
     @property
     def waiting(self) -> int:
         """Requests that wait for the scorer."""
-        return len(self._pending)
-
-    @property
-    def oldest(self) -> float:
-        """Age of the oldest unanswered request in seconds; 0 where there is none."""
-        with self._changed:
-            return self._clock() - min(self._since.values()) if self._since else 0.0
+        return len(self._waiting)
 
     def close(self) -> bool:
-        """Stops the thread after its batch and drops what waits; False when it hangs and was left behind."""
+        """Drops waiting requests and stops the thread after its batch. False if the thread hangs and was abandoned."""
         with self._changed:
             self._closed = True
-            self._pending.clear()
+            self._waiting.clear()
             self._changed.notify_all()
         if self._thread is None:
             return True
@@ -189,19 +171,19 @@ class MicroBatcher(Generic[Q, R]):
         return not self._thread.is_alive()
 
     def run_once(self) -> int:
-        """Scores one micro-batch of what waits, on the calling thread; returns its size."""
+        """Scores one micro-batch of waiting requests on the calling thread; returns its size."""
         with self._changed:
             batch = self._take()
         if not batch:
             return 0
-        started = self._clock()
+        started = self.clock()
         results = self._score_each(list(batch.values()))
-        seconds = self._clock() - started
+        seconds = self.clock() - started
         with self._changed:
             for (user, request), result in zip(batch.items(), results, strict=True):
-                if self._flying.get(user) is request:  # else it was abandoned meanwhile
-                    self._done.append(Done(user, request, result))
-            self._flying = {}
+                if self._in_flight.get(user) is request:  # else it was abandoned meanwhile
+                    self._answers.append(Answer(user, request, result))
+            self._in_flight = {}
             self._started = None
             self._pace.scored(len(batch), seconds)
             self._changed.notify_all()
@@ -209,30 +191,30 @@ class MicroBatcher(Generic[Q, R]):
         return len(batch)
 
     def _has_room(self, user: str) -> bool:
-        """Waits for it, under the lock, and keeps the scorer thread alive meanwhile."""
-        begun = self._clock()
+        """Waits for room, under the lock, and keeps the scorer thread alive meanwhile."""
+        started = self.clock()
         while not self._closed:
             self._revive()
-            if len(self._pending) < self._max_waiting or user in self._pending:
+            if len(self._waiting) < self._max_waiting or user in self._waiting:
                 return True
-            if self.hangs() or self._clock() - begun > self._deadline_s:
+            if self.hangs() or self.clock() - started > self._deadline_s:
                 return False
             self._changed.wait(LOOK_SECONDS)
         return False
 
     def _take(self) -> dict[str, Q]:
         room = self._pace.room
-        if len(self._pending) <= room:
-            batch, self._pending = self._pending, {}
+        if len(self._waiting) <= room:
+            batch, self._waiting = self._waiting, {}
         else:
-            users = list(self._pending)[:room]
-            batch = {user: self._pending.pop(user) for user in users}
-        self._flying = dict(batch)
-        self._started = self._clock() if batch else None
+            users = list(self._waiting)[:room]
+            batch = {user: self._waiting.pop(user) for user in users}
+        self._in_flight = dict(batch)
+        self._started = self.clock() if batch else None
         return batch
 
     def _score_each(self, requests: list[Q]) -> list[R | Exception]:
-        """The scorer's answers; where a batch raises, each request alone, so that only the guilty one fails."""
+        """The scorer's results. If a batch raises, scores each request alone, so that only the guilty one fails."""
         try:
             results = self._score(requests)
             if len(results) == len(requests):
@@ -244,12 +226,12 @@ class MicroBatcher(Generic[Q, R]):
             return [self._score_each([request])[0] for request in requests]
 
     def _revive(self) -> None:
-        """A scorer thread that has died is replaced, and whom it was scoring is answered with an error."""
+        """Replaces a scorer thread that has died, and answers the requests in flight with an error."""
         if self._thread is None or self._thread.is_alive() or self._closed:
             return
-        for user, request in self._flying.items():
-            self._done.append(Done(user, request, ScorerDied(user)))
-        self._flying, self._started = {}, None
+        for user, request in self._in_flight.items():
+            self._answers.append(Answer(user, request, ScorerDied(user)))
+        self._in_flight, self._started = {}, None
         try:
             self.start()
         except RuntimeError as error:  # the system gives no thread: the next call tries again, promises fall back
@@ -275,16 +257,16 @@ class MicroBatcher(Generic[Q, R]):
 
     def _gather(self) -> None:
         """Returns when something waits and, in a stream, when a handful does or `GATHER_S` have passed."""
-        until = self._clock() + GATHER_S
+        until = self.clock() + GATHER_S
         while not self._closed:
             if not self._streams():
-                if self._pending:
+                if self._waiting:
                     return
-                self._changed.wait()  # until `submit`, which tells of the first request of a stream as well
-            elif len(self._pending) >= HANDFUL or (self._pending and self._clock() >= until):
+                self._changed.wait()  # until `submit` notifies, which it does for the first request of a stream too
+            elif len(self._waiting) >= HANDFUL or (self._waiting and self.clock() >= until):
                 return
             else:
-                self._changed.wait(max(until - self._clock(), GATHER_S / 8))
+                self._changed.wait(max(until - self.clock(), GATHER_S / 8))
 
     def _streams(self) -> bool:
-        return self._pace.streams(self._clock())
+        return self._pace.streams(self.clock())

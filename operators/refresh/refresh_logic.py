@@ -1,18 +1,17 @@
-"""What the keyed operator does with a record and with a promise, without Flink.
+"""The keyed operator's reaction to a record and to a promise, without Flink.
 
 A promise is a keyed processing-time timer, set together with the state update: it survives in the checkpoint, while
-what is in the scorer thread dies with the process. Where a promise fires and nothing is in flight for its user
-(the process is new), the user is scored again from the restored state. Where it fires and the user has waited
-past the deadline, the fallback list goes out.
+requests in the scorer thread die with the process. The phase of a user with a promise says what the promise must do
+(`operators/refresh/pending.py`). A promise of a user without a phase was set before this process started: the user is
+scored again from the restored state.
 
-Delivered at least once, a list goes out with the next record or promise of anyone: quickest. Delivered exactly once,
-it goes out with a record or promise of its own user, and the state notes that it did: emission, promise and note are
-then in the same checkpoint, and a restart cannot write the list again.
+At-least-once delivery emits a list with the next record or promise of any user, which is quickest. Exactly-once delivery
+emits it with a record or promise of its own user and notes it in the state: emission, promise and note are then in the
+same checkpoint, and a restart cannot write the list again.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
@@ -20,10 +19,11 @@ from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES
-from operators.records.decode import EventDecoder, decode_erasure
-from operators.refresh.micro_batcher import Done, MicroBatcher, NotAsked
+from operators.records.event_decode import EventDecoder, decode_erasure
+from operators.refresh.micro_batcher import Answer, MicroBatcher, NoScorer
+from operators.refresh.pending import Pending, Phase
 from operators.refresh.refresh_outputs import dead_letter, list_of, own_error, receipt, tombstone
-from operators.refresh.refresh_records import Actions, Record
+from operators.refresh.refresh_records import Actions, InputRecord
 from operators.refresh.refresh_sensors import RefreshSensors
 from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
@@ -31,18 +31,9 @@ from operators.shopper.listing import listing, mark_listed, owed_again
 from operators.shopper.state_layout import LISTED, SETTLED, migrate
 from operators.shopper.user_state import erase, last_event_ms, list_is_owed, order_of, step
 from operators.telemetry.own_errors import OwnErrors
-from operators.telemetry.timeline import Came
+from operators.telemetry.timeline import Arrival
 
-BUSY = 16  # requests that wait: above it a short promise fires for nothing
-YOUNG_S = 0.02
-PATIENT = 8  # times `retry_after_ms` is the longest that the model is left alone: of a long outage all who came meanwhile ask again
-
-
-class Fallen(NamedTuple):
-    """Of a user whose newest list is a fallback: the order of its state, and the ms until the model is asked again."""
-
-    order: tuple[int, int]
-    again_ms: int
+BUSY = 16  # waiting requests: above it a short promise fires too early
 
 
 class RefreshLogic:
@@ -66,7 +57,6 @@ class RefreshLogic:
         self._time_to_live_ms = time_to_live_ms
         self._with_digest = with_digest
         self._transactions = transactions
-        self._held: dict[str, Done[Request, Encoded]] = {}  # exactly once: answers that wait for their user's turn
         self._decode = decoder.decode
         self._batcher = batcher
         self._lists = lists
@@ -74,17 +64,21 @@ class RefreshLogic:
         self._settings = scorer
         self._clock_s = clock_s
         self._sensors = sensors
-        self._errors = OwnErrors(sensors.on_own_error, clock_s, scorer.retry_after_ms)
-        self._armed: set[str] = set()  # users with a promise of this process
-        self._retry: set[str] = set()  # of these, who got a fallback because the scorer hung
-        self._not_asked: set[str] = set()  # of these, whose request met no scorer: their promise sees to them
-        self._fallen: dict[str, Fallen] = {}  # who got one and has not had a list of the model since
+        self._errors = OwnErrors(sensors.on_own_error, clock_s)
+        self._pending: dict[str, Pending] = {}  # users with an open promise of this process
 
-    def on_record(self, record: Record, state: bytes | None) -> Actions:
+    @property
+    def oldest_s(self) -> float:
+        """Age of the oldest unanswered request in seconds; 0 where there is none. For any thread."""
+        now_s, pending = self._batcher.clock(), self._pending.copy().values()
+        return max((now_s - user.since_s for user in pending if user.request is not None), default=0.0)
+
+    def on_record(self, record: InputRecord, state: bytes | None) -> Actions:
         """Applies an event or an erasure; a bad record becomes a dead letter and changes nothing. Raises nothing."""
         actions, read_s = Actions(), self._clock_s()
         try:
-            self._answer(record.user, state, actions)
+            self._take_answers(actions)
+            self._hand_out(record.user, state, actions)
         except Exception as error:
             self._errors.report("answer", error)
         state = actions.state or state
@@ -103,200 +97,201 @@ class RefreshLogic:
             self._refuse(record, error, actions)
             return actions
         if request is not None:
-            # the promise of a retry lies too far ahead for a new event: it gets one of its own
-            soon = record.user in self._armed and record.user not in self._retry
-            self._retry.discard(record.user)
-            self._submit(request, actions, armed=soon)
+            self._ask(request, actions)
         return actions
 
     def on_promise(self, user: str, state: bytes | None, late_ms: int = 0) -> Actions:
-        """A promise has fired: done, still waiting, past the deadline, or restored from a checkpoint. Raises nothing.
+        """Reacts to a promise: its request is answered, waits, is past the deadline, or is from before a restart. Raises nothing.
 
-        `late_ms`: how long after its time it fired. One that fails is set again, later each time.
+        `late_ms`: delay of the timer. A promise that fails is set again with a growing back-off.
         """
         actions = Actions()
         try:
             self._batcher.wake()
-            self._answer(user, state, actions)
+            self._take_answers(actions)
+            self._hand_out(user, state, actions)
             self._keep_promise(user, actions.state or state, late_ms, actions)
-            if actions.promise_ms is None:
-                self._errors.forget(user)
         except Exception as error:
             self._errors.report("promise", error)
-            self._armed.add(user)
-            self._not_asked.add(user)
-            actions.promise_ms = self._errors.again_ms(user)
+            self._fail(self._open(user), actions)
         return actions
 
     def _keep_promise(self, user: str, state: bytes | None, late_ms: int, actions: Actions) -> None:
-        age, again = self._batcher.age(user), user in self._retry or user in self._not_asked
-        not_asked = age is None and user in self._not_asked
-        self._retry.discard(user)
-        self._not_asked.discard(user)
-        if age is None and user in self._armed and not again:
-            self._armed.discard(user)
-        elif age is not None and age * 1000 < self._settings.deadline_ms:
-            actions.promise_ms = self._delay_ms(age)
+        """Does what the user's phase requires."""
+        pending = self._pending.get(user) or Pending()
+        phase, pending.soon = pending.phase, False
+        if phase is Phase.ANSWERED:
+            del self._pending[user]
+        elif phase is Phase.SCORING and not pending.is_late(self._batcher.clock(), self._settings.deadline_ms):
+            self._promise(pending, actions)
         elif state is None or not list_is_owed(state):  # forgotten or erased since
-            self._forget(user)
-        elif not_asked:
-            self._fall_back(Request(user, state, last_event_ms(state)), "failed", actions, again=True)
-        elif age is not None:
-            # who was in the batch that hangs is not scored again before the next event: it would hang again
-            suspect = self._batcher.abandon(user)
-            self._fall_back(Request(user, state, last_event_ms(state)), "deadline", actions, again=not suspect)
-        elif listing(state) != SETTLED:
-            self._submit(Request(user, state, last_event_ms(state)), actions, armed=False)
-        elif self._transactions is not None and self._transactions.gave_up(late_ms):
-            self._sensors.on_rewritten()
-            actions.state = owed_again(state)
-            self._submit(Request(user, actions.state, last_event_ms(state)), actions, armed=False)
+            self._batcher.abandon(user)
+            self._pending.pop(user, None)
+        elif phase is Phase.IDLE or phase is Phase.FALLEN_BACK:
+            self._ask_unless_settled(user, state, late_ms, actions)
         else:
-            self._fallen.pop(user, None)
+            cause = "deadline" if phase is Phase.SCORING else "failed"
+            # a user of a hanging batch is not scored again before the next event: the batch could hang again
+            suspect = pending.request is not None and self._batcher.abandon(user)
+            self._fall_back(Request(user, state, last_event_ms(state)), cause, actions, again=not suspect)
 
-    def _answer(self, user: str, state: bytes | None, actions: Actions) -> None:
-        """Emits what is ready: of anyone, or exactly once of `user` alone."""
-        ready = self._batcher.drain()
-        if self._not_asked or any(isinstance(done.result, NotAsked) for done in ready):
-            ready = [done for done in ready if self._was_asked(done)]
-        if self._transactions is not None:
-            self._held.update((done.user, done) for done in ready)
-        elif ready:
-            self._emit([(made, done.request) for done in ready if (made := self._made(done)) is not None], actions)
-        if user in self._held and state is not None and self._transactions is not None:
-            done, known = self._held.pop(user), listing(state)
-            newest = order_of(done.request.state) == order_of(state)
-            better = newest and known == LISTED and not isinstance(done.result, Exception)
-            if known == 0 or better:
-                if (made := self._made(done)) is None:
-                    return
-                self._emit([(made, done.request)], actions)
-            if newest:
-                actions.state = mark_listed(state, SETTLED)
-                actions.promise_ms = self._transactions.confirm_ms
+    def _ask_unless_settled(self, user: str, state: bytes, late_ms: int, actions: Actions) -> None:
+        """Asks the model, unless exactly-once delivery knows that the list is out and committed."""
+        if listing(state) == SETTLED:
+            if self._transactions is None or not self._transactions.gave_up(late_ms):
+                self._pending.pop(user, None)
+                return
+            self._sensors.on_rewritten()
+            state = actions.state = owed_again(state)
+        self._ask(Request(user, state, last_event_ms(state)), actions)
 
-    def _was_asked(self, done: Done[Request, Encoded]) -> bool:
-        """Remembers users whose request reached no scorer. Flink sets timers only for the current key, so their
-        existing promise must see to them."""
-        if isinstance(done.result, NotAsked):
-            self._not_asked.add(done.user)
-            return False
-        self._not_asked.discard(done.user)
-        return True
+    def _take_answers(self, actions: Actions) -> None:
+        """Takes all answers of the scorer. Emits them now; exactly-once delivery keeps each for its user's turn."""
+        lists = []
+        for answer in self._batcher.drain():
+            pending = self._pending.get(answer.user)
+            if pending is not None:
+                pending.close(answer)
+            if isinstance(answer.result, NoScorer):
+                continue
+            if self._transactions is None:
+                if (encoded_list := self._list_of(answer)) is not None:
+                    lists.append((encoded_list, answer.request))
+            elif pending is not None:
+                pending.answer = answer
+        if lists:
+            self._emit(lists, actions)
 
-    def _made(self, done: Done[Request, Encoded]) -> Encoded | None:
-        """The model's list, else a fallback; None where that failed too: the user's promise tries again."""
-        self._fallen.pop(done.user, None)
-        if not isinstance(done.result, Exception):
-            return done.result
+    def _hand_out(self, user: str, state: bytes | None, actions: Actions) -> None:
+        """Exactly once: emits the user's answer if it is better than the emitted list, and sets a promise that checks
+        whether it was committed."""
+        if self._transactions is None or state is None:
+            return
+        pending = self._pending.get(user)
+        if pending is None or pending.answer is None:
+            return
+        answer, pending.answer = pending.answer, None
+        newest, listed = order_of(answer.request.state) == order_of(state), listing(state)
+        better = newest and listed == LISTED and not isinstance(answer.result, Exception)
+        if listed == 0 or better:
+            if (encoded_list := self._list_of(answer)) is None:
+                return
+            self._emit([(encoded_list, answer.request)], actions)
+        if newest:
+            actions.state = mark_listed(state, SETTLED)
+            actions.promise_ms = self._transactions.confirm_ms
+
+    def _list_of(self, answer: Answer[Request, Encoded]) -> Encoded | None:
+        """The model's list, else a fallback; None if that failed too: then the user's promise tries again."""
+        if not isinstance(answer.result, Exception):
+            return answer.result
         try:
             self._sensors.on_fallback("failed")
-            return self._fallback(done.request)
+            return self._fallback(answer.request)
         except Exception as error:
             self._errors.report("fallback", error)
-            self._not_asked.add(done.user)
+            pending = self._pending.get(answer.user)
+            if pending is not None and pending.phase is Phase.ANSWERED:
+                pending.phase = Phase.OWED
             return None
 
-    def _apply(self, record: Record, state: bytes | None, actions: Actions, read_s: float) -> Request | None:
-        """The event's effect on the state; what is to be scored after it."""
+    def _apply(self, record: InputRecord, state: bytes | None, actions: Actions, read_s: float) -> Request | None:
+        """Applies an event to the state; returns the request that it causes."""
         event = self._decode(record.user if record.keyed else "", record.value, record.broker_ms)
         record.refuse_unless_of(event.user_id)
-        done = step(state, event, self._session_gap_ms, record.broker_ms, self._time_to_live_ms, self._rating_middle)
-        self._sensors.on_record(done.outcome)
-        if done.outcome != "applied":
+        effect = step(state, event, self._session_gap_ms, record.broker_ms, self._time_to_live_ms, self._rating_middle)
+        self._sensors.on_record(effect.outcome)
+        if effect.outcome != "applied":
             return None
-        self._sensors.on_event(event, done.version)
-        actions.state = done.state
-        if not done.refresh:
+        self._sensors.on_event(event, effect.version)
+        actions.state = effect.state
+        if not effect.refresh:
             return None
-        came = Came(record.broker_ms / 1000, read_s, self._clock_s())
-        return Request(event.user_id, done.state, int(event.event_time), event.event_id, event.traceparent, came)
+        arrival = Arrival(record.broker_ms / 1000, read_s, self._clock_s())
+        return Request(event.user_id, effect.state, int(event.event_time), event.event_id, event.traceparent, arrival)
 
-    def _erase(self, record: Record, state: bytes | None, actions: Actions) -> Request | None:
-        """Forgets the user, by the broker's time of the record; what to score of events from after it."""
-        if record.value is None:  # a request that was taken back; what is done is done
+    def _erase(self, record: InputRecord, state: bytes | None, actions: Actions) -> Request | None:
+        """Forgets the user up to the broker's time of the record; returns a request if later events stay."""
+        if record.value is None:  # a tombstone withdraws the request; a finished erasure stays
             self._sensors.on_record("erasure")
             return None
         erasure = decode_erasure(record.user, record.value)
         record.refuse_unless_of(erasure.user_id)
         after = erase(state, record.broker_ms)
         actions.outputs.append(receipt(record, erasure.erasure_id, state, int(self._clock_s() * 1000)))
-        if state is not None and after == migrate(state):  # known already, with a list from after it
+        if state is not None and after == migrate(state):  # a repeated erasure: the list is from after it
             self._sensors.on_record("erasure")
             return None
         actions.state = after
         self._batcher.abandon(record.user)
-        self._held.pop(record.user, None)
-        self._fallen.pop(record.user, None)
-        self._not_asked.discard(record.user)
+        if (pending := self._pending.get(record.user)) is not None:
+            pending.withdraw()
         self._sensors.on_record("erasure")
         actions.outputs.append(tombstone(record.user, after))
         if not list_is_owed(after):
             return None
-        # what the shopper did since the request stays, and has its list
+        # events since the request stay and cause a list
         return Request(record.user, after, last_event_ms(after))
 
-    def _refuse(self, record: Record, bad: BadRecord, actions: Actions) -> None:
-        """A dead letter, for a record that changes nothing."""
+    def _refuse(self, record: InputRecord, bad: BadRecord, actions: Actions) -> None:
+        """Emits a dead letter for a record that changes nothing."""
         self._sensors.on_record("dead")
         self._sensors.on_dead_letter(bad.reason)
         actions.outputs.append(dead_letter(record, bad))
 
-    def _submit(self, request: Request, actions: Actions, *, armed: bool) -> None:
-        """`armed`: the user's promise of this process is still set, so no other is needed."""
-        user = request.user_id
+    def _ask(self, request: Request, actions: Actions) -> None:
+        """Submits a request to the batcher; a refused request gets the fallback list."""
+        pending = self._open(request.user_id)
         try:
-            taken = self._batcher.submit(user, request)
-            if not taken:
+            if self._batcher.submit(request.user_id, request):
+                pending.submit(request, self._batcher.clock())
+                self._promise(pending, actions)
+            else:
                 self._fall_back(request, "refused", actions, again=True)
-        except Exception as error:  # the event counts; the promise sees to the list
+        except Exception as error:  # the event stays applied; the promise sends the list
             self._errors.report("submit", error)
-            self._armed.add(user)
-            self._not_asked.add(user)
-            actions.promise_ms = self._errors.again_ms(user)
-            return
-        if taken and not armed:
-            self._armed.add(user)
-            actions.promise_ms = self._delay_ms(0.0)
+            pending.request = None  # an answer to an older request does not close it
+            self._fail(pending, actions)
 
     def _fall_back(self, request: Request, cause: str, actions: Actions, *, again: bool) -> None:
-        """The fallback list now and, with `again`, a promise that asks the model when it works again."""
-        user, order, before = request.user_id, order_of(request.state), self._fallen.get(request.user_id)
-        told = before is not None and before.order == order  # the same list, a moment ago
-        if listing(request.state) == 0 and not told:
+        """Emits the fallback list and, with `again`, sets a promise that asks the model later."""
+        user, order, pending = request.user_id, order_of(request.state), self._open(request.user_id)
+        if listing(request.state) == 0 and pending.fallback_of != order:  # else the same list is out already
             self._sensors.on_fallback(cause)
             self._emit([(self._fallback(request), request)], actions)
         if self._transactions is not None:
             actions.state = mark_listed(request.state, LISTED if again else SETTLED)
-        if not again:
-            self._armed.discard(user)
-            self._fallen.pop(user, None)
-        elif user not in self._retry:
-            usual = self._settings.retry_after_ms
-            after = min(2 * before.again_ms, PATIENT * usual) if before is not None and told else usual
-            self._fallen[user] = Fallen(order, after)
-            self._retry.add(user)
-            self._armed.add(user)
-            actions.promise_ms = after
+        if again:
+            pending.fall_back(order, self._settings.retry_after_ms)
+            self._promise(pending, actions)
+        else:
+            del self._pending[user]
 
-    def _forget(self, user: str) -> None:
-        self._batcher.abandon(user)
-        self._armed.discard(user)
-        self._fallen.pop(user, None)
-        self._held.pop(user, None)
+    def _fail(self, pending: Pending, actions: Actions) -> None:
+        pending.fail(self._settings.retry_after_ms)
+        self._promise(pending, actions)
+
+    def _open(self, user: str) -> Pending:
+        """The user's `Pending`, created if missing. The caller must set a promise in the same turn."""
+        pending = self._pending.get(user)
+        if pending is None:
+            pending = self._pending[user] = Pending()
+        return pending
+
+    def _promise(self, pending: Pending, actions: Actions) -> None:
+        """Sets the user's next promise, unless a request waits and a promise that fires soon is set."""
+        if pending.phase is Phase.SCORING and pending.soon:
+            return
+        busy = self._batcher.waiting > BUSY
+        actions.promise_ms = pending.next_look_ms(self._batcher.clock(), self._settings, busy=busy)
+        pending.soon = pending.phase is Phase.SCORING
 
     def _fallback(self, request: Request) -> Encoded:
         return encoded(self._lists.fallback(request), request, with_digest=self._with_digest)
 
     def _emit(self, lists: Sequence[tuple[Encoded, Request]], actions: Actions) -> None:
-        actions.outputs += [list_of(made, request.user_id) for made, request in lists]
+        actions.outputs += [list_of(encoded_list, request.user_id) for encoded_list, request in lists]
         try:
             self._sensors.on_lists(lists, self._clock_s())
-        except Exception as error:  # the lists are out; that they are not counted must not cost them
+        except Exception as error:  # the lists are out: an error in a metric must not lose them
             self._errors.report("sensors", error)
-
-    def _delay_ms(self, age_s: float) -> int:
-        """Short while all is quick; long under a backlog or for one who has waited: timers cost a crossing each."""
-        if self._batcher.waiting > BUSY:
-            return self._settings.promise_busy_ms
-        return self._settings.promise_idle_ms if age_s < YOUNG_S else 10 * self._settings.promise_idle_ms

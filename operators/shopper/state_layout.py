@@ -1,7 +1,9 @@
-"""The bytes of a user's state: one numpy dtype, its offsets, the form in which the engine keeps it, and older layouts."""
+"""The bytes of a user's state: one numpy dtype, from which all offsets and formats follow, the form in which the engine
+keeps it, and older layouts."""
 
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +18,11 @@ EVENT_WINDOW = 24  # recent event ids kept, against duplicates
 MAX_BOUGHT = 48  # a large order
 MAX_DISLIKED = 8
 MAX_SHOWN = 15
-# bits of `flags`; the last two say that a list of `version` is out, and that no better one
-# will follow (exactly-once delivery alone sets them)
+# bits of `flags`. LISTED: a list of `version` is out; SETTLED: no better one follows. Only exactly-once delivery sets
+# these two
 CONSENT_REFUSED, LISTED, SETTLED = 1, 2, 4
 
-# `steps` and `seen` count all there ever were: the newest lies at (count - 1) % size of its ring; `shown_at` is the next
+# `steps` and `seen` count all steps and events ever: the newest lies at (count - 1) % size of its ring; `shown_at` is the next
 # place of its ring. `bought` and `disliked` begin with the newest. They, `shown_item` and `session`, the hash of the
 # session's id (0: it has none), are the low 32 bits.
 # `epoch_s` and `erased_s` with `erased_ms` are the broker's times at which the state began and of the last erasure.
@@ -49,7 +51,21 @@ STATE = np.dtype(
     ]
 )
 SIZE = STATE.itemsize
-HEADER = "<BBHIIIIqII"
+
+
+class Header(NamedTuple):
+    """The fields of `STATE` that every event reads and writes, in its order. `HEADER` packs and unpacks them."""
+
+    layout: int
+    flags: int
+    shown_at: int
+    version: int
+    steps: int
+    seen: int
+    session: int
+    last_event_ms: int
+    session_start_s: int
+    epoch_s: int
 
 
 def _offset(name: str) -> int:
@@ -57,6 +73,33 @@ def _offset(name: str) -> int:
     return int(STATE.fields[name][1])
 
 
+_CODES = {"u1": "B", "u2": "H", "u4": "I", "u8": "Q", "i8": "q"}  # of numpy -> of struct
+
+
+def struct_of(*names: str) -> struct.Struct:
+    """Neighbouring fields of `STATE`, each with all its places."""
+    fields = [STATE[name] for name in names]
+    return struct.Struct("<" + "".join(f"{f.itemsize // f.base.itemsize}{_CODES[f.base.str[1:]]}" for f in fields))
+
+
+def place_of(name: str) -> struct.Struct:
+    """One place of a field of `STATE`."""
+    return struct.Struct(f"<{_CODES[STATE[name].base.str[1:]]}")
+
+
+def reader(name: str) -> Callable[[bytes | bytearray], int]:
+    """A function that reads one field of the header of a state, as a record or as stored."""
+    unpack, at = place_of(name).unpack_from, _offset(name)
+
+    def read(state: bytes | bytearray) -> int:
+        value: int
+        (value,) = unpack(state, at)
+        return value
+
+    return read
+
+
+HEADER = struct_of(*Header._fields)
 ERASED_AT = _offset("erased_s")
 ITEMS_AT = _offset("item")
 FLAGS_AT = _offset("flags")
@@ -71,7 +114,7 @@ SHOWN_COUNTS_AT = _offset("shown")
 EMPTY = bytes([LAYOUT]) + bytes(SIZE - 1)
 
 
-# what the stored form shortens: all behind the header, whose bytes are the same in both forms but for the first
+# the parts that the stored form shortens: all after the header. The header is equal in both forms except its first byte
 _PARTS = [(ERASED_AT, ITEMS_AT)] + [
     (_offset(name), _offset(name) + STATE[name].itemsize)
     for name in ("item", "second", "kind", "event_hash", "bought", "disliked", "shown_item", "shown")
@@ -79,14 +122,14 @@ _PARTS = [(ERASED_AT, ITEMS_AT)] + [
 _HEADER_SIZE = ERASED_AT
 _LENGTHS = struct.Struct(f"<{len(_PARTS)}H")
 _STORED_BYTE = bytes((STORED,))
-_counts = struct.Struct("<II")  # steps, seen
-_COUNTS_AT = _offset("steps")
+_counts, _COUNTS_AT = struct_of("steps", "seen"), _offset("steps")
+_ITEM_SIZE, _SECOND_SIZE, _EVENT_SIZE = (place_of(name).size for name in ("item", "second", "event_hash"))
 
 
 def stored(state: bytes) -> bytes:
-    """A state as the engine keeps it: header, the length of each part in bytes, and of the parts what is in use.
+    """The stored form of a state: header, the length of each part in bytes, and the used bytes of each part.
 
-    `migrate` is its inverse; what reads the header alone reads both forms.
+    `migrate` is its inverse. Code that reads only the header reads both forms.
     """
     if state[0] != LAYOUT:
         return state
@@ -94,10 +137,10 @@ def stored(state: bytes) -> bytes:
     steps, seen = min(steps, HISTORY), min(seen, EVENT_WINDOW)
     parts = (
         state[ERASED_AT:ITEMS_AT].rstrip(b"\0"),
-        state[ITEMS_AT : ITEMS_AT + 8 * steps],
-        state[SECONDS_AT : SECONDS_AT + 4 * steps],
+        state[ITEMS_AT : ITEMS_AT + _ITEM_SIZE * steps],
+        state[SECONDS_AT : SECONDS_AT + _SECOND_SIZE * steps],
         state[KINDS_AT : KINDS_AT + steps],
-        state[EVENTS_AT : EVENTS_AT + 8 * seen],
+        state[EVENTS_AT : EVENTS_AT + _EVENT_SIZE * seen],
         state[BOUGHT_AT:DISLIKED_AT].rstrip(b"\0"),
         state[DISLIKED_AT:SHOWN_ITEMS_AT].rstrip(b"\0"),
         state[SHOWN_ITEMS_AT:SHOWN_COUNTS_AT].rstrip(b"\0"),
@@ -126,7 +169,7 @@ def read_states(states: list[bytes]) -> npt.NDArray[Any]:
 
 
 def forget(record: bytearray) -> None:
-    """Drops what a record holds of its shopper's doings: steps, session, what was bought, disliked and shown.
+    """Clears a shopper's steps, session, and bought, disliked and shown items in a record.
 
     Version, times, epoch, erasure and the window against duplicates stay.
     """
@@ -165,7 +208,7 @@ _OLD_PARTS = [*_PARTS[:5], (_OLD_BOUGHT_AT, _OLD_SHOWN_AT), (_OLD_SHOWN_AT, 1008
 
 
 def _older(state: bytes) -> bytes | None:
-    """The record of a state of an older layout; None for a layout or size that there never was."""
+    """The record of a state of an older layout; None for an unknown layout or size."""
     layout, size, record = state[0], len(state), None
     if layout == 3 and size == _OLD_SIZE:
         record = state
@@ -173,16 +216,16 @@ def _older(state: bytes) -> bytes | None:
         record = _unpacked(state, _OLD_PARTS, _OLD_SIZE)
     elif layout == 1 and size == _OLD_SIZE - (ITEMS_AT - ERASED_AT):
         record = _with_epoch(state, state[_HEADER_SIZE:])
-    elif layout == 2 and (found := _unpacked(state, _OLD_PARTS[1:], _OLD_SIZE)) is not None:
-        record = _with_epoch(state, found[ITEMS_AT:])
+    elif layout == 2 and (unpacked := _unpacked(state, _OLD_PARTS[1:], _OLD_SIZE)) is not None:
+        record = _with_epoch(state, unpacked[ITEMS_AT:])
     return None if record is None else _with_session(record)
 
 
 def _with_epoch(state: bytes, arrays: bytes) -> bytes:
     """A record of layout 3 from one before: where the epoch is now it had the second of the erasure."""
     epoch_at = _offset("epoch_s")
-    (erased_s,) = struct.unpack_from("<I", state, epoch_at)
-    return state[:epoch_at] + struct.pack("<IIH", 0, erased_s, 0) + arrays
+    (erased_s,) = place_of("erased_s").unpack_from(state, epoch_at)
+    return state[:epoch_at] + struct_of("epoch_s", "erased_s", "erased_ms").pack(0, erased_s, 0) + arrays
 
 
 def _with_session(old: bytes) -> bytes:

@@ -1,7 +1,8 @@
-"""What lies in rings within a record of dtype `STATE`: the steps, what was bought, disliked and shown. Items are xxh64
+"""The rings within a record of dtype `STATE`: steps, and bought, disliked and shown items. Items are xxh64
 hashes; `low` is the low 32 bits of one."""
 
 import struct
+from typing import NamedTuple
 
 from operators.shopper.state_layout import (
     BOUGHT_AT,
@@ -15,31 +16,43 @@ from operators.shopper.state_layout import (
     SECONDS_AT,
     SHOWN_COUNTS_AT,
     SHOWN_ITEMS_AT,
+    place_of,
+    struct_of,
 )
 
 LOW = 0xFFFFFFFF
-BOUGHT_ITEMS = (BOUGHT_AT, struct.Struct(f"<{MAX_BOUGHT}I"))
-DISLIKED_ITEMS = (DISLIKED_AT, struct.Struct(f"<{MAX_DISLIKED}I"))
 
-_items = struct.Struct(f"<{HISTORY}Q")
-_shown = struct.Struct(f"<{MAX_SHOWN}I")
-_u64 = struct.Struct("<Q")
-_u32 = struct.Struct("<I")
+
+class Ring(NamedTuple):
+    """A ring of items by their `low`: its first byte in a record, the format of all places, and their count."""
+
+    at: int
+    packed: struct.Struct
+    places: int
+
+
+BOUGHT_ITEMS = Ring(BOUGHT_AT, struct_of("bought"), MAX_BOUGHT)
+DISLIKED_ITEMS = Ring(DISLIKED_AT, struct_of("disliked"), MAX_DISLIKED)
+
+_items, _item, _second = struct_of("item"), place_of("item"), place_of("second")
+_all_shown, _shown = struct_of("shown_item"), place_of("shown_item")
+_ITEM_SIZE, _SECOND_SIZE, _SHOWN_SIZE = _item.size, _second.size, _shown.size
 
 
 def add_step(record: bytearray, steps: int, item: int, second: int, kind: int) -> int:
-    """Adds a step to so many; returns how many there were ever."""
+    """Adds a step after the first `steps`; returns the new count of all steps ever."""
     at = steps % HISTORY
-    _u64.pack_into(record, ITEMS_AT + 8 * at, item)
-    _u32.pack_into(record, SECONDS_AT + 4 * at, second)
+    _item.pack_into(record, ITEMS_AT + _ITEM_SIZE * at, item)
+    _second.pack_into(record, SECONDS_AT + _SECOND_SIZE * at, second)
     record[KINDS_AT + at] = kind
     return steps + 1
 
 
 def step_at(record: bytes | bytearray, place: int) -> tuple[int, int, int]:
-    """Item, second and kind of the step that was the `place`-th ever."""
+    """Item, second and kind of step number `place`, counted from 0 over all steps ever."""
     at = place % HISTORY
-    (item,), (second,) = _u64.unpack_from(record, ITEMS_AT + 8 * at), _u32.unpack_from(record, SECONDS_AT + 4 * at)
+    (item,) = _item.unpack_from(record, ITEMS_AT + _ITEM_SIZE * at)
+    (second,) = _second.unpack_from(record, SECONDS_AT + _SECOND_SIZE * at)
     return item, second, record[KINDS_AT + at]
 
 
@@ -48,45 +61,41 @@ def stepped_on(record: bytes | bytearray) -> set[int]:
     return set(_items.unpack_from(record, ITEMS_AT))
 
 
-def put_first(record: bytearray, ring: tuple[int, struct.Struct], lows: list[int]) -> None:
-    """Puts items before those of `BOUGHT_ITEMS` or `DISLIKED_ITEMS`, the last one first; where they are full the oldest
-    fall out."""
-    at, places = ring
-    held = places.unpack_from(record, at)
-    _fill(record, ring, lows[::-1] + [one for one in held if one not in lows])
+def put_first(record: bytearray, ring: Ring, lows: list[int]) -> None:
+    """Puts items before those of `BOUGHT_ITEMS` or `DISLIKED_ITEMS`, the last one first; if the ring is full, the oldest
+    items are dropped."""
+    held = ring.packed.unpack_from(record, ring.at)
+    _fill(record, ring, lows[::-1] + [low for low in held if low not in lows])
 
 
-def take_away(record: bytearray, ring: tuple[int, struct.Struct], lows: list[int]) -> None:
+def take_away(record: bytearray, ring: Ring, lows: list[int]) -> None:
     """Takes items out of `BOUGHT_ITEMS` or `DISLIKED_ITEMS`."""
-    at, places = ring
-    held = places.unpack_from(record, at)
+    held = ring.packed.unpack_from(record, ring.at)
     if held[0]:  # the first place is empty where all are
-        _fill(record, ring, [one for one in held if one not in lows])
+        _fill(record, ring, [low for low in held if low not in lows])
 
 
-def _fill(record: bytearray, ring: tuple[int, struct.Struct], lows: list[int]) -> None:
-    at, places = ring
-    size = places.size // 4
-    places.pack_into(record, at, *lows[:size], *(0,) * (size - len(lows)))
+def _fill(record: bytearray, ring: Ring, lows: list[int]) -> None:
+    ring.packed.pack_into(record, ring.at, *lows[: ring.places], *(0,) * (ring.places - len(lows)))
 
 
 def add_shown(record: bytearray, shown: int, lows: list[int]) -> int:
     """Counts impressions, from the next free place `shown` on; the top of the list is counted last, so that the ring
     keeps it. Returns the next free place."""
     for low in reversed(lows):
-        held = _shown.unpack_from(record, SHOWN_ITEMS_AT)
+        held = _all_shown.unpack_from(record, SHOWN_ITEMS_AT)
         if low in held:
             at = SHOWN_COUNTS_AT + held.index(low)
             record[at] = min(record[at] + 1, 255)
         else:
-            _u32.pack_into(record, SHOWN_ITEMS_AT + 4 * shown, low)
+            _shown.pack_into(record, SHOWN_ITEMS_AT + _SHOWN_SIZE * shown, low)
             record[SHOWN_COUNTS_AT + shown] = 1
             shown = (shown + 1) % MAX_SHOWN
     return shown
 
 
 def forget_shown(record: bytearray, low: int) -> None:
-    """An item was taken up: that it was shown counts no more."""
-    held = _shown.unpack_from(record, SHOWN_ITEMS_AT)
+    """Resets the impressions of an item that the shopper reacted to."""
+    held = _all_shown.unpack_from(record, SHOWN_ITEMS_AT)
     if low in held:
         record[SHOWN_COUNTS_AT + held.index(low)] = 0

@@ -1,4 +1,4 @@
-"""The packed state of one user, and `step`: what an event does to it.
+"""The packed state of one user, and `step`, which applies an event to it.
 
 The state is one fixed-width little-endian record, described by the numpy dtype `STATE`. The job edits it with
 `struct` one event at a time; scorer and trainer read a whole micro-batch of records with `np.frombuffer`.
@@ -6,7 +6,6 @@ Item and event ids are kept as hashes (xxh64), so the state does not depend on a
 """
 
 import math
-import struct
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,8 +24,12 @@ from operators.shopper.state_layout import (
     HISTORY,
     LISTED,
     SETTLED,
+    Header,
     forget,
     migrate,
+    place_of,
+    reader,
+    struct_of,
 )
 from operators.shopper.state_rings import (
     BOUGHT_ITEMS,
@@ -42,17 +45,20 @@ from operators.shopper.state_rings import (
 )
 
 # A return and a rating below the middle are steps that take the item out: a model's table of kinds has a fixed size,
-# and "not this one" is what it learned of that kind.
+# and the model learned that this kind counts against an item.
 KINDS = {"view": 1, "click": 2, "add_to_cart": 3, "remove_from_cart": 4, "purchase": 5, "rate": 6}
 IN_BASKET, TAKEN_OUT, BOUGHT = KINDS["add_to_cart"], KINDS["remove_from_cart"], KINDS["purchase"]
 RATING_MIDDLE = 3.0  # of one star to five
 _LAST_S = 0xFFFFFFFF  # in 2106
 _LAST_MS = _LAST_S * 1000 + 999
 
-_header = struct.Struct(HEADER)
-_events = struct.Struct(f"<{EVENT_WINDOW}Q")
-_erased = struct.Struct("<IH")  # second, millisecond
-_u64 = struct.Struct("<Q")
+_events, _event = struct_of("event_hash"), place_of("event_hash")
+_EVENT_SIZE = _event.size
+_erased = struct_of("erased_s", "erased_ms")
+_steps, _seen, _epoch_s = reader("steps"), reader("seen"), reader("epoch_s")
+version_of = reader("version")  # of a user's newest list
+last_event_ms = reader("last_event_ms")  # the newest event time, epoch ms
+session_start_s = reader("session_start_s")  # when the session in progress began, epoch s
 
 Outcome = Literal["applied", "duplicate", "erased"]
 
@@ -73,14 +79,14 @@ def is_low_rating(event: Event, rating_middle: float) -> bool:
 
 
 def consent_of(event: Event) -> bool | None:
-    """Whether an event grants (True) or refuses (False) consent; None: it says neither."""
-    said = (event.context or {}).get("personalisation") if event.event_type == "consent" else None
-    return True if said in ("granted", True) else False if said in ("denied", False) else None
+    """Whether an event grants (True) or refuses (False) consent; None: neither."""
+    consent = (event.context or {}).get("personalisation") if event.event_type == "consent" else None
+    return True if consent in ("granted", True) else False if consent in ("denied", False) else None
 
 
 @dataclass(slots=True)
 class Step:
-    """The outcome of one event: the new state and what to do. `version` is the list version after it."""
+    """The outcome of one event: the new state, and whether to refresh the list. `version` is the list version after it."""
 
     state: bytes
     outcome: Outcome
@@ -108,37 +114,37 @@ def step(
     """
     arrived_ms = int(event.event_time) if arrived_ms is None else arrived_ms
     record = bytearray(migrate(state) if state else EMPTY)
-    if state is not None and 0 < last_touched_ms(record) < arrived_ms - time_to_live_ms:
-        state, record = None, bytearray(EMPTY)
-    layout, flags, shown, version, steps, seen, session, last_ms, session_s, epoch_s = _header.unpack_from(record)
-    time_ms = int(event.event_time)
+    layout, flags, shown, version, steps, seen, session, last_ms, session_s, epoch_s = HEADER.unpack_from(record)
+    time_ms, erased = int(event.event_time), erased_ms(record)
+    if state is not None and 0 < (last_ms or erased) < arrived_ms - time_to_live_ms:
+        return step(None, event, session_gap_ms, arrived_ms, time_to_live_ms, rating_middle)
     event_hash = id_hash(event.event_id)
     if event_hash in _events.unpack_from(record, EVENTS_AT):
         return Step(state or EMPTY, "duplicate", False, version)
-    if time_ms <= erased_ms(record):
+    if time_ms <= erased:
         return Step(state or EMPTY, "erased", False, version)
     if state is None:
         epoch_s = _seconds(arrived_ms)
-    _u64.pack_into(record, EVENTS_AT + 8 * (seen % EVENT_WINDOW), event_hash)
+    _event.pack_into(record, EVENTS_AT + _EVENT_SIZE * (seen % EVENT_WINDOW), event_hash)
     kind = event.event_type
     if kind == "consent" and (granted := consent_of(event)) is not None:
         flags = flags & ~CONSENT_REFUSED if granted else flags | CONSENT_REFUSED
         if not granted:
             forget(record)
             shown = steps = session = session_s = 0
-    kept = not flags & CONSENT_REFUSED
+    consented = not flags & CONSENT_REFUSED
     if kind == "impression":
-        shown = add_shown(record, shown, [id_hash(item) & LOW for item in items_named(event)]) if kept else 0
+        shown = add_shown(record, shown, [id_hash(item) & LOW for item in items_named(event)]) if consented else 0
     else:
         version += 1
         flags &= ~(LISTED | SETTLED)
-        if kept:
+        if consented:
             if event.session_id is not None or time_ms - last_ms > session_gap_ms:
                 session, session_s = _session(event, session, session_s, last_ms, session_gap_ms)
             if kind in KINDS:
                 steps = _add(record, steps, event, rating_middle)
         last_ms = max(last_ms, time_ms)
-    _header.pack_into(record, 0, layout, flags, shown, version, steps, seen + 1, session, last_ms, session_s, epoch_s)
+    HEADER.pack_into(record, 0, layout, flags, shown, version, steps, seen + 1, session, last_ms, session_s, epoch_s)
     return Step(bytes(record), "applied", kind != "impression", version)
 
 
@@ -152,22 +158,21 @@ def erase(state: bytes | None, arrived_ms: int) -> bytes:
     record, arrived_ms = bytearray(migrate(state) if state else EMPTY), min(max(1, arrived_ms), _LAST_MS)
     if erased_ms(record) >= arrived_ms:
         return bytes(record)
-    layout, flags, _, version, count, _, _, last_ms, _, epoch_s = _header.unpack_from(record)
-    kept, steps = bytearray(EMPTY), 0
-    for place in range(max(0, count - HISTORY), count):
+    header, record_after, steps = Header(*HEADER.unpack_from(record)), bytearray(EMPTY), 0
+    for place in range(max(0, header.steps - HISTORY), header.steps):
         item, second, kind = step_at(record, place)
         if second * 1000 > arrived_ms:
-            steps = add_step(kept, steps, item, second, kind)
-    last_ms = last_ms if last_ms > arrived_ms else 0
-    epoch_s = max(_seconds(arrived_ms), epoch_s + 1)
-    _header.pack_into(kept, 0, layout, flags & CONSENT_REFUSED, 0, version, steps, 0, 0, last_ms, 0, epoch_s)
-    _erased.pack_into(kept, ERASED_AT, *divmod(arrived_ms, 1000))
-    return bytes(kept)
-
-
-def last_touched_ms(record: bytes | bytearray) -> int:
-    """When a record of dtype `STATE` last had an event (but impressions) or an erasure, epoch ms; 0: it had none."""
-    return last_event_ms(record) or erased_ms(record)
+            steps = add_step(record_after, steps, item, second, kind)
+    after = Header(*HEADER.unpack_from(EMPTY))._replace(
+        flags=header.flags & CONSENT_REFUSED,
+        version=header.version,
+        steps=steps,
+        last_event_ms=header.last_event_ms if header.last_event_ms > arrived_ms else 0,
+        epoch_s=max(_seconds(arrived_ms), header.epoch_s + 1),
+    )
+    HEADER.pack_into(record_after, 0, *after)
+    _erased.pack_into(record_after, ERASED_AT, *divmod(arrived_ms, 1000))
+    return bytes(record_after)
 
 
 def erased_ms(record: bytes | bytearray) -> int:
@@ -177,39 +182,22 @@ def erased_ms(record: bytes | bytearray) -> int:
 
 
 def holds_anything(state: bytes) -> bool:
-    """Whether a state knows anything of its user besides that it was erased."""
-    _, _, _, _, steps, seen, *_ = _header.unpack_from(state)
-    return bool(steps or seen)
+    """Whether a state holds any step or event of its user, beyond an erasure."""
+    return bool(_steps(state) or _seen(state))
 
 
 def order_of(state: bytes) -> tuple[int, int]:
     """(epoch, version) of a state: of two lists of a user the one with the greater is the newer."""
-    header = _header.unpack_from(state)
-    return (0 if state[0] in BEFORE_EPOCH else int(header[9])), int(header[3])
-
-
-def version_of(state: bytes) -> int:
-    """The list version in a packed state."""
-    return int(_header.unpack_from(state)[3])
-
-
-def last_event_ms(state: bytes | bytearray) -> int:
-    """The newest event time in a packed state, epoch ms."""
-    return int(_header.unpack_from(state)[7])
+    return (0 if state[0] in BEFORE_EPOCH else _epoch_s(state)), version_of(state)
 
 
 def list_is_owed(state: bytes) -> bool:
-    """Whether a list can be asked for: not of one who was erased and has done nothing since."""
+    """Whether the user may get a list: not after an erasure without a later event."""
     return last_event_ms(state) > 0
 
 
-def session_start_s(state: bytes) -> int:
-    """When the session in progress began, epoch s."""
-    return int(_header.unpack_from(state)[8])
-
-
 def digest(state: bytes) -> str:
-    """A short fingerprint of a state, equal for equal states of any layout version; what was listed is left out."""
+    """A short fingerprint of a state, equal for equal states of any layout; ignores whether the list is out."""
     return xxhash.xxh64_hexdigest(owed_again(state))
 
 
@@ -224,12 +212,12 @@ def _session(event: Event, session: int, session_s: int, last_ms: int, gap_ms: i
     named = 0 if event.session_id is None else id_hash(event.session_id) & LOW or 1
     begins = time_ms - last_ms > gap_ms
     if named and session:
-        begins = named != session and time_ms >= last_ms  # a late event is of a session that is over
+        begins = named != session and time_ms >= last_ms  # a late event belongs to an earlier session
     return (named, _seconds(time_ms)) if begins else (session or named, session_s)
 
 
 def _add(record: bytearray, steps: int, event: Event, rating_middle: float) -> int:
-    """The steps of an event of `KINDS`; returns how many there were ever."""
+    """The steps of an event of `KINDS`; returns the new count of all steps ever."""
     kind, second = event.event_type, _seconds(int(event.event_time))
     if kind == "purchase":
         add = _add_return if is_return(event) else _add_purchase
@@ -247,7 +235,7 @@ def _add(record: bytearray, steps: int, event: Event, rating_middle: float) -> i
 
 
 def _add_purchase(record: bytearray, steps: int, items: list[int], second: int) -> int:
-    """Marks items as bought; those that the history does not hold yet (no cart event came) enter it."""
+    """Marks items as bought; items that the history does not hold (no cart event) enter it."""
     held, lows = stepped_on(record), [item & LOW for item in items]
     for item in items:
         if item not in held:

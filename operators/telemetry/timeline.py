@@ -22,7 +22,7 @@ STAGES = (
 RECOVER = "recover"  # all of a list that a promise asked for again: after a restart, or past a deadline
 
 
-class Came(NamedTuple):
+class Arrival(NamedTuple):
     """When a request's record was stored by the broker, read, and handed to the scorer (epoch s)."""
 
     broker: float
@@ -31,7 +31,7 @@ class Came(NamedTuple):
 
 
 @dataclass(slots=True)
-class Made:
+class BatchTimes:
     """When a micro-batch began, had its scores, and its lists were ready (epoch s); shared by its lists."""
 
     started: float

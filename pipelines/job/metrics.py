@@ -203,15 +203,15 @@ class JobMetrics:
         """As `operators.refresh.refresh_sensors.RefreshSensors`."""
         with self._lock:
             counts, take = self._lists, self._moments.fromlist
-            for made, request in lists:
-                counts[made.source, made.arm] += 1
-                batch, came, event_s = made.made, request.came, request.event_time / 1000
-                if batch is None or came is None:
+            for emitted, request in lists:
+                counts[emitted.source, emitted.arm] += 1
+                batch, arrival, event_s = emitted.times, request.arrival, request.event_time / 1000
+                if batch is None or arrival is None:
                     self._recovered.append(emitted_s - event_s)
                     continue
                 if request.traceparent is not None:
                     self._traced.append((len(self._moments) // MOMENTS, request.traceparent))
-                broker, read, submitted = came
+                broker, read, submitted = arrival
                 take([event_s, broker, read, submitted, batch.started, batch.scored, batch.ready, emitted_s])
             # where Prometheus is away nobody else flushes; in an outage of the model all lists are of promises
             if len(self._moments) >= FLUSH * MOMENTS or len(self._recovered) >= FLUSH:

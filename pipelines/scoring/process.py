@@ -22,17 +22,18 @@ from operators.kafka_io.catalogue_rows import GONE
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import CatalogueItem
-from operators.refresh.micro_batcher import NotAsked
-from operators.telemetry.timeline import Made
-from pipelines.scoring.links import Link, set_patience
+from operators.refresh.micro_batcher import NoScorer
+from operators.telemetry.timeline import BatchTimes
+from pipelines.scoring.links import Link
+from pipelines.scoring.peers import set_patience
 from pipelines.scoring.wire import (
     DELISTED,
     LARGEST,
     NO_RECORD,
-    Answers,
     Asked,
     Batch,
-    Begin,
+    BatchAnswer,
+    Handshake,
     Listed,
     Ready,
     answers_of,
@@ -42,12 +43,12 @@ from pipelines.scoring.wire import (
 )
 
 log = logging.getLogger(__name__)
-A = TypeVar("A", Answers, Ready)
+A = TypeVar("A", BatchAnswer, Ready)
 START_SECONDS = 60.0
 AGAIN_SECONDS = 5.0  # between two starts that fail
 
 
-class ScorerLost(NotAsked):
+class ScorerLost(NoScorer):
     """The scorer process died, hung or did not start; whoever was asked for has no list of the model yet."""
 
 
@@ -67,7 +68,7 @@ class ScorerProcess:
     def __init__(
         self,
         link: Link,
-        begin: Begin,
+        begin: Handshake,
         kill_after_s: float,
         on_ready: Callable[[Ready], None],
         is_known: Callable[[str], object] = lambda _: False,
@@ -101,7 +102,7 @@ class ScorerProcess:
             self._failed_at = time.monotonic()
             log.error("%s", error)
 
-    def follow(self, rows: Rows) -> None:
+    def attach_catalogue(self, rows: Rows) -> None:
         """Where the catalogue is read from: all rows for a new process, then those of `changed`."""
         self._rows = rows
 
@@ -128,7 +129,7 @@ class ScorerProcess:
         self._on_ready(ready)
         return ready
 
-    def make(self, requests: Sequence[Request], batch: Made) -> list[Encoded | Exception]:
+    def make(self, requests: Sequence[Request], batch: BatchTimes) -> list[Encoded | Exception]:
         """A list, or what went wrong, for each request; `batch` gets its moments. Raises `ScorerLost`."""
         if self._connection is None:
             self._start_again()
@@ -195,7 +196,7 @@ class ScorerProcess:
         for chunk in chunks(records):
             self._ask(Batch([], chunk))
 
-    def _ask(self, batch: Batch) -> Answers:
+    def _ask(self, batch: Batch) -> BatchAnswer:
         self._send(pack(batch))
         return self._answer(answers_of, self._kill_after_s)
 
@@ -248,7 +249,7 @@ class ScorerProcess:
         return self._link.leave(hung=hung)
 
 
-def _encoded(made: Listed | str, batch: Made) -> Encoded | Exception:
+def _encoded(made: Listed | str, batch: BatchTimes) -> Encoded | Exception:
     if isinstance(made, str):
         return RuntimeError(made)
     value, source, arm, event_time, state_digest = made

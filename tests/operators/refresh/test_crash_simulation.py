@@ -9,8 +9,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import hypothesis.strategies as st
 from hypothesis import settings as profile
@@ -19,66 +18,25 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from operators.configuration.shop_settings import EventSettings
 from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.request import Request
-from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER, Model, RecommendationList
-from operators.records.decode import EventDecoder
-from operators.refresh.micro_batcher import MicroBatcher, NotAsked, NullSensors
+from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
+from operators.records.event_decode import EventDecoder
+from operators.refresh.micro_batcher import NoScorer
+from operators.refresh.pending import Phase
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Actions, Output, Record
+from operators.refresh.refresh_records import Actions, InputRecord, Output
 from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from operators.shopper.state_layout import stored
 from operators.shopper.user_state import digest, erase, list_is_owed, order_of, step
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
+from tests.operators.refresh.crash_fakes import Batcher, Kept, Lists, Sensors
 
 USERS = ("u1", "u2", "u3")
 DEADLINE_S = 0.5
 QUIET_ROUNDS = 60
+FAULTS = st.sampled_from((None, None, None, "refuses", "raises"))  # of `submit`
 Order = tuple[int, int]
-
-
-class Lists:
-    """Names who made a list; what is on it does not matter here."""
-
-    def make(self, request: Request, source: Any = "model") -> RecommendationList:
-        return RecommendationList(
-            recommendation_id="r",
-            user_id=request.user_id,
-            epoch=order_of(request.state)[0],
-            version=order_of(request.state)[1],
-            event_time=request.event_time,
-            event_id=None,
-            generated_at=NOW_MS,
-            model=Model("m", "1"),
-            source=source,
-            items=[],
-            expires_at=NOW_MS,
-        )
-
-    def fallback(self, request: Request) -> RecommendationList:
-        return self.make(request, "popular")
-
-
-class Sensors(NullSensors):
-    def on_record(self, outcome: str) -> None: ...
-    def on_dead_letter(self, reason: str) -> None: ...
-    def on_event(self, event: Any, version: int) -> None: ...
-
-    def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None: ...
-    def on_fallback(self, cause: str) -> None: ...
-    def on_rewritten(self) -> None: ...
-    def on_own_error(self, where: str) -> None:
-        raise AssertionError(where)
-
-
-@dataclass
-class Kept:
-    """What a checkpoint holds."""
-
-    position: int = 0
-    states: dict[str, bytes] = field(default_factory=dict)
-    promises: list[str] = field(default_factory=list)
-    outputs: int = 0
 
 
 class CrashingEngine(RuleBasedStateMachine):
@@ -86,7 +44,7 @@ class CrashingEngine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.log: list[Record] = []
+        self.log: list[InputRecord] = []
         self.now = Kept()
         self.checkpointed = Kept()
         # user, order, source: a tombstone's is "erased", and no list below its order counts any more
@@ -99,7 +57,7 @@ class CrashingEngine(RuleBasedStateMachine):
     def start(self) -> None:
         """A new process."""
         limits = ScorerSettings(deadline_ms=int(DEADLINE_S * 1000), max_waiting=100)
-        self.batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
+        self.batcher = Batcher(
             self.score, max_batch=2, max_waiting=100, deadline_s=DEADLINE_S, clock=lambda: self.seconds
         )
         self.logic = RefreshLogic(
@@ -152,35 +110,41 @@ class CrashingEngine(RuleBasedStateMachine):
         body = good_event(event_id=f"e{number}", user_id=user, event_type=kind, event_time=broker_ms(number))
         if kind == "impression":
             body["items"] = ["i1", "i2"]
-        self.log.append(Record(user, json.dumps(body).encode(), EVENTS, 0, number, broker_ms(len(self.log)), True))
+        self.log.append(InputRecord(user, json.dumps(body).encode(), EVENTS, 0, number, broker_ms(len(self.log)), True))
 
     @rule(user=st.sampled_from(USERS))
     def publish_poison(self, user: str) -> None:
-        self.log.append(Record(user, b"{", EVENTS, 0, len(self.log), broker_ms(len(self.log)), True))
+        self.log.append(InputRecord(user, b"{", EVENTS, 0, len(self.log), broker_ms(len(self.log)), True))
 
     @rule(user=st.sampled_from(USERS))
     def publish_erasure(self, user: str) -> None:
         body = {"user_id": user}
         self.log.append(
-            Record(user, json.dumps(body).encode(), ERASURES, 0, len(self.log), broker_ms(len(self.log)), True)
+            InputRecord(user, json.dumps(body).encode(), ERASURES, 0, len(self.log), broker_ms(len(self.log)), True)
         )
 
     @precondition(lambda self: self.now.position < len(self.log))
-    @rule(count=st.integers(1, 5))
-    def read(self, count: int) -> None:
-        for record in self.log[self.now.position : self.now.position + count]:
+    @rule(count=st.integers(1, 5), fault=FAULTS)
+    def read(self, count: int, fault: str | None) -> None:
+        """`fault`: of `submit` at the last record."""
+        records = self.log[self.now.position : self.now.position + count]
+        for number, record in enumerate(records, start=1):
             if self.batcher.waiting >= 50:  # submit would block: Flink's back-pressure
                 self.batcher.run_once()
+            self.batcher.fault = fault if number == len(records) else None
             self.act(record.user, self.logic.on_record(record, self.now.states.get(record.user)))
             self.now.position += 1
+        self.batcher.fault = None
 
     @precondition(lambda self: self.now.promises)
-    @rule(data=st.data())
-    def fire_one(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), fault=FAULTS)
+    def fire_one(self, data: st.DataObject, fault: str | None) -> None:
+        self.batcher.fault = fault
         self.fire(data.draw(st.sampled_from(sorted(self.now.promises))))
+        self.batcher.fault = None
 
     @rule(
-        fails=st.sampled_from((None, None, RuntimeError("the model is broken"), NotAsked("the process died"))),
+        fails=st.sampled_from((None, None, RuntimeError("the model is broken"), NoScorer("the process died"))),
         hangs=st.sampled_from((False, False, True)),
     )
     def run_scorer(self, fails: Exception | None, hangs: bool) -> None:
@@ -204,12 +168,30 @@ class CrashingEngine(RuleBasedStateMachine):
             del self.outputs[self.now.outputs :]
         self.start()
 
+    def is_owed(self, user: str) -> bool:
+        """Whether the list of the user's newest version has not gone out."""
+        state = self.now.states.get(user)
+        out = max((order for name, order, _ in self.outputs if name == user), default=(0, 0))
+        return state is not None and list_is_owed(state) and order_of(state) > out
+
     @invariant()
     def a_promise_stands_for_every_list_that_is_owed(self) -> None:
-        for user, state in self.now.states.items():
-            out = max((order for name, order, _ in self.outputs if name == user), default=(0, 0))
-            if list_is_owed(state) and order_of(state) > out:
-                assert user in self.now.promises, f"{user} waits for {order_of(state)} without a promise"
+        for user in self.now.states:
+            assert not self.is_owed(user) or user in self.now.promises, f"{user} waits without a promise"
+
+    @invariant()
+    def the_phases_agree_with_promises_requests_and_lists(self) -> None:
+        batcher, pending = self.batcher, self.logic._pending
+        requests = [*batcher._waiting.values(), *batcher._in_flight.values(), *(a.request for a in batcher._answers)]
+        assert {request.user_id for request in requests} <= pending.keys(), "a request without a record"
+        for user, record in pending.items():
+            assert user in self.now.promises, f"{user} has a record without a promise"
+            assert record.phase is not Phase.IDLE
+            assert (record.request is not None) == (record.phase is Phase.SCORING)
+            assert record.request is None or any(record.request is request for request in requests)
+            assert record.answer is None or self.exactly_once
+            if record.phase in (Phase.ANSWERED, Phase.FALLEN_BACK):
+                assert record.answer is not None or not self.is_owed(user), f"{user} is {record.phase} without a list"
 
     def newest(self) -> dict[str, Order | None]:
         """What a reader ends up with: what is below the newest known, list or tombstone, is ignored."""
@@ -221,7 +203,7 @@ class CrashingEngine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Without further faults all comes to rest, and is as if nothing had ever failed."""
-        self.read(len(self.log))
+        self.read(len(self.log), None)
         for _ in range(QUIET_ROUNDS):
             if not self.now.promises and not self.batcher.waiting:
                 break
@@ -231,6 +213,7 @@ class CrashingEngine(RuleBasedStateMachine):
                 self.fire(user)
             self.seconds += 0.01
         assert not self.now.promises, f"promises that never end: {self.now.promises}"
+        assert not self.logic._pending
         states, wanted = expected(self.log)
         assert {u: digest(s) for u, s in self.now.states.items()} == {u: digest(s) for u, s in states.items()}
         assert self.newest() == wanted
@@ -256,7 +239,7 @@ def broker_ms(number: int) -> int:
     return NOW_MS + number * 1000
 
 
-def expected(log: list[Record]) -> tuple[dict[str, bytes], dict[str, Order | None]]:
+def expected(log: list[InputRecord]) -> tuple[dict[str, bytes], dict[str, Order | None]]:
     """States after a straight replay, and the order of each user's newest list (None: erased, and nothing came since)."""
     decoder, states, lists = EventDecoder(EventSettings()), {}, {}
     for record in log:

@@ -6,8 +6,8 @@ import pytest
 
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
-from operators.refresh.micro_batcher import NotAsked
-from operators.refresh.refresh_logic import PATIENT
+from operators.refresh.micro_batcher import NoScorer
+from operators.refresh.pending import MAX_BACK_OFF
 from tests.operators.refresh.test_refresh_logic import Operator, job, lists
 
 __all__ = ["job"]
@@ -23,7 +23,7 @@ def test_in_a_long_outage_one_fallback_goes_out_and_the_model_is_asked_less_and_
         if number < 5:
             written += lists(job.fire())  # asked again
     assert written == [("u1", 1, "neighbours")] and job.sensors.fallbacks == ["deadline"]
-    assert waits == [usual, 2 * usual, 4 * usual, *[PATIENT * usual] * 3]
+    assert waits == [usual, 2 * usual, 4 * usual, *[MAX_BACK_OFF * usual] * 3]
     job.event(number=1)
     job.seconds += 0.6
     assert lists(job.fire()) == [("u1", 2, "neighbours")], "an event has its list at once"
@@ -31,7 +31,7 @@ def test_in_a_long_outage_one_fallback_goes_out_and_the_model_is_asked_less_and_
     job.fire()
     job.batcher.run_once()
     assert lists(job.fire()) == [("u1", 2, "model")]
-    assert job.promises == {} and not job.logic._fallen
+    assert job.promises == {} and not job.logic._pending
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def unmanned(job: Operator) -> Operator:
     """Its scorer process is gone; `job.batcher._score = job.manned` brings it back."""
 
     def nobody(requests: Sequence[Request]) -> list[Encoded | Exception]:
-        raise NotAsked("the scorer process died")
+        raise NoScorer("the scorer process died")
 
     job.manned, job.batcher._score = job.batcher._score, nobody
     return job

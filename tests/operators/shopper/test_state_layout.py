@@ -1,4 +1,4 @@
-"""States as bytes: those of earlier releases still read the same, damaged ones are refused."""
+"""States as bytes: one dtype names all of a record; those of earlier releases still read the same, damaged ones are refused."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,16 @@ import pytest
 
 from operators.errors import LiveshelfError
 from operators.shopper.state_layout import (
+    HEADER,
     HISTORY,
+    LAYOUT,
     SIZE,
+    STATE,
+    Header,
     migrate,
     read_states,
     stored,
+    struct_of,
 )
 from operators.shopper.user_state import (
     digest,
@@ -23,6 +28,20 @@ from operators.shopper.user_state import (
 from tests.builders import NOW_MS, event, state_after
 from tests.operators.shopper.state_fields import fields
 from tests.places import GOLDEN
+
+
+def test_the_header_names_the_first_fields_of_a_record() -> None:
+    names = STATE.names or ()
+    assert names[: len(Header._fields)] == Header._fields
+    record = bytearray(SIZE)
+    header = Header(LAYOUT, *range(1, len(Header._fields)))
+    HEADER.pack_into(record, 0, *header)
+    assert Header(*HEADER.unpack_from(record)) == header
+    assert tuple(fields(bytes(record))[name] for name in Header._fields) == header
+
+
+def test_formats_follow_from_the_dtype() -> None:
+    assert sum(struct_of(name).size for name in STATE.names or ()) == struct_of(*(STATE.names or ())).size == SIZE
 
 
 def test_the_golden_state_of_layout_1_still_reads_the_same() -> None:

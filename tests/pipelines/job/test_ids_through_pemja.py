@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from operators.records.decode import key_text
+from operators.records.event_decode import key_text
 from tests.places import ROOT
 
 LONE = "lone\udcff"  # as an escape in JSON; no text that UTF-8 can write

@@ -19,7 +19,7 @@ from operators.model.scorer import Scorer
 from operators.records.contracts import Event
 from operators.settings import JobSettings, ScorerSettings
 from operators.shopper.user_state import step
-from operators.telemetry.timeline import Came, Made
+from operators.telemetry.timeline import Arrival, BatchTimes
 from pipelines.job.metrics import FLUSH, JobMetrics
 from pipelines.scoring.slate_metrics import SlateMetrics
 from pipelines.scoring.wire import Ready
@@ -46,8 +46,8 @@ def event(number: int, kind: str = "view", **fields) -> Event:
 
 
 def test_stages_of_lists_and_of_those_that_were_asked_for_again(metrics: JobMetrics) -> None:
-    batch = Made(0.011, 0.0125, 0.0133)
-    asked = Request("u", b"", 0, "e", TRACED, Came(0.004, 0.009, 0.0091))
+    batch = BatchTimes(0.011, 0.0125, 0.0133)
+    asked = Request("u", b"", 0, "e", TRACED, Arrival(0.004, 0.009, 0.0091))
     for _ in range(1500):  # more than are measured together
         metrics.on_lists([(Encoded(b"", "model", "a", 0, batch), asked)], 0.015)
     metrics.on_lists([(Encoded(b"", "popular", "b", 0), Request("u", b"", 0))], 2.0)
@@ -70,11 +70,11 @@ def test_what_was_not_measured_yet_is_bounded_also_where_nobody_scrapes(metrics:
 
 
 def test_lists_that_go_out_together_all_have_a_freshness_and_stages(metrics: JobMetrics) -> None:
-    batch = Made(0.011, 0.0125, 0.0133)
+    batch = BatchTimes(0.011, 0.0125, 0.0133)
     together = [
         (
             Encoded(b"", "model", "a", 0, batch),
-            Request("u", b"", 1000 * (number % 2), "e", None, Came(0.004, 0.009, 0.01)),
+            Request("u", b"", 1000 * (number % 2), "e", None, Arrival(0.004, 0.009, 0.01)),
         )
         for number in range(64)  # every other shopper's clock is a second ahead of the broker's
     ]
@@ -128,7 +128,7 @@ def test_lists_are_measured_where_they_are_made(metrics: JobMetrics, tmp_path: P
     bundle = ModelBundle.load(write_bundle(tmp_path / "bundle"))
     scorer, catalogue = Scorer(bundle, ScorerSettings(provider="cpu")), Catalogue(bundle.vocabulary, 0.5)
     slates = SlateMetrics(metrics.registry, Experiments(HALVES))
-    slates.follow(bundle, catalogue)
+    slates.measure_bundle(bundle, catalogue)
     lists = ListMaker(bundle, scorer, catalogue, ListSettings(size=3), lambda: NOW_MS, Experiments(HALVES), slates)
     states = [step(None, event(n, item_id=f"i{n % 5 + 1}")).state for n in range(40)]
     made = lists.make([Request(f"u{n}", state, NOW_MS) for n, state in enumerate(states)])

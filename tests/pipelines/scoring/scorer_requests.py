@@ -8,7 +8,7 @@ import msgspec
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import CatalogueItem
-from operators.telemetry.timeline import Made
+from operators.telemetry.timeline import BatchTimes
 from pipelines.scoring.process import ScorerProcess
 from tests.builders import NOW_MS, viewed
 
@@ -19,8 +19,8 @@ def asked(*users: str, item: str = "i2") -> list[Request]:
     return [Request(user, viewed(item), NOW_MS, "e0", None) for user in users]
 
 
-def now() -> Made:
-    return Made(time.time())
+def now() -> BatchTimes:
+    return BatchTimes(time.time())
 
 
 def items_of(made: Encoded | Exception) -> list[str]:

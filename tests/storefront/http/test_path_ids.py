@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from operators.configuration.shop_settings import PLACEHOLDER_IDS, EventSettings
 from operators.errors import BadRecord
 from operators.records.contracts import MAX_ID
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from storefront.http.path_ids import path_id
 from tests.bad_records import good_event
 from tests.builders import NOW_MS

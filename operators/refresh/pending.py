@@ -1,0 +1,103 @@
+"""What the operator owes a user, and when it must look at that user next.
+
+A user with an open promise (a timer of the engine that this process knows of) has one `Pending`; an idle user has none.
+So these records are never more than the open promises, however long the model is away.
+
+                    request taken                 answer                     promise
+           idle ────────────────────> SCORING ──────────────> ANSWERED ──────────────> idle
+            │                         ^     │ │
+            │                 promise │     │ └─ no scorer ─> OWED
+            │                         │     │ past the          │ promise: the
+            │ request refused:        │     v deadline          v fallback list
+            └─ the fallback list ──> FALLEN_BACK <──────────────┘
+
+From every phase a newer request leads to SCORING where it is taken and to FALLEN_BACK where it is refused, an error of
+our own to OWED, an erasure to ANSWERED. A user who is past the deadline and in flight is idle after the fallback list:
+the request may be what the scorer hangs on, and the next event asks again.
+
+The task thread owns all fields; no other thread writes one. The scorer thread takes a request that waits at any moment,
+so the batcher keeps its queue itself, under its lock, and SCORING covers both, waiting and in flight. In one record with
+the queue every access would need that lock: 0.25 us instead of 0.02, about 1 us a list.
+
+Two things survive the process and are not here: the promise, and with exactly-once delivery two bits of the state
+(`operators/shopper/listing.py`).
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from operators.lists.encoded_list import Encoded
+from operators.lists.request import Request
+from operators.refresh.micro_batcher import Answer, NoScorer
+from operators.settings import ScorerSettings
+
+YOUNG_S = 0.02  # age up to which a request is looked at again at once: most are answered by then
+MAX_BACK_OFF = 8  # times `retry_after_ms`: a user of a long outage has the model's list so soon after it
+MAX_ERROR_BACK_OFF_MS = 3_600_000
+
+
+class Phase(Enum):
+    """What the user's next promise has to do."""
+
+    IDLE = auto()  # ask the model, unless the list is known to be out: the promise is from before this process
+    SCORING = auto()  # look whether the request is past the deadline
+    ANSWERED = auto()  # nothing: the user is idle after it
+    OWED = auto()  # send the fallback list: the request reached no scorer, or our own code raised
+    FALLEN_BACK = auto()  # ask the model again: the fallback list is out
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """One user with an open promise."""
+
+    phase: Phase = Phase.IDLE
+    soon: bool = False  # whether a promise is set that fires within milliseconds: a new request needs no other
+    request: Request | None = None  # the newest, while the batcher has it
+    since_s: float = 0.0  # when the oldest unanswered request was submitted, by the batcher's clock
+    fallback_of: tuple[int, int] | None = None  # order of the state whose fallback list is out
+    back_off_ms: int = 0
+    answer: Answer[Request, Encoded] | None = None  # exactly once: waits for a record or promise of its user
+
+    def submit(self, request: Request, now_s: float) -> None:
+        """The batcher has taken a request."""
+        if self.request is None:
+            self.since_s = now_s
+        self.request, self.phase = request, Phase.SCORING
+
+    def close(self, answer: Answer[Request, Encoded]) -> None:
+        """A request was answered. An answer to an older request than the newest changes nothing here."""
+        if answer.request is not self.request:
+            return
+        self.request = None
+        if isinstance(answer.result, NoScorer):
+            self.phase = Phase.OWED
+        else:
+            self.phase, self.fallback_of, self.back_off_ms = Phase.ANSWERED, None, 0
+
+    def withdraw(self) -> None:
+        """The user was erased: no list is due, and the promise finds nothing to do."""
+        self.phase, self.request, self.answer, self.fallback_of = Phase.ANSWERED, None, None, None
+
+    def fall_back(self, order: tuple[int, int], retry_after_ms: int) -> None:
+        """The fallback list of a state of this order is out. For the same state the back-off doubles each time."""
+        longer = min(2 * self.back_off_ms, MAX_BACK_OFF * retry_after_ms)
+        self.back_off_ms = longer if self.fallback_of == order else retry_after_ms
+        self.phase, self.request, self.fallback_of = Phase.FALLEN_BACK, None, order
+
+    def fail(self, retry_after_ms: int) -> None:
+        """Our own code raised: the promise tries again, and the back-off doubles each time."""
+        self.back_off_ms = min(2 * self.back_off_ms or retry_after_ms, MAX_ERROR_BACK_OFF_MS)
+        self.phase = Phase.OWED
+
+    def is_late(self, now_s: float, deadline_ms: float) -> bool:
+        """Whether the oldest unanswered request is past the deadline."""
+        return (now_s - self.since_s) * 1000 >= deadline_ms
+
+    def next_look_ms(self, now_s: float, settings: ScorerSettings, *, busy: bool) -> int:
+        """Milliseconds until the operator must look at the user again. Short while the request is young and few wait, longer
+        otherwise: each promise costs crossings between Java and Python."""
+        if self.phase is not Phase.SCORING:
+            return self.back_off_ms
+        if busy:
+            return settings.promise_busy_ms
+        return settings.promise_idle_ms * (1 if now_s - self.since_s < YOUNG_S else 10)
