@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.liveshelf.verbs import verbs
 from tests.places import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -39,6 +40,12 @@ def test_every_link_leads_to_a_page_and_a_heading(page: Path) -> None:
         target = page.parent / path if path else page
         assert target.exists(), link
         assert not anchor or target.suffix != ".md" or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_verb_of_a_page_exists(page: Path) -> None:
+    named = set(re.findall(r"`(?:\.venv/bin/)?liveshelf ([a-z-]+)", page.read_text()))
+    assert named <= {name.split()[0] for name, _ in verbs()}
 
 
 def test_the_index_of_the_docs_lists_every_page() -> None:
