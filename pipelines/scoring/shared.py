@@ -45,7 +45,7 @@ class ScorerServer:
         self._waiting = selectors.DefaultSelector()
         self._waiting.register(listener, selectors.EVENT_READ)
         self._operators: set[Connection] = set()
-        self._begun: set[Connection] = set()  # of these, who have said `Begin`
+        self._begun: set[Connection] = set()  # of these, whose `Handshake` has come
         self._lists: ScorerService | None = None
         self._ready: Ready | None = None
         self._longest_s = 0.0  # that lists may take

@@ -2,6 +2,8 @@
 
 import ast
 import re
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,21 @@ def names_in(file: Path) -> set[str]:
     tree = [node for node in ast.parse(file.read_text()).body if isinstance(node, defined)]
     methods = {f"{node.name}.{method.name}" for node in tree for method in node.body if isinstance(method, defined)}
     return {node.name for node in tree} | methods
+
+
+@cache
+def members_of_classes() -> dict[str, set[str]]:
+    """Class -> names that its body defines, of all classes of that name."""
+    members = defaultdict[str, set[str]](set)
+    for file in (file for room in ROOMS for file in (ROOT / room).rglob("*.py")):
+        for owner in (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ClassDef)):
+            for node in owner.body:
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                    members[owner.name].add(node.name)
+                elif isinstance(node, ast.AnnAssign | ast.Assign):
+                    targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+                    members[owner.name] |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return members
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -63,6 +80,17 @@ def test_every_path_of_what_holds_today_exists(page: Path) -> None:
     for path in re.findall(r"`([\w/.-]+)`", page.read_text()):
         if path.split("/")[0] in (*ROOMS, "docs") and "/" in path:
             assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ARCHITECTURE, *(record for record in RECORDS if status_of(record).startswith("in force"))],
+    ids=lambda page: page.stem,
+)
+def test_every_method_of_what_holds_today_exists(page: Path) -> None:
+    for owner, member in re.findall(r"`([A-Z]\w+)\.(\w+)(?:\(\))?`", page.read_text()):
+        members = members_of_classes().get(owner)
+        assert members is None or member in members, f"{owner}.{member}"
 
 
 def test_every_pointer_from_the_code_leads_to_a_page() -> None:
