@@ -133,9 +133,7 @@ class RefreshLogic:
             cause = "deadline" if phase is Phase.SCORING else "failed"
             # a user of a hanging batch is not scored again before the next event: the batch could hang again
             suspect = pending.request is not None and self._batcher.abandon(user)
-            pending.request = (
-                None  # so that a failing fallback list leaves no request: the next one is as young as it is
-            )
+            pending.request = None  # if the fallback list fails too, the next request is not late at once
             self._fall_back(Request(user, state, last_event_ms(state)), cause, actions, again=not suspect)
 
     def _ask_unless_settled(self, user: str, state: bytes, late_ms: int, actions: Actions) -> None:
