@@ -1,4 +1,4 @@
-"""The HTTP interface of the reader; `/docs` describes it."""
+"""The HTTP interface of the storefront; `/docs` describes it."""
 
 import asyncio
 import os
@@ -36,12 +36,12 @@ from storefront.watching.ops import Ops, Overview
 TABLES = "storefront"
 SIMILAR = 20
 MAX_QUERY = 256  # characters of a search
-# what any route may answer: the guard and the limits do, and a route to a parameter
+# refusals that any route may answer: from the guard, the limits, or a bad parameter
 GUARDED: dict[int | str, dict[str, Any]] = {code: content(Refused) for code in (400, 403, 422, 429)}
 
 
 class Services:
-    """All that the routes use."""
+    """The objects that the routes use."""
 
     def __init__(self, settings: Settings) -> None:
         endpoint = settings.tracing.otlp_endpoint
@@ -53,7 +53,7 @@ class Services:
         try:
             self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path))
         except BundleError:
-            self.bundle = None  # strangers get an empty list; /readyz says so
+            self.bundle = None  # users without a list get an empty one; /readyz reports it
         shelf = CatalogueView(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
         refused = self.metrics.refused.counts
         self.views = Views(
@@ -67,8 +67,8 @@ class Services:
         self.metrics.lists_age.set_function(lambda: self.views.ages()["lists"])
         self.metrics.streams.set_function(lambda: self.live.streams)
 
-    def _listed(self, user_id: str, made: RecommendationList | None) -> None:
-        self.metrics.listed(made)
+    def _listed(self, user_id: str, newest: RecommendationList | None) -> None:
+        self.metrics.listed(newest)
         self.live.changed(user_id)
 
     def similar(self, item_id: str) -> list[ServedItem]:
@@ -94,7 +94,8 @@ def _tables_folder(settings: Settings) -> Path:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application; tables open when it starts and close when it ends. Raises `SettingsError` without a place for them."""
+    """The application; it opens the tables at its start and closes them at its end. Raises `SettingsError` when
+    `stack.data_dir` cannot be written."""
     shop = Services(settings)
 
     @asynccontextmanager
@@ -113,19 +114,19 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # FastAPI's own load scripts from elsewhere
         redoc_url=None,
-        redirect_slashes=False,  # it would send a client to the path as it was decoded
+        redirect_slashes=False,  # the redirect would name the decoded path
         responses=GUARDED,
     )
     app.add_middleware(Guard, settings=settings.storefront, metrics=shop.metrics)
     app.add_middleware(Measured, metrics=shop.metrics)
     add_refusals(app)
     app.router.route_class = StrictRoute
-    _list_routes(app, shop)  # first: a look-up is by far the most frequent, and routes are tried in turn
+    _list_routes(app, shop)  # first: routes are tried in order, and a look-up is by far the most frequent
     _item_routes(app, shop)
     _event_route(app, shop)
     _health_routes(app, shop)
     _ops_routes(app, shop)
-    app.router.route_class = APIRoute  # a link to a page may have more, such as utm_source
+    app.router.route_class = APIRoute  # a link to a page may carry other parameters, such as utm_source
     add_pages(app)
     add_components(app)
     return app
@@ -136,7 +137,7 @@ def _list_routes(app: FastAPI, shop: Services) -> None:
     async def recommendations(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
         """The newest list of a user, without what may not be listed any more; a stranger, or a user whose list has
         expired, gets the popular list."""
-        # a look-up takes less than the way to a thread and back
+        # a look-up is quicker than a hop to a thread and back
         answer = shop.server.list_of(user_id, limit)
         shop.metrics.served.labels(answer.source if answer.known else "expired" if answer.expired else "stranger").inc()
         return json_answer(answer)

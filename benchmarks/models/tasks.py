@@ -39,35 +39,35 @@ def measure(
     fitting = replace(options.fitting(), epochs=epochs)
     split, options = split_of(TrainingData(events, catalogue), options)
     items = len(split.words)
-    taught = [one.name for one in tasks_of(split, split.known, split.test, replace(fitting, **weights), say)]
+    taught = [task.name for task in tasks_of(split, split.train, split.test, replace(fitting, **weights), say)]
     if not taught:
         raise LiveshelfError(
             "clicks, carts or purchases among views, searches, titles or ratings", "none", "give other events"
         )
     trainings = {"personal": {}} | {name: {"personal": 0.0, name: weights[name]} for name in taught}
     trainings["joint"] = {name: weights[name] for name in taught}
-    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    metrics: dict[str, dict[str, dict[str, list[float]]]] = {}
     for label, given in trainings.items():
         for seed in range(7, 7 + seeds):
             trained = replace(fitting, seed=seed, **given)
-            tasks = tasks_of(split, split.known, split.test, trained, say)
-            model = fit(Training(split.known, items, trained, tasks), None, say).model
+            tasks = tasks_of(split, split.train, split.test, trained, say)
+            model = fit(Training(split.train, items, trained, tasks), None, say).model
             metrics = {task.name: task.metrics(model) for task in tasks}
             if trained.personal:
                 metrics["personal"] = evaluate(model, split.test)
             for task, values in metrics.items():
                 for name, value in values.items():
-                    found.setdefault(task, {}).setdefault(name, {}).setdefault(label, []).append(value)
+                    metrics.setdefault(task, {}).setdefault(name, {}).setdefault(label, []).append(value)
     return {
         "bench": "tasks",
         "events": events.name,
-        "examples": len(split.known),
+        "examples": len(split.train),
         "questions": len(split.test),
         "epochs": epochs,
         "dropout": dropout,
         "seeds": seeds,
         "weights": weights,
-        **_summary(found),
+        **_summary(metrics),
         "machine": describe(),
     }
 

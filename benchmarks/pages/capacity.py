@@ -1,7 +1,7 @@
-"""What a shop of a given size needs, by the arithmetic of kept results: CPU, slots, partitions, state, bytes.
+"""Computes what a shop of a given size needs (CPU, slots, partitions, state, bytes) from kept results.
 
-`python -m benchmarks.pages.capacity docs/scale.md` writes the page. Measured is one small machine; what is said of hundreds is that
-arithmetic and no measurement.
+`python -m benchmarks.pages.capacity docs/scale.md` writes the page. The results come from one small machine; figures for
+larger shops are arithmetic, not measurements.
 """
 
 import math
@@ -149,20 +149,20 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     """docs/scale.md."""
     costs, machine = Costs.of(results), results["throughput"]["machine"]
     larger = results["job on a GPU"]
-    sold = min(one["items"] for one in larger["drains"])
+    sold = min(drain["items"] for drain in larger["drains"])
     rates = {
-        (one["provider"], one["slots"]): figure(results, "job on a GPU", "drains", number, "lists_per_s")
-        for number, one in enumerate(larger["drains"])
-        if one["items"] == sold
+        (drain["provider"], drain["slots"]): figure(results, "job on a GPU", "drains", number, "lists_per_s")
+        for number, drain in enumerate(larger["drains"])
+        if drain["items"] == sold
     }
-    found = {name: needs(results, shop) for name, shop in SHOPS.items()}
+    by_shop = {name: needs(results, shop) for name, shop in SHOPS.items()}
     sizes = [
         (label, *(f"{asdict(shop)[field]:,.0f}" for shop in SHOPS.values()))
         for field, label in (
             ("users", "users"), ("items", "items"), ("events_per_s", "events/s at the peak"), ("lookups_per_s", "look-ups/s"),
         )
     ]  # fmt: skip
-    rows = [(name, *(f"{one[name]:,}" for one in found.values())) for name in next(iter(found.values()))]
+    rows = [(name, *(f"{drain[name]:,}" for drain in by_shop.values())) for name in next(iter(by_shop.values()))]
     lines = [f"| {' | '.join(row)} |" for row in (("", *SHOPS), ("---",) * (1 + len(SHOPS)), *sizes, *rows)]
     return PAGE.format(
         machine=f"{machine['cores']} cores, {machine['cpu']}",

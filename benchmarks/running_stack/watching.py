@@ -79,9 +79,11 @@ def measure(
         try:
             for _ in range(rounds):
                 restart(publish_all, alter_ship=ship)
-                stretch = parts.from_now()
-                spells.append(_spells(written, start, count, stretch.parts))
-                reasons += stretch.broken() + [f"{name} did not run" for name in WATCHERS if name not in stretch.parts]
+                interval = parts.from_now()
+                spells.append(_spells(written, start, count, interval.parts))
+                reasons += interval.broken() + [
+                    f"{name} did not run" for name in WATCHERS if name not in interval.parts
+                ]
         finally:
             restart()
     return {

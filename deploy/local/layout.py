@@ -120,7 +120,7 @@ class Layout:
 def tool(name: str, package: str) -> str:
     """The path of a program, or a `StackError` that names Debian's package."""
     beside = Path(sys.executable).parent / name
-    found = str(beside) if beside.is_file() else shutil.which(name)
-    if found is None:
+    path = str(beside) if beside.is_file() else shutil.which(name)
+    if path is None:
         raise StackError(f"the program `{name}`", "nothing of that name on PATH", f"apt-get install {package}")
-    return found
+    return path

@@ -50,9 +50,9 @@ def run(
     from model_export.training.tuning import tune
 
     options = TrainOptions(size=size, test_share=test_share, test_from=test_from, window=window, seed=seed)
-    crew = ProcessGroup(device=device_of(device))
+    group = ProcessGroup(device=device_of(device))
     log = partial(people.print, soft_wrap=True)
-    found = tune(source, out, options, trials=trials, epochs=epochs, log=log, crew=crew)
+    found = tune(source, out, options, trials=trials, epochs=epochs, log=log, group=group)
     if json:
         machine(found)
         return

@@ -41,16 +41,16 @@ def train_watched(
     source: TrainingData, out: Path, options: TrainOptions, device: str, watch: Watch
 ) -> dict[str, Any] | None:
     """The manifest of the new bundle, as `train`; None in all processes of a `torchrun` but the first, which alone logs,
-    is watched, tests and exports. `device` as `crew.device_of`."""
-    with joined(device) as crew:
-        if crew.rank:
-            train(source, out, options, log=lambda _: None, crew=crew)
+    is watched, tests and exports. `device` as `process_group.device_of`."""
+    with joined(device) as group:
+        if group.rank:
+            train(source, out, options, log=lambda _: None, group=group)
             return None
-        return _train_first(source, out, options, crew, watch)
+        return _train_first(source, out, options, group, watch)
 
 
 def _train_first(
-    source: TrainingData, out: Path, options: TrainOptions, crew: ProcessGroup, watch: Watch
+    source: TrainingData, out: Path, options: TrainOptions, group: ProcessGroup, watch: Watch
 ) -> dict[str, Any]:
     with ExitStack() as ends:
         metrics = TrainMetrics(watch.metrics_port, watch.targets)
@@ -65,7 +65,7 @@ def _train_first(
             report, show = board.report, board.items
         try:
             manifest = train(
-                source, out, options, log=watch.log, report=report, show=show, lineage=record.facts, crew=crew
+                source, out, options, log=watch.log, report=report, show=show, lineage=record.facts, group=group
             )
         except BaseException as error:
             record.failed(error)

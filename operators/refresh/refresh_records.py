@@ -1,4 +1,4 @@
-"""What goes into the operator's decisions and what comes out of them."""
+"""The input and output of the operator's decisions."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,8 +21,8 @@ class InputRecord(NamedTuple):
     keyed: bool
 
     def refuse_unless_of(self, user: str) -> None:
-        """Raises `BadRecord` where the record came to the state of another user than the one that it names: what routes a
-        record without key reads less than the decoders do (no byte-order mark before the body)."""
+        """Raises `BadRecord` if the record was routed to another user than it names. The router of records without key
+        parses less than the decoders do (no byte-order mark before the body)."""
         if user != self.user:
             raise BadRecord("key_mismatch", "a record routed by its user_id", f"routed by {self.user!r}"[:200])
 

@@ -1,4 +1,4 @@
-"""Which sensors the job reports to. `liveshelf bench watching` ships another version of this file."""
+"""Chooses the sensors of the job. `liveshelf bench watching` ships another version of this file."""
 
 from typing import Any
 

@@ -100,5 +100,6 @@ class MonitorMetrics:
 
 
 def _free(folder: Path) -> float:
-    usage = shutil.disk_usage(folder)
+    """Of its disk, also before the folder is made: without this gauge a scrape would give none at all."""
+    usage = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir()))
     return usage.free / usage.total

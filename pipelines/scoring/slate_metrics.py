@@ -84,7 +84,7 @@ class SlateMetrics:
             self._drift_at = now
             users = np.flatnonzero(served)[:DRIFT_USERS]
             if len(users):
-                self._drift.seen(observed(inputs.where(users), self._scores[users, 0], self._unpopular))
+                self._drift.observe(observed(inputs.where(users), self._scores[users, 0], self._unpopular))
         if now - self._sampled_at >= SAMPLE_EVERY_S and served.any():
             self._sampled_at = now
             user = int(np.argmax(served))

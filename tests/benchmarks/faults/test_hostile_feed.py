@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from benchmarks.faults import hostile_feed
-from benchmarks.faults.hostile_feed import Feed, Feeder, gone
+from benchmarks.faults.hostile_feed import Feed, Feeder, erased_user
 from benchmarks.faults.hostile_records import catalogue_record, records
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
@@ -84,7 +84,7 @@ def test_the_erased_are_erased_after_they_came_and_half_of_them_come_back_after_
     feeder = fed(sent, 1.5, hostile_per_s=0, catalogue_per_s=0, erasures_per_s=20)
     assert 0 < feeder.returned <= feeder.erased
     for number in range(feeder.returned):
-        user = gone("t", number)
+        user = erased_user("t", number)
         mine = [(topic, value) for topic, key, value in sent if key == user.encode()]
         assert [topic for topic, _ in mine] == [EVENTS, ERASURES] + [EVENTS] * (number % 2)
         assert decode_erasure(user, mine[1][1] or b"").erasure_id == hostile_feed.erasure_id("t", number)

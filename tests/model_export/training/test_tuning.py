@@ -7,7 +7,7 @@ import pytest
 
 from model_export.training.fit_options import FitOptions
 from model_export.training.train_options import TrainingData, TrainOptions, settings_text
-from model_export.training.tuning import begun, tune
+from model_export.training.tuning import first_points, tune
 from operators.errors import LiveshelfError
 from tests.model_export.training.test_training import circle
 
@@ -39,7 +39,7 @@ def test_a_trial_that_was_killed_is_tried_once_more(source: TrainingData, tmp_pa
     study = optuna.create_study(
         study_name="liveshelf", direction="maximize", storage=optuna.storages.JournalStorage(backend)
     )
-    study.enqueue_trial(begun(OPTIONS.fitting(), 1)[0])
+    study.enqueue_trial(first_points(OPTIONS.fitting(), 1)[0])
     killed = study.ask()
     killed.suggest_float("dropout", 0.05, 0.65, step=0.05)
     tune(source, out, OPTIONS, trials=1, epochs=1, log=lambda _: None)

@@ -46,7 +46,7 @@ def test_a_training_is_recorded_and_watched_while_it_runs(
     monkeypatch: pytest.MonkeyPatch, source: TrainingData, tmp_path: Path
 ) -> None:
     def train(*_: Any, lineage: dict[str, Any], **options: Any) -> dict[str, Any]:
-        assert lineage == {"run_id": "r"} and options["crew"] == ProcessGroup(device=torch.device("cpu"))
+        assert lineage == {"run_id": "r"} and options["group"] == ProcessGroup(device=torch.device("cpu"))
         assert (tmp_path / "trainer.json").is_file(), "Prometheus finds it"
         return {"name": "mine"}
 

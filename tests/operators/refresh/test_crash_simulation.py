@@ -9,8 +9,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import hypothesis.strategies as st
 from hypothesis import settings as profile
@@ -19,9 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from operators.configuration.shop_settings import EventSettings
 from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.request import Request
-from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER, Model, RecommendationList
+from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
 from operators.records.event_decode import EventDecoder
-from operators.refresh.micro_batcher import MicroBatcher, NoScorer, NullSensors
+from operators.refresh.micro_batcher import NoScorer
 from operators.refresh.pending import Phase
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import Actions, InputRecord, Output
@@ -31,67 +30,13 @@ from operators.shopper.state_layout import stored
 from operators.shopper.user_state import digest, erase, list_is_owed, order_of, step
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
+from tests.operators.refresh.crash_fakes import Batcher, Kept, Lists, Sensors
 
 USERS = ("u1", "u2", "u3")
 DEADLINE_S = 0.5
 QUIET_ROUNDS = 60
 FAULTS = st.sampled_from((None, None, None, "refuses", "raises"))  # of `submit`
 Order = tuple[int, int]
-
-
-class Lists:
-    """Names who made a list; what is on it does not matter here."""
-
-    def make(self, request: Request, source: Any = "model") -> RecommendationList:
-        return RecommendationList(
-            recommendation_id="r",
-            user_id=request.user_id,
-            epoch=order_of(request.state)[0],
-            version=order_of(request.state)[1],
-            event_time=request.event_time,
-            event_id=None,
-            generated_at=NOW_MS,
-            model=Model("m", "1"),
-            source=source,
-            items=[],
-            expires_at=NOW_MS,
-        )
-
-    def fallback(self, request: Request) -> RecommendationList:
-        return self.make(request, "popular")
-
-
-class Sensors(NullSensors):
-    def on_record(self, outcome: str) -> None: ...
-    def on_dead_letter(self, reason: str) -> None: ...
-    def on_event(self, event: Any, version: int) -> None: ...
-
-    def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None: ...
-    def on_fallback(self, cause: str) -> None: ...
-    def on_rewritten(self) -> None: ...
-    def on_own_error(self, where: str) -> None:
-        assert where == "submit", where
-
-
-class Batcher(MicroBatcher[Request, Encoded]):
-    """One whose `submit` may refuse, as in a hang, or raise, as a bug would."""
-
-    fault: str | None = None
-
-    def submit(self, user: str, request: Request) -> bool:
-        if self.fault == "raises":
-            raise RuntimeError("a bug")
-        return self.fault is None and super().submit(user, request)
-
-
-@dataclass
-class Kept:
-    """What a checkpoint holds."""
-
-    position: int = 0
-    states: dict[str, bytes] = field(default_factory=dict)
-    promises: list[str] = field(default_factory=list)
-    outputs: int = 0
 
 
 class CrashingEngine(RuleBasedStateMachine):

@@ -82,7 +82,7 @@ class Shop:
 
 @pytest.fixture
 def shop(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    monkeypatch.setattr(compacted_table, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(compacted_table, "CHECK_SECONDS", 0.2)
     made = Shop(stack, tmp_path / "table")
     yield made
     made.close()
