@@ -21,7 +21,7 @@ from operators.lists.request import Request
 from operators.records.contracts import ERASURES
 from operators.records.decode import EventDecoder, decode_erasure
 from operators.refresh.micro_batcher import Answer, MicroBatcher, NoScorer
-from operators.refresh.pending import Pending, Phase
+from operators.refresh.pending import Pending
 from operators.refresh.refresh_outputs import dead_letter, list_of, own_error, receipt, tombstone
 from operators.refresh.refresh_records import Actions, Record
 from operators.refresh.refresh_sensors import RefreshSensors
@@ -120,17 +120,17 @@ class RefreshLogic:
         """What a user's promise has to do, by phase."""
         pending = self._pending.get(user) or Pending()
         phase, pending.soon = pending.phase, False
-        if phase is Phase.ANSWERED:
+        if phase == "answered":
             del self._pending[user]
-        elif phase is Phase.SCORING and not pending.is_late(self._batcher.clock(), self._settings.deadline_ms):
+        elif phase == "scoring" and not pending.is_late(self._batcher.clock(), self._settings.deadline_ms):
             self._promise(pending, actions)
         elif state is None or not list_is_owed(state):  # forgotten or erased since
             self._batcher.abandon(user)
             self._pending.pop(user, None)
-        elif phase is Phase.IDLE or phase is Phase.FALLEN_BACK:
+        elif phase in ("idle", "fallen back"):
             self._ask_unless_settled(user, state, late_ms, actions)
         else:
-            cause = "deadline" if phase is Phase.SCORING else "failed"
+            cause = "deadline" if phase == "scoring" else "failed"
             # who was in the batch that hangs is not scored again before the next event: it would hang again
             suspect = pending.request is not None and self._batcher.abandon(user)
             self._fall_back(Request(user, state, last_event_ms(state)), cause, actions, again=not suspect)
@@ -191,8 +191,8 @@ class RefreshLogic:
         except Exception as error:
             self._errors.report("fallback", error)
             pending = self._pending.get(answer.user)
-            if pending is not None and pending.phase is Phase.ANSWERED:
-                pending.phase = Phase.OWED
+            if pending is not None and pending.phase == "answered":
+                pending.phase = "owed"
             return None
 
     def _apply(self, record: Record, state: bytes | None, actions: Actions, read_s: float) -> Request | None:
@@ -280,11 +280,11 @@ class RefreshLogic:
 
     def _promise(self, pending: Pending, actions: Actions) -> None:
         """Sets the user's next promise; a request needs none where one that fires soon is set already."""
-        if pending.phase is Phase.SCORING and pending.soon:
+        if pending.phase == "scoring" and pending.soon:
             return
         busy = self._batcher.waiting > BUSY
         actions.promise_ms = pending.next_look_ms(self._batcher.clock(), self._settings, busy=busy)
-        pending.soon = pending.phase is Phase.SCORING
+        pending.soon = pending.phase == "scoring"
 
     def _fallback(self, request: Request) -> Encoded:
         return encoded(self._lists.fallback(request), request, with_digest=self._with_digest)
