@@ -11,6 +11,7 @@ then in the same checkpoint, and a restart cannot write the list again.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from operators.configuration.shop_settings import EventSettings
@@ -65,12 +66,13 @@ class RefreshLogic:
         self._clock_s = clock_s
         self._sensors = sensors
         self._errors = OwnErrors(sensors.on_own_error, clock_s)
-        self._pending: dict[str, Pending] = {}  # users with an open promise of this process
+        # users with an open promise of this process; who is entered must get one in the same turn
+        self._pending: defaultdict[str, Pending] = defaultdict(Pending)
 
     @property
     def oldest_s(self) -> float:
         """Age of the oldest unanswered request in seconds; 0 where there is none. For any thread."""
-        now_s, pending = self._batcher.clock(), self._pending.copy().values()
+        now_s, pending = self._batcher.clock(), list(self._pending.values())
         return max((now_s - user.since_s for user in pending if user.request is not None), default=0.0)
 
     def on_record(self, record: Record, state: bytes | None) -> Actions:
@@ -78,7 +80,8 @@ class RefreshLogic:
         actions, read_s = Actions(), self._clock_s()
         try:
             self._take_answers(actions)
-            self._hand_out(record.user, state, actions)
+            if self._transactions is not None:
+                self._hand_out(record.user, state, self._transactions, actions)
         except Exception as error:
             self._errors.report("answer", error)
         state = actions.state or state
@@ -109,11 +112,12 @@ class RefreshLogic:
         try:
             self._batcher.wake()
             self._take_answers(actions)
-            self._hand_out(user, state, actions)
+            if self._transactions is not None:
+                self._hand_out(user, state, self._transactions, actions)
             self._keep_promise(user, actions.state or state, late_ms, actions)
         except Exception as error:
             self._errors.report("promise", error)
-            self._fail(self._open(user), actions)
+            self._fail(self._pending[user], actions)
         return actions
 
     def _keep_promise(self, user: str, state: bytes | None, late_ms: int, actions: Actions) -> None:
@@ -162,13 +166,11 @@ class RefreshLogic:
         if lists:
             self._emit(lists, actions)
 
-    def _hand_out(self, user: str, state: bytes | None, actions: Actions) -> None:
+    def _hand_out(self, user: str, state: bytes | None, transactions: Transactions, actions: Actions) -> None:
         """Exactly once: emits the user's answer where it is better than what is out, and sets a promise that looks whether
         it was committed."""
-        if self._transactions is None or state is None:
-            return
         pending = self._pending.get(user)
-        if pending is None or pending.answer is None:
+        if state is None or pending is None or pending.answer is None:
             return
         answer, pending.answer = pending.answer, None
         newest, listed = order_of(answer.request.state) == order_of(state), listing(state)
@@ -179,7 +181,7 @@ class RefreshLogic:
             self._emit([(encoded_list, answer.request)], actions)
         if newest:
             actions.state = mark_listed(state, SETTLED)
-            actions.promise_ms = self._transactions.confirm_ms
+            actions.promise_ms = transactions.confirm_ms
 
     def _list_of(self, answer: Answer[Request, Encoded]) -> Encoded | None:
         """The model's list, else a fallback; None where that failed too: the user's promise tries again."""
@@ -241,7 +243,7 @@ class RefreshLogic:
 
     def _ask(self, request: Request, actions: Actions) -> None:
         """Hands a request to the batcher; one that is refused gets the fallback list."""
-        pending = self._open(request.user_id)
+        pending = self._pending[request.user_id]
         try:
             if self._batcher.submit(request.user_id, request):
                 pending.submit(request, self._batcher.clock())
@@ -255,7 +257,7 @@ class RefreshLogic:
 
     def _fall_back(self, request: Request, cause: str, actions: Actions, *, again: bool) -> None:
         """The fallback list now and, with `again`, a promise that asks the model when it works again."""
-        user, order, pending = request.user_id, order_of(request.state), self._open(request.user_id)
+        user, order, pending = request.user_id, order_of(request.state), self._pending[request.user_id]
         if listing(request.state) == 0 and pending.fallback_of != order:  # else it is the same list as a moment ago
             self._sensors.on_fallback(cause)
             self._emit([(self._fallback(request), request)], actions)
@@ -270,13 +272,6 @@ class RefreshLogic:
     def _fail(self, pending: Pending, actions: Actions) -> None:
         pending.fail(self._settings.retry_after_ms)
         self._promise(pending, actions)
-
-    def _open(self, user: str) -> Pending:
-        """The user's record; who has none gets one, and must get a promise in the same turn."""
-        pending = self._pending.get(user)
-        if pending is None:
-            pending = self._pending[user] = Pending()
-        return pending
 
     def _promise(self, pending: Pending, actions: Actions) -> None:
         """Sets the user's next promise; a request needs none where one that fires soon is set already."""
