@@ -1,4 +1,4 @@
-"""The error tree. Every error says what was expected, what came, and what to do next.
+"""The error tree. Every error names what was expected, what came, and the next step.
 
 LiveshelfError
 ├── BadRecord          one record on a topic; becomes a dead letter with `reason`
@@ -32,7 +32,7 @@ class LiveshelfError(Exception):
 
 
 class BadRecord(LiveshelfError):
-    """A record that cannot be used. `reason` is one of `operators.records.contracts.REASONS`."""
+    """A record that cannot be used. `reason` is one of `operators.records.contracts.DEAD_LETTER_REASONS`."""
 
     def __init__(
         self, reason: str, expected: str, came: str, fix: str = "repair the record and publish it again"

@@ -29,7 +29,7 @@ from operators.errors import SettingsError
 
 FILE_NAME = "liveshelf.toml"
 Port = Annotated[int, Field(ge=0, le=65_535)]  # 0: any that is free
-HIDDEN = ("kafka.security", "kafka.client")  # no error shows what stands there
+HIDDEN = ("kafka.security", "kafka.client")  # no error shows their values
 
 
 class JobSettings(Section):
@@ -184,12 +184,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags (init), environment, what `up --secure` has left, file: in this order."""
+        """In this order: flags (init), environment, the access file of `up --secure`, the settings file."""
         tables = read_settings_file(file) if (file := settings_file()) else {}
         secure_stack.refuse_password(tables, str(file))
         local = secure_stack.access(project_root(), [init_settings(), env_settings(), tables])
-        left, written = (InitSettingsSource(settings_cls, given) for given in (local, tables))
-        return (init_settings, env_settings, left, written)
+        stack_access, file_settings = (InitSettingsSource(settings_cls, source) for source in (local, tables))
+        return (init_settings, env_settings, stack_access, file_settings)
 
     @classmethod
     def of_dump(cls, dump: dict[str, Any]) -> "Settings":
@@ -202,8 +202,8 @@ class Settings(BaseSettings):
         return cls.model_construct(None, **sections, flink=dump["flink"])
 
     def shipped(self) -> dict[str, Any]:
-        """The dump that goes to the cluster: with the job's own access to Kafka, and a password of the environment in
-        it, which no other dump has. Without what the job does not read and an address of which may be a secret."""
+        """The dump that goes to the cluster. It holds the job's own access to Kafka and, unlike other dumps, a password
+        from the environment. It leaves out sections that the job does not read and whose addresses may be secret."""
         here_alone = {"alerts": AlertSettings(), "lineage": LineageSettings()}
         dump = self.model_copy(update=here_alone).model_dump()
         security = self.kafka.security.of_job().below(project_root())
@@ -252,13 +252,13 @@ def load_settings(**flags: Any) -> Settings:
 
 
 def _refusal(first: dict[str, Any]) -> SettingsError:
-    """The first of pydantic's errors, without what no error may show."""
+    """The first of pydantic's errors, without secret values."""
     *tables, name = (str(part) for part in first["loc"] or ("?",))
     key, file = ".".join((*tables, name)), settings_file() or FILE_NAME
     if first["type"] == "extra_forbidden":
-        said = nearest(name, _keys(*tables))
+        suggestion = nearest(name, _keys(*tables))
         return SettingsError(
-            "a setting that there is", f"`{key}`", f"correct or remove it in {file} or in the environment{said}"
+            "a setting that there is", f"`{key}`", f"correct or remove it in {file} or in the environment{suggestion}"
         )
     came = "a hidden value" if key.startswith(HIDDEN) else without_password(repr(first.get("input")))
     fix = f"correct `{key}` in {file} or in the environment"

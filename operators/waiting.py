@@ -1,4 +1,4 @@
-"""Waiting for something that ends by itself."""
+"""Polls until a condition ends."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def wait_while(ask: Callable[[], T], seconds: float, pause_s: float = 0.2) -> T:
-    """Asks until the answer is false, such as an empty list of what is missing, or `seconds` have passed; the last answer."""
+    """Calls `ask` until it returns a false value, such as an empty list, or `seconds` have passed. Returns the last answer."""
     deadline = time.monotonic() + seconds
     while (answer := ask()) and time.monotonic() < deadline:
         time.sleep(pause_s)

@@ -14,12 +14,12 @@ from storefront.http.connections import connections
 from storefront.watching.exposure import is_loopback, opened
 
 log = logging.getLogger(__name__)
-OTHER_FILES = 512  # of the tables, of Kafka and of Prometheus
-STOP_S = 5  # streams may go on for so long after a stop
+OTHER_FILES = 512  # open files of the tables, Kafka and Prometheus
+STOP_S = 5  # open streams end at most so long after a stop
 
 
 def main() -> None:
-    """Runs one uvicorn process; everything it waits for is asynchronous or in a thread of its own."""
+    """Runs one uvicorn process; all I/O is asynchronous or in its own thread."""
     configure("storefront")
     try:
         settings = load_settings()
@@ -28,14 +28,14 @@ def main() -> None:
             log.warning("%s", opened(limits))
         allow_files(limits.max_connections + OTHER_FILES)
         serving = server(settings)
-    except LiveshelfError as error:  # a setting, or a file that one names
+    except LiveshelfError as error:  # a bad setting, or a file that a setting names
         log.error("%s", error)
         sys.exit(1)
     serving.run()
 
 
 def server(settings: Settings) -> uvicorn.Server:
-    """uvicorn with the storefront's limits. A proxy's word for a client's address counts only where it is trusted."""
+    """uvicorn with the storefront's limits. Only a trusted proxy may set the client's address."""
     limits = settings.storefront
     return uvicorn.Server(
         uvicorn.Config(
@@ -56,14 +56,14 @@ def server(settings: Settings) -> uvicorn.Server:
 
 
 def allow_files(count: int) -> None:
-    """Raises the limit of open files, where this user may."""
+    """Raises the limit of open files as far as this user may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    if wanted < count:
+    limit = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    if limit < count:
         log.warning("storefront.max_connections needs %s open files, %s are allowed: ulimit -n", count, hard)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,10 +1,11 @@
-"""The HTTP interface of the reader; `/docs` describes it."""
+"""The HTTP interface of the storefront; `/docs` describes it."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.routing import APIRoute
@@ -26,8 +27,8 @@ from storefront.http.path_ids import PathId
 from storefront.http.strict_route import StrictRoute
 from storefront.openapi import EventBody, Taken, add_components, content
 from storefront.view.search import Search
-from storefront.view.served_list import ServedItem, ServedList, Server, served
-from storefront.view.views import Shelf, Views
+from storefront.view.served_list import ListServer, ServedItem, ServedList, served
+from storefront.view.views import CatalogueView, Views
 from storefront.watching.measured import Measured
 from storefront.watching.metrics import StoreMetrics
 from storefront.watching.ops import Ops, Overview
@@ -35,12 +36,12 @@ from storefront.watching.ops import Ops, Overview
 TABLES = "storefront"
 SIMILAR = 20
 MAX_QUERY = 256  # characters of a search
-# what any route may answer: the guard and the limits do, and a route to a parameter
-GUARDED = {code: content(Refused) for code in (400, 403, 422, 429)}
+# refusals that any route may answer: from the guard, the limits, or a bad parameter
+GUARDED: dict[int | str, dict[str, Any]] = {code: content(Refused) for code in (400, 403, 422, 429)}
 
 
-class Shop:
-    """All that the routes use."""
+class Services:
+    """The objects that the routes use."""
 
     def __init__(self, settings: Settings) -> None:
         endpoint = settings.tracing.otlp_endpoint
@@ -52,13 +53,13 @@ class Shop:
         try:
             self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path))
         except BundleError:
-            self.bundle = None  # strangers get an empty list; /readyz says so
-        shelf = Shelf(self.bundle and self.bundle.vocabulary, settings.lists.catalogue_coverage)
+            self.bundle = None  # users without a list get an empty one; /readyz reports it
+        shelf = CatalogueView(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
         refused = self.metrics.refused.counts
         self.views = Views(
             folder, lambda: kafka_consumer(options), self._listed, shelf, refused, settings.events.placeholders
         )
-        self.server = Server(self.views, self.bundle)
+        self.server = ListServer(self.views, self.bundle)
         self.search = Search(self.views.shelf, self.bundle)
         self.producer = EventProducer(settings)
         self.ops = Ops(settings.storefront.prometheus_url)
@@ -66,8 +67,8 @@ class Shop:
         self.metrics.lists_age.set_function(lambda: self.views.ages()["lists"])
         self.metrics.streams.set_function(lambda: self.live.streams)
 
-    def _listed(self, user_id: str, made: RecommendationList | None) -> None:
-        self.metrics.listed(made)
+    def _listed(self, user_id: str, newest: RecommendationList | None) -> None:
+        self.metrics.listed(newest)
         self.live.changed(user_id)
 
     def similar(self, item_id: str) -> list[ServedItem]:
@@ -93,8 +94,9 @@ def _tables_folder(settings: Settings) -> Path:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application; tables open when it starts and close when it ends. Raises `SettingsError` without a place for them."""
-    shop = Shop(settings)
+    """The application; it opens the tables at its start and closes them at its end. Raises `SettingsError` when
+    `stack.data_dir` cannot be written."""
+    shop = Services(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -112,35 +114,35 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # FastAPI's own load scripts from elsewhere
         redoc_url=None,
-        redirect_slashes=False,  # it would send a client to the path as it was decoded
+        redirect_slashes=False,  # the redirect would name the decoded path
         responses=GUARDED,
     )
     app.add_middleware(Guard, settings=settings.storefront, metrics=shop.metrics)
     app.add_middleware(Measured, metrics=shop.metrics)
     add_refusals(app)
     app.router.route_class = StrictRoute
-    _list_routes(app, shop)  # first: a look-up is by far the most frequent, and routes are tried in turn
+    _list_routes(app, shop)  # first: routes are tried in order, and a look-up is by far the most frequent
     _item_routes(app, shop)
     _event_route(app, shop)
     _health_routes(app, shop)
     _ops_routes(app, shop)
-    app.router.route_class = APIRoute  # a link to a page may have more, such as utm_source
+    app.router.route_class = APIRoute  # a link to a page may carry other parameters, such as utm_source
     add_pages(app)
     add_components(app)
     return app
 
 
-def _list_routes(app: FastAPI, shop: Shop) -> None:
+def _list_routes(app: FastAPI, shop: Services) -> None:
     @app.get("/v1/users/{user_id}/recommendations", responses={200: content(ServedList)})
     async def recommendations(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
         """The newest list of a user, without what may not be listed any more; a stranger, or a user whose list has
         expired, gets the popular list."""
-        # a look-up takes less than the way to a thread and back
+        # a look-up is quicker than a hop to a thread and back
         answer = shop.server.list_of(user_id, limit)
         shop.metrics.served.labels(answer.source if answer.known else "expired" if answer.expired else "stranger").inc()
         return json_answer(answer)
 
-    streamed = {200: {"content": {"text/event-stream": {}}}, 503: content(Refused)}
+    streamed: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}, 503: content(Refused)}
 
     @app.get("/v1/users/{user_id}/recommendations/stream", response_class=Response, responses=streamed)
     async def stream(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
@@ -153,7 +155,7 @@ def _list_routes(app: FastAPI, shop: Shop) -> None:
         return ListStream(shop.live, user_id, read)
 
 
-def _item_routes(app: FastAPI, shop: Shop) -> None:
+def _item_routes(app: FastAPI, shop: Services) -> None:
     @app.get("/v1/search", responses={200: content(list[CatalogueItem])})
     def search(q: str = Query("", max_length=MAX_QUERY), limit: int = Query(24, ge=1, le=200)) -> Response:
         """Items that may be listed now: those whose title holds all words, then those that the model has learned to belong to them."""
@@ -165,10 +167,13 @@ def _item_routes(app: FastAPI, shop: Shop) -> None:
         return json_answer(shop.similar(item_id))
 
 
-def _event_route(app: FastAPI, shop: Shop) -> None:
+def _event_route(app: FastAPI, shop: Services) -> None:
     body = {"requestBody": {**content(EventBody), "required": True}}
     limits = shop.settings
-    answers = {202: content(Taken), **{code: content(Refused) for code in (413, 415, 503)}}
+    answers: dict[int | str, dict[str, Any]] = {
+        202: content(Taken),
+        **{code: content(Refused) for code in (413, 415, 503)},
+    }
 
     @app.post("/v1/events", status_code=202, openapi_extra=body, responses=answers)
     async def events(request: Request) -> Response:
@@ -194,7 +199,7 @@ def _event_route(app: FastAPI, shop: Shop) -> None:
         return json_answer(Taken(len(entries), warnings), 202)
 
 
-def _health_routes(app: FastAPI, shop: Shop) -> None:
+def _health_routes(app: FastAPI, shop: Services) -> None:
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
         """The process lives."""
@@ -213,7 +218,7 @@ def _health_routes(app: FastAPI, shop: Shop) -> None:
         return Response(encode(shop.metrics.registry), media_type=content_type)
 
 
-def _ops_routes(app: FastAPI, shop: Shop) -> None:
+def _ops_routes(app: FastAPI, shop: Services) -> None:
     @app.get("/v1/ops", responses={200: content(Overview)})
     async def overview(minutes: int = Query(15, ge=1, le=1440)) -> Response:
         """The overview that /ops draws: panels, parts and alerts, from Prometheus."""

@@ -13,7 +13,7 @@ from storefront.watching.ops import Overview
 
 
 class Taken(msgspec.Struct, omit_defaults=True):
-    """How many events were taken, and which of their fields have no effect."""
+    """How many events were published, and which of their fields have no effect."""
 
     taken: int
     warnings: list[EventWarning] = []
@@ -21,17 +21,17 @@ class Taken(msgspec.Struct, omit_defaults=True):
 
 EventBody = Event | list[Event]
 _RECORDS = (ServedList, list[ServedItem], list[CatalogueItem], EventBody, Refused, Taken, Overview)
-_found, _components = msgspec.json.schema_components(_RECORDS, ref_template="#/components/schemas/{name}")
-_schemas = dict(zip(map(str, _RECORDS), _found, strict=True))
+_record_schemas, _components = msgspec.json.schema_components(_RECORDS, ref_template="#/components/schemas/{name}")
+_schemas = dict(zip(map(str, _RECORDS), _record_schemas, strict=True))
 
 
 def content(record: Any) -> dict[str, Any]:
-    """A JSON body of this record, for `responses` or `requestBody`."""
+    """The OpenAPI content of a JSON body of this record, for `responses` or `requestBody`."""
     return {"content": {"application/json": {"schema": _schemas[str(record)]}}}
 
 
 def add_components(app: FastAPI) -> None:
-    """The page defines what the routes' schemas refer to."""
+    """Adds the component schemas that the routes refer to."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from unittest import mock
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -21,10 +20,9 @@ from deploy.local.layout import Layout
 from deploy.local.supervisor import Supervisor
 from operators.settings import Settings, load_settings
 from pipelines.local.local_submission import submit_locally
-from pipelines.submission import launcher
 from pipelines.submission.checkpoints import find_checkpoints
 from pipelines.submission.cluster import Cluster
-from pipelines.submission.shipping import stage
+from pipelines.submission.launcher import AlterShip
 from tests.places import ROOT
 from tests.stack.topics import Topics
 
@@ -111,16 +109,7 @@ class Stack:
         self.serve(bundle)
         location = json.loads(self.liveshelf("stop", "--json").stdout)["savepoint"]
         self.serving = (f"sabotaged {new}", {})
-
-        def stage_sabotaged(folder: Path, shipped: Path) -> str:
-            marker = stage(folder, shipped)
-            text = (folder / file).read_text()
-            assert old in text, f"{old!r} is not in {file}"
-            (folder / file).write_text(text.replace(old, new))
-            return marker
-
-        with mock.patch.object(launcher, "stage", stage_sabotaged):
-            return submit_locally(self.settings, bundle, savepoint=location)
+        return submit_locally(self.settings, bundle, savepoint=location, alter_ship=replaced(file, old, new))
 
     def forget_job(self) -> None:
         """No job and no trace of one, as on a new stack; what is on the topics stays."""
@@ -178,6 +167,17 @@ class Stack:
     def shop(self) -> str:
         """Address of the storefront."""
         return f"http://127.0.0.1:{self.settings.storefront.port}"
+
+
+def replaced(file: str, old: str, new: str) -> AlterShip:
+    """Ships `file` with `new` in the place of `old`."""
+
+    def alter(ship: Path) -> None:
+        text = (ship / file).read_text()
+        assert old in text, f"{old!r} is not in {file}"
+        (ship / file).write_text(text.replace(old, new))
+
+    return alter
 
 
 @contextlib.contextmanager

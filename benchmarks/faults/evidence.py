@@ -1,4 +1,4 @@
-"""How it is known that a fault struck: a process that is gone and its successor, a port that refused, a log that says it."""
+"""The evidence that a fault struck: a process that ended and its successor, a port that refused, or a line in a log."""
 
 import contextlib
 import signal
@@ -18,7 +18,7 @@ NO_SPACE = b"No space left on device"
 
 @dataclass(frozen=True)
 class Strike:
-    """A fault that was done, from `at` to `until` (monotonic s); `evidence` is empty where nothing shows that it struck."""
+    """An injected fault, from `at` to `until` (monotonic s); `evidence` is empty when nothing shows that it struck."""
 
     fault: str
     evidence: str
@@ -29,7 +29,7 @@ class Strike:
 
     @property
     def doubt(self) -> str:
-        """Why it is not known that it struck; empty where it is."""
+        """Why it is uncertain that the fault struck; empty when there is evidence."""
         return "" if self.evidence else f"{self.fault}: {self.failure or 'nothing shows that it struck'}"
 
 
@@ -40,7 +40,7 @@ def struck_now(fault: str, evidence: str, *, failure: str = "", lasts: bool = Fa
 
 
 class Victim:
-    """A process that signals are sent to. `successor` gives the pid that has its place; `address`: where it serves, if it does."""
+    """A process that receives signals. `successor` returns the pid that replaced it; `address`: where it serves, if any."""
 
     def __init__(
         self, process: psutil.Process, successor: Callable[[], int | None], address: tuple[str, int] | None = None
@@ -48,25 +48,27 @@ class Victim:
         self.process, self._successor, self._address = process, successor, address
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> str:
-        """Sends a deadly signal; what shows that it struck, empty where the process lives on."""
+        """Sends a deadly signal and returns the evidence; empty when the process lives on."""
         self.process.send_signal(number)
         # a wrapper that dies would leave the process that serves
         if wait_while(self._lives, GONE_S, 0.01) or (self._address is not None and not refuses(self._address)):
             return ""
         refused = f", port {self._address[1]} refused" if self._address else ""
-        found = next_pid(self._successor, self.process.pid)
-        return f"pid {self.process.pid} gone{refused}, " + (f"then pid {found}" if found else "no other yet")
+        successor_pid = next_pid(self._successor, self.process.pid)
+        return f"pid {self.process.pid} gone{refused}, " + (
+            f"then pid {successor_pid}" if successor_pid else "no other yet"
+        )
 
     def pause(self, seconds: float) -> str:
-        """Stopped for so long, and then set free again; what shows it. The process may be killed meanwhile."""
-        begun = time.monotonic()
+        """Stops the process for `seconds`, resumes it and returns the evidence. It may be killed meanwhile."""
+        started_s = time.monotonic()
         self.process.suspend()
-        seen = not wait_while(lambda: not self._stopped(), 1, 0.01)
-        time.sleep(max(0.0, begun + seconds - time.monotonic()))
-        lasted, still = time.monotonic() - begun, self._stopped()
+        stopped = not wait_while(lambda: not self._stopped(), 1, 0.01)
+        time.sleep(max(0.0, started_s + seconds - time.monotonic()))
+        lasted, still = time.monotonic() - started_s, self._stopped()
         with contextlib.suppress(psutil.NoSuchProcess):
             self.process.resume()
-        if not seen or (self._lives() and not still):
+        if not stopped or (self._lives() and not still):
             return ""
         return f"pid {self.process.pid} stood still " + (f"{lasted:.1f} s" if still else "until it was killed")
 
@@ -76,20 +78,20 @@ class Victim:
         return False
 
     def _lives(self) -> bool:
-        """A pid that was given to another process is not this one."""
+        """Whether this very process lives: its pid may belong to another one by now."""
         with contextlib.suppress(psutil.NoSuchProcess):
             return bool(self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE)
         return False
 
 
 def next_pid(successor: Callable[[], int | None], old: int) -> int | None:
-    """The pid of the process that takes a place, soon; None where none does."""
+    """Waits for the successor's pid; None when no successor appears."""
     deadline = time.monotonic() + SUCCESSOR_S
     while time.monotonic() < deadline:
         with contextlib.suppress(Exception):  # whoever is asked may be down too
-            found = successor()
-            if found and found != old:
-                return found
+            pid = successor()
+            if pid and pid != old:
+                return pid
         time.sleep(0.1)
     return None
 
@@ -106,7 +108,7 @@ def refuses(address: tuple[str, int]) -> bool:
 
 
 class Logs:
-    """What is added to the log files of a folder from now on."""
+    """The text added to the log files of a folder since this object was created."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -69,12 +69,12 @@ class Injector:
 
     def inject(self, fault: Fault) -> Strike:
         """Does it and, where it lasts, waits and undoes it. One that cannot be done is said in the strike."""
-        begun, name = time.monotonic(), f"{fault.what} {Path(fault.target).name}".strip()
+        started_s, name = time.monotonic(), f"{fault.what} {Path(fault.target).name}".strip()
         try:
             evidence, failure = self.kinds[fault.what](fault), ""
         except (LiveshelfError, OSError, LookupError, StopIteration, psutil.Error, xmlrpc.client.Error) as error:
             evidence, failure = "", f"it could not be done: {error!r}"
-        return Strike(name, evidence, begun, time.monotonic(), failure)
+        return Strike(name, evidence, started_s, time.monotonic(), failure)
 
     def part(self, target: str) -> str:
         """The part that `target` names now."""
@@ -100,7 +100,7 @@ class Injector:
         """The process that `target` names now, with who takes its place; one that is about to start is waited for."""
         process = self._process(target)
         parent, pid = process.ppid(), process.pid
-        part = next((name for name, one in self._supervisor.pids().items() if one == pid), "")
+        part = next((name for name, part_pid in self._supervisor.pids().items() if part_pid == pid), "")
         successor = (lambda: self._supervisor.pids().get(part)) if part else (lambda: scorer_of(parent))
         return Victim(process, successor, self._addresses.get(target))
 
@@ -123,10 +123,10 @@ class Injector:
     def _stop(self, fault: Fault) -> str:
         part, old = self.part(fault.target), self._process(fault.target)
         with self._supervisor.stopped(part):
-            gone = not old.is_running() and part not in self._supervisor.pids()
+            stopped = not old.is_running() and part not in self._supervisor.pids()
             time.sleep(fault.for_s)
-            gone = gone and part not in self._supervisor.pids()
-        return f"pid {old.pid} gone for {fault.for_s:g} s" if gone else ""
+            stopped = stopped and part not in self._supervisor.pids()
+        return f"pid {old.pid} gone for {fault.for_s:g} s" if stopped else ""
 
     def _link(self, fault: Fault, link: Link) -> str:
         if self._proxy is None:
@@ -137,8 +137,8 @@ class Injector:
         traffic = self._proxy.traffic
         self._proxy.heal()
         if link.cut:
-            held = f"{traffic.held:,} bytes and {traffic.connections} new connections held by the proxy"
-            return held if traffic.held or traffic.connections else ""
+            evidence = f"{traffic.held:,} bytes and {traffic.connections} new connections held by the proxy"
+            return evidence if traffic.held or traffic.connections else ""
         slowed = f"{traffic.slowed:,} bytes late by up to {1000 * traffic.longest_s:.0f} ms"
         return slowed if traffic.longest_s >= 0.99 * link.delay_s else ""
 
@@ -154,7 +154,7 @@ class Injector:
 def scorer_of(taskmanager: int) -> int:
     """The scorer process of a TaskManager's pid; raises `StopIteration` where there is none."""
     family = psutil.Process(taskmanager).children(recursive=True)
-    return next(one.pid for one in family if "pipelines.scoring.main" in one.cmdline())
+    return next(process.pid for process in family if "pipelines.scoring.main" in process.cmdline())
 
 
 @contextlib.contextmanager

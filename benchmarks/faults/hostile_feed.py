@@ -43,7 +43,7 @@ class Feed(msgspec.Struct, kw_only=True):
 
 
 class Sent(msgspec.Struct, kw_only=True):
-    """What was sent: `hostile` by kind. The users `gone(tag, n)` for n below `erased`, those with an odd n below `returned`
+    """What was sent: `hostile` by kind. The users `erased_user(tag, n)` for n below `erased`, those with an odd n below `returned`
     came back afterwards."""
 
     hostile: dict[str, int]
@@ -55,13 +55,13 @@ class Sent(msgspec.Struct, kw_only=True):
     late_s: float
 
 
-def gone(tag: str, number: int) -> str:
+def erased_user(tag: str, number: int) -> str:
     """A user who was erased."""
     return f"{tag}-gone-{number}"
 
 
 def erasure_id(tag: str, number: int) -> str:
-    """Of the erasure of `gone(tag, number)`."""
+    """Of the erasure of `erased_user(tag, number)`."""
     return f"{tag}-erasure-{number}"
 
 
@@ -76,7 +76,7 @@ class Feeder:
         self._order: list[str] = []
         self.hostile: Counter[str] = Counter()
         self.catalogue: Counter[str] = Counter()
-        self.erased = self.returned = self._begun = 0
+        self.erased = self.returned = self._next_number = 0
         self._later: deque[tuple[float, Callable[[], None]]] = deque()  # all wait equally long
 
     def offer_all(self) -> None:
@@ -91,10 +91,10 @@ class Feeder:
             (self._feed.catalogue_per_s, self.catalogue_change),
             (self._feed.erasures_per_s, self.erasure),
         )
-        begun, late_s = time.monotonic(), 0.0
-        due = [(begun, number) for number, (rate, _) in enumerate(rates) if rate]
-        while due and not told_to_stop():
-            at, number = heapq.heappop(due)
+        started_s, late_s = time.monotonic(), 0.0
+        schedule = [(started_s, number) for number, (rate, _) in enumerate(rates) if rate]
+        while schedule and not told_to_stop():
+            at, number = heapq.heappop(schedule)
             while self._later and self._later[0][0] <= time.monotonic():
                 self._later.popleft()[1]()
             if (wait := at - time.monotonic()) > 0:
@@ -102,7 +102,7 @@ class Feeder:
             late_s = max(late_s, time.monotonic() - at)
             rate, act = rates[number]
             act()
-            heapq.heappush(due, (at + 1 / rate, number))
+            heapq.heappush(schedule, (at + 1 / rate, number))
         return late_s
 
     def hostile_event(self) -> None:
@@ -118,32 +118,32 @@ class Feeder:
     def catalogue_change(self) -> None:
         """Mostly a new price; sometimes sold out, delisted, an item that no model knows, or a record that is none."""
         draw = self._chance.random()
-        known = self._chance.choice(self._feed.items)
+        listed = self._chance.choice(self._feed.items)
         unknown = f"{self._feed.tag}-new-{self._chance.randrange(UNKNOWN_ITEMS)}"
         if draw < 0.80:
-            self._change("changed", known, self._item(known))
+            self._change("changed", listed, self._item(listed))
         elif draw < 0.86:
-            self._change("sold out", known, self._item(known, in_stock=False))
+            self._change("sold out", listed, self._item(listed, in_stock=False))
         elif draw < 0.89:
-            self._change("delisted", known, None)
+            self._change("delisted", listed, None)
         elif draw < 0.90:
-            self._change("not for sale yet", known, self._item(known, available_from=_now_ms() + 7 * DAY_MS))
+            self._change("not for sale yet", listed, self._item(listed, available_from=_now_ms() + 7 * DAY_MS))
         elif draw < 0.98:
             self._change("of no model", unknown, self._item(unknown))
         elif draw < 0.99:
             self._change("of no model, delisted", unknown, None)
         else:
             kind, value = hostile_records.catalogue_record(self._chance)
-            self._change(kind, unknown if self._chance.random() < 0.5 else known, value)
+            self._change(kind, unknown if self._chance.random() < 0.5 else listed, value)
 
     def erasure(self) -> None:
         """A user does something, is erased a little later, and every other one comes back."""
-        number, self._begun = self._begun, self._begun + 1
+        number, self._next_number = self._next_number, self._next_number + 1
         self._visit(number, "before")
         self._after(lambda: self._erase(number))
 
     def _erase(self, number: int) -> None:
-        user = gone(self._feed.tag, number)
+        user = erased_user(self._feed.tag, number)
         request = {"user_id": user, "requested_at": _now_ms(), "erasure_id": erasure_id(self._feed.tag, number)}
         self._send(ERASURES, user.encode(), json.dumps(request).encode())
         self.erased = number + 1
@@ -154,9 +154,9 @@ class Feeder:
             self._visit(number, "after")
         self.returned = number + 1
 
-    def _visit(self, number: int, when: str) -> None:
-        user = gone(self._feed.tag, number)
-        event = {"event_id": f"{user}-{when}", "event_type": "view", "event_time": _now_ms(), "user_id": user}
+    def _visit(self, number: int, phase: str) -> None:
+        user = erased_user(self._feed.tag, number)
+        event = {"event_id": f"{user}-{phase}", "event_type": "view", "event_time": _now_ms(), "user_id": user}
         item = {"item_id": self._chance.choice(self._feed.items)}
         self._send(EVENTS, user.encode(), json.dumps(event | item).encode())
 
@@ -185,7 +185,7 @@ def run(feed: Feed, told_to_stop: Callable[[], bool]) -> Sent:
     def send(topic: str, key: bytes | None, value: bytes | None) -> None:
         producer.send(topic, key=key, value=value).add_errback(failed.append)
 
-    feeder, begun = Feeder(feed, send), time.monotonic()
+    feeder, started_s = Feeder(feed, send), time.monotonic()
     feeder.offer_all()
     late_s = feeder.run(told_to_stop)
     producer.flush()
@@ -196,7 +196,7 @@ def run(feed: Feed, told_to_stop: Callable[[], bool]) -> Sent:
         erased=feeder.erased,
         returned=feeder.returned,
         failed=len(failed),
-        seconds=time.monotonic() - begun,
+        seconds=time.monotonic() - started_s,
         late_s=late_s,
     )
 

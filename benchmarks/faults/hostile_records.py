@@ -68,10 +68,10 @@ def _with(**fields: Any) -> Hostile:
 def _ended(ending: bytes) -> Hostile:
     """A good event with this before its last brace."""
 
-    def made(user: str, now_ms: int, chance: random.Random) -> tuple[bytes, bytes]:
+    def record(user: str, now_ms: int, chance: random.Random) -> tuple[bytes, bytes]:
         return user.encode(), json.dumps(_event(user, now_ms, chance)).encode()[:-1] + ending + b"}"
 
-    return made
+    return record
 
 
 def _keyed(key: bytes | None) -> Hostile:
@@ -80,11 +80,11 @@ def _keyed(key: bytes | None) -> Hostile:
 
 
 def _without(name: str) -> Hostile:
-    def made(user: str, now_ms: int, chance: random.Random) -> tuple[bytes, bytes]:
+    def record(user: str, now_ms: int, chance: random.Random) -> tuple[bytes, bytes]:
         event = _event(user, now_ms, chance)
         return user.encode(), json.dumps({key: value for key, value in event.items() if key != name}).encode()
 
-    return made
+    return record
 
 
 def _damaged(user: str, now_ms: int, chance: random.Random) -> tuple[bytes, bytes]:

@@ -37,11 +37,11 @@ class Slope(NamedTuple):
 
 def memory_of(pid: int) -> Memory:
     """From /proc/PID/smaps_rollup. Raises `OSError` where the process has gone."""
-    found = {}
+    memory = {}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
         name, kb = line.split()[:2]
-        found[name] = int(kb) / 1024
-    return Memory(found["Pss:"], found["Anonymous:"])
+        memory[name] = int(kb) / 1024
+    return Memory(memory["Pss:"], memory["Anonymous:"])
 
 
 def slope_an_hour(seconds: Sequence[float], values: Sequence[float]) -> Slope:
@@ -54,11 +54,11 @@ def slope_an_hour(seconds: Sequence[float], values: Sequence[float]) -> Slope:
     y: npt.NDArray[np.float64] = np.asarray(values, dtype=np.float64)
     if len(x) < LEAST:
         raise ValueError(f"a slope wants {LEAST} samples, there are {len(x)}")
-    whole = x[-1] - x[0]
-    blocks = max(LEAST, int(whole * 3600 / KEPT_S))
-    place = np.minimum(((x - x[0]) / whole * blocks).astype(int), blocks - 1)
+    hours = x[-1] - x[0]
+    blocks = max(LEAST, int(hours * 3600 / KEPT_S))
+    place = np.minimum(((x - x[0]) / hours * blocks).astype(int), blocks - 1)
     counts = np.bincount(place, minlength=blocks)
-    means = [np.bincount(place, one, blocks)[counts > 0] / counts[counts > 0] for one in (x, y)]
+    means = [np.bincount(place, axis, blocks)[counts > 0] / counts[counts > 0] for axis in (x, y)]
     x, y = means[0] - means[0].mean(), means[1] - means[1].mean()
     spread, free = float((x**2).sum()), len(x) - 2
     slope = float((x * y).sum() / spread)
@@ -74,33 +74,33 @@ class Watch:
     samples: list[dict[str, Memory]] = field(default_factory=list)
     at: list[float] = field(default_factory=list)  # s since the first sample
     restarts: dict[str, int] = field(default_factory=dict)
-    _known: dict[str, int] = field(default_factory=dict)
-    _begun: float = 0.0
+    _pids_before: dict[str, int] = field(default_factory=dict)
+    _started_s: float = 0.0
 
     def sample(self) -> None:
         """One sample of each. One that is another process than before is counted as a restart."""
-        self._begun = self._begun or time.monotonic()
+        self._started_s = self._started_s or time.monotonic()
         pids = self.pids()
-        for name in self._known.keys() | pids.keys():
+        for name in self._pids_before.keys() | pids.keys():
             self.restarts.setdefault(name, 0)
-            if name in self._known and self._known[name] != pids.get(name):
+            if name in self._pids_before and self._pids_before[name] != pids.get(name):
                 self.restarts[name] += 1
-        self._known = self._known | dict(pids)
-        self.at.append(time.monotonic() - self._begun)
-        found = {}
+        self._pids_before = self._pids_before | dict(pids)
+        self.at.append(time.monotonic() - self._started_s)
+        sample = {}
         for name, pid in pids.items():
             with contextlib.suppress(OSError):  # it has just gone: the next sample counts that
-                found[name] = memory_of(pid)
-        self.samples.append(found)
+                sample[name] = memory_of(pid)
+        self.samples.append(sample)
 
     def slopes(self, kind: str, since_s: float) -> dict[str, Slope]:
         """Process -> slope of `pss` or `anonymous` (MB), of the samples from `since_s` on."""
-        late = [(at, sample) for at, sample in zip(self.at, self.samples, strict=True) if at >= since_s]
-        names = sorted({name for _, sample in late for name in sample})
+        recent = [(at, sample) for at, sample in zip(self.at, self.samples, strict=True) if at >= since_s]
+        names = sorted({name for _, sample in recent for name in sample})
         return {
             name: slope_an_hour(
-                [at for at, sample in late if name in sample],
-                [getattr(sample[name], kind) for _, sample in late if name in sample],
+                [at for at, sample in recent if name in sample],
+                [getattr(sample[name], kind) for _, sample in recent if name in sample],
             )
             for name in names
         }

@@ -1,4 +1,4 @@
-"""What a reader of the lists sees while faults happen, and what the cluster says of the job."""
+"""Watches the output topic as a reader sees it, and the job through Flink's REST API, while faults happen."""
 
 import itertools
 import threading
@@ -38,11 +38,11 @@ class Newest:
 
 
 @dataclass
-class Seen:
-    """All that was read of one load's users, whose names begin with `tag`, as a reader keeps it.
+class ReaderView:
+    """The lists of one load's users (their ids begin with `tag`), as a reader of the topic keeps them.
 
-    A reader keeps the list with the greatest (epoch, version). A tombstone takes the list away, and what is not above
-    the order in its header does not count any more.
+    A reader keeps the list with the greatest (epoch, version). A tombstone removes the list, and lists up to the order
+    in its header no longer count.
     """
 
     tag: bytes
@@ -66,23 +66,23 @@ class Seen:
         if record.value is None:
             self._take_tombstone(user, dict(record.headers).get(ORDER_HEADER))
             return
-        made = decode_any_list(record.value)
-        order = (made.epoch, made.version)
+        slate = decode_any_list(record.value)
+        order = (slate.epoch, slate.version)
         self.arrivals.append(now)
-        self.freshness.append((now_ms - made.event_time) / 1000)
-        self.misplaced += made.user_id != user
-        self.written[user, order, made.source == "model"] += 1
+        self.freshness.append((now_ms - slate.event_time) / 1000)
+        self.misplaced += slate.user_id != user
+        self.written[user, order, slate.source == "model"] += 1
         self.fell += order < self.last.get(user, order)
         self.greatest[user] = max(order, self.greatest.get(user, order))
         self.last[user] = order
         self.ended.discard(user)
         if order <= self.floors.get(user, NOTHING):
             return
-        known = self.newest.get(user)
-        if known is None or order >= known.order:
+        current = self.newest.get(user)
+        if current is None or order >= current.order:
             digest = dict(record.headers).get(DIGEST_HEADER)
-            items = [(item.item_id, item.score) for item in made.items]
-            self.newest[user] = Newest(order, made.source, digest and digest.decode(), items)
+            items = [(item.item_id, item.score) for item in slate.items]
+            self.newest[user] = Newest(order, slate.source, digest and digest.decode(), items)
 
     def order_of(self, user: str) -> Order:
         """Of the user's newest list; below every list where there is none."""
@@ -91,19 +91,19 @@ class Seen:
 
     def _take_tombstone(self, user: str, header: bytes | None) -> None:
         self.ended.add(user)
-        known = self.newest.get(user)
+        current = self.newest.get(user)
         if header is None:
             self.newest.pop(user, None)
             return
         epoch, version = header.decode().split(".")
         floor = self.floors[user] = max(self.floors.get(user, NOTHING), (int(epoch), int(version)))
-        if known is not None and known.order <= floor:
+        if current is not None and current.order <= floor:
             del self.newest[user]
 
     def percentile(self, share: float, start: float, end: float) -> float:
         """Freshness in s of the lists that came in [start, end); infinite when none did."""
-        found = sorted(self.freshness[bisect_left(self.arrivals, start) : bisect_left(self.arrivals, end)])
-        return found[min(len(found) - 1, int(share * len(found)))] if found else float("inf")
+        ages_s = sorted(self.freshness[bisect_left(self.arrivals, start) : bisect_left(self.arrivals, end)])
+        return ages_s[min(len(ages_s) - 1, int(share * len(ages_s)))] if ages_s else float("inf")
 
     def silence(self, start: float, end: float) -> float:
         """The longest time without any list inside [start, end]."""
@@ -131,7 +131,7 @@ class ListWatcher:
     """Follows the output topic in a thread."""
 
     def __init__(self, settings: Settings, tag: str) -> None:
-        self.seen = Seen(tag.encode())
+        self.view = ReaderView(tag.encode())
         self._settings, self._failure = settings.kafka, ""
         self._places: Offsets = {}
         self._consumer = consumer_at_end(settings.kafka, RECOMMENDATIONS)
@@ -179,7 +179,7 @@ class ListWatcher:
                 for records in self._consumer.poll(timeout_ms=20).values():
                     now, now_ms = time.monotonic(), time.time() * 1000
                     for record in records:
-                        self.seen.take(record, now, now_ms)
+                        self.view.take(record, now, now_ms)
                 self._places = {place: self._consumer.position(place) for place in self._consumer.assignment()}
         except Exception as error:  # of a thread nobody hears: what it had read would pass for all
             self._failure = repr(error)
@@ -224,14 +224,14 @@ class JobWatcher:
     def _watch(self) -> None:
         since: float | None = None
         while not self._stop.is_set():
-            begun = time.monotonic()
+            asked_at = time.monotonic()
             try:
                 runs = any(self._cluster.running_tasks(job["jid"]) for job in self._cluster.jobs(self._name))
             except LiveshelfError:
                 runs = False
             now = time.monotonic()
             if not runs and since is None:
-                since = begun
+                since = asked_at
             elif runs and since is not None:
                 self.down.append((since, now))
                 since = None

@@ -14,7 +14,7 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.catalogue_decode import read_record
-from operators.records.decode import EventDecoder, decode_erasure, key_text
+from operators.records.event_decode import EventDecoder, decode_erasure, key_text
 from operators.records.time_units import DAY_MS
 from operators.settings import Settings
 from operators.shopper.user_state import digest, erase, last_event_ms, list_is_owed, order_of, step, version_of
@@ -67,10 +67,10 @@ class Oracle:
                 self._refuse(record, bad)
                 continue
             self._forget(event.user_id, record.timestamp)
-            done = step(self.states.get(event.user_id), event, gap_ms, record.timestamp, lifetime_ms, middle)
-            self.states[event.user_id] = done.state
-            self.outcomes[done.outcome] += 1
-            self.events[event.user_id] += done.outcome != "duplicate"
+            result = step(self.states.get(event.user_id), event, gap_ms, record.timestamp, lifetime_ms, middle)
+            self.states[event.user_id] = result.state
+            self.outcomes[result.outcome] += 1
+            self.events[event.user_id] += result.outcome != "duplicate"
         for user in [*self._erasures]:
             self._forget(user, None)
 
@@ -95,7 +95,7 @@ class Oracle:
         while waiting and (before_ms is None or waiting[0] < before_ms):
             self.states[user] = erase(self.states.get(user), waiting.popleft())
 
-    def wanted(self, users: Iterable[str]) -> dict[str, Order]:
+    def expected_orders(self, users: Iterable[str]) -> dict[str, Order]:
         """User -> epoch and version that the newest list must have; those who are owed a list only."""
         return {user: order_of(self.states[user]) for user in users if list_is_owed(self.states[user])}
 
@@ -122,12 +122,12 @@ class Oracle:
             with contextlib.suppress(BadRecord):
                 item = None if value is None else read_record(key, value, settings.events.placeholders)
                 shelf.changed(key, item)
-        lists = ListMaker(bundle, Scorer(bundle, settings.scorer), shelf, settings.lists, lambda: now_ms)
-        made = {}
+        list_maker = ListMaker(bundle, Scorer(bundle, settings.scorer), shelf, settings.lists, lambda: now_ms)
+        lists: dict[str, list[tuple[str, float]]] = {}
         for user in users:
             state = self.states[user]
-            (one,) = lists.make([Request(user, state, last_event_ms(state))])
-            if isinstance(one, Exception):
-                raise one
-            made[user] = [(place.item_id, place.score) for place in one.items]
-        return made
+            (slate,) = list_maker.make([Request(user, state, last_event_ms(state))])
+            if isinstance(slate, Exception):
+                raise slate
+            lists[user] = [(place.item_id, place.score) for place in slate.items]
+        return lists

@@ -87,12 +87,12 @@ class TcpProxy:
         with contextlib.suppress(OSError):
             while piece := await reader.read(CHUNK):
                 now = time.monotonic()
-                due = now + self.link.delay_s
+                due_s = now + self.link.delay_s
                 self.traffic.held += len(piece) if self.link.cut else 0
                 if self.link.bytes_per_s:
                     self._free_at[way] = max(self._free_at[way], now) + len(piece) / self.link.bytes_per_s
-                    due = max(due, self._free_at[way] + self.link.delay_s)
-                await carried.put((now, due, piece))
+                    due_s = max(due_s, self._free_at[way] + self.link.delay_s)
+                await carried.put((now, due_s, piece))
         await carried.put((0.0, 0.0, b""))
         await deliver
 
@@ -101,15 +101,15 @@ class TcpProxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while True:
-                came, due, piece = await carried.get()
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                read_s, due_s, piece = await carried.get()
+                await asyncio.sleep(max(0.0, due_s - time.monotonic()))
                 while self.link.cut:
                     await asyncio.sleep(0.05)
                 if not piece:
                     break
-                if due > came:
+                if due_s > read_s:
                     self.traffic.slowed += len(piece)
-                    self.traffic.longest_s = max(self.traffic.longest_s, time.monotonic() - came)
+                    self.traffic.longest_s = max(self.traffic.longest_s, time.monotonic() - read_s)
                 writer.write(piece)
                 await writer.drain()
         writer.close()

@@ -73,8 +73,8 @@ class _Trial:
         self._missed: dict[str, list[str]] = {}
         self._strikes: list[Strike] = []
         self._ended: list[Strike] = []  # those after which lists are to be fresh again
-        self._begun = self._last_event = time.monotonic()
-        self._sent = 0
+        self._started_s = self._last_event = time.monotonic()
+        self._acknowledged = 0
 
     def __enter__(self) -> "_Trial":
         return self
@@ -87,39 +87,39 @@ class _Trial:
     def load(self, injector: Injector, items: list[str]) -> None:
         """The load and its faults, from beginning to end."""
         plan, generator = self._plan, in_the_background(self._load_of(items))
-        self._begun = time.monotonic()
+        self._started_s = time.monotonic()
         try:
-            self._strikes = strike_all(plan, injector, self._begun)
-            self._ended = [one for one in self._strikes if not one.lasts]
+            self._strikes = strike_all(plan, injector, self._started_s)
+            self._ended = [strike for strike in self._strikes if not strike.lasts]
             if plan.disturbed:
-                time.sleep(max(0.0, self._begun + plan.seconds - time.monotonic()))
+                time.sleep(max(0.0, self._started_s + plan.seconds - time.monotonic()))
                 if self._ended:
                     wait_while(lambda: not self._stays_fresh(), self._ended[-1].until + LONGEST_S - time.monotonic())
                 generator.terminate()
             report = report_of(generator)
         finally:
             generator.kill()  # where something failed: it would load the next trial too
-        self._sent = int(report["sent"])
+        self._acknowledged = int(report["sent"])
         self._last_event = time.monotonic() + report["last_at"] - time.time()
 
     def judged(self, bundle: Path) -> Row:
         """Waits for the lists, reads everything to its end, and compares."""
-        plan, settings, topics, seen = self._plan, self._settings, self._topics, self._lists.seen
+        plan, settings, topics, view = self._plan, self._settings, self._topics, self._lists.view
         oracle = self._replayed()
-        wanted = oracle.wanted(user for user in oracle.states if user.startswith(self._tag))
-        wait_while(lambda: any(seen.order_of(user) < order for user, order in wanted.items()), ANSWER_SECONDS)
+        expected_orders = oracle.expected_orders(user for user in oracle.states if user.startswith(self._tag))
+        wait_while(lambda: any(view.order_of(user) < order for user, order in expected_orders.items()), ANSWER_SECONDS)
         transactions = self._open_transactions()
         time.sleep(2)  # what should not come would come now
         self._missed |= {"lists": self._lists.stop(), "job": self._job.stop()}
-        late = [f"the load ended before: {one.fault}" for one in self._ended if one.at > self._last_event]
-        self._missed["recovery"] = late
+        unstruck = [f"the load ended before: {strike.fault}" for strike in self._ended if strike.at > self._last_event]
+        self._missed["recovery"] = unstruck
         commit_s = wait_for_commit_s(settings)
         observed = Observed(
-            seen=seen,
+            view=view,
             oracle=oracle,
             letters=topics.read(DEAD_LETTERS, self._starts[DEAD_LETTERS]),
-            sent=self._sent,
-            recovery=recovery(seen, self._ended, self._begun, self._last_event, commit_s),
+            acknowledged=self._acknowledged,
+            recovery=recovery(view, self._ended, self._started_s, self._last_event, commit_s),
             strikes=[*self._strikes, *input_faults(plan, oracle)],
             open_transactions=transactions,
             restarts=self._job.restarts,
@@ -151,8 +151,8 @@ class _Trial:
         """All events and erasures since the start; what the broker has deleted meanwhile makes the history none."""
         ends = self._topics.ends(EVENTS)
         records = self._topics.read(EVENTS, self._starts[EVENTS])
-        gone = deleted(records, self._starts[EVENTS], ends)
-        self._missed["events"] = [f"{gone} events of the trial are no longer on the topic"] if gone else []
+        removed = deleted(records, self._starts[EVENTS], ends)
+        self._missed["events"] = [f"{removed} events of the trial are no longer on the topic"] if removed else []
         return Oracle(self._settings, records, erasures=self._topics.read(ERASURES, self._starts[ERASURES]))
 
     def _open_transactions(self) -> int:
@@ -165,32 +165,32 @@ class _Trial:
     def _stays_fresh(self) -> bool:
         """Whether lists have been fresh for `STAYS_S` since the last fault."""
         now, commit_s = time.monotonic(), wait_for_commit_s(self._settings)
-        since = fresh_again(self._lists.seen, self._ended, self._begun, now, commit_s)
+        since = fresh_again(self._lists.view, self._ended, self._started_s, now, commit_s)
         return since is not None and now - since > STAYS_S
 
 
-def strike_all(plan: Plan, injector: Injector, begun: float) -> list[Strike]:
+def strike_all(plan: Plan, injector: Injector, started_s: float) -> list[Strike]:
     """Does every fault in its time, in this thread, and what happens beside the load; in the order in which they struck."""
     strikes, beside = list[Strike](), list[Strike | None]()
 
     def during() -> None:
         assert plan.during is not None
         try:
-            beside.append(plan.during(begun))
+            beside.append(plan.during(started_s))
         except Exception as error:  # of a thread nobody hears: a fault that was not done would have broken nothing
             beside.append(struck_now("beside the load", "", failure=repr(error)))
 
     extra = threading.Thread(target=during, daemon=True)
     if plan.during is not None:
         extra.start()
-    for fault in sorted(plan.faults, key=lambda one: one.at_s):
-        time.sleep(max(0.0, begun + fault.at_s - time.monotonic()))
+    for fault in sorted(plan.faults, key=lambda strike: strike.at_s):
+        time.sleep(max(0.0, started_s + fault.at_s - time.monotonic()))
         strikes.append(injector.inject(fault))
     if plan.during is not None:
         extra.join(plan.seconds + DURING_S)
         if not beside:
             beside.append(struck_now("beside the load", "", failure="it did not end"))
-    return sorted([*strikes, *(one for one in beside if one is not None)], key=lambda one: one.at)
+    return sorted([*strikes, *(strike for strike in beside if strike is not None)], key=lambda strike: strike.at)
 
 
 def input_faults(plan: Plan, oracle: Oracle) -> list[Strike]:

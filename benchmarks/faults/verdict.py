@@ -1,6 +1,6 @@
-"""What is said of a trial: a row of the report, and whether what was promised was kept.
+"""The verdict on a trial: a row of the report, and whether Liveshelf kept its guarantees.
 
-A count that rests on something that was not read to its end is no 0: it is None, with the reason below `unknown`.
+A count whose source was not read to its end is not 0 but None, with the reason in `unknown`.
 """
 
 import logging
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from benchmarks.faults.evidence import Strike
-from benchmarks.faults.observer import Seen
+from benchmarks.faults.observer import ReaderView
 from benchmarks.faults.oracle import Oracle, Order
 from benchmarks.faults.recovery import Recovery
 from operators.records.contracts import CATALOGUE, HEADER_PREFIX, LETTER_REASON
@@ -30,9 +30,9 @@ class Verdict(StrEnum):
     NOT_RUN = "not run"
 
     @classmethod
-    def of(cls, kept: bool) -> "Verdict":
-        """Of a check that knows."""
-        return cls.KEPT if kept else cls.BROKEN
+    def of(cls, passed: bool) -> "Verdict":
+        """The verdict of a check whose data is complete."""
+        return cls.KEPT if passed else cls.BROKEN
 
 
 # each must be 0; of lists that are delivered exactly once those of `EXACTLY_ONCE` too
@@ -96,7 +96,7 @@ class Row:
 
     @property
     def verdict(self) -> Verdict:
-        """Broken where one count shows it, else unknown where one is."""
+        """Broken when one count is above 0, otherwise unknown when one count is unknown."""
         judged = [getattr(self, name) for name in (*JUDGED, *(EXACTLY_ONCE if self.exactly_once else ()))]
         if any(judged):
             return Verdict.BROKEN
@@ -110,12 +110,12 @@ class Row:
 
 @dataclass
 class Observed:
-    """All that a trial has collected. `missed`: what (`RESTS_ON`) -> why it is not all that there was."""
+    """All data that a trial collected. `missed`: source (`RESTS_ON`) -> reasons why its data is incomplete."""
 
-    seen: Seen
+    view: ReaderView
     oracle: Oracle
     letters: Sequence[Any]
-    sent: int  # good events that the broker acknowledged
+    acknowledged: int  # good events that the broker acknowledged
     recovery: Recovery
     strikes: Sequence[Strike] = ()
     open_transactions: int = 0
@@ -126,16 +126,16 @@ class Observed:
 
 def judge(name: str, seed: int, delivery: str, observed: Observed, expected: Callable[[Iterable[str]], Items]) -> Row:
     """The row of a trial. `expected` gives the lists that the same bundle makes offline."""
-    seen, oracle, unknown = observed.seen, observed.oracle, dict[str, str]()
-    users = [user for user in oracle.states if user.startswith(seen.tag.decode())]
-    wanted, letters = oracle.wanted(users), observed.letters
+    view, oracle, unknown = observed.view, observed.oracle, dict[str, str]()
+    users = [user for user in oracle.states if user.startswith(view.tag.decode())]
+    expected_orders, letters = oracle.expected_orders(users), observed.letters
     counts: dict[str, Any] = {
         "events": oracle.outcomes["read"],
         "users": len(users),
-        "events_missing": max(0, observed.sent - sum(oracle.events[user] for user in users)),
-        **_of_users(seen, oracle, wanted),
-        "mismatched": _mismatched(seen, oracle, wanted, unknown),
-        "scores_differ": _scores_differ(seen, wanted, expected, unknown),
+        "events_missing": max(0, observed.acknowledged - sum(oracle.events[user] for user in users)),
+        **_of_users(view, oracle, expected_orders),
+        "mismatched": _mismatched(view, oracle, expected_orders, unknown),
+        "scores_differ": _scores_differ(view, expected_orders, expected, unknown),
         "dead_letters": len(letters),
         "dead_letters_wrong": wrong_letters(letters, oracle, once=delivery == "exactly-once"),
         "open_transactions": observed.open_transactions,
@@ -143,51 +143,59 @@ def judge(name: str, seed: int, delivery: str, observed: Observed, expected: Cal
         "flink_restart_s": round(observed.flink_restart_s, 1),
         **asdict(observed.recovery),
     }
-    for what, reasons in observed.missed.items():
-        unknown |= dict.fromkeys(RESTS_ON[what], "; ".join(reasons)) if reasons else {}
-    if not observed.sent:
+    for source, reasons in observed.missed.items():
+        unknown |= dict.fromkeys(RESTS_ON[source], "; ".join(reasons)) if reasons else {}
+    if not observed.acknowledged:
         unknown |= dict.fromkeys(JUDGED, "the load sent nothing")
     doubts = [strike.doubt for strike in observed.strikes if strike.doubt]
     if doubts:
         unknown["struck"] = "; ".join(doubts)
-    known = {field_name: None if field_name in unknown else value for field_name, value in counts.items()}
+    values = {field_name: None if field_name in unknown else value for field_name, value in counts.items()}
     struck = "; ".join(f"{strike.fault}: {strike.evidence}" for strike in observed.strikes if strike.evidence)
-    return Row(name, seed, delivery, **known, struck=struck, unknown=unknown)
+    return Row(name, seed, delivery, **values, struck=struck, unknown=unknown)
 
 
-def _of_users(seen: Seen, oracle: Oracle, wanted: dict[str, Order]) -> dict[str, int]:
-    newest = {user: found.order for user, found in seen.newest.items()}
+def _of_users(view: ReaderView, oracle: Oracle, expected_orders: dict[str, Order]) -> dict[str, int]:
+    newest = {user: newest_list.order for user, newest_list in view.newest.items()}
     forgotten = oracle.forgotten(oracle.states)
-    nobody = {user for user, *_ in seen.written if user not in wanted and user not in oracle.asked_to_forget}
+    nobody = {user for user, *_ in view.written if user not in expected_orders and user not in oracle.asked_to_forget}
     return {
-        "lost": sum(seen.order_of(user) < order for user, order in wanted.items()),
-        "counted_twice": sum(seen.greatest.get(user, order) > order for user, order in wanted.items()),
-        "phantoms": len(nobody) + seen.misplaced,
-        "written_twice": sum(count > 1 for count in seen.written.values()),
-        "fell": seen.fell,
-        "ends_wrong": sum(user in seen.ended or seen.last[user] != newest[user] for user in wanted if user in newest)
-        + sum(user in seen.last and user not in seen.ended for user in forgotten),
+        "lost": sum(view.order_of(user) < order for user, order in expected_orders.items()),
+        "counted_twice": sum(view.greatest.get(user, order) > order for user, order in expected_orders.items()),
+        "phantoms": len(nobody) + view.misplaced,
+        "written_twice": sum(count > 1 for count in view.written.values()),
+        "fell": view.fell,
+        "ends_wrong": sum(
+            user in view.ended or view.last[user] != newest[user] for user in expected_orders if user in newest
+        )
+        + sum(user in view.last and user not in view.ended for user in forgotten),
         "erased_listed": sum(user in newest for user in forgotten),
-        "fallback_lists": sum(count for (_, _, by_model), count in seen.written.items() if not by_model),
+        "fallback_lists": sum(count for (_, _, by_model), count in view.written.items() if not by_model),
     }
 
 
-def _mismatched(seen: Seen, oracle: Oracle, wanted: dict[str, Order], unknown: dict[str, str]) -> int:
-    """Of the users whose newest list knows just their events."""
-    right = [user for user, order in wanted.items() if user in seen.newest and seen.newest[user].order == order]
-    if right and all(seen.newest[user].digest is None for user in right):
+def _mismatched(view: ReaderView, oracle: Oracle, expected_orders: dict[str, Order], unknown: dict[str, str]) -> int:
+    """Counts wrong state digests among users whose newest list has exactly their events."""
+    complete = [
+        user for user, order in expected_orders.items() if user in view.newest and view.newest[user].order == order
+    ]
+    if complete and all(view.newest[user].digest is None for user in complete):
         unknown["mismatched"] = "no list names the state that it was made from: the job runs without job.state_digests"
-    digests = oracle.digests(right)
-    return sum(seen.newest[user].digest != digests[user] for user in right)
+    digests = oracle.digests(complete)
+    return sum(view.newest[user].digest != digests[user] for user in complete)
 
 
 def _scores_differ(
-    seen: Seen, wanted: dict[str, Order], expected: Callable[[Iterable[str]], Items], unknown: dict[str, str]
+    view: ReaderView,
+    expected_orders: dict[str, Order],
+    expected: Callable[[Iterable[str]], Items],
+    unknown: dict[str, str],
 ) -> int:
-    """Of up to `SCORES_CHECKED` users whose newest list knows just their events and is the model's."""
-    newest = seen.newest
-    right = [user for user, order in wanted.items() if user in newest and newest[user].order == order]
-    by_model = [user for user in right if newest[user].source == "model"][:SCORES_CHECKED]
+    """Counts differing lists among up to `SCORES_CHECKED` users whose newest list is the model's and has exactly their
+    events."""
+    newest = view.newest
+    complete = [user for user, order in expected_orders.items() if user in newest and newest[user].order == order]
+    by_model = [user for user in complete if newest[user].source == "model"][:SCORES_CHECKED]
     if not by_model:
         unknown["scores_differ"] = "there is no list by the model to be compared"
         return 0
@@ -195,35 +203,35 @@ def _scores_differ(
     return sum(not _alike(newest[user].items, lists[user]) for user in by_model)
 
 
-def _alike(got: list[tuple[str, float]], want: list[tuple[str, float]]) -> bool:
-    if [item for item, _ in got] != [item for item, _ in want]:
+def _alike(actual: list[tuple[str, float]], expected: list[tuple[str, float]]) -> bool:
+    if [item for item, _ in actual] != [item for item, _ in expected]:
         return False
-    return all(abs(a - b) <= 1e-3 for (_, a), (_, b) in zip(got, want, strict=True))
+    return all(abs(a - b) <= 1e-3 for (_, a), (_, b) in zip(actual, expected, strict=True))
 
 
 def wrong_letters(letters: Iterable[Any], oracle: Oracle, *, once: bool) -> int:
     """Records without their dead letter, and letters of good records, with another reason or value; `once`: second ones too."""
-    found, wrong, second = set(), 0, 0
+    lettered, wrong, second = set(), 0, 0
     for letter in letters:
         headers = {name.removeprefix(HEADER_PREFIX): value.decode() for name, value in letter.headers}
         place = (headers["topic"], int(headers["partition"]), int(headers["offset"]))
         if place[0] == CATALOGUE:  # by the monitor, of what the job never reads as an event
             continue
         refused = oracle.refused.get(place)
-        if place in found:
+        if place in lettered:
             second += 1
             continue
-        found.add(place)
-        right = refused is not None and (refused.reason, refused.value) == (
+        lettered.add(place)
+        matches = refused is not None and (refused.reason, refused.value) == (
             headers[LETTER_REASON],
             letter.value,
         )
-        if not right:
+        if not matches:
             wrong += 1
             log.warning("dead letter of %s: wanted %.300s, came %.300s %.300s", place, refused, headers, letter.value)
-    for place in oracle.refused.keys() - found:
+    for place in oracle.refused.keys() - lettered:
         log.warning("no dead letter of %s: wanted %.300s", place, oracle.refused[place])
-    return wrong + len(oracle.refused.keys() - found) + (second if once else 0)
+    return wrong + len(oracle.refused.keys() - lettered) + (second if once else 0)
 
 
 def as_dict(row: Row) -> dict[str, Any]:

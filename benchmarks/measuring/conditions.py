@@ -1,6 +1,6 @@
-"""What must hold while something is measured: the same processes, the same job with the same bundle, nothing beside it.
+"""The conditions of a measurement: the same processes, the same job with the same bundle, and no other job.
 
-A measurement takes a `Stretch` at its start; at its end that gives the CPU used, and what did not hold.
+A measurement takes a `MeasuredInterval` at its start. At the end the interval gives the CPU used and the violations.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ FALLBACKS = 0.01  # of the lists: with more of them it is not the model that is 
 
 
 class Check(Protocol):
-    """Something that must hold from now on."""
+    """A condition that must hold from its creation on."""
 
     def broken(self) -> list[str]:
-        """What did not hold since; empty where all did."""
+        """The violations since then; empty when the condition held."""
 
 
 class Parts:
@@ -40,13 +40,13 @@ class Parts:
         self.pids = pids
         self._checks, self._sources = checks, sources
 
-    def from_now(self) -> "Stretch":
+    def from_now(self) -> "MeasuredInterval":
         """The beginning of a measurement."""
-        return Stretch(self.pids, self._checks, self._sources)
+        return MeasuredInterval(self.pids, self._checks, self._sources)
 
 
-class Stretch:
-    """From a moment on: the CPU that the parts use, and whether what was measured is what should be."""
+class MeasuredInterval:
+    """An interval of a measurement: the CPU that the parts use, and whether the conditions held."""
 
     def __init__(
         self,
@@ -65,23 +65,23 @@ class Stretch:
         return {part: used - self._used[part] for part, used in cpu_seconds(self.parts).items()}
 
     def broken(self) -> list[str]:
-        """Why figures since the beginning are none; empty where they are. A part that cannot be asked counts as broken."""
-        found, now = [], self._pids()
+        """Why figures of this interval are invalid; empty when they are valid. A part that does not answer is a violation."""
+        violations, now = [], self._pids()
         for part, family in self._families.items():
-            gone = [name for process, name in family.items() if not _alive(process)]
+            ended = [name for process, name in family.items() if not _alive(process)]
             if part not in now or now[part] != self.parts[part]:
-                found.append(f"{part} was restarted (pid {self.parts[part]}, then {now.get(part, 'none')})")
-            elif gone:
-                found.append(f"{part} lost its process {', '.join(gone)}")
+                violations.append(f"{part} was restarted (pid {self.parts[part]}, then {now.get(part, 'none')})")
+            elif ended:
+                violations.append(f"{part} lost its process {', '.join(ended)}")
         for check in self._checks:
             try:
-                found += check.broken()
+                violations += check.broken()
             except LiveshelfError as error:
-                found.append(f"the job could not be asked: {error.came}")
-        return found
+                violations.append(f"the job could not be asked: {error.came}")
+        return violations
 
     def fell_back(self) -> list[str]:
-        """Why the lists since the beginning are not the model's; empty where they are, and where nobody counts them."""
+        """Why the lists of this interval are not the model's; empty when they are, or when they are not counted."""
         return too_many_fallbacks(self._sources.since()) if self._sources else []
 
 
@@ -105,9 +105,9 @@ class Sources:
 
 def too_many_fallbacks(lists: Mapping[str, int]) -> list[str]:
     """Why lists of these sources (source -> count) are not the model's; empty where they are."""
-    whole = sum(lists.values())
-    fallbacks = whole - lists.get("model", 0)
-    return [f"{fallbacks} of {whole} lists were fallbacks"] if fallbacks > FALLBACKS * whole else []
+    count = sum(lists.values())
+    fallbacks = count - lists.get("model", 0)
+    return [f"{fallbacks} of {count} lists were fallbacks"] if fallbacks > FALLBACKS * count else []
 
 
 class SameJob:
@@ -120,19 +120,19 @@ class SameJob:
 
     def broken(self) -> list[str]:
         """As `Check`."""
-        now, found = self._running(), []
-        others = sorted({str(job["name"]) for job in self._cluster.jobs()} - self._beside)
-        if others:
-            found.append(f"another job runs on the cluster: {', '.join(others)}")
+        now, violations = self._running(), []
+        other_jobs = sorted({str(job["name"]) for job in self._cluster.jobs()} - self._beside)
+        if other_jobs:
+            violations.append(f"another job runs on the cluster: {', '.join(other_jobs)}")
         if len(self._ids) != 1:
-            found.append(f"{len(self._ids)} jobs named {self._name} ran at the start instead of one")
+            violations.append(f"{len(self._ids)} jobs named {self._name} ran at the start instead of one")
         elif now != self._ids:
-            found.append(f"the job {self._ids[0]} was another one at the end: {', '.join(now) or 'none'}")
+            violations.append(f"the job {self._ids[0]} was another one at the end: {', '.join(now) or 'none'}")
         elif self._newest_failure() != self._failure:
-            found.append("the job was restarted")
+            violations.append("the job was restarted")
         elif not self._cluster.running_tasks(now[0]):
-            found.append("not all tasks of the job ran at the end")
-        return found
+            violations.append("not all tasks of the job ran at the end")
+        return violations
 
     def _running(self) -> list[str]:
         return [str(job["jid"]) for job in self._cluster.jobs(self._name)]
@@ -164,14 +164,14 @@ def _family(pid: int) -> dict[Process, str]:
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         return {
-            (one.pid, one.create_time()): f"{one.name()} {one.pid}"
-            for one in [process, *process.children(recursive=True)]
+            (member.pid, member.create_time()): f"{member.name()} {member.pid}"
+            for member in [process, *process.children(recursive=True)]
         }
     return {}
 
 
 def _alive(process: Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
-        found = psutil.Process(process[0])
-        return found.create_time() == process[1] and found.status() != psutil.STATUS_ZOMBIE
+        process_now = psutil.Process(process[0])
+        return process_now.create_time() == process[1] and process_now.status() != psutil.STATUS_ZOMBIE
     return False

@@ -73,29 +73,29 @@ def run(load: Load, told_to_stop: Callable[[], bool] = lambda: False) -> dict[st
         "max_block_ms": int(load.patience_s * 1000),
     }
     producer = connect(KafkaProducer, load.client | own)
-    again: deque[tuple[int, bytes, bytes]] = deque()
+    copies: deque[tuple[int, bytes, bytes]] = deque()
     picks = [load.items[int(len(load.items) * chance.random() ** 2)] for _ in range(10_000)]
-    start, late, failed = time.time() + 0.2, 0.0, []
+    start, late_s, failed = time.time() + 0.2, 0.0, []
     sent = 0
     for number in range(load.count):
         if told_to_stop():
             break
-        due = start + number / load.rate if load.rate else time.time()
-        if (wait := due - time.time()) > 0:
+        due_s = start + number / load.rate if load.rate else time.time()
+        if (wait := due_s - time.time()) > 0:
             time.sleep(wait)
-        late = max(late, time.time() - due)
+        late_s = max(late_s, time.time() - due_s)
         turn = (load.first + number) * load.stride % load.users if load.each_user_once else chance.randrange(load.users)
         user = f"{load.tag}-{turn}"
         value = (
-            f'{{"event_id":"{load.tag}-{load.first + number}","event_type":"view","event_time":{int(due * 1000)},'
+            f'{{"event_id":"{load.tag}-{load.first + number}","event_type":"view","event_time":{int(due_s * 1000)},'
             f'"user_id":"{user}","item_id":"{picks[number % 10_000]}"}}'
         )
         producer.send(load.topic, key=user.encode(), value=value.encode()).add_errback(failed.append)
         sent += 1
         if spoiler.random() < load.duplicates:
-            again.append((number + SECOND_COPY, user.encode(), value.encode()))
-        if again and again[0][0] <= number:
-            _, key, copy = again.popleft()
+            copies.append((number + SECOND_COPY, user.encode(), value.encode()))
+        if copies and copies[0][0] <= number:
+            _, key, copy = copies.popleft()
             producer.send(load.topic, key=key, value=copy).add_errback(failed.append)
         if spoiler.random() < load.poison:
             producer.send(load.topic, key=user.encode(), value=POISON[number % len(POISON)]).add_errback(failed.append)
@@ -105,7 +105,7 @@ def run(load: Load, told_to_stop: Callable[[], bool] = lambda: False) -> dict[st
         "sent": sent,
         "failed": len(failed),
         "seconds": time.time() - start,
-        "late_ms": late * 1000,
+        "late_ms": late_s * 1000,
         "last_at": last_at,
     }
 
@@ -137,8 +137,8 @@ def report_of(generator: "subprocess.Popen[str]") -> dict[str, float]:
     except ValueError:
         report = {}
     if generator.returncode or not report or report["failed"]:
-        came = str(report) if report else f"exit {generator.returncode}, and its text above"
-        raise BrokerError("all events of the load published", came, "liveshelf logs kafka, then run it again")
+        output = str(report) if report else f"exit {generator.returncode}, and its text above"
+        raise BrokerError("all events of the load published", output, "liveshelf logs kafka, then run it again")
     return report
 
 

@@ -47,7 +47,7 @@ def rss_mb(pids: dict[str, int]) -> dict[str, Figure]:
         try:
             process = psutil.Process(pid)
             family = [process, *process.children(recursive=True)]
-            used[part] = round(sum(one.memory_info().rss for one in family) / 1e6)
+            used[part] = round(sum(process.memory_info().rss for process in family) / 1e6)
         except psutil.NoSuchProcess:
             used[part] = NotMeasured(f"a process of {part} ended while it was asked")
     return used
@@ -63,9 +63,9 @@ def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
             used[part] = math.nan
             continue
         used[part] = 0.0
-        for one in family:
+        for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):  # ended just now: its parent has its seconds
-                times = one.cpu_times()
+                times = process.cpu_times()
                 used[part] += times.user + times.system + times.children_user + times.children_system
     return used
 
@@ -75,9 +75,9 @@ def thread_seconds(pids: dict[str, int]) -> dict[str, float]:
     used: dict[str, float] = {}
     for part, pid in pids.items():
         with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            for one in [process, *process.children(recursive=True)]:
-                for file in Path(f"/proc/{one.pid}/task").glob("*/stat"):
+            parent = psutil.Process(pid)
+            for process in [parent, *parent.children(recursive=True)]:
+                for file in Path(f"/proc/{process.pid}/task").glob("*/stat"):
                     with contextlib.suppress(OSError):  # ended meanwhile
                         name, _, figures = file.read_text().partition("(")[2].rpartition(")")
                         user, system = figures.split()[11:13]

@@ -110,13 +110,13 @@ def as_json(result: Mapping[str, Any]) -> dict[str, Any]:
             (left_out if value.left_out else failed)[path] = value.reason
             return None
         if isinstance(value, Mapping):
-            return {name: plain(one, f"{path}.{name}" if path else str(name)) for name, one in value.items()}
+            return {name: plain(element, f"{path}.{name}" if path else str(name)) for name, element in value.items()}
         if isinstance(value, list | tuple):
-            return [plain(one, f"{path}[{number}]") for number, one in enumerate(value)]
+            return [plain(element, f"{path}[{number}]") for number, element in enumerate(value)]
         return value
 
-    made = dict(plain(result, ""))
+    plain_result = dict(plain(result, ""))
     for name, reasons in (("not_measured", failed), ("left_out", left_out)):
         if reasons:
-            made[name] = made.get(name, {}) | reasons
-    return made
+            plain_result[name] = plain_result.get(name, {}) | reasons
+    return plain_result

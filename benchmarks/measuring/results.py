@@ -1,4 +1,4 @@
-"""Kept results: what two runs may be compared by.
+"""Kept results, and the comparison of two runs.
 
 Figures of two machines, or of two hours of one shared machine, say little; the ratios within a run say more. Each result
 names its own under `ratios`, all of them better when higher. Where several runs are kept, they say how much a ratio
@@ -21,7 +21,7 @@ Results = dict[str, dict[str, Any]]  # bench -> result
 
 @dataclass(frozen=True)
 class Change:
-    """A ratio in the kept runs and in the new one; None where that has it not."""
+    """A ratio in the kept runs and in the new run (None when the new run lacks it)."""
 
     bench: str
     name: str
@@ -53,8 +53,8 @@ class Change:
         return self.lost or bool(self.not_measured)
 
     @property
-    def said(self) -> str:
-        """In a word."""
+    def remark(self) -> str:
+        """The remark for the table."""
         if reason := self.not_measured or self.left_out:
             return f"not measured: {reason}"
         if self.kept is None:
@@ -65,7 +65,7 @@ class Change:
 def read(file: Path) -> Results:
     """Bench -> result, from a file, or from all files of a folder. Raises `LiveshelfError`."""
     try:
-        results = [json.loads(one.read_text()) for one in (sorted(file.glob("*.json")) if file.is_dir() else [file])]
+        results = [json.loads(path.read_text()) for path in (sorted(file.glob("*.json")) if file.is_dir() else [file])]
         return {result["bench"]: result for result in results}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LiveshelfError(
@@ -75,7 +75,7 @@ def read(file: Path) -> Results:
 
 def read_runs(folder: Path) -> list[Results]:
     """One for each folder in it, or what `read` reads where there is none. Raises `LiveshelfError`."""
-    runs = [one for one in sorted(folder.glob("*")) if one.is_dir()] if not [*folder.glob("*.json")] else []
+    runs = [path for path in sorted(folder.glob("*")) if path.is_dir()] if not [*folder.glob("*.json")] else []
     return [read(run) for run in runs] or [read(folder)]
 
 
@@ -106,10 +106,10 @@ def figure(results: Results, bench: str, *path: str | int) -> Any:
             value = None
             break
     if value is None:
-        where = f"{bench}: {'.'.join(map(str, path))}"
+        key = f"{bench}: {'.'.join(map(str, path))}"
         reasons = results.get(bench, {}).get("not_measured", {})
-        came = "; ".join(sorted({*reasons.values()})) or "none"
-        raise LiveshelfError(f"a figure in a kept result ({where})", came, f"liveshelf bench {bench} --keep FILE")
+        reason = "; ".join(sorted({*reasons.values()})) or "none"
+        raise LiveshelfError(f"a figure in a kept result ({key})", reason, f"liveshelf bench {bench} --keep FILE")
     return value
 
 
@@ -122,7 +122,7 @@ def rows(changes: list[Change]) -> list[tuple[str, ...]]:
             _text(c.kept),
             f"{min(c.runs):.3g} to {max(c.runs):.3g}" if len(c.runs) > 1 else "",
             _text(c.now),
-            c.said,
+            c.remark,
         )
         for c in changes
     ]

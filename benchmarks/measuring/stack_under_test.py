@@ -43,7 +43,7 @@ class StackUnderTest:
         """
         running, layout = self.cluster.jobs(self.settings.job.name), self.layout
         stopped = [self.cluster.stop_with_savepoint(job["jid"]) for job in running]
-        stopped += [str(found.path) for found in find_checkpoints(layout.checkpoints, layout.savepoints)]
+        stopped += [str(checkpoint.path) for checkpoint in find_checkpoints(layout.checkpoints, layout.savepoints)]
         between()
         slots = parallelism or self.settings.job.parallelism
         job = self.settings.job.model_copy(update={"parallelism": slots})

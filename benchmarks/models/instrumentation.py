@@ -20,10 +20,10 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import EVENTS
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.refresh.micro_batcher import BatchSensors, MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Record
+from operators.refresh.refresh_records import InputRecord
 from operators.refresh.refresh_sensors import NullRefreshSensors, RefreshSensors
 from operators.settings import Settings
 from operators.telemetry.timeline import BatchTimes
@@ -51,13 +51,13 @@ class Operator:
 
         def make(requests: Sequence[Request]) -> list[Encoded | Exception]:
             moments = BatchTimes(time.time())
-            made = [
+            results = [
                 m if isinstance(m, Exception) else encoded(m, r, moments, with_digest=False)
                 for m, r in zip(lists.make(requests), requests, strict=True)
             ]
-            self.lists += sum(not isinstance(one, Exception) for one in made)
+            self.lists += sum(not isinstance(result, Exception) for result in results)
             moments.scored = moments.ready = time.time()
-            return made
+            return results
 
         self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
             make, max_batch=BATCH, max_waiting=4 * BATCH, deadline_s=5, clock=time.monotonic, sensors=batch
@@ -68,16 +68,16 @@ class Operator:
         self._states = states
         self.lists = 0  # by the model
 
-    def round(self, records: Sequence[Record]) -> float:
+    def round(self, records: Sequence[InputRecord]) -> float:
         """CPU seconds of one round."""
-        begun = time.process_time()
+        started_s = time.process_time()
         for number, record in enumerate(records, start=1):
             actions = self._logic.on_record(record, self._states.get(record.user))
             if actions.state is not None:
                 self._states[record.user] = actions.state
             if number % BATCH == 0:
                 self._batcher.run_once()
-        return time.process_time() - begun
+        return time.process_time() - started_s
 
 
 def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
     experiments = Experiments(ExperimentSettings())
     metrics = JobMetrics(settings.job, 0, experiments)
     slates = SlateMetrics(metrics.registry, experiments)
-    slates.follow(bundle, Catalogue(bundle.vocabulary, 0.5))
+    slates.measure_bundle(bundle, Catalogue(bundle.vocabulary, 0.5))
     scorer, states = Scorer(bundle, settings.scorer), dict[str, bytes]()
     measured = Operator(settings, bundle, scorer, states, metrics, metrics, slates)
     unmeasured = Operator(settings, bundle, scorer, states, NullRefreshSensors(), NullSensors(), NullListSensors())
@@ -95,11 +95,15 @@ def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
         for name, operator in order if number % 2 else reversed(order):
             times[name].append(operator.round(_records(bundle, f"{number}{name}")))
     metrics.close()
-    warm = {name: found[2:] for name, found in times.items()}
+    warm = {name: seconds[2:] for name, seconds in times.items()}
     ratios = sorted(a / b for a, b in zip(warm["with"], warm["without"], strict=True))
-    per_list = {name: 1e6 * statistics.median(found) / EVENTS_A_ROUND for name, found in warm.items()}
-    wanted = EVENTS_A_ROUND * (ROUNDS + 2)
-    short = [f"the model made {one.lists} lists of {wanted}" for one in (measured, unmeasured) if one.lists != wanted]
+    per_list = {name: 1e6 * statistics.median(seconds) / EVENTS_A_ROUND for name, seconds in warm.items()}
+    expected = EVENTS_A_ROUND * (ROUNDS + 2)
+    short = [
+        f"the model made {operator.lists} lists of {expected}"
+        for operator in (measured, unmeasured)
+        if operator.lists != expected
+    ]
     figures = {
         "us_a_list_with": round(per_list["with"], 2),
         "us_a_list_without": round(per_list["without"], 2),
@@ -115,10 +119,10 @@ def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
     }
 
 
-def _records(bundle: ModelBundle, tag: str) -> list[Record]:
+def _records(bundle: ModelBundle, tag: str) -> list[InputRecord]:
     items, now = bundle.vocabulary.item_ids, int(time.time() * 1000)
     return [
-        Record(
+        InputRecord(
             user := f"u{(n * 7919) % USERS}",
             (
                 f'{{"event_id":"e{tag}-{n}","event_type":"view","event_time":{now},'

@@ -27,11 +27,11 @@ def users_per_s(session: ort.InferenceSession, batch: int, seconds: float, steps
     given = histories(batch, window, steps)
     for _ in range(3):
         session.run(None, given)
-    runs, begun = 0, time.perf_counter()
-    while time.perf_counter() - begun < seconds or runs < FEWEST:
+    runs, started_s = 0, time.perf_counter()
+    while time.perf_counter() - started_s < seconds or runs < FEWEST:
         session.run(None, given)
         runs += 1
-    return runs * batch / (time.perf_counter() - begun)
+    return runs * batch / (time.perf_counter() - started_s)
 
 
 def histories(batch: int, window: int, steps: int) -> dict[str, Any]:

@@ -47,9 +47,9 @@ def _measured() -> dict[str, float]:
         work()
         until, fastest = time.perf_counter() + SECONDS, float("inf")
         while time.perf_counter() < until:
-            begun = time.perf_counter()
+            started_s = time.perf_counter()
             work()
-            fastest = min(fastest, time.perf_counter() - begun)
+            fastest = min(fastest, time.perf_counter() - started_s)
         return amount / fastest
 
     left, right = (np.random.default_rng(1).random((SIZE, SIZE), dtype=np.float32) for _ in range(2))

@@ -90,13 +90,13 @@ def small_graph(folder: Path, width: int, items: int) -> Path:
 
 
 def _graphs(folder: Path, sizes: list[int]) -> Iterator[tuple[Shape, Path]]:
-    made = {width: small_graph(folder, width, KNOWN) for width in WIDTHS}
+    graphs = {width: small_graph(folder, width, KNOWN) for width in WIDTHS}
     from benchmarks.models.sized_graph import sized
     from model_export.bundles.quantize import quantize_table
 
     for items, width in itertools.product(sizes, WIDTHS):
         plain, small = folder / f"{items}-{width}.onnx", folder / f"{items}-{width}-int8.onnx"
-        sized(made[width], KNOWN, items, plain, TOP)
+        sized(graphs[width], KNOWN, items, plain, TOP)
         quantize_table(plain.read_bytes(), small)
         yield Shape(items, width, "float32"), plain
         yield Shape(items, width, "int8"), small

@@ -23,8 +23,8 @@ from benchmarks.models.roofline import Roofline
 from benchmarks.models.scorer import Shape, small_graph
 from benchmarks.models.sized_graph import in_halves, sized
 from operators.errors import LiveshelfError, StackError
+from operators.model.batch_trimming import Answers, Run
 from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
-from operators.model.padding import Answers, Run
 from operators.model.scorer import choose_provider
 from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
 from operators.shopper.features import WINDOW
@@ -72,8 +72,8 @@ def _ways(graph: Path, halves: Path, largest: int) -> Iterator[tuple[str, Run]]:
     session, _, _ = on_cuda(graph.read_bytes(), options, WINDOW, TOP, 1, recorded=False)
     yield "session", lambda inputs: session.run(None, inputs)
     for way, file, recorded in (("bound", graph, False), ("recorded", graph, True), ("float16", halves, True)):
-        _, run, said = on_cuda(file.read_bytes(), options, WINDOW, TOP, largest, recorded=recorded)
-        yield (way if not recorded or "recorded" in said else f"{way}{said}"), run
+        _, run, reason = on_cuda(file.read_bytes(), options, WINDOW, TOP, largest, recorded=recorded)
+        yield (way if not recorded or "recorded" in reason else f"{way}{reason}"), run
     if TENSORRT in ort.get_available_providers():
         with contextlib.suppress(NotStarted):
             engines = str(graph.parent / "engines")
@@ -103,9 +103,9 @@ def _times(run: Callable[[dict[str, Any]], Answers], inputs: dict[str, Any], sec
         run(inputs)
     times, until = [], time.perf_counter() + seconds
     while time.perf_counter() < until or len(times) < 5:
-        begun = time.perf_counter()
+        started_s = time.perf_counter()
         run(inputs)
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - started_s)
     return times
 
 
@@ -133,10 +133,10 @@ def _roofline() -> Roofline:
         fastest = float("inf")
         for _ in itertools.repeat(None, 5):
             torch.cuda.synchronize()
-            begun = time.perf_counter()
+            started_s = time.perf_counter()
             work()
             torch.cuda.synchronize()
-            fastest = min(fastest, time.perf_counter() - begun)
+            fastest = min(fastest, time.perf_counter() - started_s)
         return amount / fastest
 
     gemm = rate(lambda: torch.mm(left, right), 2.0 * 8192**3)

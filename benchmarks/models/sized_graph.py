@@ -7,8 +7,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def sized(small: Path, known: int, items: int, target: Path, top: int) -> None:
-    """Writes the graph `small` of `known` items to `target` with `items`: random floats of the same spread, the rest repeated.
+def sized(small: Path, small_items: int, items: int, target: Path, top: int) -> None:
+    """Writes the graph `small` of `small_items` items to `target` with `items`: random floats of the same spread, the rest repeated.
 
     As `export_graph` would write it, with `top` places. An exporter needs minutes and several copies of a table of a million items; this needs seconds and one.
     """
@@ -16,17 +16,17 @@ def sized(small: Path, known: int, items: int, target: Path, top: int) -> None:
 
     model = onnx.load(str(small))
     drawing = np.random.default_rng(7)
-    for one in model.graph.initializer:
-        if not one.dims or one.dims[0] != known + 1:
+    for tensor in model.graph.initializer:
+        if not tensor.dims or tensor.dims[0] != small_items + 1:
             continue
-        values = numpy_helper.to_array(one)
+        values = numpy_helper.to_array(tensor)
         shape = (items + 1, *values.shape[1:])
         if values.dtype == np.float32:
             grown = drawing.standard_normal(shape, dtype=np.float32) * values[1:].std() + values[1:].mean()
             grown[0] = values[0]  # of padding, which must not win
         else:
             grown = np.resize(values, shape)
-        one.CopyFrom(numpy_helper.from_array(grown, one.name))
+        tensor.CopyFrom(numpy_helper.from_array(grown, tensor.name))
     del model.graph.value_info[:]  # shapes of the small graph
     suit_top(model.graph, items + 1, top)
     onnx.save(model, str(target))
@@ -44,16 +44,16 @@ def in_halves(source: Path, target: Path) -> None:
             node.input[0], transposed = halves.name, node.output[0]
             nodes.append(node)
         elif node.op_type == "MatMul" and node.input[1] == transposed:
-            wanted, out = node.input[0], node.output[0]
+            vectors, out = node.input[0], node.output[0]
             nodes += [
-                helper.make_node("Cast", [wanted], ["wanted16"], to=TensorProto.FLOAT16),
+                helper.make_node("Cast", [vectors], ["wanted16"], to=TensorProto.FLOAT16),
                 helper.make_node("MatMul", ["wanted16", transposed], ["product16"]),
                 helper.make_node("Cast", ["product16"], [out], to=TensorProto.FLOAT),
             ]
         elif node.op_type == "Gather" and node.input[0] == table.name:
-            found, node.output[0] = node.output[0], "found16"
+            rows, node.output[0] = node.output[0], "found16"
             node.input[0] = halves.name
-            nodes += [node, helper.make_node("Cast", ["found16"], [found], to=TensorProto.FLOAT)]
+            nodes += [node, helper.make_node("Cast", ["found16"], [rows], to=TensorProto.FLOAT)]
         else:
             nodes.append(node)
     model.graph.initializer.remove(table)

@@ -30,44 +30,44 @@ def measure(
         from model_export.evaluation.full_ranking import evaluate
         from model_export.training.fit import fit
         from model_export.training.train import tasks_of
-        from model_export.training.train_options import Source, TrainOptions, split_of
+        from model_export.training.train_options import TrainingData, TrainOptions, split_of
         from model_export.training.training import Training
     except ImportError as error:
         raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
 
     options = TrainOptions(test_from=test_from, epochs=epochs, dropout=dropout)
     fitting = replace(options.fitting(), epochs=epochs)
-    split, options = split_of(Source(events, catalogue), options)
+    split, options = split_of(TrainingData(events, catalogue), options)
     items = len(split.words)
-    taught = [one.name for one in tasks_of(split, split.known, split.test, replace(fitting, **weights), say)]
+    taught = [task.name for task in tasks_of(split, split.train, split.test, replace(fitting, **weights), say)]
     if not taught:
         raise LiveshelfError(
             "clicks, carts or purchases among views, searches, titles or ratings", "none", "give other events"
         )
     trainings = {"personal": {}} | {name: {"personal": 0.0, name: weights[name]} for name in taught}
     trainings["joint"] = {name: weights[name] for name in taught}
-    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    metrics: dict[str, dict[str, dict[str, list[float]]]] = {}
     for label, given in trainings.items():
         for seed in range(7, 7 + seeds):
             trained = replace(fitting, seed=seed, **given)
-            tasks = tasks_of(split, split.known, split.test, trained, say)
-            model = fit(Training(split.known, items, trained, tasks), None, say).model
+            tasks = tasks_of(split, split.train, split.test, trained, say)
+            model = fit(Training(split.train, items, trained, tasks), None, say).model
             metrics = {task.name: task.metrics(model) for task in tasks}
             if trained.personal:
                 metrics["personal"] = evaluate(model, split.test)
             for task, values in metrics.items():
                 for name, value in values.items():
-                    found.setdefault(task, {}).setdefault(name, {}).setdefault(label, []).append(value)
+                    metrics.setdefault(task, {}).setdefault(name, {}).setdefault(label, []).append(value)
     return {
         "bench": "tasks",
         "events": events.name,
-        "examples": len(split.known),
+        "examples": len(split.train),
         "questions": len(split.test),
         "epochs": epochs,
         "dropout": dropout,
         "seeds": seeds,
         "weights": weights,
-        **_summary(found),
+        **_summary(metrics),
         "machine": describe(),
     }
 

@@ -17,7 +17,7 @@ SESSIONS, STEPS = 4_000, 6
 def measure(items: int) -> dict[str, Any]:
     """One epoch of each size over 24,000 steps, after one that warms. Raises `LiveshelfError` without the train extra."""
     try:
-        from model_export.data.sessions import learned
+        from model_export.data.sessions import session_examples
         from model_export.training.fit import products
         from model_export.training.sizes import SIZES
         from model_export.training.training import Training
@@ -27,21 +27,21 @@ def measure(items: int) -> dict[str, Any]:
 
     words = Vocabulary([f"i{number}" for number in range(items)])
     drawn = np.random.default_rng(7).integers(0, items, (SESSIONS, STEPS))
-    sessions, found = [[f"i{number}" for number in row] for row in drawn], dict[str, Figure]()
+    sessions, rows = [[f"i{number}" for number in row] for row in drawn], dict[str, Figure]()
     for size, options in SIZES.items():
-        examples = learned(sessions, words, options.window)
+        examples = session_examples(sessions, words, options.window)
         training = Training(examples, items, replace(options, epochs=2))
         with products(options.bf16_products):
             training.run_epoch()
-            begun = time.perf_counter()
-            loss, asked = training.run_epoch()
-        took = time.perf_counter() - begun
-        wrong = f"the epoch learned {asked} steps with a loss of {loss}"
-        found[size] = round(asked / took) if asked and math.isfinite(loss) else NotMeasured(wrong)
+            started_s = time.perf_counter()
+            loss, steps = training.run_epoch()
+        seconds = time.perf_counter() - started_s
+        wrong = f"the epoch learned {steps} steps with a loss of {loss}"
+        rows[size] = round(steps / seconds) if steps and math.isfinite(loss) else NotMeasured(wrong)
     return {
         "bench": "train",
         "items": items,
-        "steps_per_s": found,
-        "ratios": {"steps/s, large to small": ratio(found["large"], found["small"])},
+        "steps_per_s": rows,
+        "ratios": {"steps/s, large to small": ratio(rows["large"], rows["small"])},
         "machine": describe(),
     }

@@ -19,13 +19,13 @@ from operators.errors import LiveshelfError
 
 if TYPE_CHECKING:
     from model_export.data.dataset import Examples
-    from model_export.training.train_options import Source, TrainOptions
+    from model_export.training.train_options import TrainingData, TrainOptions
 
 FROM_NOTHING = "from nothing"
 
 
 def measure(
-    source: "Source", options: "TrainOptions", encoder: Path, shares: list[float], rank: int, seeds: list[int]
+    source: "TrainingData", options: "TrainOptions", encoder: Path, shares: list[float], rank: int, seeds: list[int]
 ) -> dict[str, Any]:
     """Metrics in % on one test for each share of what is known before it: mean and standard deviation over the seeds.
 
@@ -37,8 +37,8 @@ def measure(
         from model_export.evaluation.full_ranking import evaluate
         from model_export.measures.training_log import TrainingLog, unreported
         from model_export.models.adapters import read_encoder
-        from model_export.training.crew import ALONE
         from model_export.training.fit import fit
+        from model_export.training.process_group import ALONE
         from model_export.training.train import searched
         from model_export.training.train_options import split_of
         from model_export.training.training import Training
@@ -49,22 +49,22 @@ def measure(
     begins = {FROM_NOTHING: (None, 0), "taken over": (start, 0), f"adapters of rank {rank}": (start, rank)}
     rows: list[dict[str, Any]] = []
     for share, (begin, (weights, adapters)) in itertools.product(shares, begins.items()):
-        part = replace(split, known=newest(split.known, share))
+        part = replace(split, train=newest(split.train, share))
         metrics: dict[str, list[float]] = {}
-        epochs, begun = [], time.monotonic()
+        epochs, started_s = [], time.monotonic()
         for seed in seeds:
             tried = replace(options, seed=seed, lora_rank=adapters)
             with tempfile.TemporaryDirectory() as folder:
-                told = TrainingLog(unreported)
-                fitting, _ = searched(part, Path(folder) / "found", tried, say, told, ALONE, weights)
-            training = Training(part.known, len(split.words), fitting, (), ALONE, weights)
+                training_log = TrainingLog(unreported)
+                fitting, _ = searched(part, Path(folder) / "found", tried, say, training_log, ALONE, weights)
+            training = Training(part.train, len(split.words), fitting, (), ALONE, weights)
             for metric, value in evaluate(fit(training, None, say).model, split.test).items():
                 metrics.setdefault(metric, []).append(100 * value)
             epochs.append(fitting.epochs)
-        row = {"share": share, "examples": len(part.known), "begins": begin}
-        for metric, each in metrics.items():
-            row[metric], row[f"{metric} +-"] = mean_and_deviation(each, 2)
-        seconds = round((time.monotonic() - begun) / len(seeds), 1)
+        row = {"share": share, "examples": len(part.train), "begins": begin}
+        for metric, figures in metrics.items():
+            row[metric], row[f"{metric} +-"] = mean_and_deviation(figures, 2)
+        seconds = round((time.monotonic() - started_s) / len(seeds), 1)
         rows.append(row | {"epochs": epochs, "seconds a training": seconds})
         say(rows[-1])
     return {
@@ -80,9 +80,9 @@ def measure(
     }
 
 
-def newest(known: "Examples", share: float) -> "Examples":
+def newest(train: "Examples", share: float) -> "Examples":
     """The newest examples, with outcomes that know only these."""
-    return known.where(np.flatnonzero(known.time_ms >= np.quantile(known.time_ms, 1 - share))).alone()
+    return train.where(np.flatnonzero(train.time_ms >= np.quantile(train.time_ms, 1 - share))).alone()
 
 
 def _ratios(rows: list[dict[str, Any]]) -> Iterable[tuple[str, Figure]]:

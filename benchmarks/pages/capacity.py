@@ -1,7 +1,7 @@
-"""What a shop of a given size needs, by the arithmetic of kept results: CPU, slots, partitions, state, bytes.
+"""Computes what a shop of a given size needs (CPU, slots, partitions, state, bytes) from kept results.
 
-`python -m benchmarks.pages.capacity docs/scale.md` writes the page. Measured is one small machine; what is said of hundreds is that
-arithmetic and no measurement.
+`python -m benchmarks.pages.capacity docs/scale.md` writes the page. The results come from one small machine; figures for
+larger shops are arithmetic, not measurements.
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.measuring.results import figure, read
 from operators.errors import LiveshelfError
 
-KEPT = Path(__file__).parents[1] / "results"
+KEPT = Path(__file__).resolve().parents[1] / "results"
 EVENT_BYTES = 211  # with key and headers, as below: mean of 200 records of the fault tests' load
 LIST_BYTES = 2056  # of 20 items
 BUSY = 0.6  # of a core or a slot: the rest is for restarts, bursts and a part that died
@@ -26,7 +26,7 @@ NEEDED = ("throughput", "scorer", "state", "sustain", "storefront", "scale")
 
 
 @dataclass(frozen=True)
-class Shop:
+class ShopSize:
     """Rates are at the peak. Every event is followed by a list of its own, the dearest case."""
 
     users: int
@@ -36,9 +36,9 @@ class Shop:
 
 
 SHOPS = {
-    "a large shop": Shop(1_000_000, 50_000, 2_000, 5_000),
-    "a marketplace": Shop(20_000_000, 200_000, 50_000, 100_000),
-    "the largest there are": Shop(100_000_000, 1_000_000, 1_000_000, 2_000_000),
+    "a large shop": ShopSize(1_000_000, 50_000, 2_000, 5_000),
+    "a marketplace": ShopSize(20_000_000, 200_000, 50_000, 100_000),
+    "the largest there are": ShopSize(100_000_000, 1_000_000, 1_000_000, 2_000_000),
 }
 
 
@@ -110,7 +110,7 @@ def items_of(result: dict[str, Any]) -> int:
     return int(result["bundle"].split(", ")[1].split(" ")[0])
 
 
-def needs(results: dict[str, dict[str, Any]], shop: Shop) -> dict[str, float]:
+def needs(results: dict[str, dict[str, Any]], shop: ShopSize) -> dict[str, float]:
     """What the shop needs; names say the unit."""
     costs, rate = Costs.of(results), shop.events_per_s
     slower = costs.list_us(items_of(results["sustain"])) / costs.list_us(shop.items)
@@ -149,20 +149,20 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     """docs/scale.md."""
     costs, machine = Costs.of(results), results["throughput"]["machine"]
     larger = results["job on a GPU"]
-    sold = min(one["items"] for one in larger["drains"])
+    sold = min(drain["items"] for drain in larger["drains"])
     rates = {
-        (one["provider"], one["slots"]): figure(results, "job on a GPU", "drains", number, "lists_per_s")
-        for number, one in enumerate(larger["drains"])
-        if one["items"] == sold
+        (drain["provider"], drain["slots"]): figure(results, "job on a GPU", "drains", number, "lists_per_s")
+        for number, drain in enumerate(larger["drains"])
+        if drain["items"] == sold
     }
-    found = {name: needs(results, shop) for name, shop in SHOPS.items()}
+    by_shop = {name: needs(results, shop) for name, shop in SHOPS.items()}
     sizes = [
         (label, *(f"{asdict(shop)[field]:,.0f}" for shop in SHOPS.values()))
         for field, label in (
             ("users", "users"), ("items", "items"), ("events_per_s", "events/s at the peak"), ("lookups_per_s", "look-ups/s"),
         )
     ]  # fmt: skip
-    rows = [(name, *(f"{one[name]:,}" for one in found.values())) for name in next(iter(found.values()))]
+    rows = [(name, *(f"{drain[name]:,}" for drain in by_shop.values())) for name in next(iter(by_shop.values()))]
     lines = [f"| {' | '.join(row)} |" for row in (("", *SHOPS), ("---",) * (1 + len(SHOPS)), *sizes, *rows)]
     return PAGE.format(
         machine=f"{machine['cores']} cores, {machine['cpu']}",

@@ -58,20 +58,20 @@ def main(
 
 def by_thread(stacks: str) -> str:
     """Collapsed stacks of async-profiler with threads named for what they do, and without addresses and paths of the machine."""
-    found = []
+    lines = []
     for line in stacks.splitlines():
-        thread, _, rest = line.partition(";")
+        thread, _, frames = line.partition(";")
         name = next((name for pattern, name in THREADS if re.match(r"\[" + pattern, thread)), "others")
-        rest = re.sub(r"(\$\$Lambda)\S*?0x[0-9a-f]+", r"\1", rest)
-        found.append(f"{name};" + re.sub(r"/[^;]*/([^;/]*\.so[^;/]*)", r"\1", rest))
-    return "\n".join(found) + "\n"
+        frames = re.sub(r"(\$\$Lambda)\S*?0x[0-9a-f]+", r"\1", frames)
+        lines.append(f"{name};" + re.sub(r"/[^;]*/([^;/]*\.so[^;/]*)", r"\1", frames))
+    return "\n".join(lines) + "\n"
 
 
 def main_thread(stacks: str) -> str:
     """Of py-spy's collapsed stacks those of the thread that scores, from its loop on and without addresses."""
     loop = re.compile(r"^.*?(serve \(pipelines/scoring/main\.py)")
-    kept = (loop.sub(r"\1", line) for line in stacks.splitlines() if loop.match(line))
-    return "".join(re.sub(r"0x[0-9a-f]+ ", "", line) + "\n" for line in kept)
+    lines = (loop.sub(r"\1", line) for line in stacks.splitlines() if loop.match(line))
+    return "".join(re.sub(r"0x[0-9a-f]+ ", "", line) + "\n" for line in lines)
 
 
 def _scorer() -> psutil.Process:
@@ -84,10 +84,10 @@ def _scorer() -> psutil.Process:
 
 
 def _program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         raise StackError(name, "none on the PATH", f"install {name}")
-    return found
+    return path
 
 
 if __name__ == "__main__":

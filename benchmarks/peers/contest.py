@@ -1,7 +1,7 @@
-"""Side by side: the same events, the same kernel, the same broker, one after the other in one run.
+"""Compares stream processors in one run, one after the other: same events, same kernel, same broker.
 
-Each has topics of its own. Three things are measured: a backlog, freshness at rising rates, and what a kill -9 of all its
-processes in the middle of 1,000 events/s loses or does twice.
+Each has its own topics. Three measurements: a backlog, freshness at rising rates, and the lists lost or made twice when
+all its processes are killed (-9) at 1,000 events/s.
 """
 
 import random
@@ -53,7 +53,7 @@ def measure(
     settings: Settings, items: list[str], peer: Peer, bundle: Path, folder: Path, events: int
 ) -> list[dict[str, Any]]:
     """Naive and, where it is not ours, at its best."""
-    python, found = install(peer, folder), []
+    python, rows = install(peer, folder), []
     for batched in (False, True) if peer.workers else (False,):
         row: dict[str, Any] = {
             "name": peer.name,
@@ -65,8 +65,8 @@ def measure(
             row |= part(settings, items, contest, running, events)
             for state in folder.glob(f"{Path(contest.folder).name}*"):
                 shutil.rmtree(state)
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows
 
 
 def _backlog(settings: Settings, items: list[str], contest: Contest, running: Running, events: int) -> dict[str, Any]:
@@ -78,20 +78,20 @@ def _backlog(settings: Settings, items: list[str], contest: Contest, running: Ru
             running.check()
             return written()
 
-        found = watch(alive, 0, Parts(running.pids), events, PATIENCE_S)
+        figures = watch(alive, 0, Parts(running.pids), events, PATIENCE_S)
         memory = total(rss_mb(running.pids()).values(), 0)
-    cpu = total(found["cpu_s_per_1000"].values(), 3)
-    return {"lists_per_s": found["lists_per_s"], "cpu_s_per_1000": cpu, "rss_mb": memory}
+    cpu = total(figures["cpu_s_per_1000"].values(), 3)
+    return {"lists_per_s": figures["lists_per_s"], "cpu_s_per_1000": cpu, "rss_mb": memory}
 
 
 def _freshness(settings: Settings, items: list[str], contest: Contest, running: Running, _: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     with running:
         time.sleep(WARM_S)
         for rate in RATES:
             running.check()
-            found |= fresh(settings, items, contest.source, contest.target, rate)
-    return found
+            figures |= fresh(settings, items, contest.source, contest.target, rate)
+    return figures
 
 
 def _killed(settings: Settings, items: list[str], contest: Contest, running: Running, _: int) -> dict[str, Any]:
@@ -113,8 +113,8 @@ def fresh(settings: Settings, items: list[str], source: str, target: str, rate: 
     missing, reasons = _answered(load, readings, lambda: None, count_from_ms, 5.0)
     readings.close()
     reasons += without_list(missing, sent_per_user(load)) + too_many_fallbacks(readings.sources)
-    found = percentiles_ms(readings.freshness_us)
-    return unless(reasons, {f"{p}_{rate:.0f}": found[p] for p in ("p50", "p99")})
+    percentiles = percentiles_ms(readings.freshness_us)
+    return unless(reasons, {f"{p}_{rate:.0f}": percentiles[p] for p in ("p50", "p99")})
 
 
 def killed(settings: Settings, items: list[str], source: str, target: str, kill: Callable[[], None]) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def killed(settings: Settings, items: list[str], source: str, target: str, kill:
     Not measured where the kill failed, the load did not keep its rate, or the reader did not reach the end.
     """
     load = _load(settings, items, source, KILL_RATE, KILL_S)
-    readings, begun, failures = Readings(settings, load.tag, target), time.monotonic(), list[str]()
+    readings, started_s, failures = Readings(settings, load.tag, target), time.monotonic(), list[str]()
 
     def strike() -> None:
         try:
@@ -134,7 +134,7 @@ def killed(settings: Settings, items: list[str], source: str, target: str, kill:
     killer = threading.Thread(target=strike)
 
     def after_half() -> None:
-        if killer.ident is None and time.monotonic() - begun > KILL_S / 2:
+        if killer.ident is None and time.monotonic() - started_s > KILL_S / 2:
             killer.start()  # beside the reader: what it reads late would shorten the silence
 
     lost, reasons = _answered(load, readings, after_half, 0, RECOVER_S)
@@ -142,11 +142,11 @@ def killed(settings: Settings, items: list[str], source: str, target: str, kill:
         reasons.append("the load ended before the kill")
     else:
         killer.join()
-    wanted, silence_s = sent_per_user(load), readings.silence_s()
+    sent, silence_s = sent_per_user(load), readings.silence_s()
     readings.close()
     figures = {
         "killed_lost": lost,
-        "killed_twice": sum(version > wanted[user] for user, version in readings.newest.items()),
+        "killed_twice": sum(version > sent[user] for user, version in readings.newest.items()),
         "killed_silence_s": silence_s,
     }
     return unless(reasons + failures, figures)

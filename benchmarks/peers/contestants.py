@@ -51,10 +51,10 @@ def install(peer: Peer, folder: Path) -> Path:
         [*uv, "venv", "-q", "--python", sys.executable, str(folder / peer.name)],
         [*uv, "pip", "install", "-q", "--python", str(python), *KERNEL, *peer.packages],
     ):
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
+        process = subprocess.run(command, capture_output=True, text=True)
+        if process.returncode:
             raise StackError(
-                f"{peer.name} to be installed", done.stderr[-400:], "see the text above; it needs a package index"
+                f"{peer.name} to be installed", process.stderr[-400:], "see the text above; it needs a package index"
             )
     return python
 

@@ -32,9 +32,9 @@ ENTRIES = (
 Turn = dict[str, Figure]
 
 
-def less_is_better(ours: Figure, theirs: Figure) -> Figure:
+def less_is_better(this: Figure, other: Figure) -> Figure:
     """Above 1 where ours is better."""
-    return ratio(theirs, ours)
+    return ratio(other, this)
 
 
 # figure -> what says how much better it is
@@ -67,13 +67,13 @@ class Side:
         }
         entry = next(name for name in ENTRIES if (self.checkout / f"{name.replace('.', '/')}.py").is_file())
         command = [sys.executable, "-c", f"from {entry} import main; main()", *words]
-        done = subprocess.run(
+        process = subprocess.run(
             command, capture_output=True, text=True, cwd=self.checkout, env=environment, timeout=TURN_S
         )
-        if done.returncode and not (words[0] == "bench" and done.stdout):
+        if process.returncode and not (words[0] == "bench" and process.stdout):
             called = f"`liveshelf {' '.join(words)}` of {self.name} to succeed"
-            raise StackError(called, done.stderr[-600:], "correct the cause above")
-        return done.stdout
+            raise StackError(called, process.stderr[-600:], "correct the cause above")
+        return process.stdout
 
     def turn(self, drain: Sequence[str], fresh: Sequence[str]) -> Turn:
         """An empty stack, a drain, freshness."""
@@ -105,12 +105,12 @@ def drained_figures(result: dict[str, Any]) -> Turn:
 
 def fresh_figures(result: dict[str, Any]) -> Turn:
     """Of `bench freshness`; an older one prints percentiles of whatever came."""
-    missing, found = result["users_unanswered"], result["freshness_ms"]
+    missing, percentiles = result["users_unanswered"], result["freshness_ms"]
     wrong = f"{missing} users had no list of all their events" if missing else "" if result["lists"] else "no list came"
     reasons = sorted({*result.get("not_measured", {}).values()} | ({wrong} if wrong else set()))
     if reasons:
         return dict.fromkeys(("p50 ms", "p99 ms"), NotMeasured("; ".join(reasons)))
-    return {"p50 ms": found["p50"], "p99 ms": found["p99"]}
+    return {"p50 ms": percentiles["p50"], "p99 ms": percentiles["p99"]}
 
 
 def compared(this: Side, other: Side, tolerated: float) -> list[dict[str, Any]]:
@@ -119,19 +119,19 @@ def compared(this: Side, other: Side, tolerated: float) -> list[dict[str, Any]]:
     if this.bundle != other.bundle:
         wrong = [f"the sides served other bundles: {this.bundle}, {other.bundle}"]
     for name, better in FIGURES.items():
-        ours, theirs = ([turn[name] for turn in side.turns] for side in (this, other))
-        medians = {this.name: median(ours, 4), other.name: median(theirs, 4)}
-        found = unless(wrong, better(*medians.values()))
-        pairs = unless(wrong, [better(*pair) for pair in zip(ours, theirs, strict=True)])
-        known = [pair for pair in pairs if not isinstance(pair, NotMeasured)]
+        these, others = ([turn[name] for turn in side.turns] for side in (this, other))
+        medians = {this.name: median(these, 4), other.name: median(others, 4)}
+        improvement = unless(wrong, better(*medians.values()))
+        pairs = unless(wrong, [better(*pair) for pair in zip(these, others, strict=True)])
+        measured = [pair for pair in pairs if not isinstance(pair, NotMeasured)]
         rows.append(
             {
                 "figure": name,
                 **medians,
-                "ratio": found,
+                "ratio": improvement,
                 "pairs": pairs,
-                "scatter": f"{min(known)} to {max(known)}" if known else "",
-                "worse": not isinstance(found, NotMeasured) and found < 1 - tolerated,
+                "scatter": f"{min(measured)} to {max(measured)}" if measured else "",
+                "worse": not isinstance(improvement, NotMeasured) and improvement < 1 - tolerated,
             }
         )
     return rows
@@ -162,10 +162,12 @@ def snapshot(index: Path) -> str:
 def git(*words: str, **variables: str) -> str:
     """What git prints. Raises `StackError`."""
     command, environment = ["git", *words], os.environ | variables
-    done = subprocess.run(command, capture_output=True, text=True, cwd=project_root(), env=environment)
-    if done.returncode:
-        raise StackError(f"`git {' '.join(words)}` to succeed", done.stderr[-300:].strip(), "correct the cause above")
-    return done.stdout.strip()
+    process = subprocess.run(command, capture_output=True, text=True, cwd=project_root(), env=environment)
+    if process.returncode:
+        raise StackError(
+            f"`git {' '.join(words)}` to succeed", process.stderr[-300:].strip(), "correct the cause above"
+        )
+    return process.stdout.strip()
 
 
 def measure(
@@ -182,11 +184,11 @@ def measure(
     side may be; `on_turn` hears of each turn. Raises `StackError`.
     """
     settings, name = load_settings(), f"this ({git('describe', '--always', '--dirty')})"
-    theirs = git("rev-parse", "--short", "--verify", f"{revision}^{{commit}}")
+    other_name = git("rev-parse", "--short", "--verify", f"{revision}^{{commit}}")
     jars = settings.resolve(settings.stack.jars_dir)
     folder = Path(tempfile.mkdtemp(prefix="liveshelf-against-"))  # stays where a stack could not be stopped
     with worktree(revision, folder / "A") as a, worktree(snapshot(folder / "index"), folder / "B") as b:
-        other = Side(theirs, a, folder / "a", jars)
+        other = Side(other_name, a, folder / "a", jars)
         this = Side(name, b, folder / "b", jars)
         for number in range(rounds):
             for side in (other, this):

@@ -27,26 +27,26 @@ def measure(drained: Callable[[Path, int], dict[str, Any]], sizes: list[int], ev
 
     Raises `LiveshelfError` without the train extra.
     """
-    found = []
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         for items in sizes:
             count = max(FEWEST, round(events / (1 + items / AS_MANY_COST_TWICE)))
-            one = drained(bundle_of(items, Path(folder) / f"items-{items}"), count)
-            tasks = [used for part, used in one["cpu_s_per_1000"].items() if part.startswith("taskmanager")]
-            found.append(
+            row = drained(bundle_of(items, Path(folder) / f"items-{items}"), count)
+            tasks = [used for part, used in row["cpu_s_per_1000"].items() if part.startswith("taskmanager")]
+            rows.append(
                 {
                     "items": items,
                     "events": count,
-                    "lists_per_s": one["lists_per_s"],
+                    "lists_per_s": row["lists_per_s"],
                     "taskmanager_cpu_s_per_1000": total(tasks, 3),
                 }
             )
     return {
         "bench": "catalogues",
-        "sizes": found,
+        "sizes": rows,
         "ratios": {
-            f"lists/s at {one['items']} items to {sizes[0]}": ratio(one["lists_per_s"], found[0]["lists_per_s"])
-            for one in found[1:]
+            f"lists/s at {row['items']} items to {sizes[0]}": ratio(row["lists_per_s"], rows[0]["lists_per_s"])
+            for row in rows[1:]
         },
         "machine": describe(),
     }
@@ -57,7 +57,7 @@ def bundle_of(items: int, folder: Path) -> Path:
     try:
         from model_export.bundles.bundle_folder import new_bundle, write_manifest
         from model_export.bundles.export import CANDIDATES, NEIGHBOURS, export_bundle, run_graph
-        from model_export.data.sessions import learned
+        from model_export.data.sessions import session_examples
         from model_export.models.encoders import build
     except ImportError as error:
         raise LiveshelfError("torch and onnx, which make the bundles", str(error), "make train-deps") from error
@@ -68,7 +68,7 @@ def bundle_of(items: int, folder: Path) -> Path:
 
     words, drawing = Vocabulary([f"item-{number}" for number in range(KNOWN)]), np.random.default_rng(7)
     sessions = [[f"item-{number}" for number in row] for row in drawing.integers(0, KNOWN, (SESSIONS, STEPS))]
-    examples = learned(sessions, words, WINDOW)
+    examples = session_examples(sessions, words, WINDOW)
     model = build("weighted-sum", KNOWN, WIDTH, 0.0, WINDOW, 16.0)
     model.silence()
     model.freeze()

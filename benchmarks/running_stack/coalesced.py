@@ -48,19 +48,19 @@ def measure(
 
 def watch(applied: Callable[[], int], written: Callable[[], int], parts: Parts, count: int) -> dict[str, Any]:
     """The steady part of it: events and lists a second, by the events that are applied and the lists that are written."""
-    begun, marks, stretch = time.monotonic(), list[tuple[float, int, int]](), None
+    started_s, marks, interval = time.monotonic(), list[tuple[float, int, int]](), None
     for share in (FROM, TO):
         while (events := applied()) < share * count:
-            if time.monotonic() - begun > LIMIT_SECONDS:
+            if time.monotonic() - started_s > LIMIT_SECONDS:
                 raise StackError(
                     f"{share * count:.0f} events applied in {LIMIT_SECONDS:.0f} s", f"{events}", "liveshelf logs"
                 )
             time.sleep(0.25)
         marks.append((time.monotonic(), events, written()))
-        stretch = stretch or parts.from_now()
-    assert stretch is not None
+        interval = interval or parts.from_now()
+    assert interval is not None
     (since, events_0, lists_0), (until, events_1, lists_1) = marks
-    used, reasons, seconds = stretch.cpu_s(), stretch.broken() + stretch.fell_back(), until - since
+    used, reasons, seconds = interval.cpu_s(), interval.broken() + interval.fell_back(), until - since
     events, lists = events_1 - events_0, lists_1 - lists_0
     if not events or not lists:
         reasons = [f"{events} events were applied and {lists} lists came between the two marks", *reasons]

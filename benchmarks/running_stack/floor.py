@@ -115,8 +115,8 @@ class Floor:
     def missed(self, count: int) -> list[str]:
         """Why the sample of `count` records is not whole; empty where it is."""
         passed = self.latency_us.get_total_count()
-        found = [f"the floor's reader ended: {self._failure}"] if self._failure else []
-        return found + ([f"{passed} of {count} records passed the floor"] if passed < WHOLE * count else [])
+        reasons = [f"the floor's reader ended: {self._failure}"] if self._failure else []
+        return reasons + ([f"{passed} of {count} records passed the floor"] if passed < WHOLE * count else [])
 
     def _read(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Freshness: from the intended time of an event to its list in a consumer's hands, open loop."""
+"""Freshness: the time from an event's intended send time to its list at a consumer, with an open-loop load."""
 
 import random
 import time
@@ -23,7 +23,7 @@ ASK_S = 1.0  # before the measured time: while the stack is asked, nothing is re
 
 
 class Readings:
-    """Lists of one load's users as a consumer sees them."""
+    """The lists of one load's users, as a consumer reads them."""
 
     def __init__(self, settings: Settings, tag: str, topic: str = RECOMMENDATIONS) -> None:
         self._consumer = consumer_at_end(settings.kafka, topic)
@@ -44,15 +44,15 @@ class Readings:
             for record in records:
                 if not record.key.startswith(self._tag) or record.value is None:
                     continue
-                made = decode_any_list(record.value)
-                known = self.newest.get(made.user_id, 0)
-                self.fell += made.version < known
-                self.newest[made.user_id] = max(known, made.version)
-                if made.event_time >= count_from_ms:
-                    self.sources[made.source] += 1
-                    self.freshness_us.record_value(min(LONGEST_US, max(1, now_us - made.event_time * 1000)))
-                    made_us = (made.generated_at - made.event_time) * 1000
-                    self.scoring_us.record_value(min(LONGEST_US, max(1, made_us)))
+                slate = decode_any_list(record.value)
+                newest = self.newest.get(slate.user_id, 0)
+                self.fell += slate.version < newest
+                self.newest[slate.user_id] = max(newest, slate.version)
+                if slate.event_time >= count_from_ms:
+                    self.sources[slate.source] += 1
+                    self.freshness_us.record_value(min(LONGEST_US, max(1, now_us - slate.event_time * 1000)))
+                    scoring_us = (slate.generated_at - slate.event_time) * 1000
+                    self.scoring_us.record_value(min(LONGEST_US, max(1, scoring_us)))
 
     def missed(self) -> list[str]:
         """Why the reader does not know all lists that there are now; empty where it does."""
@@ -101,18 +101,18 @@ def measure(
         floor.count_from_ms = count_from_ms
     while time.time() < count_from_ms / 1000 - ASK_S:
         readings.poll(count_from_ms)
-    stretch, begun = parts.from_now(), time.monotonic()
+    interval, started_s = parts.from_now(), time.monotonic()
     while generator.poll() is None:
         readings.poll(count_from_ms)
-    used, took = stretch.cpu_s(), time.monotonic() - begun
-    report, wanted = report_of(generator), sent_per_user(load)
-    missing = answered(wanted, readings, count_from_ms, DRAIN_SECONDS)
-    reasons = [*behind_its_rate(report, rate), *stretch.broken(), *readings.missed(), *without_list(missing, wanted)]
+    used, seconds_taken = interval.cpu_s(), time.monotonic() - started_s
+    report, sent = report_of(generator), sent_per_user(load)
+    missing = answered(sent, readings, count_from_ms, DRAIN_SECONDS)
+    reasons = [*behind_its_rate(report, rate), *interval.broken(), *readings.missed(), *without_list(missing, sent)]
     readings.close()
     figures = {
         "freshness_ms": percentiles_ms(readings.freshness_us),
         "event_to_list_made_ms": percentiles_ms(readings.scoring_us),
-        "cores_used": {part: rounded(value / took, 3) for part, value in used.items()},
+        "cores_used": {part: rounded(value / seconds_taken, 3) for part, value in used.items()},
     }
     beside = _beside(floor, int(rate * seconds), figures["freshness_ms"]) if floor is not None else {}
     return {
@@ -130,27 +130,27 @@ def measure(
     }
 
 
-def _beside(floor: Floor, count: int, ours: dict[str, Figure]) -> dict[str, dict[str, Figure]]:
+def _beside(floor: Floor, count: int, stack: dict[str, Figure]) -> dict[str, dict[str, Figure]]:
     """The floor's percentiles, and their ratios to ours; `count` records should have passed it."""
     least = unless(floor.missed(count), percentiles_ms(floor.latency_us))
     # both scatter, most where JVMs have just started: 0.14 to 0.76 of p99 (docs/notebook/freshness.md)
     return {
         "floor_ms": least,
-        "ratios": {f"{p} of the floor to ours": ratio(least[p], ours[p]) for p in ("p50", "p99")},
+        "ratios": {f"{p} of the floor to ours": ratio(least[p], stack[p]) for p in ("p50", "p99")},
     }
 
 
-def answered(wanted: Counter[str], readings: Readings, count_from_ms: int, seconds: float) -> int:
+def answered(sent: Counter[str], readings: Readings, count_from_ms: int, seconds: float) -> int:
     """Reads until every user's newest list knows all their events, or `seconds` pass; the number of users without."""
     deadline = time.monotonic() + seconds
-    while (missing := unanswered(wanted, readings.newest)) and time.monotonic() < deadline:
+    while (missing := unanswered(sent, readings.newest)) and time.monotonic() < deadline:
         readings.poll(count_from_ms)
     return missing
 
 
-def without_list(missing: int, wanted: Counter[str]) -> list[str]:
-    """Why a sample of lists is none: those that do not come may be the slowest."""
-    return [f"{missing} of {len(wanted)} users had no list of all their events when the wait ended"] if missing else []
+def without_list(missing: int, sent: Counter[str]) -> list[str]:
+    """Why the sample of lists is invalid: the missing lists may be the slowest."""
+    return [f"{missing} of {len(sent)} users had no list of all their events when the wait ended"] if missing else []
 
 
 def sent_per_user(load: Load) -> Counter[str]:
@@ -161,6 +161,6 @@ def sent_per_user(load: Load) -> Counter[str]:
     return Counter(f"{load.tag}-{chance.randrange(load.users)}" for _ in range(load.count))
 
 
-def unanswered(wanted: Counter[str], newest: dict[str, int]) -> int:
+def unanswered(sent: Counter[str], newest: dict[str, int]) -> int:
     """Users whose newest list does not know all their events."""
-    return sum(newest.get(user, 0) < count for user, count in wanted.items())
+    return sum(newest.get(user, 0) < count for user, count in sent.items())

@@ -18,11 +18,11 @@ def measure(settings: Settings, parts: Parts, seconds: float) -> dict[str, Any]:
     """
     with Written(settings, EVENTS) as events, Written(settings, RECOMMENDATIONS) as lists:
         flowed = {"events": -events(), "lists": -lists()}
-        stretch, begun = parts.from_now(), time.monotonic()
+        interval, started_s = parts.from_now(), time.monotonic()
         time.sleep(seconds)
-        used, took = stretch.cpu_s(), time.monotonic() - begun
+        used, seconds_taken = interval.cpu_s(), time.monotonic() - started_s
         flowed = {"events": flowed["events"] + events(), "lists": flowed["lists"] + lists()}
-    reasons = stretch.broken() + [f"{count} {what} came meanwhile" for what, count in flowed.items() if count]
-    cores = {part: rounded(value / took, 3) for part, value in used.items()}
-    figures = {"cores_used": cores, "cores_used_all": total(cores.values(), 3), "rss_mb": rss_mb(stretch.parts)}
+    reasons = interval.broken() + [f"{count} {what} came meanwhile" for what, count in flowed.items() if count]
+    cores = {part: rounded(value / seconds_taken, 3) for part, value in used.items()}
+    figures = {"cores_used": cores, "cores_used_all": total(cores.values(), 3), "rss_mb": rss_mb(interval.parts)}
     return {"bench": "idle", "seconds": seconds, **unless(reasons, figures), "machine": describe()}

@@ -28,7 +28,7 @@ def measure(
     count: int,
 ) -> dict[str, Any]:
     """A drain of `count` events at each number of slots; at the end the job has its own number again."""
-    found = []
+    rows = []
     try:
         for number in slots:
 
@@ -37,17 +37,17 @@ def measure(
 
             drained = drain(settings, items, parts, again, count)
             cpu = total(drained["cpu_s_per_1000"].values(), 4)
-            found.append({"slots": number, **drained, "cpu_s_per_1000_all": cpu})
+            rows.append({"slots": number, **drained, "cpu_s_per_1000_all": cpu})
     finally:
         restart()
     return {
         "bench": "scale",
         "events": count,
-        "by_slots": found,
-        "cost": fitted([one["slots"] for one in found], [one["cpu_s_per_1000_all"] for one in found]),
+        "by_slots": rows,
+        "cost": fitted([row["slots"] for row in rows], [row["cpu_s_per_1000_all"] for row in rows]),
         "ratios": {
-            f"lists/s at {one['slots']} slots to {slots[0]}": ratio(one["lists_per_s"], found[0]["lists_per_s"])
-            for one in found[1:]
+            f"lists/s at {row['slots']} slots to {slots[0]}": ratio(row["lists_per_s"], rows[0]["lists_per_s"])
+            for row in rows[1:]
         },
         "machine": describe(),
     }

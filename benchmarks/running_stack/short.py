@@ -1,7 +1,7 @@
-"""All that a shop would notice, in about five minutes, in ratios that can be believed on a noisy machine.
+"""The short benchmark: the figures that matter to a shop, in about five minutes, as ratios that hold on a noisy machine.
 
-Four kinds of events lie in one backlog, one after the other, and several such rounds are drained by a job that is warm: what
-is divided by each other was measured within the same minute, and each ratio is the median of the rounds.
+A backlog holds four kinds of events, one after the other. A warm job drains several such backlogs (rounds). Both sides
+of a ratio are measured within the same minute, and each ratio is the median of the rounds.
 """
 
 import random
@@ -58,8 +58,8 @@ UNMEASURED = ("settling", "between")  # what is coalesced runs ahead, and must n
 
 
 @dataclass(frozen=True)
-class Mark:
-    """What was done at a moment of a drain."""
+class Reading:
+    """The counters at a moment of a drain."""
 
     at: float
     applied: int
@@ -87,13 +87,13 @@ class Rounds:
         }
 
     def prepare(self) -> None:
-        """The shoppers get their histories, and the JVM warms."""
-        begun, wanted = self._applied(), 0
+        """Publishes the shoppers' histories and waits until the job has applied them, which also warms the JVM."""
+        applied_before, count = self._applied(), 0
         for kind in KINDS:
             if kind.before:
-                wanted += kind.before * kind.shoppers
+                count += kind.before * kind.shoppers
                 publish(msgspec.structs.replace(self.loads[kind.name], count=kind.before * kind.shoppers))
-        self._until(begun + wanted, lambda applied: None)
+        self._until(applied_before + count, lambda applied: None)
 
     def round(self, number: int) -> dict[str, dict[str, Any]]:
         """Kind -> what its part of the backlog took; not measured where the stack did not stay as it was."""
@@ -102,27 +102,27 @@ class Rounds:
         bounds = [
             start + share * kind.events for start, kind in zip(starts, KINDS, strict=False) for share in (FROM, TO)
         ]
-        marks: list[Mark] = []
+        marks: list[Reading] = []
         with Written(self._settings) as written:
-            stretch = self._parts.from_now()
+            interval = self._parts.from_now()
 
             def look(applied: int) -> None:
                 if len(marks) < len(bounds) and applied >= bounds[len(marks)]:
-                    marks.append(Mark(time.monotonic(), applied, written(), cpu_seconds(stretch.parts)))
+                    marks.append(Reading(time.monotonic(), applied, written(), cpu_seconds(interval.parts)))
 
             self._until(starts[-1], look)
-        found = {kind.name: between(*marks[2 * n : 2 * n + 2]) for n, kind in enumerate(KINDS)}
-        measured = {name: row for name, row in found.items() if name not in UNMEASURED}
-        return unless(stretch.broken() + stretch.fell_back(), measured)
+        by_kind = {kind.name: between(*marks[2 * n : 2 * n + 2]) for n, kind in enumerate(KINDS)}
+        measured = {name: row for name, row in by_kind.items() if name not in UNMEASURED}
+        return unless(interval.broken() + interval.fell_back(), measured)
 
-    def _until(self, wanted: int, look: Callable[[int], None]) -> None:
+    def _until(self, target: int, look: Callable[[int], None]) -> None:
         last, moved = -1, time.monotonic()
-        while (applied := self._applied()) < wanted:
+        while (applied := self._applied()) < target:
             look(applied)
             if applied > last:
                 last, moved = applied, time.monotonic()
             elif time.monotonic() - moved > STUCK_S:
-                raise StackError(f"{wanted} events applied", f"{applied}, then none", "liveshelf logs taskmanager-0")
+                raise StackError(f"{target} events applied", f"{applied}, then none", "liveshelf logs taskmanager-0")
             time.sleep(0.1)
         look(applied)
 
@@ -140,7 +140,7 @@ def load_of(kind: Kind, shoppers: Load, number: int) -> Load:
     return msgspec.structs.replace(load, first=first, stride=STRIDE)
 
 
-def between(since: Mark, until: Mark) -> dict[str, Figure]:
+def between(since: Reading, until: Reading) -> dict[str, Figure]:
     """Events and lists a second, and CPU s of the TaskManagers per 1,000 lists."""
     seconds, lists, events = until.at - since.at, until.lists - since.lists, until.applied - since.applied
     cpu = sum(used - since.cpu_s[part] for part, used in until.cpu_s.items() if part.startswith("taskmanager"))
@@ -153,22 +153,22 @@ def between(since: Mark, until: Mark) -> dict[str, Figure]:
     return figures if events and lists and seconds else unless(wrong, figures)
 
 
-def ratios_of(found: dict[str, dict[str, Figure]], alone: float) -> dict[str, Figure]:
+def ratios_of(figures: dict[str, dict[str, Figure]], alone: float) -> dict[str, Figure]:
     """Of one round; all better when higher. `alone`: lists/s of ONNX Runtime by itself, with full histories."""
-    full, new, many = (found[name] for name in ("full histories", "new shoppers", "many shoppers"))
+    full, new, many = (figures[name] for name in ("full histories", "new shoppers", "many shoppers"))
     return {
         "lists/s to ONNX Runtime alone, full histories": ratio(full["lists_per_s"], alone, 4),
         "CPU of ONNX Runtime alone to the job's, full histories": ratio(
             1000 / alone, full["taskmanager_cpu_s_per_1000"], 4
         ),
-        "events/s coalesced to every event scored": ratio(found["coalesced"]["events_per_s"], new["lists_per_s"], 4),
+        "events/s coalesced to every event scored": ratio(figures["coalesced"]["events_per_s"], new["lists_per_s"], 4),
         "lists/s of 60,000 shoppers to 20,000 new ones": ratio(many["lists_per_s"], new["lists_per_s"], 4),
     }
 
 
 def medians(rounds: list[dict[str, Figure]]) -> dict[str, Figure]:
     """Of each ratio over the rounds."""
-    return {name: median([one[name] for one in rounds]) for name in rounds[0]}
+    return {name: median([ratios[name] for ratios in rounds]) for name in rounds[0]}
 
 
 def measure(
@@ -178,29 +178,29 @@ def measure(
     parts: Parts,
     restart: Callable[[Callable[[], object]], None],
     targets: Path,
-    told: Callable[[str], object],
+    progress: Callable[[str], object],
 ) -> dict[str, Any]:
     """`told` hears what is measured now. Raises `StackError` where the job stands still."""
     machine, rounds = describe(), Rounds(settings, items, parts, restart, targets)
-    told("histories for 65,000 shoppers")
+    progress("histories for 65,000 shoppers")
     rounds.prepare()
-    found, ratios, alone = list[dict[str, Any]](), list[dict[str, Figure]](), 0.0
+    results, ratios, alone = list[dict[str, Any]](), list[dict[str, Figure]](), 0.0
     for number in range(ROUNDS):
-        told(f"round {number + 1} of {ROUNDS}")
+        progress(f"round {number + 1} of {ROUNDS}")
         alone = best(graph, WINDOW, 0.2)["lists_per_s"]
-        found.append(rounds.round(number) | {"ONNX Runtime alone": {"lists_per_s": alone}})
-        ratios.append(ratios_of(found[-1], alone))
-    drained = median([one["new shoppers"]["lists_per_s"] for one in found])
-    parted, beside = warm_parts(settings, items, parts, drained, told)
+        results.append(rounds.round(number) | {"ONNX Runtime alone": {"lists_per_s": alone}})
+        ratios.append(ratios_of(results[-1], alone))
+    drained = median([result["new shoppers"]["lists_per_s"] for result in results])
+    parted, beside = warm_parts(settings, items, parts, drained, progress)
     beside[LOOKUPS] = NotMeasured("apt-get install wrk", left_out=True)
     if shutil.which("wrk"):
-        told("look-ups")
-        known = rounds.loads["full histories"]
-        parted["storefront"] = storefront.measure(settings, items, parts, 500, 8, known)
+        progress("look-ups")
+        full_histories = rounds.loads["full histories"]
+        parted["storefront"] = storefront.measure(settings, items, parts, 500, 8, full_histories)
         beside[LOOKUPS] = ratio(parted["storefront"]["requests_per_s"], alone)
     return {
         "bench": "short",
-        "rounds": found,
+        "rounds": results,
         **parted,
         "ratios": medians(ratios) | beside,
         "ratios_of_rounds": ratios,
@@ -209,16 +209,16 @@ def measure(
 
 
 def warm_parts(
-    settings: Settings, items: list[str], parts: Parts, drained: Figure, told: Callable[[str], object]
+    settings: Settings, items: list[str], parts: Parts, drained: Figure, progress: Callable[[str], object]
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     """The highest rate, searched around `drained` lists/s, and freshness: their results and their ratios."""
     if isinstance(drained, NotMeasured):
         rate: dict[str, Any] = {"bench": "sustain", "sustained_per_s": drained}
     else:
-        told("the highest rate")
+        progress("the highest rate")
         rate = sustain.measure(settings, items, parts, 0.4 * drained, 1.2 * drained, 4, steps=4, warm_s=2)
     # after the search: what single events go through is cold after a backlog; and the floor's JVM takes CPU until it is warm
-    told("freshness beside the floor")
+    progress("freshness beside the floor")
     with Floor(settings) as floor:
         fresh = freshness.measure(settings, items, parts, 500, 20, 30, 20_000, floor)
     ratios = {"sustained rate to that of a backlog": ratio(rate["sustained_per_s"], drained)}

@@ -36,25 +36,25 @@ def measure(
 ) -> dict[str, Any]:
     """`sizes` users one after the other, in one state that grows; `count` events are measured at each."""
     load = backlog(settings, items, 0, sizes[-1])
-    before, found = 0, []
+    before, rows = 0, []
     already = _of_state(settings, cluster)["savepoint_mb"]
     for users in sizes:
         _fill(settings, msgspec.structs.replace(load, first=before, count=users - before, users=users))
         events = msgspec.structs.replace(load, first=users * STRIDE, count=count, users=users, stride=STRIDE)
         drained = drain(settings, items, parts, restart, count, events)
-        kept = _of_state(settings, cluster)
-        size = round((kept["savepoint_mb"] - already) * 1e6 / users)  # without who was there before
+        sizes_of_state = _of_state(settings, cluster)
+        size = round((sizes_of_state["savepoint_mb"] - already) * 1e6 / users)  # without who was there before
         size_of_user = size if size > 0 else NotMeasured("the savepoint did not grow")
-        row = {"users": users, "bytes_a_user": size_of_user, **kept}
-        found.append(row | {name: drained[name] for name in ("lists_per_s", "cpu_s_per_1000")})
+        row = {"users": users, "bytes_a_user": size_of_user, **sizes_of_state}
+        rows.append(row | {name: drained[name] for name in ("lists_per_s", "cpu_s_per_1000")})
         before = users
     return {
         "bench": "state",
         "events": count,
-        "sizes": found,
+        "sizes": rows,
         "ratios": {
-            f"lists/s at {one['users']} users to {sizes[0]}": ratio(one["lists_per_s"], found[0]["lists_per_s"])
-            for one in found[1:]
+            f"lists/s at {row['users']} users to {sizes[0]}": ratio(row["lists_per_s"], rows[0]["lists_per_s"])
+            for row in rows[1:]
         },
         "machine": describe(),
     }
@@ -81,9 +81,9 @@ def _of_state(settings: Settings, cluster: Cluster) -> dict[str, Any]:
     if not jobs:
         raise ClusterError(f"a running job named {settings.job.name}", "none", "liveshelf logs taskmanager-0")
     job = jobs[0]["jid"]
-    begun = time.monotonic()
+    started_s = time.monotonic()
     path = Path(urlparse(cluster.savepoint(job, seconds=600)).path)
-    savepoint_s = time.monotonic() - begun
+    savepoint_s = time.monotonic() - started_s
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     checkpoints = cluster.get(f"/jobs/{job}/checkpoints")
     latest, none = checkpoints["latest"]["completed"], NotMeasured("the job has completed no checkpoint")

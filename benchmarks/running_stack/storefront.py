@@ -33,7 +33,7 @@ def measure(
     parts: Parts,
     rate: float,
     seconds: float,
-    known: Load | None = None,
+    listed: Load | None = None,
 ) -> dict[str, Any]:
     """Requests/s and latencies in ms at `rate` lists/s; the job and the storefront must run.
 
@@ -41,14 +41,14 @@ def measure(
     error (those are quick), where fewer lists flowed in, or where the stack did not stay as it was. Raises `BrokerError`
     where the load did not reach the broker.
     """
-    warm_s = 2.0 if known else WARM_S
-    load = known or backlog(settings, items, 0, USERS)
+    warm_s = 2.0 if listed else WARM_S
+    load = listed or backlog(settings, items, 0, USERS)
     # its events before have smaller numbers
     load = msgspec.structs.replace(load, count=int(rate * (warm_s + seconds + 3)), rate=rate, first=1 << 40)
     generator = in_the_background(load)
     try:
         time.sleep(warm_s)  # every user has a list
-        figures, asked, reasons = _look_up(settings, load, parts, rate, seconds)
+        figures, answers, reasons = _look_up(settings, load, parts, rate, seconds)
     finally:
         generator.terminate()
     return {
@@ -57,8 +57,8 @@ def measure(
         "connections": CONNECTIONS,
         "seconds": seconds,
         **unless(reasons + behind_its_rate(report_of(generator), rate), figures),
-        "failed": asked["failed"],
-        "timed_out": asked["timed_out"],
+        "failed": answers["failed"],
+        "timed_out": answers["timed_out"],
         "machine": describe(),
     }
 
@@ -68,26 +68,26 @@ def _look_up(
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """The figures of so many seconds, what wrk printed, and why the figures are none."""
     with Written(settings) as written:
-        stretch, start, begun = parts.from_now(), written(), time.monotonic()
-        asked = _wrk(settings, load, seconds)
-        used, took, lists = stretch.cpu_s(), time.monotonic() - begun, written() - start
-    reasons = stretch.broken() + failures(asked)
-    if lists < KEPT_RATE * rate * took:
-        reasons.append(f"{lists / took:.0f} lists/s flowed in instead of {rate:.0f}")
+        interval, start, started_s = parts.from_now(), written(), time.monotonic()
+        answers = _wrk(settings, load, seconds)
+        used, seconds_taken, lists = interval.cpu_s(), time.monotonic() - started_s, written() - start
+    reasons = interval.broken() + failures(answers)
+    if lists < KEPT_RATE * rate * seconds_taken:
+        reasons.append(f"{lists / seconds_taken:.0f} lists/s flowed in instead of {rate:.0f}")
     figures = {
-        "lists_per_s": round(lists / took, 1),
-        "requests_per_s": asked["requests_per_s"],
-        "latency_ms": asked["latency_ms"],
-        "cores_used": {part: rounded(value / took, 2) for part, value in used.items()},
+        "lists_per_s": round(lists / seconds_taken, 1),
+        "requests_per_s": answers["requests_per_s"],
+        "latency_ms": answers["latency_ms"],
+        "cores_used": {part: rounded(value / seconds_taken, 2) for part, value in used.items()},
     }
-    return figures, asked, reasons
+    return figures, answers, reasons
 
 
-def failures(asked: dict[str, Any]) -> list[str]:
+def failures(answers: dict[str, Any]) -> list[str]:
     """Why wrk's figures are not those of look-ups; empty where they are."""
     names = {"failed": "answers were errors", "timed_out": "requests had no answer"}
-    found = [f"{asked[name]} {said}" for name, said in names.items() if asked[name]]
-    return found if asked["requests_per_s"] else ["no look-up was answered", *found]
+    problems = [f"{answers[name]} {problem}" for name, problem in names.items() if answers[name]]
+    return problems if answers["requests_per_s"] else ["no look-up was answered", *problems]
 
 
 def _wrk(settings: Settings, load: Load, seconds: float) -> dict[str, Any]:
@@ -105,8 +105,8 @@ def _wrk(settings: Settings, load: Load, seconds: float) -> dict[str, Any]:
             script.name,
             url,
         ]
-        done = subprocess.run(command, capture_output=True, text=True)
-        return parsed(done.stdout if done.returncode == 0 else f"exit {done.returncode}: {done.stderr}")
+        process = subprocess.run(command, capture_output=True, text=True)
+        return parsed(process.stdout if process.returncode == 0 else f"exit {process.returncode}: {process.stderr}")
 
 
 def parsed(text: str) -> dict[str, Any]:
@@ -122,13 +122,13 @@ def parsed(text: str) -> dict[str, Any]:
     broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     return {
         "requests_per_s": float(rate[1]),
-        "latency_ms": {f"p{share}": _ms(found) for share, found in latencies.items()},
+        "latency_ms": {f"p{share}": _ms(latency) for share, latency in latencies.items()},
         "failed": int(failed[1]) if failed else 0,
         "timed_out": sum(map(int, broken.groups())) if broken else 0,
     }
 
 
 def _ms(text: str) -> float:
-    found = re.fullmatch(r"([\d.]+)(us|ms|s)", text)
-    assert found is not None, text
-    return round(float(found[1]) * _UNITS[found[2]], 3)
+    match = re.fullmatch(r"([\d.]+)(us|ms|s)", text)
+    assert match is not None, text
+    return round(float(match[1]) * _UNITS[match[2]], 3)

@@ -40,11 +40,11 @@ def measure(
             trials.append(_trial(settings, items, written, parts, rate, warm_s + seconds))
             low, high = (rate, high) if trials[-1]["sustained"] else (low, rate)
     best = highest(trials)
-    held = [trial for trial in trials if trial["rate"] == best]
+    best_trials = [trial for trial in trials if trial["rate"] == best]
     return {
         "bench": "sustain",
         "sustained_per_s": best,
-        "cores_used": held[0]["cores_used"] if held else best,
+        "cores_used": best_trials[0]["cores_used"] if best_trials else best,
         "seconds": seconds,
         "trials": trials,
         "machine": describe(),
@@ -53,18 +53,18 @@ def measure(
 
 def highest(trials: list[dict[str, Any]]) -> Figure:
     """The highest rate that held, where a trial just above it did not hold."""
-    held = max((trial["rate"] for trial in trials if trial["sustained"]), default=None)
-    if held is None:
+    best = max((trial["rate"] for trial in trials if trial["sustained"]), default=None)
+    if best is None:
         return NotMeasured(
             f"no rate held, {min(trial['rate'] for trial in trials)} events/s either: give a lower --low"
         )
-    above = [trial for trial in trials if trial["rate"] > held]
+    above = [trial for trial in trials if trial["rate"] > best]
     if not above:
-        return NotMeasured(f"every rate held, {held} events/s too: give a higher --high")
+        return NotMeasured(f"every rate held, {best} events/s too: give a higher --high")
     nearest = min(above, key=lambda trial: trial["rate"])
     if nearest["sustained"] is None:
-        return NotMeasured(f"{held} events/s held, and at {nearest['rate']} {'; '.join(nearest['unknown'])}")
-    return held
+        return NotMeasured(f"{best} events/s held, and at {nearest['rate']} {'; '.join(nearest['unknown'])}")
+    return best
 
 
 def _trial(
@@ -73,11 +73,11 @@ def _trial(
     """`sustained` is None where the trial shows nothing; `unknown` has the reasons."""
     count = int(rate * seconds)
     load = msgspec.structs.replace(backlog(settings, items, count), rate=rate)
-    start, stretch, begun = written(), parts.from_now(), time.monotonic()
+    start, interval, started_s = written(), parts.from_now(), time.monotonic()
     report = report_of(in_the_background(load))
-    behind, took = count - (written() - start), time.monotonic() - begun
-    used, unknown = stretch.cpu_s(), [*behind_its_rate(report, rate), *stretch.broken()]
-    fallbacks = stretch.fell_back()  # each has the model's list after it, which would hide an event that waits
+    behind, seconds_taken = count - (written() - start), time.monotonic() - started_s
+    used, unknown = interval.cpu_s(), [*behind_its_rate(report, rate), *interval.broken()]
+    fallbacks = interval.fell_back()  # each has the model's list after it, which would hide an event that waits
     _settle(written)
     return {
         "rate": rate,
@@ -86,7 +86,7 @@ def _trial(
         "sustained": None if unknown else behind <= rate * BEHIND_S and not fallbacks,
         "fallbacks": fallbacks,
         "unknown": unknown,
-        "cores_used": {} if unknown else {part: rounded(value / took, 2) for part, value in used.items()},
+        "cores_used": {} if unknown else {part: rounded(value / seconds_taken, 2) for part, value in used.items()},
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from benchmarks.measuring.conditions import Parts, Stretch
+from benchmarks.measuring.conditions import MeasuredInterval, Parts
 from benchmarks.measuring.load import Load, publish
 from benchmarks.measuring.machine import describe
 from benchmarks.measuring.measured import NotMeasured, ratio, rounded, unless
@@ -37,7 +37,7 @@ def measure(
     machine, steps = describe(), steps_of(count, users)
     before_alone = best(graph, steps)
     drained = drain(settings, items, parts, restart, count, backlog(settings, items, count, users))
-    alone = max(before_alone, best(graph, steps), key=lambda found: float(found["lists_per_s"]))
+    alone = max(before_alone, best(graph, steps), key=lambda result: float(result["lists_per_s"]))
     return {
         "bench": "throughput",
         "events": count,
@@ -119,21 +119,21 @@ def watch(
 ) -> dict[str, Any]:
     """Follows a drain until all lists are there: its rate and its CPU within the steady part.
 
-    Neither is measured where no list comes any more, `limit_s` passes, or the stack did not stay as it was (`Stretch`).
+    Neither is measured where no list comes any more, `limit_s` passes, or the stack did not stay as it was (`MeasuredInterval`).
     """
     steady, last = Steady(parts, start, count), start
-    begun = moved = now = time.monotonic()
+    started_s = moved = now = time.monotonic()
     while last - start < count:
         time.sleep(0.25)
-        done, now = written(), time.monotonic()
-        steady.look(now, done)
-        if done > last:
-            last, moved = done, now
-        if now - begun > limit_s or (last > start and now - moved > QUIET_SECONDS):
+        lists_written, now = written(), time.monotonic()
+        steady.look(now, lists_written)
+        if lists_written > last:
+            last, moved = lists_written, now
+        if now - started_s > limit_s or (last > start and now - moved > QUIET_SECONDS):
             break
     lists, reasons = last - start, list[str]()
     if not steady.over or lists < SCORED * count:
-        reasons = [f"{lists} lists of {count} events came in {now - begun:.0f} s"]
+        reasons = [f"{lists} lists of {count} events came in {now - started_s:.0f} s"]
     return {"lists": lists, **unless(reasons + steady.broken, steady.figures())}
 
 
@@ -143,7 +143,7 @@ class Steady:
     def __init__(self, parts: Parts, start: int, count: int) -> None:
         self._parts, self._from, self._to = parts, start + FROM * count, start + TO * count
         self._marks: list[tuple[float, int]] = []  # moment, lists
-        self._stretch: Stretch | None = None
+        self._interval: MeasuredInterval | None = None
         self._cpu_s: dict[str, float] = {}
         self.broken: list[str] = []
 
@@ -152,15 +152,15 @@ class Steady:
         """Whether the drain has passed it."""
         return len(self._marks) == 2
 
-    def look(self, now: float, done: int) -> None:
+    def look(self, now: float, lists_written: int) -> None:
         """`done` lists are written at the moment `now`."""
-        if self._stretch is None:
-            if done >= self._from:
-                self._marks.append((now, done))
-                self._stretch = self._parts.from_now()
-        elif not self.over and done >= self._to:
-            self._marks.append((now, done))
-            self._cpu_s, self.broken = self._stretch.cpu_s(), self._stretch.broken() + self._stretch.fell_back()
+        if self._interval is None:
+            if lists_written >= self._from:
+                self._marks.append((now, lists_written))
+                self._interval = self._parts.from_now()
+        elif not self.over and lists_written >= self._to:
+            self._marks.append((now, lists_written))
+            self._cpu_s, self.broken = self._interval.cpu_s(), self._interval.broken() + self._interval.fell_back()
 
     def figures(self) -> dict[str, Any]:
         """Lists/s and CPU s per 1,000 lists."""
@@ -169,8 +169,8 @@ class Steady:
             return {"lists_per_s": missing, "cpu_s_per_1000": dict.fromkeys(sorted(self._parts.pids()), missing)}
         (since, before), (until, after) = self._marks
         nothing = "all lists came at once: the backlog is too small to be timed"
-        made, parts = after - before, sorted(self._cpu_s.items())
+        lists, parts = after - before, sorted(self._cpu_s.items())
         return {
-            "lists_per_s": rounded(made / (until - since), 0) if made else NotMeasured(nothing),
-            "cpu_s_per_1000": {part: ratio(1000 * used, made, 4, nothing=nothing) for part, used in parts},
+            "lists_per_s": rounded(lists / (until - since), 0) if lists else NotMeasured(nothing),
+            "cpu_s_per_1000": {part: ratio(1000 * used, lists, 4, nothing=nothing) for part, used in parts},
         }

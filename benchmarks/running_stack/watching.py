@@ -40,7 +40,7 @@ class RestartWith(Protocol):
 
 
 @dataclass(frozen=True)
-class Mark:
+class Reading:
     """A moment between two spells."""
 
     at_s: float
@@ -79,9 +79,11 @@ def measure(
         try:
             for _ in range(rounds):
                 restart(publish_all, alter_ship=ship)
-                stretch = parts.from_now()
-                spells.append(_spells(written, start, count, stretch.parts))
-                reasons += stretch.broken() + [f"{name} did not run" for name in WATCHERS if name not in stretch.parts]
+                interval = parts.from_now()
+                spells.append(_spells(written, start, count, interval.parts))
+                reasons += interval.broken() + [
+                    f"{name} did not run" for name in WATCHERS if name not in interval.parts
+                ]
         finally:
             restart()
     return {
@@ -95,14 +97,14 @@ def measure(
 
 def _spells(written: Callable[[], int], start: int, count: int, pids: dict[str, int]) -> list[Spell]:
     """The spells of a drain while it works at its full rate, from the first watched one on."""
-    marks: list[Mark] = []
+    marks: list[Reading] = []
     watchers, last, moved = [pids[name] for name in WATCHERS if name in pids], start, time.monotonic()
     try:
         while last - start < TO * count:
             time.sleep(SPELL_S - time.time() % SPELL_S + 0.001)
             for pid in watchers:
                 os.kill(pid, signal.SIGCONT if first_has_turn(time.time(), SPELL_S) else signal.SIGSTOP)
-            mark = Mark(time.time(), written(), cpu_seconds(pids), thread_seconds(pids))
+            mark = Reading(time.time(), written(), cpu_seconds(pids), thread_seconds(pids))
             if mark.lists > last:
                 last, moved = mark.lists, time.monotonic()
             elif time.monotonic() - moved > STUCK_S:

@@ -1,4 +1,4 @@
-"""Whose the stack's data folder is: it is marked, kept private, and only what the stack made is ever removed."""
+"""The stack's data folder: a marker file claims it, only its user can read it, and a purge removes only the stack's files."""
 
 import os
 import shutil
@@ -33,11 +33,11 @@ OWN = frozenset(
         "zookeeper",
     ]
 )
-BESIDE = frozenset(["bench", "jars", "work"])  # of other verbs, in the default folder; no purge touches them
+BESIDE = frozenset(["bench", "jars", "work"])  # folders of other verbs in the default folder; a purge leaves them
 
 
 def claim(data: Path, jars: Path) -> None:
-    """Makes `data` with our marker in it. Raises `StackError` where it holds what no stack made."""
+    """Creates `data` with the marker file. Raises `StackError` when it holds files that no stack made."""
     _refuse_shared(data)
     try:
         if (data / MARKER).is_file():
@@ -57,7 +57,7 @@ def claim(data: Path, jars: Path) -> None:
 
 
 def release(data: Path, jars: Path) -> None:
-    """Removes the stack's parts, and `data` itself where nothing else is in it. Raises `StackError` without our marker."""
+    """Removes the stack's files, and `data` itself when it is then empty. Raises `StackError` without the marker file."""
     _refuse_shared(data)
     if not (data / MARKER).is_file():
         if any(_files_below(data, jars)):
@@ -76,9 +76,9 @@ def release(data: Path, jars: Path) -> None:
 
 
 def tighten(folder: Path) -> None:
-    """Takes from others what they may do with anything below `folder`: an older stack made it readable for everybody.
+    """Removes the rights of other users on everything below `folder`: older stacks made it readable for everybody.
 
-    Raises `StackError` where something in it is another user's.
+    Raises `StackError` when a file belongs to another user.
     """
     for at, folders, files in os.walk(folder):
         for path in (at, *(os.path.join(at, name) for name in (*folders, *files))):
@@ -92,8 +92,12 @@ def tighten(folder: Path) -> None:
 
 def _refuse_shared(data: Path) -> None:
     temporary = Path(tempfile.gettempdir())
-    for kept, name in ((project_root(), "the project"), (Path.home(), "the home folder"), (temporary, str(temporary))):
-        if kept.resolve().is_relative_to(data):
+    for shared, name in (
+        (project_root(), "the project"),
+        (Path.home(), "the home folder"),
+        (temporary, str(temporary)),
+    ):
+        if shared.resolve().is_relative_to(data):
             raise StackError(
                 "stack.data_dir to be a folder for the stack alone",
                 f"{data}, which holds {name}",

@@ -1,4 +1,4 @@
-"""The jars of the broker and the connector: fetched by Maven, checked against the committed sums."""
+"""The jars of the broker and the connector: Maven fetches them, and their SHA-256 must match the committed ones."""
 
 import hashlib
 import subprocess
@@ -17,9 +17,9 @@ def expected_sums() -> dict[str, str]:
 
 
 def wrong_jars(layout: Layout) -> dict[str, str]:
-    """File name -> what is wrong with it ("missing", "unknown" or the sum found); empty when all is well.
+    """File name -> "missing", "unknown", or its wrong SHA-256; empty when all jars are right.
 
-    The broker's class path is the whole folder: a jar that nobody knows would run in it.
+    The broker's class path is the whole folder, so an unknown jar would run in the broker.
     """
     expected = expected_sums()
     wrong = dict.fromkeys(
@@ -27,14 +27,14 @@ def wrong_jars(layout: Layout) -> dict[str, str]:
     )
     for name, digest in expected.items():
         file = layout.jars / name
-        found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
-        if found != digest:
-            wrong[name] = found
+        actual = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
+        if actual != digest:
+            wrong[name] = actual
     return wrong
 
 
 def ensure_jars(layout: Layout) -> None:
-    """Fetches what is missing or differs; raises `StackError` for an unknown jar, when Maven fails, or for a wrong sum."""
+    """Fetches missing and wrong jars. Raises `StackError` for an unknown jar, a Maven failure or a wrong SHA-256."""
     wrong = wrong_jars(layout)
     _refuse_unknown(layout, wrong)
     if not wrong:
@@ -44,17 +44,17 @@ def ensure_jars(layout: Layout) -> None:
         tool("mvn", "maven"), "-q", "-B", "--strict-checksums", "-f", str(HERE / "pom.xml"),
         COPY, f"-DoutputDirectory={layout.jars}",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise StackError("Maven to fetch the jars", done.stdout[-800:].strip(), "check the network and run it again")
+    process = subprocess.run(command, capture_output=True, text=True)
+    if process.returncode:
+        raise StackError("Maven to fetch the jars", process.stdout[-800:].strip(), "check the network and run it again")
     if wrong := wrong_jars(layout):
         _refuse_unknown(layout, wrong)
-        name, found = next(iter(wrong.items()))
-        raise StackError(f"{name} with the sum of deploy/local/jars.sha256", found, f"remove {layout.jars} and retry")
+        name, problem = next(iter(wrong.items()))
+        raise StackError(f"{name} with the sum of deploy/local/jars.sha256", problem, f"remove {layout.jars} and retry")
 
 
 def _refuse_unknown(layout: Layout, wrong: dict[str, str]) -> None:
-    if unknown := sorted(name for name, found in wrong.items() if found == "unknown"):
+    if unknown := sorted(name for name, problem in wrong.items() if problem == "unknown"):
         raise StackError(
             f"the jars of deploy/local/jars.sha256 alone in {layout.jars}",
             f"{', '.join(unknown[:3])}, which would run in the broker",

@@ -1,4 +1,4 @@
-"""Which Java runs the stack: the broker's is that of PATH, Flink's scripts prefer JAVA_HOME. Both must be new enough."""
+"""Checks the Java versions of the stack: the broker uses the one on PATH, Flink's scripts prefer JAVA_HOME."""
 
 import os
 import re
@@ -14,7 +14,7 @@ _VERSION = re.compile(r'version "(?:1\.)?(\d+)[^"]*"')
 
 
 def java_versions() -> dict[str, str]:
-    """Program -> what it says of its version. Raises `StackError` for one that is missing, fails, or is too old."""
+    """Path of each `java` -> its version. Raises `StackError` when one is missing, fails or is too old."""
     programs = [tool("java", PACKAGE)]
     if home := os.environ.get("JAVA_HOME"):
         programs.append(str(Path(home) / "bin" / "java"))
@@ -23,21 +23,21 @@ def java_versions() -> dict[str, str]:
 
 def _version(program: str) -> str:
     try:
-        done = subprocess.run([program, "-version"], capture_output=True, text=True, errors="replace", timeout=20)
+        process = subprocess.run([program, "-version"], capture_output=True, text=True, errors="replace", timeout=20)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _refusal(program, str(error)) from error
-    # JAVA_TOOL_OPTIONS and _JAVA_OPTIONS put lines before the version
-    said = done.stderr + done.stdout
-    found = _VERSION.search(said)
-    if found is None or int(found[1]) < OLDEST:
-        raise _refusal(program, found[0] if found else said[-400:].strip() or "no version")
-    return found[0]
+    # with JAVA_TOOL_OPTIONS or _JAVA_OPTIONS, java prints lines before the version
+    output = process.stderr + process.stdout
+    version = _VERSION.search(output)
+    if version is None or int(version[1]) < OLDEST:
+        raise _refusal(program, version[0] if version else output[-400:].strip() or "no version")
+    return version[0]
 
 
-def _refusal(program: str, came: str) -> StackError:
-    where = "JAVA_HOME" if program != tool("java", PACKAGE) else "PATH"
+def _refusal(program: str, answer: str) -> StackError:
+    variable = "JAVA_HOME" if program != tool("java", PACKAGE) else "PATH"
     return StackError(
         f"Java {OLDEST} or newer at {program}",
-        came,
-        f"apt-get install {PACKAGE}, and name it first in PATH and in JAVA_HOME (this one is from {where})",
+        answer,
+        f"apt-get install {PACKAGE}, and name it first in PATH and in JAVA_HOME (this one is from {variable})",
     )

@@ -16,6 +16,7 @@ from operators.settings import Settings
 
 HERE = Path(__file__).resolve().parent
 LONGEST = 107 - len("/supervisor.sock.1234567")  # bytes of a Unix socket's name; supervisor makes it with its pid first
+ALIASES = Path("/tmp")  # whatever TMPDIR says: each verb must find the socket of the supervisor
 _PLAIN = re.compile(r"[\w/.+-]*", re.ASCII)
 
 
@@ -92,7 +93,7 @@ class Layout:
         if _PLAIN.fullmatch(str(self.data)) and len(os.fsencode(self.data)) <= LONGEST:
             return self.data
         digest = hashlib.blake2b(os.fsencode(self.data), digest_size=6).hexdigest()
-        link = user_folder("stacks", "stack.data_dir") / digest
+        link = user_folder("stacks", "stack.data_dir", below=ALIASES) / digest
         with contextlib.suppress(FileExistsError):
             link.symlink_to(self.data)
         return link
@@ -119,7 +120,7 @@ class Layout:
 def tool(name: str, package: str) -> str:
     """The path of a program, or a `StackError` that names Debian's package."""
     beside = Path(sys.executable).parent / name
-    found = str(beside) if beside.is_file() else shutil.which(name)
-    if found is None:
+    path = str(beside) if beside.is_file() else shutil.which(name)
+    if path is None:
         raise StackError(f"the program `{name}`", "nothing of that name on PATH", f"apt-get install {package}")
-    return found
+    return path

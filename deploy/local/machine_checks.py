@@ -1,4 +1,4 @@
-"""What this machine has for the local stack, and what is missing: the checks of `liveshelf doctor`."""
+"""The checks of `liveshelf doctor`: programs, jars, disk and ports of this machine, and the parts of the stack."""
 
 import shutil
 import sys
@@ -20,14 +20,14 @@ FREE_GB = 2
 
 
 class Check(NamedTuple):
-    """Whether something is as it must be, and a sentence about it."""
+    """The result of one check, with a sentence for the user."""
 
     ok: bool
-    says: str
+    text: str
 
 
 def machine_checks(settings: Settings) -> dict[str, Check]:
-    """Programs, jars, disk, ports, what answers, the bundle and its provider, by name."""
+    """All checks by name: programs, jars, disk, ports, parts that answer, the bundle and its provider."""
     layout = Layout.of(settings)
     checks = {"python": Check(sys.version_info[:2] == (3, 11), sys.version.split()[0])}
     for program, package in NEEDED.items():
@@ -35,8 +35,8 @@ def machine_checks(settings: Settings) -> dict[str, Check]:
     for program, package in OPTIONAL.items():
         checks[program] = Check(True, shutil.which(program) or f"optional, left out (apt-get install {package})")
     checks |= {"java version": _java(), "jars": _jars(layout), "disk": _disk(layout), "ports": _ports(settings, layout)}
-    for probe, (answers, says) in states(settings):
-        answer = says or "does not answer (is the stack up?)"
+    for probe, (answers, text) in states(settings):
+        answer = text or "does not answer (is the stack up?)"
         checks[probe.name] = Check(answers is not False, f"{probe.address}: {answer}")
     return checks | _bundle(settings)
 

@@ -1,4 +1,4 @@
-"""A real request to each part of the stack: what `up` waits for and `status` shows."""
+"""Probes: a real request to each part of the stack. `up` waits for them and `status` shows them."""
 
 import socket
 from collections.abc import Callable
@@ -19,15 +19,15 @@ from operators.settings import Settings
 
 @dataclass(frozen=True)
 class Probe:
-    """One part: its name, its address, and a function that returns what it answered or raises."""
+    """The probe of one part: name, address, and a function that returns its answer or raises."""
 
     name: str
     address: str
     ask: Callable[[], str]
 
     def answer(self) -> str | None:
-        """What the part says of itself, or None while it does not answer. Raises `LiveshelfError` where waiting does
-        not help: the broker refuses us, or a file that a setting names is missing."""
+        """The part's answer, or None while it does not answer. Raises `LiveshelfError` when waiting does not help: the
+        broker refuses the login, or a file named in a setting is missing."""
         try:
             return self.ask()
         except BrokerError as error:
@@ -38,7 +38,7 @@ class Probe:
             return None
 
     def state(self) -> tuple[bool | None, str]:
-        """True and what it says, None and nothing while it does not answer, False and why it refuses us."""
+        """(True, answer), (None, "") while the part does not answer, or (False, error) when it refuses."""
         try:
             answer = self.answer()
         except LiveshelfError as error:
@@ -63,10 +63,10 @@ def probes(settings: Settings) -> list[Probe]:
 
 
 def states(settings: Settings) -> list[tuple[Probe, tuple[bool | None, str]]]:
-    """Every probe with its state; all are asked at once, for what hangs takes seconds to say nothing."""
-    asked = probes(settings)
-    with ThreadPoolExecutor(len(asked)) as pool:
-        return list(zip(asked, pool.map(Probe.state, asked), strict=True))
+    """Every probe with its state. Probes run in parallel, because a part that hangs takes seconds to time out."""
+    all_probes = probes(settings)
+    with ThreadPoolExecutor(len(all_probes)) as pool:
+        return list(zip(all_probes, pool.map(Probe.state, all_probes), strict=True))
 
 
 def _watchers(settings: Settings) -> dict[str, int]:
@@ -114,7 +114,7 @@ def _listens(host: str, port: int) -> bool:
 
 
 def ports(settings: Settings) -> dict[str, int]:
-    """Every port that the stack takes on 127.0.0.1."""
+    """Every port that the stack uses on 127.0.0.1."""
     taken = {
         "kafka": settings.kafka.brokers[0][1],
         "kafka controller": settings.stack.controller_port,

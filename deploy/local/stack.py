@@ -27,7 +27,7 @@ START_SECONDS = 90
 def start_stack(settings: Settings, *, secure: bool = False) -> bool:
     """Starts all parts unless they run already; returns whether it started them. Does not wait for them.
 
-    `secure`: a broker with users, rights and certificates; one that was made so stays so.
+    `secure`: a broker with users, rights and certificates. A secure stack stays secure without it.
     """
     layout = Layout.of(settings)
     supervisor = Supervisor(layout)
@@ -90,9 +90,9 @@ def stop_stack(settings: Settings, *, purge: bool = False) -> None:
 
 
 def is_own_cluster(settings: Settings, layout: Layout) -> bool:
-    """Whether `job.rest_url` is the local stack's Flink, and not that of another cluster, whose TaskManagers have
-    folders and a Python of their own. A port forwarded to another cluster has the same address: so the stack must run."""
+    """Whether `job.rest_url` is the local stack's Flink. TaskManagers of another cluster have their own folders and
+    Python. A port forwarded to another cluster has the same address, so the local stack must also run."""
     address = RestAddress.parse(settings.job.rest_url)
     if not address.is_loopback or not Supervisor(layout).running():
         return False
-    return bool(yaml.safe_load(config_file(layout).read_text())["rest.port"] == address.port)
+    return bool(yaml.safe_load(config_file(layout).read_text()).get("rest.port") == address.port)

@@ -36,7 +36,7 @@ class Program:
     environment: dict[str, str]
 
     def section(self, layout: Layout) -> str:
-        """Its part of supervisord.conf."""
+        """The program's section of supervisord.conf."""
         environment = ",".join(f"{key}={_quote(value)}" for key, value in self.environment.items())
         return "\n".join(
             (
@@ -60,7 +60,7 @@ class Program:
 
 
 def _quote(value: str) -> str:
-    """In the quotes that the value does not hold itself: supervisor knows no escape."""
+    """Quotes a value with the quotation mark that it does not contain: supervisor has no escape character."""
     mark = "'" if '"' in value else '"'
     return f"{mark}{_escape(value)}{mark}"
 
@@ -94,8 +94,8 @@ def _java(layout: Layout, command: list[str]) -> list[str]:
 def _flink(name: str, settings: Settings, layout: Layout, place: int) -> Program:
     environment = process_environment(layout)
     script = f"{environment['FLINK_BIN_DIR']}/{name.split('-')[0]}.sh"
-    # of its own for each process: without an own name two TaskManagers write one log file, and a port for metrics that is
-    # taken from a range is another one after each restart
+    # each process needs its own name, or two TaskManagers write one log file, and its own metrics port, because a port
+    # from a range changes with each restart
     own = {
         "FLINK_IDENT_STRING": name,
         "FLINK_PID_DIR": f"{layout.alias}/pids",
@@ -105,19 +105,19 @@ def _flink(name: str, settings: Settings, layout: Layout, place: int) -> Program
 
 
 def _settings_variables() -> dict[str, str]:
-    # a password is inherited from this process, and stands in no file
+    # the parts inherit passwords from this process; no file holds them
     own = {n: v for n, v in os.environ.items() if n.startswith("LIVESHELF_") and not _may_hold_password(n.upper())}
     file = project_root() / FILE_NAME
     return own if "LIVESHELF_FILE" in own or not file.is_file() else own | {"LIVESHELF_FILE": str(file)}
 
 
 def _may_hold_password(variable: str) -> bool:
-    """A table may be one variable as well, written as JSON."""
+    """Whether a variable is a password, or a settings table as JSON that may contain one."""
     return variable.endswith("__PASSWORD") or variable in SECRET_TABLES
 
 
 def write_supervisor_conf(settings: Settings, layout: Layout) -> None:
-    """Writes supervisord.conf: a socket in a private folder, for over a port any local user could stop the parts."""
+    """Writes supervisord.conf. Its socket is in a private folder: through a port any local user could stop the parts."""
     data, logs, root = (_escape(str(path)) for path in (layout.data, layout.logs, project_root()))
     head = f"""[supervisord]
 identifier={data}
@@ -147,12 +147,12 @@ class Supervisor:
 
     @property
     def _calls(self) -> Any:
-        """A connection of its own for each call: several threads ask, and supervisord may be another one by now."""
+        """A new connection for each call: several threads call, and supervisord may have been restarted."""
         transport = SupervisorTransport(serverurl=f"unix://{self._layout.supervisor_socket}")
         return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
     def running(self) -> bool:
-        """Whether this stack's supervisord answers; `StackError` where it was started for another folder."""
+        """Whether this stack's supervisord answers. Raises `StackError` when it was started for another folder."""
         try:
             owner = str(self._calls.getIdentification())
         except (OSError, xmlrpc.client.Error):
@@ -168,9 +168,11 @@ class Supervisor:
     def start(self) -> None:
         """Starts supervisord, which starts all parts."""
         command = [tool("supervisord", "supervisor"), "-c", str(self._layout.supervisor_conf)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise StackError("supervisord to start", (done.stdout + done.stderr)[-800:].strip(), "see the text above")
+        process = subprocess.run(command, capture_output=True, text=True)
+        if process.returncode:
+            raise StackError(
+                "supervisord to start", (process.stdout + process.stderr)[-800:].strip(), "see the text above"
+            )
 
     def processes(self) -> list[dict[str, Any]]:
         """name, statename, pid, start (epoch s) and description of each part; empty when not running."""
@@ -203,7 +205,7 @@ class Supervisor:
         self._calls.startProcess(name, False)
 
     def stop(self) -> None:
-        """Stops all parts and waits until every process is gone; what stays is killed and said."""
+        """Stops all parts and waits until every process has ended; kills those that do not end."""
         if not self.running():
             return
         head = psutil.Process(int(cast(int, self._calls.getPID())))

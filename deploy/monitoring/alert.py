@@ -13,7 +13,7 @@ Lengths = Callable[[float], float]
 
 
 def as_long(seconds: float) -> float:
-    """Every duration as it is; tests compress them, to see a week pass."""
+    """Leaves durations unchanged; tests compress them, so that a week passes quickly."""
     return seconds
 
 
@@ -48,9 +48,9 @@ class Alert:
 def timed(expression: str, lengths: Lengths = as_long) -> str:
     """`@5m@` becomes `5m` or, compressed by `lengths` (seconds -> seconds), so many milliseconds."""
 
-    def duration(found: re.Match[str]) -> str:
-        seconds = int(found[1]) * _UNITS[found[2]]
+    def duration(match: re.Match[str]) -> str:
+        seconds = int(match[1]) * _UNITS[match[2]]
         compressed = lengths(seconds)
-        return found[1] + found[2] if compressed == seconds else f"{round(compressed * 1000)}ms"
+        return match[1] + match[2] if compressed == seconds else f"{round(compressed * 1000)}ms"
 
     return _DURATION.sub(duration, expression)

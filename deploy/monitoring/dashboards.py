@@ -28,7 +28,7 @@ def built(spec: DashboardSpec) -> str:
     board = (
         dashboard.Dashboard(spec.title)
         .uid(spec.uid)
-        .description(spec.what)
+        .description(spec.description)
         .tags(["liveshelf"])
         .refresh("10s")
         .time("now-1h", "now")
@@ -57,7 +57,7 @@ def _panel(spec: PanelSpec) -> Any:
     panel = (
         timeseries.Panel()
         .title(spec.title)
-        .description(spec.what)
+        .description(spec.description)
         .unit(spec.unit)
         .datasource(SOURCE)
         .span(WIDTH)

@@ -6,8 +6,8 @@ from deploy.monitoring.alert import Alert
 def _failed_share(expectation: str) -> str:
     """By topic and expectation; no value where less than a record in 10 seconds is checked."""
     failed, checked = (
-        f"sum by (topic, expectation) (rate(liveshelf_data_{what}_total{{{expectation}}}[@10m@]))"
-        for what in ("failed", "checked")
+        f"sum by (topic, expectation) (rate(liveshelf_data_{counter}_total{{{expectation}}}[@10m@]))"
+        for counter in ("failed", "checked")
     )
     return f"{failed} / ({checked} > 0.1)"
 

@@ -16,7 +16,7 @@ class Objective:
     name: str  # of the recording rules: liveshelf:<name>_error_ratio:rate<window>
     alert: str
     target: float
-    what: str
+    description: str
     bad: str
     all: str
     series: str  # of `all`: where it is younger than half a window, the window says nothing yet
@@ -88,27 +88,27 @@ def recorded(objective: Objective, window: str) -> str:
 
 def burn_alerts(objective: Objective) -> list[Alert]:
     """One alert a severity: either pair of windows raises it."""
-    found = []
+    alerts = []
     for severity, hold in (("page", "1m"), ("ticket", "15m")):
         pairs = [
             _pair(objective, long, half, short, rate) for long, half, short, rate, level in BURNS if level == severity
         ]
-        found.append(
+        alerts.append(
             Alert(
                 objective.alert,
                 " or ".join(pairs),
                 hold,
                 severity,
-                f"The error budget of {100 * (1 - objective.target):.3g} % burns too fast. Objective: {objective.what}",
+                f"The error budget of {100 * (1 - objective.target):.3g} % burns too fast. Objective: {objective.description}",
                 objective.do,
                 "symptom",
             )
         )
-    return found
+    return alerts
 
 
 def _pair(objective: Objective, long: str, half: str, short: str, rate: float) -> str:
-    """On a new stack an hour is a few minutes long, and one restart would be a tenth of it: not before half a window."""
+    """Fires only when the series is older than half the window: on a new stack one restart would dominate it."""
     limit = f"{rate * (1 - objective.target):.6g}"
     burns = f"{recorded(objective, long)} > {limit} and {recorded(objective, short)} > {limit}"
     return f"({burns} and on () count({objective.series} offset @{half}@))"

@@ -1,4 +1,4 @@
-"""What the dashboards ask: title, description, unit and expressions of each panel, by dashboard and row."""
+"""The panels of the dashboards, by dashboard and row: title, description, unit and PromQL of each."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class PanelSpec:
     """One chart. `queries`: legend (Grafana's notation) -> PromQL; `limit`: where it turns red."""
 
     title: str
-    what: str
+    description: str
     unit: str
     queries: dict[str, str]
     limit: float | None = None
@@ -24,7 +24,7 @@ class DashboardSpec:
 
     uid: str
     title: str
-    what: str
+    description: str
     rows: dict[str, tuple[PanelSpec, ...]]
 
 
@@ -43,8 +43,8 @@ def _mean(metric: str, by: str) -> str:
     return f"sum by ({by}) (rate({metric}_sum[{ALL}])) / sum by ({by}) (rate({metric}_count[{ALL}]))"
 
 
-def _rate(metric: str, by: str = "", where: str = "") -> str:
-    return f"sum{f' by ({by})' if by else ''} (rate({metric}{where}[{ALL}]))"
+def _rate(metric: str, by: str = "", selector: str = "") -> str:
+    return f"sum{f' by ({by})' if by else ''} (rate({metric}{selector}[{ALL}]))"
 
 
 FRESHNESS = PanelSpec(

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from liveshelf.bench.result import KeepOption, tell
+from liveshelf.terminal.numbers import real
 from liveshelf.terminal.output import JsonFlag, people
 
 
@@ -14,10 +15,10 @@ def against(
     rounds: int = typer.Option(4, min=1, help="Turns of each side."),
     events: int = typer.Option(100_000, min=1, help="Of the backlog."),
     users: int = typer.Option(8_000, min=1, help="In the backlog, in turn."),
-    rate: float = typer.Option(500, min=1, help="Events/s while freshness is measured."),
-    seconds: float = typer.Option(30, min=1, help="Of it."),
-    warm_up: float = typer.Option(30, min=0, help="Seconds of load before."),
-    tolerated: float = typer.Option(0.03, min=0, max=1, help="How much worse, as a share, this side may be."),
+    rate: float = real(500, "Events/s while freshness is measured.", min=1),
+    seconds: float = real(30, "Of it.", min=1),
+    warm_up: float = real(30, "Seconds of load before.", min=0),
+    tolerated: float = real(0.03, "How much worse, as a share, this side may be.", min=0, max=1),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:

@@ -172,9 +172,9 @@ def capacity(
     Example: liveshelf bench capacity --users 20000000 --items 200000 --events 50000 --lookups 100000
     """
     from benchmarks.measuring.results import read
-    from benchmarks.pages.capacity import KEPT, Shop, needs
+    from benchmarks.pages.capacity import KEPT, ShopSize, needs
 
-    found = needs(read(results or KEPT), Shop(users, items, events, lookups))
+    found = needs(read(results or KEPT), ShopSize(users, items, events, lookups))
     if json:
         machine(found)
         return

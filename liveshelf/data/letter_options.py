@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from operators.errors import BadRecord
-from operators.records.contracts import REASONS
+from operators.records.contracts import DEAD_LETTER_REASONS
 from operators.records.time_units import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def choice_of(reasons: Iterable[str], since: str | None, until: str | None, topi
     """Which letters are meant."""
     from pipelines.dead_letters.dead_letters import OTHER, Choice
 
-    refuse_unknown("--reason", reasons, (*REASONS, OTHER))
+    refuse_unknown("--reason", reasons, (*DEAD_LETTER_REASONS, OTHER))
     return Choice(frozenset(reasons), frozenset(topics), _moment("--since", since), _moment("--until", until))
 
 

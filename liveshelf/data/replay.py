@@ -25,7 +25,7 @@ def run(
     Example: liveshelf replay events.jsonl --rate 500
     """
     from pipelines.local.file_replay import replay_files
-    from pipelines.topics.replayer import Pace
+    from pipelines.topics.replayer import ReplayRate
 
     if rate and speedup:
         raise typer.BadParameter("give --rate or --speedup, not both")
@@ -34,7 +34,7 @@ def run(
             load_settings(),
             events,
             catalogue,
-            Pace(rate, speedup),
+            ReplayRate(rate, speedup),
             limit=limit,
             keep_times=keep_times,
             on_catalogue=lambda count: people.print(f"{count} catalogue records published"),

@@ -96,7 +96,7 @@ def run(
     from deploy.local.layout import Layout
     from model_export.training.train_options import TrainOptions
     from model_export.training.watched_training import Watch, train_watched
-    from pipelines.provenance.lineage import Told
+    from pipelines.provenance.lineage import TrainingLineage
 
     settings = load_settings()
     options = TrainOptions(**asdict(model) | {"name": model.name or model.size})
@@ -107,7 +107,7 @@ def run(
         log=partial(people.print, soft_wrap=True),
         metrics_port=settings.trainer.metrics_port,
         targets=targets / "trainer.json" if targets.is_dir() else None,  # else no local stack watches
-        lineage=partial(Told, settings),
+        lineage=partial(TrainingLineage, settings),
         tensorboard=tensorboard,
     )
     manifest = train_watched(source, out, options, device, watch)

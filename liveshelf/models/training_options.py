@@ -11,7 +11,7 @@ from operators.errors import LiveshelfError
 from operators.settings import load_settings
 
 if TYPE_CHECKING:
-    from model_export.training.train_options import Source
+    from model_export.training.train_options import TrainingData
 
 
 class Size(StrEnum):
@@ -40,10 +40,10 @@ WindowOption = typer.Option(
 DeviceOption = typer.Option(Device.auto, help="auto: the GPU where torch finds one.")
 
 
-def source_of(events: Path | None, catalogue: Path | None, sessions: Path | None, verb: str) -> "Source":
+def source_of(events: Path | None, catalogue: Path | None, sessions: Path | None, verb: str) -> "TrainingData":
     """The data that was named. Raises `LiveshelfError` where none or both were."""
     if (events is None) == (sessions is None):
         raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", f"liveshelf {verb} --help")
-    from model_export.training.train_options import Source
+    from model_export.training.train_options import TrainingData
 
-    return Source(events, catalogue, sessions, load_settings().events)
+    return TrainingData(events, catalogue, sessions, load_settings().events)

@@ -45,14 +45,14 @@ def run(
     need("torch", "optuna")
     check_out(out, "file of this verb", begins(b"# liveshelf tune"))
     source = source_of(events, catalogue, sessions, "tune")
-    from model_export.training.crew import Crew, device_of
+    from model_export.training.process_group import ProcessGroup, device_of
     from model_export.training.train_options import TrainOptions
     from model_export.training.tuning import tune
 
     options = TrainOptions(size=size, test_share=test_share, test_from=test_from, window=window, seed=seed)
-    crew = Crew(device=device_of(device))
+    group = ProcessGroup(device=device_of(device))
     log = partial(people.print, soft_wrap=True)
-    found = tune(source, out, options, trials=trials, epochs=epochs, log=log, crew=crew)
+    found = tune(source, out, options, trials=trials, epochs=epochs, log=log, group=group)
     if json:
         machine(found)
         return

@@ -19,6 +19,6 @@ def run(json: bool = JsonFlag) -> None:
     if json:
         machine({name: check._asdict() for name, check in checks.items()})
     else:
-        rows = [(name, "ok" if check.ok else "FAIL", check.says) for name, check in checks.items()]
+        rows = [(name, "ok" if check.ok else "FAIL", check.text) for name, check in checks.items()]
         table("", ("check", "", "says"), rows)
     raise typer.Exit(0 if all(check.ok for check in checks.values()) else 1)

@@ -48,10 +48,10 @@ def check_place(folder: Path) -> None:
     except OSError as error:
         raise BundleError(f"a folder {folder} that can be looked into", str(error.strerror), "name another") from error
     if foreign:
-        more = ", …" if len(foreign) > 3 else ""
+        ellipsis = ", …" if len(foreign) > 3 else ""
         raise BundleError(
             f"no folder, an empty one or a bundle at {folder}",
-            f"{', '.join(foreign[:3])}{more}, which no bundle holds and which would be gone",
+            f"{', '.join(foreign[:3])}{ellipsis}, which no bundle holds and which would be gone",
             "name another folder with --out, or move what lies there away",
         )
 

@@ -1,4 +1,4 @@
-"""A bundle -> a smaller one of the same model."""
+"""Compresses a bundle: the same model with its item table in int8 or float16."""
 
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ def compressed_bundle(source: Path, out: Path, precision: str) -> tuple[dict[str
         scores, rows = run_graph(aside / "model.onnx", {name: bundle.golden[name] for name in INPUTS})
         np.save(aside / "golden_scores.npy", scores, allow_pickle=False)
         np.save(aside / "golden_rows.npy", rows, allow_pickle=False)
-        kept = bundle.manifest | {"precision": f"{precision} item table", "made_from": bundle.version}
-        write_manifest(aside, {k: v for k, v in kept.items() if k not in ("version", "created", "files")})
+        manifest = bundle.manifest | {"precision": f"{precision} item table", "made_from": bundle.version}
+        write_manifest(aside, {k: v for k, v in manifest.items() if k not in ("version", "created", "files")})
     return read_manifest(out), overlap(bundle.golden["rows"], rows)
 
 

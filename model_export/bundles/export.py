@@ -1,4 +1,4 @@
-"""A trained model -> a bundle folder: ONNX graph, arrays, golden scores, manifest; checked before it is called done."""
+"""Exports a trained model as a bundle folder (ONNX graph, arrays, golden scores, manifest) and checks it."""
 
 import json
 from pathlib import Path
@@ -33,27 +33,27 @@ def export_bundle(
     model: NextItem,
     words: Vocabulary,
     train: Examples,
-    asked: Examples,
+    questions: Examples,
     folder: Path,
     facts: dict[str, Any],
-    told: TrainingLog | None = None,
+    training_log: TrainingLog | None = None,
 ) -> dict[str, Any]:
-    """Writes the bundle and proves it: torch against ONNX Runtime, then all checks of the scorer. Returns the manifest.
+    """Writes the bundle, compares torch with ONNX Runtime, runs all checks of the scorer, and returns the manifest.
 
-    Raises `BundleError` where a check fails or the disk is full; what was in `folder` before stays.
+    Raises `BundleError` when a check fails or the disk is full; the previous content of `folder` then stays.
     """
     top = min(CANDIDATES, len(words))
     with new_bundle(folder) as aside:
         export_graph(model, top, aside / "model.onnx")
-        golden = asked.where(np.arange(min(GOLDEN, len(asked)))).features.inputs()
+        golden = questions.where(np.arange(min(GOLDEN, len(questions)))).features.inputs()
         scores, rows = run_graph(aside / "model.onnx", golden)
         check_parity(model, golden, scores, rows, top)
         arrays = _arrays(model, words, train) | {f"golden_{name}": value for name, value in golden.items()}
         arrays |= {"golden_scores": scores, "golden_rows": rows} | _query_arrays(model)
         for name, value in arrays.items():
             np.save(aside / f"{name}.npy", value, allow_pickle=False)
-        if told is not None:
-            told.write(aside / "training.jsonl")
+        if training_log is not None:
+            training_log.write(aside / "training.jsonl")
         (aside / "items.json").write_text(json.dumps(words.item_ids))
         form = {"opset": OPSET, "inputs": INPUTS, "outputs": OUTPUTS, "window": model.window}
         write_manifest(aside, form | {"candidates": top, "items": len(words), **facts})
@@ -75,7 +75,7 @@ def check_parity(
 
 
 def run_graph(graph: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(scores, rows) of a graph that is no bundle yet."""
+    """(scores, rows) of an ONNX graph outside a bundle."""
     session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     scores, rows = session.run(OUTPUTS, inputs)
     return scores, rows
@@ -102,16 +102,16 @@ def _arrays(model: NextItem, words: Vocabulary, train: Examples) -> dict[str, np
 
 
 def _query_arrays(model: NextItem) -> dict[str, np.ndarray]:
-    """What places a query among the items, where that was learned."""
+    """The arrays of the query tower; empty when the model has none."""
     if SearchTask.name not in model.tasks:
         return {}
     tower = model.tasks[SearchTask.name].tower()
-    return dict(zip(QUERY_FILES, (tower.known, tower.vectors.astype(np.float16)), strict=True))
+    return dict(zip(QUERY_FILES, (tower.buckets, tower.vectors.astype(np.float16)), strict=True))
 
 
 def _neighbours(vectors: np.ndarray, train: Examples, items: int) -> np.ndarray:
     """int32 [N + 1, NEIGHBOURS]: what most often followed an item; item-vector similarity breaks ties and fills up."""
-    from model_export.rivals.baselines import Markov
+    from model_export.baselines.baselines import Markov
 
     unit = unit_rows(vectors)
     markov = Markov(train, items)

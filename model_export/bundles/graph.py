@@ -1,4 +1,4 @@
-"""A trained model -> its ONNX graph, without what only the exporting machine needs."""
+"""Exports a trained model as an ONNX graph, without traces of the exporting machine."""
 
 import logging
 import warnings
@@ -24,11 +24,11 @@ def export_graph(model: NextItem, top: int, file: Path) -> None:
     """The ONNX graph, without the exporter's stack traces (they hold paths of this machine).
 
     int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]; any W up to the model's window, so that
-    padding need not be computed (`operators/model/padding.py`).
+    padding need not be computed (`operators/model/batch_trimming.py`).
     """
     batch, window = Dim("batch"), Dim("window", max=model.window)
     steps = {0: batch, 1: window} if model.window > 1 else {0: batch}
-    # it names packages that it could use and that are not here
+    # the exporter warns of optional packages that are not installed
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings(), opaque(model) as translated:
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
@@ -53,7 +53,7 @@ def export_graph(model: NextItem, top: int, file: Path) -> None:
 
 
 def strip_traces(model: onnx.ModelProto) -> None:
-    """Removes what describes the machine and not the model."""
+    """Removes the exporter's metadata, which holds paths of this machine."""
     for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
         del part.metadata_props[:]
     for function in model.functions:
@@ -62,23 +62,25 @@ def strip_traces(model: onnx.ModelProto) -> None:
 
 
 def share_table(graph: onnx.GraphProto) -> None:
-    """Of a small table the exporter stores the transpose as well: half of the file. The runtime can make it itself."""
-    table = next(one for one in graph.initializer if one.name == TABLE)
+    """Removes the transposed copy of a small table, half of the file; a Transpose node computes it instead."""
+    table = next(tensor for tensor in graph.initializer if tensor.name == TABLE)
     values = numpy_helper.to_array(table)
-    for one in [one for one in graph.initializer if tuple(one.dims) == values.T.shape and one.name != TABLE]:
-        if np.array_equal(numpy_helper.to_array(one), values.T):
-            graph.initializer.remove(one)
-            graph.node.insert(0, helper.make_node("Transpose", [TABLE], [one.name], perm=[1, 0]))
+    for tensor in [
+        tensor for tensor in graph.initializer if tuple(tensor.dims) == values.T.shape and tensor.name != TABLE
+    ]:
+        if np.array_equal(numpy_helper.to_array(tensor), values.T):
+            graph.initializer.remove(tensor)
+            graph.node.insert(0, helper.make_node("Transpose", [TABLE], [tensor.name], perm=[1, 0]))
 
 
 def rows_of(graph: onnx.GraphProto) -> int:
-    """Items of the table, and the padding."""
-    return int(next(one for one in graph.initializer if one.name == TABLE).dims[0])
+    """Rows of the item table, the padding row included."""
+    return int(next(tensor for tensor in graph.initializer if tensor.name == TABLE).dims[0])
 
 
 def table_of(model: onnx.ModelProto) -> onnx.TensorProto:
-    """The item table of a graph in float32; raises `BundleError` where it has none: then it was compressed before."""
-    for one in model.graph.initializer:
-        if one.name == TABLE:
-            return one
+    """The float32 item table of a graph. Raises `BundleError` when it is missing: the graph is compressed already."""
+    for tensor in model.graph.initializer:
+        if tensor.name == TABLE:
+            return tensor
     raise BundleError(f"a graph with the initializer {TABLE}", "none of that name", "compress the bundle in float32")

@@ -42,8 +42,8 @@ class OpaqueGru(nn.Module):
         weights = {name: parameter.detach() for name, parameter in gru.named_parameters()}
         self.register_buffer("inputs", _gates(weights["weight_ih_l0"])[None])
         self.register_buffer("recurrent", _gates(weights["weight_hh_l0"])[None])
-        both = (_gates(weights["bias_ih_l0"]), _gates(weights["bias_hh_l0"]))
-        self.register_buffer("biases", torch.cat(both)[None])
+        biases = (_gates(weights["bias_ih_l0"]), _gates(weights["bias_hh_l0"]))
+        self.register_buffer("biases", torch.cat(biases)[None])
 
     def forward(self, steps: Tensor) -> tuple[Tensor, None]:
         """float [B, W, d] -> the states [B, W, h]."""

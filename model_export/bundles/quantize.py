@@ -46,8 +46,8 @@ def quantize_table(source: bytes, target: Path) -> None:
     for node in graph.node:
         if node.op_type == "Gather" and node.input[0] == TABLE:
             node.input[0] = "table8"
-            wanted, node.output[0] = node.output[0], f"{node.output[0]}_8"
-            nodes += [node, helper.make_node("DequantizeLinear", [node.output[0], "table_scale"], [wanted])]
+            rows, node.output[0] = node.output[0], f"{node.output[0]}_8"
+            nodes += [node, helper.make_node("DequantizeLinear", [node.output[0], "table_scale"], [rows])]
         elif node.op_type == "Transpose" and node.input[0] == TABLE:
             node.input[0] = "table8"
             transposed.add(node.output[0])
@@ -68,13 +68,13 @@ def quantize_table(source: bytes, target: Path) -> None:
 
 
 def _integer_product(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-    wanted, out = node.input[0], node.output[0]
+    vectors, out = node.input[0], node.output[0]
     return [
-        helper.make_node("Abs", [wanted], ["wanted_size"]),
+        helper.make_node("Abs", [vectors], ["wanted_size"]),
         helper.make_node("ReduceMax", ["wanted_size", "of_user"], ["wanted_most"], keepdims=1),
         helper.make_node("Max", ["wanted_most", "least"], ["wanted_range"]),
         helper.make_node("Div", ["wanted_range", "steps"], ["wanted_scale"]),
-        helper.make_node("Div", [wanted, "wanted_scale"], ["wanted_steps"]),
+        helper.make_node("Div", [vectors, "wanted_scale"], ["wanted_steps"]),
         helper.make_node("Round", ["wanted_steps"], ["wanted_rounded"]),
         helper.make_node("Add", ["wanted_rounded", "middle"], ["wanted_positive"]),
         helper.make_node("Cast", ["wanted_positive"], ["wanted8"], to=TensorProto.UINT8),

@@ -1,6 +1,6 @@
-"""The training window as the drift meter needs it: `reference.json` of a bundle.
+"""`reference.json` of a bundle: histograms of the training window, with which the drift meter compares live data.
 
-`python -m model_export.bundles.reference BUNDLE EVENTS.jsonl` adds it to a bundle that has none.
+`python -m model_export.bundles.reference BUNDLE EVENTS.jsonl` adds it to a bundle without one.
 """
 
 import json
@@ -27,14 +27,14 @@ def add_reference(folder: Path, train: Examples, seed: int = 7) -> None:
     bundle = ModelBundle.load(folder)
     warm = np.flatnonzero(train.features.length > 0)
     drawn = np.sort(np.random.default_rng(seed).permutation(warm)[:SAMPLE])
-    seen = train.features.where(drawn)
+    sample = train.features.where(drawn)
     scorer = Scorer(bundle, ScorerSettings(provider="cpu"))
     tops = [
-        scorer.score(seen.where(np.arange(begin, min(begin + BATCH, len(drawn)))))[0][:, 0]
+        scorer.score(sample.where(np.arange(begin, min(begin + BATCH, len(drawn)))))[0][:, 0]
         for begin in range(0, len(drawn), BATCH)
     ]
-    values = observed(seen, np.concatenate(tops), popularity_places(bundle.popular, len(bundle.vocabulary)))
-    reference = {name: Bins.fit(found, EDGES.get(name)) for name, found in values.items()}
+    values = observed(sample, np.concatenate(tops), popularity_places(bundle.popular, len(bundle.vocabulary)))
+    reference = {name: Bins.fit(observations, EDGES.get(name)) for name, observations in values.items()}
     (folder / FILE).write_text(json.dumps(dump_reference(reference), indent=1) + "\n")
     manifest = read_manifest(folder)
     manifest["files"][FILE] = file_hash(folder / FILE)
@@ -44,7 +44,7 @@ def add_reference(folder: Path, train: Examples, seed: int = 7) -> None:
 
 
 def main(folder: Path, events_file: Path) -> None:
-    """Of the events before the bundle's test window."""
+    """Adds the reference of the events before the bundle's test window."""
     bundle = ModelBundle.load(folder)
     until = int(bundle.manifest["trained_on"]["to_ms"])
     events, _ = learnable(read_events(events_file))

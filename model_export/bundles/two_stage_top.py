@@ -34,32 +34,32 @@ def in_two_stages(graph: onnx.GraphProto, rows: int, top: int) -> None:
     stages: list[onnx.NodeProto] = []
     size = block_of(rows)
 
-    def given(value: object, kind: type = np.int64) -> str:
+    def constant(value: object, kind: type = np.int64) -> str:
         name = f"top_given_{len(graph.initializer)}"
         graph.initializer.append(numpy_helper.from_array(np.asarray(value, kind), name))
         return name
 
-    def made(operation: str, *inputs: str, to: str = "", **settings: int) -> str:
+    def stage(operation: str, *inputs: str, to: str = "", **settings: int) -> str:
         to = to or f"top_{len(stages)}"
         stages.append(helper.make_node(operation, list(inputs), [to], **settings))
         return to
 
-    def best(of: str, values: str, found: str, *, ordered: int) -> str:
-        stages.append(helper.make_node("TopK", [of, places], [values, found], axis=-1, largest=1, sorted=ordered))
-        return found
+    def best(of: str, values: str, indices: str, *, ordered: int) -> str:
+        stages.append(helper.make_node("TopK", [of, places], [values, indices], axis=-1, largest=1, sorted=ordered))
+        return indices
 
     if missing := -rows % size:
-        worst = given(np.full((1, missing), np.finfo(np.float32).min), np.float32)
-        shape = made("Concat", made("Gather", made("Shape", scores), given([0])), given([missing]), axis=0)
-        scores = made("Concat", scores, made("Expand", worst, shape), axis=1)
-    block = given(size)
-    blocks = made("Reshape", scores, given([0, -1, size]))
-    chosen = best(made("ReduceMax", blocks, given([2]), keepdims=0), "top_maxima", "top_chosen", ordered=0)
-    few = made("GatherND", blocks, made("Unsqueeze", chosen, given([2])), batch_dims=1)
-    place = best(made("Reshape", few, given([0, top * size])), best_scores, "top_place", ordered=1)
-    first = made("Mul", made("GatherElements", chosen, made("Div", place, block), axis=1), block)
-    made("Add", first, made("Mod", place, block), to=best_rows)
+        worst = constant(np.full((1, missing), np.finfo(np.float32).min), np.float32)
+        shape = stage("Concat", stage("Gather", stage("Shape", scores), constant([0])), constant([missing]), axis=0)
+        scores = stage("Concat", scores, stage("Expand", worst, shape), axis=1)
+    block = constant(size)
+    blocks = stage("Reshape", scores, constant([0, -1, size]))
+    chosen = best(stage("ReduceMax", blocks, constant([2]), keepdims=0), "top_maxima", "top_chosen", ordered=0)
+    few = stage("GatherND", blocks, stage("Unsqueeze", chosen, constant([2])), batch_dims=1)
+    place = best(stage("Reshape", few, constant([0, top * size])), best_scores, "top_place", ordered=1)
+    first = stage("Mul", stage("GatherElements", chosen, stage("Div", place, block), axis=1), block)
+    stage("Add", first, stage("Mod", place, block), to=best_rows)
     at = list(graph.node).index(node)
     graph.node.remove(node)
-    for number, one in enumerate(stages):
-        graph.node.insert(at + number, one)
+    for number, added in enumerate(stages):
+        graph.node.insert(at + number, added)

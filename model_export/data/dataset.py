@@ -1,4 +1,4 @@
-"""Canonical events -> training and test examples, through the same `step` and `features` as the job."""
+"""Turns canonical events into training and test examples, with the same `step` and `features` as the job."""
 
 import logging
 import math
@@ -32,7 +32,7 @@ NEGATIVE_KINDS = (KINDS["remove_from_cart"],)
 
 @dataclass(frozen=True)
 class Examples:
-    """Questions asked just before a positive event: what comes next?
+    """Questions, each just before a positive event: which item comes next?
 
     `features`: B rows as the job would compute them at that moment; `target`: int32 [B], model row of the item;
     `kind`: uint8 [B], of that event (`KINDS`); `time_ms`: int64 [B]; `session_start_s`: uint32 [B], of the session that the target belongs to; `user`: int32 [B], a number for each user;
@@ -76,14 +76,14 @@ class Examples:
         return last
 
     def alone(self) -> "Examples":
-        """The same, with outcomes that know only these events."""
+        """The same examples, with outcomes computed from these events alone."""
         return replace(self, outcomes=outcomes(self.user, self.session_start_s, self.target, self.kind))
 
     def bought_together(self) -> npt.NDArray[np.bool_]:
-        """bool [B]: whether the example before is of the same purchase. All examples, in their order."""
-        both = (self.kind[1:] == BOUGHT) & (self.kind[:-1] == BOUGHT)
+        """bool [B]: whether the previous example belongs to the same purchase. Needs all examples in their order."""
+        both_bought = (self.kind[1:] == BOUGHT) & (self.kind[:-1] == BOUGHT)
         at_once = (self.user[1:] == self.user[:-1]) & (self.time_ms[1:] == self.time_ms[:-1])
-        return np.concatenate(([False] * min(len(self), 1), both & at_once))
+        return np.concatenate(([False] * min(len(self), 1), both_bought & at_once))
 
     def in_session(self, row: int | slice = slice(None)) -> npt.NDArray[np.bool_]:
         """bool [B, W] (or [W] of one row): the steps of the session in progress.
@@ -91,33 +91,34 @@ class Examples:
         At the first step of a session: the whole window, as a shop that knows the customer would use it.
         """
         f = self.features
-        known = np.arange(f.items.shape[1]) < f.length[row, None]
-        own = known & (f.seconds[row] >= self.session_start_s[row, None])
+        filled = np.arange(f.items.shape[1]) < f.length[row, None]
+        own = filled & (f.seconds[row] >= self.session_start_s[row, None])
         if isinstance(row, int):
-            return own if own.any() else known
-        return np.where(own.any(axis=1)[:, None], own, known)
+            return own if own.any() else filled
+        return np.where(own.any(axis=1)[:, None], own, filled)
 
 
 def read_events(
     file: Path, tell: Callable[[str], object] = log.warning, limits: EventSettings | None = None
 ) -> list[Event]:
-    """The good events of a file of JSON lines in the order of time; `tell` hears of those that are left out. `limits`:
-    default the settings'.
+    """The good events of a JSON lines file, sorted by time. `tell` gets a line about the events left out; `limits`
+    defaults to the settings.
 
-    Raises `EventsFileError` where most are bad, or the file is none of JSON lines.
+    Raises `EventsFileError` when most events are bad or the file does not hold JSON lines.
     """
     events = event_file(file, limits or load_settings().events)
-    found = sorted(events, key=lambda event: int(event.event_time))
+    ordered = sorted(events, key=lambda event: int(event.event_time))
     events.refuse_mostly_bad()
     if events.bad:
         tell(events.left_out())
-    return found
+    return ordered
 
 
 class Wishes:
-    """What shoppers wanted, event by event in the order of time: of a basket the lines that no cart event has named yet.
+    """The items that each event shows interest in. Takes events in time order; a purchase counts only items without an
+    earlier cart event.
 
-    Neither a return nor a rating below the middle is a wish.
+    A return or a rating below the middle shows no interest.
     """
 
     def __init__(self, rating_middle: float = RATING_MIDDLE) -> None:
@@ -125,7 +126,7 @@ class Wishes:
         self._carts: dict[str, set[str]] = {}
 
     def of(self, event: Event) -> list[str]:
-        """The items that count as "what came next"."""
+        """The items of this event that a model should predict."""
         if event.event_type not in WISHES or is_return(event) or is_low_rating(event, self._rating_middle):
             return []
         named = items_named(event)
@@ -140,34 +141,34 @@ class Wishes:
 
 
 def vocabulary(events: Iterable[Event], min_count: int, rating_middle: float = RATING_MIDDLE) -> Vocabulary:
-    """Items wanted at least `min_count` times, most frequent first (so the popular list is 1, 2, 3 …)."""
+    """Items with at least `min_count` wishes, most frequent first (so the popular list is 1, 2, 3 …)."""
     counts: dict[str, int] = {}
     wishes = Wishes(rating_middle)
     for item in chain.from_iterable(map(wishes.of, events)):
         counts[item] = counts.get(item, 0) + 1
-    kept = [item for item, count in counts.items() if count >= min_count]
-    return Vocabulary(sorted(kept, key=lambda item: (-counts[item], item)))
+    frequent = [item for item, count in counts.items() if count >= min_count]
+    return Vocabulary(sorted(frequent, key=lambda item: (-counts[item], item)))
 
 
 def examples(
     events: Iterable[Event], words: Vocabulary, limits: EventSettings = DEFAULTS, window: int = WINDOW
 ) -> Examples:
-    """One example for each wish of a known item, asked with the user's state before it.
+    """One example for each wish of a known item, with the user's state before it.
 
-    The lines of a basket were bought at once. Each has the lines before it in its history, so that a model learns what is
-    bought together; a test asks for the first alone (`Examples.bought_together`), for no list is made between them.
-    Raises `EventsFileError` where nothing was wanted.
+    The items of one purchase share a time. Each has the earlier items of the purchase in its history, so that a model
+    learns which items are bought together. A test asks only for the first (`Examples.bought_together`), because the job
+    makes no list between them. Raises `EventsFileError` when there is no wish.
     """
-    found = _examples(events, words, limits, window, Wishes(limits.rating_middle).of)
-    if found is None:
+    labelled = _examples(events, words, limits, window, Wishes(limits.rating_middle).of)
+    if labelled is None:
         raise EventsFileError("views, clicks, cart or purchase events of items", "none", "check event_type and item_id")
-    return found
+    return labelled
 
 
 def ratings(
     events: Iterable[Event], words: Vocabulary, limits: EventSettings = DEFAULTS, window: int = WINDOW
 ) -> Examples | None:
-    """One example for each rating of a known item, high or low: none of them says what came next. None: there is none."""
+    """One example for each rating of a known item, high or low, for the rating task. None when there are no ratings."""
     return _examples(
         events, words, limits, window, lambda event: items_named(event) if event.rating is not None else []
     )
@@ -178,7 +179,7 @@ def _examples(
     words: Vocabulary,
     limits: EventSettings,
     window: int,
-    asked: Callable[[Event], list[str]],
+    items_of: Callable[[Event], list[str]],
 ) -> Examples | None:
     states: dict[str, bytes] = {}
     users: dict[str, int] = {}
@@ -188,11 +189,11 @@ def _examples(
     after = partial(step, session_gap_ms=limits.session_gap_ms, rating_middle=limits.rating_middle)
     for event in events:
         before = states.get(event.user_id)
-        done = after(before, event)
-        states[event.user_id] = done.state
-        if done.outcome != "applied":
+        result = after(before, event)
+        states[event.user_id] = result.state
+        if result.outcome != "applied":
             continue
-        for item in asked(event):
+        for item in items_of(event):
             if not (row := words.row(item)):
                 continue
             bought = (event.items or []) if event.event_type == "purchase" else []
@@ -201,7 +202,7 @@ def _examples(
             waiting.append(partly or EMPTY)
             target.append(row)
             times.append(int(event.event_time))
-            starts.append(session_start_s(done.state))
+            starts.append(session_start_s(result.state))
             user.append(users.setdefault(event.user_id, len(users)))
             kind.append(KINDS[event.event_type])
             rating.append(math.nan if event.rating is None else event.rating)
@@ -212,8 +213,8 @@ def _examples(
         parts.append(features(read_states(waiting), words, window))
     if not parts:
         return None
-    who, what = np.array(user, dtype=np.int32), np.array(target, dtype=np.int32)
-    began, how = np.array(starts, dtype=np.uint32), np.array(kind, dtype=np.uint8)
-    became = outcomes(who, began, what, how)
-    when, rated = np.array(times, dtype=np.int64), np.array(rating, dtype=np.float32)
-    return Examples(Features.joined(parts), what, when, began, who, how, became, rated)
+    user_number, target_row = np.array(user, dtype=np.int32), np.array(target, dtype=np.int32)
+    started_s, kinds = np.array(starts, dtype=np.uint32), np.array(kind, dtype=np.uint8)
+    labels = outcomes(user_number, started_s, target_row, kinds)
+    times_ms, rated = np.array(times, dtype=np.int64), np.array(rating, dtype=np.float32)
+    return Examples(Features.joined(parts), target_row, times_ms, started_s, user_number, kinds, labels, rated)

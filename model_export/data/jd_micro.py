@@ -28,9 +28,9 @@ def events(file: Path) -> Iterator[Event]:
                     sku, behaviour, _, gap, _ = text.split("+")
                     wait_ms = max(int(float(gap) * 1000), 1)
                 except ValueError as error:
-                    came = f"line {session + 1}: {text[:80]}"
+                    problem = f"line {session + 1}: {text[:80]}"
                     raise EventsFileError(
-                        "sku+behaviour+category+interval+dwell", came, "see the data's README"
+                        "sku+behaviour+category+interval+dwell", problem, "see the data's README"
                     ) from error
                 if kind := KINDS.get(behaviour):
                     yield Event(
@@ -46,7 +46,7 @@ def events(file: Path) -> Iterator[Event]:
 def main(source: Path, target: Path) -> None:
     """Writes JSON lines in the order of time."""
     with target.open("wb") as out:
-        for event in sorted(events(source), key=lambda one: int(one.event_time)):
+        for event in sorted(events(source), key=lambda event: int(event.event_time)):
             out.write(encode_record(event) + b"\n")
 
 

@@ -42,9 +42,9 @@ def order_lines(file: Path = ORDERS) -> Iterator[OrderLine]:
 
 def events(start_ms: int = 0, end_ms: int = 1 << 62, file: Path = ORDERS) -> Iterator[Event]:
     """Events with start_ms <= order time < end_ms, in time order."""
-    wanted = (line for line in order_lines(file) if start_ms <= line.time_ms < end_ms)
+    in_range = (line for line in order_lines(file) if start_ms <= line.time_ms < end_ms)
     # orders of one minute interleave
-    for _, minute in groupby(wanted, key=lambda line: line.time_ms):
+    for _, minute in groupby(in_range, key=lambda line: line.time_ms):
         orders = [list(lines) for _, lines in groupby(minute, key=lambda line: line.invoice)]
         yield from sorted((e for lines in orders for e in _order_events(lines)), key=lambda event: event.event_time)
 

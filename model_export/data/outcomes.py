@@ -1,4 +1,4 @@
-"""What became of an item within the session: the labels of the session task."""
+"""The labels of the session task: whether an item is clicked, carted or bought within the session."""
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,9 @@ def outcomes(
 
     Only these events count: those before a split do not know what comes after it.
     """
-    found = np.zeros((len(target), len(WANTED)), dtype=bool)
+    labels = np.zeros((len(target), len(WANTED)), dtype=bool)
     if not np.isin(kind, [KINDS[name] for name in WANTED]).any():
-        return found
+        return labels
     order = np.lexsort((target, session_start_s, user))
     names = np.stack((user[order].astype(np.int64), session_start_s[order].astype(np.int64), target[order]))
     group = np.empty(len(target), dtype=np.int64)
@@ -30,5 +30,5 @@ def outcomes(
         happened = kind == KINDS[name]
         newest = np.full(group.max() + 1, -1)
         np.maximum.at(newest, group[happened], place[happened])
-        found[:, column] = place <= newest[group]
-    return found
+        labels[:, column] = place <= newest[group]
+    return labels

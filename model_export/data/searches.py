@@ -1,4 +1,4 @@
-"""Texts that lead to items: what was searched for before an item was met, and titles."""
+"""Pairs of text and item for the search task: a query and the item that followed it, or a title and its item."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from operators.records.contracts import CatalogueItem, Event
 from operators.shopper.features import Vocabulary
 from operators.shopper.user_state import RATING_MIDDLE
 
-WITHIN_MS = 10 * 60_000  # an item that is met later was not met because of the search
-WORDS_KEPT = 0.5  # of a title, in a query that is made of it
+WITHIN_MS = 10 * 60_000  # an item event later than this does not count as a result of the search
+WORDS_KEPT = 0.5  # share of a title's words in a query made from it
 
 
 @dataclass(frozen=True)
@@ -26,51 +26,51 @@ class Searches:
     time_ms: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, found: Sequence[tuple[str, int, int]]) -> "Searches":
-        """From (text, row, time)."""
-        texts, rows, times = zip(*found, strict=True) if found else ((), (), ())
+    def of(cls, pairs: Sequence[tuple[str, int, int]]) -> "Searches":
+        """Builds it from (text, row, time) tuples."""
+        texts, rows, times = zip(*pairs, strict=True) if pairs else ((), (), ())
         return cls(list(texts), np.array(rows, dtype=np.int32), np.array(times, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def where(self, mask: npt.NDArray[Any]) -> "Searches":
-        """Those of a boolean mask."""
+        """The pairs that a boolean mask selects."""
         return Searches([self.texts[at] for at in np.flatnonzero(mask)], self.rows[mask], self.time_ms[mask])
 
 
 def titles(catalogue: Iterable[CatalogueItem], words: Vocabulary) -> Searches:
     """The title of each known item that has one."""
     return Searches.of(
-        [(one.title, words.row(one.item_id), 0) for one in catalogue if one.title and words.row(one.item_id)]
+        [(item.title, words.row(item.item_id), 0) for item in catalogue if item.title and words.row(item.item_id)]
     )
 
 
 def searched(events: Iterable[Event], words: Vocabulary, rating_middle: float = RATING_MIDDLE) -> Searches:
-    """Each search with the first known item that the same user met within `WITHIN_MS` of it. Events by time."""
+    """Each search with the first known item of the same user within `WITHIN_MS` after it. `events` in time order."""
     waiting: dict[str, tuple[str, int]] = {}
-    found, wishes = [], Wishes(rating_middle)
+    pairs, wishes = [], Wishes(rating_middle)
     for event in events:
-        wanted = wishes.of(event)
+        items = wishes.of(event)
         if event.event_type == "search" and event.query:
             waiting[event.user_id] = (event.query, int(event.event_time))
-        elif event.user_id in waiting and (rows := [row for row in map(words.row, wanted) if row]):
+        elif event.user_id in waiting and (rows := [row for row in map(words.row, items) if row]):
             query, asked_ms = waiting.pop(event.user_id)
             if event.event_time - asked_ms <= WITHIN_MS:
-                found.append((query, rows[0], asked_ms))
-    return Searches.of(found)
+                pairs.append((query, rows[0], asked_ms))
+    return Searches.of(pairs)
 
 
 def some_of(words: Sequence[str], generator: np.random.Generator) -> list[str]:
-    """A query made of a title: each word with a chance of `WORDS_KEPT`, in their order, at least one."""
-    kept = generator.random(len(words)) < WORDS_KEPT
-    if len(words) and not kept.any():
-        kept[generator.integers(len(words))] = True
-    return [word for word, keep in zip(words, kept, strict=True) if keep]
+    """A query made from a title: keeps each word with probability `WORDS_KEPT`, in order, at least one word."""
+    drawn = generator.random(len(words)) < WORDS_KEPT
+    if len(words) and not drawn.any():
+        drawn[generator.integers(len(words))] = True
+    return [word for word, keep in zip(words, drawn, strict=True) if keep]
 
 
-def asked_of_titles(known: Searches, seed: int) -> Searches:
-    """A query for each title, some of its words drawn with a fixed seed."""
+def title_queries(titles: Searches, seed: int) -> Searches:
+    """One query for each title, made of words drawn with a fixed seed."""
     generator = np.random.default_rng(seed)
-    texts = [" ".join(some_of(words_of(text), generator)) for text in known.texts]
-    return Searches(texts, known.rows, known.time_ms)
+    texts = [" ".join(some_of(words_of(text), generator)) for text in titles.texts]
+    return Searches(texts, titles.rows, titles.time_ms)

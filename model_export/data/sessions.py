@@ -1,8 +1,8 @@
-"""Session files in the papers' form -> examples, through the same `step` and `features` as the job.
+"""Turns session files in the form of the papers into examples, with the same `step` and `features` as the job.
 
 A folder holds `train.parquet` (`items`: a list a session; oldest first, or by `session`) and `test.parquet`
-(`prefix`: a list, `target`: what came next). Item ids are numbers or text. There are no times: a session is given
-one a minute, its views a second apart, so that "newer" means "later in the file".
+(`prefix`: a list, `target`: the next item). Item ids are numbers or text. The files have no times: sessions get times
+one minute apart and views one second apart, so that "newer" means "later in the file".
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ DEFAULTS = EventSettings()
 
 @dataclass(frozen=True)
 class SessionSet:
-    """Sessions to learn from, oldest first, and questions (prefix, target) to be tested on.
+    """Training sessions, oldest first, and test questions (prefix, target).
 
     `cleaning`: rows read, rows dropped by reason, rows kept, of each file.
     """
@@ -43,7 +43,7 @@ class SessionSet:
     cleaning: dict[str, dict[str, int]]
 
     def vocabulary(self, sessions: Sequence[list[str]] | None = None) -> Vocabulary:
-        """Items of these sessions (default: all to learn from), most frequent first."""
+        """Items of these sessions (default: all training sessions), most frequent first."""
         counts: dict[str, int] = {}
         for items in self.train if sessions is None else sessions:
             for item in items:
@@ -51,34 +51,36 @@ class SessionSet:
         return Vocabulary(sorted(counts, key=lambda item: (-counts[item], item)))
 
     def questions(self, words: Vocabulary, window: int = WINDOW) -> Examples:
-        """The test; a target that was never seen in training has row 0 and counts as a miss."""
-        return asked(self.prefixes, self.targets, words, window)
+        """The test questions; a target that is not in the training sessions has row 0 and counts as a miss."""
+        return session_questions(self.prefixes, self.targets, words, window)
 
 
 def read_sessions(folder: Path, limits: EventSettings = DEFAULTS) -> SessionSet:
-    """Reads and cleans both files; what `limits.placeholder_ids` names is no id.
+    """Reads and cleans both files; ids in `limits.placeholder_ids` count as missing.
 
-    Raises `EventsFileError` where a file is missing, broken, of another form or empty.
+    Raises `EventsFileError` when a file is missing, broken, empty or of another form.
     """
     train = _read(folder / "train.parquet", ("items",))
     if "session" in train.column_names:
         train = train.sort_by("session")
     sessions, of_train = _cleaned(train.column("items").to_pylist(), limits.placeholders)
     single = sum(len(items) < 2 for items in sessions)
-    kept = [items for items in sessions if len(items) > 1]
-    of_train |= {"dropped: one item": single, "out": len(kept)}
-    if not kept:
+    usable = [items for items in sessions if len(items) > 1]
+    of_train |= {"dropped: one item": single, "out": len(usable)}
+    if not usable:
         raise EventsFileError(
             "sessions of two items or more", f"{len(sessions)} shorter ones in {folder}/train.parquet", _FORM
         )
     test = _read(folder / "test.parquet", ("prefix", "target"))
-    asked_after, wanted = test.column("prefix").to_pylist(), test.column("target").to_pylist()
-    prefixes, targets, of_test = _pairs(asked_after, wanted, limits.placeholders)
+    raw_prefixes, raw_targets = test.column("prefix").to_pylist(), test.column("target").to_pylist()
+    prefixes, targets, of_test = _pairs(raw_prefixes, raw_targets, limits.placeholders)
     if not targets:
         raise EventsFileError("questions with a prefix and a target", f"none in {folder}/test.parquet", _FORM)
-    known = {item for items in kept for item in items}
-    of_test["targets never seen in training (misses for every model)"] = sum(one not in known for one in targets)
-    return SessionSet(folder.name, kept, prefixes, targets, {"train": of_train, "test": of_test})
+    trained_items = {item for items in usable for item in items}
+    of_test["targets never seen in training (misses for every model)"] = sum(
+        target not in trained_items for target in targets
+    )
+    return SessionSet(folder.name, usable, prefixes, targets, {"train": of_train, "test": of_test})
 
 
 _FORM = "columns `items` in train.parquet, `prefix` and `target` in test.parquet; see docs/train.md"
@@ -90,15 +92,15 @@ def _read(file: Path, columns: Sequence[str]) -> pa.Table:
     except FileNotFoundError as error:
         raise EventsFileError(f"the file {file.name}", f"none in {file.parent}", _FORM) from error
     except (pa.ArrowException, OSError) as error:
-        came = f"{file.stat().st_size} bytes that are not: {str(error)[:120]}"
-        raise EventsFileError(f"parquet in {file}", came, "an interrupted download? fetch the file again") from error
+        problem = f"{file.stat().st_size} bytes that are not: {str(error)[:120]}"
+        raise EventsFileError(f"parquet in {file}", problem, "an interrupted download? fetch the file again") from error
     if missing := [name for name in columns if name not in table.column_names]:
         raise EventsFileError(f"column {missing[0]} in {file}", f"columns {table.column_names}", _FORM)
     return table
 
 
 def item_id(value: Any, placeholders: frozenset[str]) -> str | None:
-    """An id of a column, which holds whole numbers as fractions where one is missing; None of what is no id."""
+    """A column's value as an id, None when it is not one. parquet holds integers as floats when a value is missing."""
     if type(value) is int:
         return str(value)
     if isinstance(value, str):
@@ -111,31 +113,31 @@ def item_id(value: Any, placeholders: frozenset[str]) -> str | None:
 
 
 def _ids(values: Sequence[Any] | None, placeholders: frozenset[str]) -> list[str]:
-    return [known for value in values or () if (known := item_id(value, placeholders)) is not None]
+    return [item for value in values or () if (item := item_id(value, placeholders)) is not None]
 
 
 def _cleaned(rows: Sequence[Any], placeholders: frozenset[str]) -> tuple[list[list[str]], dict[str, int]]:
-    kept, empty, nulls = [], 0, 0
+    sessions, empty, nulls = [], 0, 0
     for items in rows:
-        known = _ids(items, placeholders)
-        nulls += len(items or ()) - len(known)
-        if known:
-            kept.append(known)
+        ids = _ids(items, placeholders)
+        nulls += len(items or ()) - len(ids)
+        if ids:
+            sessions.append(ids)
         else:
             empty += 1
-    return kept, {"in": len(rows), "dropped: no item": empty, "items without an id": nulls}
+    return sessions, {"in": len(rows), "dropped: no item": empty, "items without an id": nulls}
 
 
 def _pairs(
     prefixes: Sequence[Any], targets: Sequence[Any], placeholders: frozenset[str]
 ) -> tuple[list[list[str]], list[str], dict[str, int]]:
-    whole = [
+    pairs = [
         (_ids(prefix, placeholders), item_id(target, placeholders))
         for prefix, target in zip(prefixes, targets, strict=True)
     ]
-    kept = [(prefix, target) for prefix, target in whole if prefix and target is not None]
-    counts = {"in": len(targets), "dropped: no prefix or target": len(targets) - len(kept), "out": len(kept)}
-    return [prefix for prefix, _ in kept], [target for _, target in kept], counts
+    questions = [(prefix, target) for prefix, target in pairs if prefix and target is not None]
+    counts = {"in": len(targets), "dropped: no prefix or target": len(targets) - len(questions), "out": len(questions)}
+    return [prefix for prefix, _ in questions], [target for _, target in questions], counts
 
 
 def views(sessions: Sequence[list[str]], first: int = 0) -> Iterator[Event]:
@@ -152,12 +154,12 @@ def views(sessions: Sequence[list[str]], first: int = 0) -> Iterator[Event]:
             )
 
 
-def learned(sessions: Sequence[list[str]], words: Vocabulary, window: int = WINDOW) -> Examples:
+def session_examples(sessions: Sequence[list[str]], words: Vocabulary, window: int = WINDOW) -> Examples:
     """One example for each view of these sessions."""
     return examples(views(sessions), words, window=window)
 
 
-def asked(
+def session_questions(
     prefixes: Sequence[list[str]], targets: Sequence[str], words: Vocabulary, window: int = WINDOW, first: int = 0
 ) -> Examples:
     """One example for each question, newer than any of `first` sessions."""

@@ -1,4 +1,4 @@
-"""What a training learns from and is tested on: from canonical events, or from a folder of sessions."""
+"""Splits data into training and test: canonical events by time, or a folder of sessions as it is split."""
 
 import logging
 from collections.abc import Callable
@@ -12,8 +12,8 @@ import numpy as np
 from model_export.data.data_tests import check_training_data
 from model_export.data.dataset import Examples, examples, ratings, read_events, vocabulary
 from model_export.data.learnable import learnable
-from model_export.data.searches import Searches, asked_of_titles, searched, titles
-from model_export.data.sessions import SessionSet, learned
+from model_export.data.searches import Searches, searched, title_queries, titles
+from model_export.data.sessions import SessionSet, session_examples
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import EventsFileError
 from operators.quality.catalogue_file_report import apart
@@ -31,24 +31,24 @@ SEARCHED = 250_000  # newest examples before the validation window that the sear
 
 @dataclass(frozen=True)
 class Texts:
-    """What the search task learns from, searches and titles, and the queries that it is asked.
+    """The data of the search task: searches and titles to learn from, and the test `queries`.
 
-    `newcomers`: (id, title) of what is sold and came too seldom, or never, to be learned from events.
+    `cold_items`: (id, title) of items on sale with too few events, or none, to learn from.
     """
 
     titles: Searches = field(default_factory=lambda: Searches.of([]))
     searched: Searches = field(default_factory=lambda: Searches.of([]))
-    asked: Searches = field(default_factory=lambda: Searches.of([]))
-    newcomers: list[tuple[str, str]] = field(default_factory=list)
+    queries: Searches = field(default_factory=lambda: Searches.of([]))
+    cold_items: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Split:
-    """`known`: before the test; `test`: the questions; `timed`: whether the times are the shop's own; `rated`: the
+    """`train`: the examples before the test; `test`: the questions; `timed`: whether the times are the shop's own; `rated`: the
     ratings before the test and in it, which are no questions."""
 
     words: Vocabulary
-    known: Examples
+    train: Examples
     test: Examples
     timed: bool
     trained_on: dict[str, Any]
@@ -69,7 +69,7 @@ def of_events(
     window: int,
     limits: EventSettings = DEFAULTS,
 ) -> Split:
-    """Split by time. Raises `EventsFileError` where the data fails its tests or is too little."""
+    """Splits events by time. Raises `EventsFileError` when the data fails its tests or is too small."""
     events = read_events(events_file, limits=limits)
     check_training_data(events, events_file.name)
     events, counts = learnable(events)
@@ -78,15 +78,15 @@ def of_events(
     catalogue = None if catalogue_file is None else read_catalogue(catalogue_file, limits=limits)
     words = _words(events, catalogue, begin, min_count, limits.rating_middle)
     everything = examples(events, words, limits, window)
-    known = everything.where(everything.time_ms < begin).alone()
+    train = everything.where(everything.time_ms < begin).alone()
     test = drawn_questions(everything.where(everything.time_ms >= begin), QUESTIONS, seed)
-    _enough(known, test)
+    _enough(train, test)
     return Split(
         words,
-        known,
+        train,
         test,
         timed=True,
-        trained_on={"events": events_file.name, "from_ms": int(known.time_ms.min()), "to_ms": begin},
+        trained_on={"events": events_file.name, "from_ms": int(train.time_ms.min()), "to_ms": begin},
         protocol=f"time, test from {begin}",
         cleaning={
             "events": counts
@@ -112,46 +112,46 @@ def checked_begin(events: list[Event], test_from: int) -> int:
 
 
 def of_sessions(read: SessionSet, window: int) -> Split:
-    """The split that the folder has. Raises `EventsFileError` where it is too little."""
+    """The folder's own split. Raises `EventsFileError` when it is too small."""
     words = read.vocabulary()
     if len(words) < 2:
         raise EventsFileError(
             "sessions of two different items or more", f"item {words.item_ids[0]} alone", "see docs/train.md"
         )
-    known, test = learned(read.train, words, window), read.questions(words, window)
-    _enough(known, test)
+    train, test = session_examples(read.train, words, window), read.questions(words, window)
+    _enough(train, test)
     return Split(
         words,
-        known,
+        train,
         test,
         timed=False,
-        trained_on={"sessions": read.name, "from_ms": int(known.time_ms.min()), "to_ms": int(known.time_ms.max()) + 1},
+        trained_on={"sessions": read.name, "from_ms": int(train.time_ms.min()), "to_ms": int(train.time_ms.max()) + 1},
         protocol=f"the folder's own: {len(read.train)} sessions to learn from, {len(test)} prefixes to test",
         cleaning=read.cleaning,
     )
 
 
 def validation(split: Split, seed: int) -> tuple[Examples, Examples]:
-    """What is known, split again by time: the newest to learn from, and the window after it as questions."""
-    known = split.known
-    begin = np.quantile(known.time_ms, 1 - VALIDATION_SHARE)
-    before = np.flatnonzero(known.time_ms < begin)
-    asked = drawn_questions(known.where(known.time_ms >= begin), QUESTIONS, seed)
-    return known.where(before[-SEARCHED:]).alone(), asked
+    """Splits the training examples again by time: (examples to learn from, questions of the window after them)."""
+    train = split.train
+    begin = np.quantile(train.time_ms, 1 - VALIDATION_SHARE)
+    before = np.flatnonzero(train.time_ms < begin)
+    questions = drawn_questions(train.where(train.time_ms >= begin), QUESTIONS, seed)
+    return train.where(before[-SEARCHED:]).alone(), questions
 
 
-def drawn_questions(asked: Examples, count: int, seed: int) -> Examples:
-    """Questions with at least one known item in the history, at most `count`, in their order; of a basket one."""
-    warm = np.flatnonzero((asked.features.length > 0) & ~asked.bought_together())
+def drawn_questions(questions: Examples, count: int, seed: int) -> Examples:
+    """At most `count` questions with a known item in the history, in their order; one for each purchase."""
+    warm = np.flatnonzero((questions.features.length > 0) & ~questions.bought_together())
     if len(warm) > count:
         warm = np.sort(np.random.default_rng(seed).choice(warm, count, replace=False))
-    return asked.where(warm)
+    return questions.where(warm)
 
 
 def read_catalogue(
     file: Path, tell: Callable[[str], object] = log.warning, limits: EventSettings = DEFAULTS
 ) -> list[CatalogueItem]:
-    """The good records of a file; `tell` hears of those that are left out. Raises `EventsFileError` where most are bad."""
+    """The good records of a file; `tell` gets a line about those left out. Raises `EventsFileError` when most are bad."""
     records = catalogue_file(file, limits)
     items = list(records)
     records.refuse_mostly_bad()
@@ -172,26 +172,28 @@ def _words(
     if catalogue is None:
         return words
     sold = dict.fromkeys(item.item_id for item in catalogue)
-    kept = [item for item in words.item_ids if item in sold]
-    if said := apart(words.item_ids, sold):
-        if not kept:
-            raise EventsFileError("a catalogue of the items of the events", said, "name the items alike in both files")
-        log.warning(said)
-    return Vocabulary(kept)
+    listed = [item for item in words.item_ids if item in sold]
+    if mismatch := apart(words.item_ids, sold):
+        if not listed:
+            raise EventsFileError(
+                "a catalogue of the items of the events", mismatch, "name the items alike in both files"
+            )
+        log.warning(mismatch)
+    return Vocabulary(listed)
 
 
 def _texts(catalogue: list[CatalogueItem], words: Vocabulary, searches: Searches, begin: int, seed: int) -> Texts:
-    """Asked are the searches of the test window, or, where there are none, some words of each title."""
+    """The test queries are the searches of the test window, or without searches some words of each title."""
     newest, of_items = searches.where(searches.time_ms >= begin), titles(catalogue, words)
-    asked = newest if len(newest) else asked_of_titles(of_items, seed)
-    new = {one.item_id: one.title for one in catalogue if one.title and not words.row(one.item_id)}
-    return Texts(of_items, searches.where(searches.time_ms < begin), asked, list(new.items()))
+    queries = newest if len(newest) else title_queries(of_items, seed)
+    new = {item.item_id: item.title for item in catalogue if item.title and not words.row(item.item_id)}
+    return Texts(of_items, searches.where(searches.time_ms < begin), queries, list(new.items()))
 
 
-def _enough(known: Examples, test: Examples) -> None:
-    if len(known) < MIN_EXAMPLES or not len(test):
+def _enough(train: Examples, test: Examples) -> None:
+    if len(train) < MIN_EXAMPLES or not len(test):
         raise EventsFileError(
             f"{MIN_EXAMPLES} item events before the test window and some in it",
-            f"{len(known)} and {len(test)}",
+            f"{len(train)} and {len(test)}",
             "give more events, or another --test-share",
         )

@@ -56,8 +56,8 @@ def _once(train: Examples, generator: np.random.Generator) -> npt.NDArray[np.int
     last = np.searchsorted(user, user, side="right") - 1
     to_last = last - np.arange(len(user))
     cut = generator.integers(0, spacing, user.max() + 1)[user]
-    more = (train.features.length[order[last]] >= window) & (to_last > spacing // 2) & (to_last % spacing == cut)
-    chosen: npt.NDArray[np.int64] = order[(to_last == 0) | more]
+    cut_here = (train.features.length[order[last]] >= window) & (to_last > spacing // 2) & (to_last % spacing == cut)
+    chosen: npt.NDArray[np.int64] = order[(to_last == 0) | cut_here]
     return chosen[train.features.length[chosen] > 0]
 
 
@@ -70,8 +70,8 @@ def batches(
     long one. The groups come in random order.
     """
     length = train.features.length[rows]
-    stretch = np.cumsum(length) // (steps * SORTED)
-    order = np.lexsort((length, stretch))
+    block = np.cumsum(length) // (steps * SORTED)
+    order = np.lexsort((length, block))
     group = np.cumsum(length[order]) // steps
     cuts = np.flatnonzero(np.diff(group)) + 1
     parts = np.split(rows[order], cuts)
@@ -105,8 +105,8 @@ def hidden(batch: Batch, items: float, kinds: float) -> Batch:
     return Batch(steps, types, batch.following)
 
 
-def tensors_of(asked: Examples, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def tensors_of(examples: Examples, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """items, kinds int64 [B, W] and length int64 [B], at least 1."""
-    inputs = asked.features.inputs()
+    inputs = examples.features.inputs()
     items, kinds, length = (torch.from_numpy(inputs[name]).long().to(device) for name in ("items", "kinds", "length"))
     return items, kinds, length

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from model_export.data.sessions import DEFAULTS, learned, read_sessions
+from model_export.baselines.comparison import judged
+from model_export.data.sessions import DEFAULTS, read_sessions, session_examples
 from model_export.evaluation.served import Served
 from model_export.measures.ranking_metrics import percent, summary
 from model_export.measures.training_log import Log
-from model_export.rivals.rivals import judged
 from operators.configuration.shop_settings import EventSettings
 from operators.model.model_bundle import ModelBundle
 from operators.shopper.state_layout import HISTORY
@@ -17,20 +17,20 @@ def evaluate_sessions(bundle: ModelBundle, folder: Path, log: Log, limits: Event
     """P@20, MRR@20 and NDCG@20 in % of the bundle and of each baseline, and the protocol."""
     read = read_sessions(folder, limits)
     questions = read.questions(bundle.vocabulary, bundle.window)
-    ours = percent(summary(Served(bundle).ranks(questions.features, questions.target)))
-    log(f"{bundle.name} {bundle.version}: {ours}")
+    bundle_metrics = percent(summary(Served(bundle).ranks(questions.features, questions.target)))
+    log(f"{bundle.name} {bundle.version}: {bundle_metrics}")
     words = read.vocabulary()
-    known, asked = learned(read.train, words), read.questions(words, HISTORY)
-    rivals = judged(known, asked, len(words), log, timed=False)
+    train, baseline_questions = session_examples(read.train, words), read.questions(words, HISTORY)
+    by_baseline = judged(train, baseline_questions, len(words), log, timed=False)
     return {
-        **ours,
+        **bundle_metrics,
         "model": f"{bundle.name} {bundle.version}",
-        "baselines": {name: percent(one) for name, one in rivals.items()},
+        "baselines": {name: percent(metrics) for name, metrics in by_baseline.items()},
         "protocol": {
             "set": read.name,
             "split": "the folder's own train.parquet and test.parquet",
             "ranking": f"all {len(words)} items, ties count against the model, items of the prefix may come again",
-            "questions": len(asked),
+            "questions": len(baseline_questions),
             "steps_seen_by_the_model": bundle.window,
             "steps_seen_by_the_baselines": HISTORY,
             "items_that_the_bundle_does_not_know": sum(not bundle.vocabulary.row(item) for item in words.item_ids),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from model_export.baselines.comparison import judged
 from model_export.data.dataset import DEFAULTS, examples, read_events
 from model_export.data.learnable import learnable
 from model_export.data.splits import QUESTIONS, checked_begin, drawn_questions
@@ -13,7 +14,6 @@ from model_export.evaluation.served import Served, ranks_of_candidates
 from model_export.evaluation.state_age import aged, state_age_curve
 from model_export.measures.ranking_metrics import percent, summary
 from model_export.measures.training_log import Log
-from model_export.rivals.rivals import judged
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import EventsFileError
 from operators.model.model_bundle import ModelBundle
@@ -42,34 +42,34 @@ def evaluate_events(
     log(f"{events_file.name}: " + ", ".join(f"{reason} {count}" for reason, count in counts.items()))
     everything = examples(events, bundle.vocabulary, limits, HISTORY)
     begin = int(bundle.manifest["trained_on"]["to_ms"]) if test_from is None else checked_begin(events, test_from)
-    known = everything.where(everything.time_ms < begin)
-    asked = drawn_questions(everything.where(everything.time_ms >= begin), QUESTIONS, SEED)
-    if not len(known) or not len(asked):
-        came = f"{len(known)} events of known items before {begin}, {len(asked)} questions after it"
-        raise EventsFileError("events before and after the test begins", came, "give --test-from, or more events")
+    train = everything.where(everything.time_ms < begin)
+    questions = drawn_questions(everything.where(everything.time_ms >= begin), QUESTIONS, SEED)
+    if not len(train) or not len(questions):
+        problem = f"{len(train)} events of known items before {begin}, {len(questions)} questions after it"
+        raise EventsFileError("events before and after the test begins", problem, "give --test-from, or more events")
     served, items = Served(bundle), len(bundle.vocabulary)
-    now = aged(asked, 0, bundle.window)
+    now = aged(questions, 0, bundle.window)
     scores, rows = served.candidates(now)
-    rank = ranks_of_candidates(scores, rows, asked.target)
-    ours = percent(summary(rank))
-    log(f"{bundle.name} {bundle.version}: {ours}")
-    rivals = judged(known, asked, items, log)
+    rank = ranks_of_candidates(scores, rows, questions.target)
+    bundle_metrics = percent(summary(rank))
+    log(f"{bundle.name} {bundle.version}: {bundle_metrics}")
+    by_baseline = judged(train, questions, items, log)
     first_seen = np.full(items + 1, np.iinfo(np.int64).max)
     np.minimum.at(first_seen, everything.target, everything.time_ms)
     return {
-        **ours,
+        **bundle_metrics,
         "model": f"{bundle.name} {bundle.version}",
-        "baselines": {name: percent(one) for name, one in rivals.items()},
+        "baselines": {name: percent(metrics) for name, metrics in by_baseline.items()},
         "lists": lists_alike(bundle, rows[:, :20]),
-        "by_history_length": _slices(asked.features.length, LENGTHS, rank),
-        "by_item_age": _slices((asked.time_ms - first_seen[asked.target]) // DAY_MS, ITEM_AGES, rank),
-        "by_item_support": _slices(np.bincount(known.target, minlength=items + 1)[asked.target], SUPPORT, rank),
-        "state_age": state_age_curve(served, asked),
+        "by_history_length": _slices(questions.features.length, LENGTHS, rank),
+        "by_item_age": _slices((questions.time_ms - first_seen[questions.target]) // DAY_MS, ITEM_AGES, rank),
+        "by_item_support": _slices(np.bincount(train.target, minlength=items + 1)[questions.target], SUPPORT, rank),
+        "state_age": state_age_curve(served, questions),
         "protocol": {
             "set": events_file.name,
             "split": f"time, test from {begin}",
             "ranking": f"all {items} items of the bundle, ties count against the model",
-            "questions": len(asked),
+            "questions": len(questions),
             "steps_seen_by_the_model": bundle.window,
             "steps_seen_by_the_baselines": HISTORY,
         },
@@ -85,8 +85,8 @@ def lists_alike(bundle: ModelBundle, rows: npt.NDArray[np.int32], sample: int = 
     measured = [meter.measure(row, nothing, categories) for row in rows[:sample]]
     return {
         "coverage": round(float((np.unique(rows) > 0).sum()) / len(bundle.vocabulary), 4),
-        "diversity": round(float(np.mean([one.diversity for one in measured])), 4),
-        "novelty": round(float(np.mean([one.novelty for one in measured])), 4),
+        "diversity": round(float(np.mean([slate.diversity for slate in measured])), 4),
+        "novelty": round(float(np.mean([slate.novelty for slate in measured])), 4),
     }
 
 
@@ -94,9 +94,9 @@ def _slices(
     values: npt.NDArray[Any], bounds: dict[str, tuple[int, int]], rank: npt.NDArray[np.int64]
 ) -> dict[str, dict[str, float]]:
     """Slice -> metrics in % and the number of questions in it; empty slices are left out."""
-    found = {}
+    slices = {}
     for name, (low, high) in bounds.items():
         inside = (values >= low) & (values < high)
         if inside.any():
-            found[name] = percent(summary(rank[inside])) | {"questions": int(inside.sum())}
-    return found
+            slices[name] = percent(summary(rank[inside])) | {"questions": int(inside.sum())}
+    return slices

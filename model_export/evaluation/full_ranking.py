@@ -10,14 +10,14 @@ from model_export.measures.ranking_metrics import ranks, summary
 from model_export.models.encoders import NextItem
 
 
-def model_scores(model: NextItem, asked: Examples) -> npt.NDArray[np.float32]:
+def model_scores(model: NextItem, questions: Examples) -> npt.NDArray[np.float32]:
     """float32 [B, N + 1]."""
     with torch.inference_mode():
-        scores: npt.NDArray[np.float32] = model.scores(*tensors_of(asked, model.device)).cpu().numpy()
+        scores: npt.NDArray[np.float32] = model.scores(*tensors_of(questions, model.device)).cpu().numpy()
     return scores
 
 
-def evaluate(model: NextItem, asked: Examples) -> dict[str, float]:
+def evaluate(model: NextItem, questions: Examples) -> dict[str, float]:
     """R@20, MRR@20 and NDCG@20 over all items."""
     model.eval()
-    return summary(np.concatenate([ranks(model_scores(model, part), part.target) for part in asked.parts()]))
+    return summary(np.concatenate([ranks(model_scores(model, part), part.target) for part in questions.parts()]))

@@ -1,4 +1,4 @@
-"""A bundle as it is served: its ONNX graph on the CPU, with the popular list where the history is empty."""
+"""Scores a bundle as the job serves it: its ONNX graph on the CPU, the popular list for an empty history."""
 
 import numpy as np
 import numpy.typing as npt
@@ -19,28 +19,28 @@ class Served:
         self.bundle = bundle
         self._scorer = Scorer(bundle, ScorerSettings(provider="cpu"))
 
-    def candidates(self, asked: Features) -> tuple[npt.NDArray[np.float32], Rows]:
+    def candidates(self, questions: Features) -> tuple[npt.NDArray[np.float32], Rows]:
         """(scores float32 [B, K], rows int32 [B, K]), best first."""
         parts = [
-            self._of(asked.where(np.arange(begin, min(begin + BATCH, len(asked.length)))))
-            for begin in range(0, len(asked.length), BATCH)
+            self._of(questions.where(np.arange(begin, min(begin + BATCH, len(questions.length)))))
+            for begin in range(0, len(questions.length), BATCH)
         ]
         return np.concatenate([scores for scores, _ in parts]), np.concatenate([rows for _, rows in parts])
 
-    def ranks(self, asked: Features, target: Rows) -> npt.NDArray[np.int64]:
+    def ranks(self, questions: Features, target: Rows) -> npt.NDArray[np.int64]:
         """Rank of each target row [B], `NEVER` where it is no candidate; ties count against the model."""
-        return ranks_of_candidates(*self.candidates(asked), target)
+        return ranks_of_candidates(*self.candidates(questions), target)
 
-    def _of(self, asked: Features) -> tuple[npt.NDArray[np.float32], Rows]:
-        scores, rows = self._scorer.score(asked)
-        cold = asked.length == 0
+    def _of(self, questions: Features) -> tuple[npt.NDArray[np.float32], Rows]:
+        scores, rows = self._scorer.score(questions)
+        cold = questions.length == 0
         rows[cold] = np.resize(self.bundle.popular, rows.shape[1])
         scores[cold] = -np.arange(rows.shape[1], dtype=np.float32)
         return scores, rows
 
 
 def ranks_of_candidates(scores: npt.NDArray[np.float32], rows: Rows, target: Rows) -> npt.NDArray[np.int64]:
-    """As `metrics.ranks`, of scores [B, K] and rows [B, K], best first; a target that is not among them never comes."""
+    """As `ranking_metrics.ranks`, of scores [B, K] and rows [B, K], best first; `NEVER` for a target outside them."""
     hit = (rows == target[:, None]) & (target > 0)[:, None]
     own = np.where(hit.any(axis=1), scores[np.arange(len(rows)), hit.argmax(axis=1)], np.inf)
     better = (scores >= own[:, None]).sum(axis=1)

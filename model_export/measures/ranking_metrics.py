@@ -26,8 +26,8 @@ def summary(rank: npt.NDArray[np.int64], k: int = 20) -> dict[str, float]:
     }
 
 
-def percent(found: dict[str, float]) -> dict[str, float]:
+def percent(metrics: dict[str, float]) -> dict[str, float]:
     """The same in %, by the papers' names: with one relevant item they call a hit among k P@k, RecTools and we recall."""
     return {
-        name.replace("R@", "P@", 1) if name.startswith("R@") else name: round(100 * v, 3) for name, v in found.items()
+        name.replace("R@", "P@", 1) if name.startswith("R@") else name: round(100 * v, 3) for name, v in metrics.items()
     }

@@ -61,9 +61,9 @@ def begin_with(model: NextItem, weights: dict[str, Tensor], rank: int) -> None:
     Raises `LiveshelfError` where they are another encoder's.
     """
     own = {name: tuple(tensor.shape) for name, tensor in encoder_weights(model).items()}
-    came = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    if own != came:
-        differ = sorted(name for name in own.keys() | came.keys() if own.get(name) != came.get(name))
+    given_shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if own != given_shapes:
+        differ = sorted(name for name in own.keys() | given_shapes.keys() if own.get(name) != given_shapes.get(name))
         raise LiveshelfError(
             "an encoder of the same size, width and window",
             f"others: {', '.join(differ)[:200]}",

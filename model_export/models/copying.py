@@ -36,14 +36,14 @@ class CopyHead(nn.Module):
         nn.init.zeros_(self.log_trust)
         nn.init.constant_(self.repeats.bias, SILENT)
 
-    def forward(self, found: Tensor, steps: Tensor, items: Tensor, last: Tensor) -> Tensor:
+    def forward(self, state: Tensor, steps: Tensor, items: Tensor, last: Tensor) -> Tensor:
         """float [B, W]: the logits of the steps until `last`, int [B]; `OUT` elsewhere.
 
         `found` float [B, width]: the encoder's answer at `last`; `steps` float [B, W, width]; `items` int [B, W].
         """
         age = last[:, None] - torch.arange(items.shape[1], device=items.device)
-        of_steps = (self.query(found)[:, None, :] @ steps.transpose(1, 2))[:, 0]
-        logits = of_steps + self.repeats(found) + self.by_age[age.clamp(min=0)]
+        of_steps = (self.query(state)[:, None, :] @ steps.transpose(1, 2))[:, 0]
+        logits = of_steps + self.repeats(state) + self.by_age[age.clamp(min=0)]
         return logits.masked_fill((age < 0) | (items == 0), OUT)
 
 

@@ -66,7 +66,7 @@ class NextItem(nn.Module, ABC):
     def encoded(self, steps: Tensor) -> Tensor:
         """float [B, W, width] from the inputs; no step may see a later one."""
 
-    def wanted(self, items: Tensor, kinds: Tensor) -> Tensor:
+    def user_vectors(self, items: Tensor, kinds: Tensor) -> Tensor:
         """float [B, W, width] of unit length."""
         return nn.functional.normalize(self.encoded(self.steps(items, kinds)), dim=-1)
 
@@ -84,22 +84,22 @@ class NextItem(nn.Module, ABC):
         `length` int [B], at least 1.
         """
         steps, last = self.steps(items, kinds), length.long() - 1
-        found = self.at_last(steps, last)
-        scores = (self.scale * nn.functional.normalize(found, dim=-1)) @ self.table().T + self.bias
-        return scores, (found, steps, items, last)
+        state = self.at_last(steps, last)
+        scores = (self.scale * nn.functional.normalize(state, dim=-1)) @ self.table().T + self.bias
+        return scores, (state, steps, items, last)
 
-    def competing(self, found: Tensor, steps: Tensor, items: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+    def competing(self, state: Tensor, steps: Tensor, items: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Rows int64 [B, C] that get a share beside the encoder's own, one for each step and follower, and their logits."""
-        followers, of_followers = self.transitions(found, items.gather(1, last[:, None])[:, 0])
-        copies = self.copy(found, steps, items, last)
+        followers, of_followers = self.transitions(state, items.gather(1, last[:, None])[:, 0])
+        copies = self.copy(state, steps, items, last)
         return torch.cat((items, followers), 1), torch.cat((copies, of_followers), 1)
 
     def scores(self, items: Tensor, kinds: Tensor, length: Tensor) -> Tensor:
         """float [B, N + 1] after each user's last step; `length` int [B], at least 1."""
-        own, asked = self.after_last(items, kinds, length)
+        own, context = self.after_last(items, kinds, length)
         if self._silent:
             return own
-        rows, logits = self.competing(*asked)
+        rows, logits = self.competing(*context)
         return combined(own if self._frozen else self.copy.trust * own, logits, rows)
 
     def silence(self) -> None:
@@ -232,10 +232,10 @@ class Block(nn.Module):
         """float [B, W, width] to the same."""
         batch, steps, width = states.shape
         query, key, value, gate = self.mix(self.before(states)).chunk(4, dim=-1)
-        split = (one.view(batch, steps, self.heads, -1).transpose(1, 2) for one in (query, key, value))
-        seen = nn.functional.scaled_dot_product_attention(*split, is_causal=True)
-        seen = seen.transpose(1, 2).reshape(batch, steps, width)
-        states = states + self.dropout(self.out(seen * torch.sigmoid(gate)))
+        split = (part.view(batch, steps, self.heads, -1).transpose(1, 2) for part in (query, key, value))
+        attended = nn.functional.scaled_dot_product_attention(*split, is_causal=True)
+        attended = attended.transpose(1, 2).reshape(batch, steps, width)
+        states = states + self.dropout(self.out(attended * torch.sigmoid(gate)))
         value, gate = self.up(self.between(states)).chunk(2, dim=-1)
         return states + self.dropout(self.down(value * nn.functional.silu(gate)))
 

@@ -1,6 +1,6 @@
-"""What the shopper will rate this item with, where a shop has ratings: squared error of the rating in its own standard deviations.
+"""The rating task: predicts the shopper's rating of an item. The loss is the squared error in standard deviations.
 
-Asked with the state just before the rating, as the job has it.
+The input is the state just before the rating, as in the job.
 """
 
 import numpy as np
@@ -15,18 +15,18 @@ PRIOR = 5  # ratings that pull an item's mean to that of all, in the baseline
 
 
 class RatingTask(Task):
-    """Learns from the ratings in `known` and is asked about those in `asked`."""
+    """Learns from the ratings in `train`; those in `questions` are for the metrics."""
 
     name = "rating"
     needs = "no ratings, or all alike"
 
-    def __init__(self, weight: float, known: Examples, asked: Examples) -> None:
+    def __init__(self, weight: float, train: Examples, questions: Examples) -> None:
         super().__init__(weight)
-        self._known, self._asked = (
-            part.where((part.features.length > 0) & np.isfinite(part.rating)) for part in (known, asked)
+        self._train, self._questions = (
+            part.where((part.features.length > 0) & np.isfinite(part.rating)) for part in (train, questions)
         )
-        given = self._known.rating
-        self._mean, self._deviation = (float(given.mean()), float(given.std())) if len(given) else (0.0, 0.0)
+        ratings = self._train.rating
+        self._mean, self._deviation = (float(ratings.mean()), float(ratings.std())) if len(ratings) else (0.0, 0.0)
 
     @property
     def teaches(self) -> bool:
@@ -39,33 +39,33 @@ class RatingTask(Task):
 
     def loss(self, model: NextItem, generator: np.random.Generator) -> Tensor:
         """Mean squared error, in deviations."""
-        drawn = self._known.where(generator.integers(0, len(self._known), ASKED))
+        drawn = self._train.where(generator.integers(0, len(self._train), ASKED))
         right = torch.from_numpy((drawn.rating - self._mean) / self._deviation).to(model.device)
-        return nn.functional.mse_loss(self._said(model, drawn), right)
+        return nn.functional.mse_loss(self._predicted(model, drawn), right)
 
     def metrics(self, model: NextItem) -> dict[str, float]:
         """Root of the mean squared error in the ratings' own units; beside it that of each item's mean rating."""
-        if not len(self._asked):
+        if not len(self._questions):
             return {}
         with torch.inference_mode():
-            said = torch.cat([self._said(model, part) for part in self._asked.parts()]).cpu().numpy()
-        right = self._asked.rating
+            predictions = torch.cat([self._predicted(model, part) for part in self._questions.parts()]).cpu().numpy()
+        right = self._questions.rating
         return {
-            "RMSE": _rmse(said * self._deviation + self._mean, right),
+            "RMSE": _rmse(predictions * self._deviation + self._mean, right),
             "RMSE of item means": _rmse(self._item_means(), right),
         }
 
-    def _said(self, model: NextItem, asked: Examples) -> Tensor:
+    def _predicted(self, model: NextItem, questions: Examples) -> Tensor:
         """float32 [B], in deviations from the mean."""
-        return of_targets(model, self.name, asked)[:, 0]
+        return of_targets(model, self.name, questions)[:, 0]
 
     def _item_means(self) -> np.ndarray:
-        size = int(max(self._known.target.max(), self._asked.target.max())) + 1
-        count = np.bincount(self._known.target, minlength=size)
-        total = np.bincount(self._known.target, weights=self._known.rating, minlength=size)
+        size = int(max(self._train.target.max(), self._questions.target.max())) + 1
+        count = np.bincount(self._train.target, minlength=size)
+        total = np.bincount(self._train.target, weights=self._train.rating, minlength=size)
         means: np.ndarray = (total + PRIOR * self._mean) / (count + PRIOR)
-        return means[self._asked.target]
+        return means[self._questions.target]
 
 
-def _rmse(said: np.ndarray, right: np.ndarray) -> float:
-    return float(np.sqrt(np.mean((said - right) ** 2)))
+def _rmse(predictions: np.ndarray, right: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((predictions - right) ** 2)))

@@ -1,7 +1,7 @@
-"""Query -> item: the words of a query lead to the item that was met after it.
+"""The search task: maps the words of a query to the vector of the item that followed it.
 
-Where a shop has no searches, some words of an item's own title are the query: words then have a place among the items, so that
-an item without a history has one too.
+In a shop without searches, some words of an item's title are the query. Words then have vectors among the items, so
+that an item without events gets a vector from its title.
 """
 
 from collections.abc import Sequence
@@ -19,20 +19,20 @@ from operators.model.query_tower import BUCKETS, QueryTower, buckets, words_of
 
 
 class SearchHead(nn.Module):
-    """A query's place among the items, float [B, width] of unit length.
+    """The vector of a query among the items, float [B, width] of unit length.
 
-    `known`: the buckets that texts to learn from fall into. The others have no row: each step of a training would move all of
-    them, and a query's parts that nobody learned from say nothing.
+    `bucket_ids`: the hash buckets of the training texts. Other buckets have no row, because each training step would
+    move all of them, and untrained parts of a query carry no information.
     """
 
     row_of: Tensor
 
-    def __init__(self, known: Sequence[int], width: int) -> None:
+    def __init__(self, bucket_ids: Sequence[int], width: int) -> None:
         super().__init__()
         row_of = torch.zeros(BUCKETS + 1, dtype=torch.int64)
-        row_of[torch.tensor(known, dtype=torch.int64)] = torch.arange(1, len(known) + 1)
+        row_of[torch.tensor(bucket_ids, dtype=torch.int64)] = torch.arange(1, len(bucket_ids) + 1)
         self.register_buffer("row_of", row_of)
-        self.parts = nn.EmbeddingBag(len(known) + 1, width, mode="mean", padding_idx=0)
+        self.parts = nn.EmbeddingBag(len(bucket_ids) + 1, width, mode="mean", padding_idx=0)
         self.project = nn.Linear(width, width)
         nn.init.normal_(self.parts.weight, std=width**-0.5)
 
@@ -41,23 +41,23 @@ class SearchHead(nn.Module):
         return nn.functional.normalize(self.project(self.parts(self.row_of[parts], begins)), dim=-1)
 
     def tower(self) -> QueryTower:
-        """What serves it: the projection is linear, so that it may be done before the mean."""
-        known = torch.nonzero(self.row_of)[:, 0]
+        """The tower that serves this head. The projection is linear, so it is applied before the mean."""
+        bucket_ids = torch.nonzero(self.row_of)[:, 0]
         with torch.inference_mode():
-            parts = self.parts.weight[self.row_of[known]] @ self.project.weight.T
+            parts = self.parts.weight[self.row_of[bucket_ids]] @ self.project.weight.T
             vectors = torch.cat((self.project.bias[None], parts))
-        return QueryTower(known.numpy().astype(np.int32), vectors.numpy())
+        return QueryTower(bucket_ids.numpy().astype(np.int32), vectors.numpy())
 
 
 class SearchTask(Task):
-    """Learns from `titles` and `searched`, half of each where there are both; is asked about `asked`, whole texts."""
+    """Learns from `titles` and `searched`, half of each batch from either; `queries` are for the metrics."""
 
     name = "search"
     needs = "no searches, and no titles (--catalogue)"
 
-    def __init__(self, weight: float, titles: Searches, searched: Searches, asked: Searches) -> None:
+    def __init__(self, weight: float, titles: Searches, searched: Searches, queries: Searches) -> None:
         super().__init__(weight)
-        self._titles, self._searched, self._asked = titles, searched, asked
+        self._titles, self._searched, self._queries = titles, searched, queries
 
     @property
     def teaches(self) -> bool:
@@ -73,7 +73,7 @@ class SearchTask(Task):
         """Mean cross-entropy over all items."""
         texts: list[list[str]] = []
         rows: list[int] = []
-        sources = [one for one in (self._titles, self._searched) if len(one)]
+        sources = [source for source in (self._titles, self._searched) if len(source)]
         for source in sources:
             for at in generator.integers(0, len(source), ASKED // len(sources)):
                 words = words_of(source.texts[at])
@@ -91,15 +91,15 @@ class SearchTask(Task):
     def metrics(self, model: NextItem) -> dict[str, float]:
         """R@20, MRR@20 and NDCG@20 over all items."""
         with torch.inference_mode():
-            place = place_of(model, [words_of(text) for text in self._asked.texts])
+            place = place_of(model, [words_of(text) for text in self._queries.texts])
             scores = (place @ model.table().T).cpu().numpy()
-        return summary(ranks(scores, self._asked.rows))
+        return summary(ranks(scores, self._queries.rows))
 
 
 def place_of(model: NextItem, texts: Sequence[Sequence[str]]) -> Tensor:
-    """float [T, width] of unit length: where these texts, each its words, lie among the items."""
+    """float [T, width] of unit length: the vectors of these texts (each a sequence of words) among the items."""
     parts = [buckets(words) for words in texts]
     begins = np.cumsum([0, *map(len, parts)])[:-1]
-    flat = torch.tensor([part for one in parts for part in one], device=model.device)
-    found: Tensor = model.tasks[SearchTask.name](flat, torch.from_numpy(begins).to(model.device))
-    return found
+    flat = torch.tensor([part for text_parts in parts for part in text_parts], device=model.device)
+    vectors: Tensor = model.tasks[SearchTask.name](flat, torch.from_numpy(begins).to(model.device))
+    return vectors

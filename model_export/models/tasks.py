@@ -1,4 +1,4 @@
-"""Tasks that are learned beside the next item: what they share with it are the encoder and the item table.
+"""Tasks that are learned beside the next item; all share the encoder and the item table.
 
 The loss of a training is personal + sum of weight * loss over the tasks (`FitOptions.personal`, `Task.weight`).
 """
@@ -17,32 +17,32 @@ ASKED = 128  # examples of a task beside each batch of the next item
 
 
 class PairHead(nn.Module):
-    """What the encoder's answer and an item say together, float [B, width] each."""
+    """Outputs for pairs of user state and item vector, float [B, width] each."""
 
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
         self.mix = nn.Linear(3 * width, width)
         self.out = nn.Linear(width, outputs)
 
-    def forward(self, found: Tensor, item: Tensor) -> Tensor:
+    def forward(self, state: Tensor, item: Tensor) -> Tensor:
         """float [B, outputs]."""
-        said: Tensor = self.out(nn.functional.silu(self.mix(torch.cat((found, item, found * item), dim=-1))))
-        return said
+        output: Tensor = self.out(nn.functional.silu(self.mix(torch.cat((state, item, state * item), dim=-1))))
+        return output
 
 
-def of_targets(model: NextItem, task: str, asked: Examples) -> Tensor:
-    """float [B, outputs]: what the `PairHead` of a task says of each example's target, asked just before it."""
-    found = model.state_after_last(*tensors_of(asked, model.device))
-    rows = torch.from_numpy(asked.target).long().to(model.device)
-    said: Tensor = model.tasks[task](found, model.table()[rows])
-    return said
+def of_targets(model: NextItem, task: str, examples: Examples) -> Tensor:
+    """float [B, outputs]: the outputs of the task's `PairHead` for each example's target, with the state before it."""
+    state = model.state_after_last(*tensors_of(examples, model.device))
+    rows = torch.from_numpy(examples.target).long().to(model.device)
+    output: Tensor = model.tasks[task](state, model.table()[rows])
+    return output
 
 
 class Task(ABC):
-    """A head, what it learns from and its weight. The head lives in the model (`model.tasks`), averaged and kept with it."""
+    """A task: its head, its data and its weight. The head is part of the model (`model.tasks`), averaged and saved with it."""
 
     name: str
-    needs: str  # what the data lacks where it teaches nothing, for people
+    needs: str  # for the log: what the data lacks when `teaches` is false
 
     def __init__(self, weight: float) -> None:
         self.weight = weight

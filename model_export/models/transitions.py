@@ -24,11 +24,11 @@ def followers(train: Examples, items: int) -> tuple[Tensor, Tensor]:
     row = np.repeat(np.arange(items + 1), np.diff(counts.indptr))
     order = np.lexsort((counts.indices, -counts.data, row))
     place = np.arange(len(row)) - counts.indptr[row]
-    kept = (place < FOLLOWERS) & (row > 0)
+    frequent = (place < FOLLOWERS) & (row > 0)
     rows = np.zeros((items + 1, FOLLOWERS), np.int32)
     often = np.zeros((items + 1, FOLLOWERS), np.float32)
-    rows[row[kept], place[kept]] = counts.indices[order][kept]
-    often[row[kept], place[kept]] = counts.data[order][kept]
+    rows[row[frequent], place[frequent]] = counts.indices[order][frequent]
+    often[row[frequent], place[frequent]] = counts.data[order][frequent]
     return torch.from_numpy(rows), torch.from_numpy(often)
 
 
@@ -54,10 +54,10 @@ class TransitionHead(nn.Module):
     def count(self, train: Examples) -> None:
         """Takes the followers from these examples."""
         rows, often = followers(train, len(self.seen) - 1)
-        seen = often.sum(1)
+        totals = often.sum(1)
         self.rows.copy_(rows)
-        self.share.copy_(((often + 1e-9) / (seen[:, None] + 1e-9)).log())
-        self.seen.copy_(seen.log1p())
+        self.share.copy_(((often + 1e-9) / (totals[:, None] + 1e-9)).log())
+        self.seen.copy_(totals.log1p())
 
     def grow(self, items: int) -> None:
         """So many items more, which nothing followed."""
@@ -69,14 +69,14 @@ class TransitionHead(nn.Module):
         """Followers have no share: there was nobody to learn it from."""
         nn.init.constant_(self.trust.bias, SILENT)
 
-    def forward(self, found: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, state: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Rows int64 [B, FOLLOWERS] and their logits, `OUT` where there is none.
 
         `found` float [B, width]: the encoder's answer; `last` int [B]: the row of the last item.
         """
         rows = self.rows.index_select(0, last).long()  # not by [last]: GatherND, which knows no int32 on GPUs
         logits = (
-            self.trust(found)
+            self.trust(state)
             + self.by_share * self.share.index_select(0, last)
             + self.by_seen * self.seen.index_select(0, last)[:, None]
         )

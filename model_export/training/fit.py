@@ -35,32 +35,34 @@ def fit(
     """Trains until the validation MRR@20 stops rising (or `epochs` times when `valid` is None); keeps the best."""
     checkpoint, options = checkpoint or TrainingCheckpoint(None, log), training.options
     key = training.fingerprint()
-    if (kept := checkpoint.load(key)) is not None:
-        training.restore(kept)
+    if (saved_state := checkpoint.load(key)) is not None:
+        training.restore(saved_state)
         log(f"going on after epoch {training.epoch}")
     with products(options.bf16_products):
         while training.epoch < options.epochs and training.epoch - training.best["epoch"] < _patience(valid, options):
             started = time.monotonic()
             report("epoch", training.epoch + 1)
-            loss, asked = training.run_epoch()
+            loss, steps = training.run_epoch()
             seconds = time.monotonic() - started
             report("loss", loss)
-            report("examples_per_second", asked / max(seconds, 1e-9))
+            report("examples_per_second", steps / max(seconds, 1e-9))
             line = f"epoch {training.epoch}: loss {loss:.3f}, {seconds:.0f} s"
             if valid is not None:
-                found = training.judge(valid)
-                line += ", validation " + ", ".join(f"{name} {value:.4f}" for name, value in found.items())
-                report("validation_mrr20", found["MRR@20"])
-                report("validation_recall20", found["R@20"])
+                metrics = training.judge(valid)
+                line += ", validation " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+                report("validation_mrr20", metrics["MRR@20"])
+                report("validation_recall20", metrics["R@20"])
             log(line)
-            if training.crew.rank == 0:
+            if training.group.rank == 0:
                 checkpoint.save(key, training.state())
     model = training.current
     if valid is not None:
         model.load_state_dict(training.best["weights"])
     model.cpu().eval()
     merge(model)
-    model.transitions.count(training.known)  # those of the users who taught the heads as well: what is served knows all
+    model.transitions.count(
+        training.all_examples
+    )  # those of the users who taught the heads as well: what is served knows all
     model.freeze()
     return Fitted(model, training.best["epoch"] or training.epoch, training.best["metrics"])
 

@@ -33,9 +33,9 @@ class TensorBoardLog:
 
     def items(self, vectors: npt.NDArray[np.float32], names: Sequence[str]) -> None:
         """`vectors` float32 [N, d] with a name each, most frequent first: the projector's, and their principal components."""
-        shown = min(len(vectors), PROJECTED)
-        self._writer.add_embedding(vectors[:shown], metadata=list(names[:shown]), tag="items")
-        self._writer.add_figure("items, two principal components", picture(vectors[:shown], names[:shown]))
+        count = min(len(vectors), PROJECTED)
+        self._writer.add_embedding(vectors[:count], metadata=list(names[:count]), tag="items")
+        self._writer.add_figure("items, two principal components", picture(vectors[:count], names[:count]))
 
     def close(self) -> None:
         """Ends the files."""
@@ -47,11 +47,13 @@ def picture(vectors: npt.NDArray[np.float32], names: Sequence[str]) -> plt.Figur
     centred = vectors - vectors.mean(0)
     _, strength, directions = np.linalg.svd(centred, full_matrices=False)
     places = centred @ directions[:2].T
-    kept = (strength[:2] ** 2 / (strength**2).sum()).round(3)
+    variance_shares = (strength[:2] ** 2 / (strength**2).sum()).round(3)
     figure, axes = plt.subplots(figsize=(7.2, 5.4), layout="constrained")
     axes.scatter(*places.T, s=4, alpha=0.4)
     for place, name in zip(places[:NAMED], names[:NAMED], strict=False):
         axes.annotate(name[:28], place, fontsize=7)
-    axes.set(xlabel=f"first component, {kept[0]:.1%} of the variance", ylabel=f"second, {kept[1]:.1%}")
+    axes.set(
+        xlabel=f"first component, {variance_shares[0]:.1%} of the variance", ylabel=f"second, {variance_shares[1]:.1%}"
+    )
     axes.set_title(f"{len(vectors)} items")
     return figure

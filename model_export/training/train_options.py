@@ -17,7 +17,7 @@ from operators.errors import LiveshelfError
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainingData:
     """Where the data is: `events` (and maybe `catalogue`) that keep to `limits`, or else `sessions`, a folder."""
 
     events: Path | None = None
@@ -75,21 +75,21 @@ class TrainOptions:
         Raises `LiveshelfError` where the file cannot be read or holds a setting that there is not.
         """
         try:
-            found = tomllib.loads(file.read_text())
+            values = tomllib.loads(file.read_text())
         except (OSError, ValueError) as error:
             raise LiveshelfError(
                 "settings in TOML", f"{file}: {error}", "see docs/train.md, `liveshelf tune`"
             ) from error
         kinds = {field.name: field.type for field in fields(FitOptions)}
-        for name, value in found.items():
+        for name, value in values.items():
             if name not in kinds:
                 raise LiveshelfError(f"one of {', '.join(kinds)}", f"{name} in {file}", "take it out, or name it right")
             if type(value) is not kinds[name] and (kinds[name], type(value)) != (float, int):
                 raise LiveshelfError(f"a value as {kinds[name]}", f"{name} = {value!r} in {file}", "correct it")
-        fit = replace(self.fit or SIZES[self.size], **found)
+        fit = replace(self.fit or SIZES[self.size], **values)
         # what the file says is neither searched nor derived from the data
         return replace(
-            self, fit=fit, epochs=self.epochs or found.get("epochs"), window=self.window or found.get("window")
+            self, fit=fit, epochs=self.epochs or values.get("epochs"), window=self.window or values.get("window")
         )
 
 
@@ -100,7 +100,7 @@ def settings_text(fitting: FitOptions, remark: str) -> str:
     return f"# {remark}\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
 
-def split_of(source: Source, options: TrainOptions) -> tuple[Split, TrainOptions]:
+def split_of(source: TrainingData, options: TrainOptions) -> tuple[Split, TrainOptions]:
     """The data, split, and the options with the window that its sessions ask for where none was given.
 
     Raises `EventsFileError` where the data cannot be read, fails its tests or is too little.

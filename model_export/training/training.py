@@ -21,12 +21,12 @@ from model_export.models.copying import copy_loss
 from model_export.models.encoders import NextItem, build
 from model_export.models.losses import full_softmax, sampled_softmax
 from model_export.models.tasks import Task
-from model_export.training.crew import ALONE, Crew
 from model_export.training.fit_options import FitOptions
+from model_export.training.process_group import ALONE, ProcessGroup
 from model_export.training.training_checkpoint import fingerprint
 
 WARM_UP = 0.1  # of all steps
-HELD = 32  # one user of so many teaches the copy head and is kept from the encoder
+COPY_USER_EVERY = 32  # one user of so many teaches the copy head and is kept from the encoder
 COPY_EVERY, COPIED = 4, 256  # steps of the encoder to one of the copy head; examples in it
 COPY_RATE = 0.02
 
@@ -40,14 +40,14 @@ class Training:
         items: int,
         options: FitOptions,
         tasks: Sequence[Task] = (),
-        crew: Crew = ALONE,
+        group: ProcessGroup = ALONE,
         start: dict[str, Tensor] | None = None,
     ) -> None:
         """`start`: an encoder's weights to begin with (`model_export/models/adapters.py`)."""
         torch.manual_seed(options.seed)
-        self.options, self.tasks, self.crew = options, tasks, crew
-        self.known, self._start = train, start
-        self.train, self.held = _apart(train, options.heads)
+        self.options, self.tasks, self.group = options, tasks, group
+        self.all_examples, self._start = train, start
+        self.train, self.copy_examples = _apart(train, options.heads)
         self.generator = np.random.default_rng(options.seed)
         self.drawing = np.random.default_rng(options.seed)  # the tasks' examples: batches are the same without them
         self.model = build(options.encoder, items, options.width, options.dropout, options.window, options.scale)
@@ -55,9 +55,9 @@ class Training:
             begin_with(self.model, start, options.lora_rank)
         self.model.transitions.count(self.train)
         self.model.tasks.update({task.name: task.head(options.width) for task in tasks})
-        if not len(self.held):
+        if not len(self.copy_examples):
             self.model.silence()
-        self.model.to(crew.device)
+        self.model.to(group.device)
         in_epoch = sum(1 for _ in self._batches(np.random.default_rng(0)))
         decay = max(0.0, 1 - 1 / max(options.average * in_epoch, 1))
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
@@ -66,7 +66,7 @@ class Training:
                 part.flatten_parameters()  # the copy's weights lie apart: a GPU would gather them at every call
         heads = self.model.heads()
         learned = (weights for weights in self.model.parameters() if weights.requires_grad)
-        self.encoder = [weights for weights in learned if not any(weights is one for one in heads)]
+        self.encoder = [weights for weights in learned if not any(weights is head for head in heads)]
         self.optimizer = torch.optim.AdamW(self.encoder, lr=options.learning_rate, weight_decay=options.weight_decay)
         self.copying = torch.optim.Adam(heads, lr=COPY_RATE)
         share = partial(_share_of_rate, total=options.epochs * in_epoch)
@@ -83,48 +83,50 @@ class Training:
     def run_epoch(self) -> tuple[float, int]:
         """(mean loss, steps that were asked about)."""
         self.epoch += 1
-        self.crew.reseed(self.options.seed, self.epoch)
+        self.group.reseed(self.options.seed, self.epoch)
         self.model.train()
-        losses, asked = [], 0
+        losses, asked_steps = [], 0
         for number, rows in enumerate(self._batches(self.generator)):
             loss, steps = self._loss(rows)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            self.crew.sum_gradients(self.encoder)
+            self.group.sum_gradients(self.encoder)
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.schedule.step()
-            if len(self.held):
+            if len(self.copy_examples):
                 if number % COPY_EVERY == 0:
                     self._teach_copying()
                 self.copy_schedule.step()
             if self.options.average:
                 self.averaged.update_parameters(self.model)
             losses.append(loss.item())
-            asked += steps
-        return self.crew.sum(float(np.mean(losses))), asked
+            asked_steps += steps
+        return self.group.sum(float(np.mean(losses))), asked_steps
 
     def _loss(self, rows: npt.NDArray[np.int64]) -> tuple[Tensor, int]:
         """This process's part of the weighted sum over the next item and the tasks; how many steps the batch asks about."""
-        mine = self.crew.share(rows)
-        batch = batch_of(self.train, mine if len(mine) else rows[:1])
-        here = int((batch.following > 0).sum()) if len(mine) else 0
-        asked = int(self.crew.sum(here))
-        parts = [task.weight / self.crew.size * task.loss(self.model, self.drawing) for task in self.tasks]
+        own_rows = self.group.share(rows)
+        batch = batch_of(self.train, own_rows if len(own_rows) else rows[:1])
+        own_steps = int((batch.following > 0).sum()) if len(own_rows) else 0
+        all_steps = int(self.group.sum(own_steps))
+        parts = [task.weight / self.group.size * task.loss(self.model, self.drawing) for task in self.tasks]
         if self.options.personal:
-            seen = hidden(batch.to(self.crew.device), self.options.item_dropout, self.options.kind_dropout)
-            parts.append(self.options.personal * here / asked * loss_of(self.model, seen, self.options.negatives))
-        return torch.stack(parts).sum(), asked
+            masked = hidden(batch.to(self.group.device), self.options.item_dropout, self.options.kind_dropout)
+            parts.append(
+                self.options.personal * own_steps / all_steps * loss_of(self.model, masked, self.options.negatives)
+            )
+        return torch.stack(parts).sum(), all_steps
 
     def _teach_copying(self) -> None:
         """One step of the heads on users of their own, after what the encoder would answer if it were served now."""
-        asked = self.held.where(self.generator.integers(0, len(self.held), COPIED))
-        items, kinds, length = tensors_of(asked, self.crew.device)
+        questions = self.copy_examples.where(self.generator.integers(0, len(self.copy_examples), COPIED))
+        items, kinds, length = tensors_of(questions, self.group.device)
         judged = self.current.eval()
         with torch.no_grad():
             scores, of_last = judged.after_last(items, kinds, length)
         self.model.train()
-        target = torch.from_numpy(asked.target.astype(np.int64)).to(self.crew.device)
+        target = torch.from_numpy(questions.target.astype(np.int64)).to(self.group.device)
         rows, logits = self.model.competing(*of_last)
         loss = copy_loss(self.model.copy.trust * scores, logits, rows, target)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -136,15 +138,15 @@ class Training:
 
     def fingerprint(self) -> str:
         """Of what is learned, how, and from which weights on."""
-        return fingerprint(self.known, asdict(self.options), self._start)
+        return fingerprint(self.all_examples, asdict(self.options), self._start)
 
     def judge(self, valid: Examples) -> dict[str, float]:
         """Metrics now; the best so far are remembered with their weights."""
-        found: dict[str, float] = self.crew.agreed(evaluate(self.current, valid))
-        if found["MRR@20"] > self.best["metrics"].get("MRR@20", -1.0):
+        metrics: dict[str, float] = self.group.agreed(evaluate(self.current, valid))
+        if metrics["MRR@20"] > self.best["metrics"].get("MRR@20", -1.0):
             weights = {name: tensor.clone() for name, tensor in self.current.state_dict().items()}
-            self.best = {"metrics": found, "epoch": self.epoch, "weights": weights}
-        return found
+            self.best = {"metrics": metrics, "epoch": self.epoch, "weights": weights}
+        return metrics
 
     _PARTS = ("model", "averaged", "optimizer", "schedule", "copying", "copy_schedule")
 
@@ -174,24 +176,28 @@ class Training:
 
 def _apart(train: Examples, heads: bool) -> tuple[Examples, Examples]:
     """What the encoder learns from and what the heads learn from; all and nothing without heads, or of too few users."""
-    mine, asked = train.user % HELD == HELD - 1, train.features.length > 0
-    if not heads or (mine & asked).sum() < COPIED:
-        mine[:] = False
-    return train.where(~mine), train.where(mine & asked)
+    for_heads, has_history = train.user % COPY_USER_EVERY == COPY_USER_EVERY - 1, train.features.length > 0
+    if not heads or (for_heads & has_history).sum() < COPIED:
+        for_heads[:] = False
+    return train.where(~for_heads), train.where(for_heads & has_history)
 
 
 def _share_of_rate(step: int, total: int) -> float:
     """Linear warm-up over a tenth, then half a cosine down to zero; epochs differ by a few steps, so it may end late."""
-    done = min((step + 1) / total, 1.0)
-    return done / WARM_UP if done < WARM_UP else 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+    progress = min((step + 1) / total, 1.0)
+    return (
+        progress / WARM_UP
+        if progress < WARM_UP
+        else 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
+    )
 
 
 def loss_of(model: NextItem, batch: Batch, negatives: int) -> Tensor:
     """Mean cross-entropy over all steps of the batch that are asked about; the padding row never competes."""
-    asked = batch.following > 0
-    wanted, target = model.wanted(batch.items, batch.kinds)[asked], batch.following[asked] - 1
+    has_target = batch.following > 0
+    vectors, target = model.user_vectors(batch.items, batch.kinds)[has_target], batch.following[has_target] - 1
     table, bias = model.table()[1:], model.bias[1:]
     if not negatives or negatives >= len(table):
-        return full_softmax(wanted, table, bias, target, model.scale)
+        return full_softmax(vectors, table, bias, target, model.scale)
     drawn = torch.randint(len(table), (negatives,), device=table.device)
-    return sampled_softmax(wanted, table, bias, target, model.scale, drawn)
+    return sampled_softmax(vectors, table, bias, target, model.scale, drawn)

@@ -13,12 +13,12 @@ from model_export.data.dataset import Examples
 
 def fingerprint(train: Examples, options: dict[str, Any], start: dict[str, torch.Tensor] | None = None) -> str:
     """Of what is learned, how, and from which weights on: a checkpoint of anything else is not gone on with."""
-    found = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for array in (train.target, train.time_ms, train.features.items):
-        found.update(array.tobytes())
+        digest.update(array.tobytes())
     for name, weights in (start or {}).items():
-        found.update(name.encode() + weights.numpy().tobytes())
-    return found.hexdigest()
+        digest.update(name.encode() + weights.numpy().tobytes())
+    return digest.hexdigest()
 
 
 class TrainingCheckpoint:
@@ -32,14 +32,14 @@ class TrainingCheckpoint:
         if self._file is None or not self._file.is_file():
             return None
         try:
-            kept: dict[str, Any] = torch.load(self._file, map_location="cpu", weights_only=True)
+            saved: dict[str, Any] = torch.load(self._file, map_location="cpu", weights_only=True)
         except Exception as error:  # a damaged file: torch raises what its unpickler and zip reader raise
             self._log(f"{self._file.name} cannot be read, the training begins anew: {str(error)[:100]}")
             return None
-        if kept.get("key") != key:
+        if saved.get("key") != key:
             self._log(f"{self._file.name} is of other data or settings, the training begins anew")
             return None
-        return kept
+        return saved
 
     def save(self, key: str, state: dict[str, Any]) -> None:
         """Keeps the state. A full disk costs the checkpoint, not the training: the older one stays, and it is said."""

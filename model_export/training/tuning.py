@@ -9,11 +9,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from model_export.data.splits import validation
 from model_export.measures.training_log import Log
-from model_export.training.crew import ALONE, Crew
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
+from model_export.training.process_group import ALONE, ProcessGroup
 from model_export.training.train import DROPOUTS, tasks_of
-from model_export.training.train_options import Source, TrainOptions, settings_text, split_of
+from model_export.training.train_options import TrainingData, TrainOptions, settings_text, split_of
 from model_export.training.training import Training
 
 AIM = "validation_mrr20"  # of `train_metrics.METRICS`: what a trial is judged by
@@ -33,14 +33,21 @@ def suggested(trial: Trial, fitting: FitOptions, epochs: int) -> FitOptions:
     )
 
 
-def begun(fitting: FitOptions, epochs: int) -> list[dict[str, Any]]:
+def first_points(fitting: FitOptions, epochs: int) -> list[dict[str, Any]]:
     """The first trials: what `train` would try by itself, so that the search ends no worse."""
-    known = {name: getattr(fitting, name) for name in ("item_dropout", "learning_rate", "weight_decay", "scale")}
-    return [known | {"epochs": epochs, "dropout": dropout} for dropout in DROPOUTS]
+    defaults = {name: getattr(fitting, name) for name in ("item_dropout", "learning_rate", "weight_decay", "scale")}
+    return [defaults | {"epochs": epochs, "dropout": dropout} for dropout in DROPOUTS]
 
 
 def tune(
-    source: Source, out: Path, options: TrainOptions, *, trials: int, epochs: int, log: Log, crew: Crew = ALONE
+    source: TrainingData,
+    out: Path,
+    options: TrainOptions,
+    *,
+    trials: int,
+    epochs: int,
+    log: Log,
+    group: ProcessGroup = ALONE,
 ) -> dict[str, Any]:
     """Searches until `trials` have ended in all, writes the best to `out` (TOML) and returns what was found.
 
@@ -49,13 +56,13 @@ def tune(
     come from a tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011). Raises `EventsFileError` as `split_of`.
     """
     split, options = split_of(source, options)
-    before, asked = validation(split, options.seed)
+    before, questions = validation(split, options.seed)
     log(
-        f"{len(split.words)} items, {len(before)} examples to learn from, {len(asked)} questions of the window after them"
+        f"{len(split.words)} items, {len(before)} examples to learn from, {len(questions)} questions of the window after them"
     )
     study = _study(out.with_suffix(".study"), options.seed)
     if not study.trials:
-        for point in begun(options.fitting(), epochs):
+        for point in first_points(options.fitting(), epochs):
             study.enqueue_trial(point)
     for stopped in study.get_trials(states=(TrialState.RUNNING,)):  # by a kill: once more
         study.tell(stopped.number, state=TrialState.FAIL)
@@ -74,12 +81,12 @@ def tune(
                 if trial.should_prune():
                     raise optuna.TrialPruned
 
-        tasks = tasks_of(split, before, asked, fitting, log)
-        fit(Training(before, len(split.words), fitting, tasks, crew), asked, lambda _: None, report)
+        tasks = tasks_of(split, before, questions, fitting, log)
+        fit(Training(before, len(split.words), fitting, tasks, group), questions, lambda _: None, report)
         return last
 
-    while (left := trials - len(_ended(study))) > 0:
-        study.optimize(objective, n_trials=1, callbacks=[lambda _, trial: log(_said(trial, left, study))])
+    while (remaining := trials - len(_ended(study))) > 0:
+        study.optimize(objective, n_trials=1, callbacks=[lambda _, trial: log(_trial_line(trial, remaining, study))])
     best = suggested(optuna.trial.FixedTrial(study.best_params), options.fitting(), epochs)
     remark = f"liveshelf tune, {len(_ended(study))} trials on {source.name}: validation MRR@20 {study.best_value:.4f}"
     out.write_text(settings_text(best, remark))
@@ -110,8 +117,8 @@ def _ended(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
-def _said(trial: FrozenTrial, left: int, study: optuna.Study) -> str:
-    found = f"{trial.value:.4f}" if trial.state == TrialState.COMPLETE else "stopped early"
+def _trial_line(trial: FrozenTrial, remaining: int, study: optuna.Study) -> str:
+    result = f"{trial.value:.4f}" if trial.state == TrialState.COMPLETE else "stopped early"
     point = ", ".join(f"{name} {value:.3g}" for name, value in trial.params.items())
     seconds = trial.duration.total_seconds() if trial.duration else 0
-    return f"trial {trial.number}: {found} with {point}; {seconds:.0f} s, {left - 1} left, best {study.best_value:.4f}"
+    return f"trial {trial.number}: {result} with {point}; {seconds:.0f} s, {remaining - 1} left, best {study.best_value:.4f}"

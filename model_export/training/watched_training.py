@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from model_export.measures.training_log import Log
-from model_export.training.crew import Crew, joined
+from model_export.training.process_group import ProcessGroup, joined
 from model_export.training.train import train
 from model_export.training.train_metrics import TrainMetrics
-from model_export.training.train_options import Source, TrainOptions
+from model_export.training.train_options import TrainingData, TrainOptions
 
 
 class TrainingRecord(Protocol):
@@ -37,17 +37,21 @@ class Watch:
     tensorboard: Path | None = None
 
 
-def train_watched(source: Source, out: Path, options: TrainOptions, device: str, watch: Watch) -> dict[str, Any] | None:
+def train_watched(
+    source: TrainingData, out: Path, options: TrainOptions, device: str, watch: Watch
+) -> dict[str, Any] | None:
     """The manifest of the new bundle, as `train`; None in all processes of a `torchrun` but the first, which alone logs,
-    is watched, tests and exports. `device` as `crew.device_of`."""
-    with joined(device) as crew:
-        if crew.rank:
-            train(source, out, options, log=lambda _: None, crew=crew)
+    is watched, tests and exports. `device` as `process_group.device_of`."""
+    with joined(device) as group:
+        if group.rank:
+            train(source, out, options, log=lambda _: None, group=group)
             return None
-        return _train_first(source, out, options, crew, watch)
+        return _train_first(source, out, options, group, watch)
 
 
-def _train_first(source: Source, out: Path, options: TrainOptions, crew: Crew, watch: Watch) -> dict[str, Any]:
+def _train_first(
+    source: TrainingData, out: Path, options: TrainOptions, group: ProcessGroup, watch: Watch
+) -> dict[str, Any]:
     with ExitStack() as ends:
         metrics = TrainMetrics(watch.metrics_port, watch.targets)
         ends.callback(metrics.close)
@@ -61,7 +65,7 @@ def _train_first(source: Source, out: Path, options: TrainOptions, crew: Crew, w
             report, show = board.report, board.items
         try:
             manifest = train(
-                source, out, options, log=watch.log, report=report, show=show, lineage=record.facts, crew=crew
+                source, out, options, log=watch.log, report=report, show=show, lineage=record.facts, group=group
             )
         except BaseException as error:
             record.failed(error)

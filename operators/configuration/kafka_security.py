@@ -27,7 +27,7 @@ PROVIDER_CLASS = f"{SHADED}.common.config.provider.DirectoryConfigProvider"
 
 
 class Identity(Section):
-    """Who a client is: a user with a password, a certificate with a key, or both. "": none.
+    """The identity of a client: a user with a password, a certificate with a key, or both. "": not set.
 
     `password` is for the environment (LIVESHELF_KAFKA__SECURITY__PASSWORD) and is in no `model_dump`.
     """
@@ -40,13 +40,13 @@ class Identity(Section):
     key_file: str = ""
     key_password_file: str = ""
 
-    def given(self) -> dict[str, Any]:
+    def fields_set(self) -> dict[str, Any]:
         """The fields that are set."""
         return {name: value for name in Identity.model_fields if _is_set(value := getattr(self, name))}
 
 
 class SecuritySettings(Identity):
-    """How clients prove who they are, and how the broker does. `job`: what the job on the cluster has instead."""
+    """How clients and broker authenticate each other. `job`: the identity that the job on the cluster uses instead."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = ""
@@ -64,13 +64,13 @@ class SecuritySettings(Identity):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        for who, table in ((self, TABLE), (self.of_job(), f"{TABLE}.job")):
-            who._check(table)
+        for identity, table in ((self, TABLE), (self.of_job(), f"{TABLE}.job")):
+            identity._check(table)
         return self
 
     def _check(self, table: str) -> None:
-        login = {"username", "password", "password_file"} & self.given().keys()
-        files = {"ca_file", "cert_file", "key_file"} & self.given().keys()
+        login = {"username", "password", "password_file"} & self.fields_set().keys()
+        files = {"ca_file", "cert_file", "key_file"} & self.fields_set().keys()
         if not self.sasl and (login or self.mechanism):
             raise _unfit(table, "SASL_SSL or SASL_PLAINTEXT", f"{self.protocol} with a user or a mechanism", "protocol")
         if not self.tls and files:
@@ -87,24 +87,28 @@ class SecuritySettings(Identity):
             raise _unfit(table, "a certificate and its key", "one without the other", "cert_file and key_file")
 
     def of_job(self) -> "SecuritySettings":
-        """The same with what `job` sets in its place, and no `job` of its own."""
-        own = self.job.given()
-        if {"username", "password", "password_file"} & own.keys():  # never one's user with another's password
+        """The settings of the job: the fields that `job` sets replace those of the table."""
+        own = self.job.fields_set()
+        if {
+            "username",
+            "password",
+            "password_file",
+        } & own.keys():  # never combine one identity's user with another's password
             own = {"username": "", "password": SecretStr(""), "password_file": ""} | own
         if {"cert_file", "key_file"} & own.keys():
             own = {"cert_file": "", "key_file": "", "key_password_file": ""} | own
         return self.model_copy(update=own | {"job": Identity()})
 
     def below(self, root: Path) -> "SecuritySettings":
-        """The same with absolute paths; relative ones are below `root`."""
+        """A copy with absolute paths; relative ones are below `root`."""
 
-        def absolute(who: Identity) -> dict[str, str]:
-            return {name: str(root / path) for name in FILES if (path := getattr(who, name))}
+        def absolute(identity: Identity) -> dict[str, str]:
+            return {name: str(root / path) for name in FILES if (path := getattr(identity, name))}
 
         return self.model_copy(update=absolute(self) | {"job": self.job.model_copy(update=absolute(self.job))})
 
     def revealed(self) -> dict[str, Any]:
-        """A dump with the password of the environment, for the way to the cluster alone."""
+        """A dump that includes the password from the environment. Only the submission to the cluster may use it."""
         return self.model_dump() | {"password": self.password.get_secret_value()}
 
     def python_options(self) -> dict[str, Any]:
@@ -162,8 +166,8 @@ class SecuritySettings(Identity):
         if not self.password_file:
             return f"{head}{_jaas_quoted(self.password.get_secret_value())};"
         mark = _mark_around(self.password_file)
-        # Kafka puts the file's text between the marks as it is. The string ends at its mark or at the line's end: so it
-        # ends well whether or not the file does with a line's end
+        # Kafka inserts the file's text between the quotation marks unchanged. A JAAS string ends at its mark or at the
+        # end of the line, so the line break below closes it whether or not the file ends with one
         return f"{head}{mark}{_reference(self.password_file, 'password_file')}\n;"
 
 
@@ -182,7 +186,7 @@ def _jaas_quoted(text: str) -> str:
 
 
 def _mark_around(password_file: str) -> str:
-    """The quotation mark that the password in a file does not hold; of a file on other machines nothing is known."""
+    """A quotation mark that does not occur in the password file; `"` if the file is not on this machine."""
     if not Path(password_file).is_file():
         return '"'
     text = secret(password_file, f"{TABLE}.password_file")
@@ -208,7 +212,7 @@ def _reference(path: str, setting: str) -> str:
 
 
 def _refuse_old_key(path: str) -> None:
-    """Java reads PKCS#8 alone. A key on other machines is not seen here."""
+    """Java reads only PKCS#8. A key that is not on this machine is not checked."""
     if not Path(path).is_file():
         return
     first = private(path, f"{TABLE}.key_file").read_text(errors="replace")

@@ -1,4 +1,4 @@
-"""`[kafka]`: where the broker is, and what its clients are told."""
+"""`[kafka]`: the addresses of the broker and the options of its clients."""
 
 import re
 from typing import Annotated, Any, Self
@@ -9,7 +9,7 @@ from operators.configuration.kafka_security import SecuritySettings
 from operators.configuration.settings_section import Section
 from operators.errors import SettingsError
 
-# a verb gives up after this, a part that lives on tries again
+# a verb gives up after this time; a service tries again
 CONNECT_MS = 6000
 SECURITY_NAMES = ("security.", "sasl.", "ssl.")
 SECRET_NAMES = ("password", "jaas.config", "secret", "ssl.keystore.key")
@@ -34,11 +34,11 @@ class ClientTables(BaseModel):
         return self.__pydantic_extra__ or {}
 
     def for_java(self) -> dict[str, str]:
-        """All that Flink's clients get."""
+        """The options of Flink's clients."""
         return self.every | self.java
 
     def for_python(self) -> dict[str, Any]:
-        """All that kafka-python's clients get, under its names."""
+        """The options of kafka-python's clients, under its names."""
         return {name.replace(".", "_"): _typed(value) for name, value in (self.every | self.python).items()}
 
     @model_validator(mode="after")
@@ -61,14 +61,14 @@ class ClientTables(BaseModel):
         return self
 
 
-def checked_brokers(given: object) -> object:
-    """The addresses of `kafka.bootstrap`, parted by commas alone. Raises `SettingsError` for one that no client takes."""
-    if not isinstance(given, str | list):
-        return given  # pydantic says what it wants
-    addresses = [str(one).strip() for one in (given.split(",") if isinstance(given, str) else given)]
+def checked_brokers(setting: object) -> object:
+    """`kafka.bootstrap` as addresses separated by commas only. Raises `SettingsError` for an address that no client takes."""
+    if not isinstance(setting, str | list):
+        return setting  # pydantic names the type that it expects
+    addresses = [str(address).strip() for address in (setting.split(",") if isinstance(setting, str) else setting)]
     for address in addresses or [""]:
-        found = _ADDRESS.fullmatch(address)
-        if found is None or not 0 < int(found[2]) < 65_536:
+        match = _ADDRESS.fullmatch(address)
+        if match is None or not 0 < int(match[2]) < 65_536:
             port = f", as in {address}:9092" if re.fullmatch(r"[\w.-]+", address) else ", as in 127.0.0.1:9092"
             raise SettingsError(
                 "kafka.bootstrap as host:port, several parted by commas", repr(address), f"name host and port{port}"
@@ -104,8 +104,8 @@ class KafkaSettings(Section):
     @property
     def brokers(self) -> list[tuple[str, int]]:
         """Host and port of each address."""
-        parted = (address.rpartition(":") for address in self.bootstrap.split(","))
-        return [(host.strip("[]"), int(port)) for host, _, port in parted]
+        parts = (address.rpartition(":") for address in self.bootstrap.split(","))
+        return [(host.strip("[]"), int(port)) for host, _, port in parts]
 
     def of_job(self) -> "KafkaSettings":
         """The same with the access that the job on the cluster has."""

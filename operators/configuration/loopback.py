@@ -1,4 +1,4 @@
-"""This machine's own addresses: whether one is meant, and that no proxy of the environment stands before it."""
+"""Recognises addresses of this machine, and keeps the environment's proxies away from them."""
 
 import ipaddress
 from collections.abc import MutableMapping
@@ -8,7 +8,7 @@ OWN_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address reaches this machine alone. A name that DNS alone knows does not count."""
+    """Whether a host's name or address reaches this machine alone. A name that needs DNS does not count."""
     name = host.strip("[]").lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -26,13 +26,13 @@ def uses_environment_proxies(url: str) -> bool:
     Without it `liveshelf status` asks the proxy for 127.0.0.1, and ALL_PROXY=socks5://… needs a package that is not there.
     """
     host = urlsplit(url).hostname or ""
-    return not is_loopback(host) and host not in ("0.0.0.0", "::")  # where a part listens on all of its addresses
+    return not is_loopback(host) and host not in ("0.0.0.0", "::")  # a part that listens on all addresses
 
 
 def keep_loopback_direct(environment: MutableMapping[str, str]) -> None:
     """Adds this machine to `no_proxy`, for libraries with clients of their own (lineage, traces). `environment` changes."""
-    given = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    hosts = [host.strip() for host in given.split(",") if host.strip()]
+    no_proxy = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    hosts = [host.strip() for host in no_proxy.split(",") if host.strip()]
     if "*" not in hosts:
         joined = ",".join([*hosts, *(name for name in OWN_NAMES if name not in hosts)])
         environment.update(no_proxy=joined, NO_PROXY=joined)

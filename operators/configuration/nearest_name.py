@@ -1,4 +1,4 @@
-"""Which known name was probably meant by one that nobody knows."""
+"""Suggests the known name that an unknown name probably means."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -11,9 +11,9 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
     A client can choose `name`: of a long one only the beginning is compared.
     """
-    plain = {_plain(known): known for known in names}
-    found = get_close_matches(_plain(name[:COMPARED]), plain, 1)
-    return plain[found[0]] if found else None
+    plain = {_plain(candidate): candidate for candidate in names}
+    matches = get_close_matches(_plain(name[:COMPARED]), plain, 1)
+    return plain[matches[0]] if matches else None
 
 
 def _plain(name: str) -> str:

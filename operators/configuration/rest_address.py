@@ -22,7 +22,7 @@ class RestAddress:
 
     @classmethod
     def parse(cls, url: str) -> "RestAddress":
-        """Raises `ValueError` that says what of `url` is wrong, and never names a password."""
+        """Raises `ValueError` with the reason, which never holds a password."""
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS:
             raise ValueError("begins neither with http:// nor with https://")

@@ -1,4 +1,4 @@
-"""Files that hold a password or a private key: read, and refused where anybody could read them too."""
+"""Reads files that hold a password or a private key. Refuses a file that other users may read."""
 
 import stat
 from pathlib import Path
@@ -9,7 +9,7 @@ OTHERS = stat.S_IRWXO
 
 
 def existing(path: str, setting: str) -> Path:
-    """The file that a setting names; raises `SettingsError` where there is none that this process may read."""
+    """The file that a setting names. Raises `SettingsError` if this process cannot read it."""
     file = Path(path)
     try:
         with file.open("rb"):
@@ -21,7 +21,7 @@ def existing(path: str, setting: str) -> Path:
 
 
 def private(path: str, setting: str) -> Path:
-    """The same, for a file with a secret: the rights of others must be none (the group may read: Kubernetes does that)."""
+    """As `existing`, for a file with a secret: other users may have no rights (the group may: Kubernetes needs that)."""
     file = existing(path, setting)
     mode = file.stat().st_mode
     if mode & OTHERS:

@@ -1,4 +1,4 @@
-"""How a verb reaches the broker of a local stack that `liveshelf up --secure` made: the file that it left says it."""
+"""Access to the broker of a local stack: `liveshelf up --secure` writes it to a file, and every verb reads that file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,20 +13,23 @@ DEFAULTS = {"stack": {"data_dir": ".liveshelf"}, "kafka": {"bootstrap": "127.0.0
 
 
 def access(root: Path, sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What that file adds to the settings, below the flags and the environment: nothing where there is none, where
-    kafka.bootstrap is another broker, and where another source sets kafka.security.protocol.
+    """The settings in that file; flags and environment override them. Empty if the file does not exist, if
+    kafka.bootstrap names another broker, or if another source sets kafka.security.protocol.
 
     `root`: the project folder. `sources`: the raw settings, first wins.
     """
-    known = (*sources, DEFAULTS)
-    file = root / str(_value(known, "stack", "data_dir")) / FILE_NAME
+    with_defaults = (*sources, DEFAULTS)
+    file = root / str(_value(with_defaults, "stack", "data_dir")) / FILE_NAME
     if not file.is_file():
         return {}
-    left = read_settings_file(file)
+    secured = read_settings_file(file)
     protocol = _value(sources, "kafka", "security", "protocol")
-    if str(_value(known, "kafka", "bootstrap")) not in left["brokers"] or protocol not in (None, "PLAINTEXT"):
+    if str(_value(with_defaults, "kafka", "bootstrap")) not in secured["brokers"] or protocol not in (
+        None,
+        "PLAINTEXT",
+    ):
         return {}
-    security = _absolute(left["security"], file.parent) | {"job": _absolute(left["security"]["job"], file.parent)}
+    security = _absolute(secured["security"], file.parent) | {"job": _absolute(secured["security"]["job"], file.parent)}
     if any(_value([source], "kafka", "security", name) for source in sources for name in ("password", "password_file")):
         security.pop("password_file")  # of another user than the one that is named
     return {"kafka": {"security": security}}
@@ -49,9 +52,9 @@ def _absolute(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _value(sources: Sequence[Mapping[str, Any]], *path: str) -> Any:
     for source in sources:
-        found: Any = source
+        value: Any = source
         for part in path:
-            found = found.get(part) if isinstance(found, Mapping) else None
-        if found is not None:
-            return found
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
+            return value
     return None

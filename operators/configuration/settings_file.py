@@ -1,4 +1,4 @@
-"""A file of settings as it is read: TOML in UTF-8. What is wrong in it is said with its place."""
+"""Reads a settings file: TOML in UTF-8. An error names line and column."""
 
 import re
 import tomllib
@@ -35,11 +35,11 @@ def read_settings_file(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"TOML in {file}", _said(str(error), text), "correct that line") from None
+        raise SettingsError(f"TOML in {file}", _parser_message(str(error), text), "correct that line") from None
 
 
-def _said(error: str, text: str) -> str:
-    """What Python's parser says, with the place first and the line last."""
+def _parser_message(error: str, text: str) -> str:
+    """The message of Python's parser, with the place first and the line last."""
     place = _PLACE.search(error)
     if place is None:
         return error

@@ -1,4 +1,4 @@
-"""`LIVESHELF_` variables of the environment: which are settings, and which are not ours at all."""
+"""Tells the `LIVESHELF_` variables that are settings from those that Kubernetes sets, and refuses all others."""
 
 import re
 from collections.abc import Mapping
@@ -14,33 +14,37 @@ _PORT = re.compile(r"LIVESHELF(_[A-Z0-9]+)*?_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PO
 _URL = re.compile(r"(tcp|udp|sctp)://")
 
 
-def refuse_unknown_variables(environment: Mapping[str, str], known: Mapping[str, list[str]]) -> None:
-    """Raises `SettingsError` for a variable that is neither ours nor of a Service of Kubernetes; names the nearest one.
+def refuse_unknown_variables(environment: Mapping[str, str], keys_of: Mapping[str, list[str]]) -> None:
+    """Raises `SettingsError` for a variable that is neither a setting nor set by Kubernetes for a Service; names the
+    nearest setting.
 
-    `known`: section -> its keys.
+    `keys_of`: section -> its keys.
     """
-    sections = {PREFIX + section.upper() for section in known}
+    sections = {PREFIX + section.upper() for section in keys_of}
     for name, value in environment.items():
         if not name.startswith(PREFIX) or name == FILE or name.split("__")[0] in sections:
             continue
         if not is_of_service(name, value):
-            ours = [FILE, *(f"{PREFIX}{section}__{key}".upper() for section, keys in known.items() for key in keys)]
+            variables = [
+                FILE,
+                *(f"{PREFIX}{section}__{key}".upper() for section, keys in keys_of.items() for key in keys),
+            ]
             raise SettingsError(
                 "a LIVESHELF_SECTION__NAME variable of a known section",
                 name,
-                f"unset {name}, or correct it{nearest(name, ours)}; sections: {', '.join(known)}",
+                f"unset {name}, or correct it{nearest(name, variables)}; sections: {', '.join(keys_of)}",
             )
 
 
 def is_of_service(name: str, value: str) -> bool:
-    """Whether Kubernetes made this variable (`enableServiceLinks`). LIVESHELF_PORT=8000 was meant for us."""
+    """Whether Kubernetes made this variable (`enableServiceLinks`). LIVESHELF_PORT=8000 is no such variable."""
     if _SERVICE.fullmatch(name):
         return True
-    found = _PORT.fullmatch(name)
-    return found is not None and bool(found[4] or _URL.match(value))
+    match = _PORT.fullmatch(name)
+    return match is not None and bool(match[4] or _URL.match(value))
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """` (did you mean …?)`, or nothing where no known name is near."""
-    near = nearest_name.nearest(name, known)
+def nearest(name: str, names: list[str]) -> str:
+    """` (did you mean …?)`, empty if no known name is near."""
+    near = nearest_name.nearest(name, names)
     return f" (did you mean {near}?)" if near else ""

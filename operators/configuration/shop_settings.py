@@ -1,4 +1,4 @@
-"""The settings of what comes in and goes out: limits of an event, the form of a list, the arms of an experiment."""
+"""Settings of events, lists and experiments: limits, form, arms."""
 
 from math import inf
 from typing import Annotated
@@ -31,7 +31,7 @@ class EventSettings(Section):
 
     @property
     def placeholders(self) -> frozenset[str]:
-        """What stands for no shopper and no item, in lower case."""
+        """Ids that stand for no shopper and no item, in lower case."""
         return frozenset(text.lower() for text in self.placeholder_ids)
 
     @property
@@ -46,7 +46,7 @@ class EventSettings(Section):
 
 
 class ListSettings(Section):
-    """What a list looks like."""
+    """The form of a list."""
 
     size: int = Field(20, ge=1)
     ttl_hours: float = Field(24, gt=0, le=720)

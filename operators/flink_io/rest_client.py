@@ -35,9 +35,9 @@ def rest_files(job: JobSettings) -> tuple[Path | None, Path | None]:
 
     Raises `SettingsError` where one cannot be read.
     """
-    found: list[Path | None] = []
+    files: list[Path | None] = []
     for name in ("rest_ca_file", "rest_cert_file"):
-        file = project_root() / given if (given := str(getattr(job, name))) else None
+        file = project_root() / setting if (setting := str(getattr(job, name))) else None
         try:
             if file:
                 file.read_bytes()
@@ -45,8 +45,8 @@ def rest_files(job: JobSettings) -> tuple[Path | None, Path | None]:
             raise SettingsError(
                 f"a readable file of certificates in job.{name}", str(error), f"correct job.{name}"
             ) from error
-        found.append(file)
-    return found[0], found[1]
+        files.append(file)
+    return files[0], files[1]
 
 
 def _tls(job: JobSettings) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""What kafka-python and TLS say, as a `BrokerError`: expected, came, next."""
+"""Turns errors of kafka-python and TLS into a `BrokerError`: expected, came, next."""
 
 import ssl
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ REFUSED_LOGIN = (
     errors.UnsupportedSaslMechanismError,
     errors.IllegalSaslStateError,
 )
-WORDS = 200  # some hold a whole request
-RETRY_SECONDS = 1.0  # until who follows a topic tries again
-REFUSED_SECONDS = 15.0  # where the broker refuses us, somebody must repair something first
+MAX_TEXT = 200  # characters: some errors hold a whole request
+RETRY_SECONDS = 1.0  # until a reader that follows a topic tries again
+REFUSED_SECONDS = 15.0  # after a refusal: an operator must repair something first
 EXPIRED, NOT_YET, WRONG_NAME, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's numbers
 
 
 def is_final(cause: BaseException) -> bool:
-    """Whether trying again soon changes nothing: a refused login or right, a certificate that is not trusted."""
+    """Whether a retry would fail too: a refused login or right, a certificate that is not trusted."""
     if isinstance(cause, LiveshelfError):
         return not cause.retriable
     tls = _tls(cause)
@@ -39,20 +39,20 @@ def broker_error(cause: BaseException, options: Mapping[str, Any]) -> BrokerErro
     if isinstance(cause, errors.SaslAuthenticationFailedError):
         return BrokerError(
             f"{where} to accept the user {user} ({protocol}, {options.get('sasl_mechanism')})",
-            _words(cause),
+            _text_of(cause),
             "correct kafka.security.username and its password_file; docs/security.md",
         )
     if isinstance(cause, REFUSED_LOGIN):
         return BrokerError(
             f"{where} to know the mechanism {options.get('sasl_mechanism')}",
-            _words(cause),
+            _text_of(cause),
             "correct kafka.security.mechanism",
         )
     if _without_right(cause):
-        who = f"the user {user}" if user else "this client"
+        principal = f"the user {user}" if user else "this client"
         return BrokerError(
-            f"{who} to have the right",
-            _words(cause),
+            f"{principal} to have the right",
+            _text_of(cause),
             "grant it, or name another user; docs/security.md has each part's rights",
         )
     if isinstance(tls, ssl.SSLCertVerificationError):
@@ -62,26 +62,26 @@ def broker_error(cause: BaseException, options: Mapping[str, Any]) -> BrokerErro
     if isinstance(tls, ssl.SSLError):
         return BrokerError(
             f"TLS at {where} ({protocol})",
-            _words(tls),
+            _text_of(tls),
             "does it speak TLS there? correct kafka.security.protocol or kafka.bootstrap; or its certificate's key",
             retriable=not is_final(cause),
         )
     return BrokerError(
         f"a broker at {where} ({protocol})",
-        _words(cause),
+        _text_of(cause),
         f"liveshelf up, or set kafka.bootstrap{_other_protocol(cause, protocol)}",
         retriable=bool(getattr(cause, "retriable", True)),
     )
 
 
-def said(cause: BaseException) -> str:
-    """Any error as text for a log: those of kafka-python with what to do next."""
-    known = broker_error(cause, {}) if isinstance(cause, errors.KafkaError) else cause
-    return str(known) if isinstance(known, LiveshelfError) else repr(known)
+def error_text(cause: BaseException) -> str:
+    """Any error as text for a log; an error of kafka-python names the next step."""
+    shown = broker_error(cause, {}) if isinstance(cause, errors.KafkaError) else cause
+    return str(shown) if isinstance(shown, LiveshelfError) else repr(shown)
 
 
 def _tls(cause: BaseException | None) -> ssl.SSLError | None:
-    """The error of TLS behind one of kafka-python, which tells it in words alone."""
+    """The TLS error behind an error of kafka-python, which repeats only its text."""
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     return cause
@@ -96,7 +96,7 @@ def _certificate_fix(error: ssl.SSLCertVerificationError) -> str:
 
 
 def _without_right(cause: BaseException) -> bool:
-    """The producer tells some refusals in words alone."""
+    """Whether the broker refused for lack of a right. The producer reports some refusals only in the text."""
     return isinstance(cause, errors.AuthorizationError) or (
         isinstance(cause, errors.KafkaError) and "AuthorizationFailed" in str(cause)
     )
@@ -110,9 +110,9 @@ def _other_protocol(cause: BaseException, protocol: str) -> str:
     return f"; a broker that closes the connection may expect another kafka.security.protocol than {protocol}"
 
 
-def _words(cause: BaseException) -> str:
-    """Its own words, without those that kafka-python puts around them."""
+def _text_of(cause: BaseException) -> str:
+    """The error's own text, without the class names that kafka-python adds."""
     own = cause.args[0] if isinstance(cause, errors.KafkaError) and cause.args else cause
     name, text = type(cause).__name__, " ".join(str(own).split())
     text = text.removeprefix(f"{name}: ").removeprefix(name)
-    return f"{name}: {text[:WORDS]}" if text else name
+    return f"{name}: {text[:MAX_TEXT]}" if text else name

@@ -1,16 +1,16 @@
-"""The catalogue topic as rows of a local table: a row is the newest record that can be read, a reader gets its item."""
+"""The catalogue topic as rows of a local table. A row is the newest readable record of an item."""
 
 from operators.errors import BadRecord
-from operators.kafka_io.row_rules import Record, Refused
+from operators.kafka_io.row_rules import Refused, TopicRecord
 from operators.records.catalogue_decode import read_item, read_record
 from operators.records.contracts import CatalogueItem
 
-# in the place of an item: the topic has no record of it any more, and no tombstone said so
+# what a reader gets for an item whose record left the topic without a tombstone
 GONE = CatalogueItem(item_id="(gone)")
 
 
 def read_row(row: bytes) -> CatalogueItem | None:
-    """The item of a row; None of one that an earlier release wrote and this one cannot read."""
+    """The item of a row; None if an earlier release wrote a row that this one cannot read."""
     try:
         return read_item("", row)
     except BadRecord:
@@ -18,7 +18,7 @@ def read_row(row: bytes) -> CatalogueItem | None:
 
 
 class CatalogueRows:
-    """The rule as `RowRule`: a record that cannot be read leaves the row as it was."""
+    """A `RowRule`: an unreadable record leaves the row unchanged."""
 
     sweeps = False
     gone: CatalogueItem | None = GONE
@@ -27,7 +27,7 @@ class CatalogueRows:
         """`placeholders`: of `EventSettings`."""
         self._placeholders = placeholders
 
-    def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, CatalogueItem | None]:
+    def take(self, old: bytes | None, record: TopicRecord, now_ms: int) -> tuple[bytes | None, CatalogueItem | None]:
         """As `RowRule`."""
         if record.value is None:
             return None, None

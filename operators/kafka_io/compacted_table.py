@@ -1,8 +1,8 @@
 """A compacted topic as a local table: complete at open, followed for ever, quick after a restart.
 
-Used by the job (catalogue) and by the storefront (lists, catalogue). The copy is only as good as the topic's memory: where
-a tombstone may have come and gone while nobody followed, where records were removed unread, or where the topic is another
-one of the same name, the topic is read again from its beginning and the rows that do not come again go.
+Used by the job (catalogue) and by the storefront (lists, catalogue). The table reads the topic again from its beginning,
+and drops the rows that do not come again, in three cases: a tombstone may have been compacted away while the table did not
+follow, retention removed unread records, or the topic was deleted and created again.
 """
 
 import logging
@@ -17,7 +17,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
 from operators.errors import BrokerError
-from operators.kafka_io.broker_errors import REFUSED_SECONDS, RETRY_SECONDS, is_final, said
+from operators.kafka_io.broker_errors import REFUSED_SECONDS, RETRY_SECONDS, error_text, is_final
 from operators.kafka_io.read_to_end import records_left
 from operators.kafka_io.row_rules import Refused, RowRule
 from operators.kafka_io.table_consumer import Consumer
@@ -26,15 +26,16 @@ from operators.kafka_io.table_rows import TableRows
 
 log = logging.getLogger(__name__)
 POLL_MS = 500
-BREATH_SECONDS = 0.004  # between polls that brought records: one a record would take a third of a core at 500/s
-LOOK_SECONDS = 5.0  # how often the broker is asked where the topic ends
-LOOK_TIMEOUT_MS = 2000
-SWEEP_SECONDS = 10.0  # how often stale rows are looked for, so many at a time
+# between polls that returned records: a poll for each record would take a third of a core at 500/s
+POLL_PAUSE_SECONDS = 0.004
+CHECK_SECONDS = 5.0  # how often the table asks the broker for the end offsets
+CHECK_TIMEOUT_MS = 2000
+SWEEP_SECONDS = 10.0  # how often the table looks for stale rows
 SWEEP_ROWS = 1000
-SILENCE_MS = 60_000  # a table that runs never counts a shorter silence of the broker
-LOGGED = 100  # refused records of a reason; the others are counted
+SILENCE_MS = 60_000  # a running table ignores a shorter silence of the broker
+LOGGED = 100  # records logged for each reason; further ones are only counted
 BUGS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-OWN_ERROR, NOT_TOLD = "own_error", "not_told"
+OWN_ERROR, LISTENER_FAILED = "own_error", "not_told"
 
 T = TypeVar("T")
 OnChange = Callable[[str, T | None], None]
@@ -57,7 +58,7 @@ class CompactedTable(Generic[T]):
     ) -> None:
         """`on_change(key, value)` is called for each change, value None for a tombstone, and with `reports_copy` for each
         row that is there at open. `refused` counts the records that the rule refuses, by reason, or fails on (`own_error`),
-        and `not_told`: changes that `on_change` failed on."""
+        and `not_told`: changes for which `on_change` raised."""
         self.topic = topic
         self.refused: Counter[str] = Counter() if refused is None else refused
         self._connect, self._rule, self._on_change, self._clock_ms = connect, rule, on_change, clock_ms
@@ -66,7 +67,7 @@ class CompactedTable(Generic[T]):
         self._facts = TopicFacts(None, None)
         self._target: tuple[int, dict[TopicPartition, int]] | None = None  # complete as of (ms) when these are reached
         self._cursor: bytes | None = None  # of the sweep that ends a rereading
-        self._stale_cursor, self._swept_at, self._look_at, self._looked_ms = b"", 0.0, 0.0, 0
+        self._stale_cursor, self._swept_at, self._next_check_at, self._checked_ms = b"", 0.0, 0.0, 0
         self._caught_up, self._closing = threading.Event(), threading.Event()
         self._reached_at = 0.0
         self._problem = ""
@@ -78,7 +79,7 @@ class CompactedTable(Generic[T]):
         if self._reports_copy:
             for key, row in self._rows.items():
                 if (value := self._rule.read(row)) is not None:
-                    self._tell(key, value)
+                    self._notify(key, value)
         self._thread.start()
         return self._caught_up.wait(timeout_s)
 
@@ -117,17 +118,17 @@ class CompactedTable(Generic[T]):
             pause = RETRY_SECONDS
             try:
                 self._follow()
-            except Exception as error:  # broker away, disk full, a reader's own error: the thread goes on trying
+            except Exception as error:  # broker away, disk full, a listener's own error: the thread retries
                 pause = REFUSED_SECONDS if is_final(error) else RETRY_SECONDS
-                if said(error) != self._problem:
-                    self._problem = said(error)
+                if error_text(error) != self._problem:
+                    self._problem = error_text(error)
                     log.warning("%s: not followed for now, the local copy serves: %s", self.topic, self._problem)
             self._closing.wait(pause)
 
     def _follow(self) -> None:
         consumer = self._connect()
         try:
-            partitions = self._begin(consumer)
+            partitions = self._assign(consumer)
             while not self._closing.is_set():
                 polled = consumer.poll(timeout_ms=0 if self._cursor is not None else POLL_MS, max_records=5000)
                 for partition, records in polled.items():
@@ -135,14 +136,14 @@ class CompactedTable(Generic[T]):
                 if polled:
                     self._reached_at, self._problem = time.monotonic(), ""
                     if self._caught_up.is_set():
-                        self._closing.wait(BREATH_SECONDS)
-                self._look(consumer, partitions)
+                        self._closing.wait(POLL_PAUSE_SECONDS)
+                self._check_topic(consumer, partitions)
                 self._advance(consumer)
         finally:
             consumer.close()
 
-    def _begin(self, consumer: Consumer) -> list[TopicPartition]:
-        """Places the consumer where the copy ends, or at the beginning where the copy cannot be followed on."""
+    def _assign(self, consumer: Consumer) -> list[TopicPartition]:
+        """Seeks to the offsets of the copy, or to the beginning if the copy cannot be continued."""
         numbers = consumer.partitions_for_topic(self.topic)
         if not numbers:
             raise BrokerError(f"the topic {self.topic}", "no such topic", "liveshelf topics create", retriable=True)
@@ -160,36 +161,36 @@ class CompactedTable(Generic[T]):
             offsets = {}
         for partition in partitions:
             consumer.seek(partition, offsets.get(partition.partition, begins[partition]))
-        self._target, self._cursor, self._looked_ms = (now_ms, ends), None, now_ms
-        self._look_at, self._reached_at = time.monotonic() + LOOK_SECONDS, time.monotonic()
+        self._target, self._cursor, self._checked_ms = (now_ms, ends), None, now_ms
+        self._next_check_at, self._reached_at = time.monotonic() + CHECK_SECONDS, time.monotonic()
         return partitions
 
-    def _look(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Asks the broker from time to time where the topic ends, and whether it is still the same."""
-        begun = time.monotonic()
-        if begun < self._look_at:
+    def _check_topic(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Asks the broker from time to time for the end offsets, and whether the topic is still the same."""
+        started = time.monotonic()
+        if started < self._next_check_at:
             return
         if consumer.partitions_for_topic(self.topic) != {partition.partition for partition in partitions}:
             raise BrokerError(f"the partitions of {self.topic}", "others", "they are read", retriable=True)
-        if (found := consumer.topic_id(self.topic)) != self._facts.id:
-            raise BrokerError(f"the topic {self.topic}", f"another one, {found}", "it is read", retriable=True)
+        if (topic_id := consumer.topic_id(self.topic)) != self._facts.id:
+            raise BrokerError(f"the topic {self.topic}", f"another one, {topic_id}", "it is read", retriable=True)
         now_ms = self._clock_ms()
         try:
-            ends = consumer.end_offsets(partitions, timeout_ms=LOOK_TIMEOUT_MS)
+            ends = consumer.end_offsets(partitions, timeout_ms=CHECK_TIMEOUT_MS)
         except KafkaTimeoutError:  # a partition without a leader must not keep the others' records away
-            self._look_at = time.monotonic() + 10 * (time.monotonic() - begun)
+            self._next_check_at = time.monotonic() + 10 * (time.monotonic() - started)
             return
-        silence_ms, self._looked_ms = now_ms - self._looked_ms, now_ms
+        silence_ms, self._checked_ms = now_ms - self._checked_ms, now_ms
         if silence_ms > max(SILENCE_MS, self._facts.age_limit_ms):
             raise BrokerError(
                 f"an answer for {self.topic}", f"none for {silence_ms} ms", "it is read again", retriable=True
             )
-        self._look_at, self._reached_at = begun + LOOK_SECONDS, time.monotonic()
+        self._next_check_at, self._reached_at = started + CHECK_SECONDS, time.monotonic()
         if self._target is None:
             self._target = now_ms, ends
 
     def _advance(self, consumer: Consumer) -> None:
-        """Notes that the end was reached, and sweeps some rows where it is time."""
+        """Notes that the end offsets were reached, and sweeps some rows when due."""
         if self._target is not None and records_left(consumer, self._target[1]) == 0:
             origin, (at_ms, _), self._target = self._rows.origin, self._target, None
             if origin is not None and origin.rereading:
@@ -199,7 +200,7 @@ class CompactedTable(Generic[T]):
                 self._caught_up.set()
         if self._cursor is not None:
             removed, self._cursor = self._rows.sweep(self._cursor, SWEEP_ROWS)
-            self._tell_all(dict.fromkeys(removed, self._rule.gone))
+            self._notify_all(dict.fromkeys(removed, self._rule.gone))
             if self._cursor is None:
                 self._rows.end_reading()
                 self._caught_up.set()
@@ -207,50 +208,50 @@ class CompactedTable(Generic[T]):
             self._sweep_stale()
 
     def _sweep_stale(self) -> None:
-        now_ms, kept_ms = self._clock_ms(), self._facts.floor_ms
+        now_ms, tombstones_ms = self._clock_ms(), self._facts.floor_ms
         removed, following = self._rows.sweep(
-            self._stale_cursor, SWEEP_ROWS, lambda row: self._rule.stale(row, now_ms, kept_ms)
+            self._stale_cursor, SWEEP_ROWS, lambda row: self._rule.stale(row, now_ms, tombstones_ms)
         )
         self._stale_cursor, self._swept_at = following or b"", time.monotonic()
-        self._tell_all(dict.fromkeys(removed))
+        self._notify_all(dict.fromkeys(removed))
 
     def _write(self, partition: int, records: list[Any]) -> None:
         changes: dict[bytes, bytes | None] = {}
-        told: dict[bytes, T | None] = {}
+        values: dict[bytes, T | None] = {}
         take, replaced, now_ms = self._rule.take, self._rows.replaced, self._clock_ms()
         for record in records:
             key = record.key or b""
             old = changes[key] if key in changes else replaced(key)
             try:
-                changes[key], told[key] = take(old, record, now_ms)
+                changes[key], values[key] = take(old, record, now_ms)
             except Refused as refused:
                 self._refuse(refused.reason, partition, record)
-            except BUGS:  # in the rule: tried again it would fail again, and no record behind this one would be read
+            except BUGS:  # in the rule: a retry would fail again, and the table would read no later record
                 self._refuse(OWN_ERROR, partition, record)
                 log.exception("%s: an error of Liveshelf's own with a record", self.topic)
         self._rows.write(changes, partition, records[-1].offset + 1)
-        self._tell_all(told)
+        self._notify_all(values)
 
     def _refuse(self, reason: str, partition: int, record: Any) -> None:
         self.refused[reason] += 1
-        # `older` ones come by the thousand after a failure, as they should; of a bad feed the first are enough
+        # after a failure thousands of records are `older`, as expected; of a bad feed the first ones are enough
         if reason != "older" and self.refused[reason] <= LOGGED:
             log.warning(
                 "%s: a record is refused: %s (partition %s, offset %s)", self.topic, reason, partition, record.offset
             )
 
-    def _tell_all(self, changes: Mapping[bytes, T | None]) -> None:
+    def _notify_all(self, changes: Mapping[bytes, T | None]) -> None:
         for key, value in changes.items():
-            self._tell(key, value)
+            self._notify(key, value)
 
-    def _tell(self, key: bytes, value: T | None) -> None:
-        """An error with one key must not cost the others theirs."""
+    def _notify(self, key: bytes, value: T | None) -> None:
+        """Calls `on_change`. An error for one key does not affect the other keys."""
         if self._on_change is None:
             return
         try:
             self._on_change(key.decode("utf-8", "replace"), value)
         except Exception:
-            self.refused[NOT_TOLD] += 1
+            self.refused[LISTENER_FAILED] += 1
             log.exception("%s: a change was not taken", self.topic)
 
 

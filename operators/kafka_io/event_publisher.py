@@ -1,4 +1,4 @@
-"""Events -> Kafka, validated before and acknowledged by all replicas after: for the storefront and for the Python client."""
+"""Validates events and publishes them, acknowledged by all replicas. Used by the storefront and the Python client."""
 
 import threading
 import time
@@ -10,15 +10,15 @@ from kafka.errors import KafkaTimeoutError
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import broker_errors, new_producer
 from operators.records.contracts import EVENTS, Event
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.settings import Settings
 
-BLOCK_MS = 5000  # `send` waits no longer for the topic's partitions, or for room among what waits
-AGAIN_SECONDS = 5.0  # after a connection that failed; until then each call is refused at once
+BLOCK_MS = 5000  # longest wait of `send` for the topic's partitions or for buffer space
+RECONNECT_SECONDS = 5.0  # between attempts to connect; until then each call fails at once
 
 
 class EventPublisher:
-    """Judges events as the job will, so that a shop hears of a bad one at once, and publishes the good ones.
+    """Decodes events as the job does, so that a shop learns of a bad event at once, and publishes the good ones.
 
     Any thread may call it. It connects when the first event is published.
     """
@@ -70,6 +70,6 @@ class EventPublisher:
                 try:
                     self._producer = new_producer(self._kafka, linger_ms=0, max_block_ms=BLOCK_MS)
                 except BrokerError as error:
-                    self._failed = time.monotonic() + AGAIN_SECONDS, error
+                    self._failed = time.monotonic() + RECONNECT_SECONDS, error
                     raise
             return self._producer

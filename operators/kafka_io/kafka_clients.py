@@ -1,6 +1,6 @@
-"""The one place that makes clients of kafka-python: within seconds they work or a `BrokerError` says why not.
+"""Creates all clients of kafka-python: within seconds a client connects or a `BrokerError` says why not.
 
-Left alone, kafka-python tries for half a minute whatever the cause is, says nothing of it, and leaves a thread behind.
+Without this, kafka-python retries for half a minute whatever the cause, does not report it, and leaks a thread.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ def new_consumer(settings: KafkaSettings, **more: Any) -> KafkaConsumer:
 
 
 def consumer_at_end(settings: KafkaSettings, topic: str) -> KafkaConsumer:
-    """A consumer that reads all of a topic that is published after this returns. Raises `BrokerError` or `SettingsError`."""
+    """A consumer that reads every record that is published to a topic after this returns. Raises `BrokerError` or `SettingsError`."""
     consumer = new_consumer(settings, fetch_max_wait_ms=50)
     try:
         with broker_errors(settings):
@@ -53,30 +53,30 @@ def new_admin(settings: KafkaSettings, **more: Any) -> KafkaAdminClient:
 
 
 def connect(kind: Any, options: dict[str, Any]) -> Any:
-    """A client of a kind (`KINDS`) with those of the options that it knows. Raises `BrokerError` or `SettingsError`."""
-    if unknown := options.keys() - {name for one in KINDS for name in one.DEFAULT_CONFIG}:
+    """A client of one of `KINDS` with the options that this kind has. Raises `BrokerError` or `SettingsError`."""
+    if unknown := options.keys() - {name for client_kind in KINDS for name in client_kind.DEFAULT_CONFIG}:
         raise SettingsError(
             "options that kafka-python knows in [kafka.client] and [kafka.client.python]",
             f"`{min(unknown)}`",
             "correct it, or move it to [kafka.client.java] where it is meant for Flink's clients",
         )
-    made: list[tuple[KafkaNetClient, _Impatient]] = []
+    attempts: list[tuple[KafkaNetClient, _Impatient]] = []
 
     def impatient(**configs: Any) -> KafkaNetClient:
         net = NetworkSelector(**configs)
         manager = _Impatient(net, **configs)
-        made.append((KafkaNetClient(net=net, manager=manager), manager))
-        return made[0][0]
+        attempts.append((KafkaNetClient(net=net, manager=manager), manager))
+        return attempts[0][0]
 
-    known = {name: value for name, value in options.items() if name in kind.DEFAULT_CONFIG}
+    own_options = {name: value for name, value in options.items() if name in kind.DEFAULT_CONFIG}
     read_any_header_name()
     try:
-        return kind(**known, kafka_client=impatient)
+        return kind(**own_options, kafka_client=impatient)
     except Exception as error:
         cause: BaseException = error
-        for client, manager in made:
+        for client, manager in attempts:
             cause = manager.causes[-1] if manager.causes else error
-            client.close()  # else its thread stays
+            client.close()  # else its thread leaks
         if not isinstance(error, KafkaError):
             raise
         raise broker_error(cause, options) from error
@@ -84,7 +84,7 @@ def connect(kind: Any, options: dict[str, Any]) -> Any:
 
 @contextlib.contextmanager
 def broker_errors(settings: KafkaSettings) -> Iterator[None]:
-    """What kafka-python raises inside this block comes out as a `BrokerError`."""
+    """Turns an error of kafka-python inside this block into a `BrokerError`."""
     try:
         yield
     except KafkaError as error:
@@ -106,7 +106,7 @@ def partitions_of(consumer: Any, topic: str, settings: KafkaSettings) -> list[To
 
 
 class _Impatient(KafkaConnectionManager):  # type: ignore[misc]
-    """Remembers why connections fail, and does not try again what cannot come right."""
+    """Remembers why connections fail, and does not retry a final failure."""
 
     def __init__(self, net: Any, **configs: Any) -> None:
         super().__init__(net, **configs)

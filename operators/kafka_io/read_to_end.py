@@ -1,4 +1,4 @@
-"""Reads topics to the end that they have now, record by record, without holding them in memory."""
+"""Reads topics up to their current end offsets, record by record, without holding them in memory."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,22 +12,22 @@ from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import broker_errors, new_consumer, partitions_of
 
 Offsets = dict[TopicPartition, int]
-STALL_SECONDS = 60.0  # a broker that restarts is waited for; one that is gone is an error and no end
+STALL_SECONDS = 60.0  # long enough for a broker to restart; after that a `BrokerError`, never an early end
 
 
 def read_topic(settings: KafkaSettings, topic: str, since_ms: int | None = None) -> Iterator[Any]:
-    """The records of a `TopicRange`, which is closed at its end. Raises `BrokerError`."""
+    """The records of a `TopicRange`; closes it at the end. Raises `BrokerError`."""
     with closing(TopicRange(settings, topic, since_ms)) as records:
         yield from records
 
 
 class TopicRange:
-    """`starts` and `ends`: partition -> offset; iterating reads what lies between, each partition in order."""
+    """`starts` and `ends`: partition -> offset; iteration reads the records between them, each partition in order."""
 
     def __init__(
         self, settings: KafkaSettings, topic: str, since_ms: int | None = None, after: Mapping[int, int] | None = None
     ) -> None:
-        """`since_ms`: epoch ms, None: all that the topic holds. `after`: partition -> the first offset that must be there.
+        """`since_ms`: epoch ms, None: all that the topic holds. `after`: partition -> the first offset that must still exist.
 
         Raises `BrokerError` where there is no such topic, where the broker does not answer, and where retention has
         removed records from `after` on.
@@ -58,7 +58,7 @@ class TopicRange:
     def __iter__(self) -> Iterator[Any]:
         with broker_errors(self._settings):
             yield from read_between(self._consumer, self._starts, self._ends)
-            self._refuse_lost()  # retention goes on while a long topic is read
+            self._refuse_lost()  # retention may remove records during a long read
 
     def close(self) -> None:
         """Closes the consumer."""
@@ -82,7 +82,7 @@ def read_between(
     """The records from `starts` to before `ends`, each partition in order, of a consumer to which these are assigned.
 
     Ends early once `stop` says so. The consumer may have read past `ends` then: seek before you go on with it. Raises
-    `BrokerError` where nothing comes for a minute: an end that was not read is not known.
+    `BrokerError` if no record arrives for a minute, because the end was not reached then.
     """
     for partition, offset in starts.items():
         consumer.seek(partition, offset)

@@ -1,7 +1,7 @@
-"""Records with a header name that is not UTF-8: kafka-python cannot read past one.
+"""Lets kafka-python read records with a header name that is not UTF-8. By itself it cannot read past one.
 
-Any producer of librdkafka can write one, the broker takes it, and Java reads it. kafka-python raises at each poll,
-for ever and before it gives out the records around it: a table that follows the topic stands still, a verb ends.
+Any producer of librdkafka can write one, the broker accepts it, and Java reads it. kafka-python raises at every poll
+before it returns the records around it: a table that follows the topic stops, and a verb fails.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ class ReadableBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python h
 
 
 def read_any_header_name() -> None:
-    """kafka-python's consumers of this process read such records from now on."""
+    """Makes all kafka-python consumers of this process read such records."""
     memory_records.DefaultRecordBatch = ReadableBatch
 
 

@@ -1,4 +1,4 @@
-"""What each part may do on the broker, and nothing else: `liveshelf up --secure` grants it, and docs/security.md shows it."""
+"""The rights of each part on the broker. `liveshelf up --secure` grants them, and docs/security.md lists them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +17,7 @@ Operation = Literal["READ", "WRITE", "DESCRIBE_CONFIGS"]
 
 @dataclass(frozen=True)
 class Right:
-    """One operation on one resource; Kafka adds the right to see it. `prefixed`: all whose name begins so."""
+    """One operation on one resource; Kafka adds the right to see it. `prefixed`: `name` is a prefix."""
 
     operation: Operation
     kind: Literal["TOPIC", "GROUP", "TRANSACTIONAL_ID"]
@@ -42,7 +42,7 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
         ),
         "monitor": (
             *_topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE),
-            *_topics("WRITE", DEAD_LETTERS),  # of the catalogue: it alone reads that once
+            *_topics("WRITE", DEAD_LETTERS),  # for catalogue records: only the monitor reads each of them once
         ),
         "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
         "trainer": _topics("READ", EVENTS, CATALOGUE),

@@ -1,12 +1,12 @@
-"""What a table makes of a record: the rule by which a local row changes, or the record is refused."""
+"""The rule by which a record of a topic changes a row of a local table, or is refused."""
 
 from typing import Protocol, TypeVar
 
 Value_co = TypeVar("Value_co", covariant=True)
 
 
-class Record(Protocol):
-    """The part of kafka-python's record that a rule looks at."""
+class TopicRecord(Protocol):
+    """The fields of kafka-python's record that a rule reads."""
 
     key: bytes | None
     value: bytes | None
@@ -22,19 +22,19 @@ class Refused(Exception):
 
 
 class RowRule(Protocol[Value_co]):
-    """How the records of a topic become rows. Called from the table's thread alone, but for `read`."""
+    """How the records of a topic become rows. Only the table's thread calls it, but any thread calls `read`."""
 
-    sweeps: bool  # whether `stale` says yes to any row
+    sweeps: bool  # whether `stale` is ever true
 
     @property
     def gone(self) -> Value_co | None:
-        """What a reader is told in the place of a row that the topic no longer has."""
+        """The value that a reader gets for a row that the topic no longer has."""
 
-    def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, Value_co | None]:
-        """The row after a record (None: no row), and what a reader is told. Raises `Refused`."""
+    def take(self, old: bytes | None, record: TopicRecord, now_ms: int) -> tuple[bytes | None, Value_co | None]:
+        """The row after a record (None: no row), and the value for readers. Raises `Refused`."""
 
     def read(self, row: bytes) -> Value_co | None:
-        """What a row says to a reader; None: nothing."""
+        """The value of a row for readers; None: none."""
 
     def stale(self, row: bytes, now_ms: int, tombstones_ms: int) -> bool:
-        """Whether a row may go. `tombstones_ms`: how long the topic keeps a tombstone."""
+        """Whether a row may be removed. `tombstones_ms`: how long the topic keeps a tombstone."""

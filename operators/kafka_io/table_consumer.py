@@ -17,7 +17,7 @@ DESCRIBE_MS = 5000
 class Consumer(Protocol):
     """The part of kafka-python's consumer that a table uses; a test brings its own.
 
-    `topic_id`: None where the broker knows none. `tombstones_ms`: the topic's `delete.retention.ms`, None: not told.
+    `topic_id`: None where the broker knows none. `tombstones_ms`: the topic's `delete.retention.ms`, None: unknown.
     """
 
     def topic_id(self, topic: str) -> str | None: ...
@@ -35,31 +35,31 @@ class Consumer(Protocol):
 
 
 class _Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no types
-    """kafka-python's, which knows a topic's id and does not tell."""
+    """kafka-python's consumer. It knows a topic's id but has no public method for it."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        known = {name: value for name, value in options.items() if name in KafkaAdminClient.DEFAULT_CONFIG}
-        known.pop("kafka_client", None)  # this consumer's own
-        self._admin_options = known | {"bootstrap_timeout_ms": DESCRIBE_MS, "request_timeout_ms": DESCRIBE_MS}
+        admin_options = {name: value for name, value in options.items() if name in KafkaAdminClient.DEFAULT_CONFIG}
+        admin_options.pop("kafka_client", None)  # this consumer's own
+        self._admin_options = admin_options | {"bootstrap_timeout_ms": DESCRIBE_MS, "request_timeout_ms": DESCRIBE_MS}
 
     def topic_id(self, topic: str) -> str | None:
-        found = self._cluster.topic_id(topic)
-        return None if found is None else str(found)
+        topic_id = self._cluster.topic_id(topic)
+        return None if topic_id is None else str(topic_id)
 
     def tombstones_ms(self, topic: str) -> int | None:
         resource = ConfigResource(ConfigResourceType.TOPIC, topic)
         try:
             admin = connect(KafkaAdminClient, self._admin_options)
             try:
-                told = admin.describe_configs([resource], config_filter="all").get("topic", {}).get(topic, {})
+                config = admin.describe_configs([resource], config_filter="all").get("topic", {}).get(topic, {})
             finally:
                 admin.close()
         except (KafkaError, BrokerError) as error:  # such as a broker that does not know the request
             log.warning("%s cannot be described, so a copy counts as old sooner: %r", topic, error)
             return None
-        kept = told.get("delete.retention.ms")  # nothing is told to who may not describe the topic
-        return int(kept["value"]) if kept else None
+        retention = config.get("delete.retention.ms")  # absent if this user may not describe the topic
+        return int(retention["value"]) if retention else None
 
 
 def kafka_consumer(options: dict[str, Any]) -> Consumer:

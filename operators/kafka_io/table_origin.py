@@ -1,4 +1,4 @@
-"""Where a local table's rows come from, and when they can no longer be trusted."""
+"""The topic that a local table was read from, and the reasons to read it again."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,10 +8,10 @@ import msgspec
 from operators.records.time_units import DAY_MS, HOUR_MS
 
 FORMAT = 2
-SHORTEST_MS = HOUR_MS  # the age of a copy that is followed on, where the topic may not be described
-LONGEST_MS = 7 * DAY_MS  # how long a floor is kept there
-SHARE = 0.9  # of `delete.retention.ms`: what is left is for reading on
-SKEW_MS = HOUR_MS  # clocks differ; a copy from further ahead has no known age
+UNKNOWN_AGE_LIMIT_MS = HOUR_MS  # age limit of a copy if this user may not describe the topic
+UNKNOWN_FLOOR_MS = 7 * DAY_MS  # how long the table keeps a floor then
+SHARE = 0.9  # of `delete.retention.ms`: the rest is time to catch up
+SKEW_MS = HOUR_MS  # tolerated difference of clocks; a copy from further in the future is read again
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class TopicFacts(NamedTuple):
-    """`id`: None where the broker knows none. `tombstones_ms`: the topic's `delete.retention.ms`; None: not told."""
+    """`id`: None where the broker knows none. `tombstones_ms`: the topic's `delete.retention.ms`; None: unknown."""
 
     id: str | None
     tombstones_ms: int | None
@@ -33,12 +33,12 @@ class TopicFacts(NamedTuple):
     @property
     def age_limit_ms(self) -> float:
         """How old a copy may be: a tombstone that it has not seen may be gone from the topic afterwards."""
-        return SHORTEST_MS if self.tombstones_ms is None else SHARE * self.tombstones_ms
+        return UNKNOWN_AGE_LIMIT_MS if self.tombstones_ms is None else SHARE * self.tombstones_ms
 
     @property
     def floor_ms(self) -> int:
         """How long a tombstone's trace is kept in the table."""
-        return LONGEST_MS if self.tombstones_ms is None else self.tombstones_ms
+        return UNKNOWN_FLOOR_MS if self.tombstones_ms is None else self.tombstones_ms
 
 
 def reason_to_reread(
@@ -49,9 +49,9 @@ def reason_to_reread(
     ends: Mapping[int, int],
     now_ms: int,
 ) -> str | None:
-    """Why a copy may hold what the topic does not, or lack what it had; None where it can be followed on.
+    """Why a copy may hold what the topic does not, or lack what it had; None if it can be continued.
 
-    A new partition is no reason: what it has is newer than what the others have of the same key.
+    A new partition is no reason: its record of a key is newer than those of the other partitions.
     """
     if origin.topic_id != facts.id:
         return f"the topic was made anew: its id is {facts.id}, the copy is of {origin.topic_id}"

@@ -1,8 +1,8 @@
-"""The rows of a local table on disk: what the topic holds by key, and how far and from which topic it was read.
+"""The rows of a local table on disk: the topic's values by key, the next offsets, and the topic that they come from.
 
-Values and offsets go into one write batch, so a restart goes on exactly where the files stop. While a topic is read again
-from its beginning, the rows of before are served on; each row that comes again is marked, and those without a mark go
-when the end is reached.
+Values and offsets go into one write batch, so a restart continues exactly where the files stop. While a topic is read again
+from its beginning, the old rows stay readable. Each row that comes again gets a mark; at the end the rows without a mark
+are removed.
 """
 
 import logging
@@ -29,7 +29,7 @@ class TableRows:
     """One folder. `get` and `items` may be called from any thread, all else from one."""
 
     def __init__(self, folder: Path) -> None:
-        """A copy that is damaged or of another format is removed: the topic has it all."""
+        """Removes a copy that is damaged or has another format: the topic holds all of it."""
         self._db, self.origin = _open(folder)
         self._rereading = self.origin is not None and self.origin.rereading
         # the topic is the log: after a kill the table is as of an earlier moment, and its offsets with it
@@ -42,7 +42,7 @@ class TableRows:
         return row
 
     def replaced(self, key: bytes) -> bytes | None:
-        """The row that a record replaces: while the topic is read again, a row of before is none."""
+        """The row that a record replaces: while the topic is read again, an old row does not count."""
         row: bytes | None = self._db.get(KEY + key)
         if row is not None and self._rereading and not self._is_marked(key):
             return None
@@ -58,13 +58,13 @@ class TableRows:
 
     def offsets(self) -> dict[int, int]:
         """Partition -> next offset."""
-        found: dict[int, int] = {}
+        next_offsets: dict[int, int] = {}
         rows: Any = self._db.items(from_key=OFFSET)
         for key, row in rows:
             if not key.startswith(OFFSET):
                 break
-            found[int(key[1:])] = int(row)
-        return found
+            next_offsets[int(key[1:])] = int(row)
+        return next_offsets
 
     def write(self, changes: Mapping[bytes, bytes | None], partition: int, next_offset: int) -> None:
         """The rows of some keys (None: no row) and how far their partition was read, at once."""
@@ -80,21 +80,21 @@ class TableRows:
         self._db.write(batch, self._no_log)
 
     def begin(self, topic_id: str | None, now_ms: int) -> None:
-        """The topic is read from its beginning. Rows that are there stay until `end_reading`."""
+        """Starts a reading from the beginning of the topic. Existing rows stay until `end_reading`."""
         batch = WriteBatch(raw_mode=True)
         batch.delete_range(OFFSET, AFTER_OFFSETS)
         batch.delete_range(MARK, AFTER_MARKS)
         self._note(Origin(topic_id, now_ms, rereading=next(self.items(), None) is not None), batch)
 
     def end_reading(self) -> None:
-        """All rows are of this reading; the marks go."""
+        """Ends the reading: all rows come from it, and the marks are removed."""
         batch = WriteBatch(raw_mode=True)
         batch.delete_range(MARK, AFTER_MARKS)
         assert self.origin is not None
         self._note(msgspec.structs.replace(self.origin, rereading=False), batch)
 
     def complete(self, at_ms: int) -> None:
-        """The rows are all that the topic held at this moment."""
+        """Notes that the rows are all that the topic held at this moment."""
         assert self.origin is not None
         self._note(msgspec.structs.replace(self.origin, complete_ms=at_ms), WriteBatch(raw_mode=True))
 

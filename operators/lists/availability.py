@@ -49,13 +49,13 @@ class Coverage:
     """Counts the model's items that the catalogue holds."""
 
     def __init__(self, items: int, share: float) -> None:
-        """`items`: how many the model knows."""
+        """`items`: how many items the model has."""
         self._needed = max(1, int(share * items))
         self.held = 0
 
     @property
     def reached(self) -> bool:
-        """Whether what the catalogue does not hold counts as delisted."""
+        """Whether items that the catalogue does not hold count as delisted."""
         return self.held >= self._needed
 
 

@@ -1,4 +1,4 @@
-"""The catalogue as arrays by model row: what may be listed now, category and brand. Follows the topic record by record."""
+"""The catalogue as arrays by model row: availability, category and brand. Applies each record of the topic."""
 
 import threading
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from operators.shopper.features import Vocabulary
 
 
 class _Shown(NamedTuple):
-    """What may be listed at any time in [start, end), epoch ms."""
+    """The items that may be listed from `start` until before `end` (epoch ms)."""
 
     allowed: npt.NDArray[np.bool_]
     start: int
@@ -24,8 +24,8 @@ class _Shown(NamedTuple):
 class Catalogue:
     """Stock, availability (`operators.lists.availability`), category and brand of a model's items.
 
-    Thread-safe: the table's thread calls `changed`, the scorer and the fallback ask `allowed`. A record is applied when
-    it comes, so what is kept is bounded by the model's items, whoever asks or does not.
+    Thread-safe: the table's thread calls `changed`, the scorer and the fallback ask `allowed`. Each record is applied
+    at once, so the memory is bounded by the model's items.
     """
 
     def __init__(self, vocabulary: Vocabulary, coverage: float) -> None:
@@ -43,8 +43,8 @@ class Catalogue:
         self._lock = threading.Lock()
 
     def changed(self, key: str, change: CatalogueItem | None) -> None:
-        """Takes an item as it is now, None where it was delisted, `GONE` where the topic has none of that name any more. It
-        has effect on the next list."""
+        """Applies the newest record of an item: None if it was delisted, `GONE` if its record left the topic. The next
+        list follows it."""
         row = self._vocabulary.row(key)
         if row == 0:
             return
@@ -64,7 +64,7 @@ class Catalogue:
             self._shown = None
 
     def allowed(self, now_ms: int) -> npt.NDArray[np.bool_]:
-        """bool [rows]: what may be listed at this time; row 0 never. Not to be written to."""
+        """bool [rows]: whether an item may be listed at this time; row 0 never. Do not modify it."""
         shown = self._shown
         if shown is None or not shown.start <= now_ms < shown.end:
             with self._lock:

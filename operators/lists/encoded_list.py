@@ -1,4 +1,4 @@
-"""A list as bytes for its topic, with what metrics and audits need beside it."""
+"""A list as bytes for its topic, with the fields that metrics and audits need."""
 
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ class Encoded(NamedTuple):
 def encoded(
     recommended: RecommendationList, request: Request, times: BatchTimes | None = None, *, with_digest: bool
 ) -> Encoded:
-    """The list in bytes with what metrics and audits need."""
+    """Encodes a list, with the fields that metrics and audits need."""
     arm = recommended.experiment.arm if recommended.experiment else NO_ARM
     fingerprint = digest(request.state) if with_digest else None
     return Encoded(encode_list(recommended), recommended.source, arm, recommended.event_time, times, fingerprint)

@@ -1,4 +1,4 @@
-"""Who is in which arm of the running experiment: sticky, by a keyed hash of the user id."""
+"""The arm of a user in the running experiment: fixed for a user, by a keyed hash of the user id."""
 
 import hmac
 
@@ -11,7 +11,7 @@ _SPAN = 1 << 64
 
 
 class Experiments:
-    """Arms by HMAC-SHA256 of the user id with the experiment's name as the key: another name draws anew."""
+    """Arms by HMAC-SHA256 of the user id with the experiment's name as the key: a new name draws new arms."""
 
     def __init__(self, settings: ExperimentSettings) -> None:
         """Raises `SettingsError` where the arms' shares do not add up to 1."""
@@ -25,7 +25,7 @@ class Experiments:
 
     @property
     def labels(self) -> list[str]:
-        """All that `label` may say."""
+        """All values of `label`."""
         return [*self.shares] or [NO_ARM]
 
     def of(self, user_id: str) -> Experiment | None:
@@ -41,5 +41,5 @@ class Experiments:
 
     def label(self, user_id: str) -> str:
         """The arm as a metric's label."""
-        found = self.of(user_id)
-        return NO_ARM if found is None else found.arm
+        experiment = self.of(user_id)
+        return NO_ARM if experiment is None else experiment.arm

@@ -1,4 +1,4 @@
-"""Lists without the model: the neighbours of what the shopper touched last, then what is popular."""
+"""Lists without the model: neighbours of the shopper's last items, then popular items."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from operators.shopper.features import Features, Rows
 from operators.shopper.user_state import TAKEN_OUT
 
 RECENT = 5
-LOOKED_AT = 64  # popular items at a time: the cost of a list must not grow with the catalogue
+CANDIDATES = 64  # popular items at a time: the cost of a list must not grow with the catalogue
 
 Usable = Callable[[Rows], npt.NDArray[np.bool_]]  # rows [K] -> bool [K]: which of them may be listed for this shopper
 
@@ -47,12 +47,12 @@ class Fallback:
 
     def fill(self, rows: list[int], usable: Usable) -> list[int]:
         """The rows with popular ones after them, up to the list's size."""
-        filled, have = rows[: self._size], set(rows)
-        for begin in range(0, len(self._popular), LOOKED_AT):
+        filled, listed = rows[: self._size], set(rows)
+        for begin in range(0, len(self._popular), CANDIDATES):
             if len(filled) == self._size:
                 break
-            some = self._popular[begin : begin + LOOKED_AT]
-            more = [row for row in some[usable(some)].tolist() if row not in have]
+            candidates = self._popular[begin : begin + CANDIDATES]
+            more = [row for row in candidates[usable(candidates)].tolist() if row not in listed]
             filled += more[: self._size - len(filled)]
         return filled
 

@@ -1,13 +1,13 @@
-"""A number for each category or brand, by model row: what the caps of a list compare."""
+"""Categories or brands as numbers by model row, for the caps of a list."""
 
 import numpy as np
 
-SPARE_CODES = 1000  # texts that no item has any more are kept, up to so many
+SPARE_CODES = 1000  # how many codes of unused texts are kept
 
 
 class ItemCodes:
-    """`by_row` int32 [rows]: equal for items of the same text, 0 for those without one. Written by one thread; what is
-    read stays consistent, for it is replaced as a whole where numbers change."""
+    """`by_row` int32 [rows]: equal for items of the same text, 0 for those without one. One thread writes
+    it. Renumbering replaces the whole array, so a reader's array stays consistent."""
 
     def __init__(self, rows: int) -> None:
         self.by_row = np.zeros(rows, dtype=np.int32)
@@ -17,8 +17,8 @@ class ItemCodes:
         """The text of an item from now on."""
         if len(self._codes) > len(self.by_row) + SPARE_CODES:  # a feed whose texts differ each time
             used, renumbered = np.unique(np.append(self.by_row, 0), return_inverse=True)
-            kept = dict.fromkeys(used.tolist())
-            texts = [text for text, code in self._codes.items() if code in kept]
+            used_codes = dict.fromkeys(used.tolist())
+            texts = [text for text, code in self._codes.items() if code in used_codes]
             self._codes = {text: code for code, text in enumerate(texts)}
             self.by_row = renumbered[:-1].astype(np.int32)
         self.by_row[row] = self._codes.setdefault(text, len(self._codes))

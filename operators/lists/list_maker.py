@@ -22,14 +22,14 @@ from operators.shopper.features import Features, Rows, features
 from operators.shopper.state_layout import read_states
 from operators.shopper.user_state import order_of
 
-if TYPE_CHECKING:  # who makes fallbacks alone does without ONNX Runtime
+if TYPE_CHECKING:  # fallback lists alone do not need ONNX Runtime
     from operators.model.scorer import Scorer
 
 SCORE_DIGITS = 4
 
 
 class ListSensors(Protocol):
-    """What a list maker reports, from the scorer thread."""
+    """Receives reports of a list maker, on the scorer thread."""
 
     def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
         """The model has answered for a micro-batch: [B, K], best first."""
@@ -37,7 +37,7 @@ class ListSensors(Protocol):
     def on_slates(
         self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
     ) -> None:
-        """The model's lists of a micro-batch; `served` bool [B]: whose list is by the model."""
+        """The model's lists of a micro-batch; `served` bool [B]: whether the model made the user's list."""
 
 
 class NullListSensors:
@@ -91,10 +91,10 @@ class ListMaker:
         inputs = features(states, self._vocabulary, self._window)
         now = self._clock_ms()
         allowed = self._catalogue.allowed(now)
-        warm = inputs.length > 0  # of one who refused consent the state holds no step
-        made: list[RecommendationList | Exception] = []
+        warm = inputs.length > 0  # the state of a user who refused consent holds no step
+        lists: list[RecommendationList | Exception] = []
         if self._scorer is None or not warm.any():
-            return [self._plain(request, states, inputs, user) for user, request in enumerate(requests)]
+            return [self._fallback_list(request, states, inputs, user) for user, request in enumerate(requests)]
         scores, rows = self._scorer.score(inputs)
         self._sensors.on_scores(scores)
         finite = np.isfinite(scores).all(axis=1)
@@ -106,31 +106,32 @@ class ListMaker:
         all_scores = np.round(ranked.scores.astype(np.float64), SCORE_DIGITS).tolist()
         for user, request in enumerate(requests):
             if not warm[user]:
-                made.append(self._plain(request, states, inputs, user))
+                lists.append(self._fallback_list(request, states, inputs, user))
             elif not finite[user]:
-                made.append(NotFinite(f"scores of {request.user_id}"))
+                lists.append(NotFinite(f"scores of {request.user_id}"))
             else:
                 places = all_rows[user], all_scores[user], reasons[user]
                 if all_rows[user][-1] == 0:
                     places = self._filled(*places, self._usable(states[user : user + 1], allowed, TIRED))
-                made.append(self._list(request, "model", *places, now))
-        return made
+                lists.append(self._list(request, "model", *places, now))
+        return lists
 
     def fallback(self, request: Request) -> RecommendationList:
         """A list without the model."""
         states = read_states([request.state])
-        return self._plain(request, states, features(states, self._vocabulary, self._window), 0)
+        return self._fallback_list(request, states, features(states, self._vocabulary, self._window), 0)
 
-    def _plain(self, request: Request, states: npt.NDArray[Any], inputs: Features, user: int) -> RecommendationList:
+    def _fallback_list(
+        self, request: Request, states: npt.NDArray[Any], inputs: Features, user: int
+    ) -> RecommendationList:
         now = self._clock_ms()
-        one, allowed = slice(user, user + 1), self._catalogue.allowed(now)
-        mine = Features(inputs.items[one], inputs.kinds[one], inputs.length[one], inputs.seconds[one])
-        rows, scores, source = self._fallback.rows(mine, 0, self._usable(states[one], allowed, GOOD))
+        allowed, state = self._catalogue.allowed(now), states[user : user + 1]
+        rows, scores, source = self._fallback.rows(inputs, user, self._usable(state, allowed, GOOD))
         rounded = [round(score, SCORE_DIGITS) for score in scores]
         return self._list(request, source, rows, rounded, self._reasons.without_history(rows), now)
 
     def _usable(self, state: npt.NDArray[Any], allowed: npt.NDArray[np.bool_], worst: int) -> Usable:
-        """What may be listed for the shopper of a state [1]: what the ranker judges no worse than `worst`."""
+        """Whether rows may be listed for the shopper of a state [1]: the ranker's verdict is at most `worst`."""
 
         def usable(rows: Rows) -> npt.NDArray[np.bool_]:
             fine: npt.NDArray[np.bool_] = self._ranker.verdict(rows[None], state, allowed)[0] <= worst
@@ -142,10 +143,10 @@ class ListMaker:
         self, rows: list[int], scores: list[float], reasons: list[Reason], usable: Usable
     ) -> tuple[list[int], list[float], list[Reason]]:
         """Popular items at the places that the rules left empty (row 0): the last ones."""
-        kept = len(rows) - rows.count(0)
-        rows = self._fallback.fill(rows[:kept], usable)
-        added = len(rows) - kept
-        return rows, scores[:kept] + [0.0] * added, reasons[:kept] + self._reasons.without_history(rows[kept:])
+        ranked = len(rows) - rows.count(0)
+        rows = self._fallback.fill(rows[:ranked], usable)
+        added = len(rows) - ranked
+        return rows, scores[:ranked] + [0.0] * added, reasons[:ranked] + self._reasons.without_history(rows[ranked:])
 
     def _list(
         self,

@@ -1,5 +1,5 @@
-"""Candidates -> the places of a list: what may not be shown is taken out, what was shown often goes last,
-categories and brands are capped, and near-copies are spread (MMR). All for a whole micro-batch at once."""
+"""Candidates -> ranked lists, for a whole micro-batch at once: removes forbidden items, moves often shown items to the end,
+caps categories and brands, and spreads similar items (MMR)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -49,8 +49,8 @@ class Ranker:
         if len(mixed := np.flatnonzero(verdict.any(axis=1))):  # all others are in order
             order = np.argsort(verdict[mixed], axis=1, kind="stable")
             rows, scores = rows.copy(), scores.copy()
-            for one in (rows, scores, verdict):
-                one[mixed] = np.take_along_axis(one[mixed], order, axis=1)
+            for array in (rows, scores, verdict):
+                array[mixed] = np.take_along_axis(array[mixed], order, axis=1)
         out = verdict == FORBIDDEN
         size, rules = min(self._rules.size, rows.shape[1]), self._rules
         caps = [
@@ -118,7 +118,7 @@ class Ranker:
 
 
 def in_basket(states: npt.NDArray[Any]) -> LowHashes:
-    """uint32 [B, M]: what lies in the basket now: added in this session and not taken out since; 0: nothing."""
+    """uint32 [B, M]: items in the basket now: added in this session and not taken out since; 0: none."""
     kinds = states["kind"]
     added = kinds == IN_BASKET
     if not added.any():
@@ -127,17 +127,17 @@ def in_basket(states: npt.NDArray[Any]) -> LowHashes:
     lows, removed = states["item"].astype(np.uint32), kinds == TAKEN_OUT
     if len(mixed := np.flatnonzero(removed.any(axis=1) & added.any(axis=1))):
         place = np.arange(HISTORY) - states["steps"][mixed, None].astype(np.int64)
-        order, mine, gone = place % HISTORY, lows[mixed], removed[mixed]  # oldest first
-        for step in np.flatnonzero(gone.any(axis=0)):
-            earlier = (mine == mine[:, step, None]) & (order < order[:, step, None])
-            added[mixed] &= ~(earlier & gone[:, step, None])
+        order, items, taken_out = place % HISTORY, lows[mixed], removed[mixed]  # oldest first
+        for step in np.flatnonzero(taken_out.any(axis=0)):
+            earlier = (items == items[:, step, None]) & (order < order[:, step, None])
+            added[mixed] &= ~(earlier & taken_out[:, step, None])
     return np.where(added, lows, np.uint32(0))
 
 
-def _any_equal(values: LowHashes, wanted: LowHashes) -> npt.NDArray[np.bool_]:
-    """[B, K], [B, M] -> bool [B, K]: whether a value is among the wanted. 0 equals 0: it stands for no item."""
-    found, same = np.zeros(values.shape, dtype=bool), np.empty(values.shape, dtype=bool)
-    for column in np.flatnonzero(wanted.any(axis=0)):
-        np.equal(values, wanted[:, column, None], out=same)
-        found |= same
-    return found
+def _any_equal(values: LowHashes, others: LowHashes) -> npt.NDArray[np.bool_]:
+    """[B, K], [B, M] -> bool [B, K]: whether a value is among `others`. 0 equals 0: it stands for no item."""
+    equal, same = np.zeros(values.shape, dtype=bool), np.empty(values.shape, dtype=bool)
+    for column in np.flatnonzero(others.any(axis=0)):
+        np.equal(values, others[:, column, None], out=same)
+        equal |= same
+    return equal

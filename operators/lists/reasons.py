@@ -1,4 +1,4 @@
-"""Why an item is on a list: what of the shopper's own steps it resembles, else trending, popular, or just for them."""
+"""Why an item is on a list: it resembles one of the shopper's own steps, or it is trending, popular, or for this shopper."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from operators.shopper.features import Features, Rows
 from operators.shopper.user_state import KINDS
 
 SIMILAR_ENOUGH = 0.35  # cosine; below it "because you viewed X" reads as chance
-# the first is what is left when there is no other
+# the first one applies where no other does
 _NAMES: tuple[ReasonKind, ...] = ("for_you", "popular", "trending", "viewed", "in_basket", "bought")
 _BY_STEP: dict[str, ReasonKind] = {
     "view": "viewed",
@@ -19,8 +19,8 @@ _BY_STEP: dict[str, ReasonKind] = {
     "purchase": "bought",
 }
 _HEAD = 100
-ANCHORS = 8  # of the newest steps: an older one is no reason that a shopper remembers
-AT_HAND = 100_000  # reasons that are kept as objects
+ANCHORS = 8  # the newest steps: a shopper does not remember older ones
+CACHED_REASONS = 100_000
 
 
 class Reasons:
@@ -35,7 +35,7 @@ class Reasons:
         self._by_step = np.zeros(max(KINDS.values()) + 1, dtype=np.int64)  # 0: this kind of step is no reason
         for step, name in _BY_STEP.items():
             self._by_step[KINDS[step]] = _NAMES.index(name)
-        self._known = _Known(bundle.vocabulary.item_ids)
+        self._cache = _ReasonCache(bundle.vocabulary.item_ids)
 
     def of(self, rows: Rows, features: Features) -> list[list[Reason]]:
         """`rows`: [B, size] -> a reason for each place."""
@@ -48,21 +48,21 @@ class Reasons:
         why = self._by_step[step]
         good = (similarity.max(axis=2) >= SIMILAR_ENOUGH) & (anchor > 0) & (anchor != rows) & (why > 0)
         numbers = np.where(good, anchor * len(_NAMES) + why, self._general[rows])
-        return [[*map(self._known.__getitem__, one)] for one in numbers.tolist()]
+        return [[*map(self._cache.__getitem__, row)] for row in numbers.tolist()]
 
     def without_history(self, rows: list[int]) -> list[Reason]:
         """Reasons of a fallback list."""
-        return [*map(self._known.__getitem__, self._general[rows].tolist())]
+        return [*map(self._cache.__getitem__, self._general[rows].tolist())]
 
 
-class _Known(dict[int, Reason]):
-    """Each reason once, by anchor row * len(_NAMES) + place in `_NAMES`: lists are made 20 reasons at a time."""
+class _ReasonCache(dict[int, Reason]):
+    """One object for each reason, by anchor row * len(_NAMES) + place in `_NAMES`: every list needs 20 of them."""
 
     def __init__(self, item_ids: list[str]) -> None:
         self._items = item_ids
 
     def __missing__(self, number: int) -> Reason:
-        if len(self) >= AT_HAND:  # of a million items each would stay for ever
+        if len(self) >= CACHED_REASONS:  # else the cache grows with the catalogue
             self.clear()
         anchor, why = divmod(number, len(_NAMES))
         reason = self[number] = Reason(_NAMES[why], self._items[anchor - 1] if anchor else None)

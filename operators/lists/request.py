@@ -1,4 +1,4 @@
-"""What the operator asks the scorer for: a list for one user."""
+"""The operator's request to the scorer: a list for one user."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from operators.telemetry.timeline import Arrival
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One user to be scored: the packed state after the event that asks for it."""
+    """One user to score, with the packed state after the event that caused the request."""
 
     user_id: str
     state: bytes

@@ -1,6 +1,6 @@
-"""The files of a bundle's folder: each is read once, within a limit, and what was hashed is what is used.
+"""Reads the files of a bundle's folder, each once and within a limit.
 
-A path that is opened again after its hash was checked may lead to other bytes. So the bytes themselves are handed on.
+A path may lead to other bytes when it is opened again after its hash was checked. So callers get the hashed bytes.
 """
 
 import errno
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from operators.errors import BundleError
 
 MANIFEST = "manifest.json"
-MAX_MANIFEST = 1 << 20  # it is parsed before anything of it is proven; real ones have a few KB
+MAX_MANIFEST = 1 << 20  # it is parsed before it is verified; real ones have a few KB
 MAX_FILES = 64  # a bundle has fourteen
 MAX_FILE = (1 << 31) - 1  # protobuf's limit and therefore a graph's; item vectors of 5 million items fit too
 MAX_BUNDLE = 4 << 30  # of all files together: a million items need 0.9 GB
@@ -30,10 +30,10 @@ _sum = re.compile(r"[0-9a-f]{64}")
 
 
 class BundleFiles:
-    """A folder and what its manifest says of the files in it."""
+    """A folder and the manifest of its files."""
 
     def __init__(self, folder: Path, manifest: dict[str, Any] | None = None) -> None:
-        """`manifest`: one that was read before. Raises `BundleError`."""
+        """`manifest`: of an earlier `read_manifest`. Raises `BundleError`."""
         self.folder = folder
         self.manifest = read_manifest(folder) if manifest is None else manifest
         self._sums: dict[str, str] = self.manifest["files"]
@@ -41,26 +41,26 @@ class BundleFiles:
 
     def read(self, name: str, limit: int = MAX_FILE) -> bytes:
         """The bytes of a file, `limit` at most, whose sha256 is the manifest's; raises `BundleError`."""
-        wanted = self._wanted(name)
+        expected = self._expected_sum(name)
         content = _read(self.folder / name, limit)
-        _compare(name, wanted, hashlib.sha256(content).hexdigest())
+        _compare(name, expected, hashlib.sha256(content).hexdigest())
         self._count(name, len(content))
         return content
 
     def verify_others(self, but: str) -> None:
-        """The files that were not read yet are as the manifest says too, all `but` one; raises `BundleError`."""
+        """Verifies the files that were not read yet, except `but`. Raises `BundleError`."""
         for name in self._sums.keys() - self._sizes.keys() - {but}:
             for _ in self._verified(name):
                 pass
 
     def unlisted(self) -> list[str]:
-        """What else lies in the folder: nobody reads it, and `copy` leaves it behind."""
+        """Other names in the folder. No code reads them, and `copy` leaves them out."""
         return sorted({entry.name for entry in self.folder.iterdir()} - self._sums.keys() - {MANIFEST})
 
     def copy(self, target: Path) -> None:
-        """Writes the manifest and the files that it names, as they were verified, into the empty folder `target`.
+        """Writes the manifest and the files that it names, verified, into the empty folder `target`.
 
-        Raises `BundleError` where one is not as the manifest says; then `target` is not complete.
+        Raises `BundleError` if a file differs from the manifest; then `target` is not complete.
         """
         target.mkdir(parents=True, exist_ok=True)
         (target / MANIFEST).write_bytes(_read(self.folder / MANIFEST, MAX_MANIFEST))
@@ -70,13 +70,13 @@ class BundleFiles:
                     copied.write(chunk)
 
     def _verified(self, name: str) -> Iterator[bytes]:
-        """A file piece by piece; raises `BundleError` at its end where it is not the one of the manifest."""
+        """A file piece by piece; raises `BundleError` at its end if it differs from the manifest."""
         summed, size = hashlib.sha256(), 0
         for chunk in _chunks(self.folder / name, MAX_FILE):
             summed.update(chunk)
             size += len(chunk)
             yield chunk
-        _compare(name, self._wanted(name), summed.hexdigest())
+        _compare(name, self._expected_sum(name), summed.hexdigest())
         self._count(name, size)
 
     def _count(self, name: str, size: int) -> None:
@@ -84,7 +84,7 @@ class BundleFiles:
         if (total := sum(self._sizes.values())) > MAX_BUNDLE:
             raise BundleError(f"a bundle of at most {MAX_BUNDLE} bytes", f"{total} or more", FIX)
 
-    def _wanted(self, name: str) -> str:
+    def _expected_sum(self, name: str) -> str:
         if name not in self._sums:
             raise BundleError(f"{name} in the bundle's manifest", "none", FIX)
         return self._sums[name]
@@ -136,16 +136,16 @@ def _check_sums(files: Any) -> None:
         raise BundleError(f"files as an object in {MANIFEST}", type(files).__name__, FIX)
     if len(files) > MAX_FILES:
         raise BundleError(f"at most {MAX_FILES} files in a bundle", f"{len(files)}", FIX)
-    for name, wanted in files.items():
+    for name, sha256 in files.items():
         if not _plain.fullmatch(name) or name == MANIFEST:
             raise BundleError(f"plain file names in {MANIFEST}", repr(name)[:100], FIX)
-        if not isinstance(wanted, str) or not _sum.fullmatch(wanted):
-            raise BundleError(f"the sha256 of {name} in {MANIFEST}", repr(wanted)[:100], FIX)
+        if not isinstance(sha256, str) or not _sum.fullmatch(sha256):
+            raise BundleError(f"the sha256 of {name} in {MANIFEST}", repr(sha256)[:100], FIX)
 
 
-def _compare(name: str, wanted: str, found: str) -> None:
-    if found != wanted:
-        raise BundleError(f"{name} with sha256 {wanted[:12]}…", f"{found[:12]}…", FIX)
+def _compare(name: str, expected: str, actual: str) -> None:
+    if actual != expected:
+        raise BundleError(f"{name} with sha256 {expected[:12]}…", f"{actual[:12]}…", FIX)
 
 
 def _read(file: Path, limit: int) -> bytes:

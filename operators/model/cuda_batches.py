@@ -1,7 +1,7 @@
-"""Micro-batches on a CUDA device: padded to a few sizes, each with buffers there that stay where they are.
+"""Micro-batches on a CUDA device, padded to a few sizes with fixed buffers.
 
-So nothing is allocated while lists are made, and ONNX Runtime records the kernel launches of each size once, as a CUDA
-graph, and replays them: one launch instead of dozens.
+Scoring allocates nothing. ONNX Runtime records the kernel launches of each size once, as a CUDA graph, and replays them:
+one launch instead of dozens.
 """
 
 import contextlib
@@ -12,8 +12,8 @@ import re
 import numpy as np
 import onnxruntime as ort
 
+from operators.model.batch_trimming import Answers, Run
 from operators.model.onnx_session import open_session
-from operators.model.padding import Answers, Run
 from operators.shopper.features import Rows
 
 CUDA = "CUDAExecutionProvider"
@@ -24,11 +24,11 @@ _words = re.compile(r"\w+ failure \d+: [^;]*|Please install .*")
 
 
 class NotStarted(RuntimeError):
-    """A graph does not run by the provider that was asked for, says the text why. It may run by another one."""
+    """The chosen provider cannot run the graph; the text says why. Another provider may."""
 
 
 def reason_of(error: Exception) -> str:
-    """What the driver said; ONNX Runtime puts a page of C++ before it."""
+    """The text of the driver; ONNX Runtime puts a page of C++ before it."""
     words = _words.search(str(error))
     return (words[0].strip() if words else str(error))[:200]
 
@@ -36,22 +36,22 @@ def reason_of(error: Exception) -> str:
 def on_cuda(
     graph: bytes, options: ort.SessionOptions, window: int, top: int, largest: int, *, recorded: bool = True
 ) -> tuple[ort.InferenceSession, Run, str]:
-    """(session, how to run it, what is to be said of it).
+    """(session, function that runs it, remark for the log).
 
-    `top` scores a user, `largest` users in a micro-batch. A graph whose launches cannot be recorded runs without that, and
-    the text says why. Raises `NotStarted`.
+    `top` scores a user, `largest` users in a micro-batch. If the launches cannot be recorded, the graph
+    runs without that, and the remark says why. Raises `NotStarted`.
     """
-    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # cuDNN's GRU listens to nothing else
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find, and the session tells by itself
-        ort.preload_dlls()  # those of NVIDIA's packages, where the system has none
-    said = ""
+    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # cuDNN's GRU obeys no other switch
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints missing libraries, and the session reports them anyway
+        ort.preload_dlls()  # from NVIDIA's packages, if the system has none
+    remark = ""
     if recorded:
         try:
             return *_opened(graph, options, window, top, largest, "1"), ", launches recorded as CUDA graphs"
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
-            said = f", without CUDA graphs: {reason_of(error)}"
+            remark = f", without CUDA graphs: {reason_of(error)}"
     try:
-        return *_opened(graph, options, window, top, largest, "0"), said
+        return *_opened(graph, options, window, top, largest, "0"), remark
     except Exception as error:  # as above
         raise NotStarted(reason_of(error)) from error
 
@@ -71,7 +71,7 @@ class DeviceBatches:
     def __init__(
         self, session: ort.InferenceSession, window: int, top: int, largest: int, device: str = "cuda"
     ) -> None:
-        """Runs each size once, so that the first lists wait for nothing."""
+        """Runs each size once, so that the first lists need no warm-up."""
         sizes = [size for size in SIZES if size < largest] + [largest]
         self._bound = [_Bound(session, number, size, window, top, device) for number, size in enumerate(sizes)]
         self._largest = largest
@@ -88,15 +88,17 @@ class DeviceBatches:
 
 
 class _Bound:
-    """One size: `given` on the host, its copies and the answers on the device."""
+    """One size: inputs on the host, their copies and the answers on the device."""
 
     def __init__(
         self, session: ort.InferenceSession, number: int, size: int, window: int, top: int, device: str
     ) -> None:
         self.size, self._session = size, session
         shapes = {"items": (size, window), "kinds": (size, window), "length": (size,)}
-        self._given = {name: np.ones(shape, dtype=np.int32) for name, shape in shapes.items()}
-        self._copies = {name: ort.OrtValue.ortvalue_from_numpy(rows, device) for name, rows in self._given.items()}
+        self._host_inputs = {name: np.ones(shape, dtype=np.int32) for name, shape in shapes.items()}
+        self._copies = {
+            name: ort.OrtValue.ortvalue_from_numpy(rows, device) for name, rows in self._host_inputs.items()
+        }
         self._answers = [
             ort.OrtValue.ortvalue_from_shape_and_type([size, top], kind, device) for kind in (np.float32, np.int32)
         ]
@@ -107,13 +109,15 @@ class _Bound:
             self._binding.bind_ortvalue_output(name, answer)
         self._options = ort.RunOptions()
         self._options.add_run_config_entry("gpu_graph_id", str(number + 1))
-        self.run(self._given)
+        self.run(self._host_inputs)
 
     def run(self, inputs: dict[str, Rows]) -> Answers:
         users = len(inputs["length"])
         for name, rows in inputs.items():
-            self._given[name][:users] = rows  # behind them stay users of before: a row's answer depends on no other
-            self._copies[name].update_inplace(self._given[name])
+            self._host_inputs[name][:users] = (
+                rows  # later rows keep earlier users: a row's answer depends on no other row
+            )
+            self._copies[name].update_inplace(self._host_inputs[name])
         self._binding.synchronize_inputs()
         self._session.run_with_iobinding(self._binding, self._options)
         self._binding.synchronize_outputs()

@@ -1,9 +1,9 @@
-"""Whether an ONNX graph is whole in its own bytes: it names no other file, so that the sum of its bytes covers all of it.
+"""Checks that an ONNX graph names no other file, so that the hash of its bytes covers all of it.
 
-ONNX lets a tensor keep its numbers in a file beside the graph (external data). No sum of a bundle covers that file, and
-ONNX Runtime has no switch that refuses it: a graph that is loaded from bytes reads it from the working folder. This walks
-the protobuf of the graph without the package `onnx`, which a serving machine does not have, and copies nothing: what holds
-no tensor is stepped over. Form: onnx.proto, and https://protobuf.dev/programming-guides/encoding/
+ONNX lets a tensor keep its numbers in a file beside the graph (external data). No hash of a bundle covers that file, and
+ONNX Runtime has no switch that refuses it: a graph that is loaded from bytes reads it from the working folder. This module
+walks the protobuf of the graph without the package `onnx`, which a serving machine does not have. It copies nothing and
+skips messages without tensors. Form: onnx.proto, and https://protobuf.dev/programming-guides/encoding/
 """
 
 from collections.abc import Iterator

@@ -8,8 +8,8 @@
 | vectors.npy | float16 [N + 1, d], item vectors for reasons and diversity |
 | popular.npy, trending.npy | int32 rows, best first |
 | neighbours.npy | int32 [N + 1, M], the nearest items of each row, 0 where there is none |
-| reference.json | what the model saw and said in its training window, for drift (older bundles have none) |
-| query_buckets.npy, query_vectors.npy | what places a query among the items (`operators/model/query_tower.py`), where that was learned |
+| reference.json | distributions of features and scores in the training window, for drift (older bundles have none) |
+| query_buckets.npy, query_vectors.npy | the query tower (`operators/model/query_tower.py`), if the training learned one |
 | golden_*.npy | inputs and outputs that the serving machine must reproduce |
 """
 
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 GRAPH, ITEMS = "model.onnx", "items.json"
 ARRAYS = ("vectors", "popular", "trending", "neighbours")
 GOLDEN = ("items", "kinds", "length", "rows", "scores")
-MAX_ITEMS = 5_000_000  # their vectors fill the largest file that a bundle may have
+MAX_ITEMS = 5_000_000  # their vectors fill the largest file that a bundle allows
 MAX_GOLDEN = 16 << 20  # bytes of each golden array: the graph runs on all of them before it serves
 MAX_REFERENCE = 1 << 20  # bytes
 _npy: Any = np.lib.format
@@ -108,7 +108,7 @@ class ModelBundle:
 
     @classmethod
     def load_fallbacks(cls, folder: Path) -> "ModelBundle":
-        """What can be trusted of a refused bundle: items, popular and neighbours if their hashes hold, else nothing.
+        """The usable part of a refused bundle: items, popular and neighbours if their hashes match, else nothing.
 
         For serving fallbacks only; its graph must not be run.
         """
@@ -160,13 +160,15 @@ def _read_queries(files: BundleFiles, items: npt.NDArray[Any]) -> QueryTower | N
     names = [f"{name}.npy" for name in QUERY_FILES]
     if not files.manifest["files"].keys() & set(names):
         return None
-    known, vectors = (_read_array(files, name) for name in names)
-    rising = known.ndim == 1 and bool((np.diff(known) > 0).all())
-    if not rising or known.dtype.kind not in "iu" or (known.size and not 0 < known[0] <= known[-1] <= BUCKETS):
-        raise BundleError(f"rising buckets of 1 to {BUCKETS} in query_buckets.npy", f"{known.dtype} {known.shape}", FIX)
-    if vectors.shape != (len(known) + 1, items.shape[1]):
-        raise BundleError(f"query vectors of shape [{len(known) + 1}, {items.shape[1]}]", str(vectors.shape), FIX)
-    return QueryTower(known.astype(np.int32), _finite("query vectors", vectors))
+    buckets, vectors = (_read_array(files, name) for name in names)
+    rising = buckets.ndim == 1 and bool((np.diff(buckets) > 0).all())
+    if not rising or buckets.dtype.kind not in "iu" or (buckets.size and not 0 < buckets[0] <= buckets[-1] <= BUCKETS):
+        raise BundleError(
+            f"rising buckets of 1 to {BUCKETS} in query_buckets.npy", f"{buckets.dtype} {buckets.shape}", FIX
+        )
+    if vectors.shape != (len(buckets) + 1, items.shape[1]):
+        raise BundleError(f"query vectors of shape [{len(buckets) + 1}, {items.shape[1]}]", str(vectors.shape), FIX)
+    return QueryTower(buckets.astype(np.int32), _finite("query vectors", vectors))
 
 
 def _read_items(files: BundleFiles) -> list[str]:

@@ -11,10 +11,10 @@ Providers = Sequence[str | tuple[str, dict[str, str]]]
 def open_session(graph: bytes, options: ort.SessionOptions, providers: Providers) -> ort.InferenceSession:
     """A session that has read `graph` and nothing else, and does not keep it. Raises what ONNX Runtime raises.
 
-    The graph must be whole (`operators.model.graph_check`). `get_providers` of the session tells whether it runs by the first one:
-    ONNX Runtime leaves out one whose libraries it does not find.
+    The graph must be whole (`operators.model.graph_check`). `get_providers` of the session tells which provider runs it:
+    ONNX Runtime skips a provider whose libraries it does not find.
     """
-    # else bytes that look like ONNX Runtime's own format are read as that, which nobody has checked
+    # else bytes in ONNX Runtime's own format would be loaded, which `graph_check` cannot verify
     options.add_session_config_entry("session.load_model_format", "ONNX")
     # else it goes to the CPU by itself when a device fails, now or later, and prints why instead of raising it. A scorer that
     # is on the CPU in silence is what `scorer.require_gpu` must never see

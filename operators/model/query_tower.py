@@ -1,7 +1,7 @@
-"""A query's place among the items: words and character trigrams, hashed, each with a vector that was learned.
+"""Places a query among the items: hashed words and character trigrams, each with a learned vector.
 
 The form is FastText's (Bojanowski et al., TACL 2017): the mean of the parts' vectors, here plus a bias, at unit length. The trainer
-learns it (`model_export/models/search_task.py`), the storefront asks it.
+learns it (`model_export/models/search_task.py`), the storefront uses it.
 """
 
 import re
@@ -30,18 +30,18 @@ def buckets(words: Sequence[str]) -> list[int]:
 
 @dataclass(frozen=True)
 class QueryTower:
-    """`known` int32 [P]: the buckets that were learned, ascending; `vectors` float32 [P + 1, d]: the bias, then one for each."""
+    """`buckets` int32 [P]: the learned buckets, ascending; `vectors` float32 [P + 1, d]: the bias, then one for each."""
 
-    known: npt.NDArray[np.int32]
+    buckets: npt.NDArray[np.int32]
     vectors: npt.NDArray[np.float32]
 
     def place(self, text: str) -> npt.NDArray[np.float32] | None:
-        """float32 [d] of unit length; None where no part of the text was learned."""
-        asked = np.array(buckets(words_of(text)), dtype=np.int32)
-        places = np.searchsorted(self.known, asked)
-        places = places[np.isin(asked, self.known)]
+        """float32 [d] of unit length; None if the training learned no part of the text."""
+        query_buckets = np.array(buckets(words_of(text)), dtype=np.int32)
+        places = np.searchsorted(self.buckets, query_buckets)
+        places = places[np.isin(query_buckets, self.buckets)]
         if not len(places):
             return None
-        found = self.vectors[0] + self.vectors[places + 1].mean(axis=0)
-        unit: npt.NDArray[np.float32] = found / max(float(np.linalg.norm(found)), 1e-12)
+        mean = self.vectors[0] + self.vectors[places + 1].mean(axis=0)
+        unit: npt.NDArray[np.float32] = mean / max(float(np.linalg.norm(mean)), 1e-12)
         return unit

@@ -23,9 +23,9 @@ class Bins:
     @classmethod
     def fit(cls, values: npt.NDArray[Any], edges: npt.NDArray[Any] | None = None) -> "Bins":
         """Ten bins of equal share, or the given edges."""
-        given = np.unique(np.quantile(values, np.arange(1, 10) / 10)) if edges is None else edges
-        counts = np.bincount(np.searchsorted(given, values, side="right"), minlength=len(given) + 1)
-        return cls(np.asarray(given, dtype=np.float64), counts / len(values))
+        bounds = np.unique(np.quantile(values, np.arange(1, 10) / 10)) if edges is None else edges
+        counts = np.bincount(np.searchsorted(bounds, values, side="right"), minlength=len(bounds) + 1)
+        return cls(np.asarray(bounds, dtype=np.float64), counts / len(values))
 
 
 def dump_reference(reference: Mapping[str, Bins]) -> dict[str, Any]:
@@ -40,13 +40,13 @@ def load_reference(dump: Any) -> dict[str, Bins]:
     """From a bundle's `reference.json`; raises `BundleError`."""
     try:
         bins = {
-            str(name): Bins(np.array(one["edges"], dtype=np.float64), np.array(one["shares"], dtype=np.float64))
-            for name, one in dump.items()
+            str(name): Bins(np.array(fields["edges"], dtype=np.float64), np.array(fields["shares"], dtype=np.float64))
+            for name, fields in dump.items()
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"edges and shares of each feature in {FILE}", repr(error)[:200], _FIX) from error
-    for name, one in bins.items():
-        ordered = one.edges.ndim == one.shares.ndim == 1 and bool((np.diff(one.edges) > 0).all())
-        if not ordered or len(one.shares) != len(one.edges) + 1 or not np.isfinite(one.shares).all():
-            raise BundleError(f"rising edges and one share more in {FILE}", f"{name}: {one}"[:200], _FIX)
+    for name, feature in bins.items():
+        ordered = feature.edges.ndim == feature.shares.ndim == 1 and bool((np.diff(feature.edges) > 0).all())
+        if not ordered or len(feature.shares) != len(feature.edges) + 1 or not np.isfinite(feature.shares).all():
+            raise BundleError(f"rising edges and one share more in {FILE}", f"{name}: {feature}"[:200], _FIX)
     return bins

@@ -4,10 +4,10 @@ import numpy as np
 import onnxruntime as ort
 
 from operators.errors import BundleError, StackError
+from operators.model.batch_trimming import Answers, Run, without_padding
 from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
 from operators.model.model_bundle import ModelBundle
 from operators.model.onnx_session import open_session
-from operators.model.padding import Answers, Run, without_padding
 from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
 from operators.settings import ScorerSettings
 from operators.shopper.features import Features, Rows
@@ -19,13 +19,13 @@ OUTPUTS = ["scores", "rows"]
 _FIX = "export the bundle again with `liveshelf train`"
 
 
-def choose_provider(wanted: str) -> tuple[str, str]:
-    """(ONNX Runtime provider, why it was taken)."""
-    if wanted == "cpu":
+def choose_provider(setting: str) -> tuple[str, str]:
+    """(ONNX Runtime provider, the reason for it)."""
+    if setting == "cpu":
         return CPU, "scorer.provider = cpu"
     if CUDA not in ort.get_available_providers() or not _cuda_devices():
         return CPU, "no CUDA device was found"
-    if wanted != "tensorrt":
+    if setting != "tensorrt":
         return CUDA, "a CUDA device was found"
     if TENSORRT not in ort.get_available_providers():
         return CUDA, "this ONNX Runtime was built without TensorRT"
@@ -61,7 +61,7 @@ class Scorer:
         self.provider, self.provider_reason = choose_provider(settings.provider)
         try:
             self._session, on_device = self._opened(bundle, options, settings)
-        except (StackError, BundleError):  # the machine lacks something, or the bundle was refused already
+        except (StackError, BundleError):  # a missing GPU or file, or a bundle that was refused already
             raise
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
             raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
@@ -70,7 +70,7 @@ class Scorer:
         windows = [node.shape[1] for node in self._session.get_inputs() if len(node.shape) == 2]
         self._run = on_device or self._on_cpu
         # on GPUs the shape stays: padding costs them little, and each new shape something
-        self._crops = on_device is None and not any(isinstance(one, int) for one in windows)
+        self._crops = on_device is None and not any(isinstance(size, int) for size in windows)
         self._check_golden()
         self._check_provider(settings)  # last: a wrong graph is no lack of a GPU
 
@@ -79,8 +79,8 @@ class Scorer:
         return self._answers(features.inputs())
 
     def works(self) -> bool:
-        """Whether the device still gives the golden scores. After an error on a GPU its driver may refuse this process
-        everything, for as long as it lives; on a CPU nothing lasts."""
+        """Whether the device still gives the golden scores. After an error the driver of a GPU may refuse
+        all later calls of this process; on a CPU no error persists."""
         if self.provider == CPU:
             return True
         try:
@@ -95,20 +95,20 @@ class Scorer:
     def _opened(
         self, bundle: ModelBundle, options: ort.SessionOptions, settings: ScorerSettings
     ) -> tuple[ort.InferenceSession, Run | None]:
-        """By the first provider that starts. What fails on a device is tried on the CPU: only a wrong graph fails there too."""
-        graph = bundle.read_graph()  # nobody keeps it
+        """A session with the first provider that starts. If a device fails, the CPU follows: only a bad graph fails there too."""
+        graph = bundle.read_graph()  # not kept: it may have hundreds of MB
         sizes = bundle.window, bundle.golden["scores"].shape[1], settings.max_batch
         if self.provider == TENSORRT:
             try:
-                session, run, said = on_tensorrt(graph, options, *sizes, settings.engines_dir, bundle.graph_sum[:16])
-                self.provider_reason += said
+                session, run, remark = on_tensorrt(graph, options, *sizes, settings.engines_dir, bundle.graph_sum[:16])
+                self.provider_reason += remark
                 return session, run
             except NotStarted as error:
                 self.provider, self.provider_reason = CUDA, f"{TENSORRT} did not start: {error}"
         if self.provider == CUDA:
             try:
-                session, run, said = on_cuda(graph, options, *sizes)
-                self.provider_reason += said
+                session, run, remark = on_cuda(graph, options, *sizes)
+                self.provider_reason += remark
                 return session, run
             except NotStarted as error:
                 self.provider, self.provider_reason = CPU, f"{CUDA} did not start: {error}"
@@ -129,12 +129,12 @@ class Scorer:
 
     def _check_signature(self) -> None:
         try:
-            found = {node.name: node.type for node in self._session.get_inputs()}
+            inputs = {node.name: node.type for node in self._session.get_inputs()}
             outputs = [node.name for node in self._session.get_outputs()]
         except UnicodeDecodeError as error:  # a graph may hold any bytes for a name
             raise BundleError("a graph whose names are UTF-8", str(error), _FIX) from error
-        if found != INPUTS or outputs != OUTPUTS:
-            raise BundleError(f"a graph {INPUTS} -> {OUTPUTS}", f"{found} -> {outputs}", _FIX)
+        if inputs != INPUTS or outputs != OUTPUTS:
+            raise BundleError(f"a graph {INPUTS} -> {OUTPUTS}", f"{inputs} -> {outputs}", _FIX)
 
     def _check_golden(self) -> None:
         golden = self._bundle.golden

@@ -1,7 +1,7 @@
-"""`scorer.provider = "tensorrt"`: NVIDIA's TensorRT compiles the graph for the card it finds; what it has no kernel for runs by CUDA.
+"""`scorer.provider = "tensorrt"`: NVIDIA's TensorRT compiles the graph for the GPU; CUDA runs operators without a TensorRT kernel.
 
-Options: ONNX Runtime's page of the TensorRT execution provider. The scorer's golden check decides on the machine itself
-whether what comes out is served.
+Options: ONNX Runtime's page of the TensorRT execution provider. The scorer's golden check decides on each machine
+whether the result is served.
 """
 
 import os
@@ -10,9 +10,9 @@ from pathlib import Path
 import onnxruntime as ort
 
 from operators.configuration.private_folder import cache_folder, private_folder
+from operators.model.batch_trimming import Run
 from operators.model.cuda_batches import CUDA, EXACT, DeviceBatches, NotStarted, reason_of
 from operators.model.onnx_session import open_session
-from operators.model.padding import Run
 
 TENSORRT = "TensorrtExecutionProvider"
 
@@ -20,7 +20,7 @@ TENSORRT = "TensorrtExecutionProvider"
 def on_tensorrt(
     graph: bytes, options: ort.SessionOptions, window: int, top: int, largest: int, engines_dir: str, graph_sum: str
 ) -> tuple[ort.InferenceSession, Run, str]:
-    """(session, how to run it, what is to be said of it).
+    """(session, function that runs it, remark for the log).
 
     Engines take minutes to compile and are kept in `engines_dir` ("": in this user's cache), by graph (`graph_sum`), card and version. An
     engine is code for the card, and it is run as it is found.

@@ -8,16 +8,16 @@ from pathlib import Path
 from operators.configuration.shop_settings import EventSettings
 from operators.records.contracts import CatalogueItem
 from operators.records.field_effects import NO_EFFECT_CATALOGUE_FIELDS
-from operators.records.field_names import given_fields
+from operators.records.field_names import fields_with_values
 from operators.records.record_file import RecordFile, catalogue_file
 
-MEET = 0.5  # of the events' items that the catalogue should hold
-SHOWN = 3
+EXPECTED_SHARE = 0.5  # share of the events' items that the catalogue should hold
+EXAMPLES = 3
 
 
 @dataclass
 class CatalogueFileReport:
-    """What a file of catalogue records holds."""
+    """Counts of a file of catalogue records."""
 
     file: RecordFile[CatalogueItem]
     items: set[str] = field(default_factory=set)
@@ -39,28 +39,28 @@ class CatalogueFileReport:
 
 
 def report(file: Path, limits: EventSettings) -> CatalogueFileReport:
-    """Reads the whole file. Raises `EventsFileError` of a file that is none of JSON lines."""
+    """Reads the whole file. Raises `EventsFileError` if the file is not JSON lines."""
     records = catalogue_file(file, limits)
-    found = CatalogueFileReport(records)
+    file_report = CatalogueFileReport(records)
     for item in records:
-        found.take(item)
-        known = CatalogueItem.__struct_fields__
-        found.unknown_fields.update(name for name in given_fields(records.line) if name not in known)
-    return found
+        file_report.take(item)
+        fields = CatalogueItem.__struct_fields__
+        file_report.unknown_fields.update(name for name in fields_with_values(records.line) if name not in fields)
+    return file_report
 
 
 def apart(of_events: Collection[str], of_catalogue: Collection[str]) -> str:
     """How the two name items differently, with examples of both; empty where most of the events' items are there."""
     held = set(of_catalogue)
     missing = [item for item in of_events if item not in held]
-    if len(missing) <= (1 - MEET) * len(of_events):
+    if len(missing) <= (1 - EXPECTED_SHARE) * len(of_events):
         return ""
-    theirs = [item for item in of_catalogue if item not in set(of_events)]
+    unused = [item for item in of_catalogue if item not in set(of_events)]
     return (
         f"{len(missing)} of the {len(of_events)} items of the events are not in the catalogue:"
-        f" {_examples(missing)} in the events, {_examples(theirs) or 'nothing else'} in the catalogue"
+        f" {_examples(missing)} in the events, {_examples(unused) or 'nothing else'} in the catalogue"
     )
 
 
 def _examples(ids: list[str]) -> str:
-    return ", ".join(map(repr, sorted(ids)[:SHOWN]))
+    return ", ".join(map(repr, sorted(ids)[:EXAMPLES]))

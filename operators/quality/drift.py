@@ -1,4 +1,4 @@
-"""Drift of what the model sees and says against its training window: population stability index (PSI).
+"""Drift of the model's inputs and scores against its training window: population stability index (PSI).
 
 PSI = sum over bins of (actual - expected) * ln(actual / expected), the form of Siddiqi, Credit Risk Scorecards (2006):
 below 0.1 stable, above 0.25 another population.
@@ -20,7 +20,7 @@ WINDOW_SAMPLES = 5_000
 
 def psi(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> float:
     """The index of two distributions over the same bins (shares or counts)."""
-    e, a = (np.maximum(one / max(one.sum(), 1e-12), FLOOR) for one in (expected, actual))
+    e, a = (np.maximum(counts / max(counts.sum(), 1e-12), FLOOR) for counts in (expected, actual))
     return float(((a - e) * np.log(a / e)).sum())
 
 
@@ -56,26 +56,26 @@ class DriftMeter:
 
     def __init__(self, reference: Mapping[str, Bins]) -> None:
         self._reference = dict(reference)
-        self._now = self._empty()
-        self._before = self._empty()
+        self._current = self._empty()
+        self._previous = self._empty()
         self._samples = 0
 
     def _empty(self) -> dict[str, npt.NDArray[np.float64]]:
         return {name: np.zeros(len(bins.shares)) for name, bins in self._reference.items()}
 
-    def seen(self, values: Mapping[str, npt.NDArray[Any]]) -> None:
+    def observe(self, values: Mapping[str, npt.NDArray[Any]]) -> None:
         """Takes feature -> values, as `observed` gives them."""
         for name, bins in self._reference.items():
             places = np.searchsorted(bins.edges, values[name], side="right")
-            self._now[name] += np.bincount(places, minlength=len(bins.shares))
+            self._current[name] += np.bincount(places, minlength=len(bins.shares))
         self._samples += len(next(iter(values.values())))
         if self._samples >= WINDOW_SAMPLES:
-            self._before, self._now, self._samples = self._now, self._empty(), 0
+            self._previous, self._current, self._samples = self._current, self._empty(), 0
 
     def indices(self) -> dict[str, float]:
         """Feature -> PSI against training; NaN while there are too few samples."""
-        found = {}
+        by_feature = {}
         for name, bins in self._reference.items():
-            counts = self._now[name] + self._before[name]
-            found[name] = psi(bins.shares, counts) if counts.sum() >= MIN_SAMPLES else float("nan")
-        return found
+            counts = self._current[name] + self._previous[name]
+            by_feature[name] = psi(bins.shares, counts) if counts.sum() >= MIN_SAMPLES else float("nan")
+        return by_feature

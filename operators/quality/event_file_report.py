@@ -1,4 +1,4 @@
-"""Checks a shop's file of events before it goes anywhere: counts, bad lines by reason, and remarks on what looks wrong."""
+"""Checks a shop's file of events before it is used: counts, bad lines by reason, and remarks on suspicious contents."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ from pathlib import Path
 from operators.configuration.shop_settings import EventSettings
 from operators.quality.robots import Activity
 from operators.records.contracts import Event, items_named
-from operators.records.field_effects import said_of
-from operators.records.field_names import given_fields, left_out
+from operators.records.field_effects import remarks_on
+from operators.records.field_names import fields_with_values, left_out
 from operators.records.record_file import RecordFile, event_file
 from operators.records.time_units import DAY_MS
 from operators.shopper.user_state import KINDS
 
-MUCH, MANY_USERS = 0.1, 10  # a user with more of the events, where there are so many users
-SHOWN = 3
+LARGE_SHARE, MANY_USERS = 0.1, 10  # a larger share of one user is suspicious if there are this many users
+EXAMPLES = 3
 
 
 @dataclass
@@ -27,7 +27,7 @@ class EventFileReport:
     activity: Activity = field(default_factory=Activity)
     users_with_history: set[str] = field(default_factory=set)
     items: Counter[str] = field(default_factory=Counter)
-    contents: dict[int, int] = field(default_factory=dict)  # hash of an event's id -> hash of what it says
+    contents: dict[int, int] = field(default_factory=dict)  # hash of an event's id -> hash of its contents
     repeated_ids: int = 0
     other_contents: int = 0
     example_id: str = ""
@@ -65,43 +65,43 @@ class EventFileReport:
             self.example_id = self.example_id or event.event_id
 
     def take_fields(self, line: bytes, event: Event) -> None:
-        """Counts what of a line has no effect."""
-        given = given_fields(line)
-        self.without_effect.update(said_of(event, given))
-        self.unknown_fields.update(name for name in given if name not in Event.__struct_fields__)
+        """Counts the fields of a line that have no effect."""
+        fields = fields_with_values(line)
+        self.without_effect.update(remarks_on(event, fields))
+        self.unknown_fields.update(name for name in fields if name not in Event.__struct_fields__)
 
     def remarks(self) -> list[str]:
-        """What is valid and yet looks wrong, a sentence each."""
-        found, valid = [], self.file.good
+        """A sentence for each valid but suspicious property."""
+        sentences, valid = [], self.file.good
         if self.other_contents:
-            found.append(
+            sentences.append(
                 f"{self.other_contents} events have the event_id of an earlier one and say something else, as {self.example_id!r}:"
                 " the job drops them as duplicates. An order's id is not an event's: give each line an id of its own"
             )
         if valid > 1 and self.at_midnight == valid:
-            found.append("all times are midnight: the order of a day's events, and so what came next, is not known")
+            sentences.append("all times are midnight: the order of a day's events, and so what came next, is not known")
         if len(self.users) == 1 and valid:
-            found.append("all events are of one shopper: there is nothing to learn from the others")
-        found += self._busy_users()
-        return found + left_out(self.unknown_fields)
+            sentences.append("all events are of one shopper: there is nothing to learn from the others")
+        sentences += self._busy_users()
+        return sentences + left_out(self.unknown_fields)
 
     def _busy_users(self) -> list[str]:
-        """A sentence of each user who does more than a person, or makes a large share of the events."""
+        """A sentence for each user with more events than a person, or with a large share of the events."""
         robots, totals = self.activity.robots(), self.activity.totals
-        most = MUCH * totals.total() if len(totals) >= MANY_USERS else totals.total()
+        most = LARGE_SHARE * totals.total() if len(totals) >= MANY_USERS else totals.total()
         busy = [(user, count) for user, count in totals.most_common() if user in robots or count > most]
         return [
             f"{count / totals.total():.0%} of the events are of the user {user!r}: a robot, or an id of nobody? A training "
             + ("leaves them out" if user in robots else "learns from them: they are few")
-            for user, count in busy[:SHOWN]
+            for user, count in busy[:EXAMPLES]
         ]
 
 
 def report(file: Path, limits: EventSettings) -> EventFileReport:
-    """Reads the whole file. Raises `EventsFileError` of a file that is none of JSON lines."""
+    """Reads the whole file. Raises `EventsFileError` if the file is not JSON lines."""
     events = event_file(file, limits)
-    found = EventFileReport(events)
+    file_report = EventFileReport(events)
     for event in events:
-        found.take(event)
-        found.take_fields(events.line, event)
-    return found
+        file_report.take(event)
+        file_report.take_fields(events.line, event)
+    return file_report

@@ -31,7 +31,7 @@ from operators.records.contracts import (
     RecommendationList,
     items_named,
 )
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 
 EXPECTATIONS = {
     EVENTS: ("valid", "complete", "unique", "on_time", "known_item", "price_agrees"),
@@ -55,7 +55,7 @@ Verdict = tuple[str, bool]  # expectation, whether it holds
 
 
 class KnownItem(NamedTuple):
-    """What is remembered of a catalogue record: a record may have a megabyte. `level`: the first of its category, or ""."""
+    """The fields of a catalogue record that later checks need. `level`: the first level of its category, or ""."""
 
     price: float | None
     currency: str | None
@@ -75,8 +75,8 @@ class Expectations:
         self._placeholders = limits.placeholders
         self._decoder = EventDecoder(limits, any_age=any_age)
         self._list_size = list_size
-        self.unreadable: set[str] = set()  # keys whose newest record of the catalogue cannot be read
-        self.refused: BadRecord | None = None  # why the newest record that `catalogue` took cannot be
+        self.unreadable: set[str] = set()  # keys whose newest catalogue record is unreadable
+        self.refused: BadRecord | None = None  # the error of the newest catalogue record, if it is unreadable
         self._items: dict[str, KnownItem] = {}
         self._categories: set[str] = set()
         self._ids: OrderedDict[str, None] = OrderedDict()
@@ -91,7 +91,7 @@ class Expectations:
         return self._items.get(item_id)
 
     def event(self, key: str, value: bytes | None, broker_ms: int) -> tuple[Event | None, list[Verdict]]:
-        """The event (None where it is not valid) and what holds of it."""
+        """The event (None if it is not valid) and its verdicts."""
         try:
             event = self._decoder.decode(key, value, broker_ms)
         except BadRecord:
@@ -99,20 +99,20 @@ class Expectations:
         return event, [("valid", True), *self._of_event(event, broker_ms)]
 
     def _of_event(self, event: Event, broker_ms: int) -> Iterator[Verdict]:
-        if wanted := COMPLETE.get(event.event_type):
-            yield "complete", all(getattr(event, name) is not None for name in wanted)
+        if required := COMPLETE.get(event.event_type):
+            yield "complete", all(getattr(event, name) is not None for name in required)
         yield "unique", self._is_new(event.event_id)
         yield "on_time", abs(int(event.event_time) - broker_ms) <= ON_TIME_MS
         items = items_named(event)
         if items and self._items:
             yield "known_item", all(item in self._items for item in items)
-        if event.price is not None and (known := self._items.get(event.item_id or "")) and known.price:
-            same = event.currency in (None, known.currency) or known.currency is None
-            yield "price_agrees", same and _near(event.price, known.price)
+        if event.price is not None and (in_catalogue := self._items.get(event.item_id or "")) and in_catalogue.price:
+            same = event.currency in (None, in_catalogue.currency) or in_catalogue.currency is None
+            yield "price_agrees", same and _near(event.price, in_catalogue.price)
 
     def catalogue(self, key: str, value: bytes | None) -> list[Verdict]:
-        """Takes a record of the catalogue; what holds of it. A tombstone is no record to check. One that cannot be read is
-        `refused`, and leaves the item as it was."""
+        """Applies a catalogue record and returns its verdicts; a tombstone has none. An unreadable record is `refused` and
+        leaves the item unchanged."""
         self.refused = None
         self.unreadable.discard(key)
         if value is None:
@@ -124,29 +124,29 @@ class Expectations:
             self.refused = bad
             self.unreadable.add(key)
             return [("valid", False)]
-        known = self._items[key] = KnownItem.of(item)
-        found = [("valid", True), ("complete", bool(item.title) and item.price is not None)]
-        if before is not None and before.price and known.price is not None:
-            found.append(("price_steady", _near(known.price, before.price) and known.currency == before.currency))
-        if before is not None and before.level and known.level:
-            found.append(("category_steady", known.level == before.level))
-        return found
+        after = self._items[key] = KnownItem.of(item)
+        verdicts = [("valid", True), ("complete", bool(item.title) and item.price is not None)]
+        if before is not None and before.price and after.price is not None:
+            verdicts.append(("price_steady", _near(after.price, before.price) and after.currency == before.currency))
+        if before is not None and before.level and after.level:
+            verdicts.append(("category_steady", after.level == before.level))
+        return verdicts
 
     def recommended(self, key: bytes | None, value: bytes) -> tuple[RecommendationList | None, list[Verdict]]:
-        """The list (None where it is not one of its key) and what holds of it."""
+        """The list (None if it is unreadable or its key names another user) and its verdicts."""
         try:
-            made = decode_list(value, key)
+            recommended = decode_list(value, key)
         except Refused:
             return None, [("valid", False)]
-        wanted = min(self._list_size, len(self._items) or self._list_size) / 2
-        found = [("valid", True), ("full", bool(made.items) and len(made.items) >= wanted)]
-        if self._items and made.items:
-            found.append(("known_item", all(place.item_id in self._items for place in made.items)))
-        return made, found
+        expected = min(self._list_size, len(self._items) or self._list_size) / 2
+        verdicts = [("valid", True), ("full", bool(recommended.items) and len(recommended.items) >= expected)]
+        if self._items and recommended.items:
+            verdicts.append(("known_item", all(place.item_id in self._items for place in recommended.items)))
+        return recommended, verdicts
 
     def category(self, item_id: str) -> str | None:
-        """The first level of an item's category; None for an unknown item. The first `MAX_CATEGORIES` keep their
-        names: a label must not grow without end."""
+        """The first level of an item's category; None for an unknown item. Only the first `MAX_CATEGORIES` keep
+        their names, which bounds the values of the metric's label."""
         item = self._items.get(item_id)
         if item is None:
             return None

@@ -1,4 +1,4 @@
-"""Which users do more than a person: `validate` remarks on them, a training leaves them out."""
+"""Finds users with more events than a person has. `validate` reports them, and a training leaves them out."""
 
 from collections import Counter
 from statistics import median
@@ -6,7 +6,7 @@ from statistics import median
 from operators.records.contracts import Event
 from operators.records.time_units import DAY_MS
 
-# Of a person: events on one day (UTC), share of all events, times the median shopper's, events below which nobody is one
+# Limits of a person: events on one day (UTC), share of all events, multiple of the median user. Below AT_LEAST: no robot
 A_DAY, SHARE, TIMES, AT_LEAST = 2000, 0.05, 20, 200
 
 

@@ -1,5 +1,5 @@
-"""Whose list is fresh, as a reader of the topics sees it: of the users of late, the share whose newest event was
-answered by a list in time."""
+"""Freshness as a reader of the topics sees it: the share of recently active users whose newest event got a list in
+time."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ class _Shopper:
     event_id: str
     event_time: int
     at_ms: int
-    delay_s: float | None = None  # infinite: it did not come in time, and nobody looked any longer
+    delay_s: float | None = None  # infinite: no list arrived in time before a pause
 
 
 class ShopperFreshness:
@@ -23,12 +23,12 @@ class ShopperFreshness:
         self._within_s = fresh_within_s
         self._now_ms = now_ms
         self._shoppers: dict[str, _Shopper] = {}
-        self._early: dict[str, tuple[str | None, int, int]] = {}  # lists that were read before their event was
+        self._early: dict[str, tuple[str | None, int, int]] = {}  # lists that were read before their event
 
     def event(self, user: str, event_id: str, event_time: int, at_ms: int) -> float | None:
-        """A valid event, new, of a type that makes a list. One that is older than the newest changes nothing.
+        """Takes a new, valid event of a type that causes a list. An event older than the user's newest changes nothing.
 
-        The delay in seconds where its list was read already.
+        Returns the delay in seconds if its list was read already.
         """
         held = self._shoppers.get(user)
         if held is not None and event_time < held.event_time:
@@ -38,7 +38,7 @@ class ShopperFreshness:
         return None if early is None else self.listed(user, *early)
 
     def listed(self, user: str, event_id: str | None, event_time: int, at_ms: int) -> float | None:
-        """A list; the delay in seconds where it answers the user's newest event for the first time."""
+        """Takes a list. Returns the delay in seconds if it is the first to answer the user's newest event."""
         held = self._shoppers.get(user)
         if held is None or (event_time > held.event_time and event_id != held.event_id):
             self._early[user] = (event_id, event_time, at_ms)
@@ -49,11 +49,11 @@ class ShopperFreshness:
         return held.delay_s
 
     def erased(self, user: str) -> None:
-        """The user's list is gone."""
+        """Forgets a user whose list was removed."""
         self._shoppers.pop(user, None)
 
     def pause(self) -> None:
-        """Records are not read for a while: who waits too long already has no fresh list, who waits a little is let go."""
+        """The reader stops for a while. Users past the limit count as not fresh; users still inside it leave the sample."""
         now = self._now_ms()
         self._early.clear()
         for user, held in list(self._shoppers.items()):
@@ -66,7 +66,7 @@ class ShopperFreshness:
     def share(self) -> float:
         """Of the users with an event in the last five minutes, the share with a fresh list; NaN without users.
 
-        Who has waited for less than the limit counts neither way.
+        Users who wait, still inside the limit, are not counted.
         """
         now, within_ms = self._now_ms(), self._within_s * 1000
         recent = {user: held for user, held in self._shoppers.copy().items() if now - held.at_ms <= ACTIVE_MS}
@@ -75,7 +75,7 @@ class ShopperFreshness:
         return fresh / len(judged) if judged else float("nan")
 
     def forget_idle(self) -> None:
-        """Lets go of users without an event of late; to be called now and then."""
+        """Forgets users without a recent event. Call it now and then."""
         now = self._now_ms()
         self._shoppers = {user: held for user, held in self._shoppers.items() if now - held.at_ms <= ACTIVE_MS}
         self._early.clear()

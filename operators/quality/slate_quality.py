@@ -1,4 +1,4 @@
-"""How good lists are by themselves, without waiting for clicks: coverage, diversity, novelty, calibration."""
+"""Quality of lists without clicks: coverage, diversity, novelty, calibration."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -47,35 +47,35 @@ class SlateMeter:
         )
 
 
-def _divergence(wanted: npt.NDArray[Any], given: npt.NDArray[Any]) -> float | None:
-    wanted, given = wanted[wanted > 0], given[given > 0]
-    if not len(wanted) or not len(given):
+def _divergence(history: npt.NDArray[Any], slate: npt.NDArray[Any]) -> float | None:
+    history, slate = history[history > 0], slate[slate > 0]
+    if not len(history) or not len(slate):
         return None
-    codes, shares = np.unique(wanted, return_counts=True)
-    p = shares / len(wanted)
-    q = np.array([(given == code).mean() for code in codes])
+    codes, shares = np.unique(history, return_counts=True)
+    p = shares / len(history)
+    q = np.array([(slate == code).mean() for code in codes])
     return float((p * np.log(p / ((1 - SMOOTHING) * q + SMOOTHING * p))).sum())
 
 
 class Coverage:
-    """Which items were listed of late: two windows, so that the share is over one to two window lengths."""
+    """Items that were listed recently: two windows, so that the share covers one to two window lengths."""
 
     def __init__(self, items: int, window_s: float) -> None:
         self._window_s = window_s
-        self._now = np.zeros(items + 1, dtype=bool)
-        self._before = np.zeros(items + 1, dtype=bool)
-        self._turned_at = float("-inf")
+        self._current = np.zeros(items + 1, dtype=bool)
+        self._previous = np.zeros(items + 1, dtype=bool)
+        self._window_started_at = float("-inf")
 
     def listed(self, rows: Rows, now_s: float) -> None:
         """Takes lists: model rows of any shape."""
-        if now_s - self._turned_at >= self._window_s:
-            stale = now_s - self._turned_at >= 2 * self._window_s
-            self._before = np.zeros_like(self._now) if stale else self._now
-            self._now = np.zeros_like(self._before)
-            self._turned_at = now_s
-        self._now[rows.ravel()] = True
+        if now_s - self._window_started_at >= self._window_s:
+            stale = now_s - self._window_started_at >= 2 * self._window_s
+            self._previous = np.zeros_like(self._current) if stale else self._current
+            self._current = np.zeros_like(self._previous)
+            self._window_started_at = now_s
+        self._current[rows.ravel()] = True
 
     def share(self, allowed: npt.NDArray[np.bool_]) -> float:
-        """Of the items that may be listed (bool by row), the share that was."""
+        """The share of the items that may be listed (`allowed`, bool by row) that was listed."""
         listable = int(allowed[1:].sum())
-        return float(((self._now | self._before) & allowed)[1:].sum()) / listable if listable else 0.0
+        return float(((self._current | self._previous) & allowed)[1:].sum()) / listable if listable else 0.0

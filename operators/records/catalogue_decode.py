@@ -1,6 +1,6 @@
-"""Bytes of a catalogue record -> a valid `CatalogueItem`, or `BadRecord` with one of `contracts.REASONS`.
+"""Bytes of a catalogue record -> a valid `CatalogueItem`, or `BadRecord` with one of `contracts.DEAD_LETTER_REASONS`.
 
-Job, scorer, storefront, monitor, trainer, `validate` and `replay` all read the catalogue here. A record that cannot be read
+Job, scorer, storefront, monitor, trainer, `validate` and `replay` all decode the catalogue here. An unreadable record
 changes nothing: only a null value delists.
 """
 
@@ -31,7 +31,7 @@ def read_item(
 ) -> CatalogueItem:
     """The item of a record; `key` is its Kafka key, "" of a line of a file. Raises `BadRecord`.
 
-    `repaired` counts the fields that were read otherwise than they were written; `placeholders`: ids that no item has.
+    `repaired` counts the fields that were converted; `placeholders`: texts that are no id.
     """
     try:
         item = _decode(value)
@@ -66,30 +66,30 @@ def read_record(key: str, value: bytes, placeholders: frozenset[str]) -> Catalog
 
 
 def _converted(value: bytes) -> tuple[CatalogueItem, list[str]]:
-    given = read_object(value)
+    written = read_object(value)
     # a null, or an empty text as tables without nulls have it, is no value
-    fields = {name: found for name, found in given.items() if found is not None and found != ""}
+    fields = {name: field for name, field in written.items() if field is not None and field != ""}
     if "item_id" not in fields:
         raise BadRecord("missing_field", "the field item_id", "an object without it")
     fields["item_id"] = read_id("item_id", fields["item_id"])
-    if isinstance(found := fields.get("price"), str):
-        fields["price"], currency = read_amount("price", found)
+    if isinstance(price := fields.get("price"), str):
+        fields["price"], currency = read_amount("price", price)
         fields["currency"] = fields.get("currency", currency)
-    for name, found in fields.items():
-        if name in _TEXTS and found is not None:
-            fields[name] = _read_text(name, found)
+    for name, field in fields.items():
+        if name in _TEXTS and field is not None:
+            fields[name] = _read_text(name, field)
         elif name in _TIMES:
-            fields[name] = read_time(found)
+            fields[name] = read_time(field)
         elif name in _LISTS:
-            fields[name] = _read_texts(name, found)
+            fields[name] = _read_texts(name, field)
         elif name in ("in_stock", "stock"):
-            pieces = _read_pieces(name, found)
+            pieces = _read_pieces(name, field)
             fields[name] = pieces if name == "stock" else pieces > 0
     try:
         item = msgspec.convert(fields, CatalogueItem)
     except _UNREADABLE as error:
         raise BadRecord("wrong_type", "the types of docs/schemas/catalogue-item.json", str(error)[:SHOWN]) from None
-    return item, [name for name, found in fields.items() if found is not given.get(name)]
+    return item, [name for name, field in fields.items() if field is not written.get(name)]
 
 
 def _read_text(name: str, value: Any) -> str:
@@ -109,7 +109,7 @@ def _read_texts(name: str, value: Any) -> list[str]:
 
 
 def _read_pieces(name: str, value: Any) -> float:
-    """Of a number of pieces, of a flag (1 or 0), or of the words for it."""
+    """The number of pieces; 1 or 0 of a flag or of words such as "sold out"."""
     if isinstance(value, bool):
         return float(value)
     text = value.strip().lower().replace("_", " ").replace("-", " ") if isinstance(value, str) else ""

@@ -21,10 +21,10 @@ AUDIT = "shop.audit.v1"
 MAX_ID = 128
 MAX_BASKET = 500
 
-# for readers of the schema; the decoder checks it, for msgspec would search with it in each id of each event
+# only for readers of the schema: the decoder checks it faster than msgspec, which would search each id of each event
 _NO_CONTROL = {"pattern": r"^(?![\ufeff\ufffe])[^\u0000-\u001f\u007f-\u009f]*$"}
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID, extra_json_schema=_NO_CONTROL)]
-Millis = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # what an array of int64 takes
+Millis = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # the range of int64
 EventType = Literal[
     "view", "click", "impression", "add_to_cart", "remove_from_cart", "purchase",
     "search", "rate", "identify", "consent",
@@ -34,7 +34,7 @@ Source = Literal["model", "neighbours", "popular"]
 ReasonKind = Literal["viewed", "in_basket", "bought", "similar", "trending", "popular", "for_you"]
 
 # why a record became a dead letter; the value of the header `LETTER_REASON`
-REASONS = (
+DEAD_LETTER_REASONS = (
     "null_value",
     "empty_value",
     "too_large",
@@ -59,7 +59,7 @@ REASONS = (
     "internal_error",
 )
 
-# of these, what a catalogue record can have
+# the reasons that a catalogue record can have
 CATALOGUE_REASONS = (
     "empty_value",
     "not_utf8",
@@ -77,7 +77,7 @@ CATALOGUE_REASONS = (
 
 # headers of a dead letter, in Kafka Connect's spelling; the last two without the prefix
 HEADER_PREFIX, LETTER_REASON, LETTER_MESSAGE = "__connect.errors.", "exception.class.name", "exception.message"
-# of a tombstone over a list: "EPOCH.VERSION" of the state that wrote it; no list below it counts any more
+# of a tombstone over a list: "EPOCH.VERSION" of the state that wrote it; lists below it are not current any more
 ORDER_HEADER = "liveshelf.order"
 
 

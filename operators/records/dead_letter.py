@@ -1,4 +1,4 @@
-"""A dead letter as a record of its topic and as a line of a file, which people repair by hand."""
+"""A dead letter as a record of its topic and as a line of a file that people repair by hand."""
 
 import base64
 import json
@@ -30,9 +30,9 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     value_base64: str | None = None
 
 
-LARGEST = 2 << 20  # bytes of a record that the topic takes, and a producer sends
-ROOM = 16 << 10  # of these, for headers
-KEPT_KEY, KEPT_VALUE = 64 << 10, 1 << 20
+LARGEST = 2 << 20  # bytes: the largest record that topic and producer accept
+HEADER_BYTES = 16 << 10  # bytes of it that headers may use
+MAX_KEY, MAX_VALUE = 64 << 10, 1 << 20
 _ID = re.compile("[0-9a-f]{16}")
 _decode_line = msgspec.json.Decoder(Line).decode
 _encode_line = msgspec.json.Encoder().encode
@@ -40,10 +40,10 @@ _encode_line = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class Letter:
-    """A refused record: where it stood, what it was, when (epoch ms) and why the job refused it.
+    """A refused record: its place, key and value, and when (epoch ms) and why the job refused it.
 
     `id` names the record, not the letter: a job that restarts may write a letter twice. It is the hash of place and
-    bytes, for the offsets of a topic that is made anew begin again. A repair keeps it.
+    bytes, because the offsets of a topic that is created again start at 0. A repair keeps it.
     """
 
     id: int
@@ -63,7 +63,7 @@ class Letter:
 
     @classmethod
     def of(cls, record: Any) -> "Letter | None":
-        """Of a record of kafka-python; None for one that the job did not write."""
+        """The letter in a record of kafka-python; None if the job did not write the record."""
         headers = {str(name): value or b"" for name, value in record.headers}
 
         def header(name: str) -> str:
@@ -106,7 +106,7 @@ class Letter:
 
     @classmethod
     def of_line(cls, text: bytes, number: int) -> "Letter":
-        """Of line `number` of a file. Raises `EventsFileError`."""
+        """The letter in line `number` of a file. Raises `EventsFileError`."""
         try:
             line = _decode_line(text)
             value = line.value if isinstance(line.value, str | None) else json.dumps(line.value, ensure_ascii=False)
@@ -130,15 +130,15 @@ class Letter:
 
 
 def fitting(key: bytes | None, value: bytes | None) -> tuple[bytes | None, bytes | None, str]:
-    """Key and value as they are, or of what no letter can hold the beginning; and what to say of that, or "".
+    """Key and value, cut if they are too large for a letter, and a remark about the cut, or "".
 
-    A compressed record may be a thousand times as large as its topic takes. A letter that is refused would make the job
-    fail, read the record again, and fail again.
+    A compressed record may be a thousand times as large as its topic's limit. If the broker refused the letter, the job
+    would fail, read the record again, and fail again.
     """
     sizes = len(key or b""), len(value or b"")
-    if sum(sizes) <= LARGEST - ROOM:
+    if sum(sizes) <= LARGEST - HEADER_BYTES:
         return key, value, ""
-    key, value = key and key[:KEPT_KEY], value and value[:KEPT_VALUE]
+    key, value = key and key[:MAX_KEY], value and value[:MAX_VALUE]
     return key, value, f" (cut: of {sizes[0]} and {sizes[1]} bytes of key and value this holds the beginning)"
 
 
@@ -174,7 +174,7 @@ def _as_text(raw: bytes | None) -> tuple[str | None, str | None]:
 
 
 def _as_bytes(text: str | None, in_base64: str | None) -> bytes | None:
-    """Text first: whoever repairs bytes need not delete their base64."""
+    """Text wins over base64, so that a repair of the text need not delete the base64."""
     if text is not None:
         return text.encode()
     return None if in_base64 is None else base64.b64decode(in_base64, validate=True)

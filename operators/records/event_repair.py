@@ -1,7 +1,7 @@
-"""Events that were written otherwise than docs/events.md says -> events as they are meant, or `BadRecord`.
+"""Converts events that differ from docs/events.md to the documented form, or raises `BadRecord`.
 
-`converted` mends what the strict decoder does not take: values of another JSON type. `settle` reads what decodes and still
-has to be understood: blanks around ids, consents, returns, baskets. Both name the fields that they changed.
+`converted` handles events that the strict decoder refuses: values of another JSON type. `settle` normalises events that
+decode: blanks around ids, consents, returns, baskets. Both return the names of the fields that they changed.
 """
 
 import re
@@ -21,13 +21,13 @@ _TEXTS = (*_IDS, "recommendation_id", "query")  # a number stands for its digits
 _COUNTS = ("position", "schema_version")
 _NUMBERS = ("price", "quantity", "rating")
 _NEED_ITEMS = frozenset(("purchase", "impression"))
-# a byte-order mark at the front is taken for one by decoders of UTF-16, by some CSV readers and by Kafka's tools: two
-# ids that look the same would be one here and two there
+# UTF-16 decoders, some CSV readers and Kafka's tools drop a leading byte-order mark: two ids would be equal there and
+# different here
 _BAD_ID = re.compile("^[\ufeff\ufffe]|[\x00-\x1f\x7f-\x9f]")
 
 
 def converted(value: bytes) -> tuple[Event, list[str]]:
-    """The event of a record that did not decode strictly, and the fields that were mended. Raises `BadRecord`."""
+    """The event of a record that did not decode strictly, and the names of the converted fields. Raises `BadRecord`."""
     fields = read_object(value)
     for name in _REQUIRED:
         if name not in fields:
@@ -45,27 +45,27 @@ def converted(value: bytes) -> tuple[Event, list[str]]:
         items = read_list(items)
         fields["items"] = _read_items(items)
         if kind == "purchase" and _is_return(items) and isinstance(fields.get("quantity"), int | float | None):
-            fields["quantity"] = -abs(fields.get("quantity") or 1)  # what is no number is refused below
+            fields["quantity"] = -abs(fields.get("quantity") or 1)  # other types are refused below
     try:
         event = msgspec.convert(fields, Event)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadRecord("wrong_type", "the types of docs/schemas/event.json", str(error)[:SHOWN]) from None
-    return event, [name for name, found in fields.items() if found is not before.get(name)]
+    return event, [name for name, field_value in fields.items() if field_value is not before.get(name)]
 
 
 def _drop_empty(fields: dict[str, Any]) -> None:
-    """An empty text is no value, as tables without nulls have it; an event is about something, though."""
+    """Drops empty texts, which stand for null in tables, except where the event needs the field."""
     kind = fields["event_type"]
     needed = (*_REQUIRED, "item_id") if isinstance(kind, str) and kind in NEED_ITEM else _REQUIRED
-    for name in [name for name, found in fields.items() if found == "" and name not in needed]:
+    for name in [name for name, value in fields.items() if value == "" and name not in needed]:
         del fields[name]
 
 
 def _read_ids(fields: dict[str, Any]) -> None:
     for name in _TEXTS:
-        found = fields.get(name)
-        if found is not None or name in _REQUIRED:
-            fields[name] = read_id(name, found)
+        value = fields.get(name)
+        if value is not None or name in _REQUIRED:
+            fields[name] = read_id(name, value)
     for name in _IDS:
         _check_length(name, fields.get(name))
 
@@ -79,17 +79,17 @@ def _read_numbers(fields: dict[str, Any]) -> None:
     if fields.get("schema_version", 0) is None:
         del fields["schema_version"]
     for name in _NUMBERS:
-        if isinstance(found := fields.get(name), str | int):
-            number, currency = read_amount(name, found)
+        if isinstance(value := fields.get(name), str | int):
+            number, currency = read_amount(name, value)
             if currency is not None:
                 if name != "price":
-                    raise BadRecord("bad_amount", f"{name} without a currency", repr(found)[:SHOWN])
+                    raise BadRecord("bad_amount", f"{name} without a currency", repr(value)[:SHOWN])
                 fields["currency"] = fields.get("currency") or currency
             fields[name] = number
     for name in _COUNTS:
-        if isinstance(found := fields.get(name), str | float):
-            digits = read_id(name, found)
-            fields[name] = int(digits) if digits.isdecimal() and len(digits) <= MAX_TEXT else found
+        if isinstance(value := fields.get(name), str | float):
+            digits = read_id(name, value)
+            fields[name] = int(digits) if digits.isdecimal() and len(digits) <= MAX_TEXT else value
     if (version := fields.get("schema_version", 1)) != 1:
         raise BadRecord("unknown_schema_version", "schema_version 1", repr(version)[:SHOWN])
 
@@ -98,7 +98,11 @@ def _read_items(items: Any) -> list[str]:
     if not isinstance(items, list) or len(items) > MAX_BASKET:
         came = f"{len(items)} items" if isinstance(items, list) else repr(items)[:SHOWN]
         raise BadRecord("wrong_type", f"items as a list of at most {MAX_BASKET} ids", came)
-    read = items if all(isinstance(one, str) for one in items) else [read_id("items", _item_of(one)) for one in items]
+    read = (
+        items
+        if all(isinstance(entry, str) for entry in items)
+        else [read_id("items", _item_of(entry)) for entry in items]
+    )
     for text in read:
         _check_length("items", text)
     return read
@@ -110,7 +114,7 @@ def _item_of(entry: Any) -> Any:
 
 
 def _is_return(items: list[Any]) -> bool:
-    """Whether the lines of an order are returned goods. Raises `BadRecord` where some are."""
+    """Whether all lines of an order are returns. Raises `BadRecord` if only some are."""
     returned = [isinstance(line, dict) and any(_is_below_0(line, name) for name in _NUMBERS) for line in items]
     if any(returned) and not all(returned):
         raise BadRecord("bad_amount", "a purchase or a return", "an order of both: send an event of each")
@@ -118,12 +122,12 @@ def _is_return(items: list[Any]) -> bool:
 
 
 def _is_below_0(line: dict[str, Any], name: str) -> bool:
-    found = line.get(name)
-    return found not in (None, "") and read_amount(name, found).number < 0
+    value = line.get(name)
+    return value not in (None, "") and read_amount(name, value).number < 0
 
 
 def settle(event: Event, placeholders: frozenset[str]) -> list[str]:
-    """Mends the event; returns the names of what was changed. Raises `BadRecord`. `placeholders`: in lower case."""
+    """Normalises the event; returns the names of the changed fields. Raises `BadRecord`. `placeholders`: in lower case."""
     changed = _strip(event)
     for name in (*_IDS, "recommendation_id"):
         refuse_bad_id(name, getattr(event, name))
@@ -156,7 +160,7 @@ def _strip(event: Event) -> list[str]:
 
 
 def check_id(name: str, text: str) -> None:
-    """Raises `BadRecord` for what is no id of an event, wherever it comes from."""
+    """Raises `BadRecord` for a text that cannot be an id of an event."""
     _check_length(name, text)
     if not text.isprintable():
         try:
@@ -167,14 +171,14 @@ def check_id(name: str, text: str) -> None:
 
 
 def refuse_bad_id(name: str, text: str | None) -> None:
-    """Raises `BadRecord` for characters that no id may have; its length is not looked at."""
-    if text and (found := _BAD_ID.search(text)):
-        place = f"U+{ord(found[0]):04X} at {found.start()}"
+    """Raises `BadRecord` for characters that no id may have. Does not check the length."""
+    if text and (match := _BAD_ID.search(text)):
+        place = f"U+{ord(match[0]):04X} at {match.start()}"
         raise BadRecord("bad_id", f"{name} without control characters and byte-order mark", place)
 
 
 def refuse_placeholders(ids: Iterable[str], placeholders: frozenset[str]) -> None:
-    """Raises `BadRecord` for an id that stands for none; `placeholders` are in lower case."""
+    """Raises `BadRecord` for a placeholder in the place of an id; `placeholders` are in lower case."""
     for text in ids:
         if text.lower() in placeholders:
             raise BadRecord("bad_id", "the id of a shopper and of an item", f"{text!r}, which stands for none")
@@ -182,15 +186,15 @@ def refuse_placeholders(ids: Iterable[str], placeholders: frozenset[str]) -> Non
 
 def _read_consent(event: Event) -> list[str]:
     context = event.context or {}
-    given = context.get("personalisation")
-    if given == (meant := read_consent(given)):
+    consent = context.get("personalisation")
+    if consent == (decision := read_consent(consent)):
         return []
-    event.context = context | {"personalisation": meant}
+    event.context = context | {"personalisation": decision}
     return ["context"]
 
 
 def _read_return(event: Event) -> list[str]:
-    """A return is a purchase with a quantity below 0; a price below 0 says the same."""
+    """Reads a purchase with a price below 0 as a return: a quantity below 0."""
     if event.event_type == "purchase" and event.quantity == 0:
         raise BadRecord("bad_amount", "a quantity above 0, or below 0 of a return", "0")
     if event.price is None or event.price >= 0:
@@ -202,7 +206,7 @@ def _read_return(event: Event) -> list[str]:
 
 
 def _read_basket(event: Event) -> list[str]:
-    """One place for what was bought or shown: several items in `items`, each bought one once."""
+    """Moves the items of a purchase with several items, or of an impression, to `items`, each once."""
     if event.event_type == "impression" and event.item_id is not None and not event.items:
         event.items, event.item_id = [event.item_id], None
         return ["items"]
@@ -226,7 +230,7 @@ def check_items(event: Event) -> None:
 
 
 def check_rating(event: Event, scale: list[float]) -> None:
-    """Raises `BadRecord` for a rating outside of the scale, or none."""
+    """Raises `BadRecord` for a missing rating or one outside the scale."""
     if event.rating is None:
         raise BadRecord("missing_rating", "a rating with rate", "none")
     if not scale[0] <= event.rating <= scale[1]:

@@ -1,5 +1,5 @@
-"""What each optional field of an event does, and which accepted fields and types change nothing: `validate`, the API and
-the docs say so, and nothing is ignored in silence."""
+"""The effect of each optional field of an event, and the accepted fields and types without effect. `validate`, the API and
+the docs report them, so that no field is ignored silently."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import NamedTuple, get_args
 
 from operators.configuration.nearest_name import nearest
 from operators.records.contracts import NEED_ITEM, Event, EventType
-from operators.records.field_names import given_fields
+from operators.records.field_names import fields_with_values
 
-MOST = 20  # warnings about several events
+MAX_WARNINGS = 20  # warnings about several events
 
 _ALL = frozenset(get_args(EventType))
 _OF_ITEM = NEED_ITEM | {"purchase"}
@@ -41,33 +41,33 @@ FIELD_EFFECTS: dict[str, FieldEffect] = {
     "traceparent": FieldEffect(_ALL, "lets the list be traced where its sampled flag is set"),
     "schema_version": FieldEffect(_ALL, "must be 1"),
 }
-# accepted, and counted as a version of the list, which stays what it is
+# accepted and counted in the version; the list stays the same
 NO_EFFECT_TYPES: dict[str, str] = {"identify": "does nothing yet: a guest's history does not move to the account"}
 NO_EFFECT_CATALOGUE_FIELDS: dict[str, str] = {"tags": "does nothing yet: neither lists nor search use it"}
 
 
 def without_effect(event: Event) -> list[str]:
-    """The fields that were given with this event and change nothing, in the order of `FIELD_EFFECTS`.
+    """The fields that this event sets and that change nothing, in the order of `FIELD_EFFECTS`.
 
-    A quantity of 1, or below 0, is all that a purchase takes from it.
+    Of a quantity only 1 and values below 0 have a meaning.
     """
     return [
         name
         for name, effect in FIELD_EFFECTS.items()
-        if (given := getattr(event, name)) is not None
-        and (event.event_type not in effect.types or (name == "quantity" and not (given == 1 or given < 0)))
+        if (value := getattr(event, name)) is not None
+        and (event.event_type not in effect.types or (name == "quantity" and not (value == 1 or value < 0)))
     ]
 
 
-def said_of(event: Event, given: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-    """Of what was given with this event and changes nothing: the field and a sentence. `given`: the fields of the record."""
+def remarks_on(event: Event, fields: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """Field and sentence for each field that this event sets and that changes nothing. `fields`: the names in the record."""
     if about := NO_EFFECT_TYPES.get(event.event_type):
         yield "event_type", f"{event.event_type} {about}"
     for name in without_effect(event):
         types, about = FIELD_EFFECTS[name]
         idle = bool(types) and event.event_type not in types
         yield name, f"{name} has no effect with {event.event_type}" if idle else f"{name} {about}"
-    if event.traceparent is None and "traceparent" in given:
+    if event.traceparent is None and "traceparent" in fields:
         yield "traceparent", "traceparent is not that of W3C Trace Context: it is left out"
 
 
@@ -81,11 +81,11 @@ class FieldWarning:
 
 
 def field_warnings(events: Iterable[tuple[bytes, Event]]) -> list[FieldWarning]:
-    """At most `MOST`, each once. Of each event its bytes and what was decoded from them."""
+    """At most `MAX_WARNINGS` distinct warnings. `events`: pairs of bytes and decoded event."""
     warnings: dict[tuple[str, str], FieldWarning] = {}
     for index, (value, event) in enumerate(events):
         for field, text in _without_effect(value, event):
-            if len(warnings) == MOST:
+            if len(warnings) == MAX_WARNINGS:
                 return list(warnings.values())
             if (field, text) not in warnings:
                 warnings[field, text] = FieldWarning(index, field, text or _unknown(field))
@@ -93,14 +93,14 @@ def field_warnings(events: Iterable[tuple[bytes, Event]]) -> list[FieldWarning]:
 
 
 def _without_effect(value: bytes, event: Event) -> Iterator[tuple[str, str]]:
-    """Field and sentence; no sentence yet about an unknown field, for the search for its neighbour takes time."""
-    given = given_fields(value)
-    yield from said_of(event, given)
-    for name in given:
+    """Field and sentence. The sentence of an unknown field is empty: the caller searches the nearest name, which is slow."""
+    fields = fields_with_values(value)
+    yield from remarks_on(event, fields)
+    for name in fields:
         if name not in Event.__struct_fields__:
             yield name, ""
 
 
 def _unknown(name: str) -> str:
-    meant = nearest(name, Event.__struct_fields__)
-    return "no event has this field: it has no effect" + (f"; is {meant} meant?" if meant else "")
+    suggestion = nearest(name, Event.__struct_fields__)
+    return "no event has this field: it has no effect" + (f"; is {suggestion} meant?" if suggestion else "")

@@ -1,4 +1,4 @@
-"""Bytes that did not decode strictly -> the JSON object that they hold, or `BadRecord` that says why they hold none."""
+"""Parses bytes that did not decode strictly to a JSON object, or raises `BadRecord` with the reason."""
 
 import json
 from math import isfinite
@@ -15,7 +15,7 @@ class _RepeatedKey(ValueError):
 
 
 def read_object(value: bytes) -> dict[str, Any]:
-    """The object, each of whose keys comes once, with or without a byte-order mark before it. Raises `BadRecord`."""
+    """The object, whose keys must be unique; a byte-order mark before it is skipped. Raises `BadRecord`."""
     fields = _parsed(value.removeprefix(BOM))
     if not isinstance(fields, dict):
         raise BadRecord("not_an_object", "a JSON object", type(fields).__name__)
@@ -29,7 +29,7 @@ def read_object(value: bytes) -> dict[str, Any]:
 
 
 def refuse_repeated_keys(value: bytes) -> None:
-    """Raises `BadRecord` for an object that names a field twice: readers would not agree which one counts."""
+    """Raises `BadRecord` for an object with a repeated key: parsers disagree on which value counts."""
     _parsed(value)
 
 
@@ -55,12 +55,12 @@ def _too_deep() -> BadRecord:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:  # one look at each: a record may have a hundred thousand
-        if name in found:
+    fields: dict[str, Any] = {}
+    for name, value in pairs:  # one pass: a record may have a hundred thousand pairs
+        if name in fields:
             raise _RepeatedKey(name)
-        found[name] = value
-    return found
+        fields[name] = value
+    return fields
 
 
 def _refuse_constant(name: str) -> None:

@@ -1,4 +1,4 @@
-"""The good records of a file, and an account of those that are left out: what `validate`, `train`, `replay` and `profile` share."""
+"""The good records of a file and counts of the bad ones, for `validate`, `train`, `replay` and `profile`."""
 
 import time
 from collections import Counter
@@ -10,27 +10,27 @@ from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord, EventsFileError
 from operators.records.catalogue_decode import read_item
 from operators.records.contracts import CatalogueItem, Event
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.records.record_lines import RecordLines
 
 EXAMPLES = 20
-MOST_BAD = 0.5  # of the lines: above it the file is another one than was meant
+MAX_BAD_SHARE = 0.5  # share of the lines: above it this is probably the wrong file
 
 T = TypeVar("T")
 
 
 class RecordFile(Generic[T]):
-    """Iterates over the good records. The account is complete at the end.
+    """Iterates over the good records. The counts are complete at the end.
 
     `line`: of the newest record; `good`: records so far; `bad`: lines left out, by reason, and of the first `EXAMPLES` (line, reason, what came) in
-    `bad_lines`; `repaired`: fields that were read otherwise than they were written.
+    `bad_lines`; `repaired`: converted fields.
     """
 
     def __init__(self, file: Path, kind: str, read: Callable[[bytes], T], repaired: Counter[str]) -> None:
         """`kind`: the records' name, for people. Raises `EventsFileError` as `RecordLines` does."""
         self.file, self.kind, self.repaired = file, kind, repaired
         self._read, self._lines = read, RecordLines(file)
-        next(iter(self._lines), None)  # a file of another form is refused before anything is done with it
+        next(iter(self._lines), None)  # refuses a file of another form before it is used
         self.good, self.line = 0, b""
         self.bad: Counter[str] = Counter()
         self.bad_lines: list[tuple[int, str, str]] = []
@@ -55,7 +55,7 @@ class RecordFile(Generic[T]):
         return self._lines.blank
 
     def left_out(self) -> str:
-        """What was left out, in one line; empty where nothing was."""
+        """The bad lines in one line of text; empty if there are none."""
         if not self.bad:
             return ""
         reasons = ", ".join(f"{reason} {count}" for reason, count in self.bad.most_common())
@@ -66,8 +66,8 @@ class RecordFile(Generic[T]):
         )
 
     def refuse_mostly_bad(self) -> None:
-        """Raises `EventsFileError` where more than half of the lines are bad, or none is good."""
-        if not self.good or self.bad.total() > MOST_BAD * (self.good + self.bad.total()):
+        """Raises `EventsFileError` if more than half of the lines are bad, or no line is good."""
+        if not self.good or self.bad.total() > MAX_BAD_SHARE * (self.good + self.bad.total()):
             raise EventsFileError(
                 f"{self.kind} in {self.file}",
                 self.left_out() or "none",
@@ -76,7 +76,7 @@ class RecordFile(Generic[T]):
 
 
 def event_file(file: Path, limits: EventSettings) -> RecordFile[Event]:
-    """Events of any age, judged as the job would, by this machine's clock."""
+    """Events of any age, decoded as the job does, by this machine's clock."""
     decoder, now_ms = EventDecoder(limits, any_age=True), time.time_ns() // 1_000_000
     return RecordFile(file, "events", lambda line: decoder.decode("", line, now_ms), decoder.repaired)
 

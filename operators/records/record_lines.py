@@ -13,7 +13,7 @@ from pathlib import Path
 from operators.errors import EventsFileError
 from operators.records.json_objects import BOM
 
-HEAD = 65_536  # bytes that tell what a file is
+HEAD = 65_536  # bytes from which the form of a file is recognised
 _GZIP = b"\x1f\x8b"
 _ARCHIVES = {
     b"PK\x03\x04": ("a zip archive", "unzip {file}"),
@@ -41,9 +41,7 @@ class RecordLines:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.blank = 0
-        if file.exists() and not (
-            file.is_file() or file.is_dir()
-        ):  # a pipe gives its lines once, and files are read twice
+        if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe can be read once, and a file is read twice
             raise EventsFileError(f"a file in {file}", "a pipe or a device", f"save it first: cat {file} > NEW.jsonl")
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
@@ -52,9 +50,9 @@ class RecordLines:
         try:
             with _opened(self.file) as lines:
                 head = lines.peek(HEAD)[:HEAD]
-                if found := other_form(head):
-                    what, fix = found
-                    raise EventsFileError(f"JSON lines in {self.file}", what, fix.format(file=self.file))
+                if form := other_form(head):
+                    name, fix = form
+                    raise EventsFileError(f"JSON lines in {self.file}", name, fix.format(file=self.file))
                 for number, line in enumerate(lines, start=1):
                     bare = (line.removeprefix(BOM) if number == 1 else line).rstrip(b"\r\n")
                     if bare.strip():
@@ -80,10 +78,10 @@ def _why(error: Exception) -> str:
 
 
 def other_form(head: bytes) -> tuple[str, str] | None:
-    """What a file that begins so is, and how to convert it; None of JSON lines, whatever is wrong with some of them."""
-    for magic, found in _ARCHIVES.items():
+    """The form of a file with this beginning, and the command that converts it; None for JSON lines, good or bad."""
+    for magic, form in _ARCHIVES.items():
         if head.startswith(magic):
-            return found
+            return form
     if head.startswith(_UTF16) or head[1:2] == b"\0" or head[:1] == b"\0":
         return "UTF-16 text", "iconv -f UTF-16 -t UTF-8 {file} > NEW.jsonl"
     if head[257:262] == b"ustar":
@@ -110,10 +108,10 @@ def other_form(head: bytes) -> tuple[str, str] | None:
 
 
 def _after_object(line: bytes) -> str:
-    """What begins behind the first object of a line: "," or "{"; empty of any other line."""
+    """The first character after the first object of a line: "," or "{"; empty for any other line."""
     try:
-        found, end = _PARSER.raw_decode(text := line.decode("utf-8", "replace"))
+        value, end = _PARSER.raw_decode(text := line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return ""
     rest = text[end:].strip()
-    return rest[:1] if isinstance(found, dict) and (rest == "," or rest.startswith("{")) else ""
+    return rest[:1] if isinstance(value, dict) and (rest == "," or rest.startswith("{")) else ""

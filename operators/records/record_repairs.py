@@ -1,6 +1,6 @@
-"""Repairs of refused records that need a person's yes: each is a guess at what the sender meant.
+"""Repairs of refused records. Each guesses what the sender meant, so a person must choose it.
 
-What can be read one way only is read so at once by the decoders and needs no repair.
+The decoders convert unambiguous values by themselves; those need no repair.
 """
 
 import json
@@ -23,14 +23,14 @@ _NUMBERED_DATE = re.compile(r"\s*(\d{1,2})[./-](\d{1,2})[./-](\d{4})\b[ T,]*(.*)
 
 @dataclass(frozen=True)
 class Repairs:
-    """What may be done to a record: `fixes` of `FIXES`, `renames` of fields (old name -> new) and of event `types`."""
+    """The allowed repairs of a record: `fixes` of `FIXES`, `renames` of fields (old name -> new) and of event `types`."""
 
     fixes: frozenset[str] = frozenset()
     renames: Mapping[str, str] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
 
     def repaired(self, letter: Letter, oldest_ms: int) -> "Repaired | None":
-        """The record with what fits of the repairs; None where none did, and where the value is no JSON object.
+        """The record after the repairs that apply; None if none applies or the value is no JSON object.
 
         `oldest_ms`: the oldest time (epoch ms) that is accepted.
         """
@@ -53,7 +53,7 @@ class Repairs:
         return Repaired(key, value, tuple(dict.fromkeys(done))) if done else None
 
     def _steps(self, letter: Letter, oldest_ms: int) -> list[tuple[str, Callable[[Fields], None]]]:
-        """In the order in which they are done."""
+        """The repairs in their order."""
         steps: list[tuple[str, Callable[[Fields], None]]] = [
             ("rename", lambda fields: _rename(fields, self.renames)),
             ("blanks", _strip_ids),
@@ -66,7 +66,7 @@ class Repairs:
                 ("month-first", lambda fields: _order_date(fields, "{2}-{0:>02}-{1:>02}")),
                 ("time", lambda fields: _mend_time(fields, oldest_ms, letter.at_ms)),
                 ("price", _leave_out_price),
-                ("size", _keep_known_fields),
+                ("size", _drop_unknown_fields),
             ]
         return [(name, fix) for name, fix in steps if name in self.fixes or name in ("rename", "type")]
 
@@ -79,7 +79,7 @@ class Repairs:
 
 @dataclass(frozen=True)
 class Repaired:
-    """The key and value to put back, and which repairs made them."""
+    """The repaired key and value, and the repairs that changed them."""
 
     key: bytes | None
     value: bytes
@@ -104,7 +104,7 @@ ALL = frozenset(FIXES) - {"day-first", "month-first"}
 
 
 def _parsed(value: bytes | None, fixes: Collection[str], done: list[str]) -> Any:
-    """Raises `ValueError` for what is no JSON, or is some with a fix that is not among `fixes` alone."""
+    """Raises `ValueError` if the value is no JSON, or only with a repair that is not in `fixes`."""
 
     def allow(name: str) -> None:
         if name not in fixes:
@@ -158,18 +158,18 @@ def _stripped(text: str) -> str:
 
 
 def _strip_ids(fields: Fields) -> None:
-    _each_id(fields, lambda found: _stripped(found) if isinstance(found, str) else found)
+    _each_id(fields, lambda text: _stripped(text) if isinstance(text, str) else text)
 
 
 def _give_event_id(fields: Fields, place: str) -> None:
-    found = fields.get("event_id")
-    if found is None or (isinstance(found, str) and not 0 < len(found.strip()) <= MAX_ID):
+    event_id = fields.get("event_id")
+    if event_id is None or (isinstance(event_id, str) and not 0 < len(event_id.strip()) <= MAX_ID):
         fields["event_id"] = place
 
 
 def _order_date(fields: Fields, iso: str) -> None:
-    found = fields.get("event_time")
-    if isinstance(found, str) and (parts := _NUMBERED_DATE.fullmatch(found)):
+    text = fields.get("event_time")
+    if isinstance(text, str) and (parts := _NUMBERED_DATE.fullmatch(text)):
         *date, time = parts.groups()
         time = f"0{time}" if time[1:2] == ":" else time
         fields["event_time"] = f"{iso.format(*date)}T{time.strip()}".removesuffix("T")
@@ -177,23 +177,23 @@ def _order_date(fields: Fields, iso: str) -> None:
 
 def _mend_time(fields: Fields, oldest_ms: int, latest_ms: int) -> None:
     try:
-        given = read_time(fields.get("event_time"))
+        time_ms = read_time(fields.get("event_time"))
     except BadRecord:
-        given = -1
-    if not oldest_ms <= given <= latest_ms:
+        time_ms = -1
+    if not oldest_ms <= time_ms <= latest_ms:
         fields["event_time"] = latest_ms
 
 
 def _leave_out_price(fields: Fields) -> None:
-    given = fields.get("price")
+    price = fields.get("price")
     try:
-        is_bad = given is not None and read_amount("price", given).number < 0 and fields.get("event_type") != "purchase"
+        is_bad = price is not None and read_amount("price", price).number < 0 and fields.get("event_type") != "purchase"
     except BadRecord:
         is_bad = True
     if is_bad:
         del fields["price"]
 
 
-def _keep_known_fields(fields: Fields) -> None:
+def _drop_unknown_fields(fields: Fields) -> None:
     for name in fields.keys() - set(Event.__struct_fields__):
         del fields[name]

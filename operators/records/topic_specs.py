@@ -1,4 +1,4 @@
-"""What each topic must be: key, clean-up policy and limits. Creation itself is `liveshelf topics create`."""
+"""Key, clean-up policy and limits of each topic. `liveshelf topics create` creates them."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,7 @@ from operators.records import contracts
 from operators.records.dead_letter import LARGEST
 from operators.records.time_units import DAY_MS
 
-# a user's newest list counts; keep the log short so that a new reader is quick
+# only a user's newest list matters; a short log lets a new reader catch up quickly
 COMPACT = {
     "cleanup.policy": "compact",
     "min.cleanable.dirty.ratio": "0.1",
@@ -15,16 +15,16 @@ COMPACT = {
     "max.compaction.lag.ms": str(DAY_MS),
     "delete.retention.ms": str(7 * DAY_MS),
 }
-# the broker's clock decides how old an event is and what was there before an erasure: a replay then decides the same
+# the broker's clock decides the age of an event and what an erasure covers, so that a replay decides the same
 BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
-# the broker unpacks what a shop's producer sends as lz4 or snappy: no reader in Python has a library for those, and one such
-# batch would stop each table of the catalogue for good. Not for the events, which are many: the job's Java reads them packed
+# the broker decompresses lz4 and snappy batches: the Python readers have no library for them, and one such batch would stop
+# every catalogue table for good. Events stay compressed: they are many, and the job's Java client reads them
 UNPACKED = {"compression.type": "uncompressed"}
 ORIGINALS = {"max.message.bytes": str(LARGEST)}
 
 
 def _compact_for(days: int) -> dict[str, str]:
-    """The newest of each key, for so many days: what nobody renews is forgotten without a tombstone."""
+    """Keeps the newest record of each key for `days`; a key that is not renewed expires without a tombstone."""
     return COMPACT | {"cleanup.policy": "compact,delete", "retention.ms": str(days * DAY_MS)}
 
 

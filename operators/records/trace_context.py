@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-# version 00 is exactly this long; a higher one may go on after a dash, with what nobody knows today
+# version 00 is exactly this long; a higher one may append unknown parts after a dash
 _FORM = re.compile(
     r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL
 )
@@ -19,25 +19,25 @@ class TraceParent(NamedTuple):
 
 
 def parse_traceparent(text: str | None) -> TraceParent | None:
-    """None where there is none, or where it is not one: a bad trace must not cost an event."""
-    found = _FORM.fullmatch(text) if text else None
-    if found is None or (found[1] == "00" and found[5] is not None):
+    """The parts of a traceparent; None if it is missing or invalid, because a bad trace must not cost an event."""
+    match = _FORM.fullmatch(text) if text else None
+    if match is None or (match[1] == "00" and match[5] is not None):
         return None
-    return TraceParent(found[2], found[3], bool(int(found[4], 16) & _SAMPLED))
+    return TraceParent(match[2], match[3], bool(int(match[4], 16) & _SAMPLED))
 
 
-def kept_traceparent(text: str) -> str | None:
-    """The 55 characters that go on with the event, None where it is no trace.
+def forwarded_traceparent(text: str) -> str | None:
+    """The 55 characters that the event and its list carry; None if the text is no traceparent.
 
-    Of a higher version they are the parts that version 00 knows, as the standard asks ("Versioning of traceparent").
+    A higher version is cut to the parts of version 00, as the standard asks ("Versioning of traceparent").
     """
-    found = parse_traceparent(text)
-    if found is None or text.startswith("00-"):
-        return text if found else None
-    return f"00-{found.trace_id}-{found.span_id}-{found.sampled:02x}"
+    parent = parse_traceparent(text)
+    if parent is None or text.startswith("00-"):
+        return text if parent else None
+    return f"00-{parent.trace_id}-{parent.span_id}-{parent.sampled:02x}"
 
 
 def sampled_trace(text: str | None) -> str | None:
     """The id of a sampled trace, else None."""
-    found = parse_traceparent(text)
-    return found.trace_id if found and found.sampled else None
+    parent = parse_traceparent(text)
+    return parent.trace_id if parent and parent.sampled else None

@@ -1,6 +1,6 @@
-"""Values as exports write them: ids, times, amounts and consents -> what is meant, or `BadRecord` with the reason.
+"""Converts values as exports write them (ids, times, amounts, consents), or raises `BadRecord` with the reason.
 
-Only what has one meaning is read. `1,234` may be 1234 or 1.234, and 01/12/2010 may be of January or of December: such a
+Only unambiguous values are converted. `1,234` may be 1234 or 1.234, and 01/12/2010 may be of January or of December: such a
 value is refused, never guessed.
 """
 
@@ -91,7 +91,7 @@ def read_time(value: Any) -> int:
 
 
 def in_ms(count: int | float) -> int:
-    """A count since 1970 in epoch ms; its unit is told by its size. Seconds from 1973 on, us and ns from 2001 on.
+    """A count since 1970 in epoch ms; its size tells the unit. Seconds from 1973 on, us and ns from 2001 on.
 
     A date without separators (20191001, 201910010000, 20191001000000) is that date.
     """
@@ -142,10 +142,10 @@ def read_amount(name: str, value: Any) -> Amount:
         return Amount(_finite(name, value), None)
     if not isinstance(value, str):
         raise BadRecord("wrong_type", f"{name} as a number", _shown(value))
-    found = _AMOUNT.fullmatch(_THOUSANDS_BLANK.sub("", value.strip())) if len(value) <= MAX_TEXT else None
-    if found is None:
+    match = _AMOUNT.fullmatch(_THOUSANDS_BLANK.sub("", value.strip())) if len(value) <= MAX_TEXT else None
+    if match is None:
         raise BadRecord("bad_amount", f"{name} as a number", _shown(value))
-    before, sign, between, digits, after = found.groups()
+    before, sign, between, digits, after = match.groups()
     if _NO_CENTS.match(digits[-1:] + after):
         digits, after = digits[:-1], after.lstrip("-–—")
     if not sign and not digits.isdecimal() and _MINUS_BEHIND.match(after):
@@ -183,13 +183,13 @@ def _is_currency(mark: str) -> bool:
 
 
 def _code(mark: str) -> str | None:
-    """The code of a mark; None of one that several currencies share, such as $."""
+    """The code of a currency mark; None if several currencies share it, such as $."""
     is_code = len(mark) == 3 and mark.isascii() and mark.isalpha() and mark.isupper()
     return mark if is_code else _CODES.get(mark.lower())
 
 
 def read_list(value: Any) -> Any:
-    """A list that was written as JSON in a text, as tables have it; all else as it came."""
+    """The list in a text of JSON, as tables hold it; any other value unchanged."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             return json.loads(value)
@@ -199,7 +199,7 @@ def read_list(value: Any) -> Any:
 
 
 def read_consent(value: Any) -> str:
-    """ "denied" or "granted" of any spelling of a clear no or yes; all else is refused: it lifts no refusal."""
+    """`denied` or `granted` from any clear no or yes. Refuses other values, so that none lifts a refusal."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = str(value).strip().casefold() if isinstance(value, str | int | bool) else ""

@@ -1,14 +1,14 @@
-"""The micro-batcher: hands whatever waits to a scorer thread and does not wait for a batch to fill.
+"""The micro-batcher: gives all waiting requests to a scorer thread and does not wait for a batch to fill.
 
-Only while requests stream in does it let a handful gather, for 5 ms at most, and a micro-batch holds as many as are done
-in time (`operators/refresh/pace.py`).
+Only while requests stream in does it gather a handful, for 5 ms at most. A micro-batch holds as many requests as the scorer
+finishes in time (`operators/refresh/pace.py`).
 
-The newest request of a user wins (coalescing). What waits is bounded: `submit` blocks while the scorer works
-(Flink's back-pressure does the rest), and refuses at once while the scorer hangs, so that no caller is ever
-blocked by a model.
+The newest request of a user wins (coalescing). The queue is bounded: `submit` blocks while the scorer works
+(Flink's back-pressure does the rest), and refuses at once while the scorer hangs, so that a model never blocks a
+caller.
 
-A scorer thread that an error has ended is logged, counted and replaced by the next call, also by one that waits for
-room: nobody else would make any.
+If an error ends the scorer thread, the next call logs, counts and replaces it. So does a call that waits for room: no other
+thread would make room.
 """
 
 import logging
@@ -25,11 +25,11 @@ Score = Callable[[Sequence[Q]], list[R | Exception]]
 
 log = logging.getLogger(__name__)
 CLOSE_SECONDS = 5.0
-LOOK_SECONDS = 0.02  # between two looks of a caller that waits for room
+LOOK_SECONDS = 0.02  # between two checks of a caller that waits for room
 
 
 class BatchSensors(Protocol):
-    """What a batcher reports; see `pipelines.job.metrics` for Prometheus, `NullSensors` for tests."""
+    """Receives reports of a batcher; see `pipelines.job.metrics` for Prometheus, `NullSensors` for tests."""
 
     def on_batch(self, size: int, seconds: float) -> None:
         """A micro-batch was scored."""
@@ -59,12 +59,12 @@ class ScorerDied(RuntimeError):
 
 
 class NoScorer(RuntimeError):
-    """There was no scorer to ask; it is no fault of the request, which may be asked again."""
+    """No scorer was available. The request is not at fault and may be submitted again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[Q, R]):
-    """What became of a request: a result, or the exception that the scorer raised for this user alone."""
+    """The answer to a request: a result, or the exception that the scorer raised for this user alone."""
 
     user: str
     request: Q
@@ -84,7 +84,7 @@ class MicroBatcher(Generic[Q, R]):
         clock: Callable[[], float],
         sensors: BatchSensors | None = None,
     ) -> None:
-        """`clock` gives seconds, monotonic. A batch in flight for longer than `deadline_s` means: it hangs."""
+        """`clock` gives seconds, monotonic. A batch in flight for longer than `deadline_s` hangs."""
         self._score = score
         self._pace = BatchPace(max_batch, deadline_s)
         self._max_waiting = max_waiting
@@ -107,8 +107,8 @@ class MicroBatcher(Generic[Q, R]):
         self._thread = thread
 
     def submit(self, user: str, request: Q) -> bool:
-        """Takes a request; False when there is no room before the deadline, when the scorer hangs, or when the batcher is
-        closed: the caller falls back at once."""
+        """Takes a request. False if no room appears before the deadline, the scorer hangs, or the batcher is closed: then
+        the caller falls back at once."""
         with self._changed:
             if not self._has_room(user):
                 return False
@@ -117,20 +117,20 @@ class MicroBatcher(Generic[Q, R]):
                 self._sensors.on_coalesced()
             self._waiting[user] = request
             streamed = self._streams()
-            self._pace.asked(now)
+            self._pace.on_request(now)
             if self._idle and (len(self._waiting) >= HANDFUL or not (streamed and self._streams())):
                 self._changed.notify_all()
         return True
 
     def wake(self) -> None:
-        """Wakes the scorer if anything waits."""
+        """Wakes the scorer if requests wait."""
         with self._changed:
             self._revive()
             if self._idle and self._waiting and not self._streams():
                 self._changed.notify_all()
 
     def drain(self) -> list[Answer[Q, R]]:
-        """What has been answered since the last call, oldest first."""
+        """The answers since the last call, oldest first."""
         if not self._answers:
             return []
         with self._changed:
@@ -140,7 +140,7 @@ class MicroBatcher(Generic[Q, R]):
     def abandon(self, user: str) -> bool:
         """Forgets a user's requests; an answer that comes later is dropped.
 
-        Returns whether one was in flight: of a batch that hangs, it may be the one that makes it hang.
+        Returns whether a request was in flight. If its batch hangs, that request may be the cause.
         """
         with self._changed:
             self._waiting.pop(user, None)
@@ -160,7 +160,7 @@ class MicroBatcher(Generic[Q, R]):
         return len(self._waiting)
 
     def close(self) -> bool:
-        """Stops the thread after its batch and drops what waits; False when it hangs and was left behind."""
+        """Drops waiting requests and stops the thread after its batch. False if the thread hangs and was abandoned."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
@@ -171,7 +171,7 @@ class MicroBatcher(Generic[Q, R]):
         return not self._thread.is_alive()
 
     def run_once(self) -> int:
-        """Scores one micro-batch of what waits, on the calling thread; returns its size."""
+        """Scores one micro-batch of waiting requests on the calling thread; returns its size."""
         with self._changed:
             batch = self._take()
         if not batch:
@@ -191,13 +191,13 @@ class MicroBatcher(Generic[Q, R]):
         return len(batch)
 
     def _has_room(self, user: str) -> bool:
-        """Waits for it, under the lock, and keeps the scorer thread alive meanwhile."""
-        begun = self.clock()
+        """Waits for room, under the lock, and keeps the scorer thread alive meanwhile."""
+        started = self.clock()
         while not self._closed:
             self._revive()
             if len(self._waiting) < self._max_waiting or user in self._waiting:
                 return True
-            if self.hangs() or self.clock() - begun > self._deadline_s:
+            if self.hangs() or self.clock() - started > self._deadline_s:
                 return False
             self._changed.wait(LOOK_SECONDS)
         return False
@@ -214,7 +214,7 @@ class MicroBatcher(Generic[Q, R]):
         return batch
 
     def _score_each(self, requests: list[Q]) -> list[R | Exception]:
-        """The scorer's answers; where a batch raises, each request alone, so that only the guilty one fails."""
+        """The scorer's results. If a batch raises, scores each request alone, so that only the guilty one fails."""
         try:
             results = self._score(requests)
             if len(results) == len(requests):
@@ -226,7 +226,7 @@ class MicroBatcher(Generic[Q, R]):
             return [self._score_each([request])[0] for request in requests]
 
     def _revive(self) -> None:
-        """A scorer thread that has died is replaced, and whom it was scoring is answered with an error."""
+        """Replaces a scorer thread that has died, and answers the requests in flight with an error."""
         if self._thread is None or self._thread.is_alive() or self._closed:
             return
         for user, request in self._in_flight.items():
@@ -262,7 +262,7 @@ class MicroBatcher(Generic[Q, R]):
             if not self._streams():
                 if self._waiting:
                     return
-                self._changed.wait()  # until `submit`, which tells of the first request of a stream as well
+                self._changed.wait()  # until `submit` notifies, which it does for the first request of a stream too
             elif len(self._waiting) >= HANDFUL or (self._waiting and self.clock() >= until):
                 return
             else:

@@ -31,10 +31,9 @@ from operators.lists.request import Request
 from operators.refresh.micro_batcher import Answer, NoScorer
 from operators.settings import ScorerSettings
 
-YOUNG_S = 0.02  # age up to which a request is looked at again at once: most are answered by then
-MAX_BACK_OFF = 8  # times `retry_after_ms`: a user of a long outage has the model's list so soon after it
+YOUNG_S = 0.02  # most requests are answered by this age: a younger one has a short promise
+MAX_BACK_OFF = 8  # maximum retry back-off, in `retry_after_ms`: after an outage a user waits at most so long
 MAX_ERROR_BACK_OFF_MS = 3_600_000
-
 
 # what the next promise does: "idle" asks the model, unless the list is known to be out (the promise is from before this
 # process); "scoring" looks whether the request is past the deadline; "answered" does nothing; "owed" sends the fallback

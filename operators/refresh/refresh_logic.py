@@ -1,13 +1,13 @@
-"""What the keyed operator does with a record and with a promise, without Flink.
+"""The keyed operator's reaction to a record and to a promise, without Flink.
 
 A promise is a keyed processing-time timer, set together with the state update: it survives in the checkpoint, while
-what is in the scorer thread dies with the process. What this process knows of a user with a promise, and what the
-promise has to do, is a phase (`operators/refresh/pending.py`). A promise of a user without one is from before the
-process: the user is scored again from the restored state.
+requests in the scorer thread die with the process. The phase of a user with a promise says what the promise must do
+(`operators/refresh/pending.py`). A promise of a user without a phase was set before this process started: the user is
+scored again from the restored state.
 
-Delivered at least once, a list goes out with the next record or promise of anyone: quickest. Delivered exactly once,
-it goes out with a record or promise of its own user, and the state notes that it did: emission, promise and note are
-then in the same checkpoint, and a restart cannot write the list again.
+At-least-once delivery emits a list with the next record or promise of any user, which is quickest. Exactly-once delivery
+emits it with a record or promise of its own user and notes it in the state: emission, promise and note are then in the
+same checkpoint, and a restart cannot write the list again.
 """
 
 import math
@@ -20,11 +20,11 @@ from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES
-from operators.records.decode import EventDecoder, decode_erasure
+from operators.records.event_decode import EventDecoder, decode_erasure
 from operators.refresh.micro_batcher import Answer, MicroBatcher, NoScorer
 from operators.refresh.pending import Pending
 from operators.refresh.refresh_outputs import dead_letter, list_of, own_error, receipt, tombstone
-from operators.refresh.refresh_records import Actions, Record
+from operators.refresh.refresh_records import Actions, InputRecord
 from operators.refresh.refresh_sensors import RefreshSensors
 from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
@@ -34,7 +34,7 @@ from operators.shopper.user_state import erase, last_event_ms, list_is_owed, ord
 from operators.telemetry.own_errors import OwnErrors
 from operators.telemetry.timeline import Arrival
 
-BUSY = 16  # requests that wait: above it a short promise fires for nothing
+BUSY = 16  # waiting requests: above it a short promise fires too early
 
 
 class RefreshLogic:
@@ -66,7 +66,7 @@ class RefreshLogic:
         self._clock_s = clock_s
         self._sensors = sensors
         self._errors = OwnErrors(sensors.on_own_error, clock_s)
-        # users with an open promise of this process; who is entered must get one in the same turn
+        # users with an open promise of this process; a user who is entered must get one in the same turn
         self._pending: defaultdict[str, Pending] = defaultdict(Pending)
 
     @property
@@ -75,7 +75,7 @@ class RefreshLogic:
         now_s, pending = self._batcher.clock(), list(self._pending.values())
         return max((now_s - user.since_s for user in pending if user.request is not None), default=0.0)
 
-    def on_record(self, record: Record, state: bytes | None) -> Actions:
+    def on_record(self, record: InputRecord, state: bytes | None) -> Actions:
         """Applies an event or an erasure; a bad record becomes a dead letter and changes nothing. Raises nothing."""
         actions, read_s = Actions(), self._clock_s()
         try:
@@ -104,9 +104,9 @@ class RefreshLogic:
         return actions
 
     def on_promise(self, user: str, state: bytes | None, late_ms: int = 0) -> Actions:
-        """A promise has fired: done, still waiting, past the deadline, or restored from a checkpoint. Raises nothing.
+        """Reacts to a promise: its request is answered, waits, is past the deadline, or is from before a restart. Raises nothing.
 
-        `late_ms`: how long after its time it fired. One that fails is set again, later each time.
+        `late_ms`: delay of the timer. A promise that fails is set again with a growing back-off.
         """
         actions = Actions()
         try:
@@ -121,7 +121,7 @@ class RefreshLogic:
         return actions
 
     def _keep_promise(self, user: str, state: bytes | None, late_ms: int, actions: Actions) -> None:
-        """What a user's promise has to do, by phase."""
+        """Does what the user's phase requires."""
         pending = self._pending.get(user) or Pending()
         phase, pending.soon = pending.phase, False
         if phase == "answered":
@@ -135,12 +135,12 @@ class RefreshLogic:
             self._ask_unless_settled(user, state, late_ms, actions)
         else:
             cause = "deadline" if phase == "scoring" else "failed"
-            # who was in the batch that hangs is not scored again before the next event: it would hang again
+            # a user of a hanging batch is not scored again before the next event: the batch could hang again
             suspect = pending.request is not None and self._batcher.abandon(user)
             self._fall_back(Request(user, state, last_event_ms(state)), cause, actions, again=not suspect)
 
     def _ask_unless_settled(self, user: str, state: bytes, late_ms: int, actions: Actions) -> None:
-        """The model, unless exactly-once delivery knows that the list is out and committed."""
+        """Asks the model, unless exactly-once delivery knows that the list is out and committed."""
         if listing(state) == SETTLED:
             if self._transactions is None or not self._transactions.gave_up(late_ms):
                 self._pending.pop(user, None)
@@ -150,7 +150,7 @@ class RefreshLogic:
         self._ask(Request(user, state, last_event_ms(state)), actions)
 
     def _take_answers(self, actions: Actions) -> None:
-        """What the scorer has answered, of all users: it goes out now, or exactly once with its user's turn."""
+        """Takes all answers of the scorer. Emits them now; exactly-once delivery keeps each for its user's turn."""
         lists = []
         for answer in self._batcher.drain():
             pending = self._pending.get(answer.user)
@@ -167,8 +167,8 @@ class RefreshLogic:
             self._emit(lists, actions)
 
     def _hand_out(self, user: str, state: bytes | None, transactions: Transactions, actions: Actions) -> None:
-        """Exactly once: emits the user's answer where it is better than what is out, and sets a promise that looks whether
-        it was committed."""
+        """Exactly once: emits the user's answer if it is better than the emitted list, and sets a promise that checks
+        whether it was committed."""
         pending = self._pending.get(user)
         if state is None or pending is None or pending.answer is None:
             return
@@ -184,7 +184,7 @@ class RefreshLogic:
             actions.promise_ms = transactions.confirm_ms
 
     def _list_of(self, answer: Answer[Request, Encoded]) -> Encoded | None:
-        """The model's list, else a fallback; None where that failed too: the user's promise tries again."""
+        """The model's list, else a fallback; None if that failed too: then the user's promise tries again."""
         if not isinstance(answer.result, Exception):
             return answer.result
         try:
@@ -197,31 +197,31 @@ class RefreshLogic:
                 pending.phase = "owed"
             return None
 
-    def _apply(self, record: Record, state: bytes | None, actions: Actions, read_s: float) -> Request | None:
-        """The event's effect on the state; what is to be scored after it."""
+    def _apply(self, record: InputRecord, state: bytes | None, actions: Actions, read_s: float) -> Request | None:
+        """Applies an event to the state; returns the request that it causes."""
         event = self._decode(record.user if record.keyed else "", record.value, record.broker_ms)
         record.refuse_unless_of(event.user_id)
-        done = step(state, event, self._session_gap_ms, record.broker_ms, self._time_to_live_ms, self._rating_middle)
-        self._sensors.on_record(done.outcome)
-        if done.outcome != "applied":
+        effect = step(state, event, self._session_gap_ms, record.broker_ms, self._time_to_live_ms, self._rating_middle)
+        self._sensors.on_record(effect.outcome)
+        if effect.outcome != "applied":
             return None
-        self._sensors.on_event(event, done.version)
-        actions.state = done.state
-        if not done.refresh:
+        self._sensors.on_event(event, effect.version)
+        actions.state = effect.state
+        if not effect.refresh:
             return None
         arrival = Arrival(record.broker_ms / 1000, read_s, self._clock_s())
-        return Request(event.user_id, done.state, int(event.event_time), event.event_id, event.traceparent, arrival)
+        return Request(event.user_id, effect.state, int(event.event_time), event.event_id, event.traceparent, arrival)
 
-    def _erase(self, record: Record, state: bytes | None, actions: Actions) -> Request | None:
-        """Forgets the user, by the broker's time of the record; what to score of events from after it."""
-        if record.value is None:  # a request that was taken back; what is done is done
+    def _erase(self, record: InputRecord, state: bytes | None, actions: Actions) -> Request | None:
+        """Forgets the user up to the broker's time of the record; returns a request if later events stay."""
+        if record.value is None:  # a tombstone withdraws the request; a finished erasure stays
             self._sensors.on_record("erasure")
             return None
         erasure = decode_erasure(record.user, record.value)
         record.refuse_unless_of(erasure.user_id)
         after = erase(state, record.broker_ms)
         actions.outputs.append(receipt(record, erasure.erasure_id, state, int(self._clock_s() * 1000)))
-        if state is not None and after == migrate(state):  # known already, with a list from after it
+        if state is not None and after == migrate(state):  # a repeated erasure: the list is from after it
             self._sensors.on_record("erasure")
             return None
         actions.state = after
@@ -232,17 +232,17 @@ class RefreshLogic:
         actions.outputs.append(tombstone(record.user, after))
         if not list_is_owed(after):
             return None
-        # what the shopper did since the request stays, and has its list
+        # events since the request stay and cause a list
         return Request(record.user, after, last_event_ms(after))
 
-    def _refuse(self, record: Record, bad: BadRecord, actions: Actions) -> None:
-        """A dead letter, for a record that changes nothing."""
+    def _refuse(self, record: InputRecord, bad: BadRecord, actions: Actions) -> None:
+        """Emits a dead letter for a record that changes nothing."""
         self._sensors.on_record("dead")
         self._sensors.on_dead_letter(bad.reason)
         actions.outputs.append(dead_letter(record, bad))
 
     def _ask(self, request: Request, actions: Actions) -> None:
-        """Hands a request to the batcher; one that is refused gets the fallback list."""
+        """Submits a request to the batcher; a refused request gets the fallback list."""
         pending = self._pending[request.user_id]
         try:
             if self._batcher.submit(request.user_id, request):
@@ -250,15 +250,15 @@ class RefreshLogic:
                 self._promise(pending, actions)
             else:
                 self._fall_back(request, "refused", actions, again=True)
-        except Exception as error:  # the event counts; the promise sees to the list
+        except Exception as error:  # the event stays applied; the promise sends the list
             self._errors.report("submit", error)
-            pending.request = None  # an answer to an older one is not what is owed
+            pending.request = None  # an answer to an older request does not close it
             self._fail(pending, actions)
 
     def _fall_back(self, request: Request, cause: str, actions: Actions, *, again: bool) -> None:
-        """The fallback list now and, with `again`, a promise that asks the model when it works again."""
+        """Emits the fallback list and, with `again`, sets a promise that asks the model later."""
         user, order, pending = request.user_id, order_of(request.state), self._pending[request.user_id]
-        if listing(request.state) == 0 and pending.fallback_of != order:  # else it is the same list as a moment ago
+        if listing(request.state) == 0 and pending.fallback_of != order:  # else the same list is out already
             self._sensors.on_fallback(cause)
             self._emit([(self._fallback(request), request)], actions)
         if self._transactions is not None:
@@ -274,7 +274,7 @@ class RefreshLogic:
         self._promise(pending, actions)
 
     def _promise(self, pending: Pending, actions: Actions) -> None:
-        """Sets the user's next promise; a request needs none where one that fires soon is set already."""
+        """Sets the user's next promise, unless a request waits and a promise that fires soon is set."""
         if pending.phase == "scoring" and pending.soon:
             return
         busy = self._batcher.waiting > BUSY
@@ -288,5 +288,5 @@ class RefreshLogic:
         actions.outputs += [list_of(encoded_list, request.user_id) for encoded_list, request in lists]
         try:
             self._sensors.on_lists(lists, self._clock_s())
-        except Exception as error:  # the lists are out; that they are not counted must not cost them
+        except Exception as error:  # the lists are out: an error in a metric must not lose them
             self._errors.report("sensors", error)

@@ -1,4 +1,4 @@
-"""What goes into the operator's decisions and what comes out of them."""
+"""The input and output of the operator's decisions."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from operators.errors import BadRecord
 DIGEST_HEADER = "liveshelf.state-digest"
 
 
-class Record(NamedTuple):
+class InputRecord(NamedTuple):
     """An input record as the sources give it: `user` is the key as `decode.key_text` reads it or, where the record is
     not `keyed`, the user_id of its body."""
 
@@ -21,8 +21,8 @@ class Record(NamedTuple):
     keyed: bool
 
     def refuse_unless_of(self, user: str) -> None:
-        """Raises `BadRecord` where the record came to the state of another user than the one that it names: what routes a
-        record without key reads less than the decoders do (no byte-order mark before the body)."""
+        """Raises `BadRecord` if the record was routed to another user than it names. The router of records without key
+        parses less than the decoders do (no byte-order mark before the body)."""
         if user != self.user:
             raise BadRecord("key_mismatch", "a record routed by its user_id", f"routed by {self.user!r}"[:200])
 

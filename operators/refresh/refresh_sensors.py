@@ -1,4 +1,4 @@
-"""What the operator reports of records, events and lists."""
+"""Receives the operator's reports of records, events and lists."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -29,7 +29,7 @@ class RefreshSensors(Protocol):
         """The model did not make a list: deadline, refused or failed."""
 
     def on_rewritten(self) -> None:
-        """A list is written again: the transaction that held it was given up."""
+        """A list is written again because its transaction was aborted."""
 
     def on_own_error(self, where: str) -> None:
         """Liveshelf's own code raised: at a record, promise, fallback, submit or sensors."""

@@ -74,12 +74,12 @@ def features(states: npt.NDArray[Any], vocabulary: Vocabulary, window: int = WIN
     steps = states["steps"].astype(np.int64)
     held = np.minimum(steps, window)
     position = np.arange(window)
-    wanted = position < held[:, None]
+    in_history = position < held[:, None]
     places = (steps[:, None] - held[:, None] + position) % HISTORY
     items = vocabulary.rows_of_hashes(np.take_along_axis(states["item"], places, axis=1))
     kinds = np.take_along_axis(states["kind"], places, axis=1).astype(np.int32)
     seconds = np.take_along_axis(states["second"], places, axis=1)
-    known = wanted & (items > 0)
+    known = in_history & (items > 0)
     length = known.sum(axis=1).astype(np.int32)
     if not np.array_equal(length, held):
         # close the gaps that unknown items leave

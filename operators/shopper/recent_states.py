@@ -1,28 +1,28 @@
-"""The states of the shoppers who were active last, at hand: reading one from the engine crosses into Java and RocksDB."""
+"""A cache of the states of recently active shoppers: reading a state from the engine crosses into Java and RocksDB."""
 
 from collections.abc import Callable
 
-# while events flow, a state is served for twice this at most: the engine forgets idle shoppers by the day
+# while events flow, a cached state is at most twice this old; the engine expires idle shoppers by the day
 AGE_S = 600.0
 
 
 class RecentStates:
-    """What was last written for a user, by one writer. Two generations: the older one goes when the younger is full."""
+    """The newest state of a user, for one writer. Two generations: the older one is dropped when the younger is full."""
 
     def __init__(self, users: int, clock_s: Callable[[], float]) -> None:
-        """Keeps `users` to twice as many; `clock_s` gives seconds."""
+        """Caches `users` states, and up to twice as many; `clock_s` gives seconds."""
         self._users, self._clock_s = users, clock_s
         self._young: dict[str, bytes] = {}
         self._old: dict[str, bytes] = {}
         self._since = clock_s()
 
     def get(self, user: str) -> bytes | None:
-        """The state that was written last, or None: then the engine has to be asked."""
+        """The newest state of a user; None if it is not cached: then read it from the engine."""
         state = self._young.get(user)
         return self._old.get(user) if state is None else state
 
     def put(self, user: str, state: bytes) -> None:
-        """Remembers what is written to the engine now."""
+        """Caches a state that is written to the engine now."""
         if len(self._young) >= self._users or self._clock_s() - self._since > AGE_S:
             self._old, self._young, self._since = self._young, {}, self._clock_s()
         self._young[user] = state

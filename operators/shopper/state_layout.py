@@ -18,11 +18,11 @@ EVENT_WINDOW = 24  # recent event ids kept, against duplicates
 MAX_BOUGHT = 48  # a large order
 MAX_DISLIKED = 8
 MAX_SHOWN = 15
-# bits of `flags`; the last two say that a list of `version` is out, and that no better one
-# will follow (exactly-once delivery alone sets them)
+# bits of `flags`. LISTED: a list of `version` is out; SETTLED: no better one follows. Only exactly-once delivery sets
+# these two
 CONSENT_REFUSED, LISTED, SETTLED = 1, 2, 4
 
-# `steps` and `seen` count all there ever were: the newest lies at (count - 1) % size of its ring; `shown_at` is the next
+# `steps` and `seen` count all steps and events ever: the newest lies at (count - 1) % size of its ring; `shown_at` is the next
 # place of its ring. `bought` and `disliked` begin with the newest. They, `shown_item` and `session`, the hash of the
 # session's id (0: it has none), are the low 32 bits.
 # `epoch_s` and `erased_s` with `erased_ms` are the broker's times at which the state began and of the last erasure.
@@ -114,7 +114,7 @@ SHOWN_COUNTS_AT = _offset("shown")
 EMPTY = bytes([LAYOUT]) + bytes(SIZE - 1)
 
 
-# what the stored form shortens: all behind the header, whose bytes are the same in both forms but for the first
+# the parts that the stored form shortens: all after the header. The header is equal in both forms except its first byte
 _PARTS = [(ERASED_AT, ITEMS_AT)] + [
     (_offset(name), _offset(name) + STATE[name].itemsize)
     for name in ("item", "second", "kind", "event_hash", "bought", "disliked", "shown_item", "shown")
@@ -127,9 +127,9 @@ _ITEM_SIZE, _SECOND_SIZE, _EVENT_SIZE = (place_of(name).size for name in ("item"
 
 
 def stored(state: bytes) -> bytes:
-    """A state as the engine keeps it: header, the length of each part in bytes, and of the parts what is in use.
+    """The stored form of a state: header, the length of each part in bytes, and the used bytes of each part.
 
-    `migrate` is its inverse; what reads the header alone reads both forms.
+    `migrate` is its inverse. Code that reads only the header reads both forms.
     """
     if state[0] != LAYOUT:
         return state
@@ -169,7 +169,7 @@ def read_states(states: list[bytes]) -> npt.NDArray[Any]:
 
 
 def forget(record: bytearray) -> None:
-    """Drops what a record holds of its shopper's doings: steps, session, what was bought, disliked and shown.
+    """Clears a shopper's steps, session, and bought, disliked and shown items in a record.
 
     Version, times, epoch, erasure and the window against duplicates stay.
     """
@@ -208,7 +208,7 @@ _OLD_PARTS = [*_PARTS[:5], (_OLD_BOUGHT_AT, _OLD_SHOWN_AT), (_OLD_SHOWN_AT, 1008
 
 
 def _older(state: bytes) -> bytes | None:
-    """The record of a state of an older layout; None for a layout or size that there never was."""
+    """The record of a state of an older layout; None for an unknown layout or size."""
     layout, size, record = state[0], len(state), None
     if layout == 3 and size == _OLD_SIZE:
         record = state
@@ -216,8 +216,8 @@ def _older(state: bytes) -> bytes | None:
         record = _unpacked(state, _OLD_PARTS, _OLD_SIZE)
     elif layout == 1 and size == _OLD_SIZE - (ITEMS_AT - ERASED_AT):
         record = _with_epoch(state, state[_HEADER_SIZE:])
-    elif layout == 2 and (found := _unpacked(state, _OLD_PARTS[1:], _OLD_SIZE)) is not None:
-        record = _with_epoch(state, found[ITEMS_AT:])
+    elif layout == 2 and (unpacked := _unpacked(state, _OLD_PARTS[1:], _OLD_SIZE)) is not None:
+        record = _with_epoch(state, unpacked[ITEMS_AT:])
     return None if record is None else _with_session(record)
 
 

@@ -1,4 +1,4 @@
-"""What lies in rings within a record of dtype `STATE`: the steps, what was bought, disliked and shown. Items are xxh64
+"""The rings within a record of dtype `STATE`: steps, and bought, disliked and shown items. Items are xxh64
 hashes; `low` is the low 32 bits of one."""
 
 import struct
@@ -24,7 +24,7 @@ LOW = 0xFFFFFFFF
 
 
 class Ring(NamedTuple):
-    """Of items by their `low`: its first byte in a record, and all its places."""
+    """A ring of items by their `low`: its first byte in a record, the format of all places, and their count."""
 
     at: int
     packed: struct.Struct
@@ -40,7 +40,7 @@ _ITEM_SIZE, _SECOND_SIZE, _SHOWN_SIZE = _item.size, _second.size, _shown.size
 
 
 def add_step(record: bytearray, steps: int, item: int, second: int, kind: int) -> int:
-    """Adds a step to so many; returns how many there were ever."""
+    """Adds a step after the first `steps`; returns the new count of all steps ever."""
     at = steps % HISTORY
     _item.pack_into(record, ITEMS_AT + _ITEM_SIZE * at, item)
     _second.pack_into(record, SECONDS_AT + _SECOND_SIZE * at, second)
@@ -49,7 +49,7 @@ def add_step(record: bytearray, steps: int, item: int, second: int, kind: int) -
 
 
 def step_at(record: bytes | bytearray, place: int) -> tuple[int, int, int]:
-    """Item, second and kind of the step that was the `place`-th ever."""
+    """Item, second and kind of step number `place`, counted from 0 over all steps ever."""
     at = place % HISTORY
     (item,) = _item.unpack_from(record, ITEMS_AT + _ITEM_SIZE * at)
     (second,) = _second.unpack_from(record, SECONDS_AT + _SECOND_SIZE * at)
@@ -62,8 +62,8 @@ def stepped_on(record: bytes | bytearray) -> set[int]:
 
 
 def put_first(record: bytearray, ring: Ring, lows: list[int]) -> None:
-    """Puts items before those of `BOUGHT_ITEMS` or `DISLIKED_ITEMS`, the last one first; where they are full the oldest
-    fall out."""
+    """Puts items before those of `BOUGHT_ITEMS` or `DISLIKED_ITEMS`, the last one first; if the ring is full, the oldest
+    items are dropped."""
     held = ring.packed.unpack_from(record, ring.at)
     _fill(record, ring, lows[::-1] + [low for low in held if low not in lows])
 
@@ -95,7 +95,7 @@ def add_shown(record: bytearray, shown: int, lows: list[int]) -> int:
 
 
 def forget_shown(record: bytearray, low: int) -> None:
-    """An item was taken up: that it was shown counts no more."""
+    """Resets the impressions of an item that the shopper reacted to."""
     held = _all_shown.unpack_from(record, SHOWN_ITEMS_AT)
     if low in held:
         record[SHOWN_COUNTS_AT + held.index(low)] = 0

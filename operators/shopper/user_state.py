@@ -1,4 +1,4 @@
-"""The packed state of one user, and `step`: what an event does to it.
+"""The packed state of one user, and `step`, which applies an event to it.
 
 The state is one fixed-width little-endian record, described by the numpy dtype `STATE`. The job edits it with
 `struct` one event at a time; scorer and trainer read a whole micro-batch of records with `np.frombuffer`.
@@ -45,7 +45,7 @@ from operators.shopper.state_rings import (
 )
 
 # A return and a rating below the middle are steps that take the item out: a model's table of kinds has a fixed size,
-# and "not this one" is what it learned of that kind.
+# and the model learned that this kind counts against an item.
 KINDS = {"view": 1, "click": 2, "add_to_cart": 3, "remove_from_cart": 4, "purchase": 5, "rate": 6}
 IN_BASKET, TAKEN_OUT, BOUGHT = KINDS["add_to_cart"], KINDS["remove_from_cart"], KINDS["purchase"]
 RATING_MIDDLE = 3.0  # of one star to five
@@ -79,14 +79,14 @@ def is_low_rating(event: Event, rating_middle: float) -> bool:
 
 
 def consent_of(event: Event) -> bool | None:
-    """Whether an event grants (True) or refuses (False) consent; None: it says neither."""
-    said = (event.context or {}).get("personalisation") if event.event_type == "consent" else None
-    return True if said in ("granted", True) else False if said in ("denied", False) else None
+    """Whether an event grants (True) or refuses (False) consent; None: neither."""
+    consent = (event.context or {}).get("personalisation") if event.event_type == "consent" else None
+    return True if consent in ("granted", True) else False if consent in ("denied", False) else None
 
 
 @dataclass(slots=True)
 class Step:
-    """The outcome of one event: the new state and what to do. `version` is the list version after it."""
+    """The outcome of one event: the new state, and whether to refresh the list. `version` is the list version after it."""
 
     state: bytes
     outcome: Outcome
@@ -132,13 +132,13 @@ def step(
         if not granted:
             forget(record)
             shown = steps = session = session_s = 0
-    kept = not flags & CONSENT_REFUSED
+    consented = not flags & CONSENT_REFUSED
     if kind == "impression":
-        shown = add_shown(record, shown, [id_hash(item) & LOW for item in items_named(event)]) if kept else 0
+        shown = add_shown(record, shown, [id_hash(item) & LOW for item in items_named(event)]) if consented else 0
     else:
         version += 1
         flags &= ~(LISTED | SETTLED)
-        if kept:
+        if consented:
             if event.session_id is not None or time_ms - last_ms > session_gap_ms:
                 session, session_s = _session(event, session, session_s, last_ms, session_gap_ms)
             if kind in KINDS:
@@ -158,11 +158,11 @@ def erase(state: bytes | None, arrived_ms: int) -> bytes:
     record, arrived_ms = bytearray(migrate(state) if state else EMPTY), min(max(1, arrived_ms), _LAST_MS)
     if erased_ms(record) >= arrived_ms:
         return bytes(record)
-    header, kept, steps = Header(*HEADER.unpack_from(record)), bytearray(EMPTY), 0
+    header, record_after, steps = Header(*HEADER.unpack_from(record)), bytearray(EMPTY), 0
     for place in range(max(0, header.steps - HISTORY), header.steps):
         item, second, kind = step_at(record, place)
         if second * 1000 > arrived_ms:
-            steps = add_step(kept, steps, item, second, kind)
+            steps = add_step(record_after, steps, item, second, kind)
     after = Header(*HEADER.unpack_from(EMPTY))._replace(
         flags=header.flags & CONSENT_REFUSED,
         version=header.version,
@@ -170,9 +170,9 @@ def erase(state: bytes | None, arrived_ms: int) -> bytes:
         last_event_ms=header.last_event_ms if header.last_event_ms > arrived_ms else 0,
         epoch_s=max(_seconds(arrived_ms), header.epoch_s + 1),
     )
-    HEADER.pack_into(kept, 0, *after)
-    _erased.pack_into(kept, ERASED_AT, *divmod(arrived_ms, 1000))
-    return bytes(kept)
+    HEADER.pack_into(record_after, 0, *after)
+    _erased.pack_into(record_after, ERASED_AT, *divmod(arrived_ms, 1000))
+    return bytes(record_after)
 
 
 def erased_ms(record: bytes | bytearray) -> int:
@@ -182,7 +182,7 @@ def erased_ms(record: bytes | bytearray) -> int:
 
 
 def holds_anything(state: bytes) -> bool:
-    """Whether a state knows anything of its user besides that it was erased."""
+    """Whether a state holds any step or event of its user, beyond an erasure."""
     return bool(_steps(state) or _seen(state))
 
 
@@ -192,12 +192,12 @@ def order_of(state: bytes) -> tuple[int, int]:
 
 
 def list_is_owed(state: bytes) -> bool:
-    """Whether a list can be asked for: not of one who was erased and has done nothing since."""
+    """Whether the user may get a list: not after an erasure without a later event."""
     return last_event_ms(state) > 0
 
 
 def digest(state: bytes) -> str:
-    """A short fingerprint of a state, equal for equal states of any layout version; what was listed is left out."""
+    """A short fingerprint of a state, equal for equal states of any layout; ignores whether the list is out."""
     return xxhash.xxh64_hexdigest(owed_again(state))
 
 
@@ -212,12 +212,12 @@ def _session(event: Event, session: int, session_s: int, last_ms: int, gap_ms: i
     named = 0 if event.session_id is None else id_hash(event.session_id) & LOW or 1
     begins = time_ms - last_ms > gap_ms
     if named and session:
-        begins = named != session and time_ms >= last_ms  # a late event is of a session that is over
+        begins = named != session and time_ms >= last_ms  # a late event belongs to an earlier session
     return (named, _seconds(time_ms)) if begins else (session or named, session_s)
 
 
 def _add(record: bytearray, steps: int, event: Event, rating_middle: float) -> int:
-    """The steps of an event of `KINDS`; returns how many there were ever."""
+    """The steps of an event of `KINDS`; returns the new count of all steps ever."""
     kind, second = event.event_type, _seconds(int(event.event_time))
     if kind == "purchase":
         add = _add_return if is_return(event) else _add_purchase
@@ -235,7 +235,7 @@ def _add(record: bytearray, steps: int, event: Event, rating_middle: float) -> i
 
 
 def _add_purchase(record: bytearray, steps: int, items: list[int], second: int) -> int:
-    """Marks items as bought; those that the history does not hold yet (no cart event came) enter it."""
+    """Marks items as bought; items that the history does not hold (no cart event) enter it."""
     held, lows = stepped_on(record), [item & LOW for item in items]
     for item in items:
         if item not in held:

@@ -11,14 +11,14 @@ import structlog
 
 from operators.telemetry.visible import visible
 
-EVERY_S = 60.0  # one line of each kind in so long
+EVERY_S = 60.0  # time in which one line of each kind is written
 PERSONAL = ("user", "user_id", "anonymous_id", "key", "query")
-HELD_KINDS = 1000
+MAX_KINDS = 1000
 
 
 class RateLimit(logging.Filter):
-    """Lets one line of a kind (logger, level, text before its values are filled in) through in a minute; the next one
-    says how many were held back."""
+    """Passes one line of a kind (logger, level, text before its values are filled in) a minute; the next line holds the
+    number of suppressed lines."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class RateLimit(logging.Filter):
         if now - since < EVERY_S:
             self._kinds[kind] = (since, held + 1)
             return False
-        if len(self._kinds) >= HELD_KINDS:  # a text that differs each time must not fill the memory
+        if len(self._kinds) >= MAX_KINDS:  # bounds the memory where each text differs
             self._kinds.clear()
         self._kinds[kind] = (now, 0)
         if held:
@@ -57,7 +57,7 @@ def _named(part: str) -> Callable[[Any, str, MutableMapping[str, Any]], MutableM
 
 
 def _line(entry: Any, **options: Any) -> str:
-    """JSON escapes line breaks; what else a terminal obeys (C1 controls, marks of direction) is escaped as well."""
+    """JSON with escaped C1 controls and direction marks too, which a terminal would obey."""
     return visible(json.dumps(entry, ensure_ascii=False, **options))
 
 
@@ -81,5 +81,5 @@ def configure(part: str, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    logging.getLogger("kafka").setLevel(logging.WARNING)  # at INFO it tells each connection
+    logging.getLogger("kafka").setLevel(logging.WARNING)  # at INFO it logs each connection
     logging.getLogger("httpx").setLevel(logging.WARNING)

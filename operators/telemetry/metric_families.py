@@ -1,4 +1,4 @@
-"""Counters and histograms for what happens ten thousand times a second, in Prometheus' format.
+"""Counters and histograms in Prometheus' format for ten thousand observations a second.
 
 prometheus_client's own take a lock and 0.4-2 us for each observation; a counter here is an integer of one writer, and a
 histogram takes a whole batch of values at once.
@@ -22,11 +22,11 @@ class Tally(Collector):
     """A counter with labels: `tally.counts[labels] += 1`, written by one thread, read by any."""
 
     def __init__(
-        self, name: str, help_text: str, labels: Sequence[str], registry: CollectorRegistry, known: Sequence[Any] = ()
+        self, name: str, help_text: str, labels: Sequence[str], registry: CollectorRegistry, shown: Sequence[Any] = ()
     ) -> None:
-        """`known`: label values (a string, or a tuple of them) that are shown from the start, as 0: the first
-        occurrence must be an increase for Prometheus."""
-        self.counts: Counter[Any] = Counter(dict.fromkeys(known, 0))
+        """`shown`: label values (a string, or a tuple of them) that start at 0 instead of missing, so that
+        Prometheus sees their first occurrence as an increase."""
+        self.counts: Counter[Any] = Counter(dict.fromkeys(shown, 0))
         self.labels = tuple(labels)
         self._name, self._help = name, help_text
         registry.register(self)
@@ -40,7 +40,7 @@ class Tally(Collector):
 
 
 class CountedElsewhere(Collector):
-    """A counter that somebody else keeps; read when scraped."""
+    """A counter that other code keeps; read when scraped."""
 
     def __init__(self, name: str, help_text: str, registry: CollectorRegistry) -> None:
         self._name, self._help = name, help_text
@@ -48,7 +48,7 @@ class CountedElsewhere(Collector):
         registry.register(self)
 
     def set_function(self, value: Callable[[], int]) -> None:
-        """Where to read it; 0 until then."""
+        """Sets the function that returns the count; 0 until then."""
         self._value = value
 
     def collect(self) -> Iterator[CounterMetricFamily]:
@@ -78,8 +78,8 @@ class BatchHistogram(Collector):
         self._counts: dict[str, npt.NDArray[np.int64]] = {}
         self._sums: dict[str, float] = {}
         self._exemplars: dict[tuple[str, int], Exemplar] = {}
-        for known in labels:
-            self.observe(np.empty(0), known)
+        for value in labels:
+            self.observe(np.empty(0), value)
         registry.register(self)
 
     def describe(self) -> list[HistogramMetricFamily]:
@@ -103,7 +103,7 @@ class BatchHistogram(Collector):
             self._counts[label] += count
             self._sums[label] += total
 
-    def observe_one(self, value: float, label: str = "") -> None:
+    def observe_value(self, value: float, label: str = "") -> None:
         """Takes one value, ten times as fast as an array of it; for a label that was named to the constructor."""
         self._counts[label][bisect_left(self._bounds, value)] += 1
         self._sums[label] += value

@@ -15,7 +15,7 @@ PORTS_TRIED = 16
 
 
 class MetricsServer:
-    """One HTTP server of one registry; `close` gives back the port."""
+    """One HTTP server of one registry; `close` frees the port."""
 
     def __init__(
         self,
@@ -25,10 +25,10 @@ class MetricsServer:
         targets: Path | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> None:
-        """Takes the first free port from `first_port` on; without one (`port` 0) the process goes on unmeasured.
+        """Takes the first free port from `first_port` on; without a free port (`port` 0) the process runs without metrics.
 
-        `targets`: a file for Prometheus' file_sd. It is named for the role, not for the process, so whoever takes the
-        role over also takes over its file, and a process that was killed leaves no dead target behind.
+        `targets`: a file for Prometheus' file_sd. It is named for the role, not for the process: the next process of
+        the role overwrites it, so a killed process leaves no dead target.
         """
         ProcessCollector(registry=registry)
         self._server: WSGIServer | None = None
@@ -53,11 +53,11 @@ class MetricsServer:
 
 
 def _announce(file: Path, address: str, labels: dict[str, str]) -> None:
-    """Written aside and renamed: Prometheus must never read half a file."""
+    """Writes the target file under another name and renames it, so that Prometheus never reads half a file."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_suffix(".tmp")
-        aside.write_text(json.dumps([{"targets": [address], "labels": labels}]))
-        aside.rename(file)
+        temporary = file.with_suffix(".tmp")
+        temporary.write_text(json.dumps([{"targets": [address], "labels": labels}]))
+        temporary.rename(file)
     except OSError as error:  # a full disk must not stop the job
         log.warning("Prometheus is not told of %s: %s", address, error)

@@ -1,11 +1,11 @@
-"""Errors of our own code in the operator: each is logged and counted, none stops the job, and none is a shop's fault."""
+"""Errors of our own code in the operator: each is logged and counted, and none stops the job."""
 
 import logging
 from collections.abc import Callable
 
 log = logging.getLogger(__name__)
-SAY_AGAIN_S = 60.0  # the same error is logged once in so many seconds: a bug may strike with each record
-KINDS_KEPT = 100
+LOG_INTERVAL_S = 60.0  # the same error is logged once in this time: a bug may raise at every record
+MAX_KINDS = 100
 
 
 class OwnErrors:
@@ -15,16 +15,16 @@ class OwnErrors:
         """`count(where)` is called for each error; `clock_s` gives epoch s."""
         self._count = count
         self._clock_s = clock_s
-        self._said: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     def report(self, where: str, error: Exception) -> None:
-        """Logs the error with its traceback, without the user: ids do not belong into logs."""
+        """Logs the error with its traceback, without the user: logs hold no ids."""
         self._count(where)
         kind, now = f"{where}: {type(error).__name__} in {_place(error)}", self._clock_s()
-        if now - self._said.get(kind, float("-inf")) >= SAY_AGAIN_S:
-            if len(self._said) >= KINDS_KEPT:
-                self._said.clear()
-            self._said[kind] = now
+        if now - self._logged_at.get(kind, float("-inf")) >= LOG_INTERVAL_S:
+            if len(self._logged_at) >= MAX_KINDS:
+                self._logged_at.clear()
+            self._logged_at[kind] = now
             log.error("an error of Liveshelf's own: %s", kind, exc_info=error)
 
 

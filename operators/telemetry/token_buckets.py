@@ -1,17 +1,17 @@
-"""How often something may happen, by who does it: token buckets in a memory of fixed size."""
+"""A rate limit for each key: token buckets in a memory of fixed size."""
 
 import time
 from collections.abc import Callable
 
-HELD_KEYS = 65_536
+MAX_KEYS = 65_536
 
 
 class TokenBuckets:
     """A bucket of `burst` tokens for each key, refilled at `rate_per_s`; not for several threads.
 
-    A bucket is one number, the time at which it is full again (the generic cell rate algorithm, ITU-T I.371). The
-    bucket that rested longest is forgotten when there are more than `held`: keys made up by the thousand cost
-    no memory, and who is forgotten has a full bucket anyway, or was one of the thousands.
+    A bucket is one number, the time at which it is full again (the generic cell rate algorithm, ITU-T I.371). Above
+    `held` buckets the least recently used one is dropped, so that invented keys cost no memory. A dropped key starts with a
+    full bucket.
     """
 
     def __init__(
@@ -19,10 +19,10 @@ class TokenBuckets:
         rate_per_s: float,
         burst: float,
         clock_s: Callable[[], float] = time.monotonic,
-        held: int = HELD_KEYS,
+        held: int = MAX_KEYS,
     ) -> None:
-        self._each_s = 1 / rate_per_s
-        self._ahead_s = (max(burst, 1) - 1) * self._each_s
+        self._interval_s = 1 / rate_per_s
+        self._burst_s = (max(burst, 1) - 1) * self._interval_s
         self._clock_s, self._held = clock_s, held
         self._full_at: dict[str, float] = {}
 
@@ -30,8 +30,8 @@ class TokenBuckets:
         """0.0 and one token less, or the seconds until there is one."""
         now = self._clock_s()
         full_at = max(self._full_at.pop(key, now), now)
-        wait = full_at - now - self._ahead_s
-        self._full_at[key] = full_at if wait > 0 else full_at + self._each_s
+        wait = full_at - now - self._burst_s
+        self._full_at[key] = full_at if wait > 0 else full_at + self._interval_s
         if len(self._full_at) > self._held:
             del self._full_at[next(iter(self._full_at))]
         return max(0.0, wait)

@@ -1,6 +1,6 @@
 """Traces of sampled events, over OTLP (extra `tracing`): one span a stage, as children of the event's own span.
 
-Spans are made when a list goes out, from the moments that the metrics keep anyway: an event without a sampled
+Spans are made when a list goes out, from the moments that the metrics need anyway: an event without a sampled
 `traceparent` costs one comparison. The sampled flag is the client's wish: whoever can publish an event can set it.
 So only `tracing.max_traces_per_s` are recorded in each process, as the standard advises (W3C Trace Context, "Denial of
 service"); the flag itself goes on with the list unchanged.
@@ -50,24 +50,24 @@ class Tracer:
 
         whole = self._tracer.start_span("list", parent, start_time=_ns(line.event))
         inside = set_span_in_context(whole)
-        for stage, begun, ended in zip(STAGES, line[:-1], line[1:], strict=True):
-            self._tracer.start_span(stage, inside, start_time=_ns(begun)).end(_ns(max(begun, ended)))
+        for stage, started, ended in zip(STAGES, line[:-1], line[1:], strict=True):
+            self._tracer.start_span(stage, inside, start_time=_ns(started)).end(_ns(max(started, ended)))
         whole.end(_ns(line.emitted))
 
-    def readable(self, traceparent: str, made_s: float, now_s: float) -> None:
-        """The list of a sampled event can be read: the span `deliver`, from its making to now."""
+    def readable(self, traceparent: str, generated_s: float, now_s: float) -> None:
+        """The list of a sampled event can be read: the span `deliver`, from `generated_s` to `now_s` (epoch s)."""
         parent = self._context(traceparent)
         if parent is not None:
-            self._tracer.start_span("deliver", parent, start_time=_ns(made_s)).end(_ns(max(made_s, now_s)))
+            self._tracer.start_span("deliver", parent, start_time=_ns(generated_s)).end(_ns(max(generated_s, now_s)))
 
     def _context(self, traceparent: str) -> Any:
-        """The parent of a span, None where none is recorded."""
-        found = parse_traceparent(traceparent)
-        if found is None or not found.sampled or self._allowed is None or self._allowed.wait_s("") > 0:
+        """The parent of a span; None if the trace is not recorded."""
+        trace = parse_traceparent(traceparent)
+        if trace is None or not trace.sampled or self._allowed is None or self._allowed.wait_s("") > 0:
             return None
         from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
-        remote = SpanContext(int(found.trace_id, 16), int(found.span_id, 16), True, TraceFlags(1))
+        remote = SpanContext(int(trace.trace_id, 16), int(trace.span_id, 16), True, TraceFlags(1))
         return set_span_in_context(NonRecordingSpan(remote))
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""Text from outside on its way to a terminal or a log.
+"""Escapes text from outside before it goes to a terminal or a log.
 
-A terminal obeys escape codes, and a line break begins what reads like another line of ours: both are shown, not sent.
+A terminal obeys escape codes, and a line break could forge a log line.
 """
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -10,13 +10,13 @@ def visible(text: str, limit: int | None = None) -> str:
     """The text with each character that is not printable (`str.isprintable`: controls, line breaks, marks of direction,
     lone surrogates) as its JSON escape, so that a line of JSON stays one of the same value.
 
-    `limit`: characters that are kept; the end says how many were cut off.
+    `limit`: the longest text in characters; a cut text ends with the number of characters cut off.
     """
     cut = 0 if limit is None else max(0, len(text) - limit)
-    kept = text[:limit]
-    if not kept.isprintable():
-        kept = "".join(character if character.isprintable() else _escaped(character) for character in kept)
-    return f"{kept} … ({cut} more characters)" if cut else kept
+    shown = text[:limit]
+    if not shown.isprintable():
+        shown = "".join(character if character.isprintable() else _escaped(character) for character in shown)
+    return f"{shown} … ({cut} more characters)" if cut else shown
 
 
 def _escaped(character: str) -> str:

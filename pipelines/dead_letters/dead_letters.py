@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from operators.kafka_io.read_to_end import read_topic
-from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX, LETTER_REASON, REASONS
+from operators.records.contracts import DEAD_LETTER_REASONS, DEAD_LETTERS, HEADER_PREFIX, LETTER_REASON
 from operators.records.dead_letter import Letter
 from operators.settings import KafkaSettings
 from pipelines.topics.whole_file import whole_file
@@ -30,7 +30,7 @@ class Choice:
     def fits(self, reason: str | None, topic: str | None, at_ms: int) -> bool:
         """`reason` and `topic` as the headers have them."""
         return (
-            (not self.reasons or (reason if reason in REASONS else OTHER) in self.reasons)
+            (not self.reasons or (reason if reason in DEAD_LETTER_REASONS else OTHER) in self.reasons)
             and (not self.topics or topic in self.topics)
             and (self.since_ms is None or at_ms >= self.since_ms)
             and (self.until_ms is None or at_ms < self.until_ms)
@@ -87,7 +87,7 @@ def summary(records: Iterable[Any], last: int, choice: Choice = Choice()) -> Dea
         if not choice.fits(reason, headers.get("topic"), record.timestamp):
             continue
         found.count += 1
-        found.reasons[reason if reason in REASONS else OTHER] += 1
+        found.reasons[reason if reason in DEAD_LETTER_REASONS else OTHER] += 1
         place = (record.timestamp, record.partition, record.offset, headers)
         if len(held) < last:
             heapq.heappush(held, place)

@@ -9,7 +9,7 @@ from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
 from operators.records.contracts import ERASURES, EVENTS, encode_record
 from operators.records.dead_letter import Letter
-from operators.records.decode import EventDecoder, decode_erasure, key_text
+from operators.records.event_decode import EventDecoder, decode_erasure, key_text
 from operators.records.record_repairs import Repairs
 from operators.records.time_units import DAY_MS
 

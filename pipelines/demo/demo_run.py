@@ -18,7 +18,7 @@ from operators.records.contracts import Event, RecommendationList, Source
 from operators.settings import Settings
 from pipelines.submission.operator_totals import operator_total
 from pipelines.topics.list_follower import Erased, ListFollower
-from pipelines.topics.replayer import Pace, Progress, replay
+from pipelines.topics.replayer import Progress, ReplayRate, replay
 
 COLD_SECONDS = 8  # the first lists measure a JVM that has not compiled their path
 
@@ -114,7 +114,7 @@ class DemoRun:
     def _publish(self) -> None:
         producer = new_producer(self._settings.kafka)
         try:
-            replay(self._events, Pace(rate=self._rate), producer, progress=self.progress, stop=self._stop.is_set)
+            replay(self._events, ReplayRate(rate=self._rate), producer, progress=self.progress, stop=self._stop.is_set)
         except KafkaError as error:
             self.progress.failed += 1
             print(f"publishing stopped: {error!r}")

@@ -26,11 +26,11 @@ from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, CatalogueItem
-from operators.records.decode import EventDecoder, key_text
+from operators.records.event_decode import EventDecoder, key_text
 from operators.records.time_units import DAY_MS
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Actions, Output, Record
+from operators.refresh.refresh_records import Actions, InputRecord, Output
 from operators.refresh.refresh_sensors import NullRefreshSensors
 from operators.refresh.transactions import Transactions
 from operators.settings import JobSettings, Settings
@@ -43,14 +43,14 @@ from operators.telemetry.tracing import Tracer
 from pipelines.job.metrics import JobMetrics
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
-from pipelines.scoring.wire import Begin
+from pipelines.scoring.wire import Handshake
 
 log = logging.getLogger(__name__)
 CATALOGUE_SECONDS = 20
 
 
 class RefreshFunction:
-    """open, process_element, on_timer and close of a KeyedProcessFunction; the fields of a row are `Record`'s."""
+    """open, process_element, on_timer and close of a KeyedProcessFunction; the fields of a row are `InputRecord`'s."""
 
     def __init__(self, settings: Settings, code: Path, python: str) -> None:
         """`code`: the folder that the submission shipped; `python`: what runs the scorer process."""
@@ -85,7 +85,7 @@ class RefreshFunction:
             process.changed(key, change)
 
         self._table = open_table(settings, subtask, changed)
-        process.follow(self._table)
+        process.attach_catalogue(self._table)
         metrics.catalogue_age.set_function(lambda: self._table.age_s)
         lists = ListMaker(bundle, None, catalogue, settings.lists, now_ms, experiments)
         audited = settings.job.state_digests
@@ -130,7 +130,7 @@ class RefreshFunction:
         # another bundle is another chance: the journal is the bundle's
         whose = "shared" if settings.scorer.shared_dir else str(subtask)
         journal = tables_root(settings) / f"{settings.job.name}-{whose}-{bundle.name}-{bundle.version}.crashes"
-        begin = Begin(settings.model_dump(), str(self._bundle_folder), whose, str(journal))
+        begin = Handshake(settings.model_dump(), str(self._bundle_folder), whose, str(journal))
         link = link_of(self._python, begin, settings.scorer.shared_dir)
         kill_after_s = settings.scorer.kill_after_ms / 1000
         return ScorerProcess(
@@ -140,7 +140,7 @@ class RefreshFunction:
     def process_element(self, row: Row, context: Any) -> Sequence[Row]:
         """One record."""
         key, *others = row
-        record = Record(key_text(key), *others)
+        record = InputRecord(key_text(key), *others)
         return self._act(self._logic.on_record(record, self._read(record.user)), record.user, context)
 
     def on_timer(self, timestamp: int, context: Any) -> Sequence[Row]:

@@ -1,9 +1,10 @@
 """The topics as SQL tables: sources give raw bytes with their Kafka metadata, sinks take bytes, headers and tombstones."""
 
+from operators.configuration.kafka_settings import KafkaSettings
 from operators.configuration.shop_settings import EventSettings
 from operators.records import contracts
 from operators.records.dead_letter import LARGEST
-from operators.settings import JobSettings, KafkaSettings
+from operators.settings import JobSettings
 
 # the broker's clock as epoch ms: TIMESTAMP_LTZ itself surprises in Python, and no function gives its milliseconds whole
 _BROKER_TIME = (

@@ -13,7 +13,7 @@ from operators.records.contracts import Event
 from operators.records.record_file import RecordFile, catalogue_file, event_file
 from operators.settings import Settings
 from pipelines.demo.replay_effect import ReplayEffect
-from pipelines.topics.replayer import Pace, Progress, publish_catalogue, replay
+from pipelines.topics.replayer import Progress, ReplayRate, publish_catalogue, replay
 
 
 @dataclass
@@ -32,7 +32,7 @@ def replay_files(
     settings: Settings,
     events: Path,
     catalogue: Path | None,
-    pace: Pace,
+    pace: ReplayRate,
     *,
     limit: int | None,
     keep_times: bool,

@@ -64,6 +64,14 @@ class MonitorMetrics:
             registry,
         )
         self.reached_at = 0.0
+        self._gauges(shoppers, expectations)
+        disk = Gauge(
+            "liveshelf_disk_free_ratio", "Free share of the disk that holds a folder", ["path"], registry=registry
+        )
+        folder = settings.resolve(settings.stack.data_dir)
+        disk.labels(folder.name).set_function(lambda: _free(folder))
+
+    def _gauges(self, shoppers: ShopperFreshness, expectations: Expectations) -> None:
         self._gauge(
             "fresh_users_ratio",
             "Share of the active sampled users who got a list for their newest event in time",
@@ -80,11 +88,6 @@ class MonitorMetrics:
             "Time since the broker last answered the monitor",
             lambda: time.time() - self.reached_at,
         )
-        disk = Gauge(
-            "liveshelf_disk_free_ratio", "Free share of the disk that holds a folder", ["path"], registry=registry
-        )
-        folder = settings.resolve(settings.stack.data_dir)
-        disk.labels(folder.name).set_function(lambda: _free(folder))
 
     def _gauge(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         Gauge(f"liveshelf_{name}", help_text, registry=self.registry).set_function(value)
@@ -97,5 +100,6 @@ class MonitorMetrics:
 
 
 def _free(folder: Path) -> float:
-    usage = shutil.disk_usage(folder)
+    """Of its disk, also before the folder is made: without this gauge a scrape would give none at all."""
+    usage = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir()))
     return usage.free / usage.total

@@ -19,7 +19,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from operators.errors import BrokerError, LiveshelfError
-from operators.kafka_io.broker_errors import REFUSED_SECONDS, RETRY_SECONDS, is_final, said
+from operators.kafka_io.broker_errors import REFUSED_SECONDS, RETRY_SECONDS, error_text, is_final
 from operators.kafka_io.kafka_clients import new_consumer, partitions_of
 from operators.kafka_io.partitioner import partition_of
 from operators.kafka_io.read_to_end import Offsets, read_between
@@ -61,7 +61,7 @@ class StreamMonitor:
             try:
                 self._follow()
             except (KafkaError, BrokerError) as error:
-                log.warning("the broker does not answer the monitor: %s", said(error))
+                log.warning("the broker does not answer the monitor: %s", error_text(error))
                 self._stop.wait(REFUSED_SECONDS if is_final(error) else RETRY_SECONDS)
 
     def _follow(self) -> None:
@@ -159,7 +159,7 @@ class StreamMonitor:
 
     def _told(self, delay_s: float | None) -> None:
         if delay_s is not None:
-            self.metrics.delays.observe_one(delay_s)
+            self.metrics.delays.observe_value(delay_s)
 
 
 def in_partitions(numbers: frozenset[int], count: int) -> Callable[[str], bool]:

@@ -149,7 +149,7 @@ def chain(manifest: dict[str, Any], served: Sequence[dict[str, Any]]) -> list[st
     return lines if served else [*lines, "submitted  never, as far as this lineage knows"]
 
 
-class Told:
+class TrainingLineage:
     """A training as it is told: its start, and its end by success or failure. `facts` go into the bundle's manifest."""
 
     def __init__(self, settings: Settings, files: Sequence[Path]) -> None:

@@ -13,7 +13,7 @@ from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.settings import ScorerSettings, Settings
 from operators.shopper.user_state import step
 

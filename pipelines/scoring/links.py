@@ -20,7 +20,7 @@ from operators.configuration.private_folder import private_folder
 from operators.errors import StackError
 from pipelines.scoring.locks import locked
 from pipelines.scoring.peers import peer_of, set_patience
-from pipelines.scoring.wire import Begin, pack
+from pipelines.scoring.wire import Handshake, pack
 
 END_SECONDS = 1.0  # that a process has for its end; then it is killed
 KILLED_SECONDS = 5.0  # in which the kernel takes it away; one that waits for a driver in the kernel stays longer
@@ -37,7 +37,7 @@ class Link(Protocol):
     """One operator's way to a process."""
 
     def connect(self) -> socket.socket:
-        """Connected to a process that waits for `Begin`; it is started where it does not run.
+        """Connected to a process that waits for `Handshake`; it is started where it does not run.
 
         Raises `StackError`, `retriable` where it may work a little later. Never waits for long.
         """
@@ -89,7 +89,7 @@ class SharedScorer:
     Whoever finds none starts it; it ends some seconds after the last one has left (`pipelines/scoring/shared.py`).
     """
 
-    def __init__(self, python: str, begin: Begin, folder: Path) -> None:
+    def __init__(self, python: str, begin: Handshake, folder: Path) -> None:
         """`folder`: on the machine's own disk, of the user that runs the TaskManagers and of nobody else.
 
         Raises `StackError` where its name is too long for a socket in it, and as `private_folder` does.
@@ -193,7 +193,7 @@ class SharedScorer:
         )
 
 
-def link_of(python: str, begin: Begin, folder: str) -> Link:
+def link_of(python: str, begin: Handshake, folder: str) -> Link:
     """`folder`: `scorer.shared_dir`. Raises `StackError` as `SharedScorer` does."""
     return SharedScorer(python, begin, Path(folder)) if folder else OwnScorer(python)
 

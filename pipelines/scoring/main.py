@@ -37,10 +37,10 @@ from pipelines.scoring.slate_metrics import SlateMetrics
 from pipelines.scoring.wire import (
     DELISTED,
     LARGEST,
-    Answers,
     Asked,
-    Begin,
+    BatchAnswer,
     Changed,
+    Handshake,
     Listed,
     Ready,
     batch_of,
@@ -53,10 +53,10 @@ TARGET_FILE = "scorer-{subtask}.json"
 DEVICE_LOST = 3  # exit code
 
 
-class Lists:
+class ScorerService:
     """Bundle, catalogue and journal of the process."""
 
-    def __init__(self, begin: Begin) -> None:
+    def __init__(self, begin: Handshake) -> None:
         """Raises `BundleError` where the bundle must not serve, `StackError` where the machine lacks what it needs."""
         settings = Settings.of_dump(begin.settings)
         bundle = ModelBundle.load(Path(begin.bundle))
@@ -65,7 +65,7 @@ class Lists:
         self._catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         experiments, registry = Experiments(settings.experiment), CollectorRegistry()
         self._slates = SlateMetrics(registry, experiments)
-        self._slates.follow(bundle, self._catalogue)
+        self._slates.measure_bundle(bundle, self._catalogue)
         sensors = chosen(self._slates, NullListSensors())
         self._lists = ListMaker(
             bundle, scorer, self._catalogue, settings.lists, lambda: time.time_ns() // 1_000_000, experiments, sensors
@@ -77,7 +77,7 @@ class Lists:
         told = targets if job.metrics_targets_dir else None
         self._server = MetricsServer(registry, job.metrics_host, settings.scorer.metrics_port, told, labels)
 
-    def follow(self, changes: Sequence[Changed]) -> None:
+    def apply_catalogue(self, changes: Sequence[Changed]) -> None:
         """Takes what changed in the catalogue; it has effect on the next list."""
         for key, record in changes:
             if not record:
@@ -85,17 +85,17 @@ class Lists:
             elif item := read_row(record):
                 self._catalogue.changed(key, item)
 
-    def make(self, asked: Sequence[Asked]) -> Answers:
+    def make(self, asked: Sequence[Asked]) -> BatchAnswer:
         """The lists of a micro-batch."""
         if not asked:
-            return Answers(0.0, [])
+            return BatchAnswer(0.0, [])
         begun = time.time()
         try:
             made = self._journal.score([Request(*one) for one in asked], self._make)
         except Exception as error:  # the operator asks again, one by one: only the guilty one has no list
             log.exception("a micro-batch failed")
-            return Answers(begun, [], repr(error)[:300])
-        return Answers(max(begun, self._slates.scored_at), [_listed(one) for one in made])
+            return BatchAnswer(begun, [], repr(error)[:300])
+        return BatchAnswer(max(begun, self._slates.scored_at), [_listed(one) for one in made])
 
     def _make(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
         try:
@@ -117,10 +117,10 @@ def _listed(made: Encoded | Exception) -> Listed | str:
     return made.value, made.source, made.arm, made.event_time, made.state_digest
 
 
-def opened(begin: Begin) -> tuple[Lists | None, Ready]:
+def opened(begin: Handshake) -> tuple[ScorerService | None, Ready]:
     """What makes lists, and what the operator is told of it; no lists where it refuses the bundle or lacks something."""
     try:
-        lists = Lists(begin)
+        lists = ScorerService(begin)
     except BundleError as error:
         return None, Ready(refused=str(error))
     except StackError as error:
@@ -140,7 +140,7 @@ def serve(connection: Connection) -> None:
             batch = batch_of(connection.recv_bytes(LARGEST))
         except EOFError:
             return
-        lists.follow(batch.catalogue)
+        lists.apply_catalogue(batch.catalogue)
         connection.send_bytes(pack(lists.make(batch.requests)))
 
 

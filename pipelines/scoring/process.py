@@ -24,15 +24,16 @@ from operators.lists.request import Request
 from operators.records.contracts import CatalogueItem
 from operators.refresh.micro_batcher import NoScorer
 from operators.telemetry.timeline import BatchTimes
-from pipelines.scoring.links import Link, set_patience
+from pipelines.scoring.links import Link
+from pipelines.scoring.peers import set_patience
 from pipelines.scoring.wire import (
     DELISTED,
     LARGEST,
     NO_RECORD,
-    Answers,
     Asked,
     Batch,
-    Begin,
+    BatchAnswer,
+    Handshake,
     Listed,
     Ready,
     answers_of,
@@ -42,7 +43,7 @@ from pipelines.scoring.wire import (
 )
 
 log = logging.getLogger(__name__)
-A = TypeVar("A", Answers, Ready)
+A = TypeVar("A", BatchAnswer, Ready)
 START_SECONDS = 60.0
 AGAIN_SECONDS = 5.0  # between two starts that fail
 
@@ -67,7 +68,7 @@ class ScorerProcess:
     def __init__(
         self,
         link: Link,
-        begin: Begin,
+        begin: Handshake,
         kill_after_s: float,
         on_ready: Callable[[Ready], None],
         is_known: Callable[[str], object] = lambda _: False,
@@ -101,7 +102,7 @@ class ScorerProcess:
             self._failed_at = time.monotonic()
             log.error("%s", error)
 
-    def follow(self, rows: Rows) -> None:
+    def attach_catalogue(self, rows: Rows) -> None:
         """Where the catalogue is read from: all rows for a new process, then those of `changed`."""
         self._rows = rows
 
@@ -195,7 +196,7 @@ class ScorerProcess:
         for chunk in chunks(records):
             self._ask(Batch([], chunk))
 
-    def _ask(self, batch: Batch) -> Answers:
+    def _ask(self, batch: Batch) -> BatchAnswer:
         self._send(pack(batch))
         return self._answer(answers_of, self._kill_after_s)
 

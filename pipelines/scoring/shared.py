@@ -22,10 +22,10 @@ import msgspec
 from operators.telemetry.logs import configure
 from pipelines.scoring.links import BACKLOG
 from pipelines.scoring.peers import peer_of, set_patience
-from pipelines.scoring.wire import LARGEST, Answers, Asked, Batch, Begin, Ready, batch_of, begin_of, pack
+from pipelines.scoring.wire import LARGEST, Asked, Batch, BatchAnswer, Handshake, Ready, batch_of, begin_of, pack
 
 if TYPE_CHECKING:  # its import takes a second, see `main`
-    from pipelines.scoring.main import Lists
+    from pipelines.scoring.main import ScorerService
 
 log = logging.getLogger(__name__)
 LONELY_S = 5.0
@@ -33,7 +33,7 @@ PATIENCE_S = 1.0  # with an operator that is stopped in the middle of a message;
 OPEN_S = 180.0  # for model and catalogue; an operator that waits kills it much sooner
 HANGS = 3  # times `scorer.kill_after_ms`, after which no operator can be there
 
-Open = Callable[[Begin], "tuple[Lists | None, Ready]"]
+Open = Callable[[Handshake], "tuple[ScorerService | None, Ready]"]
 
 
 class ScorerServer:
@@ -46,7 +46,7 @@ class ScorerServer:
         self._waiting.register(listener, selectors.EVENT_READ)
         self._operators: set[Connection] = set()
         self._begun: set[Connection] = set()  # of these, who have said `Begin`
-        self._lists: Lists | None = None
+        self._lists: ScorerService | None = None
         self._ready: Ready | None = None
         self._longest_s = 0.0  # that lists may take
 
@@ -70,7 +70,8 @@ class ScorerServer:
             if key.fileobj is self._listener:
                 self._welcome()
                 continue
-            operator: Connection = key.fileobj
+            operator = key.fileobj
+            assert isinstance(operator, Connection)  # all that is registered beside the listener
             try:
                 self._hear(operator, operator.recv_bytes(LARGEST), asked)
             except (OSError, EOFError):
@@ -89,7 +90,7 @@ class ScorerServer:
             self._begun.add(operator)
             self._say(operator, pack(ready))
 
-    def _begin(self, begin: Begin) -> Ready:
+    def _begin(self, begin: Handshake) -> Ready:
         """The first operator's word is that of all: the socket's name says that it is the same."""
         if self._ready is None:
             self._longest_s = HANGS * begin.settings["scorer"]["kill_after_ms"] / 1000
@@ -97,7 +98,7 @@ class ScorerServer:
                 self._lists, self._ready = self._opened(begin)
         return self._ready
 
-    def _make(self, requests: Sequence[Asked]) -> Answers:
+    def _make(self, requests: Sequence[Asked]) -> BatchAnswer:
         assert self._lists is not None
         with killed_after(self._longest_s):
             return self._lists.make(requests)
@@ -106,14 +107,14 @@ class ScorerServer:
         """All together; where that fails each operator's alone, so that only the guilty one's has to ask one by one."""
         assert self._lists is not None
         for batch in asked.values():
-            self._lists.follow(batch.catalogue)
+            self._lists.apply_catalogue(batch.catalogue)
         together = self._make([one for batch in asked.values() for one in batch.requests])
         lists = iter(together.lists)
         for operator, batch in asked.items():
             if together.failed and len(asked) > 1:
                 own = self._make(batch.requests)
             else:
-                own = Answers(together.scored_at, list(islice(lists, len(batch.requests))), together.failed)
+                own = BatchAnswer(together.scored_at, list(islice(lists, len(batch.requests))), together.failed)
             self._say(operator, pack(own))
 
     def _welcome(self) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,16 +56,17 @@ class SlateMetrics:
             "miscalibration_nats", "KL divergence of the list's categories from the shopper's own, of a sample"
         )
 
-    def follow(self, bundle: ModelBundle, catalogue: Catalogue) -> None:
+    def measure_bundle(self, bundle: ModelBundle, catalogue: Catalogue) -> None:
         """The bundle whose lists are measured from now on."""
         self._catalogue = catalogue
         self._unpopular = popularity_places(bundle.popular, len(bundle.vocabulary))
         self._meter = SlateMeter(unit_rows(bundle.vectors), self._unpopular)
         self._coverage = Coverage(len(bundle.vocabulary), COVERAGE_SECONDS)
-        self._drift = DriftMeter(bundle.reference) if bundle.reference else None
+        meter = self._drift = DriftMeter(bundle.reference) if bundle.reference else None
         self._share.set_function(lambda: self._coverage.share(catalogue.allowed(int(time.time() * 1000))))
-        for feature in bundle.reference:
-            self._psi.labels(feature).set_function(lambda name=feature: self._drift.indices()[name])
+        if meter is not None:
+            for feature in bundle.reference:
+                self._psi.labels(feature).set_function(partial(_psi_of, meter, feature))
 
     def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
         """As `operators.lists.list_maker.ListSensors`."""
@@ -82,7 +84,7 @@ class SlateMetrics:
             self._drift_at = now
             users = np.flatnonzero(served)[:DRIFT_USERS]
             if len(users):
-                self._drift.seen(observed(inputs.where(users), self._scores[users, 0], self._unpopular))
+                self._drift.observe(observed(inputs.where(users), self._scores[users, 0], self._unpopular))
         if now - self._sampled_at >= SAMPLE_EVERY_S and served.any():
             self._sampled_at = now
             user = int(np.argmax(served))
@@ -96,3 +98,7 @@ class SlateMetrics:
         self._novelty[arm].observe(found.novelty)
         if found.miscalibration is not None:
             self._miscalibration[arm].observe(found.miscalibration)
+
+
+def _psi_of(meter: DriftMeter, feature: str) -> float:
+    return meter.indices()[feature]

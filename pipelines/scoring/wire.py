@@ -12,7 +12,7 @@ LARGEST = 256 * 2**20  # bytes of a message: a micro-batch has some MB; a length
 CHUNK_RECORDS, CHUNK_BYTES = 5_000, 4 * 2**20  # of the catalogue in a message; one record may be larger
 
 
-class Begin(msgspec.Struct, array_like=True):
+class Handshake(msgspec.Struct, array_like=True):
     """First message: all that the process must know. `subtask`: its number, or "shared"; `journal`: the file of its crash
     journal."""
 
@@ -23,7 +23,7 @@ class Begin(msgspec.Struct, array_like=True):
 
 
 class Ready(msgspec.Struct, array_like=True):
-    """Answer to `Begin`: where the model runs and why there; or why the bundle is `refused`; or, as expected, came and
+    """Answer to `Handshake`: where the model runs and why there; or why the bundle is `refused`; or, as expected, came and
     fix of a `StackError`, what the machine lacks."""
 
     provider: str = ""
@@ -66,7 +66,7 @@ def chunks(records: Iterable[Changed]) -> Iterator[list[Changed]]:
         yield chunk
 
 
-class Answers(msgspec.Struct, array_like=True):
+class BatchAnswer(msgspec.Struct, array_like=True):
     """A list or, as text, what went wrong, for each request; or what went wrong with all of them.
 
     `scored_at` (epoch s): when the model had answered.
@@ -78,7 +78,7 @@ class Answers(msgspec.Struct, array_like=True):
 
 
 pack = msgspec.msgpack.Encoder().encode
-begin_of = msgspec.msgpack.Decoder(Begin).decode
+begin_of = msgspec.msgpack.Decoder(Handshake).decode
 ready_of = msgspec.msgpack.Decoder(Ready).decode
 batch_of = msgspec.msgpack.Decoder(Batch).decode
-answers_of = msgspec.msgpack.Decoder(Answers).decode
+answers_of = msgspec.msgpack.Decoder(BatchAnswer).decode

@@ -8,7 +8,7 @@ from kafka import KafkaConsumer
 
 from operators.kafka_io.kafka_clients import broker_errors, consumer_at_end, new_producer
 from operators.records.contracts import ERASURES, RECEIPTS, Erasure, Receipt, encode_record
-from operators.records.decode import decode_erasure
+from operators.records.event_decode import decode_erasure
 from operators.settings import KafkaSettings
 
 _decode = msgspec.json.Decoder(Receipt).decode

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from operators.errors import BadRecord
 from operators.kafka_io.read_to_end import TopicRange
 from operators.records.contracts import EVENTS, encode_record
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.settings import Settings
 from pipelines.topics.whole_file import whole_file
 

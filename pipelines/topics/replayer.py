@@ -21,7 +21,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Pace:
+class ReplayRate:
     """When each event is due: `rate` events/s, or the original gaps divided by `speedup`."""
 
     rate: float | None = None
@@ -36,7 +36,7 @@ class Pace:
 
 def replay(
     events: Iterable[Event],
-    pace: Pace,
+    pace: ReplayRate,
     producer: Any,
     *,
     keep_times: bool = False,

@@ -11,11 +11,11 @@ from storefront.events.event_warnings import EventWarning, warnings_of
 from storefront.http.batches import Entry
 
 log = logging.getLogger(__name__)
-SEND_SECONDS = 10.0  # of the whole batch: a client waits no longer for more events
+SEND_SECONDS = 10.0  # limit for the whole batch, whatever its size
 
 
 class BadEvent(Exception):
-    """The first bad event of a batch, and why it is."""
+    """The first bad event of a batch, with its reason."""
 
     def __init__(self, entry: Entry, error: BadRecord) -> None:
         super().__init__(f"{entry.place}{error}")
@@ -30,15 +30,15 @@ class EventProducer:
         self._publisher = EventPublisher(settings)
 
     async def publish(self, entries: list[Entry]) -> list[EventWarning]:
-        """Publishes JSON events, and says what of them has no effect. Raises `BadEvent` for the first bad one (nothing is
-        sent) or `BrokerError`."""
+        """Publishes JSON events and returns warnings for fields without effect. Raises `BadEvent` for the first bad event
+        (nothing is sent) or `BrokerError`."""
         events = self._checked(entries)
         warnings = warnings_of(entries, events)
         records = [(event.user_id, entry.value) for event, entry in zip(events, entries, strict=True)]
         try:
             await asyncio.to_thread(self._publisher.publish, records, SEND_SECONDS)
         except BrokerError as error:
-            log.warning("events not taken: %s", error)  # whoever sent them need not know the broker's users
+            log.warning("events not taken: %s", error)  # the client must not see the broker's users
             raise BrokerError(
                 "Kafka to take the event", "no acknowledgement", "try again: event_id makes it safe"
             ) from error

@@ -1,4 +1,4 @@
-"""What the answer to good events warns of: fields and types that are taken and change nothing."""
+"""Warnings in the answer to good events: accepted fields and types that have no effect."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ from operators.records.field_effects import field_warnings
 from operators.telemetry.visible import visible
 from storefront.http.batches import Entry
 
-SHOWN = 64  # characters of a name of the client's
+SHOWN = 64  # characters of a client's field name
 
 
 class EventWarning(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -22,7 +22,7 @@ class EventWarning(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def warnings_of(entries: Sequence[Entry], events: Iterable[Event]) -> list[EventWarning]:
-    """Each once; `events` are the entries' as they were decoded."""
+    """Each warning once. `events`: the decoded `entries`, in the same order."""
     warnings = field_warnings(zip((entry.value for entry in entries), events, strict=True))
     return [
         EventWarning(

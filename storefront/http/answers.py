@@ -1,4 +1,4 @@
-"""JSON answers. What is refused says why in one shape, whoever refuses: a route, the framework, or the guard before both."""
+"""JSON answers. Routes, the framework and the guard answer every refused request with one record, `Refused`."""
 
 import math
 from typing import Any
@@ -10,14 +10,14 @@ from starlette.exceptions import HTTPException
 
 from operators.telemetry.visible import visible
 
-SHOWN = 200  # characters of what came
+SHOWN = 200  # characters of the refused input in an error text
 REASONS = {404: "not_found", 405: "method_not_allowed"}
 
 encode = msgspec.json.Encoder().encode
 
 
 class Refused(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What is wrong with a request, and what to do next. `index` (from 0) or `line` (from 1): which event of a batch."""
+    """Why a request was refused, and what to do next. `index` (from 0) or `line` (from 1): the bad event of a batch."""
 
     reason: str
     error: str
@@ -26,22 +26,24 @@ class Refused(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def json_answer(answer: Any, status: int = 200) -> Response:
-    """A record or a dict; no cache may keep it, it is of one shopper and of now."""
-    made = Response(encode(answer), status, media_type="application/json")
-    made.raw_headers.append((b"cache-control", b"no-store"))  # a look-up is too short for Starlette's way of adding one
-    return made
+    """Encodes a record or a dict. `no-store`: the answer belongs to one shopper and is true only now."""
+    response = Response(encode(answer), status, media_type="application/json")
+    response.raw_headers.append(
+        (b"cache-control", b"no-store")
+    )  # a look-up is too short for Starlette's way of adding one
+    return response
 
 
 def refusal(status: int, reason: str, error: str, *, wait_s: float | None = None, **place: int | None) -> Response:
-    """A `Refused`; `wait_s`: when to try again."""
-    made = json_answer(Refused(reason=reason, error=error, **place), status)
+    """Answers with a `Refused`. `wait_s`: seconds until a retry makes sense, sent as `Retry-After`."""
+    response = json_answer(Refused(reason=reason, error=error, **place), status)
     if wait_s is not None:
-        made.headers["retry-after"] = str(max(1, math.ceil(wait_s)))
-    return made
+        response.headers["retry-after"] = str(max(1, math.ceil(wait_s)))
+    return response
 
 
 def add_refusals(app: FastAPI) -> None:
-    """What Starlette and FastAPI refuse, in the same shape."""
+    """Makes Starlette and FastAPI answer their own refusals with a `Refused` too."""
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:

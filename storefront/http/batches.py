@@ -1,10 +1,10 @@
-"""The body of POST /v1/events: one event, an array, or JSON lines, plain or gzip -> one body an event, with its place."""
+"""Splits the body of POST /v1/events (one event, an array, or JSON lines; plain or gzip) into entries, one an event."""
 
 import asyncio
 import gzip
 import io
 import zlib
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import msgspec
 from fastapi import Request
@@ -20,8 +20,9 @@ _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_one = msgspec.json.Decoder(msgspec.Raw).decode
 
 
-class Entry(NamedTuple):
-    """One event's bytes. `index` counts an array from 0, `line` a body of lines from 1; None in any other body."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The bytes of one event and its position: `index` in an array (from 0) or `line` in JSON lines (from 1), else None."""
 
     value: bytes
     index: int | None = None
@@ -29,14 +30,14 @@ class Entry(NamedTuple):
 
     @property
     def place(self) -> str:
-        """For a message; empty where there is one event."""
+        """The position as the prefix of an error message; empty for a body of one event."""
         if self.index is not None:
             return f"event {self.index} of the array: "
         return "" if self.line is None else f"line {self.line}: "
 
 
 class BodyRefused(Exception):
-    """A body that is not looked into. `status` is HTTP's, `reason` is for programs."""
+    """The body is refused before its events are decoded. `status`: the HTTP status; `reason`: a stable code for programs."""
 
     def __init__(self, status: int, reason: str, text: str) -> None:
         super().__init__(text)
@@ -44,23 +45,23 @@ class BodyRefused(Exception):
 
 
 class TooMuch(BodyRefused):
-    """More than one request may bring."""
+    """The body has more bytes or events than one request may carry."""
 
     def __init__(self, reason: str, expected: str, came: str) -> None:
         super().__init__(413, reason, f"expected at most {expected}; came {came}. Next: send them in several requests.")
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """At most so many bytes, as they come and unpacked, whatever `Content-Length` says or does not say. gzip is unpacked,
-    with `Content-Encoding` or without. Raises `BodyRefused`, `TooMuch` before it holds more.
+    """Reads the body and unpacks gzip, with or without `Content-Encoding`. `most`: the limit in bytes, on the wire and
+    unpacked; it does not trust `Content-Length`. Raises `TooMuch` before it holds more, `BodyRefused` for any other body.
 
-    Starlette has a limit as `max_body_size`, whose answer is plain text and cannot be another.
+    Starlette's own `max_body_size` always answers in plain text.
     """
     encodings = [name.strip().lower() for name in request.headers.get("content-encoding", "").split(",")]
     encodings = [name for name in encodings if name not in ("", "identity")]
     if encodings and (len(encodings) > 1 or encodings[0] not in _GZIP):
-        came = visible(", ".join(encodings), 100)
-        text = f"expected a body that is plain or gzip; came {came}. Next: send it plain."
+        encoding = visible(", ".join(encodings), 100)
+        text = f"expected a body that is plain or gzip; came {encoding}. Next: send it plain."
         raise BodyRefused(415, "unknown_encoding", text)
     declared = request.headers.get("content-length", "")[:18]
     if declared.isdecimal() and int(declared) > most:
@@ -77,19 +78,19 @@ async def read_body(request: Request, most: int) -> bytes:
 
 def _unpacked(body: bytes, most: int) -> bytes:
     try:
-        found = gzip.GzipFile(fileobj=io.BytesIO(body)).read(most + 1)
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(body)).read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
         text = f"expected gzip; came {error}. Next: pack the body anew, or send it plain without Content-Encoding."
         raise BodyRefused(400, "bad_gzip", text) from None
-    if len(found) > most:
+    if len(unpacked) > most:
         raise TooMuch("body_too_large", f"{most} bytes", "more, unpacked")
-    return found
+    return unpacked
 
 
 def split_batch(body: bytes, most: int) -> list[Entry]:
-    """The events of a body, of which none is looked into. Lines may end in CRLF; empty ones are left out.
+    """Splits a body into entries without decoding the events. Lines may end in CRLF; empty lines are skipped.
 
-    Raises `BadRecord` where the body is no array that can be taken apart, `TooMuch` above `most`.
+    Raises `BadRecord` for a malformed array, `TooMuch` above `most` events.
     """
     plain = body.removeprefix(BOM)
     text = plain.strip(_SPACE)
@@ -108,14 +109,14 @@ def split_batch(body: bytes, most: int) -> list[Entry]:
     return [Entry(line, line=n) for n, line in stripped if line]
 
 
-def _refuse_more(came: int, most: int) -> None:
-    """Before an entry is made of each: half a million fit into one body."""
-    if came > most:
-        raise TooMuch("too_many_events", f"{most} events", f"{came} events")
+def _refuse_more(count: int, most: int) -> None:
+    """Runs before any `Entry` is built: half a million events fit into one body."""
+    if count > most:
+        raise TooMuch("too_many_events", f"{most} events", f"{count} events")
 
 
 def _is_one_value(text: bytes) -> bool:
-    """One value over several lines is not a body of lines."""
+    """Whether the text is one JSON value, which may span several lines, and not JSON lines."""
     try:
         _decode_one(text)
     except (msgspec.MsgspecError, ValueError):

@@ -1,5 +1,5 @@
-"""An HTTP/1.1 connection with the limits that uvicorn's does not have: of a request's head and of the time that a
-request may take to come. Without them a few hundred silent clients hold every connection for ever (slowloris)."""
+"""An HTTP/1.1 connection with two limits that uvicorn lacks: the size of a request's head, and the time until a request
+is complete. Without them a few hundred silent clients hold every connection for ever (slowloris)."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ from storefront.http.guard import HEADERS
 
 
 class Connection(HttpToolsProtocol):
-    """Counts the bytes of a request beside its body (head, sizes of chunks, trailers: the parser would hold them all)
-    and the time until it is there; the kernel counts for how long a client takes nothing of an answer."""
+    """Limits a request's bytes outside its body (head, chunk sizes, trailers: the parser holds them all in memory) and
+    the time until the request is complete. The kernel's TCP_USER_TIMEOUT drops a client that stops reading."""
 
     def __init__(self, *args: Any, limits: StorefrontSettings, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -27,7 +27,7 @@ class Connection(HttpToolsProtocol):
         self._body_bytes = self._other_bytes = self._read_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """As uvicorn's; one too many is told so."""
+        """As uvicorn's; answers 503 above `max_connections`."""
         super().connection_made(transport)
         if len(self.connections) > self._limits.max_connections:
             self._refuse(503, "too_many_connections", "expected fewer connections; came one more. Next: try again.")
@@ -42,13 +42,13 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """As uvicorn's; the time runs while a request is not there as a whole."""
+        """As uvicorn's; the deadline runs while a request is incomplete."""
         body_before, self._read_bytes = self._body_bytes, len(data)
         super().data_received(data)
         if not self._incomplete or self.transport.is_closing():
             return
         self._expect()
-        if self._just_begun:  # what came before it in these bytes is not known; they are one read of the socket
+        if self._just_begun:  # these bytes may also hold the end of the previous request: one read is not counted
             self._just_begun = False
             return
         self._other_bytes += len(data) - (self._body_bytes - body_before)
@@ -62,15 +62,15 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """As uvicorn's; a head may have come in one read, which is counted only where it can be too large."""
+        """As uvicorn's; checks the size of a head that arrived in one read."""
         if self._read_bytes > self._limits.max_head_bytes:
-            whole = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-            if whole > self._limits.max_head_bytes:
+            head_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if head_bytes > self._limits.max_head_bytes:
                 self._refuse_head()
                 raise httptools.HttpParserError("the head is too large")
         self._in_head = False
         super().on_headers_complete()
-        self.headers = []  # for trailers, which nothing reads; those of the head are the request's
+        self.headers = []  # collects trailers, which nothing reads; the request has its own list of headers
 
     def on_body(self, body: bytes) -> None:
         """As uvicorn's."""
@@ -85,7 +85,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """For what is not HTTP."""
+        """Answers bytes that are not HTTP."""
         if not self.transport.is_closing():
             self._refuse(400, "not_http", f"expected HTTP/1.1; came: {msg} Next: correct the client.")
 
@@ -101,7 +101,7 @@ class Connection(HttpToolsProtocol):
     def _too_slow(self) -> None:
         seconds = self._limits.request_timeout_s
         text = f"expected a whole request within {seconds:g} s; came less. Next: send it at once."
-        self._refuse(408, "too_slow", text)  # a route that waits for the rest of a body hears that its client is gone
+        self._refuse(408, "too_slow", text)  # a route that still reads the body gets `ClientDisconnect`
 
     def _refuse_head(self) -> None:
         most = self._limits.max_head_bytes
@@ -109,7 +109,7 @@ class Connection(HttpToolsProtocol):
         self._refuse(431, "head_too_large", text)
 
     def _refuse(self, status: int, reason: str, error: str) -> None:
-        """Says why, where no answer has begun that this would run into, and closes."""
+        """Answers with the reason unless another answer has started, and closes the connection."""
         cycle = self.cycle
         in_body = self._incomplete and not self._in_head
         if cycle is not None and (cycle.response_started if in_body else not cycle.response_complete):
@@ -124,5 +124,5 @@ class Connection(HttpToolsProtocol):
 
 
 def connections(limits: StorefrontSettings) -> type[asyncio.Protocol]:
-    """What uvicorn takes as `http`."""
+    """The protocol class for uvicorn's option `http`."""
     return cast(type[asyncio.Protocol], partial(Connection, limits=limits))

@@ -1,4 +1,4 @@
-"""Who waits for which user's list: from the table's thread to the event loop's subscribers."""
+"""Server-sent events: passes list changes from the table's thread to the open streams of the event loop."""
 
 import asyncio
 import contextlib
@@ -20,12 +20,12 @@ RETRY_S = 10.0  # a client that was refused should ask again after so long
 
 @dataclass
 class Expiry:
-    """When what a stream showed last expires, epoch ms; None: never."""
+    """When the list that a stream sent last expires, epoch ms; None: never."""
 
     at_ms: int | None = None
 
     def wait_s(self) -> float | None:
-        """Seconds until then."""
+        """Seconds until the list expires."""
         return None if self.at_ms is None else max(0.0, self.at_ms / 1000 - time.time())
 
 
@@ -39,11 +39,11 @@ class LiveLists:
         self._of_address, self._of_user = Counter[str](), Counter[str]()
 
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The loop in which the streams run."""
+        """Sets the event loop in which the streams run."""
         self._loop = loop
 
     def changed(self, user_id: str) -> None:
-        """Called by the table's thread."""
+        """Wakes the streams of this user. The table's thread calls it."""
         if self._loop is not None and user_id in self._waiting:
             self._loop.call_soon_threadsafe(self._wake, user_id)
 
@@ -52,7 +52,7 @@ class LiveLists:
             event.set()
 
     async def changes(self, user_id: str, expiry: Expiry) -> AsyncIterator[None]:
-        """Once at the start, and then after each change, and when what was shown expires."""
+        """Yields at the start, after each change of the user's list, and when the sent list expires."""
         event = asyncio.Event()
         event.set()
         self._waiting[user_id].add(event)
@@ -70,7 +70,7 @@ class LiveLists:
                 del self._waiting[user_id]
 
     def full(self, user_id: str, address: str) -> str | None:
-        """Of whom there are as many streams as there may be; None: there may be one more."""
+        """The limit that one more stream would exceed ("in all", "of one client address", "of one user"), or None."""
         if self.streams >= self.limits.max_streams:
             return "in all"
         if self._of_address[address] >= self.limits.max_streams_per_address:
@@ -78,7 +78,7 @@ class LiveLists:
         return "of one user" if self._of_user[user_id] >= self.limits.max_streams_per_user else None
 
     def count(self, user_id: str, address: str, change: int) -> None:
-        """A stream begins (1) or ends (-1)."""
+        """Counts a stream that begins (`change` 1) or ends (-1)."""
         for counter, key in ((self._of_address, address), (self._of_user, user_id)):
             counter[key] += change
             if not counter[key]:
@@ -91,10 +91,10 @@ class LiveLists:
 
 
 class ListStream(EventSourceResponse):
-    """Server-sent events of one user; counted while it is open, refused where there are too many."""
+    """The stream of one user's lists. It counts against the limits while it is open, and is refused above them."""
 
     def __init__(self, live: LiveLists, user_id: str, read: Callable[[], tuple[str, int | None]]) -> None:
-        """`read` gives the data of the event `list` after each change, and when it expires (epoch ms)."""
+        """`read` returns the data of one `list` event and when that list expires (epoch ms)."""
         self._live, self._user_id = live, user_id
 
         async def events() -> AsyncIterator[dict[str, str]]:
@@ -106,11 +106,11 @@ class ListStream(EventSourceResponse):
         super().__init__(events(), ping=PING_S, send_timeout=live.limits.send_timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As Starlette's: nothing can come between the count and its end."""
+        """As Starlette's; counts the stream here, where `finally` is sure to run."""
         address = client_of(scope)
-        if (whose := self._live.full(self._user_id, address)) is not None:
-            status, text = (503, "on another machine") if whose == "in all" else (429, "when one of them is closed")
-            error = f"expected fewer open streams {whose}; came one more. Next: open it {text}."
+        if (exceeded := self._live.full(self._user_id, address)) is not None:
+            status, text = (503, "on another machine") if exceeded == "in all" else (429, "when one of them is closed")
+            error = f"expected fewer open streams {exceeded}; came one more. Next: open it {text}."
             await refusal(status, "too_many_streams", error, wait_s=RETRY_S)(scope, receive, send)
             return
         self._live.count(self._user_id, address, 1)

@@ -18,7 +18,7 @@ SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 
 def add_pages(app: FastAPI) -> None:
-    """Their routes, and those of the files that they load."""
+    """Adds the routes of the pages and of the files that they load."""
     swagger = Path(fastapi_offline.__file__).with_name("static")
     assets = {file.name: file for file in PAGE.iterdir() if file.suffix != ".html"}
     assets |= {name: swagger / name for name in SWAGGER}

@@ -12,8 +12,8 @@ from operators.records.event_repair import check_id
 
 
 def path_id(raw: str) -> str:
-    """The id of one part of a path as it is on the wire (`Guard` keeps routes from seeing it decoded: `%2F` would be a
-    part's end). Raises `ValueError` for what no event could have as an id."""
+    """Decodes one path segment, which `Guard` leaves percent-encoded so that `%2F` does not end it. Raises `ValueError`
+    for an id that no event may have."""
     try:
         text = unquote(raw, errors="strict")
     except UnicodeDecodeError:

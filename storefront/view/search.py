@@ -1,4 +1,4 @@
-"""What a query leads to: titles that hold all of its words, then items that belong to it by what the model learned of words."""
+"""Search: items whose title holds all words of the query, then items near the query's embedding."""
 
 from itertools import islice
 
@@ -7,23 +7,23 @@ import numpy as np
 from operators.model.model_bundle import ModelBundle
 from operators.model.unit_rows import unit_rows
 from operators.records.contracts import CatalogueItem
-from storefront.view.views import Shelf
+from storefront.view.views import CatalogueView
 
 NEAR = 0.4  # cosine of query and item; below it a result looks like a mistake
 
 
 class Search:
-    """Over the catalogue, with the query tower of the bundle where it has one. Thread-safe: it only reads."""
+    """Searches the catalogue, and uses the bundle's query tower where it has one. Thread-safe: it only reads."""
 
-    def __init__(self, shelf: Shelf, bundle: ModelBundle | None) -> None:
+    def __init__(self, shelf: CatalogueView, bundle: ModelBundle | None) -> None:
         self._shelf, self._bundle = shelf, bundle
         self._queries = bundle.queries if bundle else None
         self._vectors = unit_rows(bundle.vectors) if bundle and self._queries else None
 
     def find(self, text: str, limit: int) -> list[CatalogueItem]:
-        """At most `limit` items that may be listed now, those by words first and by title, the others nearest first."""
-        found = self._shelf.search(text, limit)
-        return found + self._near(text, limit - len(found), {item.item_id for item in found})
+        """At most `limit` items that may be listed now: matches by title first, in title order, then the nearest ones."""
+        titled = self._shelf.search(text, limit)
+        return titled + self._near(text, limit - len(titled), {item.item_id for item in titled})
 
     def _near(self, text: str, count: int, have: set[str]) -> list[CatalogueItem]:
         if count <= 0 or self._bundle is None or self._queries is None or self._vectors is None:

@@ -1,4 +1,4 @@
-"""A list as it leaves the storefront: without what may not be listed any more, or the popular list for a stranger."""
+"""The list that the storefront serves: the user's list without items that may no longer be listed, or the popular list."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -7,11 +7,11 @@ import msgspec
 
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import ListItem, Model, Reason, RecommendationList
-from storefront.view.views import Shelf, Views, now_ms
+from storefront.view.views import CatalogueView, Views, now_ms
 
 
 class ServedItem(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A place of a list with what a page shows."""
+    """One item of a served list, with the catalogue fields that a page shows."""
 
     item_id: str
     score: float
@@ -25,9 +25,9 @@ class ServedItem(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ServedList(msgspec.Struct, kw_only=True):
-    """`known`: whether the user has a list that has not expired; else this is the popular list, which never does.
+    """`known`: the user has a list that has not expired; otherwise this is the popular list, which never expires.
 
-    `expired`: whether the user had a list, and its `expires_at` has passed. Times are epoch ms.
+    `expired`: the user has a list, but its `expires_at` has passed. Times are epoch ms.
     """
 
     user_id: str
@@ -46,7 +46,7 @@ class ServedList(msgspec.Struct, kw_only=True):
     items: list[ServedItem]
 
 
-class Server:
+class ListServer:
     """Joins lists with the catalogue."""
 
     def __init__(self, views: Views, bundle: ModelBundle | None, clock_ms: Callable[[], int] = now_ms) -> None:
@@ -58,25 +58,25 @@ class Server:
 
     def list_of(self, user_id: str, limit: int) -> ServedList:
         """The user's list, or the popular one where the user has none or it has expired."""
-        made, now, shelf = self._views.list_of(user_id), self._clock_ms(), self._views.shelf
-        known = made is not None and now < made.expires_at
-        expired = made is not None and not known
-        if made is None or expired:
-            made = self._popular_list(user_id, limit, now)
-        places = [place for place in made.items if shelf.sold(place.item_id)][:limit]
+        slate, now, shelf = self._views.list_of(user_id), self._clock_ms(), self._views.shelf
+        known = slate is not None and now < slate.expires_at
+        expired = slate is not None and not known
+        if slate is None or expired:
+            slate = self._popular_list(user_id, limit, now)
+        places = [place for place in slate.items if shelf.sold(place.item_id)][:limit]
         return ServedList(
             user_id=user_id,
             known=known,
             expired=expired,
-            recommendation_id=made.recommendation_id,
-            epoch=made.epoch,
-            version=made.version,
-            source=made.source,
-            model=made.model,
-            event_time=made.event_time,
-            event_id=made.event_id,
-            generated_at=made.generated_at,
-            expires_at=made.expires_at if known else None,
+            recommendation_id=slate.recommendation_id,
+            epoch=slate.epoch,
+            version=slate.version,
+            source=slate.source,
+            model=slate.model,
+            event_time=slate.event_time,
+            event_id=slate.event_id,
+            generated_at=slate.generated_at,
+            expires_at=slate.expires_at if known else None,
             served_at=now,
             items=[served(place, rank, shelf) for rank, place in enumerate(places, start=1)],
         )
@@ -98,8 +98,8 @@ class Server:
         )
 
 
-def served(place: ListItem, rank: int, shelf: Shelf) -> ServedItem:
-    """A place with its title and price, and the title of the item that it resembles."""
+def served(place: ListItem, rank: int, shelf: CatalogueView) -> ServedItem:
+    """Adds the item's title and price, and the title of the item in its reason."""
     item, anchor = shelf.get(place.item_id), shelf.get(place.reason.item_id or "")
     return ServedItem(
         item_id=place.item_id,

@@ -1,4 +1,4 @@
-"""What the storefront knows: the newest list of each user and the catalogue, as local tables."""
+"""The storefront's two local tables: the newest list of each user, and the catalogue."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from operators.lists.availability import ANYTIME, Coverage, may_be_listed, offer
 from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, RecommendationList
 from operators.shopper.features import Vocabulary
 
-DELISTED_KEPT = 100_000  # the last so many: a tombstone stays known no longer than it matters
+DELISTED_KEPT = 100_000  # the newest delisted ids in memory; older ones are forgotten
 OnList = Callable[[str, RecommendationList | None], None]
 
 
@@ -23,13 +23,13 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Shelf:
-    """The catalogue in memory, in title order, for the page and for filtering what may not be listed any more."""
+class CatalogueView:
+    """The catalogue in memory: for search, and to drop items that may no longer be listed."""
 
     def __init__(
         self, vocabulary: Vocabulary | None = None, coverage: float = 0.5, clock_ms: Callable[[], int] = now_ms
     ) -> None:
-        """`vocabulary`: the model's; without one the items that the catalogue does not hold never count as delisted."""
+        """`vocabulary`: the model's. Without one, items missing from the catalogue never count as delisted."""
         self._vocabulary = vocabulary or Vocabulary([])
         self._coverage = Coverage(len(self._vocabulary), coverage)
         self._clock_ms = clock_ms
@@ -39,7 +39,7 @@ class Shelf:
         self._lock = threading.Lock()
 
     def changed(self, key: str, change: CatalogueItem | None) -> None:
-        """Takes an item as it is now, None where it was delisted, `GONE` where the topic has none of that name any more."""
+        """Applies a change of one item: its new record, None when it is delisted, `GONE` when the topic no longer has it."""
         item = None if change is GONE else change
         with self._lock:
             if self._vocabulary.row(key):
@@ -62,43 +62,46 @@ class Shelf:
         return self._items.get(item_id)
 
     def sold(self, item_id: str) -> bool:
-        """Whether it may be listed now, by the rule of `operators.lists.availability`."""
+        """Whether the item may be listed now, by the rule of `operators.lists.availability`."""
         if item_id in self._always:
             return True
         item = self._items.get(item_id)
         in_stock, start, end = ANYTIME if item is None else offer_of(item)
-        held, delisted, covered = item is not None, item_id in self._delisted, self._coverage.reached
-        return bool(may_be_listed(held, delisted, in_stock, start, end, covered=covered, now_ms=self._clock_ms()))
+        in_catalogue, delisted, covered = item is not None, item_id in self._delisted, self._coverage.reached
+        return bool(
+            may_be_listed(in_catalogue, delisted, in_stock, start, end, covered=covered, now_ms=self._clock_ms())
+        )
 
     def search(self, text: str, limit: int) -> list[CatalogueItem]:
         """Items whose title holds all words, of those that may be listed now."""
         words = set(text.lower().split())  # a client may send the same one a hundred times
         with self._lock:
             items = list(self._items.values())
-        found = [i for i in items if _holds(i.title.lower(), words) and self.sold(i.item_id)]
-        return sorted(found, key=lambda item: item.title)[:limit]
+        matches = [i for i in items if _contains(i.title.lower(), words) and self.sold(i.item_id)]
+        return sorted(matches, key=lambda item: item.title)[:limit]
 
     def __len__(self) -> int:
         return len(self._items)
 
 
-def _holds(title: str, words: Collection[str]) -> bool:
+def _contains(title: str, words: Collection[str]) -> bool:
     return all(word in title for word in words)
 
 
 class Views:
-    """Both tables; `on_list` hears of each list that is taken."""
+    """Both tables. `on_list` is called for each list that the table takes."""
 
     def __init__(
         self,
         folder: Path,
         connect: Callable[[], Consumer],
         on_list: OnList,
-        shelf: Shelf,
+        shelf: CatalogueView,
         refused: Counter[str] | None = None,
         placeholders: frozenset[str] = frozenset(),
     ) -> None:
-        """`placeholders`: ids that no item has, of `EventSettings`. `refused` counts the records of the topic of lists that are no list, or not the newest, by reason."""
+        """`placeholders`: ids of `EventSettings` that stand for no item. `refused` counts, by reason, records of the
+        list topic that are not a list or not the newest."""
         self.shelf = shelf
         self._catalogue = CompactedTable(
             CATALOGUE, folder / "catalogue", connect, CatalogueRows(placeholders), on_change=shelf.changed

@@ -1,4 +1,4 @@
-"""Who can reach the storefront: `liveshelf doctor` and the log say it in the same words."""
+"""Who can reach the storefront: the sentence that `liveshelf doctor` and the log show."""
 
 import ipaddress
 
@@ -6,7 +6,7 @@ from operators.settings import StorefrontSettings
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Whether only this machine can reach a server on this host address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -14,7 +14,7 @@ def is_loopback(host: str) -> bool:
 
 
 def opened(limits: StorefrontSettings) -> str:
-    """What `storefront.host` means for other machines, and `storefront.cors_origins` for other pages."""
+    """Which machines `storefront.host` lets in, and which web pages `storefront.cors_origins` lets in."""
     pages = f"; web pages of {', '.join(limits.cors_origins)} may ask it" if limits.cors_origins else ""
     if is_loopback(limits.host):
         return f"{limits.host}:{limits.port}: only this machine reaches it{pages}"

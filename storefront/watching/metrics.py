@@ -4,7 +4,7 @@ import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from operators.kafka_io.compacted_table import NOT_TOLD, OWN_ERROR
+from operators.kafka_io.compacted_table import LISTENER_FAILED, OWN_ERROR
 from operators.kafka_io.list_rows import REFUSALS
 from operators.records.contracts import RecommendationList
 from operators.records.trace_context import sampled_trace
@@ -55,25 +55,25 @@ class StoreMetrics:
             "Records of the topic of lists that the storefront ignored, by reason",
             ["reason"],
             self.registry,
-            (*REFUSALS, OWN_ERROR, NOT_TOLD),
+            (*REFUSALS, OWN_ERROR, LISTENER_FAILED),
         )
         self.catalogue_age = self._gauge("catalogue_age_seconds", "Time since the catalogue topic last answered")
         self.lists_age = self._gauge("lists_age_seconds", "Time since the topic of lists last answered")
         self.streams = self._gauge("streams", "Open SSE streams")
         self._process = ProcessCollector(registry=self.registry)
 
-    def listed(self, moment: RecommendationList | None) -> None:
-        """A list can be read from now on."""
-        if moment is None:
+    def listed(self, newest: RecommendationList | None) -> None:
+        """Records the freshness of a list that has just become readable."""
+        if newest is None:
             return
-        seconds = max(0.0, time.time() - moment.event_time / 1000)
-        trace_id = sampled_trace(moment.traceparent)
+        seconds = max(0.0, time.time() - newest.event_time / 1000)
+        trace_id = sampled_trace(newest.traceparent)
         self.freshness.observe(seconds, {"trace_id": trace_id} if trace_id else None)
-        if trace_id and self._tracer is not None and moment.traceparent:
-            self._tracer.readable(moment.traceparent, moment.generated_at / 1000, time.time())
+        if trace_id and self._tracer is not None and newest.traceparent:
+            self._tracer.readable(newest.traceparent, newest.generated_at / 1000, time.time())
 
     def close(self) -> None:
-        """Sends the spans that wait."""
+        """Sends the spans that are still queued."""
         if self._tracer is not None:
             self._tracer.close()
 

@@ -1,6 +1,6 @@
-"""What /ops shows: a fixed set of questions to Prometheus. The page cannot ask anything else through it.
+"""The data of /ops: a fixed set of Prometheus queries. The page cannot run any other query through it.
 
-An overview is some twenty questions, so all who look share one answer for a few seconds, and there are few to ask for.
+An overview takes about twenty queries, so all viewers share one overview for a few seconds, in four ranges.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ POINTS = 180
 MIN_STEP_S = 5
 TIMEOUT_S = 5.0
 SHARED_S = 3.0  # the page asks each 5 s
-RANGES = (15, 60, 360, 1440)  # minutes; those of the page's buttons
+RANGES = (15, 60, 360, 1440)  # minutes, as the page's buttons
 CHARTS = (
     # id, title, unit, expression, label of a line
     ("freshness", "Freshness: event to list", "ms", "1000 * liveshelf:freshness_seconds:quantile1m", "quantile"),
@@ -85,8 +85,8 @@ class FiringAlert(msgspec.Struct):
 
 
 class Overview(msgspec.Struct):
-    """All of the page. `minutes`: the range shown, the shortest that holds what was asked for. `prometheus` false: it
-    does not answer, and the rest is empty."""
+    """All data of the page. `minutes`: the shortest range that covers the requested one. `prometheus` false: it does not
+    answer, and the rest is empty."""
 
     at: float
     minutes: int
@@ -98,28 +98,28 @@ class Overview(msgspec.Struct):
 
 
 class Ops:
-    """Asks Prometheus' HTTP API."""
+    """Queries Prometheus' HTTP API."""
 
     def __init__(self, prometheus_url: str) -> None:
         self._client = httpx.AsyncClient(
             base_url=prometheus_url, timeout=TIMEOUT_S, trust_env=uses_environment_proxies(prometheus_url)
         )
-        self._asked: dict[int, tuple[float, asyncio.Task[Overview]]] = {}
+        self._recent: dict[int, tuple[float, asyncio.Task[Overview]]] = {}
 
     async def close(self) -> None:
         """Closes the connections."""
-        for _, task in self._asked.values():
+        for _, task in self._recent.values():
             task.cancel()
         await self._client.aclose()
 
     async def overview(self, minutes: int) -> Overview:
-        """The last so many minutes, at most 1440."""
-        wanted = next(length for length in RANGES if length >= minutes)
-        since, task = self._asked.get(wanted, (0.0, None))
+        """The overview of the last `minutes`, at most 1440."""
+        range_minutes = next(length for length in RANGES if length >= minutes)
+        since, task = self._recent.get(range_minutes, (0.0, None))
         if task is None or (task.done() and time.monotonic() - since > SHARED_S):
-            task = asyncio.create_task(self._overview(wanted))
-            self._asked[wanted] = (time.monotonic(), task)
-        return await asyncio.shield(task)  # one caller who goes away must not take the answer from the others
+            task = asyncio.create_task(self._overview(range_minutes))
+            self._recent[range_minutes] = (time.monotonic(), task)
+        return await asyncio.shield(task)  # a caller that disconnects must not cancel it for the others
 
     async def _overview(self, minutes: int) -> Overview:
         now = time.time()
@@ -130,7 +130,12 @@ class Ops:
                 self._alerts(),
                 self._facts(),
             )
-        except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:  # the rest: it is no Prometheus
+        except (
+            httpx.HTTPError,
+            ValueError,
+            LookupError,
+            TypeError,
+        ) as error:  # not only HTTP errors: the address may not be Prometheus
             log.warning("Prometheus does not answer /ops: %r", error)
             return Overview(now, minutes, False)
         return Overview(now, minutes, True, list(charts), parts, alerts, facts)
@@ -144,49 +149,49 @@ class Ops:
     ) -> Chart:
         step = max(MIN_STEP_S, minutes * 60 // POINTS)
         end = now // step * step
-        found = await self._get("query_range", query=expression, start=end - minutes * 60, end=end, step=step)
+        answer = await self._get("query_range", query=expression, start=end - minutes * 60, end=end, step=step)
         lines = [
             Line(
-                one["metric"].get(label, "") or title,
-                [(float(at), float(value)) for at, value in one["values"] if math.isfinite(float(value))],
+                series["metric"].get(label, "") or title,
+                [(float(at), float(value)) for at, value in series["values"] if math.isfinite(float(value))],
             )
-            for one in found["result"]
+            for series in answer["result"]
         ]
         return Chart(name, title, unit, sorted(lines, key=lambda line: line.label))
 
     async def _parts(self) -> list[Part]:
-        found = await self._get("query", query=PARTS)
+        answer = await self._get("query", query=PARTS)
         parts = [
-            Part(one["metric"].get("part") or one["metric"]["job"], float(one["value"][1]) == 1)
-            for one in found["result"]
+            Part(sample["metric"].get("part") or sample["metric"]["job"], float(sample["value"][1]) == 1)
+            for sample in answer["result"]
         ]
         return sorted(parts, key=lambda part: part.name)
 
     async def _alerts(self) -> list[FiringAlert]:
-        found = await self._get("alerts")
+        answer = await self._get("alerts")
         alerts = [
             FiringAlert(
-                name=one["labels"]["alertname"],
-                state=one["state"],
-                severity=one["labels"].get("severity", ""),
-                kind=one["labels"].get("kind", ""),
-                since=one["activeAt"],
-                summary=one["annotations"].get("summary", ""),
-                do=one["annotations"].get("do", ""),
-                runbook=one["annotations"].get("runbook", ""),
+                name=alert["labels"]["alertname"],
+                state=alert["state"],
+                severity=alert["labels"].get("severity", ""),
+                kind=alert["labels"].get("kind", ""),
+                since=alert["activeAt"],
+                summary=alert["annotations"].get("summary", ""),
+                do=alert["annotations"].get("do", ""),
+                runbook=alert["annotations"].get("runbook", ""),
             )
-            for one in found["alerts"]
+            for alert in answer["alerts"]
         ]
         return sorted(alerts, key=lambda alert: (alert.state, alert.severity, alert.name))
 
     async def _facts(self) -> dict[str, str]:
         answers = await asyncio.gather(*(self._get("query", query=text) for text in FACTS.values()))
         facts = {}
-        for name, found in zip(FACTS, answers, strict=True):
-            if not found["result"]:
+        for name, answer in zip(FACTS, answers, strict=True):
+            if not answer["result"]:
                 continue
-            one = found["result"][-1]
-            labels = one["metric"]
+            sample = answer["result"][-1]
+            labels = sample["metric"]
             text = {"model": "{name} {version}", "provider": "{provider} ({reason})"}.get(name)
-            facts[name] = text.format(**labels) if text else f"{float(one['value'][1]):.3g}"
+            facts[name] = text.format(**labels) if text else f"{float(sample['value'][1]):.3g}"
         return facts

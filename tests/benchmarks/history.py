@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.faults.evidence import Strike
-from benchmarks.faults.observer import Seen
+from benchmarks.faults.observer import ReaderView
 from benchmarks.faults.oracle import Oracle
 from benchmarks.faults.recovery import recovery
 from benchmarks.faults.verdict import Observed, Row, judge
@@ -20,7 +20,7 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import ERASURES, EVENTS, RECOMMENDATIONS, DeadLetterHeaders
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.refresh.refresh_outputs import tombstone
 from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.settings import ScorerSettings, Settings
@@ -130,16 +130,16 @@ class History:
 
     def row(self) -> Row:
         """As the trial judges it."""
-        settings, seen = Settings(), Seen(TAG.encode())
+        settings, seen = Settings(), ReaderView(TAG.encode())
         for one in self.lists:
             seen.take(one.record, one.at_ms / 1000, NOW_MS + one.at_ms)
         oracle = Oracle(settings, self.events, erasures=self.erasures)
         good = len(self.events) - len(self.letters_wanted()) - 1
         observed = Observed(
-            seen=seen,
+            view=seen,
             oracle=oracle,
             letters=self.letters,
-            sent=good,
+            acknowledged=good,
             recovery=recovery(seen, self.strikes, 0.0, float(SECONDS), 0.0),
             strikes=self.strikes,
         )

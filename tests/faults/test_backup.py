@@ -24,7 +24,7 @@ from tests.faults.test_state import Shoppers
 from tests.running_stack import BROKER, EXACTLY_ONCE, Stack
 from tests.stack.topics import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.manual
 WEEK_AND_A_DAY_MS = 8 * DAY_MS
 
 

@@ -25,7 +25,7 @@ def test_the_same_seed_gives_the_same_faults() -> None:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_a_random_schedule(stack: Stack, job: str, demo_bundle: Path) -> None:
     done = stack.liveshelf(
         "chaos", "--seed", str(SEED), "--minutes", str(MINUTES), "--rate", "300", "--json", seconds=3000

@@ -12,6 +12,7 @@ from benchmarks.faults.verdict import Verdict
 from tests.faults.conftest import record
 from tests.running_stack import ROOT, Stack
 
+pytestmark = pytest.mark.slow
 SECONDS = os.environ.get("FUZZ_SECONDS", "8")
 
 

@@ -21,6 +21,8 @@ from tests.faults.conftest import Trial, record
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 
+pytestmark = pytest.mark.slow
+
 
 def test_poison_records_of_every_kind(trial: Trial) -> None:
     row = trial("1 % poison", seconds=20, poison=0.01, restarts=False)
@@ -31,7 +33,7 @@ def test_duplicates(trial: Trial) -> None:
     trial("10 % duplicates", seconds=20, duplicates=0.1, restarts=False)
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_poison_and_duplicates_while_a_taskmanager_dies(trial: Trial) -> None:
     trial("poison, duplicates, kill", Fault("kill", "taskmanager"), poison=0.01, duplicates=0.1)
 
@@ -149,7 +151,7 @@ def publish_bombs(stack: Stack, producer_class: Any, count: int) -> None:
     producer.close()
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_a_burst_of_twenty_times_the_load_for_a_minute(trial: Trial, stack: Stack, job: str) -> None:
     """The order of shedding: lists are coalesced, then promises wait longer, then Kafka keeps what waits; no event is
     dropped. Memory stays, and once the backlog is answered lists are as fresh as before."""
@@ -170,7 +172,7 @@ def test_a_burst_of_twenty_times_the_load_for_a_minute(trial: Trial, stack: Stac
     assert kept, (note, again.seconds_p95)
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_a_backlog_is_caught_up(stack: Stack, job: str, demo_bundle: Any) -> None:
     """The job is down while 200,000 events come; resumed, it reads them all."""
     location = json.loads(stack.liveshelf("stop", "--json").stdout)["savepoint"]
@@ -205,7 +207,7 @@ def test_a_backlog_is_caught_up(stack: Stack, job: str, demo_bundle: Any) -> Non
     )
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_erasures_while_a_taskmanager_dies(trial: Trial, stack: Stack) -> None:
     """Who was erased under load and faults has no list; who came back after it has one of the new events alone."""
     now, tag = int(time.time() * 1000), f"erased{time.time_ns()}"

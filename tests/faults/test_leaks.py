@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.faults.verdict import Verdict
 from operators.configuration.shop_settings import EventSettings
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.shopper.user_state import step
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
@@ -19,7 +19,7 @@ from tests.faults.conftest import record
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.manual
 MILLION = 1_000_000
 
 

@@ -21,28 +21,28 @@ def all_taskmanagers_are_back(stack: Stack) -> None:
 
 
 def test_taskmanager_killed(trial: Trial, stack: Stack) -> None:
-    trial("taskmanager killed", Fault("kill", "taskmanager"), seconds=60)
+    trial("taskmanager killed", Fault("kill", "taskmanager"), seconds=30)
     eventually(lambda: len(stack.cluster.get("/taskmanagers")["taskmanagers"]) == 2, 60)
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_taskmanager_killed_without_a_spare(trial: Trial, stack: Stack) -> None:
     spare = next(n for n in ("taskmanager-0", "taskmanager-1") if n != stack.injector.working_taskmanager())
     with stack.supervisor.stopped(spare):
         trial("taskmanager killed, no spare", Fault("kill", "taskmanager"))
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_taskmanager_dies_of_a_segfault(trial: Trial) -> None:
     trial("taskmanager segfaults", Fault("segfault", "taskmanager"))
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_taskmanager_paused_past_its_heartbeat_comes_back_as_a_zombie(trial: Trial) -> None:
     trial("taskmanager paused 20 s, zombie", Fault("pause", "taskmanager", for_s=20))
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_jobmanager_killed_three_times(trial: Trial, stack: Stack) -> None:
     faults = [Fault("kill", "jobmanager", at_s=at) for at in (6, 26, 46)]
     trial("jobmanager killed 3 times", *faults, seconds=70)
@@ -52,22 +52,23 @@ def test_jobmanager_killed_three_times(trial: Trial, stack: Stack) -> None:
     trial("taskmanager killed after liveshelf tidy", Fault("kill", "taskmanager"), seconds=60)
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_zookeeper_killed(trial: Trial) -> None:
     trial("zookeeper killed", Fault("kill", "zookeeper"))
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_taskmanagers_killed_one_after_the_other(trial: Trial) -> None:
     faults = [Fault("kill", "taskmanager", at_s=at) for at in (6, 28, 50)]
     trial("taskmanager killed 3 times", *faults, seconds=75)
 
 
-def test_taskmanager_killed_while_lists_are_delivered_exactly_once(trial: Trial) -> None:
-    trial("taskmanager killed", Fault("kill", "taskmanager"), seconds=60, variables=EXACTLY_ONCE)
-
-
 @pytest.mark.slow
+def test_taskmanager_killed_while_lists_are_delivered_exactly_once(trial: Trial) -> None:
+    trial("taskmanager killed", Fault("kill", "taskmanager"), seconds=30, variables=EXACTLY_ONCE)
+
+
+@pytest.mark.manual
 def test_taskmanager_killed_between_a_checkpoint_and_its_commit(trial: Trial, stack: Stack) -> None:
     """At once after the JobManager says that a checkpoint is complete: the commit is on its way."""
 
@@ -84,13 +85,13 @@ def test_taskmanager_killed_between_a_checkpoint_and_its_commit(trial: Trial, st
     trial("taskmanager killed after a checkpoint", during=kill_after_a_checkpoint, variables=EXACTLY_ONCE)
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_a_zombie_cannot_write_while_lists_are_delivered_exactly_once(trial: Trial) -> None:
     """Its transaction was aborted by the job that replaced it, and its producer is fenced."""
     fault = Fault("pause", "taskmanager", for_s=20)
     trial("taskmanager paused 20 s, zombie", fault, seconds=60, variables=EXACTLY_ONCE)
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_jobmanager_killed_while_lists_are_delivered_exactly_once(trial: Trial) -> None:
     trial("jobmanager killed", Fault("kill", "jobmanager"), seconds=50, variables=EXACTLY_ONCE)

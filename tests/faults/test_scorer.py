@@ -17,7 +17,7 @@ from operators.records.contracts import RECOMMENDATIONS
 from tests.bad_records import good_event
 from tests.builders import HANG_ITEM, NAN_ITEM, RAISE_ITEM, write_bundle, write_manifest
 from tests.faults.conftest import Trial, record
-from tests.running_stack import Stack
+from tests.running_stack import ROOT, Stack
 from tests.stack.topics import eventually
 
 
@@ -29,6 +29,7 @@ def publish(stack: Stack, tag: str, user: str, number: int, item: str) -> int:
     return now
 
 
+@pytest.mark.slow
 def test_while_the_scorer_hangs_everyone_gets_a_fallback_and_the_models_list_afterwards(stack: Stack) -> None:
     stack.serve(stack.faulty_bundle)
     start, tag = stack.topics.ends(RECOMMENDATIONS), f"hang{int(time.time())}"
@@ -53,6 +54,7 @@ def test_while_the_scorer_hangs_everyone_gets_a_fallback_and_the_models_list_aft
     record({"name": "scorer hangs", "users": len(asked), "struck": struck, "note": note, "verdict": Verdict.KEPT})
 
 
+@pytest.mark.slow
 def test_a_scorer_that_raises_or_gives_nan_costs_that_user_alone_the_model(stack: Stack) -> None:
     job = stack.serve(stack.faulty_bundle)
     restarts = stack.restarts(job)
@@ -72,13 +74,17 @@ def test_a_scorer_that_raises_or_gives_nan_costs_that_user_alone_the_model(stack
     assert kept, sources
 
 
-MAKE = "made = zip(self._lists.make(requests), requests, strict=True)"
+MAKE = "lists = self._lists.make(requests)"
 SCORER = "pipelines/scoring/main.py"
 
 
 def sabotage(condition: str, deed: str) -> str:
     """The scorer's call with a deed before it."""
     return f"__import__('time') if not ({condition}) else {deed}; {MAKE}"
+
+
+def test_the_call_that_is_sabotaged_is_there() -> None:
+    assert (ROOT / SCORER).read_text().count(MAKE) == 1
 
 
 def starts(stack: Stack) -> float:
@@ -105,6 +111,7 @@ def kills_the_scorer(stack: Stack, begun: float, user: str) -> Strike:
     return Strike("a deadly request", f"scorer starts {before:.0f}, then {starts(stack):.0f}", at, time.monotonic())
 
 
+@pytest.mark.slow
 def test_a_scorer_process_that_is_killed_is_started_again(stack: Stack, demo_bundle: Path, trial: Trial) -> None:
     stack.serve(demo_bundle)
     before = starts(stack)
@@ -112,7 +119,7 @@ def test_a_scorer_process_that_is_killed_is_started_again(stack: Stack, demo_bun
     assert starts(stack) - before == 1
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_a_scorer_process_that_stops_is_killed_and_replaced(stack: Stack, demo_bundle: Path, trial: Trial) -> None:
     stack.serve(demo_bundle)
     before = starts(stack)
@@ -122,7 +129,7 @@ def test_a_scorer_process_that_stops_is_killed_and_replaced(stack: Stack, demo_b
     assert starts(stack) - before == 1
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_a_request_that_segfaults_kills_its_process_twice_and_no_more(
     stack: Stack, demo_bundle: Path, trial: Trial
 ) -> None:
@@ -144,7 +151,7 @@ def test_a_request_that_segfaults_kills_its_process_twice_and_no_more(
     assert 1 <= starts(stack) - before <= 2, "once where nobody else was in its batch"
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_a_scorer_that_exits_is_replaced(stack: Stack, demo_bundle: Path, trial: Trial) -> None:
     deadly = f"deadly{time.time_ns()}"
     deed = sabotage("any(r.user_id.startswith('deadly') for r in requests)", "__import__('sys').exit()")
@@ -160,7 +167,7 @@ def test_a_scorer_that_exits_is_replaced(stack: Stack, demo_bundle: Path, trial:
     assert eventually(lambda: stack.topics.newest_lists(start).get(deadly))[0]["source"] == "neighbours"
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_a_slow_scorer_delays_lists_and_loses_none(stack: Stack, demo_bundle: Path, trial: Trial) -> None:
     stack.serve_sabotaged(demo_bundle, SCORER, MAKE, sabotage("True", "__import__('time').sleep(0.3)"))
 

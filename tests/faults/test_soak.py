@@ -19,7 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.faults.evidence import Strike, struck_now
-from benchmarks.faults.hostile_feed import Feed, Sent, erasure_id, gone, in_the_background
+from benchmarks.faults.hostile_feed import Feed, Sent, erased_user, erasure_id, in_the_background
 from benchmarks.faults.memory import MB, Growth, Slope, Watch, growths, memory_of, slope_an_hour, table
 from benchmarks.faults.verdict import Verdict
 from operators.kafka_io.read_to_end import Offsets
@@ -28,7 +28,7 @@ from tests.faults.conftest import REPORT, Trial, record
 from tests.faults.test_leaks import left_over
 from tests.running_stack import Stack
 
-pytestmark = [pytest.mark.soak, pytest.mark.slow]
+pytestmark = [pytest.mark.soak, pytest.mark.manual]
 
 RATE = float(os.environ.get("SOAK_RATE", "1000"))
 POISONOUS_IDS, RECEIPTS_WRITTEN = (os.environ.get(f"SOAK_{name}", "1") == "1" for name in ("POISONOUS_IDS", "RECEIPTS"))
@@ -119,7 +119,7 @@ def wrongly_erased(stack: Stack, sent: Sent, tag: str) -> list[str]:
     wrong = []
     with httpx.Client(base_url=stack.shop) as shop:
         for number in range(sent.erased):
-            user, back = gone(tag, number), number % 2 == 1
+            user, back = erased_user(tag, number), number % 2 == 1
             if back and number >= sent.returned:
                 continue
             answer = shop.get(f"/v1/users/{user}/recommendations").json()

@@ -21,7 +21,7 @@ from pipelines.submission.checkpoints import find_checkpoints
 from pipelines.submission.starting_offsets import prepare_start
 from tests.bad_records import good_event
 from tests.faults.conftest import record
-from tests.running_stack import Stack
+from tests.running_stack import ROOT, Stack
 from tests.stack.topics import eventually
 
 
@@ -116,6 +116,7 @@ def resume(stack: Stack, demo_bundle: Path, *words: str) -> dict:
     return json.loads(stack.liveshelf("resume", "--bundle", str(demo_bundle), "--json", *words).stdout)
 
 
+@pytest.mark.slow
 def test_a_job_that_died_is_resumed_and_never_started_without_its_state(
     stack: Stack, job: str, demo_bundle: Path
 ) -> None:
@@ -126,7 +127,7 @@ def test_a_job_that_died_is_resumed_and_never_started_without_its_state(
     shoppers.check("job died, resumed", struck="no job on the cluster, submit refused")
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_after_down_and_up_the_job_goes_on_by_itself(stack: Stack, job: str) -> None:
     shoppers = Shoppers(stack, "downup")
     shoppers.act()
@@ -140,7 +141,7 @@ def test_after_down_and_up_the_job_goes_on_by_itself(stack: Stack, job: str) -> 
     shoppers.check("the whole stack stopped and started", struck=f"{len(before)} processes gone, then others")
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 @pytest.mark.parametrize("damage", ["metadata truncated", "state file flipped", "state file deleted"])
 def test_a_damaged_checkpoint_fails_loudly_and_the_one_before_is_used(
     stack: Stack, job: str, demo_bundle: Path, damage: str
@@ -188,7 +189,7 @@ def another_taskmanager(stack: Stack) -> Iterator[None]:
         eventually(lambda: len(stack.cluster.get("/taskmanagers")["taskmanagers"]) < count, 60)
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_the_job_is_rescaled_by_savepoints(stack: Stack, job: str, demo_bundle: Path) -> None:
     shoppers, tasks = Shoppers(stack, "rescale"), list[int]()
     with another_taskmanager(stack):
@@ -203,11 +204,17 @@ def test_the_job_is_rescaled_by_savepoints(stack: Stack, job: str, demo_bundle: 
         shoppers.check("rescaled 1 -> 2 -> 3 -> 1", struck=f"tasks {', '.join(map(str, tasks))}")
 
 
-@pytest.mark.slow
+FUNCTION, KEPT = "pipelines/job/refresh_function.py", "self._state.update(stored(actions.state))"
+
+
+def test_the_call_that_is_replaced_is_there() -> None:
+    assert (ROOT / FUNCTION).read_text().count(KEPT) == 1
+
+
+@pytest.mark.manual
 def test_states_of_layout_1_are_read_by_the_job_of_today(stack: Stack, job: str, demo_bundle: Path) -> None:
     """The job of before 2026-11-26 differs in this line: it kept each record as it is."""
-    kept = "self._state.update(stored(actions.state))"
-    stack.serve_sabotaged(demo_bundle, "pipelines/job/refresh_function.py", kept, "self._state.update(actions.state)")
+    stack.serve_sabotaged(demo_bundle, FUNCTION, KEPT, "self._state.update(actions.state)")
     shoppers = Shoppers(stack, "layout")
     shoppers.act()
     shoppers.check("states written in layout 1")
@@ -235,7 +242,7 @@ def test_added_partitions_are_refused(stack: Stack, job: str) -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_events_that_retention_removed_are_an_alarm_and_not_a_silent_skip(
     stack: Stack, job: str, demo_bundle: Path
 ) -> None:
@@ -258,7 +265,7 @@ def test_events_that_retention_removed_are_an_alarm_and_not_a_silent_skip(
     after.check("retention passed the committed offset", note, struck="submit refused the offsets")
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_an_input_topic_that_is_deleted_is_an_error_and_not_the_end(stack: Stack, job: str, demo_bundle: Path) -> None:
     """The job restarts until the topic is there again, and then says that its events are gone."""
     admin = KafkaAdminClient(**stack.settings.kafka.client_options())

@@ -14,7 +14,7 @@ from tests.faults.conftest import Trial, record
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.manual
 
 
 def view(stack: Stack) -> Path:

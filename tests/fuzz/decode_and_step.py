@@ -13,7 +13,7 @@ with atheris.instrument_imports(include=["operators"]):
     from operators.configuration.shop_settings import EventSettings
     from operators.errors import BadRecord
     from operators.records.catalogue_decode import read_item
-    from operators.records.decode import EventDecoder, decode_erasure
+    from operators.records.event_decode import EventDecoder, decode_erasure
     from operators.shopper.state_layout import SIZE
     from operators.shopper.user_state import erase, step, version_of
 

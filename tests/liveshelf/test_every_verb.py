@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,9 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runs]]
             "hostile": placed(quick[0], settings_text(quick[0], away, QUICK), HOSTILE),
         }
         base = {"base": placed(quick[1], settings_text(quick[1], away, QUICK))}
-        yield tried(situations) | tried(base, "base")
+        with ThreadPoolExecutor() as threads:
+            both = threads.submit(tried, situations), threads.submit(tried, base, "base")
+        yield both[0].result() | both[1].result()
 
 
 def check(runs: Runs, expected: dict[str, tuple[int, ...]] | None = None) -> None:

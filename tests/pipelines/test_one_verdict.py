@@ -17,10 +17,10 @@ from operators.kafka_io.row_rules import Refused
 from operators.quality import catalogue_file_report, event_file_report
 from operators.quality.expectations import Expectations
 from operators.records.contracts import CATALOGUE_REASONS
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.records.record_file import catalogue_file, event_file
 from operators.settings import Settings
-from pipelines.topics.replayer import Pace, publish_catalogue, replay
+from pipelines.topics.replayer import ReplayRate, publish_catalogue, replay
 from storefront.events.event_producer import BadEvent, EventProducer
 from storefront.http.batches import Entry
 from tests.bad_records import bad_events, good_event
@@ -106,7 +106,7 @@ def test_five_readers_of_events(tmp_path: Path) -> None:
     trained.reasons = counted(said[0])
 
     producer, lines = Producer(), event_file(file, EventSettings())
-    replay(lines, Pace(), producer, keep_times=True)
+    replay(lines, ReplayRate(), producer, keep_times=True)
     replayed.good, replayed.reasons = {one["event_id"] for one in producer.sent}, lines.bad
 
     assert job == shop == validated == trained == replayed

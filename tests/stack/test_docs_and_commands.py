@@ -61,6 +61,7 @@ def tested_block(name: str) -> list[str]:
     return readme.split(f"<!-- tested: {name} -->")[1].split("```bash\n")[1].split("```")[0].strip().splitlines()
 
 
+@pytest.mark.slow
 def test_a_shop_of_ones_own_in_five_commands(stack: Stack, tmp_path: Path) -> None:
     name = write_second_shop(tmp_path)
     commands = tested_block("five commands")
@@ -91,18 +92,6 @@ def test_a_shop_of_ones_own_in_five_commands(stack: Stack, tmp_path: Path) -> No
 def run_in(folder: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).parent / "liveshelf"), *words]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=400, env=os.environ)
-
-
-@pytest.mark.parametrize(
-    "page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
-)
-def test_every_link_and_every_verb_of_a_page_exists(stack: Stack, page: str) -> None:
-    text = (ROOT / page).read_text()
-    for target in re.findall(r"\]\((?!http)([^)#]+)", text):
-        assert ((ROOT / page).parent / target).exists(), target
-    known = stack.liveshelf("--help").stdout
-    for verb in set(re.findall(r"`(?:\.venv/bin/)?liveshelf ([a-z-]+)", text)):
-        assert f" {verb} " in known, verb
 
 
 def test_status_and_doctor_speak_json(stack: Stack, job: str) -> None:

@@ -185,6 +185,7 @@ def test_the_stages_sum_to_the_freshness(stack: Stack, job: str, prometheus: Pro
     assert len([s for s in stages if s > 0]) >= 7
 
 
+@pytest.mark.slow
 def test_a_taskmanager_that_takes_over_is_found_by_prometheus(stack: Stack, job: str, prometheus: Prometheus) -> None:
     restarts = stack.restarts(job)
     before = prometheus.value("sum(liveshelf_events_total)")
@@ -196,6 +197,7 @@ def test_a_taskmanager_that_takes_over_is_found_by_prometheus(stack: Stack, job:
     eventually(lambda: prometheus.value('sum(up{job="operator"})') == 1 and all(prometheus.up().values()), 60)
 
 
+@pytest.mark.slow
 def test_a_dead_broker_pages_within_two_minutes_alone_and_resolves(
     stack: Stack, job: str, prometheus: Prometheus, tmp_path: Path
 ) -> None:

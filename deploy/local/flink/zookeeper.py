@@ -28,9 +28,19 @@ def zookeeper_command(layout: Layout) -> list[str]:
     """How to run it."""
     java = tool("java", "openjdk-17-jre-headless")
     log4j = f"-Dlog4j.configurationFile={layout.flink_home}/conf/log4j-console.properties"
-    where = f"{layout.flink_home}/lib/*"
+    class_path = f"{layout.flink_home}/lib/*"
     file = f"-Dlog.file={layout.logs}/zookeeper-server.log"  # without it one is made in the working folder
-    return [java, "-Xmx64m", "-XX:+UseSerialGC", log4j, file, "-cp", where, SERVER, str(layout.zookeeper / "zoo.cfg")]
+    return [
+        java,
+        "-Xmx64m",
+        "-XX:+UseSerialGC",
+        log4j,
+        file,
+        "-cp",
+        class_path,
+        SERVER,
+        str(layout.zookeeper / "zoo.cfg"),
+    ]
 
 
 def high_availability(settings: Settings, layout: Layout) -> dict[str, object]:

@@ -83,11 +83,11 @@ def prepare_broker(settings: Settings, layout: Layout) -> None:
     if arguments is not None:
         command.append(f"@{arguments}")
     try:
-        done = subprocess.run(command, capture_output=True, text=True)
+        process = subprocess.run(command, capture_output=True, text=True)
     finally:
         if arguments is not None:
             arguments.unlink()
-    if done.returncode:
+    if process.returncode:
         raise StackError(
-            "Kafka's StorageTool to format the log folder", done.stderr[-800:].strip(), "see the text above"
+            "Kafka's StorageTool to format the log folder", process.stderr[-800:].strip(), "see the text above"
         )

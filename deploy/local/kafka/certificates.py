@@ -16,7 +16,7 @@ CLOCKS_DIFFER = timedelta(hours=1)
 
 
 def write_private(file: Path, content: bytes | str) -> None:
-    """A file that its owner alone may read, from its first byte on; what stood there is replaced."""
+    """Writes or replaces a file that only its owner can read, from the first byte on."""
     aside = file.with_name(f".{file.name}.part")
     aside.unlink(missing_ok=True)
     handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -34,7 +34,7 @@ class Authority:
 
     @classmethod
     def new(cls, name: str) -> "Authority":
-        """A new one, which signs itself."""
+        """Creates a self-signed authority."""
         key, subject = ec.generate_private_key(ec.SECP256R1()), _named(name)
         builder = _builder(subject, subject, key.public_key(), timedelta(days=AUTHORITY_DAYS))
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -42,7 +42,7 @@ class Authority:
 
     @classmethod
     def of(cls, certificate: Path, key: Path, name: str) -> "Authority":
-        """The one in two PEM files, which are made where there are none."""
+        """Loads the authority from two PEM files, or creates it and writes them."""
         if certificate.is_file() and key.is_file():
             loaded = serialization.load_pem_private_key(key.read_bytes(), None)
             assert isinstance(loaded, ec.EllipticCurvePrivateKey)
@@ -64,12 +64,12 @@ class Authority:
         """
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_named(name), self.certificate.subject, key.public_key(), lasts)
-        both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         signed = (
             builder.add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(both), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )

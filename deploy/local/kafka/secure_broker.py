@@ -32,13 +32,14 @@ def is_secure(layout: Layout) -> bool:
     return (layout.data / FILE_NAME).is_file()
 
 
-def prepare_secrets(settings: Settings, layout: Layout, wanted: bool, plain: dict[str, object]) -> None:
-    """Passwords and certificates, where they are wanted or were before; the broker's certificate is new each time.
+def prepare_secrets(settings: Settings, layout: Layout, secure: bool, plain: dict[str, object]) -> None:
+    """Writes passwords and certificates if `secure`, or if the stack is secure already. The broker's certificate is new
+    each time.
 
-    `plain`: the broker's properties without security. Raises `StackError` for a broker that has data without users,
-    `SettingsError` where the settings name another access.
+    `plain`: the broker's properties without security. Raises `StackError` for a broker with data but without users,
+    `SettingsError` when the settings configure another login.
     """
-    if not wanted and not is_secure(layout):
+    if not secure and not is_secure(layout):
         return
     if not is_secure(layout):
         if (layout.kafka / "data" / "meta.properties").is_file():
@@ -66,7 +67,7 @@ def prepare_secrets(settings: Settings, layout: Layout, wanted: bool, plain: dic
 
 
 def secured(plain: dict[str, object], layout: Layout) -> dict[str, object]:
-    """The broker's properties with security in them: what was PLAINTEXT is SASL_SSL, the controller's listener SSL."""
+    """Adds security to the broker's properties: PLAINTEXT listeners become SASL_SSL, the controller's becomes SSL."""
     protocols = dict(entry.split(":") for entry in str(plain[PROTOCOLS]).split(","))
     protocols = {name: "SSL" if name == CONTROLLER else PROTOCOL for name in protocols}
     secret = f"${{files:{layout.secrets}:{password_file(layout, BROKER).name}}}"
@@ -94,7 +95,7 @@ def secured(plain: dict[str, object], layout: Layout) -> dict[str, object]:
 
 
 def scram_arguments(settings: Settings, layout: Layout) -> Path:
-    """A file with the arguments of StorageTool's `format` that make the users: on its command line all could read them."""
+    """Writes the arguments of StorageTool's `format` that create the users to a file: any user can read a command line."""
     file = layout.secrets / "format.arguments"
     lines: list[str] = []
     for user in users(settings):
@@ -107,7 +108,7 @@ def scram_arguments(settings: Settings, layout: Layout) -> Path:
 
 
 def part_variables(layout: Layout, part: str) -> dict[str, str]:
-    """What a part of the stack has in its environment, so that it is its own user; no secret."""
+    """The environment variables with which a part logs in as its own user. They hold no secret."""
     if not is_secure(layout):
         return {}
     variable = "LIVESHELF_KAFKA__SECURITY__"
@@ -128,7 +129,7 @@ def _ca(layout: Layout) -> Path:
 
 
 def _addresses(plain: dict[str, object]) -> list[str]:
-    """Where clients reach the broker."""
+    """The addresses at which clients reach the broker."""
     return [listener.split("://")[1] for listener in str(plain["advertised.listeners"]).split(",")]
 
 

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from benchmarks.faults import hostile_feed
-from benchmarks.faults.hostile_feed import Feed, Feeder, gone
+from benchmarks.faults.hostile_feed import Feed, Feeder, erased_user
 from benchmarks.faults.hostile_records import catalogue_record, records
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
 from operators.records.catalogue_decode import read_item
-from operators.records.contracts import CATALOGUE, ERASURES, EVENTS, REASONS
-from operators.records.decode import EventDecoder, decode_erasure
+from operators.records.contracts import CATALOGUE, DEAD_LETTER_REASONS, ERASURES, EVENTS
+from operators.records.event_decode import EventDecoder, decode_erasure
 
 Topic = tuple[str, bytes | None, bytes | None]
 
@@ -33,9 +33,9 @@ def test_every_kind_is_taken_or_refused_with_a_reason_that_is_known() -> None:
     for make in records().values():
         for number in range(20):
             found = outcome(*make(f"u-{number}", now_ms, chance), now_ms)
-            assert found == "good" or found in REASONS
+            assert found == "good" or found in DEAD_LETTER_REASONS
             seen[found] += 1
-    assert set(REASONS) - set(seen) <= {"internal_error"}, "each reason is met"
+    assert set(DEAD_LETTER_REASONS) - set(seen) <= {"internal_error"}, "each reason is met"
     assert seen["good"] > 20
 
 
@@ -84,7 +84,7 @@ def test_the_erased_are_erased_after_they_came_and_half_of_them_come_back_after_
     feeder = fed(sent, 1.5, hostile_per_s=0, catalogue_per_s=0, erasures_per_s=20)
     assert 0 < feeder.returned <= feeder.erased
     for number in range(feeder.returned):
-        user = gone("t", number)
+        user = erased_user("t", number)
         mine = [(topic, value) for topic, key, value in sent if key == user.encode()]
         assert [topic for topic, _ in mine] == [EVENTS, ERASURES] + [EVENTS] * (number % 2)
         assert decode_erasure(user, mine[1][1] or b"").erasure_id == hostile_feed.erasure_id("t", number)

@@ -1,10 +1,10 @@
 import math
 
-from benchmarks.faults.observer import Seen
+from benchmarks.faults.observer import ReaderView
 
 
-def seen(*arrivals: tuple[float, float]) -> Seen:
-    found = Seen(b"t")
+def seen(*arrivals: tuple[float, float]) -> ReaderView:
+    found = ReaderView(b"t")
     for at, freshness in sorted(arrivals):
         found.arrivals.append(at)
         found.freshness.append(freshness)

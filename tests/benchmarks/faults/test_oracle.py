@@ -21,7 +21,7 @@ def test_what_arrived_before_an_erasure_is_forgotten_and_what_came_after_is_not(
     records = [event(n, "u", 1000 * n) for n in range(6)]
     oracle = Oracle(Settings(), records, erasures=[erasure("u", 2500)])
     assert oracle.outcomes["read"] == 6 and oracle.events["u"] == 6
-    assert oracle.forgotten(["u"]) == set() and oracle.wanted(["u"]) == {"u": order_of(oracle.states["u"])}
+    assert oracle.forgotten(["u"]) == set() and oracle.expected_orders(["u"]) == {"u": order_of(oracle.states["u"])}
     without = Oracle(
         Settings(), records[3:], {"u": Oracle(Settings(), records[:3], erasures=[erasure("u", 2500)]).states["u"]}
     )
@@ -31,7 +31,7 @@ def test_what_arrived_before_an_erasure_is_forgotten_and_what_came_after_is_not(
 def test_who_does_nothing_after_an_erasure_is_forgotten() -> None:
     records = [event(n, user, 1000 * n) for n, user in enumerate(["u", "v", "u"])]
     oracle = Oracle(Settings(), records, erasures=[erasure("u", 2000), erasure("w", 2000)])
-    assert oracle.forgotten(oracle.states) == {"u", "w"} and oracle.wanted(oracle.states).keys() == {"v"}
+    assert oracle.forgotten(oracle.states) == {"u", "w"} and oracle.expected_orders(oracle.states).keys() == {"v"}
     assert last_event_ms(oracle.states["u"]) == 0
 
 

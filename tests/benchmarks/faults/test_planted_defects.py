@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import pytest
 
 from benchmarks.faults.evidence import Strike
-from benchmarks.faults.observer import Seen
+from benchmarks.faults.observer import ReaderView
 from benchmarks.faults.verdict import EXACTLY_ONCE, JUDGED, RESTS_ON, Row, Verdict, as_dict
 from tests.benchmarks.fakes import Record
 from tests.benchmarks.faults.planted_defects import (
@@ -168,14 +168,14 @@ def test_lists_that_never_come_back_are_silent_until_the_end(history: History) -
 
 
 def test_who_comes_back_after_an_erasure_has_the_new_events_alone(history: History) -> None:
-    seen = Seen(TAG.encode())
+    seen = ReaderView(TAG.encode())
     for one in history.of(RETURNED):
         seen.take(one.record, one.at_ms, one.at_ms)
     assert RETURNED in seen.newest and RETURNED not in seen.ended
 
 
 def test_a_list_below_a_tombstones_order_does_not_count_and_one_of_a_later_epoch_does(history: History) -> None:
-    seen = Seen(TAG.encode())
+    seen = ReaderView(TAG.encode())
     old = history.changed(last(history), lambda body: body.update(epoch=4, version=20))
 
     def take(record: Record) -> None:
@@ -195,7 +195,7 @@ def test_a_list_below_a_tombstones_order_does_not_count_and_one_of_a_later_epoch
 
 
 def test_records_of_others_are_not_seen(history: History) -> None:
-    seen = Seen(b"another")
+    seen = ReaderView(b"another")
     for record in (last(history).record, Record(None, b"x"), Record(b"shop", None)):  # type: ignore[arg-type]
         seen.take(record, 0.0, LATE_MS)
-    assert seen == Seen(b"another")
+    assert seen == ReaderView(b"another")

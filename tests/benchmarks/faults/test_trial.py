@@ -101,7 +101,7 @@ def lists(count: int) -> list[Record]:
 
 def test_a_reader_that_reached_the_end_has_missed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     watcher = watched(monkeypatch, iter([lists(3), [], lists(2)]), 5)
-    assert watcher.stop() == [] and len(watcher.seen.arrivals) == 5
+    assert watcher.stop() == [] and len(watcher.view.arrivals) == 5
 
 
 def test_a_reader_that_did_not_reach_the_end_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from benchmarks.measuring.load import Load, behind_its_rate, publish, report_of
 from benchmarks.measuring.measured import NotMeasured, as_json
 from benchmarks.peers import contest
 from benchmarks.running_stack import coalesced, freshness, idle, scale, short, state, storefront, sustain
-from benchmarks.running_stack.short import Mark, between, medians, ratios_of
+from benchmarks.running_stack.short import Reading, between, medians, ratios_of
 from operators.errors import BrokerError, ClusterError, StackError
 from operators.settings import Settings
 from tests.benchmarks.fakes import Cluster, Consumer, Generator, Record, list_record, parts, sent
@@ -186,7 +186,7 @@ def test_what_another_slot_costs_is_not_read_off_one_point() -> None:
 
 def test_a_round_of_the_short_form_without_lists_gives_no_ratio_and_no_median() -> None:
     stood_still = between(
-        Mark(10.0, 1_000, 500, {"taskmanager-0": 1.0}), Mark(12.0, 9_000, 500, {"taskmanager-0": 2.0})
+        Reading(10.0, 1_000, 500, {"taskmanager-0": 1.0}), Reading(12.0, 9_000, 500, {"taskmanager-0": 2.0})
     )
     assert reasons({"row": stood_still}, "row") == {"8000 events were applied and 0 lists came between two marks"}
     good = {"events_per_s": 4_000, "lists_per_s": 2_000, "taskmanager_cpu_s_per_1000": 0.25}

@@ -67,14 +67,14 @@ def test_what_the_user_did_without_is_no_loss(tmp_path: Path) -> None:
     now = kept(tmp_path, "b.json", a=1.0, b=None)
     now["throughput"]["left_out"] = {"ratios.b": "apt-get install wrk"}
     (_, change) = results.compare([kept(tmp_path, "a.json", a=1.0, b=1.0)], now)
-    assert not change.failed and change.said == "not measured: apt-get install wrk"
+    assert not change.failed and change.remark == "not measured: apt-get install wrk"
 
 
 def test_what_the_run_failed_to_measure_is_no_loss_and_no_success(tmp_path: Path) -> None:
     now = kept(tmp_path, "b.json", a=1.0, b=None)
     now["throughput"]["not_measured"] = {"ratios.b": "no list came"}
     (_, change) = results.compare([kept(tmp_path, "a.json", a=1.0, b=1.0)], now)
-    assert change.failed and not change.lost and change.said == "not measured: no list came"
+    assert change.failed and not change.lost and change.remark == "not measured: no list came"
     assert results.rows([change])[0][2:] == ("1", "", "-", "not measured: no list came")
 
 
@@ -83,7 +83,7 @@ def test_a_kept_run_that_measured_nothing_does_not_count(tmp_path: Path) -> None
     (change,) = results.compare(kept_runs, kept(tmp_path, "b.json", a=1.9))
     assert change.runs == (2.0,) and not change.failed
     (change,) = results.compare(kept_runs[:1], kept(tmp_path, "b.json", a=1.9))
-    assert change.kept is None and change.said == "new"
+    assert change.kept is None and change.remark == "new"
 
 
 def test_a_figure_that_was_not_measured_is_said_where_it_is_needed(tmp_path: Path) -> None:

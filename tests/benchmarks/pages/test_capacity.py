@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.pages.capacity import Costs, Shop, all_kept, needs, page, partitions
+from benchmarks.pages.capacity import Costs, ShopSize, all_kept, needs, page, partitions
 from operators.errors import LiveshelfError
 from tests.running_stack import ROOT
 
@@ -39,7 +39,7 @@ def test_costs_are_taken_apart() -> None:
 
 
 def test_needs_are_the_costs_times_the_shop() -> None:
-    found = needs(RESULTS, Shop(users=10_000_000, items=161_000, events_per_s=30_000, lookups_per_s=60_000))
+    found = needs(RESULTS, ShopSize(users=10_000_000, items=161_000, events_per_s=30_000, lookups_per_s=60_000))
     assert found["us a list, TaskManager"] == 320  # twice the 160 of 1,000 items: half of the lists a slot
     assert found["slots, a TaskManager each"] == 20  # 30,000 / (0.6 * 2,500)
     assert found["cores for them"] == 16  # 30,000 * 320 us / 0.6
@@ -52,7 +52,7 @@ def test_needs_are_the_costs_times_the_shop() -> None:
 
 def test_a_result_that_is_missing_is_named() -> None:
     with pytest.raises(LiveshelfError, match="no scorer"):
-        needs({name: one for name, one in RESULTS.items() if name != "scorer"}, Shop(1, 1, 1, 1))
+        needs({name: one for name, one in RESULTS.items() if name != "scorer"}, ShopSize(1, 1, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_figure_that_was_not_measured_is_named_and_nothing_is_computed(bench: 
         spoiled = spoiled[step]
     spoiled[path[-1]] = None
     with pytest.raises(LiveshelfError, match=bench if bench != "scorer" else "scorer times at two sizes"):
-        needs(results, Shop(1, 1, 1, 1))
+        needs(results, ShopSize(1, 1, 1, 1))
 
 
 def test_a_cost_below_nothing_is_no_cost() -> None:

@@ -93,15 +93,23 @@ def test_another_bundle_is_another_work() -> None:
     assert not any(row["worse"] for row in rows)
 
 
-def test_a_turn_begins_and_ends_with_an_empty_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("entry", against.ENTRIES)
+def test_a_turn_begins_and_ends_with_an_empty_stack(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, entry: str
+) -> None:
     said: list[str] = []
+    program_file = tmp_path / "checkout" / f"{entry.replace('.', '/')}.py"
+    program_file.parent.mkdir(parents=True)
+    program_file.touch()
 
     def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        said.append(" ".join(command[1:3]))
+        program, verb, *words = command[2:]
+        assert program == f"from {entry} import main; main()"
+        said.append(f"{verb} {words[0]}" if words else verb)
         assert options["env"]["PYTHONPATH"] == str(options["cwd"]) == str(tmp_path / "checkout")
         assert options["env"]["LIVESHELF_STACK__DATA_DIR"] == str(tmp_path / "data")
         assert options["env"]["LIVESHELF_STACK__JARS_DIR"] == str(tmp_path / "jars")
-        failed = command[1] == "bench" and command[-2] == broken
+        failed = verb == "bench" and command[-2] == broken
         found = {"throughput": DRAINED, "freshness": FRESH}.get(command[-2], {})
         return subprocess.CompletedProcess(command, int(failed), "" if failed else json.dumps(found), "no room")
 

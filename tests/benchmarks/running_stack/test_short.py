@@ -3,13 +3,13 @@
 import pytest
 
 from benchmarks.measuring.load import Load
-from benchmarks.running_stack.short import KINDS, UNMEASURED, Kind, Mark, between, load_of, medians, ratios_of
+from benchmarks.running_stack.short import KINDS, UNMEASURED, Kind, Reading, between, load_of, medians, ratios_of
 from benchmarks.running_stack.state import STRIDE
 
 
 def test_rates_and_cpu_lie_between_two_marks() -> None:
-    since = Mark(10.0, 1_000, 500, {"taskmanager-0": 1.0, "kafka": 5.0})
-    until = Mark(12.0, 9_000, 4_500, {"taskmanager-0": 2.0, "kafka": 9.0})
+    since = Reading(10.0, 1_000, 500, {"taskmanager-0": 1.0, "kafka": 5.0})
+    until = Reading(12.0, 9_000, 4_500, {"taskmanager-0": 2.0, "kafka": 9.0})
     assert between(since, until) == {"events_per_s": 4_000, "lists_per_s": 2_000, "taskmanager_cpu_s_per_1000": 0.25}
 
 

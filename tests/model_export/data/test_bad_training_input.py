@@ -50,7 +50,7 @@ def test_one_item(tmp_path: Path) -> None:
 
 def test_unsorted_times_are_sorted(tmp_path: Path) -> None:
     sorted_, mixed = (of_events(shop(tmp_path / f"{n}.jsonl", shuffled=bool(n)), None, **SPLIT) for n in range(2))
-    assert sorted_.known.target.tolist() == mixed.known.target.tolist()
+    assert sorted_.train.target.tolist() == mixed.train.target.tolist()
 
 
 def test_a_bad_line_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -137,5 +137,5 @@ def test_the_validation_window_is_the_newest_and_is_not_learned_from(tmp_path: P
     split = of_sessions(read_sessions(write(tmp_path / "s", [[n, n + 1, n + 2] for n in range(300)], [[1]], [2])), 20)
     before, asked = validation(split, seed=7)
     assert before.time_ms.max() < asked.time_ms.min()
-    assert len(before) + len(asked) < len(split.known)  # first steps ask nothing
+    assert len(before) + len(asked) < len(split.train)  # first steps ask nothing
     assert (asked.features.length > 0).all()

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_export.data.sessions import learned, read_sessions
+from model_export.data.sessions import read_sessions, session_examples
 from operators.errors import EventsFileError
 
 
@@ -45,7 +45,7 @@ def test_what_cannot_teach_is_dropped_and_counted(tmp_path: Path) -> None:
 
 def test_every_view_is_learned_with_the_session_before_it(tmp_path: Path) -> None:
     read = read_sessions(write(tmp_path, [[1, 2, 1], [2, 1]], [[1]], [2]))
-    found = learned(read.train, read.vocabulary(), window=20)
+    found = session_examples(read.train, read.vocabulary(), window=20)
     assert found.target.tolist() == [1, 2, 1, 2, 1]
     assert found.features.length.tolist() == [0, 1, 2, 0, 1]
     assert (np.diff(found.time_ms) > 0).all()

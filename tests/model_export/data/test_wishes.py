@@ -149,7 +149,7 @@ def test_a_robot_of_almost_half_the_events_changes_neither_popularity_nor_test(t
     file.write_bytes(b"\n".join(map(encode_record, sorted(people + bot, key=lambda one: int(one.event_time)))))
     beside = of_events(file, None, **SPLIT)
     assert beside.words.item_ids == alone.words.item_ids
-    assert np.array_equal(beside.known.target, alone.known.target)
+    assert np.array_equal(beside.train.target, alone.train.target)
     assert np.array_equal(beside.test.target, alone.test.target)
     assert "dropped: of 1 users with more events than a person" in beside.cleaning["events"]
 
@@ -170,5 +170,5 @@ def test_baskets_alone_are_events_to_learn_from(tmp_path: Path) -> None:
     file.write_bytes(b"\n".join(map(encode_record, orders)))
     split = of_events(file, None, **SPLIT)
     assert len(split.words) == 24
-    assert len(split.known) == 3 * 450
+    assert len(split.train) == 3 * 450
     assert len(split.test) == 50

@@ -18,7 +18,7 @@ from model_export.measures.ranking_metrics import NEVER
 from model_export.training.fit_options import FitOptions
 from model_export.training.sizes import SIZES
 from model_export.training.train import DROPOUTS, train
-from model_export.training.train_options import Source, TrainOptions
+from model_export.training.train_options import TrainingData, TrainOptions
 from operators.configuration.shop_settings import ListSettings
 from operators.errors import BundleError, EventsFileError
 from operators.lists.catalogue import Catalogue
@@ -47,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("sessions")
     fitting = FitOptions(epochs=6, width=32, dropout=0.1, window=30)
     options = TrainOptions(name="circle", fit=fitting, epochs=6)
-    train(Source(sessions=circle(folder)), folder / "bundle", options, log=lambda _: None)
+    train(TrainingData(sessions=circle(folder)), folder / "bundle", options, log=lambda _: None)
     return folder / "bundle", folder / "circle"
 
 
@@ -93,7 +93,7 @@ def test_a_full_disk_leaves_the_older_bundle(trained: tuple[Path, Path], monkeyp
     monkeypatch.setattr(np, "save", full)
     options = TrainOptions(name="circle", fit=FitOptions(width=8), epochs=1)
     with pytest.raises(BundleError, match="free the disk"):
-        train(Source(sessions=sessions), bundle, options, log=lambda _: None)
+        train(TrainingData(sessions=sessions), bundle, options, log=lambda _: None)
     assert (bundle / "manifest.json").read_bytes() == before
     assert not (bundle.parent / f".{bundle.name}.part").exists()
 
@@ -108,7 +108,7 @@ def test_ties_among_candidates_count_against_the_model() -> None:
 def test_what_is_not_given_is_searched_on_the_validation_window(tmp_path: Path) -> None:
     said: list[str] = []
     manifest = train(
-        Source(sessions=circle(tmp_path)), tmp_path / "bundle", TrainOptions(name="circle"), log=said.append
+        TrainingData(sessions=circle(tmp_path)), tmp_path / "bundle", TrainOptions(name="circle"), log=said.append
     )
     assert 1 <= manifest["settings"]["epochs"] <= FitOptions().epochs
     assert manifest["metrics"]["validation"]["MRR@20"] > 0.8
@@ -122,7 +122,7 @@ def test_what_is_not_given_is_searched_on_the_validation_window(tmp_path: Path) 
 def test_the_large_size_is_exported_and_served_with_its_own_window(tmp_path: Path) -> None:
     fitting = replace(SIZES["large"], width=16)
     options = TrainOptions(name="circle", size="large", fit=fitting, epochs=1)
-    train(Source(sessions=circle(tmp_path)), tmp_path / "bundle", options, log=lambda _: None)
+    train(TrainingData(sessions=circle(tmp_path)), tmp_path / "bundle", options, log=lambda _: None)
     bundle = ModelBundle.load(tmp_path / "bundle")
     assert bundle.window == 50 and bundle.golden["items"].shape[1] == 50
     made = ListMaker(

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from model_export.baselines.als import Als
+from model_export.baselines.baselines import ItemKnn, Markov, Popularity, SessionPopularity, session_items
+from model_export.baselines.vmis_knn import VmisKnn
 from model_export.data.dataset import Examples, examples
 from model_export.measures.ranking_metrics import ranks, summary
-from model_export.rivals.als import Als
-from model_export.rivals.baselines import ItemKnn, Markov, Popularity, SessionPopularity, session_items
-from model_export.rivals.vmis_knn import VmisKnn
 from operators.shopper.features import Vocabulary
 from tests.builders import NOW_MS, event
 

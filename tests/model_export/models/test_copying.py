@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from model_export.data.sessions import learned
+from model_export.data.sessions import session_examples
 from model_export.evaluation.full_ranking import evaluate
 from model_export.models.copying import OUT, CopyHead, combined, copy_loss
 from model_export.models.encoders import ENCODERS, NextItem, build
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
-from model_export.training.training import HELD, Training
+from model_export.training.training import COPY_USER_EVERY, Training
 from operators.shopper.features import Vocabulary
 
 ITEMS, WINDOW = 30, 7
@@ -95,7 +95,7 @@ WORDS = Vocabulary([f"i{n}" for n in range(300)])
 
 
 def test_what_comes_again_is_learned() -> None:
-    train, valid = (learned(returning(*given), WORDS, 8) for given in ((3000, 0), (100, 150)))
+    train, valid = (session_examples(returning(*given), WORDS, 8) for given in ((3000, 0), (100, 150)))
     # items of which nothing was learned, and an encoder that cannot sum its steps: a copy alone can know
     fitted = fit(Training(train, len(WORDS), replace(OPTIONS, encoder="gru")), None, lambda _: None)
     after_three = valid.where(valid.features.length >= 3)
@@ -105,15 +105,17 @@ def test_what_comes_again_is_learned() -> None:
 
 
 def test_the_encoder_never_sees_who_teaches_the_copy_head() -> None:
-    train = learned(returning(2048), WORDS, 8)
+    train = session_examples(returning(2048), WORDS, 8)
     training = Training(train, len(WORDS), OPTIONS)
-    assert not set(training.train.user) & set(training.held.user)
-    assert len(set(training.held.user)) == 2048 // HELD
-    assert len(training.train) + len(training.held) == len(train) - 2048 // HELD  # first steps: nothing to copy
+    assert not set(training.train.user) & set(training.copy_examples.user)
+    assert len(set(training.copy_examples.user)) == 2048 // COPY_USER_EVERY
+    assert (
+        len(training.train) + len(training.copy_examples) == len(train) - 2048 // COPY_USER_EVERY
+    )  # first steps: nothing to copy
 
 
 def test_too_few_shoppers_teach_it_nothing() -> None:
-    training = Training(learned(returning(40), WORDS, 8), len(WORDS), OPTIONS)
-    assert len(training.held) == 0
+    training = Training(session_examples(returning(40), WORDS, 8), len(WORDS), OPTIONS)
+    assert len(training.copy_examples) == 0
     head = training.model.copy
     assert isinstance(head, CopyHead) and head.repeats.bias.item() < -1000

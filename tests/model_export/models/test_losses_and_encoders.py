@@ -48,12 +48,12 @@ def test_no_step_sees_a_later_one_nor_the_padding(name: str) -> None:
     model = build(name, 50, 16, 0.5, 20, SCALE).eval()
     items = torch.randint(1, 51, (4, 12))
     kinds = torch.ones_like(items)
-    whole = model.wanted(items, kinds)
+    whole = model.user_vectors(items, kinds)
     changed = items.clone()
     changed[:, 7:] = torch.randint(1, 51, (4, 5))
-    assert torch.allclose(model.wanted(changed, kinds)[:, :7], whole[:, :7], atol=1e-6)
+    assert torch.allclose(model.user_vectors(changed, kinds)[:, :7], whole[:, :7], atol=1e-6)
     items[:, 0], changed[:, 0] = 0, 0  # hidden by the augmentation, and there is nothing else to see
-    assert torch.allclose(model.wanted(changed, kinds)[:, :7], model.wanted(items, kinds)[:, :7], atol=1e-6)
+    assert torch.allclose(model.user_vectors(changed, kinds)[:, :7], model.user_vectors(items, kinds)[:, :7], atol=1e-6)
     items[:, 0] = 1
     padded = functional.pad(items[:, :7], (0, 13))
     length = torch.full((4,), 7)
@@ -81,5 +81,5 @@ def test_what_is_served_is_what_was_trained(name: str) -> None:
     items, length = torch.randint(1, 51, (6, 20)), torch.tensor([1, 2, 7, 13, 19, 20])
     items[torch.arange(20) >= length[:, None]] = 0
     kinds = (items > 0).long()
-    every = model.wanted(items, kinds)[torch.arange(6), length - 1] @ model.table().T
+    every = model.user_vectors(items, kinds)[torch.arange(6), length - 1] @ model.table().T
     assert torch.allclose(model.scores(items, kinds, length), SCALE * every + model.bias, atol=1e-4)

@@ -9,7 +9,7 @@ import torch
 
 from model_export.bundles.graph import export_graph
 from model_export.data.dataset import Examples, examples, ratings
-from model_export.data.searches import Searches, asked_of_titles, searched
+from model_export.data.searches import Searches, searched, title_queries
 from model_export.evaluation.full_ranking import evaluate
 from model_export.models.rating_task import RatingTask
 from model_export.models.search_task import SearchTask, place_of
@@ -80,8 +80,8 @@ def test_a_search_leads_to_the_first_known_item_soon_after_it() -> None:
 
 def test_a_title_asks_by_some_of_its_words() -> None:
     titles = Searches.of([("one two three four", 1, 0)] * 50)
-    asked = asked_of_titles(titles, 1)
-    assert asked.texts == asked_of_titles(titles, 1).texts
+    asked = title_queries(titles, 1)
+    assert asked.texts == title_queries(titles, 1).texts
     assert all(text and set(text.split()) <= {"one", "two", "three", "four"} for text in asked.texts)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from model_export.data.dataset import Examples
-from model_export.data.sessions import learned
+from model_export.data.sessions import session_examples
 from model_export.evaluation.full_ranking import evaluate
 from model_export.models.copying import OUT
 from model_export.models.encoders import ENCODERS, build
@@ -33,12 +33,12 @@ def in_a_circle(shoppers: int, seed: int) -> list[list[str]]:
 
 
 def known() -> Examples:
-    return learned(in_a_circle(4096, 2), WORDS, 8)
+    return session_examples(in_a_circle(4096, 2), WORDS, 8)
 
 
 def test_followers_are_counted_and_come_in_their_order() -> None:
     sessions = [["i0", "i1"]] * 3 + [["i0", "i2"]] * 2 + [["i0", f"i{n}"] for n in range(3, 60)] + [["i5", "i0", "i5"]]
-    rows, often = followers(learned(sessions, WORDS, 8), ITEMS)
+    rows, often = followers(session_examples(sessions, WORDS, 8), ITEMS)
     counts = Counter(WORDS.row(pair[1]) for pair in sessions[:-1])
     counts[WORDS.row("i5")] += 1
     first = WORDS.row("i0")
@@ -52,7 +52,7 @@ def test_followers_are_counted_and_come_in_their_order() -> None:
 def test_an_items_share_is_its_own_with_those_of_step_and_follower(name: str) -> None:
     torch.manual_seed(1)
     model = build(name, ITEMS, 16, 0.5, 7, 16.0).eval()
-    model.transitions.count(learned([["i0", "i1", "i2"], ["i1", "i0", "i3"]] * 9, WORDS, 7))
+    model.transitions.count(session_examples([["i0", "i1", "i2"], ["i1", "i0", "i3"]] * 9, WORDS, 7))
     for weights in model.heads():
         nn.init.normal_(weights)
     _, _, items, _ = asked()
@@ -70,13 +70,13 @@ def test_an_items_share_is_its_own_with_those_of_step_and_follower(name: str) ->
 def test_who_teaches_the_head_is_not_counted() -> None:
     training = Training(known(), ITEMS, OPTIONS)
     seen = torch.expm1(training.model.transitions.seen).sum()
-    assert len(training.held) > 0
+    assert len(training.copy_examples) > 0
     assert seen.item() == pytest.approx((training.train.features.length > 0).sum(), rel=1e-4)
 
 
 def test_what_always_follows_is_learned_before_an_encoder_could() -> None:
     fitted = fit(Training(known(), ITEMS, replace(OPTIONS, encoder="gru")), None, lambda _: None)
-    questions = learned(in_a_circle(200, 3), WORDS, 8)
+    questions = session_examples(in_a_circle(200, 3), WORDS, 8)
     questions = questions.where(questions.features.length > 0)
     assert evaluate(fitted.model, questions)["MRR@20"] > 0.9
     fitted.model.transitions.silence()

@@ -8,7 +8,7 @@ from model_export.data.windows import Batch, hidden
 from model_export.models.copying import copy_loss
 from model_export.models.encoders import ENCODERS, build
 from model_export.models.losses import full_softmax, sampled_softmax
-from model_export.training.crew import device_of, joined
+from model_export.training.process_group import device_of, joined
 from operators.errors import LiveshelfError
 
 
@@ -23,7 +23,7 @@ def test_nothing_is_made_on_the_cpu_where_the_model_is_on_a_gpu(name: str, monke
             model = build(name, 50, 16, 0.1, 8, 16.0)
         items = torch.ones((4, 8), dtype=torch.int64, device=gpu)
         batch = hidden(Batch(items, items, items), 0.2, 0.2)
-        wanted = model.wanted(batch.items, batch.kinds)[:, 0]
+        wanted = model.user_vectors(batch.items, batch.kinds)[:, 0]
         target, length = items[:, 0], items[:, 0] * 3
         drawn = torch.randint(50, (10,), device=gpu)
         own, asked = model.after_last(items, items, length)
@@ -36,7 +36,7 @@ def test_nothing_is_made_on_the_cpu_where_the_model_is_on_a_gpu(name: str, monke
         ]
         assert all(one.device == gpu for one in made)
         with pytest.raises(Exception, match="device"):
-            model.wanted(items.cpu(), items)
+            model.user_vectors(items.cpu(), items)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from model_export.training.fit_options import FitOptions
 from model_export.training.tensorboard_log import TensorBoardLog, picture
 from model_export.training.train import train
-from model_export.training.train_options import Source, TrainOptions
+from model_export.training.train_options import TrainingData, TrainOptions
 from tests.model_export.training.test_training import circle
 
 
@@ -16,7 +16,7 @@ def test_tensorboard_reads_every_epoch_and_the_items(tmp_path: Path) -> None:
     passed_on: list[str] = []
     board = TensorBoardLog(tmp_path / "board", lambda name, _: passed_on.append(name))
     options = TrainOptions(name="circle", epochs=3, fit=FitOptions(width=16, batch=64, bf16_products=False))
-    train(Source(circle(tmp_path)), tmp_path / "bundle", options,
+    train(TrainingData(circle(tmp_path)), tmp_path / "bundle", options,
         log=lambda _: None, report=board.report, show=board.items,
     )  # fmt: skip
     board.close()

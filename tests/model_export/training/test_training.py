@@ -10,7 +10,7 @@ from model_export.data.dataset import read_events
 from model_export.data.online_retail import LAST_MONTH, catalogue, events
 from model_export.training.fit_options import FitOptions
 from model_export.training.train import train
-from model_export.training.train_options import Source, TrainOptions
+from model_export.training.train_options import TrainingData, TrainOptions
 from operators.errors import EventsFileError
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
@@ -48,7 +48,7 @@ def test_what_is_certain_is_learned_and_the_bundle_serves_it(tmp_path: Path) -> 
     said: list[str] = []
     fitting = FitOptions(epochs=8, width=32, dropout=0.0, batch=128)
     options = TrainOptions(name="circle", fit=fitting)
-    manifest = train(Source(circle(tmp_path)), tmp_path / "bundle", options, log=said.append)
+    manifest = train(TrainingData(circle(tmp_path)), tmp_path / "bundle", options, log=said.append)
     assert manifest["metrics"]["test"]["small (weighted-sum, width 32)"]["MRR@20"] > 0.75
     bundle = ModelBundle.load(tmp_path / "bundle")
     inputs = features(read_states([viewed("p3", "p4", "p5")]), bundle.vocabulary)
@@ -73,7 +73,7 @@ def test_a_bad_line_is_left_out_and_said(tmp_path: Path) -> None:
 
 def test_too_few_events_are_said(tmp_path: Path) -> None:
     with pytest.raises(EventsFileError, match="item events before"):
-        train(Source(circle(tmp_path, users=12)), tmp_path / "bundle", TrainOptions(), log=lambda _: None)
+        train(TrainingData(circle(tmp_path, users=12)), tmp_path / "bundle", TrainOptions(), log=lambda _: None)
 
 
 def test_the_orders_become_events_in_time_order() -> None:

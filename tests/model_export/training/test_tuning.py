@@ -6,8 +6,8 @@ import optuna
 import pytest
 
 from model_export.training.fit_options import FitOptions
-from model_export.training.train_options import Source, TrainOptions, settings_text
-from model_export.training.tuning import begun, tune
+from model_export.training.train_options import TrainingData, TrainOptions, settings_text
+from model_export.training.tuning import first_points, tune
 from operators.errors import LiveshelfError
 from tests.model_export.training.test_training import circle
 
@@ -15,11 +15,11 @@ OPTIONS = TrainOptions(fit=FitOptions(width=8, batch=512, bf16_products=False))
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Source:
-    return Source(circle(tmp_path))
+def source(tmp_path: Path) -> TrainingData:
+    return TrainingData(circle(tmp_path))
 
 
-def test_it_goes_on_where_it_stopped_and_its_settings_are_trained(source: Source, tmp_path: Path) -> None:
+def test_it_goes_on_where_it_stopped_and_its_settings_are_trained(source: TrainingData, tmp_path: Path) -> None:
     said: list[str] = []
     out = tmp_path / "mine.toml"
     tune(source, out, OPTIONS, trials=2, epochs=2, log=said.append)
@@ -33,13 +33,13 @@ def test_it_goes_on_where_it_stopped_and_its_settings_are_trained(source: Source
     assert TrainOptions(epochs=1, dropout=0.0).with_settings(out).fitting().dropout == 0.0
 
 
-def test_a_trial_that_was_killed_is_tried_once_more(source: Source, tmp_path: Path) -> None:
+def test_a_trial_that_was_killed_is_tried_once_more(source: TrainingData, tmp_path: Path) -> None:
     out = tmp_path / "mine.toml"
     backend = optuna.storages.journal.JournalFileBackend(str(out.with_suffix(".study")))
     study = optuna.create_study(
         study_name="liveshelf", direction="maximize", storage=optuna.storages.JournalStorage(backend)
     )
-    study.enqueue_trial(begun(OPTIONS.fitting(), 1)[0])
+    study.enqueue_trial(first_points(OPTIONS.fitting(), 1)[0])
     killed = study.ask()
     killed.suggest_float("dropout", 0.05, 0.65, step=0.05)
     tune(source, out, OPTIONS, trials=1, epochs=1, log=lambda _: None)

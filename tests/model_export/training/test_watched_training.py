@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from model_export.training import watched_training
-from model_export.training.crew import Crew
-from model_export.training.train_options import Source, TrainOptions
+from model_export.training.process_group import ProcessGroup
+from model_export.training.train_options import TrainingData, TrainOptions
 from model_export.training.watched_training import Watch, train_watched
 
 
@@ -32,21 +32,21 @@ class Record:
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Source:
+def source(tmp_path: Path) -> TrainingData:
     (tmp_path / "events.jsonl").touch()
-    return Source(events=tmp_path / "events.jsonl", catalogue=tmp_path / "none.jsonl")
+    return TrainingData(events=tmp_path / "events.jsonl", catalogue=tmp_path / "none.jsonl")
 
 
-def watched(record: Record, source: Source, tmp_path: Path) -> dict[str, Any] | None:
+def watched(record: Record, source: TrainingData, tmp_path: Path) -> dict[str, Any] | None:
     watch = Watch(log=lambda _: None, metrics_port=19590, targets=tmp_path / "trainer.json", lineage=record.begin)
     return train_watched(source, tmp_path / "bundle", TrainOptions(), "cpu", watch)
 
 
 def test_a_training_is_recorded_and_watched_while_it_runs(
-    monkeypatch: pytest.MonkeyPatch, source: Source, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, source: TrainingData, tmp_path: Path
 ) -> None:
     def train(*_: Any, lineage: dict[str, Any], **options: Any) -> dict[str, Any]:
-        assert lineage == {"run_id": "r"} and options["crew"] == Crew(device=torch.device("cpu"))
+        assert lineage == {"run_id": "r"} and options["group"] == ProcessGroup(device=torch.device("cpu"))
         assert (tmp_path / "trainer.json").is_file(), "Prometheus finds it"
         return {"name": "mine"}
 
@@ -58,7 +58,7 @@ def test_a_training_is_recorded_and_watched_while_it_runs(
 
 
 def test_a_training_that_fails_is_recorded_and_no_longer_watched(
-    monkeypatch: pytest.MonkeyPatch, source: Source, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, source: TrainingData, tmp_path: Path
 ) -> None:
     def train(*_: Any, **__: Any) -> dict[str, Any]:
         raise KeyboardInterrupt("enough")

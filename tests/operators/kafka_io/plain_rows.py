@@ -1,6 +1,6 @@
 """The simplest rule of a local table."""
 
-from operators.kafka_io.row_rules import Record
+from operators.kafka_io.row_rules import TopicRecord
 
 
 class PlainRows:
@@ -12,7 +12,7 @@ class PlainRows:
         """`gone`: told in the place of a value that the topic no longer has, and no tombstone said so."""
         self.gone = gone
 
-    def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, bytes | None]:
+    def take(self, old: bytes | None, record: TopicRecord, now_ms: int) -> tuple[bytes | None, bytes | None]:
         """As `RowRule`."""
         value = record.value or None
         return value, value

@@ -20,7 +20,7 @@ from kafka.errors import (
 from deploy.local.kafka.certificates import Authority
 from operators.configuration.kafka_settings import CONNECT_MS, KafkaSettings
 from operators.errors import BrokerError, SettingsError
-from operators.kafka_io.broker_errors import broker_error, is_final, said
+from operators.kafka_io.broker_errors import broker_error, error_text, is_final
 from operators.kafka_io.kafka_clients import (
     broker_errors,
     connect,
@@ -165,8 +165,8 @@ def test_what_comes_right_by_itself_is_told_from_what_does_not() -> None:
 
 
 def test_a_log_line_says_what_to_do() -> None:
-    assert "Next:" in said(TopicAuthorizationFailedError({"t"}))
-    assert said(ValueError("x")) == "ValueError('x')"
+    assert "Next:" in error_text(TopicAuthorizationFailedError({"t"}))
+    assert error_text(ValueError("x")) == "ValueError('x')"
 
 
 def test_a_topic_that_is_not_there_or_not_ours_to_see(tmp_path: Path, authority: Authority) -> None:

@@ -10,7 +10,7 @@ from operators.lists.availability import ANYTIME, FOREVER, Coverage, may_be_list
 from operators.lists.catalogue import Catalogue
 from operators.records.contracts import CatalogueItem
 from operators.shopper.features import Vocabulary
-from storefront.view.views import Shelf
+from storefront.view.views import CatalogueView
 from tests.builders import NOW_MS
 
 WORDS = Vocabulary([f"i{n}" for n in range(1, 7)])
@@ -29,7 +29,7 @@ RECORDS = st.tuples(
 @given(st.lists(RECORDS, max_size=20), st.floats(0, 1), st.lists(st.integers(-5, 5), min_size=1, max_size=6))
 def test_job_and_storefront_agree(records: list[tuple[str, Any]], coverage: float, shifts: list[int]) -> None:
     now = [NOW_MS]
-    catalogue, shelf = Catalogue(WORDS, coverage), Shelf(WORDS, coverage, lambda: now[0])
+    catalogue, shelf = Catalogue(WORDS, coverage), CatalogueView(WORDS, coverage, lambda: now[0])
     for number, (item, change) in enumerate(records):
         for table in (catalogue, shelf):
             table.changed(item, CatalogueItem(item_id=item, **change) if isinstance(change, dict) else change)

@@ -5,9 +5,9 @@ import onnxruntime as ort
 import pytest
 
 from operators.model import cuda_batches
+from operators.model.batch_trimming import Answers
 from operators.model.cuda_batches import CUDA, DeviceBatches
 from operators.model.model_bundle import ModelBundle
-from operators.model.padding import Answers
 from operators.model.scorer import OUTPUTS, Scorer, choose_provider
 from operators.settings import ScorerSettings
 from operators.shopper.features import WINDOW, Features

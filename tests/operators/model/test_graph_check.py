@@ -161,7 +161,7 @@ def _in(number: int, content: bytes) -> bytes:
 BASES = [model.SerializeToString() for model in models().values()]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(BASES), st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4), st.binary())
 def test_what_onnx_reads_as_another_file_never_passes(base: bytes, changes: list[tuple[int, int]], tail: bytes) -> None:
     spoilt = bytearray(base)

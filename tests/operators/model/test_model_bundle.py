@@ -160,7 +160,7 @@ def test_a_bundle_may_place_queries(folder: Path) -> None:
     _queries(folder, [3, 9], np.ones((3, WIDTH)))
     queries = ModelBundle.load(folder).queries
     assert queries is not None
-    assert queries.known.tolist() == [3, 9]
+    assert queries.buckets.tolist() == [3, 9]
 
 
 def test_of_a_refused_bundle_what_can_be_trusted_serves_fallbacks(folder: Path) -> None:

@@ -21,16 +21,16 @@ def test_psi_by_hand() -> None:
 
 def test_the_same_population_is_stable_and_a_moved_one_is_not() -> None:
     meter = DriftMeter({"x": Bins.fit(CHANCE.normal(size=20_000))})
-    meter.seen({"x": CHANCE.normal(size=3_000)})
+    meter.observe({"x": CHANCE.normal(size=3_000)})
     assert meter.indices()["x"] < 0.02
     for _ in range(4):
-        meter.seen({"x": CHANCE.normal(1.5, size=WINDOW_SAMPLES)})
+        meter.observe({"x": CHANCE.normal(1.5, size=WINDOW_SAMPLES)})
     assert meter.indices()["x"] > 0.5  # the old population has left the window
 
 
 def test_too_few_samples_say_nothing() -> None:
     meter = DriftMeter({"x": Bins.fit(np.arange(100))})
-    meter.seen({"x": np.zeros(MIN_SAMPLES - 1)})
+    meter.observe({"x": np.zeros(MIN_SAMPLES - 1)})
     assert math.isnan(meter.indices()["x"])
 
 

@@ -13,7 +13,7 @@ from operators.kafka_io.catalogue_rows import CatalogueRows
 from operators.kafka_io.row_rules import Refused
 from operators.lists.catalogue import Catalogue
 from operators.records.catalogue_decode import read_item
-from operators.records.contracts import CATALOGUE_REASONS, REASONS
+from operators.records.contracts import CATALOGUE_REASONS, DEAD_LETTER_REASONS
 from operators.shopper.features import Vocabulary
 from tests.builders import NOW_MS
 
@@ -98,7 +98,7 @@ def test_what_is_refused_has_a_reason_and_changes_nothing(value: bytes, reason: 
     with pytest.raises(BadRecord) as refused:
         read_item("i1", value)
     assert refused.value.reason == reason
-    assert reason in CATALOGUE_REASONS and reason in REASONS
+    assert reason in CATALOGUE_REASONS and reason in DEAD_LETTER_REASONS
     with pytest.raises(Refused, match=reason):
         CatalogueRows(frozenset()).take(record(), Record(value), NOW_MS)
 

@@ -7,7 +7,7 @@ import pytest
 
 from operators.configuration.shop_settings import EventSettings
 from operators.records.contracts import Event, encode_record
-from operators.records.decode import EventDecoder, decode_erasure
+from operators.records.event_decode import EventDecoder, decode_erasure
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 

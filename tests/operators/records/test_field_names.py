@@ -4,7 +4,7 @@ import pytest
 
 from operators.configuration.nearest_name import nearest
 from operators.records.contracts import Event
-from operators.records.field_names import given_fields
+from operators.records.field_names import fields_with_values
 
 FIELDS = Event.__struct_fields__
 
@@ -29,6 +29,6 @@ def test_the_nearest_name(name: str, meant: str | None) -> None:
 
 
 def test_fields_that_are_null_or_empty_are_not_given() -> None:
-    assert given_fields(b'\xef\xbb\xbf{"a": 1}') == ["a"]
-    assert given_fields(b'{"\xff": 1}') == ["\ufffd"]
-    assert given_fields(b' {"a": 1, "b": null, "c": "null", "d": {"e": null}, "f": ""} ') == ["a", "c", "d"]
+    assert fields_with_values(b'\xef\xbb\xbf{"a": 1}') == ["a"]
+    assert fields_with_values(b'{"\xff": 1}') == ["\ufffd"]
+    assert fields_with_values(b' {"a": 1, "b": null, "c": "null", "d": {"e": null}, "f": ""} ') == ["a", "c", "d"]

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.configuration.shop_settings import EventSettings
-from operators.records.decode import EventDecoder
-from operators.records.trace_context import kept_traceparent, parse_traceparent, sampled_trace
+from operators.records.event_decode import EventDecoder
+from operators.records.trace_context import forwarded_traceparent, parse_traceparent, sampled_trace
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 
@@ -41,18 +41,18 @@ def test_a_sampled_trace() -> None:
 )
 def test_what_is_no_trace_costs_nothing(text: str | None) -> None:
     assert parse_traceparent(text) is None
-    assert text is None or kept_traceparent(text) is None
+    assert text is None or forwarded_traceparent(text) is None
 
 
 def test_of_a_higher_version_the_parts_of_version_00_are_kept() -> None:
-    assert kept_traceparent(f"cc-{TRACE}-{SPAN}-01") == SAMPLED
-    assert kept_traceparent(f"cc-{TRACE}-{SPAN}-ff-and-{'more' * 4000}") == SAMPLED
-    assert kept_traceparent(f"00-{TRACE}-{SPAN}-03") == f"00-{TRACE}-{SPAN}-03"
+    assert forwarded_traceparent(f"cc-{TRACE}-{SPAN}-01") == SAMPLED
+    assert forwarded_traceparent(f"cc-{TRACE}-{SPAN}-ff-and-{'more' * 4000}") == SAMPLED
+    assert forwarded_traceparent(f"00-{TRACE}-{SPAN}-03") == f"00-{TRACE}-{SPAN}-03"
 
 
 @given(st.text() | st.from_regex(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"))
 def test_what_is_kept_is_a_trace_of_55_characters(text: str) -> None:
-    kept = kept_traceparent(text)
+    kept = forwarded_traceparent(text)
     assert kept is None or (len(kept) == 55 and parse_traceparent(kept) == parse_traceparent(text))
 
 

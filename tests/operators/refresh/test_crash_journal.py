@@ -9,7 +9,7 @@ import pytest
 
 from operators.errors import StackError
 from operators.lists.request import Request
-from operators.refresh.crash_journal import GUILTY_SECONDS, KEPT_SECONDS, SIZE, CrashesTheProcess, CrashJournal
+from operators.refresh.crash_journal import GUILTY_SECONDS, RETENTION_SECONDS, SIZE, CrashesTheProcess, CrashJournal
 
 POISON = "poison"
 
@@ -146,10 +146,10 @@ def test_the_journals_of_bundles_that_serve_no_longer_are_removed_after_a_day(tm
         journal(version).close()
     (tmp_path / "other").touch()
     os.mkfifo(tmp_path / "pipe.crashes")  # opening it to read would wait for a writer
-    now[0] += KEPT_SECONDS / 2
+    now[0] += RETENTION_SECONDS / 2
     journal(9).close()
     assert len(list(tmp_path.iterdir())) == 11
-    now[0] += KEPT_SECONDS
+    now[0] += RETENTION_SECONDS
     journal(10).close()
     (tmp_path / "pipe.crashes").unlink(missing_ok=True)
     left = sorted(file.name for file in tmp_path.iterdir())

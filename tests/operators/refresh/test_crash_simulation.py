@@ -9,8 +9,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import hypothesis.strategies as st
 from hypothesis import settings as profile
@@ -19,17 +18,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from operators.configuration.shop_settings import EventSettings
 from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.request import Request
-from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER, Model, RecommendationList
-from operators.records.decode import EventDecoder
-from operators.refresh.micro_batcher import MicroBatcher, NoScorer, NullSensors
+from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
+from operators.records.event_decode import EventDecoder
+from operators.refresh.micro_batcher import NoScorer
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Actions, Output, Record
+from operators.refresh.refresh_records import Actions, InputRecord, Output
 from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from operators.shopper.state_layout import stored
 from operators.shopper.user_state import digest, erase, list_is_owed, order_of, step
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
+from tests.operators.refresh.crash_fakes import Batcher, Kept, Lists, Sensors
 
 USERS = ("u1", "u2", "u3")
 DEADLINE_S = 0.5
@@ -38,67 +38,12 @@ FAULTS = st.sampled_from((None, None, None, "refuses", "raises"))  # of `submit`
 Order = tuple[int, int]
 
 
-class Lists:
-    """Names who made a list; what is on it does not matter here."""
-
-    def make(self, request: Request, source: Any = "model") -> RecommendationList:
-        return RecommendationList(
-            recommendation_id="r",
-            user_id=request.user_id,
-            epoch=order_of(request.state)[0],
-            version=order_of(request.state)[1],
-            event_time=request.event_time,
-            event_id=None,
-            generated_at=NOW_MS,
-            model=Model("m", "1"),
-            source=source,
-            items=[],
-            expires_at=NOW_MS,
-        )
-
-    def fallback(self, request: Request) -> RecommendationList:
-        return self.make(request, "popular")
-
-
-class Sensors(NullSensors):
-    def on_record(self, outcome: str) -> None: ...
-    def on_dead_letter(self, reason: str) -> None: ...
-    def on_event(self, event: Any, version: int) -> None: ...
-
-    def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None: ...
-    def on_fallback(self, cause: str) -> None: ...
-    def on_rewritten(self) -> None: ...
-    def on_own_error(self, where: str) -> None:
-        assert where == "submit", where
-
-
-class Batcher(MicroBatcher[Request, Encoded]):
-    """One whose `submit` may refuse, as in a hang, or raise, as a bug would."""
-
-    fault: str | None = None
-
-    def submit(self, user: str, request: Request) -> bool:
-        if self.fault == "raises":
-            raise RuntimeError("a bug")
-        return self.fault is None and super().submit(user, request)
-
-
-@dataclass
-class Kept:
-    """What a checkpoint holds."""
-
-    position: int = 0
-    states: dict[str, bytes] = field(default_factory=dict)
-    promises: list[str] = field(default_factory=list)
-    outputs: int = 0
-
-
 class CrashingEngine(RuleBasedStateMachine):
     exactly_once: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
-        self.log: list[Record] = []
+        self.log: list[InputRecord] = []
         self.now = Kept()
         self.checkpointed = Kept()
         # user, order, source: a tombstone's is "erased", and no list below its order counts any more
@@ -164,17 +109,17 @@ class CrashingEngine(RuleBasedStateMachine):
         body = good_event(event_id=f"e{number}", user_id=user, event_type=kind, event_time=broker_ms(number))
         if kind == "impression":
             body["items"] = ["i1", "i2"]
-        self.log.append(Record(user, json.dumps(body).encode(), EVENTS, 0, number, broker_ms(len(self.log)), True))
+        self.log.append(InputRecord(user, json.dumps(body).encode(), EVENTS, 0, number, broker_ms(len(self.log)), True))
 
     @rule(user=st.sampled_from(USERS))
     def publish_poison(self, user: str) -> None:
-        self.log.append(Record(user, b"{", EVENTS, 0, len(self.log), broker_ms(len(self.log)), True))
+        self.log.append(InputRecord(user, b"{", EVENTS, 0, len(self.log), broker_ms(len(self.log)), True))
 
     @rule(user=st.sampled_from(USERS))
     def publish_erasure(self, user: str) -> None:
         body = {"user_id": user}
         self.log.append(
-            Record(user, json.dumps(body).encode(), ERASURES, 0, len(self.log), broker_ms(len(self.log)), True)
+            InputRecord(user, json.dumps(body).encode(), ERASURES, 0, len(self.log), broker_ms(len(self.log)), True)
         )
 
     @precondition(lambda self: self.now.position < len(self.log))
@@ -293,7 +238,7 @@ def broker_ms(number: int) -> int:
     return NOW_MS + number * 1000
 
 
-def expected(log: list[Record]) -> tuple[dict[str, bytes], dict[str, Order | None]]:
+def expected(log: list[InputRecord]) -> tuple[dict[str, bytes], dict[str, Order | None]]:
     """States after a straight replay, and the order of each user's newest list (None: erased, and nothing came since)."""
     decoder, states, lists = EventDecoder(EventSettings()), {}, {}
     for record in log:
@@ -315,7 +260,7 @@ class TransactionalEngine(CrashingEngine):
     exactly_once = True
 
 
-SCHEDULES = int(os.environ.get("CRASH_SCHEDULES", "1000"))  # of each delivery
-schedules = profile(max_examples=SCHEDULES, stateful_step_count=40, deadline=None)
+SCHEDULES = int(os.environ.get("CRASH_SCHEDULES", "200"))  # of each delivery; `make test-all` sets 1,000
+schedules = profile(max_examples=SCHEDULES, stateful_step_count=40)
 TestAtLeastOnce, TestExactlyOnce = CrashingEngine.TestCase, TransactionalEngine.TestCase
 TestAtLeastOnce.settings = TestExactlyOnce.settings = schedules

@@ -15,10 +15,10 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import EVENTS, Event
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.refresh.micro_batcher import MicroBatcher
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Actions, Output, Record
+from operators.refresh.refresh_records import Actions, InputRecord, Output
 from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from tests.bad_records import good_event
@@ -97,7 +97,7 @@ class Operator:
         )
 
     def read(self, user: str, value: bytes | None, topic: str = EVENTS) -> list[Output]:
-        record = Record(user, value, topic, 1, 42, self.broker_ms, True)
+        record = InputRecord(user, value, topic, 1, 42, self.broker_ms, True)
         return self._act(user, self.logic.on_record(record, self.state.get(user)))
 
     def event(self, user: str = "u1", number: int = 0, **fields) -> list[Output]:

@@ -6,7 +6,7 @@ import pytest
 
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.shopper.state_layout import MAX_BOUGHT, MAX_DISLIKED, read_states, stored
 from operators.shopper.user_state import (
     KINDS,

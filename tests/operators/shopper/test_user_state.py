@@ -204,7 +204,7 @@ def any_event(draw: st.DrawFn) -> Event:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(any_event(), max_size=80))
 def test_any_events_in_any_order_are_counted_exactly(events: list[Event]) -> None:
     """The version counts accepted events, a state never depends on how it was cut into steps, and sizes hold."""
@@ -224,7 +224,7 @@ def test_any_events_in_any_order_are_counted_exactly(events: list[Event]) -> Non
     assert len(recent) + duplicates == len(events)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(any_event(), min_size=1, max_size=EVENT_WINDOW), st.data())
 def test_replaying_what_is_inside_the_window_changes_nothing(events: list[Event], data: st.DataObject) -> None:
     """A crash makes Kafka deliver again: whatever was applied and is delivered again is a duplicate."""
@@ -236,7 +236,7 @@ def test_replaying_what_is_inside_the_window_changes_nothing(events: list[Event]
     assert digest(after) == digest(state)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(any_event(), max_size=60))
 def test_a_record_survives_the_numpy_round_trip(events: list[Event]) -> None:
     state = None
@@ -246,7 +246,7 @@ def test_a_record_survives_the_numpy_round_trip(events: list[Event]) -> None:
         assert read_states([state, stored(state)]).tobytes() == state * 2
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(any_event(), min_size=1, max_size=80), st.sets(st.integers(0, 79)), st.integers(-(10**9), 10**9))
 def test_a_state_that_is_stored_between_events_goes_on_as_one_that_is_not(
     events: list[Event], kept: set[int], erased_at: int

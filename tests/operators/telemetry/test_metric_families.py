@@ -26,7 +26,7 @@ def test_a_histogram_of_batches_is_that_of_the_single_values() -> None:
     registry = CollectorRegistry()
     histogram = BatchHistogram("seconds", "…", (0.1, 1.0), registry)
     histogram.observe(np.array([0.05, 0.1, 0.5, 3.0]))
-    histogram.observe_one(0.2)
+    histogram.observe_value(0.2)
     buckets = {le: registry.get_sample_value("seconds_bucket", {"le": le}) for le in ("0.1", "1.0", "+Inf")}
     assert buckets == {"0.1": 2, "1.0": 4, "+Inf": 5}  # a value on the bound is inside, as Prometheus has it
     assert np.isclose(registry.get_sample_value("seconds_sum"), 3.85)
@@ -44,7 +44,7 @@ def test_what_is_pending_is_observed_before_a_scrape_and_labels_are_kept_apart()
 def test_an_exemplar_stands_at_its_bucket() -> None:
     registry = CollectorRegistry()
     histogram = BatchHistogram("seconds", "…", (0.1, 1.0), registry)
-    histogram.observe_one(0.5)
+    histogram.observe_value(0.5)
     histogram.exemplar(0.5, "abc")
     lines = [line for line in generate_latest(registry).decode().splitlines() if "trace_id" in line]
     assert len(lines) == 1

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -15,8 +16,9 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 LINE = Timeline(10.0, 10.004, 10.009, 10.0091, 10.011, 10.0125, 10.0133, 10.015)
 
 
-@pytest.fixture
-def collector() -> Iterator[tuple[str, list]]:
+@contextmanager
+def running_collector() -> Iterator[tuple[str, list]]:
+    """An OTLP collector: its address, and the spans that it got."""
     spans: list = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -34,6 +36,12 @@ def collector() -> Iterator[tuple[str, list]]:
     yield f"http://127.0.0.1:{server.server_port}/v1/traces", spans
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, list]]:
+    with running_collector() as running:
+        yield running
 
 
 def test_a_sampled_event_becomes_a_span_with_one_child_a_stage(collector: tuple[str, list]) -> None:

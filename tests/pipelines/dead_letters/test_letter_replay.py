@@ -14,7 +14,7 @@ from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord, BrokerError
 from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, ReplayReceipt, encode_record
 from operators.records.dead_letter import Letter, id_text
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from operators.records.record_repairs import ALL, Repairs
 from operators.records.time_units import DAY_MS
 from operators.settings import KafkaSettings

@@ -16,7 +16,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
 from operators.configuration.shop_settings import EventSettings
-from operators.records.decode import key_bytes
+from operators.records.event_decode import key_bytes
 from pipelines.job.recommend import BYTES, INPUT, key_by_first_field
 from pipelines.job.refresh_function import user_of
 from pipelines.job.tables import input_query

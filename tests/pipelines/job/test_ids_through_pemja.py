@@ -9,7 +9,7 @@ import sys
 from base64 import b64decode, b64encode
 from pathlib import Path
 
-from operators.records.decode import key_text
+from operators.records.event_decode import key_text
 from tests.places import ROOT
 
 LONE = "lone\udcff"  # as an escape in JSON; no text that UTF-8 can write

@@ -128,7 +128,7 @@ def test_lists_are_measured_where_they_are_made(metrics: JobMetrics, tmp_path: P
     bundle = ModelBundle.load(write_bundle(tmp_path / "bundle"))
     scorer, catalogue = Scorer(bundle, ScorerSettings(provider="cpu")), Catalogue(bundle.vocabulary, 0.5)
     slates = SlateMetrics(metrics.registry, Experiments(HALVES))
-    slates.follow(bundle, catalogue)
+    slates.measure_bundle(bundle, catalogue)
     lists = ListMaker(bundle, scorer, catalogue, ListSettings(size=3), lambda: NOW_MS, Experiments(HALVES), slates)
     states = [step(None, event(n, item_id=f"i{n % 5 + 1}")).state for n in range(40)]
     made = lists.make([Request(f"u{n}", state, NOW_MS) for n, state in enumerate(states)])

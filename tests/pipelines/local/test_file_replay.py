@@ -12,7 +12,7 @@ from operators.records.contracts import CATALOGUE, EVENTS
 from operators.settings import Settings, StackSettings
 from pipelines.local import file_replay
 from pipelines.local.file_replay import FileReplay, replay_files
-from pipelines.topics.replayer import Pace
+from pipelines.topics.replayer import ReplayRate
 from tests.bad_records import good_event
 
 
@@ -50,7 +50,7 @@ def replayed(monkeypatch: pytest.MonkeyPatch, folder: Path, producer: Producer, 
         Settings(stack=StackSettings(data_dir=str(folder))),
         folder / "events.jsonl",
         folder / "catalogue.jsonl",
-        Pace(),
+        ReplayRate(),
         on_catalogue=heard.append,
         on_progress=lambda progress: None,
         **given,

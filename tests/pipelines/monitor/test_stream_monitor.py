@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -119,3 +120,11 @@ def test_a_monitor_that_is_stopped_notes_how_far_it_read(monitor: StreamMonitor)
     monitor._stop = SimpleNamespace(is_set=lambda looks=iter([False, False, True]): next(looks))  # type: ignore[assignment]
     assert monitor._read_catalogue(Catalogue()) == {TopicPartition(CATALOGUE, 0): 6}
     assert noted[-1] == {0: 6}
+
+
+def test_the_disk_is_measured_before_the_folder_is_made(tmp_path: Path) -> None:
+    settings = Settings.of_dump(
+        Settings.model_construct().model_dump() | {"stack": {"data_dir": str(tmp_path / "new")}}
+    )
+    free = StreamMonitor(settings).metrics.registry.get_sample_value("liveshelf_disk_free_ratio", {"path": "new"})
+    assert free is not None and 0 < free <= 1

@@ -6,7 +6,7 @@ from pathlib import Path
 from openlineage.client.event_v2 import RunState
 
 from operators.settings import Settings
-from pipelines.provenance.lineage import Lineage, Told, bundle_dataset, chain, file_dataset
+from pipelines.provenance.lineage import Lineage, TrainingLineage, bundle_dataset, chain, file_dataset
 from pipelines.topics.event_export import ORIGIN
 
 MANIFEST = {
@@ -37,7 +37,7 @@ def test_a_file_brings_the_topic_it_was_exported_from(tmp_path: Path) -> None:
 
 def test_the_chain_from_offsets_to_the_flink_job(tmp_path: Path) -> None:
     given = settings(tmp_path)
-    told = Told(given, [exported(tmp_path)])
+    told = TrainingLineage(given, [exported(tmp_path)])
     manifest = MANIFEST | {"lineage": told.facts}
     told.made(manifest)
     lineage = Lineage(given)
@@ -52,7 +52,7 @@ def test_the_chain_from_offsets_to_the_flink_job(tmp_path: Path) -> None:
 
 
 def test_a_training_that_failed_says_so(tmp_path: Path) -> None:
-    told = Told(settings(tmp_path), [])
+    told = TrainingLineage(settings(tmp_path), [])
     told.failed(ValueError("odd"))
     last = Lineage(settings(tmp_path)).events()[-1]
     assert (last["eventType"], last["run"]["facets"]["liveshelf"]["error"]) == ("FAIL", "ValueError('odd')")

@@ -13,7 +13,7 @@ import pytest
 from operators.settings import ScorerSettings, Settings
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerProcess
-from pipelines.scoring.wire import Begin, Ready
+from pipelines.scoring.wire import Handshake, Ready
 from tests.builders import write_bundle
 from tests.pipelines.scoring.scorer_requests import Start, known
 from tests.pipelines.scoring.shared_machine import Machine
@@ -39,7 +39,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     ) -> ScorerProcess:
         chosen = ScorerSettings.model_validate({"provider": "cpu", "metrics_port": 19440} | scorer)
         settings = Settings.model_construct(scorer=chosen)
-        begin = Begin(settings.model_dump(), str(folder), "0", str(tmp_path / "crashes"))
+        begin = Handshake(settings.model_dump(), str(folder), "0", str(tmp_path / "crashes"))
         link = link_of(python, begin, chosen.shared_dir)
         started.append(ScorerProcess(link, begin, kill_after_s, (seen if seen is not None else []).append, known))
         return started[-1]

@@ -8,7 +8,7 @@ from pathlib import Path
 from operators.settings import ScorerSettings, Settings
 from pipelines.scoring.links import SharedScorer
 from pipelines.scoring.process import ScorerProcess
-from pipelines.scoring.wire import Begin
+from pipelines.scoring.wire import Handshake
 from tests.pipelines.scoring.scorer_requests import known
 
 Make = Callable[[], object]
@@ -21,11 +21,11 @@ class Machine:
     folder: Path
     operators: list[ScorerProcess] = field(default_factory=list)
 
-    def begin(self, bundle: Path) -> Begin:
+    def begin(self, bundle: Path) -> Handshake:
         """What all subtasks say first."""
         scorer = ScorerSettings(provider="cpu", metrics_port=19450, shared_dir=str(self.folder))
         settings = Settings.model_construct(scorer=scorer).model_dump()
-        return Begin(settings, str(bundle), "shared", str(self.folder / "crashes"))
+        return Handshake(settings, str(bundle), "shared", str(self.folder / "crashes"))
 
     def link(self, bundle: Path) -> SharedScorer:
         """The way of a subtask."""

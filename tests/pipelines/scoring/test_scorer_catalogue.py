@@ -29,7 +29,7 @@ def change(process: ScorerProcess, rows: Table, key: str, item: CatalogueItem | 
 def test_the_catalogues_changes_reach_it_and_all_rows_the_next_one(start: Start, bundle: Path) -> None:
     process, rows = start(bundle), eight_items(without=3)
     process.ready()
-    process.follow(rows)
+    process.attach_catalogue(rows)
     (made,) = process.make(asked("u1"), now())
     assert "i3" not in items_of(made), "what the table held before"
     change(process, rows, "i4", None)
@@ -52,7 +52,7 @@ def test_a_tombstone_is_known_to_the_process_that_starts_after_it(start: Start, 
     process = start(bundle)
     process.ready()
     change(process, rows := Table(), "i3", None)
-    process.follow(rows)
+    process.attach_catalogue(rows)
     assert "i3" not in items_of(process.make(asked("u1"), now())[0]), "while the table was read"
     os.kill(pid_of(process), signal.SIGKILL)
     with pytest.raises(ScorerLost):
@@ -73,7 +73,7 @@ def test_a_live_catalogue_takes_no_memory_while_nobody_asks(
         write_manifest(bundle)
     process, rows = start(bundle), eight_items()
     assert bool(process.ready().refused) == (state == "refused")
-    process.follow(rows)
+    process.attach_catalogue(rows)
     if state == "lost":
         os.kill(pid_of(process), signal.SIGKILL)
         with pytest.raises(ScorerLost):

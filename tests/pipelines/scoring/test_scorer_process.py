@@ -21,7 +21,7 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings, Settings
 from pipelines.scoring.process import ScorerLost, ScorerProcess
-from pipelines.scoring.wire import LARGEST, Begin, Ready, pack
+from pipelines.scoring.wire import LARGEST, Handshake, Ready, pack
 from tests.builders import HANG_ITEM, NOW_MS, write_bundle, write_faulty_bundle, write_manifest
 from tests.pipelines.scoring.scorer_requests import Start, asked, items_of, now, pid_of
 from tests.places import ROOT
@@ -94,7 +94,7 @@ def sent(message: bytes) -> bytes:
 )
 def test_a_process_that_answers_nonsense_is_left_and_takes_no_memory(answer: bytes, why: str) -> None:
     link = Answering(sent(pack(Ready("CPUExecutionProvider"))), answer)
-    process = ScorerProcess(link, Begin({}, "", "0", ""), 1, lambda _: None)
+    process = ScorerProcess(link, Handshake({}, "", "0", ""), 1, lambda _: None)
     process.ready()
     before = psutil.Process().memory_info().rss
     with pytest.raises(ScorerLost, match=why):

@@ -18,7 +18,7 @@ from pipelines.scoring import links
 from pipelines.scoring.links import LOCK, SharedScorer, link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
 from pipelines.scoring.shared import HANGS, LONELY_S, PATIENCE_S
-from pipelines.scoring.wire import Begin
+from pipelines.scoring.wire import Handshake
 from tests.builders import write_faulty_bundle
 from tests.pipelines.scoring.scorer_faults import HOLDS, operator_process, write_holding_python
 from tests.pipelines.scoring.scorer_requests import asked, eight_items, items_of, now
@@ -79,7 +79,7 @@ def test_one_batch_that_raises_fails_alone(machine: Machine, tmp_path: Path) -> 
 
 def test_what_one_tells_of_the_catalogue_all_know(machine: Machine, bundle: Path) -> None:
     first, second = machine.operator(bundle), machine.operator(bundle)
-    first.follow(eight_items(without=3))
+    first.attach_catalogue(eight_items(without=3))
     first.make(asked("u1"), now())
     assert "i3" not in items_of(second.make(asked("u2"), now())[0])
 
@@ -208,4 +208,4 @@ def test_where_it_hangs_with_the_interpreters_lock_and_all_operators_have_died_t
 
 def test_a_folder_with_a_long_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="shorter"):
-        link_of(sys.executable, Begin({}, "", "shared", ""), str(tmp_path / ("long" * 20)))
+        link_of(sys.executable, Handshake({}, "", "shared", ""), str(tmp_path / ("long" * 20)))

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from operators.records.contracts import EVENTS
-from pipelines.topics.replayer import Pace, replay
+from pipelines.topics.replayer import ReplayRate, replay
 from tests.builders import NOW_MS, event
 
 
@@ -27,7 +27,7 @@ class Producer:
 
 def test_a_rate_is_kept_and_the_intended_time_goes_along() -> None:
     producer = Producer()
-    done = replay([event(n) for n in range(21)], Pace(rate=100), producer)
+    done = replay([event(n) for n in range(21)], ReplayRate(rate=100), producer)
     first, last = producer.sent[0], producer.sent[-1]
     assert done.sent == 21
     assert 0.19 <= last[0] - first[0] < 1
@@ -37,20 +37,20 @@ def test_a_rate_is_kept_and_the_intended_time_goes_along() -> None:
 
 def test_a_speed_up_divides_the_gaps() -> None:
     producer = Producer()
-    replay([event(0), event(10), event(30)], Pace(speedup=100), producer)
+    replay([event(0), event(10), event(30)], ReplayRate(speedup=100), producer)
     times = [body["event_time"] for _, _, _, body in producer.sent]
     assert [after - before for before, after in pairwise(times)] == [100, 200]
 
 
 def test_times_can_be_kept() -> None:
     producer = Producer()
-    replay([event(5)], Pace(), producer, keep_times=True)
+    replay([event(5)], ReplayRate(), producer, keep_times=True)
     assert producer.sent[0][3]["event_time"] == NOW_MS + 5000
 
 
 def test_a_replay_can_be_stopped_in_a_gap() -> None:
     producer = Producer()
     begun = time.monotonic()
-    replay([event(0), event(3600)], Pace(speedup=1), producer, stop=lambda: time.monotonic() - begun > 0.1)
+    replay([event(0), event(3600)], ReplayRate(speedup=1), producer, stop=lambda: time.monotonic() - begun > 0.1)
     assert len(producer.sent) == 1
     assert time.monotonic() - begun < 2

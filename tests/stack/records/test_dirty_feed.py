@@ -52,6 +52,7 @@ def items(stack: Stack) -> Iterator[list[str]]:
     stack.topics.producer.flush()
 
 
+@pytest.mark.slow
 def test_lists_stay_full_and_what_was_refused_is_counted_alarmed_and_named(
     stack: Stack, job: str, items: list[str], no_restart: None
 ) -> None:

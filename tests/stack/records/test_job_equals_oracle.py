@@ -3,6 +3,7 @@
 import random
 import socket
 import time
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from operators.errors import ClusterError
 from operators.records.contracts import CATALOGUE, EVENTS, encode_record
 from operators.refresh.refresh_records import DIGEST_HEADER
 from pipelines.submission import launcher
-from pipelines.submission.shipping import stage
-from tests.running_stack import Stack
+from pipelines.submission.launcher import AlterShip
+from tests.running_stack import Stack, replaced
 from tests.stack.topics import eventually
 
 ORDERS = 6000
@@ -82,28 +83,46 @@ def test_the_job_makes_what_an_offline_run_makes(
     assert sum(oracle.outcomes[name] for name in ("applied", "duplicate", "dead")) == oracle.outcomes["read"] >= sent
 
 
-def test_stopped_with_a_savepoint_and_resumed_it_still_does(
-    stack: Stack, job: str, demo_bundle: Path, with_catalogue: None
-) -> None:
-    found = orders("resumed", ORDERS, 3000)
+@dataclass(frozen=True)
+class Resumption:
+    """What the job held before it was stopped, and whether its port was free before it was submitted again."""
+
+    table_folders: set[str]
+    port_freed: bool
+
+
+@pytest.fixture(scope="module")
+def resumption(stack: Stack, demo_bundle: Path, with_catalogue: None) -> Resumption:
+    """The job stopped with a savepoint and submitted from it, with orders before and meanwhile."""
+    stack.serve(demo_bundle)
+    port, folders, found = stack.settings.job.metrics_port, table_folders(stack), orders("resumed", ORDERS, 3000)
+    assert listens(port) and folders
     stack.topics.publish(found[:1500])
-    location = msgspec.json.decode(stack.liveshelf("stop", "--json").stdout)["savepoint"]
+    location = stop(stack)
+    freed = eventually(lambda: not listens(port))
     stack.topics.publish(found[1500:])
     stack.liveshelf("submit", "--bundle", str(demo_bundle), "--from-savepoint", location)
+    return Resumption(folders, freed)
+
+
+def stop(stack: Stack) -> str:
+    """The job's savepoint."""
+    return str(msgspec.json.decode(stack.liveshelf("stop", "--json").stdout)["savepoint"])
+
+
+def test_stopped_with_a_savepoint_and_resumed_it_still_does(
+    stack: Stack, resumption: Resumption, demo_bundle: Path
+) -> None:
     check(stack, demo_bundle, "resumed")
 
 
-def test_a_stopped_job_gives_back_its_port_its_threads_and_its_table(stack: Stack, job: str, demo_bundle: Path) -> None:
+def test_a_stopped_job_gives_back_its_port_its_threads_and_its_table(stack: Stack, resumption: Resumption) -> None:
     """PyFlink does not call close() then; what is left behind would pile up in the TaskManager's interpreter."""
     port = stack.settings.job.metrics_port
-    assert listens(port)
-    folders = table_folders(stack)
-    location = msgspec.json.decode(stack.liveshelf("stop", "--json").stdout)["savepoint"]
-    eventually(lambda: not listens(port))
-    stack.liveshelf("submit", "--bundle", str(demo_bundle), "--from-savepoint", location)
+    assert resumption.port_freed
     assert listens(port)
     assert not listens(port + 1), "the next job takes the same port, not the next"
-    assert table_folders(stack) == folders, "and the same table folder"
+    assert table_folders(stack) == resumption.table_folders, "and the same table folder"
 
 
 def table_folders(stack: Stack) -> set[str]:
@@ -115,38 +134,31 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_savepoint_of_another_execution_mode_is_refused(
-    stack: Stack, job: str, demo_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The mode is part of the operator's uid, so state of another mode is another operator's state to Flink."""
-    location = msgspec.json.decode(stack.liveshelf("stop", "--json").stdout)["savepoint"]
+@pytest.fixture(scope="module")
+def savepoint(stack: Stack, demo_bundle: Path) -> str:
+    """Of the job, which is stopped for the tests below: none of them may start it."""
+    stack.serve(demo_bundle)
+    return stop(stack)
 
-    def stage_of_another_mode(folder: Path, bundle: Path) -> str:
-        marker = stage(folder, bundle)
-        engine = folder / "pipelines" / "engine.py"
-        engine.write_text(engine.read_text().replace('f"user-state-{EXECUTION_MODE}"', '"user-state-process"'))
-        return marker
 
-    monkeypatch.setattr(launcher, "stage", stage_of_another_mode)
+def submit_altered(stack: Stack, bundle: Path, savepoint: str, alter: AlterShip) -> None:
     environment = process_environment(stack.layout)
+    launcher.submit(stack.settings, environment, bundle, savepoint=savepoint, alter_ship=alter)
+
+
+@pytest.mark.slow
+def test_a_savepoint_of_another_execution_mode_is_refused(stack: Stack, savepoint: str, demo_bundle: Path) -> None:
+    """The mode is part of the operator's uid, so state of another mode is another operator's state to Flink."""
+    alter = replaced("pipelines/job/engine.py", 'f"user-state-{EXECUTION_MODE}"', '"user-state-process"')
     with pytest.raises(ClusterError, match="execution mode"):
-        launcher.submit(stack.settings, environment, demo_bundle, savepoint=location)
-    stack.liveshelf("submit", "--bundle", str(demo_bundle), "--from-savepoint", location)
+        submit_altered(stack, demo_bundle, savepoint, alter)
 
 
-def test_submit_shows_the_python_error_of_a_failing_operator(
-    stack: Stack, job: str, demo_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stage_broken(folder: Path, bundle: Path) -> str:
-        marker = stage(folder, bundle)
-        function = folder / "pipelines" / "refresh_function.py"
-        function.write_text(function.read_text().replace("def _open(self", "def _open(self_, self") + "\n")
-        return marker
-
-    location = msgspec.json.decode(stack.liveshelf("stop", "--json").stdout)["savepoint"]
-    monkeypatch.setattr(launcher, "stage", stage_broken)
+@pytest.mark.slow
+def test_submit_shows_the_python_error_of_a_failing_operator(stack: Stack, savepoint: str, demo_bundle: Path) -> None:
+    alter = replaced("pipelines/job/refresh_function.py", "def _open(self", "def _open(self_, self")
     with pytest.raises(ClusterError, match="TypeError") as failed:
-        launcher.submit(stack.settings, process_environment(stack.layout), demo_bundle, savepoint=location)
+        submit_altered(stack, demo_bundle, savepoint, alter)
     assert "refresh_function.py" in str(failed.value)
     assert not stack.cluster.jobs(stack.settings.job.name), "a job that never ran does not go on trying"
-    stack.liveshelf("submit", "--bundle", str(demo_bundle), "--from-savepoint", location)
+    stack.liveshelf("submit", "--bundle", str(demo_bundle), "--from-savepoint", savepoint)

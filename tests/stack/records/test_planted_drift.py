@@ -97,7 +97,7 @@ class Shop:
             self._stack.topics.send(EVENTS, str(event["user_id"]), event)
 
 
-@pytest.mark.slow
+@pytest.mark.manual
 def test_each_drift_raises_its_alarm_and_no_other(stack: Stack, job: str, fast_prometheus: str) -> None:
     shop, said = Shop(stack), list[str]()
 

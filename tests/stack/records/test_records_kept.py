@@ -1,4 +1,4 @@
-"""What is kept of acts and of events: the audit log, the export for training, the trace of one event."""
+"""What is kept of acts and of events: the audit log, the export for training."""
 
 import json
 import threading
@@ -11,7 +11,6 @@ from operators.records.contracts import AUDIT
 from pipelines.provenance.audit_chain import first_break
 from pipelines.provenance.audit_log import append, read_log
 from tests.bad_records import good_event
-from tests.operators.telemetry.test_tracing import SPAN, TRACE, collector  # noqa: F401
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 
@@ -67,24 +66,6 @@ def test_the_topic_becomes_a_file_that_says_where_it_comes_from(stack: Stack, jo
     page = tmp_path / "profile.html"
     stack.liveshelf("profile", "--out", str(page), "--hours", "1")
     assert page.read_text().count("<svg") >= 3
-
-
-def test_a_sampled_event_is_traced_through_the_job(
-    stack: Stack,
-    demo_bundle: Path,
-    collector: tuple[str, list],  # noqa: F811
-) -> None:
-    address, spans = collector
-    stack.serve(demo_bundle, {"LIVESHELF_TRACING__OTLP_ENDPOINT": address})
-    now = int(time.time() * 1000)
-    traced = good_event(now, event_id=f"trace{now}", user_id="traced", item_id="85123A")
-    stack.topics.publish([traced | {"traceparent": f"00-{TRACE}-{SPAN}-01"}])
-    made, _ = eventually(lambda: (found := stack.topics.newest_lists().get("traced")) and found)
-    assert made["traceparent"] == f"00-{TRACE}-{SPAN}-01"
-    eventually(
-        lambda: {"list", "publish", "read", "state", "wait", "score", "rank", "emit"} <= {s.name for s in spans}, 60
-    )
-    assert {span.trace_id.hex() for span in spans} == {TRACE}
 
 
 @pytest.mark.usefixtures("job")

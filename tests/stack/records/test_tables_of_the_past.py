@@ -82,7 +82,7 @@ class Shop:
 
 @pytest.fixture
 def shop(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    monkeypatch.setattr(compacted_table, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(compacted_table, "CHECK_SECONDS", 0.2)
     made = Shop(stack, tmp_path / "table")
     yield made
     made.close()
@@ -116,6 +116,7 @@ def test_a_topic_made_anew_under_a_running_table_too(shop: Shop) -> None:
     table.close()
 
 
+@pytest.mark.slow
 def test_a_row_whose_tombstone_was_compacted_away_while_nobody_looked_goes(shop: Shop) -> None:
     shop.make(HASTY, partitions=1)
     shop.put({"erased": "1", "kept": "1"})
@@ -149,6 +150,7 @@ def test_partitions_that_are_added_are_read_and_the_copy_stays(shop: Shop) -> No
     table.close()
 
 
+@pytest.mark.slow
 def test_the_age_grows_while_the_broker_is_out_of_reach(shop: Shop, stack: Stack) -> None:
     """A consumer raises nothing then: it polls, and gets nothing."""
     shop.make(PATIENT)

@@ -22,7 +22,7 @@ from tests.running_stack import ROOT, Stack
 from tests.stack.security.secured_broker import SECURITY, Refusal, SecuredBroker, running_broker
 from tests.tls_server import faulty_port
 
-pytestmark = pytest.mark.slow  # three minutes; `make test-secure` runs it
+pytestmark = pytest.mark.slow  # three minutes
 
 SECONDS = 10
 THREE_PARTS = r"failed: expected .+; came .+\. Next: .+\."

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from operators.configuration.shop_settings import EventSettings
-from operators.records.decode import EventDecoder
-from operators.records.field_effects import MOST
+from operators.records.event_decode import EventDecoder
+from operators.records.field_effects import MAX_WARNINGS
 from storefront.events.event_warnings import EventWarning, warnings_of
 from storefront.http.batches import Entry
 from tests.bad_records import good_event
@@ -57,7 +57,7 @@ def test_however_many_names_there_are_the_answer_is_short_and_soon() -> None:
     events = [good_event(NOW_MS, **{f"{event}-{n}" + "x" * 60: n for n in range(150)}) for event in range(100)]
     begun = time.process_time()
     found = warned(*events)
-    assert len(found) == MOST
+    assert len(found) == MAX_WARNINGS
     assert time.process_time() - begun < 1, "decoding included"
     long = warned(good_event(NOW_MS, **{"x" * 9000: 1, "\x1b[2J": 1}))
     assert all(len(warning.field) < 100 and warning.field.isprintable() for warning in long)

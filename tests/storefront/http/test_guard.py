@@ -7,7 +7,7 @@ import pytest
 
 from operators.settings import StorefrontSettings
 from storefront.http.guard import HEADERS, Hosts, client_of, is_foreign
-from storefront.view.served_list import Server
+from storefront.view.served_list import ListServer
 from tests.storefront.conftest import RunningShop, Serve
 
 EVENT = b'{"event_id":"e"}'
@@ -104,7 +104,7 @@ def test_every_answer_has_the_headers(serve: Serve, monkeypatch: pytest.MonkeyPa
     def broken(*_: Any) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(Server, "list_of", broken)
+    monkeypatch.setattr(ListServer, "list_of", broken)
     asked = {
         "GET / HTTP/1.1\r\nhost: localhost": 200,
         "GET /docs HTTP/1.1\r\nhost: localhost": 200,

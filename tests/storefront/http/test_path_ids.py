@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from operators.configuration.shop_settings import PLACEHOLDER_IDS, EventSettings
 from operators.errors import BadRecord
 from operators.records.contracts import MAX_ID
-from operators.records.decode import EventDecoder
+from operators.records.event_decode import EventDecoder
 from storefront.http.path_ids import path_id
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
@@ -109,9 +109,7 @@ HOSTILE = st.sampled_from("/.%\\?#&;=+ ~:@!$'()*,[]{}|^`\"<>-_0aAé🛒\u00a0\u2
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @example("..")
 @example("%2e%2e%2F")
 @example("//x//.")

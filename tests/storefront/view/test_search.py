@@ -9,15 +9,15 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.query_tower import QueryTower, buckets
 from operators.records.contracts import CatalogueItem
 from storefront.view.search import Search
-from storefront.view.views import Shelf
+from storefront.view.views import CatalogueView
 from tests.builders import write_bundle
 
 ANGLES = (0.1, 1.2, 0.2, 3.0)  # of the items' vectors; "light" lies at 0
 TITLES = ("Candle", "Mug", "Red lantern", "Bucket")
 
 
-def shelf_of(titles: tuple[str, ...], **changed: CatalogueItem) -> Shelf:
-    shelf = Shelf()
+def shelf_of(titles: tuple[str, ...], **changed: CatalogueItem) -> CatalogueView:
+    shelf = CatalogueView()
     for number, title in enumerate(titles, start=1):
         item = changed.get(f"i{number}", CatalogueItem(item_id=f"i{number}", title=title))
         shelf.changed(item.item_id, item)
@@ -53,7 +53,7 @@ def test_titles_with_the_words_come_first_and_nothing_comes_twice(tmp_path: Path
 def test_only_what_is_sold_is_found(tmp_path: Path) -> None:
     gone = CatalogueItem(item_id="i1", title="Candle", in_stock=False)
     assert found(Search(shelf_of(TITLES, i1=gone), bundle_of(tmp_path)), "light") == ["Red lantern"]
-    assert found(Search(Shelf(), bundle_of(tmp_path)), "light") == []
+    assert found(Search(CatalogueView(), bundle_of(tmp_path)), "light") == []
 
 
 def test_without_a_tower_words_alone_count(tmp_path: Path) -> None:

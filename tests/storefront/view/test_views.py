@@ -7,8 +7,8 @@ from operators.kafka_io.catalogue_rows import GONE
 from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
 from operators.records.time_units import DAY_MS
 from operators.shopper.features import Vocabulary
-from storefront.view.served_list import Server
-from storefront.view.views import Shelf, Views
+from storefront.view.served_list import ListServer
+from storefront.view.views import CatalogueView, Views
 from storefront.watching.metrics import StoreMetrics
 from tests.builders import NOW_MS
 from tests.operators.kafka_io.fake_topic import Consumer, Topic, until
@@ -20,9 +20,9 @@ WORDS = Vocabulary([f"i{n}" for n in range(1, 5)])
 class Topics:
     """The two topics of the views, and a view of them."""
 
-    def __init__(self, folder: Path, shelf: Shelf | None = None) -> None:
+    def __init__(self, folder: Path, shelf: CatalogueView | None = None) -> None:
         self.catalogue, self.lists = Topic(), Topic()
-        self.folder, self.shelf = folder, Shelf(WORDS, 0.5) if shelf is None else shelf
+        self.folder, self.shelf = folder, CatalogueView(WORDS, 0.5) if shelf is None else shelf
         self.heard: list[tuple[str, int | None]] = []
         self.metrics = StoreMetrics()
 
@@ -88,7 +88,7 @@ def test_an_erased_list_does_not_come_back_late(tmp_path: Path) -> None:
 
 
 def served(topics: Topics, views: Views, shift_ms: int = 0) -> tuple[bool, bool, list[str]]:
-    answer = Server(views, None, lambda: NOW_MS + shift_ms).list_of("u", 10)
+    answer = ListServer(views, None, lambda: NOW_MS + shift_ms).list_of("u", 10)
     return answer.known, answer.expired, [item.item_id for item in answer.items]
 
 
@@ -100,9 +100,9 @@ def test_an_expired_list_is_no_list(tmp_path: Path) -> None:
     shift = far - NOW_MS
     assert served(topics, views, shift - 1) == (True, False, WORDS.item_ids)
     assert served(topics, views, shift) == (False, True, []), "without a bundle the popular list is empty"
-    answer = Server(views, None, lambda: far - 1).list_of("u", 10)
+    answer = ListServer(views, None, lambda: far - 1).list_of("u", 10)
     assert (answer.epoch, answer.expires_at) == (1, far)
-    stranger = Server(views, None).list_of("stranger", 10)
+    stranger = ListServer(views, None).list_of("stranger", 10)
     assert (stranger.known, stranger.expired, stranger.expires_at) == (False, False, None)
     views.close()
 
@@ -122,7 +122,7 @@ def test_one_test_product_empties_no_list(tmp_path: Path) -> None:
 
 def test_an_item_is_listed_within_its_times_only(tmp_path: Path) -> None:
     clock = [NOW_MS]
-    topics = Topics(tmp_path, Shelf(WORDS, 0.5, lambda: clock[0]))
+    topics = Topics(tmp_path, CatalogueView(WORDS, 0.5, lambda: clock[0]))
     topics.put("u", 1)
     item = CatalogueItem(item_id="i1", title="Red lantern", available_from=NOW_MS, available_until=NOW_MS + 10)
     topics.catalogue.append("i1", encode_record(item).decode())
@@ -135,7 +135,7 @@ def test_an_item_is_listed_within_its_times_only(tmp_path: Path) -> None:
 
 
 def test_the_shelf_searches_titles_by_all_words_and_shows_stock_only() -> None:
-    shelf = Shelf()
+    shelf = CatalogueView()
     for number, title in enumerate(("Red Lantern", "Blue lantern", "Red mug")):
         shelf.changed(f"i{number}", CatalogueItem(item_id=f"i{number}", title=title))
     assert [item.title for item in shelf.search("lantern red", 5)] == ["Red Lantern"]
@@ -154,13 +154,13 @@ def test_a_word_that_a_client_repeats_is_looked_for_once() -> None:
             Title.lowered += 1
             return super().lower()
 
-    shelf = Shelf()
+    shelf = CatalogueView()
     shelf._items["i1"] = CatalogueItem(item_id="i1", title=Title("Lantern e"))
     assert shelf.search("e E " * 64, 5) and Title.lowered == 1
 
 
 def test_without_a_model_what_the_catalogue_does_not_hold_is_sold_unless_it_was_delisted() -> None:
-    shelf = Shelf()
+    shelf = CatalogueView()
     shelf.changed("i1", CatalogueItem(item_id="i1"))
     assert shelf.sold("anything")
     shelf.changed("i1", None)

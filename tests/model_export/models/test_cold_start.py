@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from model_export.evaluation.evaluate_events import evaluate_events
+from model_export.models.cold_start import welcome
 from model_export.models.encoders import build
-from model_export.models.newcomers import welcome
 from model_export.training.fit_options import FitOptions
 from model_export.training.train import train
-from model_export.training.train_options import Source, TrainOptions
+from model_export.training.train_options import TrainingData, TrainOptions
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import CatalogueItem, encode_record
@@ -23,7 +23,7 @@ COLOURS = ("red", "blue", "green", "white", "black", "pink", "gold")
 NEW = "purple"  # of each family, and in the catalogue alone
 
 
-def shop(folder: Path, users: int = 240) -> Source:
+def shop(folder: Path, users: int = 240) -> TrainingData:
     """Each shopper meets things of one family, of any colour."""
     drawn = np.random.default_rng(5)
     events = [
@@ -43,7 +43,7 @@ def shop(folder: Path, users: int = 240) -> Source:
         for colour in (*COLOURS, NEW)
     ]  # fmt: skip
     (folder / "catalogue.jsonl").write_bytes(b"".join(encode_record(one) + b"\n" for one in sold))
-    return Source(folder / "events.jsonl", folder / "catalogue.jsonl")
+    return TrainingData(folder / "events.jsonl", folder / "catalogue.jsonl")
 
 
 def trained(folder: Path) -> ModelBundle:

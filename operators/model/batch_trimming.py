@@ -1,6 +1,7 @@
-"""Padding is not computed: a micro-batch is cut to its longest history, and in two where short ones wait beside long ones.
+"""Saves the model from computing padding: cuts a micro-batch to its longest history, and splits it where short histories
+wait beside long ones.
 
-An encoder's time is by steps, and most shoppers have fewer than the window: a session of the published sets has 5 to 7.
+An encoder's time grows with the steps, and most shoppers have fewer than the window: 5 to 7 in the published data sets.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from operators.shopper.features import Rows
 
-SPLIT_STEPS = 150  # a second call of the graph pays where it saves as many (docs/notebook/throughput.md)
+SPLIT_STEPS = 150  # a second call of the graph pays off if it saves this many (docs/notebook/throughput.md)
 
 Answers = tuple[npt.NDArray[np.float32], Rows]  # scores [B, K], rows [B, K]
 Run = Callable[[dict[str, Rows]], Answers]
@@ -21,7 +22,9 @@ def without_padding(run: Run, inputs: dict[str, Rows]) -> Answers:
     length = inputs["length"]
     order = np.argsort(length, kind="stable")
     rising = length[order]
-    saved = np.arange(1, len(order)) * (rising[-1] - rising[:-1])  # steps, where the first 1, 2, … go by themselves
+    saved = np.arange(1, len(order)) * (
+        rising[-1] - rising[:-1]
+    )  # steps saved if the first 1, 2, … users form their own batch
     if saved.max(initial=0) < SPLIT_STEPS:
         return run(_cut(inputs, int(rising[-1])))
     parts = np.split(order, [int(saved.argmax()) + 1])

@@ -1,6 +1,6 @@
-"""What every model must beat, on the same split and full ranking; VMIS-kNN and ALS have files of their own.
+"""The simple baselines, on the model's split and with full ranking. VMIS-kNN and ALS are in files of their own.
 
-Each scores a batch of `Examples` into float32 [B, N + 1], larger is better.
+Each scores a batch of `Examples` into float32 [B, N + 1]; larger is better.
 """
 
 from typing import Protocol
@@ -18,35 +18,35 @@ WEEK_MS = 7 * DAY_MS
 
 
 class Recommender(Protocol):
-    """Anything that scores all items for a batch of questions."""
+    """A model that scores all items for a batch of questions."""
 
-    def scores(self, asked: Examples) -> Scores:
+    def scores(self, questions: Examples) -> Scores:
         """float32 [B, N + 1]; column 0 is ignored."""
 
 
 class Popularity:
-    """How often an item came in the last 7 days of the training window (or in another `window_ms`)."""
+    """Counts each item's events in the last 7 days of the training window (or in another `window_ms`)."""
 
     def __init__(self, train: Examples, items: int, window_ms: int = WEEK_MS) -> None:
         recent = train.time_ms > train.time_ms.max() - window_ms
         self._counts = np.bincount(train.target[recent], minlength=items + 1).astype(np.float32)
 
-    def scores(self, asked: Examples) -> Scores:
+    def scores(self, questions: Examples) -> Scores:
         """The same row for everyone."""
-        return np.broadcast_to(self._counts, (len(asked), len(self._counts)))
+        return np.broadcast_to(self._counts, (len(questions), len(self._counts)))
 
 
 class SessionPopularity:
-    """How often an item came in the session in progress; popularity breaks ties and fills up."""
+    """Counts each item's events in the session in progress; popularity breaks ties and fills the list."""
 
     def __init__(self, train: Examples, items: int) -> None:
         self._tie = _popularity(train, items)
 
-    def scores(self, asked: Examples) -> Scores:
+    def scores(self, questions: Examples) -> Scores:
         """Counts in the session."""
-        scores = np.tile(self._tie, (len(asked), 1))
-        own = asked.in_session()
-        np.add.at(scores, (np.nonzero(own)[0], asked.features.items[own]), 1)
+        scores = np.tile(self._tie, (len(questions), 1))
+        own = questions.in_session()
+        np.add.at(scores, (np.nonzero(own)[0], questions.features.items[own]), 1)
         return scores
 
 
@@ -61,9 +61,9 @@ class Markov:
         """Transition counts out of these rows, float32 [len(rows), N + 1]."""
         return np.asarray(self._counts[rows].todense())
 
-    def scores(self, asked: Examples) -> Scores:
+    def scores(self, questions: Examples) -> Scores:
         """Transition counts of the last item."""
-        return self.counts(asked.last_items()) + self._tie
+        return self.counts(questions.last_items()) + self._tie
 
 
 class ItemKnn:
@@ -74,19 +74,19 @@ class ItemKnn:
 
     def __init__(self, train: Examples, items: int, damping: float = 20.0) -> None:
         holds = holdings(train, items)
-        seen = 1 / np.sqrt(np.asarray(holds.sum(axis=0)).ravel() + damping)
+        inverse_norm = 1 / np.sqrt(np.asarray(holds.sum(axis=0)).ravel() + damping)
         together = (holds.T @ holds).tocsr()
         together.setdiag(0)
-        self._similar = sparse.diags(seen) @ together @ sparse.diags(seen)
+        self._similar = sparse.diags(inverse_norm) @ together @ sparse.diags(inverse_norm)
         self._tie = _popularity(train, items) * 1e-3
 
-    def scores(self, asked: Examples) -> Scores:
+    def scores(self, questions: Examples) -> Scores:
         """Similarities of the last item."""
-        return np.asarray(self._similar[asked.last_items()].todense(), dtype=np.float32) + self._tie
+        return np.asarray(self._similar[questions.last_items()].todense(), dtype=np.float32) + self._tie
 
 
 def _popularity(train: Examples, items: int) -> Scores:
-    """Shares of all events, below 1e-3 in all: breaks ties of counts."""
+    """Each item's share of all events, scaled below 1e-3 so that it only breaks ties between counts."""
     popular = np.bincount(train.target, minlength=items + 1)
     return (popular / (popular.sum() + 1) * 1e-3).astype(np.float32)
 
@@ -102,7 +102,7 @@ def holdings(train: Examples, items: int) -> sparse.csr_matrix:
 
 
 def session_numbers(train: Examples) -> npt.NDArray[np.int64]:
-    """A number for the session of each example; 0 is the one that ended last."""
+    """int64 [B]: the number of each example's session; session 0 ended last."""
     key = train.user.astype(np.int64) << 32 | train.session_start_s.astype(np.int64)
     _, number = np.unique(key, return_inverse=True)
     ended = np.zeros(number.max() + 1, dtype=np.int64)
@@ -112,7 +112,7 @@ def session_numbers(train: Examples) -> npt.NDArray[np.int64]:
     return place[number]
 
 
-def session_items(asked: Examples, row: int) -> list[int]:
-    """Distinct items of the session in progress, oldest first, each at its newest place."""
-    own = asked.features.items[row][asked.in_session(row)].tolist()
+def session_items(questions: Examples, row: int) -> list[int]:
+    """Distinct items of the session in progress, oldest first; a repeated item keeps its newest position."""
+    own = questions.features.items[row][questions.in_session(row)].tolist()
     return [item for place, item in enumerate(own) if item not in own[place + 1 :]]

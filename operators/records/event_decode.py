@@ -1,6 +1,6 @@
-"""Bytes of an event record -> a valid `Event`, or `BadRecord` with one of `contracts.REASONS`.
+"""Bytes of an event record -> a valid `Event`, or `BadRecord` with one of `contracts.DEAD_LETTER_REASONS`.
 
-The way of a good event is short; only one that is bad, or written otherwise than it should be, is looked at closely.
+A good event takes the short path. Only an event that is bad or has an unusual form is examined closely.
 """
 
 from collections import Counter
@@ -13,25 +13,25 @@ from operators.records.contracts import Erasure, Event
 from operators.records.event_repair import check_items, check_rating, converted, refuse_bad_id, settle
 from operators.records.json_objects import read_object, refuse_repeated_keys
 from operators.records.time_units import DAY_MS
-from operators.records.trace_context import kept_traceparent
+from operators.records.trace_context import forwarded_traceparent
 from operators.records.written_values import MS_FROM, SECONDS_FROM, SHOWN, in_ms, read_id, read_time
 
 _decode = msgspec.json.Decoder(Event).decode
 _decode_erasure = msgspec.json.Decoder(Erasure).decode
 _NAMES = tuple(f'"{name}"'.encode() for name in ("event_id", "event_type", "event_time", "user_id", "item_id", "items"))
 ANY_AGE_MS = 10**14  # 3,000 years
-_LOOKED_INTO = frozenset(("purchase", "consent"))  # types whose values have a meaning beyond their form
+_EXAMINED_TYPES = frozenset(("purchase", "consent"))  # their values need a check beyond their form
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class EventDecoder:
     """Decodes and validates events against the limits of the settings.
 
-    `clamped` counts events whose time was ahead, `repaired` the fields that were read otherwise than they were written.
+    `clamped` counts events from the future, `repaired` the fields that were converted.
     """
 
     def __init__(self, limits: EventSettings, *, any_age: bool = False, repaired: Counter[str] | None = None) -> None:
-        """`any_age`: of a file, which may be old."""
+        """`any_age`: accept old events, as a file may hold them."""
         self._max_bytes = limits.max_bytes
         self._max_age_ms = limits.max_age_days * DAY_MS
         self._max_future_ms = limits.max_future_minutes * 60_000
@@ -72,43 +72,43 @@ class EventDecoder:
         if event.event_type == "rate":
             check_rating(event, self._rating_scale)
         if event.traceparent is not None:
-            event.traceparent = kept_traceparent(event.traceparent)
-        given = event.event_time
-        if type(given) is not int or given < MS_FROM or not now_ms - self._past_ms <= given <= now_ms:
-            time_ms = read_time(given) if isinstance(given, str) else in_ms(given)
-            repaired += [] if time_ms == given or _is_iso(given) else ["event_time"]
-            event.event_time = self._in_limits(time_ms, given, now_ms)
+            event.traceparent = forwarded_traceparent(event.traceparent)
+        sent = event.event_time
+        if type(sent) is not int or sent < MS_FROM or not now_ms - self._past_ms <= sent <= now_ms:
+            time_ms = read_time(sent) if isinstance(sent, str) else in_ms(sent)
+            repaired += [] if time_ms == sent or _is_iso(sent) else ["event_time"]
+            event.event_time = self._in_limits(time_ms, sent, now_ms)
         if repaired:
             self.repaired.update(repaired)
         return event
 
-    def _in_limits(self, time_ms: int, given: int | str, now_ms: int) -> int:
+    def _in_limits(self, time_ms: int, sent: int | str, now_ms: int) -> int:
         earliest = max(SECONDS_FROM, now_ms - self._past_ms)
         if time_ms < earliest:
-            raise BadRecord("event_time_too_old", f"a time after {earliest} (epoch ms)", str(given)[:SHOWN])
+            raise BadRecord("event_time_too_old", f"a time after {earliest} (epoch ms)", str(sent)[:SHOWN])
         if time_ms <= now_ms:
             return time_ms
         if time_ms > now_ms + self._max_age_ms:
-            raise BadRecord("event_time_in_future", f"a time near {now_ms} (epoch ms)", str(given)[:SHOWN])
+            raise BadRecord("event_time_in_future", f"a time near {now_ms} (epoch ms)", str(sent)[:SHOWN])
         self.clamped += time_ms > now_ms + self._max_future_ms
         return now_ms
 
     def _is_plain(self, event: Event) -> bool:
-        """Cheap, and never wrong with "yes": most events need no closer look. What is printable has no other white space
+        """Cheap. True only for an event that needs no closer look, as most do. Printable text has no white space other
         than blanks."""
         user, item, items = event.user_id, event.item_id, event.items
         return (
-            event.event_type not in _LOOKED_INTO
+            event.event_type not in _EXAMINED_TYPES
             and user.isprintable()
             and user[0] != " "
-            and (user[-1] not in self._ends or self._is_somebodys(user))
+            and (user[-1] not in self._ends or self._names_somebody(user))
             and event.event_id.isprintable()
             and (
                 item is None
                 or (
                     item.isprintable()
                     and item[0] != " "
-                    and (item[-1] not in self._ends or self._is_somebodys(item))
+                    and (item[-1] not in self._ends or self._names_somebody(item))
                     and event.event_type != "impression"
                 )
             )
@@ -119,7 +119,7 @@ class EventDecoder:
             and (event.recommendation_id is None or event.recommendation_id.isprintable())
         )
 
-    def _is_somebodys(self, name: str) -> bool:
+    def _names_somebody(self, name: str) -> bool:
         return name[-1] != " " and name.lower() not in self._placeholders
 
 
@@ -133,9 +133,9 @@ def _are_plain(items: list[str], placeholders: frozenset[str]) -> bool:
     )
 
 
-def _is_iso(given: int | str) -> bool:
-    """Whether a time that was read is written as docs/events.md says: in ISO 8601."""
-    return isinstance(given, str) and given[4:5] == "-" and " " not in given
+def _is_iso(sent: int | str) -> bool:
+    """Whether a valid time has the form that docs/events.md asks for: ISO 8601."""
+    return isinstance(sent, str) and sent[4:5] == "-" and " " not in sent
 
 
 def key_text(key: bytes | None) -> str:
@@ -172,5 +172,5 @@ def _converted_erasure(value: bytes) -> Erasure:
 
 
 def _may_repeat_a_key(value: bytes) -> bool:
-    """Cheap, and never wrong with "no": an escape may hide a name, so it counts as "maybe"."""
+    """Cheap. False only if no key repeats; an escape may hide a name, so it counts as a possible repeat."""
     return b"\\" in value or any(value.count(name) > 1 for name in _NAMES)

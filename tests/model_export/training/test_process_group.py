@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from model_export.training.train import train
-from model_export.training.train_options import Source, TrainOptions
+from model_export.training.train_options import TrainingData, TrainOptions
 from tests.model_export.training.test_training import circle
 from tests.running_stack import ROOT
 
@@ -19,7 +19,7 @@ SETTINGS = "width = 16\nbatch = 1024\nbf16_products = false\ndropout = 0.0\nepoc
 
 @pytest.mark.filterwarnings("ignore")
 def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
-    source, settings = Source(circle(tmp_path, users=60)), tmp_path / "settings.toml"
+    source, settings = TrainingData(circle(tmp_path, users=60)), tmp_path / "settings.toml"
     settings.write_text(SETTINGS)
     train(source, tmp_path / "one", TrainOptions().with_settings(settings), log=lambda _: None)
     programs = Path(sys.executable).parent

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.model.padding import SPLIT_STEPS, Answers, without_padding
+from operators.model.batch_trimming import SPLIT_STEPS, Answers, without_padding
 from operators.shopper.features import Rows
 
 WINDOW = 20

@@ -21,7 +21,7 @@ from operators.errors import LiveshelfError
 
 
 @dataclass(frozen=True)
-class Crew:
+class ProcessGroup:
     """`size` processes, of which this is number `rank`. All see the same batches in the same order."""
 
     rank: int = 0
@@ -53,9 +53,9 @@ class Crew:
         """The first process's: what is decided by it is decided by all alike."""
         if self.size == 1:
             return value
-        held = [value]
-        torch.distributed.broadcast_object_list(held)
-        return held[0]
+        objects = [value]
+        torch.distributed.broadcast_object_list(objects)
+        return objects[0]
 
     def reseed(self, seed: int, epoch: int) -> None:
         """Each process draws dropout of its own, the same after a restart. One alone goes on as it is."""
@@ -63,15 +63,15 @@ class Crew:
             torch.manual_seed((seed * 1_000 + epoch) * 1_000 + self.rank)
 
 
-ALONE = Crew()
+ALONE = ProcessGroup()
 
 
-def device_of(wanted: str) -> torch.device:
+def device_of(name: str) -> torch.device:
     """`cpu`, `cuda` or `auto`: the GPU where there is one, a process of `torchrun` each its own.
 
     Raises `LiveshelfError` where a GPU is wanted and there is none.
     """
-    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise LiveshelfError("a CUDA device that torch can use", "none", "give --device cpu, or look at nvidia-smi")
@@ -79,16 +79,16 @@ def device_of(wanted: str) -> torch.device:
 
 
 @contextlib.contextmanager
-def joined(device: str) -> Iterator[Crew]:
-    """The crew that `torchrun` started this process for; without it, one alone. `device` as `device_of`."""
-    mine = device_of(device)
+def joined(device: str) -> Iterator[ProcessGroup]:
+    """The group that `torchrun` started this process for; without it, one alone. `device` as `device_of`."""
+    own_device = device_of(device)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Crew(device=mine)
+        yield ProcessGroup(device=own_device)
         return
-    torch.distributed.init_process_group("gloo" if mine.type == "cpu" else "nccl")
-    if mine.type == "cuda":
-        torch.cuda.set_device(mine)
+    torch.distributed.init_process_group("gloo" if own_device.type == "cpu" else "nccl")
+    if own_device.type == "cuda":
+        torch.cuda.set_device(own_device)
     try:
-        yield Crew(torch.distributed.get_rank(), torch.distributed.get_world_size(), mine)
+        yield ProcessGroup(torch.distributed.get_rank(), torch.distributed.get_world_size(), own_device)
     finally:
         torch.distributed.destroy_process_group()

@@ -1,10 +1,10 @@
-"""VMIS-kNN: the items of the sessions that are nearest to the one in progress."""
+"""VMIS-kNN: recommends items of the sessions nearest to the session in progress."""
 
 import numpy as np
 import numpy.typing as npt
 
+from model_export.baselines.baselines import Scores, session_items, session_numbers
 from model_export.data.dataset import Examples
-from model_export.rivals.baselines import Scores, session_items, session_numbers
 
 
 class VmisKnn:
@@ -18,37 +18,37 @@ class VmisKnn:
         self._items, self._k = items, k
         session = session_numbers(train)  # 0 is the newest
         pairs = np.unique(np.stack((session, train.target.astype(np.int64))), axis=1)
-        self._held, self._held_from = pairs[1], _starts(pairs[0], int(session.max()) + 1)
+        self._session_items, self._session_items_from = pairs[1], _starts(pairs[0], int(session.max()) + 1)
         by_item = np.lexsort((pairs[0], pairs[1]))
         item, holder = pairs[1][by_item], pairs[0][by_item]
         place = np.arange(len(item)) - _starts(item, items + 1)[item]
         newest = place < m
         self._holders, self._holders_from = holder[newest], _starts(item[newest], items + 1)
-        seen = np.bincount(pairs[1], minlength=items + 1)
-        self._idf = np.log((int(session.max()) + 1) / np.maximum(seen, 1)).astype(np.float32)
+        support = np.bincount(pairs[1], minlength=items + 1)
+        self._idf = np.log((int(session.max()) + 1) / np.maximum(support, 1)).astype(np.float32)
 
-    def scores(self, asked: Examples) -> Scores:
+    def scores(self, questions: Examples) -> Scores:
         """Votes of the nearest sessions."""
-        out = np.zeros((len(asked), self._items + 1), dtype=np.float32)
-        for row in range(len(asked)):
-            self._vote(np.array(session_items(asked, row), dtype=np.int64), out[row])
+        out = np.zeros((len(questions), self._items + 1), dtype=np.float32)
+        for row in range(len(questions)):
+            self._vote(np.array(session_items(questions, row), dtype=np.int64), out[row])
         return out
 
     def _vote(self, own: npt.NDArray[np.int64], votes: npt.NDArray[np.float32]) -> None:
         begin, end = self._holders_from[own], self._holders_from[own + 1]
-        held = [self._holders[a:b] for a, b in zip(begin, end, strict=True)]
-        if not sum(map(len, held)):
+        holders = [self._holders[a:b] for a, b in zip(begin, end, strict=True)]
+        if not sum(map(len, holders)):
             return
         place = np.repeat(np.arange(1, len(own) + 1), end - begin)
-        session, where = np.unique(np.concatenate(held), return_inverse=True)
-        similarity = np.bincount(where, weights=place / len(own))
+        session, neighbour = np.unique(np.concatenate(holders), return_inverse=True)
+        similarity = np.bincount(neighbour, weights=place / len(own))
         newest = np.zeros(len(session), dtype=np.int64)
-        newest[where] = place  # places rise, so that the last one written is the newest
+        newest[neighbour] = place  # places rise, so that the last one written is the newest
         best = np.lexsort((session, -similarity))[: self._k]
         age = len(own) - newest[best] + 1
         weight = similarity[best] * np.where(age < 10, 1 - 0.1 * age, 0.0)
         for number, worth in zip(session[best], weight, strict=True):
-            items = self._held[self._held_from[number] : self._held_from[number + 1]]
+            items = self._session_items[self._session_items_from[number] : self._session_items_from[number + 1]]
             votes[items] += worth * self._idf[items]
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
-from operators.records.contracts import REASONS
-from operators.records.decode import EventDecoder, decode_erasure
+from operators.records.contracts import DEAD_LETTER_REASONS
+from operators.records.event_decode import EventDecoder, decode_erasure
 from operators.records.json_objects import read_object
 from tests.bad_records import BAD_EVENTS, good_event
 from tests.builders import NOW_MS
@@ -21,7 +21,7 @@ def test_a_bad_record_has_its_reason(name: str, key: str, value: bytes | None, r
     with pytest.raises(BadRecord) as refused:
         decoder().decode(key, value, NOW_MS)
     assert refused.value.reason == reason
-    assert reason in REASONS
+    assert reason in DEAD_LETTER_REASONS
     assert len(str(refused.value)) < 1000
 
 

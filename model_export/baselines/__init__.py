@@ -1,0 +1,1 @@
+"""What a model has to beat: baselines on the same split, ranked in full."""

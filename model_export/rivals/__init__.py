@@ -1,1 +1,0 @@
-"""What every model must beat, on the same split and full ranking."""

@@ -1,0 +1,67 @@
+"""What the crash simulation needs around the kernel: lists that say who made them, silent sensors, what a checkpoint keeps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from operators.lists.encoded_list import Encoded
+from operators.lists.request import Request
+from operators.records.contracts import Model, RecommendationList
+from operators.refresh.micro_batcher import MicroBatcher, NullSensors
+from operators.shopper.user_state import order_of
+from tests.builders import NOW_MS
+
+
+class Lists:
+    """Names who made a list; what is on it does not matter here."""
+
+    def make(self, request: Request, source: Any = "model") -> RecommendationList:
+        return RecommendationList(
+            recommendation_id="r",
+            user_id=request.user_id,
+            epoch=order_of(request.state)[0],
+            version=order_of(request.state)[1],
+            event_time=request.event_time,
+            event_id=None,
+            generated_at=NOW_MS,
+            model=Model("m", "1"),
+            source=source,
+            items=[],
+            expires_at=NOW_MS,
+        )
+
+    def fallback(self, request: Request) -> RecommendationList:
+        return self.make(request, "popular")
+
+
+class Sensors(NullSensors):
+    def on_record(self, outcome: str) -> None: ...
+    def on_dead_letter(self, reason: str) -> None: ...
+    def on_event(self, event: Any, version: int) -> None: ...
+
+    def on_lists(self, lists: Sequence[tuple[Encoded, Request]], emitted_s: float) -> None: ...
+    def on_fallback(self, cause: str) -> None: ...
+    def on_rewritten(self) -> None: ...
+    def on_own_error(self, where: str) -> None:
+        assert where == "submit", where
+
+
+class Batcher(MicroBatcher[Request, Encoded]):
+    """One whose `submit` may refuse, as in a hang, or raise, as a bug would."""
+
+    fault: str | None = None
+
+    def submit(self, user: str, request: Request) -> bool:
+        if self.fault == "raises":
+            raise RuntimeError("a bug")
+        return self.fault is None and super().submit(user, request)
+
+
+@dataclass
+class Kept:
+    """What a checkpoint holds."""
+
+    position: int = 0
+    states: dict[str, bytes] = field(default_factory=dict)
+    promises: list[str] = field(default_factory=list)
+    outputs: int = 0
