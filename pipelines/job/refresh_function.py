@@ -141,13 +141,15 @@ class RefreshFunction:
         """One record."""
         key, *others = row
         record = InputRecord(key_text(key), *others)
-        return self._act(self._logic.on_record(record, self._read(record.user)), record.user, context)
+        return self._keep_state_and_set_timer(
+            self._logic.on_record(record, self._read(record.user)), record.user, context
+        )
 
     def on_timer(self, timestamp: int, context: Any) -> Sequence[Row]:
         """One promise, set for `timestamp` (epoch ms)."""
         user = user_of(context.get_current_key())
         actions = self._logic.on_promise(user, self._read(user), now_ms() - timestamp)
-        return self._act(actions, user, context)
+        return self._keep_state_and_set_timer(actions, user, context)
 
     def close(self) -> None:
         """Stops the scorer, the table and the metrics server."""
@@ -164,7 +166,7 @@ class RefreshFunction:
         """The current user's state: from memory, else from Flink."""
         return self._recent.get(user) or self._state.value()
 
-    def _act(self, actions: Actions, user: str, context: Any) -> Sequence[Row]:
+    def _keep_state_and_set_timer(self, actions: Actions, user: str, context: Any) -> Sequence[Row]:
         if actions.state is not None:
             self._state.update(stored(actions.state))
             self._recent.put(user, actions.state)
