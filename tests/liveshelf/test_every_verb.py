@@ -130,14 +130,17 @@ def check(runs: Runs, expected: dict[str, tuple[int, ...]] | None = None) -> Non
     assert not wrong
 
 
+@pytest.mark.slow
 def test_nothing_runs_where_they_look(found: dict[str, Runs]) -> None:
     check(found["away"])
 
 
+@pytest.mark.slow
 def test_what_they_ask_takes_the_call_and_never_answers(found: dict[str, Runs]) -> None:
     check(found["hung"])
 
 
+@pytest.mark.slow
 def test_the_file_of_settings_is_broken(found: dict[str, Runs]) -> None:
     failing = {verb: (1,) for verb in WORDS if verb not in WITHOUT_SETTINGS}
     check(found["broken"], failing)
@@ -146,10 +149,12 @@ def test_the_file_of_settings_is_broken(found: dict[str, Runs]) -> None:
         assert "liveshelf.toml" in output and "[lists" in output, verb
 
 
+@pytest.mark.slow
 def test_the_environment_is_somebody_elses(found: dict[str, Runs]) -> None:
     check(found["hostile"])
 
 
+@pytest.mark.slow
 def test_the_optional_packages_are_not_installed(found: dict[str, Runs]) -> None:
     """`replay` and what else the README shows needs the base install alone; the others name the extra."""
     check(found["base"])
