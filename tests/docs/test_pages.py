@@ -71,6 +71,15 @@ def test_every_hop_of_a_click_names_a_function_that_exists() -> None:
         assert name in names_in(ROOT / file), f"{file}: {name}"
 
 
+def test_every_word_of_the_code_that_the_glossary_explains_stands_in_its_file() -> None:
+    words = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \(`(\w+\.py)`\) \|", ARCHITECTURE.read_text(), re.MULTILINE)
+    assert len(words) > 3
+    for names, name in words:
+        text = "".join(file.read_text() for room in ROOMS for file in (ROOT / room).rglob(name))
+        for word in re.findall(r"\w+", names):
+            assert re.search(rf"\b{word}\b", text), f"{name}: {word}"
+
+
 @pytest.mark.parametrize(
     "page",
     [ARCHITECTURE, *(record for record in RECORDS if status_of(record).startswith("in force"))],
