@@ -6,8 +6,8 @@ import typer
 
 from liveshelf.terminal.ids import user_id
 from liveshelf.terminal.output import JsonFlag, machine, people, table
-from operators.records.time_units import HOUR_MS
 from operators.settings import load_settings
+from operators.time_units import HOUR_MS
 
 
 def run(

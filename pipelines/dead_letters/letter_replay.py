@@ -11,7 +11,7 @@ from operators.records.contracts import ERASURES, EVENTS, encode_record
 from operators.records.dead_letter import Letter
 from operators.records.event_decode import EventDecoder, decode_erasure, key_text
 from operators.records.record_repairs import Repairs
-from operators.records.time_units import DAY_MS
+from operators.time_units import DAY_MS
 
 TOPICS = (EVENTS, ERASURES)  # whose letters can be put back
 BATCH = 500  # letters in a transaction: the job reads nothing behind it while it is open

@@ -27,7 +27,6 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, CatalogueItem
 from operators.records.event_decode import EventDecoder, key_text
-from operators.records.time_units import DAY_MS
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import Actions, InputRecord, Output
@@ -40,6 +39,7 @@ from operators.telemetry.chosen_sensors import chosen
 from operators.telemetry.logs import configure
 from operators.telemetry.timeline import BatchTimes
 from operators.telemetry.tracing import Tracer
+from operators.time_units import DAY_MS
 from pipelines.job.metrics import JobMetrics
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from operators.configuration.shop_settings import EventSettings
 from operators.quality.expectations import Expectations, Verdict
 from operators.records.contracts import CATALOGUE, EVENTS, items_named
-from operators.records.time_units import HOUR_MS
+from operators.time_units import HOUR_MS
 
 EXAMPLES = 3
 MAX_PRICES = 50_000

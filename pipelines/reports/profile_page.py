@@ -11,7 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from operators.records.time_units import HOUR_MS
+from operators.time_units import HOUR_MS
 from pipelines.reports.data_profile import Profile
 
 TEMPLATE = Path(__file__).with_name("profile.html.j2")
