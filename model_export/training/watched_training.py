@@ -70,5 +70,5 @@ def _train_first(
         except BaseException as error:
             record.failed(error)
             raise
-    record.made(manifest)
+    record.completed(manifest)
     return manifest

@@ -3,20 +3,20 @@
 A user with an open promise (a timer of the engine that this process knows of) has one `Pending`; an idle user has none.
 So these records are never more than the open promises, however long the model is away.
 
-                    request taken                 answer                     promise
-           idle ────────────────────> SCORING ──────────────> ANSWERED ──────────────> idle
-            │                         ^     │ │
-            │                 promise │     │ └─ no scorer ─> OWED
-            │                         │     │ past the          │ promise: the
-            │ request refused:        │     v deadline          v fallback list
-            └─ the fallback list ──> FALLEN_BACK <──────────────┘
+                 request taken               answer                  promise
+           idle ───────────────> scoring ──────────────> answered ─────────────> idle
+            │                     ^    │ │
+            │             promise │    │ └─ no scorer ─> owed
+            │                     │    │ past the          │ promise: the
+            │ request refused:    │    v deadline          v fallback list
+            └─ fallback list ─> fallen back <──────────────┘
 
-From every phase a newer request leads to SCORING where it is taken and to FALLEN_BACK where it is refused, an error of
-our own to OWED, an erasure to ANSWERED. A user who is past the deadline and in flight is idle after the fallback list:
+From every phase a newer request leads to `scoring` where it is taken and to `fallen back` where it is refused, an error of
+our own to `owed`, an erasure to `answered`. A user who is past the deadline and in flight is idle after the fallback list:
 the request may be what the scorer hangs on, and the next event asks again.
 
 The task thread owns all fields; no other thread writes one. The scorer thread takes a request that waits at any moment,
-so the batcher keeps its queue itself, under its lock, and SCORING covers both, waiting and in flight. In one record with
+so the batcher keeps its queue itself, under its lock, and `scoring` covers both, waiting and in flight. In one record with
 the queue every access would need that lock: 0.25 us instead of 0.02, about 1 us a list.
 
 Two things survive the process and are not here: the promise, and with exactly-once delivery two bits of the state
@@ -24,33 +24,28 @@ Two things survive the process and are not here: the promise, and with exactly-o
 """
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from typing import Literal
 
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.refresh.micro_batcher import Answer, NoScorer
 from operators.settings import ScorerSettings
 
-YOUNG_S = 0.02  # age up to which a request is looked at again at once: most are answered by then
-MAX_BACK_OFF = 8  # times `retry_after_ms`: a user of a long outage has the model's list so soon after it
+YOUNG_S = 0.02  # most requests are answered by this age: a younger one has a short promise
+MAX_BACK_OFF = 8  # maximum retry back-off, in `retry_after_ms`: after an outage a user waits at most so long
 MAX_ERROR_BACK_OFF_MS = 3_600_000
 
-
-class Phase(Enum):
-    """What the user's next promise has to do."""
-
-    IDLE = auto()  # ask the model, unless the list is known to be out: the promise is from before this process
-    SCORING = auto()  # look whether the request is past the deadline
-    ANSWERED = auto()  # nothing: the user is idle after it
-    OWED = auto()  # send the fallback list: the request reached no scorer, or our own code raised
-    FALLEN_BACK = auto()  # ask the model again: the fallback list is out
+# what the next promise does: "idle" asks the model, unless the list is known to be out (the promise is from before this
+# process); "scoring" looks whether the request is past the deadline; "answered" does nothing; "owed" sends the fallback
+# list, because the request reached no scorer or our own code raised; "fallen back" asks the model again
+Phase = Literal["idle", "scoring", "answered", "owed", "fallen back"]
 
 
 @dataclass(slots=True, eq=False)
 class Pending:
     """One user with an open promise."""
 
-    phase: Phase = Phase.IDLE
+    phase: Phase = "idle"
     soon: bool = False  # whether a promise is set that fires within milliseconds: a new request needs no other
     request: Request | None = None  # the newest, while the batcher has it
     since_s: float = 0.0  # when the oldest unanswered request was submitted, by the batcher's clock
@@ -62,7 +57,7 @@ class Pending:
         """The batcher has taken a request."""
         if self.request is None:
             self.since_s = now_s
-        self.request, self.phase = request, Phase.SCORING
+        self.request, self.phase = request, "scoring"
 
     def close(self, answer: Answer[Request, Encoded]) -> None:
         """A request was answered. An answer to an older request than the newest changes nothing here."""
@@ -70,24 +65,24 @@ class Pending:
             return
         self.request = None
         if isinstance(answer.result, NoScorer):
-            self.phase = Phase.OWED
+            self.phase = "owed"
         else:
-            self.phase, self.fallback_of, self.back_off_ms = Phase.ANSWERED, None, 0
+            self.phase, self.fallback_of, self.back_off_ms = "answered", None, 0
 
     def withdraw(self) -> None:
         """The user was erased: no list is due, and the promise finds nothing to do."""
-        self.phase, self.request, self.answer, self.fallback_of = Phase.ANSWERED, None, None, None
+        self.phase, self.request, self.answer, self.fallback_of = "answered", None, None, None
 
     def fall_back(self, order: tuple[int, int], retry_after_ms: int) -> None:
         """The fallback list of a state of this order is out. For the same state the back-off doubles each time."""
         longer = min(2 * self.back_off_ms, MAX_BACK_OFF * retry_after_ms)
         self.back_off_ms = longer if self.fallback_of == order else retry_after_ms
-        self.phase, self.request, self.fallback_of = Phase.FALLEN_BACK, None, order
+        self.phase, self.request, self.fallback_of = "fallen back", None, order
 
     def fail(self, retry_after_ms: int) -> None:
         """Our own code raised: the promise tries again, and the back-off doubles each time."""
         self.back_off_ms = min(2 * self.back_off_ms or retry_after_ms, MAX_ERROR_BACK_OFF_MS)
-        self.phase = Phase.OWED
+        self.phase = "owed"
 
     def is_late(self, now_s: float, deadline_ms: float) -> bool:
         """Whether the oldest unanswered request is past the deadline."""
@@ -96,7 +91,7 @@ class Pending:
     def next_look_ms(self, now_s: float, settings: ScorerSettings, *, busy: bool) -> int:
         """Milliseconds until the operator must look at the user again. Short while the request is young and few wait, longer
         otherwise: each promise costs crossings between Java and Python."""
-        if self.phase is not Phase.SCORING:
+        if self.phase != "scoring":
             return self.back_off_ms
         if busy:
             return settings.promise_busy_ms

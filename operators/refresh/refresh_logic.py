@@ -11,6 +11,7 @@ same checkpoint, and a restart cannot write the list again.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from operators.configuration.shop_settings import EventSettings
@@ -21,7 +22,7 @@ from operators.lists.request import Request
 from operators.records.contracts import ERASURES
 from operators.records.event_decode import EventDecoder, decode_erasure
 from operators.refresh.micro_batcher import Answer, MicroBatcher, NoScorer
-from operators.refresh.pending import Pending, Phase
+from operators.refresh.pending import Pending
 from operators.refresh.refresh_outputs import dead_letter, list_of, own_error, receipt, tombstone
 from operators.refresh.refresh_records import Actions, InputRecord
 from operators.refresh.refresh_sensors import RefreshSensors
@@ -65,12 +66,13 @@ class RefreshLogic:
         self._clock_s = clock_s
         self._sensors = sensors
         self._errors = OwnErrors(sensors.on_own_error, clock_s)
-        self._pending: dict[str, Pending] = {}  # users with an open promise of this process
+        # users with an open promise of this process; a user who is entered must get one in the same turn
+        self._pending: defaultdict[str, Pending] = defaultdict(Pending)
 
     @property
     def oldest_s(self) -> float:
         """Age of the oldest unanswered request in seconds; 0 where there is none. For any thread."""
-        now_s, pending = self._batcher.clock(), self._pending.copy().values()
+        now_s, pending = self._batcher.clock(), list(self._pending.values())
         return max((now_s - user.since_s for user in pending if user.request is not None), default=0.0)
 
     def on_record(self, record: InputRecord, state: bytes | None) -> Actions:
@@ -78,7 +80,8 @@ class RefreshLogic:
         actions, read_s = Actions(), self._clock_s()
         try:
             self._take_answers(actions)
-            self._hand_out(record.user, state, actions)
+            if self._transactions is not None:
+                self._hand_out(record.user, state, self._transactions, actions)
         except Exception as error:
             self._errors.report("answer", error)
         state = actions.state or state
@@ -109,30 +112,32 @@ class RefreshLogic:
         try:
             self._batcher.wake()
             self._take_answers(actions)
-            self._hand_out(user, state, actions)
+            if self._transactions is not None:
+                self._hand_out(user, state, self._transactions, actions)
             self._keep_promise(user, actions.state or state, late_ms, actions)
         except Exception as error:
             self._errors.report("promise", error)
-            self._fail(self._open(user), actions)
+            self._fail(self._pending[user], actions)
         return actions
 
     def _keep_promise(self, user: str, state: bytes | None, late_ms: int, actions: Actions) -> None:
         """Does what the user's phase requires."""
         pending = self._pending.get(user) or Pending()
         phase, pending.soon = pending.phase, False
-        if phase is Phase.ANSWERED:
+        if phase == "answered":
             del self._pending[user]
-        elif phase is Phase.SCORING and not pending.is_late(self._batcher.clock(), self._settings.deadline_ms):
+        elif phase == "scoring" and not pending.is_late(self._batcher.clock(), self._settings.deadline_ms):
             self._promise(pending, actions)
         elif state is None or not list_is_owed(state):  # forgotten or erased since
             self._batcher.abandon(user)
             self._pending.pop(user, None)
-        elif phase is Phase.IDLE or phase is Phase.FALLEN_BACK:
+        elif phase in ("idle", "fallen back"):
             self._ask_unless_settled(user, state, late_ms, actions)
         else:
-            cause = "deadline" if phase is Phase.SCORING else "failed"
+            cause = "deadline" if phase == "scoring" else "failed"
             # a user of a hanging batch is not scored again before the next event: the batch could hang again
             suspect = pending.request is not None and self._batcher.abandon(user)
+            pending.request = None  # if the fallback list fails too, the next request is not late at once
             self._fall_back(Request(user, state, last_event_ms(state)), cause, actions, again=not suspect)
 
     def _ask_unless_settled(self, user: str, state: bytes, late_ms: int, actions: Actions) -> None:
@@ -162,13 +167,11 @@ class RefreshLogic:
         if lists:
             self._emit(lists, actions)
 
-    def _hand_out(self, user: str, state: bytes | None, actions: Actions) -> None:
+    def _hand_out(self, user: str, state: bytes | None, transactions: Transactions, actions: Actions) -> None:
         """Exactly once: emits the user's answer if it is better than the emitted list, and sets a promise that checks
         whether it was committed."""
-        if self._transactions is None or state is None:
-            return
         pending = self._pending.get(user)
-        if pending is None or pending.answer is None:
+        if state is None or pending is None or pending.answer is None:
             return
         answer, pending.answer = pending.answer, None
         newest, listed = order_of(answer.request.state) == order_of(state), listing(state)
@@ -179,7 +182,7 @@ class RefreshLogic:
             self._emit([(encoded_list, answer.request)], actions)
         if newest:
             actions.state = mark_listed(state, SETTLED)
-            actions.promise_ms = self._transactions.confirm_ms
+            actions.promise_ms = transactions.confirm_ms
 
     def _list_of(self, answer: Answer[Request, Encoded]) -> Encoded | None:
         """The model's list, else a fallback; None if that failed too: then the user's promise tries again."""
@@ -191,8 +194,8 @@ class RefreshLogic:
         except Exception as error:
             self._errors.report("fallback", error)
             pending = self._pending.get(answer.user)
-            if pending is not None and pending.phase is Phase.ANSWERED:
-                pending.phase = Phase.OWED
+            if pending is not None and pending.phase == "answered":
+                pending.phase = "owed"
             return None
 
     def _apply(self, record: InputRecord, state: bytes | None, actions: Actions, read_s: float) -> Request | None:
@@ -241,7 +244,7 @@ class RefreshLogic:
 
     def _ask(self, request: Request, actions: Actions) -> None:
         """Submits a request to the batcher; a refused request gets the fallback list."""
-        pending = self._open(request.user_id)
+        pending = self._pending[request.user_id]
         try:
             if self._batcher.submit(request.user_id, request):
                 pending.submit(request, self._batcher.clock())
@@ -255,7 +258,7 @@ class RefreshLogic:
 
     def _fall_back(self, request: Request, cause: str, actions: Actions, *, again: bool) -> None:
         """Emits the fallback list and, with `again`, sets a promise that asks the model later."""
-        user, order, pending = request.user_id, order_of(request.state), self._open(request.user_id)
+        user, order, pending = request.user_id, order_of(request.state), self._pending[request.user_id]
         if listing(request.state) == 0 and pending.fallback_of != order:  # else the same list is out already
             self._sensors.on_fallback(cause)
             self._emit([(self._fallback(request), request)], actions)
@@ -271,20 +274,13 @@ class RefreshLogic:
         pending.fail(self._settings.retry_after_ms)
         self._promise(pending, actions)
 
-    def _open(self, user: str) -> Pending:
-        """The user's `Pending`, created if missing. The caller must set a promise in the same turn."""
-        pending = self._pending.get(user)
-        if pending is None:
-            pending = self._pending[user] = Pending()
-        return pending
-
     def _promise(self, pending: Pending, actions: Actions) -> None:
         """Sets the user's next promise, unless a request waits and a promise that fires soon is set."""
-        if pending.phase is Phase.SCORING and pending.soon:
+        if pending.phase == "scoring" and pending.soon:
             return
         busy = self._batcher.waiting > BUSY
         actions.promise_ms = pending.next_look_ms(self._batcher.clock(), self._settings, busy=busy)
-        pending.soon = pending.phase is Phase.SCORING
+        pending.soon = pending.phase == "scoring"
 
     def _fallback(self, request: Request) -> Encoded:
         return encoded(self._lists.fallback(request), request, with_digest=self._with_digest)

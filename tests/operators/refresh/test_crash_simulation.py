@@ -21,7 +21,6 @@ from operators.lists.request import Request
 from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
 from operators.records.event_decode import EventDecoder
 from operators.refresh.micro_batcher import NoScorer
-from operators.refresh.pending import Phase
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import Actions, InputRecord, Output
 from operators.refresh.transactions import Transactions
@@ -186,11 +185,11 @@ class CrashingEngine(RuleBasedStateMachine):
         assert {request.user_id for request in requests} <= pending.keys(), "a request without a record"
         for user, record in pending.items():
             assert user in self.now.promises, f"{user} has a record without a promise"
-            assert record.phase is not Phase.IDLE
-            assert (record.request is not None) == (record.phase is Phase.SCORING)
+            assert record.phase != "idle"
+            assert (record.request is not None) == (record.phase == "scoring")
             assert record.request is None or any(record.request is request for request in requests)
             assert record.answer is None or self.exactly_once
-            if record.phase in (Phase.ANSWERED, Phase.FALLEN_BACK):
+            if record.phase in ("answered", "fallen back"):
                 assert record.answer is not None or not self.is_owed(user), f"{user} is {record.phase} without a list"
 
     def newest(self) -> dict[str, Order | None]:

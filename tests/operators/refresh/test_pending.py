@@ -7,7 +7,7 @@ import pytest
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES
 from operators.refresh.micro_batcher import Answer, NoScorer
-from operators.refresh.pending import MAX_BACK_OFF, Pending, Phase
+from operators.refresh.pending import MAX_BACK_OFF, Pending
 from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from tests.builders import write_bundle
@@ -27,9 +27,9 @@ def test_a_request_is_as_old_as_the_first_one_that_has_no_answer() -> None:
     pending.submit(second, 0.4)
     assert not pending.is_late(0.49, 500) and pending.is_late(0.5, 500)
     pending.close(Answer("u1", first, RuntimeError()))
-    assert pending.phase is Phase.SCORING and pending.is_late(0.5, 500), "the newest is not answered yet"
+    assert pending.phase == "scoring" and pending.is_late(0.5, 500), "the newest is not answered yet"
     pending.close(Answer("u1", second, RuntimeError()))
-    assert pending.phase is Phase.ANSWERED
+    assert pending.phase == "answered"
     pending.submit(request(3), 0.6)
     assert not pending.is_late(1.0, 500)
 
@@ -38,7 +38,7 @@ def test_one_who_met_no_scorer_is_owed_a_list() -> None:
     pending, only = Pending(), request()
     pending.submit(only, 0.0)
     pending.close(Answer("u1", only, NoScorer()))
-    assert pending.phase is Phase.OWED
+    assert pending.phase == "owed"
 
 
 def test_when_a_user_is_looked_at_next() -> None:
@@ -118,6 +118,21 @@ def test_an_event_after_an_error_of_ours_does_not_wait_for_the_promise_of_that(
     assert job.promises == {"u1": job.settings.retry_after_ms}
     job.event(number=1)
     assert job.promises == {"u1": job.settings.promise_idle_ms}
+
+
+def test_a_request_after_a_fallback_that_failed_is_not_late_at_once(
+    job: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.event(number=0)
+    job.seconds = 0.6
+    with monkeypatch.context() as patch:
+        patch.setattr(job.lists, "fallback", lambda _: 1 / 0)
+        assert job.fire() == []
+    assert job.sensors.own_errors == ["promise"]
+    job.event(number=1)
+    assert lists(job.fire()) == [], "it waits for the model"
+    job.batcher.run_once()
+    assert lists(job.fire()) == [("u1", 2, "model")]
 
 
 def test_an_event_after_an_erasure_does_not_wait_for_the_promise_of_a_fallback(job: Operator) -> None:

@@ -40,7 +40,7 @@ def test_the_chain_from_offsets_to_the_flink_job(tmp_path: Path) -> None:
     given = settings(tmp_path)
     told = TrainingLineage(given, [exported(tmp_path)])
     manifest = MANIFEST | {"lineage": told.facts}
-    told.made(manifest)
+    told.completed(manifest)
     lineage = Lineage(given)
     lineage.tell(lineage.new_run(), "submit", RunState.COMPLETE, [bundle_dataset(manifest)], flink_job="f1")
     kinds = [(event["job"]["name"], event["eventType"]) for event in lineage.events()]

@@ -15,7 +15,7 @@ import pytest
 
 from tests.bad_records import good_event
 from tests.builders import write_bundle
-from tests.liveshelf.verbs import WITHOUT_SETTINGS, WORDS, verbs
+from tests.liveshelf.every_verb.verbs import WITHOUT_SETTINGS, WORDS, verbs
 from tests.places import ROOT
 
 SECONDS = 10
@@ -92,7 +92,7 @@ def placed(folder: Path, settings: str, environment: dict[str, str] | None = Non
 
 def tried(situations: dict[str, list[dict[str, Any]]], *words: str) -> dict[str, Runs]:
     """Situation -> what became of each verb; all in one process that starts the others."""
-    command = [sys.executable, "-m", "tests.liveshelf.verb_runs", *words]
+    command = [sys.executable, "-m", "tests.liveshelf.every_verb.verb_runs", *words]
     runs = json.dumps([run for runs in situations.values() for run in runs])
     done = subprocess.run(command, input=runs, cwd=ROOT, capture_output=True, text=True, check=True)
     answers = iter(json.loads(done.stdout))
