@@ -21,7 +21,7 @@ class TrainingRecord(Protocol):
     def failed(self, error: BaseException) -> None:
         """There is no bundle."""
 
-    def made(self, manifest: dict[str, Any]) -> None:
+    def completed(self, manifest: dict[str, Any]) -> None:
         """The bundle is exported and verified."""
 
 
