@@ -26,7 +26,7 @@ dev-deps:
 demo: setup ## the whole system on real orders; CHECK=1: bounded, verified, exit 0 or 1
 	@$(LIVESHELF) demo --rate $(RATE) $(if $(CHECK),--check)
 
-test: dev-deps lint ## the quick tests, the last with the real broker, cluster and browser (about 10 minutes)
+test: dev-deps lint ## the quick tests, the last with the real broker, cluster and browser (about 12 minutes)
 	@.venv/bin/python -m pytest tests -m "not slow and not manual" $(ARGS)
 
 test-all: dev-deps lint ## all tests but those of faults, drift and soak; CI runs it (about 35 minutes)
