@@ -17,7 +17,7 @@ def run(json: bool = JsonFlag) -> None:
     settings = load_settings()
     checks = machine_checks(settings) | {"storefront's host": Check(True, opened(settings.storefront))}
     if json:
-        machine({name: check._asdict() for name, check in checks.items()})
+        machine({name: {"ok": check.ok, "says": check.text} for name, check in checks.items()})
     else:
         rows = [(name, "ok" if check.ok else "FAIL", check.text) for name, check in checks.items()]
         table("", ("check", "", "says"), rows)
