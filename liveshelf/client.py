@@ -61,7 +61,8 @@ class Client:
         """Without arguments it reads liveshelf.toml and the variables LIVESHELF_…, as the command line does.
 
         `bootstrap` ("host:9092", several parted by commas) and `security` (names and values of `[kafka.security]`) count
-        more than these; `settings` replaces all of them. `timeout_s`: how long `publish` waits for the broker.
+        more than these; `settings` replaces all of them. `timeout_s`: how long `publish` waits for the
+        acknowledgements, once the first connection stands (at most some seconds more).
         Raises `SettingsError`.
         """
         if settings is not None and (bootstrap is not None or security is not None):

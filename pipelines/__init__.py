@@ -1,1 +1,1 @@
-"""The Flink job and the command line. pyflink is imported here and nowhere else."""
+"""The Flink job and what stands around it. pyflink is imported here and nowhere else."""

@@ -1,7 +1,9 @@
 """What keeps the tree readable: no circles, small folders, files and functions. Layers are `lint-imports`' (pyproject.toml)."""
 
 import ast
+import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -88,14 +90,26 @@ def names_in(file: Path) -> set[str]:
     return names
 
 
+def imports_of(file: Path) -> Iterator[ast.ImportFrom]:
+    """The `from` imports of a file, and those of programs that it holds as text."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            for line in re.findall(
+                r"^from [\w.]+ import \w+(?: as \w+)?(?:, \w+(?: as \w+)?)*$", node.value, re.MULTILINE
+            ):
+                yield from (held for held in ast.parse(line).body if isinstance(held, ast.ImportFrom))
+
+
 def test_what_is_imported_is_there() -> None:
-    """Imports inside functions run only when their verb does."""
+    """Imports inside functions run only when their verb does, those of a program in a text only in its process."""
     files = {module_of(file): file for file in FILES}
     missing = [
         f"{file}: {node.module}.{alias.name}"
         for file in FILES
-        for node in ast.walk(tree(file))
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in (*PRODUCT, "tests")
+        for node in imports_of(file)
+        if node.module and node.module.split(".")[0] in (*PRODUCT, "tests")
         for alias in node.names
         if f"{node.module}.{alias.name}" not in files
         if node.module not in files or alias.name not in names_in(files[node.module])

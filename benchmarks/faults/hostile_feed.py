@@ -22,7 +22,7 @@ from kafka import KafkaProducer
 from benchmarks.faults import hostile_records
 from operators.kafka_io.kafka_clients import connect
 from operators.records.contracts import CATALOGUE, ERASURES, EVENTS
-from operators.records.time_units import DAY_MS
+from operators.time_units import DAY_MS
 
 HOSTILE_USERS = 200
 LATER_S = 5.0  # from an event to its user's erasure, and from that to the next event of who comes back

@@ -15,9 +15,9 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.catalogue_decode import read_record
 from operators.records.event_decode import EventDecoder, decode_erasure, key_text
-from operators.records.time_units import DAY_MS
 from operators.settings import Settings
 from operators.shopper.user_state import digest, erase, last_event_ms, list_is_owed, order_of, step, version_of
+from operators.time_units import DAY_MS
 
 Order = tuple[int, int]  # epoch, version: readers keep the greatest
 Source = tuple[str, int, int]  # topic, partition, offset

@@ -56,8 +56,8 @@ def freshness(
         Floor(bench.settings) if floor else nullcontext() as beside,
     ):
         parts = bench.parts(JOB)
-        found = measure(bench.settings, bench.items, parts, rate, seconds, warm_up, users, beside)
-    tell(found | bench.served, keep, json)
+        result = measure(bench.settings, bench.items, parts, rate, seconds, warm_up, users, beside)
+    tell(result | bench.served, keep, json)
 
 
 @app.command()
@@ -76,8 +76,8 @@ def idle(
     bench = StackUnderTest(None)
     bench.started(anew=False)
     with people.status(f"nothing for {seconds:.0f} s"):
-        found = measure(bench.settings, bench.parts(), seconds)
-    tell(found | bench.served, keep, json)
+        result = measure(bench.settings, bench.parts(), seconds)
+    tell(result | bench.served, keep, json)
 
 
 @app.command()
@@ -101,8 +101,8 @@ def throughput(
     bench.need_cluster()
     with people.status("draining a backlog"):
         graph = bench.folder / "model.onnx"
-        found = measure(bench.settings, bench.items, graph, bench.parts(), bench.restart, events, users)
-    tell(found | bench.served, keep, json)
+        result = measure(bench.settings, bench.items, graph, bench.parts(), bench.restart, events, users)
+    tell(result | bench.served, keep, json)
 
 
 @app.command()
@@ -123,8 +123,8 @@ def coalesced(
     bench = StackUnderTest(bundle)
     with people.status("draining two backlogs"):
         parts, targets = bench.parts(), bench.layout.targets
-        found = measure(bench.settings, bench.items, parts, bench.restart, targets, events, users)
-    tell(found | bench.served, keep, json)
+        result = measure(bench.settings, bench.items, parts, bench.restart, targets, events, users)
+    tell(result | bench.served, keep, json)
 
 
 @app.command()
@@ -146,8 +146,8 @@ def sustain(
     bench = StackUnderTest(bundle)
     bench.started(anew=bundle is not None)
     with people.status("searching"):
-        found = measure(bench.settings, bench.items, bench.parts(), low, high, seconds)
-    tell(found | bench.served, keep, json)
+        result = measure(bench.settings, bench.items, bench.parts(), low, high, seconds)
+    tell(result | bench.served, keep, json)
 
 
 @app.command()
@@ -169,8 +169,8 @@ def state(
     bench = StackUnderTest(bundle)
     bench.started(anew=bundle is not None)
     with people.status(f"{sizes[-1]} users"):
-        found = measure(bench.settings, bench.items, bench.cluster, bench.parts(), bench.restart, sizes, events)
-    tell(found | bench.served, keep, json)
+        result = measure(bench.settings, bench.items, bench.cluster, bench.parts(), bench.restart, sizes, events)
+    tell(result | bench.served, keep, json)
 
 
 @app.command()
@@ -197,10 +197,10 @@ def catalogues(
     own.need_cluster()
     try:
         with people.status("draining a backlog with each catalogue"):
-            found = measure(drained, sizes, events)
+            result = measure(drained, sizes, events)
     finally:
         own.restart()
-    tell(found | own.served, keep, json)
+    tell(result | own.served, keep, json)
 
 
 @app.command()
@@ -222,8 +222,8 @@ def scale(
     bench = StackUnderTest(bundle)
     bench.need_cluster()
     with people.status(f"{len(numbers)} drains"):
-        found = measure(bench.settings, bench.items, bench.parts(), bench.restart, numbers, events)
-    tell(found | bench.served, keep, json)
+        result = measure(bench.settings, bench.items, bench.parts(), bench.restart, numbers, events)
+    tell(result | bench.served, keep, json)
 
 
 @app.command()
@@ -243,8 +243,8 @@ def storefront(
     bench = StackUnderTest(None)
     bench.started(anew=False)
     with people.status("asking for lists"):
-        found = measure(bench.settings, bench.items, bench.parts(), rate, seconds)
-    tell(found | bench.served, keep, json)
+        result = measure(bench.settings, bench.items, bench.parts(), rate, seconds)
+    tell(result | bench.served, keep, json)
 
 
 @app.command()
@@ -264,5 +264,5 @@ def watching(
 
     bench = StackUnderTest(bundle)
     with people.status(f"{rounds} drains, watched and not in spells of {SPELL_S:.0f} s"):
-        found = measure(bench.settings, bench.items, bench.parts(), bench.restart, events, rounds)
-    tell(found | bench.served, keep, json)
+        result = measure(bench.settings, bench.items, bench.parts(), bench.restart, events, rounds)
+    tell(result | bench.served, keep, json)

@@ -33,8 +33,8 @@ def train(
     from benchmarks.models.train import measure
 
     with people.status("training"):
-        found = measure(items)
-    tell(found, keep, json)
+        result = measure(items)
+    tell(result, keep, json)
 
 
 def tasks(
@@ -57,10 +57,10 @@ def tasks(
     from benchmarks.models.tasks import measure
 
     weights = {"session": session, "search": search, "rating": rating}
-    found = measure(
+    result = measure(
         events, catalogue, test_from=test_from, epochs=epochs, dropout=dropout, seeds=seeds, weights=weights
     )
-    tell(found, keep, json)
+    tell(result, keep, json)
 
 
 def seeds(
@@ -88,8 +88,8 @@ def seeds(
     if settings_file is not None:
         options = options.with_settings(settings_file)
     source = source_of(events, catalogue, sessions, "bench seeds")
-    found = measure(source, options, several("--seeds", of, int, 0), device)
-    tell(found, keep, json)
+    result = measure(source, options, several("--seeds", of, int, 0), device)
+    tell(result, keep, json)
 
 
 def transfer(
@@ -117,8 +117,8 @@ def transfer(
     options = TrainOptions(size=size, epochs=epochs, dropout=dropout, window=window)
     source = source_of(events, None, sessions, "bench transfer")
     numbers = several("--shares", shares, float, ABOVE_0, 1.0)
-    found = measure(source, options, encoder, numbers, rank, several("--seeds", of, int, 0))
-    tell(found, keep, json)
+    result = measure(source, options, encoder, numbers, rank, several("--seeds", of, int, 0))
+    tell(result, keep, json)
 
 
 def scorer(
@@ -137,12 +137,12 @@ def scorer(
         if provider == "cuda":
             from benchmarks.models.scorer_gpu import measure as measure_gpu
 
-            found = measure_gpu(seconds, sizes)
+            result = measure_gpu(seconds, sizes)
         else:
             from benchmarks.models.scorer import measure
 
-            found = measure(seconds, sizes)
-    tell(found, keep, json)
+            result = measure(seconds, sizes)
+    tell(result, keep, json)
 
 
 def instrumentation(bundle: Path = BundleOption, keep: Path = KeepOption, json: bool = JsonFlag) -> None:
@@ -155,8 +155,8 @@ def instrumentation(bundle: Path = BundleOption, keep: Path = KeepOption, json: 
 
     bench = StackUnderTest(bundle)
     with people.status("with and without metrics"):
-        found = measure(bench.settings, bench.bundle)
-    tell(found | bench.served, keep, json)
+        result = measure(bench.settings, bench.bundle)
+    tell(result | bench.served, keep, json)
 
 
 def capacity(
@@ -174,11 +174,11 @@ def capacity(
     from benchmarks.measuring.results import read
     from benchmarks.pages.capacity import KEPT, ShopSize, needs
 
-    found = needs(read(results or KEPT), ShopSize(users, items, events, lookups))
+    result = needs(read(results or KEPT), ShopSize(users, items, events, lookups))
     if json:
-        machine(found)
+        machine(result)
         return
-    table("needed, and not measured: arithmetic", ("", ""), [(name, f"{value:,}") for name, value in found.items()])
+    table("needed, and not measured: arithmetic", ("", ""), [(name, f"{value:,}") for name, value in result.items()])
 
 
 def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:

@@ -20,7 +20,7 @@ KeepOption = typer.Option(None, help="Also writes the result there, as JSON.", c
 BundleOption = typer.Option(None, help="Bundle to serve; default: bundle.path of the settings.")
 
 
-def tell(found: dict[str, Any], keep: Path | None, json: bool) -> None:
+def tell(result: dict[str, Any], keep: Path | None, json: bool) -> None:
     """Prints a result, what is a list of rows as a table (what is in a cell's cells is for the JSON); keeps it as JSON.
 
     What was not measured is null, with its reason below `not_measured`; then this exits with 1.
@@ -29,24 +29,24 @@ def tell(found: dict[str, Any], keep: Path | None, json: bool) -> None:
 
     from benchmarks.measuring.measured import as_json
 
-    found = as_json(found)
+    result = as_json(result)
     if keep is not None:
-        keep.write_text(dumps(found, indent=1) + "\n")
+        keep.write_text(dumps(result, indent=1) + "\n")
     if json:
-        machine(found)
+        machine(result)
     else:
-        _tell_people(found)
-    for figure, reason in found.get("not_measured", {}).items():
+        _tell_people(result)
+    for figure, reason in result.get("not_measured", {}).items():
         people.print(f"not measured: {figure}: {reason}", markup=False, soft_wrap=True)
-    if "not_measured" in found:
+    if "not_measured" in result:
         raise typer.Exit(1)
 
 
-def _tell_people(found: dict[str, Any]) -> None:
+def _tell_people(result: dict[str, Any]) -> None:
     grids = {
-        name: rows for name, rows in found.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)
+        name: rows for name, rows in result.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)
     }
     for name, rows in grids.items():
         columns = [*dict.fromkeys(name for row in rows for name, value in row.items() if not isinstance(value, dict))]
         table(name, columns, [["-" if row.get(column) is None else row[column] for column in columns] for row in rows])
-    pairs({name: "-" if value is None else value for name, value in found.items() if name not in grids})
+    pairs({name: "-" if value is None else value for name, value in result.items() if name not in grids})

@@ -42,14 +42,14 @@ def list_letters(
     """
     from pipelines.dead_letters.dead_letters import read_dead_letters
 
-    found = read_dead_letters(load_settings().kafka, last, choice_of(reason, since, until, topic))
+    letters = read_dead_letters(load_settings().kafka, last, choice_of(reason, since, until, topic))
     if json:
-        machine({"count": found.count, "reasons": found.reasons, "newest": found.newest})
+        machine({"count": letters.count, "reasons": letters.reasons, "newest": letters.newest})
         return
-    table("by reason", ("reason", "count"), found.reasons.most_common())
-    rows = [[headers.get(name, "-") for name in SHOWN] for headers in found.newest]
+    table("by reason", ("reason", "count"), letters.reasons.most_common())
+    rows = [[headers.get(name, "-") for name in SHOWN] for headers in letters.newest]
     table("newest", ("topic", "partition", "offset", "what"), rows)
-    people.print(f"{found.count} dead letters")
+    people.print(f"{letters.count} dead letters")
 
 
 @app.command()

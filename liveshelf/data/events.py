@@ -25,7 +25,7 @@ def run(
 
     check_out(out, "export", lambda file: file.with_name(file.name + ORIGIN).is_file())
     with people.status("reading the topic"):
-        found = export_events(load_settings(), out, hours)
+        export = export_events(load_settings(), out, hours)
     if json:
-        machine({"events": found.events, "refused": found.refused, "offsets": found.offsets})
-    people.print(f"{found.events:,} events in {out}, {found.refused:,} records left out that the job refuses as well")
+        machine({"events": export.events, "refused": export.refused, "offsets": export.offsets})
+    people.print(f"{export.events:,} events in {out}, {export.refused:,} records left out that the job refuses as well")

@@ -9,7 +9,7 @@ import typer
 
 from operators.errors import BadRecord
 from operators.records.contracts import DEAD_LETTER_REASONS
-from operators.records.time_units import DAY_MS, HOUR_MS
+from operators.time_units import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
     from operators.records.record_repairs import Repairs

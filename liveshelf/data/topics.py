@@ -19,13 +19,13 @@ def create(
     """
     from pipelines.topics.topic_admin import ensure_topics
 
-    found = ensure_topics(load_settings().kafka, alter=alter)
+    states = ensure_topics(load_settings().kafka, alter=alter)
     if json:
-        machine([{"name": t.name, "created": t.created, "differs": t.differs} for t in found])
+        machine([{"name": t.name, "created": t.created, "differs": t.differs} for t in states])
     else:
-        said = [(t.name, "made" if t.created else "is there", _text(t.differs)) for t in found]
-        table("", ("topic", "", "differs (wanted, found)"), said)
-    raise typer.Exit(1 if any(t.differs for t in found) else 0)
+        rows = [(t.name, "made" if t.created else "is there", _text(t.differs)) for t in states]
+        table("", ("topic", "", "differs (wanted, found)"), rows)
+    raise typer.Exit(1 if any(t.differs for t in states) else 0)
 
 
 @app.command()

@@ -48,41 +48,41 @@ def run(
     raise typer.Exit(1 if any(account["reasons"] for account in accounts) else 0)
 
 
-def _of_events(found: "EventFileReport") -> dict[str, Any]:
+def _of_events(report: "EventFileReport") -> dict[str, Any]:
     span = [
-        datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (found.first_ms, found.last_ms) if ms is not None
+        datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (report.first_ms, report.last_ms) if ms is not None
     ]
     return {
-        **_of_file(found.file),
-        "users": len(found.users),
-        "users without history": len(found.users.keys() - found.users_with_history),
-        "items": len(found.items),
-        "repeated event ids": found.repeated_ids,
-        "out of time order": found.out_of_order,
+        **_of_file(report.file),
+        "users": len(report.users),
+        "users without history": len(report.users.keys() - report.users_with_history),
+        "items": len(report.items),
+        "repeated event ids": report.repeated_ids,
+        "out of time order": report.out_of_order,
         "from": span[0] if span else None,
         "to": span[-1] if span else None,
-        "types": found.types,
+        "types": report.types,
         "without effect": {
-            name: "; ".join(text for one, text in found.without_effect if one == name)
-            for name, _ in found.without_effect
+            name: "; ".join(text for field, text in report.without_effect if field == name)
+            for name, _ in report.without_effect
         },
-        "remarks": found.remarks(),
+        "remarks": report.remarks(),
     }
 
 
-def _of_catalogue(found: "CatalogueFileReport", apart: str) -> dict[str, Any]:
+def _of_catalogue(report: "CatalogueFileReport", apart: str) -> dict[str, Any]:
     from operators.records.field_effects import NO_EFFECT_CATALOGUE_FIELDS
     from operators.records.field_names import left_out
 
     return {
-        **_of_file(found.file),
-        "items": len(found.items),
-        "repeated items": found.repeated,
-        "without title": found.without_title,
-        "without price": found.without_price,
-        "out of stock": found.out_of_stock,
-        "without effect": {name: f"{name} {NO_EFFECT_CATALOGUE_FIELDS[name]}" for name in found.without_effect},
-        "remarks": [*([apart] if apart else []), *left_out(found.unknown_fields)],
+        **_of_file(report.file),
+        "items": len(report.items),
+        "repeated items": report.repeated,
+        "without title": report.without_title,
+        "without price": report.without_price,
+        "out of stock": report.out_of_stock,
+        "without effect": {name: f"{name} {NO_EFFECT_CATALOGUE_FIELDS[name]}" for name in report.without_effect},
+        "remarks": [*([apart] if apart else []), *left_out(report.unknown_fields)],
     }
 
 

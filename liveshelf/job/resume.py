@@ -5,8 +5,8 @@ from pathlib import Path
 
 import typer
 
-from liveshelf.terminal.output import JsonFlag, machine, notice, people
-from operators.errors import LiveshelfError
+from liveshelf.terminal.output import JsonFlag, machine, people
+from liveshelf.terminal.start_steps import show_refused
 from operators.settings import load_settings
 
 
@@ -27,11 +27,7 @@ def run(
     settings, begun = load_settings(), time.monotonic()
     for job in resumption.cancel_restarting_job(settings):
         people.print(f"job {job['jid']} is {job['state']}: cancelled")
-
-    def on_refused(path: str, error: LiveshelfError) -> None:
-        notice(f"{path} cannot be used", "yellow", str(error))
-
-    resumed = resumption.resume(settings, checkpoint, bundle, on_refused)
+    resumed = resumption.resume(settings, checkpoint, bundle, show_refused)
     if json:
         machine(resumed._asdict() | {"seconds": time.monotonic() - begun})
     people.print(f"job {resumed.job_id} goes on from {resumed.checkpoint}", soft_wrap=True)

@@ -41,29 +41,29 @@ def run(
     loaded, limits = ModelBundle.load(bundle), load_settings().events
     with people.status("the bundle and six baselines"):
         if sessions is None:
-            found = evaluate_events(loaded, events, test_from, partial(people.print, soft_wrap=True), limits)
+            evaluation = evaluate_events(loaded, events, test_from, partial(people.print, soft_wrap=True), limits)
         else:
-            found = evaluate_sessions(loaded, sessions, partial(people.print, soft_wrap=True), limits)
-    if plot is not None and "state_age" in found:
+            evaluation = evaluate_sessions(loaded, sessions, partial(people.print, soft_wrap=True), limits)
+    if plot is not None and "state_age" in evaluation:
         from model_export.evaluation.state_age_plot import draw
 
-        draw(found, plot)
+        draw(evaluation, plot)
     if json:
-        machine(found)
+        machine(evaluation)
         return
-    protocol = found["protocol"]
+    protocol = evaluation["protocol"]
     title = f"{protocol['set']}: {protocol['questions']} questions, {protocol['ranking']}"
-    _table(title, "model", {found["model"]: found, **found["baselines"]})
+    _table(title, "model", {evaluation["model"]: evaluation, **evaluation["baselines"]})
     for slices, name in (
         ("state_age", "the state is older by"),
         ("by_history_length", "known items in the history"),
         ("by_item_age", "item first seen"),
         ("by_item_support", "item came before"),
     ):
-        if slices in found:
-            _table("", name, found[slices])
+        if slices in evaluation:
+            _table("", name, evaluation[slices])
 
 
 def _table(title: str, first: str, metrics: dict[str, dict[str, float]]) -> None:
-    rows = [(name, *(f"{found[metric]:.2f}" for metric in NAMES)) for name, found in metrics.items()]
+    rows = [(name, *(f"{values[metric]:.2f}" for metric in NAMES)) for name, values in metrics.items()]
     table(title, (first, *(f"{metric} %" for metric in NAMES)), rows)

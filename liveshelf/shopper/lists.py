@@ -6,8 +6,8 @@ import typer
 
 from liveshelf.terminal.ids import user_id
 from liveshelf.terminal.output import JsonFlag, machine, people, table
-from operators.records.time_units import HOUR_MS
 from operators.settings import load_settings
+from operators.time_units import HOUR_MS
 
 
 def run(
@@ -25,22 +25,22 @@ def run(
 
     from pipelines.topics.list_reader import newest_list
 
-    found = newest_list(load_settings().kafka, user)
-    if found is None:
+    newest = newest_list(load_settings().kafka, user)
+    if newest is None:
         people.print(f"no list of {user}: publish an event of this user, or look at `liveshelf status`")
         raise typer.Exit(1)
     now_ms = time.time() * 1000
-    expired = now_ms >= found.expires_at
+    expired = now_ms >= newest.expires_at
     if json:
-        machine(msgspec.to_builtins(found) | {"expired": expired})
+        machine(msgspec.to_builtins(newest) | {"expired": expired})
         return
-    fresh = found.generated_at - found.event_time
+    fresh = newest.generated_at - newest.event_time
     people.print(
-        f"{user}: version {found.version}, from {found.source} ({found.model.name} {found.model.version}), "
+        f"{user}: version {newest.version}, from {newest.source} ({newest.model.name} {newest.model.version}), "
         f"made {fresh} ms after its event"
     )
     if expired:
-        hours = (now_ms - found.expires_at) / HOUR_MS
+        hours = (now_ms - newest.expires_at) / HOUR_MS
         people.print(f"expired {hours:.1f} h ago: readers show the popular list in its place")
-    rows = [(i.rank, i.item_id, f"{i.score:.2f}", i.reason.kind, i.reason.item_id or "") for i in found.items[:top]]
+    rows = [(i.rank, i.item_id, f"{i.score:.2f}", i.reason.kind, i.reason.item_id or "") for i in newest.items[:top]]
     table("", ("rank", "item", "score", "because", "of"), rows)

@@ -7,7 +7,7 @@ import typer
 
 from liveshelf.terminal.numbers import ABOVE_0, real
 from liveshelf.terminal.output import grid, live, people
-from liveshelf.terminal.start_steps import show_start
+from liveshelf.terminal.start_steps import show_refused, show_start
 from operators.configuration.rest_address import RestAddress
 from operators.settings import Settings, load_settings
 
@@ -41,7 +41,7 @@ def run(
     producer.close()
     if not Cluster(settings.job).jobs(settings.job.name):
         with people.status("submitting"):
-            people.print(f"job {resume_or_submit(settings)} runs")
+            people.print(f"job {resume_or_submit(settings, show_refused)} runs")
     _addresses(settings)
     demo = DemoRun(settings, events(start_ms=LAST_MONTH), rate, layout.targets)
     demo.start()

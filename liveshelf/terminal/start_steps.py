@@ -1,9 +1,10 @@
-"""The start of the local stack before a person's eyes: for `liveshelf up` and `liveshelf demo`."""
+"""The start of the local stack and of its job before a person's eyes: for `liveshelf up`, `demo` and `resume`."""
 
 import time
 from typing import TYPE_CHECKING
 
-from liveshelf.terminal.output import people
+from liveshelf.terminal.output import notice, people
+from operators.errors import LiveshelfError
 from operators.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,3 +30,8 @@ def show_start(settings: Settings, *, secure: bool) -> dict[str, str]:
         people.print("  prometheus  not installed, left out (apt-get install prometheus)")
     people.print(f"up in {time.monotonic() - begun:.0f} s; `liveshelf down` stops it")
     return answers
+
+
+def show_refused(path: str, error: LiveshelfError) -> None:
+    """Says that a checkpoint cannot be used, before an older one is tried."""
+    notice(f"{path} cannot be used", "yellow", str(error))

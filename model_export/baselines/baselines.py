@@ -11,7 +11,7 @@ from scipy import sparse
 
 from model_export.data.dataset import Examples
 from model_export.data.transition_counts import transition_counts
-from operators.records.time_units import DAY_MS
+from operators.time_units import DAY_MS
 
 Scores = npt.NDArray[np.float32]
 WEEK_MS = 7 * DAY_MS

@@ -20,8 +20,8 @@ from operators.model.bundle_files import read_manifest
 from operators.model.query_tower import FILES as QUERY_FILES
 from operators.model.scorer import INPUTS, OUTPUTS
 from operators.model.unit_rows import unit_rows
-from operators.records.time_units import DAY_MS
 from operators.shopper.features import Vocabulary
+from operators.time_units import DAY_MS
 
 CANDIDATES = 100
 NEIGHBOURS = 20

@@ -13,7 +13,7 @@ from pathlib import Path
 from model_export.data.sessions import EPOCH_MS
 from operators.errors import EventsFileError
 from operators.records.contracts import Event, encode_record
-from operators.records.time_units import HOUR_MS
+from operators.time_units import HOUR_MS
 
 KINDS = {**dict.fromkeys("12345", "view"), "9": "add_to_cart", "10": "purchase"}
 

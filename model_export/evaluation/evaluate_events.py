@@ -20,8 +20,8 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.unit_rows import unit_rows
 from operators.quality.drift import popularity_places
 from operators.quality.slate_quality import SlateMeter
-from operators.records.time_units import DAY_MS
 from operators.shopper.state_layout import HISTORY
+from operators.time_units import DAY_MS
 
 LENGTHS = {"1": (1, 2), "2 to 4": (2, 5), "5 to 19": (5, 20), "20 and more": (20, HISTORY + 1)}  # known items
 ITEM_AGES = {"under 7 days": (0, 7), "7 to 30 days": (7, 30), "over 30 days": (30, 1 << 30)}

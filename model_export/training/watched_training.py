@@ -21,7 +21,7 @@ class TrainingRecord(Protocol):
     def failed(self, error: BaseException) -> None:
         """There is no bundle."""
 
-    def made(self, manifest: dict[str, Any]) -> None:
+    def completed(self, manifest: dict[str, Any]) -> None:
         """The bundle is exported and verified."""
 
 
@@ -70,5 +70,5 @@ def _train_first(
         except BaseException as error:
             record.failed(error)
             raise
-    record.made(manifest)
+    record.completed(manifest)
     return manifest

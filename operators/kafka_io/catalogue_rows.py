@@ -17,6 +17,9 @@ def read_row(row: bytes) -> CatalogueItem | None:
         return None
 
 
+WRITE_BUFFER_MB = 4  # of its table: a larger one would fill for most of an hour with fifty changes a second
+
+
 class CatalogueRows:
     """A `RowRule`: an unreadable record leaves the row unchanged."""
 

@@ -22,7 +22,7 @@ from operators.kafka_io.read_to_end import records_left
 from operators.kafka_io.row_rules import Refused, RowRule
 from operators.kafka_io.table_consumer import Consumer
 from operators.kafka_io.table_origin import TopicFacts, reason_to_reread
-from operators.kafka_io.table_rows import TableRows
+from operators.kafka_io.table_rows import WRITE_BUFFER_MB, TableRows
 
 log = logging.getLogger(__name__)
 POLL_MS = 500
@@ -54,6 +54,7 @@ class CompactedTable(Generic[T]):
         on_change: OnChange[T] | None = None,
         reports_copy: bool = True,
         refused: Counter[str] | None = None,
+        write_buffer_mb: int = WRITE_BUFFER_MB,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         """`on_change(key, value)` is called for each change, value None for a tombstone, and with `reports_copy` for each
@@ -63,7 +64,7 @@ class CompactedTable(Generic[T]):
         self.refused: Counter[str] = Counter() if refused is None else refused
         self._connect, self._rule, self._on_change, self._clock_ms = connect, rule, on_change, clock_ms
         self._reports_copy = reports_copy
-        self._rows = TableRows(folder)
+        self._rows = TableRows(folder, write_buffer_mb)
         self._facts = TopicFacts(None, None)
         self._target: tuple[int, dict[TopicPartition, int]] | None = None  # complete as of (ms) when these are reached
         self._cursor: bytes | None = None  # of the sweep that ends a rereading

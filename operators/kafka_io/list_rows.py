@@ -13,7 +13,7 @@ import msgspec
 
 from operators.kafka_io.row_rules import Refused, TopicRecord
 from operators.records.contracts import ORDER_HEADER, RecommendationList
-from operators.records.time_units import DAY_MS
+from operators.time_units import DAY_MS
 
 _ORDER = struct.Struct(">QQ")  # epoch, version: bytes that compare as the pairs do
 _HEAD = struct.Struct(">QQq")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from operators.records.time_units import DAY_MS, HOUR_MS
+from operators.time_units import DAY_MS, HOUR_MS
 
 FORMAT = 2
 UNKNOWN_AGE_LIMIT_MS = HOUR_MS  # age limit of a copy if this user may not describe the topic

@@ -20,17 +20,19 @@ log = logging.getLogger(__name__)
 # first byte of a row: a record of the topic, the table's own notes, a partition's next offset, a key that was read again
 KEY, NOTES, OFFSET, MARK = b"k", b"n", b"o", b"s"
 AFTER_OFFSETS, AFTER_MARKS = b"p", b"t"
-# RocksDB's own 64 MB take half an hour to fill with a catalogue, and that looks like a leak; smaller ones cost writes time
-WRITE_BUFFER_BYTES = 32 * 1024 * 1024
+MB = 1024 * 1024
+WRITE_BUFFER_MB = 32
 BLOOM_BITS = 10  # a key, each record looks up what it replaces; without them in every level of files
 
 
 class TableRows:
     """One folder. `get` and `items` may be called from any thread, all else from one."""
 
-    def __init__(self, folder: Path) -> None:
-        """Removes a copy that is damaged or has another format: the topic holds all of it."""
-        self._db, self.origin = _open(folder)
+    def __init__(self, folder: Path, write_buffer_mb: int = WRITE_BUFFER_MB) -> None:
+        """Removes a copy that is damaged or has another format: the topic holds all of it. RocksDB keeps up to
+        `write_buffer_mb` of new rows in memory: a small one costs time where much is written, a large one that fills for
+        an hour looks like a leak."""
+        self._db, self.origin = _open(folder, write_buffer_mb)
         self._rereading = self.origin is not None and self.origin.rereading
         # the topic is the log: after a kill the table is as of an earlier moment, and its offsets with it
         self._no_log = WriteOptions()
@@ -132,9 +134,9 @@ class TableRows:
         self.origin, self._rereading = origin, origin.rereading
 
 
-def _open(folder: Path) -> tuple[Rdict, Origin | None]:
+def _open(folder: Path, write_buffer_mb: int) -> tuple[Rdict, Origin | None]:
     try:
-        db = _open_files(folder)
+        db = _open_files(folder, write_buffer_mb)
         notes: Any = db.get(NOTES)
         if notes is None and next(iter(db.keys()), None) is None:
             return db, None
@@ -148,7 +150,7 @@ def _open(folder: Path) -> tuple[Rdict, Origin | None]:
             raise
         log.warning("%s is damaged and is made anew from the topic: %s", folder, error)
     shutil.rmtree(folder)
-    return _open_files(folder), None
+    return _open_files(folder, write_buffer_mb), None
 
 
 def _origin(notes: bytes | None) -> Origin | None:
@@ -159,12 +161,12 @@ def _origin(notes: bytes | None) -> Origin | None:
     return origin if origin.format == FORMAT else None
 
 
-def _open_files(folder: Path) -> Rdict:
+def _open_files(folder: Path, write_buffer_mb: int) -> Rdict:
     folder.mkdir(parents=True, exist_ok=True)
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     blocks = BlockBasedOptions()
     blocks.set_bloom_filter(BLOOM_BITS, block_based=False)
     options.set_block_based_table_factory(blocks)
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_write_buffer_size(write_buffer_mb * MB)
     return Rdict(str(folder), options)

@@ -17,10 +17,10 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.unit_rows import unit_rows
 from operators.records.contracts import ListItem, Model, Reason, RecommendationList, Source
-from operators.records.time_units import HOUR_MS
 from operators.shopper.features import Features, Rows, features
 from operators.shopper.state_layout import read_states
 from operators.shopper.user_state import order_of
+from operators.time_units import HOUR_MS
 
 if TYPE_CHECKING:  # fallback lists alone do not need ONNX Runtime
     from operators.model.scorer import Scorer

@@ -10,8 +10,8 @@ from operators.records.contracts import Event, items_named
 from operators.records.field_effects import remarks_on
 from operators.records.field_names import fields_with_values, left_out
 from operators.records.record_file import RecordFile, event_file
-from operators.records.time_units import DAY_MS
 from operators.shopper.user_state import KINDS
+from operators.time_units import DAY_MS
 
 LARGE_SHARE, MANY_USERS = 0.1, 10  # a larger share of one user is suspicious if there are this many users
 EXAMPLES = 3

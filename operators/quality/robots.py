@@ -4,7 +4,7 @@ from collections import Counter
 from statistics import median
 
 from operators.records.contracts import Event
-from operators.records.time_units import DAY_MS
+from operators.time_units import DAY_MS
 
 # Limits of a person: events on one day (UTC), share of all events, multiple of the median user. Below AT_LEAST: no robot
 A_DAY, SHARE, TIMES, AT_LEAST = 2000, 0.05, 20, 200

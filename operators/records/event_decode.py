@@ -12,9 +12,9 @@ from operators.errors import BadRecord
 from operators.records.contracts import Erasure, Event
 from operators.records.event_repair import check_items, check_rating, converted, refuse_bad_id, settle
 from operators.records.json_objects import read_object, refuse_repeated_keys
-from operators.records.time_units import DAY_MS
 from operators.records.trace_context import forwarded_traceparent
 from operators.records.written_values import MS_FROM, SECONDS_FROM, SHOWN, in_ms, read_id, read_time
+from operators.time_units import DAY_MS
 
 _decode = msgspec.json.Decoder(Event).decode
 _decode_erasure = msgspec.json.Decoder(Erasure).decode

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from operators.records import contracts
 from operators.records.dead_letter import LARGEST
-from operators.records.time_units import DAY_MS
+from operators.time_units import DAY_MS
 
 # only a user's newest list matters; a short log lets a new reader catch up quickly
 COMPACT = {

@@ -138,6 +138,7 @@ class RefreshLogic:
             cause = "deadline" if late else "failed"
             # a user of a hanging batch is not scored again before the next event: the batch could hang again
             again = not (late and in_flight)
+            pending.request = None  # if the fallback list fails too, the next request is not late at once
             self._fall_back(Request(user, state, last_event_ms(state)), cause, actions, again=again)
 
     def _ask_unless_settled(self, user: str, state: bytes, late_ms: int, actions: Actions) -> None:

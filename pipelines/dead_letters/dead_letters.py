@@ -80,21 +80,21 @@ def write_letters(letters: Iterable[Letter], chosen: Callable[[Letter], bool], f
 
 def summary(records: Iterable[Any], last: int, choice: Choice = Choice()) -> DeadLetters:
     """Of kafka-python's records, in any order of partitions."""
-    found, held = DeadLetters(), list[tuple[int, int, int, dict[str, str]]]()
+    letters, newest = DeadLetters(), list[tuple[int, int, int, dict[str, str]]]()
     for record in records:
         headers = _headers(record)
         reason = headers.get(LETTER_REASON)
         if not choice.fits(reason, headers.get("topic"), record.timestamp):
             continue
-        found.count += 1
-        found.reasons[reason if reason in DEAD_LETTER_REASONS else OTHER] += 1
+        letters.count += 1
+        letters.reasons[reason if reason in DEAD_LETTER_REASONS else OTHER] += 1
         place = (record.timestamp, record.partition, record.offset, headers)
-        if len(held) < last:
-            heapq.heappush(held, place)
-        elif held:
-            heapq.heappushpop(held, place)
-    found.newest = [place[3] for place in sorted(held, key=lambda place: place[:3])]
-    return found
+        if len(newest) < last:
+            heapq.heappush(newest, place)
+        elif newest:
+            heapq.heappushpop(newest, place)
+    letters.newest = [place[3] for place in sorted(newest, key=lambda place: place[:3])]
+    return letters
 
 
 def _headers(record: Any) -> dict[str, str]:

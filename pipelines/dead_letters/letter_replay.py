@@ -1,4 +1,4 @@
-"""Dead letters back to where they came from: chosen, repaired, judged as the job will, and each put back once."""
+"""Puts dead letters back on their topics: chosen, repaired, checked by the job's own decoders, each put back once."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from operators.records.contracts import ERASURES, EVENTS, encode_record
 from operators.records.dead_letter import Letter
 from operators.records.event_decode import EventDecoder, decode_erasure, key_text
 from operators.records.record_repairs import Repairs
-from operators.records.time_units import DAY_MS
+from operators.time_units import DAY_MS
 
 TOPICS = (EVENTS, ERASURES)  # whose letters can be put back
 BATCH = 500  # letters in a transaction: the job reads nothing behind it while it is open
@@ -54,7 +54,7 @@ class Ledger(Protocol):
 
 
 class Judge:
-    """Decides what goes back, by the readers that the job uses."""
+    """Decides which letters go back, with the decoders of the job."""
 
     def __init__(self, limits: EventSettings, repairs: Repairs) -> None:
         self._events = EventDecoder(limits)
@@ -62,7 +62,7 @@ class Judge:
         self._repairs = repairs
 
     def judge(self, letter: Letter, now_ms: int) -> Outgoing:
-        """As it was, where the job takes it so; else repaired. Raises `BadRecord` where the job would refuse it again."""
+        """The record unchanged where the job accepts it; else repaired. Raises `BadRecord` where the job would refuse it again."""
         try:
             return self._read(letter, letter.key, letter.value, now_ms)
         except BadRecord:
@@ -108,7 +108,7 @@ def replay(
     def put_back() -> None:
         ledger.put_back(batch)
         done.put_back += len(batch)
-        done.repaired.update(fix for one in batch for fix in one.fixes)
+        done.repaired.update(fix for outgoing in batch for fix in outgoing.fixes)
         batch.clear()
         waiting.clear()
 

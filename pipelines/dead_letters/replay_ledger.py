@@ -19,15 +19,15 @@ from pipelines.dead_letters.letter_replay import Outgoing
 from pipelines.topics.topic_reader import TopicReader
 
 TRANSACTIONAL_ID = "liveshelf-replay"
-# a run that dies in a transaction holds up the readers of its partitions for this long, and the broker's own look-out for
-# such transactions (10 s) longer
+# a run that dies in a transaction blocks the readers of its partitions for this long, and for up to 10 s more until the
+# broker looks for such transactions
 TRANSACTION_MS = 15_000
 ABORT_SECONDS = 5.0
 _decode = msgspec.json.Decoder(ReplayReceipt).decode
 
 
 class Memory:
-    """Ids of letters: 8 bytes each of earlier runs, a set of this one."""
+    """Ids of the letters that were put back: 8 bytes each for earlier runs, a set for this run."""
 
     def __init__(self, earlier: "array[int]") -> None:
         self._earlier = array("Q", sorted(earlier))
@@ -40,11 +40,11 @@ class Memory:
 
     def put_back(self, batch: list[Outgoing]) -> None:
         """Notes the letters; nothing is sent."""
-        self._new.update(one.letter for one in batch)
+        self._new.update(outgoing.letter for outgoing in batch)
 
 
 def read_memory(settings: KafkaSettings) -> Memory:
-    """Of all receipts; raises `BrokerError`.
+    """The memory of all receipts. Raises `BrokerError`.
 
     A job that delivers exactly once has transactions on that topic too: receipts behind an open one would not be seen.
     """
@@ -58,7 +58,7 @@ def read_memory(settings: KafkaSettings) -> Memory:
 
 
 class KafkaLedger:
-    """One run at a time: who begins fences off who began before, so what is read then is all that was put back."""
+    """One run at a time: a new run fences off the earlier one, so it reads all that was put back."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         """Raises `BrokerError`."""
@@ -91,7 +91,7 @@ class KafkaLedger:
         except BaseException as error:
             self._give_up()
             if isinstance(error, KafkaError):
-                raise self._said(error) from error
+                raise self._refusal(error) from error
             raise
         self._memory.put_back(batch)
 
@@ -103,17 +103,17 @@ class KafkaLedger:
         receipt = ReplayReceipt(
             replay_id=self.replay_id,
             done_at=time.time_ns() // 1_000_000,
-            letters=[id_text(one.letter) for one in batch],
+            letters=[id_text(outgoing.letter) for outgoing in batch],
         )
-        records = [(one.topic, one.key, one.value) for one in batch]
+        records = [(outgoing.topic, outgoing.key, outgoing.value) for outgoing in batch]
         records.append((RECEIPTS, self.replay_id.encode(), encode_record(receipt)))
-        sent = [self._producer.send(topic, key=key, value=value) for topic, key, value in records]
+        futures = [self._producer.send(topic, key=key, value=value) for topic, key, value in records]
         deadline = time.monotonic() + TRANSACTION_MS / 1000
-        for one in sent:
-            one.get(max(0.0, deadline - time.monotonic()))
+        for future in futures:
+            future.get(max(0.0, deadline - time.monotonic()))
 
     def _give_up(self) -> None:
-        """Frees the readers at once, where the broker still answers; it may wait for ever otherwise."""
+        """Aborts, so that readers go on at once; the abort may wait for ever where the broker does not answer."""
 
         def abort() -> None:
             with contextlib.suppress(KafkaError):
@@ -123,7 +123,7 @@ class KafkaLedger:
         aborting.start()
         aborting.join(ABORT_SECONDS)
 
-    def _said(self, error: KafkaError) -> BrokerError:
+    def _refusal(self, error: KafkaError) -> BrokerError:
         if (
             not isinstance(error, InvalidProducerEpochError) and "fenced" not in repr(error).lower()
         ):  # in words alone, too

@@ -1,4 +1,4 @@
-"""Names that a shop passes to Flink's Kafka clients: Java warns of a mistyped one, deep in a log, and goes on without it."""
+"""Checks the names of settings for Flink's Kafka clients: Java only logs a warning for a mistyped name and ignores it."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -13,19 +13,19 @@ LIKENESS = 0.85  # plug-ins have names of their own, which are like none of Kafk
 
 
 def known_names(jvm: Any) -> set[str]:
-    """All that Flink's Kafka clients know; `jvm`: of a Java gateway with the connector on its class path."""
+    """All setting names of Flink's Kafka clients; `jvm`: of a Java gateway with the connector on its class path."""
     names: set[str] = set()
     for config in CONFIGS:
-        found = jvm
+        java_class = jvm
         for part in f"{SHADED}.{config}".split("."):
-            found = getattr(found, part)
-        names |= set(found.configNames())
+            java_class = getattr(java_class, part)
+        names |= set(java_class.configNames())
     return names
 
 
-def refuse_mistyped(settings: KafkaSettings, known: Iterable[str]) -> None:
+def refuse_mistyped(settings: KafkaSettings, kafka_names: Iterable[str]) -> None:
     """Raises `SettingsError` for a name that is nearly one of Kafka's."""
-    names = set(known)
+    names = set(kafka_names)
     for name in settings.client.for_java():
         if name not in names and (meant := get_close_matches(name, names, 1, LIKENESS)):
             raise SettingsError(

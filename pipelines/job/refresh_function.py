@@ -16,7 +16,7 @@ from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
 from operators.configuration.private_folder import user_folder
 from operators.errors import BundleError
-from operators.kafka_io.catalogue_rows import CatalogueRows
+from operators.kafka_io.catalogue_rows import WRITE_BUFFER_MB, CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable, OnChange
 from operators.kafka_io.table_consumer import kafka_consumer
 from operators.lists.catalogue import Catalogue
@@ -27,7 +27,6 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, CatalogueItem
 from operators.records.event_decode import EventDecoder, key_text
-from operators.records.time_units import DAY_MS
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import Actions, InputRecord, Output
@@ -40,6 +39,7 @@ from operators.telemetry.chosen_sensors import chosen
 from operators.telemetry.logs import configure
 from operators.telemetry.timeline import BatchTimes
 from operators.telemetry.tracing import Tracer
+from operators.time_units import DAY_MS
 from pipelines.job.metrics import JobMetrics
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
@@ -53,17 +53,17 @@ class RefreshFunction:
     """open, process_element, on_timer and close of a KeyedProcessFunction; the fields of a row are `InputRecord`'s."""
 
     def __init__(self, settings: Settings, code: Path, python: str) -> None:
-        """`code`: the folder that the submission shipped; `python`: what runs the scorer process."""
+        """`code`: the folder that the submission shipped; `python`: the interpreter of the scorer process."""
         self._settings = settings
         self._bundle_folder = code / "bundle"
         self._python = python
 
     def open(self, context: Any) -> None:
-        """Takes a port, a table folder and a thread; `close` gives them all back, here too when one fails to open."""
+        """Takes a port, a table folder and a thread. `close` releases them; an `open` that fails calls it."""
         try:
             self._open(context)
         except BaseException:
-            self.close()  # Flink does not close what did not open, and the interpreter outlives the job
+            self.close()  # Flink calls no `close` after a failed `open`, and the interpreter outlives the job
             raise
 
     def _open(self, context: Any) -> None:
@@ -96,7 +96,7 @@ class RefreshFunction:
         def score_without_model(requests: Sequence[Request]) -> list[Encoded | Exception]:
             now = time.time()
             batch = BatchTimes(now, now, now)
-            return [encoded(lists.fallback(one), one, batch, with_digest=audited) for one in requests]
+            return [encoded(lists.fallback(request), request, batch, with_digest=audited) for request in requests]
 
         self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
             score_without_model if refused(process) else score,
@@ -127,27 +127,29 @@ class RefreshFunction:
 
     def _scorer(self, bundle: ModelBundle, subtask: int) -> ScorerProcess:
         settings, metrics = self._settings, self._metrics
-        # another bundle is another chance: the journal is the bundle's
-        whose = "shared" if settings.scorer.shared_dir else str(subtask)
-        journal = tables_root(settings) / f"{settings.job.name}-{whose}-{bundle.name}-{bundle.version}.crashes"
-        begin = Handshake(settings.model_dump(), str(self._bundle_folder), whose, str(journal))
-        link = link_of(self._python, begin, settings.scorer.shared_dir)
+        # one journal a bundle: requests that crashed another bundle are tried again
+        owner = "shared" if settings.scorer.shared_dir else str(subtask)
+        journal = tables_root(settings) / f"{settings.job.name}-{owner}-{bundle.name}-{bundle.version}.crashes"
+        handshake = Handshake(settings.model_dump(), str(self._bundle_folder), owner, str(journal))
+        link = link_of(self._python, handshake, settings.scorer.shared_dir)
         kill_after_s = settings.scorer.kill_after_ms / 1000
         return ScorerProcess(
-            link, begin, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row
+            link, handshake, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row
         )
 
     def process_element(self, row: Row, context: Any) -> Sequence[Row]:
         """One record."""
         key, *others = row
         record = InputRecord(key_text(key), *others)
-        return self._act(self._logic.on_record(record, self._read(record.user)), record.user, context)
+        return self._keep_state_and_set_timer(
+            self._logic.on_record(record, self._read(record.user)), record.user, context
+        )
 
     def on_timer(self, timestamp: int, context: Any) -> Sequence[Row]:
         """One promise, set for `timestamp` (epoch ms)."""
         user = user_of(context.get_current_key())
         actions = self._logic.on_promise(user, self._read(user), now_ms() - timestamp)
-        return self._act(actions, user, context)
+        return self._keep_state_and_set_timer(actions, user, context)
 
     def close(self) -> None:
         """Stops the scorer, the table and the metrics server."""
@@ -161,10 +163,10 @@ class RefreshFunction:
             self._metrics.close()
 
     def _read(self, user: str) -> bytes | None:
-        """The state of the user whose turn it is."""
+        """The current user's state: from memory, else from Flink."""
         return self._recent.get(user) or self._state.value()
 
-    def _act(self, actions: Actions, user: str, context: Any) -> Sequence[Row]:
+    def _keep_state_and_set_timer(self, actions: Actions, user: str, context: Any) -> Sequence[Row]:
         if actions.state is not None:
             self._state.update(stored(actions.state))
             self._recent.put(user, actions.state)
@@ -174,7 +176,7 @@ class RefreshFunction:
 
 
 def give_back_memory() -> None:
-    """What earlier jobs of the process freed goes back to the system; glibc keeps pages between what is still used."""
+    """Returns memory that earlier jobs of the process freed to the system; glibc keeps the pages otherwise."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
@@ -200,7 +202,7 @@ def user_of(key: str) -> str:
 
 
 def transactions_of(job: JobSettings) -> Transactions | None:
-    """Of exactly-once delivery, else None."""
+    """The transactions of exactly-once delivery, else None."""
     if job.delivery != "exactly-once":
         return None
     return Transactions(job.transaction_timeout_ms, job.checkpoint_interval_ms)
@@ -218,9 +220,9 @@ def time_to_live(days: float) -> StateTtlConfig:
 
 
 def freeze_loaded() -> None:
-    """What was loaded until now stays, and the collector need not walk through it again.
+    """Exempts the objects loaded so far from garbage collection.
 
-    What the interpreter's earlier jobs froze must thaw first: they are gone, and each would keep 100 MB
+    Objects that earlier jobs of the interpreter froze are unfrozen first: each job would leak 100 MB
     (docs/notebook/fault-findings.md).
     """
     gc.unfreeze()
@@ -230,7 +232,7 @@ def freeze_loaded() -> None:
 
 
 def load_bundle(folder: Path) -> ModelBundle:
-    """The bundle, or what of it can be trusted; the scorer process refuses such a one."""
+    """The bundle; of a broken one its fallback tables alone, and the scorer process refuses it."""
     try:
         return ModelBundle.load(folder)
     except BundleError:
@@ -238,24 +240,24 @@ def load_bundle(folder: Path) -> ModelBundle:
 
 
 def refused(process: ScorerProcess) -> bool:
-    """Whether the scorer process refuses the bundle. One that did not start is not given up."""
+    """Whether the scorer process refuses the bundle. A process that did not start is started again later."""
     try:
-        why = process.ready().refused
+        reason = process.ready().refused
     except ScorerLost:
-        return False  # said already, and tried again with the next list
-    if why:
-        log.error("bundle refused, fallbacks only: %s", why)
-    return bool(why)
+        return False  # logged already; the next list starts it again
+    if reason:
+        log.error("bundle refused, fallbacks only: %s", reason)
+    return bool(reason)
 
 
 def tables_root(settings: Settings) -> Path:
-    """The folder of what a TaskManager keeps on its own disk. Raises `SettingsError` where another user prepared it."""
+    """The folder of a TaskManager's local tables. Raises `SettingsError` where another user prepared it."""
     named = settings.job.tables_dir
     return Path(named) if named else user_folder("tables", "job.tables_dir")
 
 
 def open_table(settings: Settings, subtask: int, on_change: OnChange[CatalogueItem]) -> CompactedTable[CatalogueItem]:
-    """The catalogue topic as a local table; a folder that another process holds is not waited for."""
+    """The catalogue topic as a local table; where another process has it open, another folder."""
     root = tables_root(settings) / f"{settings.job.name}-{subtask}"
     options = settings.kafka.consumer_options()
     for folder in (root, root.with_name(f"{root.name}-{os.getpid()}-{time.monotonic_ns()}")):
@@ -266,6 +268,7 @@ def open_table(settings: Settings, subtask: int, on_change: OnChange[CatalogueIt
                 lambda: kafka_consumer(options),
                 CatalogueRows(settings.events.placeholders),
                 on_change=on_change,
+                write_buffer_mb=WRITE_BUFFER_MB,
             )
         except Exception as error:  # rocksdict raises its own class when the lock is held
             log.warning("table %s: %s", folder, error)

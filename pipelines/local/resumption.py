@@ -12,6 +12,7 @@ from pipelines.submission.checkpoints import find_checkpoints
 from pipelines.submission.cluster import Cluster
 
 TRIED = 5
+OnRefused = Callable[[str, ClusterError], object]
 
 
 class Resumed(NamedTuple):
@@ -39,7 +40,7 @@ def resume(
     settings: Settings,
     checkpoint: str | None,
     bundle: Path | None,
-    on_refused: Callable[[str, ClusterError], object],
+    on_refused: OnRefused,
 ) -> Resumed:
     """Submits from `checkpoint`, or from the newest that can be read: goes back up to five, and loses nothing, because
     the events since are read again. `on_refused` hears of each that cannot be used. Raises `ClusterError`."""
@@ -67,10 +68,10 @@ def resume(
     )
 
 
-def resume_or_submit(settings: Settings) -> str:
-    """The job's id: resumed where there is a state, else submitted for the first time."""
+def resume_or_submit(settings: Settings, on_refused: OnRefused) -> str:
+    """The job's id: resumed where there is a state, else submitted for the first time. `on_refused` as in `resume`."""
     if _newest_first(Layout.of(settings)):
-        return resume(settings, None, None, lambda path, error: None).job_id
+        return resume(settings, None, None, on_refused).job_id
     return submit_locally(settings, None)
 
 

@@ -31,13 +31,13 @@ PRODUCER = "https://liveshelf.invalid/lineage"  # OpenLineage wants an address: 
 
 @dataclass(frozen=True)
 class Dataset:
-    """An input or output: a file, a topic's stretch, a bundle. `facts`: what identifies this version of it."""
+    """An input or output: a file, a range of a topic, a bundle. `facts`: what identifies this version of it."""
 
     name: str
     facts: dict[str, Any] = field(default_factory=dict)
 
     def of_kind(self, kind: type[InputDataset] | type[OutputDataset]) -> Any:
-        """As OpenLineage has it: the facts stand in a facet of our own."""
+        """As an OpenLineage dataset, with the facts in a custom facet."""
         facet = {"_producer": PRODUCER, "_schemaURL": f"{PRODUCER}#facet", **self.facts}
         return kind(namespace=NAMESPACE, name=self.name, facets={"liveshelf": facet})  # type: ignore[dict-item]
 
@@ -53,22 +53,22 @@ def code_version() -> str:
 
 
 def file_dataset(file: Path) -> list[Dataset]:
-    """A file by its name and sum and, where it was exported from a topic, the stretch of the topic before it."""
-    found = [Dataset(file.name, {"sha256": file_hash(file), "bytes": file.stat().st_size})]
+    """A file by its name and hash; where it was exported from a topic, the exported offsets as a second dataset."""
+    datasets = [Dataset(file.name, {"sha256": file_hash(file), "bytes": file.stat().st_size})]
     note = file.with_name(file.name + ORIGIN)
     if note.is_file():
         origin = json.loads(note.read_text())
-        found.append(Dataset(origin["topic"], {"offsets": origin["offsets"], "exported_at": origin["exported_at"]}))
-    return found
+        datasets.append(Dataset(origin["topic"], {"offsets": origin["offsets"], "exported_at": origin["exported_at"]}))
+    return datasets
 
 
 def bundle_dataset(manifest: dict[str, Any]) -> Dataset:
-    """A bundle by name, version and the sum of its graph."""
+    """A bundle by name, version and the hash of its graph."""
     return Dataset(f"bundle/{manifest['name']}/{manifest['version']}", {"graph": manifest["files"]["model.onnx"]})
 
 
 class Lineage:
-    """Tells of runs. That nobody listens does not stop the work."""
+    """Sends events of runs. A server that does not answer does not stop the work."""
 
     def __init__(self, settings: Settings) -> None:
         self._file = settings.resolve(settings.lineage.file)
@@ -103,13 +103,13 @@ class Lineage:
             run=Run(runId=run_id, facets={"liveshelf": facet}),  # type: ignore[dict-item]
             job=Job(namespace=NAMESPACE, name=job),
             producer=PRODUCER,
-            inputs=[one.of_kind(InputDataset) for one in inputs],
-            outputs=[one.of_kind(OutputDataset) for one in outputs],
+            inputs=[dataset.of_kind(InputDataset) for dataset in inputs],
+            outputs=[dataset.of_kind(OutputDataset) for dataset in outputs],
         )
         try:
             self._client.emit(event)
         except Exception as error:  # the transports raise what their libraries raise
-            log.warning("lineage of %s was not told: %r", job, error)
+            log.warning("lineage of %s was not sent: %r", job, error)
 
     def events(self) -> list[dict[str, Any]]:
         """What the file holds, oldest first."""
@@ -123,24 +123,24 @@ class Lineage:
         return [
             event
             for event in self.events()
-            if event["job"]["name"] == "submit" and name in [one["name"] for one in event.get("inputs", ())]
+            if event["job"]["name"] == "submit" and name in [dataset["name"] for dataset in event.get("inputs", ())]
         ]
 
 
 def chain(manifest: dict[str, Any], served: Sequence[dict[str, Any]]) -> list[str]:
     """The chain as lines, from the data to the jobs that served the bundle."""
-    known, window = manifest.get("lineage") or {}, manifest.get("trained_on", {})
+    lineage, window = manifest.get("lineage") or {}, manifest.get("trained_on", {})
     lines = []
-    for one in known.get("inputs", []):
-        facts = ", ".join(f"{name} {value}" for name, value in one.items() if name != "name")
-        lines.append(f"data       {one['name']}: {facts}")
+    for dataset in lineage.get("inputs", []):
+        facts = ", ".join(f"{name} {value}" for name, value in dataset.items() if name != "name")
+        lines.append(f"data       {dataset['name']}: {facts}")
     if window:
         begin, end = (
             datetime.fromtimestamp(window[name] / 1000, UTC).isoformat(timespec="seconds")
             for name in ("from_ms", "to_ms")
         )
         lines.append(f"window     {begin} to {end} of {window.get('events') or window.get('sessions', '?')}")
-    lines.append(f"training   run {known.get('run_id', 'not recorded')}, code {known.get('code', 'not recorded')}")
+    lines.append(f"training   run {lineage.get('run_id', 'not recorded')}, code {lineage.get('code', 'not recorded')}")
     graph = manifest["files"].get("model.onnx", "?")
     lines.append(f"bundle     {manifest['name']} {manifest['version']}, graph sha256 {graph[:12]}…")
     for event in served:
@@ -150,7 +150,7 @@ def chain(manifest: dict[str, Any], served: Sequence[dict[str, Any]]) -> list[st
 
 
 class TrainingLineage:
-    """A training as it is told: its start, and its end by success or failure. `facts` go into the bundle's manifest."""
+    """Sends the start and the end (success or failure) of a training. `facts` go into the bundle's manifest."""
 
     def __init__(self, settings: Settings, files: Sequence[Path]) -> None:
         self._lineage = Lineage(settings)
@@ -159,7 +159,7 @@ class TrainingLineage:
         self.facts = {
             "run_id": self._run,
             "code": code_version(),
-            "inputs": [{"name": one.name, **one.facts} for one in self._inputs],
+            "inputs": [{"name": dataset.name, **dataset.facts} for dataset in self._inputs],
         }
         self._lineage.tell(self._run, "train", RunState.START, self._inputs)
 
@@ -167,8 +167,8 @@ class TrainingLineage:
         """The training ended without a bundle."""
         self._lineage.tell(self._run, "train", RunState.FAIL, self._inputs, error=repr(error)[:300])
 
-    def made(self, manifest: dict[str, Any]) -> None:
-        """The bundle is there, exported and verified."""
+    def completed(self, manifest: dict[str, Any]) -> None:
+        """The bundle is exported and verified."""
         output, window = bundle_dataset(manifest), manifest["trained_on"]
         metrics = manifest["metrics"]["test"]
         self._lineage.tell(

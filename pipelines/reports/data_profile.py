@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from operators.configuration.shop_settings import EventSettings
 from operators.quality.expectations import Expectations, Verdict
 from operators.records.contracts import CATALOGUE, EVENTS, items_named
-from operators.records.time_units import HOUR_MS
+from operators.time_units import HOUR_MS
 
 EXAMPLES = 3
 MAX_PRICES = 50_000
@@ -41,9 +41,9 @@ class Profile:
             self.checked[topic, expectation] += 1
             if not holds:
                 self.failed[topic, expectation] += 1
-                kept = self.examples[topic, expectation]
-                if len(kept) < EXAMPLES:
-                    kept.append(example)
+                examples = self.examples[topic, expectation]
+                if len(examples) < EXAMPLES:
+                    examples.append(example)
 
     @property
     def unknown_item_share(self) -> float:
@@ -54,38 +54,38 @@ class Profile:
 
 def profile(source: str, events: Iterable[Record], catalogue: Iterable[tuple[str, bytes | None]]) -> Profile:
     """Reads both once. An event without a broker's time, as of a file, may have any age up to now."""
-    found = Profile(source)
+    counted = Profile(source)
     expectations, now_ms = Expectations(EventSettings(), any_age=True), time.time_ns() // 1_000_000
     for key, value in catalogue:
         verdicts = expectations.catalogue(key, value)
-        found.judged(CATALOGUE, verdicts, f"item {key}")
+        counted.judged(CATALOGUE, verdicts, f"item {key}")
         item = expectations.item(key)
         if item is not None and item.price is not None:
-            found.catalogue_prices.append(item.price)
-    found.catalogue_items = expectations.items
+            counted.catalogue_prices.append(item.price)
+    counted.catalogue_items = expectations.items
     for key, value, broker_ms in events:
-        found.records += 1
+        counted.records += 1
         event, verdicts = expectations.event(key, value, broker_ms or now_ms)
         if not broker_ms:
             verdicts = [(name, holds) for name, holds in verdicts if name != "on_time"]
         about = (
             "not decodable" if event is None else _about(event.event_type, event.item_id, event.price, event.currency)
         )
-        found.judged(EVENTS, verdicts, about)
+        counted.judged(EVENTS, verdicts, about)
         if event is None:
             continue
-        found.valid += 1
-        found.types[event.event_type] += 1
-        found.hours[event.event_type][int(event.event_time) // HOUR_MS] += 1
-        found.users[event.user_id] += 1
+        counted.valid += 1
+        counted.types[event.event_type] += 1
+        counted.hours[event.event_type][int(event.event_time) // HOUR_MS] += 1
+        counted.users[event.user_id] += 1
         if event.event_type != "impression":
             for item_id in items_named(event):
-                found.items[item_id] += 1
+                counted.items[item_id] += 1
                 if (category := expectations.category(item_id)) is not None:
-                    found.categories[category] += 1
-        if event.price is not None and len(found.event_prices) < MAX_PRICES:
-            found.event_prices.append(event.price)
-    return found
+                    counted.categories[category] += 1
+        if event.price is not None and len(counted.event_prices) < MAX_PRICES:
+            counted.event_prices.append(event.price)
+    return counted
 
 
 def _about(kind: str, item_id: str | None, price: float | None, currency: str | None) -> str:

@@ -11,7 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from operators.records.time_units import HOUR_MS
+from operators.time_units import HOUR_MS
 from pipelines.reports.data_profile import Profile
 
 TEMPLATE = Path(__file__).with_name("profile.html.j2")
@@ -19,35 +19,35 @@ SIZE = (6.4, 2.6)
 mpl.rcParams.update({"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 
 
-def render(found: Profile) -> str:
+def render(profile: Profile) -> str:
     """The page."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(TEMPLATE.read_text())
     return template.render(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
-        profile=found,
-        span=_span(found),
+        profile=profile,
+        span=_span(profile),
         expectations=[
             {
                 "topic": topic,
                 "name": name,
                 "checked": checked,
-                "share": found.failed[topic, name] / checked,
-                "failed": found.failed[topic, name],
-                "examples": found.examples[topic, name],
+                "share": profile.failed[topic, name] / checked,
+                "failed": profile.failed[topic, name],
+                "examples": profile.examples[topic, name],
             }
-            for (topic, name), checked in sorted(found.checked.items())
+            for (topic, name), checked in sorted(profile.checked.items())
             if checked
         ],
-        plots=[(title, _svg(figure)) for title, figure in _plots(found) if figure is not None],
-        types=found.types.most_common(),
-        items=found.items.most_common(10),
-        categories=found.categories.most_common(10),
+        plots=[(title, _svg(figure)) for title, figure in _plots(profile) if figure is not None],
+        types=profile.types.most_common(),
+        items=profile.items.most_common(10),
+        categories=profile.categories.most_common(10),
     )
 
 
-def _span(found: Profile) -> str:
-    hours = sorted({hour for counts in found.hours.values() for hour in counts})
+def _span(profile: Profile) -> str:
+    hours = sorted({hour for counts in profile.hours.values() for hour in counts})
     if not hours:
         return "no events"
     begin, end = (
@@ -56,24 +56,24 @@ def _span(found: Profile) -> str:
     return f"{begin} to {end}"
 
 
-def _plots(found: Profile) -> list[tuple[str, Figure | None]]:
+def _plots(profile: Profile) -> list[tuple[str, Figure | None]]:
     return [
-        ("Events by hour", _by_hour(found)),
-        ("Events a user", _long_tail([*found.users.values()], "users, most active first", "events")),
-        ("Events an item", _long_tail([*found.items.values()], "items, most frequent first", "events")),
-        ("Prices: events and catalogue", _prices(found)),
-        ("Categories", _bars(found.categories.most_common(12))),
+        ("Events by hour", _by_hour(profile)),
+        ("Events a user", _long_tail([*profile.users.values()], "users, most active first", "events")),
+        ("Events an item", _long_tail([*profile.items.values()], "items, most frequent first", "events")),
+        ("Prices: events and catalogue", _prices(profile)),
+        ("Categories", _bars(profile.categories.most_common(12))),
     ]
 
 
-def _by_hour(found: Profile) -> Figure | None:
-    hours = sorted({hour for counts in found.hours.values() for hour in counts})
+def _by_hour(profile: Profile) -> Figure | None:
+    hours = sorted({hour for counts in profile.hours.values() for hour in counts})
     if not hours:
         return None
     figure, axes = _figure()
     whole = range(hours[0], hours[-1] + 1) if hours[-1] - hours[0] < 24 * 14 else hours
     days = [datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC) for hour in whole]
-    for kind, counts in sorted(found.hours.items()):
+    for kind, counts in sorted(profile.hours.items()):
         axes.plot(
             days, [counts[hour] for hour in whole], label=kind, linewidth=1.2, marker="." if len(days) < 3 else None
         )
@@ -94,8 +94,8 @@ def _long_tail(counts: Sequence[int], label: str, value: str) -> Figure | None:
     return figure
 
 
-def _prices(found: Profile) -> Figure | None:
-    kinds = {"events": found.event_prices, "catalogue": found.catalogue_prices}
+def _prices(profile: Profile) -> Figure | None:
+    kinds = {"events": profile.event_prices, "catalogue": profile.catalogue_prices}
     positive = {name: [price for price in prices if price > 0] for name, prices in kinds.items()}
     every = [price for prices in positive.values() for price in prices]
     if not every:

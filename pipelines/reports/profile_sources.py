@@ -9,8 +9,8 @@ from operators.kafka_io.read_to_end import read_topic
 from operators.records.catalogue_decode import read_item
 from operators.records.contracts import CATALOGUE, EVENTS
 from operators.records.record_lines import RecordLines
-from operators.records.time_units import HOUR_MS
 from operators.settings import KafkaSettings
+from operators.time_units import HOUR_MS
 from pipelines.reports.data_profile import Profile, Record, profile
 
 

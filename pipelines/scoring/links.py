@@ -1,7 +1,6 @@
-"""How an operator comes to a scorer process: one of its own, or the one that all subtasks of a machine share.
+"""How an operator connects to a scorer process: its own, or the process that all subtasks of a machine share.
 
-A GPU wants the second: one model and one table of items in its memory, and what waits in several TaskManagers is scored in one
-launch.
+A GPU wants the second: one model and one item table in its memory, and requests of several TaskManagers in one launch.
 """
 
 import contextlib
@@ -22,14 +21,14 @@ from pipelines.scoring.locks import locked
 from pipelines.scoring.peers import peer_of, set_patience
 from pipelines.scoring.wire import Handshake, pack
 
-END_SECONDS = 1.0  # that a process has for its end; then it is killed
-KILLED_SECONDS = 5.0  # in which the kernel takes it away; one that waits for a driver in the kernel stays longer
+END_SECONDS = 1.0  # for a process to end by itself; then it is killed
+KILLED_SECONDS = 5.0  # for the kernel to remove it; a process that waits for a driver in the kernel stays longer
 SETTING = "scorer.shared_dir"
 SOCKET_NAME = 22  # bytes, with its slash
-LONGEST = 107 - SOCKET_NAME  # what Linux takes for a Unix socket
+LONGEST = 107 - SOCKET_NAME  # Linux limit for the path of a Unix socket
 LISTEN_SECONDS = 10.0  # until a new process listens: the first thing that it does
 LOCK, LOCK_SECONDS = "lock", LISTEN_SECONDS + 5  # one for the folder, so that no file stays for each bundle
-CONNECT_SECONDS = 2.0  # where more wait for the process than `BACKLOG`
+CONNECT_SECONDS = 2.0  # of waiting where the backlog is full
 BACKLOG = 64
 
 
@@ -58,15 +57,15 @@ class OwnScorer:
         self._python = python
 
     def connect(self) -> socket.socket:
-        """Starts one."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            # stdin is held open: the kernel kills the process when nobody holds it any more, see `main.py`
-            self._process = _start(self._python, "pipelines.scoring.main", theirs, subprocess.PIPE)
-        return ours
+        """Starts the process."""
+        own_end, process_end = socket.socketpair()
+        with process_end:
+            # stdin stays open: the kernel kills the process when its last holder is gone, see `main.py`
+            self._process = _start(self._python, "pipelines.scoring.main", process_end, subprocess.PIPE)
+        return own_end
 
     def leave(self, *, hung: bool) -> int | None:
-        """It ends when its connection does; else it is killed."""
+        """The process ends when its connection closes; else it is killed."""
         if not hung:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(END_SECONDS)
@@ -86,10 +85,10 @@ class OwnScorer:
 class SharedScorer:
     """The process of all subtasks with the same settings and bundle that see one folder.
 
-    Whoever finds none starts it; it ends some seconds after the last one has left (`pipelines/scoring/shared.py`).
+    The first operator starts it; it ends some seconds after the last one has left (`pipelines/scoring/shared.py`).
     """
 
-    def __init__(self, python: str, begin: Handshake, folder: Path) -> None:
+    def __init__(self, python: str, handshake: Handshake, folder: Path) -> None:
         """`folder`: on the machine's own disk, of the user that runs the TaskManagers and of nobody else.
 
         Raises `StackError` where its name is too long for a socket in it, and as `private_folder` does.
@@ -100,16 +99,16 @@ class SharedScorer:
             )
         private_folder(folder, SETTING)
         # not the bundle's folder, which is another in each TaskManager; its version is in the journal's name
-        same = pack([begin.settings, begin.subtask, Path(begin.journal).name])
-        self._path = folder / f"{hashlib.blake2b(same, digest_size=8).hexdigest()}.sock"
+        identity = pack([handshake.settings, handshake.subtask, Path(handshake.journal).name])
+        self._path = folder / f"{hashlib.blake2b(identity, digest_size=8).hexdigest()}.sock"
         self._python = python
         self._pid, self._pidfd = 0, -1
 
     def connect(self) -> socket.socket:
-        """To the one that listens. Of several that find none, one starts it.
+        """Connects to the process that listens. Under a lock, so that only one operator starts it.
 
-        Raises `StackError` where another user's process listens there, and where it runs in another PID namespace: one that
-        hangs could not be killed. It is `retriable` where another operator keeps the lock, or where it takes no connection.
+        Raises `StackError` where another user's process listens there, and where it runs in another PID namespace: this
+        operator could not kill it. `retriable` where another operator holds the lock, or the backlog is full.
         """
         with locked(self._path.with_name(LOCK), LOCK_SECONDS):
             try:
@@ -118,7 +117,7 @@ class SharedScorer:
                 return self._listen()
 
     def leave(self, *, hung: bool) -> int | None:
-        """The others keep it, unless it hung."""
+        """Other operators keep the process, unless it hung."""
         if self._pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 if hung:
@@ -137,14 +136,14 @@ class SharedScorer:
         try:
             set_patience(end, socket.SO_SNDTIMEO, CONNECT_SECONDS)
             end.connect(str(self._path))
-            self._pid = self._of_ours(end)
-            self._pidfd = _still_there(end, self._pid)
+            self._pid = self._listener_pid(end)
+            self._pidfd = _pidfd_of(end, self._pid)
         except BlockingIOError as error:
             end.close()
             raise StackError(
                 f"the shared scorer process to take a connection within {CONNECT_SECONDS:.0f} s",
                 f"{BACKLOG} wait for it already: it hangs",
-                "nothing: whoever waits for an answer kills it; it is tried again",
+                "nothing: an operator that waits for an answer kills it; it is tried again",
                 retriable=True,
             ) from error
         except BaseException:
@@ -152,8 +151,8 @@ class SharedScorer:
             raise
         return end
 
-    def _of_ours(self, end: socket.socket) -> int:
-        """The pid of who listens, as the kernel knows it: nobody else can be killed for it."""
+    def _listener_pid(self, end: socket.socket) -> int:
+        """The pid of the listening process, from the kernel: no other process can be killed by mistake."""
         peer = peer_of(end)
         if peer.uid != os.geteuid():
             raise StackError(
@@ -170,7 +169,7 @@ class SharedScorer:
         return peer.pid
 
     def _listen(self) -> socket.socket:
-        """Connected to a new process. It listens itself: the kernel tells all who connect whose process that is."""
+        """Connects to a new process. That process calls `listen` itself: the kernel names the caller to each client."""
         self._path.unlink(missing_ok=True)
         _remove_unused(self._path.parent)
         with socket.socket(socket.AF_UNIX) as listener:
@@ -193,14 +192,14 @@ class SharedScorer:
         )
 
 
-def link_of(python: str, begin: Handshake, folder: str) -> Link:
+def link_of(python: str, handshake: Handshake, folder: str) -> Link:
     """`folder`: `scorer.shared_dir`. Raises `StackError` as `SharedScorer` does."""
-    return SharedScorer(python, begin, Path(folder)) if folder else OwnScorer(python)
+    return SharedScorer(python, handshake, Path(folder)) if folder else OwnScorer(python)
 
 
 def _remove_unused(folder: Path) -> None:
-    """Sockets at which nobody listens: each bundle has its own, and a process that was killed left it. Under the lock, so
-    that none belongs to a process that is about to listen."""
+    """Removes sockets without a listener: each bundle has its own, and a killed process leaves its socket. Call it under the
+    lock, so that no process is about to listen there."""
     for other in folder.glob("*.sock"):
         with socket.socket(socket.AF_UNIX) as end:
             end.setblocking(False)
@@ -212,14 +211,14 @@ def _remove_unused(folder: Path) -> None:
                 pass
 
 
-def _still_there(end: socket.socket, pid: int) -> int:
-    """A pidfd of the process that this end is connected to; -1 where it has died: the connection tells."""
+def _pidfd_of(end: socket.socket, pid: int) -> int:
+    """A pidfd of the process that this end is connected to; -1 where it has died."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
         return -1
     hung_up = select.poll()
-    hung_up.register(end, 0)  # POLLHUP is always told
+    hung_up.register(end, 0)  # POLLHUP is always reported
     if hung_up.poll(0):  # its number may be another's by now
         os.close(pidfd)
         return -1

@@ -1,4 +1,4 @@
-"""A lock between processes that nobody waits for without end: who holds it may be stopped."""
+"""A lock between processes with a bounded wait: its holder may be stopped."""
 
 import contextlib
 import fcntl
@@ -24,12 +24,12 @@ def locked(file: Path, patience_s: float) -> Iterator[None]:
                 break
             except BlockingIOError as error:
                 if time.monotonic() > until:
-                    raise _kept(file, opened, patience_s) from error
+                    raise _lock_error(file, opened, patience_s) from error
             time.sleep(LOOK_SECONDS)
         yield
 
 
-def _kept(file: Path, opened: IO[str], patience_s: float) -> StackError:
+def _lock_error(file: Path, opened: IO[str], patience_s: float) -> StackError:
     pid = _holder(os.fstat(opened.fileno()).st_ino)
     return StackError(
         f"the lock of {file} within {patience_s:.0f} s",
@@ -40,7 +40,7 @@ def _kept(file: Path, opened: IO[str], patience_s: float) -> StackError:
 
 
 def _holder(inode: int) -> int:
-    """The pid of who holds an flock; 0 where /proc does not know."""
+    """The pid of the process that holds an flock; 0 where /proc does not know."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/locks").read_text().splitlines():
             words = line.split()  # number: FLOCK ADVISORY WRITE pid major:minor:inode from to

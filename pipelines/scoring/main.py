@@ -1,7 +1,7 @@
 """The scorer process of one subtask: `python -P -m pipelines.scoring.main FD`, started by `pipelines.scoring.process`.
 
-It makes lists out of micro-batches and nothing else: no broker, no state, no clock but the machine's. So what crashes or
-hangs in native code takes it along and not the job, and its Python runs beside the operator's instead of in turns with it.
+It makes lists from micro-batches and does nothing else: no broker, no state, no clock but the machine's. A crash or a hang
+in native code ends this process and not the job, and its Python runs in parallel with the operator's.
 """
 
 import fcntl
@@ -37,14 +37,14 @@ from pipelines.scoring.slate_metrics import SlateMetrics
 from pipelines.scoring.wire import (
     DELISTED,
     LARGEST,
-    Asked,
     BatchAnswer,
-    Changed,
+    CatalogueChange,
     Handshake,
-    Listed,
     Ready,
+    WireList,
+    WireRequest,
     batch_of,
-    begin_of,
+    handshake_of,
     pack,
 )
 
@@ -56,10 +56,10 @@ DEVICE_LOST = 3  # exit code
 class ScorerService:
     """Bundle, catalogue and journal of the process."""
 
-    def __init__(self, begin: Handshake) -> None:
+    def __init__(self, handshake: Handshake) -> None:
         """Raises `BundleError` where the bundle must not serve, `StackError` where the machine lacks what it needs."""
-        settings = Settings.of_dump(begin.settings)
-        bundle = ModelBundle.load(Path(begin.bundle))
+        settings = Settings.of_dump(handshake.settings)
+        bundle = ModelBundle.load(Path(handshake.bundle))
         self._scorer = scorer = Scorer(bundle, settings.scorer)
         self.ready = Ready(scorer.provider, scorer.provider_reason)
         self._catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
@@ -71,31 +71,31 @@ class ScorerService:
             bundle, scorer, self._catalogue, settings.lists, lambda: time.time_ns() // 1_000_000, experiments, sensors
         )
         self._audited = settings.job.state_digests
-        self._journal = CrashJournal(Path(begin.journal), time.time)
-        job, targets = settings.job, Path(settings.job.metrics_targets_dir) / TARGET_FILE.format(subtask=begin.subtask)
-        labels = {"job": "scorer", "subtask": begin.subtask}
-        told = targets if job.metrics_targets_dir else None
-        self._server = MetricsServer(registry, job.metrics_host, settings.scorer.metrics_port, told, labels)
+        self._journal = CrashJournal(Path(handshake.journal), time.time)
+        job, file_name = settings.job, TARGET_FILE.format(subtask=handshake.subtask)
+        labels = {"job": "scorer", "subtask": handshake.subtask}
+        targets_file = Path(job.metrics_targets_dir) / file_name if job.metrics_targets_dir else None
+        self._server = MetricsServer(registry, job.metrics_host, settings.scorer.metrics_port, targets_file, labels)
 
-    def apply_catalogue(self, changes: Sequence[Changed]) -> None:
-        """Takes what changed in the catalogue; it has effect on the next list."""
+    def apply_catalogue(self, changes: Sequence[CatalogueChange]) -> None:
+        """Applies catalogue changes; the next list follows them."""
         for key, record in changes:
             if not record:
                 self._catalogue.changed(key, None if record is DELISTED else GONE)
             elif item := read_row(record):
                 self._catalogue.changed(key, item)
 
-    def make(self, asked: Sequence[Asked]) -> BatchAnswer:
+    def make(self, requests: Sequence[WireRequest]) -> BatchAnswer:
         """The lists of a micro-batch."""
-        if not asked:
+        if not requests:
             return BatchAnswer(0.0, [])
-        begun = time.time()
+        started_at = time.time()
         try:
-            made = self._journal.score([Request(*one) for one in asked], self._make)
-        except Exception as error:  # the operator asks again, one by one: only the guilty one has no list
+            answers = self._journal.score([Request(*request) for request in requests], self._make)
+        except Exception as error:  # the operator sends each request alone: only the bad one gets no list
             log.exception("a micro-batch failed")
-            return BatchAnswer(begun, [], repr(error)[:300])
-        return BatchAnswer(max(begun, self._slates.scored_at), [_listed(one) for one in made])
+            return BatchAnswer(started_at, [], repr(error)[:300])
+        return BatchAnswer(max(started_at, self._slates.scored_at), [_on_the_wire(answer) for answer in answers])
 
     def _make(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
         try:
@@ -103,37 +103,39 @@ class ScorerService:
         except Exception as error:
             if self._scorer.works():
                 raise
-            # only another process gets the device back; these requests stay in the journal, for one may have broken it
-            log.critical("the device answers nothing any more and this process ends: %s", reason_of(error))
+            # only a new process can use the device again; the requests stay in the journal: one of them may have broken it
+            log.critical("the device no longer answers and this process ends: %s", reason_of(error))
             os._exit(DEVICE_LOST)
-        made = zip(lists, requests, strict=True)
-        return [m if isinstance(m, Exception) else encoded(m, r, with_digest=self._audited) for m, r in made]
+        return [
+            answer if isinstance(answer, Exception) else encoded(answer, request, with_digest=self._audited)
+            for answer, request in zip(lists, requests, strict=True)
+        ]
 
 
-def _listed(made: Encoded | Exception) -> Listed | str:
-    if isinstance(made, Exception):
-        log.error("a user has no list of the model: %s", type(made).__name__)  # its text names the user
-        return repr(made)[:300]
-    return made.value, made.source, made.arm, made.event_time, made.state_digest
+def _on_the_wire(answer: Encoded | Exception) -> WireList | str:
+    if isinstance(answer, Exception):
+        log.error("a user has no list of the model: %s", type(answer).__name__)  # its text names the user
+        return repr(answer)[:300]
+    return answer.value, answer.source, answer.arm, answer.event_time, answer.state_digest
 
 
-def opened(begin: Handshake) -> tuple[ScorerService | None, Ready]:
-    """What makes lists, and what the operator is told of it; no lists where it refuses the bundle or lacks something."""
+def open_service(handshake: Handshake) -> tuple[ScorerService | None, Ready]:
+    """The service, and the answer to the handshake; no service where the bundle is refused or the machine lacks something."""
     try:
-        lists = ScorerService(begin)
+        lists = ScorerService(handshake)
     except BundleError as error:
         return None, Ready(refused=str(error))
     except StackError as error:
         return None, Ready(lacks=(error.expected, error.came, error.fix))
     log.info("scoring on %s: %s", lists.ready.provider, lists.ready.provider_reason)
     gc.collect()
-    gc.freeze()  # what was loaded until now stays
+    gc.freeze()  # the bundle stays in memory for good
     return lists, lists.ready
 
 
 def serve(connection: Connection) -> None:
     """Answers until the operator closes the connection."""
-    lists, ready = opened(begin_of(connection.recv_bytes(LARGEST)))
+    lists, ready = open_service(handshake_of(connection.recv_bytes(LARGEST)))
     connection.send_bytes(pack(ready))
     while lists is not None:
         try:
@@ -145,7 +147,7 @@ def serve(connection: Connection) -> None:
 
 
 def end_with_the_holder_of(pipe: int) -> None:
-    """The kernel kills this process when nobody holds the other end of a pipe any more, into which nothing is written.
+    """The kernel kills this process when the last holder of the pipe's other end is gone; nothing is written to the pipe.
 
     A signal of the kernel, not a thread that reads: native code may hang while it holds the interpreter's lock, and no
     thread runs then. Not PR_SET_PDEATHSIG: it strikes when the *thread* ends that started the process, and a scorer
@@ -155,7 +157,7 @@ def end_with_the_holder_of(pipe: int) -> None:
     fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
     already = select.poll()
-    already.register(pipe, 0)  # POLLHUP is always told
+    already.register(pipe, 0)  # POLLHUP is always reported
     if already.poll(0):
         os._exit(0)
 

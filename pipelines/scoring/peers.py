@@ -1,4 +1,4 @@
-"""What the kernel says of the other end of a Unix socket, and how long one waits for it."""
+"""The peer of a Unix socket, from the kernel, and the time-outs of its connection."""
 
 import socket
 import struct
@@ -16,7 +16,7 @@ class Peer(NamedTuple):
 
 
 def peer_of(end: socket.socket) -> Peer:
-    """SO_PEERCRED: whoever connected, and to whoever connected the process that called `listen` last."""
+    """SO_PEERCRED. A server gets the process that connected; a client gets the process that called `listen` last."""
     return Peer(*_credentials.unpack(end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _credentials.size)))
 
 

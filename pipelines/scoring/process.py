@@ -1,4 +1,4 @@
-"""The operator's side of its scorer process: starts it, asks it, and starts it again when it dies or hangs.
+"""The operator's side of its scorer process: starts it, sends it requests, and restarts it when it dies or hangs.
 
 Why a process: the step and the list maker in one interpreter take turns by its lock, which halved the rate and cost a fifth
 of the CPU (docs/decisions/0004-scorer-process.md), and a crash in native code took the whole TaskManager along.
@@ -30,13 +30,13 @@ from pipelines.scoring.wire import (
     DELISTED,
     LARGEST,
     NO_RECORD,
-    Asked,
     Batch,
     BatchAnswer,
     Handshake,
-    Listed,
     Ready,
-    answers_of,
+    WireList,
+    WireRequest,
+    answer_of,
     chunks,
     pack,
     ready_of,
@@ -49,11 +49,11 @@ AGAIN_SECONDS = 5.0  # between two starts that fail
 
 
 class ScorerLost(NoScorer):
-    """The scorer process died, hung or did not start; whoever was asked for has no list of the model yet."""
+    """The scorer process died, hung or did not start: the users of these requests have no list of the model yet."""
 
 
 class Rows(Protocol):
-    """The catalogue as it is now: an `operators.kafka_io.compacted_table.CompactedTable`."""
+    """The current catalogue: an `operators.kafka_io.compacted_table.CompactedTable`."""
 
     def row(self, key: str) -> bytes | None:
         """The record of an item; None where the catalogue does not hold it."""
@@ -68,28 +68,28 @@ class ScorerProcess:
     def __init__(
         self,
         link: Link,
-        begin: Handshake,
+        handshake: Handshake,
         kill_after_s: float,
         on_ready: Callable[[Ready], None],
         is_known: Callable[[str], object] = lambda _: False,
     ) -> None:
         """Starts it, or joins it where it is shared, and does not wait: `ready` does.
 
-        `on_ready` is told each time that it can score or refuses the bundle. A process that gives no answer within
-        `kill_after_s` is killed. `is_known`: whether the model has an item of that name; the process has no use for the
-        others. Raises `StackError` where it cannot be started at all; where that may change by itself
+        `on_ready` is called each time that the process can score or refuses the bundle. A process that gives no answer within
+        `kill_after_s` is killed. `is_known`: whether the model has an item of that name; other items are not sent.
+        Raises `StackError` where it cannot be started at all; where that may change by itself
         it is tried again.
         """
         self._link = link
-        self._begin = begin
+        self._handshake = handshake
         self._kill_after_s = kill_after_s
         self._on_ready = on_ready
         self._rows: Rows | None = None
         self._is_known = is_known
-        # items, not records: what waits is bounded by the model's items
+        # items, not records: at most as many as the model has
         self._changes: dict[str, None] = {}
         self._absent: dict[str, bytes | None] = {}  # items without a row: a tombstone leaves no other trace
-        self._knows_rows = False
+        self._rows_sent = False
         self._failed_at = float("-inf")
         self._closed = False
         self._ending = threading.Lock()
@@ -103,7 +103,7 @@ class ScorerProcess:
             log.error("%s", error)
 
     def attach_catalogue(self, rows: Rows) -> None:
-        """Where the catalogue is read from: all rows for a new process, then those of `changed`."""
+        """The source of the catalogue: a new process gets all rows, then those of `changed`."""
         self._rows = rows
 
     def changed(self, key: str, change: CatalogueItem | None) -> None:
@@ -117,7 +117,7 @@ class ScorerProcess:
         self._changes[key] = None
 
     def ready(self) -> Ready:
-        """Waits until the process can score, or says why it refuses the bundle; then it has ended.
+        """Waits until the process can score or refuses the bundle; a process that refuses has ended.
 
         Raises `StackError` where the machine lacks what it needs, `ScorerLost` where it does not start.
         """
@@ -130,16 +130,18 @@ class ScorerProcess:
         return ready
 
     def make(self, requests: Sequence[Request], batch: BatchTimes) -> list[Encoded | Exception]:
-        """A list, or what went wrong, for each request; `batch` gets its moments. Raises `ScorerLost`."""
+        """A list or an error for each request; sets the moments of `batch`. Raises `ScorerLost`."""
         if self._connection is None:
-            self._start_again()
-        self._tell_catalogue()
-        asked: list[Asked] = [(r.user_id, r.state, r.event_time, r.event_id, r.traceparent) for r in requests]
-        answers = self._ask(Batch(asked, []))
-        if answers.failed:
-            raise RuntimeError(answers.failed)
-        batch.scored, batch.ready = max(batch.started, answers.scored_at), time.time()
-        return [_encoded(one, batch) for one in answers.lists]
+            self._restart()
+        self._send_catalogue()
+        wire_requests: list[WireRequest] = [
+            (r.user_id, r.state, r.event_time, r.event_id, r.traceparent) for r in requests
+        ]
+        answer = self._ask(Batch(wire_requests, []))
+        if answer.failed:
+            raise RuntimeError(answer.failed)
+        batch.scored, batch.ready = max(batch.started, answer.scored_at), time.time()
+        return [_encoded(listed, batch) for listed in answer.lists]
 
     def close(self) -> None:
         """Ends the process; one that hangs is killed."""
@@ -147,17 +149,17 @@ class ScorerProcess:
         self._end()
 
     def _spawn(self) -> None:
-        ours = self._link.connect()
-        # without these a process that is stopped in the middle would hold the operator's thread for ever
-        set_patience(ours, socket.SO_SNDTIMEO, self._kill_after_s)
-        self._socket, self._knows_rows = ours, False
-        self._connection = Connection(os.dup(ours.fileno()))
-        if self._closed:  # while it was started again
+        end = self._link.connect()
+        # without a time-out a process that is stopped would block the operator's thread for ever
+        set_patience(end, socket.SO_SNDTIMEO, self._kill_after_s)
+        self._socket, self._rows_sent = end, False
+        self._connection = Connection(os.dup(end.fileno()))
+        if self._closed:  # during the restart
             raise self._lost("was closed", EOFError())
-        self._send(pack(self._begin))
+        self._send(pack(self._handshake))
 
-    def _start_again(self) -> None:
-        """The process with the whole catalogue. Not at once after a start that failed: each costs seconds."""
+    def _restart(self) -> None:
+        """Starts the process and sends it the whole catalogue. A failed start costs seconds: one try in `AGAIN_SECONDS`."""
         if self._closed:
             raise ScorerLost("the operator is closed")
         if time.monotonic() - self._failed_at < AGAIN_SECONDS:
@@ -166,24 +168,24 @@ class ScorerProcess:
             self._spawn()
             if refused := self.ready().refused:
                 raise ScorerLost(refused)
-            self._tell_catalogue()
+            self._send_catalogue()
         except Exception as error:
             self._failed_at = time.monotonic()
             self._end()
-            if isinstance(error, StackError):  # no fault of the requests: they may be asked again
+            if isinstance(error, StackError):  # not the requests' fault: they may be sent again
                 log.error("the scorer process does not start again: %s", error)
                 raise ScorerLost(str(error)) from error
             raise
         log.warning("the scorer process was started again")
 
-    def _tell_catalogue(self) -> None:
-        if not self._knows_rows and self._rows is not None:
-            self._changes.clear()  # before the rows are read: what changes meanwhile is told once more
-            held = ((key, row) for key, row in self._rows.rows() if self._is_known(key))
-            self._tell(itertools.chain([*self._absent.items()], held))
-            self._knows_rows = True
+    def _send_catalogue(self) -> None:
+        if not self._rows_sent and self._rows is not None:
+            self._changes.clear()  # before the rows are read: a change in between is sent twice
+            known_rows = ((key, row) for key, row in self._rows.rows() if self._is_known(key))
+            self._send_records(itertools.chain([*self._absent.items()], known_rows))
+            self._rows_sent = True
         if self._changes:
-            self._tell(self._new_changes())
+            self._send_records(self._new_changes())
 
     def _new_changes(self) -> Iterator[tuple[str, bytes | None]]:
         assert self._rows is not None
@@ -192,13 +194,13 @@ class ScorerProcess:
             row = self._rows.row(key)
             yield key, self._absent.get(key) if row is None else row
 
-    def _tell(self, records: Iterable[tuple[str, bytes | None]]) -> None:
+    def _send_records(self, records: Iterable[tuple[str, bytes | None]]) -> None:
         for chunk in chunks(records):
             self._ask(Batch([], chunk))
 
     def _ask(self, batch: Batch) -> BatchAnswer:
         self._send(pack(batch))
-        return self._answer(answers_of, self._kill_after_s)
+        return self._answer(answer_of, self._kill_after_s)
 
     def _answer(self, decode: Callable[[bytes], A], patience_s: float) -> A:
         message = self._receive(patience_s)
@@ -238,19 +240,19 @@ class ScorerProcess:
         return lost
 
     def _end(self, *, hung: bool = False) -> int | None:
-        with self._ending:  # `close` may come while the scorer thread waits for an answer
+        with self._ending:  # `close` may be called while the scorer thread waits for an answer
             if self._connection is None:
                 return None
             connection, self._connection = self._connection, None
         with contextlib.suppress(OSError):  # the other end has gone
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes who waits
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits
         connection.close()
         self._socket.close()
         return self._link.leave(hung=hung)
 
 
-def _encoded(made: Listed | str, batch: BatchTimes) -> Encoded | Exception:
-    if isinstance(made, str):
-        return RuntimeError(made)
-    value, source, arm, event_time, state_digest = made
+def _encoded(listed: WireList | str, batch: BatchTimes) -> Encoded | Exception:
+    if isinstance(listed, str):
+        return RuntimeError(listed)
+    value, source, arm, event_time, state_digest = listed
     return Encoded(value, source, arm, event_time, batch, state_digest)

@@ -1,7 +1,7 @@
 """The scorer process that several subtasks share: `python -P -m pipelines.scoring.shared FD`, started by `links.SharedScorer`.
 
-What waits at all its connections when it looks is one micro-batch. It has no operator of its own to end with: it ends when
-all have left, and while it works a timer of the kernel runs that kills it where it hangs and nobody is left to do that.
+The requests that wait at all its connections form one micro-batch. It ends when all operators have left. While it scores, a
+timer of the kernel runs and kills it where it hangs and no operator is left to kill it.
 """
 
 import contextlib
@@ -22,14 +22,24 @@ import msgspec
 from operators.telemetry.logs import configure
 from pipelines.scoring.links import BACKLOG
 from pipelines.scoring.peers import peer_of, set_patience
-from pipelines.scoring.wire import LARGEST, Asked, Batch, BatchAnswer, Handshake, Ready, batch_of, begin_of, pack
+from pipelines.scoring.wire import (
+    LARGEST,
+    Batch,
+    BatchAnswer,
+    Handshake,
+    Ready,
+    WireRequest,
+    batch_of,
+    handshake_of,
+    pack,
+)
 
 if TYPE_CHECKING:  # its import takes a second, see `main`
     from pipelines.scoring.main import ScorerService
 
 log = logging.getLogger(__name__)
 LONELY_S = 5.0
-PATIENCE_S = 1.0  # with an operator that is stopped in the middle of a message; then its connection is closed
+PATIENCE_S = 1.0  # for the rest of a message; then its connection is closed
 OPEN_S = 180.0  # for model and catalogue; an operator that waits kills it much sooner
 HANGS = 3  # times `scorer.kill_after_ms`, after which no operator can be there
 
@@ -39,115 +49,116 @@ Open = Callable[[Handshake], "tuple[ScorerService | None, Ready]"]
 class ScorerServer:
     """All connections of the process."""
 
-    def __init__(self, listener: socket.socket, opened: Open) -> None:
-        """`listener`: listens already; `opened` makes what makes the lists, once."""
-        self._listener, self._opened = listener, opened
+    def __init__(self, listener: socket.socket, open_service: Open) -> None:
+        """`listener`: listens already; `open_service` loads the bundle, once."""
+        self._listener, self._open_service = listener, open_service
         self._waiting = selectors.DefaultSelector()
         self._waiting.register(listener, selectors.EVENT_READ)
         self._operators: set[Connection] = set()
-        self._begun: set[Connection] = set()  # of these, who have said `Begin`
+        self._welcomed: set[Connection] = set()  # operators whose `Handshake` was read
         self._lists: ScorerService | None = None
         self._ready: Ready | None = None
-        self._longest_s = 0.0  # that lists may take
+        self._longest_s = 0.0  # that a micro-batch may take
 
     def serve(self) -> None:
-        """Answers until all operators have been gone for `LONELY_S`."""
+        """Answers until no operator has been connected for `LONELY_S`."""
         left = time.monotonic()
         while self._operators or time.monotonic() - left < LONELY_S:
             if self._operators:
                 left = time.monotonic()
             self._round(LONELY_S)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._listener.getsockname())  # from here on nobody comes; who came meanwhile is served
+            # nobody can connect from here on; operators that connected before are served
+            os.unlink(self._listener.getsockname())
         self._round(0)
         while self._operators:
             self._round(LONELY_S)
 
     def _round(self, timeout_s: float) -> None:
-        """Hears everyone who has something to say, and answers."""
-        asked: dict[Connection, Batch] = {}
+        """Reads one message of each connection that has one, and answers them."""
+        batches: dict[Connection, Batch] = {}
         for key, _ in self._waiting.select(timeout_s):
             if key.fileobj is self._listener:
-                self._welcome()
+                self._accept()
                 continue
             operator = key.fileobj
-            assert isinstance(operator, Connection)  # all that is registered beside the listener
+            assert isinstance(operator, Connection)  # nothing else is registered beside the listener
             try:
-                self._hear(operator, operator.recv_bytes(LARGEST), asked)
+                self._read(operator, operator.recv_bytes(LARGEST), batches)
             except (OSError, EOFError):
-                self._bid_farewell(operator)
-            except msgspec.MsgspecError as error:  # one that is broken must not end the others' scorer
+                self._disconnect(operator)
+            except msgspec.MsgspecError as error:  # a broken subtask must not end the scorer of the others
                 log.error("a subtask sent what is no message: %r", error)
-                self._bid_farewell(operator)
-        if asked:
-            self._answer(asked)
+                self._disconnect(operator)
+        if batches:
+            self._answer(batches)
 
-    def _hear(self, operator: Connection, message: bytes, asked: dict[Connection, Batch]) -> None:
-        if operator in self._begun:
-            asked[operator] = batch_of(message)
+    def _read(self, operator: Connection, message: bytes, batches: dict[Connection, Batch]) -> None:
+        if operator in self._welcomed:
+            batches[operator] = batch_of(message)
         else:
-            ready = self._begin(begin_of(message))
-            self._begun.add(operator)
-            self._say(operator, pack(ready))
+            ready = self._welcome(handshake_of(message))
+            self._welcomed.add(operator)
+            self._send(operator, pack(ready))
 
-    def _begin(self, begin: Handshake) -> Ready:
-        """The first operator's word is that of all: the socket's name says that it is the same."""
+    def _welcome(self, handshake: Handshake) -> Ready:
+        """Answers with the first operator's settings: all send the same, for the socket's name is a hash of them."""
         if self._ready is None:
-            self._longest_s = HANGS * begin.settings["scorer"]["kill_after_ms"] / 1000
+            self._longest_s = HANGS * handshake.settings["scorer"]["kill_after_ms"] / 1000
             with killed_after(OPEN_S):
-                self._lists, self._ready = self._opened(begin)
+                self._lists, self._ready = self._open_service(handshake)
         return self._ready
 
-    def _make(self, requests: Sequence[Asked]) -> BatchAnswer:
+    def _make(self, requests: Sequence[WireRequest]) -> BatchAnswer:
         assert self._lists is not None
         with killed_after(self._longest_s):
             return self._lists.make(requests)
 
-    def _answer(self, asked: dict[Connection, Batch]) -> None:
-        """All together; where that fails each operator's alone, so that only the guilty one's has to ask one by one."""
+    def _answer(self, batches: dict[Connection, Batch]) -> None:
+        """Scores all batches as one; where that fails, each operator's alone, so that only the bad one's is split further."""
         assert self._lists is not None
-        for batch in asked.values():
+        for batch in batches.values():
             self._lists.apply_catalogue(batch.catalogue)
-        together = self._make([one for batch in asked.values() for one in batch.requests])
-        lists = iter(together.lists)
-        for operator, batch in asked.items():
-            if together.failed and len(asked) > 1:
+        answer = self._make([request for batch in batches.values() for request in batch.requests])
+        lists = iter(answer.lists)
+        for operator, batch in batches.items():
+            if answer.failed and len(batches) > 1:
                 own = self._make(batch.requests)
             else:
-                own = BatchAnswer(together.scored_at, list(islice(lists, len(batch.requests))), together.failed)
-            self._say(operator, pack(own))
+                own = BatchAnswer(answer.scored_at, list(islice(lists, len(batch.requests))), answer.failed)
+            self._send(operator, pack(own))
 
-    def _welcome(self) -> None:
+    def _accept(self) -> None:
         end, _ = self._listener.accept()
         peer = peer_of(end)
         if peer.uid != os.geteuid():
-            log.error("process %s of the user with uid %s was sent away: lists are of shoppers", peer.pid, peer.uid)
+            log.error("process %s of the user with uid %s was refused: lists are personal data", peer.pid, peer.uid)
             end.close()
             return
-        for which in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            set_patience(end, which, PATIENCE_S)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            set_patience(end, option, PATIENCE_S)
         operator = Connection(end.detach())
         self._operators.add(operator)
         self._waiting.register(operator, selectors.EVENT_READ)
 
-    def _say(self, operator: Connection, message: bytes) -> None:
+    def _send(self, operator: Connection, message: bytes) -> None:
         try:
             operator.send_bytes(message)
         except OSError as error:  # gone, or stopped
             log.warning("a subtask took no answer: %r", error)
-            self._bid_farewell(operator)
+            self._disconnect(operator)
 
-    def _bid_farewell(self, operator: Connection) -> None:
+    def _disconnect(self, operator: Connection) -> None:
         self._waiting.unregister(operator)
         self._operators.discard(operator)
-        self._begun.discard(operator)
+        self._welcomed.discard(operator)
         operator.close()
 
 
 @contextlib.contextmanager
 def killed_after(seconds: float) -> Iterator[None]:
     """The kernel ends this process where the block takes longer, also where native code hangs and holds the interpreter's
-    lock: SIGALRM has no handler here, and what it does without one needs no Python. `main` sees to it that it comes."""
+    lock: SIGALRM has no handler here, and its default action needs no Python. `main` unblocks it."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
@@ -158,15 +169,15 @@ def killed_after(seconds: float) -> Iterator[None]:
 def main() -> None:
     """The file descriptor of the bound socket is the only argument."""
     with socket.socket(fileno=int(sys.argv[1])) as listener:
-        # before all else: the operator that started it waits for this. And here, not there: to all who connect the kernel
-        # names the process that called `listen`
+        # first of all: the operator that started it waits for this. Here and not in the operator: the kernel names the process
+        # that called `listen` to each client
         listener.listen(BACKLOG)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the JVM's thread that started it may have another mask
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
-        from pipelines.scoring.main import opened
+        from pipelines.scoring.main import open_service
 
         configure("scorer")
-        ScorerServer(listener, opened).serve()
+        ScorerServer(listener, open_service).serve()
 
 
 if __name__ == "__main__":

@@ -93,11 +93,11 @@ class SlateMetrics:
     def _measure(self, user_id: str, rows: npt.NDArray[np.int32], history: npt.NDArray[np.int32]) -> None:
         assert self._catalogue is not None
         arm = self._experiments.label(user_id)
-        found = self._meter.measure(rows, history, self._catalogue.categories.by_row)
-        self._diversity[arm].observe(found.diversity)
-        self._novelty[arm].observe(found.novelty)
-        if found.miscalibration is not None:
-            self._miscalibration[arm].observe(found.miscalibration)
+        quality = self._meter.measure(rows, history, self._catalogue.categories.by_row)
+        self._diversity[arm].observe(quality.diversity)
+        self._novelty[arm].observe(quality.novelty)
+        if quality.miscalibration is not None:
+            self._miscalibration[arm].observe(quality.miscalibration)
 
 
 def _psi_of(meter: DriftMeter, feature: str) -> float:

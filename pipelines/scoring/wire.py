@@ -1,4 +1,4 @@
-"""What the operator and its scorer process say to each other: msgpack, length-prefixed, over a pair of Unix sockets.
+"""The messages between the operator and its scorer process: msgpack, length-prefixed, over a pair of Unix sockets.
 
 The operator speaks first and the process answers each message with one of its own.
 """
@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-LARGEST = 256 * 2**20  # bytes of a message: a micro-batch has some MB; a length beyond it is of a broken process
+LARGEST = 256 * 2**20  # bytes of a message: a micro-batch has some MB; only a broken process sends more
 CHUNK_RECORDS, CHUNK_BYTES = 5_000, 4 * 2**20  # of the catalogue in a message; one record may be larger
 
 
 class Handshake(msgspec.Struct, array_like=True):
-    """First message: all that the process must know. `subtask`: its number, or "shared"; `journal`: the file of its crash
+    """First message: what the process needs to start. `subtask`: its number, or "shared"; `journal`: the file of its crash
     journal."""
 
     settings: dict[str, Any]
@@ -32,29 +32,29 @@ class Ready(msgspec.Struct, array_like=True):
     lacks: tuple[str, str, str] | None = None
 
 
-Asked = tuple[str, bytes, int, str | None, str | None]
-"""Of a request: user, packed state, event time (ms), event id, traceparent."""
+WireRequest = tuple[str, bytes, int, str | None, str | None]
+"""A request: user, packed state, event time (ms), event id, traceparent."""
 
-Listed = tuple[bytes, str, str, int, str | None]
-"""Of a list: its JSON, source, arm, event time (ms), digest of the state."""
+WireList = tuple[bytes, str, str, int, str | None]
+"""A list: its JSON, source, arm, event time (ms), digest of the state."""
 
 
-Changed = tuple[str, bytes | None]
-"""Of an item: its name and its record, `DELISTED`, or `NO_RECORD` where the topic has none any more."""
+CatalogueChange = tuple[str, bytes | None]
+"""An item id and its record; `DELISTED` for a tombstone, `NO_RECORD` where the topic no longer has a record."""
 
 DELISTED, NO_RECORD = None, b""
 
 
 class Batch(msgspec.Struct, array_like=True):
-    """A micro-batch, and what has changed in the catalogue since the last one."""
+    """A micro-batch, and the catalogue changes since the previous message."""
 
-    requests: list[Asked]
-    catalogue: list[Changed]
+    requests: list[WireRequest]
+    catalogue: list[CatalogueChange]
 
 
-def chunks(records: Iterable[Changed]) -> Iterator[list[Changed]]:
+def chunks(records: Iterable[CatalogueChange]) -> Iterator[list[CatalogueChange]]:
     """Catalogue records in messages of a bounded size: a record may have a megabyte."""
-    chunk: list[Changed] = []
+    chunk: list[CatalogueChange] = []
     size = 0
     for key, value in records:
         chunk.append((key, value))
@@ -67,18 +67,18 @@ def chunks(records: Iterable[Changed]) -> Iterator[list[Changed]]:
 
 
 class BatchAnswer(msgspec.Struct, array_like=True):
-    """A list or, as text, what went wrong, for each request; or what went wrong with all of them.
+    """For each request a list, or the error as text; `failed` is the error of the whole micro-batch.
 
-    `scored_at` (epoch s): when the model had answered.
+    `scored_at` (epoch s): when the model answered.
     """
 
     scored_at: float
-    lists: list[Listed | str]
+    lists: list[WireList | str]
     failed: str = ""
 
 
 pack = msgspec.msgpack.Encoder().encode
-begin_of = msgspec.msgpack.Decoder(Handshake).decode
+handshake_of = msgspec.msgpack.Decoder(Handshake).decode
 ready_of = msgspec.msgpack.Decoder(Ready).decode
 batch_of = msgspec.msgpack.Decoder(Batch).decode
-answers_of = msgspec.msgpack.Decoder(BatchAnswer).decode
+answer_of = msgspec.msgpack.Decoder(BatchAnswer).decode

@@ -24,51 +24,53 @@ class Checkpoint:
 
 
 def find_checkpoints(*folders: Path) -> list[Checkpoint]:
-    """All below these folders, newest first. One that is being written has no `_metadata` yet and is left out."""
-    return sorted(_found(folders), key=lambda one: -one.made_at)
+    """All checkpoints below these folders, newest first; an unfinished one has no `_metadata` yet and is left out."""
+    return sorted(_checkpoints_below(folders), key=lambda checkpoint: -checkpoint.made_at)
 
 
 def orphans(folder: Path, running: Set[str], older_than_s: float, now: float) -> list[Path]:
-    """State files below `folder` (a folder for each job) that no checkpoint there names and none will.
+    """State files below `folder` (a folder for each job) that no checkpoint refers to, now or later.
 
-    Flink forgets what it uploaded for a checkpoint that was in the making when the JobManager died, and never deletes it: up
-    to a whole state for each such death. `running` are the ids of jobs that live: their files must be older than their
-    newest checkpoint, for the next one may be in the making. Files younger than `older_than_s` at `now` (epoch s) stay.
+    When the JobManager dies during a checkpoint, Flink never deletes the files of that checkpoint: up to a whole state each
+    time. `running` are the ids of running jobs: their files must be older than their newest checkpoint, for the next one
+    may be in progress. Files younger than `older_than_s` at `now` (epoch s) stay.
     """
     named: set[bytes] = set()
     newest: dict[str, float] = {}
-    for one in _found((folder,)):
-        named.update(_NAME.findall(_metadata_of(one)))
-        job = one.path.relative_to(folder).parts[0]
-        newest[job] = max(newest.get(job, 0.0), one.made_at)
-    found = []
+    for checkpoint in _checkpoints_below((folder,)):
+        named.update(_NAME.findall(_metadata_of(checkpoint)))
+        job = checkpoint.path.relative_to(folder).parts[0]
+        newest[job] = max(newest.get(job, 0.0), checkpoint.made_at)
+    unnamed = []
     for file in files_below(folder):
         if _NAME.fullmatch(name := file.name.encode()) and name not in named:
             job = file.relative_to(folder).parts[0]
             until = newest.get(job, 0.0) if job in running else now
             with contextlib.suppress(FileNotFoundError):
-                found += [file] if file.stat().st_mtime < until - older_than_s else []
-    return sorted(found)
+                unnamed += [file] if file.stat().st_mtime < until - older_than_s else []
+    return sorted(unnamed)
 
 
 def superseded(folder: Path, serving: str, running: Set[str], older_than_s: float, now: float) -> list[Path]:
-    """Folders below `folder` of jobs that ended, from which the job `serving` has taken over.
+    """Folders below `folder` of ended jobs that the job `serving` has replaced.
 
-    A job that was resumed leaves its checkpoints where they are, a whole state. They are not needed once `serving` (an id, as
-    `running`, those of all jobs that live) has a newer checkpoint of its own and no living job's checkpoint names a file of
-    theirs. Empty before. What is younger than `older_than_s` at `now` (epoch s) stays.
+    A resumed job leaves the checkpoints of its predecessor, a whole state. They are not needed once `serving` has a newer
+    checkpoint of its own and no checkpoint of a running job refers to one of their files; before that the answer is empty.
+    `serving` and `running` are job ids. Folders younger than `older_than_s` at `now` (epoch s) stay.
     """
-    newest = max((one.made_at for one in _found((folder / serving,))), default=0.0)
+    newest = max((checkpoint.made_at for checkpoint in _checkpoints_below((folder / serving,))), default=0.0)
     named = {
-        name for one in _found(tuple(folder / job for job in running)) for name in _NAME.findall(_metadata_of(one))
+        name
+        for checkpoint in _checkpoints_below(tuple(folder / job for job in running))
+        for name in _NAME.findall(_metadata_of(checkpoint))
     }
-    found = []
+    old_jobs = []
     for job in sorted(folder.iterdir() if newest else ()):
         files = [*files_below(job)] if job.name not in running else []
         if files and not any(file.name.encode() in named for file in files):
             youngest = max(_changed_at(file) for file in files)
-            found += [job] if youngest < min(newest, now - older_than_s) else []
-    return found
+            old_jobs += [job] if youngest < min(newest, now - older_than_s) else []
+    return old_jobs
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -78,7 +80,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def bytes_of(files: Iterable[Path]) -> int:
-    """Of those that are still there."""
+    """Their size on the disk; deleted files count as 0."""
     total = 0
     for file in files:
         with contextlib.suppress(FileNotFoundError):
@@ -92,13 +94,13 @@ def _changed_at(file: Path) -> float:
     return 0.0  # deleted meanwhile
 
 
-def _metadata_of(one: Checkpoint) -> bytes:
+def _metadata_of(checkpoint: Checkpoint) -> bytes:
     with contextlib.suppress(FileNotFoundError):  # replaced by a newer one meanwhile
-        return (one.path / "_metadata").read_bytes()
+        return (checkpoint.path / "_metadata").read_bytes()
     return b""
 
 
-def _found(folders: tuple[Path, ...]) -> Iterator[Checkpoint]:
+def _checkpoints_below(folders: tuple[Path, ...]) -> Iterator[Checkpoint]:
     for folder in folders:
         for metadata in (file for file in files_below(folder) if file.name == "_metadata"):
             with contextlib.suppress(FileNotFoundError):

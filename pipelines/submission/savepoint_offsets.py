@@ -1,4 +1,4 @@
-"""Where a savepoint's sources stand, read from its `_metadata`.
+"""The source offsets of a savepoint, read from its `_metadata`.
 
 Flink keeps a source's position as connector state, small enough to lie in the metadata itself. A split is written by
 flink-connector-kafka's KafkaPartitionSplitSerializer (version 0) as writeUTF(topic), writeInt(partition),
@@ -20,47 +20,47 @@ _place = struct.Struct(">iq")
 
 
 def source_offsets(savepoint: Path, topics: Iterable[str], partitions: int) -> dict[TopicPartition, int]:
-    """The next offset to read of each partition; one of which nothing was read yet is left out.
+    """The next offset to read of each partition; a partition that was never read is left out.
 
-    Raises `ClusterError` where the metadata does not know a partition, or says two things of one.
+    Raises `ClusterError` where the metadata lacks a partition, or holds two offsets for one.
     """
     content = (savepoint / METADATA).read_bytes()
-    found: dict[TopicPartition, int] = {}
+    offsets: dict[TopicPartition, int] = {}
     for topic in topics:
-        there = set()
+        numbers = set()
         for _, number, offset in _splits(content, topic):
-            there.add(number)
+            numbers.add(number)
             if offset < 0:
                 continue
             place = TopicPartition(topic, number)
-            if found.setdefault(place, offset) != offset:
+            if offsets.setdefault(place, offset) != offset:
                 raise ClusterError(f"one offset for {topic}-{number} in {savepoint}", "two", "take another savepoint")
-        if there != set(range(partitions)):
+        if numbers != set(range(partitions)):
             raise ClusterError(
                 f"the offsets of {partitions} partitions of {topic} in {savepoint}",
-                f"those of {sorted(there)}",
+                f"those of {sorted(numbers)}",
                 "take another savepoint; the format may be that of another connector",
             )
-    return found
+    return offsets
 
 
-def move_offsets(savepoint: Path, stands: Mapping[TopicPartition, int]) -> None:
-    """Rewrites a savepoint so that its sources go on at `stands`, for topics that were made anew.
+def move_offsets(savepoint: Path, new_offsets: Mapping[TopicPartition, int]) -> None:
+    """Rewrites a savepoint so that its sources go on at `new_offsets`, for topics that were made anew.
 
-    `stands` names each partition that `source_offsets` found. One of which nothing was read yet has no offset and gets
-    none: its source asks for the group's.
+    `new_offsets` holds each partition of `source_offsets`. A partition that was never read has no offset and gets none: its
+    source asks for the group's.
     """
     content = bytearray((savepoint / METADATA).read_bytes())
-    for topic in {place.topic for place in stands}:
+    for topic in {place.topic for place in new_offsets}:
         for at, number, offset in _splits(content, topic):
             if offset >= 0:
-                _place.pack_into(content, at, number, stands[TopicPartition(topic, number)])
+                _place.pack_into(content, at, number, new_offsets[TopicPartition(topic, number)])
     (savepoint / METADATA).write_bytes(content)
 
 
 def _splits(content: bytes | bytearray, topic: str) -> list[tuple[int, int, int]]:
-    """(place in the metadata, partition, offset) of each split of a topic; an offset below 0 says where a split was to
-    begin when it was found (-3: at the group's offset)."""
+    """(place in the metadata, partition, offset) of each split of a topic; an offset below 0 is a start position
+    (-3: the group's offset) of a split that was never read."""
     name = topic.encode()
     pattern = re.escape(struct.pack(">H", len(name)) + name) + b"(.{12})" + re.escape(NO_END)
     return [(match.start(1), *_place.unpack(match[1])) for match in re.finditer(pattern, content, re.DOTALL)]

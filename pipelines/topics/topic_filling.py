@@ -8,9 +8,9 @@ from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType
 
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import broker_errors, new_admin
-from operators.records.time_units import DAY_MS
 from operators.records.topic_specs import TOPICS
 from operators.settings import KafkaSettings
+from operators.time_units import DAY_MS
 from operators.waiting import wait_while
 
 NEVER = str(2**63 - 1)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from operators.kafka_io.catalogue_rows import GONE, CatalogueRows
+from operators.kafka_io.catalogue_rows import GONE, WRITE_BUFFER_MB, CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable
 from operators.kafka_io.list_rows import ListRows
 from operators.kafka_io.table_consumer import Consumer
@@ -104,7 +104,12 @@ class Views:
         list topic that are not a list or not the newest."""
         self.shelf = shelf
         self._catalogue = CompactedTable(
-            CATALOGUE, folder / "catalogue", connect, CatalogueRows(placeholders), on_change=shelf.changed
+            CATALOGUE,
+            folder / "catalogue",
+            connect,
+            CatalogueRows(placeholders),
+            on_change=shelf.changed,
+            write_buffer_mb=WRITE_BUFFER_MB,
         )
         self._lists = CompactedTable(
             RECOMMENDATIONS,

@@ -2,6 +2,8 @@
 
 import ast
 import re
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,21 @@ def names_in(file: Path) -> set[str]:
     return {node.name for node in tree} | methods
 
 
+@cache
+def members_of_classes() -> dict[str, set[str]]:
+    """Class -> names that its body defines, of all classes of that name."""
+    members = defaultdict[str, set[str]](set)
+    for file in (file for room in ROOMS for file in (ROOT / room).rglob("*.py")):
+        for owner in (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ClassDef)):
+            for node in owner.body:
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                    members[owner.name].add(node.name)
+                elif isinstance(node, ast.AnnAssign | ast.Assign):
+                    targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+                    members[owner.name] |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return members
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_to_a_page_and_a_heading(page: Path) -> None:
     for link in re.findall(r"\]\((?!http)([^)\s]+)\)", page.read_text()):
@@ -54,6 +71,15 @@ def test_every_hop_of_a_click_names_a_function_that_exists() -> None:
         assert name in names_in(ROOT / file), f"{file}: {name}"
 
 
+def test_every_word_of_the_code_that_the_glossary_explains_stands_in_its_file() -> None:
+    words = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \(`(\w+\.py)`\) \|", ARCHITECTURE.read_text(), re.MULTILINE)
+    assert len(words) > 3
+    for names, name in words:
+        text = "".join(file.read_text() for room in ROOMS for file in (ROOT / room).rglob(name))
+        for word in re.findall(r"\w+", names):
+            assert re.search(rf"\b{word}\b", text), f"{name}: {word}"
+
+
 @pytest.mark.parametrize(
     "page",
     [ARCHITECTURE, *(record for record in RECORDS if status_of(record).startswith("in force"))],
@@ -63,6 +89,17 @@ def test_every_path_of_what_holds_today_exists(page: Path) -> None:
     for path in re.findall(r"`([\w/.-]+)`", page.read_text()):
         if path.split("/")[0] in (*ROOMS, "docs") and "/" in path:
             assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ARCHITECTURE, *(record for record in RECORDS if status_of(record).startswith("in force"))],
+    ids=lambda page: page.stem,
+)
+def test_every_method_of_what_holds_today_exists(page: Path) -> None:
+    for owner, member in re.findall(r"`([A-Z]\w+)\.(\w+)(?:\(\))?`", page.read_text()):
+        members = members_of_classes().get(owner)
+        assert members is None or member in members, f"{owner}.{member}"
 
 
 def test_every_pointer_from_the_code_leads_to_a_page() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks.faults.oracle import Oracle
 from operators.records.contracts import DEAD_LETTERS, ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
-from operators.records.time_units import DAY_MS
 from operators.refresh.refresh_records import DIGEST_HEADER
+from operators.time_units import DAY_MS
 from pipelines.backup.backup import take_backup
 from pipelines.backup.backup_folder import sums
 from pipelines.submission.cluster import Cluster

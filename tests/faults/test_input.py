@@ -14,8 +14,8 @@ from benchmarks.faults.fault import Fault
 from benchmarks.faults.recovery import FRESH_LIMIT_S
 from benchmarks.faults.verdict import Verdict
 from operators.records.contracts import ERASURES, EVENTS, RECOMMENDATIONS
-from operators.records.time_units import HOUR_MS
 from operators.shopper.user_state import version_of
+from operators.time_units import HOUR_MS
 from tests.bad_records import good_event
 from tests.faults.conftest import Trial, record
 from tests.running_stack import Stack

@@ -11,8 +11,8 @@ from kafka.errors import KafkaTimeoutError
 
 from operators.kafka_io.partitioner import partition_of
 from operators.records.contracts import EVENTS, ORDER_HEADER, RECOMMENDATIONS
-from operators.records.time_units import HOUR_MS
 from operators.settings import KafkaSettings
+from operators.time_units import HOUR_MS
 from tests.benchmarks.fakes import list_record
 
 PARTITIONS = 4

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable
 from typing import Any
 
@@ -246,7 +247,14 @@ def test_the_import_is_light_and_every_name_is_there() -> None:
         assert all(getattr(liveshelf, name) for name in names)
     with pytest.raises(AttributeError):
         _ = liveshelf.Clientele
-    assert (ROOT / "liveshelf" / "py.typed").is_file()
+
+
+def test_a_type_checker_takes_the_types_of_every_name() -> None:
+    """Of a package without a marker, or whose marker is not installed, it takes none."""
+    packages = {"liveshelf", *(module.split(".")[0] for module in liveshelf.PLACES)}
+    installed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    assert [name for name in packages if not (ROOT / name / "py.typed").is_file()] == []
+    assert [name for name in packages if "py.typed" not in installed[name]] == []
 
 
 def _eventually(true: Callable[[], bool]) -> None:

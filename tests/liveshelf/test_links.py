@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.liveshelf.verbs import verbs
+from tests.liveshelf.every_verb.verbs import verbs
 from tests.places import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -4,7 +4,7 @@ import ast
 import re
 
 from liveshelf.pages import api_page, cli_page
-from tests.liveshelf.verbs import verbs
+from tests.liveshelf.every_verb.verbs import verbs
 from tests.places import ROOT
 
 

@@ -61,7 +61,7 @@ def test_the_committed_file_is_the_one_that_the_code_makes() -> None:
     promtool("check", "rules", str(RULES))
 
 
-@pytest.mark.parametrize("evaluated", ["1m", "30m"])
+@pytest.mark.parametrize("evaluated", ["1m", pytest.param("30m", marks=pytest.mark.slow)])
 def test_each_alert_fires_for_its_cause_and_no_other_does(tmp_path: Path, evaluated: str) -> None:
     """What takes more than a few hours is evaluated each half hour only: each minute of a week takes promtool minutes.
 

@@ -42,7 +42,7 @@ def test_the_producer_and_the_consumer_of_the_docs_run(stack: Stack, job: str, t
 
 
 def test_the_first_event_of_the_readme(stack: Stack, job: str) -> None:
-    publish, read, show = tested_block("first event")
+    publish, read, show = block_of_docs("first event")
     shell = [text.replace("http://127.0.0.1:8000", stack.shop) for text in (publish, read)]
     taken = subprocess.run(["bash", "-c", shell[0]], capture_output=True, text=True, timeout=60)
     assert taken.stdout == '{"taken":1}', taken.stdout + taken.stderr
@@ -55,7 +55,7 @@ def test_the_first_event_of_the_readme(stack: Stack, job: str) -> None:
     assert "me: version" in stack.liveshelf(*show.split()[1:]).stderr
 
 
-def tested_block(name: str) -> list[str]:
+def block_of_docs(name: str) -> list[str]:
     """The lines of the README's block below the comment `tested: NAME`."""
     readme = (ROOT / "README.md").read_text()
     return readme.split(f"<!-- tested: {name} -->")[1].split("```bash\n")[1].split("```")[0].strip().splitlines()
@@ -64,7 +64,7 @@ def tested_block(name: str) -> list[str]:
 @pytest.mark.slow
 def test_a_shop_of_ones_own_in_five_commands(stack: Stack, tmp_path: Path) -> None:
     name = write_second_shop(tmp_path)
-    commands = tested_block("five commands")
+    commands = block_of_docs("five commands")
     assert [command.split()[1] for command in commands] == ["validate", "train", "submit", "replay", "lists"]
     stack.forget_job()
     users = [json.loads(line)["user_id"] for line in (tmp_path / "events.jsonl").read_text().splitlines()[:5000]]

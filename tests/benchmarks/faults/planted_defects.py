@@ -35,7 +35,7 @@ def miss_an_event(history: History) -> None:
     gone = next(one for one in history.events if one.offset == 199)  # the last of `t-9`, whose list is gone with it
     history.events = [one for one in history.events if one is not gone]
     history.lists.remove(last(history, f"{TAG}9"))
-    history.observed["sent"] = history.row().events - 3 + 1
+    history.observed["acknowledged"] = history.row().events - 3 + 1
 
 
 def lose_a_list(history: History) -> None:

@@ -147,7 +147,7 @@ def test_without_a_list_by_the_model_no_score_is_compared(history: History) -> N
 
 def test_a_load_that_sent_nothing_tests_nothing(history: History) -> None:
     history.events, history.erasures, history.lists, history.letters, history.strikes = [], [], [], [], []
-    history.observed["sent"] = 0
+    history.observed["acknowledged"] = 0
     row = history.row()
     assert row.verdict is Verdict.UNKNOWN and set(row.unknown.values()) == {"the load sent nothing"}
     assert all(getattr(row, name) is None for name in JUDGED)

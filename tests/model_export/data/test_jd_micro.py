@@ -8,7 +8,7 @@ import pytest
 from model_export.data.jd_micro import events
 from model_export.data.sessions import EPOCH_MS
 from operators.errors import EventsFileError
-from operators.records.time_units import HOUR_MS
+from operators.time_units import HOUR_MS
 
 
 def write(folder: Path, *lines: str) -> Path:

@@ -104,6 +104,7 @@ def test_ties_among_candidates_count_against_the_model() -> None:
     assert ranks_of_candidates(scores, rows, np.array([6, 9, 0], dtype=np.int32)).tolist() == [3, NEVER, NEVER]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_what_is_not_given_is_searched_on_the_validation_window(tmp_path: Path) -> None:
     said: list[str] = []

@@ -115,6 +115,7 @@ def tasks_on(known: Examples, asked: Examples) -> tuple[SessionTask, SearchTask]
     return session, SearchTask(1.0, TITLES, Searches.of([]), TITLES)
 
 
+@pytest.mark.slow
 def test_each_task_is_learned_and_the_next_item_with_them(tmp_path: Path) -> None:
     known, asked = shop(400, 1), shop(60, 2)
     session, search = tasks_on(known, asked)
@@ -165,6 +166,7 @@ def test_without_ratings_nothing_is_learned_of_them() -> None:
     assert not RatingTask(1.0, shop(20, 1), shop(20, 2)).teaches
 
 
+@pytest.mark.slow
 def test_a_joint_training_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     known = shop(100, 1)
 

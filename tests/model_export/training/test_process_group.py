@@ -17,6 +17,7 @@ from tests.running_stack import ROOT
 SETTINGS = "width = 16\nbatch = 1024\nbf16_products = false\ndropout = 0.0\nepochs = 2\nsession = 0.5\n"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     source, settings = TrainingData(circle(tmp_path, users=60)), tmp_path / "settings.toml"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from model_export.training.fit_options import FitOptions
@@ -12,6 +13,7 @@ from model_export.training.train_options import TrainingData, TrainOptions
 from tests.model_export.training.test_training import circle
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_every_epoch_and_the_items(tmp_path: Path) -> None:
     passed_on: list[str] = []
     board = TensorBoardLog(tmp_path / "board", lambda name, _: passed_on.append(name))

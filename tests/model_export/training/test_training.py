@@ -43,6 +43,7 @@ def circle(folder: Path, users: int = 150) -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_what_is_certain_is_learned_and_the_bundle_serves_it(tmp_path: Path) -> None:
     said: list[str] = []

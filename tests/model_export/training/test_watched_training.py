@@ -27,7 +27,7 @@ class Record:
     def failed(self, error: BaseException) -> None:
         self.heard.append(str(error))
 
-    def made(self, manifest: dict[str, Any]) -> None:
+    def completed(self, manifest: dict[str, Any]) -> None:
         self.heard.append(manifest["name"])
 
 

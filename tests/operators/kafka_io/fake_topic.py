@@ -9,7 +9,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 
 from operators.kafka_io.compacted_table import CompactedTable
-from operators.records.time_units import DAY_MS
+from operators.time_units import DAY_MS
 from tests.operators.kafka_io.plain_rows import PlainRows
 
 TOPIC = "t"

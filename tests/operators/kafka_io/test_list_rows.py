@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from operators.kafka_io.list_rows import ListRows, order_of
 from operators.kafka_io.row_rules import Refused
 from operators.records.contracts import ORDER_HEADER, Model, RecommendationList
-from operators.records.time_units import DAY_MS
+from operators.time_units import DAY_MS
 from tests.builders import NOW_MS
 
 

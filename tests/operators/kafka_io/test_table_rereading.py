@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from operators.records.time_units import DAY_MS
+from operators.time_units import DAY_MS
 from tests.operators.kafka_io.fake_topic import GONE, Clock, Record, Told, Topic, made, opened, until
 from tests.operators.kafka_io.plain_rows import PlainRows
 

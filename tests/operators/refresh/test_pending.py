@@ -145,6 +145,21 @@ def test_an_event_after_an_error_of_ours_does_not_wait_for_the_promise_of_that(
     assert job.promises == {"u1": job.settings.promise_idle_ms}
 
 
+def test_a_request_after_a_fallback_that_failed_is_not_late_at_once(
+    job: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.event(number=0)
+    job.seconds = 0.6
+    with monkeypatch.context() as patch:
+        patch.setattr(job.lists, "fallback", lambda _: 1 / 0)
+        assert job.fire() == []
+    assert job.sensors.own_errors == ["promise"]
+    job.event(number=1)
+    assert lists(job.fire()) == [], "it waits for the model"
+    job.batcher.run_once()
+    assert lists(job.fire()) == [("u1", 2, "model")]
+
+
 def test_an_event_after_an_erasure_does_not_wait_for_the_promise_of_a_fallback(job: Operator) -> None:
     job.event(number=0)
     job.seconds = 0.6

@@ -16,8 +16,8 @@ from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, ReplayReceip
 from operators.records.dead_letter import Letter, id_text
 from operators.records.event_decode import EventDecoder
 from operators.records.record_repairs import ALL, Repairs
-from operators.records.time_units import DAY_MS
 from operators.settings import KafkaSettings
+from operators.time_units import DAY_MS
 from pipelines.dead_letters import replay_ledger
 from pipelines.dead_letters.dead_letters import Choice, letters_of_file, write_letters
 from pipelines.dead_letters.letter_replay import BATCH, Judge, Outgoing, Replay, replay

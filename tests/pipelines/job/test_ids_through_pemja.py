@@ -9,6 +9,8 @@ import sys
 from base64 import b64decode, b64encode
 from pathlib import Path
 
+import pytest
+
 from operators.records.event_decode import key_text
 from tests.places import ROOT
 
@@ -61,6 +63,7 @@ def many_ids(count: int, seed: int) -> list[bytes]:
     return texts + [chance.randbytes(chance.randint(1, 6)) for _ in range(count)]
 
 
+@pytest.mark.slow
 def test_every_id_crosses_as_it_is_and_no_two_share_a_state(tmp_path: Path) -> None:
     ids = dict.fromkeys([*(text.encode() for text in (*POISON, *PLAIN)), *RAW, *many_ids(300, seed=4)])
     users = [f"nokey{text}" for text in map(key_text, ids) if text.isascii() or not SURROGATE.search(text)]

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from openlineage.client.event_v2 import RunState
 
 from operators.settings import Settings
@@ -39,7 +40,7 @@ def test_the_chain_from_offsets_to_the_flink_job(tmp_path: Path) -> None:
     given = settings(tmp_path)
     told = TrainingLineage(given, [exported(tmp_path)])
     manifest = MANIFEST | {"lineage": told.facts}
-    told.made(manifest)
+    told.completed(manifest)
     lineage = Lineage(given)
     lineage.tell(lineage.new_run(), "submit", RunState.COMPLETE, [bundle_dataset(manifest)], flink_job="f1")
     kinds = [(event["job"]["name"], event["eventType"]) for event in lineage.events()]
@@ -58,6 +59,7 @@ def test_a_training_that_failed_says_so(tmp_path: Path) -> None:
     assert (last["eventType"], last["run"]["facets"]["liveshelf"]["error"]) == ("FAIL", "ValueError('odd')")
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_stops_nothing(tmp_path: Path) -> None:
     lineage = Lineage(settings(tmp_path, url="http://127.0.0.1:1"))
     lineage.tell(lineage.new_run(), "submit", RunState.COMPLETE)

@@ -36,6 +36,7 @@ def while_stopped(pid: int, *makes: Make) -> list[object]:
         return [future.exception() or future.result() for future in futures]
 
 
+@pytest.mark.slow
 def test_operators_that_start_at_once_share_one_and_it_ends_after_the_last(machine: Machine, bundle: Path) -> None:
     with ThreadPoolExecutor(4) as threads:
         made = list(threads.map(lambda _: machine.operator(bundle), range(4)))

@@ -45,7 +45,7 @@ def test_one_whose_number_may_be_anothers_by_now_is_not_killed(machine: Machine,
         link.leave(hung=True)
         process.wait(5)
         # who has died since is not asked for by its number
-        assert links._still_there(end, os.getpid()) == -1
+        assert links._pidfd_of(end, os.getpid()) == -1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")

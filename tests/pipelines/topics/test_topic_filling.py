@@ -10,9 +10,9 @@ from kafka.admin import AlterConfigOp
 from operators import waiting
 from operators.errors import BrokerError
 from operators.records.contracts import AUDIT, CATALOGUE, ERASURES, EVENTS, RECOMMENDATIONS
-from operators.records.time_units import DAY_MS
 from operators.records.topic_specs import TOPICS
 from operators.settings import KafkaSettings
+from operators.time_units import DAY_MS
 from pipelines.backup.backup import TOPICS as SAVED
 from pipelines.topics import topic_filling
 from pipelines.topics.topic_filling import filling, keep_as_usual

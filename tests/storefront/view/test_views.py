@@ -5,8 +5,8 @@ import msgspec
 
 from operators.kafka_io.catalogue_rows import GONE
 from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
-from operators.records.time_units import DAY_MS
 from operators.shopper.features import Vocabulary
+from operators.time_units import DAY_MS
 from storefront.view.served_list import ListServer
 from storefront.view.views import CatalogueView, Views
 from storefront.watching.metrics import StoreMetrics

@@ -103,7 +103,7 @@ def test_there_are_few_ranges_whatever_is_asked_for() -> None:
 
     asyncio.run(look())
     assert len(questions) == len(RANGES) * ONE_OVERVIEW
-    assert len(ops._asked) == len(RANGES)
+    assert len(ops._recent) == len(RANGES)
 
 
 def test_one_who_goes_away_does_not_take_the_answer_from_the_others() -> None:

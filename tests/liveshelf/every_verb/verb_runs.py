@@ -1,4 +1,4 @@
-"""Runs many verbs, each in a process of its own, at the cost of one start: `python -m tests.liveshelf.verb_runs [base]`.
+"""Runs many verbs, each in a process of its own, at the cost of one start: `python -m tests.liveshelf.every_verb.verb_runs [base]`.
 
 Reads runs as JSON from stdin: words, environment, folder. Writes for each its exit code, its seconds (but those in which
 others had the cores) and its output. The modules are loaded once and each run is a fork; `base`: as if the optional

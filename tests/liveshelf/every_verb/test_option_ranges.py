@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from liveshelf.main import app
-from tests.liveshelf.verbs import WORDS, verbs
+from tests.liveshelf.every_verb.verbs import WORDS, verbs
 
 NUMBERS = [
     (verb, name, option.annotation, option.default)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.bad_records import good_event
 from tests.builders import write_bundle
-from tests.liveshelf.verbs import WITHOUT_SETTINGS, WORDS, verbs
+from tests.liveshelf.every_verb.verbs import WITHOUT_SETTINGS, WORDS, verbs
 from tests.places import ROOT
 
 SECONDS = 10
@@ -92,7 +92,7 @@ def placed(folder: Path, settings: str, environment: dict[str, str] | None = Non
 
 def tried(situations: dict[str, list[dict[str, Any]]], *words: str) -> dict[str, Runs]:
     """Situation -> what became of each verb; all in one process that starts the others."""
-    command = [sys.executable, "-m", "tests.liveshelf.verb_runs", *words]
+    command = [sys.executable, "-m", "tests.liveshelf.every_verb.verb_runs", *words]
     runs = json.dumps([run for runs in situations.values() for run in runs])
     done = subprocess.run(command, input=runs, cwd=ROOT, capture_output=True, text=True, check=True)
     answers = iter(json.loads(done.stdout))
@@ -130,14 +130,17 @@ def check(runs: Runs, expected: dict[str, tuple[int, ...]] | None = None) -> Non
     assert not wrong
 
 
+@pytest.mark.slow
 def test_nothing_runs_where_they_look(found: dict[str, Runs]) -> None:
     check(found["away"])
 
 
+@pytest.mark.slow
 def test_what_they_ask_takes_the_call_and_never_answers(found: dict[str, Runs]) -> None:
     check(found["hung"])
 
 
+@pytest.mark.slow
 def test_the_file_of_settings_is_broken(found: dict[str, Runs]) -> None:
     failing = {verb: (1,) for verb in WORDS if verb not in WITHOUT_SETTINGS}
     check(found["broken"], failing)
@@ -146,10 +149,12 @@ def test_the_file_of_settings_is_broken(found: dict[str, Runs]) -> None:
         assert "liveshelf.toml" in output and "[lists" in output, verb
 
 
+@pytest.mark.slow
 def test_the_environment_is_somebody_elses(found: dict[str, Runs]) -> None:
     check(found["hostile"])
 
 
+@pytest.mark.slow
 def test_the_optional_packages_are_not_installed(found: dict[str, Runs]) -> None:
     """`replay` and what else the README shows needs the base install alone; the others name the extra."""
     check(found["base"])
