@@ -134,11 +134,12 @@ class RefreshLogic:
         elif phase in ("idle", "fallen back"):
             self._ask_unless_settled(user, state, late_ms, actions)
         else:
-            cause = "deadline" if phase == "scoring" else "failed"
+            in_flight, late = self._batcher.abandon(user), phase == "scoring"
+            cause = "deadline" if late else "failed"
             # a user of a hanging batch is not scored again before the next event: the batch could hang again
-            suspect = pending.request is not None and self._batcher.abandon(user)
+            again = not (late and in_flight)
             pending.request = None  # if the fallback list fails too, the next request is not late at once
-            self._fall_back(Request(user, state, last_event_ms(state)), cause, actions, again=not suspect)
+            self._fall_back(Request(user, state, last_event_ms(state)), cause, actions, again=again)
 
     def _ask_unless_settled(self, user: str, state: bytes, late_ms: int, actions: Actions) -> None:
         """Asks the model, unless exactly-once delivery knows that the list is out and committed."""
@@ -250,6 +251,7 @@ class RefreshLogic:
                 pending.submit(request, self._batcher.clock())
                 self._promise(pending, actions)
             else:
+                self._batcher.abandon(request.user_id)  # an older list would follow the fallback list
                 self._fall_back(request, "refused", actions, again=True)
         except Exception as error:  # the event stays applied; the promise sends the list
             self._errors.report("submit", error)

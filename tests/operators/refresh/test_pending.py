@@ -1,9 +1,11 @@
 """The record of a user with an open promise: its phases, its age, and that none stays behind."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES
 from operators.refresh.micro_batcher import Answer, NoScorer
@@ -107,6 +109,29 @@ def test_an_answer_to_an_older_request_does_not_settle_what_an_error_of_ours_lef
     job.fire()
     job.batcher.run_once()
     assert lists(job.fire()) == [("u1", 2, "model")]
+
+
+@pytest.mark.parametrize("transactions", [None, Transactions(900_000, 5_000)], ids=["at least once", "exactly once"])
+def test_no_older_list_follows_the_fallback_list_of_a_refused_request(
+    tmp_path: Path, transactions: Transactions | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Operator(write_bundle(tmp_path), transactions)
+    score = job.batcher._score
+
+    def score_while_events_come(requests: Sequence[Request]) -> list[Encoded | Exception]:
+        job.batcher._score = score
+        with monkeypatch.context() as patch:
+            patch.setattr(job.batcher, "submit", lambda *_: False)
+            assert lists(job.event(number=1)) == [("u1", 2, "neighbours")]
+        assert job.event(number=2) == []
+        return score(requests)
+
+    job.batcher._score = score_while_events_come
+    job.event(number=0)
+    job.batcher.run_once()
+    assert lists(job.fire()) == []
+    job.batcher.run_once()
+    assert lists(job.fire()) == [("u1", 3, "model")]
 
 
 def test_an_event_after_an_error_of_ours_does_not_wait_for_the_promise_of_that(
