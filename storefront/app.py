@@ -76,7 +76,7 @@ class Services:
         if self.bundle is None or not (row := self.bundle.vocabulary.row(item_id)):
             return []
         ids = [self.bundle.vocabulary.item_ids[r - 1] for r in self.bundle.neighbours[row].tolist() if r]
-        near = [item for item in ids if self.views.shelf.sold(item)][:SIMILAR]
+        near = [item for item in ids if self.views.shelf.may_be_listed(item)][:SIMILAR]
         reason = Reason("similar", item_id)
         return [served(ListItem(i, 0.0, n, reason), n, self.views.shelf) for n, i in enumerate(near, start=1)]
 

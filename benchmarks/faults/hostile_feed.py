@@ -20,6 +20,7 @@ import msgspec
 from kafka import KafkaProducer
 
 from benchmarks.faults import hostile_records
+from benchmarks.measuring import child_process
 from operators.kafka_io.kafka_clients import connect
 from operators.records.contracts import CATALOGUE, ERASURES, EVENTS
 from operators.time_units import DAY_MS
@@ -203,14 +204,7 @@ def run(feed: Feed, told_to_stop: Callable[[], bool]) -> Sent:
 
 def in_the_background(feed: Feed) -> "subprocess.Popen[str]":
     """A process of its own that sends the feed until SIGTERM, and prints `Sent` as JSON."""
-    # by stdin: a vocabulary is longer than an argument may be
-    command = [sys.executable, "-m", "benchmarks.faults.hostile_feed"]
-    started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert started.stdin is not None
-    started.stdin.write(msgspec.json.encode(feed).decode())
-    started.stdin.close()
-    started.stdin = None  # `communicate` would flush it
-    return started
+    return child_process.start("benchmarks.faults.hostile_feed", feed)
 
 
 def main() -> None:

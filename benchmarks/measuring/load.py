@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from kafka import KafkaProducer
 
+from benchmarks.measuring import child_process
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import connect
 from operators.records.contracts import EVENTS
@@ -120,13 +121,7 @@ def publish(load: Load) -> dict[str, float]:
 
 def in_the_background(load: Load) -> "subprocess.Popen[str]":
     """A process of its own that publishes the load, and prints what it did as JSON: see `report_of`."""
-    command = [sys.executable, "-m", "benchmarks.measuring.load"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin is not None
-    process.stdin.write(msgspec.json.encode(load).decode())
-    process.stdin.close()
-    process.stdin = None  # `communicate` would write to it
-    return process
+    return child_process.start("benchmarks.measuring.load", load)
 
 
 def report_of(generator: "subprocess.Popen[str]") -> dict[str, float]:

@@ -17,7 +17,7 @@ def read_row(row: bytes) -> CatalogueItem | None:
         return None
 
 
-WRITE_BUFFER_MB = 4  # of its table: a larger one would fill for most of an hour with fifty changes a second
+CATALOGUE_BUFFER_MB = 4  # of its table: a larger one would fill for most of an hour with fifty changes a second
 
 
 class CatalogueRows:

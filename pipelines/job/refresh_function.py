@@ -16,7 +16,7 @@ from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
 from operators.configuration.private_folder import user_folder
 from operators.errors import BundleError
-from operators.kafka_io.catalogue_rows import WRITE_BUFFER_MB, CatalogueRows
+from operators.kafka_io.catalogue_rows import CATALOGUE_BUFFER_MB, CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable, OnChange
 from operators.kafka_io.table_consumer import kafka_consumer
 from operators.lists.catalogue import Catalogue
@@ -268,7 +268,7 @@ def open_table(settings: Settings, subtask: int, on_change: OnChange[CatalogueIt
                 lambda: kafka_consumer(options),
                 CatalogueRows(settings.events.placeholders),
                 on_change=on_change,
-                write_buffer_mb=WRITE_BUFFER_MB,
+                write_buffer_mb=CATALOGUE_BUFFER_MB,
             )
         except Exception as error:  # rocksdict raises its own class when the lock is held
             log.warning("table %s: %s", folder, error)

@@ -34,5 +34,5 @@ class Search:
         near = np.flatnonzero(cosines > NEAR)
         rows = near[np.argsort(-cosines[near], kind="stable")]
         ids = (self._bundle.vocabulary.item_ids[row - 1] for row in rows.tolist() if row)
-        items = (self._shelf.get(item) for item in ids if item not in have and self._shelf.sold(item))
+        items = (self._shelf.get(item) for item in ids if item not in have and self._shelf.may_be_listed(item))
         return [*islice((item for item in items if item is not None), count)]

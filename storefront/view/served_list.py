@@ -63,7 +63,7 @@ class ListServer:
         expired = slate is not None and not known
         if slate is None or expired:
             slate = self._popular_list(user_id, limit, now)
-        places = [place for place in slate.items if shelf.sold(place.item_id)][:limit]
+        places = [place for place in slate.items if shelf.may_be_listed(place.item_id)][:limit]
         return ServedList(
             user_id=user_id,
             known=known,
@@ -82,7 +82,7 @@ class ListServer:
         )
 
     def _popular_list(self, user_id: str, limit: int, now: int) -> RecommendationList:
-        sold = islice(filter(self._views.shelf.sold, self._popular), limit)
+        sold = islice(filter(self._views.shelf.may_be_listed, self._popular), limit)
         places = [ListItem(i, 0.0, n, Reason("popular")) for n, i in enumerate(sold, start=1)]
         return RecommendationList(
             recommendation_id="popular",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from operators.kafka_io.catalogue_rows import GONE, WRITE_BUFFER_MB, CatalogueRows
+from operators.kafka_io.catalogue_rows import CATALOGUE_BUFFER_MB, GONE, CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable
 from operators.kafka_io.list_rows import ListRows
 from operators.kafka_io.table_consumer import Consumer
@@ -61,7 +61,7 @@ class CatalogueView:
         """The item, None when it is not in the catalogue."""
         return self._items.get(item_id)
 
-    def sold(self, item_id: str) -> bool:
+    def may_be_listed(self, item_id: str) -> bool:
         """Whether the item may be listed now, by the rule of `operators.lists.availability`."""
         if item_id in self._always:
             return True
@@ -77,7 +77,7 @@ class CatalogueView:
         words = set(text.lower().split())  # a client may send the same one a hundred times
         with self._lock:
             items = list(self._items.values())
-        matches = [i for i in items if _contains(i.title.lower(), words) and self.sold(i.item_id)]
+        matches = [i for i in items if _contains(i.title.lower(), words) and self.may_be_listed(i.item_id)]
         return sorted(matches, key=lambda item: item.title)[:limit]
 
     def __len__(self) -> int:
@@ -109,7 +109,7 @@ class Views:
             connect,
             CatalogueRows(placeholders),
             on_change=shelf.changed,
-            write_buffer_mb=WRITE_BUFFER_MB,
+            write_buffer_mb=CATALOGUE_BUFFER_MB,
         )
         self._lists = CompactedTable(
             RECOMMENDATIONS,

@@ -56,9 +56,16 @@ def test_the_first_event_of_the_readme(stack: Stack, job: str) -> None:
 
 
 def block_of_docs(name: str) -> list[str]:
-    """The lines of the README's block below the comment `tested: NAME`."""
+    """The commands of the README's block below the comment `tested: NAME`; one may go on after a backslash."""
     readme = (ROOT / "README.md").read_text()
-    return readme.split(f"<!-- tested: {name} -->")[1].split("```bash\n")[1].split("```")[0].strip().splitlines()
+    return (
+        readme.split(f"<!-- tested: {name} -->")[1]
+        .split("```bash\n")[1]
+        .split("```")[0]
+        .strip()
+        .replace("\\\n", "")
+        .splitlines()
+    )
 
 
 @pytest.mark.slow

@@ -141,7 +141,7 @@ def test_the_shelf_searches_titles_by_all_words_and_shows_stock_only() -> None:
     assert [item.title for item in shelf.search("lantern red", 5)] == ["Red Lantern"]
     shelf.changed("i0", CatalogueItem(item_id="i0", title="Red Lantern", in_stock=False))
     assert shelf.search("red lantern", 5) == []
-    assert (shelf.sold("i0"), shelf.sold("i1")) == (False, True)
+    assert (shelf.may_be_listed("i0"), shelf.may_be_listed("i1")) == (False, True)
 
 
 def test_a_word_that_a_client_repeats_is_looked_for_once() -> None:
@@ -162,8 +162,8 @@ def test_a_word_that_a_client_repeats_is_looked_for_once() -> None:
 def test_without_a_model_what_the_catalogue_does_not_hold_is_sold_unless_it_was_delisted() -> None:
     shelf = CatalogueView()
     shelf.changed("i1", CatalogueItem(item_id="i1"))
-    assert shelf.sold("anything")
+    assert shelf.may_be_listed("anything")
     shelf.changed("i1", None)
-    assert (shelf.sold("i1"), len(shelf)) == (False, 0)
+    assert (shelf.may_be_listed("i1"), len(shelf)) == (False, 0)
     shelf.changed("i1", GONE)
-    assert shelf.sold("i1"), "the topic was made anew: nothing is known of it"
+    assert shelf.may_be_listed("i1"), "the topic was made anew: nothing is known of it"
