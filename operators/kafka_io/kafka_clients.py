@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
@@ -19,6 +19,7 @@ from operators.kafka_io.broker_errors import broker_error, is_final
 from operators.kafka_io.record_batches import read_any_header_name
 
 KINDS = (KafkaConsumer, KafkaProducer, KafkaAdminClient)
+TIMEOUTS = (KafkaTimeoutError, RequestTimedOutError)
 
 
 def new_consumer(settings: KafkaSettings, **more: Any) -> KafkaConsumer:
@@ -75,7 +76,7 @@ def connect(kind: Any, options: dict[str, Any]) -> Any:
     except Exception as error:
         cause: BaseException = error
         for client, manager in attempts:
-            cause = manager.causes[-1] if manager.causes else error
+            cause = manager.cause() or error
             client.close()  # else its thread leaks
         if not isinstance(error, KafkaError):
             raise
@@ -110,7 +111,7 @@ class _Impatient(KafkaConnectionManager):  # type: ignore[misc]
 
     def __init__(self, net: Any, **configs: Any) -> None:
         super().__init__(net, **configs)
-        self.causes: list[BaseException] = []
+        self._causes: list[BaseException] = []
         self._refused: dict[Any, BaseException] = {}
 
     def get_connection(self, node_id: Any, *args: Any, **kwargs: Any) -> Any:
@@ -122,7 +123,27 @@ class _Impatient(KafkaConnectionManager):  # type: ignore[misc]
             connection.init_future.add_errback(lambda cause: self._failed(node_id, cause))
         return connection
 
+    def cause(self) -> BaseException | None:
+        """The failure that says most: a final one, else the newest that is no timeout, else the newest."""
+        told = [cause for cause in self._causes if not isinstance(cause, TIMEOUTS)] or self._causes
+        return next(iter(self._refused.values()), told[-1] if told else None)
+
+    async def _build_transport(self, *args: Any, **kwargs: Any) -> Any:
+        """As the base; a transport that reads the last bytes of a peer before it minds that the peer has hung up.
+
+        kafka-python drops bytes that it receives together with the end of the connection.
+        """
+        transport = await super()._build_transport(*args, **kwargs)
+        receive = transport._sock_recv
+
+        def last_bytes_first() -> tuple[bytes, Exception | None]:
+            received, error = receive()
+            return received, None if received else error  # the next call meets the end again
+
+        transport._sock_recv = last_bytes_first
+        return transport
+
     def _failed(self, node_id: Any, cause: BaseException) -> None:
-        self.causes.append(cause)
+        self._causes.append(cause)
         if is_final(cause):
             self._refused[node_id] = cause

@@ -30,6 +30,7 @@ from operators.kafka_io.kafka_clients import (
     partitions_of,
 )
 from tests.places import ROOT
+from tests.refusing_broker import refusing_broker
 from tests.tls_server import faulty_port
 
 MAKERS = (new_consumer, new_producer, new_admin)
@@ -68,6 +69,19 @@ def test_a_certificate_that_is_not_trusted_is_tried_once(
     assert not refused.value.retriable
     assert time.monotonic() - begun < 3
     assert threading.active_count() == threads
+
+
+def test_a_broker_that_refuses_a_login_and_hangs_up_in_one_packet_is_understood(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("x\n")
+    (tmp_path / "password").chmod(0o600)
+    login = {"protocol": "SASL_PLAINTEXT", "mechanism": "PLAIN", "username": "shop"}
+    with refusing_broker() as address:
+        settings = KafkaSettings(bootstrap=address, security=login | {"password_file": str(tmp_path / "password")})
+        begun = time.monotonic()
+        with pytest.raises(BrokerError, match="to know the mechanism PLAIN") as refused:
+            new_consumer(settings)
+        assert time.monotonic() - begun < 2
+    assert not refused.value.retriable
 
 
 def test_a_port_without_tls_is_tried_a_few_times(authority: Authority, tmp_path: Path) -> None:
