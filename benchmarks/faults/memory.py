@@ -13,6 +13,7 @@ import numpy.typing as npt
 MB = 2**20
 Z95 = 1.96
 KEPT_S = 60.0  # for so long a sample may still be like the one before it: a heap between two collections
+COMPRESSED = 32 * 2**30  # bytes: addresses of a heap with compressed object pointers
 LEAST = 8  # blocks, and samples
 
 
@@ -42,6 +43,23 @@ def memory_of(pid: int) -> Memory:
         name, kb = line.split()[:2]
         memory[name] = int(kb) / 1024
     return Memory(memory["Pss:"], memory["Anonymous:"])
+
+
+def java_heap_mb(pid: int) -> float:
+    """How much of its heap a JVM has touched so far, MB: it touches what it has committed bit by bit.
+
+    The heap is what lies below 32 GiB without a name: there the JVM puts it, so that 32 bits address an object.
+    """
+    resident, is_heap = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        words = line.split()
+        if not words[0].endswith(
+            ":"
+        ):  # a mapping: addresses, rights, offset, device, inode, and a name where it has one
+            is_heap = len(words) == 5 and int(words[0].split("-")[0], 16) < COMPRESSED
+        elif is_heap and words[0] == "Rss:":
+            resident += int(words[1])
+    return resident / 1024
 
 
 def slope_an_hour(seconds: Sequence[float], values: Sequence[float]) -> Slope:

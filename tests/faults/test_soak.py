@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.faults.evidence import Strike, struck_now
 from benchmarks.faults.hostile_feed import Feed, Sent, erased_user, erasure_id, in_the_background
-from benchmarks.faults.memory import MB, Growth, Slope, Watch, growths, memory_of, slope_an_hour, table
+from benchmarks.faults.memory import MB, Growth, Slope, Watch, growths, java_heap_mb, memory_of, slope_an_hour, table
 from benchmarks.faults.verdict import Verdict
 from operators.kafka_io.read_to_end import Offsets
 from operators.records.contracts import DEAD_LETTERS, HEADER_PREFIX, RECEIPTS
@@ -35,6 +35,7 @@ POISONOUS_IDS, RECEIPTS_WRITTEN = (os.environ.get(f"SOAK_{name}", "1") == "1" fo
 EVERY_S = 5.0
 QUIET_S = 60.0  # at the end, without the feed: then the newest lists are all of the newest catalogue
 MB_AN_HOUR = 10.0
+PROMETHEUS_MB = 400  # the samples of two to three hours lie in its memory, then in files
 JVM_MB = 350  # beside the heap of a JVM with few threads: its code, its classes, its buffers
 
 
@@ -94,8 +95,10 @@ class Soak:
             for kind, ending in REPORTED.items():
                 if family.name.endswith(ending):
                     found[kind] = max(found.get(kind, 0.0), *(sample.value / MB for sample in family.samples))
-        # the columns of a slot share one block cache, which fills up to its bound for hours
-        found["without_block_cache_MB"] = memory_of(pid).anonymous - found.get("block_cache_MB", 0.0)
+        # the columns of a slot share one block cache, which fills up to its bound for hours; so does the heap
+        found["touched_heap_MB"] = java_heap_mb(pid)
+        bounded = found["touched_heap_MB"] + found.get("block_cache_MB", 0.0)
+        found["without_heap_and_block_cache_MB"] = memory_of(pid).anonymous - bounded
         return found | {"checkpoint_ms": float(done["end_to_end_duration"]) if done else 0.0}
 
 
@@ -108,10 +111,15 @@ REPORTED = {
 
 
 def bounds_mb(stack: Stack) -> dict[str, float]:
-    """What JVMs take by their settings at most; they touch their heaps bit by bit. Our own processes have no such excuse."""
+    """What JVMs take by their settings at most, which touch their heaps bit by bit, and Prometheus. Ours have no excuse."""
     settings = stack.settings.stack
     managers = {f"taskmanager-{n}": float(settings.taskmanager_memory_mb) for n in range(settings.taskmanagers)}
-    return managers | {"kafka": settings.broker_heap_mb + JVM_MB, "jobmanager": 1024, "zookeeper": 64 + JVM_MB}
+    return managers | {
+        "kafka": settings.broker_heap_mb + JVM_MB,
+        "jobmanager": 1024,
+        "zookeeper": 64 + JVM_MB,
+        "prometheus": PROMETHEUS_MB,
+    }
 
 
 def wrongly_erased(stack: Stack, sent: Sent, tag: str) -> list[str]:
@@ -162,7 +170,7 @@ class Measured:
     @property
     def kept(self) -> bool:
         """Every process flat or below its bound and none restarted; the TaskManager's threads and files too."""
-        working = self.others["without_block_cache_MB"].lowest < MB_AN_HOUR
+        working = self.others["without_heap_and_block_cache_MB"].lowest < MB_AN_HOUR
         steady = self.others["threads"].lowest < 5 and self.others["files"].lowest < 20
         return working and steady and all(one.kept for one in self.rows)
 
