@@ -15,7 +15,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
 from operators.lists.request import Request
-from pipelines.reference_jobs.work import Contest, Work, told
+from pipelines.reference_jobs.work import Contest, Work, read_contest
 
 
 def flow_of(contest: Contest) -> Dataflow:
@@ -48,7 +48,7 @@ def flow_of(contest: Contest) -> Dataflow:
 
 def main() -> None:
     """Two workers share the partitions; each is a process."""
-    contest = told(sys.argv[1])
+    contest = read_contest(sys.argv[1])
     folder = Path(contest.folder)
     if not folder.exists() and contest.worker == 0:
         folder.mkdir(parents=True)

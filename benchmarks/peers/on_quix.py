@@ -12,7 +12,7 @@ from quixstreams import Application
 from quixstreams.sinks import BatchingSink, SinkBatch
 
 from operators.lists.request import Request
-from pipelines.reference_jobs.work import Contest, Work, told
+from pipelines.reference_jobs.work import Contest, Work, read_contest
 
 COMMIT_S = 0.02
 
@@ -34,7 +34,7 @@ class Scored(BatchingSink):
 
 def main() -> None:
     """One worker."""
-    contest = told(sys.argv[1])
+    contest = read_contest(sys.argv[1])
     work = Work(Path(contest.bundle))
     app = Application(
         broker_address=contest.bootstrap,

@@ -1,1 +1,1 @@
-"""The whole system into a folder, and back."""
+"""Backup of the whole system into a folder, and restore."""

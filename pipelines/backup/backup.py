@@ -1,9 +1,9 @@
-"""A backup of the whole system in one folder, taken while the job runs (`pipelines.backup.restore` is the way back).
+"""A backup of the whole system in one folder, taken while the job runs; see also `pipelines.backup.restore`.
 
-manifest.json   what is in it: counts, sums, where the state stands, the bundle
+manifest.json   record counts, checksums, source offsets of the savepoint, name and version of the bundle
 savepoint/      Flink's state of all users
 bundle/         the bundle that the job serves
-topics/         the topics; of the events those from where the state stands on
+topics/         the records of the topics; of the events those after the savepoint's offsets
 """
 
 import shutil
@@ -27,16 +27,16 @@ from pipelines.submission.served_bundle import find_bundle, served_bundle
 from pipelines.topics.topic_archive import export_records
 from pipelines.topics.topic_reader import TopicReader
 
-# the inputs last, and of them the erasures: what a topic before them says too much, they put right after a restore
+# The inputs are exported last: a restore then erases again each user who was erased during the backup.
 TOPICS = (CATALOGUE, RECOMMENDATIONS, RECEIPTS, AUDIT, *JOB_INPUTS)
 
 
 def take_backup(settings: Settings, root: Path, bundle: Path | None, keep: int) -> Path:
-    """Writes a new folder below `root`, named by the time, and removes all but the newest `keep` of this job; returns it.
+    """Writes a new folder below `root`, named by the time; returns it. Keeps the newest `keep` backups of this job.
 
-    The folder appears whole or not at all. The bundle is that which the running job says it serves; `bundle`: where it
-    may lie, if it is no longer where it was submitted from. Raises `ClusterError` without a running job, `BundleError`
-    where its bundle is not to be found, `BrokerError`, `StackError`.
+    The folder appears complete or not at all. It holds the bundle that the running job serves. `bundle`: its folder, if
+    it has moved since the submission. Raises `ClusterError` without a running job, `BundleError` if no folder holds the
+    job's bundle, `BrokerError`, `StackError`.
     """
     cluster = Cluster(settings.job)
     jobs = cluster.jobs(settings.job.name)
@@ -48,29 +48,29 @@ def take_backup(settings: Settings, root: Path, bundle: Path | None, keep: int) 
     source = find_bundle(
         served, [bundle] if bundle else [served.folder, settings.resolve(settings.bundle.path), *earlier]
     )
-    with new_backup(root) as (work, folder):
-        _fetch_savepoint(cluster, job_id, work / "savepoint")
-        BundleFiles(source).copy(work / "bundle")
-        find_bundle(served, [work / "bundle"])  # it may have been exchanged meanwhile
-        offsets = source_offsets(work / "savepoint", JOB_INPUTS, settings.kafka.partitions)
-        counts = _export(settings, offsets, work / "topics")
-        manifest = read_manifest(work / "bundle")
+    with new_backup(root) as (part_folder, folder):
+        _fetch_savepoint(cluster, job_id, part_folder / "savepoint")
+        BundleFiles(source).copy(part_folder / "bundle")
+        find_bundle(served, [part_folder / "bundle"])  # the folder may have changed during the copy
+        offsets = source_offsets(part_folder / "savepoint", JOB_INPUTS, settings.kafka.partitions)
+        counts = _export(settings, offsets, part_folder / "topics")
+        manifest = read_manifest(part_folder / "bundle")
         facts = {
             "made_at": int(time.time()),
             "job": settings.job.name,
             "delivery": settings.job.delivery,
             "partitions": settings.kafka.partitions,
             "bundle": [manifest["name"], manifest["version"]],
-            "offsets": {f"{place.topic}-{place.partition}": offset for place, offset in offsets.items()},
+            "offsets": {f"{partition.topic}-{partition.partition}": offset for partition, offset in offsets.items()},
             "records": counts,
         }
-        seal(work, folder, facts)
+        seal(part_folder, folder, facts)
         rotate(root, folder, settings.job.name, keep)
     return folder
 
 
 def _fetch_savepoint(cluster: Cluster, job_id: str, target: Path) -> None:
-    """Takes a savepoint and moves it to `target`; where that fails nothing of it stays behind."""
+    """Takes a savepoint and moves it to `target`; removes it when the move fails."""
     location = cluster.savepoint(job_id)
     folder = Path(urlparse(location).path)
     if not folder.is_dir():
@@ -84,14 +84,16 @@ def _fetch_savepoint(cluster: Cluster, job_id: str, target: Path) -> None:
 
 
 def _export(settings: Settings, offsets: dict[TopicPartition, int], folder: Path) -> dict[str, int]:
-    """Topic -> number of records. The erasures whole, as their topic is kept whole; which of them the state knows, their
-    offsets say."""
+    """Writes a file for each topic; returns topic -> number of records.
+
+    Erasures are exported from the beginning; the savepoint's offsets tell which of them the state has seen.
+    """
     folder.mkdir()
     counts = {}
-    events = {place.partition: offset for place, offset in offsets.items() if place.topic == EVENTS}
+    events = {partition.partition: offset for partition, offset in offsets.items() if partition.topic == EVENTS}
     if settings.job.delivery == "exactly-once":
-        # a list that the state believes written can be read only when its transaction ends, and no other broker can
-        # end it
+        # The state counts lists in an open transaction as written. They are readable only after its end, and no other
+        # broker can end it.
         with closing(TopicReader(settings.kafka)) as reader:
             reader.wait_until_committed((RECOMMENDATIONS, RECEIPTS))
     for topic in TOPICS:

@@ -1,4 +1,4 @@
-"""Where backups lie: one folder each, private, whole or not there at all; the oldest are removed."""
+"""Folders of backups: private, complete or absent; rotation removes the oldest."""
 
 import contextlib
 import fcntl
@@ -16,31 +16,31 @@ from operators.errors import StackError
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"backup-\d{8}T\d{6}Z")
-_ASIDE = re.compile(r"\.backup-\d{8}T\d{6}Z\.(part|old)")
+_LEFTOVER = re.compile(r"\.backup-\d{8}T\d{6}Z\.(part|old)")
 
 
 @contextlib.contextmanager
 def new_backup(root: Path) -> Iterator[tuple[Path, Path]]:
-    """(where to write, the folder that it becomes with `seal`) for one run; what it leaves unsealed is removed.
+    """Yields (folder to write to, name that `seal` gives it); removes an unsealed folder at the end.
 
-    Both are named by the time, the first hidden. Nobody but this user may look into them: they hold what shoppers did.
-    Raises `StackError` while another backup writes to `root`, and where the disk refuses.
+    The time names both; the first is hidden. Only this user may read them: they hold shoppers' events.
+    Raises `StackError` while another backup writes to `root`, and for errors of the disk.
     """
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (root / ".lock").open("w") as lock:
             _lock(lock.fileno(), root)
-            for leftover in [entry for entry in root.iterdir() if _ASIDE.fullmatch(entry.name)]:
+            for leftover in [entry for entry in root.iterdir() if _LEFTOVER.fullmatch(entry.name)]:
                 shutil.rmtree(leftover)  # of a run that was killed
             folder = root / time.strftime("backup-%Y%m%dT%H%M%SZ", time.gmtime())
             if folder.exists():
                 raise StackError("a backup a second, at most", f"{folder} is there", "try again")
-            work = root / f".{folder.name}.part"
-            work.mkdir(mode=0o700)
+            part_folder = root / f".{folder.name}.part"
+            part_folder.mkdir(mode=0o700)
             try:
-                yield work, folder
+                yield part_folder, folder
             finally:
-                shutil.rmtree(work, ignore_errors=True)
+                shutil.rmtree(part_folder, ignore_errors=True)
     except OSError as error:
         raise StackError(f"room for a backup in {root}", str(error), "look at the disk, then try again") from error
 
@@ -52,39 +52,39 @@ def _lock(descriptor: int, root: Path) -> None:
         raise StackError(f"one backup at a time in {root}", "another one that runs", "wait for it") from error
 
 
-def seal(work: Path, folder: Path, facts: dict[str, Any]) -> None:
-    """Writes the manifest, `facts` and the sum of each file, and gives the backup its name: now it is one."""
-    manifest = facts | {"files": sums(work)}
-    (work / MANIFEST).write_text(json.dumps(manifest, indent=1))
-    for path in (work, *work.rglob("*")):
+def seal(part_folder: Path, folder: Path, facts: dict[str, Any]) -> None:
+    """Writes the manifest (`facts` and the checksum of each file), and renames the folder: the backup is complete."""
+    manifest = facts | {"files": sums(part_folder)}
+    (part_folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
+    for path in (part_folder, *part_folder.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
-    _to_disk(work / MANIFEST)
-    work.rename(folder)
+    _to_disk(part_folder / MANIFEST)
+    part_folder.rename(folder)
     _to_disk(folder.parent)
 
 
-def rotate(root: Path, made: Path, job: str, keep: int) -> list[Path]:
-    """Removes all but the newest `keep` backups of `job`, `made` among them whatever the clock said; returns the removed.
+def rotate(root: Path, current: Path, job: str, keep: int) -> list[Path]:
+    """Removes all but the newest `keep` backups of `job`, never `current`; returns the removed folders.
 
-    Only folders of a backup's exact name with a manifest of this job are backups: what else lies there stays.
+    A backup has exactly a backup's name and a manifest of this job. Everything else in `root` stays.
     """
-    others = sorted(folder for folder in root.iterdir() if folder != made and _is_of(folder, job))
-    removed = others[: max(0, len(others) - (keep - 1))]
+    previous = sorted(folder for folder in root.iterdir() if folder != current and _is_backup_of(folder, job))
+    removed = previous[: max(0, len(previous) - (keep - 1))]
     for folder in removed:
-        aside = root / f".{folder.name}.old"  # half removed it would still look like a backup
+        hidden = root / f".{folder.name}.old"  # a half removed folder must not look like a backup
         try:
-            folder.rename(aside)
-            shutil.rmtree(aside)
+            folder.rename(hidden)
+            shutil.rmtree(hidden)
         except OSError as error:
             raise StackError(
                 f"to remove the old backup {folder}",
-                f"{error}; the new one is whole: {made}",
+                f"{error}; the new one is whole: {current}",
                 f"remove {folder} by hand",
             ) from error
     return removed
 
 
-def _is_of(folder: Path, job: str) -> bool:
+def _is_backup_of(folder: Path, job: str) -> bool:
     if not _NAME.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
         return False
     try:
@@ -94,27 +94,27 @@ def _is_of(folder: Path, job: str) -> bool:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a backup whose files are as they were written; raises `StackError`."""
+    """The manifest of a backup, after a check of all checksums. Raises `StackError`."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-        wanted = dict(manifest["files"])
+        expected = dict(manifest["files"])
         _ = manifest["partitions"], manifest["made_at"], manifest["records"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise StackError(f"a backup with {MANIFEST} in {folder}", repr(error), "name a folder backup-…") from error
-    found = sums(folder)
-    for name, digest in wanted.items():
-        if found.get(name) != digest:
-            raise StackError(f"{name} with the sum of {MANIFEST}", found.get(name, "no file"), "use an older backup")
+    actual = sums(folder)
+    for name, digest in expected.items():
+        if actual.get(name) != digest:
+            raise StackError(f"{name} with the sum of {MANIFEST}", actual.get(name, "no file"), "use an older backup")
     return manifest
 
 
 def sums(folder: Path) -> dict[str, str]:
-    """Path below `folder` -> sha256, of every file but the manifest; each is on the disk when this returns."""
+    """Path below `folder` -> sha256 of each file except the manifest. Flushes each file to the disk."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file != folder / MANIFEST)
-    return {str(file.relative_to(folder)): _sum(file) for file in files}
+    return {str(file.relative_to(folder)): _checksum(file) for file in files}
 
 
-def _sum(file: Path) -> str:
+def _checksum(file: Path) -> str:
     with file.open("rb") as opened:
         os.fsync(opened.fileno())
         return hashlib.file_digest(opened, "sha256").hexdigest()

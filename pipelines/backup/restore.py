@@ -1,9 +1,9 @@
-"""A backup back into an empty stack: topics with the times they had, and a state that goes on where they do.
+"""Restores a backup into an empty stack.
 
-A new topic begins at offset 0, so the savepoint's sources are moved to where their records now lie
-(`pipelines.submission.savepoint_offsets`). Each record keeps its time: the age of an event, and what an erasure covers, are judged
-by it. So topics take the times of their producer while they are filled, and the inputs keep their records until the job
-has read them, however old they are.
+A new topic begins at offset 0, so the savepoint's source offsets are rewritten
+(`pipelines.submission.savepoint_offsets`). Each record keeps its time, which decides the age of an event and what an
+erasure covers. So topics use CreateTime during the restore, and the inputs keep old records until the job has read
+them.
 """
 
 import shutil
@@ -26,28 +26,28 @@ from pipelines.backup.savepoint_transactions import forget_transactions
 from pipelines.submission.reading_progress import wait_until_read
 from pipelines.submission.savepoint_offsets import METADATA, move_offsets, source_offsets
 from pipelines.topics.topic_admin import ensure_topics
-from pipelines.topics.topic_archive import Imported, import_records
-from pipelines.topics.topic_filling import filling, keep_as_usual
+from pipelines.topics.topic_archive import TopicImport, import_records
+from pipelines.topics.topic_filling import filling, restore_retention
 from pipelines.topics.topic_reader import TopicReader
 
 Submit = Callable[[Settings, Path, str], str]
 
 
 @dataclass(frozen=True)
-class Restored:
-    """What came back."""
+class RestoredJob:
+    """The restored job, and topic -> number of restored records."""
 
     job_id: str
     records: dict[str, int]
 
 
-def restore_backup(settings: Settings, folder: Path, savepoints: Path, submit: Submit) -> Restored:
-    """Fills the topics of an empty stack, starts the job with `submit(settings, bundle, savepoint)` and waits until it
-    has read what was there.
+def restore_backup(settings: Settings, folder: Path, savepoints: Path, submit: Submit) -> RestoredJob:
+    """Fills the topics of an empty stack, starts the job with `submit(settings, bundle, savepoint)` and waits until the
+    job has read them.
 
-    `savepoints`: where the cluster reads savepoints; one is written there. Nobody else may write to the topics meanwhile.
-    Raises `StackError` for a damaged backup, `BrokerError` where the stack is not empty or somebody else writes, and what
-    `submit` raises. After an error the stack must be emptied before it is tried again.
+    `savepoints`: the cluster's folder of savepoints; the restore writes one there. Nobody else may write to the topics.
+    Raises `StackError` for a damaged backup, `BrokerError` if the stack is not empty or somebody else writes, and errors
+    of `submit`. After an error, empty the stack before you try again.
     """
     manifest = read_manifest(folder)
     if manifest["partitions"] != settings.kafka.partitions:
@@ -56,78 +56,90 @@ def restore_backup(settings: Settings, folder: Path, savepoints: Path, submit: S
             str(settings.kafka.partitions),
             "set it for the restore: users keep their partition",
         )
-    stands = source_offsets(folder / "savepoint", JOB_INPUTS, settings.kafka.partitions)
+    state_offsets = source_offsets(folder / "savepoint", JOB_INPUTS, settings.kafka.partitions)
     with broker_errors(settings.kafka):
-        _refuse_records(settings)
-        job_id, imported = _start(settings, folder, savepoints, submit, manifest["made_at"] * 1000, stands)
-        ends = {TopicPartition(topic, n): end for topic in JOB_INPUTS for n, end in imported[topic].ends.items()}
+        _require_empty_topics(settings)
+        job_id, imports = _fill_and_submit(
+            settings, folder, savepoints, submit, manifest["made_at"] * 1000, state_offsets
+        )
+        ends = {
+            TopicPartition(topic, number): end for topic in JOB_INPUTS for number, end in imports[topic].ends.items()
+        }
         wait_until_read(settings, job_id, ends)
-        keep_as_usual(settings.kafka, JOB_INPUTS)
-    return Restored(job_id, {topic: found.records for topic, found in imported.items()})
+        restore_retention(settings.kafka, JOB_INPUTS)
+    return RestoredJob(job_id, {topic: topic_import.records for topic, topic_import in imports.items()})
 
 
-def _start(
-    settings: Settings, folder: Path, savepoints: Path, submit: Submit, made_ms: int, stands: Offsets
-) -> tuple[str, dict[str, Imported]]:
+def _fill_and_submit(
+    settings: Settings, folder: Path, savepoints: Path, submit: Submit, backup_ms: int, state_offsets: Offsets
+) -> tuple[str, dict[str, TopicImport]]:
     try:
         with broker_errors(settings.kafka):
-            imported = _fill(settings, folder, made_ms, stands)
-        savepoint = _moved_savepoint(folder / "savepoint", savepoints, imported, stands)
+            imports = _fill(settings, folder, backup_ms, state_offsets)
+        savepoint = _moved_savepoint(folder / "savepoint", savepoints, imports, state_offsets)
         try:
-            return submit(settings, folder / "bundle", f"file://{savepoint}"), imported
+            return submit(settings, folder / "bundle", f"file://{savepoint}"), imports
         except BaseException:
-            shutil.rmtree(savepoint)  # `liveshelf resume` must not take it for the state of what lies there next
+            shutil.rmtree(savepoint)  # else `liveshelf resume` would find it in the next stack
             raise
     except LiveshelfError as error:  # the topics are not empty any more
         error.fix += "; then restore into a new stack (this one: liveshelf down --purge, liveshelf up)"
         raise
 
 
-def _fill(settings: Settings, folder: Path, made_ms: int, stands: Offsets) -> dict[str, Imported]:
-    since_ms = int(time.time() * 1000) - made_ms
-    imported = {}
+def _fill(settings: Settings, folder: Path, backup_ms: int, state_offsets: Offsets) -> dict[str, TopicImport]:
+    since_ms = int(time.time() * 1000) - backup_ms
+    imports = {}
     with filling(settings.kafka, TOPICS, JOB_INPUTS, since_ms):
         for topic in TOPICS:
-            seen = {place.partition: offset for place, offset in stands.items() if place.topic == topic}
+            seen_until = {
+                partition.partition: offset for partition, offset in state_offsets.items() if partition.topic == topic
+            }
             file = folder / "topics" / f"{topic}.jsonl.gz"
-            found = Imported() if not file.exists() else import_records(settings.kafka, topic, file, made_ms, seen)
-            _refuse_others(settings, topic, found)
-            imported[topic] = found
-    return imported
+            topic_import = (
+                TopicImport()
+                if not file.exists()
+                else import_records(settings.kafka, topic, file, backup_ms, seen_until)
+            )
+            _require_counted_records(settings, topic, topic_import)
+            imports[topic] = topic_import
+    return imports
 
 
-def _refuse_records(settings: Settings) -> None:
+def _require_empty_topics(settings: Settings) -> None:
     for state in ensure_topics(settings.kafka):
-        if wrong := state.differs.get("partitions"):
-            raise BrokerError(f"{wrong[0]} partitions of {state.name}", wrong[1], "restore into a new stack")
+        if difference := state.differs.get("partitions"):
+            raise BrokerError(f"{difference[0]} partitions of {state.name}", difference[1], "restore into a new stack")
     with closing(TopicReader(settings.kafka)) as reader:
         for topic in TOPICS:
-            if held := sum(reader.ends(topic).values()):
-                raise BrokerError(f"an empty topic {topic}", f"{held} records", "restore into a new stack")
+            if records := sum(reader.ends(topic).values()):
+                raise BrokerError(f"an empty topic {topic}", f"{records} records", "restore into a new stack")
 
 
-def _refuse_others(settings: Settings, topic: str, imported: Imported) -> None:
-    """Where another producer wrote meanwhile, records do not lie where they were counted."""
+def _require_counted_records(settings: Settings, topic: str, topic_import: TopicImport) -> None:
+    """Another producer's records would shift the offsets that the import has counted."""
     with closing(TopicReader(settings.kafka)) as reader:
-        found = {place.partition: end for place, end in reader.ends(topic).items() if end}
-    if found != imported.ends:
+        ends = {partition.partition: end for partition, end in reader.ends(topic).items() if end}
+    if ends != topic_import.ends:
         raise BrokerError(
-            f"{imported.records} records in {topic}",
-            f"{sum(found.values())}: somebody else writes to it",
+            f"{topic_import.records} records in {topic}",
+            f"{sum(ends.values())}: somebody else writes to it",
             "stop the shop's producers until `liveshelf restore` has returned, and restore into a new stack",
         )
 
 
-def _moved_savepoint(source: Path, savepoints: Path, imported: dict[str, Imported], stands: Offsets) -> Path:
-    """A copy in `savepoints` whose sources go on where what they had not seen lies now. Its metadata comes last: before,
-    it is no savepoint."""
+def _moved_savepoint(source: Path, savepoints: Path, imports: dict[str, TopicImport], state_offsets: Offsets) -> Path:
+    """Copies the savepoint to `savepoints`, with new source offsets. Writes the metadata last, so a partial copy is no
+    savepoint."""
     target = savepoints / f"savepoint-restored-{time.time_ns()}"
     shutil.copytree(source, target, ignore=shutil.ignore_patterns(METADATA))
-    aside = target / f".{METADATA}"
-    aside.mkdir()
-    shutil.copy(source / METADATA, aside)
-    forget_transactions(aside)
-    move_offsets(aside, {place: imported[place.topic].stands(place.partition) for place in stands})
-    (aside / METADATA).rename(target / METADATA)
-    aside.rmdir()
+    staging = target / f".{METADATA}"
+    staging.mkdir()
+    shutil.copy(source / METADATA, staging)
+    forget_transactions(staging)
+    move_offsets(
+        staging, {partition: imports[partition.topic].next_offset(partition.partition) for partition in state_offsets}
+    )
+    (staging / METADATA).rename(target / METADATA)
+    staging.rmdir()
     return target

@@ -1,8 +1,8 @@
-"""A savepoint without the transactions of its sinks, for a broker that has never heard of them.
+"""Removes the sinks' transactions from a savepoint, for a restore on another broker.
 
-A running exactly-once job's savepoint names transactions that are to be committed when it is restored. Another broker
-answers that it does not know them, and flink-connector-kafka takes that for a failure of the job. What they would have
-committed is in the backup, or is made again from the events after the savepoint.
+The savepoint of an exactly-once job names transactions that the restored job must commit. Another broker does not know
+them, and flink-connector-kafka then fails the job. Nothing is lost: the backup holds the lists of these transactions, or
+the job makes them again from the events after the savepoint.
 """
 
 from pathlib import Path
@@ -16,30 +16,33 @@ from pipelines.submission.savepoint_operators import STATE_ID
 
 
 def forget_transactions(savepoint: Path) -> None:
-    """Rewrites the metadata so that it holds the users' state and the sources alone, which have a coordinator; what else
-    a job of ours has are sinks and operators without state. Raises `ClusterError` where Flink cannot read it."""
+    """Rewrites the metadata with two kinds of operators only: the users' state and the sources.
+
+    Sources are the operators with a coordinator. The job's other operators are sinks, or have no state.
+    Raises `ClusterError` if Flink cannot read the savepoint.
+    """
     java = get_gateway().jvm
     io, checkpoint = java.java.io, java.org.apache.flink.runtime.checkpoint
     try:
         stream = io.DataInputStream(io.ByteArrayInputStream((savepoint / METADATA).read_bytes()))
         loader = java.java.lang.Thread.currentThread().getContextClassLoader()
         metadata = checkpoint.Checkpoints.loadCheckpointMetadata(stream, loader, str(savepoint))
-        kept = java.java.util.ArrayList()
+        states = java.java.util.ArrayList()
         for operator in metadata.getOperatorStates():
-            if _outlives_broker(operator):
-                kept.add(operator)
+            if _is_needed(operator):
+                states.add(operator)
         properties = metadata.getCheckpointProperties()
         rewritten = checkpoint.metadata.CheckpointMetadata(
-            metadata.getCheckpointId(), kept, metadata.getMasterStates(), properties
+            metadata.getCheckpointId(), states, metadata.getMasterStates(), properties
         )
         content = io.ByteArrayOutputStream()
         checkpoint.Checkpoints.storeCheckpointMetadata(rewritten, io.DataOutputStream(content))
-    except Exception as error:  # Py4J's own, with Java's text
+    except Exception as error:  # Py4J's error, with Java's text
         raise ClusterError(
             f"a savepoint of this Flink in {savepoint}", str(error)[-300:], "restore another backup"
         ) from error
     (savepoint / METADATA).write_bytes(bytes(content.toByteArray()))
 
 
-def _outlives_broker(operator: Any) -> bool:
+def _is_needed(operator: Any) -> bool:
     return operator.getOperatorID().toHexString() == STATE_ID or operator.getCoordinatorState() is not None

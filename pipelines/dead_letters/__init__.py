@@ -1,1 +1,1 @@
-"""Refused records: read, repaired, put back."""
+"""Dead letters: read, repair, put back."""

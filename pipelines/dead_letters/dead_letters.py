@@ -1,4 +1,4 @@
-"""The topic of dead letters: how many of each reason, the newest, and letters to a file, in a memory of fixed size."""
+"""Reads the topic of dead letters: counts by reason, the newest, an export to a file; in bounded memory."""
 
 import heapq
 from collections import Counter
@@ -14,21 +14,21 @@ from operators.records.dead_letter import Letter
 from operators.settings import KafkaSettings
 from pipelines.topics.whole_file import whole_file
 
-OTHER = "other"  # a reason that is none of ours, or none at all: somebody else may write to the topic too
-HEADER_BYTES, HEADERS = 2000, 20  # of a record that are kept
+OTHER = "other"  # no reason, or an unknown one: others may write to the topic too
+HEADER_BYTES, HEADERS = 2000, 20  # limits for each record
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Of which letters: any where a field is empty. Times are those of the letters, epoch ms, `until_ms` not included."""
+    """A filter of letters; an empty field matches all. Times of the letters in epoch ms, without `until_ms` itself."""
 
     reasons: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
     since_ms: int | None = None
     until_ms: int | None = None
 
-    def fits(self, reason: str | None, topic: str | None, at_ms: int) -> bool:
-        """`reason` and `topic` as the headers have them."""
+    def matches(self, reason: str | None, topic: str | None, at_ms: int) -> bool:
+        """Whether a letter with these headers is chosen."""
         return (
             (not self.reasons or (reason if reason in DEAD_LETTER_REASONS else OTHER) in self.reasons)
             and (not self.topics or topic in self.topics)
@@ -37,13 +37,13 @@ class Choice:
         )
 
     def takes(self, letter: Letter) -> bool:
-        """Whether a letter is one of them."""
-        return self.fits(letter.reason, letter.topic, letter.at_ms)
+        """Whether the letter is chosen."""
+        return self.matches(letter.reason, letter.topic, letter.at_ms)
 
 
 @dataclass
 class DeadLetters:
-    """What the topic holds. `newest`: the headers of the newest, oldest first, by name without Connect's prefix."""
+    """Summary of the topic. `newest`: headers of the newest letters, oldest first; names without Connect's prefix."""
 
     count: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -56,49 +56,49 @@ def read_dead_letters(settings: KafkaSettings, last: int, choice: Choice) -> Dea
 
 
 def read_letters(settings: KafkaSettings, since_ms: int | None) -> Iterator[Letter]:
-    """Those that the job wrote, each partition in order. Raises `BrokerError`."""
+    """The letters that Liveshelf wrote, each partition in order. Raises `BrokerError`."""
     return filter(None, map(Letter.of, read_topic(settings, DEAD_LETTERS, since_ms)))
 
 
 def letters_of_file(file: Path) -> Iterator[Letter]:
-    """Of a file of `write_letters`. Raises `EventsFileError`."""
+    """The letters of a file of `write_letters`. Raises `EventsFileError`."""
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield Letter.of_line(line, number)
 
 
-def write_letters(letters: Iterable[Letter], chosen: Callable[[Letter], bool], file: Path, limit: int | None) -> int:
-    """One line a letter; returns how many. The file appears whole or not at all."""
-    written = 0
+def write_letters(letters: Iterable[Letter], is_chosen: Callable[[Letter], bool], file: Path, limit: int | None) -> int:
+    """Writes one line a letter; returns how many. The file appears complete or not at all."""
+    count = 0
     with whole_file(file) as out:
-        for letter in islice(filter(chosen, letters), limit):
+        for letter in islice(filter(is_chosen, letters), limit):
             out.write(letter.line() + b"\n")
-            written += 1
-    return written
+            count += 1
+    return count
 
 
 def summary(records: Iterable[Any], last: int, choice: Choice = Choice()) -> DeadLetters:
-    """Of kafka-python's records, in any order of partitions."""
-    letters, newest = DeadLetters(), list[tuple[int, int, int, dict[str, str]]]()
+    """Summary of kafka-python's records, in any order of partitions."""
+    result, newest_entries = DeadLetters(), list[tuple[int, int, int, dict[str, str]]]()
     for record in records:
         headers = _headers(record)
         reason = headers.get(LETTER_REASON)
-        if not choice.fits(reason, headers.get("topic"), record.timestamp):
+        if not choice.matches(reason, headers.get("topic"), record.timestamp):
             continue
-        letters.count += 1
-        letters.reasons[reason if reason in DEAD_LETTER_REASONS else OTHER] += 1
-        place = (record.timestamp, record.partition, record.offset, headers)
-        if len(newest) < last:
-            heapq.heappush(newest, place)
-        elif newest:
-            heapq.heappushpop(newest, place)
-    letters.newest = [place[3] for place in sorted(newest, key=lambda place: place[:3])]
-    return letters
+        result.count += 1
+        result.reasons[reason if reason in DEAD_LETTER_REASONS else OTHER] += 1
+        entry = (record.timestamp, record.partition, record.offset, headers)
+        if len(newest_entries) < last:
+            heapq.heappush(newest_entries, entry)
+        elif newest_entries:
+            heapq.heappushpop(newest_entries, entry)
+    result.newest = [entry[3] for entry in sorted(newest_entries, key=lambda entry: entry[:3])]
+    return result
 
 
 def _headers(record: Any) -> dict[str, str]:
-    """Text of the headers, whatever they hold; a value may be null."""
+    """Headers as text, cut to the limits; a value may be null."""
     return {
         str(name).removeprefix(HEADER_PREFIX)[:HEADER_BYTES]: (value or b"")[:HEADER_BYTES].decode("utf-8", "replace")
         for name, value in record.headers[:HEADERS]

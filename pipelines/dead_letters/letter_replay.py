@@ -1,4 +1,4 @@
-"""Puts dead letters back on their topics: chosen, repaired, checked by the job's own decoders, each put back once."""
+"""Puts dead letters back on their topics: filters, repairs, checks with the job's decoders, each letter once."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -13,14 +13,14 @@ from operators.records.event_decode import EventDecoder, decode_erasure, key_tex
 from operators.records.record_repairs import Repairs
 from operators.time_units import DAY_MS
 
-TOPICS = (EVENTS, ERASURES)  # whose letters can be put back
-BATCH = 500  # letters in a transaction: the job reads nothing behind it while it is open
-SHOWN = 20  # letters refused again that are shown
+TOPICS = (EVENTS, ERASURES)  # topics whose letters can be put back
+BATCH = 500  # letters in a transaction; while it is open, the job reads no later record
+EXAMPLES = 20  # refused letters that the result keeps
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A record on its way back."""
+    """A record to put back."""
 
     letter: int
     topic: str
@@ -31,8 +31,8 @@ class Outgoing:
 
 @dataclass
 class Replay:
-    """What was done, or would be. `read`: letters; `refused`: reasons for which the job would refuse them again, and
-    the first of these letters as (place, reason, what came)."""
+    """Counts of a replay or a dry run. `done_before`: put back by an earlier run; `refused`: letters that the job would
+    refuse again, by reason; `refused_letters`: the first of them as (place, reason, value)."""
 
     read: int = 0
     chosen: int = 0
@@ -44,17 +44,17 @@ class Replay:
 
 
 class Ledger(Protocol):
-    """Puts records back and remembers which letters they were."""
+    """Puts records back and remembers their letters."""
 
     def knows(self, letter: int) -> bool:
-        """Whether a letter was put back, in this run or an earlier one."""
+        """Whether this run or an earlier one has put the letter back."""
 
     def put_back(self, batch: list[Outgoing]) -> None:
-        """All of them and the memory of it, or nothing. Raises `BrokerError`."""
+        """Puts back and remembers all of the batch, or nothing. Raises `BrokerError`."""
 
 
 class Judge:
-    """Decides which letters go back, with the decoders of the job."""
+    """Decides which letters go back, with the job's decoders."""
 
     def __init__(self, limits: EventSettings, repairs: Repairs) -> None:
         self._events = EventDecoder(limits)
@@ -62,7 +62,7 @@ class Judge:
         self._repairs = repairs
 
     def judge(self, letter: Letter, now_ms: int) -> Outgoing:
-        """The record unchanged where the job accepts it; else repaired. Raises `BadRecord` where the job would refuse it again."""
+        """The record, unchanged if the job accepts it, else repaired. Raises `BadRecord` if the job would refuse it again."""
         try:
             return self._read(letter, letter.key, letter.value, now_ms)
         except BadRecord:
@@ -80,8 +80,8 @@ class Judge:
             event = self._events.decode(key_text(key), value, now_ms)
             user = event.user_id
             if int(event.event_time) > letter.at_ms:
-                # an event is not later than its record: on its first way the job would have read the time of then, and
-                # an erasure since must reach it
+                # An event is not later than its record: the job would have limited the time too, and an erasure after
+                # the record must cover the event.
                 event.event_time = letter.at_ms
                 value = encode_record(event)
         assert value is not None
@@ -90,48 +90,63 @@ class Judge:
 
 def replay(
     letters: Iterable[Letter],
-    chosen: Callable[[Letter], bool],
+    is_chosen: Callable[[Letter], bool],
     judge: Judge,
     ledger: Ledger,
     clock_ms: Callable[[], int],
     *,
     limit: int | None = None,
-    done: Replay,
+    result: Replay,
 ) -> None:
-    """Puts back what `chosen` takes, at most `limit` letters, and counts in `done`: what stands there was committed.
+    """Puts back at most `limit` chosen letters. `result` counts only what was committed.
 
-    Raises `BrokerError`; a run after it goes on where this one ended.
+    Raises `BrokerError`; the next run continues where this one ended.
     """
-    batch: list[Outgoing] = []
-    waiting: set[int] = set()
-
-    def put_back() -> None:
-        ledger.put_back(batch)
-        done.put_back += len(batch)
-        done.repaired.update(fix for outgoing in batch for fix in outgoing.fixes)
-        batch.clear()
-        waiting.clear()
-
+    batch = _Batch(ledger, result)
     for letter in letters:
-        done.read += 1
-        if not chosen(letter):
+        result.read += 1
+        if not is_chosen(letter):
             continue
-        done.chosen += 1
-        if letter.id in waiting or ledger.knows(letter.id):
-            done.done_before += 1
+        result.chosen += 1
+        if batch.knows(letter.id):
+            result.done_before += 1
             continue
         try:
-            batch.append(judge.judge(letter, clock_ms()))
+            batch.add(judge.judge(letter, clock_ms()))
         except BadRecord as bad:
-            done.refused[bad.reason] += 1
-            if len(done.refused_letters) < SHOWN:
-                done.refused_letters.append((letter.place, bad.reason, bad.came))
+            result.refused[bad.reason] += 1
+            if len(result.refused_letters) < EXAMPLES:
+                result.refused_letters.append((letter.place, bad.reason, bad.came))
             continue
-        waiting.add(letter.id)
-        full = limit is not None and done.put_back + len(batch) >= limit
-        if len(batch) == BATCH or full:
-            put_back()
-        if full:
+        is_last = limit is not None and result.put_back + len(batch) >= limit
+        if len(batch) == BATCH or is_last:
+            batch.put_back()
+        if is_last:
             return
-    if batch:
-        put_back()
+    batch.put_back()
+
+
+class _Batch:
+    """Records for the next transaction."""
+
+    def __init__(self, ledger: Ledger, result: Replay) -> None:
+        self._ledger, self._result = ledger, result
+        self._records: dict[int, Outgoing] = {}  # by letter
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def knows(self, letter: int) -> bool:
+        return letter in self._records or self._ledger.knows(letter)
+
+    def add(self, record: Outgoing) -> None:
+        self._records[record.letter] = record
+
+    def put_back(self) -> None:
+        if not self._records:
+            return
+        records = list(self._records.values())
+        self._ledger.put_back(records)
+        self._result.put_back += len(records)
+        self._result.repaired.update(fix for record in records for fix in record.fixes)
+        self._records.clear()

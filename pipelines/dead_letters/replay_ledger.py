@@ -1,4 +1,4 @@
-"""Which dead letters were put back, on the topic of receipts: written in one transaction with the records themselves."""
+"""Receipts of replayed dead letters: one transaction holds the records and their receipt."""
 
 import contextlib
 import threading
@@ -19,46 +19,46 @@ from pipelines.dead_letters.letter_replay import Outgoing
 from pipelines.topics.topic_reader import TopicReader
 
 TRANSACTIONAL_ID = "liveshelf-replay"
-# a run that dies in a transaction blocks the readers of its partitions for this long, and for up to 10 s more until the
-# broker looks for such transactions
+# A run that dies in a transaction blocks the readers of its partitions for this long, and for up to 10 s more until the
+# broker checks for timeouts.
 TRANSACTION_MS = 15_000
 ABORT_SECONDS = 5.0
 _decode = msgspec.json.Decoder(ReplayReceipt).decode
 
 
 class Memory:
-    """Ids of the letters that were put back: 8 bytes each for earlier runs, a set for this run."""
+    """Ids of replayed letters: 8 bytes each for earlier runs, a set for this run."""
 
     def __init__(self, earlier: "array[int]") -> None:
         self._earlier = array("Q", sorted(earlier))
         self._new: set[int] = set()
 
     def knows(self, letter: int) -> bool:
-        """Whether it was put back."""
-        at = bisect_left(self._earlier, letter)
-        return letter in self._new or (at < len(self._earlier) and self._earlier[at] == letter)
+        """Whether the letter was put back."""
+        index = bisect_left(self._earlier, letter)
+        return letter in self._new or (index < len(self._earlier) and self._earlier[index] == letter)
 
     def put_back(self, batch: list[Outgoing]) -> None:
-        """Notes the letters; nothing is sent."""
+        """Remembers the letters; sends nothing."""
         self._new.update(outgoing.letter for outgoing in batch)
 
 
 def read_memory(settings: KafkaSettings) -> Memory:
-    """The memory of all receipts. Raises `BrokerError`.
+    """Reads all receipts. Raises `BrokerError`.
 
-    A job that delivers exactly once has transactions on that topic too: receipts behind an open one would not be seen.
+    Waits for open transactions, which an exactly-once job has on this topic too: they hide the receipts after them.
     """
     earlier = array("Q")
     with contextlib.closing(TopicReader(settings)) as reader, broker_errors(settings):
         reader.wait_until_committed((RECEIPTS,))
         for record in reader.records(RECEIPTS, {}):
-            with contextlib.suppress(msgspec.MsgspecError, ValueError):  # an erasure's, which has no letters
+            with contextlib.suppress(msgspec.MsgspecError, ValueError):  # an erasure's receipt, which has no letters
                 earlier.extend([*map(id_of, _decode(record.value or b"").letters)])
     return Memory(earlier)
 
 
 class KafkaLedger:
-    """One run at a time: a new run fences off the earlier one, so it reads all that was put back."""
+    """A ledger on the broker, for one run at a time: a new run fences off the earlier one, then reads its receipts."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         """Raises `BrokerError`."""
@@ -89,7 +89,7 @@ class KafkaLedger:
             self._send(batch)
             self._producer.commit_transaction()
         except BaseException as error:
-            self._give_up()
+            self._abort()
             if isinstance(error, KafkaError):
                 raise self._refusal(error) from error
             raise
@@ -112,8 +112,8 @@ class KafkaLedger:
         for future in futures:
             future.get(max(0.0, deadline - time.monotonic()))
 
-    def _give_up(self) -> None:
-        """Aborts, so that readers go on at once; the abort may wait for ever where the broker does not answer."""
+    def _abort(self) -> None:
+        """Aborts, so that readers go on at once. Waits at most `ABORT_SECONDS`: without a broker the abort never returns."""
 
         def abort() -> None:
             with contextlib.suppress(KafkaError):
@@ -124,9 +124,9 @@ class KafkaLedger:
         aborting.join(ABORT_SECONDS)
 
     def _refusal(self, error: KafkaError) -> BrokerError:
-        if (
-            not isinstance(error, InvalidProducerEpochError) and "fenced" not in repr(error).lower()
-        ):  # in words alone, too
+        # kafka-python may name the fencing only in the text of another error
+        is_fenced = isinstance(error, InvalidProducerEpochError) or "fenced" in repr(error).lower()
+        if not is_fenced:
             return broker_error(error, self._settings.client_options())
         return BrokerError(
             "to be the only replay",

@@ -1,4 +1,4 @@
-"""A replay on the broker: letters of the topic or of a file, put back and noted in the audit log."""
+"""Replays letters of the topic or of a file, and notes the replay in the audit log."""
 
 import time
 from contextlib import closing
@@ -16,26 +16,30 @@ from pipelines.provenance.audit_log import record_act
 def run_replay(
     settings: Settings, file: Path | None, choice: Choice, repairs: Repairs, *, limit: int | None, dry_run: bool
 ) -> tuple[Replay, str | None]:
-    """Puts back at most `limit` of the letters that `choice` takes, of a file of `write_letters` or (None) of the topic.
+    """Puts back at most `limit` letters of `choice`, from a file of `write_letters` or (None) from the topic.
 
-    Returns what was done and the id on the receipts; a dry run puts nothing back and has no id. What was put back is in
-    the audit log, also where the run fails. Raises `BrokerError` or `EventsFileError`.
+    Returns the counts and the id of the receipts; a dry run puts nothing back and has no id. The audit log also has the
+    counts of a run that fails. Raises `BrokerError`, `EventsFileError`.
     """
     if file and not file.is_file():
         raise EventsFileError("a file of `liveshelf dead-letters export`", f"no file {file}", "name an existing file")
     letters = letters_of_file(file) if file else read_letters(settings.kafka, choice.since_ms)
-    done, judge = Replay(), Judge(settings.events, repairs)
+    result, judge = Replay(), Judge(settings.events, repairs)
     if dry_run:
-        replay(letters, choice.takes, judge, read_memory(settings.kafka), _now_ms, limit=limit, done=done)
-        return done, None
+        replay(letters, choice.takes, judge, read_memory(settings.kafka), _now_ms, limit=limit, result=result)
+        return result, None
     with closing(KafkaLedger(settings.kafka)) as ledger:
         try:
-            replay(letters, choice.takes, judge, ledger, _now_ms, limit=limit, done=done)
+            replay(letters, choice.takes, judge, ledger, _now_ms, limit=limit, result=result)
         finally:
-            if done.put_back:
-                what = {"put_back": done.put_back, "repaired": dict(done.repaired), "refused": dict(done.refused)}
-                record_act(settings.kafka, "dead-letters replay", replay_id=ledger.replay_id, **what)
-        return done, ledger.replay_id
+            if result.put_back:
+                counts = {
+                    "put_back": result.put_back,
+                    "repaired": dict(result.repaired),
+                    "refused": dict(result.refused),
+                }
+                record_act(settings.kafka, "dead-letters replay", replay_id=ledger.replay_id, **counts)
+        return result, ledger.replay_id
 
 
 def _now_ms() -> int:

@@ -1,1 +1,1 @@
-"""What the demo shows while it runs."""
+"""The demo: its replay, figures and checks."""

@@ -1,4 +1,4 @@
-"""What must hold after a demo: lists flowed, came from the model, and the page and the API answer with them."""
+"""Checks after a demo: lists came, the model made them, the page and the API answer."""
 
 import httpx
 
@@ -9,7 +9,7 @@ FRESH_MS = 2000
 
 
 def demo_checks(demo: DemoRun, shop: str) -> dict[str, bool]:
-    """A sentence each, and whether it holds. `shop`: the storefront's address. Raises `httpx.HTTPError`."""
+    """Sentence -> whether it holds. `shop`: the storefront's address. Raises `httpx.HTTPError`."""
     figures, progress, user = demo.figures, demo.progress, next(iter(demo.figures.users), "")
     with httpx.Client(base_url=shop, trust_env=uses_environment_proxies(shop)) as client:
         page, served = client.get("/"), client.get(f"/v1/users/{user}/recommendations")

@@ -1,4 +1,4 @@
-"""The demo's replay: real orders out, lists back, and the figures in between."""
+"""The demo's replay: publishes real orders, reads lists, keeps the figures."""
 
 import math
 import threading
@@ -20,12 +20,12 @@ from pipelines.submission.operator_totals import operator_total
 from pipelines.topics.list_follower import Erased, ListFollower
 from pipelines.topics.replayer import Progress, ReplayRate, replay
 
-COLD_SECONDS = 8  # the first lists measure a JVM that has not compiled their path
+COLD_SECONDS = 8  # until then the JVM compiles its code, and lists are slow
 
 
 @dataclass
 class Figures:
-    """What the demo shows. Freshness: intended event time to the list in this consumer's hands."""
+    """The demo's figures. Freshness: from the intended event time until this consumer has read the list."""
 
     lists: int = 0
     users: set[str] = field(default_factory=set)
@@ -34,15 +34,15 @@ class Figures:
     coalesced: int = 0
     dead: int = 0
 
-    def add(self, made: RecommendationList) -> None:
-        """Counts a list that came now."""
+    def add(self, recommended: RecommendationList) -> None:
+        """Counts a list that was read now."""
         self.lists += 1
-        self.users.add(made.user_id)
-        self.sources[made.source] += 1
-        self.freshness_us.record_value(max(1, time.time_ns() // 1000 - made.event_time * 1000))
+        self.users.add(recommended.user_id)
+        self.sources[recommended.source] += 1
+        self.freshness_us.record_value(max(1, time.time_ns() // 1000 - recommended.event_time * 1000))
 
     def freshness_ms(self, percentile: float) -> float:
-        """A percentile of freshness in ms; NaN of too few lists (a p99 needs 100), which is below no limit."""
+        """A percentile of freshness in ms; NaN with too few lists (a p99 needs 100), which is below no limit."""
         if self.freshness_us.get_total_count() * (100 - percentile) < 100:
             return math.nan
         return float(self.freshness_us.get_value_at_percentile(percentile)) / 1000
@@ -72,7 +72,7 @@ class DemoRun:
         self.progress = Progress()
         self._settings = settings
         self._targets = targets
-        self._events = _as_new(events)
+        self._events = _with_new_ids(events)
         self._rate = rate
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._publish, self._read)]
@@ -84,7 +84,7 @@ class DemoRun:
             thread.start()
 
     def stop(self) -> None:
-        """Ends both."""
+        """Stops both threads."""
         self._stop.set()
         self._lists.close()
         for thread in self._threads:
@@ -97,16 +97,16 @@ class DemoRun:
 
     def watched(self, seconds: float) -> Iterator[list[tuple[str, str]]]:
         """The rows of `Figures` once a second, until the events are published or `seconds` have passed."""
-        begun, warm = time.monotonic(), False
-        while self.running and (passed := time.monotonic() - begun) < seconds:
+        started, is_warm = time.monotonic(), False
+        while self.running and (passed := time.monotonic() - started) < seconds:
             time.sleep(1)
-            self._ask_job()
-            if not warm and passed > COLD_SECONDS:
+            self._read_totals()
+            if not is_warm and passed > COLD_SECONDS:
                 self.figures.freshness_us.reset()
-                warm = True
+                is_warm = True
             yield self.figures.rows(self.progress.sent)
 
-    def _ask_job(self) -> None:
+    def _read_totals(self) -> None:
         """Reads coalescing and dead letters from the operators' metrics."""
         self.figures.coalesced = operator_total(self._targets, "liveshelf_coalesced_total")
         self.figures.dead = operator_total(self._targets, "liveshelf_dead_letters_total")
@@ -130,8 +130,8 @@ class DemoRun:
             print(f"reading stopped: {error}")
 
 
-def _as_new(events: Iterable[Event]) -> Iterator[Event]:
-    """The orders with ids of this run, so that a second demo is not a heap of duplicates."""
+def _with_new_ids(events: Iterable[Event]) -> Iterator[Event]:
+    """The events with ids of this run, so that a second demo publishes no duplicates."""
     run = f"demo{int(time.time())}"
     for event in events:
         event.event_id = f"{run}-{event.event_id}"

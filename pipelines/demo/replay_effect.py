@@ -1,4 +1,4 @@
-"""What the job made of the events that a replay published, by the job's own counts."""
+"""Counts the duplicates of a replay that the job dropped, from the job's own metrics."""
 
 import time
 from pathlib import Path
@@ -10,23 +10,24 @@ COUNTED = "liveshelf_events_total"
 
 
 class ReplayEffect:
-    """Counts from here on what the job reads. Knows nothing where no job of this machine announces its counts."""
+    """Compares the job's counters with those at the start of a replay. Needs a job on this machine."""
 
     def __init__(self, targets: Path) -> None:
         """`targets`: as `operator_total` takes it."""
         self._targets = targets
-        self._before = self._counts()
+        self._start_counts = self._counts()
 
     def known_already(self, sent: int) -> int | None:
-        """How many of `sent` events the job left out because it knew their event_id.
-
-        None without a job that says, and while it has not read them all.
+        """How many of `sent` events the job dropped as duplicates; None without a job, or if it has not read all events
+        within `WAIT_S`.
         """
         deadline = time.monotonic() + WAIT_S
         while any(self._targets.glob("operator-*.json")):
-            read, known = (now - before for now, before in zip(self._counts(), self._before, strict=True))
-            if read >= sent > 0:
-                return min(known, sent)
+            read_count, duplicates = (
+                count - start_count for count, start_count in zip(self._counts(), self._start_counts, strict=True)
+            )
+            if read_count >= sent > 0:
+                return min(duplicates, sent)
             if time.monotonic() > deadline:
                 return None
             time.sleep(0.2)

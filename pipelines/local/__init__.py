@@ -1,1 +1,1 @@
-"""What the command and the benchmarks do with the stack on this machine: start it, submit to it, resume on it."""
+"""Work on the local stack, for the command and the benchmarks: start it, submit, resume, replay, tidy."""

@@ -1,4 +1,4 @@
-"""A file of events published to the local stack: when each is due, and what the job made of them."""
+"""Replays a file of events to the local stack, and counts the duplicates that the job dropped."""
 
 import time
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from pipelines.topics.replayer import Progress, ReplayRate, publish_catalogue, r
 
 @dataclass
 class FileReplay:
-    """What was published in `seconds`. `known_already`: events that the job left out, None where that is not known.
-    `left_out`: a line about the bad lines of each file that has some."""
+    """Result of a replay that took `seconds`. `known_already`: duplicates that the job dropped, None if unknown.
+    `left_out`: one sentence for each file with bad lines."""
 
     events: RecordFile[Event]
     progress: Progress
@@ -39,29 +39,29 @@ def replay_files(
     on_catalogue: Callable[[int], object],
     on_progress: Callable[[Progress], object],
 ) -> FileReplay:
-    """Publishes the catalogue, and then at most `limit` events, each when `pace` says so.
+    """Publishes the catalogue, and then at most `limit` events at the times of `pace`.
 
-    `on_catalogue` hears how many catalogue records were published. Raises `BrokerError` where the broker refuses for good,
-    `EventsFileError` for a file of another form.
+    `on_catalogue` gets the number of published catalogue records. Raises `BrokerError` if the broker refuses for good,
+    `EventsFileError` for a file in another format.
     """
-    begun, progress = time.monotonic(), Progress()
-    chosen = event_file(events, settings.events)
-    items = catalogue_file(catalogue, settings.events) if catalogue else None
+    started, progress = time.monotonic(), Progress()
+    event_lines = event_file(events, settings.events)
+    item_lines = catalogue_file(catalogue, settings.events) if catalogue else None
     producer, effect = new_producer(settings.kafka), ReplayEffect(Layout.of(settings).targets)
     try:
         with broker_errors(settings.kafka):
-            if items is not None:
-                on_catalogue(publish_catalogue(items, producer))
+            if item_lines is not None:
+                on_catalogue(publish_catalogue(item_lines, producer))
 
             def tick() -> None:
                 on_progress(progress)
 
-            few = islice(chosen, limit)
-            replay(few, pace, producer, keep_times=keep_times, progress=progress, tick=tick)
+            first_events = islice(event_lines, limit)
+            replay(first_events, pace, producer, keep_times=keep_times, progress=progress, tick=tick)
             if progress.failure is not None and is_final(progress.failure):
                 raise progress.failure
     finally:
         producer.close(timeout=5)
-    seconds = time.monotonic() - begun
-    left_out = [file.left_out() for file in (items, chosen) if file is not None and file.bad]
-    return FileReplay(chosen, progress, seconds, effect.known_already(progress.sent), left_out)
+    seconds = time.monotonic() - started
+    left_out = [file.left_out() for file in (item_lines, event_lines) if file is not None and file.bad]
+    return FileReplay(event_lines, progress, seconds, effect.known_already(progress.sent), left_out)

@@ -1,4 +1,4 @@
-"""A submission from this machine: with the Flink home of this checkout, noted in the audit log and in the lineage."""
+"""Submits from this checkout, and records the submission in the audit log and the lineage."""
 
 import sys
 from pathlib import Path
@@ -25,13 +25,13 @@ def submit_locally(
     fresh: bool = False,
     alter_ship: AlterShip = leave_as_it_is,
 ) -> str:
-    """Submits with the Flink home of this checkout, which is made where no stack runs; returns the job's id.
+    """Submits with the Flink home of this checkout, built if no stack runs; returns the job's id.
 
-    Raises as `pipelines.submission.launcher.submit`, whose arguments these are; without `bundle` it is that of the settings.
+    Arguments and errors as in `pipelines.submission.launcher.submit`. `bundle`: None for the bundle of the settings.
     """
     layout = Layout.of(settings)
-    own = is_own_cluster(settings, layout)
-    settings = with_places(settings, layout.tables if own else None, layout.targets if own else None)
+    is_own = is_own_cluster(settings, layout)
+    settings = with_places(settings, layout.tables if is_own else None, layout.targets if is_own else None)
     if not Supervisor(layout).running():
         layout.make()
         ensure_jars(layout)
@@ -39,24 +39,26 @@ def submit_locally(
     folder = (bundle or settings.resolve(settings.bundle.path)).resolve()
     environment = process_environment(layout)
     job_id = submit(settings, environment, folder, savepoint=savepoint, fresh=fresh, alter_ship=alter_ship)
-    _note(settings, folder, job_id, savepoint or ("nothing" if fresh else "the topic"))
+    _record_submission(settings, folder, job_id, savepoint or ("nothing" if fresh else "the topic"))
     return job_id
 
 
 def with_places(settings: Settings, tables: Path | None, targets: Path | None) -> Settings:
-    """The settings with what the TaskManagers use of their machine: this one's folders (None: another machine's, where
-    they find places of their own) and Python. What the settings name wins."""
+    """The settings with folders and Python of the TaskManagers' machine, where they have none.
+
+    `tables`, `targets`: this machine's folders; None for another cluster, whose TaskManagers choose their own.
+    """
     job = settings.job
-    own = {
+    places = {
         "tables_dir": job.tables_dir or str(tables or ""),
         "metrics_targets_dir": job.metrics_targets_dir or str(targets or ""),
         "python": job.python or (sys.executable if tables else "python3"),
     }
-    return settings.model_copy(update={"job": job.model_copy(update=own)})
+    return settings.model_copy(update={"job": job.model_copy(update=places)})
 
 
-def _note(settings: Settings, bundle: Path, job_id: str, state: str) -> None:
-    """Which bundle serves since when, with which rules for lists; `state`: what the job began from."""
+def _record_submission(settings: Settings, bundle: Path, job_id: str, state: str) -> None:
+    """Records the bundle and the list settings in the audit log and the lineage. `state`: the job's start state."""
     manifest = read_manifest(bundle)
     lineage, job = Lineage(settings), settings.job.name
     record_act(
@@ -69,4 +71,4 @@ def _note(settings: Settings, bundle: Path, job_id: str, state: str) -> None:
         lists=settings.lists.model_dump(),
         experiment=settings.experiment.model_dump(),
     )
-    lineage.tell(lineage.new_run(), "submit", RunState.COMPLETE, [bundle_dataset(manifest)], flink_job=job_id, name=job)
+    lineage.emit(lineage.new_run(), "submit", RunState.COMPLETE, [bundle_dataset(manifest)], flink_job=job_id, name=job)

@@ -1,4 +1,4 @@
-"""The job goes on from its newest state that can be read."""
+"""Resumes the job from its newest readable state."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +11,12 @@ from pipelines.local.local_submission import submit_locally
 from pipelines.submission.checkpoints import find_checkpoints
 from pipelines.submission.cluster import Cluster
 
-TRIED = 5
+MAX_TRIES = 5
 OnRefused = Callable[[str, ClusterError], object]
 
 
-class Resumed(NamedTuple):
-    """The job, the checkpoint or savepoint that it went on from, and the newer ones that could not be read."""
+class ResumedJob(NamedTuple):
+    """The job, its checkpoint or savepoint, and the newer ones that Flink refused."""
 
     job_id: str
     checkpoint: str
@@ -24,7 +24,7 @@ class Resumed(NamedTuple):
 
 
 def cancel_restarting_job(settings: Settings) -> list[dict[str, str]]:
-    """Cancels a job of this name that restarts again and again, and returns it. Raises `ClusterError` where it runs."""
+    """Cancels the jobs of this name that restart again and again; returns them. Raises `ClusterError` if one runs."""
     cluster, cancelled = Cluster(settings.job), []
     for job in cluster.jobs(settings.job.name):
         if job["state"] == "RUNNING" and cluster.running_tasks(job["jid"]):
@@ -41,9 +41,12 @@ def resume(
     checkpoint: str | None,
     bundle: Path | None,
     on_refused: OnRefused,
-) -> Resumed:
-    """Submits from `checkpoint`, or from the newest that can be read: goes back up to five, and loses nothing, because
-    the events since are read again. `on_refused` hears of each that cannot be used. Raises `ClusterError`."""
+) -> ResumedJob:
+    """Submits from `checkpoint`, or from the newest readable one of the last five. Raises `ClusterError`.
+
+    An older checkpoint loses nothing: the job reads the events after it again. `on_refused` gets each refused checkpoint
+    and its error.
+    """
     layout = Layout.of(settings)
     candidates = [checkpoint] if checkpoint else _newest_first(layout)
     if not candidates:
@@ -53,27 +56,27 @@ def resume(
             "name one with --checkpoint, or liveshelf submit --fresh",
         )
     refused: list[str] = []
-    reason: ClusterError | None = None
-    for path in candidates[:TRIED]:
+    last_error: ClusterError | None = None
+    for path in candidates[:MAX_TRIES]:
         try:
-            return Resumed(submit_locally(settings, bundle, savepoint=path), path, refused)
+            return ResumedJob(submit_locally(settings, bundle, savepoint=path), path, refused)
         except ClusterError as error:
             refused.append(path)
             on_refused(path, error)
-            reason = error
+            last_error = error
     raise ClusterError(
         f"one of the {len(refused)} newest checkpoints to be readable",
-        f"none is; the last said: {reason}",
+        f"none is; the last said: {last_error}",
         "name an older one with --checkpoint, or liveshelf submit --fresh",
     )
 
 
 def resume_or_submit(settings: Settings, on_refused: OnRefused) -> str:
-    """The job's id: resumed where there is a state, else submitted for the first time. `on_refused` as in `resume`."""
+    """Resumes the job if it has a state, else submits it; returns its id. `on_refused`: as in `resume`."""
     if _newest_first(Layout.of(settings)):
         return resume(settings, None, None, on_refused).job_id
     return submit_locally(settings, None)
 
 
 def _newest_first(layout: Layout) -> list[str]:
-    return [str(found.path) for found in find_checkpoints(layout.checkpoints, layout.savepoints)]
+    return [str(checkpoint.path) for checkpoint in find_checkpoints(layout.checkpoints, layout.savepoints)]

@@ -1,4 +1,4 @@
-"""The stack on this machine, from nothing to a broker with its topics and every part answering."""
+"""Starts the local stack, creates the topics and waits until each part answers."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from pipelines.topics.topic_admin import ensure_topics
 
 
 class Step(NamedTuple):
-    """A part that answers now, or a thing that was made on the way."""
+    """A part that answers (`is_part`), or another finished step."""
 
     name: str
     address: str
@@ -22,19 +22,19 @@ class Step(NamedTuple):
 
 
 def start(settings: Settings, *, secure: bool, on_wait: Callable[[Probe], object]) -> Iterator[Step]:
-    """Starts the parts that do not run, waits for each, makes the topics and, on a secure broker, grants the rights.
+    """Starts the missing parts, waits for each, creates the topics and, on a secure broker, grants the rights.
 
-    Yields each step when it is done; `on_wait` hears of a part before it is waited for. Raises `StackError`.
+    Yields each finished step; calls `on_wait` before it waits for a part. Raises `StackError`.
     """
     if not start_stack(settings, secure=secure):
         yield Step("stack", "", "runs already", is_part=False)
-    settings = load_settings()  # with the access that `secure` left
+    settings = load_settings()  # with the credentials of a secure stack
     secured = is_secure(layout := Layout.of(settings))
     for probe in probes(settings):
         on_wait(probe)
         yield Step(probe.name, str(probe.address), wait_for(probe))
         if probe.name == "kafka":
-            made = [topic.name for topic in ensure_topics(settings.kafka) if topic.created]
-            yield Step("topics", "", f"{len(made)} made" if made else "as they were", is_part=False)
+            created = [topic.name for topic in ensure_topics(settings.kafka) if topic.created]
+            yield Step("topics", "", f"{len(created)} made" if created else "as they were", is_part=False)
             if secured:
                 yield Step("rights", "", f"{grant(settings)} granted; passwords: {layout.secrets}", is_part=False)

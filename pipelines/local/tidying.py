@@ -1,4 +1,4 @@
-"""State files of the local stack that nothing needs any more."""
+"""State files of the local stack that no checkpoint needs."""
 
 import shutil
 import time
@@ -14,28 +14,25 @@ from pipelines.submission.cluster import Cluster
 
 @dataclass(frozen=True)
 class Leftovers:
-    """Files that no checkpoint names, and the folders of jobs from which the running one has taken over."""
+    """Files that no checkpoint refers to, and folders of jobs that the running job has replaced."""
 
     orphans: list[Path]
     jobs: list[Path]
 
     def files(self) -> list[Path]:
-        """All of them, each once, those of the jobs included."""
+        """The orphans and all files of the jobs, each once."""
         return sorted({*self.orphans, *(file for job in self.jobs for file in files_below(job))})
 
     def remove(self) -> None:
-        """Removes them; what Flink has deleted meanwhile is gone."""
+        """Removes them; ignores files that Flink has deleted meanwhile."""
         for file in self.orphans:
             file.unlink(missing_ok=True)
         for job in self.jobs:
-            shutil.rmtree(job, onerror=_unless_gone)
+            shutil.rmtree(job, onerror=_raise_unless_missing)
 
 
 def find_leftovers(settings: Settings, older_than_s: float, *, earlier_jobs: bool) -> Leftovers:
-    """What is older than `older_than_s`; `earlier_jobs`: with the checkpoints of jobs that a running one has replaced.
-
-    Raises `ClusterError`.
-    """
+    """Finds leftovers older than `older_than_s`. `earlier_jobs`: include folders of replaced jobs. Raises `ClusterError`."""
     folder, cluster, now = Layout.of(settings).checkpoints, Cluster(settings.job), time.time()
     running = {job["jid"] for job in cluster.jobs()}
     serving = [job["jid"] for job in cluster.jobs(settings.job.name)] if earlier_jobs else []
@@ -43,6 +40,6 @@ def find_leftovers(settings: Settings, older_than_s: float, *, earlier_jobs: boo
     return Leftovers(orphans(folder, running, older_than_s, now), jobs)
 
 
-def _unless_gone(_: Any, path: str, failed: Any) -> None:
-    if not isinstance(failed[1], FileNotFoundError):
-        raise failed[1]
+def _raise_unless_missing(_: Any, path: str, exc_info: Any) -> None:
+    if not isinstance(exc_info[1], FileNotFoundError):
+        raise exc_info[1]

@@ -1,1 +1,1 @@
-"""The monitor: a reader of the topics that says how fresh lists are and how good the data is."""
+"""The monitor: measures the freshness of lists and the quality of the data from the topics."""

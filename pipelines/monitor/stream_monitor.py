@@ -1,8 +1,8 @@
-"""The monitor: reads the topics as anybody could, and says how fresh shoppers' lists are and how good the data is.
+"""The monitor: reads the topics as any consumer, and measures the freshness of lists and the quality of the data.
 
-`python -m pipelines.monitor.stream_monitor`. It takes no part in the pipeline: it may die, lag or pause without harm. It reads some
-partitions only, which is a sample of the shoppers, and it reads in gulps: a consumer that wakes for each record takes a
-third of a core at 500 events/s (docs/decisions/0020-cheap-metrics.md).
+`python -m pipelines.monitor.stream_monitor`. The pipeline does not need it: it may die, lag or pause without harm. It
+reads a few partitions, a sample of the shoppers, and polls only every 0.25 s: a consumer that wakes for each record
+takes a third of a core at 500 events/s (docs/decisions/0020-cheap-metrics.md).
 """
 
 import logging
@@ -33,13 +33,13 @@ from pipelines.monitor.catalogue_letters import CatalogueLetters
 from pipelines.monitor.monitor_metrics import MonitorMetrics
 
 log = logging.getLogger(__name__)
-GULP_SECONDS = 0.25
-SPELL_SECONDS = 5.0  # of reading, after which the budget is looked at
+POLL_SECONDS = 0.25
+ROUND_SECONDS = 5.0  # of reading between two checks of the budget
 USERS_CACHED = 20_000
 
 
 class StreamMonitor:
-    """Follows events, lists and catalogue from now on, in the calling thread."""
+    """Reads new events, lists and catalogue records in the calling thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -48,7 +48,7 @@ class StreamMonitor:
         self.metrics = MonitorMetrics(settings, self._shoppers, self._expectations)
         folder = settings.resolve(settings.stack.data_dir) / "tables" / "monitor"
         self._letters = CatalogueLetters(settings.kafka, folder, self.metrics.catalogue_refused)
-        self._followed: Callable[[str], bool] = lambda _: False
+        self._is_sampled: Callable[[str], bool] = lambda _: False
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -56,33 +56,35 @@ class StreamMonitor:
         self._stop.set()
 
     def run(self) -> None:
-        """Until `stop`; where the broker is away it goes on trying."""
+        """Monitors the topics until `stop`; retries when the broker is away."""
         while not self._stop.is_set():
             try:
-                self._follow()
+                self._monitor_topics()
             except (KafkaError, BrokerError) as error:
                 log.warning("the broker does not answer the monitor: %s", error_text(error))
                 self._stop.wait(REFUSED_SECONDS if is_final(error) else RETRY_SECONDS)
 
-    def _follow(self) -> None:
+    def _monitor_topics(self) -> None:
         kafka = self._settings.kafka
         consumer = new_consumer(kafka)
         try:
             catalogue = self._read_catalogue(consumer)
-            every = partitions_of(consumer, RECOMMENDATIONS, kafka)
-            lists = every[: self._settings.monitor.partitions]
-            sampled = [*partitions_of(consumer, EVENTS, kafka)[: self._settings.monitor.partitions], *lists]
-            self._followed = in_partitions(frozenset(p.partition for p in lists), len(every))
+            list_partitions = partitions_of(consumer, RECOMMENDATIONS, kafka)
+            sampled_lists = list_partitions[: self._settings.monitor.partitions]
+            sampled = [*partitions_of(consumer, EVENTS, kafka)[: self._settings.monitor.partitions], *sampled_lists]
+            self._is_sampled = in_partitions(
+                frozenset(partition.partition for partition in sampled_lists), len(list_partitions)
+            )
             consumer.assign([*sampled, *catalogue])
             for partition, offset in catalogue.items():
                 consumer.seek(partition, offset)
             consumer.seek_to_end(*sampled)
             while not self._stop.is_set():
-                begun = time.monotonic()
-                read = self._read(consumer, begun + SPELL_SECONDS)
-                self._read_to({partition: consumer.position(partition) for partition in catalogue})
+                started = time.monotonic()
+                count = self._read(consumer, started + ROUND_SECONDS)
+                self._commit_catalogue({partition: consumer.position(partition) for partition in catalogue})
                 self._shoppers.forget_idle()
-                pause = read / self._settings.monitor.max_records_per_s - (time.monotonic() - begun)
+                pause = count / self._settings.monitor.max_records_per_s - (time.monotonic() - started)
                 if pause > 0:
                     self._pause(consumer, sampled, pause)
         finally:
@@ -90,66 +92,70 @@ class StreamMonitor:
             self._letters.close()
 
     def _read_catalogue(self, consumer: Any) -> Offsets:
-        """All of the catalogue once, unjudged: it was there before. Returns where to go on."""
+        """Reads the existing catalogue without counting verdicts. Returns the next offsets."""
         partitions = partitions_of(consumer, CATALOGUE, self._settings.kafka)
         consumer.assign(partitions)
         starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         self._letters.begin({partition.partition: end for partition, end in ends.items()})
         for record in read_between(consumer, starts, ends, self._stop.is_set):
             self._read_item(_key(record), record)
-        return self._read_to({partition: min(consumer.position(partition), end) for partition, end in ends.items()})
+        return self._commit_catalogue(
+            {partition: min(consumer.position(partition), end) for partition, end in ends.items()}
+        )
 
-    def _read_to(self, offsets: Offsets) -> Offsets:
-        """Where the catalogue is read next; what came before has its dead letters."""
-        self._letters.done({partition.partition: offset for partition, offset in offsets.items()})
+    def _commit_catalogue(self, offsets: Offsets) -> Offsets:
+        """Notes the next offsets of the catalogue: the records before them have their dead letters. Returns them."""
+        self._letters.commit({partition.partition: offset for partition, offset in offsets.items()})
         return offsets
 
-    def _read(self, consumer: Any, until: float) -> int:
-        """Reads in gulps until a moment (monotonic s); returns how many records."""
-        read = 0
-        take = {EVENTS: self._event, RECOMMENDATIONS: self._list, CATALOGUE: self._catalogue}
-        while time.monotonic() < until and not self._stop.wait(GULP_SECONDS):
+    def _read(self, consumer: Any, deadline: float) -> int:
+        """Polls until `deadline` (monotonic s); returns the number of records."""
+        count = 0
+        handlers = {EVENTS: self._event, RECOMMENDATIONS: self._list, CATALOGUE: self._catalogue}
+        while time.monotonic() < deadline and not self._stop.wait(POLL_SECONDS):
             polled = consumer.poll(timeout_ms=50, max_records=5000)
-            self.metrics.reached_at = time.time()
+            self.metrics.answered_at = time.time()
             for partition, records in polled.items():
-                read += len(records)
+                count += len(records)
                 self.metrics.records[partition.topic] += len(records)
                 for record in records:
-                    take[partition.topic](_key(record), record)
-        return read
+                    handlers[partition.topic](_key(record), record)
+        return count
 
     def _pause(self, consumer: Any, sampled: list[TopicPartition], seconds: float) -> None:
-        """Reads nothing for a while, and goes on at the end."""
+        """Reads nothing for `seconds`, then skips to the end of the topics."""
         self._shoppers.pause()
-        before = {partition: consumer.position(partition) for partition in sampled}
+        positions = {partition: consumer.position(partition) for partition in sampled}
         self._stop.wait(seconds)
         for partition, end in consumer.end_offsets(sampled).items():
-            self.metrics.skipped[partition.topic] += end - before[partition]
+            self.metrics.skipped[partition.topic] += end - positions[partition]
             consumer.seek(partition, end)
 
     def _event(self, key: str, record: Any) -> None:
         event, verdicts = self._expectations.event(key, record.value, record.timestamp)
-        self.metrics.judged(EVENTS, verdicts)
+        self.metrics.count_verdicts(EVENTS, verdicts)
         if event is None or event.event_type == "impression":
             return
         for item in items_named(event):
             if (category := self._expectations.category(item)) is not None:
                 self.metrics.categories[category] += 1
-        # a producer with another partitioner than Kafka's own puts events elsewhere than the job puts the list
-        if ("unique", True) in verdicts and key == event.user_id and self._followed(key):
-            self._told(self._shoppers.event(key, event.event_id, int(event.event_time), record.timestamp))
+        # A producer with another partitioner writes events to a partition that the list does not go to.
+        if ("unique", True) in verdicts and key == event.user_id and self._is_sampled(key):
+            self._count_delay(self._shoppers.event(key, event.event_id, int(event.event_time), record.timestamp))
 
     def _list(self, key: str, record: Any) -> None:
         if record.value is None:
             self._shoppers.erased(key)
             return
-        made, verdicts = self._expectations.recommended(record.key, record.value)
-        self.metrics.judged(RECOMMENDATIONS, verdicts)
-        if made is not None:
-            self._told(self._shoppers.listed(key, made.event_id, made.event_time, record.timestamp))
+        recommended, verdicts = self._expectations.recommended(record.key, record.value)
+        self.metrics.count_verdicts(RECOMMENDATIONS, verdicts)
+        if recommended is not None:
+            self._count_delay(
+                self._shoppers.listed(key, recommended.event_id, recommended.event_time, record.timestamp)
+            )
 
     def _catalogue(self, key: str, record: Any) -> None:
-        self.metrics.judged(CATALOGUE, self._read_item(key, record))
+        self.metrics.count_verdicts(CATALOGUE, self._read_item(key, record))
 
     def _read_item(self, key: str, record: Any) -> list[Verdict]:
         verdicts = self._expectations.catalogue(key, record.value)
@@ -157,19 +163,19 @@ class StreamMonitor:
             self._letters.take(record, self._expectations.refused)
         return verdicts
 
-    def _told(self, delay_s: float | None) -> None:
+    def _count_delay(self, delay_s: float | None) -> None:
         if delay_s is not None:
             self.metrics.delays.observe_value(delay_s)
 
 
 def in_partitions(numbers: frozenset[int], count: int) -> Callable[[str], bool]:
-    """Whether Kafka's own partitioner puts a key into one of these of `count` partitions."""
+    """Returns a test of a key: does Kafka's default partitioner send it to one of `numbers`, of `count` partitions?"""
 
     @lru_cache(maxsize=USERS_CACHED)
-    def followed(key: str) -> bool:
+    def is_in_partitions(key: str) -> bool:
         return partition_of(key.encode(), count) in numbers
 
-    return followed
+    return is_in_partitions
 
 
 def _key(record: Any) -> str:
@@ -181,7 +187,7 @@ def main() -> None:
     configure("monitor")
     try:
         settings = load_settings()
-        settings.kafka.client_options()  # where its files are missing, now
+        settings.kafka.client_options()  # fails at once if a file is missing
     except LiveshelfError as error:
         log.error("%s", error)
         sys.exit(1)

@@ -1,1 +1,1 @@
-"""Who changed what, and where a bundle comes from."""
+"""The audit log, and the lineage of bundles."""

@@ -1,8 +1,9 @@
-"""The audit log's records: who did what when, each with the hash of the one before, so that none can be changed,
-removed or put in between without breaking the chain.
+"""Records of the audit log: who did what when. Each holds the hash of the record before, so a changed, removed or
+inserted record breaks the chain.
 
-The hash is SHA-256 of the previous hash and the record's own canonical JSON. What cannot be seen is a chain that was
-cut off at its end, or made anew from a place on: keep the newest hash elsewhere (`liveshelf audit verify` prints it).
+The hash is SHA-256 of the previous hash and the record's canonical JSON. The chain does not show that records were cut
+off at its end, or that all records from one on were made anew: keep the newest hash elsewhere (`liveshelf audit verify`
+prints it).
 """
 
 import hashlib
@@ -15,7 +16,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class AuditRecord(msgspec.Struct, kw_only=True):
-    """One act. `at`: epoch ms; `who`: who typed it, and where; `verb`: such as `submit`; `what`: no personal data."""
+    """One act. `at`: epoch ms; `who`: user@host; `verb`: such as `submit`; `what`: its details, no personal data."""
 
     at: int
     who: str
@@ -25,12 +26,12 @@ class AuditRecord(msgspec.Struct, kw_only=True):
     hash: str = ""
 
     def sealed(self, previous: str) -> "AuditRecord":
-        """The record as it follows `previous`."""
+        """A copy with the hash of the record before, and its own hash."""
         linked = msgspec.structs.replace(self, previous=previous, hash="")
         return msgspec.structs.replace(linked, hash=_digest(linked))
 
-    def sound(self) -> bool:
-        """Whether the hash is that of the content."""
+    def is_sound(self) -> bool:
+        """Whether the hash matches the content."""
         return self.hash == _digest(msgspec.structs.replace(self, hash=""))
 
 
@@ -39,12 +40,12 @@ def _digest(record: AuditRecord) -> str:
 
 
 def first_break(records: Iterable[AuditRecord]) -> tuple[int, str] | None:
-    """(number from 0, what is wrong) of the first record that does not follow from the one before; None when all do."""
+    """(number from 0, reason) of the first record that breaks the chain; None if none does."""
     previous = GENESIS
     for number, record in enumerate(records):
         if record.previous != previous:
             return number, f"it follows {record.previous[:12]}…, and the one before is {previous[:12]}…"
-        if not record.sound():
+        if not record.is_sound():
             return number, "its content is not that of its hash"
         previous = record.hash
     return None

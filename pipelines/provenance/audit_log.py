@@ -1,4 +1,4 @@
-"""The audit log on its topic: appended by the verbs that change something, one writer at a time."""
+"""The audit log on its topic: each verb that changes something appends to it, one writer at a time."""
 
 import getpass
 import logging
@@ -23,20 +23,20 @@ TRIES = 5
 _decode = msgspec.json.Decoder(AuditRecord).decode
 
 
-class Unreadable(AuditRecord):
-    """What stands on the topic and is no record of the log: it breaks the chain."""
+class UnreadableRecord(AuditRecord):
+    """Stands for bytes on the topic that are no record of the log: it breaks the chain."""
 
 
 def read_log(settings: KafkaSettings) -> list[AuditRecord]:
     """All records, oldest first; raises `BrokerError`."""
-    return [_record(found.value) for found in read_topic(settings, AUDIT)]
+    return [_decode_record(record.value) for record in read_topic(settings, AUDIT)]
 
 
 def append(settings: KafkaSettings, verb: str, what: dict[str, Any]) -> AuditRecord:
-    """Adds an act to the log; returns it as it stands there. Raises `BrokerError`.
+    """Appends an act to the log; returns its record. Raises `BrokerError`.
 
-    Two who write at once must not both follow the same record. The producer's transactional id is the same for all: who
-    begins fences off who began before, so what was read as the newest record is still the newest when it is committed.
+    Two writers must not both follow the same record. All writers share one transactional id: a new one fences off the
+    one before, so the newest record that a writer has read is still the newest when it commits.
     """
     act = AuditRecord(
         at=time.time_ns() // 1_000_000,
@@ -44,21 +44,21 @@ def append(settings: KafkaSettings, verb: str, what: dict[str, Any]) -> AuditRec
         verb=verb,
         what={name: str(value) for name, value in what.items()},
     )
-    last: KafkaError | None = None
+    last_error: KafkaError | None = None
     for attempt in range(TRIES):
         try:
             return _append(settings, act)
-        except KafkaError as error:  # fenced off by another writer, or the broker went away
-            last = error
+        except KafkaError as error:  # another writer fenced this one off, or the broker is away
+            last_error = error
             if is_final(error):
                 break
             time.sleep(0.2 * attempt)
-    assert last is not None
-    raise broker_error(last, settings.client_options()) from last
+    assert last_error is not None
+    raise broker_error(last_error, settings.client_options()) from last_error
 
 
 def record_act(settings: KafkaSettings, verb: str, **what: Any) -> None:
-    """As `append`. Without a broker the act goes on, and a warning says so: at 3 a.m. a job must be stoppable."""
+    """As `append`, but logs a warning instead of an error: a job must be stoppable without a broker."""
     try:
         append(settings, verb, what)
     except LiveshelfError as error:
@@ -69,8 +69,8 @@ def _append(settings: KafkaSettings, act: AuditRecord) -> AuditRecord:
     producer = new_producer(settings, transactional_id="liveshelf-audit", max_block_ms=10_000)
     try:
         producer.init_transactions()
-        log = read_log(settings)
-        sealed = act.sealed(log[-1].hash if log else GENESIS)
+        records = read_log(settings)
+        sealed = act.sealed(records[-1].hash if records else GENESIS)
         producer.begin_transaction()
         producer.send(AUDIT, key=KEY, value=msgspec.json.encode(sealed)).get(10)
         producer.commit_transaction()
@@ -79,8 +79,8 @@ def _append(settings: KafkaSettings, act: AuditRecord) -> AuditRecord:
         producer.close(timeout=5)
 
 
-def _record(value: bytes | None) -> AuditRecord:
+def _decode_record(value: bytes | None) -> AuditRecord:
     try:
         return _decode(value or b"")
     except msgspec.MsgspecError:
-        return Unreadable(at=0, who="?", verb="?", what={"value": repr(value)[:200]}, previous="?", hash="?")
+        return UnreadableRecord(at=0, who="?", verb="?", what={"value": repr(value)[:200]}, previous="?", hash="?")

@@ -1,7 +1,7 @@
-"""Where a bundle comes from, and where it went: OpenLineage events of train, export and submit.
+"""Lineage of bundles: OpenLineage events of train, export and submit.
 
-Events go to a file of JSON lines, or to an OpenLineage server (`[lineage]`). The manifest of a bundle holds the id of the
-run that made it and its inputs, so that the chain is there without the file as well.
+Events go to a file of JSON lines, or to an OpenLineage server (`[lineage]`). A bundle's manifest holds the training run
+and its inputs too, so the chain does not depend on the file.
 """
 
 import importlib.metadata
@@ -26,12 +26,12 @@ from pipelines.topics.event_export import ORIGIN
 
 log = logging.getLogger(__name__)
 NAMESPACE = "liveshelf"
-PRODUCER = "https://liveshelf.invalid/lineage"  # OpenLineage wants an address: this one leads nowhere
+PRODUCER = "https://liveshelf.invalid/lineage"  # OpenLineage requires an address; this one does not exist
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """An input or output: a file, a range of a topic, a bundle. `facts`: what identifies this version of it."""
+    """An input or output: a file, a range of a topic, a bundle. `facts` identify its version."""
 
     name: str
     facts: dict[str, Any] = field(default_factory=dict)
@@ -43,9 +43,9 @@ class Dataset:
 
 
 def code_version() -> str:
-    """The commit that this code is, with `-dirty` where files differ; the package's version outside of a checkout."""
-    here = project_root()
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
+    """The commit of this code, with `-dirty` if files differ; outside a checkout the package's version."""
+    root = project_root()
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
@@ -53,7 +53,7 @@ def code_version() -> str:
 
 
 def file_dataset(file: Path) -> list[Dataset]:
-    """A file by its name and hash; where it was exported from a topic, the exported offsets as a second dataset."""
+    """A file by name and hash; for an export also the topic with its offsets."""
     datasets = [Dataset(file.name, {"sha256": file_hash(file), "bytes": file.stat().st_size})]
     note = file.with_name(file.name + ORIGIN)
     if note.is_file():
@@ -68,7 +68,7 @@ def bundle_dataset(manifest: dict[str, Any]) -> Dataset:
 
 
 class Lineage:
-    """Sends events of runs. A server that does not answer does not stop the work."""
+    """Sends events of runs. Logs a warning if the server does not answer."""
 
     def __init__(self, settings: Settings) -> None:
         self._file = settings.resolve(settings.lineage.file)
@@ -86,7 +86,7 @@ class Lineage:
         """An id for a run."""
         return str(generate_new_uuid())
 
-    def tell(
+    def emit(
         self,
         run_id: str,
         job: str,
@@ -95,7 +95,7 @@ class Lineage:
         outputs: Sequence[Dataset] = (),
         **facts: Any,
     ) -> None:
-        """One event: `job` is train, export or submit."""
+        """Sends one event. `job`: train, export or submit."""
         facet = {"_producer": PRODUCER, "_schemaURL": f"{PRODUCER}#facet", "code": code_version(), **facts}
         event = RunEvent(
             eventType=state,
@@ -112,13 +112,13 @@ class Lineage:
             log.warning("lineage of %s was not sent: %r", job, error)
 
     def events(self) -> list[dict[str, Any]]:
-        """What the file holds, oldest first."""
+        """The events in the file, oldest first."""
         if not self._file.is_file():
             return []
         return [json.loads(line) for line in self._file.read_text().splitlines() if line.strip()]
 
     def submissions_of(self, manifest: dict[str, Any]) -> list[dict[str, Any]]:
-        """The submissions that served a bundle."""
+        """The events of the submissions of a bundle."""
         name = bundle_dataset(manifest).name
         return [
             event
@@ -127,8 +127,8 @@ class Lineage:
         ]
 
 
-def chain(manifest: dict[str, Any], served: Sequence[dict[str, Any]]) -> list[str]:
-    """The chain as lines, from the data to the jobs that served the bundle."""
+def chain(manifest: dict[str, Any], submissions: Sequence[dict[str, Any]]) -> list[str]:
+    """Lines of text, from the training data to the jobs that served the bundle."""
     lineage, window = manifest.get("lineage") or {}, manifest.get("trained_on", {})
     lines = []
     for dataset in lineage.get("inputs", []):
@@ -143,14 +143,14 @@ def chain(manifest: dict[str, Any], served: Sequence[dict[str, Any]]) -> list[st
     lines.append(f"training   run {lineage.get('run_id', 'not recorded')}, code {lineage.get('code', 'not recorded')}")
     graph = manifest["files"].get("model.onnx", "?")
     lines.append(f"bundle     {manifest['name']} {manifest['version']}, graph sha256 {graph[:12]}…")
-    for event in served:
+    for event in submissions:
         job = event["run"]["facets"]["liveshelf"]
         lines.append(f"submitted  {event['eventTime']} as Flink job {job.get('flink_job')}, code {job.get('code')}")
-    return lines if served else [*lines, "submitted  never, as far as this lineage knows"]
+    return lines if submissions else [*lines, "submitted  never, as far as this lineage knows"]
 
 
 class TrainingLineage:
-    """Sends the start and the end (success or failure) of a training. `facts` go into the bundle's manifest."""
+    """Sends the start and the end of a training. `facts` go into the bundle's manifest."""
 
     def __init__(self, settings: Settings, files: Sequence[Path]) -> None:
         self._lineage = Lineage(settings)
@@ -161,17 +161,17 @@ class TrainingLineage:
             "code": code_version(),
             "inputs": [{"name": dataset.name, **dataset.facts} for dataset in self._inputs],
         }
-        self._lineage.tell(self._run, "train", RunState.START, self._inputs)
+        self._lineage.emit(self._run, "train", RunState.START, self._inputs)
 
     def failed(self, error: BaseException) -> None:
         """The training ended without a bundle."""
-        self._lineage.tell(self._run, "train", RunState.FAIL, self._inputs, error=repr(error)[:300])
+        self._lineage.emit(self._run, "train", RunState.FAIL, self._inputs, error=repr(error)[:300])
 
     def completed(self, manifest: dict[str, Any]) -> None:
         """The bundle is exported and verified."""
         output, window = bundle_dataset(manifest), manifest["trained_on"]
         metrics = manifest["metrics"]["test"]
-        self._lineage.tell(
+        self._lineage.emit(
             self._run, "train", RunState.COMPLETE, self._inputs, [output], window=window, metrics=metrics
         )
-        self._lineage.tell(self._run, "export", RunState.COMPLETE, self._inputs, [output], opset=manifest["opset"])
+        self._lineage.emit(self._run, "export", RunState.COMPLETE, self._inputs, [output], opset=manifest["opset"])

@@ -1,1 +1,1 @@
-"""Jobs that benchmarks submit: the floor of freshness, and a job as the tutorials write it."""
+"""Jobs that benchmarks submit: the floor of freshness, and a job in the style of PyFlink's tutorials."""

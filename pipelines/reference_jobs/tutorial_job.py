@@ -1,6 +1,6 @@
-"""Lists on PyFlink as its tutorials write such a job: process mode, each event scored by itself, a mini-cluster of its own.
+"""Lists on PyFlink in the style of its tutorials: process mode, one event a score, a mini-cluster.
 
-A contestant of `liveshelf bench peers`, no part of Liveshelf: what its users would have written instead.
+A contestant of `liveshelf bench peers`, not part of Liveshelf.
 """
 
 import sys
@@ -16,7 +16,7 @@ from pyflink.table import StreamTableEnvironment
 from deploy.local.jars import CONNECTOR
 from deploy.local.layout import Layout
 from operators.settings import load_settings
-from pipelines.reference_jobs.work import Contest, Work, told
+from pipelines.reference_jobs.work import Contest, Work, read_contest
 
 EVENTS = """CREATE TEMPORARY TABLE events (`key` STRING, `value` BYTES, `time` TIMESTAMP(3) METADATA FROM 'timestamp' VIRTUAL) WITH (
     'connector' = 'kafka', 'topic' = '{source}', 'properties.bootstrap.servers' = '{bootstrap}',
@@ -30,27 +30,27 @@ LIST = Types.ROW_NAMED(["key", "value"], [BYTES, BYTES])
 
 
 class Refresh(KeyedProcessFunction):  # type: ignore[misc]
-    """State, score, list."""
+    """Keeps a user's state and makes their lists."""
 
     def __init__(self, bundle: str) -> None:
         self._bundle = bundle
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """In a Python process beside the JVM."""
+        """Loads the model; runs in a Python process beside the JVM."""
         self._work = Work(Path(self._bundle))
         self._state = runtime_context.get_state(ValueStateDescriptor("user", Types.PICKLED_BYTE_ARRAY()))
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
-        """One event."""
+        """Applies one event; yields the user's new list."""
         broker_ms = int(value[2].timestamp() * 1000)
         state, request = self._work.apply(value[0], bytes(value[1]), broker_ms, self._state.value())
         self._state.update(state)
         if request is not None:
-            yield from (Row(*made) for made in self._work.make([request]))
+            yield from (Row(*record) for record in self._work.make([request]))
 
 
 def configuration_of(jar: Path) -> Configuration:
-    """Flink's and PyFlink's defaults, with checkpoints as often as Liveshelf's."""
+    """Flink's and PyFlink's defaults, with Liveshelf's checkpoint interval."""
     configuration = Configuration()
     for name, value in {
         "parallelism.default": "1",
@@ -64,7 +64,7 @@ def configuration_of(jar: Path) -> Configuration:
 
 
 def run(contest: Contest, jar: Path) -> Any:
-    """Until it is killed."""
+    """Runs the job until it is killed."""
     environment = StreamExecutionEnvironment.get_execution_environment(configuration_of(jar))
     tables = StreamTableEnvironment.create(environment)
     names = {name: getattr(contest, name) for name in ("source", "target", "bootstrap", "group")}
@@ -72,9 +72,9 @@ def run(contest: Contest, jar: Path) -> Any:
         tables.execute_sql(ddl.format(**names))
     events = tables.to_data_stream(tables.from_path("events"))
     lists = events.key_by(lambda event: event[0]).process(Refresh(contest.bundle), output_type=LIST)
-    tables.create_temporary_view("made", tables.from_data_stream(lists))
-    return tables.execute_sql("INSERT INTO lists SELECT * FROM made").wait()
+    tables.create_temporary_view("refreshed", tables.from_data_stream(lists))
+    return tables.execute_sql("INSERT INTO lists SELECT * FROM refreshed").wait()
 
 
 if __name__ == "__main__":
-    run(told(sys.argv[1]), Layout.of(load_settings()).jars / CONNECTOR)
+    run(read_contest(sys.argv[1]), Layout.of(load_settings()).jars / CONNECTOR)

@@ -1,4 +1,4 @@
-"""The work that all contestants do: Liveshelf's own kernel. What differs is the engine around it, and nothing else."""
+"""The work of all contestants: Liveshelf's own kernel. Only the engine around it differs."""
 
 import time
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ BATCH = 128
 
 
 class Contest(msgspec.Struct, kw_only=True):
-    """What a contestant is told, as JSON in its first argument."""
+    """Settings of a contestant, as JSON in its first argument."""
 
     bootstrap: str
     source: str  # topic of events, read from its beginning
@@ -34,7 +34,7 @@ class Contest(msgspec.Struct, kw_only=True):
 
 
 class Work:
-    """Decode, step, score, rank, encode, with state as the bytes that Liveshelf keeps."""
+    """Decode, step, score, rank, encode; states are Liveshelf's bytes."""
 
     def __init__(self, bundle: Path) -> None:
         settings = Settings()
@@ -49,28 +49,28 @@ class Work:
     def apply(
         self, user: str, value: bytes, broker_ms: int, state: bytes | None
     ) -> tuple[bytes | None, Request | None]:
-        """The state after an event, and what is to be scored; a duplicate changes nothing."""
+        """The state after an event, and the request to score; a duplicate changes nothing."""
         event = self._decode(user, value, broker_ms)
-        done = step(state, event, self._limits.session_gap_ms, rating_middle=self._limits.rating_middle)
-        if done.outcome != "applied" or not done.refresh:
+        result = step(state, event, self._limits.session_gap_ms, rating_middle=self._limits.rating_middle)
+        if result.outcome != "applied" or not result.refresh:
             return state, None
-        return done.state, Request(user, done.state, int(event.event_time), event.event_id)
+        return result.state, Request(user, result.state, int(event.event_time), event.event_id)
 
     def make(self, requests: Sequence[Request]) -> list[tuple[bytes, bytes]]:
-        """(key, list as JSON) of each user once, for the newest of their requests; raises what the model raised."""
+        """(key, list as JSON) for the newest request of each user; raises the model's error."""
         newest = [*{request.user_id: request for request in requests}.values()]
-        made = []
-        for begin in range(0, len(newest), BATCH):
-            part = newest[begin : begin + BATCH]
-            for request, recommended in zip(part, self._lists.make(part), strict=True):
+        records = []
+        for start in range(0, len(newest), BATCH):
+            batch = newest[start : start + BATCH]
+            for request, recommended in zip(batch, self._lists.make(batch), strict=True):
                 if isinstance(recommended, Exception):
                     raise recommended
-                made.append((request.user_id.encode(), encode_list(recommended)))
-        return made
+                records.append((request.user_id.encode(), encode_list(recommended)))
+        return records
 
 
-def told(argument: str) -> Contest:
-    """The first argument."""
+def read_contest(argument: str) -> Contest:
+    """Decodes the first argument."""
     return msgspec.json.decode(argument, type=Contest)
 
 

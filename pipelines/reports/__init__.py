@@ -1,1 +1,1 @@
-"""Reports on data, for people."""
+"""Reports on data as HTML."""

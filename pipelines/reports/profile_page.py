@@ -20,11 +20,11 @@ mpl.rcParams.update({"svg.fonttype": "none", "font.size": 9, "axes.spines.top": 
 
 
 def render(profile: Profile) -> str:
-    """The page."""
+    """The profile as HTML text."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(TEMPLATE.read_text())
     return template.render(
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         profile=profile,
         span=_span(profile),
         expectations=[
@@ -51,7 +51,7 @@ def _span(profile: Profile) -> str:
     if not hours:
         return "no events"
     begin, end = (
-        datetime.fromtimestamp(h * HOUR_MS / 1000, UTC).isoformat(timespec="hours") for h in (hours[0], hours[-1])
+        datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC).isoformat(timespec="hours") for hour in (hours[0], hours[-1])
     )
     return f"{begin} to {end}"
 
@@ -71,11 +71,15 @@ def _by_hour(profile: Profile) -> Figure | None:
     if not hours:
         return None
     figure, axes = _figure()
-    whole = range(hours[0], hours[-1] + 1) if hours[-1] - hours[0] < 24 * 14 else hours
-    days = [datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC) for hour in whole]
+    shown_hours = range(hours[0], hours[-1] + 1) if hours[-1] - hours[0] < 24 * 14 else hours
+    days = [datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC) for hour in shown_hours]
     for kind, counts in sorted(profile.hours.items()):
         axes.plot(
-            days, [counts[hour] for hour in whole], label=kind, linewidth=1.2, marker="." if len(days) < 3 else None
+            days,
+            [counts[hour] for hour in shown_hours],
+            label=kind,
+            linewidth=1.2,
+            marker="." if len(days) < 3 else None,
         )
     axes.set_ylabel("events an hour")
     axes.set_ylim(bottom=0)
@@ -97,11 +101,11 @@ def _long_tail(counts: Sequence[int], label: str, value: str) -> Figure | None:
 def _prices(profile: Profile) -> Figure | None:
     kinds = {"events": profile.event_prices, "catalogue": profile.catalogue_prices}
     positive = {name: [price for price in prices if price > 0] for name, prices in kinds.items()}
-    every = [price for prices in positive.values() for price in prices]
-    if not every:
+    all_prices = [price for prices in positive.values() for price in prices]
+    if not all_prices:
         return None
     figure, axes = _figure()
-    bins = np.geomspace(min(every), max(every) * 1.001, 40) if max(every) > min(every) else 10
+    bins = np.geomspace(min(all_prices), max(all_prices) * 1.001, 40) if max(all_prices) > min(all_prices) else 10
     for name, prices in positive.items():
         if prices:
             weights = np.full(len(prices), 1 / len(prices))

@@ -1,4 +1,4 @@
-"""The records of a profile: from the topics, or from files of a shop."""
+"""Reads the records of a profile from the topics, or from a shop's files."""
 
 import time
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from pipelines.reports.data_profile import Profile, Record, profile
 
 
 def read_profile(settings: KafkaSettings, events: Path | None, catalogue: Path | None, hours: float) -> Profile:
-    """The profile of a file of events, or (None) of the last `hours` of the topic, and of the catalogue likewise.
+    """Profiles a file of events, or (None) the last `hours` of the topic; the catalogue from a file or the topic.
 
-    A file of events without one of the catalogue is profiled alone. Raises `BrokerError` or `EventsFileError`.
+    A file of events without a file of the catalogue is profiled alone. Raises `BrokerError`, `EventsFileError`.
     """
     source = events.name if events else f"{EVENTS}, last {hours:g} h"
     return profile(source, _events(settings, events, hours), _catalogue(settings, events, catalogue))
@@ -40,7 +40,7 @@ def _catalogue(settings: KafkaSettings, events: Path | None, file: Path | None) 
 
 
 def _item_id(line: bytes) -> str:
-    """What the key of a line's record will be; "" of a line that cannot be read."""
+    """The item id of a line, which is the record's key; "" if the line cannot be read."""
     try:
         return read_item("", line).item_id
     except BadRecord:

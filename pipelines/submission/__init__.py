@@ -1,1 +1,1 @@
-"""From a checkout to a running job: cluster, client, what is shipped, where it starts."""
+"""Submits the job: cluster, Flink's client, shipped files, first offsets, savepoints."""

@@ -1,7 +1,7 @@
-"""The configuration of Flink's client for one submission: the cluster's address, its certificates, and nothing else.
+"""Configuration of Flink's client for one submission: the cluster's address and certificates only.
 
-The configuration of this machine's own stack would travel with the job: another cluster would write its checkpoints to
-the folders of this one.
+The client sends its configuration with the job. With that of the local stack, another cluster would write checkpoints
+to this machine's folders.
 """
 
 import base64
@@ -24,57 +24,60 @@ from operators.errors import SettingsError
 from operators.flink_io.rest_client import rest_files
 from operators.settings import JobSettings
 
-ADD_OPENS = "env.java.opts.all"  # the wheel's own; without them the client cannot pickle
+ADD_OPENS = "env.java.opts.all"  # from PyFlink's wheel; without it the client cannot pickle
 
-# Flink's default knows RSA alone; many an ingress has a certificate with an elliptic curve
+# Flink's default has only RSA; many ingresses use elliptic-curve certificates.
 CIPHERS = ",".join(
     f"TLS_ECDHE_{kind}_WITH_AES_{bits}" for kind in ("ECDSA", "RSA") for bits in ("256_GCM_SHA384", "128_GCM_SHA256")
 )
 
 
 def prepare_client(job: JobSettings, environment: Mapping[str, str], scratch: Path) -> dict[str, str]:
-    """Writes the client's configuration below `scratch`, and returns `environment` with what the client needs of it.
+    """Writes the client's configuration below `scratch`; returns `environment` with the client's variables.
 
-    What the client leaves in its temporary folder (a zip of the whole submission) goes with `scratch` too.
-    Raises `SettingsError` for certificates that cannot be used.
+    The client's temporary folder is below `scratch` too: it keeps a zip of the whole submission.
+    Raises `SettingsError` for unusable certificates.
     """
     folder, temporary = scratch / "conf", scratch / "tmp"
     folder.mkdir()
     temporary.mkdir()
-    given = Path(environment["FLINK_CONF_DIR"])
-    for file in given.glob("log4j*"):
+    home_conf = Path(environment["FLINK_CONF_DIR"])
+    for file in home_conf.glob("log4j*"):
         shutil.copyfile(file, folder / file.name)
     address = RestAddress.parse(job.rest_url)
     options = {
-        ADD_OPENS: yaml.safe_load((given / "config.yaml").read_text())[ADD_OPENS],
+        ADD_OPENS: yaml.safe_load((home_conf / "config.yaml").read_text())[ADD_OPENS],
         "env.java.opts.client": f"-Djava.io.tmpdir={temporary}",
-        "high-availability.type": "NONE",  # the client asks the address above, not the local ZooKeeper, who leads
+        "high-availability.type": "NONE",  # use the address of -m, and do not ask the local ZooKeeper for the leader
         **_tls(job, address, folder),
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(options, width=10_000))
-    own = {"FLINK_CONF_DIR": str(folder), "TMPDIR": str(temporary)}
+    variables = {"FLINK_CONF_DIR": str(folder), "TMPDIR": str(temporary)}
     if address.user:
         token = base64.b64encode(f"{address.user}:{address.password}".encode()).decode()
-        own["FLINK_REST_CLIENT_HEADERS"] = f"Authorization:Basic {token}"
-    return {**environment, **own}
+        variables["FLINK_REST_CLIENT_HEADERS"] = f"Authorization:Basic {token}"
+    return {**environment, **variables}
 
 
 def _tls(job: JobSettings, address: RestAddress, folder: Path) -> dict[str, object]:
-    """Flink's options for https. Java reads no PEM, so the certificates are written as PKCS12; they end with `folder`."""
+    """Flink's options for https. Java reads no PEM: writes the certificates to `folder` as PKCS12."""
     if address.scheme != "https":
         return {}
-    authority, own = rest_files(job)
+    authority, client_pem = rest_files(job)
     password = secrets.token_urlsafe(16)
-    lock = BestAvailableEncryption(password.encode())
+    encryption = BestAvailableEncryption(password.encode())
     options: dict[str, object] = {"security.ssl.rest.enabled": True, "security.ssl.algorithms": CIPHERS}
     try:
-        if authority:  # else Java trusts what its installation trusts
-            trusted = [PKCS12Certificate(one, None) for one in load_pem_x509_certificates(authority.read_bytes())]
-            options |= _store("truststore", serialize_java_truststore(trusted, lock), password, folder)
-        if own:
-            pem = own.read_bytes()
-            key, (first, *chain) = load_pem_private_key(pem, None), load_pem_x509_certificates(pem)
-            store = serialize_key_and_certificates(b"rest", key, first, chain, lock)  # type: ignore[arg-type]
+        if authority:  # else Java trusts its own authorities
+            trusted = [
+                PKCS12Certificate(certificate, None)
+                for certificate in load_pem_x509_certificates(authority.read_bytes())
+            ]
+            options |= _store("truststore", serialize_java_truststore(trusted, encryption), password, folder)
+        if client_pem:
+            content = client_pem.read_bytes()
+            key, (certificate, *chain) = load_pem_private_key(content, None), load_pem_x509_certificates(content)
+            store = serialize_key_and_certificates(b"rest", key, certificate, chain, encryption)  # type: ignore[arg-type]
             options |= _store("keystore", store, password, folder)
             options |= {"security.ssl.rest.authentication-enabled": True, "security.ssl.rest.key-password": password}
     except (ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Whether the broker lets the job in, asked before the job is submitted: refused later, it would restart for ever."""
+"""Checks the job's rights on the broker before the submission: a refused job would restart for ever."""
 
 import contextlib
 from pathlib import Path
@@ -14,10 +14,10 @@ from operators.settings import Settings
 
 
 def check_rights(settings: Settings) -> None:
-    """Logs in as the job and asks what it may do. Raises `BrokerError` that names the missing right, and `KafkaError`
+    """Logs in as the job and checks its rights. Raises `BrokerError` that names the missing right, and `KafkaError`
     while the broker is not ready.
 
-    Where the job's secrets lie on the cluster's machines alone, nothing can be asked here.
+    Checks nothing if the job's secrets are only on the cluster's machines.
     """
     kafka = settings.kafka.of_job()
     security = kafka.security
@@ -26,7 +26,7 @@ def check_rights(settings: Settings) -> None:
     try:
         with new_admin(kafka) as admin:
             _check_topics(admin, settings, security.username)
-            with contextlib.suppress(GroupIdNotFoundError):  # it may see that there is none
+            with contextlib.suppress(GroupIdNotFoundError):  # the job may ask, but the group does not exist yet
                 admin.list_group_offsets([settings.job.name])
         if settings.job.delivery == "exactly-once":
             producer = new_producer(kafka, transactional_id=f"{settings.job.name}-rights", max_block_ms=10_000)

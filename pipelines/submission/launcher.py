@@ -24,16 +24,16 @@ from pipelines.submission.shipping import stage
 from pipelines.submission.starting_offsets import prepare_start
 
 START_SECONDS = 90
-SETTLE_SECONDS = 1.0  # a source that finds its offset gone fails only after all tasks run
+SETTLE_SECONDS = 1.0  # a source fails for a missing offset only after all tasks run
 OFFSET_GONE = "OffsetOutOfRangeException"
-_NO_STATE = "Cannot map checkpoint/savepoint state"
+NO_STATE_MAPPING = "Cannot map checkpoint/savepoint state"
 
 
 AlterShip = Callable[[Path], object]
 
 
 def leave_as_it_is(ship: Path) -> None:
-    """The code is shipped unchanged."""
+    """Ships the code unchanged."""
 
 
 def submit(
@@ -48,10 +48,10 @@ def submit(
     """Verifies the bundle, submits, waits until all tasks run; returns the job id.
 
     `environment` names the Flink home with our `lib/`; `savepoint` and `fresh`: see `prepare_start`. `alter_ship` gets
-    the folder of code before it is uploaded: a measurement replaces a file of it.
+    the folder of code before the upload: a measurement may replace a file.
     Raises `BundleError`, `BrokerError` or `ClusterError`.
     """
-    # here the bundle is checked; the GPU is needed on the cluster
+    # checks the bundle on this machine, which needs no GPU
     Scorer(ModelBundle.load(bundle), settings.scorer.model_copy(update={"require_gpu": False}))
     flink_options(settings)
     cluster = Cluster(settings.job)
@@ -64,12 +64,18 @@ def submit(
     prepare_start(settings, savepoint=savepoint, fresh=fresh)
     with tempfile.TemporaryDirectory(prefix="liveshelf-") as scratch:
         job_id = _run_client(settings, environment, bundle, savepoint, Path(scratch), alter_ship)
+    _wait_until_running(cluster, job_id)
+    return job_id
+
+
+def _wait_until_running(cluster: Cluster, job_id: str) -> None:
+    """Waits until all tasks run, and still run after `SETTLE_SECONDS`; cancels the job if they do not."""
     try:
         cluster.wait_until_running(job_id, START_SECONDS)
         time.sleep(SETTLE_SECONDS)
         cluster.wait_until_running(job_id, START_SECONDS)
     except ClusterError as error:
-        cluster.cancel(job_id)  # a job that never ran must not go on trying
+        cluster.cancel(job_id)  # else it would restart for ever
         if OFFSET_GONE in str(error):
             raise BrokerError(
                 "the events from where the state stands",
@@ -77,7 +83,6 @@ def submit(
                 'set job.on_lost_events = "skip" to go on without them',
             ) from error
         raise
-    return job_id
 
 
 def _run_client(
@@ -97,9 +102,9 @@ def _run_client(
     if savepoint and holds_retired(savepoint):
         restore.append("-n")
     program = ["-pyfs", str(ship), "-py", str(ship / "pipelines" / "job" / "recommend.py"), str(settings_file), marker]
-    merged = {**os.environ, **environment, "PYTHONPATH": str(ship)}
-    job_id, text = run_client(settings.job, merged, [*restore, *program], scratch)
-    if _NO_STATE in text:
+    variables = {**os.environ, **environment, "PYTHONPATH": str(ship)}
+    job_id, text = run_client(settings.job, variables, [*restore, *program], scratch)
+    if NO_STATE_MAPPING in text:
         raise ClusterError(
             "a savepoint of this job in thread mode",
             f"{savepoint}, whose state belongs to another operator or execution mode",
@@ -111,34 +116,34 @@ def _run_client(
 
 
 def shipped_settings(settings: Settings) -> Settings:
-    """The settings as the TaskManagers get them: with their Python, without what opens the REST interface."""
+    """The settings for the TaskManagers: with their Python, without the credentials of the REST interface."""
     job = settings.job
-    own = {
+    overrides = {
         "python": job.python or sys.executable,
         "rest_url": RestAddress.parse(job.rest_url).url,
         "rest_ca_file": "",
         "rest_cert_file": "",
     }
-    return settings.model_copy(update={"job": job.model_copy(update=own)})
+    return settings.model_copy(update={"job": job.model_copy(update=overrides)})
 
 
 def run_client(
-    job: JobSettings, environment: Mapping[str, str], words: list[str], scratch: Path
+    job: JobSettings, environment: Mapping[str, str], arguments: list[str], scratch: Path
 ) -> tuple[str | None, str]:
-    """Flink's client with a Python program, detached: the id of its job, None where it failed, and its output.
+    """Runs Flink's client with a Python program, detached. Returns the job id (None after a failure) and the output.
 
-    `environment` names the Flink home; `scratch` is a folder for this call alone. Raises `SettingsError` for
-    certificates that cannot be used.
+    `environment` names the Flink home; `scratch` is a folder for this call only. Raises `SettingsError` for unusable
+    certificates.
     """
     address = RestAddress.parse(job.rest_url)
-    own = prepare_client(job, environment, scratch)
+    variables = prepare_client(job, environment, scratch)
     command = [
         f"{environment['FLINK_BIN_DIR']}/flink", "run", "-d",
         "-m", address.url,  # with its path: `rest.url-prefix` has no effect beside -m
         "-pyexec", job.python or sys.executable, "-pyclientexec", sys.executable,
-        *words,
+        *arguments,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, env=own)
-    text = done.stdout + done.stderr
-    found = re.search(r"JobID ([0-9a-f]{32})", text)
-    return (found[1] if found and not done.returncode else None), text
+    process = subprocess.run(command, capture_output=True, text=True, env=variables)
+    text = process.stdout + process.stderr
+    match = re.search(r"JobID ([0-9a-f]{32})", text)
+    return (match[1] if match and not process.returncode else None), text

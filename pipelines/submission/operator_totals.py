@@ -1,4 +1,4 @@
-"""What the operators have counted since they were started, read from the pages that Prometheus reads."""
+"""Totals of the operators' counters, read from their Prometheus pages."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,9 @@ from operators.configuration.loopback import uses_environment_proxies
 
 
 def operator_total(targets: Path, metric: str, **labels: str) -> int:
-    """The sum of a counter with these labels, its others whatever they are, over all operators that answer.
+    """The sum of a counter's samples with these labels, over all operators that answer.
 
-    `targets`: the folder in which the operators say where their metrics are (`job.metrics_targets_dir`).
+    `targets`: the folder with the addresses of the operators' metrics (`job.metrics_targets_dir`).
     """
     total = 0.0
     for file in targets.glob("operator-*.json"):
@@ -20,10 +20,12 @@ def operator_total(targets: Path, metric: str, **labels: str) -> int:
         url = f"http://{address}/metrics"
         try:
             page = httpx.get(url, timeout=5, trust_env=uses_environment_proxies(url)).text
-        except httpx.HTTPError:  # of an earlier job with more slots
+        except httpx.HTTPError:  # the address of an earlier job's operator
             continue
         for family in text_string_to_metric_families(page):
             total += sum(
-                one.value for one in family.samples if one.name == metric and labels.items() <= one.labels.items()
+                sample.value
+                for sample in family.samples
+                if sample.name == metric and labels.items() <= sample.labels.items()
             )
     return int(total)

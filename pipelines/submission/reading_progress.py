@@ -1,4 +1,4 @@
-"""How far a job has read its topics, by the offsets that it commits with each checkpoint."""
+"""Progress of a job's sources, by the offsets that it commits with each checkpoint."""
 
 import time
 from typing import Any
@@ -14,25 +14,24 @@ STALL_SECONDS = 120.0
 
 
 def wait_until_read(settings: Settings, job_id: str, ends: dict[TopicPartition, int]) -> None:
-    """Returns when a checkpoint of the job holds all before `ends`.
+    """Waits until a checkpoint of the job covers all records before `ends`, as long as the job makes progress.
 
-    A long way is waited for as long as it gets shorter. Raises `ClusterError` where the job ends, and `BrokerError` where
-    it stands still for two minutes.
+    Raises `ClusterError` if the job ends, and `BrokerError` after two minutes without progress.
     """
     cluster, admin = Cluster(settings.job), new_admin(settings.kafka)
-    before, since = -1, time.monotonic()
+    last_remaining, changed_at = -1, time.monotonic()
     try:
-        while (left := _left(admin, settings.job.name, ends)) > 0:
+        while (remaining := _records_remaining(admin, settings.job.name, ends)) > 0:
             if all(job["jid"] != job_id for job in cluster.jobs()):
                 raise ClusterError(
-                    f"job {job_id} to read {left} more records", "it ended", "liveshelf logs taskmanager-0"
+                    f"job {job_id} to read {remaining} more records", "it ended", "liveshelf logs taskmanager-0"
                 )
-            if left != before:
-                before, since = left, time.monotonic()
-            elif time.monotonic() > since + STALL_SECONDS:
+            if remaining != last_remaining:
+                last_remaining, changed_at = remaining, time.monotonic()
+            elif time.monotonic() > changed_at + STALL_SECONDS:
                 raise BrokerError(
                     f"job {job_id} to read the restored records",
-                    f"{left} are left, and no checkpoint says otherwise for {STALL_SECONDS:.0f} s",
+                    f"{remaining} are left, and no checkpoint says otherwise for {STALL_SECONDS:.0f} s",
                     "liveshelf status, liveshelf logs taskmanager-0. When it has read them: liveshelf topics create "
                     "--alter, for the topics keep records longer until then",
                 )
@@ -42,6 +41,8 @@ def wait_until_read(settings: Settings, job_id: str, ends: dict[TopicPartition, 
         cluster.close()
 
 
-def _left(admin: Any, group: str, ends: dict[TopicPartition, int]) -> int:
-    known = admin.list_group_offsets([group])[group]
-    return sum(max(0, end - (known[place].offset if place in known else 0)) for place, end in ends.items())
+def _records_remaining(admin: Any, group: str, ends: dict[TopicPartition, int]) -> int:
+    committed = admin.list_group_offsets([group])[group]
+    return sum(
+        max(0, end - (committed[partition].offset if partition in committed else 0)) for partition, end in ends.items()
+    )

@@ -1,8 +1,9 @@
 """The source offsets of a savepoint, read from its `_metadata`.
 
-Flink keeps a source's position as connector state, small enough to lie in the metadata itself. A split is written by
-flink-connector-kafka's KafkaPartitionSplitSerializer (version 0) as writeUTF(topic), writeInt(partition),
-writeLong(starting offset), writeLong(stopping offset), the last being Long.MIN_VALUE for a stream without end.
+A source's offsets are connector state, which is small, so Flink keeps it in the metadata itself.
+flink-connector-kafka's KafkaPartitionSplitSerializer (version 0) writes a split as writeUTF(topic),
+writeInt(partition), writeLong(starting offset), writeLong(stopping offset). The stopping offset of an unbounded stream
+is Long.MIN_VALUE.
 """
 
 import re
@@ -16,13 +17,13 @@ from operators.errors import ClusterError
 
 METADATA = "_metadata"
 NO_END = struct.pack(">q", -(2**63))
-_place = struct.Struct(">iq")
+_partition_and_offset = struct.Struct(">iq")
 
 
 def source_offsets(savepoint: Path, topics: Iterable[str], partitions: int) -> dict[TopicPartition, int]:
-    """The next offset to read of each partition; a partition that was never read is left out.
+    """The next offset of each partition, without partitions that were never read.
 
-    Raises `ClusterError` where the metadata lacks a partition, or holds two offsets for one.
+    Raises `ClusterError` if the metadata lacks a partition, or holds two offsets for one.
     """
     content = (savepoint / METADATA).read_bytes()
     offsets: dict[TopicPartition, int] = {}
@@ -32,8 +33,8 @@ def source_offsets(savepoint: Path, topics: Iterable[str], partitions: int) -> d
             numbers.add(number)
             if offset < 0:
                 continue
-            place = TopicPartition(topic, number)
-            if offsets.setdefault(place, offset) != offset:
+            partition = TopicPartition(topic, number)
+            if offsets.setdefault(partition, offset) != offset:
                 raise ClusterError(f"one offset for {topic}-{number} in {savepoint}", "two", "take another savepoint")
         if numbers != set(range(partitions)):
             raise ClusterError(
@@ -45,22 +46,24 @@ def source_offsets(savepoint: Path, topics: Iterable[str], partitions: int) -> d
 
 
 def move_offsets(savepoint: Path, new_offsets: Mapping[TopicPartition, int]) -> None:
-    """Rewrites a savepoint so that its sources go on at `new_offsets`, for topics that were made anew.
+    """Rewrites the source offsets of a savepoint, for topics that were created anew.
 
-    `new_offsets` holds each partition of `source_offsets`. A partition that was never read has no offset and gets none: its
-    source asks for the group's.
+    `new_offsets` holds each partition of `source_offsets`. Partitions that were never read keep their marker for the
+    group's offset.
     """
     content = bytearray((savepoint / METADATA).read_bytes())
-    for topic in {place.topic for place in new_offsets}:
-        for at, number, offset in _splits(content, topic):
+    for topic in {partition.topic for partition in new_offsets}:
+        for position, number, offset in _splits(content, topic):
             if offset >= 0:
-                _place.pack_into(content, at, number, new_offsets[TopicPartition(topic, number)])
+                _partition_and_offset.pack_into(content, position, number, new_offsets[TopicPartition(topic, number)])
     (savepoint / METADATA).write_bytes(content)
 
 
 def _splits(content: bytes | bytearray, topic: str) -> list[tuple[int, int, int]]:
-    """(place in the metadata, partition, offset) of each split of a topic; an offset below 0 is a start position
-    (-3: the group's offset) of a split that was never read."""
+    """(position in the metadata, partition, offset) of each split of a topic. A negative offset marks a split that was
+    never read (-3: start at the group's offset)."""
     name = topic.encode()
     pattern = re.escape(struct.pack(">H", len(name)) + name) + b"(.{12})" + re.escape(NO_END)
-    return [(match.start(1), *_place.unpack(match[1])) for match in re.finditer(pattern, content, re.DOTALL)]
+    return [
+        (match.start(1), *_partition_and_offset.unpack(match[1])) for match in re.finditer(pattern, content, re.DOTALL)
+    ]

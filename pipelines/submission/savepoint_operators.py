@@ -1,23 +1,23 @@
-"""Operators whose state a savepoint holds, and which of them a job of today does without."""
+"""Operators in a savepoint, and those that the job no longer has."""
 
 from pathlib import Path
 from urllib.parse import urlparse
 
 from pipelines.submission.savepoint_offsets import METADATA
 
-STATE_ID = "94b14e0e3b0f2e2b1d630f80f5db9290"  # what Flink makes of `engine.STATE_UID`
-# the writer of dead letters before receipts shared its sink: it holds nothing but the names of transactions
+STATE_ID = "94b14e0e3b0f2e2b1d630f80f5db9290"  # Flink's hash of `engine.STATE_UID`
+# The sink of dead letters before it also wrote receipts; its state is only names of transactions.
 RETIRED = ("fc47bede9d1c0688ddb112823aebe901",)
 
 
 def holds_retired(savepoint: str) -> bool:
-    """Whether a savepoint on this machine has the users' state, and beside it state of an operator that is no more.
+    """Whether a savepoint on this machine holds the users' state and the state of a retired operator.
 
-    Then alone may Flink be told to leave out what it cannot map: a savepoint of another execution mode has no users'
-    state for this job, and would be restored to nothing without an error.
+    Only then may Flink ignore state that it cannot map. A savepoint of another execution mode has no users' state for
+    this job: Flink would start with empty state, without an error.
     """
     try:
         content = (Path(urlparse(savepoint).path) / METADATA).read_bytes()
-    except OSError:  # it lies elsewhere: Flink refuses it, and says why
+    except OSError:  # not on this machine: Flink itself checks it
         return False
-    return bytes.fromhex(STATE_ID) in content and any(bytes.fromhex(one) in content for one in RETIRED)
+    return bytes.fromhex(STATE_ID) in content and any(bytes.fromhex(operator_id) in content for operator_id in RETIRED)

@@ -1,6 +1,6 @@
-"""Which bundle a running job serves: the submission notes it in the job itself, where it lives as long as the job does.
+"""The bundle that a running job serves: the submission notes it in Flink's job parameters.
 
-The settings say what the next submission would take. What an audit log or a file says may be of another job.
+The settings name only the bundle of the next submission, and an audit log or a file may describe another job.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ OPTION = "pipeline.global-job-parameters"  # Flink shows them by its REST interf
 SUM, NAME, FOLDER = "liveshelf.bundle-sum", "liveshelf.bundle", "liveshelf.bundle-folder"
 
 
-class Served(NamedTuple):
-    """What the job says: the sha256 of its bundle's manifest, the bundle's name and version, where it was submitted from."""
+class ServedBundle(NamedTuple):
+    """The job's note: sha256 of the bundle's manifest, the bundle's name and version, its folder at the submission."""
 
     sum: str
     name: str
@@ -27,9 +27,9 @@ class Served(NamedTuple):
 
 
 def with_note(settings: Settings, shipped: Path, folder: Path) -> Settings:
-    """The settings of a submission that ships the bundle in `shipped`, copied from `folder`, with the note of it.
+    """The settings with a note of the bundle among the job parameters; `shipped` is the shipped copy of `folder`.
 
-    Raises `SettingsError` where `[flink]` has job parameters that are no JSON object.
+    Raises `SettingsError` if the job parameters of `[flink]` are no JSON object.
     """
     manifest = read_manifest(shipped)
     note = {
@@ -37,22 +37,22 @@ def with_note(settings: Settings, shipped: Path, folder: Path) -> Settings:
         NAME: f"{manifest['name']} {manifest['version']}",
         FOLDER: str(folder.resolve()),
     }
-    own = settings.flink.get(OPTION, "{}")
+    configured = settings.flink.get(OPTION, "{}")
     try:
-        parameters = {str(name): str(value) for name, value in json.loads(own).items()} | note
+        parameters = {str(name): str(value) for name, value in json.loads(configured).items()} | note
     except (ValueError, AttributeError) as error:
         raise SettingsError(
-            f"{OPTION} in [flink] as a JSON object", own[:200], 'write it as {"name": "value"}'
+            f"{OPTION} in [flink] as a JSON object", configured[:200], 'write it as {"name": "value"}'
         ) from error
     return settings.model_copy(update={"flink": settings.flink | {OPTION: json.dumps(parameters)}})
 
 
-def served_bundle(cluster: Cluster, job_id: str) -> Served:
-    """What the running job `job_id` was submitted with; raises `BundleError` where it does not say."""
+def served_bundle(cluster: Cluster, job_id: str) -> ServedBundle:
+    """The bundle of the running job `job_id`; raises `BundleError` for a job without a note."""
     config: dict[str, Any] = cluster.get(f"/jobs/{job_id}/config")
-    noted = config.get("execution-config", {}).get("user-config", {})
+    parameters = config.get("execution-config", {}).get("user-config", {})
     try:
-        return Served(noted[SUM], noted[NAME], Path(noted[FOLDER]))
+        return ServedBundle(parameters[SUM], parameters[NAME], Path(parameters[FOLDER]))
     except KeyError as error:
         raise BundleError(
             f"job {job_id} to say which bundle it serves",
@@ -61,25 +61,25 @@ def served_bundle(cluster: Cluster, job_id: str) -> Served:
         ) from error
 
 
-def find_bundle(served: Served, folders: Iterable[Path]) -> Path:
-    """The first of the folders that holds that very bundle; raises `BundleError`."""
-    seen = []
+def find_bundle(served: ServedBundle, folders: Iterable[Path]) -> Path:
+    """The first folder with exactly that bundle; raises `BundleError`."""
+    rejected = []
     for folder in folders:
         try:
             manifest = read_manifest(folder)
         except BundleError:
-            seen.append(f"none in {folder}")
+            rejected.append(f"none in {folder}")
             continue
         if manifest_sum(folder) == served.sum:
             return folder
-        seen.append(f"{manifest['name']} {manifest['version']} in {folder}")
+        rejected.append(f"{manifest['name']} {manifest['version']} in {folder}")
     raise BundleError(
         f"the bundle {served.name}, which the job serves, on this disk",
-        ", ".join(seen) or "no folder",
+        ", ".join(rejected) or "no folder",
         "name its folder with --bundle",
     )
 
 
 def manifest_sum(folder: Path) -> str:
-    """sha256 of a bundle's manifest, which holds the sums of all its files."""
+    """sha256 of a bundle's manifest, which holds the checksums of all files."""
     return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()

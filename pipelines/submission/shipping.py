@@ -1,4 +1,4 @@
-"""What a submission carries: the kernel, the rooms that a TaskManager runs and the bundle in one folder, so that any cluster can run them."""
+"""The shipped folder of a submission: the kernel, the rooms that a TaskManager runs, and the bundle."""
 
 import shutil
 import uuid
@@ -8,14 +8,14 @@ import operators
 import pipelines
 from operators.model.bundle_files import BundleFiles
 
-JOB_ROOMS = ("job", "scoring")  # of `pipelines`: what a TaskManager runs
+JOB_ROOMS = ("job", "scoring")  # rooms of `pipelines` that a TaskManager runs
 
 
 def stage(folder: Path, bundle: Path) -> str:
-    """Copies the rooms and the bundle into `folder`; returns the name of a marker file that is new each time.
+    """Copies the rooms and the bundle into `folder`; returns the name of a marker file, unique to this call.
 
-    Of the bundle only what its manifest names, verified: raises `BundleError`. The marker tells the operator which of
-    the folders on its interpreter's path is this submission's.
+    Copies and verifies the bundle's files that its manifest names; raises `BundleError`. The marker tells the operator
+    which folder on its interpreter's path belongs to this submission.
     """
     kernel, job = (Path(next(iter(package.__path__))) for package in (operators, pipelines))
     ignore = shutil.ignore_patterns("__pycache__")

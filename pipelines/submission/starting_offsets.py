@@ -1,4 +1,4 @@
-"""Where a job starts reading, checked before it is submitted: first offsets, and no start with empty state by mistake."""
+"""Checks before a submission: topics, rights, first offsets, and no start with empty state by mistake."""
 
 import logging
 import time
@@ -19,16 +19,15 @@ from pipelines.submission.job_rights import check_rights
 from pipelines.submission.savepoint_offsets import source_offsets
 
 log = logging.getLogger(__name__)
-TIME, POLICY, RETENTION = "message.timestamp.type", "cleanup.policy", "retention.ms"
-COORDINATOR_SECONDS = 20  # a new broker first creates its topic of consumer groups
+TIMESTAMP_TYPE, CLEANUP_POLICY, RETENTION = "message.timestamp.type", "cleanup.policy", "retention.ms"
+COORDINATOR_SECONDS = 20  # a new broker first creates `__consumer_offsets`
 
 
 def prepare_start(settings: Settings, *, savepoint: str | None, fresh: bool) -> None:
-    """Checks the input topics and gives the group its first offsets.
+    """Checks the topics and commits the group's first offsets.
 
-    `savepoint`: a savepoint or checkpoint, which has offsets of its own. `fresh`: start from the earliest event. With
-    neither, a group that has read before is refused: its state would be lost for good. Raises `BrokerError` or
-    `ClusterError`.
+    `savepoint`: a savepoint or checkpoint, with offsets of its own. `fresh`: start from the earliest event. With neither,
+    a group that has read records is refused: its state would be lost for good. Raises `BrokerError`, `ClusterError`.
     """
     deadline = time.monotonic() + COORDINATOR_SECONDS
     while True:
@@ -38,8 +37,8 @@ def prepare_start(settings: Settings, *, savepoint: str | None, fresh: bool) -> 
                 partitions = _partitions(admin, settings)
                 if savepoint and settings.job.on_lost_events == "fail":
                     _refuse_lost_events(admin, partitions, offsets_of(savepoint, settings.kafka.partitions))
-                # after a restore too: the state has no offset for a partition that was never read
-                _first_offsets(admin, settings.job.name, partitions, stateless=not savepoint, fresh=fresh)
+                # also with a savepoint: it has no offset for a partition that was never read
+                _set_first_offsets(admin, settings.job.name, partitions, stateless=not savepoint, fresh=fresh)
                 return
         except KafkaError as error:
             if not error.retriable or time.monotonic() > deadline:
@@ -48,8 +47,8 @@ def prepare_start(settings: Settings, *, savepoint: str | None, fresh: bool) -> 
 
 
 def offsets_of(savepoint: str, partitions: int) -> dict[TopicPartition, int]:
-    """The source offsets of a savepoint on this machine; empty where it lies elsewhere or cannot be read: the running
-    source then checks them itself."""
+    """The source offsets of a savepoint; empty if it is not on this machine or cannot be read: then only the running
+    source checks its offsets."""
     folder = Path(urlparse(savepoint).path)
     try:
         return source_offsets(folder, JOB_INPUTS, partitions)
@@ -75,28 +74,28 @@ def _partitions(admin: KafkaAdminClient, settings: Settings) -> list[TopicPartit
 
 
 def _check_settings(admin: KafkaAdminClient) -> None:
-    """Refuses a topic with the client's time (ages, epochs and erasures are judged by the record's time), and a compacted
-    topic where every record counts. Logs a warning where the retention is too short.
+    """Refuses CreateTime (ages, epochs and erasures need the broker's time), and compaction where each record counts.
+    Logs a warning for a short retention.
 
-    A user without the right to describe the topics gets no answer here: nothing is checked then.
+    Checks nothing for a user without the right to describe topics: the broker then returns no settings.
     """
     specs = {spec.name: spec.config for spec in TOPICS}
-    described = [topic for topic in (*JOB_INPUTS, *JOB_OUTPUTS) if topic in specs]
+    topics = [topic for topic in (*JOB_INPUTS, *JOB_OUTPUTS) if topic in specs]
     answer = admin.describe_configs(
-        [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in described], config_filter="all"
+        [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics], config_filter="all"
     )
     for topic, config in answer["topic"].items():
         values = {name: str(entry["value"]) for name, entry in config.items() if entry.get("value") is not None}
         for name, expected in specs[topic].items():
             if name not in values:
-                if name == TIME:
+                if name == TIMESTAMP_TYPE:
                     log.warning("the broker does not tell %s of %s: it must be %s", name, topic, expected)
-            elif (name == TIME and values[name] != expected) or (
-                name == POLICY and _compacts(values[name]) > _compacts(expected)
+            elif (name == TIMESTAMP_TYPE and values[name] != expected) or (
+                name == CLEANUP_POLICY and _compacts(values[name]) > _compacts(expected)
             ):
                 raise BrokerError(f"{name} = {expected} for {topic}", values[name], "liveshelf topics create --alter")
             elif (name == RETENTION and _keeps_less(values[name], expected)) or (
-                name == POLICY and values[name] != expected
+                name == CLEANUP_POLICY and values[name] != expected
             ):
                 log.warning(
                     "%s has %s = %s, not %s: liveshelf topics create --alter", topic, name, values[name], expected
@@ -115,40 +114,51 @@ def _keeps_less(actual: str, expected: str) -> bool:
 def _refuse_lost_events(
     admin: KafkaAdminClient, partitions: list[TopicPartition], state_offsets: dict[TopicPartition, int]
 ) -> None:
-    begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    beginnings = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
     ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-    if shorter := [place for place, offset in state_offsets.items() if ends[place].offset < offset]:
+    if truncated := [partition for partition, offset in state_offsets.items() if ends[partition].offset < offset]:
+        partition = truncated[0]
         raise BrokerError(
-            f"{shorter[0].topic}-{shorter[0].partition} to reach offset {state_offsets[shorter[0]]}, where the state stands",
-            f"a topic that ends at {ends[shorter[0]].offset}: it was made anew",
+            f"{partition.topic}-{partition.partition} to reach offset {state_offsets[partition]}, where the state stands",
+            f"a topic that ends at {ends[partition].offset}: it was made anew",
             'set job.on_lost_events = "skip" to go on with what it holds now',
         )
-    lost = {place: max(0, begins[place].offset - offset) for place, offset in state_offsets.items()}
+    lost = {partition: max(0, beginnings[partition].offset - offset) for partition, offset in state_offsets.items()}
     if any(lost.values()):
-        worst = max(lost, key=lambda place: lost[place])
+        partition = max(lost, key=lambda partition: lost[partition])
         raise BrokerError(
-            f"the events from offset {state_offsets[worst]} of {worst.topic}-{worst.partition} on, where the state stands",
-            f"a topic that begins at {begins[worst].offset}: retention has removed {sum(lost.values())} events unread",
+            f"the events from offset {state_offsets[partition]} of {partition.topic}-{partition.partition} on, "
+            "where the state stands",
+            f"a topic that begins at {beginnings[partition].offset}: "
+            f"retention has removed {sum(lost.values())} events unread",
             'set job.on_lost_events = "skip" to go on without them, and look why the job stood still for so long',
         )
 
 
-def _first_offsets(
+def _set_first_offsets(
     admin: KafkaAdminClient, group: str, partitions: list[TopicPartition], *, stateless: bool, fresh: bool
 ) -> None:
-    begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    beginnings = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
     try:
         committed = admin.list_group_offsets([group])[group]
     except GroupIdNotFoundError:
         committed = {}
-    read = sum(max(0, committed[place].offset - begins[place].offset) for place in partitions if place in committed)
-    if read and stateless and not fresh:
+    read_count = sum(
+        max(0, committed[partition].offset - beginnings[partition].offset)
+        for partition in partitions
+        if partition in committed
+    )
+    if read_count and stateless and not fresh:
         raise ClusterError(
-            f"a start from the last state: the group {group} has read {read} records",
+            f"a start from the last state: the group {group} has read {read_count} records",
             "a start without state",
             "liveshelf resume goes on from the newest checkpoint or savepoint; "
             "liveshelf submit --fresh reads all events again",
         )
-    first_offsets = {p: OffsetAndMetadata(begins[p].offset, "", -1) for p in partitions if fresh or p not in committed}
+    first_offsets = {
+        partition: OffsetAndMetadata(beginnings[partition].offset, "", -1)
+        for partition in partitions
+        if fresh or partition not in committed
+    }
     if first_offsets:
         admin.alter_group_offsets(group, first_offsets)

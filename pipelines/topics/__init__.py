@@ -1,1 +1,1 @@
-"""Topics as a whole: made, read, archived, filled, replayed into."""
+"""Whole topics: create, read, archive, fill, replay into."""

@@ -1,4 +1,4 @@
-"""A request to forget a user, and the job's receipt for it."""
+"""A request to erase a user, and the job's receipt for it."""
 
 import time
 from contextlib import closing
@@ -15,9 +15,9 @@ _decode = msgspec.json.Decoder(Receipt).decode
 
 
 def ask_to_erase(settings: KafkaSettings, user: str, wait_s: float) -> tuple[str, Receipt | None]:
-    """Publishes an erasure and waits for its receipt; (erasure_id, receipt), None where none came in `wait_s`.
+    """Publishes an erasure and waits for its receipt. Returns (erasure_id, receipt); None without a receipt in `wait_s`.
 
-    Raises `BadRecord` for a user_id that no event can have, `BrokerError` where the topics are not there.
+    Raises `BadRecord` for a user_id that no event can have, `BrokerError` without the topics.
     """
     request = Erasure(user_id=user, requested_at=int(time.time() * 1000), erasure_id=f"cli-{time.time_ns()}")
     value = encode_record(request)
@@ -25,10 +25,10 @@ def ask_to_erase(settings: KafkaSettings, user: str, wait_s: float) -> tuple[str
     with closing(consumer_at_end(settings, RECEIPTS)) as receipts, broker_errors(settings):
         with closing(new_producer(settings)) as producer:
             producer.send(ERASURES, key=user.encode(), value=value).get(30)
-        return request.erasure_id, _wait_for(receipts, request.erasure_id, wait_s)
+        return request.erasure_id, _wait_for_receipt(receipts, request.erasure_id, wait_s)
 
 
-def _wait_for(receipts: KafkaConsumer, erasure_id: str, wait_s: float) -> Receipt | None:
+def _wait_for_receipt(receipts: KafkaConsumer, erasure_id: str, wait_s: float) -> Receipt | None:
     deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline:
         for records in receipts.poll(timeout_ms=200).values():

@@ -1,4 +1,4 @@
-"""`shop.events.v1` into a file for training, with a note beside it of where it comes from."""
+"""Exports `shop.events.v1` to a file for training; a second file beside it names the offsets."""
 
 import json
 import time
@@ -19,45 +19,45 @@ ORIGIN = ".origin.json"
 
 
 @dataclass(frozen=True)
-class Exported:
-    """What was written; `refused`: records that the job makes dead letters of."""
+class EventExport:
+    """Counts of an export, and partition -> (first offset, end). `refused`: records that become dead letters in the job."""
 
     events: int
     refused: int
     offsets: dict[str, tuple[int, int]]
 
 
-def export_events(settings: Settings, file: Path, hours: float | None) -> Exported:
-    """Valid events of the last `hours` (None: all that the topic holds) as JSON lines, in the order of each partition.
+def export_events(settings: Settings, file: Path, hours: float | None) -> EventExport:
+    """Writes the valid events of the last `hours` (None: of the whole topic) as JSON lines, each partition in order.
 
-    Both files appear whole or not at all. Raises `BrokerError` where there is no topic.
+    Each file appears complete or not at all. Raises `BrokerError` without a topic.
     """
-    since = None if hours is None else int((time.time() - hours * 3600) * 1000)
-    source = TopicRange(settings.kafka, EVENTS, since)
+    since_ms = None if hours is None else int((time.time() - hours * 3600) * 1000)
+    source = TopicRange(settings.kafka, EVENTS, since_ms)
     offsets = {str(number): (source.starts[number], source.ends[number]) for number in source.starts}
-    with whole_file(file) as out:
+    with whole_file(file) as lines:
         with closing(source):
-            written, refused = _write(source, out, EventDecoder(settings.events))
+            event_count, refused = _write(source, lines, EventDecoder(settings.events))
         origin = {
             "topic": EVENTS,
             "offsets": offsets,
-            "events": written,
+            "events": event_count,
             "refused": refused,
             "exported_at": int(time.time() * 1000),
         }
         with whole_file(file.with_name(file.name + ORIGIN)) as note:
             note.write(json.dumps(origin).encode())
-    return Exported(written, refused, offsets)
+    return EventExport(event_count, refused, offsets)
 
 
-def _write(records: Iterable[Any], out: BinaryIO, decoder: EventDecoder) -> tuple[int, int]:
-    written = refused = 0
+def _write(records: Iterable[Any], lines: BinaryIO, decoder: EventDecoder) -> tuple[int, int]:
+    event_count = refused = 0
     for record in records:
         try:
             event = decoder.decode((record.key or b"").decode("utf-8", "replace"), record.value, record.timestamp)
         except BadRecord:
             refused += 1
             continue
-        out.write(encode_record(event) + b"\n")
-        written += 1
-    return written, refused
+        lines.write(encode_record(event) + b"\n")
+        event_count += 1
+    return event_count, refused

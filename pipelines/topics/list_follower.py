@@ -1,4 +1,4 @@
-"""Lists as they come on the topic of recommendations, and erasures: for programs that push them on."""
+"""Follows the topic of recommendations: new lists and erasures, for programs that forward them."""
 
 import logging
 import math
@@ -22,7 +22,7 @@ from operators.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 POLL_MS = 200
-LOOK_SECONDS = 5.0  # a silent broker is asked so often where the topic ends
+LOOK_SECONDS = 5.0  # between two probes of a silent broker
 LOOK_MS = 2000
 UNREADABLE = ("not_a_list", "not_its_key")
 
@@ -30,24 +30,24 @@ Since = Literal["now", "beginning"]
 
 
 class Erased(NamedTuple):
-    """The user has no list any more: what is shown of an earlier one must go."""
+    """The user has no list any more: remove what you still show of an earlier one."""
 
     user_id: str
 
 
 class ListFollower(Iterator[RecommendationList | Erased]):
-    """Iterates over lists as they come, and over erasures; of a user none that is older than what came before.
+    """Iterates over new lists and erasures; of one user, never an older list after a newer one.
 
-    It reads from the moment at which it is made. One thread iterates; any thread may close it, which ends the iteration.
-    It remembers 25 bytes a user whose list came, beside the user_id.
+    Reading starts when the follower is created. One thread iterates; any thread may close it, which ends the iteration.
+    Memory: the user_id and 25 bytes for each user seen.
     """
 
     def __init__(
         self, settings: KafkaSettings, users: Collection[str] | None, since: Since, silence_s: float = 60.0
     ) -> None:
-        """`users`: None for all; else only their partitions are read. `silence_s`: how long the broker may be away.
+        """`users`: None for all; else the follower reads only their partitions. `silence_s`: longest tolerated outage.
 
-        Raises `BrokerError` where the broker does not answer now, or the topic is missing.
+        Raises `BrokerError` if the broker does not answer or has no such topic.
         """
         self._settings, self._silence_s = settings, silence_s
         self._keys = None if users is None else frozenset(user.encode() for user in users)
@@ -58,17 +58,17 @@ class ListFollower(Iterator[RecommendationList | Erased]):
         self._disconnect = weakref.finalize(self, self._consumer.close)
         try:
             with broker_errors(settings):
-                self._partitions = self._assigned(since)
+                self._partitions = self._assign_partitions(since)
         except BaseException:
             self.close()
             raise
-        self._looked_at, self._away_since = time.monotonic(), math.inf
+        self._probed_at, self._away_since = time.monotonic(), math.inf
 
     def __next__(self) -> RecommendationList | Erased:
-        """The next list or erasure; waits for it. Ends when the follower is closed.
+        """Waits for the next list or erasure. `close` ends the iteration.
 
-        Raises `BrokerError` where the broker refuses, or has been away for `silence_s`; a later call goes on from the
-        same place.
+        Raises `BrokerError` when the broker refuses, or is away for `silence_s`; a later call continues at the same
+        offsets.
         """
         while True:
             with self._polling:
@@ -79,7 +79,7 @@ class ListFollower(Iterator[RecommendationList | Erased]):
                 self._poll()
 
     def close(self) -> None:
-        """Ends the iteration, wherever it waits."""
+        """Ends the iteration, also while it waits."""
         self._closed.set()
         with self._polling:
             self._disconnect()
@@ -90,7 +90,7 @@ class ListFollower(Iterator[RecommendationList | Erased]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _assigned(self, since: Since) -> list[TopicPartition]:
+    def _assign_partitions(self, since: Since) -> list[TopicPartition]:
         partitions = partitions_of(self._consumer, RECOMMENDATIONS, self._settings)
         if self._keys is not None:
             numbers = {partition_of(key, len(partitions)) for key in self._keys}
@@ -101,7 +101,7 @@ class ListFollower(Iterator[RecommendationList | Erased]):
         else:
             self._consumer.seek_to_beginning(*partitions)
         for partition in partitions:
-            self._consumer.position(partition)  # looked up now: what is published from here on comes
+            self._consumer.position(partition)  # resolves the offset now, so no later record is missed
         return partitions
 
     def _poll(self) -> None:
@@ -118,19 +118,19 @@ class ListFollower(Iterator[RecommendationList | Erased]):
                     self._take(record)
 
     def _wait_or_raise(self, error: KafkaError) -> None:
-        """Waits a little, or raises `BrokerError` where that does not help or was done for `silence_s`."""
+        """Waits for `POLL_MS`; raises `BrokerError` for a final error and after `silence_s` of outage."""
         now = time.monotonic()
         self._away_since = min(self._away_since, now)
         if is_final(error) or now > self._away_since + self._silence_s:
-            self._away_since = math.inf  # a later call waits as long again
+            self._away_since = math.inf  # a later call tolerates a full `silence_s` again
             raise broker_error(error, self._settings.client_options()) from error
         self._closed.wait(POLL_MS / 1000)
 
     def _broker_answers(self) -> bool:
-        """Asks a broker from which nothing came; a consumer that polls says nothing of one that is away."""
-        if time.monotonic() < self._looked_at + LOOK_SECONDS:
+        """Probes a silent broker: `poll` raises nothing when the broker is away."""
+        if time.monotonic() < self._probed_at + LOOK_SECONDS:
             return False
-        self._looked_at = time.monotonic()
+        self._probed_at = time.monotonic()
         self._consumer.end_offsets(self._partitions, timeout_ms=LOOK_MS)
         return True
 
@@ -138,7 +138,7 @@ class ListFollower(Iterator[RecommendationList | Erased]):
         now_ms = time.time_ns() // 1_000_000
         key = record.key or b""
         try:
-            row, made = self._rule.take(self._rows.get(key), record, now_ms)
+            row, recommended = self._rule.take(self._rows.get(key), record, now_ms)
         except Refused as refused:
             if refused.reason in UNREADABLE:
                 log.warning("%s-%s, offset %s: %s", record.topic, record.partition, record.offset, refused.reason)
@@ -149,5 +149,5 @@ class ListFollower(Iterator[RecommendationList | Erased]):
             self._rows[key] = self._rule.order_alone(row)
         if record.value is None:
             self._ready.append(Erased(key.decode("utf-8", "replace")))
-        elif made is not None and now_ms < made.expires_at:
-            self._ready.append(made)
+        elif recommended is not None and now_ms < recommended.expires_at:
+            self._ready.append(recommended)

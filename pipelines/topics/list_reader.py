@@ -1,4 +1,4 @@
-"""Reads lists from the output topic as any consumer would: the newest list of a user wins."""
+"""Reads the newest list of users from the output topic."""
 
 import contextlib
 from collections.abc import Iterable
@@ -21,16 +21,16 @@ def newest_list(settings: KafkaSettings, user_id: str) -> RecommendationList | N
 
 
 def newest_lists(settings: KafkaSettings, user_ids: Iterable[str]) -> dict[str, RecommendationList | None]:
-    """The newest list of each user, expired or not; None where there is none or it was erased.
+    """The newest list of each user, expired or not; None for a user without a list, or erased.
 
-    Reads the partitions of these users from their start. Raises `BrokerError`.
+    Reads these users' partitions from the beginning. Raises `BrokerError`.
     """
     rule, rows = ListRows(forget_ms=None), dict[bytes, bytes | None].fromkeys(user.encode() for user in user_ids)
     with closing(new_consumer(settings, auto_offset_reset="earliest")) as consumer, broker_errors(settings):
         count = len(partitions_of(consumer, RECOMMENDATIONS, settings))
-        theirs = [TopicPartition(RECOMMENDATIONS, number) for number in {partition_of(key, count) for key in rows}]
-        consumer.assign(theirs)
-        for record in read_between(consumer, consumer.beginning_offsets(theirs), consumer.end_offsets(theirs)):
+        partitions = [TopicPartition(RECOMMENDATIONS, number) for number in {partition_of(key, count) for key in rows}]
+        consumer.assign(partitions)
+        for record in read_between(consumer, consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)):
             if record.key in rows:
                 with contextlib.suppress(Refused):
                     rows[record.key], _ = rule.take(rows[record.key], record, record.timestamp)

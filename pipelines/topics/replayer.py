@@ -1,4 +1,4 @@
-"""Publishes events open loop: each at its intended time, whether or not the pipeline keeps up."""
+"""Publishes events in an open loop: each at its intended time, even when the pipeline falls behind."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -11,13 +11,22 @@ from operators.records.contracts import CATALOGUE, EVENTS, CatalogueItem, Event,
 
 @dataclass
 class Progress:
-    """What a replay has done: `sent` records, `failed` ones and why the first of them did, and how far it ever was
-    behind its schedule (s)."""
+    """Progress of a replay. `failure`: the first error; `late_s`: the longest delay behind the schedule (s)."""
 
     sent: int = 0
     failed: int = 0
     failure: BaseException | None = None
     late_s: float = 0.0
+
+    def count_failure(self, error: BaseException) -> None:
+        """Counts a record that the broker did not take."""
+        self.failed += 1
+        self.failure = self.failure or error
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the broker would refuse each further record too."""
+        return self.failure is not None and is_final(self.failure)
 
 
 @dataclass(frozen=True)
@@ -46,30 +55,27 @@ def replay(
 ) -> Progress:
     """Sends events in order. `event_time` becomes the intended send time unless `keep_times` is set.
 
-    It ends early where the broker refuses us the topic: it would refuse each event.
+    Ends early when the broker refuses the topic for good, and when `stop` says so.
     """
     progress = progress or Progress()
     start, first_ms = time.time(), None
 
-    def failed(error: BaseException) -> None:
-        progress.failed += 1
-        progress.failure = progress.failure or error
-
-    def ends() -> bool:
-        return stop() or (progress.failure is not None and is_final(progress.failure))
+    def must_stop() -> bool:
+        return stop() or progress.is_refused
 
     for number, event in enumerate(events):
         event_ms = int(event.event_time)
         first_ms = event_ms if first_ms is None else first_ms
         due = start + pace.due_s(number, event_ms, first_ms)
-        while (wait := due - time.time()) > 0 and not ends():
-            time.sleep(min(wait, 0.25))
-        if ends():
+        _sleep_until(due, must_stop)
+        if must_stop():
             break
         progress.late_s = max(progress.late_s, time.time() - due)
         if not keep_times:
             event.event_time = int((due if pace.rate or pace.speedup else time.time()) * 1000)
-        producer.send(EVENTS, key=event.user_id.encode(), value=encode_record(event)).add_errback(failed)
+        producer.send(EVENTS, key=event.user_id.encode(), value=encode_record(event)).add_errback(
+            progress.count_failure
+        )
         progress.sent += 1
         if tick and number % 64 == 0:
             tick()
@@ -77,10 +83,15 @@ def replay(
     return progress
 
 
+def _sleep_until(due: float, must_stop: Callable[[], bool]) -> None:
+    while (wait := due - time.time()) > 0 and not must_stop():
+        time.sleep(min(wait, 0.25))
+
+
 def publish_catalogue(items: Iterable[CatalogueItem], producer: Any) -> int:
-    """Publishes catalogue records; returns how many. Raises what kafka-python has where one was not taken."""
-    sent = [producer.send(CATALOGUE, key=item.item_id.encode(), value=encode_record(item)) for item in items]
+    """Publishes catalogue records; returns how many. Raises kafka-python's error when the broker refuses one."""
+    futures = [producer.send(CATALOGUE, key=item.item_id.encode(), value=encode_record(item)) for item in items]
     producer.flush()
-    for one in sent:
-        one.get(0)
-    return len(sent)
+    for future in futures:
+        future.get(0)
+    return len(futures)

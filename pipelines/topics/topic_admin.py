@@ -1,4 +1,4 @@
-"""Creation of the topics, and what differs from what they should be."""
+"""Creates the topics, and compares existing ones with their specification."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from operators.settings import KafkaSettings
 
 @dataclass(frozen=True)
 class TopicState:
-    """One topic after `ensure_topics`: whether it was made now, and setting -> (wanted, found) where they differ."""
+    """One topic after `ensure_topics`. `differs`: setting -> (expected, actual)."""
 
     name: str
     created: bool
@@ -24,20 +24,20 @@ class TopicState:
 def ensure_topics(
     settings: KafkaSettings, specs: Iterable[TopicSpec] = TOPICS, *, alter: bool = False
 ) -> list[TopicState]:
-    """Creates what is missing. With `alter` the settings of topics that exist become what they should be, but for the
-    number of partitions; else they stay. Raises `BrokerError`."""
+    """Creates missing topics. `alter` sets the settings of existing topics to the specification, except the number of
+    partitions. Raises `BrokerError`."""
     with new_admin(settings) as admin, broker_errors(settings):
         return [_ensure(admin, settings, spec, alter=alter) for spec in specs]
 
 
 def _ensure(admin: KafkaAdminClient, settings: KafkaSettings, spec: TopicSpec, *, alter: bool) -> TopicState:
-    wanted = {
+    new_topic = {
         "num_partitions": settings.partitions,
         "replication_factor": settings.replication,
         "configs": spec.config,
     }
     try:
-        admin.create_topics({spec.name: wanted}, wait_for_metadata=True)
+        admin.create_topics({spec.name: new_topic}, wait_for_metadata=True)
         return TopicState(spec.name, True, {})
     except TopicAlreadyExistsError:
         differs = _differences(admin, settings, spec)
@@ -50,8 +50,12 @@ def _ensure(admin: KafkaAdminClient, settings: KafkaSettings, spec: TopicSpec, *
 def _differences(admin: KafkaAdminClient, settings: KafkaSettings, spec: TopicSpec) -> dict[str, tuple[str, str]]:
     resource = ConfigResource(ConfigResourceType.TOPIC, spec.name)
     answer = admin.describe_configs([resource], config_filter="all")
-    found = {name: str(entry["value"]) for name, entry in next(iter(answer["topic"].values())).items()}
-    differs = {k: (v, found.get(k, "?")) for k, v in spec.config.items() if found.get(k) != v}
+    actual = {name: str(entry["value"]) for name, entry in next(iter(answer["topic"].values())).items()}
+    differs = {
+        name: (expected, actual.get(name, "?"))
+        for name, expected in spec.config.items()
+        if actual.get(name) != expected
+    }
     partitions = len(admin.describe_topics([spec.name])[0]["partitions"])
     if partitions != settings.partitions:
         differs["partitions"] = (str(settings.partitions), str(partitions))

@@ -1,4 +1,4 @@
-"""A topic as a file and back: one JSON line a record, gzip, keys, values and headers as base64, and the record's time."""
+"""A topic to a file and back: gzip, one JSON line a record with its time; keys, values and headers as base64."""
 
 import gzip
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,14 +12,14 @@ from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import new_producer
 from operators.settings import KafkaSettings
 
-IN_FLIGHT = 16 << 20  # bytes: the producer itself takes all that it is given
-LARGEST = 2 << 20  # of a record: what topics of dead letters take
+MAX_IN_FLIGHT = 16 << 20  # bytes: kafka-python's producer has no limit of its own
+MAX_RECORD = 2 << 20  # bytes: the limit of the topic of dead letters
 
 
 class Archived(msgspec.Struct, kw_only=True):
-    """A record: its place and time (epoch ms) on the topic it came from, and its bytes.
+    """A record with the partition, offset and time (epoch ms) that it had.
 
-    Older archives have no time, no offset, and the headers as an object.
+    Older archives have no time and no offset, and hold the headers as an object.
     """
 
     partition: int
@@ -35,41 +35,42 @@ _decode = msgspec.json.Decoder(Archived).decode
 
 
 @dataclass
-class Imported:
-    """Of each partition: how many records were published, and the offset of the first that the state has not seen."""
+class TopicImport:
+    """Offsets of an import. `ends`: partition -> records published; `unseen`: partition -> new offset of the first record
+    that the state has not seen."""
 
     ends: dict[int, int] = field(default_factory=dict)
     unseen: dict[int, int] = field(default_factory=dict)
 
     @property
     def records(self) -> int:
-        """Of all partitions."""
+        """Number of records in all partitions."""
         return sum(self.ends.values())
 
     def take(self, record: Archived, seen_until: Mapping[int, int]) -> None:
-        """Counts a record; one without an offset was not seen."""
-        at = self.ends.get(record.partition, 0)
-        self.ends[record.partition] = at + 1
+        """Counts a record. A record without an offset counts as unseen."""
+        new_offset = self.ends.get(record.partition, 0)
+        self.ends[record.partition] = new_offset + 1
         if record.offset is None or record.offset >= seen_until.get(record.partition, 0):
-            self.unseen.setdefault(record.partition, at)
+            self.unseen.setdefault(record.partition, new_offset)
 
-    def stands(self, partition: int) -> int:
-        """Where a state goes on that has seen all before: at the end where it has seen everything."""
+    def next_offset(self, partition: int) -> int:
+        """Where the state continues: at the first unseen record, else at the end."""
         return self.unseen.get(partition, self.ends.get(partition, 0))
 
 
 def export_records(records: Iterable[Any], file: Path) -> int:
-    """Writes what a consumer read; returns how many."""
+    """Writes records of a consumer to a file; returns how many."""
     count = 0
     with gzip.open(file, "wb", compresslevel=3) as lines:
-        for one in records:
+        for record in records:
             archived = Archived(
-                partition=one.partition,
-                offset=one.offset,
-                timestamp=one.timestamp,
-                key=one.key,
-                value=one.value,
-                headers=list(one.headers),
+                partition=record.partition,
+                offset=record.offset,
+                timestamp=record.timestamp,
+                key=record.key,
+                value=record.value,
+                headers=list(record.headers),
             )
             lines.write(_encode(archived) + b"\n")
             count += 1
@@ -84,21 +85,21 @@ def read_archive(file: Path) -> Iterator[Archived]:
 
 
 def import_records(
-    settings: KafkaSettings, topic: str, file: Path, made_ms: int, seen_until: Mapping[int, int] | None = None
-) -> Imported:
-    """Publishes the records of a file to the partitions they had, in their order, at the times they had.
+    settings: KafkaSettings, topic: str, file: Path, backup_ms: int, seen_until: Mapping[int, int] | None = None
+) -> TopicImport:
+    """Publishes the records of a file with their partition, order and time.
 
-    The topic must be empty, take the times of its producers, and have no other producer meanwhile. `made_ms`: the time
-    of records without one. `seen_until`: partition -> the first offset, on the topic they came from, that the state has
-    not seen. Raises `BrokerError` when a record was not taken, or not with its time.
+    The topic must be empty, use CreateTime and have no other producer. `backup_ms`: the time for records without one.
+    `seen_until`: partition -> first offset on the original topic that the state has not seen. Raises `BrokerError`
+    when the broker refuses a record, or stores it with another time.
     """
-    producer = new_producer(settings, max_request_size=LARGEST)
-    sent, imported, waiting = _Sent(topic), Imported(), 0
+    producer = new_producer(settings, max_request_size=MAX_RECORD)
+    acknowledgements, topic_import, in_flight = _Acknowledgements(topic), TopicImport(), 0
     try:
         for record in read_archive(file):
             headers = record.headers.items() if isinstance(record.headers, dict) else record.headers
-            time_ms = made_ms if record.timestamp is None else record.timestamp
-            sent.expect(
+            time_ms = backup_ms if record.timestamp is None else record.timestamp
+            acknowledgements.expect(
                 producer.send(
                     topic,
                     record.value,
@@ -109,41 +110,41 @@ def import_records(
                 ),
                 time_ms,
             )
-            imported.take(record, seen_until or {})
-            waiting += len(record.value or b"") + 512
-            if waiting > IN_FLIGHT:
+            topic_import.take(record, seen_until or {})
+            in_flight += len(record.value or b"") + 512
+            if in_flight > MAX_IN_FLIGHT:
                 producer.flush()
-                sent.check()
-                waiting = 0
+                acknowledgements.check()
+                in_flight = 0
         producer.flush()
     finally:
         producer.close()
-    sent.check()
-    return imported
+    acknowledgements.check()
+    return topic_import
 
 
-class _Sent:
-    """What the broker says of the records of one import."""
+class _Acknowledgements:
+    """The broker's answers for the records of one import; keeps the first error."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
-        self._wrong = ""
+        self._first_error = ""
 
     def expect(self, future: Any, time_ms: int) -> None:
-        future.add_errback(lambda error: self._note(repr(error)))
-        future.add_callback(lambda taken: self._compare(taken.timestamp, time_ms))
+        future.add_errback(lambda error: self._keep_first(repr(error)))
+        future.add_callback(lambda metadata: self._compare(metadata.timestamp, time_ms))
 
     def check(self) -> None:
-        if self._wrong:
+        if self._first_error:
             raise BrokerError(
                 f"{self._topic} to take each record with its time",
-                self._wrong,
+                self._first_error,
                 "look at the broker, and restore into topics that are empty again",
             )
 
-    def _compare(self, found_ms: int, time_ms: int) -> None:
-        if found_ms != time_ms:
-            self._note(f"{found_ms} instead of {time_ms} (epoch ms): message.timestamp.type")
+    def _compare(self, broker_ms: int, time_ms: int) -> None:
+        if broker_ms != time_ms:
+            self._keep_first(f"{broker_ms} instead of {time_ms} (epoch ms): message.timestamp.type")
 
-    def _note(self, text: str) -> None:
-        self._wrong = self._wrong or text
+    def _keep_first(self, error: str) -> None:
+        self._first_error = self._first_error or error

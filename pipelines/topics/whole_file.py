@@ -1,4 +1,4 @@
-"""Files that hold what shoppers did: they appear whole or not at all."""
+"""Files with shoppers' events: a file appears complete or not at all."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 @contextmanager
 def whole_file(file: Path) -> Iterator[BinaryIO]:
-    """What is written in the block gets the name `file` at its end; where the block raises nothing of it stays."""
-    aside = file.with_name(f".{file.name}.part")
+    """Opens a hidden file for the block, and renames it to `file` at the end. An error in the block removes it."""
+    part_file = file.with_name(f".{file.name}.part")
     try:
-        with aside.open("wb") as out:
+        with part_file.open("wb") as out:
             yield out
-        aside.rename(file)
+        part_file.rename(file)
     finally:
-        aside.unlink(missing_ok=True)
+        part_file.unlink(missing_ok=True)

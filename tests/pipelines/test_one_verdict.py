@@ -37,29 +37,29 @@ NOT_IN_FILES = ("null value", "empty", "blank", "key and body differ")
 
 def events() -> dict[str, bytes]:
     """Event id -> 200 records, good, odd and bad ones. The bad ones have no id, or all the same."""
-    chance, made = random.Random(25), dict[str, bytes]()
+    rng, records = random.Random(25), dict[str, bytes]()
     bad = [value for name, _, value, _ in bad_events(NOW_MS) if name not in NOT_IN_FILES and value]
     for number, value in enumerate(bad):
-        made[f"bad{number}"] = value.replace(b'"e1"', b'"bad%d"' % number)
-    while len(made) < 200:
-        name = f"e{len(made)}"
-        fields = chance.choice(ODD) if chance.random() < 0.5 else {}
-        made[name] = json.dumps(
-            good_event(NOW_MS, **({"event_id": name, "user_id": f"u{len(made) % 20}"} | fields))
+        records[f"bad{number}"] = value.replace(b'"e1"', b'"bad%d"' % number)
+    while len(records) < 200:
+        name = f"e{len(records)}"
+        fields = rng.choice(ODD) if rng.random() < 0.5 else {}
+        records[name] = json.dumps(
+            good_event(NOW_MS, **({"event_id": name, "user_id": f"u{len(records) % 20}"} | fields))
         ).encode()
-    return made
+    return records
 
 
 @dataclass
 class Verdicts:
-    """Ids that were taken, and the reasons of the others."""
+    """Ids of accepted records, and the reasons of refused ones."""
 
     good: set[str] = field(default_factory=set)
     reasons: Counter[str] = field(default_factory=Counter)
 
 
 class Producer:
-    """Notes what it is sent."""
+    """Records what is sent."""
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -98,16 +98,16 @@ def test_five_readers_of_events(tmp_path: Path) -> None:
 
     report = event_file_report.report(file, EventSettings())
     validated.reasons = report.file.bad
-    again = event_file(file, EventSettings())
-    validated.good = {event.event_id for event in again}
+    lines_again = event_file(file, EventSettings())
+    validated.good = {event.event_id for event in lines_again}
 
-    said: list[str] = []
-    trained.good = {event.event_id for event in read_events(file, said.append)}
-    trained.reasons = counted(said[0])
+    log_lines: list[str] = []
+    trained.good = {event.event_id for event in read_events(file, log_lines.append)}
+    trained.reasons = reasons_in(log_lines[0])
 
-    producer, lines = Producer(), event_file(file, EventSettings())
-    replay(lines, ReplayRate(), producer, keep_times=True)
-    replayed.good, replayed.reasons = {one["event_id"] for one in producer.sent}, lines.bad
+    producer, event_lines = Producer(), event_file(file, EventSettings())
+    replay(event_lines, ReplayRate(), producer, keep_times=True)
+    replayed.good, replayed.reasons = {body["event_id"] for body in producer.sent}, event_lines.bad
 
     assert job == shop == validated == trained == replayed
     assert len(job.good) + job.reasons.total() == len(records) == 200
@@ -118,10 +118,10 @@ def test_five_readers_of_events(tmp_path: Path) -> None:
     assert not after.repaired, "what replay publishes needs no mending"
 
 
-def counted(left_out: str) -> Counter[str]:
+def reasons_in(left_out: str) -> Counter[str]:
     """The reasons in the line that `train` logs."""
     reasons = left_out.split(" are left out: ")[1].split(";")[0]
-    return Counter({name: int(count) for name, count in (one.split(" ") for one in reasons.split(", "))})
+    return Counter({name: int(count) for name, count in (pair.split(" ") for pair in reasons.split(", "))})
 
 
 @dataclass
@@ -133,18 +133,18 @@ class Record:
 
 def items() -> list[tuple[str, bytes]]:
     """200 catalogue records with their keys."""
-    chance = random.Random(26)
+    rng = random.Random(26)
     kinds: list[dict[str, Any]] = [
         {}, {"price": "12,50 €"}, {"title": None}, {"in_stock": "yes"}, {"category": "A > B"}, {"category": ["A"]},
         {"available_from": "2026-01-01"}, {"tags": "a,b"}, {"currency": "Taler"},
         {"price": "1,234"}, {"price": -1}, {"in_stock": "perhaps"}, {"available_until": "01/12/2010"}, {"title": [1]},
     ]  # fmt: skip
-    made = [("x", b'{"title":"no id"}'), ("x", b"{"), ("x", b'{"item_id":"\xff"}')]
-    while len(made) < 200:
-        key = f"{1000 + len(made)}"
-        item_id: Any = int(key) if chance.random() < 0.2 else key
-        made.append((key, json.dumps({"item_id": item_id, "title": "T", "price": 1.0} | chance.choice(kinds)).encode()))
-    return made
+    records = [("x", b'{"title":"no id"}'), ("x", b"{"), ("x", b'{"item_id":"\xff"}')]
+    while len(records) < 200:
+        key = f"{1000 + len(records)}"
+        item_id: Any = int(key) if rng.random() < 0.2 else key
+        records.append((key, json.dumps({"item_id": item_id, "title": "T", "price": 1.0} | rng.choice(kinds)).encode()))
+    return records
 
 
 def test_five_readers_of_the_catalogue(tmp_path: Path) -> None:
@@ -170,13 +170,13 @@ def test_five_readers_of_the_catalogue(tmp_path: Path) -> None:
     report = catalogue_file_report.report(file, EventSettings())
     validated.good, validated.reasons = report.items, report.file.bad
 
-    said: list[str] = []
-    trained.good = {item.item_id for item in read_catalogue(file, said.append)}
-    trained.reasons = counted(said[0])
+    log_lines: list[str] = []
+    trained.good = {item.item_id for item in read_catalogue(file, log_lines.append)}
+    trained.reasons = reasons_in(log_lines[0])
 
-    producer, lines = Producer(), catalogue_file(file, EventSettings())
-    publish_catalogue(lines, producer)
-    replayed.good, replayed.reasons = {one["item_id"] for one in producer.sent}, lines.bad
+    producer, item_lines = Producer(), catalogue_file(file, EventSettings())
+    publish_catalogue(item_lines, producer)
+    replayed.good, replayed.reasons = {body["item_id"] for body in producer.sent}, item_lines.bad
 
     assert tables == monitor == validated == trained == replayed
     assert len(tables.good) + tables.reasons.total() == len(records) == 200

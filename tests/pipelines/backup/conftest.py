@@ -11,8 +11,8 @@ from tests.pipelines.backup.fake_job import Job, Topic
 
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
-    found = Job(tmp_path, write_bundle(tmp_path / "bundle"))
-    Topic.asked = []
-    monkeypatch.setattr(backup, "Cluster", found)
+    fake_job = Job(tmp_path, write_bundle(tmp_path / "bundle"))
+    Topic.ranges = []
+    monkeypatch.setattr(backup, "Cluster", fake_job)
     monkeypatch.setattr(backup, "TopicRange", Topic)
-    return found
+    return fake_job

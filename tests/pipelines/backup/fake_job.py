@@ -1,4 +1,4 @@
-"""A job with a savepoint, and topics, without a cluster and a broker."""
+"""Fakes of a job with a savepoint and of topics."""
 
 import struct
 from collections.abc import Iterator
@@ -11,12 +11,8 @@ from operators.settings import Settings
 from pipelines.submission.served_bundle import FOLDER, NAME, SUM, manifest_sum
 
 SETTINGS = Settings.of_dump(Settings.model_construct().model_dump() | {"kafka": {"partitions": 2}})
-
-
-STANDS = {(EVENTS, 0): 700, (EVENTS, 1): -3, (ERASURES, 0): 5, (ERASURES, 1): 0}
-
-
-AGO = 1_700_000_000_000
+SOURCE_OFFSETS = {(EVENTS, 0): 700, (EVENTS, 1): -3, (ERASURES, 0): 5, (ERASURES, 1): 0}
+RECORD_MS = 1_700_000_000_000
 
 
 def split(topic: str, partition: int, offset: int) -> bytes:
@@ -37,37 +33,41 @@ class Job:
         return [{"jid": "a", "name": SETTINGS.job.name}]
 
     def get(self, path: str) -> dict[str, Any]:
-        noted = {SUM: manifest_sum(self.bundle), NAME: "known 1", FOLDER: str(self.bundle)}
-        return {"execution-config": {"user-config": noted}}
+        parameters = {SUM: manifest_sum(self.bundle), NAME: "known 1", FOLDER: str(self.bundle)}
+        return {"execution-config": {"user-config": parameters}}
 
     def savepoint(self, job_id: str) -> str:
-        made = self.savepoints / "savepoint-1"
-        made.mkdir(parents=True)
-        (made / "_metadata").write_bytes(b"".join(split(*place, offset) for place, offset in STANDS.items()))
-        (made / "state").write_bytes(b"everyone")
-        return f"file:{made}"
+        folder = self.savepoints / "savepoint-1"
+        folder.mkdir(parents=True)
+        (folder / "_metadata").write_bytes(
+            b"".join(split(*partition, offset) for partition, offset in SOURCE_OFFSETS.items())
+        )
+        (folder / "state").write_bytes(b"everyone")
+        return f"file:{folder}"
 
     def dispose_savepoint(self, location: str) -> None:
         self.disposed.append(location)
 
 
 class Topic:
-    """A stretch of a topic; of the erasures two that the state has seen and one that it has not."""
+    """A range of a topic. Erasures: the state has seen two of three."""
 
-    asked: list[tuple[str, Any]]
+    ranges: list[tuple[str, Any]]
 
     def __init__(self, kafka: Any, topic: str, after: Any = None) -> None:
-        Topic.asked.append((topic, after))
+        Topic.ranges.append((topic, after))
         self._topic = topic
 
     def __iter__(self) -> Iterator[Any]:
         offsets = {EVENTS: (700, 701), ERASURES: (1, 4, 6)}.get(self._topic, (3,))
         for offset in offsets:
-            yield SimpleNamespace(partition=0, offset=offset, timestamp=AGO + offset, key=b"k", value=b"v", headers=[])
+            yield SimpleNamespace(
+                partition=0, offset=offset, timestamp=RECORD_MS + offset, key=b"k", value=b"v", headers=[]
+            )
 
     def close(self) -> None:
         pass
 
 
-def left(folder: Path) -> set[str]:
+def paths_below(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")} - {".lock"} if folder.exists() else set()

@@ -1,4 +1,4 @@
-"""The folder of backups: whose it is, what stays of a failed run, and which are removed."""
+"""The folder of backups: permissions, failed runs, rotation."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def names(root: Path) -> set[str]:
     return {entry.name for entry in root.iterdir() if not entry.name.startswith(".")}
 
 
-def made(root: Path) -> Path:
+def new_sealed_backup(root: Path) -> Path:
     with new_backup(root) as (work, folder):
         (work / "topics").mkdir()
         (work / "topics" / "a").write_text("what shoppers did")
@@ -33,11 +33,11 @@ def made(root: Path) -> Path:
 
 
 def test_a_backup_is_whole_private_and_verified(tmp_path: Path) -> None:
-    root, before = tmp_path / "backups", os.umask(0o022)
+    root, umask = tmp_path / "backups", os.umask(0o022)
     try:
-        folder = made(root)
+        folder = new_sealed_backup(root)
     finally:
-        os.umask(before)
+        os.umask(umask)
     assert read_manifest(folder)["job"] == "shop"
     modes = {str(p.relative_to(root)): stat.S_IMODE(p.stat().st_mode) for p in (root, *folder.rglob("*"), folder)}
     assert {mode for name, mode in modes.items() if name.endswith(("a", "manifest.json"))} == {0o600}
@@ -66,7 +66,7 @@ def test_what_a_killed_run_left_goes_with_the_next(tmp_path: Path) -> None:
     (tmp_path / ".backup-20261101T000000Z.part" / "savepoint").mkdir(parents=True)
     (tmp_path / ".backup-20261101T000000Z.old").mkdir()
     (tmp_path / ".backup-mine.part").mkdir()
-    folder = made(tmp_path)
+    folder = new_sealed_backup(tmp_path)
     assert {entry.name for entry in tmp_path.iterdir()} == {".lock", ".backup-mine.part", folder.name}
 
 
@@ -94,8 +94,8 @@ def test_the_oldest_go_and_never_the_one_just_made(tmp_path: Path) -> None:
 
 
 def test_what_is_no_backup_of_this_job_stays(tmp_path: Path) -> None:
-    """`backup-*` took in whatever began so: a folder `backup-zzz` made the newest backup go instead of the oldest."""
-    kept = [
+    """A pattern `backup-*` would also match `backup-zzz`, and remove the newest backup instead of the oldest."""
+    others = [
         backup(tmp_path, "backup-zzz"),
         backup(tmp_path, "backup-old"),
         backup(tmp_path, "backup-20261101T030000Z.copy"),
@@ -106,11 +106,11 @@ def test_what_is_no_backup_of_this_job_stays(tmp_path: Path) -> None:
     elsewhere = backup(tmp_path / "elsewhere", "backup-20261105T030000Z")
     (tmp_path / "backup-20261105T030000Z").symlink_to(elsewhere)
     (broken := backup(tmp_path, "backup-20261106T030000Z") / "manifest.json").write_text("[]")
-    new = made(tmp_path)
-    before = names(tmp_path)
-    assert rotate(tmp_path, new, "shop", keep=1) == []
-    assert names(tmp_path) == before
-    assert new.name in before and all(folder.name in before for folder in kept) and broken.exists()
+    current = new_sealed_backup(tmp_path)
+    names_before = names(tmp_path)
+    assert rotate(tmp_path, current, "shop", keep=1) == []
+    assert names(tmp_path) == names_before
+    assert current.name in names_before and all(folder.name in names_before for folder in others) and broken.exists()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": 7, "partitions": 4, "made_at": 1, "records": {}}'])
@@ -121,7 +121,7 @@ def test_what_is_no_manifest_is_an_error(tmp_path: Path, text: str) -> None:
 
 
 def test_a_damaged_backup_is_refused(tmp_path: Path) -> None:
-    folder = made(tmp_path)
+    folder = new_sealed_backup(tmp_path)
     (folder / "topics" / "a").write_text("half")
     with pytest.raises(StackError, match="older backup"):
         read_manifest(folder)

@@ -1,4 +1,4 @@
-"""A backup back into an empty stack: what the job gets, and what is left when that fails."""
+"""A restore into an empty stack: what the job gets, and cleaning up after a failure."""
 
 import json
 from pathlib import Path
@@ -15,26 +15,29 @@ from pipelines.backup.backup import take_backup
 from pipelines.backup.backup_folder import read_manifest
 from pipelines.backup.restore import restore_backup
 from pipelines.submission.savepoint_offsets import source_offsets
-from tests.pipelines.backup.fake_job import SETTINGS, Job, left
+from tests.pipelines.backup.fake_job import SETTINGS, Job, paths_below
 
 
 class Stack:
-    """An empty stack; `producer` is what its topics are filled with."""
+    """An empty stack; `other_records`: records of another producer, by topic."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.filled: dict[str, Any] = {}
-        self.did: list[str] = []
-        self.others: dict[str, int] = {}
+        self.steps: list[str] = []
+        self.other_records: dict[str, int] = {}
         patch.setattr(restore, "ensure_topics", lambda kafka: [])
         patch.setattr(restore, "TopicReader", lambda kafka: self)
         patch.setattr(restore, "filling", self._filling)
-        patch.setattr(restore, "keep_as_usual", lambda kafka, topics: self.did.append(f"usual {len(topics)}"))
+        patch.setattr(restore, "restore_retention", lambda kafka, topics: self.steps.append(f"usual {len(topics)}"))
         patch.setattr(restore, "wait_until_read", self._wait)
         patch.setattr(restore, "import_records", self._import)
 
     def ends(self, topic: str) -> dict[TopicPartition, int]:
-        found = self.filled[topic].ends if topic in self.filled else {}
-        return {TopicPartition(topic, n): found.get(n, 0) + (n == 0) * self.others.get(topic, 0) for n in range(2)}
+        ends = self.filled[topic].ends if topic in self.filled else {}
+        return {
+            TopicPartition(topic, number): ends.get(number, 0) + (number == 0) * self.other_records.get(topic, 0)
+            for number in range(2)
+        }
 
     def close(self) -> None:
         pass
@@ -44,24 +47,24 @@ class Stack:
 
         class Filling:
             def __enter__(self) -> None:
-                stack.did.append("filling")
+                stack.steps.append("filling")
 
             def __exit__(self, *_: object) -> None:
-                stack.did.append("filled")
+                stack.steps.append("filled")
 
         return Filling()
 
-    def _import(self, kafka: Any, topic: str, file: Path, made_ms: int, seen: Any) -> Any:
-        from pipelines.topics.topic_archive import Imported, read_archive
+    def _import(self, kafka: Any, topic: str, file: Path, backup_ms: int, seen_until: Any) -> Any:
+        from pipelines.topics.topic_archive import TopicImport, read_archive
 
-        found = self.filled[topic] = Imported()
+        topic_import = self.filled[topic] = TopicImport()
         for record in read_archive(file):
-            found.take(record, seen)
-        return found
+            topic_import.take(record, seen_until)
+        return topic_import
 
     def _wait(self, settings: Settings, job_id: str, ends: dict[TopicPartition, int]) -> None:
-        self.did.append("read")
-        self.waited = ends
+        self.steps.append("read")
+        self.awaited_ends = ends
 
 
 @pytest.fixture
@@ -70,37 +73,37 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
     return Stack(monkeypatch)
 
 
-def test_the_state_goes_on_at_the_first_record_that_it_has_not_seen(job: Job, stack: Stack, tmp_path: Path) -> None:
+def test_the_state_continues_at_the_first_unseen_record(job: Job, stack: Stack, tmp_path: Path) -> None:
     folder = take_backup(SETTINGS, tmp_path / "root", None, keep=1)
-    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    contents = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     (tmp_path / "for the cluster").mkdir()
-    given: list[Any] = []
+    submissions: list[Any] = []
 
     def submit(settings: Settings, bundle: Path, savepoint: str) -> str:
-        given.append((settings, bundle))
-        place = Path(savepoint.removeprefix("file://"))
-        assert place.parent == tmp_path / "for the cluster"
-        assert (place / "state").read_bytes() == b"everyone"
-        stands = source_offsets(place, [EVENTS, ERASURES], 2)
+        submissions.append((settings, bundle))
+        folder_of_savepoint = Path(savepoint.removeprefix("file://"))
+        assert folder_of_savepoint.parent == tmp_path / "for the cluster"
+        assert (folder_of_savepoint / "state").read_bytes() == b"everyone"
+        offsets = source_offsets(folder_of_savepoint, [EVENTS, ERASURES], 2)
         # of partition 1 of the events nothing was ever read: its source asks for the group's offset
-        assert stands == {
+        assert offsets == {
             TopicPartition(EVENTS, 0): 0,
             TopicPartition(ERASURES, 0): 2,  # 1 and 4 were seen; 6 arrived after the savepoint
             TopicPartition(ERASURES, 1): 0,
         }
-        stack.did.append("submit")
+        stack.steps.append("submit")
         return "job-1"
 
     restored = restore_backup(SETTINGS, folder, tmp_path / "for the cluster", submit)
     assert restored.job_id == "job-1"
     assert restored.records == read_manifest(folder)["records"]
-    assert given == [(SETTINGS, folder / "bundle")], "the settings are those of the shop, on_lost_events too"
-    assert stack.did == ["filling", "filled", "submit", "read", "usual 2"]
-    assert stack.waited == {TopicPartition(EVENTS, 0): 2, TopicPartition(ERASURES, 0): 3}
-    assert {file: file.read_bytes() for file in before} == before, "the backup stays as it is"
+    assert submissions == [(SETTINGS, folder / "bundle")], "the settings are those of the shop, on_lost_events too"
+    assert stack.steps == ["filling", "filled", "submit", "read", "usual 2"]
+    assert stack.awaited_ends == {TopicPartition(EVENTS, 0): 2, TopicPartition(ERASURES, 0): 3}
+    assert {file: file.read_bytes() for file in contents} == contents, "the backup stays as it is"
 
 
-def test_where_the_job_does_not_start_no_savepoint_stays_and_the_way_on_is_said(
+def test_a_job_that_does_not_start_leaves_no_savepoint_and_the_error_says_what_to_do(
     job: Job, stack: Stack, tmp_path: Path
 ) -> None:
     folder = take_backup(SETTINGS, tmp_path / "root", None, keep=1)
@@ -111,37 +114,37 @@ def test_where_the_job_does_not_start_no_savepoint_stays_and_the_way_on_is_said(
     (tmp_path / "for the cluster").mkdir()
     with pytest.raises(ClusterError, match="correct the cause; then restore into a new stack"):
         restore_backup(SETTINGS, folder, tmp_path / "for the cluster", submit)
-    assert left(tmp_path / "for the cluster") == set()
-    assert stack.did == ["filling", "filled"], "clients must not go on saying the time of their events"
+    assert paths_below(tmp_path / "for the cluster") == set()
+    assert stack.steps == ["filling", "filled"], "clients must not go on saying the time of their events"
 
 
-def test_another_producer_is_noticed(job: Job, stack: Stack, tmp_path: Path) -> None:
+def test_records_of_another_producer_are_refused(job: Job, stack: Stack, tmp_path: Path) -> None:
     folder = take_backup(SETTINGS, tmp_path / "root", None, keep=1)
-    imported = stack._import
+    real_import = stack._import
 
-    def beside(*asked: Any) -> Any:
-        stack.others[RECOMMENDATIONS] = 1
-        return imported(*asked)
+    def import_beside_another_producer(*arguments: Any) -> Any:
+        stack.other_records[RECOMMENDATIONS] = 1
+        return real_import(*arguments)
 
-    restore.import_records = beside  # type: ignore[assignment]  # the fixture's patch puts the real one back
+    restore.import_records = import_beside_another_producer  # type: ignore[assignment]  # the fixture's patch puts the real one back
     with pytest.raises(BrokerError, match="somebody else writes"):
         restore_backup(SETTINGS, folder, tmp_path, lambda *_: "never")
-    assert stack.did == ["filling", "filled"]
+    assert stack.steps == ["filling", "filled"]
 
 
-def test_a_stack_that_holds_something_is_left_alone(job: Job, stack: Stack, tmp_path: Path) -> None:
+def test_a_stack_with_records_is_refused(job: Job, stack: Stack, tmp_path: Path) -> None:
     folder = take_backup(SETTINGS, tmp_path / "root", None, keep=1)
-    stack.others = {ERASURES: 1}
-    with pytest.raises(BrokerError, match=f"an empty topic {ERASURES}") as said:
+    stack.other_records = {ERASURES: 1}
+    with pytest.raises(BrokerError, match=f"an empty topic {ERASURES}") as raised:
         restore_backup(SETTINGS, folder, tmp_path, lambda *_: "never")
-    assert stack.did == [] and "purge" not in str(said.value)
+    assert stack.steps == [] and "purge" not in str(raised.value)
 
 
 def test_another_number_of_partitions_is_refused(job: Job, stack: Stack, tmp_path: Path) -> None:
     folder = take_backup(SETTINGS, tmp_path / "root", None, keep=1)
-    other = SETTINGS.model_copy(update={"kafka": SETTINGS.kafka.model_copy(update={"partitions": 3})})
+    settings = SETTINGS.model_copy(update={"kafka": SETTINGS.kafka.model_copy(update={"partitions": 3})})
     with pytest.raises(BrokerError, match="users keep their partition"):
-        restore_backup(other, folder, tmp_path, lambda *_: "never")
+        restore_backup(settings, folder, tmp_path, lambda *_: "never")
 
 
 def test_a_backup_of_an_older_liveshelf_has_no_receipts_and_no_times(job: Job, stack: Stack, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ SOURCE, COMMITTER = (hashlib.md5(name).hexdigest() for name in (b"a source", b"a
 
 
 def metadata_of(operators: dict[str, bytes | None]) -> bytes:
-    """Of a savepoint with these operators; a source has a coordinator with such a state."""
+    """Metadata of a savepoint; operator id -> state of its coordinator (a source), or None."""
     java = get_gateway().jvm
     checkpoint, io = java.org.apache.flink.runtime.checkpoint, java.java.io
     states = java.java.util.ArrayList()
@@ -30,9 +30,9 @@ def metadata_of(operators: dict[str, bytes | None]) -> bytes:
     properties = checkpoint.CheckpointProperties.forSavepoint(
         True, java.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
     )
-    made = checkpoint.metadata.CheckpointMetadata(7, states, java.java.util.ArrayList(), properties)
+    metadata = checkpoint.metadata.CheckpointMetadata(7, states, java.java.util.ArrayList(), properties)
     content = io.ByteArrayOutputStream()
-    checkpoint.Checkpoints.storeCheckpointMetadata(made, io.DataOutputStream(content))
+    checkpoint.Checkpoints.storeCheckpointMetadata(metadata, io.DataOutputStream(content))
     return bytes(content.toByteArray())
 
 

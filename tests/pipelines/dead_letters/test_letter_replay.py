@@ -1,4 +1,4 @@
-"""Dead letters put back: chosen, repaired, judged, and each once."""
+"""Dead letters put back: filtered, repaired, checked, each once."""
 
 import json
 from array import array
@@ -27,8 +27,8 @@ from tests.builders import NOW_MS
 
 
 def letter(number: int, value: bytes | None, key: bytes | None = b"u1", topic: str = EVENTS, **fields: Any) -> Letter:
-    given = {"at_ms": NOW_MS, "reason": "not_json", "message": ""} | fields
-    return Letter(id=number, topic=topic, partition=0, offset=number, key=key, value=value, **given)
+    values = {"at_ms": NOW_MS, "reason": "not_json", "message": ""} | fields
+    return Letter(id=number, topic=topic, partition=0, offset=number, key=key, value=value, **values)
 
 
 def event(number: int, **fields: Any) -> bytes:
@@ -36,7 +36,7 @@ def event(number: int, **fields: Any) -> bytes:
 
 
 class Ledger(Memory):
-    """Keeps what it is given; `fails_at`: the batch that the broker does not take."""
+    """Keeps batches; `fails_at`: number of the batch that the broker refuses."""
 
     def __init__(self, *earlier: int, fails_at: int = -1) -> None:
         super().__init__(array("Q", earlier))
@@ -51,86 +51,86 @@ class Ledger(Memory):
 
     @property
     def sent(self) -> list[Outgoing]:
-        return [one for batch in self.batches for one in batch]
+        return [record for batch in self.batches for record in batch]
 
 
 def run(
-    letters: list[Letter], ledger: Ledger, *fixes: str, choice: Choice = Choice(), now_ms: int = NOW_MS, **more: Any
+    letters: list[Letter], ledger: Ledger, *fixes: str, choice: Choice = Choice(), now_ms: int = NOW_MS, **options: Any
 ) -> Replay:
-    done = more.pop("done", None) or Replay()
+    result = options.pop("result", None) or Replay()
     judge = Judge(EventSettings(), Repairs(frozenset(fixes)))
-    replay(letters, choice.takes, judge, ledger, lambda: now_ms, done=done, **more)
-    return done
+    replay(letters, choice.takes, judge, ledger, lambda: now_ms, result=result, **options)
+    return result
 
 
 def test_a_thousand_letters_are_put_back_once() -> None:
     letters = [letter(number, event(number, item_id=f" i{number}\x01"), reason="bad_id") for number in range(1000)]
     ledger = Ledger()
-    done = run(letters + letters[:10], ledger, "blanks")
-    assert (done.read, done.chosen, done.put_back, done.done_before) == (1010, 1010, 1000, 10), (
+    first_run = run(letters + letters[:10], ledger, "blanks")
+    assert (first_run.read, first_run.chosen, first_run.put_back, first_run.done_before) == (1010, 1010, 1000, 10), (
         "a job may write one twice"
     )
-    assert done.repaired == {"blanks": 1000} and not done.refused
+    assert first_run.repaired == {"blanks": 1000} and not first_run.refused
     assert [len(batch) for batch in ledger.batches] == [BATCH, BATCH]
-    again = run(letters, ledger, "blanks")
-    assert (again.put_back, again.done_before) == (0, 1000)
+    second_run = run(letters, ledger, "blanks")
+    assert (second_run.put_back, second_run.done_before) == (0, 1000)
     assert len(ledger.sent) == 1000
 
 
-def test_a_run_that_breaks_off_is_gone_on_with() -> None:
+def test_the_next_run_continues_after_a_failed_one() -> None:
     letters = [letter(number, event(number)) for number in range(2 * BATCH + 1)]
-    ledger, done = Ledger(fails_at=1), Replay()
+    ledger, result = Ledger(fails_at=1), Replay()
     with pytest.raises(BrokerError):
-        run(letters, ledger, done=done)
-    assert done.put_back == BATCH, "what stands there was committed"
+        run(letters, ledger, result=result)
+    assert result.put_back == BATCH, "what stands there was committed"
     ledger._fails_at = -1
-    rest = run(letters, ledger)
-    assert (rest.done_before, rest.put_back) == (BATCH, BATCH + 1)
-    assert sorted(one.letter for one in ledger.sent) == list(range(2 * BATCH + 1))
+    second_run = run(letters, ledger)
+    assert (second_run.done_before, second_run.put_back) == (BATCH, BATCH + 1)
+    assert sorted(record.letter for record in ledger.sent) == list(range(2 * BATCH + 1))
 
 
-def test_what_the_job_takes_as_it_is_goes_back_byte_for_byte_whatever_fixes_are_asked_for() -> None:
+def test_a_record_that_the_job_accepts_goes_back_unchanged_whatever_the_fixes() -> None:
     value = event(1, item_id=" i1 ", extra=1)
     ledger = Ledger()
-    done = run([letter(1, value, key=None, reason="internal_error")], ledger, *ALL)
+    result = run([letter(1, value, key=None, reason="internal_error")], ledger, *ALL)
     assert (ledger.sent[0].value, ledger.sent[0].key) == (value, b"u1")
-    assert not done.repaired
+    assert not result.repaired
 
 
 def test_what_would_be_refused_again_is_not_sent_but_counted_with_its_reason() -> None:
     bad = bad_events()
     ledger = Ledger()
-    done = run([letter(n, value, key.encode()) for n, (_, key, value, _) in enumerate(bad)], ledger)
-    assert ledger.sent == [] and done.refused.total() == len(bad)
-    assert all(done.refused[reason] for _, _, _, reason in bad)
-    assert done.refused_letters[0] == (f"{EVENTS}-0-0", "null_value", "a null value")
+    result = run([letter(n, value, key.encode()) for n, (_, key, value, _) in enumerate(bad)], ledger)
+    assert ledger.sent == [] and result.refused.total() == len(bad)
+    assert all(result.refused[reason] for _, _, _, reason in bad)
+    assert result.refused_letters[0] == (f"{EVENTS}-0-0", "null_value", "a null value")
 
 
-def test_what_is_put_back_the_job_takes() -> None:
-    """Of every kind of bad record, with all repairs."""
+def test_the_job_accepts_what_is_put_back() -> None:
+    """Each kind of bad record, with all repairs."""
     letters = [letter(n, value, key.encode()) for n, (_, key, value, _) in enumerate(bad_events())]
     ledger, later = Ledger(), NOW_MS + 60_000
-    done = run(letters, ledger, *ALL, now_ms=later)
+    result = run(letters, ledger, *ALL, now_ms=later)
     decoder = EventDecoder(EventSettings())
-    for one in ledger.sent:
-        read = decoder.decode((one.key or b"").decode(), one.value, later)
-        assert int(read.event_time) <= NOW_MS
-    assert done.put_back == len(ledger.sent) > 15
-    assert done.put_back + done.refused.total() == len(letters)
-    assert all(done.repaired[fix] for fix in ("blanks", "event-id", "key", "time", "last-key", "nan", "latin1"))
+    for record in ledger.sent:
+        decoded = decoder.decode((record.key or b"").decode(), record.value, later)
+        assert int(decoded.event_time) <= NOW_MS
+    assert result.put_back == len(ledger.sent) > 15
+    assert result.put_back + result.refused.total() == len(letters)
+    assert all(result.repaired[fix] for fix in ("blanks", "event-id", "key", "time", "last-key", "nan", "latin1"))
 
 
 def test_an_event_that_became_too_old_since_says_so_and_a_fix_gives_it_the_letters_time() -> None:
-    now, ledger = NOW_MS + 4 * DAY_MS, Ledger()
-    one = [letter(1, event(1, event_time=NOW_MS - 4 * DAY_MS), reason="internal_error")]
-    assert run(one, ledger, now_ms=now).refused == {"event_time_too_old": 1}
-    assert run(one, ledger, "time", now_ms=now).put_back == 1
+    now_ms, ledger = NOW_MS + 4 * DAY_MS, Ledger()
+    letters = [letter(1, event(1, event_time=NOW_MS - 4 * DAY_MS), reason="internal_error")]
+    assert run(letters, ledger, now_ms=now_ms).refused == {"event_time_too_old": 1}
+    assert run(letters, ledger, "time", now_ms=now_ms).put_back == 1
     assert json.loads(ledger.sent[0].value)["event_time"] == NOW_MS
 
 
 def test_a_letter_that_is_too_old_itself_is_not_made_younger() -> None:
-    done = run([letter(1, event(1))], Ledger(), "time", now_ms=NOW_MS + 8 * DAY_MS)
-    assert done.refused == {"event_time_too_old": 1}, "its user may have been erased in the meantime"
+    result = run([letter(1, event(1))], Ledger(), "time", now_ms=NOW_MS + 8 * DAY_MS)
+    assert result.refused == {"event_time_too_old": 1}, "its user may have been erased in the meantime"
 
 
 def test_an_event_that_was_stamped_ahead_is_not_later_than_its_letter() -> None:
@@ -144,9 +144,9 @@ def test_an_erasure_goes_back_to_its_topic() -> None:
     choice = Choice(topics=frozenset((ERASURES,)))
     letters = [letter(1, b'{"user_id":" u1"}', topic=ERASURES), letter(2, event(2))]
     letters.append(letter(3, b'{"user_id":"u1"}', b"u2", topic=ERASURES))
-    done = run(letters, ledger, "blanks", choice=choice)
-    assert [(one.topic, json.loads(one.value)) for one in ledger.sent] == [(ERASURES, {"user_id": "u1"})]
-    assert (done.read, done.chosen, done.refused) == (3, 2, {"key_mismatch": 1})
+    result = run(letters, ledger, "blanks", choice=choice)
+    assert [(record.topic, json.loads(record.value)) for record in ledger.sent] == [(ERASURES, {"user_id": "u1"})]
+    assert (result.read, result.chosen, result.refused) == (3, 2, {"key_mismatch": 1})
 
 
 def test_letters_are_chosen_by_reason_topic_and_time_and_no_more_than_the_limit() -> None:
@@ -154,9 +154,9 @@ def test_letters_are_chosen_by_reason_topic_and_time_and_no_more_than_the_limit(
     ledger = Ledger()
     choice = Choice(frozenset(("internal_error",)), frozenset((EVENTS,)), NOW_MS + 2, NOW_MS + 9)
     assert run(letters, ledger, choice=choice, limit=2).put_back == 2
-    assert [one.letter for one in ledger.sent] == [3, 5]
+    assert [record.letter for record in ledger.sent] == [3, 5]
     assert run(letters, ledger, choice=choice).done_before == 2
-    assert [one.letter for one in ledger.sent] == [3, 5, 7]
+    assert [record.letter for record in ledger.sent] == [3, 5, 7]
 
 
 def test_a_file_that_was_repaired_by_hand_counts_as_the_letters_that_it_came_from(tmp_path: Path) -> None:
@@ -165,12 +165,12 @@ def test_a_file_that_was_repaired_by_hand_counts_as_the_letters_that_it_came_fro
     assert write_letters(letters, Choice().takes, file, 2) == 2
     lines = [json.loads(line) | {"value": good_event(event_id="mine", item_id="i7")} for line in file.open()]
     file.write_text("".join(json.dumps(line) + "\n\n" for line in [*lines, lines[0]]))
-    done = run([*letters_of_file(file)], ledger)
-    assert (done.put_back, done.done_before, done.refused) == (2, 1, {})
+    result = run([*letters_of_file(file)], ledger)
+    assert (result.put_back, result.done_before, result.refused) == (2, 1, {})
     assert run(letters, ledger).done_before == 2, "the topic has them still"
 
 
-def test_of_an_export_that_fails_nothing_stays(tmp_path: Path) -> None:
+def test_a_failed_export_leaves_no_file(tmp_path: Path) -> None:
     def fails() -> Iterator[Letter]:
         yield letter(1, b"view,u1,i1")
         raise BrokerError("the broker", "nothing", "wait")
@@ -181,7 +181,7 @@ def test_of_an_export_that_fails_nothing_stays(tmp_path: Path) -> None:
 
 
 class Producer:
-    """Notes what is done to it; `refuses`: the error of each record from then on."""
+    """Records calls; `refuses`: the error of each further record."""
 
     def __init__(self) -> None:
         self.acts: list[Any] = []
@@ -206,36 +206,38 @@ class Producer:
 
 @pytest.fixture
 def producer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Producer]:
-    made = Producer()
-    monkeypatch.setattr(replay_ledger, "new_producer", made)
+    fake_producer = Producer()
+    monkeypatch.setattr(replay_ledger, "new_producer", fake_producer)
     monkeypatch.setattr(replay_ledger, "read_memory", lambda settings: Memory(array("Q", [5])))
-    return made
+    return fake_producer
 
 
-IN_WORDS = KafkaError(f"in an error state: {ProducerFencedError()}")
-OUT = [Outgoing(2**64 - 1, EVENTS, b"u1", b"{}"), Outgoing(7, EVENTS, b"u2", b"{}")]
+FENCED_IN_TEXT = KafkaError(f"in an error state: {ProducerFencedError()}")
+RECORDS = [Outgoing(2**64 - 1, EVENTS, b"u1", b"{}"), Outgoing(7, EVENTS, b"u2", b"{}")]
 
 
 def test_records_and_receipt_are_one_transaction(producer: Producer) -> None:
     ledger = KafkaLedger(KafkaSettings())
-    ledger.put_back(OUT)
-    begun, *records, (topic, key, value), ended = producer.acts[1:]
-    assert (producer.acts[0], begun, ended) == ("init_transactions", "begin_transaction", "commit_transaction")
+    ledger.put_back(RECORDS)
+    begin, *records, (topic, key, value), commit = producer.acts[1:]
+    assert (producer.acts[0], begin, commit) == ("init_transactions", "begin_transaction", "commit_transaction")
     assert records == [(EVENTS, b"u1", b"{}"), (EVENTS, b"u2", b"{}")]
     assert (topic, key) == (RECEIPTS, ledger.replay_id.encode())
     assert json.loads(value)["letters"] == ["f" * 16, "0" * 15 + "7"]
     assert [ledger.knows(letter) for letter in (5, 6, 7, 2**64 - 1)] == [True, False, True, True]
 
 
-@pytest.mark.parametrize("error", [ProducerFencedError(), IN_WORDS, KafkaTimeoutError("15 s"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [ProducerFencedError(), FENCED_IN_TEXT, KafkaTimeoutError("15 s"), KeyboardInterrupt()]
+)
 def test_a_transaction_that_fails_is_given_up_and_nothing_is_remembered(producer: Producer, error: Any) -> None:
     ledger = KafkaLedger(KafkaSettings())
     producer.refuses = error
-    with pytest.raises(BrokerError if isinstance(error, Exception) else KeyboardInterrupt) as said:
-        ledger.put_back(OUT)
+    with pytest.raises(BrokerError if isinstance(error, Exception) else KeyboardInterrupt) as raised:
+        ledger.put_back(RECORDS)
     assert producer.acts[-1] == "abort_transaction" and "commit_transaction" not in producer.acts
     assert not ledger.knows(7)
-    assert ("only replay" in str(said.value)) == (error is IN_WORDS or isinstance(error, ProducerFencedError))
+    assert ("only replay" in str(raised.value)) == (error is FENCED_IN_TEXT or isinstance(error, ProducerFencedError))
 
 
 def test_the_memory_is_read_from_all_receipts_when_none_of_them_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,6 +274,6 @@ def test_the_memory_is_read_from_all_receipts_when_none_of_them_is_open(monkeypa
 
 def test_the_judge_says_what_the_job_would_say_of_the_repaired_record() -> None:
     judge = Judge(EventSettings(), Repairs(frozenset(("key",))))
-    with pytest.raises(BadRecord) as said:
+    with pytest.raises(BadRecord) as raised:
         judge.judge(letter(1, event(1, event_type="teleport"), b"u2"), NOW_MS)
-    assert said.value.reason == "unknown_event_type"
+    assert raised.value.reason == "unknown_event_type"

@@ -1,4 +1,4 @@
-"""What the demo says of freshness: nothing where too few lists came."""
+"""The demo's figures and checks; no freshness with too few lists."""
 
 import math
 import time
@@ -36,7 +36,7 @@ def test_a_percentile_needs_as_many_lists_as_it_divides_by() -> None:
 
 
 class Lists:
-    """What the follower gives, and then the broker goes away."""
+    """A follower: three changes, then the broker is away."""
 
     def __init__(self, *_: Any) -> None:
         self.closed = False

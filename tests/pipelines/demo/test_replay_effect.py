@@ -8,13 +8,13 @@ from pipelines.demo.replay_effect import ReplayEffect
 
 @pytest.fixture
 def counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
-    """What the job says of all events and of duplicates, one answer a call, the last for ever."""
+    """The job's counts of all events and of duplicates, one a call; repeats the last."""
     (tmp_path / "operator-0.json").touch()
     answers = {"all": [0], "duplicate": [0]}
 
     def total(targets: Path, metric: str, outcome: str = "all") -> int:
-        left = answers[outcome]
-        return left.pop(0) if len(left) > 1 else left[0]
+        counts_left = answers[outcome]
+        return counts_left.pop(0) if len(counts_left) > 1 else counts_left[0]
 
     monkeypatch.setattr(replay_effect, "operator_total", total)
     monkeypatch.setattr(replay_effect, "WAIT_S", 0.5)

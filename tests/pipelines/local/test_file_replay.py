@@ -1,4 +1,4 @@
-"""A file that is published: what is counted, and what ends it."""
+"""Replay of files: its counts, and a refusal that ends it."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.bad_records import good_event
 
 
 class Producer:
-    """Notes topics; `failure` is what each event's record ends with."""
+    """Records topics; each event fails with `failure`, if set."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.topics: list[str] = []
@@ -39,38 +39,38 @@ class Producer:
         self.closed = True
 
 
-def replayed(monkeypatch: pytest.MonkeyPatch, folder: Path, producer: Producer, **options: Any) -> FileReplay:
+def run_replay(monkeypatch: pytest.MonkeyPatch, folder: Path, producer: Producer, **options: Any) -> FileReplay:
     monkeypatch.setattr(file_replay, "new_producer", lambda settings: producer)
     lines = [json.dumps(good_event(event_id=f"e{n}")) for n in range(3)]
     (folder / "events.jsonl").write_text("\n".join([*lines, "{}"]))
     (folder / "catalogue.jsonl").write_text('{"item_id": "i1"}\n{"item_id": ""}\n')
-    given: dict[str, Any] = {"limit": None, "keep_times": False} | options
-    heard: list[int] = []
-    done = replay_files(
+    arguments: dict[str, Any] = {"limit": None, "keep_times": False} | options
+    catalogue_counts: list[int] = []
+    result = replay_files(
         Settings(stack=StackSettings(data_dir=str(folder))),
         folder / "events.jsonl",
         folder / "catalogue.jsonl",
         ReplayRate(),
-        on_catalogue=heard.append,
+        on_catalogue=catalogue_counts.append,
         on_progress=lambda progress: None,
-        **given,
+        **arguments,
     )
-    assert heard == [1]
-    return done
+    assert catalogue_counts == [1]
+    return result
 
 
 def test_the_catalogue_goes_first_and_bad_lines_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     producer = Producer()
-    done = replayed(monkeypatch, tmp_path, producer)
+    result = run_replay(monkeypatch, tmp_path, producer)
     assert producer.topics == [CATALOGUE, EVENTS, EVENTS, EVENTS] and producer.closed
-    assert (done.progress.sent, done.progress.failed, done.events.bad.total()) == (3, 0, 1)
-    assert len(done.left_out) == 2
-    assert done.known_already is None, "no job of this machine says"
-    assert replayed(monkeypatch, tmp_path, Producer(), limit=2).progress.sent == 2
+    assert (result.progress.sent, result.progress.failed, result.events.bad.total()) == (3, 0, 1)
+    assert len(result.left_out) == 2
+    assert result.known_already is None, "no job of this machine says"
+    assert run_replay(monkeypatch, tmp_path, Producer(), limit=2).progress.sent == 2
 
 
 def test_a_broker_that_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     producer = Producer(TopicAuthorizationFailedError("no"))
     with pytest.raises(BrokerError, match="right"):
-        replayed(monkeypatch, tmp_path, producer)
+        run_replay(monkeypatch, tmp_path, producer)
     assert producer.topics.count(EVENTS) == 1 and producer.closed

@@ -27,15 +27,15 @@ def test_leftovers_are_found_and_removed(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(time, "time", lambda: NOW)
     folder = tmp_path / "checkpoints"
     metadata(folder / "now", 3, 50, NAMES[0])
-    kept = file(folder / "now" / "shared" / NAMES[0], 900)
+    needed = file(folder / "now" / "shared" / NAMES[0], 900)
     metadata(folder / "before", 9, 2000, NAMES[1])
     replaced = file(folder / "before" / "shared" / NAMES[1], 2000)
     orphan = file(folder / "now" / "shared" / NAMES[2], 900)
     leftovers = find_leftovers(Settings(stack=StackSettings(data_dir=str(tmp_path))), 600, earlier_jobs=earlier_jobs)
-    found = leftovers.files()
-    assert orphan in found and kept not in found
-    assert (replaced in found) == bool(leftovers.jobs) == earlier_jobs
+    files = leftovers.files()
+    assert orphan in files and needed not in files
+    assert (replaced in files) == bool(leftovers.jobs) == earlier_jobs
     orphan.unlink()  # by Flink, meanwhile
     leftovers.remove()
-    assert kept.exists() and replaced.exists() != earlier_jobs
-    assert not [path for path in found if path.exists()]
+    assert needed.exists() and replaced.exists() != earlier_jobs
+    assert not [path for path in files if path.exists()]

@@ -1,4 +1,4 @@
-"""Dead letters of the catalogue: one each, whoever starts again."""
+"""Dead letters of the catalogue: one for each record, also after a restart."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Record:
 
 
 class Producer:
-    """Takes letters, or fails with each."""
+    """Keeps letters; `failing`: each send fails."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes, bytes, dict[str, bytes]]] = []
@@ -35,9 +35,9 @@ class Producer:
         self.sent.append((topic, key, value, dict(headers)))
         return self
 
-    def add_errback(self, told: Any) -> None:
+    def add_errback(self, errback: Any) -> None:
         if self.failing:
-            told(OSError("refused"))
+            errback(OSError("refused"))
 
     def flush(self, timeout: float) -> None:
         pass
@@ -48,15 +48,15 @@ class Producer:
 
 @pytest.fixture
 def producer(monkeypatch: pytest.MonkeyPatch) -> Producer:
-    made = Producer()
-    monkeypatch.setattr(catalogue_letters, "new_producer", lambda *_, **__: made)
-    return made
+    fake_producer = Producer()
+    monkeypatch.setattr(catalogue_letters, "new_producer", lambda *_, **__: fake_producer)
+    return fake_producer
 
 
 def letters(folder: Path, refused: Counter[str], end: int) -> CatalogueLetters:
-    made = CatalogueLetters(KafkaSettings(), folder, refused)
-    made.begin({0: end})
-    return made
+    result = CatalogueLetters(KafkaSettings(), folder, refused)
+    result.begin({0: end})
+    return result
 
 
 def test_a_letter_holds_the_record_and_where_it_was(producer: Producer, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_start_again_writes_no_letter_twice(producer: Producer, tmp_path: Path
     refused = Counter[str]()
     first = letters(tmp_path / "new", refused, 5)
     first.take(Record(3), BAD)
-    first.done({0: 5})
+    first.commit({0: 5})
     second = letters(tmp_path / "new", refused, 6)
     for offset in (3, 5):
         second.take(Record(offset), BAD)
@@ -93,9 +93,9 @@ def test_what_was_not_written_is_said_once_and_written_at_the_next_start(
     producer.failing = True
     first = letters(tmp_path, Counter(), 5)
     first.take(Record(3), BAD)
-    first.done({0: 5})
+    first.commit({0: 5})
     first.take(Record(5), BAD)
-    first.done({0: 6})
+    first.commit({0: 6})
     assert caplog.text.count("are not written, until the next start") == 1
     producer.sent.clear()
     producer.failing = False

@@ -1,4 +1,4 @@
-"""What the monitor makes of records; the broker's side is in tests/stack/test_watching.py."""
+"""The monitor's handling of records; tests/stack/test_watching.py has the broker."""
 
 import json
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class Record:
 
 @pytest.fixture
 def monitor() -> StreamMonitor:
-    made = StreamMonitor(Settings.model_construct())
-    made._followed = lambda key: key != "elsewhere"
-    made._catalogue(
+    stream_monitor = StreamMonitor(Settings.model_construct())
+    stream_monitor._is_sampled = lambda key: key != "elsewhere"
+    stream_monitor._catalogue(
         "i1", Record(b"i1", encode_record(CatalogueItem(item_id="i1", title="Mug", price=5.0, category="Home")))
     )
-    return made
+    return stream_monitor
 
 
 def event(user: str, number: int, **fields) -> Record:
@@ -37,7 +37,7 @@ def event(user: str, number: int, **fields) -> Record:
     return Record(user.encode(), json.dumps(body).encode())
 
 
-def made(user: str, event_id: str, timestamp: int) -> Record:
+def list_record(user: str, event_id: str, timestamp: int) -> Record:
     body = {
         "recommendation_id": "r", "user_id": user, "version": 1, "event_time": NOW_MS, "event_id": event_id, "generated_at": 1,
         "model": {"name": "m", "version": "1"}, "source": "model", "expires_at": 1,
@@ -53,7 +53,7 @@ def delays(monitor: StreamMonitor) -> tuple[float | None, float | None]:
 
 def test_a_shoppers_list_is_waited_for_and_its_delay_is_that_of_the_records(monitor: StreamMonitor) -> None:
     monitor._event("u", event("u", 1))
-    monitor._list("u", made("u", "e1", NOW_MS + 40))
+    monitor._list("u", list_record("u", "e1", NOW_MS + 40))
     assert delays(monitor) == (1, pytest.approx(0.04))
     assert monitor.metrics.categories == {"Home": 1}
 
@@ -78,10 +78,10 @@ def test_the_sample_is_by_kafkas_own_partitioner() -> None:
 
 
 class Catalogue:
-    """A consumer of the catalogue, which held 10 records when it was asked and has 12; three come at a time."""
+    """A consumer of the catalogue: 10 records at the start, then 12; a poll returns three."""
 
     def __init__(self) -> None:
-        self.at = 0
+        self.offset = 0
 
     def partitions_for_topic(self, topic: str) -> set[int]:
         return {0}
@@ -96,30 +96,32 @@ class Catalogue:
         return dict.fromkeys(partitions, 10)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        self.at = offset
+        self.offset = offset
 
     def position(self, partition: TopicPartition) -> int:
-        return self.at
+        return self.offset
 
     def poll(self, timeout_ms: int) -> dict[TopicPartition, list[SimpleNamespace]]:
-        records = [SimpleNamespace(key=b"i1", value=None, offset=n) for n in range(self.at, min(self.at + 3, 12))]
-        self.at += len(records)
+        records = [
+            SimpleNamespace(key=b"i1", value=None, offset=n) for n in range(self.offset, min(self.offset + 3, 12))
+        ]
+        self.offset += len(records)
         return {TopicPartition(CATALOGUE, 0): records}
 
 
 def test_a_product_published_while_the_catalogue_is_read_comes_next(monitor: StreamMonitor) -> None:
-    noted: list[dict[int, int]] = []
-    monitor._letters = SimpleNamespace(begin=noted.append, done=noted.append)  # type: ignore[assignment]
+    calls: list[dict[int, int]] = []
+    monitor._letters = SimpleNamespace(begin=calls.append, commit=calls.append)  # type: ignore[assignment]
     assert monitor._read_catalogue(Catalogue()) == {TopicPartition(CATALOGUE, 0): 10}
-    assert noted == [{0: 10}, {0: 10}], "what lies behind the end has no letters yet"
+    assert calls == [{0: 10}, {0: 10}], "what lies behind the end has no letters yet"
 
 
 def test_a_monitor_that_is_stopped_notes_how_far_it_read(monitor: StreamMonitor) -> None:
-    noted: list[dict[int, int]] = []
-    monitor._letters = SimpleNamespace(begin=noted.append, done=noted.append)  # type: ignore[assignment]
+    calls: list[dict[int, int]] = []
+    monitor._letters = SimpleNamespace(begin=calls.append, commit=calls.append)  # type: ignore[assignment]
     monitor._stop = SimpleNamespace(is_set=lambda looks=iter([False, False, True]): next(looks))  # type: ignore[assignment]
     assert monitor._read_catalogue(Catalogue()) == {TopicPartition(CATALOGUE, 0): 6}
-    assert noted[-1] == {0: 6}
+    assert calls[-1] == {0: 6}
 
 
 def test_the_disk_is_measured_before_the_folder_is_made(tmp_path: Path) -> None:

@@ -5,18 +5,18 @@ from pipelines.provenance.audit_chain import GENESIS, AuditRecord, first_break
 
 
 def chain(*verbs: str) -> list[AuditRecord]:
-    found: list[AuditRecord] = []
+    records: list[AuditRecord] = []
     for number, verb in enumerate(verbs):
         act = AuditRecord(at=number, who="anna@shop", verb=verb, what={"job": "1"})
-        found.append(act.sealed(found[-1].hash if found else GENESIS))
-    return found
+        records.append(act.sealed(records[-1].hash if records else GENESIS))
+    return records
 
 
 def test_a_whole_chain_has_no_break_and_survives_its_json() -> None:
     log = chain("submit", "stop", "erase")
     assert first_break(log) is None
-    again = [msgspec.json.decode(msgspec.json.encode(act), type=AuditRecord) for act in log]
-    assert first_break(again) is None
+    decoded = [msgspec.json.decode(msgspec.json.encode(act), type=AuditRecord) for act in log]
+    assert first_break(decoded) is None
     assert first_break([]) is None
 
 

@@ -37,24 +37,31 @@ def test_a_file_brings_the_topic_it_was_exported_from(tmp_path: Path) -> None:
 
 
 def test_the_chain_from_offsets_to_the_flink_job(tmp_path: Path) -> None:
-    given = settings(tmp_path)
-    told = TrainingLineage(given, [exported(tmp_path)])
-    manifest = MANIFEST | {"lineage": told.facts}
-    told.completed(manifest)
-    lineage = Lineage(given)
-    lineage.tell(lineage.new_run(), "submit", RunState.COMPLETE, [bundle_dataset(manifest)], flink_job="f1")
+    lineage_settings = settings(tmp_path)
+    training = TrainingLineage(lineage_settings, [exported(tmp_path)])
+    manifest = MANIFEST | {"lineage": training.facts}
+    training.completed(manifest)
+    lineage = Lineage(lineage_settings)
+    lineage.emit(lineage.new_run(), "submit", RunState.COMPLETE, [bundle_dataset(manifest)], flink_job="f1")
     kinds = [(event["job"]["name"], event["eventType"]) for event in lineage.events()]
     assert kinds == [("train", "START"), ("train", "COMPLETE"), ("export", "COMPLETE"), ("submit", "COMPLETE")]
     assert len({event["run"]["runId"] for event in lineage.events()[:3]}) == 1
     text = "\n".join(chain(manifest, lineage.submissions_of(manifest)))
-    for wanted in ("shop.events.v1", "'0': [5, 9]", "sha256", told.facts["run_id"], told.facts["code"], "Flink job f1"):
-        assert wanted in text
+    for expected in (
+        "shop.events.v1",
+        "'0': [5, 9]",
+        "sha256",
+        training.facts["run_id"],
+        training.facts["code"],
+        "Flink job f1",
+    ):
+        assert expected in text
     assert "never" in "\n".join(chain(MANIFEST | {"version": "2"}, []))
 
 
 def test_a_training_that_failed_says_so(tmp_path: Path) -> None:
-    told = TrainingLineage(settings(tmp_path), [])
-    told.failed(ValueError("odd"))
+    training = TrainingLineage(settings(tmp_path), [])
+    training.failed(ValueError("odd"))
     last = Lineage(settings(tmp_path)).events()[-1]
     assert (last["eventType"], last["run"]["facets"]["liveshelf"]["error"]) == ("FAIL", "ValueError('odd')")
 
@@ -62,4 +69,4 @@ def test_a_training_that_failed_says_so(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_server_that_does_not_answer_stops_nothing(tmp_path: Path) -> None:
     lineage = Lineage(settings(tmp_path, url="http://127.0.0.1:1"))
-    lineage.tell(lineage.new_run(), "submit", RunState.COMPLETE)
+    lineage.emit(lineage.new_run(), "submit", RunState.COMPLETE)

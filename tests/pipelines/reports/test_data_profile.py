@@ -19,14 +19,14 @@ ITEMS = [("i1", encode_record(CatalogueItem(item_id="i1", title="Mug", price=5.0
 def test_a_profile_counts_and_keeps_examples_without_users() -> None:
     records = [event(n, price=5.0, currency="GBP") for n in range(20)]
     records += [event(100, price=500.0, currency="GBP"), event(0), ("", b"{", NOW_MS)]
-    found = profile("a file", records, ITEMS)
-    assert (found.records, found.valid, found.types["view"], found.catalogue_items) == (23, 22, 22, 1)
-    assert found.failed[EVENTS, "price_agrees"] == 1
-    assert found.failed[EVENTS, "unique"] == 1
-    assert found.failed[EVENTS, "valid"] == 1
-    assert found.examples[EVENTS, "price_agrees"] == ["view of i1 at 500.0 GBP"]
-    assert found.checked[CATALOGUE, "valid"] == 1
-    assert found.categories == {"Home": 22}
+    result = profile("a file", records, ITEMS)
+    assert (result.records, result.valid, result.types["view"], result.catalogue_items) == (23, 22, 22, 1)
+    assert result.failed[EVENTS, "price_agrees"] == 1
+    assert result.failed[EVENTS, "unique"] == 1
+    assert result.failed[EVENTS, "valid"] == 1
+    assert result.examples[EVENTS, "price_agrees"] == ["view of i1 at 500.0 GBP"]
+    assert result.checked[CATALOGUE, "valid"] == 1
+    assert result.categories == {"Home": 22}
 
 
 def test_the_page_holds_its_plots_and_is_escaped(tmp_path: Path) -> None:

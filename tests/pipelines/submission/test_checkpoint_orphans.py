@@ -1,4 +1,4 @@
-"""What dead JobManagers left among the checkpoints is found, and nothing that a checkpoint needs."""
+"""Orphaned files of checkpoints, and never a file that a checkpoint needs."""
 
 import os
 from collections.abc import Iterator
@@ -25,22 +25,22 @@ def metadata(job: Path, number: int, age_s: float, *names: str) -> None:
     file(job / f"chk-{number}" / "_metadata", age_s, b"\x49\x60\x67\x22" + paths + b"\x00")
 
 
-def test_only_what_no_checkpoint_names_and_none_will(tmp_path: Path) -> None:
-    runs, ended = tmp_path / "a", tmp_path / "b"
-    metadata(runs, 6, 100, NAMES[0])
-    metadata(runs, 7, 50, NAMES[0], NAMES[1])
-    kept = [
-        file(runs / "shared" / NAMES[0], 5000),
-        file(runs / "shared" / NAMES[1], 60),
-        file(runs / "shared" / NAMES[2], 20),  # of the next checkpoint
-        file(runs / "shared" / NAMES[3], 80),  # of an aborted one, and too young
+def test_orphans_are_files_that_no_checkpoint_refers_to_now_or_later(tmp_path: Path) -> None:
+    running, ended = tmp_path / "a", tmp_path / "b"
+    metadata(running, 6, 100, NAMES[0])
+    metadata(running, 7, 50, NAMES[0], NAMES[1])
+    needed = [
+        file(running / "shared" / NAMES[0], 5000),
+        file(running / "shared" / NAMES[1], 60),
+        file(running / "shared" / NAMES[2], 20),  # of the next checkpoint
+        file(running / "shared" / NAMES[3], 80),  # of an aborted one, and too young
         file(ended / "taskowned" / "a note", 5000),
     ]
-    left = [file(runs / "shared" / NAMES[4], 900), file(ended / "shared" / NAMES[5], 900)]
-    assert orphans(tmp_path, {"a"}, 60, NOW) == left
+    expected = [file(running / "shared" / NAMES[4], 900), file(ended / "shared" / NAMES[5], 900)]
+    assert orphans(tmp_path, {"a"}, 60, NOW) == expected
     assert orphans(tmp_path, {"a"}, 2000, NOW) == []
-    assert all(one.is_file() for one in kept)
-    assert [one.path.name for one in find_checkpoints(tmp_path)] == ["chk-7", "chk-6"]
+    assert all(path.is_file() for path in needed)
+    assert [checkpoint.path.name for checkpoint in find_checkpoints(tmp_path)] == ["chk-7", "chk-6"]
 
 
 def test_a_job_that_has_no_checkpoint_yet_keeps_all_while_it_runs(tmp_path: Path) -> None:
@@ -49,26 +49,26 @@ def test_a_job_that_has_no_checkpoint_yet_keeps_all_while_it_runs(tmp_path: Path
     assert orphans(tmp_path, set(), 60, NOW) == [first]
 
 
-def test_earlier_jobs_go_once_the_running_one_has_taken_over(tmp_path: Path) -> None:
+def test_folders_of_earlier_jobs_are_superseded_by_a_checkpoint_of_the_running_job(tmp_path: Path) -> None:
     of_job = {"died": NAMES[1], "kept": NAMES[2], "young": NAMES[3]}
     for (job, name), age in zip(of_job.items(), (900, 800, 30), strict=True):
         file(tmp_path / job / "shared" / name, age)
         metadata(tmp_path / job, 3, age, name)
     (tmp_path / "stopped" / "shared").mkdir(parents=True)
 
-    def gone(older_than_s: float = 60) -> list[str]:
-        return [one.name for one in superseded(tmp_path, "serves", {"serves", "other"}, older_than_s, NOW)]
+    def replaced(older_than_s: float = 60) -> list[str]:
+        return [folder.name for folder in superseded(tmp_path, "serves", {"serves", "other"}, older_than_s, NOW)]
 
-    assert gone() == []  # the job has no checkpoint of its own yet, or does not run at all
+    assert replaced() == []  # the job has no checkpoint of its own yet, or does not run at all
     metadata(tmp_path / "other", 1, 5)
-    assert gone() == []  # another job's says nothing of ours
+    assert replaced() == []  # another job's says nothing of ours
     metadata(tmp_path / "serves", 1, 850, NAMES[0], of_job["kept"])
-    assert gone() == ["died"]  # of the rest one is newer, and one is still named
+    assert replaced() == ["died"]  # of the rest one is newer, and one is still named
     metadata(tmp_path / "serves", 2, 10, NAMES[0])
     (tmp_path / "serves" / "chk-1" / "_metadata").unlink()
-    assert gone() == ["died", "kept"] and gone(850) == ["died"] and gone(5) == ["died", "kept", "young"]
+    assert replaced() == ["died", "kept"] and replaced(850) == ["died"] and replaced(5) == ["died", "kept", "young"]
     metadata(tmp_path / "other", 1, 5, of_job["died"])
-    assert gone() == ["kept"]
+    assert replaced() == ["kept"]
 
 
 def test_what_another_job_was_resumed_from_stays(tmp_path: Path) -> None:
@@ -83,16 +83,16 @@ def test_what_another_job_was_resumed_from_stays(tmp_path: Path) -> None:
 def test_a_checkpoint_that_flink_deletes_meanwhile_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     metadata(tmp_path / "a", 6, 100, NAMES[0])
     metadata(tmp_path / "a", 7, 50, NAMES[1])
-    left = [file(tmp_path / "a" / "shared" / name, 900) for name in (NAMES[0], NAMES[2])]
-    read = os.scandir
+    expected = [file(tmp_path / "a" / "shared" / name, 900) for name in (NAMES[0], NAMES[2])]
+    scandir = os.scandir
 
     def racing(folder: str) -> Iterator[os.DirEntry[str]]:
         if Path(folder).name == "chk-6" and Path(folder).is_dir():
             (Path(folder) / "_metadata").unlink()
             Path(folder).rmdir()
-        return read(folder)
+        return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", racing)
-    assert orphans(tmp_path, {"a"}, 60, NOW) == left  # of the older checkpoint nothing is needed any more
-    assert [one.path.name for one in find_checkpoints(tmp_path)] == ["chk-7"]
-    assert bytes_of([*left, tmp_path / "gone"]) == 2 * len(b"state")
+    assert orphans(tmp_path, {"a"}, 60, NOW) == expected  # of the older checkpoint nothing is needed any more
+    assert [checkpoint.path.name for checkpoint in find_checkpoints(tmp_path)] == ["chk-7"]
+    assert bytes_of([*expected, tmp_path / "gone"]) == 2 * len(b"state")

@@ -43,16 +43,16 @@ def test_a_source_reads_from_the_committed_offsets_and_every_field_is_asked_for(
 
 
 def test_a_source_fails_rather_than_skip_what_is_gone_unless_it_is_told_to() -> None:
-    told = JobSettings(on_lost_events="skip")
+    skips = JobSettings(on_lost_events="skip")
     assert "'properties.auto.offset.reset' = 'none'" in source_ddl("e", "t", KafkaSettings(), JobSettings())
-    assert "'properties.auto.offset.reset' = 'earliest'" in source_ddl("e", "t", KafkaSettings(), told)
+    assert "'properties.auto.offset.reset' = 'earliest'" in source_ddl("e", "t", KafkaSettings(), skips)
 
 
 def test_delivery_is_said_to_every_sink_and_exactly_once_has_a_prefix_of_its_own() -> None:
     assert "'sink.delivery-guarantee' = 'at-least-once'" in lists_ddl("lists", KafkaSettings(), JobSettings())
-    once = JobSettings(delivery="exactly-once")
+    exactly_once = JobSettings(delivery="exactly-once")
     prefixes = {
-        ddl("x", KafkaSettings(), once).split("'sink.transactional-id-prefix' = ")[1].split(",")[0]
+        ddl("x", KafkaSettings(), exactly_once).split("'sink.transactional-id-prefix' = ")[1].split(",")[0]
         for ddl in (lambda t, *rest: lists_ddl("lists", *rest), lambda t, *rest: dead_letters_ddl("dead", *rest))
     }
     assert len(prefixes) == 2
@@ -65,9 +65,9 @@ def test_a_quote_in_a_setting_cannot_end_the_string() -> None:
 def test_a_submission_carries_code_and_bundle_under_a_marker_of_its_own(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "b")
     (bundle / "notes.txt").write_text("of nobody")
-    one, two = stage(tmp_path / "one", bundle), stage(tmp_path / "two", bundle)
-    assert one != two
-    assert (tmp_path / "one" / one).is_file()
+    first_marker, second_marker = stage(tmp_path / "one", bundle), stage(tmp_path / "two", bundle)
+    assert first_marker != second_marker
+    assert (tmp_path / "one" / first_marker).is_file()
     assert (tmp_path / "one" / "operators" / "shopper" / "user_state.py").is_file()
     assert (tmp_path / "one" / "pipelines" / "job" / "recommend.py").is_file()
     rooms = {path.name for path in (tmp_path / "one" / "pipelines").iterdir()}
@@ -95,25 +95,25 @@ def test_what_opens_the_cluster_is_not_shipped_to_it() -> None:
 
 
 def test_the_local_stack_gets_this_machines_places_and_another_cluster_finds_its_own(tmp_path: Path) -> None:
-    here = with_places(settings(), tmp_path / "tables", tmp_path / "targets").job
-    assert (here.python, here.tables_dir) == (sys.executable, str(tmp_path / "tables"))
-    there = with_places(settings(), None, None).job
-    assert (there.python, there.tables_dir, there.metrics_targets_dir) == ("python3", "", "")
-    named = with_places(settings(job=JobSettings(python="/opt/py", tables_dir="/t")), tmp_path, tmp_path).job
-    assert (named.python, named.tables_dir) == ("/opt/py", "/t"), "what the settings name wins"
+    local = with_places(settings(), tmp_path / "tables", tmp_path / "targets").job
+    assert (local.python, local.tables_dir) == (sys.executable, str(tmp_path / "tables"))
+    remote = with_places(settings(), None, None).job
+    assert (remote.python, remote.tables_dir, remote.metrics_targets_dir) == ("python3", "", "")
+    configured = with_places(settings(job=JobSettings(python="/opt/py", tables_dir="/t")), tmp_path, tmp_path).job
+    assert (configured.python, configured.tables_dir) == ("/opt/py", "/t"), "what the settings name wins"
 
 
 def test_flinks_client_is_told_the_whole_address_but_no_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = list[list[str]]()
-    done = subprocess.CompletedProcess([], 0, stdout=f"JobID {'a' * 32}", stderr="")
-    monkeypatch.setattr(launcher.subprocess, "run", lambda command, **_: seen.append(command) or done)
+    commands = list[list[str]]()
+    process = subprocess.CompletedProcess([], 0, stdout=f"JobID {'a' * 32}", stderr="")
+    monkeypatch.setattr(launcher.subprocess, "run", lambda command, **_: commands.append(command) or process)
     monkeypatch.setattr(launcher, "prepare_client", lambda job, environment, scratch: {})
     job = JobSettings(rest_url="https://shop:secret@flink.example.com/team/a/", python="/opt/python3")
-    found, _ = launcher.run_client(job, {"FLINK_BIN_DIR": "/f"}, ["-py", "x.py"], tmp_path)
-    assert found == "a" * 32
-    (command,) = seen
+    job_id, _ = launcher.run_client(job, {"FLINK_BIN_DIR": "/f"}, ["-py", "x.py"], tmp_path)
+    assert job_id == "a" * 32
+    (command,) = commands
     assert command[command.index("-m") + 1] == "https://flink.example.com:443/team/a"
     assert command[command.index("-pyexec") + 1] == "/opt/python3"
     assert command[command.index("-pyclientexec") + 1] == sys.executable

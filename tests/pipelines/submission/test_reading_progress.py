@@ -1,4 +1,4 @@
-"""A job is waited for while it gets on."""
+"""Waits for a job while it makes progress."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +11,11 @@ from operators.settings import KafkaSettings, Settings
 from pipelines.submission import reading_progress
 from pipelines.submission.reading_progress import wait_until_read
 
-ONE, TWO = TopicPartition("shop.a", 0), TopicPartition("shop.a", 1)
+FIRST, SECOND = TopicPartition("shop.a", 0), TopicPartition("shop.a", 1)
 
 
 class Admin:
-    """The group's offset after each look, the last one for ever."""
+    """The group's offset at each request; repeats the last one."""
 
     def __init__(self, *offsets: int) -> None:
         self._offsets = list(offsets)
@@ -25,28 +25,28 @@ class Admin:
 
     def list_group_offsets(self, groups: list[str]) -> Any:
         offset = self._offsets.pop(0) if len(self._offsets) > 1 else self._offsets[0]
-        return {groups[0]: {ONE: SimpleNamespace(offset=offset)}}
+        return {groups[0]: {FIRST: SimpleNamespace(offset=offset)}}
 
     def close(self) -> None:
         pass
 
 
-def read(monkeypatch: pytest.MonkeyPatch, admin: Admin, *jobs: str) -> None:
+def wait_with(monkeypatch: pytest.MonkeyPatch, admin: Admin, *jobs: str) -> None:
     seconds = iter(range(0, 100_000, 50))
     clock = SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda seconds: None)
     cluster = SimpleNamespace(jobs=lambda: [{"jid": job} for job in jobs], close=lambda: None)
     monkeypatch.setattr(reading_progress, "time", clock)
     monkeypatch.setattr(reading_progress, "new_admin", admin)
     monkeypatch.setattr(reading_progress, "Cluster", lambda url: cluster)
-    wait_until_read(Settings.of_dump(Settings.model_construct().model_dump()), "a", {ONE: 30, TWO: 0})
+    wait_until_read(Settings.of_dump(Settings.model_construct().model_dump()), "a", {FIRST: 30, SECOND: 0})
 
 
 def test_a_job_is_waited_for_as_long_as_it_gets_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    read(monkeypatch, Admin(*range(0, 31)), "a")
+    wait_with(monkeypatch, Admin(*range(0, 31)), "a")
 
 
 def test_a_job_that_stands_still_or_ends_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BrokerError, match="topics create --alter"):
-        read(monkeypatch, Admin(0, 5), "a")
+        wait_with(monkeypatch, Admin(0, 5), "a")
     with pytest.raises(ClusterError, match="it ended"):
-        read(monkeypatch, Admin(0, 5), "another")
+        wait_with(monkeypatch, Admin(0, 5), "another")

@@ -20,10 +20,10 @@ def savepoint(folder: Path, *splits: bytes) -> Path:
 
 
 def test_the_readers_offsets_are_found_and_the_enumerators_markers_are_not_offsets(tmp_path: Path) -> None:
-    made = savepoint(
+    folder = savepoint(
         tmp_path, split("shop.a", 0, -3), split("shop.a", 1, -3), split("shop.a", 1, 7), split("shop.a", 0, 0)
     )
-    assert source_offsets(made, ["shop.a"], 2) == {TopicPartition("shop.a", 0): 0, TopicPartition("shop.a", 1): 7}
+    assert source_offsets(folder, ["shop.a"], 2) == {TopicPartition("shop.a", 0): 0, TopicPartition("shop.a", 1): 7}
 
 
 def test_a_partition_of_which_nothing_was_read_is_left_out(tmp_path: Path) -> None:
@@ -37,8 +37,8 @@ def test_a_partition_that_is_not_there_or_stands_at_two_places_is_an_error(tmp_p
         source_offsets(savepoint(tmp_path, split("shop.a", 0, 5), split("shop.a", 0, 6)), ["shop.a"], 1)
 
 
-def test_a_savepoint_is_moved_to_where_the_records_lie_now(tmp_path: Path) -> None:
-    made = savepoint(
+def test_a_savepoint_gets_the_new_offsets_of_its_records(tmp_path: Path) -> None:
+    folder = savepoint(
         tmp_path,
         split("shop.a", 0, 700),
         split("shop.a", 1, -3),
@@ -46,11 +46,11 @@ def test_a_savepoint_is_moved_to_where_the_records_lie_now(tmp_path: Path) -> No
         split("shop.a", 0, -3),
         split("shop.a", 0, 700),
     )
-    before = (made / "_metadata").read_bytes()
-    move_offsets(made, {TopicPartition("shop.a", 0): 2, TopicPartition("shop.b", 0): 2**40})
-    assert source_offsets(made, ["shop.a"], 2) == {TopicPartition("shop.a", 0): 2}
-    assert source_offsets(made, ["shop.b"], 1) == {TopicPartition("shop.b", 0): 2**40}
-    after = (made / "_metadata").read_bytes()
+    before = (folder / "_metadata").read_bytes()
+    move_offsets(folder, {TopicPartition("shop.a", 0): 2, TopicPartition("shop.b", 0): 2**40})
+    assert source_offsets(folder, ["shop.a"], 2) == {TopicPartition("shop.a", 0): 2}
+    assert source_offsets(folder, ["shop.b"], 1) == {TopicPartition("shop.b", 0): 2**40}
+    after = (folder / "_metadata").read_bytes()
     assert after.count(split("shop.a", 0, 2)) == 2
     assert after.count(split("shop.a", 1, -3)) == after.count(split("shop.a", 0, -3)) == 1
     assert len(after) == len(before) and after.startswith(b"\x42noise") and after.endswith(b"shop.a noise")

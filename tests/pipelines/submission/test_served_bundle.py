@@ -1,4 +1,4 @@
-"""Which bundle is saved: the one that the running job says it serves, and no other."""
+"""The bundle that the running job serves, by the note in the job."""
 
 import json
 from pathlib import Path
@@ -18,9 +18,9 @@ def settings(**flink: str) -> Settings:
     return Settings.of_dump(Settings.model_construct().model_dump() | {"flink": flink})
 
 
-def job_of(noted: Settings) -> Any:
+def job_of(settings_with_note: Settings) -> Any:
     """A cluster whose job was submitted with these settings, as Flink answers."""
-    parameters = json.loads(flink_options(noted)[OPTION])
+    parameters = json.loads(flink_options(settings_with_note)[OPTION])
     return SimpleNamespace(get=lambda path: {"jid": "a", "execution-config": {"user-config": parameters}})
 
 
@@ -50,8 +50,8 @@ def test_a_job_that_does_not_say_is_an_error() -> None:
 
 def test_the_shops_own_parameters_stay(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "a, 'b': c")
-    noted = with_note(settings(**{OPTION: '{"mine": "1"}'}), bundle, bundle)
-    assert json.loads(noted.flink[OPTION])["mine"] == "1"
-    assert served_bundle(job_of(noted), "a").folder == bundle
+    settings_with_note = with_note(settings(**{OPTION: '{"mine": "1"}'}), bundle, bundle)
+    assert json.loads(settings_with_note.flink[OPTION])["mine"] == "1"
+    assert served_bundle(job_of(settings_with_note), "a").folder == bundle
     with pytest.raises(SettingsError, match="JSON"):
         with_note(settings(**{OPTION: "mine:1"}), bundle, bundle)

@@ -1,4 +1,4 @@
-"""The topic of events as a file, and nothing of it where reading fails."""
+"""An export of the topic of events; a failed export leaves no file."""
 
 import json
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from tests.bad_records import good_event
 from tests.builders import NOW_MS
 
 
-class Source:
+class FakeTopicRange:
     starts, ends = {0: 5}, {0: 7}
-    breaks = False
+    fails = False
     closed = False
 
     def __init__(self, *_: Any) -> None:
@@ -25,29 +25,29 @@ class Source:
 
     def __iter__(self) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(key=b"u1", value=json.dumps(good_event()).encode(), timestamp=NOW_MS)
-        if self.breaks:
+        if self.fails:
             raise BrokerError("the broker", "nothing", "wait")
         yield SimpleNamespace(key=b"u1", value=b"no event", timestamp=NOW_MS)
 
     def close(self) -> None:
-        Source.closed = True
+        FakeTopicRange.closed = True
 
 
 @pytest.fixture(autouse=True)
-def source(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_export, "TopicRange", Source)
-    monkeypatch.setattr(Source, "closed", False)
+def topic_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_export, "TopicRange", FakeTopicRange)
+    monkeypatch.setattr(FakeTopicRange, "closed", False)
 
 
 def test_good_events_and_a_note_of_where_they_come_from(tmp_path: Path) -> None:
-    found = event_export.export_events(Settings.model_construct(), tmp_path / "e.jsonl", None)
-    assert (found.events, found.refused, found.offsets, Source.closed) == (1, 1, {"0": (5, 7)}, True)
+    export = event_export.export_events(Settings.model_construct(), tmp_path / "e.jsonl", None)
+    assert (export.events, export.refused, export.offsets, FakeTopicRange.closed) == (1, 1, {"0": (5, 7)}, True)
     assert json.loads((tmp_path / "e.jsonl").read_text())["event_id"] == "e1"
     assert json.loads((tmp_path / "e.jsonl.origin.json").read_text())["offsets"] == {"0": [5, 7]}
 
 
-def test_of_an_export_that_fails_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Source, "breaks", True)
+def test_a_failed_export_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeTopicRange, "fails", True)
     with pytest.raises(BrokerError):
         event_export.export_events(Settings.model_construct(), tmp_path / "e.jsonl", None)
-    assert Source.closed and not [*tmp_path.iterdir()], "it holds what shoppers did"
+    assert FakeTopicRange.closed and not [*tmp_path.iterdir()], "it holds what shoppers did"

@@ -1,4 +1,4 @@
-"""The newest list of a user, read as any consumer would."""
+"""Reads the newest list of a user from the topic."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +14,11 @@ from tests.benchmarks.fakes import list_record
 
 
 class Consumer:
-    """The partition of one user, all of whose records come at once."""
+    """One partition; a poll returns all its records."""
 
     def __init__(self, *records: Any) -> None:
         self.records = [SimpleNamespace(**vars(record) | {"offset": n}) for n, record in enumerate(records)]
-        self.at, self.closed, self.assigned = 0, False, list[TopicPartition]()
+        self.offset, self.closed, self.assigned = 0, False, list[TopicPartition]()
 
     def __call__(self, settings: KafkaSettings, **options: Any) -> "Consumer":
         assert options == {"auto_offset_reset": "earliest"}, "`latest` would skip to the end without a word"
@@ -37,13 +37,13 @@ class Consumer:
         return dict.fromkeys(partitions, len(self.records))
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        self.at = offset
+        self.offset = offset
 
     def position(self, partition: TopicPartition) -> int:
-        return self.at
+        return self.offset
 
     def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
-        records, self.at = self.records[self.at :], len(self.records)
+        records, self.offset = self.records[self.offset :], len(self.records)
         return {self.assigned[0]: records}
 
     def close(self) -> None:

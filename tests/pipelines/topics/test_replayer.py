@@ -9,7 +9,7 @@ from tests.builders import NOW_MS, event
 
 
 class Producer:
-    """Notes what it is sent and when."""
+    """Records each send with its time."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[float, str, bytes, dict[str, Any]]] = []
@@ -27,9 +27,9 @@ class Producer:
 
 def test_a_rate_is_kept_and_the_intended_time_goes_along() -> None:
     producer = Producer()
-    done = replay([event(n) for n in range(21)], ReplayRate(rate=100), producer)
+    progress = replay([event(n) for n in range(21)], ReplayRate(rate=100), producer)
     first, last = producer.sent[0], producer.sent[-1]
-    assert done.sent == 21
+    assert progress.sent == 21
     assert 0.19 <= last[0] - first[0] < 1
     assert last[3]["event_time"] - first[3]["event_time"] == 200
     assert first[1:3] == (EVENTS, b"u1")
@@ -50,7 +50,7 @@ def test_times_can_be_kept() -> None:
 
 def test_a_replay_can_be_stopped_in_a_gap() -> None:
     producer = Producer()
-    begun = time.monotonic()
-    replay([event(0), event(3600)], ReplayRate(speedup=1), producer, stop=lambda: time.monotonic() - begun > 0.1)
+    started = time.monotonic()
+    replay([event(0), event(3600)], ReplayRate(speedup=1), producer, stop=lambda: time.monotonic() - started > 0.1)
     assert len(producer.sent) == 1
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - started < 2

@@ -1,4 +1,4 @@
-"""What topics must be while a backup fills them, and that they are as usual afterwards, whatever fails."""
+"""Settings of topics during a restore, and the usual ones afterwards, also after a failure."""
 
 import contextlib
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from operators.settings import KafkaSettings
 from operators.time_units import DAY_MS
 from pipelines.backup.backup import TOPICS as SAVED
 from pipelines.topics import topic_filling
-from pipelines.topics.topic_filling import filling, keep_as_usual
+from pipelines.topics.topic_filling import filling, restore_retention
 
 DEFAULTS = {
     "message.timestamp.type": "CreateTime",
@@ -28,21 +28,21 @@ NAMES = tuple(DEFAULTS)
 
 
 class Broker:
-    """Topics and their settings; `deaf`: it takes changes and does not make them."""
+    """Topics and their settings; `ignores_changes`: accepts changes without applying them."""
 
     def __init__(self) -> None:
         self.topics = {name: dict(config) for name, config in USUAL.items()}
-        self.deaf = False
+        self.ignores_changes = False
 
     def __call__(self, settings: KafkaSettings) -> "Broker":
         return self
 
     def alter_configs(self, resources: list[Any]) -> None:
         for resource in resources:
-            for name, (what, value) in resource.configs.items():
-                if not self.deaf:
-                    held = DEFAULTS[name] if what is AlterConfigOp.DELETE else value
-                    self.topics[resource.name][name] = held
+            for name, (operation, value) in resource.configs.items():
+                if not self.ignores_changes:
+                    new_value = DEFAULTS[name] if operation is AlterConfigOp.DELETE else value
+                    self.topics[resource.name][name] = new_value
 
     def describe_configs(self, resources: list[Any], config_filter: str) -> Any:
         return {
@@ -55,9 +55,9 @@ class Broker:
 
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
-    found = Broker()
-    monkeypatch.setattr(topic_filling, "new_admin", found)
-    return found
+    fake_broker = Broker()
+    monkeypatch.setattr(topic_filling, "new_admin", fake_broker)
+    return fake_broker
 
 
 def test_topics_take_the_times_they_are_given_and_are_as_usual_afterwards(broker: Broker) -> None:
@@ -72,7 +72,7 @@ def test_topics_take_the_times_they_are_given_and_are_as_usual_afterwards(broker
             assert broker.topics[topic]["retention.ms"] == USUAL[topic]["retention.ms"]
     assert broker.topics[EVENTS]["message.timestamp.type"] == "LogAppendTime"
     assert int(broker.topics[EVENTS]["retention.ms"]) == 16 * DAY_MS, "until the job has read them"
-    keep_as_usual(KafkaSettings(), (EVENTS, ERASURES))
+    restore_retention(KafkaSettings(), (EVENTS, ERASURES))
     assert broker.topics == USUAL
 
 
@@ -85,7 +85,7 @@ def test_after_a_failure_no_client_says_the_time_of_its_events(broker: Broker) -
 
 
 def test_a_broker_that_does_not_make_the_change_is_an_error(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    broker.deaf = True
+    broker.ignores_changes = True
     seconds = iter(range(0, 1000, 10))
     monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda seconds: None))
     with pytest.raises(BrokerError, match=r"message\.timestamp\.type|after\.max|segment"):
