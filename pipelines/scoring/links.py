@@ -129,7 +129,8 @@ def _away(path: Path, error: OSError) -> StackError:
             came, fix = f"it took no connection within {CONNECT_SECONDS:.0f} s", "restart it"
         case _:
             came, fix = str(error), f"run it and the TaskManagers as one user, or correct {SETTING}"
-    may_come = isinstance(error, (FileNotFoundError, ConnectionRefusedError, BlockingIOError))
+    if may_come := isinstance(error, (FileNotFoundError, ConnectionRefusedError, BlockingIOError)):
+        fix += "; until then fallback lists go out, and it is tried again"
     return StackError(f"a scorer service that listens at {path} ({SETTING})", came, fix, retriable=may_come)
 
 

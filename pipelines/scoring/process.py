@@ -234,7 +234,7 @@ class ScorerProcess:
     def _lost(self, how: str, error: BaseException) -> ScorerLost:
         code = self._end(hung=isinstance(error, BlockingIOError))
         ended = "" if code is None else f"; its exit code is {code}"
-        lost = ScorerLost(f"the scorer process {how} ({error!r}){ended}")
+        lost = ScorerLost(f"the scorer process {self._link.pid} {how} ({error!r}){ended}")
         if not self._closed:
             log.error("%s", lost)
         return lost

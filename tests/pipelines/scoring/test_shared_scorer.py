@@ -108,6 +108,7 @@ def test_one_that_dies_is_started_again_by_its_supervisor_and_told_of_the_catalo
     for operator in operators:
         with pytest.raises(ScorerLost, match=r"died|takes nothing"):
             operator.make(asked("u1"), now())
+    machine.services[0].wait(10)
     with pytest.raises(ScorerLost, match="none does"):
         operators[0].make(asked("u1"), now())
     machine.start()  # the socket of the dead process is still there
@@ -224,7 +225,7 @@ def test_one_that_takes_no_more_connections_keeps_nobody_for_ever(
 def test_a_model_that_nobody_uses_is_freed(machine: Machine, tmp_path: Path) -> None:
     """Its port, and most of its memory: a job is submitted again and again to one service."""
     sizes = []
-    for number in range(4):
+    for number in range(3):
         bundle = write_bundle(tmp_path / f"bundle{number}", items=3_000)
         operator = machine.operator(bundle)
         assert items_of(operator.make(asked("u1"), now())[0])
@@ -232,9 +233,7 @@ def test_a_model_that_nobody_uses_is_freed(machine: Machine, tmp_path: Path) -> 
         operator.close()
         eventually(lambda: not listening_ports(machine.service), 20)
     assert machine.log.count("unused models are forgotten") >= 1
-    one_model = sizes[0]
-    print([size // 2**20 for size in sizes])
-    assert sizes[3] - sizes[1] < 0.2 * one_model, sizes
+    assert sizes[2] - sizes[0] < 10 * 2**20, "one model has 36 MB"
 
 
 def listening_ports(process: psutil.Process) -> set[int]:
