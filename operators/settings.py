@@ -25,10 +25,12 @@ from operators.configuration.settings_file import read_settings_file
 from operators.configuration.settings_section import Section
 from operators.configuration.settings_variables import FILE, nearest, refuse_unknown_variables
 from operators.configuration.shop_settings import EventSettings, ExperimentSettings, ListSettings
+from operators.configuration.socket_path import checked_socket_path
 from operators.errors import SettingsError
 
 FILE_NAME = "liveshelf.toml"
 Port = Annotated[int, Field(ge=0, le=65_535)]  # 0: any that is free
+REPLACED = {"scorer.shared_dir": "scorer.socket"}  # whoever sets the first is told of the second
 HIDDEN = ("kafka.security", "kafka.client")  # no error shows their values
 
 
@@ -66,7 +68,7 @@ class ScorerSettings(Section):
     deadline_ms: int = Field(500, ge=1)
     kill_after_ms: int = Field(10_000, ge=100)
     metrics_port: Port = 9300
-    shared_dir: str = ""
+    socket: Annotated[str, AfterValidator(checked_socket_path)] = ""
     engines_dir: str = ""
     promise_idle_ms: int = Field(3, ge=1)
     promise_busy_ms: int = Field(200, ge=1)
@@ -256,7 +258,8 @@ def _refusal(first: dict[str, Any]) -> SettingsError:
     *tables, name = (str(part) for part in first["loc"] or ("?",))
     key, file = ".".join((*tables, name)), settings_file() or FILE_NAME
     if first["type"] == "extra_forbidden":
-        suggestion = nearest(name, _keys(*tables))
+        replaced = REPLACED.get(key)
+        suggestion = f" ({replaced} replaced it)" if replaced else nearest(name, _keys(*tables))
         return SettingsError(
             "a setting that there is", f"`{key}`", f"correct or remove it in {file} or in the environment{suggestion}"
         )

@@ -85,8 +85,8 @@ class Injector:
         return self.scorer() if target == "scorer" else self._supervisor.pids()[self.part(target)]
 
     def scorer(self) -> int:
-        """The scorer process of the TaskManager that works (the first of several slots)."""
-        return scorer_of(self.pid("taskmanager"))
+        """The shared scorer service, else the process of the TaskManager that works (the first of several slots)."""
+        return self._supervisor.pids().get("scorer") or scorer_of(self.pid("taskmanager"))
 
     def working_taskmanager(self) -> str:
         """The TaskManager whose slot is taken (the first of several)."""

@@ -24,6 +24,7 @@ OWN = frozenset(
         "pids",
         "prometheus",
         "savepoints",
+        "scorer.sock",
         "secrets",
         secure_stack.FILE_NAME,
         "supervisor.sock",

@@ -54,6 +54,8 @@ def probes(settings: Settings) -> list[Probe]:
         Probe("flink", RestAddress.parse(settings.job.rest_url).url, lambda: _flink(settings)),
         Probe("storefront", shop, lambda: _get(f"{shop}/healthz")),
     ]
+    if path := settings.scorer.socket:
+        all_parts.append(Probe("scorer", path, lambda: _connects(path)))
     monitor = f"http://127.0.0.1:{settings.monitor.port}"
     all_parts.append(Probe("monitor", monitor, lambda: _get(f"{monitor}/metrics")))
     for name, port in _watchers(settings).items():
@@ -103,6 +105,13 @@ def _get(url: str) -> str:
     # a part of this machine, over plain http: no proxy leads to it, and no certificates need be read
     httpx.get(url, timeout=2, trust_env=False, verify=False).raise_for_status()
     return "ok"
+
+
+def _connects(path: str) -> str:
+    with socket.socket(socket.AF_UNIX) as end:
+        end.settimeout(2)
+        end.connect(path)
+    return "listens"
 
 
 def _listens(host: str, port: int) -> bool:

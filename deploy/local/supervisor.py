@@ -13,7 +13,7 @@ from typing import Any, cast
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from deploy.local.flink.flink_home import FEW_ARENAS, own_temporary, process_environment
+from deploy.local.flink.flink_home import FEW_ARENAS, ONE_THREAD, own_temporary, process_environment
 from deploy.local.flink.flink_metrics import agent_option
 from deploy.local.flink.zookeeper import zookeeper_command
 from deploy.local.kafka import broker
@@ -76,6 +76,9 @@ def programs(settings: Settings, layout: Layout) -> list[Program]:
         Program("zookeeper", _java(layout, zookeeper_command(layout)), {}),
         _flink("jobmanager", settings, layout, 0),
     ]
+    if settings.scorer.socket:
+        command = [sys.executable, "-m", "pipelines.scoring.server", settings.scorer.socket]
+        parts.append(Program("scorer", command, FEW_ARENAS | ONE_THREAD))
     parts += [_flink(f"taskmanager-{n}", settings, layout, 1 + n) for n in range(settings.stack.taskmanagers)]
     for name, module in (("storefront", "storefront"), ("monitor", "pipelines.monitor.stream_monitor")):
         variables = FEW_ARENAS | _settings_variables() | part_variables(layout, name)

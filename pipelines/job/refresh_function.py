@@ -128,10 +128,10 @@ class RefreshFunction:
     def _scorer(self, bundle: ModelBundle, subtask: int) -> ScorerProcess:
         settings, metrics = self._settings, self._metrics
         # one journal a bundle: requests that crashed another bundle are tried again
-        owner = "shared" if settings.scorer.shared_dir else str(subtask)
+        owner = "shared" if settings.scorer.socket else str(subtask)
         journal = tables_root(settings) / f"{settings.job.name}-{owner}-{bundle.name}-{bundle.version}.crashes"
         handshake = Handshake(settings.model_dump(), str(self._bundle_folder), owner, str(journal))
-        link = link_of(self._python, handshake, settings.scorer.shared_dir)
+        link = link_of(self._python, settings.scorer.socket)
         kill_after_s = settings.scorer.kill_after_ms / 1000
         return ScorerProcess(
             link, handshake, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row

@@ -11,12 +11,14 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
 
 from operators.errors import BundleError, StackError
 from operators.kafka_io.catalogue_rows import GONE, read_row
@@ -46,6 +48,7 @@ from pipelines.scoring.wire import (
     batch_of,
     handshake_of,
     pack,
+    ready_lacking,
 )
 
 log = logging.getLogger(__name__)
@@ -58,10 +61,11 @@ class ScorerService:
 
     def __init__(self, handshake: Handshake) -> None:
         """Raises `BundleError` where the bundle must not serve, `StackError` where the machine lacks what it needs."""
-        settings = Settings.of_dump(handshake.settings)
+        settings = settings_of(handshake)
         bundle = ModelBundle.load(Path(handshake.bundle))
         self._scorer = scorer = Scorer(bundle, settings.scorer)
         self.ready = Ready(scorer.provider, scorer.provider_reason)
+        self.kill_after_s = settings.scorer.kill_after_ms / 1000
         self._catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         experiments, registry = Experiments(settings.experiment), CollectorRegistry()
         self._slates = SlateMetrics(registry, experiments)
@@ -97,6 +101,11 @@ class ScorerService:
             return BatchAnswer(started_at, [], repr(error)[:300])
         return BatchAnswer(max(started_at, self._slates.scored_at), [_on_the_wire(answer) for answer in answers])
 
+    def close(self) -> None:
+        """Releases the journal and the port of the metrics."""
+        self._journal.close()
+        threading.Thread(target=self._server.close, daemon=True).start()  # it takes half a second
+
     def _make(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
         try:
             lists = self._lists.make(requests)
@@ -119,6 +128,17 @@ def _on_the_wire(answer: Encoded | Exception) -> WireList | str:
     return answer.value, answer.source, answer.arm, answer.event_time, answer.state_digest
 
 
+def settings_of(handshake: Handshake) -> Settings:
+    """The job's settings. Raises `StackError` where they are those of another release."""
+    try:
+        return Settings.of_dump(handshake.settings)
+    except KeyError as error:
+        came = f"none of the table {error}"
+    except ValidationError as error:  # its text holds values, which may be secret
+        came = f"others in {error.title}: {', '.join(str(place['loc']) for place in error.errors()[:5])}"
+    raise StackError("settings that the scorer process knows", came, "run job and scorer service of one release")
+
+
 def open_service(handshake: Handshake) -> tuple[ScorerService | None, Ready]:
     """The service, and the answer to the handshake; no service where the bundle is refused or the machine lacks something."""
     try:
@@ -126,7 +146,7 @@ def open_service(handshake: Handshake) -> tuple[ScorerService | None, Ready]:
     except BundleError as error:
         return None, Ready(refused=str(error))
     except StackError as error:
-        return None, Ready(lacks=(error.expected, error.came, error.fix))
+        return None, ready_lacking(error)
     log.info("scoring on %s: %s", lists.ready.provider, lists.ready.provider_reason)
     gc.collect()
     gc.freeze()  # the bundle stays in memory for good

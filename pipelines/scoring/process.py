@@ -73,12 +73,12 @@ class ScorerProcess:
         on_ready: Callable[[Ready], None],
         is_known: Callable[[str], object] = lambda _: False,
     ) -> None:
-        """Starts it, or joins it where it is shared, and does not wait: `ready` does.
+        """Starts it, or connects to it where it is shared, and does not wait: `ready` does.
 
         `on_ready` is called each time that the process can score or refuses the bundle. A process that gives no answer within
-        `kill_after_s` is killed. `is_known`: whether the model has an item of that name; other items are not sent.
-        Raises `StackError` where it cannot be started at all; where that may change by itself
-        it is tried again.
+        `kill_after_s` is killed; a shared one is left. `is_known`: whether the model has an item of that name; other items
+        are not sent. Raises `StackError` where it cannot be started at all; where that may change by itself it is tried
+        again.
         """
         self._link = link
         self._handshake = handshake
@@ -122,7 +122,7 @@ class ScorerProcess:
         Raises `StackError` where the machine lacks what it needs, `ScorerLost` where it does not start.
         """
         ready = self._answer(ready_of, START_SECONDS)
-        if ready.lacks or ready.refused:
+        if ready.failed:
             self._end()
         if ready.lacks:
             raise StackError(*ready.lacks)
@@ -234,7 +234,7 @@ class ScorerProcess:
     def _lost(self, how: str, error: BaseException) -> ScorerLost:
         code = self._end(hung=isinstance(error, BlockingIOError))
         ended = "" if code is None else f"; its exit code is {code}"
-        lost = ScorerLost(f"the scorer process {how} ({error!r}){ended}")
+        lost = ScorerLost(f"the scorer process {self._link.pid} {how} ({error!r}){ended}")
         if not self._closed:
             log.error("%s", lost)
         return lost

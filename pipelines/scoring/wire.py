@@ -8,13 +8,16 @@ from typing import Any
 
 import msgspec
 
+from operators.errors import StackError
+
+PROTOCOL = 1  # one more with each change of a message or of a user's state: job and service may be of two releases
 LARGEST = 256 * 2**20  # bytes of a message: a micro-batch has some MB; only a broken process sends more
 CHUNK_RECORDS, CHUNK_BYTES = 5_000, 4 * 2**20  # of the catalogue in a message; one record may be larger
 
 
-class Handshake(msgspec.Struct, array_like=True):
+class Handshake(msgspec.Struct, array_like=True, tag=PROTOCOL):
     """First message: what the process needs to start. `subtask`: its number, or "shared"; `journal`: the file of its crash
-    journal."""
+    journal. The protocol is its first element, in every release."""
 
     settings: dict[str, Any]
     bundle: str
@@ -24,12 +27,22 @@ class Handshake(msgspec.Struct, array_like=True):
 
 class Ready(msgspec.Struct, array_like=True):
     """Answer to `Handshake`: where the model runs and why there; or why the bundle is `refused`; or, as expected, came and
-    fix of a `StackError`, what the machine lacks."""
+    fix of a `StackError`, what the machine lacks. Every release reads it: fields are only added, at its end."""
 
     provider: str = ""
     provider_reason: str = ""
     refused: str = ""
     lacks: tuple[str, str, str] | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the process cannot score."""
+        return bool(self.refused or self.lacks)
+
+
+def ready_lacking(error: StackError) -> Ready:
+    """The answer that raises this error in the operator."""
+    return Ready(lacks=(error.expected, error.came, error.fix))
 
 
 WireRequest = tuple[str, bytes, int, str | None, str | None]
@@ -77,8 +90,27 @@ class BatchAnswer(msgspec.Struct, array_like=True):
     failed: str = ""
 
 
+class _FirstElement(msgspec.Struct, array_like=True):
+    protocol: int
+
+
+_first_element_of = msgspec.msgpack.Decoder(_FirstElement).decode
+_handshake_of = msgspec.msgpack.Decoder(Handshake).decode
+
+
+def handshake_of(message: bytes) -> Handshake:
+    """Raises `StackError` where the job speaks another protocol, `MsgspecError` where it is no handshake."""
+    protocol = _first_element_of(message).protocol
+    if protocol != PROTOCOL:
+        raise StackError(
+            "a job and a scorer service of one release",
+            f"a job with protocol {protocol} and a service with protocol {PROTOCOL}",
+            f"start the {'job' if protocol < PROTOCOL else 'service'} from the newer release",
+        )
+    return _handshake_of(message)
+
+
 pack = msgspec.msgpack.Encoder().encode
-handshake_of = msgspec.msgpack.Decoder(Handshake).decode
 ready_of = msgspec.msgpack.Decoder(Ready).decode
 batch_of = msgspec.msgpack.Decoder(Batch).decode
 answer_of = msgspec.msgpack.Decoder(BatchAnswer).decode

@@ -1,4 +1,5 @@
 import configparser
+import importlib.util
 import re
 import shlex
 import socket
@@ -147,6 +148,24 @@ def test_there_is_a_spare_taskmanager_and_each_logs_to_a_file_of_its_own(tmp_pat
     managers = [p for p in programs(given, Layout.of(given)) if p.name.startswith("taskmanager")]
     assert len(managers) == 2
     assert len({p.environment["FLINK_IDENT_STRING"] for p in managers}) == 2
+
+
+def test_the_scorer_service_is_a_part_exactly_where_its_socket_is_set(tmp_path: Path) -> None:
+    path = str(tmp_path / "run" / "scorer.sock")
+    for given, expected in ((settings(tmp_path), []), (settings(tmp_path, scorer={"socket": path}), ["scorer"])):
+        layout = Layout.of(given)
+        parts = [part for part in programs(given, layout) if part.name == "scorer"]
+        assert [part.name for part in parts] == expected
+        assert [probe.name for probe in probes.probes(given) if probe.name == "scorer"] == expected
+    assert parts[0].command[-2:] == ["pipelines.scoring.server", path]
+    assert importlib.util.find_spec(parts[0].command[-2]) is not None
+    (probe,) = (probe for probe in probes.probes(given) if probe.name == "scorer")
+    assert probe.answer() is None, "nobody listens"
+    Path(path).parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind(path)
+        service.listen()
+        assert probe.answer() == "listens"
 
 
 def test_prometheus_is_told_of_every_process(tmp_path: Path) -> None:

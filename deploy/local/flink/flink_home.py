@@ -121,6 +121,7 @@ def config_file(layout: Layout) -> Path:
 
 # RocksDB and Python free in other threads than they allocate: glibc keeps it all
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def own_temporary(layout: Layout) -> str:
@@ -130,10 +131,9 @@ def own_temporary(layout: Layout) -> str:
 
 def process_environment(layout: Layout) -> dict[str, str]:
     """Environment of JobManager, TaskManagers and the client."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     home = layout.alias / layout.flink_home.name
     return (
-        threads
+        ONE_THREAD
         | FEW_ARENAS
         | {
             "FLINK_HOME": str(home),

@@ -8,7 +8,7 @@ import pytest
 from operators.configuration.private_folder import cache_folder, private_folder, user_folder
 from operators.errors import StackError
 
-SETTING = "scorer.shared_dir"
+SETTING = "scorer.engines_dir"
 
 
 def test_one_that_is_not_there_is_made_for_this_user_alone(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_one_that_is_not_there_is_made_for_this_user_alone(tmp_path: Path) -> No
 @pytest.mark.parametrize("mode", [0o701, 0o704, 0o710, 0o720, 0o755, 0o770, 0o777, 0o1777])
 def test_one_that_others_may_enter_is_refused_with_the_way_out(tmp_path: Path, mode: int) -> None:
     tmp_path.chmod(mode)
-    with pytest.raises(StackError, match=f"scorer.shared_dir .* its mode is {mode:o}.*chmod 700 {tmp_path}"):
+    with pytest.raises(StackError, match=f"{SETTING} .* its mode is {mode:o}.*chmod 700 {tmp_path}"):
         private_folder(tmp_path, SETTING)
 
 

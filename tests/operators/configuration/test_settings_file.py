@@ -8,7 +8,7 @@ import pytest
 from operators.configuration.settings_file import read_settings_file
 from operators.configuration.settings_variables import is_of_service
 from operators.errors import SettingsError
-from operators.settings import load_settings
+from operators.settings import REPLACED, ScorerSettings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +66,22 @@ def test_an_unknown_key_names_the_nearest(file: Path) -> None:
     assert "`kafka.bootstrp`" in refused(file, b'[kafka]\nbootstrp = "x:1"\n')
     assert "did you mean bootstrap?" in refused(file, b'[kafka]\nbootstrp = "x:1"\n')
     assert "did you mean lists?" in refused(file, b"[list]\nsize = 1\n")
+
+
+def test_a_key_that_was_replaced_names_its_successor(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = refused(file, b'[scorer]\nshared_dir = "/run/liveshelf"\n')
+    assert "`scorer.shared_dir`" in said and "scorer.socket replaced it" in said
+    file.unlink()
+    monkeypatch.delenv("LIVESHELF_FILE")
+    monkeypatch.setenv("LIVESHELF_SCORER__SHARED_DIR", "/run/liveshelf")
+    with pytest.raises(SettingsError, match=r"scorer\.socket replaced it"):
+        load_settings()
+    assert all(key.rpartition(".")[2] not in ScorerSettings.model_fields for key in REPLACED)
+
+
+@pytest.mark.parametrize("path", ["run/scorer.sock", "/" + "ä" * 60])
+def test_a_socket_that_no_machine_can_make_is_refused(file: Path, path: str) -> None:
+    assert "`scorer.socket`" in refused(file, f'[scorer]\nsocket = "{path}"\n'.encode())
 
 
 def test_a_file_that_is_named_and_not_there_is_refused(file: Path) -> None:

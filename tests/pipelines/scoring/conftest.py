@@ -4,10 +4,8 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
 from operators.settings import ScorerSettings, Settings
@@ -40,7 +38,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         chosen = ScorerSettings.model_validate({"provider": "cpu", "metrics_port": 19440} | scorer)
         settings = Settings.model_construct(scorer=chosen)
         begin = Handshake(settings.model_dump(), str(folder), "0", str(tmp_path / "crashes"))
-        link = link_of(python, begin, chosen.shared_dir)
+        link = link_of(python, chosen.socket)
         started.append(ScorerProcess(link, begin, kill_after_s, (seen if seen is not None else []).append, known))
         return started[-1]
 
@@ -50,13 +48,16 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def machine() -> Iterator[Machine]:
+def empty_machine() -> Iterator[Machine]:
+    """No service runs on it yet."""
     folder = Path(tempfile.mkdtemp(prefix="ls", dir="/tmp"))  # a socket's name must be short
-    made = Machine(folder)
-    yield made
-    for operator in made.operators:
-        operator.close()
-    for pid in made.pids:
-        with suppress(psutil.NoSuchProcess):
-            psutil.Process(pid).kill()
+    machine = Machine(folder)
+    yield machine
+    machine.close()
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def machine(empty_machine: Machine) -> Machine:
+    empty_machine.start()
+    return empty_machine

@@ -1,0 +1,41 @@
+"""The messages, as job and scorer service of two releases exchange them."""
+
+import msgspec
+import pytest
+
+from operators.errors import StackError
+from operators.shopper.state_layout import LAYOUT
+from pipelines.scoring import wire
+from pipelines.scoring.wire import PROTOCOL, Batch, BatchAnswer, Handshake, Ready, handshake_of, pack, ready_lacking
+
+FIELDS = {
+    Handshake: ("settings", "bundle", "subtask", "journal"),
+    Ready: ("provider", "provider_reason", "refused", "lacks"),
+    Batch: ("requests", "catalogue"),
+    BatchAnswer: ("scored_at", "lists", "failed"),
+}
+
+
+def test_whoever_changes_a_message_raises_the_protocol() -> None:
+    assert (PROTOCOL, LAYOUT) == (1, 5), "with another layout of the state too"
+    assert {message: message.__struct_fields__ for message in FIELDS} == FIELDS
+    assert str(wire.WireRequest) == "tuple[str, bytes, int, str | None, str | None]"
+    assert str(wire.WireList) == "tuple[bytes, str, str, int, str | None]"
+
+
+def test_a_handshake_comes_back_and_begins_with_its_protocol() -> None:
+    begin = Handshake({"scorer": {"threads": 1}}, "/bundle", "shared", "/tables/a.crashes")
+    assert handshake_of(pack(begin)) == begin
+    assert msgspec.msgpack.decode(pack(begin))[0] == PROTOCOL
+
+
+@pytest.mark.parametrize(("protocol", "late"), [(PROTOCOL - 1, "job"), (PROTOCOL + 1, "service")])
+def test_another_protocol_is_no_decode_failure(protocol: int, late: str) -> None:
+    with pytest.raises(StackError, match=f"protocol {protocol} and .*start the {late} from"):
+        handshake_of(pack([protocol, {"fields": "of another release"}]))
+
+
+def test_the_answer_of_a_newer_service_is_read() -> None:
+    ready = ready_lacking(StackError("a", "b", "c"))
+    assert ready.failed and not Ready("CPUExecutionProvider").failed
+    assert wire.ready_of(pack([*msgspec.to_builtins(ready), "a new field"])) == ready
