@@ -49,6 +49,8 @@ class JobSettings(Section):
     transaction_timeout_ms: int = Field(900_000, ge=1000)
     state_ttl_days: float = Field(180, gt=0)
     recent_users: int = Field(20_000, ge=1)
+    batch_entries: int = Field(256, ge=1, le=10_000)
+    batch_linger_ms: int = Field(2, ge=0, le=1000)
     metrics_host: str = "127.0.0.1"
     metrics_port: Port = 9260
     metrics_targets_dir: str = ""

@@ -23,7 +23,7 @@ from operators.records.contracts import EVENTS
 from operators.records.event_decode import EventDecoder
 from operators.refresh.micro_batcher import BatchSensors, MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import InputRecord
+from operators.refresh.refresh_records import InputRecord, Turn
 from operators.refresh.refresh_sensors import NullRefreshSensors, RefreshSensors
 from operators.settings import Settings
 from operators.telemetry.timeline import BatchTimes
@@ -71,12 +71,11 @@ class Operator:
     def round(self, records: Sequence[InputRecord]) -> float:
         """CPU seconds of one round."""
         started_s = time.process_time()
-        for number, record in enumerate(records, start=1):
-            actions = self._logic.on_record(record, self._states.get(record.user))
-            if actions.state is not None:
-                self._states[record.user] = actions.state
-            if number % BATCH == 0:
-                self._batcher.run_once()
+        for first in range(0, len(records), BATCH):
+            batch = records[first : first + BATCH]
+            turns = [Turn(record.user, self._states.get(record.user), record) for record in batch]
+            self._states |= self._logic.on_batch(turns).states
+            self._batcher.run_once()
         return time.process_time() - started_s
 
 

@@ -13,7 +13,7 @@ thread would make room.
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -83,14 +83,17 @@ class MicroBatcher(Generic[Q, R]):
         deadline_s: float,
         clock: Callable[[], float],
         sensors: BatchSensors | None = None,
+        on_answers: Callable[[], None] = lambda: None,
     ) -> None:
-        """`clock` gives seconds, monotonic. A batch in flight for longer than `deadline_s` hangs."""
+        """`clock` gives seconds, monotonic. A batch in flight for longer than `deadline_s` hangs. `on_answers` is called by
+        the scorer thread when the first answer since the last `drain` is there."""
         self._score = score
         self._pace = BatchPace(max_batch, deadline_s)
         self._max_waiting = max_waiting
         self._deadline_s = deadline_s
         self.clock = clock
-        self._sensors = sensors or NullSensors()
+        self.sensors = sensors or NullSensors()
+        self._on_answers = on_answers
         self._changed = threading.Condition()
         self._waiting: dict[str, Q] = {}
         self._in_flight: dict[str, Q] = {}
@@ -106,21 +109,24 @@ class MicroBatcher(Generic[Q, R]):
         thread.start()
         self._thread = thread
 
-    def submit(self, user: str, request: Q) -> bool:
-        """Takes a request. False if no room appears before the deadline, the scorer hangs, or the batcher is closed: then
-        the caller falls back at once."""
+    def submit(self, requests: Mapping[str, Q]) -> Collection[str]:
+        """Takes the requests of users, as long as there is room, and returns the users whose request it refused: no room
+        appeared before the deadline, the scorer hangs, or the batcher is closed. The caller falls back for them at once."""
+        refused: list[str] = []
         with self._changed:
-            if not self._has_room(user):
-                return False
-            now = self.clock()
-            if user in self._waiting:
-                self._sensors.on_coalesced()
-            self._waiting[user] = request
+            until = self.clock() + self._deadline_s
+            for user, request in requests.items():
+                if not self._has_room(user, until):
+                    refused.append(user)
+                    continue
+                if user in self._waiting:
+                    self.sensors.on_coalesced()
+                self._waiting[user] = request
             streamed = self._streams()
-            self._pace.on_request(now)
+            self._pace.on_requests(len(requests), self.clock())
             if self._idle and (len(self._waiting) >= HANDFUL or not (streamed and self._streams())):
                 self._changed.notify_all()
-        return True
+        return refused
 
     def wake(self) -> None:
         """Wakes the scorer if requests wait."""
@@ -180,6 +186,7 @@ class MicroBatcher(Generic[Q, R]):
         results = self._score_each(list(batch.values()))
         seconds = self.clock() - started
         with self._changed:
+            none_yet = not self._answers
             for (user, request), result in zip(batch.items(), results, strict=True):
                 if self._in_flight.get(user) is request:  # else it was abandoned meanwhile
                     self._answers.append(Answer(user, request, result))
@@ -187,18 +194,22 @@ class MicroBatcher(Generic[Q, R]):
             self._started = None
             self._pace.scored(len(batch), seconds)
             self._changed.notify_all()
-        self._sensors.on_batch(len(batch), seconds)
+            wake = none_yet and bool(self._answers)
+        if wake:
+            self._on_answers()
+        self.sensors.on_batch(len(batch), seconds)
         return len(batch)
 
-    def _has_room(self, user: str) -> bool:
+    def _has_room(self, user: str, until_s: float) -> bool:
         """Waits for room, under the lock, and keeps the scorer thread alive meanwhile."""
-        started = self.clock()
         while not self._closed:
             self._revive()
             if len(self._waiting) < self._max_waiting or user in self._waiting:
                 return True
-            if self.hangs() or self.clock() - started > self._deadline_s:
+            if self.hangs() or self.clock() > until_s:
                 return False
+            if self._idle and self._waiting:
+                self._changed.notify_all()  # full of requests that this call has brought
             self._changed.wait(LOOK_SECONDS)
         return False
 
@@ -237,7 +248,7 @@ class MicroBatcher(Generic[Q, R]):
         except RuntimeError as error:  # the system gives no thread: the next call tries again, promises fall back
             log.error("no scorer thread can be started: %r", error)
         else:
-            self._sensors.on_thread_died()
+            self.sensors.on_thread_died()
 
     def _run(self) -> None:
         try:

@@ -23,10 +23,11 @@ class BatchPace:
         self._mean_gap_s = 1.0  # between two requests, on average
         self._mean_user_s = 0.0  # of scoring, on average
 
-    def on_request(self, now: float) -> None:
-        """Takes the time of a request."""
+    def on_requests(self, count: int, now: float) -> None:
+        """Takes the time of requests that come together."""
         gap = min(now - self._last_request_s, 1.0)
         self._mean_gap_s = gap if gap > QUIET_S else self._mean_gap_s + (gap - self._mean_gap_s) / MEMORY
+        self._mean_gap_s *= (1 - 1 / MEMORY) ** (count - 1)  # no time lies between the first and the others
         self._last_request_s = now
 
     def streams(self, now: float) -> bool:

@@ -23,6 +23,7 @@ Two things survive the process and are not here: the promise, and with exactly-o
 (`operators/shopper/listing.py`).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,7 +47,7 @@ class Pending:
     """One user with an open promise."""
 
     phase: Phase = "idle"
-    soon: bool = False  # whether a promise is set that fires within milliseconds: a new request needs no other
+    soon: bool = False  # whether a promise is set that fires by the deadline: a new request needs no other
     request: Request | None = None  # the newest, while the batcher has it
     since_s: float = 0.0  # when the oldest unanswered request was submitted, by the batcher's clock
     fallback_of: tuple[int, int] | None = None  # order of the state whose fallback list is out
@@ -88,11 +89,17 @@ class Pending:
         """Whether the oldest unanswered request is past the deadline."""
         return (now_s - self.since_s) * 1000 >= deadline_ms
 
-    def next_look_ms(self, now_s: float, settings: ScorerSettings, *, busy: bool) -> int:
-        """Milliseconds until the operator must look at the user again. Short while the request is young and few wait, longer
-        otherwise: each promise costs crossings between Java and Python."""
+    def next_look_ms(self, now_s: float, settings: ScorerSettings, *, polls: bool, busy: bool) -> int:
+        """Milliseconds until the operator must look at the user again: at the deadline of the request.
+
+        `polls`: exactly-once delivery hands an answer out with a promise of its user, so that the promise looks for the
+        answer: soon while the request is young and few wait, later otherwise.
+        """
         if self.phase != "scoring":
             return self.back_off_ms
+        age_s = now_s - self.since_s
+        if not polls:
+            return max(1, math.ceil(settings.deadline_ms - age_s * 1000))
         if busy:
             return settings.promise_busy_ms
-        return settings.promise_idle_ms * (1 if now_s - self.since_s < YOUNG_S else 10)
+        return settings.promise_idle_ms * (1 if age_s < YOUNG_S else 10)

@@ -1,38 +1,38 @@
-"""The keyed operator's reaction to a record and to a promise, without Flink.
+"""The keyed operator's reaction to a batch of records and promises, without Flink.
 
 A promise is a keyed processing-time timer, set together with the state update: it survives in the checkpoint, while
 requests in the scorer thread die with the process. The phase of a user with a promise says what the promise must do
 (`operators/refresh/pending.py`). A promise of a user without a phase was set before this process started: the user is
 scored again from the restored state.
 
-At-least-once delivery emits a list with the next record or promise of any user, which is quickest. Exactly-once delivery
+At-least-once delivery emits a list with the next batch, which begins when the first list is ready. Exactly-once delivery
 emits it with a record or promise of its own user and notes it in the state: emission, promise and note are then in the
 same checkpoint, and a restart cannot write the list again.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
 from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
-from operators.records.contracts import ERASURES
-from operators.records.event_decode import EventDecoder, decode_erasure
+from operators.records.event_decode import EventDecoder
 from operators.refresh.micro_batcher import Answer, MicroBatcher, NoScorer
 from operators.refresh.pending import Pending
-from operators.refresh.refresh_outputs import dead_letter, list_of, own_error, receipt, tombstone
-from operators.refresh.refresh_records import Actions, InputRecord
+from operators.refresh.record_effects import RecordEffects
+from operators.refresh.refresh_outputs import dead_letter, list_of, own_error
+from operators.refresh.refresh_records import Actions, BatchActions, InputRecord, Output, Turn
 from operators.refresh.refresh_sensors import RefreshSensors
 from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from operators.shopper.listing import listing, mark_listed, owed_again
-from operators.shopper.state_layout import LISTED, SETTLED, migrate
-from operators.shopper.user_state import erase, last_event_ms, list_is_owed, order_of, step
+from operators.shopper.state_layout import LISTED, SETTLED
+from operators.shopper.user_state import last_event_ms, list_is_owed, order_of
 from operators.telemetry.own_errors import OwnErrors
-from operators.telemetry.timeline import Arrival
 
 BUSY = 16  # waiting requests: above it a short promise fires too early
 
@@ -55,19 +55,18 @@ class RefreshLogic:
         transactions: Transactions | None = None,
     ) -> None:
         """`clock_s` gives epoch s; `time_to_live_ms` as in `step`; `transactions`: of exactly-once delivery."""
-        self._time_to_live_ms = time_to_live_ms
+        self._effect_of = RecordEffects(decoder, events, clock_s, sensors, time_to_live_ms).of
         self._with_digest = with_digest
         self._transactions = transactions
-        self._decode = decoder.decode
         self._batcher = batcher
         self._lists = lists
-        self._session_gap_ms, self._rating_middle = events.session_gap_ms, events.rating_middle
         self._settings = scorer
         self._clock_s = clock_s
         self._sensors = sensors
         self._errors = OwnErrors(sensors.on_own_error, clock_s)
-        # users with an open promise of this process; a user who is entered must get one in the same turn
+        # users with an open promise of this process; a user who is entered must get one in the same batch
         self._pending: defaultdict[str, Pending] = defaultdict(Pending)
+        self._asked: dict[str, Request] = {}  # requests of this batch, until they are submitted
 
     @property
     def oldest_s(self) -> float:
@@ -75,55 +74,65 @@ class RefreshLogic:
         now_s, pending = self._batcher.clock(), list(self._pending.values())
         return max((now_s - user.since_s for user in pending if user.request is not None), default=0.0)
 
-    def on_record(self, record: InputRecord, state: bytes | None) -> Actions:
-        """Applies an event or an erasure; a bad record becomes a dead letter and changes nothing. Raises nothing."""
-        actions, read_s = Actions(), self._clock_s()
-        try:
-            self._take_answers(actions)
-            if self._transactions is not None:
-                self._hand_out(record.user, state, self._transactions, actions)
-        except Exception as error:
-            self._errors.report("answer", error)
-        state = actions.state or state
-        undo = actions.state, len(actions.outputs)
-        try:
-            if record.topic == ERASURES:
-                request = self._erase(record, state, actions)
+    def on_batch(self, turns: Sequence[Turn]) -> BatchActions:
+        """Reacts to records and fired promises in their order, asks the model for all of them at once, and emits the lists
+        that are ready; without turns only that. Raises nothing.
+        """
+        batch, read_s = BatchActions(), self._clock_s()
+        self._take_answers(batch.outputs, wake=True)
+        for user, first_state, record, late_ms in turns:
+            actions = Actions(batch.outputs)
+            state = batch.current.setdefault(user, first_state)
+            if record is None:
+                self._on_promise(user, state, late_ms, actions)
             else:
-                request = self._apply(record, state, actions, read_s)
+                self._on_record(record, state, read_s, actions)
+            batch.add(user, actions)
+            if (request := self._asked.get(user)) and request.state is not batch.current[user]:
+                self._asked[user] = replace(request, state=batch.states[user])
+        if self._asked:
+            self._submit(batch)
+            self._take_answers(batch.outputs)
+        return batch
+
+    def _on_record(self, record: InputRecord, state: bytes | None, read_s: float, actions: Actions) -> None:
+        """Applies an event or an erasure; a bad record becomes a dead letter and changes nothing."""
+        self._hand_out_safely(record.user, state, actions)
+        try:
+            effect = self._effect_of(record, actions.state or state, read_s)
         except Exception as error:
-            actions.state = undo[0]
-            del actions.outputs[undo[1] :]
             if not isinstance(error, BadRecord):
                 self._errors.report("record", error)
                 error = own_error(error)
-            self._refuse(record, error, actions)
-            return actions
-        if request is not None:
-            self._ask(request, actions)
-        return actions
+            self._sensors.on_record("dead")
+            self._sensors.on_dead_letter(error.reason)
+            actions.outputs.append(dead_letter(record, error))
+            return
+        actions.state = effect.state or actions.state
+        actions.outputs += effect.outputs
+        if effect.withdraws:
+            self._withdraw(record.user, actions)
+        if effect.request is not None:
+            self._ask(effect.request)
 
-    def on_promise(self, user: str, state: bytes | None, late_ms: int = 0) -> Actions:
-        """Reacts to a promise: its request is answered, waits, is past the deadline, or is from before a restart. Raises nothing.
+    def _on_promise(self, user: str, state: bytes | None, late_ms: int, actions: Actions) -> None:
+        """Reacts to a promise: its request is answered, waits, is past the deadline, or is from before a restart.
 
-        `late_ms`: delay of the timer. A promise that fails is set again with a growing back-off.
+        A promise that fails is set again with a growing back-off.
         """
-        actions = Actions()
+        self._hand_out_safely(user, state, actions)
         try:
-            self._batcher.wake()
-            self._take_answers(actions)
-            if self._transactions is not None:
-                self._hand_out(user, state, self._transactions, actions)
             self._keep_promise(user, actions.state or state, late_ms, actions)
         except Exception as error:
             self._errors.report("promise", error)
             self._fail(self._pending[user], actions)
-        return actions
 
     def _keep_promise(self, user: str, state: bytes | None, late_ms: int, actions: Actions) -> None:
         """Does what the user's phase requires."""
         pending = self._pending.get(user) or Pending()
         phase, pending.soon = pending.phase, False
+        if user in self._asked and phase != "scoring":
+            return  # the request of this batch sets a promise
         if phase == "answered":
             del self._pending[user]
         elif phase == "scoring" and not pending.is_late(self._batcher.clock(), self._settings.deadline_ms):
@@ -149,12 +158,23 @@ class RefreshLogic:
                 return
             self._sensors.on_rewritten()
             state = actions.state = owed_again(state)
-        self._ask(Request(user, state, last_event_ms(state)), actions)
+        self._ask(Request(user, state, last_event_ms(state)))
 
-    def _take_answers(self, actions: Actions) -> None:
-        """Takes all answers of the scorer. Emits them now; exactly-once delivery keeps each for its user's turn."""
+    def _take_answers(self, outputs: list[Output], *, wake: bool = False) -> None:
+        """Takes all answers of the scorer. Emits them now; exactly-once delivery keeps each for its user's turn.
+
+        `wake`: looks after the scorer thread too.
+        """
+        try:
+            if wake:
+                self._batcher.wake()
+            self._close_answered(self._batcher.drain(), outputs)
+        except Exception as error:
+            self._errors.report("answer", error)
+
+    def _close_answered(self, answers: Sequence[Answer[Request, Encoded]], outputs: list[Output]) -> None:
         lists = []
-        for answer in self._batcher.drain():
+        for answer in answers:
             pending = self._pending.get(answer.user)
             if pending is not None:
                 pending.close(answer)
@@ -166,7 +186,14 @@ class RefreshLogic:
             elif pending is not None:
                 pending.answer = answer
         if lists:
-            self._emit(lists, actions)
+            self._emit(lists, outputs)
+
+    def _hand_out_safely(self, user: str, state: bytes | None, actions: Actions) -> None:
+        if self._transactions is not None:
+            try:
+                self._hand_out(user, state, self._transactions, actions)
+            except Exception as error:
+                self._errors.report("answer", error)
 
     def _hand_out(self, user: str, state: bytes | None, transactions: Transactions, actions: Actions) -> None:
         """Exactly once: emits the user's answer if it is better than the emitted list, and sets a promise that checks
@@ -180,7 +207,7 @@ class RefreshLogic:
         if listed == 0 or better:
             if (encoded_list := self._list_of(answer)) is None:
                 return
-            self._emit([(encoded_list, answer.request)], actions)
+            self._emit([(encoded_list, answer.request)], actions.outputs)
         if newest:
             actions.state = mark_listed(state, SETTLED)
             actions.promise_ms = transactions.confirm_ms
@@ -199,71 +226,60 @@ class RefreshLogic:
                 pending.phase = "owed"
             return None
 
-    def _apply(self, record: InputRecord, state: bytes | None, actions: Actions, read_s: float) -> Request | None:
-        """Applies an event to the state; returns the request that it causes."""
-        event = self._decode(record.user if record.keyed else "", record.value, record.broker_ms)
-        record.refuse_unless_of(event.user_id)
-        effect = step(state, event, self._session_gap_ms, record.broker_ms, self._time_to_live_ms, self._rating_middle)
-        self._sensors.on_record(effect.outcome)
-        if effect.outcome != "applied":
-            return None
-        self._sensors.on_event(event, effect.version)
-        actions.state = effect.state
-        if not effect.refresh:
-            return None
-        arrival = Arrival(record.broker_ms / 1000, read_s, self._clock_s())
-        return Request(event.user_id, effect.state, int(event.event_time), event.event_id, event.traceparent, arrival)
-
-    def _erase(self, record: InputRecord, state: bytes | None, actions: Actions) -> Request | None:
-        """Forgets the user up to the broker's time of the record; returns a request if later events stay."""
-        if record.value is None:  # a tombstone withdraws the request; a finished erasure stays
-            self._sensors.on_record("erasure")
-            return None
-        erasure = decode_erasure(record.user, record.value)
-        record.refuse_unless_of(erasure.user_id)
-        after = erase(state, record.broker_ms)
-        actions.outputs.append(receipt(record, erasure.erasure_id, state, int(self._clock_s() * 1000)))
-        if state is not None and after == migrate(state):  # a repeated erasure: the list is from after it
-            self._sensors.on_record("erasure")
-            return None
-        actions.state = after
-        self._batcher.abandon(record.user)
-        if (pending := self._pending.get(record.user)) is not None:
+    def _withdraw(self, user: str, actions: Actions) -> None:
+        """Forgets the requests of a user who was erased."""
+        self._batcher.abandon(user)
+        if self._asked.pop(user, None) is not None:  # it may have been asked for a promise that has fired
+            actions.promise_ms = self._settings.deadline_ms
+        if (pending := self._pending.get(user)) is not None:
             pending.withdraw()
-        self._sensors.on_record("erasure")
-        actions.outputs.append(tombstone(record.user, after))
-        if not list_is_owed(after):
-            return None
-        # events since the request stay and cause a list
-        return Request(record.user, after, last_event_ms(after))
 
-    def _refuse(self, record: InputRecord, bad: BadRecord, actions: Actions) -> None:
-        """Emits a dead letter for a record that changes nothing."""
-        self._sensors.on_record("dead")
-        self._sensors.on_dead_letter(bad.reason)
-        actions.outputs.append(dead_letter(record, bad))
+    def _ask(self, request: Request) -> None:
+        """Asks the model at the end of the batch. The newest request of a user wins."""
+        if request.user_id in self._asked:
+            self._batcher.sensors.on_coalesced()
+        self._asked[request.user_id] = request
 
-    def _ask(self, request: Request, actions: Actions) -> None:
-        """Submits a request to the batcher; a refused request gets the fallback list."""
-        pending = self._pending[request.user_id]
+    def _submit(self, batch: BatchActions) -> None:
+        """Submits the requests of the batch; a refused request gets the fallback list."""
+        asked, self._asked = self._asked, {}
+        refused: Collection[str] = ()
+        failed = False
         try:
-            if self._batcher.submit(request.user_id, request):
-                pending.submit(request, self._batcher.clock())
-                self._promise(pending, actions)
-            else:
-                self._batcher.abandon(request.user_id)  # an older list would follow the fallback list
-                self._fall_back(request, "refused", actions, again=True)
-        except Exception as error:  # the event stays applied; the promise sends the list
+            refused = self._batcher.submit(asked)
+        except Exception as error:  # the events stay applied; the promises send the lists
             self._errors.report("submit", error)
-            pending.request = None  # an answer to an older request does not close it
+            failed = True
+        now_s = self._batcher.clock()
+        for user, request in asked.items():
+            pending, actions = self._pending[user], Actions(batch.outputs)
+            if failed:
+                pending.request = None  # an answer to an older request does not close it
+                self._fail(pending, actions)
+            elif user in refused:
+                self._refuse(request, pending, actions)
+            else:
+                pending.submit(request, now_s)
+                self._promise(pending, actions)
+            batch.add(user, actions)
+
+    def _refuse(self, request: Request, pending: Pending, actions: Actions) -> None:
+        """The batcher did not take a request: the fallback list."""
+        try:
+            self._batcher.abandon(request.user_id)  # an older list would follow the fallback list
+            self._fall_back(request, "refused", actions, again=True)
+        except Exception as error:
+            self._errors.report("submit", error)
+            pending.request = None
             self._fail(pending, actions)
 
     def _fall_back(self, request: Request, cause: str, actions: Actions, *, again: bool) -> None:
         """Emits the fallback list and, with `again`, sets a promise that asks the model later."""
         user, order, pending = request.user_id, order_of(request.state), self._pending[request.user_id]
+        self._asked.pop(user, None)
         if listing(request.state) == 0 and pending.fallback_of != order:  # else the same list is out already
             self._sensors.on_fallback(cause)
-            self._emit([(self._fallback(request), request)], actions)
+            self._emit([(self._fallback(request), request)], actions.outputs)
         if self._transactions is not None:
             actions.state = mark_listed(request.state, LISTED if again else SETTLED)
         if again:
@@ -280,15 +296,15 @@ class RefreshLogic:
         """Sets the user's next promise, unless a request waits and a promise that fires soon is set."""
         if pending.phase == "scoring" and pending.soon:
             return
-        busy = self._batcher.waiting > BUSY
-        actions.promise_ms = pending.next_look_ms(self._batcher.clock(), self._settings, busy=busy)
+        polls, busy = self._transactions is not None, self._batcher.waiting > BUSY
+        actions.promise_ms = pending.next_look_ms(self._batcher.clock(), self._settings, polls=polls, busy=busy)
         pending.soon = pending.phase == "scoring"
 
     def _fallback(self, request: Request) -> Encoded:
         return encoded(self._lists.fallback(request), request, with_digest=self._with_digest)
 
-    def _emit(self, lists: Sequence[tuple[Encoded, Request]], actions: Actions) -> None:
-        actions.outputs += [list_of(encoded_list, request.user_id) for encoded_list, request in lists]
+    def _emit(self, lists: Sequence[tuple[Encoded, Request]], outputs: list[Output]) -> None:
+        outputs += [list_of(encoded_list, request.user_id) for encoded_list, request in lists]
         try:
             self._sensors.on_lists(lists, self._clock_s())
         except Exception as error:  # the lists are out: an error in a metric must not lose them

@@ -36,10 +36,40 @@ class Output(NamedTuple):
     headers: dict[str, bytes] | None = None
 
 
+class Turn(NamedTuple):
+    """What the logic must react to: a record of a user or, where `record` is None, a promise that fired `late_ms` late.
+
+    `state` counts only in the user's first turn of a batch.
+    """
+
+    user: str
+    state: bytes | None
+    record: InputRecord | None
+    late_ms: int = 0
+
+
 @dataclass(slots=True)
 class Actions:
-    """What the engine must do: keep `state` (None: leave it), set a promise in `promise_ms` (None: none), emit."""
+    """What one turn causes: keep `state` (None: leave it), set a promise in `promise_ms` (None: none), emit."""
 
+    outputs: list[Output]
     state: bytes | None = None
     promise_ms: int | None = None
+
+
+@dataclass(slots=True)
+class BatchActions:
+    """What the engine must do after a batch: keep `states`, set `promises` (user -> ms from now), emit `outputs`."""
+
+    states: dict[str, bytes] = field(default_factory=dict)
+    promises: dict[str, int] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
+    current: dict[str, bytes | None] = field(default_factory=dict)  # each user's state after the turns so far
+
+    def add(self, user: str, actions: Actions) -> None:
+        """What a turn of `user` caused; its outputs are in `outputs` already. Of two promises the earlier one counts: it
+        sets the later one where that is needed."""
+        if actions.state is not None:
+            self.current[user] = self.states[user] = actions.state
+        if actions.promise_ms is not None:
+            self.promises[user] = min(actions.promise_ms, self.promises.get(user, actions.promise_ms))

@@ -1,13 +1,16 @@
 """A cache of the states of recently active shoppers: reading a state from the engine crosses into Java and RocksDB."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 # while events flow, a cached state is at most twice this old; the engine expires idle shoppers by the day
 AGE_S = 600.0
 
 
 class RecentStates:
-    """The newest state of a user, for one writer. Two generations: the older one is dropped when the younger is full."""
+    """The newest state of a user, for one writer. Two generations: the older one is dropped when the younger is full.
+
+    The engine's half of the operator keeps the same two generations of names, and sends no state of a user in them.
+    """
 
     def __init__(self, users: int, clock_s: Callable[[], float]) -> None:
         """Caches `users` states, and up to twice as many; `clock_s` gives seconds."""
@@ -21,8 +24,10 @@ class RecentStates:
         state = self._young.get(user)
         return self._old.get(user) if state is None else state
 
-    def put(self, user: str, state: bytes) -> None:
-        """Caches a state that is written to the engine now."""
-        if len(self._young) >= self._users or self._clock_s() - self._since > AGE_S:
+    def put_all(self, states: Mapping[str, bytes]) -> bool:
+        """Caches states that are written to the engine now. Returns whether the older generation was dropped before."""
+        drops = len(self._young) >= self._users or self._clock_s() - self._since > AGE_S
+        if drops:
             self._old, self._young, self._since = self._young, {}, self._clock_s()
-        self._young[user] = state
+        self._young |= states
+        return drops

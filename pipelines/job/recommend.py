@@ -6,13 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from pyflink.common import Configuration, Types
-from pyflink.datastream import KeyedProcessFunction, StreamExecutionEnvironment
-from pyflink.datastream.data_stream import DataStream, KeyedStream
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.datastream.data_stream import (
+    DataStream,
+    KeyedStream,
+    _create_j_data_stream_python_function_info,
+)
+from pyflink.fn_execution import flink_fn_execution_pb2
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
+from pyflink.util.java_utils import get_j_env_configuration
 
 from operators.records.contracts import ERASURES, EVENTS
-from operators.settings import Settings
+from operators.settings import JobSettings, Settings
+from operators.time_units import DAY_MS
 from pipelines.job.engine import STATE_UID, flink_options
 from pipelines.job.java_names import known_names, refuse_mistyped
 from pipelines.job.tables import (
@@ -25,6 +32,7 @@ from pipelines.job.tables import (
     source_ddl,
 )
 
+BRIDGE = Path(__file__).resolve().parent / "bridge" / "liveshelf-bridge.jar"
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 RECORD = Types.ROW_NAMED(
     list(INPUT_FIELDS), [BYTES, BYTES, Types.STRING(), Types.INT(), Types.LONG(), Types.LONG(), Types.BOOLEAN()]
@@ -35,14 +43,11 @@ OUTPUT = Types.ROW_NAMED(
 )
 
 
-class Shipped(KeyedProcessFunction):  # type: ignore[misc]
+class Shipped:
     """Runs `pipelines.job.refresh_function` from the code that this submission shipped.
 
     A TaskManager's interpreter outlives jobs and keeps the modules of the first one. This class is pickled by value
     (it lives in `__main__`), finds the newest shipped folder on the path and loads the kernel anew from there.
-
-    PyFlink's thread mode calls `close` at the end of bounded input only, never on cancel, stop or restart; what it
-    does then is to drop this object, so that is when threads, port and table folder are given back.
     """
 
     def __init__(self, settings: dict[str, Any], ship: str, python: str) -> None:
@@ -50,7 +55,7 @@ class Shipped(KeyedProcessFunction):  # type: ignore[misc]
         self._ship = ship
         self._python = python
 
-    def open(self, runtime_context: Any) -> None:
+    def open(self, subtask: int) -> None:
         import sys
         from importlib import import_module
         from pathlib import Path
@@ -63,16 +68,9 @@ class Shipped(KeyedProcessFunction):  # type: ignore[misc]
         sys.path.insert(0, str(code))
         settings = import_module("operators.settings").Settings.of_dump(self._settings)
         self._inner = import_module("pipelines.job.refresh_function").RefreshFunction(settings, code, self._python)
-        self._inner.open(runtime_context)
-
-    def __del__(self) -> None:
-        self.close()
-
-    def process_element(self, value: Any, ctx: Any) -> Any:
-        return self._inner.process_element(value, ctx)
-
-    def on_timer(self, timestamp: int, ctx: Any) -> Any:
-        return self._inner.on_timer(timestamp, ctx)
+        self._inner.open(subtask)
+        self.on_batch = self._inner.on_batch
+        self.wake_up_descriptor = self._inner.wake_up_descriptor
 
     def close(self) -> None:
         if inner := self.__dict__.pop("_inner", None):
@@ -85,6 +83,7 @@ def build(settings: Settings, ship: str) -> Any:
     for name, value in flink_options(settings).items():
         configuration.set_string(name, value)
     environment = StreamExecutionEnvironment.get_execution_environment(configuration)
+    environment.add_jars(BRIDGE.as_uri())
     tables = StreamTableEnvironment.create(environment)
     refuse_mistyped(settings.kafka, known_names(get_gateway().jvm))
 
@@ -98,17 +97,33 @@ def build(settings: Settings, ship: str) -> Any:
     # a union of streams, not of queries: each source stays chained up to the key's exchange, one hop less
     records = records_of("events", EVENTS).union(records_of("erasures", ERASURES))
     users = key_by_first_field(records)
-    refreshed = (
-        users.process(Shipped(settings.shipped(), ship, settings.job.python), output_type=OUTPUT)
-        .uid(STATE_UID)
-        .name("refresh")
-    )
+    shipped = Shipped(settings.shipped(), ship, settings.job.python)
+    refreshed = batched(environment, users, shipped, settings.job).uid(STATE_UID).name("refresh")
     tables.create_temporary_view("refreshed", tables.from_data_stream(refreshed))
 
     sinks = tables.create_statement_set()
     sinks.add_insert_sql(lists_insert("lists", "refreshed"))
     sinks.add_insert_sql(dead_letters_insert("dead_letters", "refreshed"))
     return sinks
+
+
+def batched(
+    environment: StreamExecutionEnvironment, users: KeyedStream, function: Shipped, settings: JobSettings
+) -> DataStream:
+    """The operator of `BRIDGE`, which calls `function` once for a batch of records and timers."""
+    jvm = get_gateway().jvm
+    kind = flink_fn_execution_pb2.UserDefinedDataStreamFunction.KEYED_PROCESS
+    output = OUTPUT.get_java_type_info()
+    operator = jvm.org.liveshelf.bridge.BatchedOperator(
+        get_j_env_configuration(environment._j_stream_execution_environment),
+        _create_j_data_stream_python_function_info(function, kind),
+        users._j_data_stream.getTransformation().getOutputType(),
+        output,
+        settings.batch_entries,
+        settings.batch_linger_ms,
+        round(settings.state_ttl_days * DAY_MS),
+    )
+    return DataStream(users._j_data_stream.transform("refresh", output, operator))
 
 
 def key_by_first_field(records: DataStream) -> KeyedStream:

@@ -1,4 +1,8 @@
-"""The keyed operator: carries bytes between Flink and `operators.refresh.refresh_logic`."""
+"""The keyed operator's Python half: carries batches between Flink and `operators.refresh.refresh_logic`.
+
+It touches no Java object: batches come and go as bytes (`pipelines/job/batch_messages.py`), and a byte in a pipe tells
+the Java half that lists are ready.
+"""
 
 import contextlib
 import ctypes
@@ -7,12 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
-
-from pyflink.common import Row, Time, Types
-from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
 from operators.configuration.private_folder import user_folder
 from operators.errors import BundleError
@@ -26,21 +25,21 @@ from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, CatalogueItem
-from operators.records.event_decode import EventDecoder, key_text
+from operators.records.event_decode import EventDecoder
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Actions, InputRecord, Output
 from operators.refresh.refresh_sensors import NullRefreshSensors
 from operators.refresh.transactions import Transactions
 from operators.settings import JobSettings, Settings
 from operators.shopper.recent_states import RecentStates
-from operators.shopper.state_layout import stored
 from operators.telemetry.chosen_sensors import chosen
 from operators.telemetry.logs import configure
 from operators.telemetry.timeline import BatchTimes
 from operators.telemetry.tracing import Tracer
 from operators.time_units import DAY_MS
+from pipelines.job.batch_messages import Message
 from pipelines.job.metrics import JobMetrics
+from pipelines.job.wake_up import WakeUpPipe
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
 from pipelines.scoring.wire import Handshake
@@ -50,7 +49,7 @@ CATALOGUE_SECONDS = 20
 
 
 class RefreshFunction:
-    """open, process_element, on_timer and close of a KeyedProcessFunction; the fields of a row are `InputRecord`'s."""
+    """What `org.liveshelf.bridge.BatchedOperator` calls, all on its task thread."""
 
     def __init__(self, settings: Settings, code: Path, python: str) -> None:
         """`code`: the folder that the submission shipped; `python`: the interpreter of the scorer process."""
@@ -58,22 +57,20 @@ class RefreshFunction:
         self._bundle_folder = code / "bundle"
         self._python = python
 
-    def open(self, context: Any) -> None:
+    def open(self, subtask: int) -> None:
         """Takes a port, a table folder and a thread. `close` releases them; an `open` that fails calls it."""
         try:
-            self._open(context)
+            self._open(subtask)
         except BaseException:
-            self.close()  # Flink calls no `close` after a failed `open`, and the interpreter outlives the job
+            self.close()
             raise
 
-    def _open(self, context: Any) -> None:
+    def _open(self, subtask: int) -> None:
         configure("operator")
         settings = self._settings
-        descriptor = ValueStateDescriptor("user", Types.PICKLED_BYTE_ARRAY())  # PRIMITIVE_ARRAY(BYTE) is broken here
-        descriptor.enable_time_to_live(time_to_live(settings.job.state_ttl_days))
-        self._state = context.get_state(descriptor)
+        self._wake_up = WakeUpPipe()
         self._recent = RecentStates(settings.job.recent_users, time.monotonic)
-        experiments, subtask = Experiments(settings.experiment), subtask_index(context)
+        experiments = Experiments(settings.experiment)
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
         metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
         bundle = load_bundle(self._bundle_folder)
@@ -105,6 +102,7 @@ class RefreshFunction:
             deadline_s=settings.scorer.deadline_ms / 1000,
             clock=time.monotonic,
             sensors=chosen(metrics, NullSensors()),
+            on_answers=self._wake_up.write,
         )
         self._batcher.start()
         metrics.waiting.set_function(lambda: self._batcher.waiting)
@@ -137,19 +135,14 @@ class RefreshFunction:
             link, handshake, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row
         )
 
-    def process_element(self, row: Row, context: Any) -> Sequence[Row]:
-        """One record."""
-        key, *others = row
-        record = InputRecord(key_text(key), *others)
-        return self._keep_state_and_set_timer(
-            self._logic.on_record(record, self._read(record.user)), record.user, context
-        )
+    def wake_up_descriptor(self) -> int:
+        """The end of the pipe that the Java half reads: a byte says that lists are ready."""
+        return self._wake_up.reading_end
 
-    def on_timer(self, timestamp: int, context: Any) -> Sequence[Row]:
-        """One promise, set for `timestamp` (epoch ms)."""
-        user = user_of(context.get_current_key())
-        actions = self._logic.on_promise(user, self._read(user), now_ms() - timestamp)
-        return self._keep_state_and_set_timer(actions, user, context)
+    def on_batch(self, message: bytes) -> bytes:
+        """A batch of records and promises, as `pipelines.job.batch_messages` describes; no entry asks for what is ready."""
+        batch = Message(message, now_ms(), self._recent)
+        return batch.answer(self._logic.on_batch(batch.turns))
 
     def close(self) -> None:
         """Stops the scorer, the table and the metrics server."""
@@ -161,18 +154,8 @@ class RefreshFunction:
             self._table.close()
         if hasattr(self, "_metrics"):
             self._metrics.close()
-
-    def _read(self, user: str) -> bytes | None:
-        """The current user's state: from memory, else from Flink."""
-        return self._recent.get(user) or self._state.value()
-
-    def _keep_state_and_set_timer(self, actions: Actions, user: str, context: Any) -> Sequence[Row]:
-        if actions.state is not None:
-            self._state.update(stored(actions.state))
-            self._recent.put(user, actions.state)
-        if actions.promise_ms is not None:
-            context.timer_service().register_processing_time_timer(now_ms() + actions.promise_ms)
-        return [_row(output) for output in actions.outputs]
+        if hasattr(self, "_wake_up"):
+            self._wake_up.close()
 
 
 def give_back_memory() -> None:
@@ -181,24 +164,9 @@ def give_back_memory() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def _row(output: Output) -> Row:
-    return Row(*output)
-
-
 def now_ms() -> int:
     """The wall clock, epoch ms."""
     return time.time_ns() // 1_000_000
-
-
-def subtask_index(context: Any) -> int:
-    """This subtask's number; pyflink's own getter calls a method that Flink 2 has moved."""
-    return int(context._runtime_context.getTaskInfo().getIndexOfThisSubtask())
-
-
-def user_of(key: str) -> str:
-    """The user of a key. Its characters stand for the bytes of the id (ISO 8859-1): the bridge between Java and Python
-    takes text for UTF-16 and obeys a byte-order mark in it, which such a text cannot hold."""
-    return key_text(key.encode("latin-1"))
 
 
 def transactions_of(job: JobSettings) -> Transactions | None:
@@ -206,17 +174,6 @@ def transactions_of(job: JobSettings) -> Transactions | None:
     if job.delivery != "exactly-once":
         return None
     return Transactions(job.transaction_timeout_ms, job.checkpoint_interval_ms)
-
-
-def time_to_live(days: float) -> StateTtlConfig:
-    """Forgets users who were idle for so long, while RocksDB compacts.
-
-    The default clean-up is off and the compaction time is named (nobody reads it): their defaults ask for a Java
-    gateway, which an embedded interpreter does not have.
-    """
-    lifetime = Time.milliseconds(round(days * DAY_MS))
-    builder = StateTtlConfig.new_builder(lifetime).disable_cleanup_in_background()
-    return builder.cleanup_in_rocksdb_compact_filter(1000, timedelta(days=30)).build()
 
 
 def freeze_loaded() -> None:

@@ -18,7 +18,7 @@ def stage(folder: Path, bundle: Path) -> str:
     which folder on its interpreter's path belongs to this submission.
     """
     kernel, job = (Path(next(iter(package.__path__))) for package in (operators, pipelines))
-    ignore = shutil.ignore_patterns("__pycache__")
+    ignore = shutil.ignore_patterns("__pycache__", "src", "target", "pom.xml")
     shutil.copytree(kernel, folder / "operators", ignore=ignore)
     for room in JOB_ROOMS:
         shutil.copytree(job / room, folder / "pipelines" / room, ignore=ignore)

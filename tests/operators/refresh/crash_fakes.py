@@ -1,6 +1,6 @@
 """What the crash simulation needs around the kernel: lists that say who made them, silent sensors, what a checkpoint keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +8,7 @@ from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import Model, RecommendationList
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors
+from operators.refresh.refresh_records import Turn
 from operators.shopper.user_state import order_of
 from tests.builders import NOW_MS
 
@@ -51,10 +52,10 @@ class Batcher(MicroBatcher[Request, Encoded]):
 
     fault: str | None = None
 
-    def submit(self, user: str, request: Request) -> bool:
+    def submit(self, requests: Mapping[str, Request]) -> Collection[str]:
         if self.fault == "raises":
             raise RuntimeError("a bug")
-        return self.fault is None and super().submit(user, request)
+        return requests.keys() if self.fault else super().submit(requests)
 
 
 @dataclass
@@ -64,4 +65,5 @@ class Kept:
     position: int = 0
     states: dict[str, bytes] = field(default_factory=dict)
     promises: list[str] = field(default_factory=list)
+    buffered: list[Turn] = field(default_factory=list)  # read or fired, and not handed to the logic yet
     outputs: int = 0

@@ -26,6 +26,11 @@ class Recorder:
         return [request.upper() for request in requests]
 
 
+def submit(waiting: MicroBatcher[str, str], user: str, request: str) -> bool:
+    """Whether the batcher took it."""
+    return not waiting.submit({user: request})
+
+
 def batcher(score, clock=None, **options) -> MicroBatcher[str, str]:
     sizes = {"max_batch": 4, "max_waiting": 6, "deadline_s": 1.0} | options
     return MicroBatcher(score, clock=clock or Clock(), **sizes)

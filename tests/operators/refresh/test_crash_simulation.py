@@ -1,4 +1,4 @@
-"""The kernel under an engine that crashes: thousands of schedules of reads, timers, scores, checkpoints and restores.
+"""The kernel under an engine that crashes: thousands of schedules of reads, timers, batches, scores, checkpoints, restores.
 
 The engine is a model of Flink's promise: state, timers and position come back together from the last checkpoint, what
 was in the scorer is gone, outputs since the checkpoint stay (at least once) or are taken back (exactly once).
@@ -22,7 +22,7 @@ from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
 from operators.records.event_decode import EventDecoder
 from operators.refresh.micro_batcher import NoScorer
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Actions, InputRecord, Output
+from operators.refresh.refresh_records import InputRecord, Output, Turn
 from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from operators.shopper.state_layout import stored
@@ -78,20 +78,30 @@ class CrashingEngine(RuleBasedStateMachine):
             self.seconds += 2 * DEADLINE_S
             for user in list(self.now.promises):
                 self.fire(user)
+            self.flush()
         return [encoded(Lists().make(request), request, with_digest=False) for request in requests]
 
-    def act(self, user: str, actions: Actions) -> None:
-        if actions.state is not None:
-            self.now.states[user] = stored(actions.state)
-        if actions.promise_ms is not None:
-            self.now.promises.append(user)
+    def add(self, user: str, record: InputRecord | None) -> None:
+        """A record or a fired promise joins the batch; the state goes with the user's first one."""
+        first = all(turn.user != user for turn in self.now.buffered)
+        self.now.buffered.append(Turn(user, self.now.states.get(user) if first else None, record))
+
+    def flush(self, fault: str | None = None) -> None:
+        """One batch; `fault`: of its `submit`."""
+        turns, self.now.buffered = self.now.buffered, []
+        self.batcher.fault = fault
+        actions = self.logic.on_batch(turns)
+        self.batcher.fault = None
+        for user, state in actions.states.items():
+            self.now.states[user] = stored(state)
+        self.now.promises += actions.promises
         for output in actions.outputs:
             if output.kind == "list" and output.key is not None:
                 self.outputs.append((output.key.decode(), *order_and_source(output)))
 
     def fire(self, user: str) -> None:
         self.now.promises.remove(user)
-        self.act(user, self.logic.on_promise(user, self.now.states.get(user)))
+        self.add(user, None)
 
     @precondition(lambda self: self.outputs and not self.exactly_once)
     @rule(data=st.data())
@@ -123,24 +133,23 @@ class CrashingEngine(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.now.position < len(self.log))
-    @rule(count=st.integers(1, 5), fault=FAULTS)
-    def read(self, count: int, fault: str | None) -> None:
-        """`fault`: of `submit` at the last record."""
-        records = self.log[self.now.position : self.now.position + count]
-        for number, record in enumerate(records, start=1):
-            if self.batcher.waiting >= 50:  # submit would block: Flink's back-pressure
-                self.batcher.run_once()
-            self.batcher.fault = fault if number == len(records) else None
-            self.act(record.user, self.logic.on_record(record, self.now.states.get(record.user)))
+    @rule(count=st.integers(1, 5))
+    def read(self, count: int) -> None:
+        for record in self.log[self.now.position : self.now.position + count]:
+            self.add(record.user, record)
             self.now.position += 1
-        self.batcher.fault = None
 
     @precondition(lambda self: self.now.promises)
-    @rule(data=st.data(), fault=FAULTS)
-    def fire_one(self, data: st.DataObject, fault: str | None) -> None:
-        self.batcher.fault = fault
+    @rule(data=st.data())
+    def fire_one(self, data: st.DataObject) -> None:
         self.fire(data.draw(st.sampled_from(sorted(self.now.promises))))
-        self.batcher.fault = None
+
+    @rule(fault=FAULTS)
+    def end_batch(self, fault: str | None) -> None:
+        """Full, lingered long enough, or woken up by the scorer; then it may be empty."""
+        if self.batcher.waiting >= 50:  # submit would block: Flink's back-pressure
+            self.batcher.run_once()
+        self.flush(fault)
 
     @rule(
         fails=st.sampled_from((None, None, RuntimeError("the model is broken"), NoScorer("the process died"))),
@@ -157,6 +166,7 @@ class CrashingEngine(RuleBasedStateMachine):
 
     @rule()
     def checkpoint(self) -> None:
+        self.flush()  # before the barrier
         self.now.outputs = len(self.outputs)
         self.checkpointed = copy.deepcopy(self.now)
 
@@ -173,10 +183,15 @@ class CrashingEngine(RuleBasedStateMachine):
         out = max((order for name, order, _ in self.outputs if name == user), default=(0, 0))
         return state is not None and list_is_owed(state) and order_of(state) > out
 
+    @property
+    def promised(self) -> set[str]:
+        """Users with a promise, or with one that has fired and waits for the end of its batch."""
+        return {*self.now.promises, *(turn.user for turn in self.now.buffered if turn.record is None)}
+
     @invariant()
     def a_promise_stands_for_every_list_that_is_owed(self) -> None:
         for user in self.now.states:
-            assert not self.is_owed(user) or user in self.now.promises, f"{user} waits without a promise"
+            assert not self.is_owed(user) or user in self.promised, f"{user} waits without a promise"
 
     @invariant()
     def the_phases_agree_with_promises_requests_and_lists(self) -> None:
@@ -184,7 +199,7 @@ class CrashingEngine(RuleBasedStateMachine):
         requests = [*batcher._waiting.values(), *batcher._in_flight.values(), *(a.request for a in batcher._answers)]
         assert {request.user_id for request in requests} <= pending.keys(), "a request without a record"
         for user, record in pending.items():
-            assert user in self.now.promises, f"{user} has a record without a promise"
+            assert user in self.promised, f"{user} has a record without a promise"
             assert record.phase != "idle"
             assert (record.request is not None) == (record.phase == "scoring")
             assert record.request is None or any(record.request is request for request in requests)
@@ -202,8 +217,9 @@ class CrashingEngine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Without further faults all comes to rest, and is as if nothing had ever failed."""
-        self.read(len(self.log), None)
+        self.read(len(self.log))
         for _ in range(QUIET_ROUNDS):
+            self.flush()
             if not self.now.promises and not self.batcher.waiting:
                 break
             while self.batcher.waiting:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from operators.records.contracts import ERASURES, ORDER_HEADER
-from operators.refresh.refresh_records import InputRecord, Output
+from operators.refresh.refresh_records import InputRecord, Output, Turn
 from operators.refresh.transactions import Transactions
 from operators.shopper.state_layout import stored
 from operators.shopper.user_state import holds_anything
@@ -61,9 +61,9 @@ def test_an_erasure_that_came_to_another_users_state_is_no_success(job: Operator
     """What routes a record without key does not read past a byte-order mark: it comes to the state of nobody."""
     job.event()
     record = InputRecord("", b"\xef\xbb\xbf" + erasure(erasure_id="r1"), ERASURES, 1, 42, NOW_MS + 1000, False)
-    actions = job.logic.on_record(record, None)
+    actions = job.logic.on_batch([Turn("", None, record)])
     (letter,) = actions.outputs
-    assert (letter.kind, actions.state) == ("dead", None)
+    assert (letter.kind, actions.states) == ("dead", {})
     assert (letter.headers or {})["__connect.errors.exception.class.name"] == b"key_mismatch"
 
 

@@ -6,14 +6,14 @@ from copy import copy
 import pytest
 
 from operators.refresh.pace import GATHER_S, HANDFUL
-from tests.operators.refresh.scorer_fakes import Clock, Recorder, batcher, results
+from tests.operators.refresh.scorer_fakes import Clock, Recorder, batcher, results, submit
 
 
 def test_what_waits_goes_in_one_batch() -> None:
     score = Recorder()
     waiting = batcher(score)
     for user in "abc":
-        waiting.submit(user, user)
+        submit(waiting, user, user)
     assert waiting.run_once() == 3
     assert score.batches == [["a", "b", "c"]]
     assert results(waiting.drain()) == {"a": "A", "b": "B", "c": "C"}
@@ -23,8 +23,8 @@ def test_what_waits_goes_in_one_batch() -> None:
 def test_the_newest_request_of_a_user_wins() -> None:
     score = Recorder()
     waiting = batcher(score)
-    waiting.submit("a", "old")
-    waiting.submit("a", "new")
+    submit(waiting, "a", "old")
+    submit(waiting, "a", "new")
     waiting.run_once()
     assert score.batches == [["new"]]
 
@@ -33,7 +33,7 @@ def test_a_batch_is_bounded_and_the_oldest_go_first() -> None:
     score = Recorder()
     waiting = batcher(score)
     for user in "abcdef":
-        waiting.submit(user, user)
+        submit(waiting, user, user)
     waiting.run_once()
     waiting.run_once()
     assert score.batches == [["a", "b", "c", "d"], ["e", "f"]]
@@ -42,7 +42,7 @@ def test_a_batch_is_bounded_and_the_oldest_go_first() -> None:
 def test_one_guilty_request_fails_alone() -> None:
     waiting = batcher(Recorder())
     for user, request in (("a", "a"), ("b", "poison"), ("c", "c")):
-        waiting.submit(user, request)
+        submit(waiting, user, request)
     waiting.run_once()
     found = results(waiting.drain())
     assert (found["a"], found["c"]) == ("A", "C")
@@ -51,8 +51,8 @@ def test_one_guilty_request_fails_alone() -> None:
 
 def test_a_scorer_that_answers_too_few_fails_everyone_rather_than_mixing_them_up() -> None:
     waiting = batcher(lambda requests: [] if len(requests) > 1 else ["one"])
-    waiting.submit("a", "a")
-    waiting.submit("b", "b")
+    submit(waiting, "a", "a")
+    submit(waiting, "b", "b")
     waiting.run_once()
     assert results(waiting.drain()) == {"a": "one", "b": "one"}
 
@@ -60,8 +60,8 @@ def test_a_scorer_that_answers_too_few_fails_everyone_rather_than_mixing_them_up
 def test_an_abandoned_request_is_neither_scored_nor_answered() -> None:
     score = Recorder()
     waiting = batcher(score)
-    waiting.submit("a", "a")
-    waiting.submit("b", "b")
+    submit(waiting, "a", "a")
+    submit(waiting, "b", "b")
     waiting.abandon("a")
     waiting.run_once()
     assert score.batches == [["b"]]
@@ -77,7 +77,7 @@ def test_an_answer_that_comes_after_it_was_abandoned_is_dropped() -> None:
         return list(requests)
 
     waiting = batcher(slow)
-    waiting.submit("a", "a")
+    submit(waiting, "a", "a")
     thread = threading.Thread(target=waiting.run_once)
     thread.start()
     flying.wait(5)
@@ -96,16 +96,16 @@ def test_while_the_scorer_hangs_submit_refuses_instead_of_blocking() -> None:
         return list(requests)
 
     waiting = batcher(hang, clock, max_waiting=2)
-    waiting.submit("a", "a")
+    submit(waiting, "a", "a")
     thread = threading.Thread(target=waiting.run_once)
     thread.start()
     flying.wait(5)
-    assert waiting.submit("b", "b")
-    assert waiting.submit("c", "c")
+    assert submit(waiting, "b", "b")
+    assert submit(waiting, "c", "c")
     clock.now = 2.0
     assert waiting.hangs()
-    assert not waiting.submit("d", "d")
-    assert waiting.submit("b", "newer"), "a user who waits already takes no more room"
+    assert not submit(waiting, "d", "d")
+    assert submit(waiting, "b", "newer"), "a user who waits already takes no more room"
     go_on.set()
     thread.join(5)
     assert not waiting.hangs()
@@ -114,9 +114,9 @@ def test_while_the_scorer_hangs_submit_refuses_instead_of_blocking() -> None:
 
 def test_submit_blocks_while_too_much_waits_and_goes_on_when_there_is_room() -> None:
     waiting = batcher(Recorder(), max_waiting=2)
-    waiting.submit("a", "a")
-    waiting.submit("b", "b")
-    blocked = threading.Thread(target=waiting.submit, args=("c", "c"))
+    submit(waiting, "a", "a")
+    submit(waiting, "b", "b")
+    blocked = threading.Thread(target=waiting.submit, args=({"c": "c"},))
     blocked.start()
     blocked.join(0.1)
     assert blocked.is_alive()
@@ -132,7 +132,7 @@ def test_the_thread_answers_everyone_and_closes(users: int) -> None:
     waiting.start()
     answered: dict[str, object] = {}
     for number in range(users):
-        assert waiting.submit(f"u{number}", f"r{number}")
+        assert submit(waiting, f"u{number}", f"r{number}")
         waiting.wake()
         answered |= results(waiting.drain())
     deadline = time.monotonic() + 5
@@ -141,17 +141,17 @@ def test_the_thread_answers_everyone_and_closes(users: int) -> None:
         answered |= results(waiting.drain())
     assert answered == {f"u{n}": f"R{n}" for n in range(users)}
     assert waiting.close()
-    assert not waiting.submit("late", "late")
+    assert not submit(waiting, "late", "late")
 
 
 def test_in_a_stream_a_handful_gathers_and_after_it_nobody_waits() -> None:
     clock, score = Clock(), Recorder()
     waiting = batcher(score, clock, max_batch=64, max_waiting=500)
 
-    def submit(count: int) -> None:
+    def submit_many(count: int) -> None:
         for number in range(count):
             clock.now += 0.0001
-            waiting.submit(f"u{number}", f"r{number}")
+            submit(waiting, f"u{number}", f"r{number}")
 
     def scored(batches: int) -> bool:
         deadline = time.monotonic() + 5
@@ -159,21 +159,21 @@ def test_in_a_stream_a_handful_gathers_and_after_it_nobody_waits() -> None:
             time.sleep(0.001)
         return len(score.batches) == batches
 
-    submit(500)  # long enough to be known as a stream
+    submit_many(500)  # long enough to be known as a stream
     while waiting.run_once():
         pass
     score.batches.clear()
     waiting.start()
-    submit(20)
+    submit_many(20)
     waiting.wake()
     time.sleep(0.05)
     assert not score.batches, "fewer than a handful, and no time has passed on its clock"
     clock.now += GATHER_S
     assert scored(1) and len(score.batches[0]) == 20
-    submit(HANDFUL)
+    submit_many(HANDFUL)
     assert scored(2) and len(score.batches[1]) == HANDFUL
     clock.now += 1
-    waiting.submit("late", "late")
+    submit(waiting, "late", "late")
     assert scored(3), "the stream is over: at once"
     assert waiting.close()
 
@@ -185,21 +185,35 @@ def test_the_request_that_makes_it_a_stream_does_not_wait_for_a_handful() -> Non
 
     def next_one_makes_a_stream() -> bool:
         pace = copy(waiting._pace)
-        pace.on_request(clock.now + gap)
+        pace.on_requests(1, clock.now + gap)
         return pace.streams(clock.now + gap)
 
     while not next_one_makes_a_stream():
         clock.now += gap
-        waiting.submit("u", "before")
+        submit(waiting, "u", "before")
         waiting.run_once()
     score.batches.clear()
     waiting.start()
     time.sleep(0.05)
     clock.now += gap
-    waiting.submit("u", "first")
+    submit(waiting, "u", "first")
     clock.now += GATHER_S
     deadline = time.monotonic() + 5
     while not score.batches and time.monotonic() < deadline:
         time.sleep(0.001)
     assert score.batches == [["first"]]
     assert waiting.close()
+
+
+def test_a_batch_of_requests_that_does_not_fit_goes_on_as_room_appears_and_refuses_the_rest_after_the_deadline() -> (
+    None
+):
+    clock = Clock()
+    waiting = batcher(Recorder(), clock, max_waiting=3)
+    waiting.start()
+    assert not waiting.submit({f"u{number}": "r" for number in range(50)}), "the scorer works meanwhile"
+    assert waiting.close()
+    waiting = batcher(Recorder(), time.monotonic, max_waiting=3, deadline_s=0.1)
+    begun = time.monotonic()
+    assert waiting.submit({f"u{number}": "r" for number in range(50)}) == [f"u{number}" for number in range(3, 50)]
+    assert time.monotonic() - begun < 1, "one deadline for all of them"

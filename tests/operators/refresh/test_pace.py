@@ -17,11 +17,11 @@ def paced(seconds_a_user: float, batches: int = 10 * AVERAGED_BATCHES) -> BatchP
 def test_a_stream_is_known_by_its_last_requests_and_over_after_a_pause() -> None:
     pace = BatchPace(128, DEADLINE_S)
     for number in range(400):
-        pace.on_request(number * 0.0002)
+        pace.on_requests(1, number * 0.0002)
     assert pace.streams(400 * 0.0002)
     assert not pace.streams(400 * 0.0002 + 0.02)
     for number in range(400):
-        pace.on_request(1 + number * 0.005)
+        pace.on_requests(1, 1 + number * 0.005)
     assert not pace.streams(1 + 400 * 0.005)
 
 

@@ -46,13 +46,15 @@ def test_one_who_met_no_scorer_is_owed_a_list() -> None:
 def test_when_a_user_is_looked_at_next() -> None:
     pending, soon = Pending(), SETTINGS.promise_idle_ms
     pending.submit(request(), 0.0)
-    assert pending.next_look_ms(0.01, SETTINGS, busy=False) == soon
-    assert pending.next_look_ms(0.1, SETTINGS, busy=False) == 10 * soon
-    assert pending.next_look_ms(0.01, SETTINGS, busy=True) == SETTINGS.promise_busy_ms
+    assert pending.next_look_ms(0.1, SETTINGS, polls=False, busy=False) == SETTINGS.deadline_ms - 100
+    assert pending.next_look_ms(9.0, SETTINGS, polls=False, busy=False) == 1
+    assert pending.next_look_ms(0.01, SETTINGS, polls=True, busy=False) == soon
+    assert pending.next_look_ms(0.1, SETTINGS, polls=True, busy=False) == 10 * soon
+    assert pending.next_look_ms(0.01, SETTINGS, polls=True, busy=True) == SETTINGS.promise_busy_ms
     waits = []
     for order in [(1, 1)] * 5 + [(1, 2)]:
         pending.fall_back(order, 1000)
-        waits.append(pending.next_look_ms(9.0, SETTINGS, busy=True))
+        waits.append(pending.next_look_ms(9.0, SETTINGS, polls=True, busy=True))
     assert waits == [1000, 2000, 4000, MAX_BACK_OFF * 1000, MAX_BACK_OFF * 1000, 1000]
 
 
@@ -121,7 +123,7 @@ def test_no_older_list_follows_the_fallback_list_of_a_refused_request(
     def score_while_events_come(requests: Sequence[Request]) -> list[Encoded | Exception]:
         job.batcher._score = score
         with monkeypatch.context() as patch:
-            patch.setattr(job.batcher, "submit", lambda *_: False)
+            patch.setattr(job.batcher, "submit", lambda asked: asked.keys())
             assert lists(job.event(number=1)) == [("u1", 2, "neighbours")]
         assert job.event(number=2) == []
         return score(requests)
@@ -142,7 +144,7 @@ def test_an_event_after_an_error_of_ours_does_not_wait_for_the_promise_of_that(
         job.event(number=0)
     assert job.promises == {"u1": job.settings.retry_after_ms}
     job.event(number=1)
-    assert job.promises == {"u1": job.settings.promise_idle_ms}
+    assert job.promises == {"u1": job.settings.deadline_ms}
 
 
 def test_a_request_after_a_fallback_that_failed_is_not_late_at_once(
@@ -168,7 +170,7 @@ def test_an_event_after_an_erasure_does_not_wait_for_the_promise_of_a_fallback(j
     assert job.promises == {"u1": job.settings.retry_after_ms}
     job.broker_ms += 5000
     job.event(number=1, event_time=job.broker_ms)
-    assert job.promises == {"u1": job.settings.promise_idle_ms}
+    assert job.promises == {"u1": job.settings.deadline_ms}
 
 
 def test_the_answer_for_a_user_whose_state_is_gone_is_not_kept(tmp_path: Path) -> None:

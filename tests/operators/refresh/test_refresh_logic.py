@@ -18,7 +18,7 @@ from operators.records.contracts import EVENTS, Event
 from operators.records.event_decode import EventDecoder
 from operators.refresh.micro_batcher import MicroBatcher
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import Actions, InputRecord, Output
+from operators.refresh.refresh_records import InputRecord, Output, Turn
 from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from tests.bad_records import good_event
@@ -98,7 +98,7 @@ class Operator:
 
     def read(self, user: str, value: bytes | None, topic: str = EVENTS) -> list[Output]:
         record = InputRecord(user, value, topic, 1, 42, self.broker_ms, True)
-        return self._act(user, self.logic.on_record(record, self.state.get(user)))
+        return self.turns(Turn(user, self.state.get(user), record))
 
     def event(self, user: str = "u1", number: int = 0, **fields) -> list[Output]:
         body = good_event(event_id=f"e{number}", user_id=user, **fields)
@@ -106,13 +106,13 @@ class Operator:
 
     def fire(self, user: str = "u1", late_ms: int = 0) -> list[Output]:
         del self.promises[user]
-        return self._act(user, self.logic.on_promise(user, self.state.get(user), late_ms))
+        return self.turns(Turn(user, self.state.get(user), None, late_ms))
 
-    def _act(self, user: str, actions: Actions) -> list[Output]:
-        if actions.state is not None:
-            self.state[user] = actions.state
-        if actions.promise_ms is not None:
-            self.promises[user] = actions.promise_ms
+    def turns(self, *turns: Turn) -> list[Output]:
+        """One batch."""
+        actions = self.logic.on_batch(turns)
+        self.state |= actions.states
+        self.promises |= actions.promises
         return actions.outputs
 
 
@@ -129,7 +129,7 @@ def lists(outputs: list[Output]) -> list[tuple[str, int, str]]:
 
 def test_an_event_sets_a_promise_and_the_promise_brings_the_list(job: Operator) -> None:
     assert job.event() == []
-    assert job.promises == {"u1": job.settings.promise_idle_ms}
+    assert job.promises == {"u1": job.settings.deadline_ms}
     job.batcher.run_once()
     assert lists(job.fire()) == [("u1", 1, "model")]
     assert job.promises == {}
@@ -215,7 +215,7 @@ def test_an_event_during_a_retry_has_a_deadline_of_its_own(job: Operator) -> Non
     job.fire()
     assert job.promises == {"u1": job.settings.retry_after_ms}
     job.event(number=1)
-    assert job.promises == {"u1": job.settings.promise_idle_ms}
+    assert job.promises == {"u1": job.settings.deadline_ms}
     job.seconds = 1.2
     assert lists(job.fire()) == [("u1", 2, "neighbours")]
     assert job.promises == {"u1": job.settings.retry_after_ms}, "no promise is ever lost"

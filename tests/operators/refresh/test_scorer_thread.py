@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from operators.refresh.micro_batcher import NullSensors, ScorerDied
-from tests.operators.refresh.scorer_fakes import Clock, Recorder, batcher, results
+from tests.operators.refresh.scorer_fakes import Clock, Recorder, batcher, results, submit
 
 
 def test_a_scorer_thread_that_dies_is_replaced_and_its_batch_is_answered() -> None:
@@ -18,11 +18,11 @@ def test_a_scorer_thread_that_dies_is_replaced_and_its_batch_is_answered() -> No
 
     waiting = batcher(score, clock=time.monotonic)
     waiting.start()
-    waiting.submit("a", "deadly")
+    submit(waiting, "a", "deadly")
     thread = waiting._thread
     assert thread is not None
     thread.join(5)
-    waiting.submit("b", "b")
+    submit(waiting, "b", "b")
     deadline, found = time.monotonic() + 5, {}
     while len(found) < 2 and time.monotonic() < deadline:
         waiting.wake()
@@ -60,7 +60,7 @@ def test_a_thread_that_died_between_two_batches_is_replaced_while_submit_waits_f
 ) -> None:
     sensors, score = DeadlySensors(), Recorder()
     waiting = batcher(score, time.monotonic, max_waiting=2, sensors=sensors)
-    waiting.submit("a", "a")
+    submit(waiting, "a", "a")
     waiting.start()
     thread = waiting._thread
     assert thread is not None
@@ -68,7 +68,7 @@ def test_a_thread_that_died_between_two_batches_is_replaced_while_submit_waits_f
     assert not thread.is_alive() and not waiting._in_flight
     # as if the requests had come just before it died: nobody has noticed it yet
     waiting._waiting |= {"b": "b", "c": "c"}
-    assert within(5, lambda: waiting.submit("d", "d"))
+    assert within(5, lambda: submit(waiting, "d", "d"))
     deadline, found = time.monotonic() + 5, results(waiting.drain())
     while len(found) < 4 and time.monotonic() < deadline:
         waiting.wake()
@@ -82,9 +82,9 @@ def test_a_thread_that_died_between_two_batches_is_replaced_while_submit_waits_f
 def test_submit_waits_for_room_no_longer_than_the_deadline() -> None:
     clock = Clock()
     waiting = batcher(Recorder(), clock, max_waiting=1)  # without a thread: no batch is ever taken
-    waiting.submit("a", "a")
+    submit(waiting, "a", "a")
     blocked: list[bool] = []
-    thread = threading.Thread(target=lambda: blocked.append(waiting.submit("b", "b")), daemon=True)
+    thread = threading.Thread(target=lambda: blocked.append(submit(waiting, "b", "b")), daemon=True)
     thread.start()
     thread.join(0.1)
     assert thread.is_alive()
@@ -98,7 +98,7 @@ def test_where_no_thread_can_be_started_submit_takes_what_there_is_room_for_and_
 ) -> None:
     sensors = DeadlySensors()
     waiting = batcher(Recorder(), time.monotonic, max_waiting=2, deadline_s=0.2, sensors=sensors)
-    waiting.submit("a", "a")
+    submit(waiting, "a", "a")
     waiting.start()
     assert waiting._thread is not None
     waiting._thread.join(5)
@@ -109,9 +109,9 @@ def test_where_no_thread_can_be_started_submit_takes_what_there_is_room_for_and_
 
         caller = threading.Thread.start
         no_room.setattr(threading.Thread, "start", start)
-        assert waiting.submit("b", "b") and waiting.submit("c", "c")
+        assert submit(waiting, "b", "b") and submit(waiting, "c", "c")
         begun = time.monotonic()
-        assert not waiting.submit("d", "d")
+        assert not submit(waiting, "d", "d")
         assert 0.1 < time.monotonic() - begun < 2
         assert sensors.deaths == 0, "it was not replaced"
         assert caller is not threading.Thread.start

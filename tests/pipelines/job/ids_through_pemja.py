@@ -5,40 +5,57 @@ Run by `test_ids_through_pemja.py` with a file of keys (base64, one a line) and 
 """
 
 import json
+import os
 import sys
+import time
 from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
 from pyflink.common import Configuration, Row, Types
-from pyflink.datastream import KeyedProcessFunction, StreamExecutionEnvironment
-from pyflink.datastream.state import ValueStateDescriptor
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.datastream.data_stream import DataStream
 from pyflink.table import StreamTableEnvironment
 
 from operators.configuration.shop_settings import EventSettings
 from operators.records.event_decode import key_bytes
-from pipelines.job.recommend import BYTES, INPUT, key_by_first_field
-from pipelines.job.refresh_function import user_of
+from operators.refresh.refresh_records import BatchActions, Output
+from operators.settings import JobSettings
+from operators.shopper.recent_states import RecentStates
+from pipelines.job.batch_messages import Message
+from pipelines.job.recommend import BRIDGE, BYTES, INPUT, batched, key_by_first_field
 from pipelines.job.tables import input_query
 
 
-class Echo(KeyedProcessFunction):  # type: ignore[misc]
-    """As the refresh operator: reads record and key, keeps the bytes in the key's state, and finds them by a timer."""
+class Echo:
+    """As the job's own function: reads record and key, keeps the bytes in the key's state, and finds them by a timer."""
 
-    def open(self, runtime_context: Any) -> None:
-        self._state = runtime_context.get_state(ValueStateDescriptor("seen", Types.PICKLED_BYTE_ARRAY()))
+    def open(self, subtask: int) -> None:
+        self._pipe, self._recent = os.pipe(), RecentStates(100, time.monotonic)
 
-    def process_element(self, value: Any, ctx: Any) -> Any:
-        assert key_bytes(user_of(ctx.get_current_key())) == value[0]
-        assert self._state.value() is None, "two ids share a state"
-        self._state.update(value[0])
-        ctx.timer_service().register_processing_time_timer(ctx.timer_service().current_processing_time() + 1)
-        return [Row("record", value[0], value[6])]
+    def wake_up_descriptor(self) -> int:
+        return self._pipe[0]
 
-    def on_timer(self, timestamp: int, ctx: Any) -> Any:
-        user = key_bytes(user_of(ctx.get_current_key()))
-        assert self._state.value() == user
-        return [Row("timer", user, True)]
+    def on_batch(self, message: bytes) -> bytes:
+        batch, actions = Message(message, 0, self._recent), BatchActions()
+        for user, state, record, _ in batch.turns:
+            key = key_bytes(user)
+            if record is None:
+                assert state == marked(key)
+                actions.outputs.append(Output("timer", key, b"True", {}))
+            else:
+                assert state is None, "two ids share a state"
+                actions.states[user], actions.promises[user] = marked(key), 1
+                actions.outputs.append(Output("record", key, str(record.keyed).encode(), {}))
+        return batch.answer(actions)
+
+    def close(self) -> None:
+        os.close(self._pipe[1])
+
+
+def marked(key: bytes) -> bytes:
+    """A state begins with the number of its layout."""
+    return b"\x02" + key
 
 
 def main(keys: Path, users: Path) -> None:
@@ -60,11 +77,16 @@ def main(keys: Path, users: Path) -> None:
         ),
     )
     records = tables.to_append_stream(tables.sql_query(input_query("events", EventSettings())), INPUT)
-    echoed = key_by_first_field(records).process(
-        Echo(), Types.ROW_NAMED(["way", "id", "keyed"], [Types.STRING(), BYTES, Types.BOOLEAN()])
-    )
-    for way, one, keyed in echoed.execute_and_collect():
-        print(json.dumps([way, b64encode(bytes(byte % 256 for byte in one)).decode(), keyed]), flush=True)
+    environment.add_jars(BRIDGE.as_uri())
+    echoed = batched(environment, key_by_first_field(records), Echo(), JobSettings())
+    for way, user, keyed, _ in DataStream(echoed._j_data_stream).execute_and_collect():
+        row = [way, b64encode(text_bytes(user)).decode(), text_bytes(keyed) == b"True"]
+        print(json.dumps(row), flush=True)
+
+
+def text_bytes(java: Any) -> bytes:
+    """A byte array as PyFlink gives it: numbers from -128 on."""
+    return bytes(byte % 256 for byte in java)
 
 
 if __name__ == "__main__":

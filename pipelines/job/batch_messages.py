@@ -1,0 +1,87 @@
+"""What crosses between `org.liveshelf.bridge.BatchedOperator` and Python: one MessagePack message each way for a batch.
+
+To Python: an array of entries, each an array of the fields of `Entry`. Back: `Answer`; an entry is named
+by its number. Keys and values cross as bytes, so no text from outside is decoded by Java.
+"""
+
+import msgspec
+
+from operators.records.event_decode import key_text
+from operators.refresh.refresh_records import BatchActions, InputRecord, Output, Turn
+from operators.shopper.recent_states import RecentStates
+from operators.shopper.state_layout import stored
+
+
+class Entry(msgspec.Struct, array_like=True, gc=False):
+    """A record, or a fired timer of a user."""
+
+    user: bytes | None
+    state: (
+        bytes | None
+    )  # only in the user's first entry of a batch, of users who are not cached; None for a new user too
+    is_timer: bool
+    value: bytes | None
+    topic: str
+    partition: int
+    offset: int
+    broker_ms: int
+    keyed: bool
+    timer_ms: int  # epoch ms that the timer was set for
+
+
+# whether the older generation of cached states was dropped before these states joined the younger one
+Answer = tuple[bool, list[tuple[int, bytes]], list[tuple[int, int]], list[Output]]
+_decode = msgspec.msgpack.Decoder(list[Entry]).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Message:
+    """A decoded batch: `turns` for `RefreshLogic.on_batch`."""
+
+    def __init__(self, message: bytes, now_ms: int, recent: RecentStates) -> None:
+        """`now_ms`: epoch ms; `recent`: the states of cached users. Raises `msgspec.MsgspecError` for what is no batch."""
+        self._recent = recent
+        self._entries: dict[str, int] = {}  # user -> number of the first entry
+        self.turns: list[Turn] = []
+        for number, entry in enumerate(_decode(message)):
+            user = key_text(entry.user)
+            state = None
+            if user not in self._entries:
+                self._entries[user] = number
+                state = recent.get(user) or (entry.state and unwrapped(entry.state))
+            record = None if entry.is_timer else _record(user, entry)
+            self.turns.append(Turn(user, state, record, now_ms - entry.timer_ms if entry.is_timer else 0))
+
+    def answer(self, actions: BatchActions) -> bytes:
+        """The message back."""
+        entries = self._entries
+        states = [(entries[user], stored(state)) for user, state in actions.states.items()]
+        promises = [(entries[user], delay_ms) for user, delay_ms in actions.promises.items()]
+        drops = self._recent.put_all(actions.states)
+        return _encode((drops, states, promises, actions.outputs))
+
+
+def unwrapped(value: bytes) -> bytes:
+    """The state in a value that PyFlink's own operator wrote: a pickle of bytes (protocol 2 to 5). Read without `pickle`,
+    which would run what a savepoint says. Other values are states already: none begins with 0x80.
+
+    Raises `ValueError` for another pickle.
+    """
+    if value[:1] != b"\x80":
+        return value
+    at = 2
+    if value[at : at + 1] == b"\x95":  # FRAME
+        at += 9
+    code, at = value[at : at + 1], at + 1
+    width = {b"C": 1, b"B": 4, b"\x8e": 8}.get(code)  # SHORT_BINBYTES, BINBYTES, BINBYTES8
+    if width is None:
+        raise ValueError(f"expected a pickle of bytes; came opcode {code!r}. Next: restore a savepoint of this job")
+    size = int.from_bytes(value[at : at + width], "little")
+    state = value[at + width : at + width + size]
+    if len(state) != size:
+        raise ValueError(f"expected {size} bytes of state; came {len(state)}. Next: restore another savepoint")
+    return state
+
+
+def _record(user: str, entry: Entry) -> InputRecord:
+    return InputRecord(user, entry.value, entry.topic, entry.partition, entry.offset, entry.broker_ms, entry.keyed)

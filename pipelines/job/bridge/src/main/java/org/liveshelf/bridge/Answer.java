@@ -1,0 +1,70 @@
+package org.liveshelf.bridge;
+
+import java.io.IOException;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.function.LongConsumer;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.Collector;
+import org.msgpack.core.MessagePack;
+import org.msgpack.core.MessageUnpacker;
+
+/**
+ * What Python wants done: [dropped, [[entry, state], ...], [[entry, ms until the timer], ...], [[kind, key, value,
+ * headers], ...]].
+ */
+final class Answer {
+    private final MessageUnpacker unpacker;
+
+    Answer(byte[] answer) {
+        unpacker = MessagePack.newDefaultUnpacker(answer);
+    }
+
+    void act(
+            Batch batch,
+            Consumer<Object> setKey,
+            ValueState<byte[]> state,
+            LongConsumer setTimer,
+            Collector<Row> output)
+            throws IOException {
+        List<Row> keys = batch.keys();
+        unpacker.unpackArrayHeader();
+        if (unpacker.unpackBoolean()) {
+            batch.dropOld();
+        }
+        for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {
+            unpacker.unpackArrayHeader();
+            Row key = keys.get(unpacker.unpackInt());
+            setKey.accept(key);
+            state.update(binary());
+            batch.cached(key);
+        }
+        for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {
+            unpacker.unpackArrayHeader();
+            setKey.accept(keys.get(unpacker.unpackInt()));
+            setTimer.accept(unpacker.unpackLong());
+        }
+        for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {
+            unpacker.unpackArrayHeader();
+            output.collect(Row.of(unpacker.unpackString(), binary(), binary(), headers()));
+        }
+    }
+
+    private byte[] binary() throws IOException {
+        return unpacker.tryUnpackNil() ? null : unpacker.readPayload(unpacker.unpackBinaryHeader());
+    }
+
+    private Map<String, byte[]> headers() throws IOException {
+        if (unpacker.tryUnpackNil()) {
+            return null;
+        }
+        Map<String, byte[]> headers = new HashMap<>();
+        for (int left = unpacker.unpackMapHeader(); left > 0; left--) {
+            headers.put(unpacker.unpackString(), binary());
+        }
+        return headers;
+    }
+}

@@ -1,0 +1,180 @@
+package org.liveshelf.bridge;
+
+import java.time.Duration;
+import org.apache.flink.api.common.operators.MailboxExecutor;
+import org.apache.flink.api.common.state.StateTtlConfig;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.runtime.state.VoidNamespace;
+import org.apache.flink.runtime.state.VoidNamespaceSerializer;
+import org.apache.flink.streaming.api.functions.python.DataStreamPythonFunctionInfo;
+import org.apache.flink.streaming.api.operators.InternalTimer;
+import org.apache.flink.streaming.api.operators.InternalTimerService;
+import org.apache.flink.streaming.api.operators.python.embedded.EmbeddedPythonKeyedProcessOperator;
+import org.apache.flink.streaming.api.typeinfo.python.PickledByteArrayTypeInfo;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.types.Row;
+
+/**
+ * PyFlink's keyed operator with one crossing into Python for a batch of records and timers.
+ *
+ * <p>It decides nothing. It buffers records and fired timers, reads each user's state once a batch, hands all of it to
+ * Python as one byte string, and does what the answer says: writes states, sets timers, emits records. The messages are
+ * described in pipelines/job/batch_messages.py.
+ *
+ * <p>A batch is handed over when it is full, when the one before it lies long enough in the past, lingerMs after its
+ * first entry otherwise, before each barrier, at the end of the input, and when Python says that a list is ready.
+ */
+public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Row, Row, Row> {
+    private static final long serialVersionUID = 1L;
+
+    private final int maxBatch;
+    private final long lingerNs;
+    private final long timeToLiveMs;
+
+    private transient ValueState<byte[]> state;
+    private transient InternalTimerService<VoidNamespace> timers;
+    private transient MailboxExecutor mailbox;
+    private transient Batch batch;
+    private transient WakeUp wakeUp;
+    private transient long flushedNs;
+    private transient boolean lingers;
+    private transient Python python;
+    private transient Counter batches;
+    private transient Counter entries;
+
+    public BatchedOperator(
+            Configuration configuration,
+            DataStreamPythonFunctionInfo function,
+            TypeInformation<Row> input,
+            TypeInformation<Row> output,
+            int maxBatch,
+            long lingerMs,
+            long timeToLiveMs) {
+        super(configuration, function, input, output);
+        this.maxBatch = maxBatch;
+        this.lingerNs = lingerMs * 1_000_000L;
+        this.timeToLiveMs = timeToLiveMs;
+    }
+
+    @Override
+    public void open() throws Exception {
+        super.open(); // calls openPythonInterpreter
+        timers = getInternalTimerService("user-timers", VoidNamespaceSerializer.INSTANCE, this);
+        ValueStateDescriptor<byte[]> user =
+                new ValueStateDescriptor<>("user", PickledByteArrayTypeInfo.PICKLED_BYTE_ARRAY_TYPE_INFO);
+        user.enableTimeToLive(
+                StateTtlConfig.newBuilder(Duration.ofMillis(timeToLiveMs))
+                        .disableCleanupInBackground()
+                        .cleanupInRocksdbCompactFilter(1000, Duration.ofDays(30))
+                        .build());
+        state = getRuntimeContext().getState(user);
+        batch = new Batch();
+        mailbox = getContainingTask().getMailboxExecutorFactory().createExecutor(getOperatorConfig().getChainIndex());
+        int descriptor = ((Number) python.call("wake_up_descriptor")).intValue();
+        wakeUp = WakeUp.start(descriptor, () -> mailbox.execute(this::wokenUp, "a list is ready"));
+        batches = getMetricGroup().counter("liveshelfBatches");
+        entries = getMetricGroup().counter("liveshelfBatchEntries");
+    }
+
+    /** Instead of PyFlink's operation: the pickled object itself, which gets no Java object. */
+    @Override
+    public void openPythonInterpreter() {
+        try {
+            python = new Python(this);
+            python.unpickle(getPythonFunctionInfo().getPythonFunction().getSerializedPythonFunction());
+            python.call("open", getRuntimeContext().getTaskInfo().getIndexOfThisSubtask());
+        } catch (RuntimeException error) {
+            throw error;
+        } catch (Exception error) {
+            throw new IllegalStateException(error);
+        }
+    }
+
+    @Override
+    public void processElement(StreamRecord<Row> element) throws Exception {
+        Row row = element.getValue();
+        batch.addRecord((String) row.getField(0), (Row) row.getField(1), state);
+        added();
+    }
+
+    @Override
+    public void onProcessingTime(InternalTimer<Row, VoidNamespace> timer) throws Exception {
+        batch.addTimer((String) timer.getKey().getField(0), timer.getTimestamp(), state);
+        added();
+    }
+
+    private void added() throws Exception {
+        if (batch.size() >= maxBatch || (!lingers && System.nanoTime() - flushedNs > lingerNs)) {
+            flush();
+        } else if (!lingers) {
+            lingers = true;
+            long at = getProcessingTimeService().getCurrentProcessingTime() + lingerNs / 1_000_000L;
+            getProcessingTimeService().registerTimer(at, time -> {
+                lingers = false;
+                if (batch.size() > 0) {
+                    flush();
+                }
+            });
+        }
+    }
+
+    private void wokenUp() throws Exception {
+        wakeUp.taken();
+        flush();
+    }
+
+    private void flush() throws Exception {
+        batches.inc();
+        entries.inc(batch.size());
+        byte[] message = batch.take();
+        byte[] answer = (byte[]) python.call("on_batch", (Object) message);
+        Object current = getCurrentKey();
+        new Answer(answer).act(batch, this::setCurrentKey, state, this::setTimer, collector);
+        batch.clear();
+        if (current != null) {
+            setCurrentKey(current); // of the record that Flink has in hand
+        }
+        flushedNs = System.nanoTime();
+    }
+
+    private void setTimer(long inMs) {
+        long now = getProcessingTimeService().getCurrentProcessingTime();
+        timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, now + inMs);
+    }
+
+    @Override
+    public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
+        flush();
+        super.prepareSnapshotPreBarrier(checkpointId);
+    }
+
+    @Override
+    public void endInput() {
+        // `finish` follows; PyFlink would close the Python object here already
+    }
+
+    @Override
+    public void finish() throws Exception {
+        flush();
+        super.finish();
+    }
+
+    /** Flink calls it after a cancellation and a failure too; PyFlink closes its Python object at the end of input only. */
+    @Override
+    public void close() throws Exception {
+        try {
+            if (wakeUp != null) {
+                wakeUp.stop();
+            }
+            if (python != null) {
+                python.call("close");
+            }
+        } finally {
+            super.close();
+        }
+    }
+}
