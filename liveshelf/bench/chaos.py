@@ -15,8 +15,8 @@ def run(
 ) -> None:
     """Kills, pauses and restarts parts of the local stack under load and compares every user with an oracle.
 
-    The job must run with job.state_digests = true. Exit 1 where something was lost, counted twice, or ended wrong, and
-    where that is not known: something was not read to its end, or nothing shows that a fault struck.
+    The job must run with job.state_digests = true. Exit 1 if something was lost, counted twice or ended wrong, or if
+    that is unknown: a topic was not read to its end, or there is no evidence that a fault struck.
 
     Example: LIVESHELF_JOB__STATE_DIGESTS=true liveshelf chaos --seed 42 --minutes 15
     """

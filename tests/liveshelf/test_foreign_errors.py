@@ -13,7 +13,7 @@ import pyarrow
 import pytest
 from kafka.errors import KafkaTimeoutError
 
-from liveshelf.terminal.foreign_errors import NEXT, as_ours
+from liveshelf.terminal.foreign_errors import FIXES, as_liveshelf_error
 from operators.errors import StackError
 
 REQUEST = httpx.Request("GET", "https://shop:hush@flink.example.com/jobs")
@@ -43,7 +43,7 @@ REQUEST = httpx.Request("GET", "https://shop:hush@flink.example.com/jobs")
     ids=lambda one: type(one).__name__ if isinstance(one, Exception) else "",
 )
 def test_an_error_of_others_is_said_with_what_to_do(error: Exception, said: str) -> None:
-    ours = as_ours(error)
+    ours = as_liveshelf_error(error)
     assert ours is not None
     with pytest.raises(type(ours), match=said):
         raise ours
@@ -59,15 +59,17 @@ def test_an_error_of_others_is_said_with_what_to_do(error: Exception, said: str)
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
 def test_a_bug_of_our_own_stays_one(error: Exception) -> None:
-    assert as_ours(error) is None
+    assert as_liveshelf_error(error) is None
 
 
-@pytest.mark.parametrize("number", NEXT)
+@pytest.mark.parametrize("number", FIXES)
 def test_what_the_system_refuses_names_the_path(number: int) -> None:
-    assert "/some/where" in str(as_ours(OSError(number, os.strerror(number), "/some/where")))
+    assert "/some/where" in str(as_liveshelf_error(OSError(number, os.strerror(number), "/some/where")))
 
 
 def test_a_path_that_is_really_no_file(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError) as raised:
         tmp_path.read_text()
-    assert str(tmp_path) in str(as_ours(raised.value)) and "name a file" in str(as_ours(raised.value))
+    assert str(tmp_path) in str(as_liveshelf_error(raised.value)) and "name a file" in str(
+        as_liveshelf_error(raised.value)
+    )
