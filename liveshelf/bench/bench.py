@@ -51,14 +51,14 @@ def freshness(
     from benchmarks.running_stack.freshness import measure
 
     bench = StackUnderTest(bundle)
-    bench.started(anew=bundle is not None)
+    bench.ensure_job(force_restart=bundle is not None)
     with (
         people.status(f"{warm_up + seconds:.0f} s of load"),
         Floor(bench.settings) if floor else nullcontext() as floor_job,
     ):
         parts = bench.parts(JOB)
         result = measure(bench.settings, bench.items, parts, rate, seconds, warm_up, users, floor_job)
-    report_result(result | bench.served, keep, json)
+    report_result(result | bench.bundle_entry, keep, json)
 
 
 @app.command()
@@ -75,10 +75,10 @@ def idle(
     from benchmarks.running_stack.idle import measure
 
     bench = StackUnderTest(None)
-    bench.started(anew=False)
+    bench.ensure_job(force_restart=False)
     with people.status(f"idle for {seconds:.0f} s"):
         result = measure(bench.settings, bench.parts(), seconds)
-    report_result(result | bench.served, keep, json)
+    report_result(result | bench.bundle_entry, keep, json)
 
 
 @app.command()
@@ -103,7 +103,7 @@ def throughput(
     with people.status("draining a backlog"):
         graph = bench.folder / "model.onnx"
         result = measure(bench.settings, bench.items, graph, bench.parts(), bench.restart, events, users)
-    report_result(result | bench.served, keep, json)
+    report_result(result | bench.bundle_entry, keep, json)
 
 
 @app.command()
@@ -125,7 +125,7 @@ def coalesced(
     with people.status("draining two backlogs"):
         parts, targets = bench.parts(), bench.layout.targets
         result = measure(bench.settings, bench.items, parts, bench.restart, targets, events, users)
-    report_result(result | bench.served, keep, json)
+    report_result(result | bench.bundle_entry, keep, json)
 
 
 @app.command()
@@ -145,10 +145,10 @@ def sustain(
     from benchmarks.running_stack.sustain import measure
 
     bench = StackUnderTest(bundle)
-    bench.started(anew=bundle is not None)
+    bench.ensure_job(force_restart=bundle is not None)
     with people.status("searching"):
         result = measure(bench.settings, bench.items, bench.parts(), low, high, seconds)
-    report_result(result | bench.served, keep, json)
+    report_result(result | bench.bundle_entry, keep, json)
 
 
 @app.command()
@@ -168,10 +168,10 @@ def state(
 
     sizes = sorted(number_list("--users", users, int, 1))
     bench = StackUnderTest(bundle)
-    bench.started(anew=bundle is not None)
+    bench.ensure_job(force_restart=bundle is not None)
     with people.status(f"{sizes[-1]} users"):
         result = measure(bench.settings, bench.items, bench.cluster, bench.parts(), bench.restart, sizes, events)
-    report_result(result | bench.served, keep, json)
+    report_result(result | bench.bundle_entry, keep, json)
 
 
 @app.command()
@@ -203,7 +203,7 @@ def catalogues(
             result = measure(drain_bundle, sizes, events)
     finally:
         configured.restart()
-    report_result(result | configured.served, keep, json)
+    report_result(result | configured.bundle_entry, keep, json)
 
 
 @app.command()
@@ -226,7 +226,7 @@ def scale(
     bench.need_cluster()
     with people.status(f"{len(numbers)} drains"):
         result = measure(bench.settings, bench.items, bench.parts(), bench.restart, numbers, events)
-    report_result(result | bench.served, keep, json)
+    report_result(result | bench.bundle_entry, keep, json)
 
 
 @app.command()
@@ -244,10 +244,10 @@ def storefront(
     from benchmarks.running_stack.storefront import measure
 
     bench = StackUnderTest(None)
-    bench.started(anew=False)
+    bench.ensure_job(force_restart=False)
     with people.status("asking for lists"):
         result = measure(bench.settings, bench.items, bench.parts(), rate, seconds)
-    report_result(result | bench.served, keep, json)
+    report_result(result | bench.bundle_entry, keep, json)
 
 
 @app.command()
@@ -268,4 +268,4 @@ def watching(
     bench = StackUnderTest(bundle)
     with people.status(f"{rounds} drains, watched and not in spells of {SPELL_S:.0f} s"):
         result = measure(bench.settings, bench.items, bench.parts(), bench.restart, events, rounds)
-    report_result(result | bench.served, keep, json)
+    report_result(result | bench.bundle_entry, keep, json)

@@ -157,7 +157,7 @@ def instrumentation(bundle: Path = BundleOption, keep: Path = KeepOption, json: 
     bench = StackUnderTest(bundle)
     with people.status("with and without metrics"):
         result = measure(bench.settings, bench.bundle)
-    report_result(result | bench.served, keep, json)
+    report_result(result | bench.bundle_entry, keep, json)
 
 
 def capacity(
@@ -197,7 +197,14 @@ def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
     if json:
         machine(
             [
-                {"bench": c.bench, "ratio": c.name, "kept": c.runs, "now": c.now, "fell": c.fell, "lost": c.lost}
+                {
+                    "bench": c.bench,
+                    "ratio": c.name,
+                    "kept": c.runs,
+                    "now": c.current,
+                    "fell": c.is_lower,
+                    "lost": c.is_lost,
+                }
                 | ({"not_measured": c.not_measured} if c.not_measured else {})
                 for c in changes
             ]
@@ -206,4 +213,4 @@ def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
         table("", ("bench", "ratio", "kept", "its runs", "now", ""), rows(changes))
     if not changes:
         raise LiveshelfError("benches that both hold", "none", "measure the same ones again")
-    raise typer.Exit(int(any(change.failed for change in changes)))
+    raise typer.Exit(int(any(change.is_failure for change in changes)))

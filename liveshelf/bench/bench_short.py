@@ -16,9 +16,9 @@ def short(keep: Path = KeepOption, json: bool = JsonFlag) -> None:
     from benchmarks.running_stack.short import measure
 
     bench = StackUnderTest(None)
-    bench.started(anew=False)
+    bench.ensure_job(force_restart=False)
     graph, targets = bench.folder / "model.onnx", bench.layout.targets
     with people.status("") as spinner:
         parts = bench.parts(JOB)
         result = measure(bench.settings, bench.items, graph, parts, bench.restart, targets, spinner.update)
-    report_result(result | bench.served, keep, json)
+    report_result(result | bench.bundle_entry, keep, json)

@@ -25,7 +25,7 @@ def run(
 
     settings = load_settings()
     bundle, faults = served_bundle(settings), schedule(seed, minutes)
-    rows = [(f"{f.at_s:.0f}", f.what, f.target, f"{f.for_s:.0f}" if f.for_s else "") for f in faults]
+    rows = [(f"{f.at_s:.0f}", f.kind, f.target, f"{f.for_s:.0f}" if f.for_s else "") for f in faults]
     table(f"seed {seed}", ("at s", "what", "target", "for s"), rows)
     with people.status("faults and load"):
         row = run_chaos(settings, bundle, faults, seed=seed, minutes=minutes, rate=rate)

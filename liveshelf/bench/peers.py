@@ -24,5 +24,5 @@ def peers(
 
     bench = StackUnderTest(bundle)
     with people.status("") as spinner:
-        result = compare(bench, only.split(","), events, anew=bundle is not None, on_peer=spinner.update)
-    report_result(result | bench.served, keep, json)
+        result = compare(bench, only.split(","), events, force_restart=bundle is not None, on_peer=spinner.update)
+    report_result(result | bench.bundle_entry, keep, json)

@@ -49,7 +49,7 @@ def _http(error: Exception) -> ClusterError:
     try:
         address = str(error.request.url.copy_with(userinfo=b""))  # type: ignore[attr-defined]
     except (AttributeError, RuntimeError):
-        address = "the HTTP server"
+        address = "a server over HTTP"
     return ClusterError(f"an answer from {address}", repr(error), "liveshelf status shows what answers")
 
 

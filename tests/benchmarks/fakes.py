@@ -90,7 +90,7 @@ class Says:
 
     reasons: list[str]
 
-    def broken(self) -> list[str]:
+    def find_violations(self) -> list[str]:
         return self.reasons
 
 

@@ -53,7 +53,7 @@ def events() -> list[Record]:
 
 
 @dataclass
-class Written:
+class WrittenList:
     """A record of the output topic and when a reader has it (ms after the start)."""
 
     record: Record
@@ -66,7 +66,7 @@ class History:
 
     bundle: Path
     delivery: str = "at-least-once"
-    lists: list[Written] = field(default_factory=list)
+    lists: list[WrittenList] = field(default_factory=list)
     letters: list[Record] = field(default_factory=list)
     observed: dict[str, Any] = field(default_factory=dict)  # fields of `Observed` that differ
     strikes: list[Strike] = field(
@@ -109,19 +109,19 @@ class History:
         assert not isinstance(made, Exception)
         headers = ((DIGEST_HEADER, digest(state).encode()),)
         record = Record(user.encode(), encode_list(made), headers, topic=RECOMMENDATIONS)
-        self.lists.append(Written(record, cause.timestamp - NOW_MS + LATE_MS))
+        self.lists.append(WrittenList(record, cause.timestamp - NOW_MS + LATE_MS))
 
     def _erase(self, request: Record, states: dict[str, bytes]) -> None:
         user = request.key.decode()
         state = states[user] = erase(states.get(user), request.timestamp)
         headers = tuple((tombstone(user, state).headers or {}).items())
-        self.lists.append(Written(Record(request.key, None, headers), ERASED_MS + LATE_MS))
+        self.lists.append(WrittenList(Record(request.key, None, headers), ERASED_MS + LATE_MS))
 
-    def of(self, user: str) -> list[Written]:
+    def of(self, user: str) -> list[WrittenList]:
         """The records of a user in their order."""
         return [one for one in self.lists if one.record.key.decode() == user]
 
-    def changed(self, written: Written, change: Callable[[dict[str, Any]], object]) -> Written:
+    def changed(self, written: WrittenList, change: Callable[[dict[str, Any]], object]) -> WrittenList:
         """The same list with another body."""
         assert written.record.value is not None
         body = json.loads(written.record.value)

@@ -6,13 +6,13 @@ from typing import Any
 
 from operators.records.contracts import ERASURES
 from operators.refresh.refresh_records import DIGEST_HEADER
-from tests.benchmarks.history import ERASED, LATE_MS, STRUCK_S, TAG, History, Written, letter
+from tests.benchmarks.history import ERASED, LATE_MS, STRUCK_S, TAG, History, WrittenList, letter
 from tests.builders import NOW_MS
 
 USER = f"{TAG}1"
 
 
-def last(history: History, user: str = USER) -> Written:
+def last(history: History, user: str = USER) -> WrittenList:
     return history.of(user)[-1]
 
 

@@ -78,7 +78,7 @@ def test_a_process_that_lives_on_was_not_struck() -> None:
 def test_a_wrapper_that_dies_leaves_what_serves_and_was_not_struck() -> None:
     with running(WRAPPER) as (process, port):
         assert Victim(process, lambda: 4711, ("127.0.0.1", port)).kill() == ""
-        assert not Victim(process, lambda: None)._lives()
+        assert not Victim(process, lambda: None)._is_alive()
 
 
 def test_a_pause_is_seen_and_ends() -> None:

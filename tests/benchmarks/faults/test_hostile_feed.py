@@ -56,7 +56,7 @@ def test_catalogue_records_of_every_kind_are_read_or_unusable() -> None:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Topic]:
-    monkeypatch.setattr(hostile_feed, "LATER_S", 0.1)
+    monkeypatch.setattr(hostile_feed, "DELAY_S", 0.1)
     return []
 
 

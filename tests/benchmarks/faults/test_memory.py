@@ -24,7 +24,7 @@ def noise(seed: int, memory: float = 0.8) -> np.ndarray:
 
 def test_the_interval_holds_the_truth_nine_times_in_ten_also_where_samples_are_alike() -> None:
     at = np.arange(SAMPLES) * EVERY_S
-    held = sum(abs((found := slope_an_hour(at, noise(seed))).an_hour) <= found.half for seed in range(400))
+    held = sum(abs((found := slope_an_hour(at, noise(seed))).an_hour) <= found.half_width for seed in range(400))
     assert held > 400 * 0.88, "a plain least squares' interval holds it in half of them"
 
 
@@ -32,7 +32,7 @@ def test_a_planted_leak_is_found_with_its_size() -> None:
     at = np.arange(SAMPLES) * EVERY_S
     found = slope_an_hour(at, noise(3) + at / 3600 * 40)
     assert found.lowest > 10
-    assert abs(found.an_hour - 40) < found.half
+    assert abs(found.an_hour - 40) < found.half_width
 
 
 def test_a_straight_line_has_no_interval_and_few_samples_no_slope() -> None:
@@ -83,7 +83,7 @@ def judged(rise: float, bounds: Mapping[str, float], restarts: int = 0) -> Growt
     for number in range(SAMPLES):
         at = number * EVERY_S
         value = 500 + rise * at / 3600 + chance.normal(0, 0.5)
-        watch.at.append(at)
+        watch.at_s.append(at)
         watch.samples.append({"scorer": Memory(value + 20, value)})
     watch.restarts["scorer"] = restarts
     (found,) = growths(watch, at / 2, 10, bounds)

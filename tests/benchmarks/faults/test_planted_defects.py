@@ -91,7 +91,7 @@ def test_a_second_letter_of_a_record_breaks_exactly_once_alone(history: History)
 @pytest.mark.parametrize("what", RESTS_ON)
 def test_a_count_that_rests_on_what_was_not_read_is_unknown_and_no_0(history: History, what: str) -> None:
     history.delivery = "exactly-once"
-    history.observed["missed"] = {"letters": [], what: ["the end was not read", "twice"]}
+    history.observed["incomplete"] = {"letters": [], what: ["the end was not read", "twice"]}
     row = history.row()
     for name in RESTS_ON[what]:
         assert getattr(row, name) is None and row.unknown[name] == "the end was not read; twice"
@@ -109,7 +109,7 @@ def test_every_count_rests_on_something() -> None:
 
 def test_what_is_known_to_be_broken_stays_broken_where_other_things_are_unknown(history: History) -> None:
     lose_a_letter(history)
-    history.observed["missed"] = {"lists": ["the end was not read"]}
+    history.observed["incomplete"] = {"lists": ["the end was not read"]}
     row = history.row()
     assert (row.lost, row.dead_letters_wrong, row.verdict) == (None, 1, Verdict.BROKEN)
 
@@ -171,7 +171,7 @@ def test_who_comes_back_after_an_erasure_has_the_new_events_alone(history: Histo
     seen = ReaderView(TAG.encode())
     for one in history.of(RETURNED):
         seen.take(one.record, one.at_ms, one.at_ms)
-    assert RETURNED in seen.newest and RETURNED not in seen.ended
+    assert RETURNED in seen.newest and RETURNED not in seen.tombstoned
 
 
 def test_a_list_below_a_tombstones_order_does_not_count_and_one_of_a_later_epoch_does(history: History) -> None:
@@ -183,15 +183,15 @@ def test_a_list_below_a_tombstones_order_does_not_count_and_one_of_a_later_epoch
 
     take(old.record)
     take(Record(USER.encode(), None, (("liveshelf.order", b"5.2"),)))
-    assert seen.newest == {} and seen.ended == {USER}
+    assert seen.newest == {} and seen.tombstoned == {USER}
     take(old.record)
-    assert seen.newest == {} and seen.ended == set() and seen.fell == 0
+    assert seen.newest == {} and seen.tombstoned == set() and seen.version_falls == 0
     for version, epoch, newest in ((2, 5, None), (3, 5, (5, 3)), (1, 6, (6, 1)), (9, 5, (6, 1))):
         take(history.changed(old, lambda body, v=version, e=epoch: body.update(version=v, epoch=e)).record)  # type: ignore[misc]
         assert (seen.newest[USER].order if USER in seen.newest else None) == newest
-    assert seen.fell == 1 and seen.greatest[USER] == (6, 1)
+    assert seen.version_falls == 1 and seen.greatest_orders[USER] == (6, 1)
     take(Record(USER.encode(), None))
-    assert seen.newest == {} and seen.ended == {USER}
+    assert seen.newest == {} and seen.tombstoned == {USER}
 
 
 def test_records_of_others_are_not_seen(history: History) -> None:

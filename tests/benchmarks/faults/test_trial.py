@@ -27,7 +27,7 @@ class Striker:
     """Does nothing and says so."""
 
     def inject(self, fault: Fault) -> Strike:
-        return struck_now(fault.what, "seen")
+        return struck_now(fault.kind, "seen")
 
 
 def strikes_of(plan: Plan) -> list[Strike]:

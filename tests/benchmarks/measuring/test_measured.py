@@ -10,13 +10,13 @@ from hdrh.histogram import HdrHistogram
 from benchmarks.measuring.measured import (
     NotMeasured,
     as_json,
+    measured_unless,
     median,
     percentile,
     percentiles_ms,
     ratio,
     rounded,
     total,
-    unless,
 )
 
 NONE = NotMeasured("no list came")
@@ -49,19 +49,19 @@ def test_percentiles_of_a_list_are_nearest_ranks_of_any_order() -> None:
 
 def test_nothing_is_made_of_what_was_not_measured() -> None:
     assert ratio(NONE, 2) == ratio(2, NONE) == rounded(NONE, 1) == median([1.0, NONE]) == total([NONE, 1.0], 1) == NONE
-    assert ratio(2, 0, nothing="no list came") == NONE
+    assert ratio(2, 0, zero_reason="no list came") == NONE
     assert isinstance(median([]), NotMeasured) and isinstance(total([], 1), NotMeasured)
     assert (ratio(1, 3), median([3.0, 1.0, 2.0]), total([1.0, 2.0], 0)) == (0.333, 2.0, 3)
 
 
 def test_reasons_take_every_number_and_leave_names_and_verdicts() -> None:
     figures = {"lists_per_s": 12, "by_part": {"kafka": 0.1}, "rows": [1.5], "name": "x", "held": True}
-    assert unless([], figures) is figures
+    assert measured_unless([], figures) is figures
     missing = NotMeasured("a; b")
-    assert unless(["a", "b"], figures) == {
+    assert measured_unless(["a", "b"], figures) == {
         "lists_per_s": missing, "by_part": {"kafka": missing}, "rows": [missing], "name": "x", "held": True,
     }  # fmt: skip
-    assert unless(["a", "b"], {"by_part": {}}) == {"by_part": missing}
+    assert measured_unless(["a", "b"], {"by_part": {}}) == {"by_part": missing}
 
 
 def test_json_has_null_and_the_reason_and_no_nan() -> None:

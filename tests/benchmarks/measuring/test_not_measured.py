@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from benchmarks.measuring import load
-from benchmarks.measuring.load import Load, behind_its_rate, publish, report_of
+from benchmarks.measuring.load import Load, publish, rate_violations, report_of
 from benchmarks.measuring.measured import NotMeasured, as_json
 from benchmarks.peers import contest
 from benchmarks.running_stack import coalesced, freshness, idle, scale, short, state, storefront, sustain
-from benchmarks.running_stack.short import Reading, between, medians, ratios_of
+from benchmarks.running_stack.short import Reading, figures_between, medians, ratios_of
 from operators.errors import BrokerError, ClusterError, StackError
 from operators.settings import Settings
 from tests.benchmarks.fakes import Cluster, Consumer, Generator, Record, list_record, parts, sent
@@ -22,8 +22,8 @@ from tests.benchmarks.reasons import reasons
 
 
 def test_a_load_says_whether_it_kept_its_rate() -> None:
-    assert behind_its_rate(sent(100), 100) == []
-    assert behind_its_rate(sent(0), 100) == ["the load generator sent nothing"]
+    assert rate_violations(sent(100), 100) == []
+    assert rate_violations(sent(0), 100) == ["the load generator sent nothing"]
 
 
 def test_a_load_that_died_is_an_error() -> None:
@@ -117,7 +117,7 @@ def test_look_ups_that_were_errors_or_met_no_lists_are_not_measured(
     monkeypatch.setattr(storefront.time, "sleep", lambda _: None)
 
     def measured(wrk: dict[str, Any], lists: int, *broken: str) -> dict[str, Any]:
-        monkeypatch.setattr(storefront, "Written", lambda _: Counts(lists))
+        monkeypatch.setattr(storefront, "RecordCount", lambda _: Counts(lists))
         monkeypatch.setattr(storefront, "_wrk", lambda *_: WRK | wrk)
         return storefront.measure(Settings(), ["i"], parts(*broken), 100, 5, known)
 
@@ -127,10 +127,10 @@ def test_look_ups_that_were_errors_or_met_no_lists_are_not_measured(
 
 
 def test_idle_is_not_measured_while_something_flows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idle, "Written", lambda _, topic: Counts(0))
+    monkeypatch.setattr(idle, "RecordCount", lambda _, topic: Counts(0))
     assert idle.measure(Settings(), parts(), 0.01)["cores_used_all"] >= 0
     assert reasons(idle.measure(Settings(), parts("x"), 0.01), "cores_used", "cores_used_all", "rss_mb") == {"x"}
-    monkeypatch.setattr(idle, "Written", lambda _, topic: Counts(7))
+    monkeypatch.setattr(idle, "RecordCount", lambda _, topic: Counts(7))
     assert reasons(idle.measure(Settings(), parts(), 0.01), "cores_used", "cores_used_all", "rss_mb") == {
         "7 events came meanwhile; 7 lists came meanwhile"
     }
@@ -168,24 +168,24 @@ def test_a_job_without_a_checkpoint_has_no_checkpoint_time(tmp_path: Path) -> No
             return {"latest": {"completed": self.done}, "summary": {"end_to_end_duration": {"p50": 0}}}
 
     cluster = Saving("liveshelf")
-    found = state._of_state(Settings(), cluster)  # type: ignore[arg-type]
+    found = state._state_sizes(Settings(), cluster)  # type: ignore[arg-type]
     assert reasons(found, "checkpoint_ms", "checkpoint_mb") == {"the job has completed no checkpoint"}
     cluster.done = {"state_size": 2_000_000}
-    assert state._of_state(Settings(), cluster)["checkpoint_mb"] == 2.0  # type: ignore[arg-type]
+    assert state._state_sizes(Settings(), cluster)["checkpoint_mb"] == 2.0  # type: ignore[arg-type]
     with pytest.raises(ClusterError, match="a running job"):
-        state._of_state(Settings(), Saving())  # type: ignore[arg-type]
+        state._state_sizes(Settings(), Saving())  # type: ignore[arg-type]
 
 
 def test_what_another_slot_costs_is_not_read_off_one_point() -> None:
-    assert scale.fitted([1, 2], [0.1, 0.12]) == {"a": 0.08, "b": 0.02}
-    assert as_json({"cost": scale.fitted([1], [0.1])})["left_out"].keys() == {"cost.a", "cost.b"}
+    assert scale.fit_cost([1, 2], [0.1, 0.12]) == {"a": 0.08, "b": 0.02}
+    assert as_json({"cost": scale.fit_cost([1], [0.1])})["left_out"].keys() == {"cost.a", "cost.b"}
     missing = NotMeasured("no list came")
-    assert scale.fitted([1, 2], [0.1, missing]) == {"a": missing, "b": missing}
-    assert scale.fitted([1], [missing]) == {"a": missing, "b": missing}
+    assert scale.fit_cost([1, 2], [0.1, missing]) == {"a": missing, "b": missing}
+    assert scale.fit_cost([1], [missing]) == {"a": missing, "b": missing}
 
 
 def test_a_round_of_the_short_form_without_lists_gives_no_ratio_and_no_median() -> None:
-    stood_still = between(
+    stood_still = figures_between(
         Reading(10.0, 1_000, 500, {"taskmanager-0": 1.0}), Reading(12.0, 9_000, 500, {"taskmanager-0": 2.0})
     )
     assert reasons({"row": stood_still}, "row") == {"8000 events were applied and 0 lists came between two marks"}
@@ -210,7 +210,7 @@ def kill_of(monkeypatch: pytest.MonkeyPatch, kill: Callable[[], None], polls: in
     monkeypatch.setattr(contest, "KILL_S", 0.02)  # the load must last for half of it
     monkeypatch.setattr(freshness, "consumer_at_end", lambda *_: Consumer(iter(stream)))
     monkeypatch.setattr(contest, "in_the_background", begun)
-    return contest.killed(Settings(), ["i"], "events", "lists", kill)
+    return contest.measure_kill(Settings(), ["i"], "events", "lists", kill)
 
 
 def test_a_contestant_that_was_not_killed_has_lost_nothing_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

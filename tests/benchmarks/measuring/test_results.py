@@ -44,7 +44,7 @@ def test_a_loss_beyond_what_noise_explains_is_said(tmp_path: Path) -> None:
     before = kept(tmp_path, "a.json", held=1.0, lost=1.0, gone=1.0, better=1.0)
     now = kept(tmp_path, "b.json", held=0.86, lost=0.84, better=2.0, new=1.0)
     changes = results.compare([before], now)
-    assert {change.name: change.lost for change in changes} == {
+    assert {change.name: change.is_lost for change in changes} == {
         "held": False, "lost": True, "gone": True, "better": False, "new": False
     }  # fmt: skip
     assert [row[-1] for row in results.rows(changes)] == ["", "lost", "lost", "", "new"]
@@ -56,7 +56,9 @@ def test_of_several_kept_runs_the_median_counts_and_the_lowest_excuses(tmp_path:
         kept(tmp_path / str(number), "a.json", steady=steady, scattered=scattered)
     runs = results.read_runs(tmp_path)
     now = kept(tmp_path, "now.json", steady=0.8, scattered=0.6)
-    found = {change.name: (change.kept, change.fell, change.lost) for change in results.compare(runs, now)}
+    found = {
+        change.name: (change.kept_median, change.is_lower, change.is_lost) for change in results.compare(runs, now)
+    }
     assert found == {"steady": (1.0, True, True), "scattered": (1.0, True, False)}
     assert results.rows(results.compare(runs, now))[1][2:] == (
         "1", "0.5 to 1.2", "0.6", "lower, as a kept run was too"
@@ -67,23 +69,23 @@ def test_what_the_user_did_without_is_no_loss(tmp_path: Path) -> None:
     now = kept(tmp_path, "b.json", a=1.0, b=None)
     now["throughput"]["left_out"] = {"ratios.b": "apt-get install wrk"}
     (_, change) = results.compare([kept(tmp_path, "a.json", a=1.0, b=1.0)], now)
-    assert not change.failed and change.remark == "not measured: apt-get install wrk"
+    assert not change.is_failure and change.remark == "not measured: apt-get install wrk"
 
 
 def test_what_the_run_failed_to_measure_is_no_loss_and_no_success(tmp_path: Path) -> None:
     now = kept(tmp_path, "b.json", a=1.0, b=None)
     now["throughput"]["not_measured"] = {"ratios.b": "no list came"}
     (_, change) = results.compare([kept(tmp_path, "a.json", a=1.0, b=1.0)], now)
-    assert change.failed and not change.lost and change.remark == "not measured: no list came"
+    assert change.is_failure and not change.is_lost and change.remark == "not measured: no list came"
     assert results.rows([change])[0][2:] == ("1", "", "-", "not measured: no list came")
 
 
 def test_a_kept_run_that_measured_nothing_does_not_count(tmp_path: Path) -> None:
     kept_runs = [kept(tmp_path, "a.json", a=None), kept(tmp_path, "c.json", a=2.0)]
     (change,) = results.compare(kept_runs, kept(tmp_path, "b.json", a=1.9))
-    assert change.runs == (2.0,) and not change.failed
+    assert change.runs == (2.0,) and not change.is_failure
     (change,) = results.compare(kept_runs[:1], kept(tmp_path, "b.json", a=1.9))
-    assert change.kept is None and change.remark == "new"
+    assert change.kept_median is None and change.remark == "new"
 
 
 def test_a_figure_that_was_not_measured_is_said_where_it_is_needed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.measuring.measured import NotMeasured
 from benchmarks.running_stack import against
-from benchmarks.running_stack.against import FIGURES, Side, compared, drained_figures, fresh_figures
+from benchmarks.running_stack.against import FIGURES, Side, compared, freshness_figures, throughput_figures
 from operators.errors import StackError
 from tests.running_stack import ROOT
 
@@ -24,7 +24,7 @@ FRESH = {"lists": 500, "users_unanswered": 0, "freshness_ms": {"p50": 10.0, "p95
 
 
 def test_figures_are_taken_of_both_benchmarks() -> None:
-    assert drained_figures(DRAINED) | fresh_figures(FRESH) == {
+    assert throughput_figures(DRAINED) | freshness_figures(FRESH) == {
         "lists/s": 5000, "CPU s per 1,000 lists": 0.23, "p50 ms": 10.0, "p99 ms": 30.0
     }  # fmt: skip
 
@@ -38,7 +38,7 @@ def test_figures_are_taken_of_both_benchmarks() -> None:
     ],
 )
 def test_a_drain_of_nothing_is_not_measured_whatever_an_older_side_prints(change: dict[str, Any], said: str) -> None:
-    assert set(drained_figures(DRAINED | change).values()) == {NotMeasured(said)}
+    assert set(throughput_figures(DRAINED | change).values()) == {NotMeasured(said)}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_drain_of_nothing_is_not_measured_whatever_an_older_side_prints(change
     ],
 )
 def test_freshness_of_nothing_is_not_measured_whatever_an_older_side_prints(change: dict[str, Any], said: str) -> None:
-    assert set(fresh_figures(FRESH | change).values()) == {NotMeasured(said)}
+    assert set(freshness_figures(FRESH | change).values()) == {NotMeasured(said)}
 
 
 def sides(ours: list[float], theirs: list[float], **bundles: str) -> tuple[Side, Side]:

@@ -13,7 +13,7 @@ from benchmarks.measuring.load import Load
 from benchmarks.measuring.measured import NotMeasured, as_json
 from benchmarks.running_stack import floor, freshness
 from benchmarks.running_stack.floor import Floor
-from liveshelf.bench.result import tell
+from liveshelf.bench.result import report_result
 from operators.errors import BrokerError
 from operators.settings import Settings
 from tests.benchmarks.fakes import Consumer, Generator, Record, list_record, parts, sent
@@ -74,7 +74,7 @@ def test_freshness_without_a_list_is_null_and_exit_1(
     (reason,) = reasons(found, *FIGURES)
     assert reason == "no list came; 10 of 10 users had no list of all their events when the wait ended"
     with pytest.raises(typer.Exit) as ended:
-        tell(found, tmp_path / "kept.json", json=True)
+        report_result(found, tmp_path / "kept.json", json=True)
     assert ended.value.exit_code == 1
     printed = capsys.readouterr()
     assert json.loads(printed.out)["freshness_ms"] == {"p50": None, "p95": None, "p99": None, "max": None}
@@ -82,7 +82,7 @@ def test_freshness_without_a_list_is_null_and_exit_1(
     assert json.loads((tmp_path / "kept.json").read_text()) == json.loads(printed.out)
     assert "no list came" in printed.err
     with pytest.raises(typer.Exit):
-        tell(found, None, json=False)
+        report_result(found, None, json=False)
     assert "'p50': None" in " ".join(capsys.readouterr().err.split())
 
 
@@ -124,15 +124,17 @@ def test_a_floor_that_passed_half_of_the_records_has_no_percentiles() -> None:
     for done, measured in ((0, False), (500, False), (1000, True)):
         while beside.latency_us.get_total_count() < done:
             beside._take(json.dumps({"event_time": now_us // 1000 - 5}).encode(), now_us)
-        found = freshness._beside(beside, 1000, ours)
+        found = freshness._floor_figures(beside, 1000, ours)
         assert isinstance(found["ratios"]["p50 of the floor to ours"], float) is measured
         assert isinstance(found["floor_ms"]["max"], float) is measured
     beside._failure = "KafkaError()"
-    assert reasons(freshness._beside(beside, 1000, ours), "floor_ms") == {"the floor's reader ended: KafkaError()"}
+    assert reasons(freshness._floor_figures(beside, 1000, ours), "floor_ms") == {
+        "the floor's reader ended: KafkaError()"
+    }
 
 
 def test_a_floors_reader_that_dies_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(floor, "consumer_at_end", lambda *_: Consumer(iter([[Record(b"k", b"no json")]])))
     beside = Floor(Settings())
     beside._read()
-    assert "MalformedJson" in beside.missed(0)[0] or "JSON" in beside.missed(0)[0]
+    assert "MalformedJson" in beside.incomplete_reasons(0)[0] or "JSON" in beside.incomplete_reasons(0)[0]

@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 class Broken:
     """A stack that did not stay as it was."""
 
-    def broken(self) -> list[str]:
+    def find_violations(self) -> list[str]:
         return ["the job was restarted"]
 
 
