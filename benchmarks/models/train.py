@@ -18,7 +18,7 @@ def measure(items: int) -> dict[str, Any]:
     """Times one epoch of 24,000 steps of each size, after a warm-up epoch. Raises `LiveshelfError` without the train extra."""
     try:
         from model_export.data.sessions import session_examples
-        from model_export.training.fit import products
+        from model_export.training.fit import matmul_precision
         from model_export.training.sizes import SIZES
         from model_export.training.training import Training
     except ImportError as error:
@@ -31,7 +31,7 @@ def measure(items: int) -> dict[str, Any]:
     for size, options in SIZES.items():
         examples = session_examples(sessions, words, options.window)
         training = Training(examples, items, replace(options, epochs=2))
-        with products(options.bf16_products):
+        with matmul_precision(options.bf16_products):
             training.run_epoch()
             started_s = time.perf_counter()
             loss, steps = training.run_epoch()

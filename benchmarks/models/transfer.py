@@ -78,7 +78,7 @@ def _trained(split: "Split", options: "TrainOptions", start: Start, seeds: list[
     from model_export.evaluation.full_ranking import evaluate
     from model_export.measures.training_log import TrainingLog, unreported
     from model_export.training.fit import fit
-    from model_export.training.process_group import ALONE
+    from model_export.training.process_group import SINGLE_PROCESS
     from model_export.training.train import search_options
     from model_export.training.training import Training
 
@@ -89,9 +89,9 @@ def _trained(split: "Split", options: "TrainOptions", start: Start, seeds: list[
         with tempfile.TemporaryDirectory() as folder:
             out, training_log = Path(folder) / "found", TrainingLog(unreported)
             fit_options, _ = search_options(
-                split, out, seed_options, print_progress, training_log, ALONE, start.weights
+                split, out, seed_options, print_progress, training_log, SINGLE_PROCESS, start.weights
             )
-        training = Training(split.train, len(split.words), fit_options, (), ALONE, start.weights)
+        training = Training(split.train, len(split.words), fit_options, (), SINGLE_PROCESS, start.weights)
         for metric, value in evaluate(fit(training, None, print_progress).model, split.test).items():
             metrics.setdefault(metric, []).append(100 * value)
         epochs.append(fit_options.epochs)
@@ -103,7 +103,7 @@ def _trained(split: "Split", options: "TrainOptions", start: Start, seeds: list[
 
 def newest(train: "Examples", share: float) -> "Examples":
     """The newest share of the examples, with outcomes computed from these alone."""
-    return train.where(np.flatnonzero(train.time_ms >= np.quantile(train.time_ms, 1 - share))).alone()
+    return train.where(np.flatnonzero(train.time_ms >= np.quantile(train.time_ms, 1 - share))).with_own_outcomes()
 
 
 def _ratios(rows: list[dict[str, Any]]) -> Iterable[tuple[str, Figure]]:

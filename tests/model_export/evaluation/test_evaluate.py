@@ -45,8 +45,8 @@ def circle(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("sessions")
-    fitting = FitOptions(epochs=6, width=32, dropout=0.1, window=30)
-    options = TrainOptions(name="circle", fit=fitting, epochs=6)
+    fit_options = FitOptions(epochs=6, width=32, dropout=0.1, window=30)
+    options = TrainOptions(name="circle", fit=fit_options, epochs=6)
     train(TrainingData(sessions=circle(folder)), folder / "bundle", options, log=lambda _: None)
     return folder / "bundle", folder / "circle"
 
@@ -121,8 +121,8 @@ def test_what_is_not_given_is_searched_on_the_validation_window(tmp_path: Path) 
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_large_size_is_exported_and_served_with_its_own_window(tmp_path: Path) -> None:
-    fitting = replace(SIZES["large"], width=16)
-    options = TrainOptions(name="circle", size="large", fit=fitting, epochs=1)
+    fit_options = replace(SIZES["large"], width=16)
+    options = TrainOptions(name="circle", size="large", fit=fit_options, epochs=1)
     train(TrainingData(sessions=circle(tmp_path)), tmp_path / "bundle", options, log=lambda _: None)
     bundle = ModelBundle.load(tmp_path / "bundle")
     assert bundle.window == 50 and bundle.golden["items"].shape[1] == 50

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from model_export.evaluation.evaluate_events import evaluate_events
-from model_export.models.cold_start import welcome
+from model_export.models.cold_start import add_cold_items
 from model_export.models.encoders import build
 from model_export.training.fit_options import FitOptions
 from model_export.training.train import train
@@ -80,4 +80,4 @@ def test_a_newcomer_comes_to_the_shoppers_of_its_kind(tmp_path: Path) -> None:
 
 def test_without_the_search_task_there_are_none() -> None:
     words, model = Vocabulary(["a", "b"]), build("gru", 2, 8, 0.0, 4, 16.0)
-    assert welcome(model, words, [("c", "red mug")]) is words and len(model.bias) == 3
+    assert add_cold_items(model, words, [("c", "red mug")]) is words and len(model.bias) == 3

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from model_export.data.sessions import session_examples
 from model_export.evaluation.full_ranking import evaluate
-from model_export.models.copying import OUT, CopyHead, combined, copy_loss
+from model_export.models.copying import MASKED, CopyHead, combined, copy_loss
 from model_export.models.encoders import ENCODERS, NextItem, build
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
@@ -25,7 +25,7 @@ def asked() -> tuple[torch.Tensor, ...]:
     torch.manual_seed(5)
     items = torch.randint(1, 6, (40, WINDOW))
     items[torch.arange(WINDOW) >= torch.randint(1, WINDOW + 1, (40, 1))] = 0
-    copies = torch.randn(40, WINDOW).masked_fill(items == 0, OUT).requires_grad_()
+    copies = torch.randn(40, WINDOW).masked_fill(items == 0, MASKED).requires_grad_()
     scores = (3 * torch.randn(40, ITEMS + 1)).requires_grad_()
     return scores, copies, items, torch.randint(1, 8, (40,))
 

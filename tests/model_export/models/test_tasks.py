@@ -9,10 +9,10 @@ import torch
 
 from model_export.bundles.graph import export_graph
 from model_export.data.dataset import Examples, examples, ratings
-from model_export.data.searches import Searches, searched, title_queries
+from model_export.data.searches import Searches, searches_of, title_queries
 from model_export.evaluation.full_ranking import evaluate
 from model_export.models.rating_task import RatingTask
-from model_export.models.search_task import SearchTask, place_of
+from model_export.models.search_task import SearchTask, text_vectors
 from model_export.models.session_task import SessionTask, area_under_roc, calibration_error, cross_entropy
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
@@ -58,12 +58,12 @@ def test_outcomes_are_of_the_item_in_the_session_and_never_of_the_past() -> None
     assert found.outcomes.astype(int).tolist() == [
         [1, 1, 0], [1, 1, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 1],
     ]  # fmt: skip
-    before = found.where(found.time_ms < NOW_MS + 3 * MINUTE_MS).alone()
+    before = found.where(found.time_ms < NOW_MS + 3 * MINUTE_MS).with_own_outcomes()
     assert before.outcomes.astype(int).tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
 def test_a_search_leads_to_the_first_known_item_soon_after_it() -> None:
-    found = searched(
+    found = searches_of(
         [
             at(0, "a", None, "search", query="red mug"),
             at(1, "b", 3, "view"),
@@ -126,7 +126,7 @@ def test_each_task_is_learned_and_the_next_item_with_them(tmp_path: Path) -> Non
     assert search.metrics(model)["MRR@20"] > 0.8
     tower, texts = model.tasks["search"].tower(), ["mug no7", "pattern 3", "a MUG that nobody knows"]
     served = np.array([tower.place(text) for text in texts])
-    learned = place_of(model, [words_of(text) for text in texts]).detach().numpy()
+    learned = text_vectors(model, [words_of(text) for text in texts]).detach().numpy()
     np.testing.assert_allclose(served, learned, atol=1e-5)
     warm = asked.where((asked.features.length > 0) & (asked.kind == 1))
     assert evaluate(model, warm)["R@20"] > 0.9

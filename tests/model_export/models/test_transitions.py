@@ -11,7 +11,7 @@ from torch import nn
 from model_export.data.dataset import Examples
 from model_export.data.sessions import session_examples
 from model_export.evaluation.full_ranking import evaluate
-from model_export.models.copying import OUT
+from model_export.models.copying import MASKED
 from model_export.models.encoders import ENCODERS, build
 from model_export.models.transitions import FOLLOWERS, followers
 from model_export.training.fit import fit
@@ -64,7 +64,7 @@ def test_an_items_share_is_its_own_with_those_of_step_and_follower(name: str) ->
         for row, logit in zip(rows[user], logits[user], strict=True):
             expected[user, row] += logit.exp()
     assert torch.allclose(model.scores(items, kinds, length)[:, 1:], expected.log()[:, 1:], atol=1e-4)
-    assert (logits[rows == 0] == OUT).all()
+    assert (logits[rows == 0] == MASKED).all()
 
 
 def test_who_teaches_the_head_is_not_counted() -> None:

@@ -19,7 +19,7 @@ def test_tensorboard_reads_every_epoch_and_the_items(tmp_path: Path) -> None:
     board = TensorBoardLog(tmp_path / "board", lambda name, _: passed_on.append(name))
     options = TrainOptions(name="circle", epochs=3, fit=FitOptions(width=16, batch=64, bf16_products=False))
     train(TrainingData(circle(tmp_path)), tmp_path / "bundle", options,
-        log=lambda _: None, report=board.report, show=board.items,
+        log=lambda _: None, report=board.report, show_items=board.items,
     )  # fmt: skip
     board.close()
     read = EventAccumulator(str(tmp_path / "board")).Reload()

@@ -47,8 +47,8 @@ def circle(folder: Path, users: int = 150) -> Path:
 @pytest.mark.filterwarnings("ignore")
 def test_what_is_certain_is_learned_and_the_bundle_serves_it(tmp_path: Path) -> None:
     said: list[str] = []
-    fitting = FitOptions(epochs=8, width=32, dropout=0.0, batch=128)
-    options = TrainOptions(name="circle", fit=fitting)
+    fit_options = FitOptions(epochs=8, width=32, dropout=0.0, batch=128)
+    options = TrainOptions(name="circle", fit=fit_options)
     manifest = train(TrainingData(circle(tmp_path)), tmp_path / "bundle", options, log=said.append)
     assert manifest["metrics"]["test"]["small (weighted-sum, width 32)"]["MRR@20"] > 0.75
     bundle = ModelBundle.load(tmp_path / "bundle")

@@ -26,11 +26,11 @@ def test_it_goes_on_where_it_stopped_and_its_settings_are_trained(source: Traini
     found = tune(source, out, OPTIONS, trials=5, epochs=2, log=said.append)
     assert sum(line.startswith("trial ") for line in said) == found["trials"] == 5
     assert found["validation_mrr20"] >= found["without_search"] > 0
-    fitting = TrainOptions().with_settings(out).fitting()
-    assert {name: getattr(fitting, name) for name in found["settings"]} == found["settings"]
-    assert (fitting.width, fitting.batch) == (8, 512)
+    fit_options = TrainOptions().with_settings(out).fit_options()
+    assert {name: getattr(fit_options, name) for name in found["settings"]} == found["settings"]
+    assert (fit_options.width, fit_options.batch) == (8, 512)
     assert TrainOptions().with_settings(out).epochs == found["settings"]["epochs"], "no search when it is trained"
-    assert TrainOptions(epochs=1, dropout=0.0).with_settings(out).fitting().dropout == 0.0
+    assert TrainOptions(epochs=1, dropout=0.0).with_settings(out).fit_options().dropout == 0.0
 
 
 def test_a_trial_that_was_killed_is_tried_once_more(source: TrainingData, tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_a_trial_that_was_killed_is_tried_once_more(source: TrainingData, tmp_pa
     study = optuna.create_study(
         study_name="liveshelf", direction="maximize", storage=optuna.storages.JournalStorage(backend)
     )
-    study.enqueue_trial(first_points(OPTIONS.fitting(), 1)[0])
+    study.enqueue_trial(first_points(OPTIONS.fit_options(), 1)[0])
     killed = study.ask()
     killed.suggest_float("dropout", 0.05, 0.65, step=0.05)
     tune(source, out, OPTIONS, trials=1, epochs=1, log=lambda _: None)
@@ -71,6 +71,6 @@ def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
     file.write_text(settings_text(written, "by hand"))
     assert TrainOptions().with_settings(file).fit == written
     file.write_text("scale = 12\n")
-    assert TrainOptions().with_settings(file).fitting().scale == 12
+    assert TrainOptions().with_settings(file).fit_options().scale == 12
     file.write_text("window = 30\n")  # as a flag's, it is not replaced by the data's own
     assert TrainOptions().with_settings(file).window == 30 and TrainOptions(window=9).with_settings(file).window == 9
