@@ -200,11 +200,11 @@ class Proxy:
 @pytest.mark.parametrize(
     ("what", "traffic", "said"),
     [
-        ("cut", {"held": 1234}, "1,234 bytes and 0 new connections held by the proxy"),
+        ("cut", {"held_bytes": 1234}, "1,234 bytes and 0 new connections held by the proxy"),
         ("cut", {"connections": 2}, "0 bytes and 2 new connections held by the proxy"),
         ("cut", {}, ""),
-        ("slow", {"slowed": 1000, "longest_s": 0.25}, "1,000 bytes late by up to 250 ms"),
-        ("slow", {"slowed": 10, "longest_s": 0.05}, ""),
+        ("slow", {"slowed_bytes": 1000, "longest_delay_s": 0.25}, "1,000 bytes late by up to 250 ms"),
+        ("slow", {"slowed_bytes": 10, "longest_delay_s": 0.05}, ""),
         ("slow", {}, ""),
     ],
 )

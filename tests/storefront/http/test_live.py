@@ -93,7 +93,7 @@ def test_whatever_ends_a_stream_it_is_counted_no_more(end: str) -> None:
     asyncio.run(run())
     assert counted and set(counted) == {1}
     assert live.streams == 0
-    assert (live._of_user, live._of_address, live._waiting) == ({}, {}, {}), "nothing of it is left"
+    assert (live._of_user, live._of_address, live._wake_events) == ({}, {}, {}), "nothing of it is left"
 
 
 def test_who_waits_hears_of_a_change_and_of_the_newest_only() -> None:

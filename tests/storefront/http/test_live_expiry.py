@@ -26,10 +26,10 @@ def heard(expires_in_s: float | None, changes_at_s: tuple[float, ...], seconds: 
 
         task = asyncio.create_task(listen())
         await asyncio.sleep(seconds)
-        assert set(live._waiting) == {"u"}
+        assert set(live._wake_events) == {"u"}
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        assert not live._waiting, "nobody is left"
+        assert not live._wake_events, "nobody is left"
         return moments
 
     return asyncio.run(follow())
