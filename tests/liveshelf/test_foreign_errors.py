@@ -20,7 +20,7 @@ REQUEST = httpx.Request("GET", "https://shop:hush@flink.example.com/jobs")
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "expected"),
     [
         (StackError("a", "b", "c"), "expected a; came b. Next: c."),
         (KafkaTimeoutError("no answer"), "kafka.bootstrap"),
@@ -40,14 +40,14 @@ REQUEST = httpx.Request("GET", "https://shop:hush@flink.example.com/jobs")
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "free the disk"),
         (ConnectionResetError(errno.ECONNRESET, "reset"), "a connection that holds"),
     ],
-    ids=lambda one: type(one).__name__ if isinstance(one, Exception) else "",
+    ids=lambda case: type(case).__name__ if isinstance(case, Exception) else "",
 )
-def test_an_error_of_others_is_said_with_what_to_do(error: Exception, said: str) -> None:
-    ours = as_liveshelf_error(error)
-    assert ours is not None
-    with pytest.raises(type(ours), match=said):
-        raise ours
-    assert "hush" not in str(ours) and ours.fix
+def test_an_error_of_others_is_said_with_what_to_do(error: Exception, expected: str) -> None:
+    liveshelf_error = as_liveshelf_error(error)
+    assert liveshelf_error is not None
+    with pytest.raises(type(liveshelf_error), match=expected):
+        raise liveshelf_error
+    assert "hush" not in str(liveshelf_error) and liveshelf_error.fix
 
 
 @pytest.mark.parametrize(

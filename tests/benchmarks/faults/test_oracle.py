@@ -24,10 +24,10 @@ def test_what_arrived_before_an_erasure_is_forgotten_and_what_came_after_is_not(
     assert oracle.forgotten_users(["u"]) == set() and oracle.expected_orders(["u"]) == {
         "u": order_of(oracle.states["u"])
     }
-    without = Oracle(
+    oracle_without = Oracle(
         Settings(), records[3:], {"u": Oracle(Settings(), records[:3], erasures=[erasure("u", 2500)]).states["u"]}
     )
-    assert digest(oracle.states["u"]) == digest(without.states["u"])
+    assert digest(oracle.states["u"]) == digest(oracle_without.states["u"])
 
 
 def test_who_does_nothing_after_an_erasure_is_forgotten() -> None:
@@ -47,5 +47,7 @@ def test_two_erasures_of_one_user_are_both_done() -> None:
 def test_a_bad_erasure_must_be_a_dead_letter_and_a_tombstone_is_none() -> None:
     bad = replace(erasure("u", 0, user_id="v"), partition=2, offset=7)
     oracle = Oracle(Settings(), [], erasures=[bad, replace(bad, value=None, offset=8)])
-    assert {place: one.reason for place, one in oracle.refused.items()} == {(ERASURES, 2, 7): "key_mismatch"}
+    assert {position: refused.reason for position, refused in oracle.refused.items()} == {
+        (ERASURES, 2, 7): "key_mismatch"
+    }
     assert oracle.states == {} and oracle.erased_users == set()

@@ -36,21 +36,21 @@ def proxy() -> Iterator[tuple[TcpProxy, int]]:
 
     threading.Thread(target=serve, daemon=True).start()
     port = free_port()
-    made = TcpProxy(port, server.getsockname()[1])
-    yield made, port
-    made.close()
+    tcp_proxy = TcpProxy(port, server.getsockname()[1])
+    yield tcp_proxy, port
+    tcp_proxy.close()
     server.shutdown(socket.SHUT_RDWR)
     server.close()
 
 
 def ask(connection: socket.socket, content: bytes) -> float:
     """Sends, reads all of it back; returns the seconds."""
-    begun, got = time.monotonic(), b""
+    started_s, answer = time.monotonic(), b""
     connection.sendall(content)
-    while len(got) < len(content):
-        got += connection.recv(65_536)
-    assert got == content
-    return time.monotonic() - begun
+    while len(answer) < len(content):
+        answer += connection.recv(65_536)
+    assert answer == content
+    return time.monotonic() - started_s
 
 
 def test_a_healthy_link_carries_everything_at_once(proxy: tuple[TcpProxy, int]) -> None:

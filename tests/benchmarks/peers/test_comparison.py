@@ -45,10 +45,10 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
 
 
 def test_the_others_run_without_our_job_and_one_that_fails_costs_no_other_its_figures(bench: Bench) -> None:
-    heard: list[str] = []
-    result = comparison.compare(bench, ["quix", "bytewax", "liveshelf"], 5, force_restart=False, on_peer=heard.append)
+    peers: list[str] = []
+    result = comparison.compare(bench, ["quix", "bytewax", "liveshelf"], 5, force_restart=False, on_peer=peers.append)
     assert bench.acts == ["started", "stopped"]
-    assert heard[0] == "liveshelf" and {*heard} == {"liveshelf", "bytewax", "quix"}
+    assert peers[0] == "liveshelf" and {*peers} == {"liveshelf", "bytewax", "quix"}
     assert {row["name"]: isinstance(row.get("lists_per_s"), NotMeasured) for row in result["rows"]} == {
         "liveshelf": False, "bytewax": False, "quix": True,
     }  # fmt: skip

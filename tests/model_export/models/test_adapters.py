@@ -30,15 +30,15 @@ def encoder(name: str, seed: int, items: int = 50, width: int = 8) -> NextItem:
 @pytest.mark.parametrize("rank", [0, 2])
 def test_a_shop_begins_where_another_ended(name: str, rank: int, tmp_path: Path) -> None:
     write_encoder(encoder(name, 1), tmp_path / "encoder.npz")
-    begun = encoder(name, 2, items=70)
+    new_model = encoder(name, 2, items=70)
     steps = torch.randn(3, 8, 8)
     before = encoder(name, 1).encoded(steps)
-    assert not torch.allclose(begun.encoded(steps), before)
-    start_from(begun, read_encoder(tmp_path / "encoder.npz"), rank)
-    assert torch.allclose(begun.encoded(steps), before), "adapters begin with nothing"
-    merge_adapters(begun)
-    assert torch.allclose(begun.encoded(steps), before)
-    assert encoder_weights(begun).keys() == encoder_weights(encoder(name, 1)).keys()
+    assert not torch.allclose(new_model.encoded(steps), before)
+    start_from(new_model, read_encoder(tmp_path / "encoder.npz"), rank)
+    assert torch.allclose(new_model.encoded(steps), before), "adapters begin with nothing"
+    merge_adapters(new_model)
+    assert torch.allclose(new_model.encoded(steps), before)
+    assert encoder_weights(new_model).keys() == encoder_weights(encoder(name, 1)).keys()
 
 
 @pytest.mark.parametrize("name", ENCODERS)

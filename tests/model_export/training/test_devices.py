@@ -23,18 +23,18 @@ def test_nothing_is_made_on_the_cpu_where_the_model_is_on_a_gpu(name: str, monke
             model = build(name, 50, 16, 0.1, 8, 16.0)
         items = torch.ones((4, 8), dtype=torch.int64, device=gpu)
         batch = mask_steps(Batch(items, items, items), 0.2, 0.2)
-        wanted = model.user_vectors(batch.items, batch.kinds)[:, 0]
+        vectors = model.user_vectors(batch.items, batch.kinds)[:, 0]
         target, length = items[:, 0], items[:, 0] * 3
-        drawn = torch.randint(50, (10,), device=gpu)
-        own, asked = model.after_last(items, items, length)
-        rows, logits = model.competing(*asked)
-        made = [
-            full_softmax(wanted, model.table()[1:], model.bias[1:], target, 16.0),  # makes its gradients as well
-            sampled_softmax(wanted, model.table()[1:], model.bias[1:], target, 16.0, drawn),
+        negatives = torch.randint(50, (10,), device=gpu)
+        own, context = model.after_last(items, items, length)
+        rows, logits = model.competing(*context)
+        tensors = [
+            full_softmax(vectors, model.table()[1:], model.bias[1:], target, 16.0),  # makes its gradients as well
+            sampled_softmax(vectors, model.table()[1:], model.bias[1:], target, 16.0, negatives),
             copy_loss(model.copy.trust * own, logits, rows, target),
             model.scores(items, items, length),
         ]
-        assert all(one.device == gpu for one in made)
+        assert all(tensor.device == gpu for tensor in tensors)
         with pytest.raises(Exception, match="device"):
             model.user_vectors(items.cpu(), items)
 
