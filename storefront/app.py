@@ -142,7 +142,10 @@ def _list_routes(app: FastAPI, shop: Services) -> None:
         shop.metrics.served.labels(answer.source if answer.known else "expired" if answer.expired else "stranger").inc()
         return json_answer(answer)
 
-    stream_answers: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}, 503: content(Refused)}
+    stream_answers: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"text/event-stream": {}}},
+        503: content(Refused),
+    }
 
     @app.get("/v1/users/{user_id}/recommendations/stream", response_class=Response, responses=stream_answers)
     async def stream(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:

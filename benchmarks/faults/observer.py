@@ -180,7 +180,9 @@ class ListWatcher:
                     now, now_ms = time.monotonic(), time.time() * 1000
                     for record in records:
                         self.view.take(record, now, now_ms)
-                self._positions = {place: self._consumer.position(place) for place in self._consumer.assignment()}
+                self._positions = {
+                    partition: self._consumer.position(partition) for partition in self._consumer.assignment()
+                }
         except Exception as error:  # an error in a thread would go unseen, and a part of the lists pass for all
             self._failure = repr(error)
 

@@ -129,5 +129,5 @@ class Oracle:
             (slate,) = list_maker.make([Request(user, state, last_event_ms(state))])
             if isinstance(slate, Exception):
                 raise slate
-            lists[user] = [(place.item_id, place.score) for place in slate.items]
+            lists[user] = [(list_item.item_id, list_item.score) for list_item in slate.items]
         return lists

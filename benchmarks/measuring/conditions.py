@@ -68,11 +68,11 @@ class MeasuredInterval:
         """Why figures of this interval are invalid; empty when they are valid. A part that does not answer is a violation."""
         violations, now = [], self._pids()
         for part, family in self._families.items():
-            lost = [name for process, name in family.items() if not _alive(process)]
+            ended_names = [name for process, name in family.items() if not _alive(process)]
             if part not in now or now[part] != self.parts[part]:
                 violations.append(f"{part} was restarted (pid {self.parts[part]}, then {now.get(part, 'none')})")
-            elif lost:
-                violations.append(f"{part} lost its process {', '.join(lost)}")
+            elif ended_names:
+                violations.append(f"{part} lost its process {', '.join(ended_names)}")
         for check in self._checks:
             try:
                 violations += check.find_violations()

@@ -120,7 +120,7 @@ def _spells(list_count: Callable[[], int], start: int, count: int, pids: dict[st
             b.at_s - a.at_s,
             b.lists - a.lists,
             {part: b.cpu_s[part] - a.cpu_s[part] for part in pids},
-            {name: used - a.threads_s.get(name, used) for name, used in b.threads_s.items()},
+            {name: seconds - a.threads_s.get(name, seconds) for name, seconds in b.threads_s.items()},
         )
         for a, b in itertools.pairwise(readings)
     ]

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -112,6 +113,11 @@ def run(
     if json:
         machine(manifest)
         return
+    _show(manifest, out)
+
+
+def _show(manifest: dict[str, Any], out: Path) -> None:
+    """Prints the test metrics of the model and of the baselines."""
     test_metrics = manifest["metrics"]["test"]
     names = list(next(iter(test_metrics.values())))
     table(

@@ -48,7 +48,9 @@ class TooMuch(BodyRefused):
     """The body has more bytes or events than one request may carry."""
 
     def __init__(self, reason: str, expected: str, actual: str) -> None:
-        super().__init__(413, reason, f"expected at most {expected}; came {actual}. Next: send them in several requests.")
+        super().__init__(
+            413, reason, f"expected at most {expected}; came {actual}. Next: send them in several requests."
+        )
 
 
 async def read_body(request: Request, limit: int) -> bytes:

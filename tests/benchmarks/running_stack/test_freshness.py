@@ -92,7 +92,7 @@ def test_freshness_without_a_list_is_null_and_exit_1(
         ({"batches": lambda: answers(users=9)}, "1 of 10 users had no list of all their events when the wait ended"),
         ({"batches": lambda: answers(source="popular")}, "400 of 400 lists were fallbacks"),
         ({"unread": 5}, "the reader did not reach the end of the lists: 5 records before it"),
-        ({"broken": "the job was restarted"}, "the job was restarted"),
+        ({"violation": "the job was restarted"}, "the job was restarted"),
         ({"generator": Generator(sent(200, late_ms=1500.0))}, "the load generator fell 1500 ms behind"),
         ({"generator": Generator(sent(200, seconds=3.0))}, "the load generator sent 67 events/s instead of 100"),
     ],
