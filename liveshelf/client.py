@@ -1,4 +1,4 @@
-"""The client that shops import: publishes events, reads lists, follows them as they come. docs/client.md has an example."""
+"""The client that shops import: publishes events, reads lists, follows new lists. docs/client.md has an example."""
 
 import json
 import logging
@@ -20,13 +20,13 @@ from pipelines.topics.list_follower import ListFollower, Since
 from pipelines.topics.list_reader import newest_lists
 
 log = logging.getLogger(__name__)
-LOGGED = 100  # warnings that a client logs, each once
+LOGGED = 100  # maximum number of different warnings that a client logs
 
 EventLike = Event | Mapping[str, Any]
 
 
 class BadEvent(BadRecord):
-    """An event that the job would refuse. `index` (from 0): its place in what was to be published."""
+    """An event that the job would refuse. `index`: its position in the call, from 0."""
 
     def __init__(self, index: int, bad: BadRecord) -> None:
         super().__init__(bad.reason, bad.expected, bad.came, bad.fix)
@@ -37,17 +37,17 @@ class BadEvent(BadRecord):
 
 
 class Published(NamedTuple):
-    """What a call of `publish` did: how many events are on the topic, and which of their fields have no effect."""
+    """The result of `publish`: the number of events on the topic, and warnings for fields without effect."""
 
     events: int
     warnings: tuple[FieldWarning, ...]
 
 
 class Client:
-    """A shop's way to Liveshelf. Any thread may use it. It connects when it is first used.
+    """A shop's connection to Liveshelf. Thread-safe. It connects on the first call.
 
-    Errors are `LiveshelfError`s, each with `expected`, `came` and `fix`; `retriable` says whether the same call may work
-    later.
+    Every error is a `LiveshelfError` with `expected`, `came` and `fix`; `retriable` says whether the same call may
+    succeed later.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class Client:
     ) -> None:
         """Without arguments it reads liveshelf.toml and the variables LIVESHELF_…, as the command line does.
 
-        `bootstrap` ("host:9092", several parted by commas) and `security` (names and values of `[kafka.security]`) count
-        more than these; `settings` replaces all of them. `timeout_s`: how long `publish` waits for the
-        acknowledgements, once the first connection stands (at most some seconds more).
+        `bootstrap` ("host:9092", several separated by commas) and `security` (names and values of `[kafka.security]`)
+        override these; `settings` replaces all of them. `timeout_s`: how long `publish` waits for acknowledgements. The
+        first connection may take a few seconds more.
         Raises `SettingsError`.
         """
         if settings is not None and (bootstrap is not None or security is not None):
@@ -78,11 +78,11 @@ class Client:
         self._closed = False
 
     def publish(self, events: EventLike | Iterable[EventLike]) -> Published:
-        """Publishes one event or several, and returns when the broker has acknowledged all of them.
+        """Publishes one event or several and returns when the broker has acknowledged all of them.
 
-        All are checked first, by the rules of the job, so an iterable is held in memory. Raises `BadEvent` for the first
-        that the job would refuse: nothing is sent then. Raises `BrokerError` where the broker does not acknowledge them in
-        time: publish all of them again; the job takes an event_id once. Fields without effect are logged, too.
+        It first checks all events by the job's rules, so it holds an iterable in memory. Raises `BadEvent` for the first
+        event that the job would refuse; then nothing is sent. Raises `BrokerError` if the broker does not acknowledge in
+        time: publish all events again, the job counts an event_id once. Fields without effect are also logged.
         """
         self._refuse_closed()
         several = [events] if isinstance(events, Event | Mapping) else events
@@ -98,40 +98,40 @@ class Client:
     @overload
     def lists(self, users: Iterable[str]) -> dict[str, RecommendationList | None]: ...
     def lists(self, users: str | Iterable[str]) -> RecommendationList | dict[str, RecommendationList | None] | None:
-        """The newest list of a user; of several users a dict by user_id, which has all of them.
+        """The newest list of a user, or for several users a dict with every user_id.
 
-        None: the user has no list, was erased, or the list has expired. Show the popular list then. It reads a user's whole
-        partition, which takes seconds on a large shop: for every page view ask the storefront over HTTP, which also leaves
-        out what has sold out since. Raises `BadRecord` for a user_id that no event can have, and `BrokerError`.
+        None: the user has no list, was erased, or the list has expired. Show the popular list then. The call reads the
+        user's whole partition, which takes seconds in a large shop. For page views ask the storefront over HTTP; it also
+        drops items that have sold out since. Raises `BadRecord` for a user_id that no event can have, and `BrokerError`.
         """
         self._refuse_closed()
-        wanted = _user_ids(users)
+        user_ids = _user_ids(users)
         now_ms = time.time_ns() // 1_000_000
-        newest = newest_lists(self._settings.kafka, wanted) if wanted else {}
-        valid = {user: made if made and now_ms < made.expires_at else None for user, made in newest.items()}
+        newest = newest_lists(self._settings.kafka, user_ids) if user_ids else {}
+        valid = {user: slate if slate and now_ms < slate.expires_at else None for user, slate in newest.items()}
         return valid[users] if isinstance(users, str) else valid
 
     def follow(
         self, users: str | Iterable[str] | None = None, since: Since = "now", *, silence_s: float = 60.0
     ) -> ListFollower:
-        """An iterator over lists as they come and over erasures (`Erased`), of some users or of all.
+        """An iterator over new lists and erasures (`Erased`) of some users or of all.
 
-        It begins at this call, or with `since="beginning"` with the lists that the topic holds. A user's lists come in
-        their order: one that is older than the one before is left out, and so is one that has expired. A list may come
-        twice after a failure. It ends when it or the client is closed. A broker may be away for `silence_s`; then, or where
-        it refuses, the iterator raises `BrokerError`, and can be gone on with. One thread may iterate.
+        It starts at this call, or with `since="beginning"` at the lists that the topic holds. A user's lists come in
+        order; older and expired lists are skipped. After a failure a list may come twice. The iteration ends when the
+        iterator or the client is closed. If the broker is silent for `silence_s`, or refuses, the iterator raises
+        `BrokerError`; you may continue to iterate. Only one thread may iterate.
         """
-        wanted = None if users is None else _user_ids(users)
-        if wanted == []:
+        user_ids = None if users is None else _user_ids(users)
+        if user_ids == []:
             raise ValueError("no users to follow; None stands for all")
         with self._following:
             self._refuse_closed()
-            follower = ListFollower(self._settings.kafka, wanted, since, silence_s)
+            follower = ListFollower(self._settings.kafka, user_ids, since, silence_s)
             self._followers.add(follower)
         return follower
 
     def close(self) -> None:
-        """Ends what follows and closes the connections. What `publish` returned from is on the topic."""
+        """Ends all followers and closes the connections. Events of a `publish` that has returned are on the topic."""
         with self._following:
             self._closed = True
             for follower in self._followers:
@@ -153,10 +153,10 @@ class Client:
 
     def _log(self, warnings: Iterable[FieldWarning]) -> None:
         for warning in warnings:
-            known = (warning.field, warning.text)
-            if known not in self._logged and len(self._logged) < LOGGED:
-                self._logged.add(known)
-                log.warning("field %s of an event: %s", *known)
+            key = (warning.field, warning.text)
+            if key not in self._logged and len(self._logged) < LOGGED:
+                self._logged.add(key)
+                log.warning("field %s of an event: %s", *key)
 
     def _refuse_closed(self) -> None:
         if self._closed:
@@ -171,7 +171,7 @@ def _user_ids(users: str | Iterable[str]) -> list[str]:
 
 
 def _json(event: object) -> bytes:
-    """The record of an event; a value that JSON does not have is refused."""
+    """The event as JSON. Raises `BadRecord` for a value that JSON does not have."""
     if isinstance(event, Event):
         event = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not None}
     if not isinstance(event, Mapping):

@@ -13,7 +13,7 @@ from liveshelf.job import backup, restore, resume, stop, submit, tidy
 from liveshelf.models import bundle, evaluate, export, train, tune
 from liveshelf.shopper import erase, lists
 from liveshelf.stack import demo, doctor, down, logs, status, up
-from liveshelf.terminal.foreign_errors import as_ours
+from liveshelf.terminal.foreign_errors import as_liveshelf_error
 from liveshelf.terminal.output import LogToPeople, notice
 from operators.configuration.loopback import keep_loopback_direct
 
@@ -58,17 +58,17 @@ app.add_typer(dead_letters.app, name="dead-letters", help="Records that were ref
 
 def main() -> None:
     """Exit 0 ok, 1 failed, 2 usage."""
-    os.umask(0o077)  # events, lists, backups: what a verb writes is for its user alone
+    os.umask(0o077)  # a verb writes events, lists and backups for its own user only
     keep_loopback_direct(os.environ)
     logging.basicConfig(level=logging.WARNING, handlers=[LogToPeople()], format="%(name)s: %(message)s")
-    logging.getLogger("kafka").propagate = False  # the error below says it, once
+    logging.getLogger("kafka").propagate = False  # the error below reports the same problem once
     try:
         app()
     except Exception as error:
-        if (ours := as_ours(error)) is not None:
-            notice("failed", "bold red", str(ours))
+        if (liveshelf_error := as_liveshelf_error(error)) is not None:
+            notice("failed", "bold red", str(liveshelf_error))
             sys.exit(1)
-        # Python's own traceback would send the terminal what a record made the error say
+        # Python's own traceback would print a record's control characters to the terminal
         text = traceback.format_exc().rstrip()
         notice("internal error", "bold red", f"a bug of Liveshelf: please report it with these lines\n{text}")
         sys.exit(1)

@@ -57,7 +57,7 @@ class Services:
         shelf = CatalogueView(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
         refused = self.metrics.refused.counts
         self.views = Views(
-            folder, lambda: kafka_consumer(options), self._listed, shelf, refused, settings.events.placeholders
+            folder, lambda: kafka_consumer(options), self._on_list, shelf, refused, settings.events.placeholders
         )
         self.server = ListServer(self.views, self.bundle)
         self.search = Search(self.views.shelf, self.bundle)
@@ -67,8 +67,8 @@ class Services:
         self.metrics.lists_age.set_function(lambda: self.views.ages()["lists"])
         self.metrics.streams.set_function(lambda: self.live.streams)
 
-    def _listed(self, user_id: str, newest: RecommendationList | None) -> None:
-        self.metrics.listed(newest)
+    def _on_list(self, user_id: str, newest: RecommendationList | None) -> None:
+        self.metrics.on_list(newest)
         self.live.changed(user_id)
 
     def similar(self, item_id: str) -> list[ServedItem]:
@@ -76,9 +76,9 @@ class Services:
         if self.bundle is None or not (row := self.bundle.vocabulary.row(item_id)):
             return []
         ids = [self.bundle.vocabulary.item_ids[r - 1] for r in self.bundle.neighbours[row].tolist() if r]
-        near = [item for item in ids if self.views.shelf.may_be_listed(item)][:SIMILAR]
+        neighbours = [item for item in ids if self.views.shelf.may_be_listed(item)][:SIMILAR]
         reason = Reason("similar", item_id)
-        return [served(ListItem(i, 0.0, n, reason), n, self.views.shelf) for n, i in enumerate(near, start=1)]
+        return [served(ListItem(i, 0.0, n, reason), n, self.views.shelf) for n, i in enumerate(neighbours, start=1)]
 
 
 def _tables_folder(settings: Settings) -> Path:
@@ -142,17 +142,20 @@ def _list_routes(app: FastAPI, shop: Services) -> None:
         shop.metrics.served.labels(answer.source if answer.known else "expired" if answer.expired else "stranger").inc()
         return json_answer(answer)
 
-    streamed: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}, 503: content(Refused)}
+    stream_answers: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"text/event-stream": {}}},
+        503: content(Refused),
+    }
 
-    @app.get("/v1/users/{user_id}/recommendations/stream", response_class=Response, responses=streamed)
+    @app.get("/v1/users/{user_id}/recommendations/stream", response_class=Response, responses=stream_answers)
     async def stream(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
         """The list now, after each change, and when it expires, as server-sent events named `list`; 429 or 503 above a limit."""
 
-        def read() -> tuple[str, int | None]:
+        def read_list() -> tuple[str, int | None]:
             answer = shop.server.list_of(user_id, limit)
             return encode(answer).decode(), answer.expires_at
 
-        return ListStream(shop.live, user_id, read)
+        return ListStream(shop.live, user_id, read_list)
 
 
 def _item_routes(app: FastAPI, shop: Services) -> None:

@@ -28,26 +28,26 @@ KINDS = (
     ("kill", "zookeeper", 0, 0),
     ("kill", "storefront", 0, 0),
 )
-FIRST_S, REST_S = 15.0, 60.0  # quiet at the beginning, and at the end, so that all can come to rest
+FIRST_S, REST_S = 15.0, 60.0  # without faults at the start, and at the end, so that the system recovers
 GAP_S = (20.0, 60.0)
-ITEMS = 500  # of the bundle, which the load is about
+ITEMS = 500  # of the bundle, in the load's events
 
 
 def schedule(seed: int, minutes: float) -> list[Fault]:
-    """Faults of all kinds, 20 to 60 s apart; several may meet before the system has come to rest."""
-    chance, at, faults = random.Random(seed), FIRST_S, []
-    while at < minutes * 60 - REST_S:
-        what, target, shortest, longest = chance.choice(KINDS)
-        lasts = round(chance.uniform(shortest, longest), 1)
-        faults.append(Fault(what, target, at_s=round(at, 1), for_s=lasts))
-        at += lasts + chance.uniform(*GAP_S)
+    """Random faults, 20 to 60 s apart; the next may strike before the system has recovered."""
+    rng, at_s, faults = random.Random(seed), FIRST_S, []
+    while at_s < minutes * 60 - REST_S:
+        kind, target, shortest, longest = rng.choice(KINDS)
+        lasts = round(rng.uniform(shortest, longest), 1)
+        faults.append(Fault(kind, target, at_s=round(at_s, 1), for_s=lasts))
+        at_s += lasts + rng.uniform(*GAP_S)
     return faults
 
 
 def served_bundle(settings: Settings) -> Path:
-    """The bundle of the job that is to be judged.
+    """The folder of the bundle that the running job serves.
 
-    Raises `SettingsError` where states could not be compared, `ClusterError` where no job runs or it serves another bundle.
+    Raises `SettingsError` without `job.state_digests`, `ClusterError` if no job runs or it serves another bundle.
     """
     if not settings.job.state_digests:
         raise SettingsError(
@@ -58,15 +58,15 @@ def served_bundle(settings: Settings) -> Path:
     if not Cluster(settings.job).jobs(settings.job.name):
         raise ClusterError(f"a running job named {settings.job.name}", "none", "liveshelf submit, or resume")
     bundle = settings.resolve(settings.bundle.path)
-    if wrong := ServedBundle(Layout.of(settings).targets, ModelBundle.load(bundle)).broken():
-        raise ClusterError(f"a job that serves {bundle}", wrong[0], "set bundle.path, or liveshelf resume")
+    if violations := ServedBundle(Layout.of(settings).targets, ModelBundle.load(bundle)).find_violations():
+        raise ClusterError(f"a job that serves {bundle}", violations[0], "set bundle.path, or liveshelf resume")
     return bundle
 
 
 def run_chaos(
     settings: Settings, bundle: Path, faults: Sequence[Fault], *, seed: int, minutes: float, rate: float
 ) -> Row:
-    """`faults` under a load of `rate` events/s, judged as `run_trial` does."""
+    """Runs `faults` under a load of `rate` events/s and judges the trial."""
     items = json.loads((bundle / "items.json").read_text())[:ITEMS]
     plan = Plan(f"chaos {minutes:.0f} min", faults, rate=rate, seconds=minutes * 60, seed=seed)
     return run_trial(settings, plan, Injector(settings), bundle, items)

@@ -1,4 +1,4 @@
-"""The evidence that a fault struck: a process that ended and its successor, a port that refused, or a line in a log."""
+"""The evidence that a fault struck: a process that ended and its successor, a refused port, or a line in a log."""
 
 import contextlib
 import signal
@@ -24,8 +24,8 @@ class Strike:
     evidence: str
     at: float
     until: float
-    failure: str = ""  # why it could not be done
-    lasts: bool = False  # until the load ends: nothing is to be fresh again after it
+    failure: str = ""  # the error that prevented the injection
+    lasts: bool = False  # until the end of the load, so that no recovery follows
 
     @property
     def doubt(self) -> str:
@@ -34,7 +34,7 @@ class Strike:
 
 
 def struck_now(fault: str, evidence: str, *, failure: str = "", lasts: bool = False) -> Strike:
-    """A fault of this moment."""
+    """A strike at this moment."""
     now = time.monotonic()
     return Strike(fault, evidence, now, now, failure, lasts)
 
@@ -50,8 +50,8 @@ class Victim:
     def kill(self, number: signal.Signals = signal.SIGKILL) -> str:
         """Sends a deadly signal and returns the evidence; empty when the process lives on."""
         self.process.send_signal(number)
-        # a wrapper that dies would leave the process that serves
-        if wait_while(self._lives, GONE_S, 0.01) or (self._address is not None and not refuses(self._address)):
+        # a dead wrapper may leave a serving process behind
+        if wait_while(self._is_alive, GONE_S, 0.01) or (self._address is not None and not refuses(self._address)):
             return ""
         refused = f", port {self._address[1]} refused" if self._address else ""
         successor_pid = next_pid(self._successor, self.process.pid)
@@ -60,44 +60,44 @@ class Victim:
         )
 
     def pause(self, seconds: float) -> str:
-        """Stops the process for `seconds`, resumes it and returns the evidence. It may be killed meanwhile."""
+        """Stops the process for `seconds`, resumes it and returns the evidence. It may be killed while it is stopped."""
         started_s = time.monotonic()
         self.process.suspend()
         stopped = not wait_while(lambda: not self._stopped(), 1, 0.01)
         time.sleep(max(0.0, started_s + seconds - time.monotonic()))
-        lasted, still = time.monotonic() - started_s, self._stopped()
+        stopped_s, is_stopped = time.monotonic() - started_s, self._stopped()
         with contextlib.suppress(psutil.NoSuchProcess):
             self.process.resume()
-        if not stopped or (self._lives() and not still):
+        if not stopped or (self._is_alive() and not is_stopped):
             return ""
-        return f"pid {self.process.pid} stood still " + (f"{lasted:.1f} s" if still else "until it was killed")
+        return f"pid {self.process.pid} stood still " + (f"{stopped_s:.1f} s" if is_stopped else "until it was killed")
 
     def _stopped(self) -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):
-            return self._lives() and self.process.status() == psutil.STATUS_STOPPED
+            return self._is_alive() and self.process.status() == psutil.STATUS_STOPPED
         return False
 
-    def _lives(self) -> bool:
-        """Whether this very process lives: its pid may belong to another one by now."""
+    def _is_alive(self) -> bool:
+        """Whether this process is alive; its pid may belong to another process by now."""
         with contextlib.suppress(psutil.NoSuchProcess):
             return bool(self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE)
         return False
 
 
-def next_pid(successor: Callable[[], int | None], old: int) -> int | None:
+def next_pid(successor: Callable[[], int | None], old_pid: int) -> int | None:
     """Waits for the successor's pid; None when no successor appears."""
     deadline = time.monotonic() + SUCCESSOR_S
     while time.monotonic() < deadline:
-        with contextlib.suppress(Exception):  # whoever is asked may be down too
+        with contextlib.suppress(Exception):  # supervisor or cluster may be down too
             pid = successor()
-            if pid and pid != old:
+            if pid and pid != old_pid:
                 return pid
         time.sleep(0.1)
     return None
 
 
 def refuses(address: tuple[str, int]) -> bool:
-    """Whether nobody listens there."""
+    """Whether no process listens at this address."""
     try:
         socket.create_connection(address, 1).close()
     except ConnectionRefusedError:
@@ -115,12 +115,12 @@ class Logs:
         self._sizes = {file: file.stat().st_size for file in self._files()}
 
     def files_with(self, text: bytes) -> list[str]:
-        """Names of those to which it was added."""
+        """The names of the files whose added text contains `text`."""
         return sorted(file.name for file in self._files() if text in self._added(file))
 
     def _added(self, file: Path) -> bytes:
-        content, before = file.read_bytes(), self._sizes.get(file, 0)
-        return content[before:] if len(content) >= before else content  # begun anew, when it was full
+        content, old_size = file.read_bytes(), self._sizes.get(file, 0)
+        return content[old_size:] if len(content) >= old_size else content  # shorter: the log was rotated
 
     def _files(self) -> list[Path]:
         return [file for file in self._folder.rglob("*") if file.is_file()]

@@ -1,4 +1,4 @@
-"""A fault as a record, and how each kind is done to the local stack."""
+"""A fault as a record, and the injection of each kind into the local stack."""
 
 import contextlib
 import errno
@@ -22,26 +22,26 @@ from operators.errors import LiveshelfError, StackError
 from operators.settings import Settings
 from pipelines.submission.cluster import Cluster
 
-CHUNK, CRUMB = b"\0" * 4_194_304, b"\0" * 4096
-FIND_S = 15.0  # for a process that is about to start
+CHUNK, SMALL_CHUNK = b"\0" * 4_194_304, b"\0" * 4096
+FIND_S = 15.0  # maximum wait for a process that is about to start
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`what` happens to `target` at `at_s` seconds of load, for `for_s` seconds where it lasts.
+    """A fault of this `kind` strikes `target` after `at_s` seconds of load, and lasts for `for_s` seconds.
 
-    what: kill, segfault, pause, restart (clean), stop (and start after `for_s`), cut, slow (100 ms, 3 Mbit/s), fill (a folder).
-    target: a part of the stack; `taskmanager` is the one whose slot is taken, `scorer` the process that scores for it.
+    kind: kill, segfault, pause, restart (clean), stop (and start after `for_s`), cut, slow (100 ms, 3 Mbit/s), fill (a folder).
+    target: a part of the stack; `taskmanager` is the one whose slot is taken, `scorer` its scorer process.
     """
 
-    what: str
+    kind: str
     target: str = ""
     at_s: float = 8.0
     for_s: float = 0.0
 
 
 class Injector:
-    """Does faults to one running stack."""
+    """Injects faults into one running stack."""
 
     def __init__(self, settings: Settings, proxy: TcpProxy | None = None) -> None:
         self._layout = Layout.of(settings)
@@ -55,7 +55,7 @@ class Injector:
             "zookeeper": ("127.0.0.1", settings.stack.zookeeper_port),
             "storefront": (settings.storefront.host, settings.storefront.port),
         }
-        # each returns what shows that it struck
+        # each returns the evidence that it struck
         self.kinds: dict[str, Callable[[Fault], str]] = {
             "kill": lambda fault: self.victim(fault.target).kill(),
             "segfault": lambda fault: self.victim(fault.target).kill(signal.SIGSEGV),
@@ -68,20 +68,20 @@ class Injector:
         }
 
     def inject(self, fault: Fault) -> Strike:
-        """Does it and, where it lasts, waits and undoes it. One that cannot be done is said in the strike."""
-        started_s, name = time.monotonic(), f"{fault.what} {Path(fault.target).name}".strip()
+        """Injects the fault; one that lasts is undone after `for_s`. The strike reports a failed injection."""
+        started_s, name = time.monotonic(), f"{fault.kind} {Path(fault.target).name}".strip()
         try:
-            evidence, failure = self.kinds[fault.what](fault), ""
+            evidence, failure = self.kinds[fault.kind](fault), ""
         except (LiveshelfError, OSError, LookupError, StopIteration, psutil.Error, xmlrpc.client.Error) as error:
             evidence, failure = "", f"it could not be done: {error!r}"
         return Strike(name, evidence, started_s, time.monotonic(), failure)
 
     def part(self, target: str) -> str:
-        """The part that `target` names now."""
+        """The part of the stack that `target` means now."""
         return self.working_taskmanager() if target == "taskmanager" else target
 
     def pid(self, target: str) -> int:
-        """Its process."""
+        """The pid of a target."""
         return self.scorer() if target == "scorer" else self._supervisor.pids()[self.part(target)]
 
     def scorer(self) -> int:
@@ -89,7 +89,7 @@ class Injector:
         return self._supervisor.pids().get("scorer") or scorer_of(self.pid("taskmanager"))
 
     def working_taskmanager(self) -> str:
-        """The TaskManager whose slot is taken (the first of several)."""
+        """The first TaskManager whose slot is taken."""
         managers = self._cluster.get("/taskmanagers")["taskmanagers"]
         busy = next(manager for manager in managers if manager["freeSlots"] == 0)
         port = int(busy["id"].split(":")[1].split("-")[0])
@@ -97,7 +97,7 @@ class Injector:
         return next(part for part, pid in self._supervisor.pids().items() if f"pid={pid}," in listening)
 
     def victim(self, target: str) -> Victim:
-        """The process that `target` names now, with who takes its place; one that is about to start is waited for."""
+        """The process that `target` means now, with its successor. Waits for a process that is about to start."""
         process = self._process(target)
         parent, pid = process.ppid(), process.pid
         part = next((name for name, part_pid in self._supervisor.pids().items() if part_pid == pid), "")
@@ -115,18 +115,22 @@ class Injector:
                 time.sleep(0.5)
 
     def _restart(self, fault: Fault) -> str:
-        part, old = self.part(fault.target), self._process(fault.target)
+        part, old_process = self.part(fault.target), self._process(fault.target)
         self._supervisor.restart(part)
-        new = self._supervisor.pids().get(part)
-        return f"pid {old.pid} gone, then pid {new}" if new and new != old.pid and not old.is_running() else ""
+        new_pid = self._supervisor.pids().get(part)
+        return (
+            f"pid {old_process.pid} gone, then pid {new_pid}"
+            if new_pid and new_pid != old_process.pid and not old_process.is_running()
+            else ""
+        )
 
     def _stop(self, fault: Fault) -> str:
-        part, old = self.part(fault.target), self._process(fault.target)
+        part, old_process = self.part(fault.target), self._process(fault.target)
         with self._supervisor.stopped(part):
-            stopped = not old.is_running() and part not in self._supervisor.pids()
+            stopped = not old_process.is_running() and part not in self._supervisor.pids()
             time.sleep(fault.for_s)
             stopped = stopped and part not in self._supervisor.pids()
-        return f"pid {old.pid} gone for {fault.for_s:g} s" if stopped else ""
+        return f"pid {old_process.pid} gone for {fault.for_s:g} s" if stopped else ""
 
     def _link(self, fault: Fault, link: Link) -> str:
         if self._proxy is None:
@@ -137,47 +141,47 @@ class Injector:
         traffic = self._proxy.traffic
         self._proxy.heal()
         if link.cut:
-            evidence = f"{traffic.held:,} bytes and {traffic.connections} new connections held by the proxy"
-            return evidence if traffic.held or traffic.connections else ""
-        slowed = f"{traffic.slowed:,} bytes late by up to {1000 * traffic.longest_s:.0f} ms"
-        return slowed if traffic.longest_s >= 0.99 * link.delay_s else ""
+            evidence = f"{traffic.held_bytes:,} bytes and {traffic.connections} new connections held by the proxy"
+            return evidence if traffic.held_bytes or traffic.connections else ""
+        evidence_of_delay = f"{traffic.slowed_bytes:,} bytes late by up to {1000 * traffic.longest_delay_s:.0f} ms"
+        return evidence_of_delay if traffic.longest_delay_s >= 0.99 * link.delay_s else ""
 
     def _fill(self, fault: Fault) -> str:
         logs = Logs(self._layout.logs)
         with full_disk(Path(fault.target)) as full:
             time.sleep(fault.for_s)
-            filled = full()
+            was_full = full()
         files = logs.files_with(NO_SPACE)
-        return f"ENOSPC in {', '.join(files)}" if filled and files else ""
+        return f"ENOSPC in {', '.join(files)}" if was_full and files else ""
 
 
 def scorer_of(taskmanager: int) -> int:
-    """The scorer process of a TaskManager's pid; raises `StopIteration` where there is none."""
+    """The pid of the scorer process below a TaskManager's pid. Raises `StopIteration` if there is none."""
     family = psutil.Process(taskmanager).children(recursive=True)
     return next(process.pid for process in family if "pipelines.scoring.main" in process.cmdline())
 
 
 @contextlib.contextmanager
 def full_disk(folder: Path) -> Iterator[Callable[[], bool]]:
-    """The file system of `folder` has no byte left inside this block, also where others free some meanwhile.
+    """Keeps the file system of `folder` full inside this block, even if others free space.
 
-    Gives a function that says whether it was full.
+    Yields a function that returns whether it was full.
     """
     ballast, stop, full = folder / "ballast", threading.Event(), threading.Event()
 
     def fill() -> None:
-        piece = CHUNK
+        chunk = CHUNK
         with ballast.open("wb", buffering=0) as file:
             while not stop.is_set():
                 try:
-                    file.write(piece)
+                    file.write(chunk)
                 except OSError as error:
                     if error.errno != errno.ENOSPC:
                         raise
-                    if piece is CRUMB:
+                    if chunk is SMALL_CHUNK:
                         full.set()
                         stop.wait(0.01)
-                    piece = CRUMB
+                    chunk = SMALL_CHUNK
 
     thread = threading.Thread(target=fill, daemon=True)
     thread.start()

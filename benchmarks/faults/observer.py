@@ -23,12 +23,12 @@ from operators.waiting import wait_while
 from pipelines.submission.cluster import Cluster
 from pipelines.topics.topic_reader import TopicReader
 
-END_S = 60.0  # to read to the end, when the load is over
+END_S = 60.0  # maximum time to read to the end after the load
 NOTHING: Order = (-1, -1)  # below every list
 
 
 @dataclass
-class Newest:
+class NewestList:
     """The newest list of a user as a reader keeps it."""
 
     order: Order
@@ -46,20 +46,20 @@ class ReaderView:
     """
 
     tag: bytes
-    # a soak has ten million lists: numbers side by side, in the order of their arrival
+    # arrays, because a soak has ten million lists; in the order of arrival
     arrivals: "array[float]" = field(default_factory=lambda: array("d"))  # monotonic s
     freshness: "array[float]" = field(default_factory=lambda: array("d"))  # s
-    newest: dict[str, Newest] = field(default_factory=dict)
-    written: Counter[tuple[str, Order, bool]] = field(default_factory=Counter)  # user, order, by the model
-    greatest: dict[str, Order] = field(default_factory=dict)  # of all lists of a user
-    last: dict[str, Order] = field(default_factory=dict)  # of the last list
-    ended: set[str] = field(default_factory=set)  # users whose last record is a tombstone
-    floors: dict[str, Order] = field(default_factory=dict)  # of the tombstones
-    fell: int = 0
+    newest: dict[str, NewestList] = field(default_factory=dict)
+    written_counts: Counter[tuple[str, Order, bool]] = field(default_factory=Counter)  # user, order, by the model
+    greatest_orders: dict[str, Order] = field(default_factory=dict)  # user -> greatest order of all lists
+    last_orders: dict[str, Order] = field(default_factory=dict)  # user -> order of the last list
+    tombstoned: set[str] = field(default_factory=set)  # users whose last record is a tombstone
+    floors: dict[str, Order] = field(default_factory=dict)  # user -> greatest order of a tombstone
+    version_falls: int = 0
     misplaced: int = 0  # lists under another user's key
 
     def take(self, record: Any, now: float, now_ms: float) -> None:
-        """One record of the output topic."""
+        """Takes a record of the output topic."""
         if record.key is None or not record.key.startswith(self.tag):
             return
         user = record.key.decode()
@@ -71,26 +71,26 @@ class ReaderView:
         self.arrivals.append(now)
         self.freshness.append((now_ms - slate.event_time) / 1000)
         self.misplaced += slate.user_id != user
-        self.written[user, order, slate.source == "model"] += 1
-        self.fell += order < self.last.get(user, order)
-        self.greatest[user] = max(order, self.greatest.get(user, order))
-        self.last[user] = order
-        self.ended.discard(user)
+        self.written_counts[user, order, slate.source == "model"] += 1
+        self.version_falls += order < self.last_orders.get(user, order)
+        self.greatest_orders[user] = max(order, self.greatest_orders.get(user, order))
+        self.last_orders[user] = order
+        self.tombstoned.discard(user)
         if order <= self.floors.get(user, NOTHING):
             return
         current = self.newest.get(user)
         if current is None or order >= current.order:
             digest = dict(record.headers).get(DIGEST_HEADER)
             items = [(item.item_id, item.score) for item in slate.items]
-            self.newest[user] = Newest(order, slate.source, digest and digest.decode(), items)
+            self.newest[user] = NewestList(order, slate.source, digest and digest.decode(), items)
 
     def order_of(self, user: str) -> Order:
-        """Of the user's newest list; below every list where there is none."""
+        """The order of the user's newest list; `NOTHING` without a list."""
         newest = self.newest.get(user)
         return NOTHING if newest is None else newest.order
 
     def _take_tombstone(self, user: str, header: bytes | None) -> None:
-        self.ended.add(user)
+        self.tombstoned.add(user)
         current = self.newest.get(user)
         if header is None:
             self.newest.pop(user, None)
@@ -101,27 +101,27 @@ class ReaderView:
             del self.newest[user]
 
     def percentile(self, share: float, start: float, end: float) -> float:
-        """Freshness in s of the lists that came in [start, end); infinite when none did."""
+        """Freshness in s of the lists that arrived in [start, end); infinite without lists."""
         ages_s = sorted(self.freshness[bisect_left(self.arrivals, start) : bisect_left(self.arrivals, end)])
         return ages_s[min(len(ages_s) - 1, int(share * len(ages_s)))] if ages_s else float("inf")
 
     def silence(self, start: float, end: float) -> float:
-        """The longest time without any list inside [start, end]."""
-        inside = self.arrivals[bisect_left(self.arrivals, start) : bisect_right(self.arrivals, end)]
-        return max(b - a for a, b in itertools.pairwise((start, *inside, max(start, end))))
+        """The longest time without a list in [start, end]."""
+        arrivals = self.arrivals[bisect_left(self.arrivals, start) : bisect_right(self.arrivals, end)]
+        return max(b - a for a, b in itertools.pairwise((start, *arrivals, max(start, end))))
 
     def fresh_again(self, start: float, end: float, limit_s: float, window_s: float = 1.0) -> float | None:
-        """The first moment from which the p95 of each window until `end` is within `limit_s`; None if never.
+        """The first moment from which the p95 of each window until `end` is within `limit_s`.
 
-        Before a whole window has passed it is None too.
+        None if there is no such moment, or less than a window has passed.
         """
-        moment, last_bad = start, None
+        window_start, last_bad = start, None
         if start + window_s > end:
             return None
-        while moment + window_s <= end:
-            if self.percentile(0.95, moment, moment + window_s) > limit_s:
-                last_bad = moment + window_s
-            moment += window_s / 4
+        while window_start + window_s <= end:
+            if self.percentile(0.95, window_start, window_start + window_s) > limit_s:
+                last_bad = window_start + window_s
+            window_start += window_s / 4
         if last_bad is None:
             return start
         return last_bad if last_bad < end - window_s else None
@@ -133,28 +133,28 @@ class ListWatcher:
     def __init__(self, settings: Settings, tag: str) -> None:
         self.view = ReaderView(tag.encode())
         self._settings, self._failure = settings.kafka, ""
-        self._places: Offsets = {}
+        self._positions: Offsets = {}
         self._consumer = consumer_at_end(settings.kafka, RECOMMENDATIONS)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lists", daemon=True)
         self._thread.start()
 
     def stop(self, seconds: float = END_S) -> list[str]:
-        """Reads until the present end of the topic and ends; why what was seen is not all, empty where it is."""
+        """Reads to the current end of the topic and stops; returns the reasons why the view is incomplete."""
         try:
-            ends = self._ends()
-            wait_while(lambda: self._behind(ends) and self._thread.is_alive(), seconds, 0.1)
-            behind = self._behind(ends)
+            end_offsets = self._end_offsets()
+            wait_while(lambda: self._lag(end_offsets) and self._thread.is_alive(), seconds, 0.1)
+            lag = self._lag(end_offsets)
         except KafkaError as error:
-            ends, behind = {}, -1
+            end_offsets, lag = {}, -1
             self._failure = self._failure or f"the end of the lists is not known: {error!r}"
         self.close()
         if self._failure:
             return [f"the reader of the lists failed: {self._failure}"]
-        return [f"the reader did not reach the end of the lists: {behind} records before it"] if behind else []
+        return [f"the reader did not reach the end of the lists: {lag} records before it"] if lag else []
 
     def close(self) -> None:
-        """Ends where it is."""
+        """Stops at once."""
         self._stop.set()
         self._thread.join(30)
         if self._thread.is_alive():
@@ -162,16 +162,16 @@ class ListWatcher:
         else:
             self._consumer.close()
 
-    def _ends(self) -> Offsets:
-        """Read with a client of its own: one client must not be used by two threads."""
+    def _end_offsets(self) -> Offsets:
+        """Reads the end offsets with a client of its own: two threads must not share one."""
         reader = TopicReader(self._settings)
         try:
             return reader.ends(RECOMMENDATIONS)
         finally:
             reader.close()
 
-    def _behind(self, ends: Offsets) -> int:
-        return sum(max(0, end - self._places.get(partition, 0)) for partition, end in ends.items())
+    def _lag(self, end_offsets: Offsets) -> int:
+        return sum(max(0, end - self._positions.get(partition, 0)) for partition, end in end_offsets.items())
 
     def _run(self) -> None:
         try:
@@ -180,16 +180,18 @@ class ListWatcher:
                     now, now_ms = time.monotonic(), time.time() * 1000
                     for record in records:
                         self.view.take(record, now, now_ms)
-                self._places = {place: self._consumer.position(place) for place in self._consumer.assignment()}
-        except Exception as error:  # of a thread nobody hears: what it had read would pass for all
+                self._positions = {
+                    partition: self._consumer.position(partition) for partition in self._consumer.assignment()
+                }
+        except Exception as error:  # an error in a thread would go unseen, and a part of the lists pass for all
             self._failure = repr(error)
 
 
 class JobWatcher:
-    """Asks the cluster five times a second whether all tasks run."""
+    """Polls the cluster five times a second for running tasks."""
 
     def __init__(self, settings: Settings) -> None:
-        self.down: list[tuple[float, float]] = []  # monotonic s: from, to
+        self.outages: list[tuple[float, float]] = []  # monotonic s: from, to
         self.failure = ""
         self._cluster, self._name = Cluster(settings.job), settings.job.name
         self._stop = threading.Event()
@@ -197,7 +199,7 @@ class JobWatcher:
         self._thread.start()
 
     def stop(self) -> list[str]:
-        """Ends; why it does not know all, empty where it does."""
+        """Stops; returns the reasons why its counts are incomplete."""
         self._stop.set()
         self._thread.join(15)
         if self._thread.is_alive():
@@ -207,18 +209,18 @@ class JobWatcher:
 
     @property
     def restarts(self) -> int:
-        """How often not all tasks ran."""
-        return len(self.down)
+        """The number of outages."""
+        return len(self.outages)
 
     @property
     def restart_s(self) -> float:
-        """Flink's own part: from the first task that did not run to all tasks running, summed."""
-        return sum(end - start for start, end in self.down)
+        """Flink's share of the recovery: the summed time in which not all tasks ran."""
+        return sum(end - start for start, end in self.outages)
 
     def _run(self) -> None:
         try:
             self._watch()
-        except Exception as error:  # of a thread nobody hears: a job that is not watched has no restarts
+        except Exception as error:  # an error in a thread would go unseen, and the job seem to have no restarts
             self.failure = repr(error)
 
     def _watch(self) -> None:
@@ -233,8 +235,8 @@ class JobWatcher:
             if not runs and since is None:
                 since = asked_at
             elif runs and since is not None:
-                self.down.append((since, now))
+                self.outages.append((since, now))
                 since = None
             self._stop.wait(0.2)
         if since is not None:
-            self.down.append((since, time.monotonic()))
+            self.outages.append((since, time.monotonic()))

@@ -1,4 +1,4 @@
-"""The oracle: a single process that replays events and erasures through the same decoder, step and list maker."""
+"""The oracle: replays events and erasures in a single process through the same decoder, step and list maker."""
 
 import contextlib
 from collections import Counter, defaultdict, deque
@@ -20,7 +20,7 @@ from operators.shopper.user_state import digest, erase, last_event_ms, list_is_o
 from operators.time_units import DAY_MS
 
 Order = tuple[int, int]  # epoch, version: readers keep the greatest
-Source = tuple[str, int, int]  # topic, partition, offset
+RecordPosition = tuple[str, int, int]  # topic, partition, offset
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Refused:
 
 
 class Oracle:
-    """What the job must have made of the records it read."""
+    """The states, lists and dead letters that the job must produce from its records."""
 
     def __init__(
         self,
@@ -42,20 +42,20 @@ class Oracle:
         states: dict[str, bytes] | None = None,
         erasures: Iterable[Any] = (),
     ) -> None:
-        """`records`, `erasures`: of their topics as a consumer reads them, in the order of each partition; `states`: before.
+        """`records`, `erasures`: from their topics, in the order of each partition. `states`: the states at the start.
 
-        An erasure forgets the events that arrived at the broker before it or at its moment, in whatever order the job
-        reads the two topics. (Of events from after it that the job reads first, the job's state keeps the steps alone: the
-        digest of such a user may differ.)
+        An erasure covers the events that reached the broker before it or at the same moment, in whatever order the job
+        reads the two topics. (If the job reads later events before the erasure, its state keeps only their steps, and the
+        digest of that user may differ.)
         """
         self.states: dict[str, bytes] = dict(states or {})
         self.outcomes: Counter[str] = Counter()
-        self.events: Counter[str] = Counter()  # user -> events that were applied or, after an erasure, left out
-        self.refused: dict[Source, Refused] = {}
-        self.asked_to_forget: set[str] = set()
+        self.events: Counter[str] = Counter()  # user -> events except duplicates
+        self.refused: dict[RecordPosition, Refused] = {}
+        self.erased_users: set[str] = set()
         self._erasures: dict[str, deque[int]] = defaultdict(deque)  # user -> broker times, rising
         for record in erasures:
-            self._await(record)
+            self._add_erasure(record)
         decoder, gap_ms = EventDecoder(settings.events), settings.events.session_gap_ms
         lifetime_ms, middle = settings.job.state_ttl_days * DAY_MS, settings.events.rating_middle
         for record in records:
@@ -74,8 +74,8 @@ class Oracle:
         for user in [*self._erasures]:
             self._forget(user, None)
 
-    def _await(self, record: Any) -> None:
-        if record.value is None:  # the job's tombstone, when it was done
+    def _add_erasure(self, record: Any) -> None:
+        if record.value is None:  # the job's tombstone after the erasure
             return
         try:
             erasure = decode_erasure(key_text(record.key), record.value)
@@ -83,38 +83,38 @@ class Oracle:
             self._refuse(record, bad)
             return
         self._erasures[erasure.user_id].append(record.timestamp)
-        self.asked_to_forget.add(erasure.user_id)
+        self.erased_users.add(erasure.user_id)
 
     def _refuse(self, record: Any, bad: BadRecord) -> None:
-        place = (record.topic, record.partition, record.offset)
-        self.refused[place] = Refused(bad.reason, record.key, record.value)
+        position = (record.topic, record.partition, record.offset)
+        self.refused[position] = Refused(bad.reason, record.key, record.value)
 
     def _forget(self, user: str, before_ms: int | None) -> None:
-        """The erasures of a user that arrived before that moment, or all."""
-        waiting = self._erasures[user] if user in self._erasures else deque[int]()
-        while waiting and (before_ms is None or waiting[0] < before_ms):
-            self.states[user] = erase(self.states.get(user), waiting.popleft())
+        """Applies the erasures of a user that arrived before `before_ms`, or all."""
+        erasure_times = self._erasures[user] if user in self._erasures else deque[int]()
+        while erasure_times and (before_ms is None or erasure_times[0] < before_ms):
+            self.states[user] = erase(self.states.get(user), erasure_times.popleft())
 
     def expected_orders(self, users: Iterable[str]) -> dict[str, Order]:
-        """User -> epoch and version that the newest list must have; those who are owed a list only."""
+        """User -> epoch and version that the newest list must have, for users who must have a list."""
         return {user: order_of(self.states[user]) for user in users if list_is_owed(self.states[user])}
 
-    def forgotten(self, users: Iterable[str]) -> set[str]:
-        """Who was erased and has done nothing since: no list of them may be left."""
-        return {user for user in users if user in self.asked_to_forget and not list_is_owed(self.states[user])}
+    def forgotten_users(self, users: Iterable[str]) -> set[str]:
+        """Users who were erased and have no event since; they must have no list."""
+        return {user for user in users if user in self.erased_users and not list_is_owed(self.states[user])}
 
     def digests(self, users: Iterable[str]) -> dict[str, str]:
-        """User -> fingerprint of the state."""
+        """User -> digest of the state."""
         return {user: digest(self.states[user]) for user in users}
 
     def versions(self, users: Iterable[str]) -> dict[str, int]:
-        """User -> the version that the newest list must have."""
+        """User -> version that the newest list must have."""
         return {user: version_of(self.states[user]) for user in users}
 
     def items(
         self, users: Iterable[str], bundle_folder: Path, settings: Settings, catalogue: Iterable[Any], now_ms: int
     ) -> dict[str, list[tuple[str, float]]]:
-        """User -> (item, score) of the list that the same bundle makes offline."""
+        """User -> items and scores of the list that the same bundle makes offline."""
         bundle = ModelBundle.load(bundle_folder)
         shelf = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         for record in catalogue:
@@ -129,5 +129,5 @@ class Oracle:
             (slate,) = list_maker.make([Request(user, state, last_event_ms(state))])
             if isinstance(slate, Exception):
                 raise slate
-            lists[user] = [(place.item_id, place.score) for place in slate.items]
+            lists[user] = [(list_item.item_id, list_item.score) for list_item in slate.items]
         return lists

@@ -1,4 +1,4 @@
-"""The report of the fault matrix: every row that was asked for, run or not."""
+"""The report of the fault matrix: all its rows, run or not."""
 
 import json
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ KEPT = {Verdict.KEPT: "yes", Verdict.BROKEN: "NO", Verdict.UNKNOWN: "unknown", V
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
-    """The rows that were recorded, the newest of each name and delivery."""
+    """The recorded rows, the newest of each name and delivery."""
     newest = {}
     for line in file.read_text().splitlines():
         row = json.loads(line)
@@ -37,7 +37,7 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
 
 
 def markdown(rows: Iterable[dict[str, Any]], elsewhere: dict[str, str], not_run: dict[str, str], machine: str) -> str:
-    """The tables. `elsewhere`: row -> the test that holds it; `not_run`: row -> why."""
+    """The tables. `elsewhere`: fault -> the test that checks it; `not_run`: fault -> the reason."""
     head = ["fault", "delivery", "seed", "events", *(title for _, title in COLUMNS), "kept", "struck", "note"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in rows:
@@ -48,21 +48,21 @@ def markdown(rows: Iterable[dict[str, Any]], elsewhere: dict[str, str], not_run:
         note = "; ".join(filter(None, [row.get("note", ""), *reasons]))
         cells += [KEPT[Verdict(row["verdict"])], row.get("struck", ""), note]
         lines.append(f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |")
-    others = [f"| {name} | {where} |" for name, where in elsewhere.items()]
-    missing = [f"| {name} | {why} |" for name, why in not_run.items()]
+    other_rows = [f"| {name} | {test} |" for name, test in elsewhere.items()]
+    not_run_rows = [f"| {name} | {reason} |" for name, reason in not_run.items()]
     tail = [
         "",
         "## Checked by other tests",
         "",
         "| fault | test |",
         "|---|---|",
-        *others,
+        *other_rows,
         "",
         "## Not run",
         "",
         "| fault | why |",
         "|---|---|",
-        *missing,
+        *not_run_rows,
         "",
     ]
     return "\n".join([machine, "", *lines, *tail])
@@ -77,8 +77,8 @@ def _cell(row: dict[str, Any], name: str) -> object:
 
 
 def _by_reason(unknown: dict[str, str]) -> list[tuple[str, str]]:
-    """What has one reason is said once."""
+    """Groups the fields by reason."""
     names = dict[str, list[str]]()
     for name, reason in unknown.items():
         names.setdefault(reason, []).append(name)
-    return [(", ".join(of), reason) for reason, of in names.items()]
+    return [(", ".join(fields), reason) for reason, fields in names.items()]

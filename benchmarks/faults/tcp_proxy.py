@@ -11,21 +11,21 @@ CHUNK = 64 * 1024
 
 @dataclass
 class Link:
-    """What the network does now, each way."""
+    """The state of the network, in both directions."""
 
-    cut: bool = False  # nothing passes, nothing is refused: a black hole
+    cut: bool = False  # no byte passes, and no connection is refused
     delay_s: float = 0.0
     bytes_per_s: float = 0.0  # 0: no limit
 
 
 @dataclass
 class Traffic:
-    """What a link that is not perfect did to the bytes that came."""
+    """The effects of a cut or slow link."""
 
-    held: int = 0  # bytes that waited at a cut,
-    connections: int = 0  # and new connections
-    slowed: int = 0  # bytes that a delay or a limit made late
-    longest_s: float = 0.0  # that one of them waited
+    held_bytes: int = 0  # that waited at a cut
+    connections: int = 0  # new ones that waited at a cut
+    slowed_bytes: int = 0  # that came late because of a delay or a limit
+    longest_delay_s: float = 0.0
 
 
 class TcpProxy:
@@ -45,7 +45,7 @@ class TcpProxy:
             raise OSError(f"the proxy cannot listen on port {port}")
 
     def heal(self) -> None:
-        """A perfect network again."""
+        """Restores a perfect network."""
         self.link = Link()
 
     def close(self) -> None:
@@ -80,36 +80,34 @@ class TcpProxy:
             return_exceptions=True,
         )
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str) -> None:
-        """Carries bytes; what was read is written in order, `delay_s` after it came."""
-        carried: asyncio.Queue[tuple[float, float, bytes]] = asyncio.Queue(maxsize=256)  # came, is due
-        deliver = asyncio.create_task(self._deliver(carried, writer))
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, direction: str) -> None:
+        """Carries bytes in order, each `delay_s` after it arrived."""
+        queue: asyncio.Queue[tuple[float, float, bytes]] = asyncio.Queue(maxsize=256)  # came, is due
+        deliver = asyncio.create_task(self._deliver(queue, writer))
         with contextlib.suppress(OSError):
-            while piece := await reader.read(CHUNK):
+            while chunk := await reader.read(CHUNK):
                 now = time.monotonic()
                 due_s = now + self.link.delay_s
-                self.traffic.held += len(piece) if self.link.cut else 0
+                self.traffic.held_bytes += len(chunk) if self.link.cut else 0
                 if self.link.bytes_per_s:
-                    self._free_at[way] = max(self._free_at[way], now) + len(piece) / self.link.bytes_per_s
-                    due_s = max(due_s, self._free_at[way] + self.link.delay_s)
-                await carried.put((now, due_s, piece))
-        await carried.put((0.0, 0.0, b""))
+                    self._free_at[direction] = max(self._free_at[direction], now) + len(chunk) / self.link.bytes_per_s
+                    due_s = max(due_s, self._free_at[direction] + self.link.delay_s)
+                await queue.put((now, due_s, chunk))
+        await queue.put((0.0, 0.0, b""))
         await deliver
 
-    async def _deliver(
-        self, carried: "asyncio.Queue[tuple[float, float, bytes]]", writer: asyncio.StreamWriter
-    ) -> None:
+    async def _deliver(self, queue: "asyncio.Queue[tuple[float, float, bytes]]", writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while True:
-                read_s, due_s, piece = await carried.get()
+                read_s, due_s, chunk = await queue.get()
                 await asyncio.sleep(max(0.0, due_s - time.monotonic()))
                 while self.link.cut:
                     await asyncio.sleep(0.05)
-                if not piece:
+                if not chunk:
                     break
                 if due_s > read_s:
-                    self.traffic.slowed += len(piece)
-                    self.traffic.longest_s = max(self.traffic.longest_s, time.monotonic() - read_s)
-                writer.write(piece)
+                    self.traffic.slowed_bytes += len(chunk)
+                    self.traffic.longest_delay_s = max(self.traffic.longest_delay_s, time.monotonic() - read_s)
+                writer.write(chunk)
                 await writer.drain()
         writer.close()

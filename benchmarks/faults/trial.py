@@ -1,4 +1,4 @@
-"""One trial: load runs, faults happen, the oracle judges."""
+"""One trial: runs a load with faults and compares the result with the oracle."""
 
 import threading
 import time
@@ -23,14 +23,14 @@ from operators.waiting import wait_while
 from pipelines.topics.topic_reader import TopicReader
 
 ANSWER_SECONDS = 120.0
-STAYS_S = 10.0  # lists must stay fresh for so long; until then the load goes on,
-LONGEST_S = 70.0  # at most so long after the last fault
-DURING_S = 120.0  # after the load's planned end, for what happens beside it
+STAYS_S = 10.0  # the load continues until lists have been fresh for this time,
+LONGEST_S = 70.0  # but at most this time after the last fault
+DURING_S = 120.0  # maximum time of `Plan.during` after the planned end of the load
 
 
 @dataclass
 class Plan:
-    """What to do: `seconds` of load at `rate` events/s over `users`, with `faults` in between, and more load until lists are fresh again."""
+    """`seconds` of load at `rate` events/s over `users`, with `faults`, and more load until lists are fresh again."""
 
     name: str
     faults: Sequence[Fault] = ()
@@ -40,21 +40,21 @@ class Plan:
     seed: int = 7
     duplicates: float = 0.0
     poison: float = 0.0
-    # called in a thread with the moment (monotonic s) of the load's start; gives what it did, where that is a fault
+    # runs in a thread with the start of the load (monotonic s); returns a strike if it injects a fault
     during: Callable[[float], Strike | None] | None = None
     load: dict[str, Any] = field(default_factory=dict)  # more fields of `Load`
 
     @property
     def disturbed(self) -> bool:
-        """Whether more happens than load."""
+        """Whether the trial has more than load."""
         return bool(self.faults or self.during)
 
 
 def run_trial(settings: Settings, plan: Plan, injector: Injector, bundle: Path, items: list[str]) -> Row:
-    """Runs the load with its faults, waits until all is answered (or `ANSWER_SECONDS` pass), and judges.
+    """Runs the load with its faults, waits until every user has a list (at most `ANSWER_SECONDS`), and judges.
 
-    `settings.job` must be those of the running job. The load's users are new, so the oracle needs the events from now on only.
-    Raises `BrokerError` where the load did not reach the broker.
+    `settings.job` must be those of the running job. The load's users are new, so the oracle only needs events from now on.
+    Raises `BrokerError` if the load did not reach the broker.
     """
     with _Trial(settings, plan) as trial:
         trial.load(injector, items)
@@ -62,7 +62,7 @@ def run_trial(settings: Settings, plan: Plan, injector: Injector, bundle: Path, 
 
 
 class _Trial:
-    """What watches one load, inside a `with`."""
+    """A load and its watchers, inside a `with`."""
 
     def __init__(self, settings: Settings, plan: Plan) -> None:
         self._settings, self._plan = settings, plan
@@ -70,9 +70,9 @@ class _Trial:
         self._topics = TopicReader(settings.kafka)
         self._starts = {topic: self._topics.ends(topic) for topic in (EVENTS, ERASURES, DEAD_LETTERS)}
         self._lists, self._job = ListWatcher(settings, self._tag), JobWatcher(settings)
-        self._missed: dict[str, list[str]] = {}
+        self._incomplete: dict[str, list[str]] = {}
         self._strikes: list[Strike] = []
-        self._ended: list[Strike] = []  # those after which lists are to be fresh again
+        self._bounded: list[Strike] = []  # strikes that end before the load does: lists must be fresh again after them
         self._started_s = self._last_event = time.monotonic()
         self._acknowledged = 0
 
@@ -85,46 +85,48 @@ class _Trial:
         self._topics.close()
 
     def load(self, injector: Injector, items: list[str]) -> None:
-        """The load and its faults, from beginning to end."""
+        """Runs the load and its faults."""
         plan, generator = self._plan, in_the_background(self._load_of(items))
         self._started_s = time.monotonic()
         try:
             self._strikes = strike_all(plan, injector, self._started_s)
-            self._ended = [strike for strike in self._strikes if not strike.lasts]
+            self._bounded = [strike for strike in self._strikes if not strike.lasts]
             if plan.disturbed:
                 time.sleep(max(0.0, self._started_s + plan.seconds - time.monotonic()))
-                if self._ended:
-                    wait_while(lambda: not self._stays_fresh(), self._ended[-1].until + LONGEST_S - time.monotonic())
+                if self._bounded:
+                    wait_while(lambda: not self._stays_fresh(), self._bounded[-1].until + LONGEST_S - time.monotonic())
                 generator.terminate()
             report = report_of(generator)
         finally:
-            generator.kill()  # where something failed: it would load the next trial too
+            generator.kill()  # after an error it would load the next trial too
         self._acknowledged = int(report["sent"])
         self._last_event = time.monotonic() + report["last_at"] - time.time()
 
     def judged(self, bundle: Path) -> Row:
-        """Waits for the lists, reads everything to its end, and compares."""
+        """Waits for the lists, reads all topics to the end, and compares."""
         plan, settings, topics, view = self._plan, self._settings, self._topics, self._lists.view
         oracle = self._replayed()
         expected_orders = oracle.expected_orders(user for user in oracle.states if user.startswith(self._tag))
         wait_while(lambda: any(view.order_of(user) < order for user, order in expected_orders.items()), ANSWER_SECONDS)
         transactions = self._open_transactions()
-        time.sleep(2)  # what should not come would come now
-        self._missed |= {"lists": self._lists.stop(), "job": self._job.stop()}
-        unstruck = [f"the load ended before: {strike.fault}" for strike in self._ended if strike.at > self._last_event]
-        self._missed["recovery"] = unstruck
+        time.sleep(2)  # a list that should not exist would come now
+        self._incomplete |= {"lists": self._lists.stop(), "job": self._job.stop()}
+        unstruck = [
+            f"the load ended before: {strike.fault}" for strike in self._bounded if strike.at > self._last_event
+        ]
+        self._incomplete["recovery"] = unstruck
         commit_s = wait_for_commit_s(settings)
         observed = Observed(
             view=view,
             oracle=oracle,
             letters=topics.read(DEAD_LETTERS, self._starts[DEAD_LETTERS]),
             acknowledged=self._acknowledged,
-            recovery=recovery(view, self._ended, self._started_s, self._last_event, commit_s),
+            recovery=recovery(view, self._bounded, self._started_s, self._last_event, commit_s),
             strikes=[*self._strikes, *input_faults(plan, oracle)],
             open_transactions=transactions,
             restarts=self._job.restarts,
             flink_restart_s=self._job.restart_s,
-            missed=self._missed,
+            incomplete=self._incomplete,
         )
 
         def expected(users: Iterable[str]) -> Items:
@@ -148,53 +150,53 @@ class _Trial:
         )
 
     def _replayed(self) -> Oracle:
-        """All events and erasures since the start; what the broker has deleted meanwhile makes the history none."""
-        ends = self._topics.ends(EVENTS)
+        """Replays all events and erasures since the start; the history is incomplete if the broker has deleted some."""
+        end_offsets = self._topics.ends(EVENTS)
         records = self._topics.read(EVENTS, self._starts[EVENTS])
-        removed = deleted(records, self._starts[EVENTS], ends)
-        self._missed["events"] = [f"{removed} events of the trial are no longer on the topic"] if removed else []
+        removed = deleted(records, self._starts[EVENTS], end_offsets)
+        self._incomplete["events"] = [f"{removed} events of the trial are no longer on the topic"] if removed else []
         return Oracle(self._settings, records, erasures=self._topics.read(ERASURES, self._starts[ERASURES]))
 
     def _open_transactions(self) -> int:
         try:
             return wait_while(self._topics.open_transactions, 40)
         except KafkaError as error:
-            self._missed["transactions"] = [f"the broker did not say: {error!r}"]
+            self._incomplete["transactions"] = [f"the broker did not say: {error!r}"]
             return 0
 
     def _stays_fresh(self) -> bool:
-        """Whether lists have been fresh for `STAYS_S` since the last fault."""
+        """Whether lists have been fresh for `STAYS_S` after the last fault."""
         now, commit_s = time.monotonic(), wait_for_commit_s(self._settings)
-        since = fresh_again(self._lists.view, self._ended, self._started_s, now, commit_s)
+        since = fresh_again(self._lists.view, self._bounded, self._started_s, now, commit_s)
         return since is not None and now - since > STAYS_S
 
 
 def strike_all(plan: Plan, injector: Injector, started_s: float) -> list[Strike]:
-    """Does every fault in its time, in this thread, and what happens beside the load; in the order in which they struck."""
-    strikes, beside = list[Strike](), list[Strike | None]()
+    """Injects every fault at its time, and runs `Plan.during` in a thread; returns the strikes in order."""
+    strikes, side_strikes = list[Strike](), list[Strike | None]()
 
     def during() -> None:
         assert plan.during is not None
         try:
-            beside.append(plan.during(started_s))
-        except Exception as error:  # of a thread nobody hears: a fault that was not done would have broken nothing
-            beside.append(struck_now("beside the load", "", failure=repr(error)))
+            side_strikes.append(plan.during(started_s))
+        except Exception as error:  # an error in a thread would go unseen, and a missing fault break nothing
+            side_strikes.append(struck_now("beside the load", "", failure=repr(error)))
 
-    extra = threading.Thread(target=during, daemon=True)
+    side_thread = threading.Thread(target=during, daemon=True)
     if plan.during is not None:
-        extra.start()
+        side_thread.start()
     for fault in sorted(plan.faults, key=lambda strike: strike.at_s):
         time.sleep(max(0.0, started_s + fault.at_s - time.monotonic()))
         strikes.append(injector.inject(fault))
     if plan.during is not None:
-        extra.join(plan.seconds + DURING_S)
-        if not beside:
-            beside.append(struck_now("beside the load", "", failure="it did not end"))
-    return sorted([*strikes, *(strike for strike in beside if strike is not None)], key=lambda strike: strike.at)
+        side_thread.join(plan.seconds + DURING_S)
+        if not side_strikes:
+            side_strikes.append(struck_now("beside the load", "", failure="it did not end"))
+    return sorted([*strikes, *(strike for strike in side_strikes if strike is not None)], key=lambda strike: strike.at)
 
 
 def input_faults(plan: Plan, oracle: Oracle) -> list[Strike]:
-    """Poison and duplicates of the load, with what shows that they came."""
+    """Poison and duplicates of the load as strikes, with evidence."""
     planned = {
         "poison": (plan.poison, oracle.outcomes["dead"]),
         "duplicates": (plan.duplicates, oracle.outcomes["duplicate"]),
@@ -202,8 +204,8 @@ def input_faults(plan: Plan, oracle: Oracle) -> list[Strike]:
     return [struck_now(name, f"{count} records" if count else "") for name, (share, count) in planned.items() if share]
 
 
-def deleted(records: Iterable[Any], start: Offsets, ends: Offsets) -> int:
-    """Records between `start` and `ends` that were not read: retention has removed them."""
-    places = {(place.topic, place.partition): end for place, end in ends.items()}
-    read = sum(record.offset < places.get((record.topic, record.partition), 0) for record in records)
-    return sum(end - start.get(place, 0) for place, end in ends.items()) - read
+def deleted(records: Iterable[Any], start: Offsets, end_offsets: Offsets) -> int:
+    """The number of records between `start` and `end_offsets` that retention has removed."""
+    end_of = {(partition.topic, partition.partition): end for partition, end in end_offsets.items()}
+    read_count = sum(record.offset < end_of.get((record.topic, record.partition), 0) for record in records)
+    return sum(end - start.get(partition, 0) for partition, end in end_offsets.items()) - read_count

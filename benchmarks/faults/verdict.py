@@ -1,6 +1,6 @@
 """The verdict on a trial: a row of the report, and whether Liveshelf kept its guarantees.
 
-A count whose source was not read to its end is not 0 but None, with the reason in `unknown`.
+A count is None, with the reason in `unknown`, if its source was not read to the end.
 """
 
 import logging
@@ -22,7 +22,7 @@ Items = dict[str, list[tuple[str, float]]]  # user -> (item, score) in order
 
 
 class Verdict(StrEnum):
-    """Of a row."""
+    """The verdict of a row."""
 
     KEPT = "kept"
     BROKEN = "broken"
@@ -31,17 +31,17 @@ class Verdict(StrEnum):
 
     @classmethod
     def of(cls, passed: bool) -> "Verdict":
-        """The verdict of a check whose data is complete."""
+        """The verdict of a check with complete data."""
         return cls.KEPT if passed else cls.BROKEN
 
 
-# each must be 0; of lists that are delivered exactly once those of `EXACTLY_ONCE` too
+# counts that must be 0; with exactly-once delivery those of `EXACTLY_ONCE` too
 JUDGED = (
     "events_missing", "lost", "counted_twice", "phantoms", "mismatched", "ends_wrong", "erased_listed", "scores_differ",
     "dead_letters_wrong", "not_fresh_again",
 )  # fmt: skip
 EXACTLY_ONCE = ("written_twice", "fell", "open_transactions")
-# what each count rests on
+# source -> the fields that depend on it
 OF_LISTS = frozenset(
     ("lost", "counted_twice", "phantoms", "mismatched", "ends_wrong", "erased_listed", "scores_differ", "written_twice",
      "fell", "fallback_lists", "silence_s", "recovery_s", "not_fresh_again")
@@ -62,36 +62,36 @@ RESTS_ON = {
 
 @dataclass
 class Row:
-    """A line of the report. Counts of users, seconds, and what the cluster said; None: unknown, or there was no fault."""
+    """A row of the report. None: unknown, or the trial had no fault."""
 
     name: str
     seed: int
     delivery: str
     events: int | None
     users: int | None
-    events_missing: int | None  # that the broker acknowledged and the topic does not hold
-    lost: int | None  # users whose newest list does not know all their events
-    counted_twice: int | None  # users with a list that knows more
-    phantoms: int | None  # users who sent nothing and have a list, and lists under another user's key
+    events_missing: int | None  # acknowledged by the broker but not on the topic
+    lost: int | None  # users whose newest list lacks an event
+    counted_twice: int | None  # users with a list of too many events
+    phantoms: int | None  # users with a list but without an event, and lists under another user's key
     mismatched: int | None  # users whose state differs from the oracle's
-    written_twice: int | None  # (user, version) written more than once; must be 0 where exactly once is on
-    fell: int | None  # times that a version fell, as a reader sees it; must be 0 where exactly once is on
+    written_twice: int | None  # (user, version) written more than once; must be 0 with exactly-once delivery
+    fell: int | None  # times that a reader sees a lower version; must be 0 with exactly-once delivery
     ends_wrong: int | None  # users whose last record is not their newest list, or not the tombstone of an erasure
-    erased_listed: int | None  # users who were erased, did nothing since, and have a list
-    scores_differ: int | None  # of the lists made by the model, against an offline run
+    erased_listed: int | None  # erased users without later events who have a list
+    scores_differ: int | None  # the model's lists that differ from an offline run
     dead_letters: int | None
     dead_letters_wrong: int | None  # missing, too many, of another record, or with another reason
     silence_s: float | None
-    # from the last fault to p95 within FRESH_LIMIT_S (+ `wait_for_commit_s`) for good
+    # from the last fault until the p95 stays within FRESH_LIMIT_S (+ `wait_for_commit_s`)
     recovery_s: float | None
-    not_fresh_again: int | None  # 1 where that moment did not come
+    not_fresh_again: int | None  # 1 if lists did not become fresh again
     flink_restart_s: float | None
     restarts: int | None
     open_transactions: int | None
     fallback_lists: int | None
     seconds_p95: list[float | None]  # freshness of each second of the trial, s; None: no list came
-    struck: str = ""  # how it is known that the faults struck
-    unknown: dict[str, str] = field(default_factory=dict)  # field -> why it has no value
+    struck: str = ""  # the evidence that the faults struck
+    unknown: dict[str, str] = field(default_factory=dict)  # field -> the reason why it has no value
     note: str = ""
 
     @property
@@ -104,13 +104,13 @@ class Row:
 
     @property
     def exactly_once(self) -> bool:
-        """Whether a list may not be written twice."""
+        """Whether every list must be written exactly once."""
         return self.delivery == "exactly-once"
 
 
 @dataclass
 class Observed:
-    """All data that a trial collected. `missed`: source (`RESTS_ON`) -> reasons why its data is incomplete."""
+    """The data of a trial. `incomplete`: source (`RESTS_ON`) -> reasons why its data is incomplete."""
 
     view: ReaderView
     oracle: Oracle
@@ -121,11 +121,11 @@ class Observed:
     open_transactions: int = 0
     restarts: int = 0
     flink_restart_s: float = 0.0
-    missed: dict[str, list[str]] = field(default_factory=dict)
+    incomplete: dict[str, list[str]] = field(default_factory=dict)
 
 
 def judge(name: str, seed: int, delivery: str, observed: Observed, expected: Callable[[Iterable[str]], Items]) -> Row:
-    """The row of a trial. `expected` gives the lists that the same bundle makes offline."""
+    """The row of a trial. `expected` returns the lists that the same bundle makes offline."""
     view, oracle, unknown = observed.view, observed.oracle, dict[str, str]()
     users = [user for user in oracle.states if user.startswith(view.tag.decode())]
     expected_orders, letters = oracle.expected_orders(users), observed.letters
@@ -143,7 +143,7 @@ def judge(name: str, seed: int, delivery: str, observed: Observed, expected: Cal
         "flink_restart_s": round(observed.flink_restart_s, 1),
         **asdict(observed.recovery),
     }
-    for source, reasons in observed.missed.items():
+    for source, reasons in observed.incomplete.items():
         unknown |= dict.fromkeys(RESTS_ON[source], "; ".join(reasons)) if reasons else {}
     if not observed.acknowledged:
         unknown |= dict.fromkeys(JUDGED, "the load sent nothing")
@@ -151,26 +151,30 @@ def judge(name: str, seed: int, delivery: str, observed: Observed, expected: Cal
     if doubts:
         unknown["struck"] = "; ".join(doubts)
     values = {field_name: None if field_name in unknown else value for field_name, value in counts.items()}
-    struck = "; ".join(f"{strike.fault}: {strike.evidence}" for strike in observed.strikes if strike.evidence)
-    return Row(name, seed, delivery, **values, struck=struck, unknown=unknown)
+    evidence = "; ".join(f"{strike.fault}: {strike.evidence}" for strike in observed.strikes if strike.evidence)
+    return Row(name, seed, delivery, **values, struck=evidence, unknown=unknown)
 
 
 def _of_users(view: ReaderView, oracle: Oracle, expected_orders: dict[str, Order]) -> dict[str, int]:
     newest = {user: newest_list.order for user, newest_list in view.newest.items()}
-    forgotten = oracle.forgotten(oracle.states)
-    nobody = {user for user, *_ in view.written if user not in expected_orders and user not in oracle.asked_to_forget}
+    forgotten = oracle.forgotten_users(oracle.states)
+    unknown_users = {
+        user for user, *_ in view.written_counts if user not in expected_orders and user not in oracle.erased_users
+    }
     return {
         "lost": sum(view.order_of(user) < order for user, order in expected_orders.items()),
-        "counted_twice": sum(view.greatest.get(user, order) > order for user, order in expected_orders.items()),
-        "phantoms": len(nobody) + view.misplaced,
-        "written_twice": sum(count > 1 for count in view.written.values()),
-        "fell": view.fell,
+        "counted_twice": sum(view.greatest_orders.get(user, order) > order for user, order in expected_orders.items()),
+        "phantoms": len(unknown_users) + view.misplaced,
+        "written_twice": sum(count > 1 for count in view.written_counts.values()),
+        "fell": view.version_falls,
         "ends_wrong": sum(
-            user in view.ended or view.last[user] != newest[user] for user in expected_orders if user in newest
+            user in view.tombstoned or view.last_orders[user] != newest[user]
+            for user in expected_orders
+            if user in newest
         )
-        + sum(user in view.last and user not in view.ended for user in forgotten),
+        + sum(user in view.last_orders and user not in view.tombstoned for user in forgotten),
         "erased_listed": sum(user in newest for user in forgotten),
-        "fallback_lists": sum(count for (_, _, by_model), count in view.written.items() if not by_model),
+        "fallback_lists": sum(count for (_, _, by_model), count in view.written_counts.items() if not by_model),
     }
 
 
@@ -210,28 +214,31 @@ def _alike(actual: list[tuple[str, float]], expected: list[tuple[str, float]]) -
 
 
 def wrong_letters(letters: Iterable[Any], oracle: Oracle, *, once: bool) -> int:
-    """Records without their dead letter, and letters of good records, with another reason or value; `once`: second ones too."""
-    lettered, wrong, second = set(), 0, 0
+    """The number of missing dead letters, and of letters of good records or with a wrong reason or value. `once`: repeated
+    letters count too."""
+    positions, wrong_count, repeated = set(), 0, 0
     for letter in letters:
         headers = {name.removeprefix(HEADER_PREFIX): value.decode() for name, value in letter.headers}
-        place = (headers["topic"], int(headers["partition"]), int(headers["offset"]))
-        if place[0] == CATALOGUE:  # by the monitor, of what the job never reads as an event
+        position = (headers["topic"], int(headers["partition"]), int(headers["offset"]))
+        if position[0] == CATALOGUE:  # the monitor writes these; the job does not read the catalogue as events
             continue
-        refused = oracle.refused.get(place)
-        if place in lettered:
-            second += 1
+        refused = oracle.refused.get(position)
+        if position in positions:
+            repeated += 1
             continue
-        lettered.add(place)
+        positions.add(position)
         matches = refused is not None and (refused.reason, refused.value) == (
             headers[LETTER_REASON],
             letter.value,
         )
         if not matches:
-            wrong += 1
-            log.warning("dead letter of %s: wanted %.300s, came %.300s %.300s", place, refused, headers, letter.value)
-    for place in oracle.refused.keys() - lettered:
-        log.warning("no dead letter of %s: wanted %.300s", place, oracle.refused[place])
-    return wrong + len(oracle.refused.keys() - lettered) + (second if once else 0)
+            wrong_count += 1
+            log.warning(
+                "dead letter of %s: wanted %.300s, came %.300s %.300s", position, refused, headers, letter.value
+            )
+    for position in oracle.refused.keys() - positions:
+        log.warning("no dead letter of %s: wanted %.300s", position, oracle.refused[position])
+    return wrong_count + len(oracle.refused.keys() - positions) + (repeated if once else 0)
 
 
 def as_dict(row: Row) -> dict[str, Any]:

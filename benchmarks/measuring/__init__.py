@@ -1,1 +1,1 @@
-"""What all benchmarks share: load, conditions, the machine, figures and what is no figure."""
+"""Shared by all benchmarks: the load, the conditions, the machine, figures and missing figures."""

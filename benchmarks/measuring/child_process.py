@@ -1,4 +1,4 @@
-"""A Python module as a process of its own, which reads what to do from its stdin."""
+"""Starts a Python module as a process that reads its order from stdin."""
 
 import subprocess
 import sys
@@ -7,8 +7,10 @@ import msgspec
 
 
 def start(module: str, order: msgspec.Struct) -> "subprocess.Popen[str]":
-    """Starts `python -m module` with `order` as JSON on stdin; its stdout is piped. Not on the command line, which all
-    users of a machine can read, and which is too short for a vocabulary."""
+    """Starts `python -m module` with `order` as JSON on stdin; its stdout is piped.
+
+    A command line would be readable by all users of the machine, and too short for a vocabulary.
+    """
     command = [sys.executable, "-m", module]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None

@@ -18,18 +18,18 @@ from pipelines.submission.cluster import Cluster
 from pipelines.submission.operator_totals import operator_total
 
 Process = tuple[int, float]  # pid, time of its start: a pid alone may be taken again
-FALLBACKS = 0.01  # of the lists: with more of them it is not the model that is measured
+MAX_FALLBACKS = 0.01  # share of the lists; with more the run does not measure the model
 
 
 class Check(Protocol):
     """A condition that must hold from its creation on."""
 
-    def broken(self) -> list[str]:
+    def find_violations(self) -> list[str]:
         """The violations since then; empty when the condition held."""
 
 
 class Parts:
-    """The processes under test, and what is checked of them; `pids` gives part -> pid of those that run now."""
+    """The processes under test and the checks of a measurement. `pids` gives part -> pid of the running processes."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Parts:
         self._checks, self._sources = checks, sources
 
     def from_now(self) -> "MeasuredInterval":
-        """The beginning of a measurement."""
+        """Starts a measurement."""
         return MeasuredInterval(self.pids, self._checks, self._sources)
 
 
@@ -56,37 +56,37 @@ class MeasuredInterval:
     ) -> None:
         self._pids = pids
         self.parts = pids()
-        self._used = cpu_seconds(self.parts)  # first: what is asked below takes time
+        self._cpu_before = cpu_seconds(self.parts)  # first: the requests below take time
         self._families = {part: _family(pid) for part, pid in self.parts.items()}
         self._checks, self._sources = checks(), sources and sources()
 
     def cpu_s(self) -> dict[str, float]:
         """Part -> CPU seconds since the beginning, of its process and its children."""
-        return {part: used - self._used[part] for part, used in cpu_seconds(self.parts).items()}
+        return {part: cpu_now - self._cpu_before[part] for part, cpu_now in cpu_seconds(self.parts).items()}
 
-    def broken(self) -> list[str]:
+    def find_violations(self) -> list[str]:
         """Why figures of this interval are invalid; empty when they are valid. A part that does not answer is a violation."""
         violations, now = [], self._pids()
         for part, family in self._families.items():
-            ended = [name for process, name in family.items() if not _alive(process)]
+            ended_names = [name for process, name in family.items() if not _alive(process)]
             if part not in now or now[part] != self.parts[part]:
                 violations.append(f"{part} was restarted (pid {self.parts[part]}, then {now.get(part, 'none')})")
-            elif ended:
-                violations.append(f"{part} lost its process {', '.join(ended)}")
+            elif ended_names:
+                violations.append(f"{part} lost its process {', '.join(ended_names)}")
         for check in self._checks:
             try:
-                violations += check.broken()
+                violations += check.find_violations()
             except LiveshelfError as error:
                 violations.append(f"the job could not be asked: {error.came}")
         return violations
 
-    def fell_back(self) -> list[str]:
-        """Why the lists of this interval are not the model's; empty when they are, or when they are not counted."""
+    def find_fallbacks(self) -> list[str]:
+        """The violation when too many lists of this interval are fallbacks; empty when few are or nothing counts them."""
         return too_many_fallbacks(self._sources.since()) if self._sources else []
 
 
 class Sources:
-    """Lists that the running job emits, by what made them: `model`, `neighbours`, `popular`."""
+    """Counts the running job's lists by source: `model`, `neighbours`, `popular`."""
 
     def __init__(self, targets: Path) -> None:
         """`targets` as `operator_total` takes it."""
@@ -104,37 +104,37 @@ class Sources:
 
 
 def too_many_fallbacks(lists: Mapping[str, int]) -> list[str]:
-    """Why lists of these sources (source -> count) are not the model's; empty where they are."""
+    """The violation when too many of these lists (source -> count) are fallbacks; else empty."""
     count = sum(lists.values())
     fallbacks = count - lists.get("model", 0)
-    return [f"{fallbacks} of {count} lists were fallbacks"] if fallbacks > FALLBACKS * count else []
+    return [f"{fallbacks} of {count} lists were fallbacks"] if fallbacks > MAX_FALLBACKS * count else []
 
 
 class SameJob:
-    """One job of that name runs all its tasks, without a failure since the beginning; other jobs only of names in `beside`."""
+    """One job of that name runs all its tasks without a failure since the start; other jobs have names in `allowed`."""
 
-    def __init__(self, cluster: Cluster, name: str, beside: Iterable[str] = ()) -> None:
-        self._cluster, self._name, self._beside = cluster, name, {name, *beside}
-        self._ids = self._running()
+    def __init__(self, cluster: Cluster, name: str, allowed: Iterable[str] = ()) -> None:
+        self._cluster, self._name, self._allowed = cluster, name, {name, *allowed}
+        self._ids = self._job_ids()
         self._failure = self._newest_failure()
 
-    def broken(self) -> list[str]:
+    def find_violations(self) -> list[str]:
         """As `Check`."""
-        now, violations = self._running(), []
-        other_jobs = sorted({str(job["name"]) for job in self._cluster.jobs()} - self._beside)
+        ids_now, violations = self._job_ids(), []
+        other_jobs = sorted({str(job["name"]) for job in self._cluster.jobs()} - self._allowed)
         if other_jobs:
             violations.append(f"another job runs on the cluster: {', '.join(other_jobs)}")
         if len(self._ids) != 1:
             violations.append(f"{len(self._ids)} jobs named {self._name} ran at the start instead of one")
-        elif now != self._ids:
-            violations.append(f"the job {self._ids[0]} was another one at the end: {', '.join(now) or 'none'}")
+        elif ids_now != self._ids:
+            violations.append(f"the job {self._ids[0]} was another one at the end: {', '.join(ids_now) or 'none'}")
         elif self._newest_failure() != self._failure:
             violations.append("the job was restarted")
-        elif not self._cluster.running_tasks(now[0]):
+        elif not self._cluster.running_tasks(ids_now[0]):
             violations.append("not all tasks of the job ran at the end")
         return violations
 
-    def _running(self) -> list[str]:
+    def _job_ids(self) -> list[str]:
         return [str(job["jid"]) for job in self._cluster.jobs(self._name)]
 
     def _newest_failure(self) -> Any:
@@ -145,13 +145,13 @@ class SameJob:
 
 
 class ServedBundle:
-    """The running job makes its lists with this bundle, by what its operators say of themselves."""
+    """The running job serves this bundle, by its operators' metrics."""
 
     def __init__(self, targets: Path, bundle: ModelBundle) -> None:
         """`targets` as `operator_total` takes it."""
         self._targets, self._bundle = targets, bundle
 
-    def broken(self) -> list[str]:
+    def find_violations(self) -> list[str]:
         """As `Check`."""
         name, version = self._bundle.name, self._bundle.version
         if operator_total(self._targets, "liveshelf_model_info", name=name, version=version):
@@ -160,7 +160,7 @@ class ServedBundle:
 
 
 def _family(pid: int) -> dict[Process, str]:
-    """A process and its children -> what to call it."""
+    """A process and its children -> name and pid for messages."""
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         return {

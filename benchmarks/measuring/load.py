@@ -1,5 +1,4 @@
-"""The load generator, a process of its own: `python -m benchmarks.measuring.load` reads a `Load` as JSON from stdin and prints
-what it did as JSON. (Not from the command line, which all users of a machine can read: a password may be in it.)
+"""The load generator: `python -m benchmarks.measuring.load` reads a `Load` as JSON from stdin and prints its report as JSON.
 
 Open loop: event n is due at start + n / rate and carries that time, so a slow pipeline cannot slow the load.
 """
@@ -23,14 +22,14 @@ from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import connect
 from operators.records.contracts import EVENTS
 
-LATE_MS = 1000.0  # of any event: beyond it a latency is the generator's, and a rate was not offered
-KEPT_RATE = 0.95  # of the rate asked for
+LATE_MS = 1000.0  # largest delay of an event; beyond it the generator, not the pipeline, causes the latency
+MIN_RATE_SHARE = 0.95  # of the requested rate
 
 
 class Load(msgspec.Struct, kw_only=True):
-    """`rate` 0: as fast as it goes. Users are `tag`-0 … `tag`-(users - 1); items are drawn with a Zipf-like skew.
+    """`rate` 0: as fast as possible. Users are `tag`-0 … `tag`-(users - 1); items are drawn with a Zipf-like skew.
 
-    Events have the numbers from `first` on, which are in their ids.
+    Event ids contain the event's number, counted from `first`.
     """
 
     client: dict[str, Any]
@@ -42,11 +41,11 @@ class Load(msgspec.Struct, kw_only=True):
     seed: int = 7
     topic: str = EVENTS
     first: int = 0
-    each_user_once: bool = False  # users in turn instead of by chance
-    stride: int = 1  # from one user's turn to the next one's; prime to `users`
-    duplicates: float = 0.0  # share of events that are sent a second time, a little later
-    poison: float = 0.0  # share of records that are no event, one after the other of `POISON`
-    patience_s: float = 120.0  # how long a record may wait for the broker
+    each_user_once: bool = False  # users in turn instead of drawn at random
+    stride: int = 1  # step from one user's number to the next one's; coprime to `users`
+    duplicates: float = 0.0  # share of events that are sent a second time, `COPY_DELAY` events later
+    poison: float = 0.0  # share of records from `POISON`, which are no events
+    patience_s: float = 120.0  # maximum wait of a record for the broker
 
 
 POISON = (
@@ -55,56 +54,82 @@ POISON = (
     b'{"event_id":"p","event_type":"view","event_time":NaN,"user_id":"p","item_id":"i"}',
     b'{"event_id":"p","event_type":"view","event_time":-1,"user_id":"p","item_id":"i"}',
 )  # fmt: skip
-SECOND_COPY = 37  # events later
+COPY_DELAY = 37  # events
 
 
-def run(load: Load, told_to_stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
-    """Publishes `count` events, fewer when told to stop; returns how many, in what time, and how late it ever was (ms).
+class _Publisher:
+    """Publishes the events of a load, with its copies and its poison.
 
-    `failed` counts records that did not reach the broker, copies and poison among them; `last_at` is the moment (epoch s)
-    of the last event.
+    Two random generators: `sent_per_user` (benchmarks/running_stack/freshness.py) repeats the draws of users, which must
+    not depend on the defects.
     """
-    chance = random.Random(load.seed)
-    spoiler = random.Random(-load.seed)
-    own = {
-        "acks": "all",
-        "linger_ms": 2 if load.rate else 20,
-        "batch_size": 131_072,
-        "delivery_timeout_ms": int(load.patience_s * 1000),
-        "max_block_ms": int(load.patience_s * 1000),
-    }
-    producer = connect(KafkaProducer, load.client | own)
-    copies: deque[tuple[int, bytes, bytes]] = deque()
-    picks = [load.items[int(len(load.items) * chance.random() ** 2)] for _ in range(10_000)]
-    start, late_s, failed = time.time() + 0.2, 0.0, []
-    sent = 0
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._rng, self._defect_rng = random.Random(load.seed), random.Random(-load.seed)
+        wait_ms = int(load.patience_s * 1000)
+        own = {
+            "acks": "all",
+            "linger_ms": 2 if load.rate else 20,
+            "batch_size": 131_072,
+            "delivery_timeout_ms": wait_ms,
+            "max_block_ms": wait_ms,
+        }
+        self._producer = connect(KafkaProducer, load.client | own)
+        self._copies: deque[tuple[int, bytes, bytes]] = deque()
+        self._items = [load.items[int(len(load.items) * self._rng.random() ** 2)] for _ in range(10_000)]
+        self.failed: list[BaseException] = []
+
+    def publish(self, number: int, due_s: float) -> None:
+        """Publishes event `number`, and by chance a copy or a poisonous record after it."""
+        load = self._load
+        turn = (
+            (load.first + number) * load.stride % load.users if load.each_user_once else self._rng.randrange(load.users)
+        )
+        user = f"{load.tag}-{turn}"
+        value = (
+            f'{{"event_id":"{load.tag}-{load.first + number}","event_type":"view","event_time":{int(due_s * 1000)},'
+            f'"user_id":"{user}","item_id":"{self._items[number % 10_000]}"}}'
+        )
+        self._send(user.encode(), value.encode())
+        if self._defect_rng.random() < load.duplicates:
+            self._copies.append((number + COPY_DELAY, user.encode(), value.encode()))
+        if self._copies and self._copies[0][0] <= number:
+            _, key, copy = self._copies.popleft()
+            self._send(key, copy)
+        if self._defect_rng.random() < load.poison:
+            self._send(user.encode(), POISON[number % len(POISON)])
+
+    def flush(self) -> None:
+        """Waits until the broker has every record."""
+        self._producer.flush()
+
+    def _send(self, key: bytes, value: bytes) -> None:
+        self._producer.send(self._load.topic, key=key, value=value).add_errback(self.failed.append)
+
+
+def run(load: Load, is_stopped: Callable[[], bool] = lambda: False) -> dict[str, float]:
+    """Publishes `count` events, fewer if stopped. Returns how many, in how many seconds, and the greatest delay (ms).
+
+    `failed` counts records that did not reach the broker, copies and poison included; `last_at` is the time (epoch s) of
+    the last event.
+    """
+    publisher = _Publisher(load)
+    start, late_s, sent = time.time() + 0.2, 0.0, 0
     for number in range(load.count):
-        if told_to_stop():
+        if is_stopped():
             break
         due_s = start + number / load.rate if load.rate else time.time()
         if (wait := due_s - time.time()) > 0:
             time.sleep(wait)
         late_s = max(late_s, time.time() - due_s)
-        turn = (load.first + number) * load.stride % load.users if load.each_user_once else chance.randrange(load.users)
-        user = f"{load.tag}-{turn}"
-        value = (
-            f'{{"event_id":"{load.tag}-{load.first + number}","event_type":"view","event_time":{int(due_s * 1000)},'
-            f'"user_id":"{user}","item_id":"{picks[number % 10_000]}"}}'
-        )
-        producer.send(load.topic, key=user.encode(), value=value.encode()).add_errback(failed.append)
+        publisher.publish(number, due_s)
         sent += 1
-        if spoiler.random() < load.duplicates:
-            copies.append((number + SECOND_COPY, user.encode(), value.encode()))
-        if copies and copies[0][0] <= number:
-            _, key, copy = copies.popleft()
-            producer.send(load.topic, key=key, value=copy).add_errback(failed.append)
-        if spoiler.random() < load.poison:
-            producer.send(load.topic, key=user.encode(), value=POISON[number % len(POISON)]).add_errback(failed.append)
     last_at = time.time()
-    producer.flush()
+    publisher.flush()
     return {
         "sent": sent,
-        "failed": len(failed),
+        "failed": len(publisher.failed),
         "seconds": time.time() - start,
         "late_ms": late_s * 1000,
         "last_at": last_at,
@@ -112,7 +137,7 @@ def run(load: Load, told_to_stop: Callable[[], bool] = lambda: False) -> dict[st
 
 
 def publish(load: Load) -> dict[str, float]:
-    """As `run`, in this process. Raises `BrokerError` where not all of it reached the broker."""
+    """Runs the load in this process. Raises `BrokerError` if an event did not reach the broker."""
     report = run(load)
     if report["failed"] or report["sent"] != load.count:
         raise BrokerError(f"{load.count} events published", str(report), "liveshelf logs kafka")
@@ -120,12 +145,13 @@ def publish(load: Load) -> dict[str, float]:
 
 
 def in_the_background(load: Load) -> "subprocess.Popen[str]":
-    """A process of its own that publishes the load, and prints what it did as JSON: see `report_of`."""
+    """Starts a process that publishes the load and prints its report: see `report_of`."""
     return child_process.start("benchmarks.measuring.load", load)
 
 
 def report_of(generator: "subprocess.Popen[str]") -> dict[str, float]:
-    """What a load in the background did, when it has ended. Raises `BrokerError` where not all of it reached the broker."""
+    """Waits for the end of a load in the background and returns its report. Raises `BrokerError` if an event did not
+    reach the broker."""
     printed, _ = generator.communicate()
     try:
         report = dict[str, float](json.loads(printed))
@@ -137,20 +163,20 @@ def report_of(generator: "subprocess.Popen[str]") -> dict[str, float]:
     return report
 
 
-def behind_its_rate(report: dict[str, float], rate: float) -> list[str]:
-    """Why a load did not offer the rate that was asked for; empty where it did."""
+def rate_violations(report: dict[str, float], rate: float) -> list[str]:
+    """The reasons why a load did not keep its rate; empty when it did."""
     if not report["sent"]:
         return ["the load generator sent nothing"]
     offered = report["sent"] / report["seconds"]
     if report["late_ms"] >= LATE_MS:
         return [f"the load generator fell {report['late_ms']:.0f} ms behind: the machine was too busy for this rate"]
-    if offered < KEPT_RATE * rate:
+    if offered < MIN_RATE_SHARE * rate:
         return [f"the load generator sent {offered:.0f} events/s instead of {rate:.0f}"]
     return []
 
 
 def main() -> None:
-    """Until all is sent, or until SIGTERM: then what was sent is still delivered, and counted."""
+    """Publishes until the end or SIGTERM; then flushes what was sent and counts it."""
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     print(json.dumps(run(msgspec.json.decode(sys.stdin.read(), type=Load), stopped.is_set)))

@@ -1,4 +1,4 @@
-"""What a figure was measured on."""
+"""The machine and the resources of processes."""
 
 import contextlib
 import math
@@ -31,7 +31,7 @@ def describe() -> dict[str, object]:
 def _version(package: str) -> str:
     try:
         return version(package)
-    except PackageNotFoundError:  # where the scorer or a training alone is measured
+    except PackageNotFoundError:  # benchmarks of the scorer or a training need no Flink
         return ""
 
 
@@ -42,45 +42,45 @@ def _cpu_name() -> str:
 
 def rss_mb(pids: dict[str, int]) -> dict[str, Figure]:
     """Part -> resident memory of its process and its children, MB."""
-    used = dict[str, Figure]()
+    memory_mb = dict[str, Figure]()
     for part, pid in pids.items():
         try:
             process = psutil.Process(pid)
             family = [process, *process.children(recursive=True)]
-            used[part] = round(sum(process.memory_info().rss for process in family) / 1e6)
+            memory_mb[part] = round(sum(process.memory_info().rss for process in family) / 1e6)
         except psutil.NoSuchProcess:
-            used[part] = NotMeasured(f"a process of {part} ended while it was asked")
-    return used
+            memory_mb[part] = NotMeasured(f"a process of {part} ended while it was asked")
+    return memory_mb
 
 
 def cpu_seconds(pids: dict[str, int]) -> dict[str, float]:
-    """Part -> CPU seconds used so far by its process and its children, also by those that have ended; NaN where it has itself."""
-    used = {}
+    """Part -> CPU seconds so far of its process and its children, ended children included; NaN if the process has ended."""
+    cpu_s = {}
     for part, pid in pids.items():
         try:
             family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         except psutil.NoSuchProcess:
-            used[part] = math.nan
+            cpu_s[part] = math.nan
             continue
-        used[part] = 0.0
+        cpu_s[part] = 0.0
         for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):  # ended just now: its parent has its seconds
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended: its parent counts its seconds
                 times = process.cpu_times()
-                used[part] += times.user + times.system + times.children_user + times.children_system
-    return used
+                cpu_s[part] += times.user + times.system + times.children_user + times.children_system
+    return cpu_s
 
 
 def thread_seconds(pids: dict[str, int]) -> dict[str, float]:
-    """`part: thread` -> CPU seconds used so far by threads of that name (numbers left out), of its process and its children."""
-    used: dict[str, float] = {}
+    """`part: thread` -> CPU seconds so far of the threads with that name (without digits) in its process and its children."""
+    cpu_s: dict[str, float] = {}
     for part, pid in pids.items():
         with contextlib.suppress(psutil.NoSuchProcess):
             parent = psutil.Process(pid)
             for process in [parent, *parent.children(recursive=True)]:
                 for file in Path(f"/proc/{process.pid}/task").glob("*/stat"):
-                    with contextlib.suppress(OSError):  # ended meanwhile
+                    with contextlib.suppress(OSError):  # the thread has just ended
                         name, _, figures = file.read_text().partition("(")[2].rpartition(")")
                         user, system = figures.split()[11:13]
                         label = f"{part}: {re.sub('[0-9]', '', name).strip()}"
-                        used[label] = used.get(label, 0.0) + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-    return used
+                        cpu_s[label] = cpu_s.get(label, 0.0) + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return cpu_s

@@ -1,6 +1,6 @@
-"""Figures that a run may lack: a benchmark gives the reason, and never a number in place of a measurement.
+"""Figures that a run may lack: a benchmark then gives the reason instead of a number.
 
-A result holds numbers and `NotMeasured`; `as_json` turns the latter into null and collects the reasons.
+A result holds numbers and `NotMeasured`; `as_json` turns `NotMeasured` into null and collects the reasons.
 """
 
 import math
@@ -17,7 +17,7 @@ SHARES = (0.50, 0.95, 0.99)
 
 @dataclass(frozen=True)
 class NotMeasured:
-    """A figure that a run does not have. `left_out`: the user did without it, so that it is no failure."""
+    """A figure that a run lacks. `left_out`: the user chose to skip it, so it is no failure."""
 
     reason: str
     left_out: bool = False
@@ -26,16 +26,16 @@ class NotMeasured:
 Figure = float | NotMeasured
 
 
-def ratio(over: Figure, under: Figure, digits: int = 3, *, nothing: str = "the divisor is 0") -> Figure:
-    """`over` / `under`, rounded; not measured where one of them is not. `nothing`: the reason where `under` is 0."""
-    for figure in (over, under):
+def ratio(dividend: Figure, divisor: Figure, digits: int = 3, *, zero_reason: str = "the divisor is 0") -> Figure:
+    """`dividend` / `divisor`, rounded; not measured if one of them is not. `zero_reason`: the reason if `divisor` is 0."""
+    for figure in (dividend, divisor):
         if isinstance(figure, NotMeasured):
             return figure
-    return NotMeasured(nothing) if under == 0 else rounded(over / under, digits)  # type: ignore[operator]
+    return NotMeasured(zero_reason) if divisor == 0 else rounded(dividend / divisor, digits)  # type: ignore[operator]
 
 
 def rounded(value: Figure, digits: int) -> Figure:
-    """With so many digits; an integer where that is 0."""
+    """The value rounded to `digits`; an integer if `digits` is 0."""
     if isinstance(value, NotMeasured):
         return value
     if not math.isfinite(value):
@@ -44,23 +44,23 @@ def rounded(value: Figure, digits: int) -> Figure:
 
 
 def total(figures: Collection[Figure], digits: int) -> Figure:
-    """The sum, rounded; not measured where one of them is not, or there is none."""
-    missing = [figure for figure in figures if isinstance(figure, NotMeasured)]
-    if missing or not figures:
-        return missing[0] if missing else NotMeasured("there is nothing to add up")
+    """The sum, rounded; not measured if one figure is not, or there is no figure."""
+    unmeasured = [figure for figure in figures if isinstance(figure, NotMeasured)]
+    if unmeasured or not figures:
+        return unmeasured[0] if unmeasured else NotMeasured("there is nothing to add up")
     return rounded(math.fsum(figures), digits)  # type: ignore[arg-type]
 
 
 def median(figures: Sequence[Figure], digits: int = 3) -> Figure:
-    """The median, rounded; not measured where one of them is not, or there is none."""
-    missing = [figure for figure in figures if isinstance(figure, NotMeasured)]
-    if missing or not figures:
-        return missing[0] if missing else NotMeasured("there is no round")
+    """The median, rounded; not measured if one figure is not, or there is no figure."""
+    unmeasured = [figure for figure in figures if isinstance(figure, NotMeasured)]
+    if unmeasured or not figures:
+        return unmeasured[0] if unmeasured else NotMeasured("there is no round")
     return rounded(statistics.median(figures), digits)  # type: ignore[type-var]
 
 
 def percentile(values: Sequence[float], share: float, digits: int) -> Figure:
-    """The nearest rank in `values` (any order). A share of 0.99 needs 100 values: of fewer, the greatest is no p99."""
+    """The percentile of `values` (any order) by nearest rank. A share of 0.99 needs 100 values."""
     reason = too_few(len(values), share)
     if reason:
         return NotMeasured(reason)
@@ -68,38 +68,38 @@ def percentile(values: Sequence[float], share: float, digits: int) -> Figure:
 
 
 def too_few(count: int, share: float) -> str:
-    """The reason why `count` values have no such percentile; empty where they have."""
+    """The reason why `count` values have no such percentile; empty if they have."""
     needed = math.ceil(round(1 / (1 - share), 6))
     return "" if count >= needed else f"{count} values came, a p{100 * share:g} needs {needed}"
 
 
 def percentiles_ms(histogram: HdrHistogram) -> dict[str, Figure]:
     """p50, p95, p99 and max in ms of a histogram in us."""
-    count, named = histogram.get_total_count(), dict[str, Figure]()
+    count, percentiles = histogram.get_total_count(), dict[str, Figure]()
     for share in SHARES:
         reason = too_few(count, share)
         value = histogram.get_value_at_percentile(100 * share) / 1000
-        named[f"p{100 * share:.0f}"] = NotMeasured(reason) if reason else round(value, 1)
-    return named | {"max": round(histogram.get_max_value() / 1000, 1) if count else NotMeasured("no value came")}
+        percentiles[f"p{100 * share:.0f}"] = NotMeasured(reason) if reason else round(value, 1)
+    return percentiles | {"max": round(histogram.get_max_value() / 1000, 1) if count else NotMeasured("no value came")}
 
 
-def unless(reasons: Sequence[str], figures: T) -> T:
-    """`figures` (a number, or numbers in dicts and lists); each of them not measured where there are `reasons`."""
-    return _without(figures, NotMeasured("; ".join(reasons))) if reasons else figures
+def measured_unless(reasons: Sequence[str], figures: T) -> T:
+    """`figures` (a number, or numbers in dicts and lists); with `reasons` each of them becomes `NotMeasured`."""
+    return _unmeasured(figures, NotMeasured("; ".join(reasons))) if reasons else figures
 
 
-def _without(figures: Any, missing: NotMeasured) -> Any:
+def _unmeasured(figures: Any, not_measured: NotMeasured) -> Any:
     if isinstance(figures, Mapping):
-        return {name: _without(value, missing) for name, value in figures.items()} or missing
+        return {name: _unmeasured(value, not_measured) for name, value in figures.items()} or not_measured
     if isinstance(figures, list):
-        return [_without(value, missing) for value in figures] or missing
-    return missing if isinstance(figures, int | float | NotMeasured) and not isinstance(figures, bool) else figures
+        return [_unmeasured(value, not_measured) for value in figures] or not_measured
+    return not_measured if isinstance(figures, int | float | NotMeasured) and not isinstance(figures, bool) else figures
 
 
 def as_json(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The result with null for what was not measured, and `not_measured` (or `left_out`): path -> reason.
+    """The result with null for each `NotMeasured`, and `not_measured` (or `left_out`): path -> reason.
 
-    A number that is not finite is not measured either. A result that was made here before is taken as it is.
+    A number that is not finite becomes null too. A result of an earlier `as_json` stays unchanged.
     """
     failed, left_out = dict[str, str](), dict[str, str]()
 

@@ -1,8 +1,7 @@
 """Kept results, and the comparison of two runs.
 
-Figures of two machines, or of two hours of one shared machine, say little; the ratios within a run say more. Each result
-names its own under `ratios`, all of them better when higher. Where several runs are kept, they say how much a ratio
-scatters by itself.
+Figures of different machines, or of different hours of a shared machine, are not comparable; ratios within one run are.
+Each result lists its ratios under `ratios`; higher is better. Several kept runs show how much a ratio scatters.
 """
 
 import json
@@ -14,7 +13,7 @@ from typing import Any
 
 from operators.errors import LiveshelfError
 
-TOLERATED = 0.15  # of a ratio: what is lost beyond it is said
+TOLERATED = 0.15  # a ratio may fall by this share
 
 Results = dict[str, dict[str, Any]]  # bench -> result
 
@@ -26,40 +25,40 @@ class Change:
     bench: str
     name: str
     runs: tuple[float, ...]  # empty where no kept run has it
-    now: float | None
-    left_out: str = ""  # why the new run did without it
-    not_measured: str = ""  # why the new run has no figure
+    current: float | None
+    left_out: str = ""  # the reason why the new run skipped it
+    not_measured: str = ""  # the reason why the new run has no figure
 
     @property
-    def kept(self) -> float | None:
+    def kept_median(self) -> float | None:
         """The median of the kept runs."""
         return statistics.median(self.runs) if self.runs else None
 
     @property
-    def fell(self) -> bool:
-        """Whether it is lower than the median by more than is tolerated, or gone without a reason."""
-        if self.left_out or self.not_measured or self.kept is None:
+    def is_lower(self) -> bool:
+        """Whether it is below the median by more than `TOLERATED`, or missing without a reason."""
+        if self.left_out or self.not_measured or self.kept_median is None:
             return False
-        return self.now is None or self.now < self.kept * (1 - TOLERATED)
+        return self.current is None or self.current < self.kept_median * (1 - TOLERATED)
 
     @property
-    def lost(self) -> bool:
-        """Whether it fell, and lower than any of several kept runs did."""
-        return self.fell and (self.now is None or len(self.runs) == 1 or self.now < min(self.runs))
+    def is_lost(self) -> bool:
+        """Whether it is lower, and below every kept run."""
+        return self.is_lower and (self.current is None or len(self.runs) == 1 or self.current < min(self.runs))
 
     @property
-    def failed(self) -> bool:
-        """Whether it is lost, or nobody knows: the run should have measured it and did not."""
-        return self.lost or bool(self.not_measured)
+    def is_failure(self) -> bool:
+        """Whether it is lost, or the run failed to measure it."""
+        return self.is_lost or bool(self.not_measured)
 
     @property
     def remark(self) -> str:
         """The remark for the table."""
         if reason := self.not_measured or self.left_out:
             return f"not measured: {reason}"
-        if self.kept is None:
+        if self.kept_median is None:
             return "new"
-        return "lost" if self.lost else "lower, as a kept run was too" if self.fell else ""
+        return "lost" if self.is_lost else "lower, as a kept run was too" if self.is_lower else ""
 
 
 def read(file: Path) -> Results:
@@ -74,30 +73,30 @@ def read(file: Path) -> Results:
 
 
 def read_runs(folder: Path) -> list[Results]:
-    """One for each folder in it, or what `read` reads where there is none. Raises `LiveshelfError`."""
+    """A result for each folder in `folder`; without folders, the one result that `read` reads. Raises `LiveshelfError`."""
     runs = [path for path in sorted(folder.glob("*")) if path.is_dir()] if not [*folder.glob("*.json")] else []
     return [read(run) for run in runs] or [read(folder)]
 
 
-def compare(kept: list[Results], now: Results) -> list[Change]:
-    """All ratios of the benches that are in both, in the kept ones' order, new ones last."""
+def compare(kept_runs: list[Results], current: Results) -> list[Change]:
+    """All ratios of the benches that both sides have, in the order of the kept runs, new ones last."""
     changes = []
-    for bench in sorted({bench for run in kept for bench in run} & now.keys()):
-        before: dict[str, list[float]] = defaultdict(list)
-        for run in kept:
+    for bench in sorted({bench for run in kept_runs for bench in run} & current.keys()):
+        kept_ratios: dict[str, list[float]] = defaultdict(list)
+        for run in kept_runs:
             for name, value in run.get(bench, {}).get("ratios", {}).items():
                 if value is not None:
-                    before[name].append(value)
-        result = now[bench]
-        after = result.get("ratios", {})
-        for name in [*before, *(after.keys() - before.keys())]:
+                    kept_ratios[name].append(value)
+        result = current[bench]
+        current_ratios = result.get("ratios", {})
+        for name in [*kept_ratios, *(current_ratios.keys() - kept_ratios.keys())]:
             reasons = {kind: result.get(kind, {}).get(f"ratios.{name}", "") for kind in ("left_out", "not_measured")}
-            changes.append(Change(bench, name, tuple(before.get(name, ())), after.get(name), **reasons))
+            changes.append(Change(bench, name, tuple(kept_ratios.get(name, ())), current_ratios.get(name), **reasons))
     return changes
 
 
 def figure(results: Results, bench: str, *path: str | int) -> Any:
-    """A number of a kept result. Raises `LiveshelfError` where there is none."""
+    """A number of a kept result. Raises `LiveshelfError` if it is missing."""
     value: Any = results.get(bench)
     for step in path:
         try:
@@ -114,17 +113,17 @@ def figure(results: Results, bench: str, *path: str | int) -> Any:
 
 
 def rows(changes: list[Change]) -> list[tuple[str, ...]]:
-    """For a table: bench, ratio, the kept runs' median and range, now, and what is to be said of it."""
+    """Rows of a table: bench, ratio, median and range of the kept runs, current value, remark."""
     return [
         (
-            c.bench,
-            c.name,
-            _text(c.kept),
-            f"{min(c.runs):.3g} to {max(c.runs):.3g}" if len(c.runs) > 1 else "",
-            _text(c.now),
-            c.remark,
+            change.bench,
+            change.name,
+            _text(change.kept_median),
+            f"{min(change.runs):.3g} to {max(change.runs):.3g}" if len(change.runs) > 1 else "",
+            _text(change.current),
+            change.remark,
         )
-        for c in changes
+        for change in changes
     ]
 
 

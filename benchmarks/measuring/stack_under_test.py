@@ -1,4 +1,4 @@
-"""What a benchmark of the running stack works on."""
+"""The local stack as a benchmark uses it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,44 +27,44 @@ class StackUnderTest:
         self.supervisor = Supervisor(self.layout)
 
     def need_cluster(self) -> None:
-        """Raises `ClusterError` where no cluster answers: before minutes of other work, and before a clean-up asks again."""
+        """Raises `ClusterError` if no cluster answers. Call it before long work."""
         self.cluster.jobs()
 
     def restart(
         self,
-        between: Callable[[], object] = lambda: None,
+        while_stopped: Callable[[], object] = lambda: None,
         *,
         alter_ship: AlterShip = leave_as_it_is,
         parallelism: int | None = None,
     ) -> None:
-        """Stops the job with a savepoint, calls `between`, starts it again with this bundle from there.
+        """Stops the job with a savepoint, calls `while_stopped`, and starts the job from the savepoint with this bundle.
 
-        One that does not run is started from its newest checkpoint, where there is one.
+        A job that does not run starts from its newest checkpoint, if there is one.
         """
-        running, layout = self.cluster.jobs(self.settings.job.name), self.layout
-        stopped = [self.cluster.stop_with_savepoint(job["jid"]) for job in running]
-        stopped += [str(checkpoint.path) for checkpoint in find_checkpoints(layout.checkpoints, layout.savepoints)]
-        between()
+        jobs, layout = self.cluster.jobs(self.settings.job.name), self.layout
+        savepoints = [self.cluster.stop_with_savepoint(job["jid"]) for job in jobs]
+        savepoints += [str(checkpoint.path) for checkpoint in find_checkpoints(layout.checkpoints, layout.savepoints)]
+        while_stopped()
         slots = parallelism or self.settings.job.parallelism
         job = self.settings.job.model_copy(update={"parallelism": slots})
         settings = self.settings.model_copy(update={"job": job})
-        submit_locally(settings, self.folder, savepoint=stopped[0] if stopped else None, alter_ship=alter_ship)
+        submit_locally(settings, self.folder, savepoint=savepoints[0] if savepoints else None, alter_ship=alter_ship)
 
-    def started(self, *, anew: bool) -> None:
-        """The job runs with this bundle."""
-        if anew or not self.cluster.jobs(self.settings.job.name):
+    def ensure_job(self, *, force_restart: bool) -> None:
+        """Starts the job with this bundle if none runs, or restarts it."""
+        if force_restart or not self.cluster.jobs(self.settings.job.name):
             self.restart()
 
-    def parts(self, *beside: str) -> Parts:
-        """What is measured: the stack's processes, one job with this bundle, and no other job but those named in `beside`."""
+    def parts(self, *allowed: str) -> Parts:
+        """The stack's processes, checked for one job with this bundle and no other job except those named in `allowed`."""
         name = self.settings.job.name
         return Parts(
             self.supervisor.pids,
-            lambda: [SameJob(self.cluster, name, beside), ServedBundle(self.layout.targets, self.bundle)],
+            lambda: [SameJob(self.cluster, name, allowed), ServedBundle(self.layout.targets, self.bundle)],
             lambda: Sources(self.layout.targets),
         )
 
     @property
-    def served(self) -> dict[str, str]:
-        """The bundle, for a result."""
+    def bundle_entry(self) -> dict[str, str]:
+        """The bundle as an entry of a result."""
         return {"bundle": f"{self.bundle.name} {self.bundle.version}, {len(self.items)} items"}

@@ -1,7 +1,7 @@
-"""What the metrics cost: the operator's whole way without Flink and Kafka, with its metrics and without, in turns.
+"""Measures the cost of the operator's metrics: the operator without Flink and Kafka, with and without metrics, in turns.
 
 The same events go through decode, step, micro-batcher, ONNX, ranking and encoding on one thread; only the sensors differ.
-CPU time of the process is compared, round by round, so that a noisy machine hits both alike.
+The CPU time is compared round by round, so that noise affects both sides alike.
 """
 
 import statistics
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.measuring.machine import describe
-from benchmarks.measuring.measured import unless
+from benchmarks.measuring.measured import measured_unless
 from operators.configuration.shop_settings import ExperimentSettings
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded, encoded
@@ -34,7 +34,8 @@ EVENTS_A_ROUND, BATCH, USERS, ROUNDS = 2048, 64, 2000, 60
 
 
 class Operator:
-    """The operator on one thread; its state is a dict. Two of them share all but the sensors: caches are warm for both."""
+    """The operator on one thread, with a dict as state. Two operators share everything except the sensors, so that caches are
+    warm for both."""
 
     def __init__(
         self,
@@ -49,18 +50,18 @@ class Operator:
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         lists = ListMaker(bundle, scorer, catalogue, settings.lists, lambda: int(time.time() * 1000), None, slates)
 
-        def make(requests: Sequence[Request]) -> list[Encoded | Exception]:
-            moments = BatchTimes(time.time())
+        def make_lists(requests: Sequence[Request]) -> list[Encoded | Exception]:
+            times = BatchTimes(time.time())
             results = [
-                m if isinstance(m, Exception) else encoded(m, r, moments, with_digest=False)
-                for m, r in zip(lists.make(requests), requests, strict=True)
+                slate if isinstance(slate, Exception) else encoded(slate, request, times, with_digest=False)
+                for slate, request in zip(lists.make(requests), requests, strict=True)
             ]
             self.lists += sum(not isinstance(result, Exception) for result in results)
-            moments.scored = moments.ready = time.time()
+            times.scored = times.ready = time.time()
             return results
 
         self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
-            make, max_batch=BATCH, max_waiting=4 * BATCH, deadline_s=5, clock=time.monotonic, sensors=batch
+            make_lists, max_batch=BATCH, max_waiting=4 * BATCH, deadline_s=5, clock=time.monotonic, sensors=batch
         )
         self._logic = RefreshLogic(
             EventDecoder(settings.events), self._batcher, lists, settings.events, settings.scorer, time.time, logic
@@ -69,7 +70,7 @@ class Operator:
         self.lists = 0  # by the model
 
     def round(self, records: Sequence[InputRecord]) -> float:
-        """CPU seconds of one round."""
+        """Processes the records; returns the CPU seconds."""
         started_s = time.process_time()
         for first in range(0, len(records), BATCH):
             batch = records[first : first + BATCH]
@@ -80,17 +81,17 @@ class Operator:
 
 
 def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
-    """Microseconds a list with and without, and the ratio of the medians with its spread over rounds."""
+    """Microseconds a list with and without metrics, and the median ratio of the rounds with its quartiles."""
     experiments = Experiments(ExperimentSettings())
     metrics = JobMetrics(settings.job, 0, experiments)
     slates = SlateMetrics(metrics.registry, experiments)
     slates.measure_bundle(bundle, Catalogue(bundle.vocabulary, 0.5))
     scorer, states = Scorer(bundle, settings.scorer), dict[str, bytes]()
-    measured = Operator(settings, bundle, scorer, states, metrics, metrics, slates)
-    unmeasured = Operator(settings, bundle, scorer, states, NullRefreshSensors(), NullSensors(), NullListSensors())
+    with_metrics = Operator(settings, bundle, scorer, states, metrics, metrics, slates)
+    without_metrics = Operator(settings, bundle, scorer, states, NullRefreshSensors(), NullSensors(), NullListSensors())
     times: dict[str, list[float]] = {"with": [], "without": []}
     for number in range(ROUNDS + 2):
-        order = [("with", measured), ("without", unmeasured)]
+        order = [("with", with_metrics), ("without", without_metrics)]
         for name, operator in order if number % 2 else reversed(order):
             times[name].append(operator.round(_records(bundle, f"{number}{name}")))
     metrics.close()
@@ -98,9 +99,9 @@ def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
     ratios = sorted(a / b for a, b in zip(warm["with"], warm["without"], strict=True))
     per_list = {name: 1e6 * statistics.median(seconds) / EVENTS_A_ROUND for name, seconds in warm.items()}
     expected = EVENTS_A_ROUND * (ROUNDS + 2)
-    short = [
+    shortfalls = [
         f"the model made {operator.lists} lists of {expected}"
-        for operator in (measured, unmeasured)
+        for operator in (with_metrics, without_metrics)
         if operator.lists != expected
     ]
     figures = {
@@ -113,7 +114,7 @@ def measure(settings: Settings, bundle: ModelBundle) -> dict[str, Any]:
         "bench": "instrumentation",
         "lists_a_round": EVENTS_A_ROUND,
         "rounds": ROUNDS,
-        **unless(short, figures),
+        **measured_unless(shortfalls, figures),
         "machine": describe(),
     }
 

@@ -1,4 +1,4 @@
-"""A graph in ONNX Runtime alone, on one thread, with histories of chance: what no engine around it can beat."""
+"""Measures a graph in ONNX Runtime alone, on one thread, with random histories: the upper bound for any engine around it."""
 
 import time
 from pathlib import Path
@@ -8,12 +8,12 @@ import numpy as np
 import onnxruntime as ort
 
 BATCHES = (8, 16, 32, 64, 128)
-ROWS = 1_000  # items of the histories; any graph here knows as many
-FEWEST = 3  # micro-batches, however long they take
+ROWS = 1_000  # the histories contain these items; every graph here has at least as many
+MIN_RUNS = 3  # micro-batches, even if they exceed the time
 
 
 def session_of(graph: Path) -> ort.InferenceSession:
-    """On one thread of the CPU."""
+    """A session on one thread of the CPU."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -21,21 +21,22 @@ def session_of(graph: Path) -> ort.InferenceSession:
 
 
 def users_per_s(session: ort.InferenceSession, batch: int, seconds: float, steps: int) -> float:
-    """Over micro-batches of one size, after three that warm; histories of `steps` steps, padded where the graph asks for it."""
+    """The rate over micro-batches of one size, after three warm-up batches. Histories have `steps` steps, padded if the graph
+    has a fixed window."""
     window = session.get_inputs()[0].shape[1]
     window = window if isinstance(window, int) else steps
-    given = histories(batch, window, steps)
+    inputs = histories(batch, window, steps)
     for _ in range(3):
-        session.run(None, given)
+        session.run(None, inputs)
     runs, started_s = 0, time.perf_counter()
-    while time.perf_counter() - started_s < seconds or runs < FEWEST:
-        session.run(None, given)
+    while time.perf_counter() - started_s < seconds or runs < MIN_RUNS:
+        session.run(None, inputs)
         runs += 1
     return runs * batch / (time.perf_counter() - started_s)
 
 
 def histories(batch: int, window: int, steps: int) -> dict[str, Any]:
-    """Inputs of chance: `steps` steps each, padded to `window`."""
+    """Random inputs of `steps` steps, padded to `window`."""
     return {
         "items": np.random.default_rng(7).integers(1, ROWS, (batch, window), dtype=np.int32),
         "kinds": np.ones((batch, window), dtype=np.int32),
@@ -43,7 +44,7 @@ def histories(batch: int, window: int, steps: int) -> dict[str, Any]:
     }
 
 
-def best(graph: Path, steps: int, seconds: float = 1.5) -> dict[str, float]:
+def best_rate(graph: Path, steps: int, seconds: float = 1.5) -> dict[str, float]:
     """The best rate over micro-batch sizes."""
     session = session_of(graph)
     rates = {batch: users_per_s(session, batch, seconds, steps) for batch in BATCHES}

@@ -1,6 +1,7 @@
-"""What one core of this machine can do at best, measured: float32 products and memory traffic.
+"""Measures the limits of one core of this machine: float32 matrix products and memory traffic.
 
-`python -m benchmarks.models.roofline` prints JSON; a process of its own, because the threads of BLAS are set before it is loaded.
+`python -m benchmarks.models.roofline` prints JSON. It is a separate process because BLAS reads its number of threads when
+it is loaded.
 """
 
 import json
@@ -11,8 +12,8 @@ import time
 from dataclasses import dataclass
 
 SECONDS = 1.0
-SIZE = 1024  # of the square matrices: 4 MiB each, blocked well
-COPIED = 256 << 20  # bytes, beyond any cache
+SIZE = 1024  # of the square matrices: 4 MiB each
+COPY_BYTES = 256 << 20  # larger than any cache
 
 
 @dataclass(frozen=True)
@@ -23,26 +24,26 @@ class Roofline:
     bandwidth: float
 
     def seconds(self, operations: float, traffic: float) -> float:
-        """The least time for so many operations and bytes (Williams, Waterman and Patterson, CACM 2009)."""
+        """The minimum time for these operations and bytes (Williams, Waterman and Patterson, CACM 2009)."""
         return max(operations / self.gemm, traffic / self.bandwidth)
 
 
 def roofline() -> Roofline:
-    """Measured in a process of its own on one thread."""
-    done = subprocess.run(
+    """Measures in a separate process on one thread."""
+    process = subprocess.run(
         [sys.executable, "-m", "benchmarks.models.roofline"],
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    return Roofline(**json.loads(done.stdout))
+    return Roofline(**json.loads(process.stdout))
 
 
-def _measured() -> dict[str, float]:
+def _measure() -> dict[str, float]:
     import numpy as np
 
-    def best(work: object, amount: float) -> float:
+    def best_rate(work: object, amount: float) -> float:
         assert callable(work)
         work()
         until, fastest = time.perf_counter() + SECONDS, float("inf")
@@ -54,12 +55,12 @@ def _measured() -> dict[str, float]:
 
     left, right = (np.random.default_rng(1).random((SIZE, SIZE), dtype=np.float32) for _ in range(2))
     product = np.empty_like(left)
-    source, target = np.ones(COPIED // 4, dtype=np.float32), np.empty(COPIED // 4, dtype=np.float32)
+    source, target = np.ones(COPY_BYTES // 4, dtype=np.float32), np.empty(COPY_BYTES // 4, dtype=np.float32)
     return {
-        "gemm": best(lambda: np.matmul(left, right, out=product), 2.0 * SIZE**3),
-        "bandwidth": best(lambda: np.copyto(target, source), 2.0 * COPIED),
+        "gemm": best_rate(lambda: np.matmul(left, right, out=product), 2.0 * SIZE**3),
+        "bandwidth": best_rate(lambda: np.copyto(target, source), 2.0 * COPY_BYTES),
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(_measured()))
+    print(json.dumps(_measure()))

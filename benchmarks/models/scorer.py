@@ -1,6 +1,6 @@
-"""The scorer alone: micro-batch by items by width, in float32 and int8, beside what the machine can do at best.
+"""Measures the scorer alone by micro-batch, items and width, in float32 and int8, beside the machine's roofline.
 
-The graphs are those that `liveshelf train` exports, with weights of chance: the time does not depend on them.
+The graphs are those that `liveshelf train` exports, with random weights: the time does not depend on them.
 """
 
 import itertools
@@ -17,13 +17,13 @@ from operators.errors import LiveshelfError
 from operators.shopper.features import WINDOW
 
 WIDTHS, BATCHES = (64, 128), (1, 8, 64, 128)
-ENCODER, TOP, KNOWN = "weighted-sum", 100, 1_000
+ENCODER, TOP, SMALL_ITEMS = "weighted-sum", 100, 1_000
 PRODUCTS_A_STEP, PRODUCTS_A_USER = 7, 5  # of a width x width matrix: GRU 6 and keys; query, projection, copies
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One cell of the grid but for the micro-batch."""
+    """One cell of the grid, without the micro-batch."""
 
     items: int
     width: int
@@ -35,7 +35,7 @@ class Shape:
         return float(batch * (encoder + 2 * self.items * self.width))
 
     def traffic(self, batch: int) -> float:
-        """Bytes: the table is read once, the scores are written and read by the top-k."""
+        """Bytes: the table is read once; the scores are written once and read once by the top-k."""
         return float(self.items * self.width * (1 if self.table == "int8" else 4) + 2 * 4 * batch * self.items)
 
 
@@ -64,7 +64,7 @@ def measure(seconds: float, items: list[int]) -> dict[str, Any]:
 
 
 def _cell(shape: Shape, batch: int, rate: float, limits: Roofline) -> dict[str, Any]:
-    least = limits.seconds(shape.operations(batch), shape.traffic(batch)) / batch
+    roof_s = limits.seconds(shape.operations(batch), shape.traffic(batch)) / batch
     return {
         "items": shape.items,
         "width": shape.width,
@@ -72,12 +72,12 @@ def _cell(shape: Shape, batch: int, rate: float, limits: Roofline) -> dict[str, 
         "batch": batch,
         "users_per_s": round(rate),
         "us_a_user": round(1e6 / rate, 1),
-        "share_of_roofline": round(least * rate, 3),  # above 1 in int8: the roof is that of float32
+        "share_of_roofline": round(roof_s * rate, 3),  # may exceed 1 in int8: the roofline is for float32
     }
 
 
 def small_graph(folder: Path, width: int, items: int) -> Path:
-    """A new model's graph in `folder`. Raises `LiveshelfError` without the train extra."""
+    """Exports the graph of a new model into `folder`. Raises `LiveshelfError` without the train extra."""
     try:
         from model_export.bundles.graph import export_graph
         from model_export.models.encoders import build
@@ -90,13 +90,13 @@ def small_graph(folder: Path, width: int, items: int) -> Path:
 
 
 def _graphs(folder: Path, sizes: list[int]) -> Iterator[tuple[Shape, Path]]:
-    graphs = {width: small_graph(folder, width, KNOWN) for width in WIDTHS}
+    graphs = {width: small_graph(folder, width, SMALL_ITEMS) for width in WIDTHS}
     from benchmarks.models.sized_graph import sized
     from model_export.bundles.quantize import quantize_table
 
     for items, width in itertools.product(sizes, WIDTHS):
         plain, small = folder / f"{items}-{width}.onnx", folder / f"{items}-{width}-int8.onnx"
-        sized(graphs[width], KNOWN, items, plain, TOP)
+        sized(graphs[width], SMALL_ITEMS, items, plain, TOP)
         quantize_table(plain.read_bytes(), small)
         yield Shape(items, width, "float32"), plain
         yield Shape(items, width, "int8"), small

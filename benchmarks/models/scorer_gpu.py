@@ -1,8 +1,8 @@
-"""The scorer on a CUDA device: catalogue by micro-batch by the way it is run, beside one CPU thread and the device's roofline.
+"""Measures the scorer on a CUDA device by catalogue, micro-batch and mode, beside one CPU thread and the device's roofline.
 
-`session` is ONNX Runtime as on CPUs, arrays in and out; `bound` keeps buffers on the device, `recorded` replays launches as
-CUDA graphs too (`operators/model/cuda_batches.py`, what serves); `float16` has the product with the table in halves besides,
-and `tensorrt` is there where its libraries are.
+Modes: `session` is ONNX Runtime as on CPUs, with arrays in and out. `bound` keeps buffers on the device. `recorded` also
+replays launches as CUDA graphs; this mode serves (`operators/model/cuda_batches.py`). `float16` also multiplies by the
+table in float16. `tensorrt` runs only where its libraries are installed.
 """
 
 import contextlib
@@ -29,31 +29,33 @@ from operators.model.scorer import choose_provider
 from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
 from operators.shopper.features import WINDOW
 
-WIDTH, TOP, KNOWN = 128, 100, 1_000
+WIDTH, TOP, SMALL_ITEMS = 128, 100, 1_000
 BATCHES = (1, 8, 32, 128, 512, 2048)
-SCORES = 5e8  # users by items of a micro-batch: 2 GB of scores, several times in the graph
+SCORES = 5e8  # maximum of users times items in a micro-batch: 2 GB of scores, several times in the graph
 CPU_BATCH = 64
 
 
 def measure(seconds: float, items: list[int]) -> dict[str, Any]:
     """Users/s of each cell. Raises `StackError` without a CUDA device and `LiveshelfError` without the train extra."""
-    provider, why = choose_provider("cuda")
+    provider, reason = choose_provider("cuda")
     if provider != CUDA:
-        raise StackError("a CUDA device that ONNX Runtime can use", why, "give --provider cpu, or look at nvidia-smi")
+        raise StackError(
+            "a CUDA device that ONNX Runtime can use", reason, "give --provider cpu, or look at nvidia-smi"
+        )
     limits, cells, cpu = _roofline(), [], {}
     with tempfile.TemporaryDirectory() as folder:
         for size, graph, halves in _graphs(Path(folder), items):
             cpu[size] = users_per_s(session_of(graph), CPU_BATCH, seconds, WINDOW)
             batches = [batch for batch in BATCHES if batch * size <= SCORES]
             try:
-                for way, run in _ways(graph, halves, batches[-1]):
+                for mode, run in _modes(graph, halves, batches[-1]):
                     cells += [
-                        _cell(Shape(size, WIDTH, "float32"), way, batch, run, seconds, limits) for batch in batches
+                        _cell(Shape(size, WIDTH, "float32"), mode, batch, run, seconds, limits) for batch in batches
                     ]
             except NotStarted as error:
                 raise StackError(CUDA, str(error), "see the provider's libraries and nvidia-smi") from error
     served = [cell for cell in cells if cell["way"].startswith("recorded")]
-    best = {size: max(cell["users_per_s"] for cell in served if cell["items"] == size) for size in cpu}
+    best_rates = {size: max(cell["users_per_s"] for cell in served if cell["items"] == size) for size in cpu}
     return {
         "bench": "scorer on a GPU",
         "device": _device(),
@@ -61,19 +63,19 @@ def measure(seconds: float, items: list[int]) -> dict[str, Any]:
         "bandwidth_gb_s": round(limits.bandwidth / 1e9),
         "cpu_users_per_s": {size: round(rate) for size, rate in cpu.items()},
         "grid": cells,
-        "ratios": {f"recorded to one CPU thread, {size} items": ratio(best[size], cpu[size], 1) for size in cpu},
+        "ratios": {f"recorded to one CPU thread, {size} items": ratio(best_rates[size], cpu[size], 1) for size in cpu},
         "machine": describe(),
     }
 
 
-def _ways(graph: Path, halves: Path, largest: int) -> Iterator[tuple[str, Run]]:
+def _modes(graph: Path, halves: Path, largest: int) -> Iterator[tuple[str, Run]]:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session, _, _ = on_cuda(graph.read_bytes(), options, WINDOW, TOP, 1, recorded=False)
     yield "session", lambda inputs: session.run(None, inputs)
-    for way, file, recorded in (("bound", graph, False), ("recorded", graph, True), ("float16", halves, True)):
+    for mode, file, recorded in (("bound", graph, False), ("recorded", graph, True), ("float16", halves, True)):
         _, run, reason = on_cuda(file.read_bytes(), options, WINDOW, TOP, largest, recorded=recorded)
-        yield (way if not recorded or "recorded" in reason else f"{way}{reason}"), run
+        yield (mode if not recorded or "recorded" in reason else f"{mode}{reason}"), run
     if TENSORRT in ort.get_available_providers():
         with contextlib.suppress(NotStarted):
             engines = str(graph.parent / "engines")
@@ -81,24 +83,26 @@ def _ways(graph: Path, halves: Path, largest: int) -> Iterator[tuple[str, Run]]:
             yield "tensorrt", run
 
 
-def _cell(shape: Shape, way: str, batch: int, run: Run, seconds: float, limits: Roofline) -> dict[str, Any]:
+def _cell(shape: Shape, mode: str, batch: int, run: Run, seconds: float, limits: Roofline) -> dict[str, Any]:
     times = _times(run, histories(batch, WINDOW, WINDOW), seconds)
-    typical = float(np.median(times))
-    slow = too_few(len(times), 0.99)
+    median_s = float(np.median(times))
+    too_few_reason = too_few(len(times), 0.99)
     return {
         "items": shape.items,
-        "way": way,
+        "way": mode,
         "batch": batch,
-        "users_per_s": round(batch / typical),
-        "ms_a_batch": round(1e3 * typical, 3),
-        # large batches are too slow for a hundred of them
-        "p99_ms": NotMeasured(slow, left_out=True) if slow else round(1e3 * float(np.quantile(times, 0.99)), 3),
-        "share_of_roofline": round(limits.seconds(shape.operations(batch), shape.traffic(batch)) / typical, 3),
+        "users_per_s": round(batch / median_s),
+        "ms_a_batch": round(1e3 * median_s, 3),
+        # a hundred large batches would take too long
+        "p99_ms": NotMeasured(too_few_reason, left_out=True)
+        if too_few_reason
+        else round(1e3 * float(np.quantile(times, 0.99)), 3),
+        "share_of_roofline": round(limits.seconds(shape.operations(batch), shape.traffic(batch)) / median_s, 3),
     }
 
 
 def _times(run: Callable[[dict[str, Any]], Answers], inputs: dict[str, Any], seconds: float) -> list[float]:
-    """Seconds of each micro-batch, answers on the host, after three that warm."""
+    """Seconds of each micro-batch up to the answers on the host, after three warm-up batches."""
     for _ in range(3):
         run(inputs)
     times, until = [], time.perf_counter() + seconds
@@ -110,10 +114,10 @@ def _times(run: Callable[[dict[str, Any]], Answers], inputs: dict[str, Any], sec
 
 
 def _graphs(folder: Path, sizes: list[int]) -> Iterator[tuple[int, Path, Path]]:
-    small = small_graph(folder, WIDTH, KNOWN)
+    small = small_graph(folder, WIDTH, SMALL_ITEMS)
     for items in sizes:
         graph, halves = folder / f"{items}.onnx", folder / f"{items}-halves.onnx"
-        sized(small, KNOWN, items, graph, TOP)
+        sized(small, SMALL_ITEMS, items, graph, TOP)
         in_halves(graph, halves)
         yield items, graph, halves
         graph.unlink()
@@ -121,7 +125,7 @@ def _graphs(folder: Path, sizes: list[int]) -> Iterator[tuple[int, Path, Path]]:
 
 
 def _roofline() -> Roofline:
-    """Of the device, by torch: a product of square float32 matrices without TF32, and a copy beyond its caches."""
+    """Measures the device with torch: a product of square float32 matrices without TF32, and a copy larger than its caches."""
     import torch
 
     left, right = (torch.randn(8192, 8192, device="cuda") for _ in range(2))

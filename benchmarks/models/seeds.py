@@ -1,4 +1,4 @@
-"""The same training with several seeds: how far a metric is due to chance."""
+"""Repeats one training with several seeds, to show how much of a metric is chance."""
 
 import sys
 import tempfile
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from model_export.training.train_options import TrainingData, TrainOptions
 
 
-def say(line: object) -> None:
-    """How far it is, for people: stdout is for the one JSON object."""
+def print_progress(line: object) -> None:
+    """Prints progress on stderr; stdout is for the one JSON object."""
     print(line, file=sys.stderr, flush=True)
 
 
 def measure(source: "TrainingData", options: "TrainOptions", seeds: list[int], device: str) -> dict[str, Any]:
-    """Metrics in % on the test, all items ranked: mean and standard deviation over the seeds; seconds of each training.
+    """Metrics in % on the test with all items ranked: mean and standard deviation over the seeds; seconds of each training.
 
-    The number of epochs, where none is given, is found once, on the validation window, with the first seed. Raises
-    `LiveshelfError` without the train extra, and as `device_of` and `split_of` do.
+    Without `options.epochs`, the first seed finds the number of epochs on the validation window. Raises `LiveshelfError`
+    without the train extra, and as `device_of` and `split_of` do.
     """
     try:
         import torch
@@ -36,45 +36,54 @@ def measure(source: "TrainingData", options: "TrainOptions", seeds: list[int], d
         from model_export.measures.training_log import TrainingLog, unreported
         from model_export.training.fit import fit
         from model_export.training.process_group import ProcessGroup, device_of
-        from model_export.training.train import searched
+        from model_export.training.train import search_options
         from model_export.training.train_options import split_of
         from model_export.training.training import Training
     except ImportError as error:
         raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
-    group = ProcessGroup(device=device_of(device))
+    group, log = ProcessGroup(device=device_of(device)), print_progress
     split, options = split_of(source, replace(options, seed=seeds[0]))
     with tempfile.TemporaryDirectory() as folder:
-        fitting, validated = searched(split, Path(folder) / "found", options, say, TrainingLog(unreported), group)
+        training_log = TrainingLog(unreported)
+        fit_options, validation = search_options(split, Path(folder) / "found", options, log, training_log, group)
     metrics: dict[str, list[float]] = {}
     seconds = []
     for seed in seeds:
         started_s = time.monotonic()
-        model = fit(Training(split.train, len(split.words), replace(fitting, seed=seed), (), group), None, say).model
+        training = Training(split.train, len(split.words), replace(fit_options, seed=seed), (), group)
+        model = fit(training, None, log).model
         seconds.append(round(time.monotonic() - started_s, 1))
         for name, value in evaluate(model.to(group.device), split.test).items():
             metrics.setdefault(name, []).append(100 * value)
-        say(f"seed {seed}: " + ", ".join(f"{name} {values[-1]:.2f}" for name, values in metrics.items()))
-    metrics = {name: mean_and_deviation(values, 3) for name, values in metrics.items()}
-    means = {name: mean for name, (mean, _) in metrics.items()}
+        log(f"seed {seed}: " + ", ".join(f"{name} {values[-1]:.2f}" for name, values in metrics.items()))
+    summary = summarised(metrics)
     return {
         "bench": "seeds",
         "data": source.name,
         "size": options.size,
-        "settings": {name: value for name, value in asdict(fitting).items() if name != "seed"},
+        "settings": {name: value for name, value in asdict(fit_options).items() if name != "seed"},
         "device": torch.cuda.get_device_name(group.device) if group.device.type == "cuda" else "cpu",
         "seeds": seeds,
-        "validation": validated,
-        "means": means,
-        "deviations": {name: deviation for name, (_, deviation) in metrics.items()},
-        "each": {name: [round(value, 3) for value in values] for name, values in metrics.items()},
+        "validation": validation,
+        **summary,
         "seconds": seconds,
-        "ratios": means,
+        "ratios": summary["means"],
         "machine": describe(),
     }
 
 
+def summarised(metrics: dict[str, list[float]]) -> dict[str, Any]:
+    """Means, standard deviations and all values of each metric. `metrics`: name -> a value for each seed."""
+    statistics = {name: mean_and_deviation(values, 3) for name, values in metrics.items()}
+    return {
+        "means": {name: mean for name, (mean, _) in statistics.items()},
+        "deviations": {name: deviation for name, (_, deviation) in statistics.items()},
+        "each": {name: [round(value, 3) for value in values] for name, values in metrics.items()},
+    }
+
+
 def mean_and_deviation(values: Sequence[float], digits: int) -> tuple[Figure, Figure]:
-    """Of a metric over seeds, rounded; the deviation of a sample, which one value does not have."""
+    """Mean and sample deviation of a metric over the seeds, rounded. One value has no deviation."""
     mean = rounded(float(np.mean(values)), digits) if values else NotMeasured("no training gave a value")
     if len(values) < 2:
         return mean, NotMeasured("a deviation needs two seeds", left_out=True)

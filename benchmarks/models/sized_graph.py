@@ -1,4 +1,4 @@
-"""A graph of any number of items out of a small one: the time depends on shapes, not on weights."""
+"""Makes a graph of any number of items from a small one: the time depends on shapes, not on weights."""
 
 from pathlib import Path
 
@@ -8,9 +8,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def sized(small: Path, small_items: int, items: int, target: Path, top: int) -> None:
-    """Writes the graph `small` of `small_items` items to `target` with `items`: random floats of the same spread, the rest repeated.
+    """Writes the graph `small` of `small_items` items to `target` with `items` items and `top` results.
 
-    As `export_graph` would write it, with `top` places. An exporter needs minutes and several copies of a table of a million items; this needs seconds and one.
+    Floats are random with the same deviation; other values are repeated. For a million items the exporter needs minutes and
+    several copies of the table; this needs seconds and one copy.
     """
     from model_export.bundles.two_stage_top import suit_top
 
@@ -22,18 +23,18 @@ def sized(small: Path, small_items: int, items: int, target: Path, top: int) -> 
         values = numpy_helper.to_array(tensor)
         shape = (items + 1, *values.shape[1:])
         if values.dtype == np.float32:
-            grown = drawing.standard_normal(shape, dtype=np.float32) * values[1:].std() + values[1:].mean()
-            grown[0] = values[0]  # of padding, which must not win
+            larger = drawing.standard_normal(shape, dtype=np.float32) * values[1:].std() + values[1:].mean()
+            larger[0] = values[0]  # the padding row must not win
         else:
-            grown = np.resize(values, shape)
-        tensor.CopyFrom(numpy_helper.from_array(grown, tensor.name))
+            larger = np.resize(values, shape)
+        tensor.CopyFrom(numpy_helper.from_array(larger, tensor.name))
     del model.graph.value_info[:]  # shapes of the small graph
     suit_top(model.graph, items + 1, top)
     onnx.save(model, str(target))
 
 
 def in_halves(source: Path, target: Path) -> None:
-    """Writes the graph with the product of what is wanted and the table in float16, for a GPU's tensor cores."""
+    """Writes the graph with the product of user vectors and item table in float16, for a GPU's tensor cores."""
     from model_export.bundles.graph import table_of
 
     model = onnx.load(str(source))
@@ -44,11 +45,11 @@ def in_halves(source: Path, target: Path) -> None:
             node.input[0], transposed = halves.name, node.output[0]
             nodes.append(node)
         elif node.op_type == "MatMul" and node.input[1] == transposed:
-            vectors, out = node.input[0], node.output[0]
+            vectors, product = node.input[0], node.output[0]
             nodes += [
                 helper.make_node("Cast", [vectors], ["wanted16"], to=TensorProto.FLOAT16),
                 helper.make_node("MatMul", ["wanted16", transposed], ["product16"]),
-                helper.make_node("Cast", ["product16"], [out], to=TensorProto.FLOAT),
+                helper.make_node("Cast", ["product16"], [product], to=TensorProto.FLOAT),
             ]
         elif node.op_type == "Gather" and node.input[0] == table.name:
             rows, node.output[0] = node.output[0], "found16"

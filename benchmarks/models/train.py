@@ -1,4 +1,4 @@
-"""Training: steps a second of both sizes on sessions of chance, so that no file is needed."""
+"""Measures training steps a second of both sizes on random sessions."""
 
 import math
 import time
@@ -15,10 +15,10 @@ SESSIONS, STEPS = 4_000, 6
 
 
 def measure(items: int) -> dict[str, Any]:
-    """One epoch of each size over 24,000 steps, after one that warms. Raises `LiveshelfError` without the train extra."""
+    """Times one epoch of 24,000 steps of each size, after a warm-up epoch. Raises `LiveshelfError` without the train extra."""
     try:
         from model_export.data.sessions import session_examples
-        from model_export.training.fit import products
+        from model_export.training.fit import matmul_precision
         from model_export.training.sizes import SIZES
         from model_export.training.training import Training
     except ImportError as error:
@@ -26,18 +26,18 @@ def measure(items: int) -> dict[str, Any]:
     from operators.shopper.features import Vocabulary
 
     words = Vocabulary([f"i{number}" for number in range(items)])
-    drawn = np.random.default_rng(7).integers(0, items, (SESSIONS, STEPS))
-    sessions, rows = [[f"i{number}" for number in row] for row in drawn], dict[str, Figure]()
+    item_numbers = np.random.default_rng(7).integers(0, items, (SESSIONS, STEPS))
+    sessions, rows = [[f"i{number}" for number in row] for row in item_numbers], dict[str, Figure]()
     for size, options in SIZES.items():
         examples = session_examples(sessions, words, options.window)
         training = Training(examples, items, replace(options, epochs=2))
-        with products(options.bf16_products):
+        with matmul_precision(options.bf16_products):
             training.run_epoch()
             started_s = time.perf_counter()
             loss, steps = training.run_epoch()
         seconds = time.perf_counter() - started_s
-        wrong = f"the epoch learned {steps} steps with a loss of {loss}"
-        rows[size] = round(steps / seconds) if steps and math.isfinite(loss) else NotMeasured(wrong)
+        reason = f"the epoch learned {steps} steps with a loss of {loss}"
+        rows[size] = round(steps / seconds) if steps and math.isfinite(loss) else NotMeasured(reason)
     return {
         "bench": "train",
         "items": items,

@@ -1,12 +1,13 @@
-"""What another shop's encoder is worth to a new one, by how much that one knows: without it, all of it taken over, or
-adapters beside it (LoRA).
+"""The value of another shop's encoder for a new shop, by the number of the new shop's examples.
+
+Compares training from nothing, from the encoder, and with adapters beside the frozen encoder (LoRA).
 """
 
 import itertools
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,59 +15,51 @@ import numpy as np
 
 from benchmarks.measuring.machine import describe
 from benchmarks.measuring.measured import Figure, ratio
-from benchmarks.models.seeds import mean_and_deviation, say
+from benchmarks.models.seeds import mean_and_deviation, print_progress
 from operators.errors import LiveshelfError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from model_export.data.dataset import Examples
+    from model_export.data.splits import Split
     from model_export.training.train_options import TrainingData, TrainOptions
 
 FROM_NOTHING = "from nothing"
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from: the weights of another shop's encoder, and the rank of adapters beside it (0: none)."""
+
+    name: str
+    weights: "dict[str, Tensor] | None" = None
+    rank: int = 0
+
+
 def measure(
     source: "TrainingData", options: "TrainOptions", encoder: Path, shares: list[float], rank: int, seeds: list[int]
 ) -> dict[str, Any]:
-    """Metrics in % on one test for each share of what is known before it: mean and standard deviation over the seeds.
+    """Metrics in % on one test for each share of the training examples: mean and standard deviation over the seeds.
 
-    A share is the newest examples, as a shop knows that opened lately. The number of epochs, where none is given, is found
-    for each training on the validation window of its share, as `liveshelf train` does. Raises `LiveshelfError` without the
-    train extra and where the encoder is another size's; else as `split_of` does.
+    A share is the newest examples, as a shop has that opened lately. Without `options.epochs`, each training finds the
+    number of epochs on the validation window of its share, as `liveshelf train` does. Raises `LiveshelfError` without the
+    train extra and where the encoder has another size; else as `split_of` does.
     """
     try:
-        from model_export.evaluation.full_ranking import evaluate
-        from model_export.measures.training_log import TrainingLog, unreported
         from model_export.models.adapters import read_encoder
-        from model_export.training.fit import fit
-        from model_export.training.process_group import ALONE
-        from model_export.training.train import searched
         from model_export.training.train_options import split_of
-        from model_export.training.training import Training
     except ImportError as error:
         raise LiveshelfError("torch, which trains", str(error), "make train-deps") from error
     split, options = split_of(source, options)
-    start = read_encoder(encoder)
-    begins = {FROM_NOTHING: (None, 0), "taken over": (start, 0), f"adapters of rank {rank}": (start, rank)}
+    weights = read_encoder(encoder)
+    starts = (Start(FROM_NOTHING), Start("taken over", weights), Start(f"adapters of rank {rank}", weights, rank))
     rows: list[dict[str, Any]] = []
-    for share, (begin, (weights, adapters)) in itertools.product(shares, begins.items()):
-        part = replace(split, train=newest(split.train, share))
-        metrics: dict[str, list[float]] = {}
-        epochs, started_s = [], time.monotonic()
-        for seed in seeds:
-            tried = replace(options, seed=seed, lora_rank=adapters)
-            with tempfile.TemporaryDirectory() as folder:
-                training_log = TrainingLog(unreported)
-                fitting, _ = searched(part, Path(folder) / "found", tried, say, training_log, ALONE, weights)
-            training = Training(part.train, len(split.words), fitting, (), ALONE, weights)
-            for metric, value in evaluate(fit(training, None, say).model, split.test).items():
-                metrics.setdefault(metric, []).append(100 * value)
-            epochs.append(fitting.epochs)
-        row = {"share": share, "examples": len(part.train), "begins": begin}
-        for metric, figures in metrics.items():
-            row[metric], row[f"{metric} +-"] = mean_and_deviation(figures, 2)
-        seconds = round((time.monotonic() - started_s) / len(seeds), 1)
-        rows.append(row | {"epochs": epochs, "seconds a training": seconds})
-        say(rows[-1])
+    for share, start in itertools.product(shares, starts):
+        share_split = replace(split, train=newest(split.train, share))
+        row = {"share": share, "examples": len(share_split.train), "begins": start.name}
+        rows.append(row | _trained(share_split, options, start, seeds))
+        print_progress(rows[-1])
     return {
         "bench": "transfer",
         "data": source.name,
@@ -80,9 +73,37 @@ def measure(
     }
 
 
+def _trained(split: "Split", options: "TrainOptions", start: Start, seeds: list[int]) -> dict[str, Any]:
+    """Trains once with each seed: mean and deviation of each metric, the epochs, and seconds a training."""
+    from model_export.evaluation.full_ranking import evaluate
+    from model_export.measures.training_log import TrainingLog, unreported
+    from model_export.training.fit import fit
+    from model_export.training.process_group import SINGLE_PROCESS
+    from model_export.training.train import search_options
+    from model_export.training.training import Training
+
+    metrics: dict[str, list[float]] = {}
+    epochs, started_s = [], time.monotonic()
+    for seed in seeds:
+        seed_options = replace(options, seed=seed, lora_rank=start.rank)
+        with tempfile.TemporaryDirectory() as folder:
+            out, training_log = Path(folder) / "found", TrainingLog(unreported)
+            fit_options, _ = search_options(
+                split, out, seed_options, print_progress, training_log, SINGLE_PROCESS, start.weights
+            )
+        training = Training(split.train, len(split.words), fit_options, (), SINGLE_PROCESS, start.weights)
+        for metric, value in evaluate(fit(training, None, print_progress).model, split.test).items():
+            metrics.setdefault(metric, []).append(100 * value)
+        epochs.append(fit_options.epochs)
+    row: dict[str, Any] = {}
+    for metric, values in metrics.items():
+        row[metric], row[f"{metric} +-"] = mean_and_deviation(values, 2)
+    return row | {"epochs": epochs, "seconds a training": round((time.monotonic() - started_s) / len(seeds), 1)}
+
+
 def newest(train: "Examples", share: float) -> "Examples":
-    """The newest examples, with outcomes that know only these."""
-    return train.where(np.flatnonzero(train.time_ms >= np.quantile(train.time_ms, 1 - share))).alone()
+    """The newest share of the examples, with outcomes computed from these alone."""
+    return train.where(np.flatnonzero(train.time_ms >= np.quantile(train.time_ms, 1 - share))).with_own_outcomes()
 
 
 def _ratios(rows: list[dict[str, Any]]) -> Iterable[tuple[str, Figure]]:

@@ -18,16 +18,16 @@ from operators.errors import LiveshelfError
 KEPT = Path(__file__).resolve().parents[1] / "results"
 EVENT_BYTES = 211  # with key and headers, as below: mean of 200 records of the fault tests' load
 LIST_BYTES = 2056  # of 20 items
-BUSY = 0.6  # of a core or a slot: the rest is for restarts, bursts and a part that died
+BUSY = 0.6  # planned load of a core or a slot; the rest is for restarts, bursts and a dead part
 RETENTION_S = 7 * 86_400  # of shop.events.v1
 REPLICAS = 3
-FULL_USER_BYTES = 956  # in a savepoint, with the fifty steps that a state keeps at most (measured 2026-11-24)
+FULL_USER_BYTES = 956  # in a savepoint, with fifty steps, the maximum of a state (measured 2026-11-24)
 NEEDED = ("throughput", "scorer", "state", "sustain", "storefront", "scale")
 
 
 @dataclass(frozen=True)
 class ShopSize:
-    """Rates are at the peak. Every event is followed by a list of its own, the dearest case."""
+    """The size of a shop; rates are at the peak. Every event causes a list, the most expensive case."""
 
     users: int
     items: int
@@ -44,12 +44,12 @@ SHOPS = {
 
 @dataclass(frozen=True)
 class Costs:
-    """What one list, one user, one item costs. `scoring` (a, b): us a list = a + b * items, one core, float32."""
+    """The costs of a list, a user, an item. `scoring` (a, b): us a list = a + b * items, one core, float32."""
 
     scoring: tuple[float, float]
     rest_us: float  # of a list in the TaskManager, without the scorer
     broker_us: float
-    apply_us: float  # the storefront takes a list in
+    apply_us: float  # the storefront reads a list from the topic
     lookup_us: float
     slot_lists_per_s: float  # with the items of the measurement
     user_bytes: float  # in a savepoint
@@ -57,34 +57,34 @@ class Costs:
 
     @classmethod
     def of(cls, results: dict[str, dict[str, Any]]) -> "Costs":
-        """From kept results. Raises `LiveshelfError` where one is missing, or a figure in it, or makes no sense."""
-        if missing := [name for name in NEEDED if name not in results]:
+        """Computes the costs from kept results. Raises `LiveshelfError` if a result or a figure is missing or makes no sense."""
+        if missing_names := [name for name in NEEDED if name not in results]:
             raise LiveshelfError(
-                f"results of {', '.join(NEEDED)}", f"no {', '.join(missing)}", "liveshelf bench NAME --keep FILE"
+                f"results of {', '.join(NEEDED)}", f"no {', '.join(missing_names)}", "liveshelf bench NAME --keep FILE"
             )
         fixed, slope = _scoring(results)
-        drained = {  # us a list
+        cost_us = {  # us a list
             part: 1000 * figure(results, "throughput", "cpu_s_per_1000", part)
             for part in figure(results, "throughput", "cpu_s_per_1000")
         }
         lookups = figure(results, "storefront", "requests_per_s")
-        lists = figure(results, "storefront", "lists_per_s") * drained["storefront"] / 1e6
+        lists = figure(results, "storefront", "lists_per_s") * cost_us["storefront"] / 1e6
         busy = figure(results, "storefront", "cores_used", "storefront") - lists
-        tasks = sum(cost for part, cost in drained.items() if part.startswith("taskmanager"))
+        tasks = sum(cost for part, cost in cost_us.items() if part.startswith("taskmanager"))
         costs = cls(
             scoring=(fixed, slope),
             rest_us=tasks - (fixed + slope * items_of(results["throughput"])),
-            broker_us=drained["kafka"],
-            apply_us=drained["storefront"],
+            broker_us=cost_us["kafka"],
+            apply_us=cost_us["storefront"],
             lookup_us=1e6 * busy / lookups,
             slot_lists_per_s=figure(results, "sustain", "sustained_per_s"),
             user_bytes=figure(results, "state", "sizes", -1, "bytes_a_user"),
             savepoint_mb_per_s=figure(results, "state", "sizes", -1, "savepoint_mb")
             / figure(results, "state", "sizes", -1, "savepoint_s"),
         )
-        wrong = {name: value for name, value in asdict(costs).items() if name != "scoring" and not value > 0}
-        if wrong:
-            raise LiveshelfError("costs above 0", f"{wrong}", "measure the kept results again, in one run")
+        invalid = {name: value for name, value in asdict(costs).items() if name != "scoring" and not value > 0}
+        if invalid:
+            raise LiveshelfError("costs above 0", f"{invalid}", "measure the kept results again, in one run")
         return costs
 
     def list_us(self, items: float) -> float:
@@ -93,7 +93,7 @@ class Costs:
 
 
 def _scoring(results: dict[str, dict[str, Any]]) -> tuple[float, float]:
-    """us a list without items, and for each item."""
+    """(us a list without items, us for each item)."""
     cells = [
         (cell["items"], cell["us_a_user"])
         for cell in figure(results, "scorer", "grid")
@@ -106,12 +106,12 @@ def _scoring(results: dict[str, dict[str, Any]]) -> tuple[float, float]:
 
 
 def items_of(result: dict[str, Any]) -> int:
-    """Size of the catalogue that a result was measured with."""
+    """The number of items in the catalogue of a result."""
     return int(result["bundle"].split(", ")[1].split(" ")[0])
 
 
 def needs(results: dict[str, dict[str, Any]], shop: ShopSize) -> dict[str, float]:
-    """What the shop needs; names say the unit."""
+    """Need -> amount; the names contain the units."""
     costs, rate = Costs.of(results), shop.events_per_s
     slower = costs.list_us(items_of(results["sustain"])) / costs.list_us(shop.items)
     slots = math.ceil(rate / (BUSY * costs.slot_lists_per_s * slower))
@@ -136,41 +136,26 @@ def needs(results: dict[str, dict[str, Any]], shop: ShopSize) -> dict[str, float
 
 
 def partitions(slots: int) -> int:
-    """A multiple of the slots that leaves room to double them; never changed later, so at least 12."""
+    """Twice the slots, so that they can double; at least 12, because the number can never change later."""
     return max(12, 2 * slots)
 
 
 def all_kept() -> dict[str, dict[str, Any]]:
-    """What the page is made of."""
+    """The results that the page uses."""
     return read(KEPT) | read(KEPT / "gpu" / "job.json")
 
 
 def page(results: dict[str, dict[str, Any]]) -> str:
-    """docs/scale.md."""
+    """The text of docs/scale.md."""
     costs, machine = Costs.of(results), results["throughput"]["machine"]
-    larger = results["job on a GPU"]
-    sold = min(drain["items"] for drain in larger["drains"])
-    rates = {
-        (drain["provider"], drain["slots"]): figure(results, "job on a GPU", "drains", number, "lists_per_s")
-        for number, drain in enumerate(larger["drains"])
-        if drain["items"] == sold
-    }
-    by_shop = {name: needs(results, shop) for name, shop in SHOPS.items()}
-    sizes = [
-        (label, *(f"{asdict(shop)[field]:,.0f}" for shop in SHOPS.values()))
-        for field, label in (
-            ("users", "users"), ("items", "items"), ("events_per_s", "events/s at the peak"), ("lookups_per_s", "look-ups/s"),
-        )
-    ]  # fmt: skip
-    rows = [(name, *(f"{drain[name]:,}" for drain in by_shop.values())) for name in next(iter(by_shop.values()))]
-    lines = [f"| {' | '.join(row)} |" for row in (("", *SHOPS), ("---",) * (1 + len(SHOPS)), *sizes, *rows)]
+    gpu_job, rates = results["job on a GPU"], _rates_of_slots(results)
     return PAGE.format(
         machine=f"{machine['cores']} cores, {machine['cpu']}",
-        cores=larger["machine"]["cores"],
-        four=rates["cpu", 4],
-        times=rates["cpu", 4] / rates["cpu", 1],
+        cores=gpu_job["machine"]["cores"],
+        four_slots=rates["cpu", 4],
+        speed_up=rates["cpu", 4] / rates["cpu", 1],
         on_gpu=rates["cuda", 4],
-        table="\n".join(lines),
+        table=_table(results),
         busy=f"{BUSY:.0%}",
         fixed=costs.scoring[0],
         slope=1000 * costs.scoring[1],
@@ -179,22 +164,47 @@ def page(results: dict[str, dict[str, Any]]) -> str:
         apply=costs.apply_us,
         lookup=costs.lookup_us,
         slot=costs.slot_lists_per_s,
-        sold=items_of(results["sustain"]),
-        planned=BUSY * costs.slot_lists_per_s,
-        one=1e6 / costs.apply_us,
+        slot_items=items_of(results["sustain"]),
+        planned_rate=BUSY * costs.slot_lists_per_s,
+        storefront_limit=1e6 / costs.apply_us,
         user=costs.user_bytes,
-        full=FULL_USER_BYTES,
-        added=1e6 * figure(results, "scale", "cost", "b") / 1000,
+        full_user=FULL_USER_BYTES,
+        slot_us=1e6 * figure(results, "scale", "cost", "b") / 1000,
         event=EVENT_BYTES,
         list=LIST_BYTES,
     )
+
+
+def _rates_of_slots(results: dict[str, dict[str, Any]]) -> dict[tuple[str, int], Any]:
+    """(provider, slots) -> lists/s of the job with the smallest catalogue."""
+    drains = results["job on a GPU"]["drains"]
+    smallest = min(drain["items"] for drain in drains)
+    return {
+        (drain["provider"], drain["slots"]): figure(results, "job on a GPU", "drains", number, "lists_per_s")
+        for number, drain in enumerate(drains)
+        if drain["items"] == smallest
+    }
+
+
+def _table(results: dict[str, dict[str, Any]]) -> str:
+    """The sizes and the needs of `SHOPS`, in Markdown."""
+    needs_by_shop = {name: needs(results, shop) for name, shop in SHOPS.items()}
+    sizes = [
+        (label, *(f"{asdict(shop)[field]:,.0f}" for shop in SHOPS.values()))
+        for field, label in (
+            ("users", "users"), ("items", "items"), ("events_per_s", "events/s at the peak"), ("lookups_per_s", "look-ups/s"),
+        )
+    ]  # fmt: skip
+    names = next(iter(needs_by_shop.values()))
+    rows = [(name, *(f"{shop_needs[name]:,}" for shop_needs in needs_by_shop.values())) for name in names]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (("", *SHOPS), ("---",) * (1 + len(SHOPS)), *sizes, *rows))
 
 
 PAGE = """# Past one machine
 
 This page computes what a larger shop needs from measurements on one machine ({machine}; `benchmarks/results/`).
 **It is arithmetic, not a measurement.** The most that ran were four slots on one machine of {cores} cores:
-{four:,} lists/s, {times:.1f} times one slot's, and {on_gpu:,} with its GPU
+{four_slots:,} lists/s, {speed_up:.1f} times one slot's, and {on_gpu:,} with its GPU
 ([performance](performance.md#on-a-gpu)). `liveshelf bench capacity --users … --items … --events …` computes it
 for your shop. `make capacity` writes this page.
 
@@ -203,22 +213,22 @@ for your shop. `make capacity` writes this page.
 The table assumes one list per event, a float32 model of width 128 on CPUs, and parts that are {busy} busy.
 
 - **TaskManagers.** A list costs {rest:.0f} us beside the scorer (step, RocksDB, JNI, ranking, JSON), and
-  {fixed:.0f} us plus {slope:.1f} us per 1,000 items in it. One slot sustained {slot:,} lists/s with {sold:,}
+  {fixed:.0f} us plus {slope:.1f} us per 1,000 items in it. One slot sustained {slot:,} lists/s with {slot_items:,}
   items. Its step and its scorer process then each use about half a core, so a second slot on the same two cores
-  gains almost nothing, and each list costs {added:.0f} us more. Slots in one TaskManager share an interpreter's
+  gains almost nothing, and each list costs {slot_us:.0f} us more. Slots in one TaskManager share an interpreter's
   lock: give each slot a TaskManager with 1.5 to 2 cores.
 - **Scorer.** From some 100,000 items on the scorer is most of the cost, and it grows with the catalogue. Then
   use int8 tables (a third less at 100,000) or a GPU. In the job one H100 made 12,300 lists/s of a million
   items, where 16 cores made 1,140. Alone it scores 125,000 users/s with 100,000 items and 32,000 with a million
   ([performance](performance.md#on-a-gpu)). A first stage that chooses candidates is not built. A million items
   and a million events a second on CPUs are not sensible.
-- **State.** In a savepoint a user takes {user:,} bytes with a step or two and {full:,} with fifty; the table
+- **State.** In a savepoint a user takes {user:,} bytes with a step or two and {full_user:,} with fifty; the table
   assumes fifty. RocksDB keeps the state compressed on the TaskManager's disk. Its cache holds active users
   only.
 - **Brokers.** An event and its list cost {broker:.0f} us without replication. An event has {event} bytes, a
   list {list:,}.
 - **Storefront.** Reading a list from the topic costs {apply:.0f} us, a look-up {lookup:.0f} us, in one process
-  with one thread. **Each storefront reads all lists.** One process reaches its limit at some {one:,.0f}
+  with one thread. **Each storefront reads all lists.** One process reaches its limit at some {storefront_limit:,.0f}
   lists/s, and its view holds every user. Beyond that, each storefront would have to read a share of the
   partitions, with look-ups routed by user. That is not built, so the storefronts of the second and third column
   do not exist yet.
@@ -242,7 +252,7 @@ alerts.
 
 | signal | means | do |
 |---|---|---|
-| `liveshelf_batch_size_users` and `liveshelf_waiting_requests` rise, freshness still good | batches grow: the slot is above {planned:,.0f} lists/s | add a slot soon |
+| `liveshelf_batch_size_users` and `liveshelf_waiting_requests` rise, freshness still good | batches grow: the slot is above {planned_rate:,.0f} lists/s | add a slot soon |
 | `flink_taskmanager_job_task_operator_pendingRecords` rises for 2 minutes | lag: more events arrive than the job handles | add slots now |
 | `liveshelf_fallbacks_total{{cause="deadline"}}` rises | the scorer misses its deadline | add slots, or use a smaller or int8 model |
 | less than a third of that traffic for a day | too many slots | remove slots, at a quiet hour |

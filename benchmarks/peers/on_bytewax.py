@@ -1,6 +1,6 @@
 """The work on bytewax: `python -m benchmarks.peers.on_bytewax '{…}'`, one process a worker.
 
-Batched: what a source's poll brought is scored together. State is a snapshot in SQLite every second (its own recovery).
+Batched: it scores the records of one poll together. Its recovery writes the state to SQLite every second.
 """
 
 import sys
@@ -41,13 +41,13 @@ def flow_of(contest: Contest) -> Dataflow:
         parts = [requests] if contest.batched else [[request] for request in requests]
         return [KafkaSinkMessage(key, value) for part in parts for key, value in work.make(part)]
 
-    made = op.flat_map_batch("score", applied, lists)
-    op.output("lists", made, KafkaSink([contest.bootstrap], contest.target, add_config={"linger.ms": "0"}))
+    messages = op.flat_map_batch("score", applied, lists)
+    op.output("lists", messages, KafkaSink([contest.bootstrap], contest.target, add_config={"linger.ms": "0"}))
     return flow
 
 
 def main() -> None:
-    """Two workers share the partitions; each is a process."""
+    """Runs one worker; two processes share the partitions in the batched version."""
     contest = read_contest(sys.argv[1])
     folder = Path(contest.folder)
     if not folder.exists() and contest.worker == 0:

@@ -1,6 +1,7 @@
 """The work on Quix Streams: `python -m benchmarks.peers.on_quix '{…}'`, one process a worker, in one consumer group.
 
-Batched: its sinks get what came since the last commit, so commits come quickly. State is its RocksDB with a changelog topic.
+Batched: a sink gets the records since the last commit, so the commit interval is short. Its state is in RocksDB with a
+changelog topic.
 """
 
 import sys
@@ -26,14 +27,14 @@ class Scored(BatchingSink):
         self._producer = Producer({"bootstrap.servers": contest.bootstrap, "linger.ms": 0})
 
     def write(self, batch: SinkBatch) -> None:
-        """At a commit."""
+        """Runs at each commit."""
         for key, value in self._work.make([item.value for item in batch]):
             self._producer.produce(self._topic, key=key, value=value)
         self._producer.flush()
 
 
 def main() -> None:
-    """One worker."""
+    """Runs one worker."""
     contest = read_contest(sys.argv[1])
     work = Work(Path(contest.bundle))
     app = Application(
@@ -49,10 +50,10 @@ def main() -> None:
     events = app.topic(contest.source, value_deserializer="bytes", key_deserializer="bytes")
 
     def stepped(value: bytes, key: bytes, timestamp: int, headers: Any, state: Any) -> Request | None:
-        before = state.get_bytes("state", None)
-        after, request = work.apply(key.decode(), value, timestamp, before)
-        if after is not None and after is not before:
-            state.set_bytes("state", after)
+        old_state = state.get_bytes("state", None)
+        new_state, request = work.apply(key.decode(), value, timestamp, old_state)
+        if new_state is not None and new_state is not old_state:
+            state.set_bytes("state", new_state)
         return request
 
     requests = app.dataframe(events).apply(stepped, stateful=True, metadata=True)

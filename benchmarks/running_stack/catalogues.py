@@ -1,7 +1,7 @@
-"""What a larger catalogue costs: a drain with bundles of more and more items, whose weights are of chance.
+"""Measures the cost of a larger catalogue: drains with bundles of growing numbers of items and random weights.
 
-The time does not depend on the weights. Each has the demo's form: width 128, 20 steps, no heads. A larger catalogue has a
-smaller backlog, so that each drain takes about as long.
+The time does not depend on the weights. Each bundle has the demo's shape: width 128, 20 steps, no heads. A larger
+catalogue gets a smaller backlog, so that all drains take about the same time.
 """
 
 import json
@@ -17,28 +17,28 @@ from benchmarks.measuring.measured import ratio, total
 from operators.errors import LiveshelfError
 
 WIDTH, SESSIONS, STEPS = 128, 2_000, 6
-KNOWN = 1_000
-AS_MANY_COST_TWICE = 20_000  # items; about
-FEWEST = 6_000  # events
+SMALL_ITEMS = 1_000
+ITEMS_OF_DOUBLE_COST = 20_000  # a list with so many items costs about twice as much as with few
+MIN_EVENTS = 6_000  # events
 
 
-def measure(drained: Callable[[Path, int], dict[str, Any]], sizes: list[int], events: int) -> dict[str, Any]:
-    """`drained(bundle, count)` serves a bundle and drains `count` events with it; the smallest catalogues have up to `events`.
+def measure(drain_bundle: Callable[[Path, int], dict[str, Any]], sizes: list[int], events: int) -> dict[str, Any]:
+    """A drain for each size. `drain_bundle(bundle, count)` serves a bundle and drains `count` events, at most `events`.
 
     Raises `LiveshelfError` without the train extra.
     """
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for items in sizes:
-            count = max(FEWEST, round(events / (1 + items / AS_MANY_COST_TWICE)))
-            row = drained(bundle_of(items, Path(folder) / f"items-{items}"), count)
-            tasks = [used for part, used in row["cpu_s_per_1000"].items() if part.startswith("taskmanager")]
+            count = max(MIN_EVENTS, round(events / (1 + items / ITEMS_OF_DOUBLE_COST)))
+            row = drain_bundle(bundle_of(items, Path(folder) / f"items-{items}"), count)
+            cpu_of_tasks = [cpu_s for part, cpu_s in row["cpu_s_per_1000"].items() if part.startswith("taskmanager")]
             rows.append(
                 {
                     "items": items,
                     "events": count,
                     "lists_per_s": row["lists_per_s"],
-                    "taskmanager_cpu_s_per_1000": total(tasks, 3),
+                    "taskmanager_cpu_s_per_1000": total(cpu_of_tasks, 3),
                 }
             )
     return {
@@ -53,7 +53,7 @@ def measure(drained: Callable[[Path, int], dict[str, Any]], sizes: list[int], ev
 
 
 def bundle_of(items: int, folder: Path) -> Path:
-    """A bundle of so many items that knows nothing: a small one, grown, for the exporter needs hours and 24 GB for a million."""
+    """An untrained bundle, made from a small one: for a million items the exporter needs hours and 24 GB."""
     try:
         from model_export.bundles.bundle_folder import new_bundle, write_manifest
         from model_export.bundles.export import CANDIDATES, NEIGHBOURS, export_bundle, run_graph
@@ -66,30 +66,30 @@ def bundle_of(items: int, folder: Path) -> Path:
     from operators.model.scorer import INPUTS
     from operators.shopper.features import WINDOW, Vocabulary
 
-    words, drawing = Vocabulary([f"item-{number}" for number in range(KNOWN)]), np.random.default_rng(7)
-    sessions = [[f"item-{number}" for number in row] for row in drawing.integers(0, KNOWN, (SESSIONS, STEPS))]
+    words, drawing = Vocabulary([f"item-{number}" for number in range(SMALL_ITEMS)]), np.random.default_rng(7)
+    sessions = [[f"item-{number}" for number in row] for row in drawing.integers(0, SMALL_ITEMS, (SESSIONS, STEPS))]
     examples = session_examples(sessions, words, WINDOW)
-    model = build("weighted-sum", KNOWN, WIDTH, 0.0, WINDOW, 16.0)
+    model = build("weighted-sum", SMALL_ITEMS, WIDTH, 0.0, WINDOW, 16.0)
     model.silence()
     model.freeze()
     small = folder.with_name(f"{folder.name}-small")
     manifest = export_bundle(model, words, examples, examples, small, {"name": folder.name})
     golden = {name: ModelBundle.load(small).golden[name] for name in INPUTS}
-    with new_bundle(folder) as aside:
-        sized(small / "model.onnx", KNOWN, items, aside / "model.onnx", CANDIDATES)
-        scores, rows = run_graph(aside / "model.onnx", golden)
+    with new_bundle(folder) as part_folder:
+        sized(small / "model.onnx", SMALL_ITEMS, items, part_folder / "model.onnx", CANDIDATES)
+        scores, rows = run_graph(part_folder / "model.onnx", golden)
         arrays = {
             "vectors": drawing.standard_normal((items + 1, WIDTH), dtype=np.float32).astype(np.float16),
             "popular": (drawing.permutation(items) + 1).astype(np.int32),
             "trending": np.arange(1, 101, dtype=np.int32),
             "neighbours": drawing.integers(1, items + 1, (items + 1, NEIGHBOURS), dtype=np.int32),
-            **{f"golden_{name}": given for name, given in golden.items()},
+            **{f"golden_{name}": inputs for name, inputs in golden.items()},
             "golden_scores": scores,
             "golden_rows": rows,
         }
         for name, values in arrays.items():
-            np.save(aside / f"{name}.npy", values, allow_pickle=False)
-        (aside / "items.json").write_text(json.dumps([f"item-{number}" for number in range(items)]))
+            np.save(part_folder / f"{name}.npy", values, allow_pickle=False)
+        (part_folder / "items.json").write_text(json.dumps([f"item-{number}" for number in range(items)]))
         facts = {name: value for name, value in manifest.items() if name not in ("version", "created", "files")}
-        write_manifest(aside, facts | {"items": items})
+        write_manifest(part_folder, facts | {"items": items})
     return folder

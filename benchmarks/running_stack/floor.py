@@ -1,6 +1,6 @@
-"""The floor of freshness: a job on the same cluster that only carries records from topic to topic, and its reader.
+"""The floor of freshness: a job on the same cluster that only copies records from topic to topic, and its reader.
 
-Whatever Liveshelf does between the two, no list can be readable sooner than a record that nothing was done with.
+No list of Liveshelf can be readable sooner than such a copy.
 """
 
 import json
@@ -30,7 +30,7 @@ from pipelines.topics.topic_admin import ensure_topics
 JOB, TOPIC = "liveshelf-floor", "bench.floor.v1"
 START_S = 60.0
 LONGEST_US = 120_000_000
-WHOLE = 0.95  # of the records: the first and the last second are not cut at the same record
+WHOLE = 0.95  # share of the records that must pass: sample and load do not start and end at the same record
 
 
 class _Moment(msgspec.Struct):
@@ -41,7 +41,8 @@ _decode = msgspec.json.Decoder(_Moment).decode
 
 
 def plan(settings: Settings) -> dict[str, Any]:
-    """What `pipelines.reference_jobs.floor_job` is told: same connector, buffer time-out and checkpoints; no exchange and no Python."""
+    """The order for `pipelines.reference_jobs.floor_job`: Liveshelf's connector, buffer time-out and checkpoints, but no
+    exchange and no Python."""
     source = {"topic": EVENTS, "scan.startup.mode": "latest-offset", "properties.group.id": JOB}
     source |= {"properties.fetch.max.wait.ms": "100"}
     sink = {"topic": TOPIC, "properties.acks": "all", "properties.linger.ms": "0"}
@@ -78,7 +79,7 @@ class Floor:
             self._submit()
             self._wait()
         except BaseException:
-            self._cancel()  # it would take its share of the cores from whatever is measured next
+            self._cancel()  # else it would use cores during the next measurement
             raise
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -112,8 +113,8 @@ class Floor:
                 "Flink's client to submit the floor's job", python_part(text)[-800:], "correct the cause above"
             )
 
-    def missed(self, count: int) -> list[str]:
-        """Why the sample of `count` records is not whole; empty where it is."""
+    def incomplete_reasons(self, count: int) -> list[str]:
+        """The reasons why the sample of `count` records is not whole; empty if it is."""
         passed = self.latency_us.get_total_count()
         reasons = [f"the floor's reader ended: {self._failure}"] if self._failure else []
         return reasons + ([f"{passed} of {count} records passed the floor"] if passed < WHOLE * count else [])
@@ -127,7 +128,7 @@ class Floor:
                     for record in records:
                         self._take(record.value, now_us)
             consumer.close()
-        except Exception as error:  # of a thread nobody hears: what it read until then would pass for all
+        except Exception as error:  # an error in a thread would go unseen, and a part of the records pass for all
             self._failure = repr(error)
 
     def _take(self, value: bytes, now_us: int) -> None:

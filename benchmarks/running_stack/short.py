@@ -1,4 +1,4 @@
-"""The short benchmark: the figures that matter to a shop, in about five minutes, as ratios that hold on a noisy machine.
+"""The short benchmark: the figures that matter to a shop, in about five minutes, as ratios that are stable on a noisy machine.
 
 A backlog holds four kinds of events, one after the other. A warm job drains several such backlogs (rounds). Both sides
 of a ratio are measured within the same minute, and each ratio is the median of the rounds.
@@ -18,48 +18,50 @@ import msgspec
 from benchmarks.measuring.conditions import Parts
 from benchmarks.measuring.load import Load, publish
 from benchmarks.measuring.machine import cpu_seconds, describe
-from benchmarks.measuring.measured import Figure, NotMeasured, median, ratio, unless
-from benchmarks.models.onnx_alone import best
+from benchmarks.measuring.measured import Figure, NotMeasured, measured_unless, median, ratio
+from benchmarks.models.onnx_alone import best_rate
 from benchmarks.running_stack import freshness, storefront, sustain
 from benchmarks.running_stack.coalesced import applied_by
 from benchmarks.running_stack.floor import Floor
 from benchmarks.running_stack.state import STRIDE
-from benchmarks.running_stack.throughput import Written, backlog
+from benchmarks.running_stack.throughput import RecordCount, backlog
 from operators.errors import StackError
 from operators.settings import Settings
 from operators.shopper.features import WINDOW
 
 ROUNDS = 3
-FROM, TO = 0.3, 0.9  # of a kind's events: around them the kinds mix, for partitions are not read in step
+FROM, TO = 0.3, 0.9  # of a kind's events: outside, kinds mix, because partitions are not read in step
 STUCK_S = 120.0
 LOOKUPS = "look-ups/s to lists/s of ONNX Runtime alone"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Events of one kind in each round's backlog, by so many shoppers in turn."""
+    """Events of one kind in each round's backlog, of `shoppers` in turn."""
 
     name: str
     events: int
     shoppers: int
-    before: int = 0  # events of each that are applied before the first round
-    anew: bool = False  # other shoppers in each round
+    events_before: int = 0  # events of each shopper before the first round
+    new_each_round: bool = False  # each round has new shoppers
 
 
 KINDS = (
-    Kind("settling", 10_000, 2_500, anew=True),  # after the restart
-    Kind("full histories", 25_000, 5_000, before=WINDOW),  # fewer would be coalesced, where one partition runs ahead
-    Kind("new shoppers", 40_000, 20_000, anew=True),
-    Kind("many shoppers", 25_000, 60_000, before=1),
-    Kind("between", 10_000, 2_500, anew=True),
+    Kind("settling", 10_000, 2_500, new_each_round=True),  # after the restart
+    Kind(
+        "full histories", 25_000, 5_000, events_before=WINDOW
+    ),  # fewer would be coalesced, where one partition runs ahead
+    Kind("new shoppers", 40_000, 20_000, new_each_round=True),
+    Kind("many shoppers", 25_000, 60_000, events_before=1),
+    Kind("between", 10_000, 2_500, new_each_round=True),
     Kind("coalesced", 40_000, 500),
 )
-UNMEASURED = ("settling", "between")  # what is coalesced runs ahead, and must not mix with the rest
+UNMEASURED = ("settling", "between")  # they keep coalesced events, which are read faster, apart from the others
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The counters at a moment of a drain."""
+    """The counters at one moment of a drain."""
 
     at: float
     applied: int
@@ -90,38 +92,38 @@ class Rounds:
         """Publishes the shoppers' histories and waits until the job has applied them, which also warms the JVM."""
         applied_before, count = self._applied(), 0
         for kind in KINDS:
-            if kind.before:
-                count += kind.before * kind.shoppers
-                publish(msgspec.structs.replace(self.loads[kind.name], count=kind.before * kind.shoppers))
+            if kind.events_before:
+                count += kind.events_before * kind.shoppers
+                publish(msgspec.structs.replace(self.loads[kind.name], count=kind.events_before * kind.shoppers))
         self._until(applied_before + count, lambda applied: None)
 
     def round(self, number: int) -> dict[str, dict[str, Any]]:
-        """Kind -> what its part of the backlog took; not measured where the stack did not stay as it was."""
+        """Kind -> figures of its part of the backlog; not measured if the stack changed."""
         self._restart(lambda: [publish(load_of(kind, self.loads[kind.name], number)) for kind in KINDS])
         starts = [0, *accumulate(kind.events for kind in KINDS)]
         bounds = [
             start + share * kind.events for start, kind in zip(starts, KINDS, strict=False) for share in (FROM, TO)
         ]
-        marks: list[Reading] = []
-        with Written(self._settings) as written:
+        readings: list[Reading] = []
+        with RecordCount(self._settings) as list_count:
             interval = self._parts.from_now()
 
             def look(applied: int) -> None:
-                if len(marks) < len(bounds) and applied >= bounds[len(marks)]:
-                    marks.append(Reading(time.monotonic(), applied, written(), cpu_seconds(interval.parts)))
+                if len(readings) < len(bounds) and applied >= bounds[len(readings)]:
+                    readings.append(Reading(time.monotonic(), applied, list_count(), cpu_seconds(interval.parts)))
 
             self._until(starts[-1], look)
-        by_kind = {kind.name: between(*marks[2 * n : 2 * n + 2]) for n, kind in enumerate(KINDS)}
-        measured = {name: row for name, row in by_kind.items() if name not in UNMEASURED}
-        return unless(interval.broken() + interval.fell_back(), measured)
+        by_kind = {kind.name: figures_between(*readings[2 * n : 2 * n + 2]) for n, kind in enumerate(KINDS)}
+        measured_kinds = {name: row for name, row in by_kind.items() if name not in UNMEASURED}
+        return measured_unless(interval.find_violations() + interval.find_fallbacks(), measured_kinds)
 
     def _until(self, target: int, look: Callable[[int], None]) -> None:
-        last, moved = -1, time.monotonic()
+        last, progress_at = -1, time.monotonic()
         while (applied := self._applied()) < target:
             look(applied)
             if applied > last:
-                last, moved = applied, time.monotonic()
-            elif time.monotonic() - moved > STUCK_S:
+                last, progress_at = applied, time.monotonic()
+            elif time.monotonic() - progress_at > STUCK_S:
                 raise StackError(f"{target} events applied", f"{applied}, then none", "liveshelf logs taskmanager-0")
             time.sleep(0.1)
         look(applied)
@@ -131,35 +133,35 @@ class Rounds:
 
 
 def load_of(kind: Kind, shoppers: Load, number: int) -> Load:
-    """A round's events of a kind; `shoppers`: who they are."""
+    """A round's events of a kind. `shoppers`: the load with the users of this kind."""
     load = msgspec.structs.replace(shoppers, count=kind.events)
-    if kind.anew:
+    if kind.new_each_round:
         return msgspec.structs.replace(load, tag=f"{load.tag}r{number}")
-    # whole turns of the shoppers first, so that no event's id is one of those before
-    first = (kind.before + 1) * kind.shoppers * STRIDE + number * kind.events
+    # starts after whole turns of the shoppers, so that no event id repeats
+    first = (kind.events_before + 1) * kind.shoppers * STRIDE + number * kind.events
     return msgspec.structs.replace(load, first=first, stride=STRIDE)
 
 
-def between(since: Reading, until: Reading) -> dict[str, Figure]:
+def figures_between(since: Reading, until: Reading) -> dict[str, Figure]:
     """Events and lists a second, and CPU s of the TaskManagers per 1,000 lists."""
     seconds, lists, events = until.at - since.at, until.lists - since.lists, until.applied - since.applied
-    cpu = sum(used - since.cpu_s[part] for part, used in until.cpu_s.items() if part.startswith("taskmanager"))
+    cpu = sum(cpu_s - since.cpu_s[part] for part, cpu_s in until.cpu_s.items() if part.startswith("taskmanager"))
     figures = {
         "events_per_s": ratio(events, seconds, 0),
         "lists_per_s": ratio(lists, seconds, 0),
         "taskmanager_cpu_s_per_1000": ratio(1000 * cpu, lists, 4),
     }
-    wrong = [f"{events} events were applied and {lists} lists came between two marks"]
-    return figures if events and lists and seconds else unless(wrong, figures)
+    reasons = [f"{events} events were applied and {lists} lists came between two marks"]
+    return figures if events and lists and seconds else measured_unless(reasons, figures)
 
 
-def ratios_of(figures: dict[str, dict[str, Figure]], alone: float) -> dict[str, Figure]:
-    """Of one round; all better when higher. `alone`: lists/s of ONNX Runtime by itself, with full histories."""
+def ratios_of(figures: dict[str, dict[str, Figure]], onnx_rate: float) -> dict[str, Figure]:
+    """The ratios of one round; higher is better. `onnx_rate`: lists/s of ONNX Runtime alone, with full histories."""
     full, new, many = (figures[name] for name in ("full histories", "new shoppers", "many shoppers"))
     return {
-        "lists/s to ONNX Runtime alone, full histories": ratio(full["lists_per_s"], alone, 4),
+        "lists/s to ONNX Runtime alone, full histories": ratio(full["lists_per_s"], onnx_rate, 4),
         "CPU of ONNX Runtime alone to the job's, full histories": ratio(
-            1000 / alone, full["taskmanager_cpu_s_per_1000"], 4
+            1000 / onnx_rate, full["taskmanager_cpu_s_per_1000"], 4
         ),
         "events/s coalesced to every event scored": ratio(figures["coalesced"]["events_per_s"], new["lists_per_s"], 4),
         "lists/s of 60,000 shoppers to 20,000 new ones": ratio(many["lists_per_s"], new["lists_per_s"], 4),
@@ -167,7 +169,7 @@ def ratios_of(figures: dict[str, dict[str, Figure]], alone: float) -> dict[str, 
 
 
 def medians(rounds: list[dict[str, Figure]]) -> dict[str, Figure]:
-    """Of each ratio over the rounds."""
+    """The median of each ratio over the rounds."""
     return {name: median([ratios[name] for ratios in rounds]) for name in rounds[0]}
 
 
@@ -180,46 +182,46 @@ def measure(
     targets: Path,
     progress: Callable[[str], object],
 ) -> dict[str, Any]:
-    """`told` hears what is measured now. Raises `StackError` where the job stands still."""
+    """Runs all parts. `progress` gets the name of each part at its start. Raises `StackError` if the job stands still."""
     machine, rounds = describe(), Rounds(settings, items, parts, restart, targets)
     progress("histories for 65,000 shoppers")
     rounds.prepare()
-    results, ratios, alone = list[dict[str, Any]](), list[dict[str, Figure]](), 0.0
+    results, ratios, onnx_rate = list[dict[str, Any]](), list[dict[str, Figure]](), 0.0
     for number in range(ROUNDS):
         progress(f"round {number + 1} of {ROUNDS}")
-        alone = best(graph, WINDOW, 0.2)["lists_per_s"]
-        results.append(rounds.round(number) | {"ONNX Runtime alone": {"lists_per_s": alone}})
-        ratios.append(ratios_of(results[-1], alone))
-    drained = median([result["new shoppers"]["lists_per_s"] for result in results])
-    parted, beside = warm_parts(settings, items, parts, drained, progress)
-    beside[LOOKUPS] = NotMeasured("apt-get install wrk", left_out=True)
+        onnx_rate = best_rate(graph, WINDOW, 0.2)["lists_per_s"]
+        results.append(rounds.round(number) | {"ONNX Runtime alone": {"lists_per_s": onnx_rate}})
+        ratios.append(ratios_of(results[-1], onnx_rate))
+    drain_rate = median([result["new shoppers"]["lists_per_s"] for result in results])
+    results_of_parts, extra_ratios = warm_parts(settings, items, parts, drain_rate, progress)
+    extra_ratios[LOOKUPS] = NotMeasured("apt-get install wrk", left_out=True)
     if shutil.which("wrk"):
         progress("look-ups")
         full_histories = rounds.loads["full histories"]
-        parted["storefront"] = storefront.measure(settings, items, parts, 500, 8, full_histories)
-        beside[LOOKUPS] = ratio(parted["storefront"]["requests_per_s"], alone)
+        results_of_parts["storefront"] = storefront.measure(settings, items, parts, 500, 8, full_histories)
+        extra_ratios[LOOKUPS] = ratio(results_of_parts["storefront"]["requests_per_s"], onnx_rate)
     return {
         "bench": "short",
         "rounds": results,
-        **parted,
-        "ratios": medians(ratios) | beside,
+        **results_of_parts,
+        "ratios": medians(ratios) | extra_ratios,
         "ratios_of_rounds": ratios,
         "machine": machine,
     }
 
 
 def warm_parts(
-    settings: Settings, items: list[str], parts: Parts, drained: Figure, progress: Callable[[str], object]
+    settings: Settings, items: list[str], parts: Parts, drain_rate: Figure, progress: Callable[[str], object]
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
-    """The highest rate, searched around `drained` lists/s, and freshness: their results and their ratios."""
-    if isinstance(drained, NotMeasured):
-        rate: dict[str, Any] = {"bench": "sustain", "sustained_per_s": drained}
+    """Measures the highest rate, searched around `drain_rate` lists/s, and freshness: (results, ratios)."""
+    if isinstance(drain_rate, NotMeasured):
+        rate: dict[str, Any] = {"bench": "sustain", "sustained_per_s": drain_rate}
     else:
         progress("the highest rate")
-        rate = sustain.measure(settings, items, parts, 0.4 * drained, 1.2 * drained, 4, steps=4, warm_s=2)
-    # after the search: what single events go through is cold after a backlog; and the floor's JVM takes CPU until it is warm
+        rate = sustain.measure(settings, items, parts, 0.4 * drain_rate, 1.2 * drain_rate, 4, steps=4, warm_s=2)
+    # after the search: the path of single events is cold after a backlog, and the floor's JVM uses CPU until it is warm
     progress("freshness beside the floor")
     with Floor(settings) as floor:
-        fresh = freshness.measure(settings, items, parts, 500, 20, 30, 20_000, floor)
-    ratios = {"sustained rate to that of a backlog": ratio(rate["sustained_per_s"], drained)}
-    return {"sustain": rate, "freshness": fresh}, ratios | fresh.pop("ratios")
+        freshness_result = freshness.measure(settings, items, parts, 500, 20, 30, 20_000, floor)
+    ratios = {"sustained rate to that of a backlog": ratio(rate["sustained_per_s"], drain_rate)}
+    return {"sustain": rate, "freshness": freshness_result}, ratios | freshness_result.pop("ratios")

@@ -1,4 +1,4 @@
-"""Look-ups of lists over HTTP while lists flow in: `wrk` asks for random users of the load."""
+"""Measures look-ups of lists over HTTP while the job writes lists: `wrk` asks for random users of the load."""
 
 import re
 import subprocess
@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from benchmarks.measuring.conditions import Parts
-from benchmarks.measuring.load import KEPT_RATE, Load, behind_its_rate, in_the_background, report_of
+from benchmarks.measuring.load import MIN_RATE_SHARE, Load, in_the_background, rate_violations, report_of
 from benchmarks.measuring.machine import describe
-from benchmarks.measuring.measured import rounded, unless
-from benchmarks.running_stack.throughput import Written, backlog
+from benchmarks.measuring.measured import measured_unless, rounded
+from benchmarks.running_stack.throughput import RecordCount, backlog
 from deploy.local.layout import tool
 from operators.errors import StackError
 from operators.settings import Settings
@@ -33,21 +33,21 @@ def measure(
     parts: Parts,
     rate: float,
     seconds: float,
-    listed: Load | None = None,
+    known_load: Load | None = None,
 ) -> dict[str, Any]:
     """Requests/s and latencies in ms at `rate` lists/s; the job and the storefront must run.
 
-    `known`: a load whose users have lists already; they need not be made first. Nothing is measured where an answer was an
-    error (those are quick), where fewer lists flowed in, or where the stack did not stay as it was. Raises `BrokerError`
-    where the load did not reach the broker.
+    `known_load`: a load whose users already have lists, which shortens the warm-up. Nothing is measured if an answer was an
+    error (errors are quick), if fewer lists were written, or if the stack changed. Raises `BrokerError` if the load did not
+    reach the broker.
     """
-    warm_s = 2.0 if listed else WARM_S
-    load = listed or backlog(settings, items, 0, USERS)
-    # its events before have smaller numbers
+    warm_s = 2.0 if known_load else WARM_S
+    load = known_load or backlog(settings, items, 0, USERS)
+    # earlier events of the load have smaller numbers
     load = msgspec.structs.replace(load, count=int(rate * (warm_s + seconds + 3)), rate=rate, first=1 << 40)
     generator = in_the_background(load)
     try:
-        time.sleep(warm_s)  # every user has a list
+        time.sleep(warm_s)  # until every user has a list
         figures, answers, reasons = _look_up(settings, load, parts, rate, seconds)
     finally:
         generator.terminate()
@@ -56,7 +56,7 @@ def measure(
         "rate": rate,
         "connections": CONNECTIONS,
         "seconds": seconds,
-        **unless(reasons + behind_its_rate(report_of(generator), rate), figures),
+        **measured_unless(reasons + rate_violations(report_of(generator), rate), figures),
         "failed": answers["failed"],
         "timed_out": answers["timed_out"],
         "machine": describe(),
@@ -66,25 +66,25 @@ def measure(
 def _look_up(
     settings: Settings, load: Load, parts: Parts, rate: float, seconds: float
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """The figures of so many seconds, what wrk printed, and why the figures are none."""
-    with Written(settings) as written:
-        interval, start, started_s = parts.from_now(), written(), time.monotonic()
+    """Runs wrk: (figures, wrk's report, reasons why the figures are invalid)."""
+    with RecordCount(settings) as list_count:
+        interval, start, started_s = parts.from_now(), list_count(), time.monotonic()
         answers = _wrk(settings, load, seconds)
-        used, seconds_taken, lists = interval.cpu_s(), time.monotonic() - started_s, written() - start
-    reasons = interval.broken() + failures(answers)
-    if lists < KEPT_RATE * rate * seconds_taken:
+        cpu_s, seconds_taken, lists = interval.cpu_s(), time.monotonic() - started_s, list_count() - start
+    reasons = interval.find_violations() + failures(answers)
+    if lists < MIN_RATE_SHARE * rate * seconds_taken:
         reasons.append(f"{lists / seconds_taken:.0f} lists/s flowed in instead of {rate:.0f}")
     figures = {
         "lists_per_s": round(lists / seconds_taken, 1),
         "requests_per_s": answers["requests_per_s"],
         "latency_ms": answers["latency_ms"],
-        "cores_used": {part: rounded(value / seconds_taken, 2) for part, value in used.items()},
+        "cores_used": {part: rounded(value / seconds_taken, 2) for part, value in cpu_s.items()},
     }
     return figures, answers, reasons
 
 
 def failures(answers: dict[str, Any]) -> list[str]:
-    """Why wrk's figures are not those of look-ups; empty where they are."""
+    """The reasons why wrk's figures are invalid; empty if they are valid."""
     names = {"failed": "answers were errors", "timed_out": "requests had no answer"}
     problems = [f"{answers[name]} {problem}" for name, problem in names.items() if answers[name]]
     return problems if answers["requests_per_s"] else ["no look-up was answered", *problems]
@@ -110,21 +110,21 @@ def _wrk(settings: Settings, load: Load, seconds: float) -> dict[str, Any]:
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """What wrk printed: requests/s, latencies in ms, answers that were not 2xx, and requests without an answer.
+    """Parses wrk's output: requests/s, latencies in ms, answers other than 2xx, and requests without an answer.
 
-    Raises `StackError` without figures.
+    Raises `StackError` if it has no figures.
     """
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     latencies = dict(re.findall(r"^\s+(\d+)%\s+([\d.]+[a-z]+)$", text, re.M))
     if not rate or not latencies:
         raise StackError("figures of wrk", text[-300:], "liveshelf logs storefront")
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    error_answers = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    socket_errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     return {
         "requests_per_s": float(rate[1]),
         "latency_ms": {f"p{share}": _ms(latency) for share, latency in latencies.items()},
-        "failed": int(failed[1]) if failed else 0,
-        "timed_out": sum(map(int, broken.groups())) if broken else 0,
+        "failed": int(error_answers[1]) if error_answers else 0,
+        "timed_out": sum(map(int, socket_errors.groups())) if socket_errors else 0,
     }
 
 

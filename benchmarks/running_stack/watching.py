@@ -1,9 +1,9 @@
-"""What all instrumentation costs: the real stack drains backlogs, watched and not in spells of a few seconds.
+"""Measures the cost of all monitoring: the stack drains backlogs, watched and not watched in spells of a few seconds.
 
-Watched: the operator's sensors count; monitor, Prometheus and Alertmanager run, so that Flink's reporter, the broker's agent
-and the storefront are scraped. Not watched: none of that (the three are stopped by signal). Both halves lie within one drain,
-seconds apart: whole drains in turns differ by more than what is to be measured (docs/notebook/watching.md). The broker's agent
-and Flink's reporter stay loaded in both, unasked in one.
+Watched: the operator's sensors count; monitor, Prometheus and Alertmanager run and scrape Flink's reporter, the broker's
+agent and the storefront. Not watched: the sensors are off and a signal stops the three processes; the agent and the
+reporter stay loaded but nobody scrapes them. Both halves are in one drain, seconds apart, because whole drains differ by
+more than the cost to be measured (docs/notebook/watching.md).
 """
 
 import itertools
@@ -18,30 +18,30 @@ from typing import Any, Protocol
 from benchmarks.measuring.conditions import Parts
 from benchmarks.measuring.load import publish
 from benchmarks.measuring.machine import cpu_seconds, describe, thread_seconds
-from benchmarks.measuring.measured import unless
+from benchmarks.measuring.measured import measured_unless
 from benchmarks.running_stack.alternating import SPELL_S, first_has_turn, ship
-from benchmarks.running_stack.throughput import Written, backlog
+from benchmarks.running_stack.throughput import RecordCount, backlog
 from operators.errors import StackError
 from operators.settings import Settings
 from pipelines.submission.launcher import AlterShip
 
 WATCHERS = ("monitor", "prometheus", "alertmanager")
-FROM, TO = 0.2, 0.95  # of the backlog: before it the JVM warms, after it the batches shrink
+FROM, TO = 0.2, 0.95  # of the backlog: before, the JVM warms up; after, batches shrink
 STUCK_S = 30.0
-THREADS = 12  # that are told of
+THREADS = 12  # in the result
 QUAD = 4  # spells: watched, not, not, watched
 
 
 class RestartWith(Protocol):
-    """Stops the job, calls `between`, starts the job again with sensors that take turns."""
+    """Stops the job, calls `while_stopped`, starts the job with alternating sensors."""
 
-    def __call__(self, between: Callable[[], object] = ..., *, alter_ship: AlterShip = ...) -> None:
+    def __call__(self, while_stopped: Callable[[], object] = ..., *, alter_ship: AlterShip = ...) -> None:
         """Returns when all tasks run."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A moment between two spells."""
+    """The counters at a moment between two spells."""
 
     at_s: float
     lists: int
@@ -51,7 +51,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Spell:
-    """What was done in one spell."""
+    """The work and CPU of one spell."""
 
     watched: bool
     seconds: float
@@ -63,25 +63,25 @@ class Spell:
 def measure(
     settings: Settings, items: list[str], parts: Parts, restart: RestartWith, count: int, rounds: int
 ) -> dict[str, Any]:
-    """Lists/s and CPU seconds per 1,000 lists with and without, and the ratios within neighbours: mean and its error.
+    """Lists/s and CPU seconds per 1,000 lists, watched and not, and the ratios of neighbouring spells: mean and its error.
 
-    Nothing is measured where the stack did not stay as it was in a drain. Raises `StackError` where one stands still.
+    Nothing is measured if the stack changed during a drain. Raises `StackError` if a drain stands still.
     """
     machine, spells, reasons = describe(), list[list[Spell]](), list[str]()
-    with Written(settings) as written:
+    with RecordCount(settings) as list_count:
         start = 0
 
         def publish_all() -> None:
             nonlocal start
             publish(backlog(settings, items, count))
-            start = written()
+            start = list_count()
 
         try:
             for _ in range(rounds):
                 restart(publish_all, alter_ship=ship)
                 interval = parts.from_now()
-                spells.append(_spells(written, start, count, interval.parts))
-                reasons += interval.broken() + [
+                spells.append(_spells(list_count, start, count, interval.parts))
+                reasons += interval.find_violations() + [
                     f"{name} did not run" for name in WATCHERS if name not in interval.parts
                 ]
         finally:
@@ -90,27 +90,27 @@ def measure(
         "bench": "watching",
         "events": count,
         "drains": rounds,
-        **unless(reasons, compare(spells)),
+        **measured_unless(reasons, compare(spells)),
         "machine": machine,
     }
 
 
-def _spells(written: Callable[[], int], start: int, count: int, pids: dict[str, int]) -> list[Spell]:
-    """The spells of a drain while it works at its full rate, from the first watched one on."""
-    marks: list[Reading] = []
-    watchers, last, moved = [pids[name] for name in WATCHERS if name in pids], start, time.monotonic()
+def _spells(list_count: Callable[[], int], start: int, count: int, pids: dict[str, int]) -> list[Spell]:
+    """The spells of a drain at its full rate."""
+    readings: list[Reading] = []
+    watchers, last, progress_at = [pids[name] for name in WATCHERS if name in pids], start, time.monotonic()
     try:
         while last - start < TO * count:
             time.sleep(SPELL_S - time.time() % SPELL_S + 0.001)
             for pid in watchers:
                 os.kill(pid, signal.SIGCONT if first_has_turn(time.time(), SPELL_S) else signal.SIGSTOP)
-            mark = Reading(time.time(), written(), cpu_seconds(pids), thread_seconds(pids))
-            if mark.lists > last:
-                last, moved = mark.lists, time.monotonic()
-            elif time.monotonic() - moved > STUCK_S:
+            reading = Reading(time.time(), list_count(), cpu_seconds(pids), thread_seconds(pids))
+            if reading.lists > last:
+                last, progress_at = reading.lists, time.monotonic()
+            elif time.monotonic() - progress_at > STUCK_S:
                 raise StackError(f"{count} lists", f"{last - start}, then none", "liveshelf logs taskmanager-0")
             if FROM * count <= last - start <= TO * count:
-                marks.append(mark)
+                readings.append(reading)
     finally:
         for pid in watchers:
             os.kill(pid, signal.SIGCONT)
@@ -120,14 +120,14 @@ def _spells(written: Callable[[], int], start: int, count: int, pids: dict[str, 
             b.at_s - a.at_s,
             b.lists - a.lists,
             {part: b.cpu_s[part] - a.cpu_s[part] for part in pids},
-            {name: used - a.threads_s.get(name, used) for name, used in b.threads_s.items()},
+            {name: seconds - a.threads_s.get(name, seconds) for name, seconds in b.threads_s.items()},
         )
-        for a, b in itertools.pairwise(marks)
+        for a, b in itertools.pairwise(readings)
     ]
 
 
 def compare(drains: list[list[Spell]]) -> dict[str, Any]:
-    """Groups of four spells (watched, not, not, watched, from either pair on): a steady trend cancels within each."""
+    """Compares groups of four spells (watched, not, not, watched, or the reverse): a trend cancels within each group."""
     groups = [quad for spells in drains for quad in _quads(spells)]
     if not all(spell.lists for group in groups for spell in group):
         raise StackError("lists in every spell", "one without", "liveshelf logs taskmanager-0, then run it again")
@@ -135,10 +135,10 @@ def compare(drains: list[list[Spell]]) -> dict[str, Any]:
         raise StackError("two groups of four spells", f"{len(groups)}", "give a longer backlog (--events)")
     rates, cpu, by_half = list[float](), list[float](), dict[bool, list[Spell]]({True: [], False: []})
     for group in groups:
-        half = {watched: [spell for spell in group if spell.watched is watched] for watched in (True, False)}
-        rates.append(_rate(half[True]) / _rate(half[False]))
-        cpu.append(_cpu(half[True]) / _cpu(half[False]))
-        for watched, spells in half.items():
+        halves = {watched: [spell for spell in group if spell.watched is watched] for watched in (True, False)}
+        rates.append(_rate(halves[True]) / _rate(halves[False]))
+        cpu.append(_cpu(halves[True]) / _cpu(halves[False]))
+        for watched, spells in halves.items():
             by_half[watched] += spells
     return {
         "groups": len(groups),
@@ -154,7 +154,7 @@ def compare(drains: list[list[Spell]]) -> dict[str, Any]:
 
 
 def _quads(spells: list[Spell]) -> list[list[Spell]]:
-    """Disjoint groups whose outer two and inner two are of one kind each."""
+    """Disjoint groups of four spells; the outer two are of one kind, the inner two of the other."""
     first = next(
         (
             i
@@ -181,19 +181,26 @@ def _by_part(spells: list[Spell]) -> dict[str, float]:
 
 
 def _by_thread(halves: dict[bool, list[Spell]]) -> dict[str, float]:
-    """Microseconds of CPU a list that a watched stack uses more, of the threads that differ most: what watching does shows in
-    threads of its own or in the task's; in others it is noise."""
-    used: dict[bool, dict[str, float]] = {}
+    """Extra CPU of a watched stack in microseconds a list, of the threads that differ most. Watching shows in its own threads
+    and in the task's; differences elsewhere are noise."""
+    cpu_us: dict[bool, dict[str, float]] = {}
     for watched, spells in halves.items():
         lists = sum(spell.lists for spell in spells)
         names = {name for spell in spells for name in spell.threads_s}
-        used[watched] = {name: 1e6 * sum(spell.threads_s.get(name, 0.0) for spell in spells) / lists for name in names}
-    more = {name: used[True].get(name, 0.0) - used[False].get(name, 0.0) for name in used[True] | used[False]}
-    return {name: round(more[name], 2) for name in sorted(more, key=lambda name: -abs(more[name]))[:THREADS]}
+        cpu_us[watched] = {
+            name: 1e6 * sum(spell.threads_s.get(name, 0.0) for spell in spells) / lists for name in names
+        }
+    difference = {
+        name: cpu_us[True].get(name, 0.0) - cpu_us[False].get(name, 0.0) for name in cpu_us[True] | cpu_us[False]
+    }
+    return {
+        name: round(difference[name], 2)
+        for name in sorted(difference, key=lambda name: -abs(difference[name]))[:THREADS]
+    }
 
 
 def spread(ratios: list[float]) -> dict[str, float]:
-    """Median, mean, and the standard error of the mean: what the noise of so many groups leaves open."""
+    """Median, mean, and the standard error of the mean."""
     return {
         "median": round(statistics.median(ratios), 4),
         "mean": round(statistics.mean(ratios), 4),

@@ -1,1 +1,1 @@
-"""`liveshelf bench` and `liveshelf chaos`."""
+"""`liveshelf bench` and `liveshelf chaos`: measurements and fault injection."""

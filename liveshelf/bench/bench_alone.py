@@ -1,10 +1,11 @@
-"""`liveshelf bench`, what needs no stack: scorer, training, the operator's metrics, and two results beside each other."""
+"""The benchmarks of `liveshelf bench` that need no stack: scorer, training, the operator's metrics; and the comparison
+of two results."""
 
 from pathlib import Path
 
 import typer
 
-from liveshelf.bench.result import BundleOption, KeepOption, tell
+from liveshelf.bench.result import BundleOption, KeepOption, report_result
 from liveshelf.models.training_options import (
     CatalogueOption,
     Device,
@@ -16,7 +17,7 @@ from liveshelf.models.training_options import (
     source_of,
 )
 from liveshelf.terminal.extras import need
-from liveshelf.terminal.numbers import ABOVE_0, real, several
+from liveshelf.terminal.numbers import ABOVE_0, number_list, real
 from liveshelf.terminal.output import JsonFlag, machine, people, table
 from operators.errors import LiveshelfError
 
@@ -26,7 +27,7 @@ def train(
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
-    """Training steps a second of both sizes. Needs the extra `train`.
+    """Measures training steps a second of both sizes. Needs the extra `train`.
 
     Example: liveshelf bench train --items 20000
     """
@@ -34,14 +35,14 @@ def train(
 
     with people.status("training"):
         result = measure(items)
-    tell(result, keep, json)
+    report_result(result, keep, json)
 
 
 def tasks(
     events: Path = typer.Option(..., help="JSON lines of canonical events."),
     catalogue: Path = typer.Option(None, help="JSON lines of catalogue records; titles teach the search task."),
     test_from: int = typer.Option(None, help="The test starts at this epoch ms; default: the newest tenth.", min=1),
-    epochs: int = typer.Option(6, help="Of each training.", min=1),
+    epochs: int = typer.Option(6, help="Epochs of each training.", min=1),
     dropout: float = real(0.5, min=0, max=0.9),
     seeds: int = typer.Option(3, help="Trainings of each kind.", min=1),
     session: float = real(0.3, "Weight of the session task.", min=0),
@@ -50,7 +51,7 @@ def tasks(
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
-    """Each task of the model alone beside all of them jointly. Needs the extra `train`.
+    """Compares each task of the model trained alone with all tasks trained jointly. Needs the extra `train`.
 
     Example: liveshelf bench tasks --events events.jsonl --catalogue catalogue.jsonl
     """
@@ -60,7 +61,7 @@ def tasks(
     result = measure(
         events, catalogue, test_from=test_from, epochs=epochs, dropout=dropout, seeds=seeds, weights=weights
     )
-    tell(result, keep, json)
+    report_result(result, keep, json)
 
 
 def seeds(
@@ -68,15 +69,15 @@ def seeds(
     events: Path = EventsOption,
     catalogue: Path = CatalogueOption,
     size: Size = typer.Option(Size.small),
-    epochs: int = typer.Option(None, help="Default: as many as the validation window finds best.", min=1),
+    epochs: int = typer.Option(None, help="Default: the number that is best on the validation window.", min=1),
     dropout: float = real(None, min=0, max=0.9),
     settings_file: Path = typer.Option(None, "--settings", help="Hyper-parameters in TOML."),
-    of: str = typer.Option("7,8,9", "--seeds", help="One training each."),
+    seed_list: str = typer.Option("7,8,9", "--seeds", help="One training each."),
     device: Device = DeviceOption,
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
-    """One training with several seeds: mean and spread of its metrics on the test. Needs the extra `train`.
+    """Repeats one training with several seeds: mean and deviation of its test metrics. Needs the extra `train`.
 
     Example: liveshelf bench seeds --sessions DIR --dropout 0.5 --epochs 3
     """
@@ -88,25 +89,25 @@ def seeds(
     if settings_file is not None:
         options = options.with_settings(settings_file)
     source = source_of(events, catalogue, sessions, "bench seeds")
-    result = measure(source, options, several("--seeds", of, int, 0), device)
-    tell(result, keep, json)
+    result = measure(source, options, number_list("--seeds", seed_list, int, 0), device)
+    report_result(result, keep, json)
 
 
 def transfer(
-    encoder: Path = typer.Option(..., help="Of another shop: liveshelf train --encoder-out."),
+    encoder: Path = typer.Option(..., help="Encoder of another shop: liveshelf train --encoder-out."),
     sessions: Path = SessionsOption,
     events: Path = EventsOption,
-    size: Size = typer.Option(Size.large, help="The encoder's."),
+    size: Size = typer.Option(Size.large, help="The encoder's size."),
     window: int = WindowOption,
-    shares: str = typer.Option("0.01,0.1,1", help="Newest shares of what the new shop knows."),
-    rank: int = typer.Option(8, "--lora-rank", help="Of the adapters.", min=1),
-    epochs: int = typer.Option(None, help="Default: as many as each validation window finds best.", min=1),
+    shares: str = typer.Option("0.01,0.1,1", help="Newest shares of the new shop's examples."),
+    rank: int = typer.Option(8, "--lora-rank", help="Rank of the adapters.", min=1),
+    epochs: int = typer.Option(None, help="Default: the number that is best on each validation window.", min=1),
     dropout: float = real(0.5, min=0, max=0.9),
-    of: str = typer.Option("7,8,9", "--seeds", help="One training each."),
+    seed_list: str = typer.Option("7,8,9", "--seeds", help="One training each."),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
-    """Another shop's encoder, whole or with adapters beside it, against training from nothing. Needs the extra `train`.
+    """Compares training from another shop's encoder, with and without adapters, with training from nothing. Needs the extra `train`.
 
     Example: liveshelf bench transfer --encoder mine.npz --events new.jsonl
     """
@@ -116,23 +117,23 @@ def transfer(
 
     options = TrainOptions(size=size, epochs=epochs, dropout=dropout, window=window)
     source = source_of(events, None, sessions, "bench transfer")
-    numbers = several("--shares", shares, float, ABOVE_0, 1.0)
-    result = measure(source, options, encoder, numbers, rank, several("--seeds", of, int, 0))
-    tell(result, keep, json)
+    numbers = number_list("--shares", shares, float, ABOVE_0, 1.0)
+    result = measure(source, options, encoder, numbers, rank, number_list("--seeds", seed_list, int, 0))
+    report_result(result, keep, json)
 
 
 def scorer(
     provider: str = typer.Option("cpu", help="cpu or cuda."),
-    seconds: float = real(0.5, "Of each cell.", min=ABOVE_0),
+    seconds: float = real(0.5, "Measured time of each cell.", min=ABOVE_0),
     items: str = typer.Option("1000,20000,100000", help="Sizes of the catalogue."),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
 ) -> None:
-    """The scorer alone: micro-batch by items by width, beside the roofline of this machine or its GPU. Needs the extra `train`.
+    """Measures the scorer alone by micro-batch, items and width, beside the roofline of this machine or its GPU. Needs the extra `train`.
 
     Example: liveshelf bench scorer --json
     """
-    sizes = several("--items", items, int, 1)
+    sizes = number_list("--items", items, int, 1)
     with people.status("exporting and timing graphs"):
         if provider == "cuda":
             from benchmarks.models.scorer_gpu import measure as measure_gpu
@@ -142,11 +143,11 @@ def scorer(
             from benchmarks.models.scorer import measure
 
             result = measure(seconds, sizes)
-    tell(result, keep, json)
+    report_result(result, keep, json)
 
 
 def instrumentation(bundle: Path = BundleOption, keep: Path = KeepOption, json: bool = JsonFlag) -> None:
-    """What the operator's own metrics cost, without Flink and Kafka.
+    """Measures the cost of the operator's own metrics, without Flink and Kafka.
 
     Example: liveshelf bench instrumentation
     """
@@ -156,7 +157,7 @@ def instrumentation(bundle: Path = BundleOption, keep: Path = KeepOption, json: 
     bench = StackUnderTest(bundle)
     with people.status("with and without metrics"):
         result = measure(bench.settings, bench.bundle)
-    tell(result | bench.served, keep, json)
+    report_result(result | bench.bundle_entry, keep, json)
 
 
 def capacity(
@@ -167,7 +168,7 @@ def capacity(
     results: Path = typer.Option(None, help="Folder of kept results; default: this machine's kind, in the repository."),
     json: bool = JsonFlag,
 ) -> None:
-    """What a shop of that size needs, by the arithmetic of kept results (docs/scale.md).
+    """Computes what a shop of that size needs from kept results (docs/scale.md).
 
     Example: liveshelf bench capacity --users 20000000 --items 200000 --events 50000 --lookups 100000
     """
@@ -182,10 +183,10 @@ def capacity(
 
 
 def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
-    """Ratios of two results, or of two folders of them; exit 1 where one fell by more than 15 %, or was not measured.
+    """Compares the ratios of two results, or of two folders of results. Exit 1 if a ratio fell by more than 15 % or was not measured.
 
-    Where `kept` holds a folder for each of several runs, it is their median that counts, and a ratio that is no lower
-    than one of them was is not lost.
+    If `kept` has a folder for each of several runs, their median counts; a ratio that is as high as in one of them
+    is not lost.
 
     Example: liveshelf bench compare benchmarks/results/short .liveshelf/bench
     """
@@ -196,7 +197,14 @@ def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
     if json:
         machine(
             [
-                {"bench": c.bench, "ratio": c.name, "kept": c.runs, "now": c.now, "fell": c.fell, "lost": c.lost}
+                {
+                    "bench": c.bench,
+                    "ratio": c.name,
+                    "kept": c.runs,
+                    "now": c.current,
+                    "fell": c.is_lower,
+                    "lost": c.is_lost,
+                }
                 | ({"not_measured": c.not_measured} if c.not_measured else {})
                 for c in changes
             ]
@@ -205,4 +213,4 @@ def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
         table("", ("bench", "ratio", "kept", "its runs", "now", ""), rows(changes))
     if not changes:
         raise LiveshelfError("benches that both hold", "none", "measure the same ones again")
-    raise typer.Exit(int(any(change.failed for change in changes)))
+    raise typer.Exit(int(any(change.is_failure for change in changes)))

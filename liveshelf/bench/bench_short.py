@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from liveshelf.bench.result import KeepOption, tell
+from liveshelf.bench.result import KeepOption, report_result
 from liveshelf.terminal.output import JsonFlag, people
 
 
 def short(keep: Path = KeepOption, json: bool = JsonFlag) -> None:
-    """All of the running stack in about five minutes, as ratios within the run.
+    """Measures the running stack in about five minutes, as ratios within the run.
 
     Example: liveshelf bench short --keep now.json
     """
@@ -16,9 +16,9 @@ def short(keep: Path = KeepOption, json: bool = JsonFlag) -> None:
     from benchmarks.running_stack.short import measure
 
     bench = StackUnderTest(None)
-    bench.started(anew=False)
+    bench.ensure_job(force_restart=False)
     graph, targets = bench.folder / "model.onnx", bench.layout.targets
     with people.status("") as spinner:
         parts = bench.parts(JOB)
-        found = measure(bench.settings, bench.items, graph, parts, bench.restart, targets, spinner.update)
-    tell(found | bench.served, keep, json)
+        result = measure(bench.settings, bench.items, graph, parts, bench.restart, targets, spinner.update)
+    report_result(result | bench.bundle_entry, keep, json)

@@ -15,8 +15,8 @@ def run(
 ) -> None:
     """Kills, pauses and restarts parts of the local stack under load and compares every user with an oracle.
 
-    The job must run with job.state_digests = true. Exit 1 where something was lost, counted twice, or ended wrong, and
-    where that is not known: something was not read to its end, or nothing shows that a fault struck.
+    The job must run with job.state_digests = true. Exit 1 if something was lost, counted twice or ended wrong, or if
+    that is unknown: a topic was not read to its end, or there is no evidence that a fault struck.
 
     Example: LIVESHELF_JOB__STATE_DIGESTS=true liveshelf chaos --seed 42 --minutes 15
     """
@@ -25,7 +25,7 @@ def run(
 
     settings = load_settings()
     bundle, faults = served_bundle(settings), schedule(seed, minutes)
-    rows = [(f"{f.at_s:.0f}", f.what, f.target, f"{f.for_s:.0f}" if f.for_s else "") for f in faults]
+    rows = [(f"{f.at_s:.0f}", f.kind, f.target, f"{f.for_s:.0f}" if f.for_s else "") for f in faults]
     table(f"seed {seed}", ("at s", "what", "target", "for s"), rows)
     with people.status("faults and load"):
         row = run_chaos(settings, bundle, faults, seed=seed, minutes=minutes, rate=rate)

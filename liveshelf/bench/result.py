@@ -20,10 +20,11 @@ KeepOption = typer.Option(None, help="Also writes the result there, as JSON.", c
 BundleOption = typer.Option(None, help="Bundle to serve; default: bundle.path of the settings.")
 
 
-def tell(result: dict[str, Any], keep: Path | None, json: bool) -> None:
-    """Prints a result, what is a list of rows as a table (what is in a cell's cells is for the JSON); keeps it as JSON.
+def report_result(result: dict[str, Any], keep: Path | None, json: bool) -> None:
+    """Prints a result and keeps it as JSON in the file `keep`. Lists of rows become tables; dicts in a row appear in
+    the JSON only.
 
-    What was not measured is null, with its reason below `not_measured`; then this exits with 1.
+    A figure that was not measured is null, with its reason under `not_measured`; then this exits with 1.
     """
     from json import dumps
 
@@ -35,14 +36,14 @@ def tell(result: dict[str, Any], keep: Path | None, json: bool) -> None:
     if json:
         machine(result)
     else:
-        _tell_people(result)
+        _show_people(result)
     for figure, reason in result.get("not_measured", {}).items():
         people.print(f"not measured: {figure}: {reason}", markup=False, soft_wrap=True)
     if "not_measured" in result:
         raise typer.Exit(1)
 
 
-def _tell_people(result: dict[str, Any]) -> None:
+def _show_people(result: dict[str, Any]) -> None:
     grids = {
         name: rows for name, rows in result.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)
     }

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from liveshelf.terminal.numbers import MOST_SHOWN
+from liveshelf.terminal.numbers import MAX_SHOWN
 from liveshelf.terminal.output import JsonFlag, machine, people, table
 from operators.errors import LiveshelfError
 from operators.settings import load_settings
@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("list")
 def list_acts(
-    last: int = typer.Option(20, help="So many, newest last.", min=1, max=MOST_SHOWN), json: bool = JsonFlag
+    last: int = typer.Option(20, help="Number of acts, newest last.", min=1, max=MAX_SHOWN), json: bool = JsonFlag
 ) -> None:
     """Shows the newest acts: submit, stop, resume, backup, restore, erase, dead-letters replay.
 
@@ -42,7 +42,7 @@ def list_acts(
 
 @app.command()
 def verify(json: bool = JsonFlag) -> None:
-    """Follows the chain of hashes from the first record to the last. Exit 1 at the first that does not fit.
+    """Checks the chain of hashes from the first record to the last. Exit 1 at the first record that does not fit.
 
     Example: liveshelf audit verify
     """
@@ -50,13 +50,13 @@ def verify(json: bool = JsonFlag) -> None:
     from pipelines.provenance.audit_log import read_log
 
     log = read_log(load_settings().kafka)
-    broken, newest = first_break(log), log[-1].hash if log else GENESIS
+    chain_break, newest = first_break(log), log[-1].hash if log else GENESIS
     if json:
-        machine({"records": len(log), "newest": newest, "broken_at": broken[0] if broken else None})
-    if broken:
+        machine({"records": len(log), "newest": newest, "broken_at": chain_break[0] if chain_break else None})
+    if chain_break:
         raise LiveshelfError(
             "each record to follow from the one before",
-            f"record {broken[0]}: {broken[1]}",
-            f"liveshelf audit list --last {len(log) - broken[0]}: look at it, and at who can write to the topic",
+            f"record {chain_break[0]}: {chain_break[1]}",
+            f"liveshelf audit list --last {len(log) - chain_break[0]}: look at it, and at who can write to the topic",
         )
     people.print(f"{len(log)} records, whole; the newest is {newest}: keep that elsewhere to see a cut")

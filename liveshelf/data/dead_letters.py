@@ -1,4 +1,4 @@
-"""`liveshelf dead-letters`: what was refused and why; into a file, and back to where it came from."""
+"""`liveshelf dead-letters`: shows refused records, exports them, and puts repaired ones back on their topic."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from liveshelf.data.letter_options import (
     refuse_unknown,
     repairs_of,
 )
-from liveshelf.terminal.numbers import MOST_SHOWN
+from liveshelf.terminal.numbers import MAX_SHOWN
 from liveshelf.terminal.out_files import check_out
 from liveshelf.terminal.output import JsonFlag, machine, pairs, people, table
 from operators.records.contracts import CATALOGUE, EVENTS, LETTER_MESSAGE
@@ -29,7 +29,7 @@ SHOWN = ("topic", "partition", "offset", LETTER_MESSAGE)
 
 @app.command("list")
 def list_letters(
-    last: int = typer.Option(20, help="So many, newest last.", min=1, max=MOST_SHOWN),
+    last: int = typer.Option(20, help="Number of letters, newest last.", min=1, max=MAX_SHOWN),
     reason: list[str] = ReasonOption,
     since: str = SinceOption,
     until: str = UntilOption,
@@ -59,10 +59,10 @@ def export(
     since: str = SinceOption,
     until: str = UntilOption,
     topic: list[str] = TopicOption,
-    limit: int = typer.Option(None, help="At most so many.", min=1),
+    limit: int = typer.Option(None, help="Maximum number of letters.", min=1),
     json: bool = JsonFlag,
 ) -> None:
-    """Writes letters into a file that can be repaired by hand: `value` is the record, `key` its key.
+    """Writes letters into a file for repair by hand: `value` is the record, `key` its key.
 
     Example: liveshelf dead-letters export --reason unknown_event_type --out letters.jsonl
     """
@@ -71,28 +71,28 @@ def export(
     choice = choice_of(reason, since, until, topic)
     check_out(out, "empty file", lambda _: False)  # an earlier export may have been repaired by hand
     with people.status("reading the topic"):
-        written = write_letters(read_letters(load_settings().kafka, choice.since_ms), choice.takes, out, limit)
+        letter_count = write_letters(read_letters(load_settings().kafka, choice.since_ms), choice.takes, out, limit)
     if json:
-        machine({"letters": written, "file": str(out)})
-    people.print(f"{written:,} letters in {out}")
+        machine({"letters": letter_count, "file": str(out)})
+    people.print(f"{letter_count:,} letters in {out}")
     people.print(f"Repair `key` and `value`, then: liveshelf dead-letters replay --from {out} --dry-run")
 
 
 @app.command()
 def replay(
-    fix: str = typer.Option("", help="Repairs, with commas between them, or `all`: `liveshelf dead-letters fixes`."),
-    rename: list[str] = typer.Option([], help="OLD=NEW: the field NEW stands in OLD; may be given several times."),
-    event_type: list[str] = typer.Option([], help="OLD=NEW: the event_type NEW is written OLD; the same."),
+    fix: str = typer.Option("", help="Repairs, separated by commas, or `all`: `liveshelf dead-letters fixes`."),
+    rename: list[str] = typer.Option([], help="OLD=NEW: renames the field OLD to NEW; may be given several times."),
+    event_type: list[str] = typer.Option([], help="OLD=NEW: changes the event_type OLD to NEW; the same."),
     source: Path = typer.Option(None, "--from", help="A file of `dead-letters export`, repaired by hand."),
     reason: list[str] = ReasonOption,
     since: str = SinceOption,
     until: str = UntilOption,
     topic: list[str] = typer.Option([EVENTS], "--topic", help="Records of this topic; may be given several times."),
-    limit: int = typer.Option(None, help="Put back at most so many.", min=1),
-    dry_run: bool = typer.Option(False, help="Say what would be done."),
+    limit: int = typer.Option(None, help="Maximum number of records to put back.", min=1),
+    dry_run: bool = typer.Option(False, help="Report what the replay would do, and publish nothing."),
     json: bool = JsonFlag,
 ) -> None:
-    """Puts refused records back, each once however often this runs. Exit 1 where the job would refuse some again.
+    """Puts refused records back, each once however often this runs. Exit 1 if the job would refuse some again.
 
     Example: liveshelf dead-letters replay --reason key_mismatch --fix key --dry-run
     """
@@ -105,17 +105,17 @@ def replay(
     refuse_unknown("--topic", topic, TOPICS)
     choice = choice_of(reason, since, until, topic)
     with people.status("reading dead letters"):
-        done, replay_id = run_replay(load_settings(), source, choice, repairs, limit=limit, dry_run=dry_run)
-    answer = _answer(done, replay_id, dry_run)
+        outcome, replay_id = run_replay(load_settings(), source, choice, repairs, limit=limit, dry_run=dry_run)
+    answer = _answer(outcome, replay_id, dry_run)
     if json:
-        machine(answer | {"refused_letters": done.refused_letters})
+        machine(answer | {"refused_letters": outcome.refused_letters})
     else:
         pairs({name.replace("_", " "): value for name, value in answer.items() if not isinstance(value, dict | None)})
-        table("repaired", ("repair", "records"), done.repaired.most_common())
-        table("the job would refuse again", ("reason", "records"), done.refused.most_common())
-        table("of these", ("record", "reason", "came"), done.refused_letters)
-    people.print(_next_step(done, dry_run))
-    raise typer.Exit(1 if done.refused else 0)
+        table("repaired", ("repair", "records"), outcome.repaired.most_common())
+        table("the job would refuse again", ("reason", "records"), outcome.refused.most_common())
+        table("of these", ("record", "reason", "came"), outcome.refused_letters)
+    people.print(_next_step(outcome, dry_run))
+    raise typer.Exit(1 if outcome.refused else 0)
 
 
 @app.command()
@@ -129,24 +129,24 @@ def fixes() -> None:
     table("", ("fix", "what it does"), [*FIXES.items()])
 
 
-def _answer(done: "Replay", replay_id: str | None, dry_run: bool) -> dict[str, Any]:
+def _answer(outcome: "Replay", replay_id: str | None, dry_run: bool) -> dict[str, Any]:
     return {
-        "read": done.read,
-        "chosen": done.chosen,
-        "done_before": done.done_before,
-        "put_back": done.put_back,
-        "repaired": done.repaired,
-        "refused_again": done.refused,
+        "read": outcome.read,
+        "chosen": outcome.chosen,
+        "done_before": outcome.done_before,
+        "put_back": outcome.put_back,
+        "repaired": outcome.repaired,
+        "refused_again": outcome.refused,
         "dry_run": dry_run,
         "replay_id": replay_id,
     }
 
 
-def _next_step(done: "Replay", dry_run: bool) -> str:
-    if not done.chosen:
+def _next_step(outcome: "Replay", dry_run: bool) -> str:
+    if not outcome.chosen:
         return "no letter fits: liveshelf dead-letters list shows reasons, topics and times"
     if dry_run:
         return "nothing was put back: run it without --dry-run"
-    if done.refused:
+    if outcome.refused:
         return "what would be refused again stays: choose a --fix, or export, repair by hand and replay --from FILE"
     return "all are put back: liveshelf dead-letters list --since 5m shows whether the job refused any"

@@ -12,12 +12,10 @@ from operators.settings import load_settings
 
 def run(
     out: Path = typer.Option(..., help="File of JSON lines."),
-    hours: float = real(
-        None, "Only the last so many hours; default: all that the topic holds.", min=ABOVE_0, max=TEN_YEARS_H
-    ),
+    hours: float = real(None, "Only the last hours; default: the whole topic.", min=ABOVE_0, max=TEN_YEARS_H),
     json: bool = JsonFlag,
 ) -> None:
-    """Writes the valid events of the topic, and beside it FILE.origin.json with the offsets they come from.
+    """Writes the valid events of the topic, and their offsets into FILE.origin.json.
 
     Example: liveshelf events --out events.jsonl --hours 168
     """

@@ -1,4 +1,4 @@
-"""Options that choose and repair dead letters, as `liveshelf dead-letters` takes them."""
+"""The options of `liveshelf dead-letters` that choose and repair letters."""
 
 import re
 import time
@@ -23,11 +23,11 @@ TopicOption = typer.Option([], "--topic", help="Only records of this topic; may 
 
 
 def choice_of(reasons: Iterable[str], since: str | None, until: str | None, topics: Iterable[str]) -> "Choice":
-    """Which letters are meant."""
+    """The letters that the options choose."""
     from pipelines.dead_letters.dead_letters import OTHER, Choice
 
     refuse_unknown("--reason", reasons, (*DEAD_LETTER_REASONS, OTHER))
-    return Choice(frozenset(reasons), frozenset(topics), _moment("--since", since), _moment("--until", until))
+    return Choice(frozenset(reasons), frozenset(topics), _epoch_ms("--since", since), _epoch_ms("--until", until))
 
 
 def repairs_of(fix: str, rename: list[str], event_type: list[str]) -> "Repairs":
@@ -43,15 +43,15 @@ def repairs_of(fix: str, rename: list[str], event_type: list[str]) -> "Repairs":
     return Repairs(names, _renames("--rename", rename), _renames("--event-type", event_type))
 
 
-def refuse_unknown(option: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """A usage error for a word of an option that there is not."""
-    if unknown := sorted(set(given) - set(known)):
-        raise typer.BadParameter(f"{option}: expected {', '.join(known)}; came {unknown[0]!r}")
+def refuse_unknown(option: str, words: Iterable[str], allowed: Iterable[str]) -> None:
+    """Raises a usage error for a word that is not `allowed`."""
+    if unknown := sorted(set(words) - set(allowed)):
+        raise typer.BadParameter(f"{option}: expected {', '.join(allowed)}; came {unknown[0]!r}")
 
 
-def _renames(option: str, given: list[str]) -> dict[str, str]:
+def _renames(option: str, pairs: list[str]) -> dict[str, str]:
     renames = dict[str, str]()
-    for pair in given:
+    for pair in pairs:
         old, _, new = pair.partition("=")
         if not (old and new):
             raise typer.BadParameter(f"{option}: expected OLD=NEW; came {pair!r}")
@@ -59,7 +59,7 @@ def _renames(option: str, given: list[str]) -> dict[str, str]:
     return renames
 
 
-def _moment(option: str, text: str | None) -> int | None:
+def _epoch_ms(option: str, text: str | None) -> int | None:
     """Epoch ms."""
     from operators.records.written_values import read_time
 

@@ -1,4 +1,4 @@
-"""`liveshelf profile`: what the events and the catalogue look like, as one HTML page."""
+"""`liveshelf profile`: statistics of the events and the catalogue as one HTML page."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from operators.settings import load_settings
 
 def run(
     out: Path = typer.Option(..., help="The HTML file."),
-    hours: float = real(24, "Of the topic: the last so many hours.", min=ABOVE_0, max=TEN_YEARS_H),
+    hours: float = real(24, "The last hours of the topic.", min=ABOVE_0, max=TEN_YEARS_H),
     events: Path = typer.Option(None, help="JSON lines instead of the topic."),
     catalogue: Path = typer.Option(None, help="JSON lines instead of the topic."),
     json: bool = JsonFlag,
 ) -> None:
-    """Counts, distributions and missed expectations of a day of events and of the catalogue. Call it from cron each day.
+    """Reports counts, distributions and failed expectations of a day of events and of the catalogue. Call it from cron each day.
 
     Example: liveshelf profile --out profile.html
     """
@@ -32,6 +32,6 @@ def run(
     with whole_file(out) as page:
         page.write(render(profile).encode())
     if json:
-        missed = {f"{topic} {name}": count for (topic, name), count in profile.failed.items()}
-        machine({"records": profile.records, "valid": profile.valid, "types": profile.types, "missed": missed})
+        failures = {f"{topic} {name}": count for (topic, name), count in profile.failed.items()}
+        machine({"records": profile.records, "valid": profile.valid, "types": profile.types, "missed": failures})
     people.print(f"{out}: {profile.records:,} records, {len(profile.users):,} users, {len(profile.items):,} items")

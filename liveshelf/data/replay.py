@@ -11,16 +11,16 @@ from operators.settings import load_settings
 
 def run(
     events: Path = typer.Argument(help="JSON lines of canonical events."),
-    rate: float = real(None, "Events a second; without rate and speed-up as fast as it goes.", min=ABOVE_0),
-    speedup: float = real(None, "The original gaps divided by this.", min=ABOVE_0),
+    rate: float = real(None, "Events a second; without rate and speed-up as fast as possible.", min=ABOVE_0),
+    speedup: float = real(None, "Divides the original gaps between events.", min=ABOVE_0),
     catalogue: Path = typer.Option(None, help="JSON lines of catalogue records, published first."),
-    limit: int = typer.Option(None, help="At most so many events.", min=1, max=10**12),
-    keep_times: bool = typer.Option(False, help="Keep event_time; else it becomes the time at which it was due."),
+    limit: int = typer.Option(None, help="Maximum number of events.", min=1, max=10**12),
+    keep_times: bool = typer.Option(False, help="Keep event_time; default: set it to the time when the event was due."),
     json: bool = JsonFlag,
 ) -> None:
-    """Publishes events open loop, each when it is due. Lines that cannot be read are left out, and counted.
+    """Publishes events open loop, each when it is due. Unreadable lines are skipped and counted.
 
-    The job takes an event_id once: of a user's last 24 events it knows them, and leaves out what comes again.
+    The job drops an event whose event_id is among the user's last 24 events.
 
     Example: liveshelf replay events.jsonl --rate 500
     """
@@ -30,7 +30,7 @@ def run(
     if rate and speedup:
         raise typer.BadParameter("give --rate or --speedup, not both")
     with people.status("publishing") as spinner:
-        done = replay_files(
+        result = replay_files(
             load_settings(),
             events,
             catalogue,
@@ -40,16 +40,16 @@ def run(
             on_catalogue=lambda count: people.print(f"{count} catalogue records published"),
             on_progress=lambda progress: spinner.update(f"{progress.sent} events"),
         )
-    progress, known = done.progress, done.known_already
-    for line in done.left_out:
+    progress, duplicates = result.progress, result.known_already
+    for line in result.left_out:
         people.print(line)
     if json:
-        counts = {"sent": progress.sent, "failed": progress.failed, "left_out": done.events.bad.total()}
-        machine(counts | {"seconds": done.seconds, "late_s": progress.late_s, "known_already": known})
+        counts = {"sent": progress.sent, "failed": progress.failed, "left_out": result.events.bad.total()}
+        machine(counts | {"seconds": result.seconds, "late_s": progress.late_s, "known_already": duplicates})
     people.print(
-        f"{progress.sent} events published in {done.seconds:.1f} s, {progress.failed} failed, "
+        f"{progress.sent} events published in {result.seconds:.1f} s, {progress.failed} failed, "
         f"at most {progress.late_s * 1000:.0f} ms behind schedule"
     )
-    if known:
-        people.print(f"{known} of them changed nothing: the job has seen their event_id before")
+    if duplicates:
+        people.print(f"{duplicates} of them changed nothing: the job has seen their event_id before")
     raise typer.Exit(1 if progress.failed or not progress.sent else 0)

@@ -10,10 +10,10 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command()
 def create(
-    alter: bool = typer.Option(False, help="Change the settings of topics that exist to what they must be."),
+    alter: bool = typer.Option(False, help="Change the settings of existing topics to the required ones."),
     json: bool = JsonFlag,
 ) -> None:
-    """Creates the topics that are missing and says what differs in those that exist. Exit 1 when something differs.
+    """Creates missing topics and reports which settings of existing ones differ. Exit 1 when something differs.
 
     Example: liveshelf topics create --alter
     """
@@ -30,7 +30,7 @@ def create(
 
 @app.command()
 def show() -> None:
-    """Shows what each topic must be.
+    """Shows the required key and settings of each topic.
 
     Example: liveshelf topics show
     """

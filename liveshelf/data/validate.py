@@ -1,4 +1,4 @@
-"""`liveshelf validate`: a shop's own events and catalogue, before they are published."""
+"""`liveshelf validate`: checks a shop's own events and catalogue before they are published."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ def run(
     catalogue: Path = typer.Option(None, help="JSON lines of catalogue records."),
     json: bool = JsonFlag,
 ) -> None:
-    """Counts records; lists what would be refused, what is read otherwise than it is written, and what has no effect.
+    """Counts records; lists records that the job would refuse or repair, and fields without effect.
 
     Exit 1 when a line is bad.
     Example: liveshelf validate events.jsonl --catalogue catalogue.jsonl
@@ -31,29 +31,31 @@ def run(
 
     if events is None and catalogue is None:
         raise typer.BadParameter("name a file of events, or a --catalogue")
-    accounts: list[dict[str, Any]] = []
+    summaries: list[dict[str, Any]] = []
     items: set[str] = set()
     if events is not None:
-        of_events = event_file_report.report(events, load_settings().events)
-        items = set(of_events.items)
-        accounts.append(_of_events(of_events))
+        event_report = event_file_report.report(events, load_settings().events)
+        items = set(event_report.items)
+        summaries.append(_event_summary(event_report))
     if catalogue is not None:
-        of_catalogue = catalogue_file_report.report(catalogue, load_settings().events)
-        accounts.append(_of_catalogue(of_catalogue, catalogue_file_report.apart(items, of_catalogue.items)))
+        catalogue_report = catalogue_file_report.report(catalogue, load_settings().events)
+        summaries.append(
+            _catalogue_summary(catalogue_report, catalogue_file_report.apart(items, catalogue_report.items))
+        )
     if json:
-        machine(accounts[0] | ({"catalogue": accounts[1]} if len(accounts) > 1 else {}))
+        machine(summaries[0] | ({"catalogue": summaries[1]} if len(summaries) > 1 else {}))
     else:
-        for account in accounts:
-            _show(account)
-    raise typer.Exit(1 if any(account["reasons"] for account in accounts) else 0)
+        for summary in summaries:
+            _show(summary)
+    raise typer.Exit(1 if any(summary["reasons"] for summary in summaries) else 0)
 
 
-def _of_events(report: "EventFileReport") -> dict[str, Any]:
+def _event_summary(report: "EventFileReport") -> dict[str, Any]:
     span = [
         datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (report.first_ms, report.last_ms) if ms is not None
     ]
     return {
-        **_of_file(report.file),
+        **_file_summary(report.file),
         "users": len(report.users),
         "users without history": len(report.users.keys() - report.users_with_history),
         "items": len(report.items),
@@ -70,23 +72,23 @@ def _of_events(report: "EventFileReport") -> dict[str, Any]:
     }
 
 
-def _of_catalogue(report: "CatalogueFileReport", apart: str) -> dict[str, Any]:
+def _catalogue_summary(report: "CatalogueFileReport", mismatch: str) -> dict[str, Any]:
     from operators.records.field_effects import NO_EFFECT_CATALOGUE_FIELDS
     from operators.records.field_names import left_out
 
     return {
-        **_of_file(report.file),
+        **_file_summary(report.file),
         "items": len(report.items),
         "repeated items": report.repeated,
         "without title": report.without_title,
         "without price": report.without_price,
         "out of stock": report.out_of_stock,
         "without effect": {name: f"{name} {NO_EFFECT_CATALOGUE_FIELDS[name]}" for name in report.without_effect},
-        "remarks": [*([apart] if apart else []), *left_out(report.unknown_fields)],
+        "remarks": [*([mismatch] if mismatch else []), *left_out(report.unknown_fields)],
     }
 
 
-def _of_file(file: "RecordFile[Any]") -> dict[str, Any]:
+def _file_summary(file: "RecordFile[Any]") -> dict[str, Any]:
     return {
         "lines": file.good + file.bad.total() + file.blank,
         "blank lines": file.blank,
@@ -98,16 +100,16 @@ def _of_file(file: "RecordFile[Any]") -> dict[str, Any]:
     }
 
 
-def _show(account: dict[str, Any]) -> None:
-    table("", ("", ""), [pair for pair in account.items() if pair[0] not in TABLES])
-    if "types" in account:
-        table("events by type", ("type", "count"), account["types"].most_common())
-    if account["repaired"]:
-        table("repaired", ("field", "records"), account["repaired"].most_common())
-    if account["without effect"]:
-        table("little or no effect", ("field", "effect"), [*account["without effect"].items()])
-    if account["bad_lines"]:
-        table("bad lines", ("line", "reason", "came"), account["bad_lines"])
-    for remark in account["remarks"]:
+def _show(summary: dict[str, Any]) -> None:
+    table("", ("", ""), [pair for pair in summary.items() if pair[0] not in TABLES])
+    if "types" in summary:
+        table("events by type", ("type", "count"), summary["types"].most_common())
+    if summary["repaired"]:
+        table("repaired", ("field", "records"), summary["repaired"].most_common())
+    if summary["without effect"]:
+        table("little or no effect", ("field", "effect"), [*summary["without effect"].items()])
+    if summary["bad_lines"]:
+        table("bad lines", ("line", "reason", "came"), summary["bad_lines"])
+    for remark in summary["remarks"]:
         people.print(f"look: {remark}")
-    people.print("the lines above would become dead letters" if account["reasons"] else "all lines are valid")
+    people.print("the lines above would become dead letters" if summary["reasons"] else "all lines are valid")

@@ -1,4 +1,4 @@
-"""`liveshelf backup`: everything in one folder, while the job runs."""
+"""`liveshelf backup`: saves everything into one folder while the job runs."""
 
 from pathlib import Path
 
@@ -9,16 +9,17 @@ from operators.settings import load_settings
 
 
 def run(
-    root: Path = typer.Argument(help="Where backups lie; each is a folder named by its time."),
+    root: Path = typer.Argument(help="Folder of the backups; each backup is a folder in it, named by its time."),
     keep: int = typer.Option(7, min=1, help="Older backups of this job are removed."),
     bundle: Path = typer.Option(
-        None, help="Where the served bundle lies; default: where it was submitted from, bundle.path, an earlier backup."
+        None,
+        help="Folder of the served bundle; default: the one it was submitted from, bundle.path, an earlier backup.",
     ),
     json: bool = JsonFlag,
 ) -> None:
-    """Saves the state of all users (a savepoint), the topics, the events since, and the bundle that the job serves.
+    """Saves the state of all users (a savepoint), the topics, the events after the savepoint, and the served bundle.
 
-    For a schedule call it from cron or a timer.
+    Call it from cron or a timer.
 
     Example: liveshelf backup backups --keep 7
     """

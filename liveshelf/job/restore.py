@@ -1,4 +1,4 @@
-"""`liveshelf restore`: a backup into an empty stack."""
+"""`liveshelf restore`: restores a backup into an empty stack."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ def run(
     ),
     json: bool = JsonFlag,
 ) -> None:
-    """Makes the topics, fills them, starts the job from the savepoint, and waits until it has read what was left to read.
+    """Creates and fills the topics, starts the job from the savepoint, and waits until the job has read the rest of the events.
 
-    The stack must be empty, and nobody else may write to it meanwhile.
+    The stack must be empty, and nothing else may write to it during the restore.
 
     Example: liveshelf restore backups/backup-20261124T030000Z
     """

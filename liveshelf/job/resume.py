@@ -1,4 +1,4 @@
-"""`liveshelf resume`: the job goes on from its last state."""
+"""`liveshelf resume`: starts the job from its last state."""
 
 import time
 from pathlib import Path
@@ -15,19 +15,19 @@ def run(
     bundle: Path = typer.Option(None, help="Bundle folder; default: bundle.path of the settings."),
     json: bool = JsonFlag,
 ) -> None:
-    """Starts the job from its newest checkpoint or savepoint; where that cannot be read, says so and goes one back.
+    """Starts the job from its newest checkpoint or savepoint; if that cannot be read, from the one before.
 
-    A job that fails and restarts again and again is cancelled first; one that runs is left alone. Going back loses
-    nothing: the events since are read again.
+    It first cancels a job that restarts again and again; a running job stays untouched. An older checkpoint loses
+    nothing: the job reads the events after it again.
 
     Example: liveshelf resume
     """
     from pipelines.local import resumption
 
-    settings, begun = load_settings(), time.monotonic()
+    settings, started_s = load_settings(), time.monotonic()
     for job in resumption.cancel_restarting_job(settings):
         people.print(f"job {job['jid']} is {job['state']}: cancelled")
     resumed = resumption.resume(settings, checkpoint, bundle, show_refused)
     if json:
-        machine(resumed._asdict() | {"seconds": time.monotonic() - begun})
+        machine(resumed._asdict() | {"seconds": time.monotonic() - started_s})
     people.print(f"job {resumed.job_id} goes on from {resumed.checkpoint}", soft_wrap=True)

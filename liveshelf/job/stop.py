@@ -1,4 +1,4 @@
-"""`liveshelf stop`: ends the job, with a savepoint to start from later."""
+"""`liveshelf stop`: stops the job, with a savepoint to start from later."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""`liveshelf submit`: the job on a Flink cluster."""
+"""`liveshelf submit`: starts the job on a Flink cluster."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def run(
 ) -> None:
     """Ships code and bundle to the cluster, starts the job, and returns when all its tasks run.
 
-    A job that has run before is not started without its state: see `liveshelf resume`.
+    It refuses to start a job that ran before without its state: see `liveshelf resume`.
 
     Example: liveshelf submit --bundle models/online-retail
     """

@@ -1,4 +1,4 @@
-"""`liveshelf tidy`: takes away what dead JobManagers, and on request what earlier jobs, left among the checkpoints."""
+"""`liveshelf tidy`: removes leftover state files of dead JobManagers, and on request of earlier jobs."""
 
 import typer
 
@@ -7,17 +7,17 @@ from operators.settings import load_settings
 
 
 def run(
-    older_than: int = typer.Option(600, help="Seconds; younger files stay.", min=0),
+    older_than: int = typer.Option(600, help="Minimum age in seconds; younger files stay.", min=0),
     earlier_jobs: bool = typer.Option(
-        False, "--earlier-jobs", help="Also the checkpoints of jobs from which the running one has taken over."
+        False, "--earlier-jobs", help="Also remove the checkpoints of the jobs that the running job replaced."
     ),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Says what it would remove."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Report the files, and remove nothing."),
     json: bool = JsonFlag,
 ) -> None:
-    """Removes state files that no checkpoint names; the job may run. Call it from cron.
+    """Removes state files that no checkpoint refers to; the job may run. Call it from cron.
 
-    Each death of a JobManager leaves up to a whole state behind, which Flink never deletes. Checkpoints and savepoints stay,
-    unless earlier jobs' are named; of those only the ones that a running job's own checkpoint has replaced.
+    A JobManager that dies leaves up to a whole state behind, which Flink never deletes. Checkpoints and savepoints stay.
+    With `--earlier-jobs`, checkpoints of earlier jobs go once the running job has a checkpoint of its own.
 
     Example: liveshelf tidy --earlier-jobs --dry-run
     """

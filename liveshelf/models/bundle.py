@@ -1,4 +1,4 @@
-"""`liveshelf bundle`: looks at a bundle and verifies it."""
+"""`liveshelf bundle`: shows a bundle and verifies it."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def lineage(bundle: Path, json: bool = JsonFlag) -> None:
 
 @app.command()
 def verify(bundle: Path) -> None:
-    """Checks hashes, shapes, numbers and golden scores on this machine. Exit 1 when one fails.
+    """Checks hashes, shapes, values and golden scores on this machine. Exit 1 if a check fails.
 
     Example: liveshelf bundle verify models/online-retail
     """

@@ -1,4 +1,4 @@
-"""`liveshelf evaluate`: a bundle beside the baselines (extra `train`)."""
+"""`liveshelf evaluate`: compares a bundle with the baselines (extra `train`)."""
 
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,12 @@ def run(
     sessions: Path = typer.Option(None, help="Folder with train.parquet and test.parquet; see docs/train.md."),
     events: Path = typer.Option(None, help="Or: JSON lines of canonical events."),
     test_from: int = typer.Option(
-        None, help="events: the test starts at this epoch ms; default: where training ended.", min=1
+        None, help="events: the test starts at this epoch ms; default: the end of the training.", min=1
     ),
-    plot: Path = typer.Option(None, help="events: draws what freshness is worth into this PNG (extra `report`)."),
+    plot: Path = typer.Option(None, help="events: draws the state-age curve into this PNG (extra `report`)."),
     json: bool = JsonFlag,
 ) -> None:
-    """Ranks all items for each question of the test, by the bundle's own graph and by each baseline.
+    """Ranks all items for each test question, by the bundle's graph and by each baseline.
 
     Example: liveshelf evaluate --bundle bundles/mine --sessions sessions/mine --json
     """

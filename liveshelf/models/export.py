@@ -1,4 +1,4 @@
-"""`liveshelf export`: a bundle -> a cheaper one of the same model (extra `train`)."""
+"""`liveshelf export`: compresses a bundle into a cheaper one of the same model (extra `train`)."""
 
 from pathlib import Path
 
@@ -12,13 +12,11 @@ from operators.errors import LiveshelfError
 def run(
     bundle: Path = typer.Option(..., help="Bundle folder."),
     out: Path = typer.Option(..., help="Folder of the new bundle."),
-    int8: bool = typer.Option(
-        False, "--int8", help="The item table in int8: a quarter of its bytes, and faster on CPUs."
-    ),
-    fp16: bool = typer.Option(False, "--fp16", help="The item table in half precision: half of its bytes, as fast."),
+    int8: bool = typer.Option(False, "--int8", help="The item table in int8: a quarter of the bytes, faster on CPUs."),
+    fp16: bool = typer.Option(False, "--fp16", help="The item table in float16: half the bytes, as fast."),
     json: bool = JsonFlag,
 ) -> None:
-    """Compresses a bundle; the new one is checked as every bundle is. What it costs in quality: liveshelf evaluate.
+    """Compresses a bundle and verifies the new one. `liveshelf evaluate` shows the loss of quality.
 
     Example: liveshelf export --bundle bundles/mine --out bundles/mine-int8 --int8
     """
@@ -27,17 +25,17 @@ def run(
     need("torch", "onnx")
     from model_export.bundles.compress import bytes_of, compressed_bundle
 
-    manifest, kept = compressed_bundle(bundle, out, "int8" if int8 else "float16")
-    found = {
+    manifest, golden_overlap = compressed_bundle(bundle, out, "int8" if int8 else "float16")
+    result = {
         "bundle": f"{manifest['name']} {manifest['version']}",
         "bytes_before": bytes_of(bundle),
         "bytes": bytes_of(out),
-        "golden_top_20_kept": round(kept, 4),
+        "golden_top_20_kept": round(golden_overlap, 4),
     }
     if json:
-        machine(found)
+        machine(result)
         return
     people.print(
-        f"{out}: {found['bytes'] / 1e6:.1f} MB instead of {found['bytes_before'] / 1e6:.1f}, "
-        f"{kept:.1%} of the golden top 20 stayed"
+        f"{out}: {result['bytes'] / 1e6:.1f} MB instead of {result['bytes_before'] / 1e6:.1f}, "
+        f"{golden_overlap:.1%} of the golden top 20 stayed"
     )

@@ -1,8 +1,9 @@
-"""`liveshelf train`: a bundle from a shop's own events, or from session files (extra `train`)."""
+"""`liveshelf train`: trains a bundle on a shop's own events or on session files (extra `train`)."""
 
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -29,7 +30,7 @@ from operators.settings import load_settings
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Where the data is."""
+    """The training data."""
 
     events: Path = EventsOption
     sessions: Path = SessionsOption
@@ -38,31 +39,27 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What `train_options.TrainOptions` has under the same names."""
+    """The fields of `train_options.TrainOptions`, under the same names."""
 
     size: Size = typer.Option(Size.small, help="small serves from a CPU, large from a GPU.")
     name: str = typer.Option(None, help="Name of the model; default: its size.")
     test_share: float = TestShareOption
     test_from: int = TestFromOption
-    epochs: int = typer.Option(None, help="Exactly so many; default: as many as a validation window finds best.", min=1)
-    dropout: float = real(None, "Default: 0.5, 0.3 or 0.15, as the validation window finds best.", min=0, max=0.9)
+    epochs: int = typer.Option(None, help="Number of epochs; default: the best on a validation window.", min=1)
+    dropout: float = real(None, "Default: 0.5, 0.3 or 0.15, the best on the validation window.", min=0, max=0.9)
     window: int = WindowOption
-    session: float = real(
-        None, "Of the session task beside the next item; default: 0, not learned.", "--session-weight", min=0
-    )
-    search: float = real(None, "Of the search task; default: 0.", "--search-weight", min=0)
-    rating: float = real(None, "Of the rating task; default: 0.", "--rating-weight", min=0)
-    encoder_out: Path = typer.Option(
-        None, help="Keeps the encoder's weights there (.npz), for another shop's training."
-    )
-    encoder_from: Path = typer.Option(None, help="Begins with such an encoder.")
+    session: float = real(None, "Weight of the session task; default: 0, not learned.", "--session-weight", min=0)
+    search: float = real(None, "Weight of the search task; default: 0.", "--search-weight", min=0)
+    rating: float = real(None, "Weight of the rating task; default: 0.", "--rating-weight", min=0)
+    encoder_out: Path = typer.Option(None, help="Writes the encoder's weights (.npz) for another shop's training.")
+    encoder_from: Path = typer.Option(None, help="Starts from this encoder.")
     lora_rank: int = typer.Option(
-        None, help="With it: the encoder stays, adapters of this rank are learned beside it (LoRA).", min=1
+        None, help="With --encoder-from: freezes the encoder and learns adapters of this rank (LoRA).", min=1
     )
     heads: bool = typer.Option(
-        None, "--heads/--no-heads", help="Steps and followers compete with the encoder's items; default: they do."
+        None, "--heads/--no-heads", help="Copy head and transition head beside the encoder; default: with them."
     )
-    seed: int = typer.Option(7, help="Of weights, batches and drawn questions.", min=0, max=SEEDS)
+    seed: int = typer.Option(7, help="Seed of weights, batches and drawn questions.", min=0, max=SEEDS)
 
 
 @with_groups
@@ -73,15 +70,15 @@ def run(
     settings_file: Path = typer.Option(
         None,
         "--settings",
-        help="Hyper-parameters in TOML, as `liveshelf tune` writes them; flags beside it count more.",
+        help="Hyper-parameters in TOML, as `liveshelf tune` writes them; flags override it.",
     ),
     tensorboard: Path = typer.Option(
-        None, help="Writes scalars and the item space there, for `tensorboard --logdir` (extra `report`)."
+        None, help="Folder for scalars and the item space, for `tensorboard --logdir` (extra `report`)."
     ),
     device: Device = DeviceOption,
     json: bool = JsonFlag,
 ) -> None:
-    """Trains, evaluates beside the baselines, exports and verifies a bundle.
+    """Trains a model, compares it with the baselines, exports and verifies a bundle.
 
     Example: liveshelf train --events events.jsonl --out bundles/mine
     On several GPUs, a process each: torchrun --no-python --nproc-per-node 2 liveshelf train …
@@ -116,11 +113,16 @@ def run(
     if json:
         machine(manifest)
         return
-    tested = manifest["metrics"]["test"]
-    names = list(next(iter(tested.values())))
+    _show(manifest, out)
+
+
+def _show(manifest: dict[str, Any], out: Path) -> None:
+    """Prints the test metrics of the model and of the baselines."""
+    test_metrics = manifest["metrics"]["test"]
+    names = list(next(iter(test_metrics.values())))
     table(
         f"test: {manifest['metrics']['questions']} questions, all {manifest['items']} items ranked",
         ("model", *names),
-        [(name, *(f"{metrics[n]:.4f}" for n in names)) for name, metrics in tested.items()],
+        [(name, *(f"{metrics[n]:.4f}" for n in names)) for name, metrics in test_metrics.items()],
     )
     people.print(f"bundle {out}: {manifest['name']} {manifest['version']}, best: {manifest['metrics']['best']}")

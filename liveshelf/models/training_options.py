@@ -1,4 +1,4 @@
-"""Options that the verbs which train have in common: where the data is, the model's size, the device."""
+"""The options that all training verbs share: data, size of the model, device."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Size(StrEnum):
-    """Sizes of a model."""
+    """The sizes of a model."""
 
     small = "small"
     large = "large"
 
 
 class Device(StrEnum):
-    """Where a training computes."""
+    """The device of a training."""
 
     auto = "auto"
     cpu = "cpu"
@@ -32,16 +32,16 @@ class Device(StrEnum):
 EventsOption = typer.Option(None, help="JSON lines of canonical events.")
 SessionsOption = typer.Option(None, help="Or: a folder with train.parquet and test.parquet; see docs/train.md.")
 CatalogueOption = typer.Option(None, help="JSON lines of catalogue records; only its items are learned.")
-TestShareOption = real(0.1, "events: newest share that is kept for the test.", min=0.001, max=0.999)
+TestShareOption = real(0.1, "events: the newest share, kept for the test.", min=0.001, max=0.999)
 TestFromOption = typer.Option(None, help="events: or the test starts at this epoch ms.", min=1)
 WindowOption = typer.Option(
-    None, help="Newest steps that the model sees; default: its size's, 20 or 50.", min=1, max=50
+    None, help="Newest steps that the model sees; default: that of its size, 20 or 50.", min=1, max=50
 )
-DeviceOption = typer.Option(Device.auto, help="auto: the GPU where torch finds one.")
+DeviceOption = typer.Option(Device.auto, help="auto: the GPU if torch finds one, else the CPU.")
 
 
 def source_of(events: Path | None, catalogue: Path | None, sessions: Path | None, verb: str) -> "TrainingData":
-    """The data that was named. Raises `LiveshelfError` where none or both were."""
+    """The data that the options name. Raises `LiveshelfError` if they name none or both."""
     if (events is None) == (sessions is None):
         raise LiveshelfError("either --events FILE or --sessions DIR", "both or none", f"liveshelf {verb} --help")
     from model_export.training.train_options import TrainingData

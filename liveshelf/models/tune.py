@@ -1,4 +1,4 @@
-"""`liveshelf tune`: hyper-parameters for a shop's own data (extras `train` and `tune`)."""
+"""`liveshelf tune`: searches hyper-parameters for a shop's own data (extras `train` and `tune`)."""
 
 from functools import partial
 from pathlib import Path
@@ -26,19 +26,19 @@ from liveshelf.terminal.output import JsonFlag, machine, people
 def run(
     events: Path = EventsOption,
     sessions: Path = SessionsOption,
-    out: Path = typer.Option(..., help="The settings, TOML; beside it the study, which a second call goes on with."),
+    out: Path = typer.Option(..., help="TOML file of the settings; a second call continues the study beside it."),
     catalogue: Path = CatalogueOption,
     size: Size = typer.Option(Size.small, help="The model that is tuned."),
-    trials: int = typer.Option(20, help="Trainings in all, those of earlier calls counted.", min=1),
-    epochs: int = typer.Option(9, help="At most so many in a trial.", min=1),
+    trials: int = typer.Option(20, help="Total number of trainings, with those of earlier calls.", min=1),
+    epochs: int = typer.Option(9, help="Maximum number of epochs of a trial.", min=1),
     test_share: float = TestShareOption,
     test_from: int = TestFromOption,
     window: int = WindowOption,
     device: Device = DeviceOption,
-    seed: int = typer.Option(7, help="Of weights, batches, drawn questions and points.", min=0, max=SEEDS),
+    seed: int = typer.Option(7, help="Seed of weights, batches, drawn questions and points.", min=0, max=SEEDS),
     json: bool = JsonFlag,
 ) -> None:
-    """Searches on the window before the test; what it finds is for `liveshelf train --settings`.
+    """Searches on the window before the test and writes a file for `liveshelf train --settings`.
 
     Example: liveshelf tune --events events.jsonl --out mine.toml --trials 20
     """
@@ -52,11 +52,11 @@ def run(
     options = TrainOptions(size=size, test_share=test_share, test_from=test_from, window=window, seed=seed)
     group = ProcessGroup(device=device_of(device))
     log = partial(people.print, soft_wrap=True)
-    found = tune(source, out, options, trials=trials, epochs=epochs, log=log, group=group)
+    result = tune(source, out, options, trials=trials, epochs=epochs, log=log, group=group)
     if json:
-        machine(found)
+        machine(result)
         return
     people.print(
-        f"{out}: validation MRR@20 {found['validation_mrr20']} after {found['trials']} trials "
-        f"({found['stopped_early']} stopped early); {found['without_search']} without the search"
+        f"{out}: validation MRR@20 {result['validation_mrr20']} after {result['trials']} trials "
+        f"({result['stopped_early']} stopped early); {result['without_search']} without the search"
     )

@@ -1,1 +1,1 @@
-"""Pages of the docs that are made from the code."""
+"""Pages of the docs that are generated from the code."""

@@ -13,7 +13,7 @@ HEAD = """# Python API
 
 Made by `make reference` from the code. What is not on this page may change without notice.
 """
-# title -> source files, and the names to show (none: every public one)
+# title -> source files, and the names to show (empty: every public name)
 SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Client": ("liveshelf/client.py", ()),
     "Records": ("operators/records/contracts.py", ()),
@@ -22,7 +22,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Errors": ("operators/errors.py", ()),
 }
 ROOT = Path(__file__).resolve().parents[2]
-TREE = re.compile(r"(?:^.+\n)?(?:^[├└│].*\n?)+", re.MULTILINE)  # drawn, with its root above it
+TREE = re.compile(r"(?:^.+\n)?(?:^[├└│].*\n?)+", re.MULTILINE)  # a drawn tree with its root line
 FOR_TOOLS = re.compile(r"  # (?:type|fmt|noqa):.*")
 
 Definition = ast.ClassDef | ast.FunctionDef
@@ -66,7 +66,7 @@ def _function(lines: list[str], node: ast.FunctionDef) -> list[str]:
 
 
 def _name(node: ast.stmt) -> str:
-    """What a statement defines; empty: nothing."""
+    """The name that a statement defines, or ""."""
     if isinstance(node, Definition):
         return node.name
     target = (
@@ -98,10 +98,10 @@ def _code(blocks: list[str]) -> str:
 
 def _prose(node: ast.Module | Definition) -> str:
     text = ast.get_docstring(node)
-    return f"\n{TREE.sub(_drawn, text).rstrip()}\n" if text else ""
+    return f"\n{TREE.sub(_fenced, text).rstrip()}\n" if text else ""
 
 
-def _drawn(tree: re.Match[str]) -> str:
+def _fenced(tree: re.Match[str]) -> str:
     return f"```text\n{tree[0].rstrip()}\n```\n"
 
 

@@ -25,11 +25,11 @@ TITLES = {
 }
 COLUMNS = ("option", "meaning", "default", "range")
 EXAMPLE = re.compile(r"\n+Example: (.+)\n?")
-EXTRA = re.compile(r"(?:^|  )\[([^\]]+)\]$")  # what typer puts behind a help text: default, range, required
+SUFFIX = re.compile(r"(?:^|  )\[([^\]]+)\]$")  # typer appends default, range, required to a help text
 
 
 def page() -> str:
-    """The whole page: a section a room of `liveshelf/`, in it each command with its options."""
+    """The whole page: a section for each folder of `liveshelf/`, with its commands and their options."""
     sections: dict[str, list[str]] = {room: [] for room in TITLES}
     for name, command in commands(typer.main.get_command(app), "liveshelf"):
         sections[command.callback.__module__.split(".")[1]].append(_entry(name, command))
@@ -37,7 +37,7 @@ def page() -> str:
 
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Each command with its whole name, as `liveshelf topics show`."""
+    """Yields each command with its full name, such as `liveshelf topics show`."""
     if not hasattr(command, "commands"):
         yield name, command
         return
@@ -53,7 +53,7 @@ def _entry(name: str, command: Any) -> str:
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
-    """The options, without a column that none of them fills."""
+    """The options as a table without empty columns."""
     columns = [column for column in zip(COLUMNS, *rows, strict=True) if any(column[1:])]
     lines = [f"| {' | '.join(cells)} |\n" for cells in zip(*columns, strict=True)]
     return "".join(["\n", *lines[:1], "|---" * len(columns), "|\n", *lines[1:]]) if lines else ""
@@ -61,15 +61,15 @@ def _table(rows: list[tuple[str, ...]]) -> str:
 
 def _row(option: str, text: str) -> tuple[str, ...]:
     default, limits = "", ""
-    extra = EXTRA.search(text)
-    for part in extra[1].split("; ") if extra else ():
+    suffix = SUFFIX.search(text)
+    for part in suffix[1].split("; ") if suffix else ():
         if part == "required":
             default = part
         elif part.startswith("default: "):
             default = f"`{part.removeprefix('default: ')}`"
         else:
             limits = f"`{part}`"
-    return tuple(cell.replace("|", "\\|") for cell in (f"`{option}`", EXTRA.sub("", text), default, limits))
+    return tuple(cell.replace("|", "\\|") for cell in (f"`{option}`", SUFFIX.sub("", text), default, limits))
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ The local stack's Prometheus finds all of them. No label contains a user or an i
 Three more groups exist: Flink's own metrics (`flink_…`), the broker's (`kafka_…`, from the JMX exporter), and each
 process's CPU, memory and start time (`process_…`).
 """
-PLACES = {
+PROCESSES = {
     "The operator, in the active TaskManager: port 9260 and up": "job",
     "The scorer process of each operator: port 9300 and up": "scorer",
     "The monitor, which reads the topics from outside: port 9280": "monitor",
@@ -50,7 +50,7 @@ The stage `recover` is the whole time of a list that a timer (a promise) request
 
 
 def registries(settings: Settings) -> dict[str, CollectorRegistry]:
-    """Of each process, as it is when it starts."""
+    """Process -> its registry right after the start."""
     job = JobMetrics(settings.job, 0, Experiments(settings.experiment))
     scorer = CollectorRegistry()
     SlateMetrics(scorer, Experiments(settings.experiment))
@@ -68,31 +68,31 @@ def registries(settings: Settings) -> dict[str, CollectorRegistry]:
 
 
 def families(registry: CollectorRegistry) -> list[tuple[str, str, tuple[str, ...], str]]:
-    """(name as Prometheus stores it, type, labels, help) of each metric of ours."""
-    found = []
+    """(name as Prometheus stores it, type, labels, help) of each Liveshelf metric."""
+    rows = []
     for collector in [*registry._collector_to_names]:
         labels: Any = getattr(collector, "_labelnames", None) or getattr(collector, "labels", ())
         for family in collector.collect():
             if family.name.startswith("liveshelf_"):
                 name = f"{family.name}_total" if family.type == "counter" else family.name
-                found.append((name, family.type, tuple(labels) if not callable(labels) else (), family.documentation))
-    return found
+                rows.append((name, family.type, tuple(labels) if not callable(labels) else (), family.documentation))
+    return rows
 
 
 def page(settings: Settings) -> str:
     """The whole page."""
-    parts, made = [HEAD], registries(settings)
-    for title, place in PLACES.items():
+    parts, by_process = [HEAD], registries(settings)
+    for title, process in PROCESSES.items():
         rows = [
             f"| `{name}` | {kind} | {', '.join(labels)} | {text} |"
-            for name, kind, labels, text in families(made[place])
+            for name, kind, labels, text in families(by_process[process])
         ]
         parts.append(
             "\n".join([f"\n## {title}\n", "| metric | type | labels | what |", "|---|---|---|---|", *rows, ""])
         )
-        if place == "job":
+        if process == "job":
             parts.append(STAGES)
-        if place == "monitor":
+        if process == "monitor":
             table = str(expectations.__doc__).split("\n\n", 1)[1]
             parts.append(f"\nThe expectations:\n\n{table}\n")
     rows = [f"| `{name}` | `{text.replace('@', '').replace('|', chr(92) + '|')}` |" for name, text in RECORDED.items()]

@@ -1,4 +1,4 @@
-"""What mkdocs.yml cannot say: folders in the navigation, and links to files of the checkout that are no pages."""
+"""mkdocs hooks for folders in the navigation and for links to files of the checkout that are not pages."""
 
 import logging
 import os
@@ -14,18 +14,18 @@ def on_config(config: Any) -> None:
     """A folder of the navigation (`Title: folder/`) becomes its pages by name, README.md first."""
     docs = Path(config["docs_dir"])
     for entry in config["nav"]:
-        for title, place in entry.items() if isinstance(entry, dict) else ():
-            if isinstance(place, str) and place.endswith("/"):
-                pages = sorted(docs.glob(f"{place}*.md"), key=lambda page: (page.name != "README.md", page.name))
+        for title, path in entry.items() if isinstance(entry, dict) else ():
+            if isinstance(path, str) and path.endswith("/"):
+                pages = sorted(docs.glob(f"{path}*.md"), key=lambda page: (page.name != "README.md", page.name))
                 entry[title] = [page.relative_to(docs).as_posix() for page in pages]
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
-    """A link that leaves docs/ becomes its text and the file's path: the site does not hold the file."""
+    """Replaces a link that leaves docs/ by its text and the file's path, because the site does not contain the file."""
     docs = Path(config["docs_dir"])
     folder = (docs / page.file.src_uri).parent
 
-    def shown(link: re.Match[str]) -> str:
+    def replacement(link: re.Match[str]) -> str:
         target = (folder / link[2]).resolve()
         if ":" in link[2] or target.is_relative_to(docs):
             return link[0]
@@ -34,4 +34,4 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
         path = os.path.relpath(target, docs.parent)
         return link[1] if path in link[1] else f"{link[1]} (`{path}`)"
 
-    return LINK.sub(shown, markdown)
+    return LINK.sub(replacement, markdown)

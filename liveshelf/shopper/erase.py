@@ -1,4 +1,4 @@
-"""`liveshelf erase`: asks the job to forget a user, and waits for its receipt."""
+"""`liveshelf erase`: asks the job to erase a user and waits for the receipt."""
 
 import typer
 
@@ -10,7 +10,7 @@ WAIT_SECONDS = 30.0
 
 
 def run(user: str = user_id(), json: bool = JsonFlag) -> None:
-    """Publishes an erasure and waits for the job's receipt. Exit 1 without a receipt in 30 s, and where the job held nothing of that user.
+    """Publishes an erasure and waits for the job's receipt. Exit 1 without a receipt in 30 s, or if the job had no data of that user.
 
     Example: liveshelf erase c17850
     """
@@ -21,15 +21,15 @@ def run(user: str = user_id(), json: bool = JsonFlag) -> None:
     with people.status("waiting for the receipt"):
         erasure_id, receipt = ask_to_erase(settings.kafka, user, WAIT_SECONDS)
     record_act(settings.kafka, "erase", erasure_id=erasure_id, receipt=receipt is not None)
-    found = receipt.found if receipt else None
+    had_data = receipt.found if receipt else None
     if json:
-        machine({"erasure_id": erasure_id, "receipt": receipt is not None, "found": found})
+        machine({"erasure_id": erasure_id, "receipt": receipt is not None, "found": had_data})
     if receipt is None:
         people.print(f"asked, but no receipt came in {WAIT_SECONDS:.0f} s: the job does not run, or is behind")
         people.print("The request stays on the topic for 31 days; the job does it when it reads it.")
-    elif found:
+    elif had_data:
         people.print("erased: state and list are gone")
     else:
         people.print("the job held nothing of that user_id: is it spelt as in the events?")
     people.print("Elsewhere there may be more: docs/events.md says what is kept where, and until when.")
-    raise typer.Exit(0 if found else 1)
+    raise typer.Exit(0 if had_data else 1)

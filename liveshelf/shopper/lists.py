@@ -1,4 +1,4 @@
-"""`liveshelf lists`: the newest list of a user, from the output topic."""
+"""`liveshelf lists`: shows a user's newest list from the output topic."""
 
 import time
 
@@ -12,12 +12,12 @@ from operators.time_units import HOUR_MS
 
 def run(
     user: str = user_id(),
-    top: int = typer.Option(10, help="So many places.", min=1),
+    top: int = typer.Option(10, help="Number of items.", min=1),
     json: bool = JsonFlag,
 ) -> None:
-    """Shows a user's newest list, and says when it has expired: readers show the popular list then.
+    """Shows a user's newest list, and whether it has expired: readers then show the popular list.
 
-    Exit 1 when the topic has none.
+    Exit 1 if the topic has no list of the user.
 
     Example: liveshelf lists c17850
     """
@@ -34,10 +34,10 @@ def run(
     if json:
         machine(msgspec.to_builtins(newest) | {"expired": expired})
         return
-    fresh = newest.generated_at - newest.event_time
+    delay_ms = newest.generated_at - newest.event_time
     people.print(
         f"{user}: version {newest.version}, from {newest.source} ({newest.model.name} {newest.model.version}), "
-        f"made {fresh} ms after its event"
+        f"made {delay_ms} ms after its event"
     )
     if expired:
         hours = (now_ms - newest.expires_at) / HOUR_MS

@@ -1,4 +1,4 @@
-"""`liveshelf demo`: real orders through the whole system, before your eyes."""
+"""`liveshelf demo`: sends real orders through the whole system and shows the figures."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ def run(
     rate: float = real(100, "Events a second.", min=ABOVE_0),
     check: bool = typer.Option(False, help="Run for a bounded time, verify, exit 0 or 1."),
 ) -> None:
-    """Starts the stack and the job, replays the last month of a real gift shop's orders, shows what happens.
+    """Starts the stack and the job, replays the last month of a real gift shop's orders, and shows the figures.
 
     Example: liveshelf demo
     """
@@ -70,10 +70,10 @@ def _addresses(settings: Settings) -> None:
 
 def _watch(demo: "DemoRun", seconds: float) -> None:
     rows = demo.figures.rows(0)
-    with live() as drawn:
+    with live() as display:
         for rows in demo.watched(seconds):
             if sys.stderr.isatty():
-                drawn.update(grid("", ("", ""), rows), refresh=True)
+                display.update(grid("", ("", ""), rows), refresh=True)
     if not sys.stderr.isatty():
         people.print(grid("", ("", ""), rows))
 

@@ -1,4 +1,4 @@
-"""`liveshelf doctor`: what this machine has, what is missing, and why a provider is taken."""
+"""`liveshelf doctor`: checks this machine and shows why the scorer uses its provider."""
 
 import typer
 
@@ -7,7 +7,7 @@ from operators.settings import load_settings
 
 
 def run(json: bool = JsonFlag) -> None:
-    """Checks programs, jars, ports, disk, the broker's address and the scorer's provider. Exit 1 when one fails.
+    """Checks programs, jars, ports, disk, the broker's address and the scorer's provider. Exit 1 if a check fails.
 
     Example: liveshelf doctor
     """

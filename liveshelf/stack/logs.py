@@ -1,11 +1,11 @@
-"""`liveshelf logs`: the last lines of a part's log, or of all parts, merged by time."""
+"""`liveshelf logs`: shows the last lines of a part's log, or of all logs merged by time."""
 
 import subprocess
 from pathlib import Path
 
 import typer
 
-from liveshelf.terminal.numbers import ABOVE_0, MOST_SHOWN, real
+from liveshelf.terminal.numbers import ABOVE_0, MAX_SHOWN, real
 from liveshelf.terminal.output import line as show
 from operators.errors import StackError
 from operators.settings import load_settings
@@ -13,11 +13,11 @@ from operators.settings import load_settings
 
 def run(
     part: str = typer.Argument(None, help="kafka, jobmanager, taskmanager-0, storefront, …; default: all, merged."),
-    lines: int = typer.Option(50, "--lines", "-n", help="So many, newest last.", min=1, max=MOST_SHOWN),
-    since: float = real(None, "Minutes; only lines of all parts that are not older.", min=ABOVE_0),
-    follow: bool = typer.Option(False, "--follow", "-f", help="Of one part."),
+    lines: int = typer.Option(50, "--lines", "-n", help="Number of lines, newest last.", min=1, max=MAX_SHOWN),
+    since: float = real(None, "Only lines of the last minutes, of all parts.", min=ABOVE_0),
+    follow: bool = typer.Option(False, "--follow", "-f", help="Wait for new lines of one part."),
 ) -> None:
-    """Shows what the parts wrote, each line of the merged log with its part.
+    """Shows the newest log lines; in the merged log each line names its part.
 
     Example: liveshelf logs --since 10 -n 200
     """
@@ -31,8 +31,8 @@ def run(
         return
     file = folder / f"{part}.log"
     if not file.is_file():
-        known = ", ".join(sorted(path.stem for path in parts(folder)))
-        raise StackError(f"a log of {part}", "none", f"name one of: {known or 'none yet; liveshelf up'}")
+        names = ", ".join(sorted(path.stem for path in parts(folder)))
+        raise StackError(f"a log of {part}", "none", f"name one of: {names or 'none yet; liveshelf up'}")
     command = ["tail", "-n", str(lines), *(["-f"] if follow else []), "--", str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace", bufsize=1) as tail:
         for line in tail.stdout or ():
@@ -40,5 +40,5 @@ def run(
 
 
 def parts(folder: Path) -> list[Path]:
-    """The logs that supervisor keeps; Flink's own copies are left out."""
+    """The logs that supervisor keeps, without Flink's own copies."""
     return [path for path in folder.glob("*.log") if not path.stem.startswith("flink-")]

@@ -1,4 +1,4 @@
-"""`liveshelf status`: what runs, and whether it answers."""
+"""`liveshelf status`: shows which parts run and whether they answer."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from operators.settings import Settings, load_settings
 
 
 def run(json: bool = JsonFlag) -> None:
-    """Shows each part's answer to a real request, its process, and the job. Exit 1 when a part does not answer.
+    """Shows each part's answer to a real request, its process, and the jobs. Exit 1 if a part does not answer.
 
     Example: liveshelf status --json
     """
@@ -20,13 +20,13 @@ def run(json: bool = JsonFlag) -> None:
     from deploy.local.supervisor import Supervisor
 
     settings = load_settings()
-    with ThreadPoolExecutor(1) as beside:
-        listed = beside.submit(_jobs, settings)
+    with ThreadPoolExecutor(1) as executor:
+        future_jobs = executor.submit(_jobs, settings)
         parts = {
-            probe.name: {"address": probe.address, "answers": bool(answers), "says": says or None}
-            for probe, (answers, says) in states(settings)
+            probe.name: {"address": probe.address, "answers": bool(is_up), "says": text or None}
+            for probe, (is_up, text) in states(settings)
         }
-        jobs = listed.result()
+        jobs = future_jobs.result()
     processes = [
         {"name": p["name"], "state": p["statename"], "pid": p["pid"], "up_s": int(time.time() - p["start"])}
         for p in Supervisor(Layout.of(settings)).processes()
@@ -48,7 +48,7 @@ def run(json: bool = JsonFlag) -> None:
 
 
 def _jobs(settings: Settings) -> list[dict[str, str]]:
-    """The cluster's jobs; none where it does not answer, which its probe says."""
+    """The cluster's jobs; an empty list if it does not answer (its probe reports that)."""
     from pipelines.submission.cluster import Cluster
 
     try:

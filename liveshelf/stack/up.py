@@ -9,11 +9,11 @@ from operators.settings import load_settings
 
 def run(
     secure: bool = typer.Option(
-        False, "--secure", help="The broker wants TLS and a login: users, rights and certificates are made."
+        False, "--secure", help="Creates users, rights and certificates; the broker then requires TLS and a login."
     ),
     json: bool = JsonFlag,
 ) -> None:
-    """Starts broker, Flink, storefront and Prometheus on 127.0.0.1, and makes the topics.
+    """Starts broker, Flink, storefront and Prometheus on 127.0.0.1, and creates the topics.
 
     Example: liveshelf up
     """

@@ -1,4 +1,4 @@
-"""The optional packages: which extra of the install brings each, and what to type where one is missing."""
+"""The optional packages: which extra installs each, and the command that installs a missing one."""
 
 from importlib.util import find_spec
 
@@ -19,11 +19,11 @@ def need(*modules: str) -> None:
     """Raises `LiveshelfError` for the first of these modules that is not installed."""
     for module in modules:
         if find_spec(module) is None:
-            raise missing(module)
+            raise missing_extra(module)
 
 
-def missing(module: str) -> LiveshelfError:
-    """A module of an extra that is not installed."""
+def missing_extra(module: str) -> LiveshelfError:
+    """The error for a module whose extra is not installed."""
     extra = EXTRA_OF[module]
     make = "make train-deps, or " if extra == "train" else ""
     return LiveshelfError(

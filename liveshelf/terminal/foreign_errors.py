@@ -1,6 +1,6 @@
-"""What libraries and the operating system raise in the middle of a verb, as an error of ours with what to do next.
+"""Turns errors of libraries and of the operating system into `LiveshelfError`s, which say what to do next.
 
-A library's error counts only where the library is loaded: most verbs never load most of them.
+It looks a library up in `sys.modules` and never imports it: most verbs load few of them.
 """
 
 import errno
@@ -8,10 +8,10 @@ import getpass
 import sys
 from collections.abc import Callable
 
-from liveshelf.terminal.extras import EXTRA_OF, missing
+from liveshelf.terminal.extras import EXTRA_OF, missing_extra
 from operators.errors import BrokerError, ClusterError, EventsFileError, LiveshelfError, StackError
 
-NEXT = {
+FIXES = {
     errno.ENOENT: "name one that exists",
     errno.EISDIR: "name a file",
     errno.ENOTDIR: "name a path below a folder",
@@ -27,14 +27,14 @@ NEXT = {
 RIGHTS = (errno.EACCES, errno.EPERM)
 
 
-def as_ours(error: Exception) -> LiveshelfError | None:
-    """The error as one of ours; None for a bug of our own."""
+def as_liveshelf_error(error: Exception) -> LiveshelfError | None:
+    """The error as a `LiveshelfError`; None for a bug in Liveshelf."""
     if isinstance(error, LiveshelfError):
         return error
     for module, name, translate in FOREIGN:
-        kind = getattr(sys.modules.get(module), name, None)
-        if kind is not None and isinstance(error, kind) and (ours := translate(error)) is not None:
-            return ours
+        error_type = getattr(sys.modules.get(module), name, None)
+        if error_type is not None and isinstance(error, error_type) and (known_error := translate(error)) is not None:
+            return known_error
     return None
 
 
@@ -49,7 +49,7 @@ def _http(error: Exception) -> ClusterError:
     try:
         address = str(error.request.url.copy_with(userinfo=b""))  # type: ignore[attr-defined]
     except (AttributeError, RuntimeError):
-        address = "what was asked over HTTP"
+        address = "a server over HTTP"
     return ClusterError(f"an answer from {address}", repr(error), "liveshelf status shows what answers")
 
 
@@ -73,7 +73,7 @@ def _module(error: Exception) -> LiveshelfError | None:
     if "SOCKS" in str(error):  # httpx needs another package for it
         return LiveshelfError("a proxy that speaks HTTP", str(error), "unset ALL_PROXY, or name an HTTP proxy")
     name = (getattr(error, "name", None) or "").split(".")[0]
-    return missing(name) if name in EXTRA_OF else None
+    return missing_extra(name) if name in EXTRA_OF else None
 
 
 def _system(error: Exception) -> LiveshelfError | None:
@@ -88,12 +88,12 @@ def _system(error: Exception) -> LiveshelfError | None:
         )
     if error.errno in RIGHTS:
         fix = f"give {_user()} the right to it, or name another place"
-    elif error.errno in NEXT:
-        fix = NEXT[error.errno]
+    elif error.errno in FIXES:
+        fix = FIXES[error.errno]
     else:
         return None
-    place = error.filename2 or error.filename or "the working folder"
-    return LiveshelfError(f"a usable path at {place}", str(error.strerror), fix)
+    path = error.filename2 or error.filename or "the working folder"
+    return LiveshelfError(f"a usable path at {path}", str(error.strerror), fix)
 
 
 def _user() -> str:

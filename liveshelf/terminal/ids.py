@@ -1,4 +1,4 @@
-"""Arguments that are ids: what no event can have as one is refused before anything is asked."""
+"""Arguments that are ids: an id that no event can have is refused before the broker is asked."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Options that are numbers: each has a range, and none of them is `nan` or `inf`."""
+"""Numeric options: each has a range; `nan` and `inf` are refused."""
 
 import math
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 import typer
 
 Number = TypeVar("Number", int, float)
-ABOVE_0 = 0.001  # of rates, hours and seconds that must not be 0
+ABOVE_0 = 0.001  # the minimum of rates, hours and seconds that must not be 0
 TEN_YEARS_H = 87_600
-MOST_SHOWN = 1_000_000  # lines or records that a verb holds to show them
-SEEDS = 2**32 - 1  # of numpy and of what builds on it
+MAX_SHOWN = 1_000_000  # lines or records that a verb holds in memory to show them
+SEEDS = 2**32 - 1  # the largest seed that numpy takes
 
 
 def real(default: float | None, help: str = "", *names: str, min: float, max: float | None = None) -> Any:
@@ -24,17 +24,17 @@ def _finite(value: float | None) -> float | None:
     return value
 
 
-def several(
-    option: str, text: str, of: Callable[[str], Number], least: Number, most: Number | None = None
+def number_list(
+    option: str, text: str, number_type: Callable[[str], Number], minimum: Number, maximum: Number | None = None
 ) -> list[Number]:
-    """The numbers of an option such as `--items 1000,20000`, parted by commas, each in the range."""
+    """The numbers of an option such as `--items 1000,20000`. Raises a usage error outside the range."""
     try:
-        numbers = [of(part) for part in text.split(",")]
+        numbers = [number_type(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if not numbers or not all(least <= number and (most is None or number <= most) for number in numbers):
-        upper = "" if most is None else f" and at most {most}"
+    if not numbers or not all(minimum <= number and (maximum is None or number <= maximum) for number in numbers):
+        upper = "" if maximum is None else f" and at most {maximum}"
         raise typer.BadParameter(
-            f"expected numbers of at least {least}{upper}, parted by commas; came {text!r}", param_hint=option
+            f"expected numbers of at least {minimum}{upper}, parted by commas; came {text!r}", param_hint=option
         )
     return numbers

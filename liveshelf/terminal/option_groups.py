@@ -1,4 +1,4 @@
-"""Options that belong together as a dataclass: what a verb with many options takes in place of them."""
+"""Option groups: a verb with many options takes a dataclass for each group of them."""
 
 import inspect
 from collections.abc import Callable
@@ -8,9 +8,9 @@ from typing import Any, get_type_hints
 
 
 def with_groups(verb: Callable[..., None]) -> Callable[..., None]:
-    """The verb as typer reads it: where the type of a parameter is a dataclass, each of its fields is an option."""
+    """The verb for typer: each field of a parameter that is a dataclass becomes an option."""
     hints = get_type_hints(verb)
-    groups = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+    groups = {name: group for name, group in hints.items() if is_dataclass(group)}
     options = []
     for parameter in inspect.signature(verb).parameters.values():
         if parameter.name in groups:
@@ -19,21 +19,21 @@ def with_groups(verb: Callable[..., None]) -> Callable[..., None]:
             options.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name]))
 
     @wraps(verb)
-    def run(**given: Any) -> None:
-        for name, kind in groups.items():
-            given[name] = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
-        verb(**given)
+    def run(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        verb(**values)
 
     run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
     run.__annotations__ = {option.name: option.annotation for option in options}
     return run
 
 
-def _options_of(kind: Any) -> list[inspect.Parameter]:
-    hints = get_type_hints(kind)
+def _options_of(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group)
     return [
         inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
         )
-        for field in fields(kind)
+        for field in fields(group)
     ]

@@ -1,8 +1,8 @@
-"""What a verb prints: JSON for machines on stdout, text for people on stderr.
+"""The output of a verb: JSON for machines on stdout, text for people on stderr.
 
-A verb prints what others wrote: ids, paths, records, errors of the broker. So nothing printed here is read as markup,
-and every string goes through `visible`: a record cannot end a verb, move the cursor, or print a line that looks like
-ours. Only this file may use rich (ruff, `banned-api`).
+Ids, paths, records and broker errors are foreign text. So nothing printed here is read as markup, and every string goes
+through `visible`: a record cannot end a verb, move the cursor, or print a line that looks like one of Liveshelf's. Only
+this file may use rich (ruff, `banned-api`).
 """
 
 import json
@@ -19,23 +19,23 @@ from rich.text import Text
 
 from operators.telemetry.visible import visible
 
-LINE, CELL, BLOCK_LINES = 4000, 400, 200  # characters of a line and of a cell, lines of a block: more are cut off
+LINE, CELL, BLOCK_LINES = 4000, 400, 200  # limits: characters of a line and of a cell, lines of a block
 
 JsonFlag = typer.Option(False, "--json", help="One JSON object on stdout.")
 
 
 class People(Console):
-    """A console that shows strings as they are."""
+    """A console that prints strings without markup or highlighting."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As rich's; a string is one line."""
-        super().print(*(visible(one, LINE) if isinstance(one, str) else one for one in objects), **options)
+        """As rich's; a string stays on one line."""
+        super().print(*(visible(part, LINE) if isinstance(part, str) else part for part in objects), **options)
 
     def status(self, status: Any, **options: Any) -> Status:
-        """As rich's, with `update` that shows strings as they are as well."""
+        """As rich's; its `update` prints strings without markup too."""
         return _Waiting(_text(status), console=self, **options)
 
 
@@ -52,55 +52,55 @@ people = People(stderr=True)
 
 
 def machine(answer: Any) -> None:
-    """One JSON value on stdout; all but ASCII is escaped."""
+    """Prints one JSON value on stdout, escaped to ASCII."""
     print(json.dumps(answer, default=str))
 
 
 def line(text: str) -> None:
-    """One line of somebody else's on stdout."""
+    """Prints one foreign line on stdout."""
     print(visible(text))
 
 
 def notice(head: str, style: str, text: str) -> None:
-    """A head in a style, and a text that may have several lines: those after the first are set in."""
+    """Prints a styled head and a text; lines after the first are indented."""
     people.print(Text.assemble((visible(head, LINE), style), ": ", block(text)), soft_wrap=True)
 
 
 def block(text: str) -> str:
-    """Several lines, none of which can be taken for one of ours: all but the first are set in."""
+    """A text of several lines; all but the first are indented, so that none looks like a line of Liveshelf's."""
     lines = text.split("\n")
-    if (more := len(lines) - BLOCK_LINES) > 0:
-        lines[BLOCK_LINES // 2 : -BLOCK_LINES // 2] = [f"… ({more} more lines)"]
-    return "\n    ".join(visible(one, LINE) for one in lines)
+    if (hidden_count := len(lines) - BLOCK_LINES) > 0:
+        lines[BLOCK_LINES // 2 : -BLOCK_LINES // 2] = [f"… ({hidden_count} more lines)"]
+    return "\n    ".join(visible(text_line, LINE) for text_line in lines)
 
 
 def grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A small table; without names of columns where they are empty."""
+    """A small table; without a header if all column names are empty."""
     names = [visible(name, CELL) for name in columns]
-    drawn = Table(*names, title=visible(title, CELL) or None, title_justify="left", box=None, pad_edge=False)
-    drawn.show_header = any(columns)
+    rich_table = Table(*names, title=visible(title, CELL) or None, title_justify="left", box=None, pad_edge=False)
+    rich_table.show_header = any(columns)
     for row in rows:
-        drawn.add_row(*(Text(visible(str(cell), CELL)) for cell in row))
-    return drawn
+        rich_table.add_row(*(Text(visible(str(cell), CELL)) for cell in row))
+    return rich_table
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A small table for people."""
+    """Prints a small table for people."""
     people.print(grid(title, columns, rows))
 
 
 def pairs(answer: Mapping[str, object]) -> None:
-    """Names and values, one a line."""
+    """Prints names and values, one pair a line."""
     table("", ("", ""), [*answer.items()])
 
 
 def live() -> Live:
-    """A place on the terminal that is drawn anew by `update`."""
+    """A region of the terminal that `update` redraws."""
     return Live(console=people, auto_refresh=False, transient=False)
 
 
 class LogToPeople(logging.Handler):
-    """What libraries log while a verb runs, from warnings on: a line each."""
+    """Prints the warnings and errors that libraries log while a verb runs, a line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """As `logging.Handler`."""

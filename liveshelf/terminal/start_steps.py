@@ -1,4 +1,4 @@
-"""The start of the local stack and of its job before a person's eyes: for `liveshelf up`, `demo` and `resume`."""
+"""Prints the steps of a start of the local stack or of the job, for `liveshelf up`, `demo` and `resume`."""
 
 import time
 from typing import TYPE_CHECKING
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 
 def show_start(settings: Settings, *, secure: bool) -> dict[str, str]:
-    """Starts what does not run, prints a line for each step, and returns what each part answered."""
+    """Starts the parts that do not run, prints a line for each step, and returns part -> its answer."""
     from deploy.local.watchers import prometheus
     from pipelines.local.stack_start import start
 
-    begun, answers = time.monotonic(), {}
+    started_s, answers = time.monotonic(), {}
     with people.status("starting") as spinner:
 
-        def waiting(probe: "Probe") -> None:
+        def on_wait(probe: "Probe") -> None:
             spinner.update(f"waiting for {probe.name} at {probe.address}")
 
-        for step in start(settings, secure=secure, on_wait=waiting):
+        for step in start(settings, secure=secure, on_wait=on_wait):
             if step.is_part:
                 answers[step.name] = step.answer
             people.print(f"  {step.name:<11} {step.address:<24} {step.answer}", soft_wrap=True)
     if not prometheus.program():
         people.print("  prometheus  not installed, left out (apt-get install prometheus)")
-    people.print(f"up in {time.monotonic() - begun:.0f} s; `liveshelf down` stops it")
+    people.print(f"up in {time.monotonic() - started_s:.0f} s; `liveshelf down` stops it")
     return answers
 
 
 def show_refused(path: str, error: LiveshelfError) -> None:
-    """Says that a checkpoint cannot be used, before an older one is tried."""
+    """Prints that a checkpoint cannot be used; `resume` then tries an older one."""
     notice(f"{path} cannot be used", "yellow", str(error))

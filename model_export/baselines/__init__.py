@@ -1,1 +1,1 @@
-"""What a model has to beat: baselines on the same split, ranked in full."""
+"""The baselines that a model must beat, on the same split and with full ranking."""

@@ -29,9 +29,9 @@ class Als:
     def scores(self, questions: Examples) -> Scores:
         """Inner products of the folded-in sessions and the items."""
         own = questions.in_session()
-        places = (np.nonzero(own)[0], questions.features.items[own])
+        coordinates = (np.nonzero(own)[0], questions.features.items[own])
         sessions = sparse.csr_matrix(
-            (np.ones(len(places[0]), np.float32), places), shape=(len(questions), self._items + 1)
+            (np.ones(len(coordinates[0]), np.float32), coordinates), shape=(len(questions), self._items + 1)
         )
         sessions.data[:] = 1
         folded = self._model.recalculate_user(np.arange(len(questions)), sessions)

@@ -105,14 +105,14 @@ def session_numbers(train: Examples) -> npt.NDArray[np.int64]:
     """int64 [B]: the number of each example's session; session 0 ended last."""
     key = train.user.astype(np.int64) << 32 | train.session_start_s.astype(np.int64)
     _, number = np.unique(key, return_inverse=True)
-    ended = np.zeros(number.max() + 1, dtype=np.int64)
-    np.maximum.at(ended, number, train.time_ms)
-    place = np.empty_like(ended)
-    place[np.argsort(-ended, kind="stable")] = np.arange(len(ended))
-    return place[number]
+    end_ms = np.zeros(number.max() + 1, dtype=np.int64)
+    np.maximum.at(end_ms, number, train.time_ms)
+    by_recency = np.empty_like(end_ms)
+    by_recency[np.argsort(-end_ms, kind="stable")] = np.arange(len(end_ms))
+    return by_recency[number]
 
 
 def session_items(questions: Examples, row: int) -> list[int]:
     """Distinct items of the session in progress, oldest first; a repeated item keeps its newest position."""
     own = questions.features.items[row][questions.in_session(row)].tolist()
-    return [item for place, item in enumerate(own) if item not in own[place + 1 :]]
+    return [item for position, item in enumerate(own) if item not in own[position + 1 :]]

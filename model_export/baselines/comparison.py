@@ -31,7 +31,7 @@ def ranks_of(recommender: Recommender, questions: Examples) -> npt.NDArray[np.in
     return np.concatenate([ranks(recommender.scores(part), part.target) for part in questions.parts()])
 
 
-def judged(
+def evaluate_baselines(
     train: Examples, questions: Examples, items: int, log: Callable[[str], None], *, timed: bool = True
 ) -> dict[str, dict[str, float]]:
     """Baseline -> its metrics. Logs each result at once, because some baselines take minutes."""

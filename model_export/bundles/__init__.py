@@ -1,1 +1,1 @@
-"""Bundles: export to ONNX, compression, what a bundle folder holds."""
+"""Bundles: export to ONNX, compression, and the bundle folder."""

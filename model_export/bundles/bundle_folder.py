@@ -1,4 +1,4 @@
-"""How a bundle appears: whole, by rename, or not at all."""
+"""Writes a bundle folder atomically, by rename."""
 
 import contextlib
 import json
@@ -17,28 +17,28 @@ from operators.settings import ScorerSettings
 
 @contextlib.contextmanager
 def new_bundle(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which takes the place of `folder` at the end of the block, if nothing failed.
+    """Yields a temporary folder that replaces `folder` at the end of the block.
 
-    Raises `BundleError` where the disk is full, and as `check_place` does; what was there before stays.
+    If an error occurs, `folder` stays as it was. Raises `BundleError` if the disk is full, and as `check_place` does.
     """
-    folder = folder.resolve()  # a link stays, and what it leads to is replaced
+    folder = folder.resolve()  # a link stays; its target is replaced
     check_place(folder)
-    aside = folder.with_name(f".{folder.name}.part")
+    part_folder = folder.with_name(f".{folder.name}.part")
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        yield aside
-        _replace(folder, aside)
+        shutil.rmtree(part_folder, ignore_errors=True)
+        part_folder.mkdir(parents=True)
+        yield part_folder
+        _replace(folder, part_folder)
     except OSError as error:
         raise BundleError(
             f"room for a bundle in {folder.parent}", str(error), "free the disk, then do it again"
         ) from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(part_folder, ignore_errors=True)
 
 
 def check_place(folder: Path) -> None:
-    """Raises `BundleError` where a new bundle in `folder` would take away what is no bundle: only an older bundle is replaced."""
+    """Raises `BundleError` if `folder` contains files that belong to no bundle: only a bundle may be replaced."""
     try:
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return
@@ -56,20 +56,20 @@ def check_place(folder: Path) -> None:
         )
 
 
-def _replace(folder: Path, aside: Path) -> None:
-    """For a moment there is neither, never half of one."""
+def _replace(folder: Path, part_folder: Path) -> None:
+    """Swaps the folders. For a moment neither exists, but never a half-written one."""
     if folder.exists():
         older = folder.with_name(f".{folder.name}.old")
         shutil.rmtree(older, ignore_errors=True)
         folder.rename(older)
-        aside.rename(folder)
+        part_folder.rename(folder)
         shutil.rmtree(older)
     else:
-        aside.rename(folder)
+        part_folder.rename(folder)
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
-    """A new version, now, of all files that lie in the folder; then all checks of the scorer. Raises `BundleError`."""
+    """Writes the manifest of all files in the folder with a new version, and runs the scorer's checks. Raises `BundleError`."""
     created = datetime.now(UTC)
     manifest = {
         "name": facts["name"],

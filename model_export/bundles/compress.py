@@ -1,4 +1,4 @@
-"""Compresses a bundle: the same model with its item table in int8 or float16."""
+"""Compresses a bundle: the same model with the item table in int8 or float16."""
 
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,19 @@ STEPS = {"int8": quantize_table, "float16": halve_table}
 
 
 def compressed_bundle(source: Path, out: Path, precision: str) -> tuple[dict[str, Any], float]:
-    """The bundle with its item table in a precision of `STEPS`: (manifest, share of the golden top 20 that stayed, 0 to 1).
+    """Writes the bundle with its item table in a precision of `STEPS`: (manifest, kept share of the golden top 20, 0 to 1).
 
-    Its golden scores are its own. Raises `BundleError` where the source is refused or was compressed before.
+    It has golden scores of its own. Raises `BundleError` if the source is invalid or already compressed.
     """
     bundle = ModelBundle.load(source)
-    with new_bundle(out) as aside:
-        BundleFiles(source, bundle.manifest).copy(aside)
-        STEPS[precision](bundle.read_graph(), aside / "model.onnx")
-        scores, rows = run_graph(aside / "model.onnx", {name: bundle.golden[name] for name in INPUTS})
-        np.save(aside / "golden_scores.npy", scores, allow_pickle=False)
-        np.save(aside / "golden_rows.npy", rows, allow_pickle=False)
+    with new_bundle(out) as part_folder:
+        BundleFiles(source, bundle.manifest).copy(part_folder)
+        STEPS[precision](bundle.read_graph(), part_folder / "model.onnx")
+        scores, rows = run_graph(part_folder / "model.onnx", {name: bundle.golden[name] for name in INPUTS})
+        np.save(part_folder / "golden_scores.npy", scores, allow_pickle=False)
+        np.save(part_folder / "golden_rows.npy", rows, allow_pickle=False)
         manifest = bundle.manifest | {"precision": f"{precision} item table", "made_from": bundle.version}
-        write_manifest(aside, {k: v for k, v in manifest.items() if k not in ("version", "created", "files")})
+        write_manifest(part_folder, {k: v for k, v in manifest.items() if k not in ("version", "created", "files")})
     return read_manifest(out), overlap(bundle.golden["rows"], rows)
 
 
@@ -41,7 +41,7 @@ def overlap(before: np.ndarray, after: np.ndarray, k: int = 20) -> float:
 
 
 def bytes_of(folder: Path) -> int:
-    """Of all files of a bundle."""
+    """The bytes of all files of a bundle."""
     if not folder.is_dir():
         raise BundleError("a bundle folder", str(folder), "name one with --bundle")
     return sum(file.stat().st_size for file in folder.iterdir())

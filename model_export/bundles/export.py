@@ -43,35 +43,37 @@ def export_bundle(
     Raises `BundleError` when a check fails or the disk is full; the previous content of `folder` then stays.
     """
     top = min(CANDIDATES, len(words))
-    with new_bundle(folder) as aside:
-        export_graph(model, top, aside / "model.onnx")
+    with new_bundle(folder) as part_folder:
+        export_graph(model, top, part_folder / "model.onnx")
         golden = questions.where(np.arange(min(GOLDEN, len(questions)))).features.inputs()
-        scores, rows = run_graph(aside / "model.onnx", golden)
+        scores, rows = run_graph(part_folder / "model.onnx", golden)
         check_parity(model, golden, scores, rows, top)
         arrays = _arrays(model, words, train) | {f"golden_{name}": value for name, value in golden.items()}
         arrays |= {"golden_scores": scores, "golden_rows": rows} | _query_arrays(model)
         for name, value in arrays.items():
-            np.save(aside / f"{name}.npy", value, allow_pickle=False)
+            np.save(part_folder / f"{name}.npy", value, allow_pickle=False)
         if training_log is not None:
-            training_log.write(aside / "training.jsonl")
-        (aside / "items.json").write_text(json.dumps(words.item_ids))
+            training_log.write(part_folder / "training.jsonl")
+        (part_folder / "items.json").write_text(json.dumps(words.item_ids))
         form = {"opset": OPSET, "inputs": INPUTS, "outputs": OUTPUTS, "window": model.window}
-        write_manifest(aside, form | {"candidates": top, "items": len(words), **facts})
-        add_reference(aside, train)
+        write_manifest(part_folder, form | {"candidates": top, "items": len(words), **facts})
+        add_reference(part_folder, train)
     return read_manifest(folder)
 
 
 def check_parity(
     model: NextItem, inputs: dict[str, np.ndarray], scores: np.ndarray, rows: np.ndarray, top: int
 ) -> None:
-    """The k best scores of torch and ONNX Runtime differ by at most `PARITY`; raises `BundleError`."""
+    """Raises `BundleError` if the k best scores of torch and ONNX Runtime differ by more than `PARITY`."""
     with torch.inference_mode():
         expected, _ = TopK(model, top)(*(torch.from_numpy(inputs[name]) for name in INPUTS))
-        own = model.scores(*(torch.from_numpy(inputs[name]).long() for name in INPUTS)).numpy()
-    of_rows = np.take_along_axis(own, rows, axis=1)
-    worst = max(float(np.abs(expected.numpy() - scores).max()), float(np.abs(of_rows - scores).max()))
-    if not worst <= PARITY:
-        raise BundleError(f"torch and ONNX Runtime within {PARITY}", f"{worst}", "try another opset or torch version")
+        all_scores = model.scores(*(torch.from_numpy(inputs[name]).long() for name in INPUTS)).numpy()
+    of_rows = np.take_along_axis(all_scores, rows, axis=1)
+    difference = max(float(np.abs(expected.numpy() - scores).max()), float(np.abs(of_rows - scores).max()))
+    if not difference <= PARITY:
+        raise BundleError(
+            f"torch and ONNX Runtime within {PARITY}", f"{difference}", "try another opset or torch version"
+        )
 
 
 def run_graph(graph: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +89,7 @@ def _arrays(model: NextItem, words: Vocabulary, train: Examples) -> dict[str, np
     recent = np.bincount(train.target[train.time_ms > week], minlength=len(words) + 1).astype(np.float64)
     all_time = np.bincount(train.target, minlength=len(words) + 1).astype(np.float64)
     popular = np.argsort(-(recent + all_time / (all_time.sum() + 1)), kind="stable")
-    # rising: the share of the last week against the share of all time, with a prior of 20 events
+    # rise: share of the last week divided by share of all time, with a prior of 20 events
     rise = (recent + 20 * all_time / all_time.sum()) / (
         all_time / all_time.sum() * recent.sum() + 20 * all_time / all_time.sum() + 1e-9
     )
@@ -110,21 +112,23 @@ def _query_arrays(model: NextItem) -> dict[str, np.ndarray]:
 
 
 def _neighbours(vectors: np.ndarray, train: Examples, items: int) -> np.ndarray:
-    """int32 [N + 1, NEIGHBOURS]: what most often followed an item; item-vector similarity breaks ties and fills up."""
+    """int32 [N + 1, NEIGHBOURS]: the items that most often followed each item; vector similarity breaks ties and fills up."""
     from model_export.baselines.baselines import Markov
 
     unit = unit_rows(vectors)
     markov = Markov(train, items)
     nearest = np.zeros((items + 1, NEIGHBOURS), dtype=np.int32)
-    for begin in range(1, items + 1, 512):
-        rows = np.arange(begin, min(begin + 512, items + 1))
-        points = markov.counts(rows) + 0.5 * (unit[rows] @ unit.T)
-        points[np.arange(len(rows)), rows] = -np.inf
-        points[:, 0] = -np.inf
+    for start in range(1, items + 1, 512):
+        rows = np.arange(start, min(start + 512, items + 1))
+        strength = markov.counts(rows) + 0.5 * (unit[rows] @ unit.T)
+        strength[np.arange(len(rows)), rows] = -np.inf
+        strength[:, 0] = -np.inf
         count = min(NEIGHBOURS, items - 1)
-        best = (
-            np.argpartition(-points, count - 1, axis=1)[:, :count] if count > 0 else np.zeros((len(rows), 0), dtype=int)
+        top_rows = (
+            np.argpartition(-strength, count - 1, axis=1)[:, :count]
+            if count > 0
+            else np.zeros((len(rows), 0), dtype=int)
         )
-        order = np.argsort(-np.take_along_axis(points, best, axis=1), axis=1, kind="stable")
-        nearest[rows, :count] = np.take_along_axis(best, order, axis=1)
+        order = np.argsort(-np.take_along_axis(strength, top_rows, axis=1), axis=1, kind="stable")
+        nearest[rows, :count] = np.take_along_axis(top_rows, order, axis=1)
     return nearest

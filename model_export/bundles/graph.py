@@ -23,8 +23,8 @@ TABLE = "model.items.weight"
 def export_graph(model: NextItem, top: int, file: Path) -> None:
     """The ONNX graph, without the exporter's stack traces (they hold paths of this machine).
 
-    int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]; any W up to the model's window, so that
-    padding need not be computed (`operators/model/batch_trimming.py`).
+    int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]. W may be any number up to the model's
+    window, so that short batches cost less (`operators/model/batch_trimming.py`).
     """
     batch, window = Dim("batch"), Dim("window", max=model.window)
     steps = {0: batch, 1: window} if model.window > 1 else {0: batch}
@@ -74,7 +74,7 @@ def share_table(graph: onnx.GraphProto) -> None:
 
 
 def rows_of(graph: onnx.GraphProto) -> int:
-    """Rows of the item table, the padding row included."""
+    """The number of rows of the item table, with the padding row."""
     return int(next(tensor for tensor in graph.initializer if tensor.name == TABLE).dims[0])
 
 

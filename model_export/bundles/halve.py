@@ -1,6 +1,6 @@
-"""Half precision for the item table of a bundle's graph: half the bytes to keep and to ship.
+"""Converts the item table of a bundle's graph to float16: half the bytes on disk and on the network.
 
-A CPU computes in float32 as before: ONNX Runtime widens the table once, when it loads the graph.
+A CPU still computes in float32: ONNX Runtime widens the table once, when it loads the graph.
 """
 
 from pathlib import Path
@@ -13,9 +13,9 @@ from model_export.bundles.graph import TABLE, table_of
 
 
 def halve_table(source: bytes, target: Path) -> None:
-    """Writes the graph `source` with its item table in float16 to `target`; raises `BundleError` where it has none.
+    """Writes the graph `source` with its item table in float16 to `target`. Raises `BundleError` if it has no float32 table.
 
-    The table's rows have unit length, so no value leaves the range of float16 and each is off by 2^-11 of itself at most.
+    The rows have unit length, so all values fit into float16, with a relative error of at most 2^-11.
     """
     model = onnx.load_model_from_string(source)
     table = table_of(model)

@@ -1,7 +1,7 @@
-"""A GRU that the exporter does not look into, so that the graph takes histories of any length.
+"""A GRU that the exporter treats as one operation, so that the graph takes histories of any length.
 
-torch's exporter unrolls a GRU over the steps of its example, and the number of steps becomes a constant. Here it sees one operation
-instead, which is written to the graph as ONNX's own GRU.
+torch's exporter unrolls a GRU over the steps of its example, so the number of steps becomes a constant. The opaque
+operation is written to the graph as ONNX's own GRU.
 """
 
 import contextlib
@@ -16,10 +16,13 @@ from model_export.models.encoders import NextItem
 
 @torch.library.custom_op("liveshelf::gru", mutates_args=())
 def states_of(steps: Tensor, inputs: Tensor, recurrent: Tensor, biases: Tensor) -> Tensor:
-    """float [B, W, d] -> the state after each step, [B, W, h]; weights as ONNX has them: gates z, r, n, a direction first."""
-    parts = [*(_gates(one[0]) for one in (inputs, recurrent)), *(_gates(one) for one in biases[0].chunk(2))]
-    begin = steps.new_zeros(1, len(steps), recurrent.shape[2])
-    states: Tensor = torch.gru(steps, begin, parts, True, 1, 0.0, False, False, True)[0]
+    """float [B, W, d] -> the state after each step, [B, W, h]. Weights in ONNX's layout: direction first, gates z, r, n."""
+    parts = [
+        *(_gates(weights[0]) for weights in (inputs, recurrent)),
+        *(_gates(weights) for weights in biases[0].chunk(2)),
+    ]
+    initial = steps.new_zeros(1, len(steps), recurrent.shape[2])
+    states: Tensor = torch.gru(steps, initial, parts, True, 1, 0.0, False, False, True)[0]
     return states
 
 
@@ -35,7 +38,7 @@ def _gates(weights: Tensor) -> Tensor:
 
 
 class OpaqueGru(nn.Module):
-    """Says what a one-layer `nn.GRU` with the batch first says."""
+    """Computes the same as a one-layer `nn.GRU` with the batch first."""
 
     def __init__(self, gru: nn.GRU) -> None:
         super().__init__()
@@ -52,21 +55,21 @@ class OpaqueGru(nn.Module):
 
 @contextlib.contextmanager
 def opaque(model: NextItem) -> Iterator[dict[Any, Callable[..., Any]]]:
-    """Hides the model's GRU, where it has one, inside this block; yields how the exporter writes it."""
+    """Replaces the model's GRU, if it has one, by an `OpaqueGru` inside this block; yields the exporter's translation table."""
     gru = getattr(model, "gru", None)
     if not isinstance(gru, nn.GRU):
         yield {}
         return
     from onnxscript import opset18 as op
 
-    def written(steps: Any, inputs: Any, recurrent: Any, biases: Any) -> Any:
-        """ONNX's GRU has the steps first, and its states a direction in between."""
+    def translation(steps: Any, inputs: Any, recurrent: Any, biases: Any) -> Any:
+        """ONNX's GRU has the steps first, and its states have an axis for the direction."""
         first = op.Transpose(steps, perm=[1, 0, 2])
         states, _ = op.GRU(first, inputs, recurrent, biases, hidden_size=gru.hidden_size, linear_before_reset=1)
         return op.Transpose(op.Squeeze(states, op.Constant(value_ints=[1])), perm=[1, 0, 2])
 
     model.gru = OpaqueGru(gru)
     try:
-        yield {torch.ops.liveshelf.gru.default: written}
+        yield {torch.ops.liveshelf.gru.default: translation}
     finally:
         model.gru = gru

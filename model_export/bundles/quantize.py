@@ -1,7 +1,7 @@
-"""int8 for the item table of a bundle's graph: a quarter of the bytes, and the product with it in integers.
+"""Quantises the item table of a bundle's graph to int8: a quarter of the bytes, and integer products.
 
-The table is where nearly all bytes and most of the time are; the encoder stays float32. One scale for the whole table:
-its rows have unit length, so that a scale for each would gain little.
+The table has nearly all bytes and takes most of the time; the encoder stays float32. The whole table has one scale:
+its rows have unit length, so a scale for each row would gain little.
 """
 
 from pathlib import Path
@@ -13,35 +13,21 @@ from onnx import TensorProto, helper, numpy_helper
 from model_export.bundles.graph import TABLE, table_of
 from operators.errors import BundleError
 
-MIDDLE = 128  # what is wanted is shifted to unsigned, which CPUs multiply fastest
+MIDDLE = 128  # user vectors are shifted to unsigned, which CPUs multiply fastest
 
 
 def quantize_table(source: bytes, target: Path) -> None:
-    """Writes the graph `source` with its item table in int8 to `target`; raises `BundleError` where it has none.
+    """Writes the graph `source` with its item table in int8 to `target`. Raises `BundleError` if it has no float32 table.
 
-    x = scale * q, q = round(x / scale) in -127 to 127 (symmetric; Jacob et al., CVPR 2018). What is wanted is quantised
-    with a scale for each user: ONNX's `DynamicQuantizeLinear` takes one for the micro-batch, and then a user's scores
-    would depend on who happens to be scored with them.
+    x = scale * q, q = round(x / scale) in -127 to 127 (symmetric; Jacob et al., CVPR 2018). Each user vector gets its own
+    scale. ONNX's `DynamicQuantizeLinear` takes one scale for the micro-batch, so a user's scores would depend on the
+    other users in it.
     """
     model = onnx.load_model_from_string(source)
     graph = model.graph
     table = table_of(model)
-    values = numpy_helper.to_array(table)
-    scale = np.float32(max(np.abs(values).max(), 1e-12) / 127)
     graph.initializer.remove(table)
-    graph.initializer.extend(
-        numpy_helper.from_array(array, name)
-        for name, array in (
-            ("table8", np.clip(np.rint(values / scale), -127, 127).astype(np.int8)),
-            ("table_scale", scale),
-            ("table_zero", np.int8(0)),
-            ("wanted_zero", np.uint8(MIDDLE)),
-            ("middle", np.float32(MIDDLE)),
-            ("steps", np.float32(127)),
-            ("least", np.float32(1e-12)),
-            ("of_user", np.array([-1], dtype=np.int64)),
-        )
-    )
+    graph.initializer.extend(_constants(numpy_helper.to_array(table)))
     nodes, transposed = [], set()
     for node in graph.node:
         if node.op_type == "Gather" and node.input[0] == TABLE:
@@ -67,8 +53,24 @@ def quantize_table(source: bytes, target: Path) -> None:
     onnx.save(model, str(target))
 
 
+def _constants(table: np.ndarray) -> list[TensorProto]:
+    """The quantised table, its scale, and the constants of `_integer_product`."""
+    scale = np.float32(max(np.abs(table).max(), 1e-12) / 127)
+    constants = {
+        "table8": np.clip(np.rint(table / scale), -127, 127).astype(np.int8),
+        "table_scale": scale,
+        "table_zero": np.int8(0),
+        "wanted_zero": np.uint8(MIDDLE),
+        "middle": np.float32(MIDDLE),
+        "steps": np.float32(127),
+        "least": np.float32(1e-12),
+        "of_user": np.array([-1], dtype=np.int64),
+    }
+    return [numpy_helper.from_array(array, name) for name, array in constants.items()]
+
+
 def _integer_product(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-    vectors, out = node.input[0], node.output[0]
+    vectors, product = node.input[0], node.output[0]
     return [
         helper.make_node("Abs", [vectors], ["wanted_size"]),
         helper.make_node("ReduceMax", ["wanted_size", "of_user"], ["wanted_most"], keepdims=1),
@@ -81,5 +83,5 @@ def _integer_product(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         helper.make_node("MatMulInteger", ["wanted8", node.input[1], "wanted_zero", "table_zero"], ["product32"]),
         helper.make_node("Cast", ["product32"], ["product"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["wanted_scale", "table_scale"], ["product_scale"]),
-        helper.make_node("Mul", ["product", "product_scale"], [out]),
+        helper.make_node("Mul", ["product", "product_scale"], [product]),
     ]

@@ -1,4 +1,4 @@
-"""`reference.json` of a bundle: histograms of the training window, with which the drift meter compares live data.
+"""`reference.json` of a bundle: histograms of the training window; the drift meter compares live data with them.
 
 `python -m model_export.bundles.reference BUNDLE EVENTS.jsonl` adds it to a bundle without one.
 """
@@ -23,28 +23,28 @@ BATCH = 512
 
 
 def add_reference(folder: Path, train: Examples, seed: int = 7) -> None:
-    """Writes `reference.json` of the bundle in `folder` and names it in the manifest, which appears by rename."""
+    """Writes `reference.json` into the bundle in `folder` and adds it to the manifest, which is replaced by rename."""
     bundle = ModelBundle.load(folder)
     warm = np.flatnonzero(train.features.length > 0)
-    drawn = np.sort(np.random.default_rng(seed).permutation(warm)[:SAMPLE])
-    sample = train.features.where(drawn)
+    sample_rows = np.sort(np.random.default_rng(seed).permutation(warm)[:SAMPLE])
+    sample = train.features.where(sample_rows)
     scorer = Scorer(bundle, ScorerSettings(provider="cpu"))
     tops = [
-        scorer.score(sample.where(np.arange(begin, min(begin + BATCH, len(drawn)))))[0][:, 0]
-        for begin in range(0, len(drawn), BATCH)
+        scorer.score(sample.where(np.arange(start, min(start + BATCH, len(sample_rows)))))[0][:, 0]
+        for start in range(0, len(sample_rows), BATCH)
     ]
     values = observed(sample, np.concatenate(tops), popularity_places(bundle.popular, len(bundle.vocabulary)))
     reference = {name: Bins.fit(observations, EDGES.get(name)) for name, observations in values.items()}
     (folder / FILE).write_text(json.dumps(dump_reference(reference), indent=1) + "\n")
     manifest = read_manifest(folder)
     manifest["files"][FILE] = file_hash(folder / FILE)
-    aside = folder / ".manifest.part"
-    aside.write_text(json.dumps(manifest, indent=2) + "\n")
-    aside.rename(folder / MANIFEST)
+    part_file = folder / ".manifest.part"
+    part_file.write_text(json.dumps(manifest, indent=2) + "\n")
+    part_file.rename(folder / MANIFEST)
 
 
 def main(folder: Path, events_file: Path) -> None:
-    """Adds the reference of the events before the bundle's test window."""
+    """Adds a reference from the events before the bundle's test window."""
     bundle = ModelBundle.load(folder)
     until = int(bundle.manifest["trained_on"]["to_ms"])
     events, _ = learnable(read_events(events_file))

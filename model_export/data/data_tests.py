@@ -1,4 +1,4 @@
-"""Tests of the data before a training: what would make a model that looks trained and is not, stops it with a reason."""
+"""Tests the data before a training, and stops it with a reason if the data would give a useless model."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from operators.records.contracts import Event, items_named
 MIN_USERS, MIN_ITEMS = 10, 10
 MAX_TOP_ITEM, MAX_TOP_USER, MAX_SAME_TIME, MAX_COPIES = 0.5, 0.5, 0.5, 0.2
 
-# (what it expects of the whole table, the check); each is told with its share where it fails
+# the expectation of the whole table -> its check
 _TABLE = {
     f"events of at least {MIN_USERS} users": lambda t: t["user_id"].nunique() >= MIN_USERS,
     f"events of at least {MIN_ITEMS} items": lambda t: t["items"].explode().nunique() >= MIN_ITEMS,
@@ -44,7 +44,7 @@ SCHEMA = pa.DataFrameSchema(
 
 
 def check_training_data(events: Sequence[Event], source: str) -> None:
-    """Raises `EventsFileError` that names all that is wrong, not just the first."""
+    """Raises `EventsFileError` that names all failed checks."""
     table = pd.DataFrame(
         {
             "event_id": [event.event_id for event in events],
@@ -58,8 +58,10 @@ def check_training_data(events: Sequence[Event], source: str) -> None:
     )
     try:
         SCHEMA.validate(table, lazy=True)
-    except SchemaErrors as found:
-        wrong = sorted({str(check) for check in found.failure_cases["check"]})
+    except SchemaErrors as error:
+        failed_checks = sorted({str(check) for check in error.failure_cases["check"]})
         raise EventsFileError(
-            "; ".join(wrong), f"events of {source} that are not so", "liveshelf profile shows them; correct the export"
+            "; ".join(failed_checks),
+            f"events of {source} that are not so",
+            "liveshelf profile shows them; correct the export",
         ) from None

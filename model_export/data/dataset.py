@@ -66,8 +66,8 @@ class Examples:
 
     def parts(self, size: int = 1024) -> Iterator["Examples"]:
         """The examples, `size` at a time, in their order."""
-        for begin in range(0, len(self), size):
-            yield self.where(np.arange(begin, min(begin + size, len(self))))
+        for start in range(0, len(self), size):
+            yield self.where(np.arange(start, min(start + size, len(self))))
 
     def last_items(self) -> npt.NDArray[np.int32]:
         """int32 [B]: the row of the newest known item before each question, 0 where there is none."""
@@ -75,7 +75,7 @@ class Examples:
         last: npt.NDArray[np.int32] = self.features.items[np.arange(len(self)), newest]
         return last
 
-    def alone(self) -> "Examples":
+    def with_own_outcomes(self) -> "Examples":
         """The same examples, with outcomes computed from these events alone."""
         return replace(self, outcomes=outcomes(self.user, self.session_start_s, self.target, self.kind))
 
@@ -99,9 +99,9 @@ class Examples:
 
 
 def read_events(
-    file: Path, tell: Callable[[str], object] = log.warning, limits: EventSettings | None = None
+    file: Path, warn: Callable[[str], object] = log.warning, limits: EventSettings | None = None
 ) -> list[Event]:
-    """The good events of a JSON lines file, sorted by time. `tell` gets a line about the events left out; `limits`
+    """The good events of a JSON lines file, sorted by time. `warn` gets a line about the events left out; `limits`
     defaults to the settings.
 
     Raises `EventsFileError` when most events are bad or the file does not hold JSON lines.
@@ -110,7 +110,7 @@ def read_events(
     ordered = sorted(events, key=lambda event: int(event.event_time))
     events.refuse_mostly_bad()
     if events.bad:
-        tell(events.left_out())
+        warn(events.left_out())
     return ordered
 
 
@@ -183,7 +183,7 @@ def _examples(
 ) -> Examples | None:
     states: dict[str, bytes] = {}
     users: dict[str, int] = {}
-    waiting: list[bytes] = []
+    pending: list[bytes] = []
     parts: list[Features] = []
     target, times, user, starts, kind, rating = [], [], [], [], [], []
     after = partial(step, session_gap_ms=limits.session_gap_ms, rating_middle=limits.rating_middle)
@@ -198,19 +198,19 @@ def _examples(
                 continue
             bought = (event.items or []) if event.event_type == "purchase" else []
             earlier = bought[: bought.index(item)] if item in bought else []
-            partly = after(before, replaced(event, items=earlier, item_id=None)).state if earlier else before
-            waiting.append(partly or EMPTY)
+            state_before = after(before, replaced(event, items=earlier, item_id=None)).state if earlier else before
+            pending.append(state_before or EMPTY)
             target.append(row)
             times.append(int(event.event_time))
             starts.append(session_start_s(result.state))
             user.append(users.setdefault(event.user_id, len(users)))
             kind.append(KINDS[event.event_type])
             rating.append(math.nan if event.rating is None else event.rating)
-            if len(waiting) == CHUNK:
-                parts.append(features(read_states(waiting), words, window))
-                waiting.clear()
-    if waiting:
-        parts.append(features(read_states(waiting), words, window))
+            if len(pending) == CHUNK:
+                parts.append(features(read_states(pending), words, window))
+                pending.clear()
+    if pending:
+        parts.append(features(read_states(pending), words, window))
     if not parts:
         return None
     user_number, target_row = np.array(user, dtype=np.int32), np.array(target, dtype=np.int32)

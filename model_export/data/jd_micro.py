@@ -1,8 +1,8 @@
 """Sessions of JD.com's micro-behaviour samples (Gu et al., WSDM 2020) as canonical events, with their true gaps.
 
 A line is a session: `sku+behaviour+category+seconds to the next event+dwell` separated by blanks. The data has no dates:
-each session gets an hour of its own to begin in. What is done on a product's page (6 comments, 7 specification,
-8 bottom) is no event of ours. `python -m model_export.data.jd_micro FILE.txt.gz OUT.jsonl`
+sessions start one hour apart. Actions on a product's page (6 comments, 7 specification, 8 bottom) are skipped.
+`python -m model_export.data.jd_micro FILE.txt.gz OUT.jsonl`
 """
 
 import gzip
@@ -19,11 +19,11 @@ KINDS = {**dict.fromkeys("12345", "view"), "9": "add_to_cart", "10": "purchase"}
 
 
 def events(file: Path) -> Iterator[Event]:
-    """Canonical events, session after session. Raises `EventsFileError` at the first line of another form."""
+    """Canonical events, session after session. Raises `EventsFileError` at the first malformed line."""
     with gzip.open(file, "rt") as lines:
         for session, line in enumerate(lines):
             time_ms = EPOCH_MS + session * HOUR_MS
-            for place, text in enumerate(line.split()):
+            for position, text in enumerate(line.split()):
                 try:
                     sku, behaviour, _, gap, _ = text.split("+")
                     wait_ms = max(int(float(gap) * 1000), 1)
@@ -34,7 +34,7 @@ def events(file: Path) -> Iterator[Event]:
                     ) from error
                 if kind := KINDS.get(behaviour):
                     yield Event(
-                        event_id=f"{session}-{place}",
+                        event_id=f"{session}-{position}",
                         event_type=kind,  # type: ignore[arg-type]
                         event_time=time_ms,
                         user_id=f"s{session}",
@@ -44,10 +44,10 @@ def events(file: Path) -> Iterator[Event]:
 
 
 def main(source: Path, target: Path) -> None:
-    """Writes JSON lines in the order of time."""
-    with target.open("wb") as out:
+    """Writes the events as JSON lines, sorted by time."""
+    with target.open("wb") as file:
         for event in sorted(events(source), key=lambda event: int(event.event_time)):
-            out.write(encode_record(event) + b"\n")
+            file.write(encode_record(event) + b"\n")
 
 
 if __name__ == "__main__":

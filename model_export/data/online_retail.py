@@ -1,8 +1,8 @@
 """The orders of the UCI "Online Retail" data as canonical events and catalogue records.
 
 Each order line is an `add_to_cart`, a cancelled one a `remove_from_cart`, and an order ends with a `purchase`.
-Customers are users; an order without a customer is a guest's session. The data knows minutes only, so the lines
-of an order are spread over its minute, in the order in which they were entered.
+Customers are users; an order without a customer is a guest's session. Times have a resolution of a minute, so the lines
+of an order are spread over its minute, in the order of their entry.
 Source and licence: datasets/online_retail/README.md.
 """
 
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from operators.records.contracts import MAX_BASKET, CatalogueItem, Event, encode_record
 
 ORDERS = Path(__file__).resolve().parents[2] / "datasets" / "online_retail" / "orders.parquet"
-LAST_MONTH = 1320796800000  # 2011-11-09T00:00:00Z: trained on what is before, replayed from here
+LAST_MONTH = 1320796800000  # 2011-11-09T00:00:00Z: the training ends and the replay starts here
 CURRENCY = "GBP"
 
 
@@ -33,7 +33,7 @@ class OrderLine(msgspec.Struct):
 
 
 def order_lines(file: Path = ORDERS) -> Iterator[OrderLine]:
-    """All lines in the order of time and entry."""
+    """All order lines by time and entry."""
     table = pq.read_table(file).select(OrderLine.__struct_fields__)
     for batch in table.to_batches(max_chunksize=20_000):
         for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
@@ -79,18 +79,18 @@ def _order_events(lines: list[OrderLine]) -> Iterator[Event]:
 
 
 def catalogue(file: Path = ORDERS) -> Iterator[CatalogueItem]:
-    """One record an item: its title, and its last price."""
+    """One record an item, with its title and last price."""
     table = pq.read_table(file.with_name("catalogue.parquet"))
     for item_id, title, price in zip(*(column.to_pylist() for column in table.columns), strict=True):
         yield CatalogueItem(item_id=item_id, title=title, price=price, currency=CURRENCY)
 
 
 def main(folder: Path) -> None:
-    """Writes orders.jsonl and catalogue.jsonl, as a shop would bring them."""
+    """Writes orders.jsonl and catalogue.jsonl, a shop's input files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, records in (("orders", events()), ("catalogue", catalogue())):
-        with (folder / f"{name}.jsonl").open("wb") as out:
-            out.writelines(encode_record(record) + b"\n" for record in records)
+        with (folder / f"{name}.jsonl").open("wb") as file:
+            file.writelines(encode_record(record) + b"\n" for record in records)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class Searches:
 
     def where(self, mask: npt.NDArray[Any]) -> "Searches":
         """The pairs that a boolean mask selects."""
-        return Searches([self.texts[at] for at in np.flatnonzero(mask)], self.rows[mask], self.time_ms[mask])
+        return Searches([self.texts[index] for index in np.flatnonzero(mask)], self.rows[mask], self.time_ms[mask])
 
 
 def titles(catalogue: Iterable[CatalogueItem], words: Vocabulary) -> Searches:
@@ -46,16 +46,16 @@ def titles(catalogue: Iterable[CatalogueItem], words: Vocabulary) -> Searches:
     )
 
 
-def searched(events: Iterable[Event], words: Vocabulary, rating_middle: float = RATING_MIDDLE) -> Searches:
+def searches_of(events: Iterable[Event], words: Vocabulary, rating_middle: float = RATING_MIDDLE) -> Searches:
     """Each search with the first known item of the same user within `WITHIN_MS` after it. `events` in time order."""
-    waiting: dict[str, tuple[str, int]] = {}
+    open_searches: dict[str, tuple[str, int]] = {}
     pairs, wishes = [], Wishes(rating_middle)
     for event in events:
         items = wishes.of(event)
         if event.event_type == "search" and event.query:
-            waiting[event.user_id] = (event.query, int(event.event_time))
-        elif event.user_id in waiting and (rows := [row for row in map(words.row, items) if row]):
-            query, asked_ms = waiting.pop(event.user_id)
+            open_searches[event.user_id] = (event.query, int(event.event_time))
+        elif event.user_id in open_searches and (rows := [row for row in map(words.row, items) if row]):
+            query, asked_ms = open_searches.pop(event.user_id)
             if event.event_time - asked_ms <= WITHIN_MS:
                 pairs.append((query, rows[0], asked_ms))
     return Searches.of(pairs)
@@ -63,10 +63,10 @@ def searched(events: Iterable[Event], words: Vocabulary, rating_middle: float = 
 
 def some_of(words: Sequence[str], generator: np.random.Generator) -> list[str]:
     """A query made from a title: keeps each word with probability `WORDS_KEPT`, in order, at least one word."""
-    drawn = generator.random(len(words)) < WORDS_KEPT
-    if len(words) and not drawn.any():
-        drawn[generator.integers(len(words))] = True
-    return [word for word, keep in zip(words, drawn, strict=True) if keep]
+    mask = generator.random(len(words)) < WORDS_KEPT
+    if len(words) and not mask.any():
+        mask[generator.integers(len(words))] = True
+    return [word for word, keep in zip(words, mask, strict=True) if keep]
 
 
 def title_queries(titles: Searches, seed: int) -> Searches:

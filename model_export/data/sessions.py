@@ -60,33 +60,33 @@ def read_sessions(folder: Path, limits: EventSettings = DEFAULTS) -> SessionSet:
 
     Raises `EventsFileError` when a file is missing, broken, empty or of another form.
     """
-    train = _read(folder / "train.parquet", ("items",))
+    train = _read_table(folder / "train.parquet", ("items",))
     if "session" in train.column_names:
         train = train.sort_by("session")
-    sessions, of_train = _cleaned(train.column("items").to_pylist(), limits.placeholders)
+    sessions, train_counts = _cleaned(train.column("items").to_pylist(), limits.placeholders)
     single = sum(len(items) < 2 for items in sessions)
     usable = [items for items in sessions if len(items) > 1]
-    of_train |= {"dropped: one item": single, "out": len(usable)}
+    train_counts |= {"dropped: one item": single, "out": len(usable)}
     if not usable:
         raise EventsFileError(
             "sessions of two items or more", f"{len(sessions)} shorter ones in {folder}/train.parquet", _FORM
         )
-    test = _read(folder / "test.parquet", ("prefix", "target"))
+    test = _read_table(folder / "test.parquet", ("prefix", "target"))
     raw_prefixes, raw_targets = test.column("prefix").to_pylist(), test.column("target").to_pylist()
-    prefixes, targets, of_test = _pairs(raw_prefixes, raw_targets, limits.placeholders)
+    prefixes, targets, test_counts = _pairs(raw_prefixes, raw_targets, limits.placeholders)
     if not targets:
         raise EventsFileError("questions with a prefix and a target", f"none in {folder}/test.parquet", _FORM)
     trained_items = {item for items in usable for item in items}
-    of_test["targets never seen in training (misses for every model)"] = sum(
+    test_counts["targets never seen in training (misses for every model)"] = sum(
         target not in trained_items for target in targets
     )
-    return SessionSet(folder.name, usable, prefixes, targets, {"train": of_train, "test": of_test})
+    return SessionSet(folder.name, usable, prefixes, targets, {"train": train_counts, "test": test_counts})
 
 
 _FORM = "columns `items` in train.parquet, `prefix` and `target` in test.parquet; see docs/train.md"
 
 
-def _read(file: Path, columns: Sequence[str]) -> pa.Table:
+def _read_table(file: Path, columns: Sequence[str]) -> pa.Table:
     try:
         table = pq.read_table(file)
     except FileNotFoundError as error:
@@ -94,8 +94,8 @@ def _read(file: Path, columns: Sequence[str]) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         problem = f"{file.stat().st_size} bytes that are not: {str(error)[:120]}"
         raise EventsFileError(f"parquet in {file}", problem, "an interrupted download? fetch the file again") from error
-    if missing := [name for name in columns if name not in table.column_names]:
-        raise EventsFileError(f"column {missing[0]} in {file}", f"columns {table.column_names}", _FORM)
+    if missing_columns := [name for name in columns if name not in table.column_names]:
+        raise EventsFileError(f"column {missing_columns[0]} in {file}", f"columns {table.column_names}", _FORM)
     return table
 
 
@@ -143,12 +143,12 @@ def _pairs(
 def views(sessions: Sequence[list[str]], first: int = 0) -> Iterator[Event]:
     """The sessions as canonical events: one user each, numbered from `first`."""
     for number, items in enumerate(sessions, start=first):
-        begin = EPOCH_MS + number * MINUTE_MS
-        for place, item in enumerate(items):
+        session_ms = EPOCH_MS + number * MINUTE_MS
+        for position, item in enumerate(items):
             yield Event(
-                event_id=str(place),
+                event_id=str(position),
                 event_type="view",
-                event_time=begin + place * 1000,
+                event_time=session_ms + position * 1000,
                 user_id=f"s{number}",
                 item_id=item,
             )
@@ -164,15 +164,15 @@ def session_questions(
 ) -> Examples:
     """One example for each question, newer than any of `first` sessions."""
     parts: list[Features] = []
-    waiting: list[bytes] = []
+    pending: list[bytes] = []
     for number, prefix in enumerate(prefixes):
         state: bytes | None = None
         for event in views([prefix], first + number):
             state = step(state, event).state
-        waiting.append(state or EMPTY)
-        if len(waiting) == CHUNK or number + 1 == len(prefixes):
-            parts.append(features(read_states(waiting), words, window))
-            waiting.clear()
+        pending.append(state or EMPTY)
+        if len(pending) == CHUNK or number + 1 == len(prefixes):
+            parts.append(features(read_states(pending), words, window))
+            pending.clear()
     times = EPOCH_MS + (first + np.arange(len(targets), dtype=np.int64)) * MINUTE_MS
     return Examples(
         Features.joined(parts),

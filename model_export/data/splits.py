@@ -12,7 +12,7 @@ import numpy as np
 from model_export.data.data_tests import check_training_data
 from model_export.data.dataset import Examples, examples, ratings, read_events, vocabulary
 from model_export.data.learnable import learnable
-from model_export.data.searches import Searches, searched, title_queries, titles
+from model_export.data.searches import Searches, searches_of, title_queries, titles
 from model_export.data.sessions import SessionSet, session_examples
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import EventsFileError
@@ -23,10 +23,10 @@ from operators.shopper.features import Vocabulary
 
 log = logging.getLogger(__name__)
 DEFAULTS = EventSettings()
-QUESTIONS = 10_000  # of an events file's test window, drawn with a fixed seed
+QUESTIONS = 10_000  # maximum, drawn from the test window with a fixed seed
 MIN_EXAMPLES = 200
 VALIDATION_SHARE = 0.06  # newest examples before the test
-SEARCHED = 250_000  # newest examples before the validation window that the search for the number of epochs learns from
+SEARCH_EXAMPLES = 250_000  # maximum number of training examples in the search for the number of epochs
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Texts:
     """
 
     titles: Searches = field(default_factory=lambda: Searches.of([]))
-    searched: Searches = field(default_factory=lambda: Searches.of([]))
+    searches: Searches = field(default_factory=lambda: Searches.of([]))
     queries: Searches = field(default_factory=lambda: Searches.of([]))
     cold_items: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Split:
-    """`train`: the examples before the test; `test`: the questions; `timed`: whether the times are the shop's own; `rated`: the
-    ratings before the test and in it, which are no questions."""
+    """`train`: the examples before the test; `test`: the questions; `timed`: whether the times are real; `rated`: the
+    ratings before and in the test, which are not questions."""
 
     words: Vocabulary
     train: Examples
@@ -74,32 +74,32 @@ def of_events(
     check_training_data(events, events_file.name)
     events, counts = learnable(events)
     newest = int(events[int(len(events) * (1 - test_share))].event_time)
-    begin = newest if test_from is None else checked_begin(events, test_from)
+    test_start_ms = newest if test_from is None else checked_test_start(events, test_from)
     catalogue = None if catalogue_file is None else read_catalogue(catalogue_file, limits=limits)
-    words = _words(events, catalogue, begin, min_count, limits.rating_middle)
-    everything = examples(events, words, limits, window)
-    train = everything.where(everything.time_ms < begin).alone()
-    test = drawn_questions(everything.where(everything.time_ms >= begin), QUESTIONS, seed)
-    _enough(train, test)
+    words = _words(events, catalogue, test_start_ms, min_count, limits.rating_middle)
+    all_examples = examples(events, words, limits, window)
+    train = all_examples.where(all_examples.time_ms < test_start_ms).with_own_outcomes()
+    test = drawn_questions(all_examples.where(all_examples.time_ms >= test_start_ms), QUESTIONS, seed)
+    _refuse_too_small(train, test)
     return Split(
         words,
         train,
         test,
         timed=True,
-        trained_on={"events": events_file.name, "from_ms": int(train.time_ms.min()), "to_ms": begin},
-        protocol=f"time, test from {begin}",
+        trained_on={"events": events_file.name, "from_ms": int(train.time_ms.min()), "to_ms": test_start_ms},
+        protocol=f"time, test from {test_start_ms}",
         cleaning={
             "events": counts
-            | {"events to learn from": len(events), "wishes for items that came often enough": len(everything)}
+            | {"events to learn from": len(events), "wishes for items that came often enough": len(all_examples)}
         },
-        texts=_texts(catalogue or [], words, searched(events, words, limits.rating_middle), begin, seed),
+        texts=_texts(catalogue or [], words, searches_of(events, words, limits.rating_middle), test_start_ms, seed),
         rated=ratings(events, words, limits, window),
     )
 
 
-def checked_begin(events: list[Event], test_from: int) -> int:
-    """`test_from`, the epoch ms at which the test begins. Raises `EventsFileError` where it is not within the times of
-    the sorted `events`, and says so where it looks like seconds."""
+def checked_test_start(events: list[Event], test_from: int) -> int:
+    """Returns `test_from` (epoch ms). Raises `EventsFileError` if it is outside the times of the sorted `events`; the error
+    says if it looks like seconds."""
     first, last = int(events[0].event_time), int(events[-1].event_time)
     if not first < test_from <= last:
         seconds = first < test_from * 1000 <= last
@@ -111,33 +111,37 @@ def checked_begin(events: list[Event], test_from: int) -> int:
     return test_from
 
 
-def of_sessions(read: SessionSet, window: int) -> Split:
+def of_sessions(session_set: SessionSet, window: int) -> Split:
     """The folder's own split. Raises `EventsFileError` when it is too small."""
-    words = read.vocabulary()
+    words = session_set.vocabulary()
     if len(words) < 2:
         raise EventsFileError(
             "sessions of two different items or more", f"item {words.item_ids[0]} alone", "see docs/train.md"
         )
-    train, test = session_examples(read.train, words, window), read.questions(words, window)
-    _enough(train, test)
+    train, test = session_examples(session_set.train, words, window), session_set.questions(words, window)
+    _refuse_too_small(train, test)
     return Split(
         words,
         train,
         test,
         timed=False,
-        trained_on={"sessions": read.name, "from_ms": int(train.time_ms.min()), "to_ms": int(train.time_ms.max()) + 1},
-        protocol=f"the folder's own: {len(read.train)} sessions to learn from, {len(test)} prefixes to test",
-        cleaning=read.cleaning,
+        trained_on={
+            "sessions": session_set.name,
+            "from_ms": int(train.time_ms.min()),
+            "to_ms": int(train.time_ms.max()) + 1,
+        },
+        protocol=f"the folder's own: {len(session_set.train)} sessions to learn from, {len(test)} prefixes to test",
+        cleaning=session_set.cleaning,
     )
 
 
 def validation(split: Split, seed: int) -> tuple[Examples, Examples]:
     """Splits the training examples again by time: (examples to learn from, questions of the window after them)."""
     train = split.train
-    begin = np.quantile(train.time_ms, 1 - VALIDATION_SHARE)
-    before = np.flatnonzero(train.time_ms < begin)
-    questions = drawn_questions(train.where(train.time_ms >= begin), QUESTIONS, seed)
-    return train.where(before[-SEARCHED:]).alone(), questions
+    start_ms = np.quantile(train.time_ms, 1 - VALIDATION_SHARE)
+    earlier = np.flatnonzero(train.time_ms < start_ms)
+    questions = drawn_questions(train.where(train.time_ms >= start_ms), QUESTIONS, seed)
+    return train.where(earlier[-SEARCH_EXAMPLES:]).with_own_outcomes(), questions
 
 
 def drawn_questions(questions: Examples, count: int, seed: int) -> Examples:
@@ -149,14 +153,14 @@ def drawn_questions(questions: Examples, count: int, seed: int) -> Examples:
 
 
 def read_catalogue(
-    file: Path, tell: Callable[[str], object] = log.warning, limits: EventSettings = DEFAULTS
+    file: Path, warn: Callable[[str], object] = log.warning, limits: EventSettings = DEFAULTS
 ) -> list[CatalogueItem]:
-    """The good records of a file; `tell` gets a line about those left out. Raises `EventsFileError` when most are bad."""
+    """The good records of a file. `warn` gets a line about the records left out. Raises `EventsFileError` when most are bad."""
     records = catalogue_file(file, limits)
     items = list(records)
     records.refuse_mostly_bad()
     if records.bad:
-        tell(records.left_out())
+        warn(records.left_out())
     return items
 
 
@@ -172,25 +176,27 @@ def _words(
     if catalogue is None:
         return words
     sold = dict.fromkeys(item.item_id for item in catalogue)
-    listed = [item for item in words.item_ids if item in sold]
+    known_items = [item for item in words.item_ids if item in sold]
     if mismatch := apart(words.item_ids, sold):
-        if not listed:
+        if not known_items:
             raise EventsFileError(
                 "a catalogue of the items of the events", mismatch, "name the items alike in both files"
             )
         log.warning(mismatch)
-    return Vocabulary(listed)
+    return Vocabulary(known_items)
 
 
-def _texts(catalogue: list[CatalogueItem], words: Vocabulary, searches: Searches, begin: int, seed: int) -> Texts:
+def _texts(
+    catalogue: list[CatalogueItem], words: Vocabulary, searches: Searches, test_start_ms: int, seed: int
+) -> Texts:
     """The test queries are the searches of the test window, or without searches some words of each title."""
-    newest, of_items = searches.where(searches.time_ms >= begin), titles(catalogue, words)
-    queries = newest if len(newest) else title_queries(of_items, seed)
-    new = {item.item_id: item.title for item in catalogue if item.title and not words.row(item.item_id)}
-    return Texts(of_items, searches.where(searches.time_ms < begin), queries, list(new.items()))
+    test_searches, item_titles = searches.where(searches.time_ms >= test_start_ms), titles(catalogue, words)
+    queries = test_searches if len(test_searches) else title_queries(item_titles, seed)
+    cold_items = {item.item_id: item.title for item in catalogue if item.title and not words.row(item.item_id)}
+    return Texts(item_titles, searches.where(searches.time_ms < test_start_ms), queries, list(cold_items.items()))
 
 
-def _enough(train: Examples, test: Examples) -> None:
+def _refuse_too_small(train: Examples, test: Examples) -> None:
     if len(train) < MIN_EXAMPLES or not len(test):
         raise EventsFileError(
             f"{MIN_EXAMPLES} item events before the test window and some in it",

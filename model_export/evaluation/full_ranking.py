@@ -1,4 +1,4 @@
-"""A model's metrics, all items ranked."""
+"""A model's metrics with all items ranked."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from model_export.models.encoders import NextItem
 
 
 def model_scores(model: NextItem, questions: Examples) -> npt.NDArray[np.float32]:
-    """float32 [B, N + 1]."""
+    """The scores of all items, float32 [B, N + 1]."""
     with torch.inference_mode():
         scores: npt.NDArray[np.float32] = model.scores(*tensors_of(questions, model.device)).cpu().numpy()
     return scores

@@ -22,8 +22,8 @@ class Served:
     def candidates(self, questions: Features) -> tuple[npt.NDArray[np.float32], Rows]:
         """(scores float32 [B, K], rows int32 [B, K]), best first."""
         parts = [
-            self._of(questions.where(np.arange(begin, min(begin + BATCH, len(questions.length)))))
-            for begin in range(0, len(questions.length), BATCH)
+            self._score(questions.where(np.arange(start, min(start + BATCH, len(questions.length)))))
+            for start in range(0, len(questions.length), BATCH)
         ]
         return np.concatenate([scores for scores, _ in parts]), np.concatenate([rows for _, rows in parts])
 
@@ -31,7 +31,7 @@ class Served:
         """Rank of each target row [B], `NEVER` where it is no candidate; ties count against the model."""
         return ranks_of_candidates(*self.candidates(questions), target)
 
-    def _of(self, questions: Features) -> tuple[npt.NDArray[np.float32], Rows]:
+    def _score(self, questions: Features) -> tuple[npt.NDArray[np.float32], Rows]:
         scores, rows = self._scorer.score(questions)
         cold = questions.length == 0
         rows[cold] = np.resize(self.bundle.popular, rows.shape[1])
@@ -43,6 +43,6 @@ def ranks_of_candidates(scores: npt.NDArray[np.float32], rows: Rows, target: Row
     """As `ranking_metrics.ranks`, of scores [B, K] and rows [B, K], best first; `NEVER` for a target outside them."""
     hit = (rows == target[:, None]) & (target > 0)[:, None]
     own = np.where(hit.any(axis=1), scores[np.arange(len(rows)), hit.argmax(axis=1)], np.inf)
-    better = (scores >= own[:, None]).sum(axis=1)
-    rank: npt.NDArray[np.int64] = np.where(hit.any(axis=1), better, NEVER)
+    rank_of_hit = (scores >= own[:, None]).sum(axis=1)
+    rank: npt.NDArray[np.int64] = np.where(hit.any(axis=1), rank_of_hit, NEVER)
     return rank

@@ -16,8 +16,8 @@ def aged(questions: Examples, age_s: int, window: int) -> Features:
     `questions` should hold longer windows than `window`, because withheld steps make room for older ones.
     """
     f = questions.features
-    places = np.arange(f.items.shape[1])
-    in_state = places < f.length[:, None]
+    positions = np.arange(f.items.shape[1])
+    in_state = positions < f.length[:, None]
     if age_s:
         in_state &= f.seconds.astype(np.int64) <= questions.time_ms[:, None] // 1000 - age_s
     length = in_state.sum(axis=1)
@@ -26,8 +26,8 @@ def aged(questions: Examples, age_s: int, window: int) -> Features:
     offsets = np.minimum(first[:, None] + np.arange(window), f.items.shape[1] - 1)
     lengths = np.minimum(length, window).astype(np.int32)
     padding = np.arange(window) >= lengths[:, None]
-    taken = np.take_along_axis(order, offsets, axis=1)
-    items, kinds, seconds = (np.take_along_axis(a, taken, axis=1) for a in (f.items, f.kinds, f.seconds))
+    steps = np.take_along_axis(order, offsets, axis=1)
+    items, kinds, seconds = (np.take_along_axis(a, steps, axis=1) for a in (f.items, f.kinds, f.seconds))
     items[padding] = 0
     kinds[padding] = 0
     return Features(items, kinds, lengths, seconds)
@@ -37,7 +37,7 @@ def state_age_curve(served: Served, questions: Examples) -> dict[str, dict[str, 
     """Age -> metrics in %, and `empty`: the share of questions without any history left (they get the popular list)."""
     curve = {}
     for name, age_s in AGES.items():
-        stale = aged(questions, age_s, served.bundle.window)
-        metrics = percent(summary(served.ranks(stale, questions.target)))
-        curve[name] = metrics | {"empty": round(100 * float((stale.length == 0).mean()), 2)}
+        aged_features = aged(questions, age_s, served.bundle.window)
+        metrics = percent(summary(served.ranks(aged_features, questions.target)))
+        curve[name] = metrics | {"empty": round(100 * float((aged_features.length == 0).mean()), 2)}
     return curve

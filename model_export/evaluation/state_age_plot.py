@@ -16,8 +16,8 @@ def draw(report: dict[str, Any], file: Path) -> None:
     axes.plot(
         list(curve), [metrics["P@20"] for metrics in curve.values()], marker="o", label=report["model"].split()[0]
     )
-    name, best = max(report["baselines"].items(), key=lambda pair: pair[1]["P@20"])
-    axes.axhline(best["P@20"], linestyle="--", color="grey", label=f"{name}, with a fresh history")
+    name, best_metrics = max(report["baselines"].items(), key=lambda pair: pair[1]["P@20"])
+    axes.axhline(best_metrics["P@20"], linestyle="--", color="grey", label=f"{name}, with a fresh history")
     axes.set(xlabel="the state is older than the question by", ylabel="hits among 20, %", ylim=(0, None))
     axes.set_title(
         f"What freshness is worth: {report['protocol']['questions']} questions of {report['protocol']['set']}"

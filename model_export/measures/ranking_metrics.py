@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-NEVER = np.iinfo(np.int32).max  # the rank of what cannot be recommended
+NEVER = np.iinfo(np.int32).max  # the rank of an item that cannot be recommended
 
 
 def ranks(scores: npt.NDArray[np.float32], target: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
@@ -27,7 +27,7 @@ def summary(rank: npt.NDArray[np.int64], k: int = 20) -> dict[str, float]:
 
 
 def percent(metrics: dict[str, float]) -> dict[str, float]:
-    """The same in %, by the papers' names: with one relevant item they call a hit among k P@k, RecTools and we recall."""
+    """The metrics in %, with the papers' names: they call recall with one relevant item P@k."""
     return {
         name.replace("R@", "P@", 1) if name.startswith("R@") else name: round(100 * v, 3) for name, v in metrics.items()
     }

@@ -1,4 +1,4 @@
-"""What a training reported, epoch by epoch: JSON lines in the bundle, whether anything watches or not."""
+"""The reports of a training by epoch, as JSON lines in the bundle."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ def unreported(_: str, __: float) -> None:
 
 
 class TrainingLog:
-    """Passes on what is reported, and keeps it: a line an epoch."""
+    """Passes reports on and keeps them, one line an epoch."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -21,11 +21,11 @@ class TrainingLog:
         self._part = "final"
 
     def part(self, name: str) -> None:
-        """What is trained from here on: a search with some settings, or what is kept."""
+        """Names the training that starts now: a search with some settings, or the final one."""
         self._part = name
 
     def report(self, name: str, value: float) -> None:
-        """One of `train_metrics.METRICS`; an epoch begins a line."""
+        """Takes one of `train_metrics.METRICS`; the metric `epoch` starts a line."""
         if name == "epoch":
             self._lines.append({"part": self._part})
         if self._lines:
@@ -33,5 +33,5 @@ class TrainingLog:
         self._report(name, value)
 
     def write(self, file: Path) -> None:
-        """All lines."""
+        """Writes all lines."""
         file.write_text("".join(json.dumps(line) + "\n" for line in self._lines))

@@ -1,1 +1,1 @@
-"""Models: encoders, the heads beside them, tasks and losses. Nothing here reads a file."""
+"""Models: encoders, their heads, tasks and losses. Only `adapters` reads or writes files."""

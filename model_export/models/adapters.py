@@ -1,7 +1,7 @@
-"""A trained encoder as the beginning of another shop's: its weights in a file, and low-rank adapters beside them.
+"""A trained encoder as the start of another shop's training: its weights in a file, and low-rank adapters beside them.
 
-Items are a shop's own; how steps become a wish is less so. With a rank, the encoder's products stay as they were trained, and each gets
-a small sum beside it (LoRA: Hu et al., ICLR 2022), so that little data cannot spoil them.
+Items belong to one shop; the way from steps to a user vector is more general. With a rank, the encoder's matrices are
+frozen and each gets a low-rank sum (LoRA: Hu et al., ICLR 2022), so that little data cannot spoil them.
 """
 
 import zipfile
@@ -15,11 +15,11 @@ from torch.nn.utils import parametrize
 from model_export.models.encoders import NextItem
 from operators.errors import LiveshelfError
 
-SHOPS_OWN = ("items.", "bias", "copy.", "transitions.", "tasks.")
+SHOP_SPECIFIC = ("items.", "bias", "copy.", "transitions.", "tasks.")
 
 
 class LowRank(nn.Module):
-    """W -> W + B A, W of [rows, columns], A [rank, columns], B [rows, rank], which begins at zero: nothing changes at first."""
+    """W -> W + B A with W [rows, columns], A [rank, columns], B [rows, rank]. B starts at zero, so W is unchanged at first."""
 
     def __init__(self, rows: int, columns: int, rank: int) -> None:
         super().__init__()
@@ -27,25 +27,25 @@ class LowRank(nn.Module):
         self.b = nn.Parameter(torch.zeros(rows, rank))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The sum."""
+        """W + B A."""
         return weight + self.b @ self.a
 
 
 def encoder_weights(model: NextItem) -> dict[str, Tensor]:
-    """What is not the shop's own, by its name in the state dict."""
-    return {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(SHOPS_OWN)}
+    """The weights that are not specific to the shop, by their names in the state dict."""
+    return {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(SHOP_SPECIFIC)}
 
 
 def write_encoder(model: NextItem, file: Path) -> None:
-    """An `.npz` of `encoder_weights`, which appears by rename."""
-    aside = file.with_name(f".{file.name}.part")
-    with aside.open("wb") as out:
-        np.savez(out, **{name: tensor.detach().cpu().numpy() for name, tensor in encoder_weights(model).items()})
-    aside.rename(file)
+    """Writes `encoder_weights` as an `.npz`, by rename."""
+    part_file = file.with_name(f".{file.name}.part")
+    with part_file.open("wb") as stream:
+        np.savez(stream, **{name: tensor.detach().cpu().numpy() for name, tensor in encoder_weights(model).items()})
+    part_file.rename(file)
 
 
 def read_encoder(file: Path) -> dict[str, Tensor]:
-    """Raises `LiveshelfError` where the file is none of `write_encoder`'s."""
+    """The weights in a file of `write_encoder`. Raises `LiveshelfError` for any other file."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
@@ -55,10 +55,10 @@ def read_encoder(file: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def begin_with(model: NextItem, weights: dict[str, Tensor], rank: int) -> None:
-    """Takes the weights over; with a rank they stay, but for adapters beside its products.
+def start_from(model: NextItem, weights: dict[str, Tensor], rank: int) -> None:
+    """Loads the weights into the model. With a rank it freezes them and adds adapters to the encoder's matrices.
 
-    Raises `LiveshelfError` where they are another encoder's.
+    Raises `LiveshelfError` if they belong to another encoder.
     """
     own = {name: tuple(tensor.shape) for name, tensor in encoder_weights(model).items()}
     given_shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
@@ -73,15 +73,15 @@ def begin_with(model: NextItem, weights: dict[str, Tensor], rank: int) -> None:
     if not rank:
         return
     for name, part in [*model.named_modules()]:
-        if isinstance(part, nn.Linear | nn.GRU) and not name.startswith(SHOPS_OWN):
+        if isinstance(part, nn.Linear | nn.GRU) and not name.startswith(SHOP_SPECIFIC):
             part.requires_grad_(False)
-        if isinstance(part, nn.Linear) and not name.startswith(SHOPS_OWN):
+        if isinstance(part, nn.Linear) and not name.startswith(SHOP_SPECIFIC):
             rows, columns = part.weight.shape
             parametrize.register_parametrization(part, "weight", LowRank(rows, columns, rank))
 
 
-def merge(model: NextItem) -> None:
-    """Adapters become part of what they are beside."""
+def merge_adapters(model: NextItem) -> None:
+    """Merges the adapters into the matrices."""
     for part in [*model.modules()]:
         if parametrize.is_parametrized(part, "weight"):
             parametrize.remove_parametrizations(part, "weight", leave_parametrized=True)

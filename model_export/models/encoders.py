@@ -1,7 +1,7 @@
-"""Encoders of a shopper's last steps. All share one item table, at the input and at the output.
+"""Encoders of a shopper's last steps into a user vector. Input and output share one item table.
 
-A score is the cosine of what is wanted and the item, times a scale, plus the item's bias: unit length keeps frequent
-items from winning by the length of their vectors (NISER: Gupta et al., 2019).
+A score is the cosine of user vector and item vector, times a scale, plus the item's bias. Without unit length frequent
+items would win by the length of their vectors (NISER: Gupta et al., 2019).
 """
 
 from abc import ABC, abstractmethod
@@ -9,14 +9,14 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from model_export.models.copying import OUT, CopyHead, combined
+from model_export.models.copying import MASKED, CopyHead, combined
 from model_export.models.transitions import TransitionHead
 from operators.shopper.features import WINDOW
 from operators.shopper.user_state import KINDS
 
 
 class NextItem(nn.Module, ABC):
-    """items, kinds int [B, W], right-padded with 0 -> what is wanted after each step, unit length."""
+    """items, kinds int [B, W], right-padded with 0 -> a user vector of unit length after each step."""
 
     def __init__(self, items: int, width: int, dropout: float, window: int, scale: float) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class NextItem(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device of the weights."""
         return self.bias.device
 
     def table(self) -> Tensor:
@@ -42,21 +42,21 @@ class NextItem(nn.Module, ABC):
         return self.items.weight if self._frozen else nn.functional.normalize(self.items.weight, dim=-1)
 
     def freeze(self) -> None:
-        """Ends the training: unit length and trust are brought about once, not at each call, and row 0 never wins."""
+        """Ends the training: applies unit length and trust to the weights once instead of at each call; row 0 never wins."""
         self.items.weight.data = self.table().detach()
         trust = self.copy.trust.item()
         self.scale, self.bias.data = self.scale * trust, self.bias.detach() * trust
-        self.bias.data[0] = OUT
+        self.bias.data[0] = MASKED
         self._frozen = True
 
     def grow(self, vectors: Tensor, bias: Tensor) -> None:
-        """Rows behind the others, of a frozen model: float [M, width] of unit length and [M]; nothing followed them yet."""
+        """Appends items to a frozen model: vectors float [M, width] of unit length, bias [M]. They have no followers."""
         self.items = nn.Embedding.from_pretrained(torch.cat((self.items.weight.data, vectors)), padding_idx=0)
         self.bias.data = torch.cat((self.bias.data, bias))
         self.transitions.grow(len(bias))
 
     def steps(self, items: Tensor, kinds: Tensor) -> Tensor:
-        """float [B, W, width]: the inputs."""
+        """float [B, W, width]: the encoder's inputs."""
         vectors = self.items(items)
         if not self._frozen:
             vectors = nn.functional.normalize(vectors, dim=-1)
@@ -64,22 +64,22 @@ class NextItem(nn.Module, ABC):
 
     @abstractmethod
     def encoded(self, steps: Tensor) -> Tensor:
-        """float [B, W, width] from the inputs; no step may see a later one."""
+        """float [B, W, width]: the state after each input; no step may see a later one."""
 
     def user_vectors(self, items: Tensor, kinds: Tensor) -> Tensor:
-        """float [B, W, width] of unit length."""
+        """The user vector after each step, float [B, W, width] of unit length."""
         return nn.functional.normalize(self.encoded(self.steps(items, kinds)), dim=-1)
 
     def at_last(self, steps: Tensor, last: Tensor) -> Tensor:
-        """float [B, width]: `encoded` at one step of each user, `last` int [B]; where that is cheaper than at all."""
-        return at(self.encoded(steps), last)
+        """float [B, width]: `encoded` at step `last` int [B] of each user; encoders override it with a cheaper way."""
+        return states_at(self.encoded(steps), last)
 
     def state_after_last(self, items: Tensor, kinds: Tensor, length: Tensor) -> Tensor:
-        """float [B, width]: the encoder's answer after each user's last step, of any length."""
+        """float [B, width]: the state after each user's last step, not normalised."""
         return self.at_last(self.steps(items, kinds), length.long() - 1)
 
     def after_last(self, items: Tensor, kinds: Tensor, length: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The encoder's own scores after each user's last step, float [B, N + 1], and what `competing` asks for.
+        """The encoder's own scores after each user's last step, float [B, N + 1], and the arguments of `competing`.
 
         `length` int [B], at least 1.
         """
@@ -89,7 +89,7 @@ class NextItem(nn.Module, ABC):
         return scores, (state, steps, items, last)
 
     def competing(self, state: Tensor, steps: Tensor, items: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows int64 [B, C] that get a share beside the encoder's own, one for each step and follower, and their logits."""
+        """Rows int64 [B, C] and logits of the steps and followers, which compete with the encoder's scores."""
         followers, of_followers = self.transitions(state, items.gather(1, last[:, None])[:, 0])
         copies = self.copy(state, steps, items, last)
         return torch.cat((items, followers), 1), torch.cat((copies, of_followers), 1)
@@ -103,23 +103,23 @@ class NextItem(nn.Module, ABC):
         return combined(own if self._frozen else self.copy.trust * own, logits, rows)
 
     def silence(self) -> None:
-        """The encoder alone answers, and the exported graph has no heads: unwanted, or nobody was there to learn them from."""
+        """Turns the heads off, also in the exported graph: they are unwanted, or there are no users to learn them from."""
         self._silent = True
         self.copy.silence()
         self.transitions.silence()
 
     def heads(self) -> list[nn.Parameter]:
-        """What is learned from users whom the encoder does not see."""
+        """The weights that learn from users whom the encoder does not see."""
         return [*self.copy.parameters(), *self.transitions.parameters()]
 
 
-def at(states: Tensor, places: Tensor) -> Tensor:
-    """float [B, W, width] and int [B] -> float [B, width]."""
-    return states.gather(1, places[:, None, None].expand(-1, 1, states.shape[2]))[:, 0]
+def states_at(states: Tensor, positions: Tensor) -> Tensor:
+    """The states at one position of each row: float [B, W, width] and int [B] -> float [B, width]."""
+    return states.gather(1, positions[:, None, None].expand(-1, 1, states.shape[2]))[:, 0]
 
 
 class Gru(NextItem):
-    """GRU4Rec's family: a GRU, its last state projected into the items' space."""
+    """GRU4Rec's family: a GRU whose state is projected into the space of the items."""
 
     def __init__(
         self, items: int, width: int = 64, dropout: float = 0.3, window: int = WINDOW, scale: float = 16.0
@@ -135,9 +135,9 @@ class Gru(NextItem):
 
 
 class WeightedSum(NextItem):
-    """CORE's idea (Hou et al., SIGIR 2022): what is wanted is a weighted sum of the steps' own vectors.
+    """CORE's idea (Hou et al., SIGIR 2022): the user vector is a weighted sum of the steps' item vectors.
 
-    The weights are NARM's attention (Li et al., CIKM 2017) of the last state over all; the projected state is added.
+    The weights are NARM's attention (Li et al., CIKM 2017) of the last state over all states; the projected state is added.
     """
 
     def __init__(
@@ -155,18 +155,20 @@ class WeightedSum(NextItem):
         states = self._states(steps)
         mixed = torch.sigmoid(self.key(states)[:, None, :, :] + self.query(states)[:, :, None, :])
         weights = self.weight(mixed).squeeze(-1)  # [B, at, of]
-        places = torch.arange(steps.shape[1], device=steps.device)
-        weights = weights.masked_fill(places[None, :] > places[:, None], OUT).softmax(-1)  # padding is later than all
+        positions = torch.arange(steps.shape[1], device=steps.device)
+        weights = weights.masked_fill(positions[None, :] > positions[:, None], MASKED).softmax(
+            -1
+        )  # padding is later than all
         return weights @ steps + self.project(states)
 
     def at_last(self, steps: Tensor, last: Tensor) -> Tensor:
         """As `encoded`, without the weights of the other steps."""
         states = self._states(steps)
-        asking = at(states, last)
-        weights = self.weight(torch.sigmoid(self.key(states) + self.query(asking)[:, None, :])).squeeze(-1)
-        places = torch.arange(steps.shape[1], device=steps.device)
-        weights = weights.masked_fill(places > last[:, None], OUT).softmax(-1)
-        return (weights[:, None, :] @ steps)[:, 0] + self.project(asking)
+        last_states = states_at(states, last)
+        weights = self.weight(torch.sigmoid(self.key(states) + self.query(last_states)[:, None, :])).squeeze(-1)
+        positions = torch.arange(steps.shape[1], device=steps.device)
+        weights = weights.masked_fill(positions > last[:, None], MASKED).softmax(-1)
+        return (weights[:, None, :] @ steps)[:, 0] + self.project(last_states)
 
     def _states(self, steps: Tensor) -> Tensor:
         states, _ = self.gru(steps)
@@ -175,9 +177,9 @@ class WeightedSum(NextItem):
 
 
 class PairSum(NextItem):
-    """The same sum, from states of each step and the one before it alone: nothing waits for another step, and no step has a key.
+    """The sum of `WeightedSum`, with states that depend only on a step and the one before it: no recurrence, and no keys.
 
-    The weights are products with the last state, as attention has them, and a term by age.
+    The weights are products with the last state, as in attention, plus a term by age.
     """
 
     def __init__(
@@ -192,18 +194,18 @@ class PairSum(NextItem):
     def encoded(self, steps: Tensor) -> Tensor:
         """Each step weighs those until itself."""
         states = self._states(steps)
-        places = torch.arange(steps.shape[1], device=steps.device)
-        age = places[:, None] - places[None, :]
+        positions = torch.arange(steps.shape[1], device=steps.device)
+        age = positions[:, None] - positions[None, :]
         weights = self._shares(self.query(states) @ states.transpose(1, 2), age)  # [B, at, of]
         return weights @ steps + self.project(states)
 
     def at_last(self, steps: Tensor, last: Tensor) -> Tensor:
         """As `encoded`, without the weights of the other steps."""
         states = self._states(steps)
-        asking = at(states, last)
+        last_states = states_at(states, last)
         age = last[:, None] - torch.arange(steps.shape[1], device=steps.device)
-        weights = self._shares((self.query(asking)[:, None, :] @ states.transpose(1, 2))[:, 0], age)
-        return (weights[:, None, :] @ steps)[:, 0] + self.project(asking)
+        weights = self._shares((self.query(last_states)[:, None, :] @ states.transpose(1, 2))[:, 0], age)
+        return (weights[:, None, :] @ steps)[:, 0] + self.project(last_states)
 
     def _states(self, steps: Tensor) -> Tensor:
         before = torch.cat((steps[:, :1] * 0, steps[:, :-1]), 1)
@@ -211,12 +213,12 @@ class PairSum(NextItem):
         return dropped
 
     def _shares(self, logits: Tensor, age: Tensor) -> Tensor:
-        """Sum to 1 over the steps that are not later than the state; padding is later than all."""
-        return (logits + self.by_age[age.clamp(min=0)]).masked_fill(age < 0, OUT).softmax(-1)
+        """The weights sum to 1 over the steps until the state; padding is later than all steps."""
+        return (logits + self.by_age[age.clamp(min=0)]).masked_fill(age < 0, MASKED).softmax(-1)
 
 
 class Block(nn.Module):
-    """Pre-norm causal attention whose output is gated, then a SwiGLU layer; padding on the right needs no mask."""
+    """Pre-norm causal attention with a gated output, then a SwiGLU layer; padding on the right needs no mask."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -229,7 +231,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor) -> Tensor:
-        """float [B, W, width] to the same."""
+        """float [B, W, width] -> float [B, W, width]."""
         batch, steps, width = states.shape
         query, key, value, gate = self.mix(self.before(states)).chunk(4, dim=-1)
         split = (part.view(batch, steps, self.heads, -1).transpose(1, 2) for part in (query, key, value))
@@ -241,7 +243,7 @@ class Block(nn.Module):
 
 
 class Attention(NextItem):
-    """SASRec's family (Kang and McAuley, ICDM 2018): causal attention blocks over steps and their places."""
+    """SASRec's family (Kang and McAuley, ICDM 2018): causal attention blocks over steps and positions."""
 
     def __init__(
         self, items: int, width: int = 128, dropout: float = 0.3, window: int = 50, scale: float = 16.0
@@ -252,7 +254,7 @@ class Attention(NextItem):
         self.blocks = nn.Sequential(*(Block(width, 2, dropout) for _ in range(2)))
 
     def encoded(self, steps: Tensor) -> Tensor:
-        """What the blocks add to the steps."""
+        """The output of the blocks."""
         return self.blocks(steps + self.places.weight[: steps.shape[1]])
 
 
@@ -265,8 +267,8 @@ def build(name: str, items: int, width: int, dropout: float, window: int, scale:
 
 
 class TopK(nn.Module):
-    """What is exported: the k best rows of a frozen model, best first. The padding row is among those that are sorted: to cut it
-    off would copy all scores, a tenth of the time with 100,000 items."""
+    """The exported module: the k best rows of a frozen model, best first. It also sorts the padding row, because a cut would
+    copy all scores, a tenth of the time with 100,000 items."""
 
     def __init__(self, model: NextItem, k: int) -> None:
         super().__init__()
@@ -275,11 +277,11 @@ class TopK(nn.Module):
 
     def forward(self, items: Tensor, kinds: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """int32 [B, W] twice and int32 [B] -> float32 [B, k], int32 [B, k]."""
-        best, rows = torch.topk(self.model.scores(items.long(), kinds.long(), length), self.k)
-        return best, rows.int()
+        scores, rows = torch.topk(self.model.scores(items.long(), kinds.long(), length), self.k)
+        return scores, rows.int()
 
 
 def example_inputs(window: int, batch: int = 2) -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs of the right shapes and types for tracing."""
+    """Inputs for the exporter, with the right shapes and types."""
     items = torch.ones((batch, window), dtype=torch.int32)
     return items, items.clone(), torch.full((batch,), 3, dtype=torch.int32)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from model_export.data.dataset import Examples
 from model_export.models.encoders import NextItem
-from model_export.models.tasks import ASKED, PairHead, Task, of_targets
+from model_export.models.tasks import TASK_BATCH, PairHead, Task, of_targets
 
-PRIOR = 5  # ratings that pull an item's mean to that of all, in the baseline
+PRIOR = 5  # weight of the global mean in the baseline's item means, in ratings
 
 
 class RatingTask(Task):
@@ -30,33 +30,33 @@ class RatingTask(Task):
 
     @property
     def teaches(self) -> bool:
-        """Whether there are ratings, and different ones."""
+        """Whether there are different ratings."""
         return self._deviation > 0
 
     def head(self, width: int) -> nn.Module:
-        """One number for encoder and item."""
+        """One number for user state and item."""
         return PairHead(width, 1)
 
     def loss(self, model: NextItem, generator: np.random.Generator) -> Tensor:
-        """Mean squared error, in deviations."""
-        drawn = self._train.where(generator.integers(0, len(self._train), ASKED))
-        right = torch.from_numpy((drawn.rating - self._mean) / self._deviation).to(model.device)
-        return nn.functional.mse_loss(self._predicted(model, drawn), right)
+        """Mean squared error, in standard deviations."""
+        batch = self._train.where(generator.integers(0, len(self._train), TASK_BATCH))
+        labels = torch.from_numpy((batch.rating - self._mean) / self._deviation).to(model.device)
+        return nn.functional.mse_loss(self._predicted(model, batch), labels)
 
     def metrics(self, model: NextItem) -> dict[str, float]:
-        """Root of the mean squared error in the ratings' own units; beside it that of each item's mean rating."""
+        """Root mean squared error in the ratings' units, and that of each item's mean rating as a baseline."""
         if not len(self._questions):
             return {}
         with torch.inference_mode():
             predictions = torch.cat([self._predicted(model, part) for part in self._questions.parts()]).cpu().numpy()
-        right = self._questions.rating
+        ratings = self._questions.rating
         return {
-            "RMSE": _rmse(predictions * self._deviation + self._mean, right),
-            "RMSE of item means": _rmse(self._item_means(), right),
+            "RMSE": _rmse(predictions * self._deviation + self._mean, ratings),
+            "RMSE of item means": _rmse(self._item_means(), ratings),
         }
 
     def _predicted(self, model: NextItem, questions: Examples) -> Tensor:
-        """float32 [B], in deviations from the mean."""
+        """float32 [B], in standard deviations from the mean."""
         return of_targets(model, self.name, questions)[:, 0]
 
     def _item_means(self) -> np.ndarray:
@@ -67,5 +67,5 @@ class RatingTask(Task):
         return means[self._questions.target]
 
 
-def _rmse(predictions: np.ndarray, right: np.ndarray) -> float:
-    return float(np.sqrt(np.mean((predictions - right) ** 2)))
+def _rmse(predictions: np.ndarray, ratings: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((predictions - ratings) ** 2)))

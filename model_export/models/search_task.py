@@ -14,7 +14,7 @@ from model_export.data.searches import Searches, some_of
 from model_export.measures.ranking_metrics import ranks, summary
 from model_export.models.encoders import NextItem
 from model_export.models.losses import full_softmax
-from model_export.models.tasks import ASKED, Task
+from model_export.models.tasks import TASK_BATCH, Task
 from operators.model.query_tower import BUCKETS, QueryTower, buckets, words_of
 
 
@@ -50,38 +50,38 @@ class SearchHead(nn.Module):
 
 
 class SearchTask(Task):
-    """Learns from `titles` and `searched`, half of each batch from either; `queries` are for the metrics."""
+    """Learns from `titles` and `searches`, half of each batch from either; `queries` are for the metrics."""
 
     name = "search"
     needs = "no searches, and no titles (--catalogue)"
 
-    def __init__(self, weight: float, titles: Searches, searched: Searches, queries: Searches) -> None:
+    def __init__(self, weight: float, titles: Searches, searches: Searches, queries: Searches) -> None:
         super().__init__(weight)
-        self._titles, self._searched, self._queries = titles, searched, queries
+        self._titles, self._searches, self._queries = titles, searches, queries
 
     @property
     def teaches(self) -> bool:
         """Whether there is a text."""
-        return bool(len(self._titles) or len(self._searched))
+        return bool(len(self._titles) or len(self._searches))
 
     def head(self, width: int) -> nn.Module:
         """A `SearchHead`."""
-        texts = {*self._titles.texts, *self._searched.texts}
+        texts = {*self._titles.texts, *self._searches.texts}
         return SearchHead(sorted({part for text in texts for part in buckets(words_of(text))} - {0}), width)
 
     def loss(self, model: NextItem, generator: np.random.Generator) -> Tensor:
         """Mean cross-entropy over all items."""
         texts: list[list[str]] = []
         rows: list[int] = []
-        sources = [source for source in (self._titles, self._searched) if len(source)]
+        sources = [source for source in (self._titles, self._searches) if len(source)]
         for source in sources:
-            for at in generator.integers(0, len(source), ASKED // len(sources)):
-                words = words_of(source.texts[at])
+            for index in generator.integers(0, len(source), TASK_BATCH // len(sources)):
+                words = words_of(source.texts[index])
                 texts.append(some_of(words, generator) if source is self._titles else words)
-                rows.append(int(source.rows[at]))
+                rows.append(int(source.rows[index]))
         table = model.table()[1:]
         return full_softmax(
-            place_of(model, texts),
+            text_vectors(model, texts),
             table,
             table.new_zeros(len(table)),
             torch.tensor(rows, device=model.device) - 1,
@@ -91,12 +91,12 @@ class SearchTask(Task):
     def metrics(self, model: NextItem) -> dict[str, float]:
         """R@20, MRR@20 and NDCG@20 over all items."""
         with torch.inference_mode():
-            place = place_of(model, [words_of(text) for text in self._queries.texts])
-            scores = (place @ model.table().T).cpu().numpy()
+            vectors = text_vectors(model, [words_of(text) for text in self._queries.texts])
+            scores = (vectors @ model.table().T).cpu().numpy()
         return summary(ranks(scores, self._queries.rows))
 
 
-def place_of(model: NextItem, texts: Sequence[Sequence[str]]) -> Tensor:
+def text_vectors(model: NextItem, texts: Sequence[Sequence[str]]) -> Tensor:
     """float [T, width] of unit length: the vectors of these texts (each a sequence of words) among the items."""
     parts = [buckets(words) for words in texts]
     begins = np.cumsum([0, *map(len, parts)])[:-1]

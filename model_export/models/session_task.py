@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from model_export.data.dataset import Examples
 from model_export.data.outcomes import WANTED
 from model_export.models.encoders import NextItem
-from model_export.models.tasks import ASKED, PairHead, Task, of_targets
+from model_export.models.tasks import TASK_BATCH, PairHead, Task, of_targets
 
 WEIGHTS = (1.0, 2.0, 3.0)
 BINS = 10
@@ -29,7 +29,7 @@ class SessionTask(Task):
         super().__init__(weight)
         self._train, self._questions = (part.where(part.features.length > 0) for part in (train, questions))
         rate = self._train.outcomes.mean(0) if len(self._train) else np.zeros(len(WANTED))
-        # what never or always happens teaches nothing
+        # a kind that never or always happens teaches nothing
         self.kinds = [column for column in range(len(WANTED)) if 1e-4 < rate[column] < 1 - 1e-4]
 
     @property
@@ -38,16 +38,16 @@ class SessionTask(Task):
         return bool(self.kinds)
 
     def head(self, width: int) -> nn.Module:
-        """A logit for each want."""
+        """A logit for each kind of event."""
         return PairHead(width, len(WANTED))
 
     def loss(self, model: NextItem, generator: np.random.Generator) -> Tensor:
         """Mean over examples of the weighted cross-entropies."""
-        rows = generator.integers(0, len(self._train), ASKED)
-        drawn = self._train.where(rows)
-        right = torch.from_numpy(drawn.outcomes.astype(np.float32)).to(model.device)
-        logits = of_targets(model, self.name, drawn)
-        losses = nn.functional.binary_cross_entropy_with_logits(logits, right, reduction="none").mean(0)
+        rows = generator.integers(0, len(self._train), TASK_BATCH)
+        batch = self._train.where(rows)
+        labels = torch.from_numpy(batch.outcomes.astype(np.float32)).to(model.device)
+        logits = of_targets(model, self.name, batch)
+        losses = nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(0)
         return sum((WEIGHTS[kind] * losses[kind] for kind in self.kinds), start=losses.new_zeros(()))
 
     def metrics(self, model: NextItem) -> dict[str, float]:
@@ -57,30 +57,30 @@ class SessionTask(Task):
         probability = torch.sigmoid(torch.cat(logits)).cpu().numpy().astype(np.float64)
         metrics = {}
         for kind in self.kinds:
-            right, predicted = self._questions.outcomes[:, kind], probability[:, kind]
-            if right.all() or not right.any():
+            labels, predicted = self._questions.outcomes[:, kind], probability[:, kind]
+            if labels.all() or not labels.any():
                 continue
-            metrics[f"{WANTED[kind]} AUC"] = area_under_roc(predicted, right)
-            metrics[f"{WANTED[kind]} entropy"] = cross_entropy(predicted, right) / cross_entropy(right.mean(), right)
-            metrics[f"{WANTED[kind]} ECE"] = calibration_error(predicted, right)
+            metrics[f"{WANTED[kind]} AUC"] = area_under_roc(predicted, labels)
+            metrics[f"{WANTED[kind]} entropy"] = cross_entropy(predicted, labels) / cross_entropy(labels.mean(), labels)
+            metrics[f"{WANTED[kind]} ECE"] = calibration_error(predicted, labels)
         return metrics
 
 
-def area_under_roc(predicted: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
+def area_under_roc(predicted: npt.NDArray[np.float64], labels: npt.NDArray[np.bool_]) -> float:
     """The probability that a positive case has a higher score than a negative one (Mann and Whitney, 1947)."""
-    count = int(right.sum())
-    return float((rankdata(predicted)[right].sum() - count * (count + 1) / 2) / (count * (len(right) - count)))
+    count = int(labels.sum())
+    return float((rankdata(predicted)[labels].sum() - count * (count + 1) / 2) / (count * (len(labels) - count)))
 
 
-def cross_entropy(predicted: npt.NDArray[np.float64] | float, right: npt.NDArray[np.bool_]) -> float:
+def cross_entropy(predicted: npt.NDArray[np.float64] | float, labels: npt.NDArray[np.bool_]) -> float:
     """Mean of -log of the probability predicted for the true label."""
-    return float(-np.log(np.clip(np.where(right, predicted, 1 - predicted), 1e-7, 1)).mean())
+    return float(-np.log(np.clip(np.where(labels, predicted, 1 - predicted), 1e-7, 1)).mean())
 
 
-def calibration_error(predicted: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
+def calibration_error(predicted: npt.NDArray[np.float64], labels: npt.NDArray[np.bool_]) -> float:
     """Expected calibration error: mean gap between predicted and true rate, in `BINS` bins of equal size."""
     parts = np.array_split(np.argsort(predicted, kind="stable"), BINS)
     return float(
-        sum(abs(predicted[part].mean() - right[part].mean()) * len(part) for part in parts if len(part))
+        sum(abs(predicted[part].mean() - labels[part].mean()) * len(part) for part in parts if len(part))
         / len(predicted)
     )

@@ -13,7 +13,7 @@ from model_export.data.dataset import Examples
 from model_export.data.windows import tensors_of
 from model_export.models.encoders import NextItem
 
-ASKED = 128  # examples of a task beside each batch of the next item
+TASK_BATCH = 128  # examples of a task for each batch of the next item
 
 
 class PairHead(nn.Module):
@@ -58,8 +58,8 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, model: NextItem, generator: np.random.Generator) -> Tensor:
-        """Mean loss of `ASKED` drawn examples."""
+        """Mean loss of `TASK_BATCH` drawn examples."""
 
     @abstractmethod
     def metrics(self, model: NextItem) -> dict[str, float]:
-        """How well it does on the questions that were kept from the training."""
+        """The metrics on questions outside the training."""

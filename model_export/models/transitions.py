@@ -1,7 +1,7 @@
-"""What came next in the shop after this item: its followers by count compete with the catalogue, as the steps do.
+"""The transition head: the most frequent followers of the last item compete with the catalogue, like the steps.
 
-An encoder of some dozens of dimensions smooths over what the counts say sharply: which item follows which. The form is the copy head's
-(`model_export/models/copying.py`): one softmax, and an item's share is the sum of its own, of its steps' and of this.
+Counts say sharply which item follows which; an encoder of some dozens of dimensions smooths that. As in the copy head
+(`model_export/models/copying.py`), one softmax: an item's share is its own plus those of its steps and as a follower.
 """
 
 import numpy as np
@@ -10,30 +10,30 @@ from torch import Tensor, nn
 
 from model_export.data.dataset import Examples
 from model_export.data.transition_counts import transition_counts
-from model_export.models.copying import OUT, SILENT
+from model_export.models.copying import MASKED, SILENT
 
-FOLLOWERS = 20  # of an item, the most frequent ones
-BEGIN = 8.0  # the logit of a sure follower before anything is learned: an item that fits has 10
+FOLLOWERS = 20  # maximum for an item, the most frequent ones
+INITIAL_LOGIT = 8.0  # of a sure follower before the training; an item that fits has 10
 
 
 def followers(train: Examples, items: int) -> tuple[Tensor, Tensor]:
-    """Rows of what most often came after each item, int32 [N + 1, FOLLOWERS], most frequent first, 0 where there are fewer;
-    and how often it did, float32 of the same shape.
+    """The most frequent followers of each item, int32 [N + 1, FOLLOWERS], filled up with 0, and their counts, float32 of the
+    same shape.
     """
     counts = transition_counts(train, items)
     row = np.repeat(np.arange(items + 1), np.diff(counts.indptr))
     order = np.lexsort((counts.indices, -counts.data, row))
-    place = np.arange(len(row)) - counts.indptr[row]
-    frequent = (place < FOLLOWERS) & (row > 0)
+    rank = np.arange(len(row)) - counts.indptr[row]
+    frequent = (rank < FOLLOWERS) & (row > 0)
     rows = np.zeros((items + 1, FOLLOWERS), np.int32)
-    often = np.zeros((items + 1, FOLLOWERS), np.float32)
-    rows[row[frequent], place[frequent]] = counts.indices[order][frequent]
-    often[row[frequent], place[frequent]] = counts.data[order][frequent]
-    return torch.from_numpy(rows), torch.from_numpy(often)
+    frequency = np.zeros((items + 1, FOLLOWERS), np.float32)
+    rows[row[frequent], rank[frequent]] = counts.indices[order][frequent]
+    frequency[row[frequent], rank[frequent]] = counts.data[order][frequent]
+    return torch.from_numpy(rows), torch.from_numpy(frequency)
 
 
 class TransitionHead(nn.Module):
-    """Logits of the last item's followers: sure where the counts are many and agree."""
+    """Logits of the last item's followers: high where the counts are high and concentrated."""
 
     rows: Tensor
     share: Tensor
@@ -45,34 +45,34 @@ class TransitionHead(nn.Module):
         self.by_share = nn.Parameter(torch.ones(1))
         self.by_seen = nn.Parameter(torch.zeros(1))
         nn.init.zeros_(self.trust.weight)
-        nn.init.constant_(self.trust.bias, BEGIN)
-        # counted, not learned: a checkpoint need not hold them
+        nn.init.constant_(self.trust.bias, INITIAL_LOGIT)
+        # counted, not learned: not part of a checkpoint
         self.register_buffer("rows", torch.zeros((items + 1, FOLLOWERS), dtype=torch.int32), persistent=False)
         self.register_buffer("share", torch.zeros((items + 1, FOLLOWERS)), persistent=False)
         self.register_buffer("seen", torch.zeros(items + 1), persistent=False)
 
     def count(self, train: Examples) -> None:
-        """Takes the followers from these examples."""
-        rows, often = followers(train, len(self.seen) - 1)
-        totals = often.sum(1)
+        """Counts the followers in these examples."""
+        rows, frequency = followers(train, len(self.seen) - 1)
+        totals = frequency.sum(1)
         self.rows.copy_(rows)
-        self.share.copy_(((often + 1e-9) / (totals[:, None] + 1e-9)).log())
+        self.share.copy_(((frequency + 1e-9) / (totals[:, None] + 1e-9)).log())
         self.seen.copy_(totals.log1p())
 
     def grow(self, items: int) -> None:
-        """So many items more, which nothing followed."""
+        """Appends `items` items without followers."""
         for name in ("rows", "share", "seen"):
-            counted = getattr(self, name)
-            setattr(self, name, torch.cat((counted, counted.new_zeros((items, *counted.shape[1:])))))
+            buffer = getattr(self, name)
+            setattr(self, name, torch.cat((buffer, buffer.new_zeros((items, *buffer.shape[1:])))))
 
     def silence(self) -> None:
-        """Followers have no share: there was nobody to learn it from."""
+        """Gives followers no share, when there are no users to learn it from."""
         nn.init.constant_(self.trust.bias, SILENT)
 
     def forward(self, state: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows int64 [B, FOLLOWERS] and their logits, `OUT` where there is none.
+        """Rows int64 [B, FOLLOWERS] and their logits, `MASKED` without a follower.
 
-        `found` float [B, width]: the encoder's answer; `last` int [B]: the row of the last item.
+        `state` float [B, width]: the encoder's state; `last` int [B]: the row of the last item.
         """
         rows = self.rows.index_select(0, last).long()  # not by [last]: GatherND, which knows no int32 on GPUs
         logits = (
@@ -80,4 +80,4 @@ class TransitionHead(nn.Module):
             + self.by_share * self.share.index_select(0, last)
             + self.by_seen * self.seen.index_select(0, last)[:, None]
         )
-        return rows, logits.masked_fill(rows == 0, OUT)
+        return rows, logits.masked_fill(rows == 0, MASKED)

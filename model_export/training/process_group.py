@@ -1,8 +1,8 @@
-"""Several processes that train one model (`torchrun`): each takes its share of every batch, gradients are summed.
+"""Several processes train one model (`torchrun`): each takes a share of every batch, and gradients are summed.
 
-The sums are those of one process with the whole batch, so that the number of processes changes speed and not the result
-(but for rounding, and what dropout draws). It is for several GPUs or machines: on two cores of one CPU two processes are slower
-than one with two threads, which need not exchange gradients (docs/notebook/models.md).
+The sums equal those of one process with the whole batch. So the number of processes changes the speed but not the result,
+except for rounding and dropout. It is for several GPUs or machines: on two cores of one CPU two processes are slower than
+one process with two threads, which exchanges no gradients (docs/notebook/models.md).
 """
 
 import contextlib
@@ -22,18 +22,18 @@ from operators.errors import LiveshelfError
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """`size` processes, of which this is number `rank`. All see the same batches in the same order."""
+    """A group of `size` processes; this process has number `rank`. All see the same batches in the same order."""
 
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def share(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """What of a batch is this process's."""
+        """This process's share of a batch."""
         return rows[self.rank :: self.size]
 
     def sum(self, value: float) -> float:
-        """Over all processes."""
+        """The sum over all processes."""
         if self.size == 1:
             return value
         summed = torch.tensor(value, dtype=torch.float64, device=self.device)
@@ -41,7 +41,7 @@ class ProcessGroup:
         return float(summed)
 
     def sum_gradients(self, weights: Iterable[nn.Parameter]) -> None:
-        """Over all processes, in place."""
+        """Sums the gradients over all processes, in place."""
         if self.size == 1:
             return
         for weight in weights:
@@ -49,8 +49,8 @@ class ProcessGroup:
                 weight.grad = torch.zeros_like(weight)
             torch.distributed.all_reduce(weight.grad)
 
-    def agreed(self, value: Any) -> Any:
-        """The first process's: what is decided by it is decided by all alike."""
+    def broadcast(self, value: Any) -> Any:
+        """The first process's value, so that all processes decide alike."""
         if self.size == 1:
             return value
         objects = [value]
@@ -58,18 +58,18 @@ class ProcessGroup:
         return objects[0]
 
     def reseed(self, seed: int, epoch: int) -> None:
-        """Each process draws dropout of its own, the same after a restart. One alone goes on as it is."""
+        """Seeds dropout differently in each process, reproducibly after a restart. A single process is not reseeded."""
         if self.size > 1:
             torch.manual_seed((seed * 1_000 + epoch) * 1_000 + self.rank)
 
 
-ALONE = ProcessGroup()
+SINGLE_PROCESS = ProcessGroup()
 
 
 def device_of(name: str) -> torch.device:
-    """`cpu`, `cuda` or `auto`: the GPU where there is one, a process of `torchrun` each its own.
+    """The device for `cpu`, `cuda` or `auto` (a GPU if there is one). Each process of `torchrun` gets its own GPU.
 
-    Raises `LiveshelfError` where a GPU is wanted and there is none.
+    Raises `LiveshelfError` for `cuda` without a GPU.
     """
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
@@ -79,8 +79,8 @@ def device_of(name: str) -> torch.device:
 
 
 @contextlib.contextmanager
-def joined(device: str) -> Iterator[ProcessGroup]:
-    """The group that `torchrun` started this process for; without it, one alone. `device` as `device_of`."""
+def join_group(device: str) -> Iterator[ProcessGroup]:
+    """Joins the group of `torchrun`; without `torchrun` yields a group of one process. `device`: as in `device_of`."""
     own_device = device_of(device)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ProcessGroup(device=own_device)

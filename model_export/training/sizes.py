@@ -1,4 +1,4 @@
-"""The two sizes of a model. What is not here is derived; docs/train.md says what these were chosen by."""
+"""The two sizes of a model; docs/train.md says how they were chosen."""
 
 from model_export.training.fit_options import FitOptions
 

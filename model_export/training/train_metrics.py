@@ -1,4 +1,4 @@
-"""What a training reports to Prometheus while it runs."""
+"""The metrics that a training reports to Prometheus while it runs."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ METRICS = {
 
 
 class TrainMetrics:
-    """Gauges `liveshelf_train_<name>`, on a port while the training lasts."""
+    """Serves gauges `liveshelf_train_<name>` during the training."""
 
     def __init__(self, first_port: int, targets: Path | None) -> None:
         self.registry = CollectorRegistry()
@@ -33,7 +33,7 @@ class TrainMetrics:
         self._gauges[name].set(value)
 
     def close(self) -> None:
-        """Ends the server and takes the target away: a training that is over is not down."""
+        """Stops the server and removes the target file, so that a finished training does not count as down."""
         self._server.close()
         if self._targets is not None:
             self._targets.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a person may say about a training, and the split and hyper-parameters that follow from it."""
+"""The options of a training, and the split and hyper-parameters that follow from them."""
 
 import json
 import tomllib
@@ -18,7 +18,7 @@ from operators.errors import LiveshelfError
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Where the data is: `events` (and maybe `catalogue`) that keep to `limits`, or else `sessions`, a folder."""
+    """The training data: `events` (and maybe `catalogue`), decoded with `limits`, or a folder of `sessions`."""
 
     events: Path | None = None
     catalogue: Path | None = None
@@ -27,11 +27,11 @@ class TrainingData:
 
     @property
     def name(self) -> str:
-        """Of the folder or the file, for people."""
+        """The name of the folder or file, for people."""
         return (self.sessions or self.events or Path("?")).name
 
     def files(self) -> list[Path]:
-        """All files of it."""
+        """All files of the data."""
         if self.sessions is not None:
             return [self.sessions / "train.parquet", self.sessions / "test.parquet"]
         return [file for file in (self.events, self.catalogue) if file is not None]
@@ -39,10 +39,10 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How the events are split and the model is trained; `fit` None: as its size says (`sizes.SIZES`).
+    """The options of split and training; `fit` None: the hyper-parameters of the size (`sizes.SIZES`).
 
-    `epochs` None: their number, and the dropout where it is None too, are found on a validation window before the test;
-    else exactly so many, without that search.
+    `epochs` None: a search on the validation window before the test finds the number of epochs, and the dropout if it is
+    None too. Else there is no search.
     """
 
     name: str = "small"
@@ -63,16 +63,16 @@ class TrainOptions:
     seed: int = 7
     fit: FitOptions | None = None
 
-    def fitting(self) -> FitOptions:
-        """The hyper-parameters."""
+    def fit_options(self) -> FitOptions:
+        """The hyper-parameters of the training."""
         names = ("dropout", "window", "session", "search", "rating", "lora_rank", "heads")
-        named: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
-        return replace(self.fit or SIZES[self.size], seed=self.seed, **named)
+        overrides: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return replace(self.fit or SIZES[self.size], seed=self.seed, **overrides)
 
     def with_settings(self, file: Path) -> "TrainOptions":
-        """With the hyper-parameters of a file of `liveshelf tune`; what was given beside it stays.
+        """These options with the hyper-parameters of a file of `liveshelf tune`; options that were given override the file.
 
-        Raises `LiveshelfError` where the file cannot be read or holds a setting that there is not.
+        Raises `LiveshelfError` if the file cannot be read or has an unknown setting.
         """
         try:
             values = tomllib.loads(file.read_text())
@@ -80,36 +80,36 @@ class TrainOptions:
             raise LiveshelfError(
                 "settings in TOML", f"{file}: {error}", "see docs/train.md, `liveshelf tune`"
             ) from error
-        kinds = {field.name: field.type for field in fields(FitOptions)}
+        types = {field.name: field.type for field in fields(FitOptions)}
         for name, value in values.items():
-            if name not in kinds:
-                raise LiveshelfError(f"one of {', '.join(kinds)}", f"{name} in {file}", "take it out, or name it right")
-            if type(value) is not kinds[name] and (kinds[name], type(value)) != (float, int):
-                raise LiveshelfError(f"a value as {kinds[name]}", f"{name} = {value!r} in {file}", "correct it")
+            if name not in types:
+                raise LiveshelfError(f"one of {', '.join(types)}", f"{name} in {file}", "take it out, or name it right")
+            if type(value) is not types[name] and (types[name], type(value)) != (float, int):
+                raise LiveshelfError(f"a value as {types[name]}", f"{name} = {value!r} in {file}", "correct it")
         fit = replace(self.fit or SIZES[self.size], **values)
-        # what the file says is neither searched nor derived from the data
+        # values of the file are neither searched nor derived from the data
         return replace(
             self, fit=fit, epochs=self.epochs or values.get("epochs"), window=self.window or values.get("window")
         )
 
 
-def settings_text(fitting: FitOptions, remark: str) -> str:
-    """All hyper-parameters but the seed in TOML, which `with_settings` reads; defaults that change later change nothing."""
-    values = {name: value for name, value in asdict(fitting).items() if name != "seed"}
+def settings_text(fit_options: FitOptions, remark: str) -> str:
+    """All hyper-parameters except the seed as TOML for `with_settings`; a later change of defaults does not affect the file."""
+    values = {name: value for name, value in asdict(fit_options).items() if name != "seed"}
     # a scalar's JSON is its TOML
     return f"# {remark}\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
 
 def split_of(source: TrainingData, options: TrainOptions) -> tuple[Split, TrainOptions]:
-    """The data, split, and the options with the window that its sessions ask for where none was given.
+    """Reads and splits the data. Sets the window in the options by the length of the sessions, if none was given.
 
-    Raises `EventsFileError` where the data cannot be read, fails its tests or is too little.
+    Raises `EventsFileError` if the data cannot be read, fails its tests or is too small.
     """
     if source.sessions is not None:
-        read = read_sessions(source.sessions, source.limits)
+        session_set = read_sessions(source.sessions, source.limits)
         if options.window is None:
-            options = replace(options, window=window_for(read.train, options.fitting().window))
-        return of_sessions(read, options.fitting().window), options
+            options = replace(options, window=window_for(session_set.train, options.fit_options().window))
+        return of_sessions(session_set, options.fit_options().window), options
     assert source.events is not None
     split = of_events(
         source.events,
@@ -118,7 +118,7 @@ def split_of(source: TrainingData, options: TrainOptions) -> tuple[Split, TrainO
         test_from=options.test_from,
         min_count=options.min_count,
         seed=options.seed,
-        window=options.fitting().window,
+        window=options.fit_options().window,
         limits=source.limits,
     )
     return split, options

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: after kill -9 or a restart it goes on after the last whole epoch."""
+"""Checkpoints of a training: after kill -9 or a restart it continues after the last complete epoch."""
 
 import hashlib
 import json
@@ -11,29 +11,31 @@ import torch
 from model_export.data.dataset import Examples
 
 
-def fingerprint(train: Examples, options: dict[str, Any], start: dict[str, torch.Tensor] | None = None) -> str:
-    """Of what is learned, how, and from which weights on: a checkpoint of anything else is not gone on with."""
+def fingerprint(
+    train: Examples, options: dict[str, Any], encoder_weights: dict[str, torch.Tensor] | None = None
+) -> str:
+    """The fingerprint of data, options and initial weights: a training continues only from its own checkpoint."""
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for array in (train.target, train.time_ms, train.features.items):
         digest.update(array.tobytes())
-    for name, weights in (start or {}).items():
+    for name, weights in (encoder_weights or {}).items():
         digest.update(name.encode() + weights.numpy().tobytes())
     return digest.hexdigest()
 
 
 class TrainingCheckpoint:
-    """One file, which appears by rename. Without a `file` nothing is kept."""
+    """The checkpoint file, replaced by rename. Without a `file` it keeps nothing."""
 
     def __init__(self, file: Path | None, log: Callable[[str], None]) -> None:
         self._file, self._log = file, log
 
     def load(self, key: str) -> dict[str, Any] | None:
-        """The state that was saved under this fingerprint, if there is one and it can be read."""
+        """The state saved under this fingerprint; None if there is none or it cannot be read."""
         if self._file is None or not self._file.is_file():
             return None
         try:
             saved: dict[str, Any] = torch.load(self._file, map_location="cpu", weights_only=True)
-        except Exception as error:  # a damaged file: torch raises what its unpickler and zip reader raise
+        except Exception as error:  # for a damaged file torch raises any error of its unpickler and zip reader
             self._log(f"{self._file.name} cannot be read, the training begins anew: {str(error)[:100]}")
             return None
         if saved.get("key") != key:
@@ -42,14 +44,14 @@ class TrainingCheckpoint:
         return saved
 
     def save(self, key: str, state: dict[str, Any]) -> None:
-        """Keeps the state. A full disk costs the checkpoint, not the training: the older one stays, and it is said."""
+        """Writes the state. If the disk is full, the older checkpoint stays and the log says so; the training continues."""
         if self._file is None:
             return
-        aside = self._file.with_name(self._file.name + ".part")
+        part_file = self._file.with_name(self._file.name + ".part")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(state | {"key": key}, aside)
-            aside.rename(self._file)
-        except (OSError, RuntimeError) as error:  # torch's zip writer says RuntimeError when the disk is full
-            aside.unlink(missing_ok=True)
+            torch.save(state | {"key": key}, part_file)
+            part_file.rename(self._file)
+        except (OSError, RuntimeError) as error:  # torch's zip writer raises RuntimeError when the disk is full
+            part_file.unlink(missing_ok=True)
             self._log(f"no checkpoint was written ({str(error)[:100]}); free the disk: a crash now costs more epochs")

@@ -1,4 +1,4 @@
-"""`liveshelf tune`: hyper-parameters by a search on the validation window; the test is never looked at."""
+"""`liveshelf tune`: searches hyper-parameters on the validation window; it never uses the test."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,23 +7,24 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from model_export.data.dataset import Examples
 from model_export.data.splits import validation
 from model_export.measures.training_log import Log
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
-from model_export.training.process_group import ALONE, ProcessGroup
+from model_export.training.process_group import SINGLE_PROCESS, ProcessGroup
 from model_export.training.train import DROPOUTS, tasks_of
 from model_export.training.train_options import TrainingData, TrainOptions, settings_text, split_of
 from model_export.training.training import Training
 
-AIM = "validation_mrr20"  # of `train_metrics.METRICS`: what a trial is judged by
-STARTED = 4  # trials before the first can be stopped early, and before the sampler leaves chance
+OBJECTIVE = "validation_mrr20"  # of `train_metrics.METRICS`, maximised
+STARTUP_TRIALS = 4  # random trials before the sampler and the early stop take effect
 
 
-def suggested(trial: Trial, fitting: FitOptions, epochs: int) -> FitOptions:
-    """A point of the search space. The rate falls to zero over the epochs, so that their number belongs to the point."""
+def suggest_options(trial: Trial, fit_options: FitOptions, epochs: int) -> FitOptions:
+    """A point of the search space. It includes the number of epochs, over which the learning rate falls to zero."""
     return replace(
-        fitting,
+        fit_options,
         epochs=trial.suggest_int("epochs", max(epochs // 3, 1), epochs),
         dropout=trial.suggest_float("dropout", 0.05, 0.65, step=0.05),
         item_dropout=trial.suggest_float("item_dropout", 0.0, 0.3, step=0.05),
@@ -33,9 +34,9 @@ def suggested(trial: Trial, fitting: FitOptions, epochs: int) -> FitOptions:
     )
 
 
-def first_points(fitting: FitOptions, epochs: int) -> list[dict[str, Any]]:
-    """The first trials: what `train` would try by itself, so that the search ends no worse."""
-    defaults = {name: getattr(fitting, name) for name in ("item_dropout", "learning_rate", "weight_decay", "scale")}
+def first_points(fit_options: FitOptions, epochs: int) -> list[dict[str, Any]]:
+    """The first trials: the points that `train` itself would try, so that the search ends no worse."""
+    defaults = {name: getattr(fit_options, name) for name in ("item_dropout", "learning_rate", "weight_decay", "scale")}
     return [defaults | {"epochs": epochs, "dropout": dropout} for dropout in DROPOUTS]
 
 
@@ -47,55 +48,66 @@ def tune(
     trials: int,
     epochs: int,
     log: Log,
-    group: ProcessGroup = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> dict[str, Any]:
-    """Searches until `trials` have ended in all, writes the best to `out` (TOML) and returns what was found.
+    """Searches until the study has `trials` ended trials, writes the best settings to `out` (TOML) and returns a summary.
 
-    The study is kept beside it (`.study`): the same command goes on where it was stopped, a larger `trials` searches on.
-    A trial whose metric after an epoch is below the median of those before is stopped (optuna's MedianPruner); points
-    come from a tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011). Raises `EventsFileError` as `split_of`.
+    The study is stored beside `out` (`.study`): the same command continues an interrupted search, and larger `trials`
+    extend it. A trial stops early if its metric after an epoch is below the median of earlier trials (optuna's
+    MedianPruner). A tree-structured Parzen estimator chooses the points (Bergstra et al., NeurIPS 2011). Raises
+    `EventsFileError` as `split_of`.
     """
     split, options = split_of(source, options)
-    before, questions = validation(split, options.seed)
+    train, questions = validation(split, options.seed)
     log(
-        f"{len(split.words)} items, {len(before)} examples to learn from, {len(questions)} questions of the window after them"
+        f"{len(split.words)} items, {len(train)} examples to learn from, {len(questions)} questions of the window after them"
     )
     study = _study(out.with_suffix(".study"), options.seed)
     if not study.trials:
-        for point in first_points(options.fitting(), epochs):
+        for point in first_points(options.fit_options(), epochs):
             study.enqueue_trial(point)
-    for stopped in study.get_trials(states=(TrialState.RUNNING,)):  # by a kill: once more
-        study.tell(stopped.number, state=TrialState.FAIL)
-        study.enqueue_trial(stopped.params)
+    for killed in study.get_trials(states=(TrialState.RUNNING,)):  # runs again
+        study.tell(killed.number, state=TrialState.FAIL)
+        study.enqueue_trial(killed.params)
 
     def objective(trial: Trial) -> float:
-        fitting = replace(suggested(trial, options.fitting(), epochs), patience=epochs)
-        last, epoch = 0.0, 0
+        fit_options = replace(suggest_options(trial, options.fit_options(), epochs), patience=epochs)
+        tasks = tasks_of(split, train, questions, fit_options, log)
+        return _run_trial(trial, Training(train, len(split.words), fit_options, tasks, group), questions)
 
-        def report(name: str, value: float) -> None:
-            nonlocal last, epoch
-            epoch = int(value) if name == "epoch" else epoch
-            if name == AIM:
-                last = value
-                trial.report(value, epoch)
-                if trial.should_prune():
-                    raise optuna.TrialPruned
-
-        tasks = tasks_of(split, before, questions, fitting, log)
-        fit(Training(before, len(split.words), fitting, tasks, group), questions, lambda _: None, report)
-        return last
-
-    while (remaining := trials - len(_ended(study))) > 0:
+    while (remaining := trials - len(_ended_trials(study))) > 0:
         study.optimize(objective, n_trials=1, callbacks=[lambda _, trial: log(_trial_line(trial, remaining, study))])
-    best = suggested(optuna.trial.FixedTrial(study.best_params), options.fitting(), epochs)
-    remark = f"liveshelf tune, {len(_ended(study))} trials on {source.name}: validation MRR@20 {study.best_value:.4f}"
-    out.write_text(settings_text(best, remark))
-    begins = [trial.value for trial in study.trials[: len(DROPOUTS)] if trial.value is not None]
+    best_options = suggest_options(optuna.trial.FixedTrial(study.best_params), options.fit_options(), epochs)
+    count = len(_ended_trials(study))
+    remark = f"liveshelf tune, {count} trials on {source.name}: validation MRR@20 {study.best_value:.4f}"
+    out.write_text(settings_text(best_options, remark))
+    return _summary(study)
+
+
+def _run_trial(trial: Trial, training: Training, questions: Examples) -> float:
+    """Trains a point and returns the `OBJECTIVE` of its last epoch. Raises `TrialPruned` if the trial stops early."""
+    last_value, epoch = 0.0, 0
+
+    def report(name: str, value: float) -> None:
+        nonlocal last_value, epoch
+        epoch = int(value) if name == "epoch" else epoch
+        if name == OBJECTIVE:
+            last_value = value
+            trial.report(value, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+    fit(training, questions, lambda _: None, report)
+    return last_value
+
+
+def _summary(study: optuna.Study) -> dict[str, Any]:
+    first_values = [trial.value for trial in study.trials[: len(DROPOUTS)] if trial.value is not None]
     return {
-        "trials": len(_ended(study)),
+        "trials": len(_ended_trials(study)),
         "stopped_early": len(study.get_trials(states=(TrialState.PRUNED,))),
         "validation_mrr20": round(study.best_value, 4),
-        "without_search": round(max(begins), 4) if begins else None,
+        "without_search": round(max(first_values), 4) if first_values else None,
         "settings": study.best_params,
     }
 
@@ -106,14 +118,14 @@ def _study(file: Path, seed: int) -> optuna.Study:
     return optuna.create_study(
         study_name="liveshelf",
         storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file))),
-        sampler=optuna.samplers.TPESampler(n_startup_trials=STARTED, seed=seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTED, n_warmup_steps=1),
+        sampler=optuna.samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, seed=seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=1),
         direction="maximize",
         load_if_exists=True,
     )
 
 
-def _ended(study: optuna.Study) -> list[FrozenTrial]:
+def _ended_trials(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 

@@ -18,7 +18,7 @@ class BadEvent(Exception):
     """The first bad event of a batch, with its reason."""
 
     def __init__(self, entry: Entry, error: BadRecord) -> None:
-        super().__init__(f"{entry.place}{error}")
+        super().__init__(f"{entry.position}{error}")
         self.entry = entry
         self.reason = error.reason
 

@@ -34,9 +34,9 @@ def json_answer(answer: Any, status: int = 200) -> Response:
     return response
 
 
-def refusal(status: int, reason: str, error: str, *, wait_s: float | None = None, **place: int | None) -> Response:
+def refusal(status: int, reason: str, error: str, *, wait_s: float | None = None, **position: int | None) -> Response:
     """Answers with a `Refused`. `wait_s`: seconds until a retry makes sense, sent as `Retry-After`."""
-    response = json_answer(Refused(reason=reason, error=error, **place), status)
+    response = json_answer(Refused(reason=reason, error=error, **position), status)
     if wait_s is not None:
         response.headers["retry-after"] = str(max(1, math.ceil(wait_s)))
     return response
@@ -48,10 +48,10 @@ def add_refusals(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        place, name = (str(part) for part in first["loc"][:2])
-        came = visible(str(first.get("input")), SHOWN)
-        text = f"expected a valid {name}; came {came!r} ({first['msg']}). Next: correct the {place}."
-        return refusal(422, "bad_id" if place == "path" else "bad_parameter", text)
+        location, name = (str(part) for part in first["loc"][:2])
+        value = visible(str(first.get("input")), SHOWN)
+        text = f"expected a valid {name}; came {value!r} ({first['msg']}). Next: correct the {location}."
+        return refusal(422, "bad_id" if location == "path" else "bad_parameter", text)
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:

@@ -29,7 +29,7 @@ class Entry:
     line: int | None = None
 
     @property
-    def place(self) -> str:
+    def position(self) -> str:
         """The position as the prefix of an error message; empty for a body of one event."""
         if self.index is not None:
             return f"event {self.index} of the array: "
@@ -47,12 +47,14 @@ class BodyRefused(Exception):
 class TooMuch(BodyRefused):
     """The body has more bytes or events than one request may carry."""
 
-    def __init__(self, reason: str, expected: str, came: str) -> None:
-        super().__init__(413, reason, f"expected at most {expected}; came {came}. Next: send them in several requests.")
+    def __init__(self, reason: str, expected: str, actual: str) -> None:
+        super().__init__(
+            413, reason, f"expected at most {expected}; came {actual}. Next: send them in several requests."
+        )
 
 
-async def read_body(request: Request, most: int) -> bytes:
-    """Reads the body and unpacks gzip, with or without `Content-Encoding`. `most`: the limit in bytes, on the wire and
+async def read_body(request: Request, limit: int) -> bytes:
+    """Reads the body and unpacks gzip, with or without `Content-Encoding`. `limit`: in bytes, on the wire and
     unpacked; it does not trust `Content-Length`. Raises `TooMuch` before it holds more, `BodyRefused` for any other body.
 
     Starlette's own `max_body_size` always answers in plain text.
@@ -64,33 +66,33 @@ async def read_body(request: Request, most: int) -> bytes:
         text = f"expected a body that is plain or gzip; came {encoding}. Next: send it plain."
         raise BodyRefused(415, "unknown_encoding", text)
     declared = request.headers.get("content-length", "")[:18]
-    if declared.isdecimal() and int(declared) > most:
-        raise TooMuch("body_too_large", f"{most} bytes", f"{declared} bytes")
+    if declared.isdecimal() and int(declared) > limit:
+        raise TooMuch("body_too_large", f"{limit} bytes", f"{declared} bytes")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > most:
-            raise TooMuch("body_too_large", f"{most} bytes", "more")
+        if len(body) > limit:
+            raise TooMuch("body_too_large", f"{limit} bytes", "more")
     if encodings or body.startswith(_GZIP_BEGIN):
-        return await asyncio.to_thread(_unpacked, bytes(body), most)
+        return await asyncio.to_thread(_unpacked, bytes(body), limit)
     return bytes(body)
 
 
-def _unpacked(body: bytes, most: int) -> bytes:
+def _unpacked(body: bytes, limit: int) -> bytes:
     try:
-        unpacked = gzip.GzipFile(fileobj=io.BytesIO(body)).read(most + 1)
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(body)).read(limit + 1)
     except (OSError, EOFError, zlib.error) as error:
         text = f"expected gzip; came {error}. Next: pack the body anew, or send it plain without Content-Encoding."
         raise BodyRefused(400, "bad_gzip", text) from None
-    if len(unpacked) > most:
-        raise TooMuch("body_too_large", f"{most} bytes", "more, unpacked")
+    if len(unpacked) > limit:
+        raise TooMuch("body_too_large", f"{limit} bytes", "more, unpacked")
     return unpacked
 
 
-def split_batch(body: bytes, most: int) -> list[Entry]:
+def split_batch(body: bytes, limit: int) -> list[Entry]:
     """Splits a body into entries without decoding the events. Lines may end in CRLF; empty lines are skipped.
 
-    Raises `BadRecord` for a malformed array, `TooMuch` above `most` events.
+    Raises `BadRecord` for a malformed array, `TooMuch` above `limit` events.
     """
     plain = body.removeprefix(BOM)
     text = plain.strip(_SPACE)
@@ -99,20 +101,20 @@ def split_batch(body: bytes, most: int) -> list[Entry]:
             array = _decode_array(text)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise _bad_array(text, error) from None
-        _refuse_more(len(array), most)
+        _refuse_more(len(array), limit)
         return [Entry(bytes(raw), index=n) for n, raw in enumerate(array)]
     if b"\n" not in text or _is_one_value(text):
         return [Entry(text)]
     lines = plain.split(b"\n")
-    _refuse_more(sum(bool(line.strip(_SPACE)) for line in lines), most)
+    _refuse_more(sum(bool(line.strip(_SPACE)) for line in lines), limit)
     stripped = ((n, line.strip(_SPACE)) for n, line in enumerate(lines, start=1))
     return [Entry(line, line=n) for n, line in stripped if line]
 
 
-def _refuse_more(count: int, most: int) -> None:
+def _refuse_more(count: int, limit: int) -> None:
     """Runs before any `Entry` is built: half a million events fit into one body."""
-    if count > most:
-        raise TooMuch("too_many_events", f"{most} events", f"{count} events")
+    if count > limit:
+        raise TooMuch("too_many_events", f"{limit} events", f"{count} events")
 
 
 def _is_one_value(text: bytes) -> bool:

@@ -23,7 +23,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **options)
         self._limits = limits
         self._deadline: asyncio.TimerHandle | None = None
-        self._incomplete = self._in_head = self._just_begun = False
+        self._incomplete = self._in_head = self._just_started = False
         self._body_bytes = self._other_bytes = self._read_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -48,8 +48,8 @@ class Connection(HttpToolsProtocol):
         if not self._incomplete or self.transport.is_closing():
             return
         self._expect()
-        if self._just_begun:  # these bytes may also hold the end of the previous request: one read is not counted
-            self._just_begun = False
+        if self._just_started:  # these bytes may also hold the end of the previous request: one read is not counted
+            self._just_started = False
             return
         self._other_bytes += len(data) - (self._body_bytes - body_before)
         if self._other_bytes > self._limits.max_head_bytes + self._body_bytes:
@@ -57,7 +57,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """As uvicorn's."""
-        self._incomplete = self._in_head = self._just_begun = True
+        self._incomplete = self._in_head = self._just_started = True
         self._body_bytes = self._other_bytes = 0
         super().on_message_begin()
 
@@ -104,8 +104,8 @@ class Connection(HttpToolsProtocol):
         self._refuse(408, "too_slow", text)  # a route that still reads the body gets `ClientDisconnect`
 
     def _refuse_head(self) -> None:
-        most = self._limits.max_head_bytes
-        text = f"expected at most {most} bytes beside a body; came more. Next: send fewer headers."
+        limit = self._limits.max_head_bytes
+        text = f"expected at most {limit} bytes beside a body; came more. Next: send fewer headers."
         self._refuse(431, "head_too_large", text)
 
     def _refuse(self, status: int, reason: str, error: str) -> None:

@@ -25,13 +25,13 @@ class SharedOrigins:
 
     def __init__(self, origins: Collection[str]) -> None:
         self._named = frozenset(origin.encode() for origin in origins if origin != ANY)
-        self._any = ANY in origins
+        self._any_origin = ANY in origins
 
     def headers(self, method: str, path: str, origin: bytes | None) -> list[tuple[bytes, bytes]]:
         """The CORS headers of the answer (also of a refusal); empty where this origin may not send the request."""
         if origin is None or not path.startswith(SHARED):
             return []
-        if not (self._any and method in READS) and origin not in self._named:
+        if not (self._any_origin and method in READS) and origin not in self._named:
             return []
         return [
             (b"access-control-allow-origin", origin),

@@ -35,7 +35,7 @@ class LiveLists:
     def __init__(self, limits: StorefrontSettings) -> None:
         self.limits = limits
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._wake_events: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._of_address, self._of_user = Counter[str](), Counter[str]()
 
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -44,18 +44,18 @@ class LiveLists:
 
     def changed(self, user_id: str) -> None:
         """Wakes the streams of this user. The table's thread calls it."""
-        if self._loop is not None and user_id in self._waiting:
+        if self._loop is not None and user_id in self._wake_events:
             self._loop.call_soon_threadsafe(self._wake, user_id)
 
     def _wake(self, user_id: str) -> None:
-        for event in self._waiting.get(user_id, ()):
+        for event in self._wake_events.get(user_id, ()):
             event.set()
 
     async def changes(self, user_id: str, expiry: Expiry) -> AsyncIterator[None]:
         """Yields at the start, after each change of the user's list, and when the sent list expires."""
         event = asyncio.Event()
         event.set()
-        self._waiting[user_id].add(event)
+        self._wake_events[user_id].add(event)
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -65,9 +65,9 @@ class LiveLists:
                     event.clear()
                     yield
         finally:
-            self._waiting[user_id].discard(event)
-            if not self._waiting[user_id]:
-                del self._waiting[user_id]
+            self._wake_events[user_id].discard(event)
+            if not self._wake_events[user_id]:
+                del self._wake_events[user_id]
 
     def full(self, user_id: str, address: str) -> str | None:
         """The limit that one more stream would exceed ("in all", "of one client address", "of one user"), or None."""
@@ -93,14 +93,14 @@ class LiveLists:
 class ListStream(EventSourceResponse):
     """The stream of one user's lists. It counts against the limits while it is open, and is refused above them."""
 
-    def __init__(self, live: LiveLists, user_id: str, read: Callable[[], tuple[str, int | None]]) -> None:
-        """`read` returns the data of one `list` event and when that list expires (epoch ms)."""
+    def __init__(self, live: LiveLists, user_id: str, read_list: Callable[[], tuple[str, int | None]]) -> None:
+        """`read_list` returns the data of one `list` event and when that list expires (epoch ms)."""
         self._live, self._user_id = live, user_id
 
         async def events() -> AsyncIterator[dict[str, str]]:
             expiry = Expiry()
             async for _ in live.changes(user_id, expiry):
-                data, expiry.at_ms = read()
+                data, expiry.at_ms = read_list()
                 yield {"event": "list", "data": data}
 
         super().__init__(events(), ping=PING_S, send_timeout=live.limits.send_timeout_s)

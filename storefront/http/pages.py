@@ -25,7 +25,7 @@ def add_pages(app: FastAPI) -> None:
 
     def page(path: str, file: Path) -> None:
         @app.get(path, include_in_schema=False)
-        def show() -> FileResponse:
+        def serve() -> FileResponse:
             return FileResponse(file)
 
     for path, name in PAGES.items():

@@ -23,16 +23,16 @@ class Search:
     def find(self, text: str, limit: int) -> list[CatalogueItem]:
         """At most `limit` items that may be listed now: matches by title first, in title order, then the nearest ones."""
         titled = self._shelf.search(text, limit)
-        return titled + self._near(text, limit - len(titled), {item.item_id for item in titled})
+        return titled + self._nearest(text, limit - len(titled), {item.item_id for item in titled})
 
-    def _near(self, text: str, count: int, have: set[str]) -> list[CatalogueItem]:
+    def _nearest(self, text: str, count: int, have: set[str]) -> list[CatalogueItem]:
         if count <= 0 or self._bundle is None or self._queries is None or self._vectors is None:
             return []
-        if (place := self._queries.place(text)) is None:
+        if (query_vector := self._queries.place(text)) is None:
             return []
-        cosines = self._vectors @ place
-        near = np.flatnonzero(cosines > NEAR)
-        rows = near[np.argsort(-cosines[near], kind="stable")]
+        cosines = self._vectors @ query_vector
+        candidates = np.flatnonzero(cosines > NEAR)
+        rows = candidates[np.argsort(-cosines[candidates], kind="stable")]
         ids = (self._bundle.vocabulary.item_ids[row - 1] for row in rows.tolist() if row)
         items = (self._shelf.get(item) for item in ids if item not in have and self._shelf.may_be_listed(item))
         return [*islice((item for item in items if item is not None), count)]

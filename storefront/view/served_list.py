@@ -59,14 +59,14 @@ class ListServer:
     def list_of(self, user_id: str, limit: int) -> ServedList:
         """The user's list, or the popular one where the user has none or it has expired."""
         slate, now, shelf = self._views.list_of(user_id), self._clock_ms(), self._views.shelf
-        known = slate is not None and now < slate.expires_at
-        expired = slate is not None and not known
+        has_list = slate is not None and now < slate.expires_at
+        expired = slate is not None and not has_list
         if slate is None or expired:
             slate = self._popular_list(user_id, limit, now)
-        places = [place for place in slate.items if shelf.may_be_listed(place.item_id)][:limit]
+        list_items = [list_item for list_item in slate.items if shelf.may_be_listed(list_item.item_id)][:limit]
         return ServedList(
             user_id=user_id,
-            known=known,
+            known=has_list,
             expired=expired,
             recommendation_id=slate.recommendation_id,
             epoch=slate.epoch,
@@ -76,14 +76,14 @@ class ListServer:
             event_time=slate.event_time,
             event_id=slate.event_id,
             generated_at=slate.generated_at,
-            expires_at=slate.expires_at if known else None,
+            expires_at=slate.expires_at if has_list else None,
             served_at=now,
-            items=[served(place, rank, shelf) for rank, place in enumerate(places, start=1)],
+            items=[served(list_item, rank, shelf) for rank, list_item in enumerate(list_items, start=1)],
         )
 
     def _popular_list(self, user_id: str, limit: int, now: int) -> RecommendationList:
         sold = islice(filter(self._views.shelf.may_be_listed, self._popular), limit)
-        places = [ListItem(i, 0.0, n, Reason("popular")) for n, i in enumerate(sold, start=1)]
+        list_items = [ListItem(i, 0.0, n, Reason("popular")) for n, i in enumerate(sold, start=1)]
         return RecommendationList(
             recommendation_id="popular",
             user_id=user_id,
@@ -93,19 +93,19 @@ class ListServer:
             generated_at=now,
             model=self._model,
             source="popular",
-            items=places,
+            items=list_items,
             expires_at=now,
         )
 
 
-def served(place: ListItem, rank: int, shelf: CatalogueView) -> ServedItem:
+def served(list_item: ListItem, rank: int, shelf: CatalogueView) -> ServedItem:
     """Adds the item's title and price, and the title of the item in its reason."""
-    item, anchor = shelf.get(place.item_id), shelf.get(place.reason.item_id or "")
+    item, anchor = shelf.get(list_item.item_id), shelf.get(list_item.reason.item_id or "")
     return ServedItem(
-        item_id=place.item_id,
-        score=place.score,
+        item_id=list_item.item_id,
+        score=list_item.score,
         rank=rank,
-        reason=place.reason,
+        reason=list_item.reason,
         reason_title=anchor.title if anchor else None,
         title=item.title if item else None,
         price=item.price if item else None,

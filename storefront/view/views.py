@@ -34,7 +34,7 @@ class CatalogueView:
         self._coverage = Coverage(len(self._vocabulary), coverage)
         self._clock_ms = clock_ms
         self._items: dict[str, CatalogueItem] = {}
-        self._always: set[str] = set()  # in stock at any time: most look-ups end here
+        self._always_listed: set[str] = set()  # in stock at any time: most look-ups end here
         self._delisted: dict[str, None] = {}
         self._lock = threading.Lock()
 
@@ -44,7 +44,7 @@ class CatalogueView:
         with self._lock:
             if self._vocabulary.row(key):
                 self._coverage.held += (item is not None) - (key in self._items)
-            self._always.discard(key)
+            self._always_listed.discard(key)
             self._delisted.pop(key, None)
             if item is None:
                 self._items.pop(key, None)
@@ -55,7 +55,7 @@ class CatalogueView:
                 return
             self._items[key] = item
             if offer_of(item) == ANYTIME:
-                self._always.add(key)
+                self._always_listed.add(key)
 
     def get(self, item_id: str) -> CatalogueItem | None:
         """The item, None when it is not in the catalogue."""
@@ -63,7 +63,7 @@ class CatalogueView:
 
     def may_be_listed(self, item_id: str) -> bool:
         """Whether the item may be listed now, by the rule of `operators.lists.availability`."""
-        if item_id in self._always:
+        if item_id in self._always_listed:
             return True
         item = self._items.get(item_id)
         in_stock, start, end = ANYTIME if item is None else offer_of(item)

@@ -62,7 +62,7 @@ class StoreMetrics:
         self.streams = self._gauge("streams", "Open SSE streams")
         self._process = ProcessCollector(registry=self.registry)
 
-    def listed(self, newest: RecommendationList | None) -> None:
+    def on_list(self, newest: RecommendationList | None) -> None:
         """Records the freshness of a list that has just become readable."""
         if newest is None:
             return

@@ -153,7 +153,11 @@ class Ops:
         lines = [
             Line(
                 series["metric"].get(label, "") or title,
-                [(float(at), float(value)) for at, value in series["values"] if math.isfinite(float(value))],
+                [
+                    (float(timestamp), float(value))
+                    for timestamp, value in series["values"]
+                    if math.isfinite(float(value))
+                ],
             )
             for series in answer["result"]
         ]

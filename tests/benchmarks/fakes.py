@@ -25,12 +25,12 @@ class Record:
 
 def list_record(user: str, version: int, event_time: int, **fields: Any) -> Record:
     """A list on the output topic."""
-    made = {
+    record = {
         "recommendation_id": "r", "user_id": user, "version": version, "event_time": event_time, "event_id": "e",
         "generated_at": event_time + 1, "model": {"name": "m", "version": "1"}, "source": "model", "items": [],
         "expires_at": event_time + 1000,
     }  # fmt: skip
-    return Record(user.encode(), json.dumps(made | fields).encode())
+    return Record(user.encode(), json.dumps(record | fields).encode())
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Says:
 
     reasons: list[str]
 
-    def broken(self) -> list[str]:
+    def find_violations(self) -> list[str]:
         return self.reasons
 
 

@@ -36,24 +36,26 @@ ERASED, RETURNED = f"{TAG}erased", f"{TAG}returned"
 
 def event(number: int, user: str, at_ms: int, **fields: Any) -> Record:
     """On the events topic, at `at_ms` after the start; the number is its offset."""
-    made = {"event_id": f"e{number}", "event_type": "view", "event_time": NOW_MS + at_ms, "user_id": user,
+    body = {"event_id": f"e{number}", "event_type": "view", "event_time": NOW_MS + at_ms, "user_id": user,
             "item_id": f"i{1 + number % 8}"}  # fmt: skip
-    value = json.dumps(made | fields).encode()
+    value = json.dumps(body | fields).encode()
     return Record(user.encode(), value, offset=number, timestamp=NOW_MS + at_ms, topic=EVENTS)
 
 
 def events() -> list[Record]:
     """Users in turn, one of them erased and one erased and back; two poison records and a duplicate."""
-    found = [event(n, f"{TAG}{n % USERS}", n * GAP_MS) for n in range(SECONDS * 1000 // GAP_MS)]
+    records = [event(n, f"{TAG}{n % USERS}", n * GAP_MS) for n in range(SECONDS * 1000 // GAP_MS)]
     special = [(ERASED, 1000), (ERASED, 2000), (RETURNED, 3000), (RETURNED, 15_000), (RETURNED, 16_000)]
-    found += [event(len(found) + n, user, at_ms + 50) for n, (user, at_ms) in enumerate(special)]
-    found += [replace(event(len(found) + n, f"{TAG}1", 4070 + n), value=value) for n, value in enumerate((b"{", None))]
-    found.append(replace(found[30], offset=len(found), timestamp=NOW_MS + 5_070))
-    return sorted(found, key=lambda one: one.timestamp)
+    records += [event(len(records) + n, user, at_ms + 50) for n, (user, at_ms) in enumerate(special)]
+    records += [
+        replace(event(len(records) + n, f"{TAG}1", 4070 + n), value=value) for n, value in enumerate((b"{", None))
+    ]
+    records.append(replace(records[30], offset=len(records), timestamp=NOW_MS + 5_070))
+    return sorted(records, key=lambda record: record.timestamp)
 
 
 @dataclass
-class Written:
+class WrittenList:
     """A record of the output topic and when a reader has it (ms after the start)."""
 
     record: Record
@@ -66,7 +68,7 @@ class History:
 
     bundle: Path
     delivery: str = "at-least-once"
-    lists: list[Written] = field(default_factory=list)
+    lists: list[WrittenList] = field(default_factory=list)
     letters: list[Record] = field(default_factory=list)
     observed: dict[str, Any] = field(default_factory=dict)  # fields of `Observed` that differ
     strikes: list[Strike] = field(
@@ -95,33 +97,33 @@ class History:
             while due and due[0].timestamp < record.timestamp:
                 self._erase(due.pop(0), states)
             try:
-                given = decoder.decode(record.key.decode(), record.value, record.timestamp)
+                event_of_record = decoder.decode(record.key.decode(), record.value, record.timestamp)
             except BadRecord as bad:
                 self.letters.append(letter(record, bad.reason))
                 continue
-            done = step(states.get(given.user_id), given, 30 * 60_000, record.timestamp)
-            states[given.user_id] = done.state
-            if done.outcome == "applied":
-                self._emit(given.user_id, done.state, record)
+            result = step(states.get(event_of_record.user_id), event_of_record, 30 * 60_000, record.timestamp)
+            states[event_of_record.user_id] = result.state
+            if result.outcome == "applied":
+                self._emit(event_of_record.user_id, result.state, record)
 
     def _emit(self, user: str, state: bytes, cause: Record) -> None:
-        (made,) = self._maker.make([Request(user, state, cause.timestamp)])
-        assert not isinstance(made, Exception)
+        (slate,) = self._maker.make([Request(user, state, cause.timestamp)])
+        assert not isinstance(slate, Exception)
         headers = ((DIGEST_HEADER, digest(state).encode()),)
-        record = Record(user.encode(), encode_list(made), headers, topic=RECOMMENDATIONS)
-        self.lists.append(Written(record, cause.timestamp - NOW_MS + LATE_MS))
+        record = Record(user.encode(), encode_list(slate), headers, topic=RECOMMENDATIONS)
+        self.lists.append(WrittenList(record, cause.timestamp - NOW_MS + LATE_MS))
 
     def _erase(self, request: Record, states: dict[str, bytes]) -> None:
         user = request.key.decode()
         state = states[user] = erase(states.get(user), request.timestamp)
         headers = tuple((tombstone(user, state).headers or {}).items())
-        self.lists.append(Written(Record(request.key, None, headers), ERASED_MS + LATE_MS))
+        self.lists.append(WrittenList(Record(request.key, None, headers), ERASED_MS + LATE_MS))
 
-    def of(self, user: str) -> list[Written]:
+    def of(self, user: str) -> list[WrittenList]:
         """The records of a user in their order."""
-        return [one for one in self.lists if one.record.key.decode() == user]
+        return [written for written in self.lists if written.record.key.decode() == user]
 
-    def changed(self, written: Written, change: Callable[[dict[str, Any]], object]) -> Written:
+    def changed(self, written: WrittenList, change: Callable[[dict[str, Any]], object]) -> WrittenList:
         """The same list with another body."""
         assert written.record.value is not None
         body = json.loads(written.record.value)
@@ -130,17 +132,17 @@ class History:
 
     def row(self) -> Row:
         """As the trial judges it."""
-        settings, seen = Settings(), ReaderView(TAG.encode())
-        for one in self.lists:
-            seen.take(one.record, one.at_ms / 1000, NOW_MS + one.at_ms)
+        settings, view = Settings(), ReaderView(TAG.encode())
+        for written in self.lists:
+            view.take(written.record, written.at_ms / 1000, NOW_MS + written.at_ms)
         oracle = Oracle(settings, self.events, erasures=self.erasures)
-        good = len(self.events) - len(self.letters_wanted()) - 1
+        good_events = len(self.events) - len(self.letters_wanted()) - 1
         observed = Observed(
-            view=seen,
+            view=view,
             oracle=oracle,
             letters=self.letters,
-            acknowledged=good,
-            recovery=recovery(seen, self.strikes, 0.0, float(SECONDS), 0.0),
+            acknowledged=good_events,
+            recovery=recovery(view, self.strikes, 0.0, float(SECONDS), 0.0),
             strikes=self.strikes,
         )
 
@@ -151,7 +153,9 @@ class History:
 
     def letters_wanted(self) -> list[Record]:
         """The poison."""
-        return [one for one in self.events if one.value is None or one.value == b"{"]
+        return [
+            event_record for event_record in self.events if event_record.value is None or event_record.value == b"{"
+        ]
 
 
 def letter(record: Record, reason: str, **fields: Any) -> Record:

@@ -5,11 +5,11 @@ from typing import Any
 from benchmarks.measuring.measured import NotMeasured
 
 
-def reasons(found: dict[str, Any], *figures: str) -> set[str]:
+def reasons(result: dict[str, Any], *figures: str) -> set[str]:
     """Why these figures have no number; fails where one has."""
-    said = set()
+    texts = set()
     for name in figures:
-        for value in found[name].values() if isinstance(found[name], dict) else [found[name]]:
+        for value in result[name].values() if isinstance(result[name], dict) else [result[name]]:
             assert isinstance(value, NotMeasured), f"{name}: {value}"
-            said.add(value.reason)
-    return said
+            texts.add(value.reason)
+    return texts

@@ -17,7 +17,7 @@ SEED = int(os.environ.get("CHAOS_SEED", "20261124"))
 
 def test_the_same_seed_gives_the_same_faults() -> None:
     assert schedule(3, 15) == schedule(3, 15) != schedule(4, 15)
-    assert {fault.what for seed in range(20) for fault in schedule(seed, 15)} == {
+    assert {fault.kind for seed in range(20) for fault in schedule(seed, 15)} == {
         "kill",
         "pause",
         "segfault",

@@ -162,7 +162,7 @@ class Measured:
     @classmethod
     def of(cls, soak: Soak, stack: Stack, since_s: float) -> "Measured":
         """Slopes of the samples from `since_s` on."""
-        warm = [(at, other) for at, other in zip(soak.watch.at, soak.others, strict=True) if at >= since_s]
+        warm = [(at, other) for at, other in zip(soak.watch.at_s, soak.others, strict=True) if at >= since_s]
         at = [moment for moment, _ in warm]
         others = {name: slope_an_hour(at, [other[name] for _, other in warm]) for name in warm[0][1]}
         return cls(growths(soak.watch, since_s, MB_AN_HOUR, bounds_mb(stack)), others)
@@ -177,7 +177,8 @@ class Measured:
     def text(self, newest: dict[str, float]) -> str:
         """As Markdown."""
         lines = (
-            f"- {n}: {newest[n]:.0f}, {one.an_hour:+.1f} +- {one.half:.1f} an hour" for n, one in self.others.items()
+            f"- {n}: {newest[n]:.0f}, {one.an_hour:+.1f} +- {one.half_width:.1f} an hour"
+            for n, one in self.others.items()
         )
         return "\n".join((table(self.rows), "", *lines))
 
@@ -186,7 +187,7 @@ def keep(measured: Measured, soak: Soak, result: dict) -> str:
     """Writes the result as JSON and as a table, and returns the table."""
     samples = [
         {"at": at, **{name: memory._asdict() for name, memory in sample.items()}, "others": other}
-        for at, sample, other in zip(soak.watch.at, soak.watch.samples, soak.others, strict=True)
+        for at, sample, other in zip(soak.watch.at_s, soak.watch.samples, soak.others, strict=True)
     ]
     processes = [asdict(row) | {"flat": row.flat, "kept": row.kept} for row in measured.rows]
     slopes = {name: slope._asdict() for name, slope in measured.others.items()}

@@ -44,8 +44,8 @@ class Broker:
     def write(self, user: str, value: bytes | None, headers: Any = ()) -> None:
         partition = partition_of(user.encode(), PARTITIONS)
         offset = sum(record.partition == partition for record in self.log)
-        place = {"partition": partition, "offset": offset, "timestamp": now_ms(), "topic": RECOMMENDATIONS}
-        self.log.append(SimpleNamespace(key=user.encode(), value=value, headers=list(headers), **place))
+        metadata = {"partition": partition, "offset": offset, "timestamp": now_ms(), "topic": RECOMMENDATIONS}
+        self.log.append(SimpleNamespace(key=user.encode(), value=value, headers=list(headers), **metadata))
 
     def check(self) -> None:
         if self.failure is not None:
@@ -82,22 +82,22 @@ class Consumer:
     """Reads the broker's log from the places at which it stands."""
 
     broker: Broker
-    places: dict[TopicPartition, int] = field(default_factory=dict)
+    positions: dict[TopicPartition, int] = field(default_factory=dict)
 
     def partitions_for_topic(self, topic: str) -> set[int]:
         assert topic == RECOMMENDATIONS
         return set(range(PARTITIONS))
 
     def assign(self, partitions: list[TopicPartition]) -> None:
-        self.broker.assigned, self.places = partitions, dict.fromkeys(partitions, 0)
+        self.broker.assigned, self.positions = partitions, dict.fromkeys(partitions, 0)
 
     def seek_to_beginning(self, *partitions: TopicPartition) -> None: ...
 
     def seek_to_end(self, *partitions: TopicPartition) -> None:
-        self.places = self.end_offsets(partitions)
+        self.positions = self.end_offsets(partitions)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        self.places[partition] = offset
+        self.positions[partition] = offset
 
     def beginning_offsets(self, partitions: Any) -> dict[TopicPartition, int]:
         return dict.fromkeys(partitions, 0)
@@ -108,16 +108,20 @@ class Consumer:
         return {partition: numbers.count(partition.partition) for partition in partitions}
 
     def position(self, partition: TopicPartition) -> int:
-        return self.places[partition]
+        return self.positions[partition]
 
     def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
         self.broker.check()
         batches: dict[TopicPartition, list[Any]] = {}
-        for partition, place in self.places.items():
-            records = [one for one in self.broker.log if one.partition == partition.partition and one.offset >= place]
+        for partition, position in self.positions.items():
+            records = [
+                record
+                for record in self.broker.log
+                if record.partition == partition.partition and record.offset >= position
+            ]
             if records:
                 batches[partition] = records
-                self.places[partition] += len(records)
+                self.positions[partition] += len(records)
         if not batches:
             time.sleep(0.005)
         return batches

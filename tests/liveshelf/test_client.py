@@ -31,11 +31,11 @@ def event(**fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
-    made = Broker()
-    monkeypatch.setattr(event_publisher, "new_producer", made.producer)
+    fake_broker = Broker()
+    monkeypatch.setattr(event_publisher, "new_producer", fake_broker.producer)
     for module in (list_follower, list_reader):
-        monkeypatch.setattr(module, "new_consumer", made.consumer)
-    return made
+        monkeypatch.setattr(module, "new_consumer", fake_broker.consumer)
+    return fake_broker
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_an_iterable_of_events_is_sent_in_order_and_none_is_no_call(client: Clie
 
 
 @pytest.mark.parametrize(
-    ("bad", "reason", "came"),
+    ("bad", "reason", "actual"),
     [
         ({"event_type": "stare"}, "unknown_event_type", "stare"),
         ({"user_id": ""}, "bad_id", "0 characters"),
@@ -72,19 +72,19 @@ def test_an_iterable_of_events_is_sent_in_order_and_none_is_no_call(client: Clie
     ],
 )
 def test_of_a_batch_with_a_bad_event_nothing_is_sent(
-    client: Client, broker: Broker, bad: dict[str, Any], reason: str, came: str
+    client: Client, broker: Broker, bad: dict[str, Any], reason: str, actual: str
 ) -> None:
     with pytest.raises(BadEvent) as refused:
         client.publish([event(), event(**bad)])
     assert (refused.value.index, refused.value.reason, broker.sent) == (1, reason, [])
-    assert came in refused.value.came
+    assert actual in refused.value.came
     assert str(refused.value).startswith("event 1: expected ") and "Next: " in str(refused.value)
 
 
 def test_what_is_no_event_at_all_is_refused(client: Client) -> None:
-    for given in ("view", [b"{}"], [["event_id", "e1"]]):
+    for argument in ("view", [b"{}"], [["event_id", "e1"]]):
         with pytest.raises(BadEvent, match="a dict or an Event"):
-            client.publish(given)  # type: ignore[arg-type]
+            client.publish(argument)  # type: ignore[arg-type]
 
 
 def test_fields_without_effect_are_returned_and_logged_once(
@@ -123,8 +123,8 @@ def test_no_list_an_erased_and_an_expired_one_are_none(client: Client, broker: B
     broker.append("gone", 1)
     broker.erase("gone")
     broker.append("late", 1, valid_ms=-1)
-    found = client.lists(iter(["u1", "gone", "late", "never"]))
-    assert {user: made and made.version for user, made in found.items()} == {
+    lists = client.lists(iter(["u1", "gone", "late", "never"]))
+    assert {user: slate and slate.version for user, slate in lists.items()} == {
         "u1": 1, "gone": None, "late": None, "never": None,
     }  # fmt: skip
     assert broker.asked == [{"auto_offset_reset": "earliest"}], "one consumer for all"
@@ -138,8 +138,8 @@ def test_lists_are_followed_from_the_call_on(client: Client, broker: Broker) -> 
     lists = client.follow()
     broker.append("u1", 2)
     broker.erase("u1", b"0.2")
-    made, erased = next(lists), next(lists)
-    assert not isinstance(made, Erased) and made.version == 2
+    slate, erased = next(lists), next(lists)
+    assert not isinstance(slate, Erased) and slate.version == 2
     assert erased == Erased("u1")
 
 
@@ -152,8 +152,8 @@ def test_older_lists_expired_ones_and_those_of_others_are_left_out(client: Clien
     broker.append("u1", 5)
     broker.append("u1", 6)
     with client.follow("u1", since="beginning") as lists:
-        came = [next(lists) for _ in range(3)]
-    assert [one if isinstance(one, Erased) else one.version for one in came] == [3, Erased("u1"), 6]
+        entries = [next(lists) for _ in range(3)]
+    assert [entry if isinstance(entry, Erased) else entry.version for entry in entries] == [3, Erased("u1"), 6]
 
 
 def test_a_record_that_is_no_list_is_logged_and_passed_over(
@@ -167,32 +167,32 @@ def test_a_record_that_is_no_list_is_logged_and_passed_over(
 
 @pytest.mark.parametrize("closing", ["client", "follower"])
 def test_closing_ends_what_waits_for_a_list(client: Client, broker: Broker, closing: str) -> None:
-    follower, found = client.follow(), list[Any]()
-    reader = threading.Thread(target=lambda: found.extend(follower))
+    follower, entries = client.follow(), list[Any]()
+    reader = threading.Thread(target=lambda: entries.extend(follower))
     reader.start()
     broker.append("u1", 1)
-    _eventually(lambda: len(found) == 1)
+    _eventually(lambda: len(entries) == 1)
     (client if closing == "client" else follower).close()
     reader.join(5)
     assert not reader.is_alive() and list(follower) == []
 
 
 def test_a_broker_that_is_away_for_a_while_is_waited_for(client: Client, broker: Broker) -> None:
-    lists, down = client.follow(silence_s=60), KafkaConnectionError("down")
-    broker.failure = down
-    back = threading.Timer(0.5, lambda: (setattr(broker, "failure", None), broker.append("u1", 1)))
-    back.start()
+    lists, connection_error = client.follow(silence_s=60), KafkaConnectionError("down")
+    broker.failure = connection_error
+    timer = threading.Timer(0.5, lambda: (setattr(broker, "failure", None), broker.append("u1", 1)))
+    timer.start()
     assert next(lists)
-    back.join()
+    timer.join()
 
 
 def test_a_broker_that_stays_away_is_an_error_after_which_one_can_go_on(client: Client, broker: Broker) -> None:
     lists = client.follow(silence_s=0.3)
     broker.failure = KafkaConnectionError("down")
-    begun = time.monotonic()
+    started_s = time.monotonic()
     with pytest.raises(BrokerError):
         next(lists)
-    assert 0.3 < time.monotonic() - begun < 3
+    assert 0.3 < time.monotonic() - started_s < 3
     broker.failure = None
     broker.append("u1", 1)
     assert next(lists)

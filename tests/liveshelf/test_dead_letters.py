@@ -57,7 +57,7 @@ def acts(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         monkeypatch.setattr(module, "read_letters", lambda settings, since_ms: iter(LETTERS))
     monkeypatch.setattr(replay_run, "KafkaLedger", lambda settings: ledger)
     monkeypatch.setattr(replay_run, "read_memory", lambda settings: Memory(array("Q")))
-    monkeypatch.setattr(replay_run, "record_act", lambda settings, verb, **what: noted.append((verb, what)))
+    monkeypatch.setattr(replay_run, "record_act", lambda settings, verb, **details: noted.append((verb, details)))
     monkeypatch.setattr(time, "time_ns", lambda: NOW_MS * 1_000_000)
     return noted
 
@@ -70,8 +70,8 @@ def test_a_renamed_event_type_is_put_back_and_the_rest_named(acts: list[Any]) ->
     words = ("replay", "--event-type", "product_view=view", "--json")
     dry = run(*words, "--dry-run")
     assert (dry.exit_code, acts) == (1, [])
-    said = json.loads(dry.stdout)
-    counts = {name: said[name] for name in ("read", "chosen", "put_back", "done_before", "repaired", "refused_again")}
+    report = json.loads(dry.stdout)
+    counts = {name: report[name] for name in ("read", "chosen", "put_back", "done_before", "repaired", "refused_again")}
     assert counts == {
         "read": 3,
         "chosen": 3,
@@ -80,12 +80,12 @@ def test_a_renamed_event_type_is_put_back_and_the_rest_named(acts: list[Any]) ->
         "repaired": {"type": 2},
         "refused_again": {"unknown_event_type": 1},
     }
-    assert said["refused_letters"] == [[f"{EVENTS}-0-2", "unknown_event_type", "'teleport'"]]
+    assert report["refused_letters"] == [[f"{EVENTS}-0-2", "unknown_event_type", "'teleport'"]]
     assert json.loads(run(*words).stdout)["put_back"] == 2
-    verb, what = acts.pop()
-    assert (verb, what["replay_id"], what["put_back"]) == ("dead-letters replay", "replay-1", 2)
-    again = json.loads(run(*words).stdout)
-    assert (again["put_back"], again["done_before"], acts) == (0, 2, [])
+    verb, details = acts.pop()
+    assert (verb, details["replay_id"], details["put_back"]) == ("dead-letters replay", "replay-1", 2)
+    second_report = json.loads(run(*words).stdout)
+    assert (second_report["put_back"], second_report["done_before"], acts) == (0, 2, [])
     assert run(*words, "--reason", "not_json").exit_code == 0, "none of them fits"
 
 
@@ -93,12 +93,12 @@ def test_letters_repaired_by_hand_in_a_file(acts: list[Any], tmp_path: Path) -> 
     file = tmp_path / "letters.jsonl"
     assert json.loads(run("export", "--out", str(file), "--limit", "2", "--json").stdout)["letters"] == 2
     file.write_text(file.read_text().replace("product_view", "view"))
-    done = run("replay", "--from", str(file))
-    assert (done.exit_code, acts[0][1]["put_back"]) == (0, 2)
+    result = run("replay", "--from", str(file))
+    assert (result.exit_code, acts[0][1]["put_back"]) == (0, 2)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (("replay", "--fix", "blank"), "blanks"),
         (("replay", "--fix", "all,day-first,month-first"), "came both"),
@@ -110,10 +110,10 @@ def test_letters_repaired_by_hand_in_a_file(acts: list[Any], tmp_path: Path) -> 
         (("export", "--out", "x", "--until", "1w"), "45m"),
     ],
 )
-def test_words_that_mean_nothing_are_refused(acts: list[Any], words: tuple[str, ...], said: str) -> None:
-    done = run(*words)
-    assert done.exit_code == 2
-    assert said in " ".join(done.stderr.replace("│", " ").split()), done.stderr
+def test_words_that_mean_nothing_are_refused(acts: list[Any], words: tuple[str, ...], expected: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert expected in " ".join(result.stderr.replace("│", " ").split()), result.stderr
 
 
 def test_an_export_replaces_nothing_for_it_may_have_been_repaired_by_hand(acts: list[Any], tmp_path: Path) -> None:

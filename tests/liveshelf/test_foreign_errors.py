@@ -13,14 +13,14 @@ import pyarrow
 import pytest
 from kafka.errors import KafkaTimeoutError
 
-from liveshelf.terminal.foreign_errors import NEXT, as_ours
+from liveshelf.terminal.foreign_errors import FIXES, as_liveshelf_error
 from operators.errors import StackError
 
 REQUEST = httpx.Request("GET", "https://shop:hush@flink.example.com/jobs")
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "expected"),
     [
         (StackError("a", "b", "c"), "expected a; came b. Next: c."),
         (KafkaTimeoutError("no answer"), "kafka.bootstrap"),
@@ -40,14 +40,14 @@ REQUEST = httpx.Request("GET", "https://shop:hush@flink.example.com/jobs")
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "free the disk"),
         (ConnectionResetError(errno.ECONNRESET, "reset"), "a connection that holds"),
     ],
-    ids=lambda one: type(one).__name__ if isinstance(one, Exception) else "",
+    ids=lambda case: type(case).__name__ if isinstance(case, Exception) else "",
 )
-def test_an_error_of_others_is_said_with_what_to_do(error: Exception, said: str) -> None:
-    ours = as_ours(error)
-    assert ours is not None
-    with pytest.raises(type(ours), match=said):
-        raise ours
-    assert "hush" not in str(ours) and ours.fix
+def test_an_error_of_others_is_said_with_what_to_do(error: Exception, expected: str) -> None:
+    liveshelf_error = as_liveshelf_error(error)
+    assert liveshelf_error is not None
+    with pytest.raises(type(liveshelf_error), match=expected):
+        raise liveshelf_error
+    assert "hush" not in str(liveshelf_error) and liveshelf_error.fix
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,17 @@ def test_an_error_of_others_is_said_with_what_to_do(error: Exception, said: str)
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
 def test_a_bug_of_our_own_stays_one(error: Exception) -> None:
-    assert as_ours(error) is None
+    assert as_liveshelf_error(error) is None
 
 
-@pytest.mark.parametrize("number", NEXT)
+@pytest.mark.parametrize("number", FIXES)
 def test_what_the_system_refuses_names_the_path(number: int) -> None:
-    assert "/some/where" in str(as_ours(OSError(number, os.strerror(number), "/some/where")))
+    assert "/some/where" in str(as_liveshelf_error(OSError(number, os.strerror(number), "/some/where")))
 
 
 def test_a_path_that_is_really_no_file(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError) as raised:
         tmp_path.read_text()
-    assert str(tmp_path) in str(as_ours(raised.value)) and "name a file" in str(as_ours(raised.value))
+    assert str(tmp_path) in str(as_liveshelf_error(raised.value)) and "name a file" in str(
+        as_liveshelf_error(raised.value)
+    )

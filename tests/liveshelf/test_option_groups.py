@@ -37,5 +37,5 @@ def paint(wall: Path, paint: Paint, dry: bool = typer.Option(False)) -> None:
 def test_each_field_of_a_group_is_an_option(words: list[str], code: int, printed: str) -> None:
     app = typer.Typer()
     app.command()(paint)
-    done = CliRunner().invoke(app, words)
-    assert (done.exit_code, printed in done.output) == (code, True), done.output
+    result = CliRunner().invoke(app, words)
+    assert (result.exit_code, printed in result.output) == (code, True), result.output

@@ -23,10 +23,10 @@ SHOWN = "[/red] [bold]x[/] :smile: \\u001b[31m\\u009b2J\\nok  all checks pass\\r
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What `people` prints."""
-    written = io.StringIO()
-    monkeypatch.setattr(output, "people", People(file=written, width=200))
+    stream = io.StringIO()
+    monkeypatch.setattr(output, "people", People(file=stream, width=200))
     monkeypatch.setattr(dead_letters, "people", output.people)
-    return written
+    return stream
 
 
 def test_a_string_is_printed_as_it_is(terminal: io.StringIO) -> None:
@@ -45,9 +45,9 @@ def test_a_spinner_shows_strings_as_they_are(terminal: io.StringIO) -> None:
 
 def test_of_a_text_of_several_lines_all_but_the_first_are_set_in() -> None:
     assert block("one\nok  all checks pass\x1b[A") == "one\n    ok  all checks pass\\u001b[A"
-    many = block("\n".join(map(str, range(1000)))).splitlines()
-    assert (many[0], many[-1], len(many)) == ("0", "    999", output.BLOCK_LINES + 1)
-    assert "800 more lines" in many[100]
+    lines = block("\n".join(map(str, range(1000)))).splitlines()
+    assert (lines[0], lines[-1], len(lines)) == ("0", "    999", output.BLOCK_LINES + 1)
+    assert "800 more lines" in lines[100]
 
 
 def test_a_cell_is_bounded(terminal: io.StringIO) -> None:
@@ -60,9 +60,9 @@ def fail(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         raise error
 
     monkeypatch.setattr(main, "app", app)
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exit_info:
         main.main()
-    assert ended.value.code == 1
+    assert exit_info.value.code == 1
 
 
 def test_an_error_keeps_its_brackets(terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,11 +104,11 @@ def test_validate_shows_a_type_in_brackets(tmp_path: Path) -> None:
     file = tmp_path / "export[old].jsonl"
     bad = [good_event(event_id="e1", event_type="[/red]"), good_event(event_id="e2", event_type="\x1b]0;x\x07")]
     file.write_text("".join(json.dumps(event) + "\n" for event in bad))
-    done = CliRunner().invoke(main.app, ["validate", str(file)])
-    assert done.exit_code == 1
-    assert done.exception is None or isinstance(done.exception, SystemExit), "it ends on purpose"
-    gone = CliRunner().invoke(main.app, ["validate", str(tmp_path / "none[x].jsonl")])
-    assert "none[x].jsonl" in str(gone.exception)
+    result = CliRunner().invoke(main.app, ["validate", str(file)])
+    assert result.exit_code == 1
+    assert result.exception is None or isinstance(result.exception, SystemExit), "it ends on purpose"
+    missing_file = CliRunner().invoke(main.app, ["validate", str(tmp_path / "none[x].jsonl")])
+    assert "none[x].jsonl" in str(missing_file.exception)
 
 
 def letter(offset: int, headers: list[tuple[str, bytes | None]], partition: int = 0) -> object:
@@ -127,8 +127,8 @@ def test_dead_letters_of_anybody_are_counted_and_listed(terminal: io.StringIO, m
         letter(3, []),
         letter(4, [("x" * 9000, b"y" * 1_000_000), *connect(reason=b"made up by somebody", message=None)]),
     ]
-    found = reader.summary(records, 20)
-    assert (found.count, found.reasons) == (4, {"not_json": 2, "other": 2})
+    summary = reader.summary(records, 20)
+    assert (summary.count, summary.reasons) == (4, {"not_json": 2, "other": 2})
     monkeypatch.setattr(
         reader, "read_dead_letters", lambda settings, last, choice: reader.summary(records, last, choice)
     )
@@ -140,7 +140,9 @@ def test_dead_letters_of_anybody_are_counted_and_listed(terminal: io.StringIO, m
 
 
 def test_of_many_dead_letters_the_newest_are_kept_whatever_their_order() -> None:
-    records = (letter(at, connect(message=str(at).encode())) for at in (*range(0, 5000, 2), *range(1, 5000, 2)))
-    found = reader.summary(records, 3)
-    assert found.count == 5000
-    assert [kept["exception.message"] for kept in found.newest] == ["4997", "4998", "4999"]
+    records = (
+        letter(at_ms, connect(message=str(at_ms).encode())) for at_ms in (*range(0, 5000, 2), *range(1, 5000, 2))
+    )
+    summary = reader.summary(records, 3)
+    assert summary.count == 5000
+    assert [headers["exception.message"] for headers in summary.newest] == ["4997", "4998", "4999"]

@@ -34,9 +34,9 @@ def test_every_section_of_the_api_has_what_it_names() -> None:
 def test_an_option_has_its_default_and_range_in_columns_of_their_own() -> None:
     rate = cli_page._row("--rate <float range>", "Events a second.  [default: 500; x>=0.001]")
     assert rate == ("`--rate <float range>`", "Events a second.", "`500`", "`x>=0.001`")
-    out = cli_page._row("--out <path>", "[required]")
-    assert out == ("`--out <path>`", "", "required", "")
-    assert cli_page._table([out]) == "\n| option | default |\n|---|---|\n| `--out <path>` | required |\n"
+    row = cli_page._row("--out <path>", "[required]")
+    assert row == ("`--out <path>`", "", "required", "")
+    assert cli_page._table([row]) == "\n| option | default |\n|---|---|\n| `--out <path>` | required |\n"
     assert cli_page._table([]) == ""
 
 

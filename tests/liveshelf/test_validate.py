@@ -13,9 +13,9 @@ from tests.builders import NOW_MS
 
 
 def file(folder: Path, events: list[dict[str, Any]], name: str = "events.jsonl") -> Path:
-    made = folder / name
-    made.write_text("".join(json.dumps(event) + "\n" for event in events))
-    return made
+    path = folder / name
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return path
 
 
 def shop(count: int = 60, **fields: Any) -> list[dict[str, Any]]:
@@ -27,19 +27,19 @@ def shop(count: int = 60, **fields: Any) -> list[dict[str, Any]]:
     ]
 
 
-def validated(*arguments: object) -> tuple[int, dict[str, Any]]:
+def validate(*arguments: object) -> tuple[int, dict[str, Any]]:
     ran = CliRunner().invoke(app, ["validate", *map(str, arguments), "--json"])
     return ran.exit_code, json.loads(ran.stdout)
 
 
 def test_good_events_are_valid_and_nothing_is_said_of_them(tmp_path: Path) -> None:
-    code, found = validated(file(tmp_path, shop()))
-    assert (code, found["lines"], found["valid"], found["items"], found["users"]) == (0, 60, 60, 24, 12)
-    assert found["repaired"] == found["reasons"] == found["without effect"] == {} and found["remarks"] == []
+    code, report = validate(file(tmp_path, shop()))
+    assert (code, report["lines"], report["valid"], report["items"], report["users"]) == (0, 60, 60, 24, 12)
+    assert report["repaired"] == report["reasons"] == report["without effect"] == {} and report["remarks"] == []
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "expected"),
     [
         ({"event_id": lambda n: f"order{n // 4}"}, "45 events have the event_id of an earlier one"),
         ({"event_time": lambda n: f"2018-09-{n % 28 + 1:02d}"}, "all times are midnight"),
@@ -51,67 +51,75 @@ def test_good_events_are_valid_and_nothing_is_said_of_them(tmp_path: Path) -> No
         ({"colour": "red"}, "does not know, and leaves out: colour (60)"),
     ],
 )
-def test_what_is_valid_and_looks_wrong(tmp_path: Path, fields: dict[str, Any], said: str) -> None:
-    code, found = validated(file(tmp_path, shop(**fields)))
+def test_what_is_valid_and_looks_wrong(tmp_path: Path, fields: dict[str, Any], expected: str) -> None:
+    code, report = validate(file(tmp_path, shop(**fields)))
     assert code == 0
-    assert [remark for remark in found["remarks"] if said in remark], found["remarks"]
+    assert [remark for remark in report["remarks"] if expected in remark], report["remarks"]
 
 
 def test_a_robot_is_who_a_training_leaves_out(tmp_path: Path) -> None:
     bot = shop(4000, user_id="bot", event_id=lambda n: f"b{n}")
     for people in (1000, 4000):
-        _, found = validated(file(tmp_path, bot + shop(people, user_id=lambda n: f"u{n % 100}")))
-        assert [remark for remark in found["remarks"] if "of the user 'bot'" in remark and "leaves them out" in remark]
+        _, report = validate(file(tmp_path, bot + shop(people, user_id=lambda n: f"u{n % 100}")))
+        assert [remark for remark in report["remarks"] if "of the user 'bot'" in remark and "leaves them out" in remark]
 
 
 def test_a_byte_order_mark_in_the_middle_is_of_files_that_were_joined(tmp_path: Path) -> None:
-    made = file(tmp_path, shop())
-    made.write_bytes(made.read_bytes() + b"\xef\xbb\xbf" + made.read_bytes())
-    code, found = validated(made)
-    assert (code, found["valid"], found["remarks"]) == (0, 120, [])
+    joined = file(tmp_path, shop())
+    joined.write_bytes(joined.read_bytes() + b"\xef\xbb\xbf" + joined.read_bytes())
+    code, report = validate(joined)
+    assert (code, report["valid"], report["remarks"]) == (0, 120, [])
 
 
 def test_fields_that_no_catalogue_record_has_are_named(tmp_path: Path) -> None:
-    _, found = validated("--catalogue", file(tmp_path, [{"item_id": "i1", "stok": 3, "stock": 2}], "catalogue.jsonl"))
-    assert [remark for remark in found["remarks"] if "leaves out: stok (1)" in remark], found["remarks"]
+    _, report = validate("--catalogue", file(tmp_path, [{"item_id": "i1", "stok": 3, "stock": 2}], "catalogue.jsonl"))
+    assert [remark for remark in report["remarks"] if "leaves out: stok (1)" in remark], report["remarks"]
 
 
 def test_a_copy_of_an_event_is_no_other_event(tmp_path: Path) -> None:
-    _, found = validated(file(tmp_path, shop() + shop()))
-    assert found["repeated event ids"] == 60 and found["remarks"] == []
+    _, report = validate(file(tmp_path, shop() + shop()))
+    assert report["repeated event ids"] == 60 and report["remarks"] == []
 
 
 def test_fields_without_effect_are_named(tmp_path: Path) -> None:
-    _, found = validated(file(tmp_path, shop(quantity=2, position=1, anonymous_id=None, traceparent="x")))
-    assert found["without effect"].keys() == {"quantity", "position", "traceparent"}
+    _, report = validate(file(tmp_path, shop(quantity=2, position=1, anonymous_id=None, traceparent="x")))
+    assert report["without effect"].keys() == {"quantity", "position", "traceparent"}
 
 
 def test_what_is_read_otherwise_than_written_is_counted(tmp_path: Path) -> None:
-    _, found = validated(file(tmp_path, shop(item_id=lambda n: f"{1000 + n % 24}" + " " * (n % 2), price="12,50 €")))
-    assert found["items"] == 24
-    assert found["repaired"] == {"price": 60, "currency": 60, "item_id": 30}
+    _, report = validate(file(tmp_path, shop(item_id=lambda n: f"{1000 + n % 24}" + " " * (n % 2), price="12,50 €")))
+    assert report["items"] == 24
+    assert report["repaired"] == {"price": 60, "currency": 60, "item_id": 30}
 
 
 def test_an_event_of_2050_and_a_placeholder_are_bad_lines(tmp_path: Path) -> None:
-    code, found = validated(
+    code, report = validate(
         file(tmp_path, [*shop(), good_event(event_time="2050-01-01"), good_event(user_id="undefined")])
     )
-    assert (code, found["reasons"]) == (1, {"event_time_in_future": 1, "bad_id": 1})
-    assert [line for line, _, _ in found["bad_lines"]] == [61, 62]
+    assert (code, report["reasons"]) == (1, {"event_time_in_future": 1, "bad_id": 1})
+    assert [line for line, _, _ in report["bad_lines"]] == [61, 62]
 
 
 def test_a_catalogue_is_judged_alone_and_beside_the_events(tmp_path: Path) -> None:
     items = [{"item_id": f"{1000 + n}.0", "title": None, "price": "12,50 €"} for n in range(24)]
     catalogue = file(tmp_path, [*items, {"item_id": "x", "price": "1,234"}], "catalogue.jsonl")
-    code, found = validated(file(tmp_path, shop()), "--catalogue", catalogue)
-    beside = found["catalogue"]
-    assert (code, beside["items"], beside["without title"], beside["reasons"]) == (1, 24, 24, {"bad_amount": 1})
-    assert "'1000', '1001', '1002' in the events, '1000.0', '1001.0', '1002.0' in the catalogue" in beside["remarks"][0]
-    assert validated("--catalogue", catalogue)[1]["items"] == 24
+    code, report = validate(file(tmp_path, shop()), "--catalogue", catalogue)
+    catalogue_report = report["catalogue"]
+    assert (code, catalogue_report["items"], catalogue_report["without title"], catalogue_report["reasons"]) == (
+        1,
+        24,
+        24,
+        {"bad_amount": 1},
+    )
+    assert (
+        "'1000', '1001', '1002' in the events, '1000.0', '1001.0', '1002.0' in the catalogue"
+        in catalogue_report["remarks"][0]
+    )
+    assert validate("--catalogue", catalogue)[1]["items"] == 24
 
 
 def test_people_see_the_same(tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, ["validate", str(file(tmp_path, shop(position=1, price="2.50")))])
     assert ran.exit_code == 0
-    for said in ("repaired", "little or no effect", "all lines are valid"):
-        assert said in ran.stderr
+    for expected in ("repaired", "little or no effect", "all lines are valid"):
+        assert expected in ran.stderr

@@ -57,10 +57,10 @@ class RunningShop:
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), SECONDS)
 
-    def raw(self, sent: bytes) -> bytes:
+    def raw(self, request: bytes) -> bytes:
         """All that comes back until the shop closes the connection; empty where it does so without a word."""
         with self.connect() as endpoint:
-            endpoint.sendall(sent)
+            endpoint.sendall(request)
             return read_all(endpoint)
 
     def get(self, target: str, *headers: str) -> tuple[int, bytes]:
@@ -73,18 +73,18 @@ class RunningShop:
         """The data of the first event of a stream."""
         with self.connect() as endpoint:
             endpoint.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-            found = b""
-            while b"\ndata: " not in found or not found.endswith(b"\r\n"):
+            received = b""
+            while b"\ndata: " not in received or not received.endswith(b"\r\n"):
                 data = endpoint.recv(65_536)
-                assert data, found
-                found += data
-        return found.partition(b"\ndata: ")[2].partition(b"\r\n")[0].decode()
+                assert data, received
+                received += data
+        return received.partition(b"\ndata: ")[2].partition(b"\r\n")[0].decode()
 
     def metric(self, name: str, **labels: str) -> float:
-        wanted = ",".join(f'{key}="{value}"' for key, value in labels.items())
-        line = f"liveshelf_storefront_{name}{{{wanted}}} " if wanted else f"liveshelf_storefront_{name} "
-        found = (text for text in self.client.get("/metrics").text.splitlines() if text.startswith(line))
-        return float(next(found, "x 0").rpartition(" ")[2])
+        label_text = ",".join(f'{key}="{value}"' for key, value in labels.items())
+        line = f"liveshelf_storefront_{name}{{{label_text}}} " if label_text else f"liveshelf_storefront_{name} "
+        samples = (text for text in self.client.get("/metrics").text.splitlines() if text.startswith(line))
+        return float(next(samples, "x 0").rpartition(" ")[2])
 
     def stop(self) -> None:
         self.client.close()
@@ -95,13 +95,13 @@ class RunningShop:
 
 def read_all(endpoint: socket.socket) -> bytes:
     """Until the other side closes; a reset is a close as well."""
-    found = b""
+    received = b""
     try:
         while data := endpoint.recv(65_536):
-            found += data
+            received += data
     except ConnectionResetError:
         pass
-    return found
+    return received
 
 
 def no_broker(options: dict[str, Any]) -> Any:
@@ -114,7 +114,7 @@ Serve = Callable[..., RunningShop]
 @pytest.fixture
 def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Starts a storefront with these settings of `[storefront]`."""
-    running: list[RunningShop] = []
+    shops: list[RunningShop] = []
     sent: list[tuple[bytes, bytes]] = []
     monkeypatch.setattr(app, "kafka_consumer", no_broker)
     monkeypatch.setattr(event_publisher, "new_producer", type("Producer", (FakeProducer,), {"sent": sent}))
@@ -122,14 +122,14 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     def start(**options: Any) -> RunningShop:
         settings = Settings(
             kafka=KafkaSettings(bootstrap="127.0.0.1:1"),
-            stack=StackSettings(data_dir=str(tmp_path / f"data{len(running)}")),
+            stack=StackSettings(data_dir=str(tmp_path / f"data{len(shops)}")),
             storefront=StorefrontSettings(port=0, **options),
         )
-        running.append(RunningShop(settings, sent))
-        return running[-1]
+        shops.append(RunningShop(settings, sent))
+        return shops[-1]
 
     yield start
-    for shop in running:
+    for shop in shops:
         shop.stop()
 
 

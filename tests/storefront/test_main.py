@@ -67,8 +67,8 @@ def test_open_files_are_allowed_for_the_connections(caplog: pytest.LogCaptureFix
 
 def test_by_default_only_this_machine_reaches_it(shop: object) -> None:
     port = shop.port  # type: ignore[attr-defined]
-    with open("/proc/net/tcp") as listed:
-        listening = [line.split()[1] for line in listed if line.split()[3] == "0A"]
+    with open("/proc/net/tcp") as sockets:
+        listening = [line.split()[1] for line in sockets if line.split()[3] == "0A"]
     assert f"0100007F:{port:04X}" in listening
     assert f"00000000:{port:04X}" not in listening
     assert socket.gethostbyname("localhost") == "127.0.0.1"

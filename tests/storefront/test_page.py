@@ -23,7 +23,7 @@ PLAIN_HTTP = (
 )
 
 
-def said(page: webdriver.Chrome, text: str) -> bool:
+def shows(page: webdriver.Chrome, text: str) -> bool:
     return text in page.find_element(By.ID, "log").text
 
 
@@ -37,7 +37,7 @@ def test_on_plain_http_the_page_says_added_when_the_event_was_taken(
         wait = WebDriverWait(page, 20)
         buttons = wait.until(lambda p: p.find_elements(By.CSS_SELECTOR, "#list li button.add"))
         buttons[0].click()
-        wait.until(lambda p: said(p, "added"))
+        wait.until(lambda p: shows(p, "added"))
         assert [b"add_to_cart" in value for _, value in shop.sent] == [True]
         assert len(page.find_elements(By.CSS_SELECTOR, "#basket li")) == 1
         assert page.get_log("browser") == []
@@ -47,11 +47,11 @@ def test_on_plain_http_the_page_says_added_when_the_event_was_taken(
 
         monkeypatch.setattr(EventProducer, "publish", refuse)
         buttons[1].click()
-        wait.until(lambda p: said(p, "add_to_cart refused: expected Kafka to take the event"))
+        wait.until(lambda p: shows(p, "add_to_cart refused: expected Kafka to take the event"))
         page.find_element(By.ID, "buy").click()
-        wait.until(lambda p: said(p, "purchase refused"))
+        wait.until(lambda p: shows(p, "purchase refused"))
         assert page.find_element(By.ID, "log").text.count("added") == 1
-        assert not said(page, "bought")
+        assert not shows(page, "bought")
         assert len(page.find_elements(By.CSS_SELECTOR, "#basket li")) == 1, "neither more nor less than was taken"
         assert page.find_element(By.ID, "buy").is_enabled()
 
@@ -108,10 +108,10 @@ def test_a_page_of_another_origin_asks_where_it_is_named(serve: Serve, other_ori
             return page.execute_async_script(STREAM, f"http://127.0.0.1:{port}/v1/users/u1/recommendations/stream")
 
         reads = ("/v1/users/a%2Fb/recommendations", "/v1/items/i1/similar", "/v1/search?q=x")
-        for shop, read, published in ((closed, 0, 0), (read_only, 200, 0), (named, 200, 202)):
-            assert [fetch(shop.port, path) for path in reads] == [read] * len(reads)
-            assert fetch(shop.port, "/v1/events", publish) == published
+        for shop, read_status, publish_status in ((closed, 0, 0), (read_only, 200, 0), (named, 200, 202)):
+            assert [fetch(shop.port, path) for path in reads] == [read_status] * len(reads)
+            assert fetch(shop.port, "/v1/events", publish) == publish_status
             assert [fetch(shop.port, path) for path in ("/v1/ops", "/metrics", "/healthz", "/")] == [0] * 4
-            assert stream(shop.port) == ("u1" if read else "refused")
+            assert stream(shop.port) == ("u1" if read_status else "refused")
         assert fetch(named.port, "/v1/users/u1/recommendations?limt=5") == 422, "a refusal can be read"
         assert len(named.sent) == 1

@@ -6,34 +6,36 @@ from typing import Any
 
 from operators.records.contracts import ERASURES
 from operators.refresh.refresh_records import DIGEST_HEADER
-from tests.benchmarks.history import ERASED, LATE_MS, STRUCK_S, TAG, History, Written, letter
+from tests.benchmarks.history import ERASED, LATE_MS, STRUCK_S, TAG, History, WrittenList, letter
 from tests.builders import NOW_MS
 
 USER = f"{TAG}1"
 
 
-def last(history: History, user: str = USER) -> Written:
+def last(history: History, user: str = USER) -> WrittenList:
     return history.of(user)[-1]
 
 
 def swap(history: History, user: str, first: int, second: int) -> None:
     """Two lists of a user change places, each as fresh as the other one was."""
-    mine = history.of(user)
-    for place, other in ((mine[first], mine[second]), (mine[second], mine[first])):
-        event_time = NOW_MS + int(place.at_ms) - LATE_MS
-        moved = history.changed(
-            replace(other, at_ms=place.at_ms), lambda body, at=event_time: body.update(event_time=at)
+    lists = history.of(user)
+    for old, new in ((lists[first], lists[second]), (lists[second], lists[first])):
+        event_time = NOW_MS + int(old.at_ms) - LATE_MS
+        changed = history.changed(
+            replace(new, at_ms=old.at_ms), lambda body, event_time=event_time: body.update(event_time=event_time)
         )
-        history.lists[history.lists.index(place)] = moved
+        history.lists[history.lists.index(old)] = changed
 
 
-def renumber(by: int) -> Callable[[dict[str, Any]], object]:
-    return lambda body: body.update(version=body["version"] + by)
+def renumber(step: int) -> Callable[[dict[str, Any]], object]:
+    return lambda body: body.update(version=body["version"] + step)
 
 
 def miss_an_event(history: History) -> None:
-    gone = next(one for one in history.events if one.offset == 199)  # the last of `t-9`, whose list is gone with it
-    history.events = [one for one in history.events if one is not gone]
+    missing = next(
+        event for event in history.events if event.offset == 199
+    )  # the last of `t-9`, whose list is gone with it
+    history.events = [event for event in history.events if event is not missing]
     history.lists.remove(last(history, f"{TAG}9"))
     history.observed["acknowledged"] = history.row().events - 3 + 1
 
@@ -43,34 +45,34 @@ def lose_a_list(history: History) -> None:
 
 
 def lose_all_lists_of_a_user(history: History) -> None:
-    history.lists = [one for one in history.lists if one.record.key.decode() != USER]
+    history.lists = [written for written in history.lists if written.record.key.decode() != USER]
 
 
 def count_an_event_twice(history: History) -> None:
-    place = history.lists.index(last(history))
-    history.lists[place] = history.changed(history.lists[place], renumber(1))
+    index = history.lists.index(last(history))
+    history.lists[index] = history.changed(history.lists[index], renumber(1))
 
 
 def go_beyond_in_the_middle(history: History) -> None:
     """Another job's list: a version that no event makes, with the right ones after it."""
-    place = history.lists.index(history.of(USER)[-2])
-    history.lists[place] = history.changed(history.lists[place], renumber(100))
+    index = history.lists.index(history.of(USER)[-2])
+    history.lists[index] = history.changed(history.lists[index], renumber(100))
 
 
 def list_somebody_who_sent_nothing(history: History) -> None:
-    other = replace(last(history), record=replace(last(history).record, key=f"{TAG}nobody".encode()))
-    history.lists.append(history.changed(other, lambda body: body.update(user_id=f"{TAG}nobody")))
+    phantom = replace(last(history), record=replace(last(history).record, key=f"{TAG}nobody".encode()))
+    history.lists.append(history.changed(phantom, lambda body: body.update(user_id=f"{TAG}nobody")))
 
 
 def list_under_anothers_key(history: History) -> None:
-    place = history.lists.index(last(history))
-    history.lists[place] = history.changed(history.lists[place], lambda body: body.update(user_id=f"{TAG}2"))
+    index = history.lists.index(last(history))
+    history.lists[index] = history.changed(history.lists[index], lambda body: body.update(user_id=f"{TAG}2"))
 
 
 def make_a_list_of_another_state(history: History) -> None:
-    place = history.lists.index(last(history))
+    index = history.lists.index(last(history))
     record = replace(last(history).record, headers=((DIGEST_HEADER, b"another"),))
-    history.lists[place] = replace(last(history), record=record)
+    history.lists[index] = replace(last(history), record=record)
 
 
 def end_with_an_older_list(history: History) -> None:
@@ -82,22 +84,25 @@ def list_an_erased_user_below_the_tombstone(history: History) -> None:
 
 
 def leave_an_erased_users_list(history: History) -> None:
-    history.lists = [one for one in history.lists if one.record.value or one.record.key.decode() != ERASED]
+    history.lists = [
+        written for written in history.lists if written.record.value or written.record.key.decode() != ERASED
+    ]
 
 
 def change_a_score(history: History) -> None:
-    place = history.lists.index(last(history))
-    history.lists[place] = history.changed(history.lists[place], lambda body: body["items"][0].update(score=0.123))
+    index = history.lists.index(last(history))
+    history.lists[index] = history.changed(history.lists[index], lambda body: body["items"][0].update(score=0.123))
 
 
 def change_an_item(history: History) -> None:
-    place = history.lists.index(last(history))
-    history.lists[place] = history.changed(history.lists[place], lambda body: body["items"].pop())
+    index = history.lists.index(last(history))
+    history.lists[index] = history.changed(history.lists[index], lambda body: body["items"].pop())
 
 
 def stay_slow_after_the_fault(history: History) -> None:
     history.lists = [
-        replace(one, at_ms=one.at_ms + 900) if one.at_ms > 1000 * STRUCK_S else one for one in history.lists
+        replace(written, at_ms=written.at_ms + 900) if written.at_ms > 1000 * STRUCK_S else written
+        for written in history.lists
     ]
 
 

@@ -45,9 +45,9 @@ def running(program: str) -> Iterator[tuple[psutil.Process, int]]:
     try:
         yield process, number
     finally:
-        for one in [process, *family]:
+        for member in [process, *family]:
             with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
+                member.kill()
 
 
 @pytest.fixture(autouse=True)
@@ -58,14 +58,17 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_process_that_died_has_a_successor_and_its_port_refused() -> None:
     with running(SERVER) as (process, port):
-        said = Victim(process, lambda: 4711, ("127.0.0.1", port)).kill()
-    assert said == f"pid {process.pid} gone, port {port} refused, then pid 4711"
+        text = Victim(process, lambda: 4711, ("127.0.0.1", port)).kill()
+    assert text == f"pid {process.pid} gone, port {port} refused, then pid 4711"
 
 
 def test_a_process_without_a_successor_died_all_the_same() -> None:
-    for found in (None, 0):
+    for successor_pid in (None, 0):
         with running(DEAF) as (process, _):
-            assert Victim(process, lambda found=found: found).kill() == f"pid {process.pid} gone, no other yet"
+            assert (
+                Victim(process, lambda successor_pid=successor_pid: successor_pid).kill()
+                == f"pid {process.pid} gone, no other yet"
+            )
     with running(DEAF) as (process, _):
         assert Victim(process, lambda: process.pid).kill() == f"pid {process.pid} gone, no other yet"
 
@@ -78,7 +81,7 @@ def test_a_process_that_lives_on_was_not_struck() -> None:
 def test_a_wrapper_that_dies_leaves_what_serves_and_was_not_struck() -> None:
     with running(WRAPPER) as (process, port):
         assert Victim(process, lambda: 4711, ("127.0.0.1", port)).kill() == ""
-        assert not Victim(process, lambda: None)._lives()
+        assert not Victim(process, lambda: None)._is_alive()
 
 
 def test_a_pause_is_seen_and_ends() -> None:
@@ -149,10 +152,10 @@ class Parts:
 
 
 def injector(parts: Parts, proxy: Any = None) -> Injector:
-    made = Injector(Settings(), proxy)
-    made._supervisor = parts  # type: ignore[assignment]
-    made._addresses = {}
-    return made
+    fault_injector = Injector(Settings(), proxy)
+    fault_injector._supervisor = parts  # type: ignore[assignment]
+    fault_injector._addresses = {}
+    return fault_injector
 
 
 def test_a_restart_is_known_by_the_other_pid() -> None:
@@ -160,8 +163,8 @@ def test_a_restart_is_known_by_the_other_pid() -> None:
         parts = Parts(kafka=process.pid)
         assert injector(parts).inject(Fault("restart", "kafka")).evidence == ""
         parts.after_restart = {"kafka": 4711}
-        struck = injector(parts).inject(Fault("restart", "kafka"))
-    assert struck.evidence == f"pid {process.pid} gone, then pid 4711" and not struck.doubt
+        strike = injector(parts).inject(Fault("restart", "kafka"))
+    assert strike.evidence == f"pid {process.pid} gone, then pid 4711" and not strike.doubt
 
 
 def test_a_stop_is_known_by_the_missing_pid() -> None:
@@ -173,11 +176,11 @@ def test_a_stop_is_known_by_the_missing_pid() -> None:
 
 
 def test_kill_and_segfault_and_pause_name_their_pid() -> None:
-    for what in ("kill", "segfault", "pause"):
+    for kind in ("kill", "segfault", "pause"):
         with running(DEAF) as (process, _):
-            struck = injector(Parts(storefront=process.pid)).inject(Fault(what, "storefront", for_s=0.2))
-        assert struck.fault == f"{what} storefront" and f"pid {process.pid}" in struck.evidence
-        assert struck.at <= struck.until <= time.monotonic()
+            strike = injector(Parts(storefront=process.pid)).inject(Fault(kind, "storefront", for_s=0.2))
+        assert strike.fault == f"{kind} storefront" and f"pid {process.pid}" in strike.evidence
+        assert strike.at <= strike.until <= time.monotonic()
 
 
 class Proxy:
@@ -198,26 +201,26 @@ class Proxy:
 
 
 @pytest.mark.parametrize(
-    ("what", "traffic", "said"),
+    ("kind", "traffic", "expected"),
     [
-        ("cut", {"held": 1234}, "1,234 bytes and 0 new connections held by the proxy"),
+        ("cut", {"held_bytes": 1234}, "1,234 bytes and 0 new connections held by the proxy"),
         ("cut", {"connections": 2}, "0 bytes and 2 new connections held by the proxy"),
         ("cut", {}, ""),
-        ("slow", {"slowed": 1000, "longest_s": 0.25}, "1,000 bytes late by up to 250 ms"),
-        ("slow", {"slowed": 10, "longest_s": 0.05}, ""),
+        ("slow", {"slowed_bytes": 1000, "longest_delay_s": 0.25}, "1,000 bytes late by up to 250 ms"),
+        ("slow", {"slowed_bytes": 10, "longest_delay_s": 0.05}, ""),
         ("slow", {}, ""),
     ],
 )
-def test_a_link_that_nothing_goes_through_was_not_struck(what: str, traffic: dict[str, float], said: str) -> None:
+def test_a_link_that_nothing_goes_through_was_not_struck(kind: str, traffic: dict[str, float], expected: str) -> None:
     proxy = Proxy(**traffic)
-    assert injector(Parts(), proxy).inject(Fault(what)).evidence == said and proxy.healed
+    assert injector(Parts(), proxy).inject(Fault(kind)).evidence == expected and proxy.healed
 
 
-@pytest.mark.parametrize(("filled", "logged", "said"), [
+@pytest.mark.parametrize(("filled", "logged", "expected"), [
     (True, True, "ENOSPC in kafka.log"), (True, False, ""), (False, True, ""),
 ])  # fmt: skip
 def test_a_full_disk_is_known_by_a_log_that_says_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, filled: bool, logged: bool, said: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, filled: bool, logged: bool, expected: str
 ) -> None:
     @contextlib.contextmanager
     def full_disk(folder: Path) -> Iterator[Any]:
@@ -226,31 +229,31 @@ def test_a_full_disk_is_known_by_a_log_that_says_so(
         yield lambda: filled
 
     monkeypatch.setattr(fault, "full_disk", full_disk)
-    made = injector(Parts())
-    made._layout = SimpleNamespace(logs=tmp_path)  # type: ignore[assignment]
-    assert made.inject(Fault("fill", str(tmp_path))).evidence == said
+    fault_injector = injector(Parts())
+    fault_injector._layout = SimpleNamespace(logs=tmp_path)  # type: ignore[assignment]
+    assert fault_injector.inject(Fault("fill", str(tmp_path))).evidence == expected
 
 
 def test_a_fault_that_cannot_be_done_is_a_strike_without_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fault, "FIND_S", 0.0)
-    made = injector(Parts())
+    fault_injector = injector(Parts())
 
     class Down:
         def get(self, path: str) -> Any:
             raise ClusterError("a Flink cluster", "refused", "liveshelf up")
 
-    made._cluster = Down()  # type: ignore[assignment]
-    for one in (
+    fault_injector._cluster = Down()  # type: ignore[assignment]
+    for impossible in (
         Fault("kill", "kafka"),
         Fault("kill", "taskmanager"),
         Fault("kill", "scorer"),
         Fault("cut"),
         Fault("x"),
     ):
-        struck = made.inject(one)
-        assert struck.evidence == "" and "it could not be done" in struck.doubt, one
+        strike = fault_injector.inject(impossible)
+        assert strike.evidence == "" and "it could not be done" in strike.doubt, impossible
 
 
 def test_every_kind_of_the_chaos_is_one_that_says_what_it_did() -> None:
-    assert {what for what, *_ in KINDS} <= injector(Parts()).kinds.keys()
+    assert {kind for kind, *_ in KINDS} <= injector(Parts()).kinds.keys()
     assert Strike("kill kafka", "", 0, 0).doubt == "kill kafka: nothing shows that it struck"

@@ -29,14 +29,14 @@ def outcome(key: bytes | None, value: bytes | None, now_ms: int) -> str:
 
 
 def test_every_kind_is_taken_or_refused_with_a_reason_that_is_known() -> None:
-    chance, now_ms, seen = random.Random(1), int(time.time() * 1000), Counter[str]()
+    rng, now_ms, outcomes = random.Random(1), int(time.time() * 1000), Counter[str]()
     for make in records().values():
         for number in range(20):
-            found = outcome(*make(f"u-{number}", now_ms, chance), now_ms)
-            assert found == "good" or found in DEAD_LETTER_REASONS
-            seen[found] += 1
-    assert set(DEAD_LETTER_REASONS) - set(seen) <= {"internal_error"}, "each reason is met"
-    assert seen["good"] > 20
+            result = outcome(*make(f"u-{number}", now_ms, rng), now_ms)
+            assert result == "good" or result in DEAD_LETTER_REASONS
+            outcomes[result] += 1
+    assert set(DEAD_LETTER_REASONS) - set(outcomes) <= {"internal_error"}, "each reason is met"
+    assert outcomes["good"] > 20
 
 
 def is_readable(value: bytes) -> bool:
@@ -48,15 +48,15 @@ def is_readable(value: bytes) -> bool:
 
 
 def test_catalogue_records_of_every_kind_are_read_or_unusable() -> None:
-    chance = random.Random(2)
-    made = [catalogue_record(chance) for _ in range(500)]
-    assert len({kind for kind, _ in made}) == 10
-    assert {is_readable(value) for _, value in made} == {True, False}
+    rng = random.Random(2)
+    records = [catalogue_record(rng) for _ in range(500)]
+    assert len({kind for kind, _ in records}) == 10
+    assert {is_readable(value) for _, value in records} == {True, False}
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Topic]:
-    monkeypatch.setattr(hostile_feed, "LATER_S", 0.1)
+    monkeypatch.setattr(hostile_feed, "DELAY_S", 0.1)
     return []
 
 
@@ -85,10 +85,12 @@ def test_the_erased_are_erased_after_they_came_and_half_of_them_come_back_after_
     assert 0 < feeder.returned <= feeder.erased
     for number in range(feeder.returned):
         user = erased_user("t", number)
-        mine = [(topic, value) for topic, key, value in sent if key == user.encode()]
-        assert [topic for topic, _ in mine] == [EVENTS, ERASURES] + [EVENTS] * (number % 2)
-        assert decode_erasure(user, mine[1][1] or b"").erasure_id == hostile_feed.erasure_id("t", number)
-        assert all(outcome(user.encode(), value, int(time.time() * 1000)) == "good" for topic, value in mine[::2])
+        records_of_user = [(topic, value) for topic, key, value in sent if key == user.encode()]
+        assert [topic for topic, _ in records_of_user] == [EVENTS, ERASURES] + [EVENTS] * (number % 2)
+        assert decode_erasure(user, records_of_user[1][1] or b"").erasure_id == hostile_feed.erasure_id("t", number)
+        assert all(
+            outcome(user.encode(), value, int(time.time() * 1000)) == "good" for topic, value in records_of_user[::2]
+        )
 
 
 def test_a_feed_crosses_to_its_process_as_json() -> None:

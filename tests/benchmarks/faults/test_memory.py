@@ -23,21 +23,21 @@ def noise(seed: int, memory: float = 0.8) -> np.ndarray:
 
 
 def test_the_interval_holds_the_truth_nine_times_in_ten_also_where_samples_are_alike() -> None:
-    at = np.arange(SAMPLES) * EVERY_S
-    held = sum(abs((found := slope_an_hour(at, noise(seed))).an_hour) <= found.half for seed in range(400))
-    assert held > 400 * 0.88, "a plain least squares' interval holds it in half of them"
+    seconds = np.arange(SAMPLES) * EVERY_S
+    hits = sum(abs((slope := slope_an_hour(seconds, noise(seed))).an_hour) <= slope.half_width for seed in range(400))
+    assert hits > 400 * 0.88, "a plain least squares' interval holds it in half of them"
 
 
 def test_a_planted_leak_is_found_with_its_size() -> None:
-    at = np.arange(SAMPLES) * EVERY_S
-    found = slope_an_hour(at, noise(3) + at / 3600 * 40)
-    assert found.lowest > 10
-    assert abs(found.an_hour - 40) < found.half
+    seconds = np.arange(SAMPLES) * EVERY_S
+    slope = slope_an_hour(seconds, noise(3) + seconds / 3600 * 40)
+    assert slope.lowest > 10
+    assert abs(slope.an_hour - 40) < slope.half_width
 
 
 def test_a_straight_line_has_no_interval_and_few_samples_no_slope() -> None:
-    found = slope_an_hour([n * 60.0 for n in range(30)], [100.0 + n for n in range(30)])
-    assert found == pytest.approx((60.0, 0.0), abs=1e-6)
+    slope = slope_an_hour([n * 60.0 for n in range(30)], [100.0 + n for n in range(30)])
+    assert slope == pytest.approx((60.0, 0.0), abs=1e-6)
     with pytest.raises(ValueError, match="8 samples"):
         slope_an_hour([0.0, 1.0], [1.0, 2.0])
 
@@ -81,13 +81,13 @@ def judged(rise: float, bounds: Mapping[str, float], restarts: int = 0) -> Growt
     chance = np.random.default_rng(1)
     watch = Watch(dict)
     for number in range(SAMPLES):
-        at = number * EVERY_S
-        value = 500 + rise * at / 3600 + chance.normal(0, 0.5)
-        watch.at.append(at)
+        at_s = number * EVERY_S
+        value = 500 + rise * at_s / 3600 + chance.normal(0, 0.5)
+        watch.at_s.append(at_s)
         watch.samples.append({"scorer": Memory(value + 20, value)})
     watch.restarts["scorer"] = restarts
-    (found,) = growths(watch, at / 2, 10, bounds)
-    return found
+    (growth,) = growths(watch, at_s / 2, 10, bounds)
+    return growth
 
 
 def test_what_grows_is_not_kept_unless_it_has_a_bound_that_it_is_below() -> None:
@@ -101,8 +101,8 @@ def test_what_grows_is_not_kept_unless_it_has_a_bound_that_it_is_below() -> None
 
 def test_samples_are_taken_in_little_time() -> None:
     watch = Watch(lambda: {"me": os.getpid()})
-    begun = time.monotonic()
+    started_s = time.monotonic()
     for _ in range(20):
         watch.sample()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - started_s < 5
     assert isinstance(watch.slopes("pss", 0)["me"], Slope)

@@ -31,9 +31,14 @@ def true_history(tmp_path_factory: pytest.TempPathFactory) -> History:
 @pytest.fixture
 def history(true_history: History) -> History:
     """Of its own; the records in it are frozen by nobody, so they are copied."""
-    made = copy.copy(true_history)
-    made.lists, made.letters, made.strikes, made.observed = [*made.lists], [*made.letters], [*made.strikes], {}
-    return made
+    copied_history = copy.copy(true_history)
+    copied_history.lists, copied_history.letters, copied_history.strikes, copied_history.observed = (
+        [*copied_history.lists],
+        [*copied_history.letters],
+        [*copied_history.strikes],
+        {},
+    )
+    return copied_history
 
 
 def counts(row: Row) -> dict[str, int]:
@@ -46,7 +51,7 @@ def test_a_true_history_is_kept(history: History, delivery: str) -> None:
     history.delivery = delivery
     row = history.row()
     assert counts(row) == {} and row.unknown == {} and row.verdict is Verdict.KEPT
-    assert None not in [getattr(row, one.name) for one in fields(Row)]
+    assert None not in [getattr(row, field_of_row.name) for field_of_row in fields(Row)]
     assert (row.users, row.dead_letters, row.fallback_lists) == (12, 2, 0)
     assert row.struck == "kill taskmanager: pid 1 gone, then pid 2"
     assert row.recovery_s == 0.0 and row.silence_s is not None and row.silence_s < 1
@@ -55,7 +60,7 @@ def test_a_true_history_is_kept(history: History, delivery: str) -> None:
 
 def test_every_count_that_is_judged_has_a_planted_defect() -> None:
     assert PLANTED.keys() == {*JUDGED, *EXACTLY_ONCE}
-    assert {*JUDGED, *EXACTLY_ONCE} <= {one.name for one in fields(Row)}
+    assert {*JUDGED, *EXACTLY_ONCE} <= {field_of_row.name for field_of_row in fields(Row)}
 
 
 @pytest.mark.parametrize(("name", "plant"), CASES, ids=[plant.__name__ for _, plant in CASES])
@@ -67,8 +72,11 @@ def test_a_planted_defect_is_found_by_its_check(history: History, name: str, pla
     assert getattr(row, name) == 1 + (plant is take_a_letter_of_another_topic_for_it), as_dict(row)
     assert row.verdict is Verdict.BROKEN
     assert counts(row).keys() - {name} == ALSO.get(plant, set())
-    alone = replace(row, **dict.fromkeys(counts(row).keys() - {name}, 0))
-    assert alone.verdict is Verdict.BROKEN and replace(alone, **{name: 0}).verdict is Verdict.KEPT
+    row_without_others = replace(row, **dict.fromkeys(counts(row).keys() - {name}, 0))
+    assert (
+        row_without_others.verdict is Verdict.BROKEN
+        and replace(row_without_others, **{name: 0}).verdict is Verdict.KEPT
+    )
 
 
 @pytest.mark.parametrize("name", EXACTLY_ONCE)
@@ -88,28 +96,28 @@ def test_a_second_letter_of_a_record_breaks_exactly_once_alone(history: History)
 # what was not read
 
 
-@pytest.mark.parametrize("what", RESTS_ON)
-def test_a_count_that_rests_on_what_was_not_read_is_unknown_and_no_0(history: History, what: str) -> None:
+@pytest.mark.parametrize("source", RESTS_ON)
+def test_a_count_that_rests_on_what_was_not_read_is_unknown_and_no_0(history: History, source: str) -> None:
     history.delivery = "exactly-once"
-    history.observed["missed"] = {"letters": [], what: ["the end was not read", "twice"]}
+    history.observed["incomplete"] = {"letters": [], source: ["the end was not read", "twice"]}
     row = history.row()
-    for name in RESTS_ON[what]:
+    for name in RESTS_ON[source]:
         assert getattr(row, name) is None and row.unknown[name] == "the end was not read; twice"
-    others = {one.name for one in fields(Row)} - RESTS_ON[what]
-    assert None not in [getattr(row, name) for name in others]
-    assert row.verdict is (Verdict.KEPT if what == "job" else Verdict.UNKNOWN)
+    independent = {field_of_row.name for field_of_row in fields(Row)} - RESTS_ON[source]
+    assert None not in [getattr(row, name) for name in independent]
+    assert row.verdict is (Verdict.KEPT if source == "job" else Verdict.UNKNOWN)
 
 
 def test_every_count_rests_on_something() -> None:
-    counted = {one.name for one in fields(Row)} - {
+    counts_of_row = {field_of_row.name for field_of_row in fields(Row)} - {
         "name", "seed", "delivery", "struck", "unknown", "note", "seconds_p95",
     }  # fmt: skip
-    assert counted == {name for names in RESTS_ON.values() for name in names}
+    assert counts_of_row == {name for names in RESTS_ON.values() for name in names}
 
 
 def test_what_is_known_to_be_broken_stays_broken_where_other_things_are_unknown(history: History) -> None:
     lose_a_letter(history)
-    history.observed["missed"] = {"lists": ["the end was not read"]}
+    history.observed["incomplete"] = {"lists": ["the end was not read"]}
     row = history.row()
     assert (row.lost, row.dead_letters_wrong, row.verdict) == (None, 1, Verdict.BROKEN)
 
@@ -129,7 +137,8 @@ def test_a_fault_that_nothing_shows_makes_the_trial_unknown(history: History) ->
 
 def test_lists_that_name_no_state_are_compared_with_none(history: History) -> None:
     history.lists = [
-        replace(one, record=replace(one.record, headers=())) if one.record.value else one for one in history.lists
+        replace(written, record=replace(written.record, headers=())) if written.record.value else written
+        for written in history.lists
     ]
     row = history.row()
     assert row.mismatched is None and "job.state_digests" in row.unknown["mismatched"]
@@ -138,8 +147,8 @@ def test_lists_that_name_no_state_are_compared_with_none(history: History) -> No
 
 def test_without_a_list_by_the_model_no_score_is_compared(history: History) -> None:
     history.lists = [
-        history.changed(one, lambda body: body.update(source="popular")) if one.record.value else one
-        for one in history.lists
+        history.changed(written, lambda body: body.update(source="popular")) if written.record.value else written
+        for written in history.lists
     ]
     row = history.row()
     assert row.scores_differ is None and row.verdict is Verdict.UNKNOWN and row.fallback_lists == 205
@@ -154,7 +163,7 @@ def test_a_load_that_sent_nothing_tests_nothing(history: History) -> None:
 
 
 def test_lists_that_never_come_back_are_silent_until_the_end(history: History) -> None:
-    history.lists = [one for one in history.lists if one.at_ms < 1000 * STRUCK_S]
+    history.lists = [written for written in history.lists if written.at_ms < 1000 * STRUCK_S]
     row = history.row()
     assert (row.not_fresh_again, row.recovery_s) == (1, None) and row.verdict is Verdict.BROKEN
     assert row.silence_s is not None and 10.9 < row.silence_s < 11.1
@@ -168,34 +177,34 @@ def test_lists_that_never_come_back_are_silent_until_the_end(history: History) -
 
 
 def test_who_comes_back_after_an_erasure_has_the_new_events_alone(history: History) -> None:
-    seen = ReaderView(TAG.encode())
-    for one in history.of(RETURNED):
-        seen.take(one.record, one.at_ms, one.at_ms)
-    assert RETURNED in seen.newest and RETURNED not in seen.ended
+    view = ReaderView(TAG.encode())
+    for written in history.of(RETURNED):
+        view.take(written.record, written.at_ms, written.at_ms)
+    assert RETURNED in view.newest and RETURNED not in view.tombstoned
 
 
 def test_a_list_below_a_tombstones_order_does_not_count_and_one_of_a_later_epoch_does(history: History) -> None:
-    seen = ReaderView(TAG.encode())
+    view = ReaderView(TAG.encode())
     old = history.changed(last(history), lambda body: body.update(epoch=4, version=20))
 
     def take(record: Record) -> None:
-        seen.take(record, 0.0, 0.0)
+        view.take(record, 0.0, 0.0)
 
     take(old.record)
     take(Record(USER.encode(), None, (("liveshelf.order", b"5.2"),)))
-    assert seen.newest == {} and seen.ended == {USER}
+    assert view.newest == {} and view.tombstoned == {USER}
     take(old.record)
-    assert seen.newest == {} and seen.ended == set() and seen.fell == 0
+    assert view.newest == {} and view.tombstoned == set() and view.version_falls == 0
     for version, epoch, newest in ((2, 5, None), (3, 5, (5, 3)), (1, 6, (6, 1)), (9, 5, (6, 1))):
         take(history.changed(old, lambda body, v=version, e=epoch: body.update(version=v, epoch=e)).record)  # type: ignore[misc]
-        assert (seen.newest[USER].order if USER in seen.newest else None) == newest
-    assert seen.fell == 1 and seen.greatest[USER] == (6, 1)
+        assert (view.newest[USER].order if USER in view.newest else None) == newest
+    assert view.version_falls == 1 and view.greatest_orders[USER] == (6, 1)
     take(Record(USER.encode(), None))
-    assert seen.newest == {} and seen.ended == {USER}
+    assert view.newest == {} and view.tombstoned == {USER}
 
 
 def test_records_of_others_are_not_seen(history: History) -> None:
-    seen = ReaderView(b"another")
+    view = ReaderView(b"another")
     for record in (last(history).record, Record(None, b"x"), Record(b"shop", None)):  # type: ignore[arg-type]
-        seen.take(record, 0.0, LATE_MS)
-    assert seen == ReaderView(b"another")
+        view.take(record, 0.0, LATE_MS)
+    assert view == ReaderView(b"another")

@@ -36,21 +36,21 @@ def proxy() -> Iterator[tuple[TcpProxy, int]]:
 
     threading.Thread(target=serve, daemon=True).start()
     port = free_port()
-    made = TcpProxy(port, server.getsockname()[1])
-    yield made, port
-    made.close()
+    tcp_proxy = TcpProxy(port, server.getsockname()[1])
+    yield tcp_proxy, port
+    tcp_proxy.close()
     server.shutdown(socket.SHUT_RDWR)
     server.close()
 
 
 def ask(connection: socket.socket, content: bytes) -> float:
     """Sends, reads all of it back; returns the seconds."""
-    begun, got = time.monotonic(), b""
+    started_s, answer = time.monotonic(), b""
     connection.sendall(content)
-    while len(got) < len(content):
-        got += connection.recv(65_536)
-    assert got == content
-    return time.monotonic() - begun
+    while len(answer) < len(content):
+        answer += connection.recv(65_536)
+    assert answer == content
+    return time.monotonic() - started_s
 
 
 def test_a_healthy_link_carries_everything_at_once(proxy: tuple[TcpProxy, int]) -> None:
@@ -64,7 +64,7 @@ def test_a_slow_link_delays_each_way(proxy: tuple[TcpProxy, int]) -> None:
         assert proxy[0].traffic == Traffic()
         proxy[0].link = Link(delay_s=0.1)
         assert 0.2 <= ask(connection, b"x") < 0.6
-        assert proxy[0].traffic.slowed == 2 and 0.09 < proxy[0].traffic.longest_s < 0.3
+        assert proxy[0].traffic.slowed_bytes == 2 and 0.09 < proxy[0].traffic.longest_delay_s < 0.3
 
 
 def test_a_narrow_link_takes_its_time(proxy: tuple[TcpProxy, int]) -> None:
@@ -82,7 +82,7 @@ def test_a_cut_link_is_silent_and_carries_on_when_it_is_healed(proxy: tuple[TcpP
             connection.recv(10)
         with socket.create_connection(("127.0.0.1", proxy[1]), 0.5) as late, pytest.raises(TimeoutError):
             late.recv(10)
-        assert (proxy[0].traffic.held, proxy[0].traffic.connections) == (4, 1)
+        assert (proxy[0].traffic.held_bytes, proxy[0].traffic.connections) == (4, 1)
         proxy[0].heal()
         connection.settimeout(5)
         assert connection.recv(10) == b"late"

@@ -27,7 +27,7 @@ class Striker:
     """Does nothing and says so."""
 
     def inject(self, fault: Fault) -> Strike:
-        return struck_now(fault.what, "seen")
+        return struck_now(fault.kind, "seen")
 
 
 def strikes_of(plan: Plan) -> list[Strike]:
@@ -36,37 +36,41 @@ def strikes_of(plan: Plan) -> list[Strike]:
 
 def test_strikes_come_in_the_order_in_which_they_struck() -> None:
     faults = [Fault("second", at_s=0.1), Fault("first", at_s=0.0)]
-    found = strikes_of(Plan("x", faults, seconds=1, during=lambda begun: Strike("between", "seen", begun + 0.05, 0.0)))
-    assert [one.fault for one in found] == ["first", "between", "second"]
+    strikes = strikes_of(
+        Plan("x", faults, seconds=1, during=lambda started_s: Strike("between", "seen", started_s + 0.05, 0.0))
+    )
+    assert [strike.fault for strike in strikes] == ["first", "between", "second"]
 
 
 def test_what_fails_beside_the_load_is_a_strike_without_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(begun: float) -> None:
+    def fail(started_s: float) -> None:
         raise LookupError("no TaskManager")
 
     (failed,) = strikes_of(Plan("x", seconds=1, during=fail))
     assert failed.doubt == "beside the load: LookupError('no TaskManager')"
     monkeypatch.setattr("benchmarks.faults.trial.DURING_S", 0.0)
-    (hanging,) = strikes_of(Plan("x", seconds=0, during=lambda begun: time.sleep(5)))
+    (hanging,) = strikes_of(Plan("x", seconds=0, during=lambda started_s: time.sleep(5)))
     assert hanging.doubt == "beside the load: it did not end"
-    assert strikes_of(Plan("x", seconds=1, during=lambda begun: None)) == strikes_of(Plan("x", seconds=1)) == []
+    assert strikes_of(Plan("x", seconds=1, during=lambda started_s: None)) == strikes_of(Plan("x", seconds=1)) == []
 
 
 def test_poison_and_duplicates_are_known_by_what_the_oracle_counts() -> None:
     oracle = Oracle(Settings(), [])
     plan = Plan("x", poison=0.01, duplicates=0.1)
-    assert [one.doubt for one in input_faults(plan, oracle)] == [
+    assert [strike.doubt for strike in input_faults(plan, oracle)] == [
         "poison: nothing shows that it struck", "duplicates: nothing shows that it struck"
     ]  # fmt: skip
     oracle.outcomes.update(dead=3, duplicate=4)
-    assert [one.evidence for one in input_faults(plan, oracle)] == ["3 records", "4 records"]
+    assert [strike.evidence for strike in input_faults(plan, oracle)] == ["3 records", "4 records"]
     assert input_faults(Plan("x"), oracle) == []
 
 
-@pytest.mark.parametrize(("offsets", "gone"), [([5, 6, 7], 0), ([5, 6, 7, 8, 9], 0), ([6, 7], 1), ([5, 7], 1), ([], 3)])
-def test_events_that_retention_removed_are_missed(offsets: list[int], gone: int) -> None:
+@pytest.mark.parametrize(
+    ("offsets", "removed"), [([5, 6, 7], 0), ([5, 6, 7, 8, 9], 0), ([6, 7], 1), ([5, 7], 1), ([], 3)]
+)
+def test_events_that_retention_removed_are_missed(offsets: list[int], removed: int) -> None:
     records = [Record(b"k", b"v", topic="events", offset=offset) for offset in offsets]
-    assert deleted(records, {PLACE: 5}, {PLACE: 8}) == gone
+    assert deleted(records, {PLACE: 5}, {PLACE: 8}) == removed
 
 
 # the watchers
@@ -162,7 +166,7 @@ def test_the_report_shows_what_is_unknown_and_what_struck(tmp_path: Path) -> Non
     ]  # fmt: skip
     page = markdown(rows, {}, {}, "machine").splitlines()
     head, a, b, c = ([cell.strip() for cell in page[n].strip("|").split("|")] for n in (2, 4, 5, 6))
-    cells = {one[0]: dict(zip(head, one, strict=True)) for one in (a, b, c)}
+    cells = {row[0]: dict(zip(head, row, strict=True)) for row in (a, b, c)}
     assert cells["a"]["kept"] == "NO" and cells["a"]["recovery s"] == "never" and cells["a"]["events"] == "1,000"
     assert cells["a"]["struck"] == "kill a: pid 1 gone / then pid 2"
     assert (

@@ -34,53 +34,53 @@ def family() -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 
 def test_a_stack_that_stays_as_it_was_breaks_nothing(family: tuple[subprocess.Popen[str], int]) -> None:
-    stretch = Parts(lambda: {"taskmanager-0": family[0].pid}).from_now()
-    assert stretch.broken() == [] and stretch.fell_back() == []
-    assert stretch.cpu_s()["taskmanager-0"] >= 0
+    interval = Parts(lambda: {"taskmanager-0": family[0].pid}).from_now()
+    assert interval.find_violations() == [] and interval.find_fallbacks() == []
+    assert interval.cpu_s()["taskmanager-0"] >= 0
 
 
 def test_a_part_that_has_another_pid_or_none_is_said() -> None:
     now = {"kafka": os.getpid(), "zookeeper": os.getpid()}
-    stretch = Parts(lambda: dict(now)).from_now()
+    interval = Parts(lambda: dict(now)).from_now()
     now["kafka"] = 1
     del now["zookeeper"]
-    assert stretch.broken() == [
+    assert interval.find_violations() == [
         f"kafka was restarted (pid {os.getpid()}, then 1)", f"zookeeper was restarted (pid {os.getpid()}, then none)"
     ]  # fmt: skip
 
 
 def test_a_child_that_ended_is_said_and_its_cpu_stays(family: tuple[subprocess.Popen[str], int]) -> None:
     parent, child = family
-    stretch = Parts(lambda: {"taskmanager-0": parent.pid}).from_now()
-    before = stretch.cpu_s()["taskmanager-0"]
+    interval = Parts(lambda: {"taskmanager-0": parent.pid}).from_now()
+    before = interval.cpu_s()["taskmanager-0"]
     os.kill(child, signal.SIGKILL)
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(child).wait(5)
-    assert stretch.broken() == [f"taskmanager-0 lost its process sleep {child}"]
-    assert stretch.cpu_s()["taskmanager-0"] >= before
+    assert interval.find_violations() == [f"taskmanager-0 lost its process sleep {child}"]
+    assert interval.cpu_s()["taskmanager-0"] >= before
 
 
 def test_a_part_that_is_gone_has_used_no_known_cpu(family: tuple[subprocess.Popen[str], int]) -> None:
     parent, child = family
-    stretch = Parts(lambda: {"kafka": parent.pid}).from_now()
+    interval = Parts(lambda: {"kafka": parent.pid}).from_now()
     os.kill(child, signal.SIGKILL)
     parent.communicate()
-    assert stretch.cpu_s()["kafka"] != stretch.cpu_s()["kafka"], "NaN, and no negative seconds"
+    assert interval.cpu_s()["kafka"] != interval.cpu_s()["kafka"], "NaN, and no negative seconds"
 
 
 def test_one_job_that_runs_on_breaks_nothing() -> None:
-    assert SameJob(Cluster("liveshelf", "liveshelf-floor"), "liveshelf", ["liveshelf-floor"]).broken() == []
+    assert SameJob(Cluster("liveshelf", "liveshelf-floor"), "liveshelf", ["liveshelf-floor"]).find_violations() == []
 
 
 def same_job(change: Callable[[Cluster], object], *names: str) -> list[str]:
     cluster = Cluster(*names)
     check = SameJob(cluster, "liveshelf")  # type: ignore[arg-type]
     change(cluster)
-    return check.broken()
+    return check.find_violations()
 
 
 @pytest.mark.parametrize(
-    ("names", "change", "said"),
+    ("names", "change", "expected"),
     [
         ([], lambda cluster: None, "0 jobs named liveshelf ran"),
         (["liveshelf", "liveshelf"], lambda cluster: None, "2 jobs named liveshelf ran"),
@@ -91,22 +91,22 @@ def same_job(change: Callable[[Cluster], object], *names: str) -> list[str]:
     ],
 )
 def test_a_job_that_is_not_the_one_that_began_is_said(
-    names: list[str], change: Callable[[Cluster], object], said: str
+    names: list[str], change: Callable[[Cluster], object], expected: str
 ) -> None:
     (reason,) = same_job(change, *names)
-    assert said in reason
+    assert expected in reason
 
 
 def test_a_cluster_that_does_not_answer_at_the_end_is_said() -> None:
     cluster = Cluster("liveshelf")
-    stretch = Parts(lambda: {}, lambda: [SameJob(cluster, "liveshelf")]).from_now()  # type: ignore[arg-type]
+    interval = Parts(lambda: {}, lambda: [SameJob(cluster, "liveshelf")]).from_now()  # type: ignore[arg-type]
     cluster.running = None
-    assert stretch.broken() == ["the job could not be asked: refused"]
+    assert interval.find_violations() == ["the job could not be asked: refused"]
 
 
 def test_checks_are_taken_at_the_beginning() -> None:
-    stretch = Parts(lambda: {}, lambda: [Says(["a"]), Says(["b"])]).from_now()
-    assert stretch.broken() == ["a", "b"]
+    interval = Parts(lambda: {}, lambda: [Says(["a"]), Says(["b"])]).from_now()
+    assert interval.find_violations() == ["a", "b"]
 
 
 PAGE = """# TYPE liveshelf_model_info gauge
@@ -135,10 +135,12 @@ def bundle(version: str) -> ModelBundle:
 
 
 def test_the_bundle_that_serves_is_asked_for(operators: list[str], tmp_path: Path) -> None:
-    assert ServedBundle(tmp_path, bundle("1")).broken() == []
-    for wrong in ("2", "3"):
-        assert ServedBundle(tmp_path, bundle(wrong)).broken() == [f"no running operator serves the bundle demo {wrong}"]
-    assert ServedBundle(tmp_path / "none", bundle("1")).broken(), "no operator at all"
+    assert ServedBundle(tmp_path, bundle("1")).find_violations() == []
+    for other_version in ("2", "3"):
+        assert ServedBundle(tmp_path, bundle(other_version)).find_violations() == [
+            f"no running operator serves the bundle demo {other_version}"
+        ]
+    assert ServedBundle(tmp_path / "none", bundle("1")).find_violations(), "no operator at all"
 
 
 def test_lists_that_the_model_did_not_make_are_counted(operators: list[str], tmp_path: Path) -> None:
@@ -147,4 +149,4 @@ def test_lists_that_the_model_did_not_make_are_counted(operators: list[str], tmp
     assert sources.since() == {"model": 200, "neighbours": 0, "popular": 8}
     assert too_many_fallbacks(sources.since()) == ["8 of 208 lists were fallbacks"]
     assert too_many_fallbacks({"model": 99, "popular": 1}) == too_many_fallbacks({}) == []
-    assert parts(model=10, popular=90).from_now().fell_back() == ["90 of 100 lists were fallbacks"]
+    assert parts(model=10, popular=90).from_now().find_fallbacks() == ["90 of 100 lists were fallbacks"]

@@ -10,23 +10,23 @@ from hdrh.histogram import HdrHistogram
 from benchmarks.measuring.measured import (
     NotMeasured,
     as_json,
+    measured_unless,
     median,
     percentile,
     percentiles_ms,
     ratio,
     rounded,
     total,
-    unless,
 )
 
 NONE = NotMeasured("no list came")
 
 
 def histogram(*values_us: int) -> HdrHistogram:
-    made = HdrHistogram(1, 120_000_000, 3)
+    hdr_histogram = HdrHistogram(1, 120_000_000, 3)
     for value in values_us:
-        made.record_value(value)
-    return made
+        hdr_histogram.record_value(value)
+    return hdr_histogram
 
 
 def test_an_empty_histogram_has_no_percentile_and_no_maximum() -> None:
@@ -34,9 +34,9 @@ def test_an_empty_histogram_has_no_percentile_and_no_maximum() -> None:
 
 
 def test_a_percentile_needs_as_many_values_as_it_divides_by() -> None:
-    found = percentiles_ms(histogram(*[1000 * n for n in range(1, 100)]))
-    assert (found["p50"], found["p95"], found["max"]) == (50.0, 94.0, 99.0)
-    assert found["p99"] == NotMeasured("99 values came, a p99 needs 100")
+    percentiles = percentiles_ms(histogram(*[1000 * n for n in range(1, 100)]))
+    assert (percentiles["p50"], percentiles["p95"], percentiles["max"]) == (50.0, 94.0, 99.0)
+    assert percentiles["p99"] == NotMeasured("99 values came, a p99 needs 100")
     assert percentiles_ms(histogram(*[1000 * n for n in range(1, 101)]))["p99"] == pytest.approx(99, 0.01)
 
 
@@ -49,23 +49,23 @@ def test_percentiles_of_a_list_are_nearest_ranks_of_any_order() -> None:
 
 def test_nothing_is_made_of_what_was_not_measured() -> None:
     assert ratio(NONE, 2) == ratio(2, NONE) == rounded(NONE, 1) == median([1.0, NONE]) == total([NONE, 1.0], 1) == NONE
-    assert ratio(2, 0, nothing="no list came") == NONE
+    assert ratio(2, 0, zero_reason="no list came") == NONE
     assert isinstance(median([]), NotMeasured) and isinstance(total([], 1), NotMeasured)
     assert (ratio(1, 3), median([3.0, 1.0, 2.0]), total([1.0, 2.0], 0)) == (0.333, 2.0, 3)
 
 
 def test_reasons_take_every_number_and_leave_names_and_verdicts() -> None:
     figures = {"lists_per_s": 12, "by_part": {"kafka": 0.1}, "rows": [1.5], "name": "x", "held": True}
-    assert unless([], figures) is figures
-    missing = NotMeasured("a; b")
-    assert unless(["a", "b"], figures) == {
-        "lists_per_s": missing, "by_part": {"kafka": missing}, "rows": [missing], "name": "x", "held": True,
+    assert measured_unless([], figures) is figures
+    not_measured = NotMeasured("a; b")
+    assert measured_unless(["a", "b"], figures) == {
+        "lists_per_s": not_measured, "by_part": {"kafka": not_measured}, "rows": [not_measured], "name": "x", "held": True,
     }  # fmt: skip
-    assert unless(["a", "b"], {"by_part": {}}) == {"by_part": missing}
+    assert measured_unless(["a", "b"], {"by_part": {}}) == {"by_part": not_measured}
 
 
 def test_json_has_null_and_the_reason_and_no_nan() -> None:
-    found = as_json(
+    result = as_json(
         {
             "bench": "x",
             "p50": NONE,
@@ -74,12 +74,12 @@ def test_json_has_null_and_the_reason_and_no_nan() -> None:
             "held": None,
         }
     )
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found["p50"] is None and found["rows"][1]["rate"] is None and found["ratios"]["odd"] is None
-    assert found["not_measured"] == {
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert result["p50"] is None and result["rows"][1]["rate"] is None and result["ratios"]["odd"] is None
+    assert result["not_measured"] == {
         "p50": "no list came", "rows[1].rate": "no list came", "ratios.odd": "the value is nan",
         "ratios.never": "the value is inf",
     }  # fmt: skip
-    assert found["left_out"] == {"ratios.look-ups": "no wrk"}
-    assert as_json(found) == found
+    assert result["left_out"] == {"ratios.look-ups": "no wrk"}
+    assert as_json(result) == result
     assert "not_measured" not in as_json({"bench": "x", "held": None})

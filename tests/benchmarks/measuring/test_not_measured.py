@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from benchmarks.measuring import load
-from benchmarks.measuring.load import Load, behind_its_rate, publish, report_of
+from benchmarks.measuring.load import Load, publish, rate_violations, report_of
 from benchmarks.measuring.measured import NotMeasured, as_json
 from benchmarks.peers import contest
 from benchmarks.running_stack import coalesced, freshness, idle, scale, short, state, storefront, sustain
-from benchmarks.running_stack.short import Reading, between, medians, ratios_of
+from benchmarks.running_stack.short import Reading, figures_between, medians, ratios_of
 from operators.errors import BrokerError, ClusterError, StackError
 from operators.settings import Settings
 from tests.benchmarks.fakes import Cluster, Consumer, Generator, Record, list_record, parts, sent
@@ -22,8 +22,8 @@ from tests.benchmarks.reasons import reasons
 
 
 def test_a_load_says_whether_it_kept_its_rate() -> None:
-    assert behind_its_rate(sent(100), 100) == []
-    assert behind_its_rate(sent(0), 100) == ["the load generator sent nothing"]
+    assert rate_violations(sent(100), 100) == []
+    assert rate_violations(sent(0), 100) == ["the load generator sent nothing"]
 
 
 def test_a_load_that_died_is_an_error() -> None:
@@ -34,18 +34,22 @@ def test_a_load_that_died_is_an_error() -> None:
 
 
 def test_a_backlog_that_is_not_whole_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Load(client={}, items=["i"], count=10, rate=0, users=1, tag="t")
+    order = Load(client={}, items=["i"], count=10, rate=0, users=1, tag="t")
     for report in (sent(10, failed=1), sent(9)):
         monkeypatch.setattr(load, "run", lambda _, report=report: report)
         with pytest.raises(BrokerError, match="10 events published"):
-            publish(whole)
+            publish(order)
 
 
 # sustain
 
 
-def trial(rate: int, held: bool | None) -> dict[str, Any]:
-    return {"rate": rate, "sustained": held, "unknown": ["the load generator fell behind"] if held is None else []}
+def trial(rate: int, sustained: bool | None) -> dict[str, Any]:
+    return {
+        "rate": rate,
+        "sustained": sustained,
+        "unknown": ["the load generator fell behind"] if sustained is None else [],
+    }
 
 
 def test_the_highest_rate_lies_below_one_that_did_not_hold() -> None:
@@ -57,7 +61,7 @@ def test_the_highest_rate_lies_below_one_that_did_not_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lists", "report", "stack", "held"),
+    ("lists", "report", "stack", "sustained"),
     [
         (1000, sent(1000), parts(), True),
         (899, sent(1000), parts(), False),
@@ -67,13 +71,13 @@ def test_the_highest_rate_lies_below_one_that_did_not_hold() -> None:
     ],
 )
 def test_a_trial_shows_something_only_where_its_rate_was_offered(
-    monkeypatch: pytest.MonkeyPatch, lists: int, report: dict[str, float], stack: Any, held: bool | None
+    monkeypatch: pytest.MonkeyPatch, lists: int, report: dict[str, float], stack: Any, sustained: bool | None
 ) -> None:
     counts = iter([0, lists])
     monkeypatch.setattr(sustain, "in_the_background", lambda _: Generator(report))
     monkeypatch.setattr(sustain, "_settle", lambda _: None)
-    found = sustain._trial(Settings(), ["i"], lambda: next(counts), stack, 100, 10)
-    assert found["sustained"] is held
+    row = sustain._trial(Settings(), ["i"], lambda: next(counts), stack, 100, 10)
+    assert row["sustained"] is sustained
 
 
 # the storefront, idle, and few shoppers
@@ -100,7 +104,7 @@ WRK = {"requests_per_s": 1000.0, "latency_ms": {"p50": 1.0, "p99": 2.0}, "failed
 
 
 @pytest.mark.parametrize(
-    ("wrk", "lists", "broken", "said"),
+    ("wrk", "lists", "violation", "expected"),
     [
         ({"failed": 3}, 10_000, "", "3 answers were errors"),
         ({"timed_out": 2}, 10_000, "", "2 requests had no answer"),
@@ -110,27 +114,27 @@ WRK = {"requests_per_s": 1000.0, "latency_ms": {"p50": 1.0, "p99": 2.0}, "failed
     ],
 )
 def test_look_ups_that_were_errors_or_met_no_lists_are_not_measured(
-    monkeypatch: pytest.MonkeyPatch, wrk: dict[str, Any], lists: int, broken: str, said: str
+    monkeypatch: pytest.MonkeyPatch, wrk: dict[str, Any], lists: int, violation: str, expected: str
 ) -> None:
     monkeypatch.setattr(storefront, "in_the_background", lambda _: Generator(sent(500)))
-    known = Load(client={}, items=["i"], count=0, rate=0, users=5, tag="t")
+    known_load = Load(client={}, items=["i"], count=0, rate=0, users=5, tag="t")
     monkeypatch.setattr(storefront.time, "sleep", lambda _: None)
 
-    def measured(wrk: dict[str, Any], lists: int, *broken: str) -> dict[str, Any]:
-        monkeypatch.setattr(storefront, "Written", lambda _: Counts(lists))
+    def measure_with(wrk: dict[str, Any], lists: int, *violation: str) -> dict[str, Any]:
+        monkeypatch.setattr(storefront, "RecordCount", lambda _: Counts(lists))
         monkeypatch.setattr(storefront, "_wrk", lambda *_: WRK | wrk)
-        return storefront.measure(Settings(), ["i"], parts(*broken), 100, 5, known)
+        return storefront.measure(Settings(), ["i"], parts(*violation), 100, 5, known_load)
 
-    assert measured({}, 10_000)["requests_per_s"] == 1000.0
-    found = measured(wrk, lists, *filter(None, [broken]))
-    assert reasons(found, "requests_per_s", "latency_ms", "lists_per_s", "cores_used") == {said}
+    assert measure_with({}, 10_000)["requests_per_s"] == 1000.0
+    result = measure_with(wrk, lists, *filter(None, [violation]))
+    assert reasons(result, "requests_per_s", "latency_ms", "lists_per_s", "cores_used") == {expected}
 
 
 def test_idle_is_not_measured_while_something_flows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idle, "Written", lambda _, topic: Counts(0))
+    monkeypatch.setattr(idle, "RecordCount", lambda _, topic: Counts(0))
     assert idle.measure(Settings(), parts(), 0.01)["cores_used_all"] >= 0
     assert reasons(idle.measure(Settings(), parts("x"), 0.01), "cores_used", "cores_used_all", "rss_mb") == {"x"}
-    monkeypatch.setattr(idle, "Written", lambda _, topic: Counts(7))
+    monkeypatch.setattr(idle, "RecordCount", lambda _, topic: Counts(7))
     assert reasons(idle.measure(Settings(), parts(), 0.01), "cores_used", "cores_used_all", "rss_mb") == {
         "7 events came meanwhile; 7 lists came meanwhile"
     }
@@ -138,15 +142,15 @@ def test_idle_is_not_measured_while_something_flows(monkeypatch: pytest.MonkeyPa
 
 def test_few_shoppers_without_a_list_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     applied, lists = iter([500, 960]), iter([100, 300])
-    found = coalesced.watch(lambda: next(applied), lambda: next(lists), parts(), 1000)
-    assert found["events_a_list"] == 2.3
+    result = coalesced.watch(lambda: next(applied), lambda: next(lists), parts(), 1000)
+    assert result["events_a_list"] == 2.3
     names = ("events_per_s", "lists_per_s", "events_a_list", "cpu_s_per_1000_events")
     applied = iter([500, 960])
-    found = coalesced.watch(lambda: next(applied), lambda: 100, parts(), 1000)
-    assert reasons(found, *names) == {"460 events were applied and 0 lists came between the two marks"}
+    result = coalesced.watch(lambda: next(applied), lambda: 100, parts(), 1000)
+    assert reasons(result, *names) == {"460 events were applied and 0 lists came between the two marks"}
     applied, lists = iter([500, 960]), iter([100, 300])
-    found = coalesced.watch(lambda: next(applied), lambda: next(lists), parts(model=1, popular=1), 1000)
-    assert reasons(found, *names) == {"1 of 2 lists were fallbacks"}
+    result = coalesced.watch(lambda: next(applied), lambda: next(lists), parts(model=1, popular=1), 1000)
+    assert reasons(result, *names) == {"1 of 2 lists were fallbacks"}
     monkeypatch.setattr(coalesced, "LIMIT_SECONDS", 0.0)
     with pytest.raises(StackError, match="400 events applied"):
         coalesced.watch(lambda: 10, lambda: 10, parts(), 1000)
@@ -168,24 +172,24 @@ def test_a_job_without_a_checkpoint_has_no_checkpoint_time(tmp_path: Path) -> No
             return {"latest": {"completed": self.done}, "summary": {"end_to_end_duration": {"p50": 0}}}
 
     cluster = Saving("liveshelf")
-    found = state._of_state(Settings(), cluster)  # type: ignore[arg-type]
-    assert reasons(found, "checkpoint_ms", "checkpoint_mb") == {"the job has completed no checkpoint"}
+    sizes = state._state_sizes(Settings(), cluster)  # type: ignore[arg-type]
+    assert reasons(sizes, "checkpoint_ms", "checkpoint_mb") == {"the job has completed no checkpoint"}
     cluster.done = {"state_size": 2_000_000}
-    assert state._of_state(Settings(), cluster)["checkpoint_mb"] == 2.0  # type: ignore[arg-type]
+    assert state._state_sizes(Settings(), cluster)["checkpoint_mb"] == 2.0  # type: ignore[arg-type]
     with pytest.raises(ClusterError, match="a running job"):
-        state._of_state(Settings(), Saving())  # type: ignore[arg-type]
+        state._state_sizes(Settings(), Saving())  # type: ignore[arg-type]
 
 
 def test_what_another_slot_costs_is_not_read_off_one_point() -> None:
-    assert scale.fitted([1, 2], [0.1, 0.12]) == {"a": 0.08, "b": 0.02}
-    assert as_json({"cost": scale.fitted([1], [0.1])})["left_out"].keys() == {"cost.a", "cost.b"}
-    missing = NotMeasured("no list came")
-    assert scale.fitted([1, 2], [0.1, missing]) == {"a": missing, "b": missing}
-    assert scale.fitted([1], [missing]) == {"a": missing, "b": missing}
+    assert scale.fit_cost([1, 2], [0.1, 0.12]) == {"a": 0.08, "b": 0.02}
+    assert as_json({"cost": scale.fit_cost([1], [0.1])})["left_out"].keys() == {"cost.a", "cost.b"}
+    not_measured = NotMeasured("no list came")
+    assert scale.fit_cost([1, 2], [0.1, not_measured]) == {"a": not_measured, "b": not_measured}
+    assert scale.fit_cost([1], [not_measured]) == {"a": not_measured, "b": not_measured}
 
 
 def test_a_round_of_the_short_form_without_lists_gives_no_ratio_and_no_median() -> None:
-    stood_still = between(
+    stood_still = figures_between(
         Reading(10.0, 1_000, 500, {"taskmanager-0": 1.0}), Reading(12.0, 9_000, 500, {"taskmanager-0": 2.0})
     )
     assert reasons({"row": stood_still}, "row") == {"8000 events were applied and 0 lists came between two marks"}
@@ -201,16 +205,16 @@ def test_a_round_of_the_short_form_without_lists_gives_no_ratio_and_no_median() 
 
 
 def kill_of(monkeypatch: pytest.MonkeyPatch, kill: Callable[[], None], polls: int = 200_000) -> dict[str, Any]:
-    def begun(load: Load) -> Generator:
-        wanted = freshness.sent_per_user(load)
-        stream.extend([[], [list_record(user, count, 1) for user, count in wanted.items()]])
+    def start_load(load: Load) -> Generator:
+        event_counts = freshness.sent_per_user(load)
+        stream.extend([[], [list_record(user, count, 1) for user, count in event_counts.items()]])
         return Generator(sent(load.count, seconds=load.count / load.rate), polls)
 
     stream: list[list[Record]] = []
     monkeypatch.setattr(contest, "KILL_S", 0.02)  # the load must last for half of it
     monkeypatch.setattr(freshness, "consumer_at_end", lambda *_: Consumer(iter(stream)))
-    monkeypatch.setattr(contest, "in_the_background", begun)
-    return contest.killed(Settings(), ["i"], "events", "lists", kill)
+    monkeypatch.setattr(contest, "in_the_background", start_load)
+    return contest.measure_kill(Settings(), ["i"], "events", "lists", kill)
 
 
 def test_a_contestant_that_was_not_killed_has_lost_nothing_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,4 +238,4 @@ def test_the_silence_of_a_reader_goes_on_until_now(monkeypatch: pytest.MonkeyPat
     assert readings.silence_s() == NotMeasured("no list came")
     readings.poll(0)
     time.sleep(0.3)
-    assert isinstance(found := readings.silence_s(), float) and found >= 0.3
+    assert isinstance(silence_s := readings.silence_s(), float) and silence_s >= 0.3

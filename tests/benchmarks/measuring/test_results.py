@@ -34,17 +34,17 @@ Transfer/sec:      6.00MB
 """
 
 
-def kept(folder: Path, name: str, **ratios: float | None) -> dict[str, dict[str, object]]:
+def keep_result(folder: Path, name: str, **ratios: float | None) -> dict[str, dict[str, object]]:
     file = folder / name
     file.write_text(json.dumps({"bench": "throughput", "ratios": ratios}))
     return results.read(file)
 
 
 def test_a_loss_beyond_what_noise_explains_is_said(tmp_path: Path) -> None:
-    before = kept(tmp_path, "a.json", held=1.0, lost=1.0, gone=1.0, better=1.0)
-    now = kept(tmp_path, "b.json", held=0.86, lost=0.84, better=2.0, new=1.0)
+    before = keep_result(tmp_path, "a.json", held=1.0, lost=1.0, gone=1.0, better=1.0)
+    now = keep_result(tmp_path, "b.json", held=0.86, lost=0.84, better=2.0, new=1.0)
     changes = results.compare([before], now)
-    assert {change.name: change.lost for change in changes} == {
+    assert {change.name: change.is_lost for change in changes} == {
         "held": False, "lost": True, "gone": True, "better": False, "new": False
     }  # fmt: skip
     assert [row[-1] for row in results.rows(changes)] == ["", "lost", "lost", "", "new"]
@@ -53,52 +53,54 @@ def test_a_loss_beyond_what_noise_explains_is_said(tmp_path: Path) -> None:
 def test_of_several_kept_runs_the_median_counts_and_the_lowest_excuses(tmp_path: Path) -> None:
     for number, (steady, scattered) in enumerate([(1.0, 0.5), (1.1, 1.0), (0.9, 1.2)]):
         (tmp_path / str(number)).mkdir()
-        kept(tmp_path / str(number), "a.json", steady=steady, scattered=scattered)
+        keep_result(tmp_path / str(number), "a.json", steady=steady, scattered=scattered)
     runs = results.read_runs(tmp_path)
-    now = kept(tmp_path, "now.json", steady=0.8, scattered=0.6)
-    found = {change.name: (change.kept, change.fell, change.lost) for change in results.compare(runs, now)}
-    assert found == {"steady": (1.0, True, True), "scattered": (1.0, True, False)}
+    now = keep_result(tmp_path, "now.json", steady=0.8, scattered=0.6)
+    changes_by_name = {
+        change.name: (change.kept_median, change.is_lower, change.is_lost) for change in results.compare(runs, now)
+    }
+    assert changes_by_name == {"steady": (1.0, True, True), "scattered": (1.0, True, False)}
     assert results.rows(results.compare(runs, now))[1][2:] == (
         "1", "0.5 to 1.2", "0.6", "lower, as a kept run was too"
     )  # fmt: skip
 
 
 def test_what_the_user_did_without_is_no_loss(tmp_path: Path) -> None:
-    now = kept(tmp_path, "b.json", a=1.0, b=None)
+    now = keep_result(tmp_path, "b.json", a=1.0, b=None)
     now["throughput"]["left_out"] = {"ratios.b": "apt-get install wrk"}
-    (_, change) = results.compare([kept(tmp_path, "a.json", a=1.0, b=1.0)], now)
-    assert not change.failed and change.remark == "not measured: apt-get install wrk"
+    (_, change) = results.compare([keep_result(tmp_path, "a.json", a=1.0, b=1.0)], now)
+    assert not change.is_failure and change.remark == "not measured: apt-get install wrk"
 
 
 def test_what_the_run_failed_to_measure_is_no_loss_and_no_success(tmp_path: Path) -> None:
-    now = kept(tmp_path, "b.json", a=1.0, b=None)
+    now = keep_result(tmp_path, "b.json", a=1.0, b=None)
     now["throughput"]["not_measured"] = {"ratios.b": "no list came"}
-    (_, change) = results.compare([kept(tmp_path, "a.json", a=1.0, b=1.0)], now)
-    assert change.failed and not change.lost and change.remark == "not measured: no list came"
+    (_, change) = results.compare([keep_result(tmp_path, "a.json", a=1.0, b=1.0)], now)
+    assert change.is_failure and not change.is_lost and change.remark == "not measured: no list came"
     assert results.rows([change])[0][2:] == ("1", "", "-", "not measured: no list came")
 
 
 def test_a_kept_run_that_measured_nothing_does_not_count(tmp_path: Path) -> None:
-    kept_runs = [kept(tmp_path, "a.json", a=None), kept(tmp_path, "c.json", a=2.0)]
-    (change,) = results.compare(kept_runs, kept(tmp_path, "b.json", a=1.9))
-    assert change.runs == (2.0,) and not change.failed
-    (change,) = results.compare(kept_runs[:1], kept(tmp_path, "b.json", a=1.9))
-    assert change.kept is None and change.remark == "new"
+    kept_runs = [keep_result(tmp_path, "a.json", a=None), keep_result(tmp_path, "c.json", a=2.0)]
+    (change,) = results.compare(kept_runs, keep_result(tmp_path, "b.json", a=1.9))
+    assert change.runs == (2.0,) and not change.is_failure
+    (change,) = results.compare(kept_runs[:1], keep_result(tmp_path, "b.json", a=1.9))
+    assert change.kept_median is None and change.remark == "new"
 
 
 def test_a_figure_that_was_not_measured_is_said_where_it_is_needed(tmp_path: Path) -> None:
-    found = kept(tmp_path, "a.json", a=None, b=1.0)
-    found["throughput"]["not_measured"] = {"ratios.a": "no list came"}
-    assert results.figure(found, "throughput", "ratios", "b") == 1.0
+    results_of_file = keep_result(tmp_path, "a.json", a=None, b=1.0)
+    results_of_file["throughput"]["not_measured"] = {"ratios.a": "no list came"}
+    assert results.figure(results_of_file, "throughput", "ratios", "b") == 1.0
     for path in (("ratios", "a"), ("ratios", "a", 3), ("nothing",), ("ratios", "c")):
         with pytest.raises(LiveshelfError, match=r"throughput: .*no list came"):
-            results.figure(found, "throughput", *path)
+            results.figure(results_of_file, "throughput", *path)
 
 
 def test_benches_that_only_one_file_has_are_not_compared(tmp_path: Path) -> None:
-    other = tmp_path / "one.json"
-    other.write_text('{"bench": "scorer", "ratios": {"a": 1}}')
-    assert results.compare([kept(tmp_path, "a.json", a=1.0)], results.read(other)) == []
+    other_file = tmp_path / "one.json"
+    other_file.write_text('{"bench": "scorer", "ratios": {"a": 1}}')
+    assert results.compare([keep_result(tmp_path, "a.json", a=1.0)], results.read(other_file)) == []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"no": 1}'])
@@ -120,10 +122,10 @@ def test_a_file_that_holds_no_result_is_said(tmp_path: Path, content: str) -> No
     ],
 )
 def test_the_verb_exits_with_1_where_nobody_knows(tmp_path: Path, now: dict[str, object], code: int) -> None:
-    kept(tmp_path, "kept.json", a=1.0)
+    keep_result(tmp_path, "kept.json", a=1.0)
     (tmp_path / "now.json").write_text(json.dumps({"bench": "throughput"} | now))
-    done = CliRunner().invoke(bench, ["compare", str(tmp_path / "kept.json"), str(tmp_path / "now.json"), "--json"])
-    assert done.exit_code == code
+    result = CliRunner().invoke(bench, ["compare", str(tmp_path / "kept.json"), str(tmp_path / "now.json"), "--json"])
+    assert result.exit_code == code
 
 
 def test_what_was_not_measured_is_no_point_of_a_curve() -> None:
@@ -140,8 +142,8 @@ def test_one_seed_has_no_deviation() -> None:
 
 
 def test_wrk_is_read() -> None:
-    found = parsed(WRK)
-    assert found == {
+    report = parsed(WRK)
+    assert report == {
         "requests_per_s": 1972.64,
         "latency_ms": {"p50": 0.95, "p90": 7.25, "p99": 1020.0},
         "failed": 12,

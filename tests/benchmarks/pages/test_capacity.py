@@ -39,20 +39,22 @@ def test_costs_are_taken_apart() -> None:
 
 
 def test_needs_are_the_costs_times_the_shop() -> None:
-    found = needs(RESULTS, ShopSize(users=10_000_000, items=161_000, events_per_s=30_000, lookups_per_s=60_000))
-    assert found["us a list, TaskManager"] == 320  # twice the 160 of 1,000 items: half of the lists a slot
-    assert found["slots, a TaskManager each"] == 20  # 30,000 / (0.6 * 2,500)
-    assert found["cores for them"] == 16  # 30,000 * 320 us / 0.6
-    assert found["partitions"] == 40
-    assert found["state, GB in a savepoint, at most"] == 9.6 and found["GB a slot"] == 0.48  # 956 bytes a user
-    assert found["s for a savepoint"] == 2.4
-    assert found["storefronts, by lists taken in"] == 3 and found["storefronts, by look-ups"] == 10
+    needs_of_shop = needs(RESULTS, ShopSize(users=10_000_000, items=161_000, events_per_s=30_000, lookups_per_s=60_000))
+    assert needs_of_shop["us a list, TaskManager"] == 320  # twice the 160 of 1,000 items: half of the lists a slot
+    assert needs_of_shop["slots, a TaskManager each"] == 20  # 30,000 / (0.6 * 2,500)
+    assert needs_of_shop["cores for them"] == 16  # 30,000 * 320 us / 0.6
+    assert needs_of_shop["partitions"] == 40
+    assert (
+        needs_of_shop["state, GB in a savepoint, at most"] == 9.6 and needs_of_shop["GB a slot"] == 0.48
+    )  # 956 bytes a user
+    assert needs_of_shop["s for a savepoint"] == 2.4
+    assert needs_of_shop["storefronts, by lists taken in"] == 3 and needs_of_shop["storefronts, by look-ups"] == 10
     assert partitions(1) == 12
 
 
 def test_a_result_that_is_missing_is_named() -> None:
     with pytest.raises(LiveshelfError, match="no scorer"):
-        needs({name: one for name, one in RESULTS.items() if name != "scorer"}, ShopSize(1, 1, 1, 1))
+        needs({name: result for name, result in RESULTS.items() if name != "scorer"}, ShopSize(1, 1, 1, 1))
 
 
 @pytest.mark.parametrize(

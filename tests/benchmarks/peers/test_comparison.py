@@ -25,8 +25,8 @@ class Bench:
             jobs=lambda name: [{"jid": "j"}], stop_with_savepoint=lambda job_id: self.acts.append("stopped")
         )
 
-    def started(self, *, anew: bool) -> None:
-        self.acts.append("started anew" if anew else "started")
+    def ensure_job(self, *, force_restart: bool) -> None:
+        self.acts.append("started anew" if force_restart else "started")
 
     def parts(self) -> None: ...
 
@@ -45,15 +45,15 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
 
 
 def test_the_others_run_without_our_job_and_one_that_fails_costs_no_other_its_figures(bench: Bench) -> None:
-    heard: list[str] = []
-    result = comparison.compare(bench, ["quix", "bytewax", "liveshelf"], 5, anew=False, on_peer=heard.append)
+    peers: list[str] = []
+    result = comparison.compare(bench, ["quix", "bytewax", "liveshelf"], 5, force_restart=False, on_peer=peers.append)
     assert bench.acts == ["started", "stopped"]
-    assert heard[0] == "liveshelf" and {*heard} == {"liveshelf", "bytewax", "quix"}
+    assert peers[0] == "liveshelf" and {*peers} == {"liveshelf", "bytewax", "quix"}
     assert {row["name"]: isinstance(row.get("lists_per_s"), NotMeasured) for row in result["rows"]} == {
         "liveshelf": False, "bytewax": False, "quix": True,
     }  # fmt: skip
 
 
 def test_our_job_alone_goes_on(bench: Bench) -> None:
-    comparison.compare(bench, ["liveshelf"], 5, anew=True, on_peer=lambda _: None)
+    comparison.compare(bench, ["liveshelf"], 5, force_restart=True, on_peer=lambda _: None)
     assert bench.acts == ["started anew"]

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.measuring.measured import NotMeasured
 from benchmarks.running_stack import against
-from benchmarks.running_stack.against import FIGURES, Side, compared, drained_figures, fresh_figures
+from benchmarks.running_stack.against import FIGURES, Side, compared, freshness_figures, throughput_figures
 from operators.errors import StackError
 from tests.running_stack import ROOT
 
@@ -24,43 +24,45 @@ FRESH = {"lists": 500, "users_unanswered": 0, "freshness_ms": {"p50": 10.0, "p95
 
 
 def test_figures_are_taken_of_both_benchmarks() -> None:
-    assert drained_figures(DRAINED) | fresh_figures(FRESH) == {
+    assert throughput_figures(DRAINED) | freshness_figures(FRESH) == {
         "lists/s": 5000, "CPU s per 1,000 lists": 0.23, "p50 ms": 10.0, "p99 ms": 30.0
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         ({"lists": 0, "lists_per_s": 0.0}, "0 lists of 100 events came"),
         ({"lists": 98, "note": "only 98 lists of 100 events"}, "98 lists of 100 events came"),
         ({"lists_per_s": None, "not_measured": {"lists_per_s": "the job was restarted"}}, "the job was restarted"),
     ],
 )
-def test_a_drain_of_nothing_is_not_measured_whatever_an_older_side_prints(change: dict[str, Any], said: str) -> None:
-    assert set(drained_figures(DRAINED | change).values()) == {NotMeasured(said)}
+def test_a_drain_of_nothing_is_not_measured_whatever_an_older_side_prints(change: dict[str, Any], reason: str) -> None:
+    assert set(throughput_figures(DRAINED | change).values()) == {NotMeasured(reason)}
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         ({"lists": 0}, "no list came"),
         ({"users_unanswered": 3}, "3 users had no list of all their events"),
         ({"not_measured": {"freshness_ms.p99": "99 values came, a p99 needs 100"}}, "99 values came, a p99 needs 100"),
     ],
 )
-def test_freshness_of_nothing_is_not_measured_whatever_an_older_side_prints(change: dict[str, Any], said: str) -> None:
-    assert set(fresh_figures(FRESH | change).values()) == {NotMeasured(said)}
+def test_freshness_of_nothing_is_not_measured_whatever_an_older_side_prints(
+    change: dict[str, Any], reason: str
+) -> None:
+    assert set(freshness_figures(FRESH | change).values()) == {NotMeasured(reason)}
 
 
-def sides(ours: list[float], theirs: list[float], **bundles: str) -> tuple[Side, Side]:
+def sides(candidate_rates: list[float], baseline_rates: list[float], **bundles: str) -> tuple[Side, Side]:
     return (
         Side(
             "this",
             Path(),
             Path(),
             Path(),
-            [dict.fromkeys(FIGURES, value) for value in ours],
+            [dict.fromkeys(FIGURES, value) for value in candidate_rates],
             bundles.get("this", "demo"),
         ),
         Side(
@@ -68,7 +70,7 @@ def sides(ours: list[float], theirs: list[float], **bundles: str) -> tuple[Side,
             Path(),
             Path(),
             Path(),
-            [dict.fromkeys(FIGURES, value) for value in theirs],
+            [dict.fromkeys(FIGURES, value) for value in baseline_rates],
             bundles.get("other", "demo"),
         ),
     )
@@ -76,15 +78,19 @@ def sides(ours: list[float], theirs: list[float], **bundles: str) -> tuple[Side,
 
 def test_a_ratio_above_1_is_better_and_pairs_are_of_one_round() -> None:
     rows = {row["figure"]: row for row in compared(*sides([110.0, 90.0, 100.0], [100.0, 100.0, 50.0]), 0.03)}
-    more, less = rows["lists/s"], rows["p99 ms"]
-    assert (more["this"], more["other"], more["ratio"]) == (100.0, 100.0, 1.0)
-    assert more["pairs"] == [1.1, 0.9, 2.0] and more["scatter"] == "0.9 to 2.0"
-    assert less["pairs"] == [0.909, 1.111, 0.5]
+    throughput_row, latency_row = rows["lists/s"], rows["p99 ms"]
+    assert (throughput_row["this"], throughput_row["other"], throughput_row["ratio"]) == (100.0, 100.0, 1.0)
+    assert throughput_row["pairs"] == [1.1, 0.9, 2.0] and throughput_row["scatter"] == "0.9 to 2.0"
+    assert latency_row["pairs"] == [0.909, 1.111, 0.5]
 
 
 def test_only_what_is_worse_than_tolerated_is_worse() -> None:
-    for ours, worse in ((98.0, [False] * 4), (96.0, [True, False, False, False]), (104.0, [False, True, True, True])):
-        assert [row["worse"] for row in compared(*sides([ours], [100.0]), 0.03)] == worse
+    for candidate_rate, worse in (
+        (98.0, [False] * 4),
+        (96.0, [True, False, False, False]),
+        (104.0, [False, True, True, True]),
+    ):
+        assert [row["worse"] for row in compared(*sides([candidate_rate], [100.0]), 0.03)] == worse
 
 
 def test_another_bundle_is_another_work() -> None:
@@ -97,7 +103,7 @@ def test_another_bundle_is_another_work() -> None:
 def test_a_turn_begins_and_ends_with_an_empty_stack(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, entry: str
 ) -> None:
-    said: list[str] = []
+    commands: list[str] = []
     program_file = tmp_path / "checkout" / f"{entry.replace('.', '/')}.py"
     program_file.parent.mkdir(parents=True)
     program_file.touch()
@@ -105,24 +111,24 @@ def test_a_turn_begins_and_ends_with_an_empty_stack(
     def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
         program, verb, *words = command[2:]
         assert program == f"from {entry} import main; main()"
-        said.append(f"{verb} {words[0]}" if words else verb)
+        commands.append(f"{verb} {words[0]}" if words else verb)
         assert options["env"]["PYTHONPATH"] == str(options["cwd"]) == str(tmp_path / "checkout")
         assert options["env"]["LIVESHELF_STACK__DATA_DIR"] == str(tmp_path / "data")
         assert options["env"]["LIVESHELF_STACK__JARS_DIR"] == str(tmp_path / "jars")
-        failed = verb == "bench" and command[-2] == broken
-        found = {"throughput": DRAINED, "freshness": FRESH}.get(command[-2], {})
-        return subprocess.CompletedProcess(command, int(failed), "" if failed else json.dumps(found), "no room")
+        failed = verb == "bench" and command[-2] == failing
+        output = {"throughput": DRAINED, "freshness": FRESH}.get(command[-2], {})
+        return subprocess.CompletedProcess(command, int(failed), "" if failed else json.dumps(output), "no room")
 
-    broken = ""
+    failing = ""
     monkeypatch.setattr(against.subprocess, "run", run)
     side = Side("a", tmp_path / "checkout", tmp_path / "data", tmp_path / "jars")
     assert side.turn([], [])["lists/s"] == 5000 and side.bundle == "demo 1"
-    whole = ["down --purge", "up", "submit --fresh", "bench throughput", "bench freshness", "down --purge"]
-    assert said == whole
-    said, broken = [], "throughput"
+    all_commands = ["down --purge", "up", "submit --fresh", "bench throughput", "bench freshness", "down --purge"]
+    assert commands == all_commands
+    commands, failing = [], "throughput"
     with pytest.raises(StackError, match="no room"):
         side.turn([], [])
-    assert said == [*whole[:4], "down --purge"] and len(side.turns) == 1
+    assert commands == [*all_commands[:4], "down --purge"] and len(side.turns) == 1
 
 
 def test_a_benchmark_that_measured_a_part_is_heard_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,11 +46,11 @@ def test_there_are_words_for_every_verb_and_none_for_another() -> None:
     assert WORDS.keys() == {name for name, _ in verbs()}
 
 
-def settings_text(folder: Path, port: int, more: str = "") -> str:
+def settings_text(folder: Path, port: int, extra: str = "") -> str:
     ports = "".join(f"{name} = {port}\n" for name in STACK_PORTS)
     return f"""[kafka]
 bootstrap = "127.0.0.1:{port}"
-{more}
+{extra}
 [job]
 rest_url = "http://127.0.0.1:{port}"
 state_digests = true
@@ -80,32 +80,32 @@ def placed(folder: Path, settings: str, environment: dict[str, str] | None = Non
     (folder / "other").mkdir()
     (folder / "other" / "thesis.tex").touch()  # `up` must start nothing here: this is no folder for a stack
     write_bundle(folder / "bundle")
-    places = {"out": folder / "out", "events": folder / "events.jsonl", "bundle": folder / "bundle"}
+    paths = {"out": folder / "out", "events": folder / "events.jsonl", "bundle": folder / "bundle"}
     own = {name: value for name, value in os.environ.items() if not name.startswith("LIVESHELF_")}
     runs = []
     for verb, (words, _) in WORDS.items():
         starts = {"LIVESHELF_STACK__DATA_DIR": str(folder / "other")} if verb in ("up", "demo") else {}
-        given = [*verb.split(), *(word.format_map(places) for word in words.split())]
-        runs.append({"words": given, "environment": own | starts | (environment or {}), "folder": str(folder)})
+        arguments = [*verb.split(), *(word.format_map(paths) for word in words.split())]
+        runs.append({"words": arguments, "environment": own | starts | (environment or {}), "folder": str(folder)})
     return runs
 
 
-def tried(situations: dict[str, list[dict[str, Any]]], *words: str) -> dict[str, Runs]:
+def run_verbs(situations: dict[str, list[dict[str, Any]]], *words: str) -> dict[str, Runs]:
     """Situation -> what became of each verb; all in one process that starts the others."""
     command = [sys.executable, "-m", "tests.liveshelf.every_verb.verb_runs", *words]
     runs = json.dumps([run for runs in situations.values() for run in runs])
-    done = subprocess.run(command, input=runs, cwd=ROOT, capture_output=True, text=True, check=True)
-    answers = iter(json.loads(done.stdout))
+    process = subprocess.run(command, input=runs, cwd=ROOT, capture_output=True, text=True, check=True)
+    answers = iter(json.loads(process.stdout))
     return {name: dict(zip(WORDS, islice(answers, len(WORDS)), strict=True)) for name in situations}
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runs]]:
+def runs_by_situation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runs]]:
     folder = tmp_path_factory.mktemp("verbs")
     # one port refuses connections, and nobody else can take it meanwhile; one takes connections and never answers
     with socket.socket() as closed, socket.create_server(("127.0.0.1", 0), backlog=1000) as silent:
         closed.bind(("127.0.0.1", 0))
-        away, hung = (one.getsockname()[1] for one in (closed, silent))
+        away, hung = (listener.getsockname()[1] for listener in (closed, silent))
         quick = [folder / name for name in ("hostile", "base")]
         situations = {
             "away": placed(folder / "away", settings_text(folder / "away", away)),
@@ -115,48 +115,52 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runs]]
         }
         base = {"base": placed(quick[1], settings_text(quick[1], away, QUICK))}
         with ThreadPoolExecutor() as threads:
-            both = threads.submit(tried, situations), threads.submit(tried, base, "base")
-        yield both[0].result() | both[1].result()
+            futures = threads.submit(run_verbs, situations), threads.submit(run_verbs, base, "base")
+        yield futures[0].result() | futures[1].result()
 
 
 def check(runs: Runs, expected: dict[str, tuple[int, ...]] | None = None) -> None:
-    wrong = {}
+    failing = {}
     for verb, run in runs.items():
         code, output = run["code"], run["output"]
         says_why = code != 1 or "Next: " in output or verb in ("status", "doctor")  # these two show tables
         trace = "Traceback" in output or "internal error" in output
         if code not in (expected or {}).get(verb, WORDS[verb][1]) or trace or not says_why or run["seconds"] > SECONDS:
-            wrong[verb] = run
-    assert not wrong
+            failing[verb] = run
+    assert not failing
 
 
 @pytest.mark.slow
-def test_nothing_runs_where_they_look(found: dict[str, Runs]) -> None:
-    check(found["away"])
+def test_nothing_runs_where_they_look(runs_by_situation: dict[str, Runs]) -> None:
+    check(runs_by_situation["away"])
 
 
 @pytest.mark.slow
-def test_what_they_ask_takes_the_call_and_never_answers(found: dict[str, Runs]) -> None:
-    check(found["hung"])
+def test_what_they_ask_takes_the_call_and_never_answers(runs_by_situation: dict[str, Runs]) -> None:
+    check(runs_by_situation["hung"])
 
 
 @pytest.mark.slow
-def test_the_file_of_settings_is_broken(found: dict[str, Runs]) -> None:
+def test_the_file_of_settings_is_broken(runs_by_situation: dict[str, Runs]) -> None:
     failing = {verb: (1,) for verb in WORDS if verb not in WITHOUT_SETTINGS}
-    check(found["broken"], failing)
+    check(runs_by_situation["broken"], failing)
     for verb in failing:
-        output = found["broken"][verb]["output"]
+        output = runs_by_situation["broken"][verb]["output"]
         assert "liveshelf.toml" in output and "[lists" in output, verb
 
 
 @pytest.mark.slow
-def test_the_environment_is_somebody_elses(found: dict[str, Runs]) -> None:
-    check(found["hostile"])
+def test_the_environment_is_somebody_elses(runs_by_situation: dict[str, Runs]) -> None:
+    check(runs_by_situation["hostile"])
 
 
 @pytest.mark.slow
-def test_the_optional_packages_are_not_installed(found: dict[str, Runs]) -> None:
+def test_the_optional_packages_are_not_installed(runs_by_situation: dict[str, Runs]) -> None:
     """`replay` and what else the README shows needs the base install alone; the others name the extra."""
-    check(found["base"])
-    extras = {verb for verb, run in found["base"].items() if "`train`" in run["output"] or "`report`" in run["output"]}
+    check(runs_by_situation["base"])
+    extras = {
+        verb
+        for verb, run in runs_by_situation["base"].items()
+        if "`train`" in run["output"] or "`report`" in run["output"]
+    }
     assert extras == {"train", "tune", "evaluate", "export", "profile", "bench seeds", "bench transfer"}

@@ -28,8 +28,8 @@ for verb, name, kind, info in NUMBERS:
 
 
 def answer(verb: str, *words: str, folder: Path) -> Any:
-    given = WORDS[verb][0].replace("{out}", str(folder)).replace("{events}", "none").replace("{bundle}", "none")
-    return CliRunner().invoke(app, [*verb.split(), *given.split(), *words])
+    arguments = WORDS[verb][0].replace("{out}", str(folder)).replace("{events}", "none").replace("{bundle}", "none")
+    return CliRunner().invoke(app, [*verb.split(), *arguments.split(), *words])
 
 
 def test_every_number_has_a_lower_bound() -> None:
@@ -39,9 +39,9 @@ def test_every_number_has_a_lower_bound() -> None:
 
 @pytest.mark.parametrize("verb", sorted({verb for verb, _, _ in OUTSIDE}))
 def test_a_number_outside_its_range_is_a_usage_error(verb: str, tmp_path: Path) -> None:
-    for _, flag, value in (one for one in OUTSIDE if one[0] == verb):
-        found = answer(verb, f"{flag}={value}", folder=tmp_path)
-        assert (found.exit_code, flag in found.output) == (2, True), (flag, value, found.output)
+    for _, flag, value in (case for case in OUTSIDE if case[0] == verb):
+        result = answer(verb, f"{flag}={value}", folder=tmp_path)
+        assert (result.exit_code, flag in result.output) == (2, True), (flag, value, result.output)
 
 
 @pytest.mark.parametrize(
@@ -55,5 +55,5 @@ def test_a_number_outside_its_range_is_a_usage_error(verb: str, tmp_path: Path) 
     ],
 )
 def test_several_numbers_are_checked_as_one_is(verb: str, flag: str, value: str, tmp_path: Path) -> None:
-    found = answer(verb, f"{flag}={value}", folder=tmp_path)
-    assert (found.exit_code, flag in found.output) == (2, True), found.output
+    result = answer(verb, f"{flag}={value}", folder=tmp_path)
+    assert (result.exit_code, flag in result.output) == (2, True), result.output

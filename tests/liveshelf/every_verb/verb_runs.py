@@ -42,14 +42,17 @@ OPTIONAL = (
 )
 
 
-def run(words: list[str], environment: dict[str, str], folder: str, written: Path) -> None:
+def run(words: list[str], environment: dict[str, str], folder: str, output_file: Path) -> None:
     """In the child: one verb, from its words to the end of the process. Does not return."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    nothing, out = os.open(os.devnull, os.O_RDONLY), os.open(written, os.O_WRONLY | os.O_CREAT)
-    for given, descriptor in ((nothing, 0), (out, 1), (out, 2)):
-        os.dup2(given, descriptor)
+    null_descriptor, output_descriptor = (
+        os.open(os.devnull, os.O_RDONLY),
+        os.open(output_file, os.O_WRONLY | os.O_CREAT),
+    )
+    for source, descriptor in ((null_descriptor, 0), (output_descriptor, 1), (output_descriptor, 2)):
+        os.dup2(source, descriptor)
     sys.argv = ["liveshelf", *words]
     importlib.import_module("deploy.local.jars").expected_sums = dict  # as if the jars were there: nothing is fetched
     code = 0
@@ -63,7 +66,7 @@ def run(words: list[str], environment: dict[str, str], folder: str, written: Pat
     sys.stdout.flush()
     with contextlib.suppress(OSError):  # a kernel that does not count it
         busy_ns = Path("/proc/self/schedstat").read_text().split()[1]
-        written.with_suffix(".busy").write_text(busy_ns)
+        output_file.with_suffix(".busy").write_text(busy_ns)
     os._exit(code)
 
 
@@ -75,23 +78,23 @@ def main() -> None:
         importlib.import_module(name)
     scratch = Path(tempfile.mkdtemp())
     answers: list[dict[str, Any]] = [{} for _ in runs]
-    left, running = list(enumerate(runs)), dict[int, tuple[int, float]]()
-    while left or running:
-        while left and len(running) < AT_ONCE:
-            number, one = left.pop(0)
-            begun, child = time.monotonic(), os.fork()
+    queue, children = list(enumerate(runs)), dict[int, tuple[int, float]]()
+    while queue or children:
+        while queue and len(children) < AT_ONCE:
+            number, verb_run = queue.pop(0)
+            started_s, child = time.monotonic(), os.fork()
             if not child:
-                run(one["words"], one["environment"], one["folder"], scratch / str(number))
-            running[child] = (number, begun)
+                run(verb_run["words"], verb_run["environment"], verb_run["folder"], scratch / str(number))
+            children[child] = (number, started_s)
         child, status = os.waitpid(-1, os.WNOHANG)
         if child:
-            number, begun = running.pop(child)
+            number, started_s = children.pop(child)
             output = (scratch / str(number)).read_text(errors="replace")
             busy = scratch / f"{number}.busy"
-            seconds = time.monotonic() - begun - (int(busy.read_text()) / 1e9 if busy.exists() else 0)
+            seconds = time.monotonic() - started_s - (int(busy.read_text()) / 1e9 if busy.exists() else 0)
             answers[number] = {"code": os.waitstatus_to_exitcode(status), "seconds": seconds, "output": output}
         else:
-            for child in [child for child, (_, begun) in running.items() if time.monotonic() - begun > KILL_S]:
+            for child in [child for child, (_, started_s) in children.items() if time.monotonic() - started_s > KILL_S]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
             time.sleep(0.01)

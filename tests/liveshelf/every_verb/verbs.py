@@ -76,9 +76,9 @@ WITHOUT_SETTINGS = (
 
 def verbs(group: typer.Typer = app, before: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
     """Each verb with its whole name and its function, as the application has them."""
-    for one in group.registered_commands:
-        assert one.callback is not None
-        yield before + (one.name or one.callback.__name__.replace("_", "-")), one.callback
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield before + (command.name or command.callback.__name__.replace("_", "-")), command.callback
     for sub in group.registered_groups:
         assert sub.typer_instance is not None
         yield from verbs(sub.typer_instance, f"{before}{sub.name} ")

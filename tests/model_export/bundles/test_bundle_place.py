@@ -10,13 +10,15 @@ from tests.builders import write_bundle
 
 
 def replace(folder: Path) -> None:
-    with new_bundle(folder) as aside:
-        (aside / "new").touch()
+    with new_bundle(folder) as part_folder:
+        (part_folder / "new").touch()
 
 
-@pytest.mark.parametrize("made", [lambda folder: None, Path.mkdir, write_bundle], ids=["nothing", "empty", "bundle"])
-def test_what_may_be_replaced(made, tmp_path: Path) -> None:
-    made(tmp_path / "X")
+@pytest.mark.parametrize(
+    "make_content", [lambda folder: None, Path.mkdir, write_bundle], ids=["nothing", "empty", "bundle"]
+)
+def test_what_may_be_replaced(make_content, tmp_path: Path) -> None:
+    make_content(tmp_path / "X")
     replace(tmp_path / "X")
     assert [entry.name for entry in (tmp_path / "X").iterdir()] == ["new"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["X"]

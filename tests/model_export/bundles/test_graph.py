@@ -43,10 +43,10 @@ def test_a_graph_need_not_see_the_padding(name: str, tmp_path: Path) -> None:
     export_graph(frozen(name), TOP, plain)
     quantize_table(plain.read_bytes(), small)
     for lengths in ([1, 1], [1, 4, 5], [WINDOW]):
-        whole = histories(lengths)
-        cut = {name: rows[:, : max(lengths)] if rows.ndim == 2 else rows for name, rows in whole.items()}
+        padded = histories(lengths)
+        cut = {name: rows[:, : max(lengths)] if rows.ndim == 2 else rows for name, rows in padded.items()}
         for graph in (plain, small):
-            of_whole, of_cut = run_graph(graph, whole), run_graph(graph, cut)
+            of_whole, of_cut = run_graph(graph, padded), run_graph(graph, cut)
             assert np.abs(of_whole[0] - of_cut[0]).max() < 1e-4
 
 
@@ -72,27 +72,27 @@ def test_two_stages_find_the_same_as_one(rows: int, block: int, tmp_path: Path) 
     in_two_stages(graph.graph, rows, TOP)
     onnx.checker.check_model(graph)
     onnx.save(graph, str(tmp_path / "two.onnx"))
-    given = histories([1, 4, WINDOW])
-    (scores, rows), (same_scores, same_rows) = (run_graph(tmp_path / name, given) for name in ("one.onnx", "two.onnx"))
+    inputs = histories([1, 4, WINDOW])
+    (scores, rows), (same_scores, same_rows) = (run_graph(tmp_path / name, inputs) for name in ("one.onnx", "two.onnx"))
     assert (rows == same_rows).all() and (scores == same_scores).all()
 
 
 def test_a_large_catalogue_has_its_top_in_two_stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    kept = []
+    top_nodes = []
     for worth_it in (ITEMS + 1, ITEMS):
         monkeypatch.setattr(two_stage_top, "WORTH_IT", worth_it)
         export_graph(frozen("weighted-sum"), 1, tmp_path / "model.onnx")
-        kept.append([node.op_type for node in onnx.load(str(tmp_path / "model.onnx")).graph.node].count("TopK"))
-    assert kept == [1, 2]
+        top_nodes.append([node.op_type for node in onnx.load(str(tmp_path / "model.onnx")).graph.node].count("TopK"))
+    assert top_nodes == [1, 2]
 
 
 def test_a_model_without_heads_is_served_without_them(tmp_path: Path) -> None:
-    kept = {}
+    names = {}
     for heads in (True, False):
         export_graph(frozen("weighted-sum", heads=heads), TOP, tmp_path / "model.onnx")
-        kept[heads] = {one.name for one in onnx.load(str(tmp_path / "model.onnx")).graph.initializer}
-    assert any("transitions" in name for name in kept[True]) and any("copy" in name for name in kept[True])
-    assert not any("transitions" in name or "copy" in name for name in kept[False])
+        names[heads] = {tensor.name for tensor in onnx.load(str(tmp_path / "model.onnx")).graph.initializer}
+    assert any("transitions" in name for name in names[True]) and any("copy" in name for name in names[True])
+    assert not any("transitions" in name or "copy" in name for name in names[False])
 
 
 # seen on CUDA, recorded as a CUDA graph, with ONNX Runtime 1.31 (docs/notebook/gpu.md, 2026-11-26)
@@ -109,7 +109,7 @@ def test_a_graph_has_operations_that_gpus_have_kernels_for(tmp_path: Path) -> No
     in_two_stages(graph, 1_009, TOP)  # a prime
     new = {node.op_type for node in graph.node} - {*ON_GPUS}
     assert not new, "run `liveshelf bench scorer --provider cuda` where a GPU is, then add them"
-    kinds = {one.name: one.data_type for one in graph.initializer}
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
     looked_up = [kinds.get(node.input[0]) for node in graph.node if node.op_type == "GatherND"]
     assert onnx.TensorProto.INT32 not in looked_up, "no kernel for it: its CPU detour forbids CUDA graphs"
 

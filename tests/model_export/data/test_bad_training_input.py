@@ -49,8 +49,8 @@ def test_one_item(tmp_path: Path) -> None:
 
 
 def test_unsorted_times_are_sorted(tmp_path: Path) -> None:
-    sorted_, mixed = (of_events(shop(tmp_path / f"{n}.jsonl", shuffled=bool(n)), None, **SPLIT) for n in range(2))
-    assert sorted_.train.target.tolist() == mixed.train.target.tolist()
+    in_order, mixed = (of_events(shop(tmp_path / f"{n}.jsonl", shuffled=bool(n)), None, **SPLIT) for n in range(2))
+    assert in_order.train.target.tolist() == mixed.train.target.tolist()
 
 
 def test_a_bad_line_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -80,13 +80,13 @@ def test_a_file_that_is_mostly_bad_is_refused_with_its_reasons(tmp_path: Path) -
 
 def test_a_test_begins_within_the_datas_times(tmp_path: Path) -> None:
     file = shop(tmp_path / "events.jsonl")
-    found = of_events(file, None, **SPLIT | {"test_from": NOW_MS + 900_000})
-    assert found.trained_on["to_ms"] == NOW_MS + 900_000
+    split = of_events(file, None, **SPLIT | {"test_from": NOW_MS + 900_000})
+    assert split.trained_on["to_ms"] == NOW_MS + 900_000
     with pytest.raises(EventsFileError, match=f"looks like seconds. Next: give --test-from {NOW_MS + 900_000}"):
         of_events(file, None, **SPLIT | {"test_from": (NOW_MS + 900_000) // 1000})
-    for outside in (1, NOW_MS, NOW_MS + 1_000_000):
+    for test_from in (1, NOW_MS, NOW_MS + 1_000_000):
         with pytest.raises(EventsFileError, match="name a time between"):
-            of_events(file, None, **SPLIT | {"test_from": outside})
+            of_events(file, None, **SPLIT | {"test_from": test_from})
 
 
 def test_a_share_at_its_end_is_a_split_or_an_error_that_names_it(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_one_session_and_one_item_of_sessions(tmp_path: Path) -> None:
 
 def test_the_validation_window_is_the_newest_and_is_not_learned_from(tmp_path: Path) -> None:
     split = of_sessions(read_sessions(write(tmp_path / "s", [[n, n + 1, n + 2] for n in range(300)], [[1]], [2])), 20)
-    before, asked = validation(split, seed=7)
-    assert before.time_ms.max() < asked.time_ms.min()
-    assert len(before) + len(asked) < len(split.train)  # first steps ask nothing
-    assert (asked.features.length > 0).all()
+    before, questions = validation(split, seed=7)
+    assert before.time_ms.max() < questions.time_ms.min()
+    assert len(before) + len(questions) < len(split.train)  # first steps ask nothing
+    assert (questions.features.length > 0).all()

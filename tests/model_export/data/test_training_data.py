@@ -15,14 +15,14 @@ from tests.builders import write_bundle
 
 
 def events(count: int = 400, **fields) -> list[Event]:
-    made = []
+    event_list = []
     for n in range(count):
-        given = {
+        values = {
             "event_id": f"e{n}", "event_type": "view", "event_time": 1_700_000_000_000 + n * 1000,
             "user_id": f"u{n % 40}", "item_id": f"i{n % 30 + 1}", "price": 2.0,
         }  # fmt: skip
-        made.append(Event(**(given | fields)))
-    return made
+        event_list.append(Event(**(values | fields)))
+    return event_list
 
 
 def test_good_data_passes() -> None:
@@ -30,7 +30,7 @@ def test_good_data_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "expected"),
     [
         ({"user_id": "robot"}, "by one user"),
         ({"item_id": "one"}, "on one item"),
@@ -38,8 +38,8 @@ def test_good_data_passes() -> None:
         ({"event_id": "same"}, "event ids twice"),
     ],
 )
-def test_bad_data_stops_with_a_reason(fields: dict[str, object], said: str) -> None:
-    with pytest.raises(EventsFileError, match=said) as stopped:
+def test_bad_data_stops_with_a_reason(fields: dict[str, object], expected: str) -> None:
+    with pytest.raises(EventsFileError, match=expected) as stopped:
         check_training_data(events(**fields), "bad.jsonl")
     assert "liveshelf profile" in stopped.value.fix
 
@@ -59,8 +59,8 @@ def test_a_reference_is_part_of_the_bundle_and_its_sums(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path / "bundle")
     assert ModelBundle.load(folder).reference == {}
     words = ModelBundle.load(folder).vocabulary
-    seen = [Event(event_id=f"x{n}", event_type="view", event_time=1_700_000_000_000 + n, user_id=f"u{n % 5}", item_id=f"i{n % 8 + 1}") for n in range(200)]  # fmt: skip
-    add_reference(folder, examples(seen, words))
+    event_list = [Event(event_id=f"x{n}", event_type="view", event_time=1_700_000_000_000 + n, user_id=f"u{n % 5}", item_id=f"i{n % 8 + 1}") for n in range(200)]  # fmt: skip
+    add_reference(folder, examples(event_list, words))
     reference = ModelBundle.load(folder).reference
     assert set(reference) == {"history_length", "last_kind", "last_item_popularity", "top_score"}
     assert all(abs(bins.shares.sum() - 1) < 1e-4 for bins in reference.values())

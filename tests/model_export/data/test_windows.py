@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from model_export.data.dataset import Examples, examples
-from model_export.data.windows import AT_LEAST, batch_of, batches, covering, hidden, window_for
+from model_export.data.windows import AT_LEAST, batch_of, batches, covering, mask_steps, window_for
 from operators.shopper.features import Vocabulary
 from tests.builders import NOW_MS, event
 
@@ -13,19 +13,21 @@ WORDS = Vocabulary([f"i{n}" for n in range(100)])
 
 
 def histories(*lengths: int, window: int = 8, kind: str = "view") -> Examples:
-    found = [
+    event_list = [
         event(event_id=f"{user}-{n}", user_id=f"u{user}", item_id=f"i{n % 100}", event_time=NOW_MS + 1000 * n + user, event_type=kind)
         for user, length in enumerate(lengths)
         for n in range(length)
     ]  # fmt: skip
-    return examples(sorted(found, key=lambda one: one.event_time), WORDS, window=window)
+    return examples(sorted(event_list, key=lambda event: event.event_time), WORDS, window=window)
 
 
 def asked_in_epoch(train: Examples, seed: int) -> set[tuple[int, int]]:
     """(user, target) of all that an epoch asks."""
     rows = covering(train, np.random.default_rng(seed))
-    following = batch_of(train, rows).following.numpy()
-    return {(int(train.user[row]), int(one)) for row, line in zip(rows, following, strict=True) for one in line if one}
+    next_items = batch_of(train, rows).next_items.numpy()
+    return {
+        (int(train.user[row]), int(item)) for row, line in zip(rows, next_items, strict=True) for item in line if item
+    }
 
 
 def test_an_epoch_asks_every_example_that_has_a_step_before_it() -> None:
@@ -45,13 +47,13 @@ def test_a_short_session_is_one_window_and_few_of_them_come_again() -> None:
 
 
 def test_what_was_taken_out_of_the_basket_is_a_step_and_no_wish() -> None:
-    found = [
+    event_list = [
         event(event_id=f"e{n}", item_id=f"i{n}", event_time=NOW_MS + n, event_type=kind)
         for n, kind in enumerate(["view", "remove_from_cart", "view"])
     ]
-    batch = batch_of(examples(found, WORDS), np.array([1]))
+    batch = batch_of(examples(event_list, WORDS), np.array([1]))
     assert batch.items[0].tolist() == [1, 2]
-    assert batch.following[0].tolist() == [0, 3]
+    assert batch.next_items[0].tolist() == [0, 3]
 
 
 def test_batches_hold_every_window_once_with_like_lengths_and_like_steps() -> None:
@@ -75,9 +77,9 @@ def test_where_sessions_are_long_the_model_sees_all_that_a_state_holds() -> None
 def test_hidden_steps_are_still_asked_about() -> None:
     torch.manual_seed(3)
     batch = batch_of(histories(*[8] * 400), np.arange(7, 3200, 8))
-    without = hidden(batch, 0.3, 0.1)
-    assert torch.equal(without.following, batch.following)
+    masked = mask_steps(batch, 0.3, 0.1)
+    assert torch.equal(masked.next_items, batch.next_items)
     steps = batch.items > 0
-    assert (without.items[steps] == 0).float().mean() == pytest.approx(0.3, abs=0.05)
-    assert (without.kinds[steps] == 0).float().mean() == pytest.approx(0.1, abs=0.03)
-    assert hidden(batch, 0.0, 0.0).items is batch.items
+    assert (masked.items[steps] == 0).float().mean() == pytest.approx(0.3, abs=0.05)
+    assert (masked.kinds[steps] == 0).float().mean() == pytest.approx(0.1, abs=0.03)
+    assert mask_steps(batch, 0.0, 0.0).items is batch.items

@@ -23,7 +23,7 @@ REFUSED, GRANTED = {"personalisation": "denied"}, {"personalisation": "granted"}
 
 def wished(*events: Event) -> list[list[str]]:
     wishes = Wishes()
-    return [wishes.of(one) for one in events]
+    return [wishes.of(event) for event in events]
 
 
 def test_each_line_of_a_basket_is_a_wish_unless_its_cart_event_was() -> None:
@@ -39,16 +39,16 @@ def test_each_line_of_a_basket_is_a_wish_unless_its_cart_event_was() -> None:
 
 
 def test_returns_low_ratings_and_what_is_no_step_are_no_wishes() -> None:
-    none = [
+    no_wishes = [
         event(0, "purchase", item_id="i1", quantity=-1),
         event(1, "purchase", items=["i1", "i2"], quantity=-1),
         event(2, "rate", item_id="i1", rating=2),
         event(3, "impression", items=["i1"]),
         event(4, "remove_from_cart", item_id="i1"),
     ]
-    assert wished(*none, event(5, "rate", item_id="i1", rating=3)) == [[]] * 5 + [["i1"]]
+    assert wished(*no_wishes, event(5, "rate", item_id="i1", rating=3)) == [[]] * 5 + [["i1"]]
     with pytest.raises(Exception, match="views, clicks"):
-        examples(none, WORDS)
+        examples(no_wishes, WORDS)
 
 
 def test_baskets_count_in_the_vocabulary_and_its_order() -> None:
@@ -57,31 +57,35 @@ def test_baskets_count_in_the_vocabulary_and_its_order() -> None:
 
 
 def test_the_lines_of_a_basket_have_those_before_them_as_history_and_a_test_asks_the_first() -> None:
-    made = examples([event(0, item_id="i9"), event(1, "purchase", items=["i1", "new", "i2", "i3"])], WORDS)
-    assert made.target.tolist() == [9, 1, 2, 3]
-    assert [made.features.items[n, : made.features.length[n]].tolist() for n in range(4)] == [
+    basket = examples([event(0, item_id="i9"), event(1, "purchase", items=["i1", "new", "i2", "i3"])], WORDS)
+    assert basket.target.tolist() == [9, 1, 2, 3]
+    assert [basket.features.items[n, : basket.features.length[n]].tolist() for n in range(4)] == [
         [],
         [9],
         [9, 1],
         [9, 1, 2],
     ]
-    assert made.bought_together().tolist() == [False, False, True, True]
-    assert drawn_questions(made, 10, 7).target.tolist() == [1]
+    assert basket.bought_together().tolist() == [False, False, True, True]
+    assert drawn_questions(basket, 10, 7).target.tolist() == [1]
 
 
 def test_a_low_rating_is_learned_as_a_rating_and_not_as_a_wish() -> None:
-    given = [event(0, item_id="i1"), event(1, "rate", item_id="i2", rating=1), event(2, "rate", item_id="i3", rating=5)]
-    assert examples(given, WORDS).target.tolist() == [1, 3]
-    rated = ratings(given, WORDS)
+    event_list = [
+        event(0, item_id="i1"),
+        event(1, "rate", item_id="i2", rating=1),
+        event(2, "rate", item_id="i3", rating=5),
+    ]
+    assert examples(event_list, WORDS).target.tolist() == [1, 3]
+    rated = ratings(event_list, WORDS)
     assert rated is not None
     assert (rated.target.tolist(), rated.rating.tolist()) == ([2, 3], [1, 5])
-    assert ratings(given[:1], WORDS) is None
+    assert ratings(event_list[:1], WORDS) is None
     of_twelve = EventSettings(rating_scale=[0, 12])
-    assert examples(given, WORDS, of_twelve).target.tolist() == [1]
+    assert examples(event_list, WORDS, of_twelve).target.tolist() == [1]
 
 
 def test_what_was_taken_back_is_a_negative_step_of_the_history() -> None:
-    made = examples(
+    basket = examples(
         [
             event(0, "purchase", item_id="i1", quantity=-1),
             event(1, "rate", item_id="i2", rating=1),
@@ -89,34 +93,39 @@ def test_what_was_taken_back_is_a_negative_step_of_the_history() -> None:
         ],
         WORDS,
     )
-    assert made.features.items[0, :2].tolist() == [1, 2]
-    assert set(made.features.kinds[0, :2].tolist()) == {KINDS["remove_from_cart"]}
+    assert basket.features.items[0, :2].tolist() == [1, 2]
+    assert set(basket.features.kinds[0, :2].tolist()) == {KINDS["remove_from_cart"]}
 
 
-def user(name: str, *said: bool | None) -> list[Event]:
+def user(name: str, *consents: bool | None) -> list[Event]:
     """Views, and what the user said of consent between them."""
     return [
         event(
             number,
-            "view" if one is None else "consent",
+            "view" if consent is None else "consent",
             event_id=f"{name}{number}",
             user_id=name,
-            item_id="i1" if one is None else None,
-            context=None if one is None else GRANTED if one else REFUSED,
+            item_id="i1" if consent is None else None,
+            context=None if consent is None else GRANTED if consent else REFUSED,
         )
-        for number, one in enumerate(said)
+        for number, consent in enumerate(consents)
     ]
 
 
 def test_events_of_a_user_who_refused_consent_are_left_out_until_it_is_granted() -> None:
-    given = [
+    event_list = [
         *user("never", None, None),
         *user("out", None, False, None),
         *user("back", None, False, None, None, True, None),
         *user("twice", None, False, None, True, None, False, None),
     ]
-    kept, counts = learnable(given)
-    assert [one.event_id for one in kept if one.event_type == "view"] == ["never0", "never1", "back0", "back5"]
+    remaining, counts = learnable(event_list)
+    assert [event.event_id for event in remaining if event.event_type == "view"] == [
+        "never0",
+        "never1",
+        "back0",
+        "back5",
+    ]
     assert counts == {"in": 18, "dropped: of 3 users who refused consent": 12}
 
 
@@ -129,8 +138,8 @@ def test_a_robot_is_left_out_and_a_good_customer_is_not() -> None:
     people = [event(n, event_id=f"p{n}", user_id=f"u{n % 50}") for n in range(1000)]
     bot = [event(n, event_id=f"b{n}", user_id="bot") for n in range(950)]
     customer = [event(n, event_id=f"c{n}", user_id="customer") for n in range(390)]
-    kept, counts = learnable(sorted(people + bot + customer, key=lambda one: int(one.event_time)))
-    assert {one.user_id for one in kept} == {*(f"u{n}" for n in range(50)), "customer"}
+    remaining, counts = learnable(sorted(people + bot + customer, key=lambda event: int(event.event_time)))
+    assert {event.user_id for event in remaining} == {*(f"u{n}" for n in range(50)), "customer"}
     assert counts == {"in": 2340, "dropped: of 1 users with more events than a person": 950}
 
 

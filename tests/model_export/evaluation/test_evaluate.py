@@ -43,48 +43,50 @@ def circle(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def trained_bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("sessions")
-    fitting = FitOptions(epochs=6, width=32, dropout=0.1, window=30)
-    options = TrainOptions(name="circle", fit=fitting, epochs=6)
+    fit_options = FitOptions(epochs=6, width=32, dropout=0.1, window=30)
+    options = TrainOptions(name="circle", fit=fit_options, epochs=6)
     train(TrainingData(sessions=circle(folder)), folder / "bundle", options, log=lambda _: None)
     return folder / "bundle", folder / "circle"
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_bundle_finds_what_is_certain_and_says_by_which_protocol(trained: tuple[Path, Path]) -> None:
-    bundle, sessions = trained
-    found = evaluate_sessions(ModelBundle.load(bundle), sessions, lambda _: None)
-    assert found["P@20"] == pytest.approx(100 * 40 / 41, abs=0.01)  # the unseen target is a miss
-    assert found["MRR@20"] > 90
-    assert set(found["baselines"]) == {
+def test_the_bundle_finds_what_is_certain_and_says_by_which_protocol(trained_bundle: tuple[Path, Path]) -> None:
+    bundle, sessions = trained_bundle
+    evaluation = evaluate_sessions(ModelBundle.load(bundle), sessions, lambda _: None)
+    assert evaluation["P@20"] == pytest.approx(100 * 40 / 41, abs=0.01)  # the unseen target is a miss
+    assert evaluation["MRR@20"] > 90
+    assert set(evaluation["baselines"]) == {
         "popularity", "session popularity", "Markov", "item-kNN", "VMIS-kNN", "ALS",
     }  # fmt: skip
-    assert found["baselines"]["Markov"]["MRR@20"] > 90 > found["baselines"]["popularity"]["MRR@20"]
-    assert found["protocol"]["questions"] == 41 and found["protocol"]["steps_seen_by_the_model"] == 30
+    assert evaluation["baselines"]["Markov"]["MRR@20"] > 90 > evaluation["baselines"]["popularity"]["MRR@20"]
+    assert evaluation["protocol"]["questions"] == 41 and evaluation["protocol"]["steps_seen_by_the_model"] == 30
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_served_graph_is_as_good_as_the_trained_model(trained: tuple[Path, Path]) -> None:
-    bundle, sessions = trained
+def test_the_served_graph_is_as_good_as_the_trained_model(trained_bundle: tuple[Path, Path]) -> None:
+    bundle, sessions = trained_bundle
     manifest = json.loads((bundle / "manifest.json").read_text())
-    of_torch = next(found for name, found in manifest["metrics"]["test"].items() if name.startswith("small"))
+    of_torch = next(metrics for name, metrics in manifest["metrics"]["test"].items() if name.startswith("small"))
     served = evaluate_sessions(ModelBundle.load(bundle), sessions, lambda _: None)
     assert served["MRR@20"] == pytest.approx(100 * of_torch["MRR@20"], abs=0.01)
     assert not list(bundle.parent.glob(".*"))  # no checkpoint, no half bundle
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_command_prints_one_json_object(trained: tuple[Path, Path]) -> None:
-    bundle, sessions = trained
+def test_the_command_prints_one_json_object(trained_bundle: tuple[Path, Path]) -> None:
+    bundle, sessions = trained_bundle
     ran = CliRunner().invoke(app, ["evaluate", "--bundle", str(bundle), "--sessions", str(sessions), "--json"])
     assert ran.exit_code == 0, ran.output
     assert {"P@20", "MRR@20", "NDCG@20", "baselines", "protocol"} <= set(json.loads(ran.stdout))
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_full_disk_leaves_the_older_bundle(trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle, sessions = trained
+def test_a_full_disk_leaves_the_older_bundle(
+    trained_bundle: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, sessions = trained_bundle
     before = (bundle / "manifest.json").read_bytes()
 
     def full(*_: object, **__: object) -> None:
@@ -107,40 +109,42 @@ def test_ties_among_candidates_count_against_the_model() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_what_is_not_given_is_searched_on_the_validation_window(tmp_path: Path) -> None:
-    said: list[str] = []
+    log_lines: list[str] = []
     manifest = train(
-        TrainingData(sessions=circle(tmp_path)), tmp_path / "bundle", TrainOptions(name="circle"), log=said.append
+        TrainingData(sessions=circle(tmp_path)), tmp_path / "bundle", TrainOptions(name="circle"), log=log_lines.append
     )
     assert 1 <= manifest["settings"]["epochs"] <= FitOptions().epochs
     assert manifest["metrics"]["validation"]["MRR@20"] > 0.8
-    tried = [float(line.rsplit(" ", 1)[1]) for line in said if "searching" in line]
-    assert len(tried) > 1 and tried == [*DROPOUTS[: len(tried)]]
-    assert manifest["settings"]["dropout"] in tried[-2:]  # the last is the best, or was no better and ended the search
+    dropouts = [float(line.rsplit(" ", 1)[1]) for line in log_lines if "searching" in line]
+    assert len(dropouts) > 1 and dropouts == [*DROPOUTS[: len(dropouts)]]
+    assert (
+        manifest["settings"]["dropout"] in dropouts[-2:]
+    )  # the last is the best, or was no better and ended the search
     assert sorted(file.name for file in tmp_path.iterdir()) == ["bundle", "circle"]
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_large_size_is_exported_and_served_with_its_own_window(tmp_path: Path) -> None:
-    fitting = replace(SIZES["large"], width=16)
-    options = TrainOptions(name="circle", size="large", fit=fitting, epochs=1)
+    fit_options = replace(SIZES["large"], width=16)
+    options = TrainOptions(name="circle", size="large", fit=fit_options, epochs=1)
     train(TrainingData(sessions=circle(tmp_path)), tmp_path / "bundle", options, log=lambda _: None)
     bundle = ModelBundle.load(tmp_path / "bundle")
     assert bundle.window == 50 and bundle.golden["items"].shape[1] == 50
-    made = ListMaker(
+    list_maker = ListMaker(
         bundle,
         Scorer(bundle, ScorerSettings(provider="cpu")),
         Catalogue(bundle.vocabulary, 0.5),
         ListSettings(),
         lambda: NOW_MS,
     ).make([Request("u", viewed(*(str(n) for n in range(30))), NOW_MS, "e")])
-    assert made[0].source == "model" and len(made[0].items) == ListSettings().size
+    assert list_maker[0].source == "model" and len(list_maker[0].items) == ListSettings().size
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_an_int8_bundle_says_nearly_the_same_whoever_is_in_the_batch(
-    trained: tuple[Path, Path], tmp_path: Path
+    trained_bundle: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    bundle, sessions = trained
+    bundle, sessions = trained_bundle
     out = tmp_path / "int8"
     ran = CliRunner().invoke(app, ["export", "--bundle", str(bundle), "--out", str(out), "--int8", "--json"])
     assert ran.exit_code == 0, ran.output
@@ -151,59 +155,66 @@ def test_an_int8_bundle_says_nearly_the_same_whoever_is_in_the_batch(
     scorer = Scorer(smaller, ScorerSettings(provider="cpu"))
     golden = Features(*(smaller.golden[n] for n in ("items", "kinds", "length")), np.zeros(0, np.uint32))
     together, _ = scorer._run(golden.inputs())
-    alone = [scorer._run({k: v[n : n + 1] for k, v in golden.inputs().items()})[0] for n in range(8)]
-    assert np.array_equal(together[:8], np.concatenate(alone))
+    single_rows = [scorer._run({k: v[n : n + 1] for k, v in golden.inputs().items()})[0] for n in range(8)]
+    assert np.array_equal(together[:8], np.concatenate(single_rows))
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_bundle_in_half_precision_is_smaller_and_says_the_same(trained: tuple[Path, Path], tmp_path: Path) -> None:
-    bundle, sessions = trained
+def test_a_bundle_in_half_precision_is_smaller_and_says_the_same(
+    trained_bundle: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bundle, sessions = trained_bundle
     out = tmp_path / "half"
     ran = CliRunner().invoke(app, ["export", "--bundle", str(bundle), "--out", str(out), "--fp16", "--json"])
     assert ran.exit_code == 0, ran.output
-    said = json.loads(ran.stdout)
-    assert said["golden_top_20_kept"] > 0.99
+    report = json.loads(ran.stdout)
+    assert report["golden_top_20_kept"] > 0.99
     before, after = ((folder / "model.onnx").stat().st_size for folder in (bundle, out))
     table = ModelBundle.load(bundle).vectors.size * 4
     assert before - after == pytest.approx(table / 2, rel=0.1)
     assert evaluate_sessions(ModelBundle.load(out), sessions, lambda _: None)["MRR@20"] > 90
-    both = CliRunner().invoke(app, ["export", "--bundle", str(bundle), "--out", str(out), "--fp16", "--int8"])
-    assert both.exit_code and "--int8 or --fp16" in str(both.exception or both.output)
+    result = CliRunner().invoke(app, ["export", "--bundle", str(bundle), "--out", str(out), "--fp16", "--int8"])
+    assert result.exit_code and "--int8 or --fp16" in str(result.exception or result.output)
 
 
-@pytest.mark.parametrize("again", ["int8", "float16"])
-def test_a_bundle_is_compressed_once(trained: tuple[Path, Path], tmp_path: Path, again: str) -> None:
-    compressed_bundle(trained[0], tmp_path / "smaller", "int8")
+@pytest.mark.parametrize("option", ["int8", "float16"])
+def test_a_bundle_is_compressed_once(trained_bundle: tuple[Path, Path], tmp_path: Path, option: str) -> None:
+    compressed_bundle(trained_bundle[0], tmp_path / "smaller", "int8")
     with pytest.raises(BundleError, match="initializer"):
-        compressed_bundle(tmp_path / "smaller", tmp_path / "again", again)
+        compressed_bundle(tmp_path / "smaller", tmp_path / "again", option)
     assert not (tmp_path / "again").exists()
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_events_are_judged_by_slices_and_by_the_age_of_the_state(trained: tuple[Path, Path], tmp_path: Path) -> None:
-    bundle, sessions = trained
+def test_events_are_judged_by_slices_and_by_the_age_of_the_state(
+    trained_bundle: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bundle, sessions = trained_bundle
     walks, file = read_sessions(sessions).train, tmp_path / "events.jsonl"
-    file.write_bytes(b"".join(encode_record(one) + b"\n" for one in views(walks)))
-    begin = EPOCH_MS + 200 * MINUTE_MS
+    file.write_bytes(b"".join(encode_record(event) + b"\n" for event in views(walks)))
+    test_from = EPOCH_MS + 200 * MINUTE_MS
     ran = CliRunner().invoke(
         app,
-        ["evaluate", "--bundle", str(bundle), "--events", str(file), "--test-from", str(begin), "--json",
+        ["evaluate", "--bundle", str(bundle), "--events", str(file), "--test-from", str(test_from), "--json",
          "--plot", str(tmp_path / "curve.png")],
     )  # fmt: skip
     assert ran.exit_code == 0, ran.output
-    found = json.loads(ran.stdout)
+    evaluation = json.loads(ran.stdout)
     questions = sum(len(walk) - 1 for walk in walks[200:])
-    assert found["protocol"]["questions"] == questions
-    assert sum(one["questions"] for one in found["by_history_length"].values()) == questions
-    assert found["state_age"]["0 s"]["MRR@20"] == found["MRR@20"] > 90
-    assert found["state_age"]["1 min"]["empty"] == 100 and found["state_age"]["1 min"]["P@20"] < found["P@20"]
-    assert 0 < found["lists"]["coverage"] <= 1
+    assert evaluation["protocol"]["questions"] == questions
+    assert sum(event["questions"] for event in evaluation["by_history_length"].values()) == questions
+    assert evaluation["state_age"]["0 s"]["MRR@20"] == evaluation["MRR@20"] > 90
+    assert (
+        evaluation["state_age"]["1 min"]["empty"] == 100
+        and evaluation["state_age"]["1 min"]["P@20"] < evaluation["P@20"]
+    )
+    assert 0 < evaluation["lists"]["coverage"] <= 1
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_test_without_questions_is_said(trained: tuple[Path, Path], tmp_path: Path) -> None:
-    bundle, sessions = trained
+def test_a_test_without_questions_is_said(trained_bundle: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle, sessions = trained_bundle
     file = tmp_path / "events.jsonl"
-    file.write_bytes(b"".join(encode_record(one) + b"\n" for one in views(read_sessions(sessions).train[:5])))
+    file.write_bytes(b"".join(encode_record(event) + b"\n" for event in views(read_sessions(sessions).train[:5])))
     with pytest.raises(EventsFileError, match="up to the last"):
         evaluate_events(ModelBundle.load(bundle), file, EPOCH_MS + 10**9, lambda _: None)

@@ -10,21 +10,21 @@ LAST = ASKED.where(np.array([19]))
 
 
 def test_no_age_is_the_newest_window() -> None:
-    found = aged(LAST, 0, 5)
-    assert found.items[0].tolist() == [15, 16, 17, 18, 19] and found.length.tolist() == [5]
+    features = aged(LAST, 0, 5)
+    assert features.items[0].tolist() == [15, 16, 17, 18, 19] and features.length.tolist() == [5]
 
 
 def test_what_came_within_the_age_is_unknown_and_older_steps_take_its_place() -> None:
-    found = aged(LAST, 10, 5)
-    assert found.items[0].tolist() == [6, 7, 8, 9, 10]
+    features = aged(LAST, 10, 5)
+    assert features.items[0].tolist() == [6, 7, 8, 9, 10]
 
 
 def test_a_short_rest_is_padded() -> None:
-    found = aged(LAST, 17, 5)
-    assert found.items[0].tolist() == [1, 2, 3, 0, 0] and found.length.tolist() == [3]
-    assert found.kinds[0].tolist() == [1, 1, 1, 0, 0]
+    features = aged(LAST, 17, 5)
+    assert features.items[0].tolist() == [1, 2, 3, 0, 0] and features.length.tolist() == [3]
+    assert features.kinds[0].tolist() == [1, 1, 1, 0, 0]
 
 
 def test_nothing_may_be_left() -> None:
-    found = aged(LAST, 3600, 5)
-    assert not found.items.any() and found.length.tolist() == [0]
+    features = aged(LAST, 3600, 5)
+    assert not features.items.any() and features.length.tolist() == [0]

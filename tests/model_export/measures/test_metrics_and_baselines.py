@@ -14,18 +14,18 @@ WORDS = Vocabulary(["a", "b", "c", "d", "e"])
 
 def shop(*sessions: str, step_ms: int = 1000) -> Examples:
     """One user a session, one view a letter, sessions one day apart."""
-    found = [
+    event_list = [
         event(
-            number=day * 100 + place,
-            event_id=f"{day}-{place}",
+            number=day * 100 + position,
+            event_id=f"{day}-{position}",
             user_id=f"u{day}",
             item_id=item,
-            event_time=NOW_MS + day * 86_400_000 + place * step_ms,
+            event_time=NOW_MS + day * 86_400_000 + position * step_ms,
         )
         for day, session in enumerate(sessions)
-        for place, item in enumerate(session)
+        for position, item in enumerate(session)
     ]
-    return examples(found, WORDS)
+    return examples(event_list, WORDS)
 
 
 def test_ranks_count_ties_against_the_model_and_ignore_the_padding() -> None:
@@ -34,17 +34,17 @@ def test_ranks_count_ties_against_the_model_and_ignore_the_padding() -> None:
 
 
 def test_metrics_equal_a_table_by_hand() -> None:
-    found = summary(np.array([1, 2, 20, 21]))
-    assert found["R@20"] == 0.75
-    assert found["MRR@20"] == pytest.approx((1 + 1 / 2 + 1 / 20) / 4)
-    assert found["NDCG@20"] == pytest.approx((1 + 1 / np.log2(3) + 1 / np.log2(21)) / 4)
+    metrics = summary(np.array([1, 2, 20, 21]))
+    assert metrics["R@20"] == 0.75
+    assert metrics["MRR@20"] == pytest.approx((1 + 1 / 2 + 1 / 20) / 4)
+    assert metrics["NDCG@20"] == pytest.approx((1 + 1 / np.log2(3) + 1 / np.log2(21)) / 4)
 
 
 def test_an_example_asks_what_came_next_with_the_state_before() -> None:
-    asked = shop("abc")
-    assert asked.target.tolist() == [1, 2, 3]
-    assert asked.features.length.tolist() == [0, 1, 2]
-    assert asked.features.items[2, :2].tolist() == [1, 2]
+    questions = shop("abc")
+    assert questions.target.tolist() == [1, 2, 3]
+    assert questions.features.length.tolist() == [0, 1, 2]
+    assert questions.features.items[2, :2].tolist() == [1, 2]
 
 
 def test_popularity_counts_the_last_week_only() -> None:
@@ -55,30 +55,30 @@ def test_popularity_counts_the_last_week_only() -> None:
 
 def test_markov_counts_what_followed() -> None:
     train = shop("ab", "ab", "ac", "de")
-    asked = train.where(np.array([False] * 7 + [True]))
+    questions = train.where(np.array([False] * 7 + [True]))
     scores = Markov(train, len(WORDS)).counts(np.array([1]))[0]
     assert scores[2:4].tolist() == [2, 1]
-    assert Markov(train, len(WORDS)).scores(asked)[0].argmax() == 5
+    assert Markov(train, len(WORDS)).scores(questions)[0].argmax() == 5
 
 
 def test_vmis_knn_votes_with_the_sessions_that_share_items() -> None:
     train = shop("abc", "abd", "de", "de")
-    asked = shop("ab").where(np.array([False, True]))
-    scores = VmisKnn(train, len(WORDS)).scores(asked)[0]
+    questions = shop("ab").where(np.array([False, True]))
+    scores = VmisKnn(train, len(WORDS)).scores(questions)[0]
     assert set(np.flatnonzero(scores)) <= {1, 2, 3, 4}
     assert scores[3] > 0
     assert scores[5] == 0
 
 
 def test_the_session_in_progress_is_what_vmis_sees() -> None:
-    asked = shop("abab")
-    assert session_items(asked, 3) == [2, 1]
+    questions = shop("abab")
+    assert session_items(questions, 3) == [2, 1]
 
 
 def test_session_popularity_counts_the_session_and_fills_up_with_popular_items() -> None:
     train = shop("ce", "ee", "ed")
-    asked = shop("abab").where(np.array([3]))
-    scores = SessionPopularity(train, len(WORDS)).scores(asked)[0]
+    questions = shop("abab").where(np.array([3]))
+    scores = SessionPopularity(train, len(WORDS)).scores(questions)[0]
     assert np.argsort(-scores)[:3].tolist() == [1, 2, 5]  # a twice, b once, then the popular e
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from model_export.evaluation.evaluate_events import evaluate_events
-from model_export.models.cold_start import welcome
+from model_export.models.cold_start import add_cold_items
 from model_export.models.encoders import build
 from model_export.training.fit_options import FitOptions
 from model_export.training.train import train
@@ -25,28 +25,28 @@ NEW = "purple"  # of each family, and in the catalogue alone
 
 def shop(folder: Path, users: int = 240) -> TrainingData:
     """Each shopper meets things of one family, of any colour."""
-    drawn = np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     events = [
         event(
-            event_id=f"{user}-{at}",
+            event_id=f"{user}-{position}",
             user_id=f"u{user}",
-            item_id=f"{FAMILIES[user % len(FAMILIES)]}-{drawn.choice(COLOURS)}",
-            event_time=NOW_MS + user * 60_000 + at * 1000,
+            item_id=f"{FAMILIES[user % len(FAMILIES)]}-{rng.choice(COLOURS)}",
+            event_time=NOW_MS + user * 60_000 + position * 1000,
         )
         for user in range(users)
-        for at in range(10)
+        for position in range(10)
     ]
-    (folder / "events.jsonl").write_bytes(b"".join(encode_record(one) + b"\n" for one in events))
+    (folder / "events.jsonl").write_bytes(b"".join(encode_record(record) + b"\n" for record in events))
     sold = [
         CatalogueItem(item_id=f"{family}-{colour}", title=f"{colour} {family}", price=1.0, currency="GBP")
         for family in FAMILIES
         for colour in (*COLOURS, NEW)
     ]  # fmt: skip
-    (folder / "catalogue.jsonl").write_bytes(b"".join(encode_record(one) + b"\n" for one in sold))
+    (folder / "catalogue.jsonl").write_bytes(b"".join(encode_record(record) + b"\n" for record in sold))
     return TrainingData(folder / "events.jsonl", folder / "catalogue.jsonl")
 
 
-def trained(folder: Path) -> ModelBundle:
+def train_bundle(folder: Path) -> ModelBundle:
     options = TrainOptions(
         epochs=4,
         search=1.0,
@@ -57,7 +57,7 @@ def trained(folder: Path) -> ModelBundle:
 
 
 def test_a_newcomer_comes_to_the_shoppers_of_its_kind(tmp_path: Path) -> None:
-    bundle = trained(tmp_path)
+    bundle = train_bundle(tmp_path)
     words = bundle.vocabulary
     assert len(words) == len(FAMILIES) * (len(COLOURS) + 1)
     new = [words.row(f"{family}-{NEW}") for family in FAMILIES]
@@ -73,11 +73,11 @@ def test_a_newcomer_comes_to_the_shoppers_of_its_kind(tmp_path: Path) -> None:
     assert bundle.queries is not None
     nearest_to = bundle.vectors @ bundle.queries.place(f"a {NEW} lamp")
     assert words.item_ids[int(nearest_to.argmax()) - 1] == f"lamp-{NEW}", "a query finds what nobody met"
-    found = evaluate_events(bundle, tmp_path / "events.jsonl", None, lambda _: None)
-    questions = {name: one["questions"] for name, one in found["by_item_support"].items()}
-    assert sum(questions.values()) == found["protocol"]["questions"] and "never" not in questions
+    evaluation = evaluate_events(bundle, tmp_path / "events.jsonl", None, lambda _: None)
+    questions = {name: metrics["questions"] for name, metrics in evaluation["by_item_support"].items()}
+    assert sum(questions.values()) == evaluation["protocol"]["questions"] and "never" not in questions
 
 
 def test_without_the_search_task_there_are_none() -> None:
     words, model = Vocabulary(["a", "b"]), build("gru", 2, 8, 0.0, 4, 16.0)
-    assert welcome(model, words, [("c", "red mug")]) is words and len(model.bias) == 3
+    assert add_cold_items(model, words, [("c", "red mug")]) is words and len(model.bias) == 3

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from model_export.data.sessions import session_examples
 from model_export.evaluation.full_ranking import evaluate
-from model_export.models.copying import OUT, CopyHead, combined, copy_loss
+from model_export.models.copying import MASKED, CopyHead, combined, copy_loss
 from model_export.models.encoders import ENCODERS, NextItem, build
 from model_export.training.fit import fit
 from model_export.training.fit_options import FitOptions
@@ -20,37 +20,37 @@ from operators.shopper.features import Vocabulary
 ITEMS, WINDOW = 30, 7
 
 
-def asked() -> tuple[torch.Tensor, ...]:
+def questions() -> tuple[torch.Tensor, ...]:
     """(scores, copies, items, target): items come again within a row, rows are of several lengths."""
     torch.manual_seed(5)
     items = torch.randint(1, 6, (40, WINDOW))
     items[torch.arange(WINDOW) >= torch.randint(1, WINDOW + 1, (40, 1))] = 0
-    copies = torch.randn(40, WINDOW).masked_fill(items == 0, OUT).requires_grad_()
+    copies = torch.randn(40, WINDOW).masked_fill(items == 0, MASKED).requires_grad_()
     scores = (3 * torch.randn(40, ITEMS + 1)).requires_grad_()
     return scores, copies, items, torch.randint(1, 8, (40,))
 
 
 def shares(scores: torch.Tensor, copies: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
     """float [B, N]: by the definition, in the open."""
-    at = functional.one_hot(items, ITEMS + 1).float()
-    return (scores.exp() + (at * copies.exp()[:, :, None]).sum(1))[:, 1:]
+    one_hot = functional.one_hot(items, ITEMS + 1).float()
+    return (scores.exp() + (one_hot * copies.exp()[:, :, None]).sum(1))[:, 1:]
 
 
 def test_an_items_share_is_its_own_and_that_of_every_step_that_was_at_it() -> None:
-    scores, copies, items, _ = asked()
+    scores, copies, items, _ = questions()
     expected = shares(scores, copies, items)
-    found = combined(scores, copies, items)[:, 1:].softmax(-1)
-    assert torch.allclose(found, expected / expected.sum(-1, keepdim=True), atol=1e-6)
+    shares_of_items = combined(scores, copies, items)[:, 1:].softmax(-1)
+    assert torch.allclose(shares_of_items, expected / expected.sum(-1, keepdim=True), atol=1e-6)
 
 
 def test_the_loss_is_the_cross_entropy_of_what_is_served() -> None:
-    scores, copies, items, target = asked()
-    found = copy_loss(scores, copies, items, target)
+    scores, copies, items, target = questions()
+    loss = copy_loss(scores, copies, items, target)
     expected = functional.cross_entropy(shares(scores, copies, items).log(), target - 1)
-    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
-    mine = torch.autograd.grad(found, (scores, copies))
-    right = torch.autograd.grad(expected, (scores, copies))
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(mine, right, strict=True))
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    gradients = torch.autograd.grad(loss, (scores, copies))
+    expected_gradients = torch.autograd.grad(expected, (scores, copies))
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(gradients, expected_gradients, strict=True))
 
 
 def learned_something(name: str) -> NextItem:
@@ -64,13 +64,13 @@ def learned_something(name: str) -> NextItem:
 @pytest.mark.parametrize("name", ENCODERS)
 def test_padding_and_freezing_change_nothing(name: str) -> None:
     model = learned_something(name)
-    _, _, items, _ = asked()
+    _, _, items, _ = questions()
     kinds, length = (items > 0).long(), (items > 0).sum(1)
     before = model.scores(items, kinds, length)
     for user in range(0, 40, 7):
         cut = slice(0, int(length[user]))
-        alone = model.scores(items[user : user + 1, cut], kinds[user : user + 1, cut], length[user : user + 1])
-        assert torch.allclose(alone[:, 1:], before[user : user + 1, 1:], atol=1e-4)
+        scores_of_user = model.scores(items[user : user + 1, cut], kinds[user : user + 1, cut], length[user : user + 1])
+        assert torch.allclose(scores_of_user[:, 1:], before[user : user + 1, 1:], atol=1e-4)
     model.freeze()
     assert torch.allclose(model.scores(items, kinds, length)[:, 1:], before[:, 1:], atol=1e-4)
 
@@ -78,7 +78,7 @@ def test_padding_and_freezing_change_nothing(name: str) -> None:
 def test_a_silent_head_leaves_the_encoder_alone() -> None:
     model = learned_something("weighted-sum")
     model.copy.silence()
-    _, _, items, _ = asked()
+    _, _, items, _ = questions()
     kinds, length = (items > 0).long(), (items > 0).sum(1)
     own, _ = model.after_last(items, kinds, length)
     assert torch.allclose(model.scores(items, kinds, length), own, atol=1e-5)
@@ -95,7 +95,7 @@ WORDS = Vocabulary([f"i{n}" for n in range(300)])
 
 
 def test_what_comes_again_is_learned() -> None:
-    train, valid = (session_examples(returning(*given), WORDS, 8) for given in ((3000, 0), (100, 150)))
+    train, valid = (session_examples(returning(*arguments), WORDS, 8) for arguments in ((3000, 0), (100, 150)))
     # items of which nothing was learned, and an encoder that cannot sum its steps: a copy alone can know
     fitted = fit(Training(train, len(WORDS), replace(OPTIONS, encoder="gru")), None, lambda _: None)
     after_three = valid.where(valid.features.length >= 3)

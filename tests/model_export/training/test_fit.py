@@ -22,8 +22,10 @@ OPTIONS = FitOptions(width=8, window=8, dropout=0.2, epochs=4, batch=256, bf16_p
 TRAIN = histories(12, 20, 9, 15)
 
 
-def trained(checkpoint: TrainingCheckpoint | None, options: FitOptions = OPTIONS, said: list[str] | None = None):
-    lines = [] if said is None else said
+def train_model(
+    checkpoint: TrainingCheckpoint | None, options: FitOptions = OPTIONS, log_lines: list[str] | None = None
+):
+    lines = [] if log_lines is None else log_lines
     return fit(Training(TRAIN, 100, options), None, lines.append, checkpoint=checkpoint).model.state_dict()
 
 
@@ -32,12 +34,12 @@ class DiesAfter(TrainingCheckpoint):
 
     def __init__(self, file: Path, epochs: int) -> None:
         super().__init__(file, print)
-        self._left = epochs
+        self._epochs_left = epochs
 
     def save(self, key: str, state: dict) -> None:
         super().save(key, state)
-        self._left -= 1
-        if not self._left:
+        self._epochs_left -= 1
+        if not self._epochs_left:
             raise KeyboardInterrupt
 
 
@@ -45,40 +47,40 @@ class DiesAfter(TrainingCheckpoint):
 def test_a_resumed_training_ends_as_one_that_was_never_stopped(tmp_path: Path, average: float) -> None:
     options = replace(OPTIONS, average=average)
     with pytest.raises(KeyboardInterrupt):
-        trained(DiesAfter(tmp_path / "c", 2), options)
-    said: list[str] = []
-    resumed = trained(TrainingCheckpoint(tmp_path / "c", said.append), options, said)
-    assert said[0] == "going on after epoch 2" and len(said) == 3
-    whole = trained(None, options)
-    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+        train_model(DiesAfter(tmp_path / "c", 2), options)
+    log_lines: list[str] = []
+    resumed = train_model(TrainingCheckpoint(tmp_path / "c", log_lines.append), options, log_lines)
+    assert log_lines[0] == "going on after epoch 2" and len(log_lines) == 3
+    uninterrupted = train_model(None, options)
+    assert all(torch.equal(resumed[name], uninterrupted[name]) for name in uninterrupted)
 
 
 def test_a_checkpoint_of_other_settings_or_a_broken_one_is_not_gone_on_with(tmp_path: Path) -> None:
-    said: list[str] = []
-    trained(TrainingCheckpoint(tmp_path / "c", said.append))
-    trained(TrainingCheckpoint(tmp_path / "c", said.append), replace(OPTIONS, seed=8))
-    assert "other data or settings" in said[-1]
+    log_lines: list[str] = []
+    train_model(TrainingCheckpoint(tmp_path / "c", log_lines.append))
+    train_model(TrainingCheckpoint(tmp_path / "c", log_lines.append), replace(OPTIONS, seed=8))
+    assert "other data or settings" in log_lines[-1]
     (tmp_path / "c").write_bytes((tmp_path / "c").read_bytes()[:1000])
-    trained(TrainingCheckpoint(tmp_path / "c", said.append))
-    assert "cannot be read" in said[-1]
+    train_model(TrainingCheckpoint(tmp_path / "c", log_lines.append))
+    assert "cannot be read" in log_lines[-1]
 
 
 def test_a_full_disk_costs_the_checkpoint_and_not_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    said: list[str] = []
+    log_lines: list[str] = []
     monkeypatch.setattr(torch, "save", full)
-    kept = trained(TrainingCheckpoint(tmp_path / "c", said.append))
-    assert np.isfinite(kept["items.weight"].numpy()).all()
-    assert len(said) == OPTIONS.epochs and "free the disk" in said[0]
+    fitted = train_model(TrainingCheckpoint(tmp_path / "c", log_lines.append))
+    assert np.isfinite(fitted["items.weight"].numpy()).all()
+    assert len(log_lines) == OPTIONS.epochs and "free the disk" in log_lines[0]
     assert list(tmp_path.iterdir()) == []
 
 
 KILLED = """
 from pathlib import Path
 from tests.model_export.training.test_fit import *
-trained(TrainingCheckpoint(Path({file!r}), print), replace(OPTIONS, epochs=500), [])
+train_model(TrainingCheckpoint(Path({file!r}), print), replace(OPTIONS, epochs=500), [])
 """
 
 
@@ -91,7 +93,7 @@ def test_kill_9_leaves_a_checkpoint_that_can_be_read(tmp_path: Path) -> None:
     time.sleep(0.3)  # it writes all the time: the kill falls into a save as often as not
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    said: list[str] = []
+    log_lines: list[str] = []
     options = replace(OPTIONS, epochs=500)
 
     class Enough(Exception):
@@ -102,5 +104,5 @@ def test_kill_9_leaves_a_checkpoint_that_can_be_read(tmp_path: Path) -> None:
             raise Enough
 
     with pytest.raises(Enough):
-        trained(ReadsOnly(file, said.append), options, said)
-    assert said[0].startswith("going on after epoch")
+        train_model(ReadsOnly(file, log_lines.append), options, log_lines)
+    assert log_lines[0].startswith("going on after epoch")

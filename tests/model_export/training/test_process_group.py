@@ -26,8 +26,8 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     programs = Path(sys.executable).parent
     words = [programs / "torchrun", "--no-python", "--nproc-per-node=2", programs / "liveshelf", "train"]
     words += ["--events", source.events, "--settings", settings, "--out", tmp_path / "two"]
-    done = subprocess.run(words, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(words, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
     losses = [
         [json.loads(line)["loss"] for line in (tmp_path / name / "training.jsonl").read_text().splitlines()]
         for name in ("one", "two")

@@ -14,9 +14,14 @@ TUNED = ROOT / "model_export" / "tuned"
 
 
 def test_a_flag_that_is_not_given_leaves_the_size_as_it_is() -> None:
-    assert TrainOptions(size="large").fitting() == SIZES["large"]
-    given = TrainOptions(size="small", dropout=0.0, window=50, seed=3).fitting()
-    assert (given.dropout, given.window, given.seed, given.width) == (0.0, 50, 3, SIZES["small"].width)
+    assert TrainOptions(size="large").fit_options() == SIZES["large"]
+    fit_options = TrainOptions(size="small", dropout=0.0, window=50, seed=3).fit_options()
+    assert (fit_options.dropout, fit_options.window, fit_options.seed, fit_options.width) == (
+        0.0,
+        50,
+        3,
+        SIZES["small"].width,
+    )
 
 
 def test_an_extra_that_is_missing_is_named_with_the_way_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,4 +37,4 @@ def test_an_extra_that_is_missing_is_named_with_the_way_to_have_it(monkeypatch: 
 def test_the_committed_settings_are_whole(file: Path) -> None:
     options = TrainOptions().with_settings(file)
     assert options.epochs and options.window, "else they would be searched, or derived from the data"
-    assert file.read_text() == settings_text(options.fitting(), file.read_text().splitlines()[0].removeprefix("# "))
+    assert file.read_text() == settings_text(options.fit_options(), file.read_text().splitlines()[0].removeprefix("# "))

@@ -28,14 +28,14 @@ def circle(folder: Path, users: int = 150) -> Path:
     file = folder / "events.jsonl"
     lines = []
     for user in range(users):
-        for place in range(12):
+        for position in range(12):
             lines.append(
                 encode_record(
                     event(
-                        event_id=f"{user}-{place}",
+                        event_id=f"{user}-{position}",
                         user_id=f"u{user}",
-                        item_id=f"p{(user * 7 + place) % ITEMS}",
-                        event_time=NOW_MS + user * 60_000 + place * 1000,
+                        item_id=f"p{(user * 7 + position) % ITEMS}",
+                        event_time=NOW_MS + user * 60_000 + position * 1000,
                     )
                 )
             )
@@ -46,10 +46,10 @@ def circle(folder: Path, users: int = 150) -> Path:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_what_is_certain_is_learned_and_the_bundle_serves_it(tmp_path: Path) -> None:
-    said: list[str] = []
-    fitting = FitOptions(epochs=8, width=32, dropout=0.0, batch=128)
-    options = TrainOptions(name="circle", fit=fitting)
-    manifest = train(TrainingData(circle(tmp_path)), tmp_path / "bundle", options, log=said.append)
+    log_lines: list[str] = []
+    fit_options = FitOptions(epochs=8, width=32, dropout=0.0, batch=128)
+    options = TrainOptions(name="circle", fit=fit_options)
+    manifest = train(TrainingData(circle(tmp_path)), tmp_path / "bundle", options, log=log_lines.append)
     assert manifest["metrics"]["test"]["small (weighted-sum, width 32)"]["MRR@20"] > 0.75
     bundle = ModelBundle.load(tmp_path / "bundle")
     inputs = features(read_states([viewed("p3", "p4", "p5")]), bundle.vocabulary)
@@ -61,15 +61,17 @@ def test_what_is_certain_is_learned_and_the_bundle_serves_it(tmp_path: Path) -> 
     lines = [json.loads(line) for line in (tmp_path / "bundle" / "training.jsonl").read_text().splitlines()]
     finals = [line for line in lines if line["part"] == "final"]
     assert [line["epoch"] for line in finals] == list(range(1, manifest["settings"]["epochs"] + 1))
-    tried = [line for line in lines if line["part"].startswith("search")]
-    assert tried[-1]["loss"] < tried[0]["loss"] and all("validation_mrr20" in line for line in tried)
+    search_lines = [line for line in lines if line["part"].startswith("search")]
+    assert search_lines[-1]["loss"] < search_lines[0]["loss"] and all(
+        "validation_mrr20" in line for line in search_lines
+    )
 
 
 def test_a_bad_line_is_left_out_and_said(tmp_path: Path) -> None:
-    file, said = tmp_path / "events.jsonl", list[str]()
+    file, log_lines = tmp_path / "events.jsonl", list[str]()
     file.write_bytes(encode_record(event()) + b"\nnot json\n")
-    assert [one.event_id for one in read_events(file, said.append)] == ["e0"]
-    assert "first line 2: not_json" in said[0]
+    assert [event.event_id for event in read_events(file, log_lines.append)] == ["e0"]
+    assert "first line 2: not_json" in log_lines[0]
 
 
 def test_too_few_events_are_said(tmp_path: Path) -> None:
@@ -78,13 +80,13 @@ def test_too_few_events_are_said(tmp_path: Path) -> None:
 
 
 def test_the_orders_become_events_in_time_order() -> None:
-    found = list(events(start_ms=LAST_MONTH))
-    times = np.array([one.event_time for one in found])
-    assert len(found) == 93104
+    event_list = list(events(start_ms=LAST_MONTH))
+    times = np.array([event.event_time for event in event_list])
+    assert len(event_list) == 93104
     assert (np.diff(times) >= 0).all()
-    assert len({one.event_id for one in found}) == len(found)
-    assert {one.event_type for one in found} == {"add_to_cart", "remove_from_cart", "purchase"}
-    assert any(one.user_id.startswith("guest-") for one in found)
+    assert len({event.event_id for event in event_list}) == len(event_list)
+    assert {event.event_type for event in event_list} == {"add_to_cart", "remove_from_cart", "purchase"}
+    assert any(event.user_id.startswith("guest-") for event in event_list)
 
 
 def test_every_product_has_a_title_and_a_price() -> None:

@@ -18,17 +18,17 @@ class Record:
 
     def __init__(self) -> None:
         self.facts = {"run_id": "r"}
-        self.heard: list[Any] = []
+        self.calls: list[Any] = []
 
     def begin(self, files: Sequence[Path]) -> "Record":
-        self.heard.append([file.name for file in files])
+        self.calls.append([file.name for file in files])
         return self
 
     def failed(self, error: BaseException) -> None:
-        self.heard.append(str(error))
+        self.calls.append(str(error))
 
     def completed(self, manifest: dict[str, Any]) -> None:
-        self.heard.append(manifest["name"])
+        self.calls.append(manifest["name"])
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def source(tmp_path: Path) -> TrainingData:
     return TrainingData(events=tmp_path / "events.jsonl", catalogue=tmp_path / "none.jsonl")
 
 
-def watched(record: Record, source: TrainingData, tmp_path: Path) -> dict[str, Any] | None:
+def run_watched(record: Record, source: TrainingData, tmp_path: Path) -> dict[str, Any] | None:
     watch = Watch(log=lambda _: None, metrics_port=19590, targets=tmp_path / "trainer.json", lineage=record.begin)
     return train_watched(source, tmp_path / "bundle", TrainOptions(), "cpu", watch)
 
@@ -52,8 +52,8 @@ def test_a_training_is_recorded_and_watched_while_it_runs(
 
     monkeypatch.setattr(watched_training, "train", train)
     record = Record()
-    assert watched(record, source, tmp_path) == {"name": "mine"}
-    assert record.heard == [["events.jsonl"], "mine"], "of the files those that are there"
+    assert run_watched(record, source, tmp_path) == {"name": "mine"}
+    assert record.calls == [["events.jsonl"], "mine"], "of the files those that are there"
     assert not (tmp_path / "trainer.json").exists()
 
 
@@ -66,6 +66,6 @@ def test_a_training_that_fails_is_recorded_and_no_longer_watched(
     monkeypatch.setattr(watched_training, "train", train)
     record = Record()
     with pytest.raises(KeyboardInterrupt):
-        watched(record, source, tmp_path)
-    assert record.heard == [["events.jsonl"], "enough"]
+        run_watched(record, source, tmp_path)
+    assert record.calls == [["events.jsonl"], "enough"]
     assert not (tmp_path / "trainer.json").exists()

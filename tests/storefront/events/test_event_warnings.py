@@ -42,10 +42,10 @@ def warned(*events: dict[str, Any]) -> list[EventWarning]:
     ],
 )
 def test_a_field_without_effect_is_named(fields: dict[str, Any], expected: dict[str, str]) -> None:
-    found = {warning.field: warning.text for warning in warned(good_event(NOW_MS, **fields))}
-    assert found.keys() == expected.keys()
+    texts = {warning.field: warning.text for warning in warned(good_event(NOW_MS, **fields))}
+    assert texts.keys() == expected.keys()
     for field, text in expected.items():
-        assert text in found[field]
+        assert text in texts[field]
 
 
 def test_each_is_said_once_with_the_first_event_that_has_it() -> None:
@@ -55,10 +55,10 @@ def test_each_is_said_once_with_the_first_event_that_has_it() -> None:
 
 def test_however_many_names_there_are_the_answer_is_short_and_soon() -> None:
     events = [good_event(NOW_MS, **{f"{event}-{n}" + "x" * 60: n for n in range(150)}) for event in range(100)]
-    begun = time.process_time()
-    found = warned(*events)
-    assert len(found) == MAX_WARNINGS
-    assert time.process_time() - begun < 1, "decoding included"
+    started_s = time.process_time()
+    warnings = warned(*events)
+    assert len(warnings) == MAX_WARNINGS
+    assert time.process_time() - started_s < 1, "decoding included"
     long = warned(good_event(NOW_MS, **{"x" * 9000: 1, "\x1b[2J": 1}))
     assert all(len(warning.field) < 100 and warning.field.isprintable() for warning in long)
 
@@ -68,9 +68,11 @@ def test_over_http_the_event_is_taken_and_the_answer_warns(shop: RunningShop) ->
     answer = shop.client.post("/v1/events", content="\r\n".join(map(json.dumps, events)))
     assert answer.status_code == 202
     assert answer.json()["taken"] == 3
-    found = [(warning["field"], warning["line"]) for warning in answer.json()["warnings"]]
-    assert found == [("itemid", 2), ("event_type", 3), ("item_id", 3)]
+    fields = [(warning["field"], warning["line"]) for warning in answer.json()["warnings"]]
+    assert fields == [("itemid", 2), ("event_type", 3), ("item_id", 3)]
     assert json.loads(shop.sent[1][1])["itemid"] == "i2", "as it came"
     assert shop.client.post("/v1/events", json=now_event()).json() == {"taken": 1}
-    one = shop.client.post("/v1/events", json=now_event(itemid="i")).json()["warnings"]
-    assert one == [{"field": "itemid", "text": "no event has this field: it has no effect; is item_id meant?"}]
+    warnings_of_one = shop.client.post("/v1/events", json=now_event(itemid="i")).json()["warnings"]
+    assert warnings_of_one == [
+        {"field": "itemid", "text": "no event has this field: it has no effect; is item_id meant?"}
+    ]

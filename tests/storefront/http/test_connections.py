@@ -12,18 +12,18 @@ HEAD = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
 POST = b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\n"
 
 
-def until(what: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
-    while not what():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 def drip(endpoint: socket.socket, piece: bytes, seconds: float = 15) -> float:
     """Sends a piece each 50 ms until the other side has closed; returns how long it took."""
-    begun = time.monotonic()
+    started_s = time.monotonic()
     endpoint.settimeout(0.05)
-    while time.monotonic() - begun < seconds:
+    while time.monotonic() - started_s < seconds:
         try:
             endpoint.sendall(piece)
             if not endpoint.recv(65_536):
@@ -32,20 +32,20 @@ def drip(endpoint: socket.socket, piece: bytes, seconds: float = 15) -> float:
             continue
         except OSError:
             break
-    return time.monotonic() - begun
+    return time.monotonic() - started_s
 
 
-@pytest.mark.parametrize("begin", [b"", b"G", HEAD, HEAD + b"x-more: "])
-def test_a_head_must_come_in_time(serve: Serve, begin: bytes) -> None:
+@pytest.mark.parametrize("head", [b"", b"G", HEAD, HEAD + b"x-more: "])
+def test_a_head_must_come_in_time(serve: Serve, head: bytes) -> None:
     shop = serve(request_timeout_s=0.5)
     with shop.connect() as endpoint:
-        endpoint.sendall(begin)
-        begun = time.monotonic()
+        endpoint.sendall(head)
+        started_s = time.monotonic()
         answer = read_all(endpoint)
-        assert 0.3 < time.monotonic() - begun < 10
+        assert 0.3 < time.monotonic() - started_s < 10
     assert answer.startswith(b"HTTP/1.1 408 ") and b"too_slow" in answer
     with shop.connect() as endpoint:
-        endpoint.sendall(begin)
+        endpoint.sendall(head)
         assert drip(endpoint, b"x") < 10, "a byte now and then does not keep it open"
     assert shop.get("/healthz")[0] == 200
 
@@ -55,9 +55,9 @@ def test_a_body_must_come_in_time(serve: Serve, length: bytes) -> None:
     shop = serve(request_timeout_s=0.5)
     with shop.connect() as endpoint:
         endpoint.sendall(POST + length + b"\r\n")
-        begun = time.monotonic()
+        started_s = time.monotonic()
         assert read_all(endpoint).startswith(b"HTTP/1.1 408 ")
-        assert 0.3 < time.monotonic() - begun < 10
+        assert 0.3 < time.monotonic() - started_s < 10
     until(lambda: shop.metric("requests_total", route="/v1/events", status="499") == 1)
     assert "liveshelf_storefront_exceptions_total{" not in shop.client.get("/metrics").text, "no error of ours"
 
@@ -74,12 +74,12 @@ def test_a_connection_that_is_used_stays_open(serve: Serve) -> None:
 def test_one_request_after_the_other_without_a_pause_is_not_slow(serve: Serve) -> None:
     shop = serve(request_timeout_s=0.5)
     request = HEAD + b"\r\n"
-    half = len(request) // 2
+    middle = len(request) // 2
     with shop.connect() as endpoint:
-        endpoint.sendall(request[:half])
-        begun, answers = time.monotonic(), 0
-        while time.monotonic() - begun < 2:  # there is always one that has begun
-            endpoint.sendall(request[half:] + request[:half])
+        endpoint.sendall(request[:middle])
+        started_s, answers = time.monotonic(), 0
+        while time.monotonic() - started_s < 2:  # there is always one that has begun
+            endpoint.sendall(request[middle:] + request[:middle])
             assert endpoint.recv(65_536).startswith(b"HTTP/1.1 200")
             answers += 1
     assert answers > 5
@@ -101,27 +101,27 @@ def test_an_idle_connection_is_closed(serve: Serve) -> None:
     shop = serve(request_timeout_s=5, idle_timeout_s=1)
     with shop.connect() as endpoint:
         endpoint.sendall(HEAD + b"\r\n")
-        begun = time.monotonic()
+        started_s = time.monotonic()
         assert read_all(endpoint).startswith(b"HTTP/1.1 200")
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - started_s < 8
 
 
-def endless(shop: RunningShop, begin: bytes, piece: bytes, most: int = 50_000_000) -> tuple[int, bytes]:
+def endless(shop: RunningShop, head: bytes, piece: bytes, limit: int = 50_000_000) -> tuple[int, bytes]:
     """Sends for as long as the shop takes it; returns the bytes sent and the answer."""
     with shop.connect() as endpoint:
-        endpoint.sendall(begin)
-        sent = 0
+        endpoint.sendall(head)
+        sent_bytes = 0
         try:
-            while sent < most:
+            while sent_bytes < limit:
                 endpoint.sendall(piece)
-                sent += len(piece)
+                sent_bytes += len(piece)
         except OSError:
             pass
-        return sent, read_all(endpoint)
+        return sent_bytes, read_all(endpoint)
 
 
 @pytest.mark.parametrize(
-    ("begin", "piece"),
+    ("head", "piece"),
     [
         (b"GET /", b"x" * 10_000),
         (HEAD + b"x: ", b"x" * 10_000),
@@ -132,10 +132,10 @@ def endless(shop: RunningShop, begin: bytes, piece: bytes, most: int = 50_000_00
     ],
     ids=["path", "header", "headers", "chunk extension", "trailer", "trailers"],
 )
-def test_nothing_beside_a_body_is_endless(serve: Serve, begin: bytes, piece: bytes) -> None:
+def test_nothing_beside_a_body_is_endless(serve: Serve, head: bytes, piece: bytes) -> None:
     shop = serve()
-    sent, _ = endless(shop, begin, piece)
-    assert sent < 20_000_000, "what the kernels hold between us, not all"
+    sent_bytes, _ = endless(shop, head, piece)
+    assert sent_bytes < 20_000_000, "what the kernels hold between us, not all"
     until(lambda: shop.connections <= 1)
     assert shop.get("/healthz")[0] == 200
 
@@ -159,17 +159,17 @@ def test_a_length_that_lies_hurts_nobody(serve: Serve) -> None:
     shop = serve(request_timeout_s=0.5)
     assert shop.raw(POST + b"content-length: 9999999999999999999999\r\n\r\n")[:12] == b"HTTP/1.1 400"
     assert shop.raw(POST + b"content-length: 99999999999999\r\n\r\n")[:12] == b"HTTP/1.1 413"
-    both = shop.raw(POST + b"content-length: 5\r\n\r\n" + b"hello" + b"there\r\n\r\n")
-    assert both.count(b"HTTP/1.1 ") <= 1 and b"HTTP/1.1 5" not in both
+    answers = shop.raw(POST + b"content-length: 5\r\n\r\n" + b"hello" + b"there\r\n\r\n")
+    assert answers.count(b"HTTP/1.1 ") <= 1 and b"HTTP/1.1 5" not in answers
     assert shop.get("/healthz")[0] == 200
 
 
 def test_one_connection_too_many_is_told_so(serve: Serve) -> None:
     shop = serve(max_connections=5)
-    held = [shop.connect() for _ in range(5)]
+    open_connections = [shop.connect() for _ in range(5)]
     until(lambda: shop.connections == 5)
     assert b"too_many_connections" in shop.raw(b"")
-    for endpoint in held:
+    for endpoint in open_connections:
         endpoint.close()
     until(lambda: shop.connections == 0)
     assert shop.get("/healthz")[0] == 200

@@ -22,7 +22,7 @@ def test_an_origin_is_as_a_browser_sends_it(origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "said"),
+    ("origin", "expected"),
     [
         (f"{SHOP}/", f"'{SHOP}'"),
         (f"{SHOP}:443", f"'{SHOP}'"),
@@ -36,10 +36,10 @@ def test_an_origin_is_as_a_browser_sends_it(origin: str) -> None:
         ("", "http:// or https://"),
     ],
 )
-def test_what_no_browser_sends_is_refused(origin: str, said: str) -> None:
+def test_what_no_browser_sends_is_refused(origin: str, expected: str) -> None:
     with pytest.raises(ValueError, match="cors_origins") as refused:
         StorefrontSettings(cors_origins=[origin])
-    assert said in str(refused.value)
+    assert expected in str(refused.value)
 
 
 def test_by_default_no_page_is_told_anything(shop: RunningShop) -> None:
@@ -65,13 +65,17 @@ def test_a_named_origin_reads_and_publishes(serve: Serve) -> None:
 
 def test_a_preflight_is_answered(serve: Serve) -> None:
     shop = serve(cors_origins=[SHOP])
-    asked = {"origin": SHOP, "access-control-request-method": "POST", "access-control-request-headers": "content-type"}
-    answer = shop.client.options("/v1/events", headers=asked)
+    headers = {
+        "origin": SHOP,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type",
+    }
+    answer = shop.client.options("/v1/events", headers=headers)
     assert (answer.status_code, answer.content, answer.headers[ALLOWED]) == (204, b"", SHOP)
     assert "POST" in answer.headers["access-control-allow-methods"]
     assert "content-type" in answer.headers["access-control-allow-headers"]
     assert "access-control-allow-credentials" not in answer.headers
-    assert shop.client.options("/v1/events", headers=asked | {"origin": EVIL}).status_code == 403
+    assert shop.client.options("/v1/events", headers=headers | {"origin": EVIL}).status_code == 403
     assert shop.client.options("/v1/events").status_code == 405, "no browser asks so"
 
 
@@ -80,8 +84,8 @@ def test_any_page_may_read_and_none_publishes_by_a_star(serve: Serve) -> None:
     answer = shop.client.get(LIST, headers={"origin": EVIL})
     assert (answer.status_code, answer.headers[ALLOWED]) == (200, EVIL)
     assert "access-control-allow-credentials" not in answer.headers
-    asked = {"origin": EVIL, "access-control-request-method": "POST"}
-    assert shop.client.options("/v1/events", headers=asked).status_code == 403
+    headers = {"origin": EVIL, "access-control-request-method": "POST"}
+    assert shop.client.options("/v1/events", headers=headers).status_code == 403
     assert shop.client.post("/v1/events", json=good_event(NOW_MS), headers={"origin": EVIL}).status_code == 403
     assert shop.client.post("/v1/events", json=good_event(NOW_MS), headers={"origin": "*"}).status_code == 403
     assert shop.sent == []

@@ -78,8 +78,8 @@ def test_a_cross_site_post_publishes_nothing(shop: RunningShop) -> None:
         answer = shop.client.post("/v1/events", content=EVENT, headers={"content-type": "text/plain", **headers})
         assert (answer.status_code, answer.json()["reason"]) == (403, "cross_site")
         assert "access-control-allow-origin" not in answer.headers
-    asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
-    assert shop.client.options("/v1/events", headers=asked).status_code == 403
+    headers = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    assert shop.client.options("/v1/events", headers=headers).status_code == 403
     assert shop.sent == []
 
 
@@ -101,11 +101,11 @@ def headers_of(answer: bytes) -> dict[bytes, bytes]:
 def test_every_answer_has_the_headers(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = serve(max_streams=0, max_head_bytes=2000)
 
-    def broken(*_: Any) -> None:
+    def fail(*_: Any) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(ListServer, "list_of", broken)
-    asked = {
+    monkeypatch.setattr(ListServer, "list_of", fail)
+    answers = {
         "GET / HTTP/1.1\r\nhost: localhost": 200,
         "GET /docs HTTP/1.1\r\nhost: localhost": 200,
         "GET /page/shop.js HTTP/1.1\r\nhost: localhost": 200,
@@ -122,12 +122,12 @@ def test_every_answer_has_the_headers(serve: Serve, monkeypatch: pytest.MonkeyPa
         "what is this": 400,
         f"GET / HTTP/1.1\r\nhost: localhost\r\nx: {'x' * 3000}": 431,
     }
-    for request, status in asked.items():
+    for request, status in answers.items():
         answer = shop.raw(f"{request}\r\nconnection: close\r\n\r\n".encode())
         assert int(answer.split()[1]) == status, request
-        found = headers_of(answer)
-        assert {name: found.get(name) for name, _ in HEADERS} == dict(HEADERS), request
-        assert b"server" not in found
+        headers = headers_of(answer)
+        assert {name: headers.get(name) for name, _ in HEADERS} == dict(HEADERS), request
+        assert b"server" not in headers
     assert shop.metric("exceptions_total", type="RuntimeError") == 1
     assert shop.metric("requests_total", route="/v1/users/{user_id}/recommendations", status="500") == 1
 
@@ -142,7 +142,7 @@ def test_nothing_inline_and_nothing_from_elsewhere_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("client", "counted"),
+    ("client", "key"),
     [
         (("203.0.113.7", 1), "203.0.113.7"),
         (("2001:db8:1:2:3:4:5:6", 1), "2001:db8:1:2::/64"),
@@ -153,20 +153,20 @@ def test_nothing_inline_and_nothing_from_elsewhere_is_allowed() -> None:
         (None, "local"),
     ],
 )
-def test_a_client_is_an_address_or_its_network(client: Any, counted: str) -> None:
-    assert client_of({"client": client}) == counted
+def test_a_client_is_an_address_or_its_network(client: Any, key: str) -> None:
+    assert client_of({"client": client}) == key
 
 
 def test_a_client_that_asks_too_often_is_told_when_to_come_back(serve: Serve) -> None:
     shop = serve(requests_per_s=0.05, trusted_proxies=["127.0.0.1"])  # one, and the next after 20 s
 
-    def asked(count: int, address: str, path: str = "/v1/items/i/similar") -> list[int]:
+    def statuses_of(count: int, address: str, path: str = "/v1/items/i/similar") -> list[int]:
         headers = {"x-forwarded-for": address}
         return [shop.client.get(path, headers=headers).status_code for _ in range(count)]
 
-    assert asked(3, "203.0.113.1") == [200, 429, 429]
-    assert asked(1, "203.0.113.2") == [200], "another client is not held back"
-    assert asked(20, "203.0.113.1", "/healthz") == [200] * 20, "what watches is not counted"
+    assert statuses_of(3, "203.0.113.1") == [200, 429, 429]
+    assert statuses_of(1, "203.0.113.2") == [200], "another client is not held back"
+    assert statuses_of(20, "203.0.113.1", "/healthz") == [200] * 20, "what watches is not counted"
     answer = shop.client.get("/", headers={"x-forwarded-for": "203.0.113.1"})
     assert (answer.status_code, answer.json()["reason"]) == (429, "too_many_requests")
     assert 1 <= int(answer.headers["retry-after"]) <= 20

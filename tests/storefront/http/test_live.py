@@ -13,9 +13,9 @@ from storefront.http.live import Expiry, ListStream, LiveLists
 from tests.storefront.conftest import RunningShop, Serve
 
 
-def until(what: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
-    while not what():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -30,29 +30,29 @@ def open_stream(shop: RunningShop, user: str, address: str = "") -> tuple[Any, i
         next(lines)
         stack.callback(lambda: lines)  # given up, it would close the stream
         return stack, 200, ""
-    found = answer.read().decode()
+    text = answer.read().decode()
     stack.close()
-    return stack, answer.status_code, found
+    return stack, answer.status_code, text
 
 
 def test_streams_are_limited_by_user_by_address_and_in_all(serve: Serve) -> None:
     limits = {"max_streams": 6, "max_streams_per_address": 4, "max_streams_per_user": 2}
     shop = serve(**limits, trusted_proxies=["127.0.0.1"])
-    held = [open_stream(shop, user, "203.0.113.1") for user in ("a", "a", "b", "c")]
-    assert [code for _, code, _ in held] == [200] * 4
-    _, code, said = open_stream(shop, "a", "203.0.113.2")
-    assert code == 429 and "of one user" in said
-    _, code, said = open_stream(shop, "d", "203.0.113.1")
-    assert code == 429 and "of one client address" in said
-    held += [open_stream(shop, user, "203.0.113.3") for user in ("e", "f")]
-    _, code, said = open_stream(shop, "g", "203.0.113.4")
-    assert code == 503 and "in all" in said
+    streams = [open_stream(shop, user, "203.0.113.1") for user in ("a", "a", "b", "c")]
+    assert [code for _, code, _ in streams] == [200] * 4
+    _, code, text = open_stream(shop, "a", "203.0.113.2")
+    assert code == 429 and "of one user" in text
+    _, code, text = open_stream(shop, "d", "203.0.113.1")
+    assert code == 429 and "of one client address" in text
+    streams += [open_stream(shop, user, "203.0.113.3") for user in ("e", "f")]
+    _, code, text = open_stream(shop, "g", "203.0.113.4")
+    assert code == 503 and "in all" in text
     assert shop.metric("streams") == 6
-    held[0][0].close()
+    streams[0][0].close()
     until(lambda: shop.metric("streams") == 5)
-    again = open_stream(shop, "a", "203.0.113.1")
-    assert again[1] == 200, "the place of one that ended is free"
-    for stack, *_ in (*held[1:], again):
+    reopened = open_stream(shop, "a", "203.0.113.1")
+    assert reopened[1] == 200, "the place of one that ended is free"
+    for stack, *_ in (*streams[1:], reopened):
         stack.close()
     until(lambda: shop.metric("streams") == 0)
 
@@ -68,13 +68,13 @@ def test_a_refusal_says_when_to_come_back(serve: Serve) -> None:
 
 @pytest.mark.parametrize("end", ["an error", "a cancel", "a client that goes away"])
 def test_whatever_ends_a_stream_it_is_counted_no_more(end: str) -> None:
-    live, counted = LiveLists(StorefrontSettings()), list[int]()
+    live, counts = LiveLists(StorefrontSettings()), list[int]()
 
     async def run() -> None:
         live.bind(asyncio.get_running_loop())
 
         async def send(message: dict[str, Any]) -> None:
-            counted.append(live.streams)
+            counts.append(live.streams)
             if end == "an error":
                 raise RuntimeError("broken")
 
@@ -91,9 +91,9 @@ def test_whatever_ends_a_stream_it_is_counted_no_more(end: str) -> None:
             await stream
 
     asyncio.run(run())
-    assert counted and set(counted) == {1}
+    assert counts and set(counts) == {1}
     assert live.streams == 0
-    assert (live._of_user, live._of_address, live._waiting) == ({}, {}, {}), "nothing of it is left"
+    assert (live._of_user, live._of_address, live._wake_events) == ({}, {}, {}), "nothing of it is left"
 
 
 def test_who_waits_hears_of_a_change_and_of_the_newest_only() -> None:
@@ -101,7 +101,7 @@ def test_who_waits_hears_of_a_change_and_of_the_newest_only() -> None:
 
     async def run() -> int:
         live.bind(asyncio.get_running_loop())
-        heard, changes = 0, live.changes("a", Expiry())
+        change_count, changes = 0, live.changes("a", Expiry())
         await anext(changes)
         for _ in range(3):
             live.changed("a")
@@ -109,11 +109,11 @@ def test_who_waits_hears_of_a_change_and_of_the_newest_only() -> None:
         await asyncio.sleep(0.01)
         async with asyncio.timeout(1):
             await anext(changes)
-            heard += 1
+            change_count += 1
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.05):
                 await anext(changes)
-                heard += 1
-        return heard
+                change_count += 1
+        return change_count
 
     assert asyncio.run(run()) == 1

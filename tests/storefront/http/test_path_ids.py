@@ -53,7 +53,7 @@ def test_an_id_of_any_characters_reaches_its_route(shop: RunningShop) -> None:
 def test_an_item_with_a_slash_has_similar_ones(shop: RunningShop) -> None:
     neighbours = shop.client.get("/v1/items/15056BL/similar").json()
     assert neighbours, "the demo's bundle has it"
-    assert {(one["reason"]["kind"], one["reason"]["item_id"]) for one in neighbours} == {("similar", "15056BL")}
+    assert {(item["reason"]["kind"], item["reason"]["item_id"]) for item in neighbours} == {("similar", "15056BL")}
 
 
 def test_what_no_event_can_have_as_an_id_is_refused(shop: RunningShop) -> None:
@@ -71,10 +71,10 @@ def test_without_an_id_there_is_no_route(shop: RunningShop) -> None:
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=MAX_ID + 2))
 def test_an_id_in_a_path_is_an_id_of_an_event(name: str) -> None:
     try:
-        found = path_id(quote(name, safe=""))
+        decoded = path_id(quote(name, safe=""))
     except ValueError:
         return
-    assert found == name
+    assert decoded == name
     assume(
         name == name.strip() and name.lower() not in PLACEHOLDER_IDS
     )  # nobody has such an id: its list is the popular one

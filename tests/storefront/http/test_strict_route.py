@@ -19,8 +19,8 @@ ROUTES = {
 def test_a_parameter_that_a_route_does_not_have_is_refused(shop: RunningShop, path: str) -> None:
     answer = shop.client.get(f"{path}?colour=red")
     assert (answer.status_code, answer.json()["reason"]) == (422, "unknown_parameter")
-    known = ROUTES.get(path, "limit")
-    assert (f"the query parameters {known};" if known else "no query parameters") in answer.json()["error"]
+    allowed = ROUTES.get(path, "limit")
+    assert (f"the query parameters {allowed};" if allowed else "no query parameters") in answer.json()["error"]
 
 
 def test_every_route_of_the_description_refuses_it(shop: RunningShop) -> None:

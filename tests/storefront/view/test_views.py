@@ -23,7 +23,7 @@ class Topics:
     def __init__(self, folder: Path, shelf: CatalogueView | None = None) -> None:
         self.catalogue, self.lists = Topic(), Topic()
         self.folder, self.shelf = folder, CatalogueView(WORDS, 0.5) if shelf is None else shelf
-        self.heard: list[tuple[str, int | None]] = []
+        self.reported: list[tuple[str, int | None]] = []
         self.metrics = StoreMetrics()
 
     def connect(self) -> Consumer:
@@ -42,20 +42,20 @@ class Topics:
     def put(self, user: str, version: int, expires_at: int | None = None) -> None:
         items = [ListItem(item, 0.5, rank, Reason("viewed")) for rank, item in enumerate(WORDS.item_ids, start=1)]
         until_ms = time.time_ns() // 1_000_000 + DAY_MS if expires_at is None else expires_at
-        made = list_of(1, version, user=user, items=items, expires_at=until_ms)
-        self.lists.append(user, msgspec.json.encode(made).decode())
+        slate = list_of(1, version, user=user, items=items, expires_at=until_ms)
+        self.lists.append(user, msgspec.json.encode(slate).decode())
 
     def view(self) -> Views:
-        def heard(user: str, made: object) -> None:
-            self.heard.append((user, getattr(made, "version", None)))
+        def reported(user: str, slate: object) -> None:
+            self.reported.append((user, getattr(slate, "version", None)))
 
-        views = Views(self.folder, self.connect, heard, self.shelf, self.metrics.refused.counts)
+        views = Views(self.folder, self.connect, reported, self.shelf, self.metrics.refused.counts)
         views.open()
         until(lambda: views.complete)
         return views
 
 
-def counted(metrics: StoreMetrics, reason: str) -> float | None:
+def refusal_count(metrics: StoreMetrics, reason: str) -> float | None:
     return metrics.registry.get_sample_value("liveshelf_storefront_refused_lists_total", {"reason": reason})
 
 
@@ -68,9 +68,9 @@ def test_a_record_that_is_no_list_costs_nobody_a_read_or_a_wake_up(tmp_path: Pat
     topics.lists.append("stranger", '{"version": 1, "items": []}')
     topics.put("after", 1)
     views = topics.view()
-    assert topics.heard == [("before", 1), ("hit", 3), ("after", 1)]
+    assert topics.reported == [("before", 1), ("hit", 3), ("after", 1)]
     assert [getattr(views.list_of(user), "version", None) for user in ("hit", "stranger")] == [3, None]
-    assert (counted(topics.metrics, "not_a_list"), counted(topics.metrics, "older")) == (2, 0)
+    assert (refusal_count(topics.metrics, "not_a_list"), refusal_count(topics.metrics, "older")) == (2, 0)
     views.close()
 
 
@@ -81,7 +81,7 @@ def test_an_erased_list_does_not_come_back_late(tmp_path: Path) -> None:
     topics.put("u", 6)
     views = topics.view()
     assert views.list_of("u") is None
-    assert counted(topics.metrics, "erased") == 1
+    assert refusal_count(topics.metrics, "erased") == 1
     topics.put("u", 8)
     until(lambda: views.list_of("u") is not None)
     views.close()
@@ -93,15 +93,15 @@ def served(topics: Topics, views: Views, shift_ms: int = 0) -> tuple[bool, bool,
 
 
 def test_an_expired_list_is_no_list(tmp_path: Path) -> None:
-    far = time.time_ns() // 1_000_000 + 30 * DAY_MS
+    far_ms = time.time_ns() // 1_000_000 + 30 * DAY_MS
     topics = Topics(tmp_path)
-    topics.put("u", 1, expires_at=far)
+    topics.put("u", 1, expires_at=far_ms)
     views = topics.view()
-    shift = far - NOW_MS
+    shift = far_ms - NOW_MS
     assert served(topics, views, shift - 1) == (True, False, WORDS.item_ids)
     assert served(topics, views, shift) == (False, True, []), "without a bundle the popular list is empty"
-    answer = ListServer(views, None, lambda: far - 1).list_of("u", 10)
-    assert (answer.epoch, answer.expires_at) == (1, far)
+    answer = ListServer(views, None, lambda: far_ms - 1).list_of("u", 10)
+    assert (answer.epoch, answer.expires_at) == (1, far_ms)
     stranger = ListServer(views, None).list_of("stranger", 10)
     assert (stranger.known, stranger.expired, stranger.expires_at) == (False, False, None)
     views.close()
@@ -127,10 +127,10 @@ def test_an_item_is_listed_within_its_times_only(tmp_path: Path) -> None:
     item = CatalogueItem(item_id="i1", title="Red lantern", available_from=NOW_MS, available_until=NOW_MS + 10)
     topics.catalogue.append("i1", encode_record(item).decode())
     views = topics.view()
-    found = []
+    listed = []
     for clock[0] in (NOW_MS - 1, NOW_MS, NOW_MS + 9, NOW_MS + 10):
-        found.append(("i1" in served(topics, views)[2], len(views.shelf.search("red", 5))))
-    assert found == [(False, 0), (True, 1), (True, 1), (False, 0)]
+        listed.append(("i1" in served(topics, views)[2], len(views.shelf.search("red", 5))))
+    assert listed == [(False, 0), (True, 1), (True, 1), (False, 0)]
     views.close()
 
 

@@ -36,7 +36,7 @@ def app_and_metrics() -> tuple[FastAPI, StoreMetrics]:
     return app, metrics
 
 
-def asked(path: str) -> StoreMetrics:
+def metrics_after(path: str) -> StoreMetrics:
     app, metrics = app_and_metrics()
 
     async def ask() -> None:
@@ -53,13 +53,13 @@ def asked(path: str) -> StoreMetrics:
     [("/items/7", "/items/{item}", "200"), ("/nowhere", "other", "404"), ("/broken", "/broken", "500")],
 )
 def test_each_request_is_counted_by_its_route_whatever_becomes_of_it(path: str, route: str, status: str) -> None:
-    found = asked(path).registry
-    assert found.get_sample_value("liveshelf_storefront_requests_total", {"route": route, "status": status}) == 1
-    assert found.get_sample_value("liveshelf_storefront_request_seconds_count", {"route": route}) == 1
+    registry = metrics_after(path).registry
+    assert registry.get_sample_value("liveshelf_storefront_requests_total", {"route": route, "status": status}) == 1
+    assert registry.get_sample_value("liveshelf_storefront_request_seconds_count", {"route": route}) == 1
 
 
 def test_a_stream_is_timed_until_it_begins() -> None:
-    seconds = asked("/stream").registry.get_sample_value(
+    seconds = metrics_after("/stream").registry.get_sample_value(
         "liveshelf_storefront_request_seconds_sum", {"route": "/stream"}
     )
     assert seconds is not None and seconds < 0.25

@@ -8,13 +8,13 @@ COUNT = "liveshelf_storefront_freshness_seconds_count"
 
 def test_a_tombstone_is_not_timed() -> None:
     metrics = StoreMetrics()
-    metrics.listed(None)
+    metrics.on_list(None)
     assert metrics.registry.get_sample_value(COUNT) == 0
 
 
 def test_a_list_is_timed_from_its_event() -> None:
     metrics, now = StoreMetrics(), int(time.time() * 1000)
-    made = RecommendationList(
+    slate = RecommendationList(
         recommendation_id="r",
         user_id="u",
         version=1,
@@ -27,6 +27,6 @@ def test_a_list_is_timed_from_its_event() -> None:
         expires_at=now,
         traceparent="x" * 16_000,
     )
-    metrics.listed(made)
+    metrics.on_list(slate)
     assert metrics.registry.get_sample_value(COUNT) == 1
     assert 0.4 < metrics.registry.get_sample_value("liveshelf_storefront_freshness_seconds_sum") < 5

@@ -36,29 +36,29 @@ def reply(data: dict[str, object]) -> httpx.Response:
     return httpx.Response(200, json={"status": "success", "data": data})
 
 
-def asked(transport: httpx.MockTransport):
+def overview_of(transport: httpx.MockTransport):
     ops = Ops("http://prometheus")
     ops._client = httpx.AsyncClient(base_url="http://prometheus", transport=transport)
     return asyncio.run(ops.overview(15))
 
 
 def test_the_overview_has_charts_parts_alerts_and_facts() -> None:
-    found = asked(httpx.MockTransport(answers))
-    assert found.prometheus
-    assert [chart.id for chart in found.charts] == [chart[0] for chart in CHARTS]
-    assert found.charts[0].lines[0].label == "p99"
-    assert found.charts[0].lines[0].points == [(1.0, 2.5), (3.0, 4.0)]  # what is not a number is a gap
-    assert [(part.name, part.up) for part in found.parts] == [("broker", False), ("jobmanager", True)]
-    assert (found.alerts[0].name, found.alerts[0].do, found.facts) == ("BrokerDown", "d", {"model": "gru 7"})
-    assert set(found.facts) <= set(FACTS)
+    overview = overview_of(httpx.MockTransport(answers))
+    assert overview.prometheus
+    assert [chart.id for chart in overview.charts] == [chart[0] for chart in CHARTS]
+    assert overview.charts[0].lines[0].label == "p99"
+    assert overview.charts[0].lines[0].points == [(1.0, 2.5), (3.0, 4.0)]  # what is not a number is a gap
+    assert [(part.name, part.up) for part in overview.parts] == [("broker", False), ("jobmanager", True)]
+    assert (overview.alerts[0].name, overview.alerts[0].do, overview.facts) == ("BrokerDown", "d", {"model": "gru 7"})
+    assert set(overview.facts) <= set(FACTS)
 
 
 def test_without_prometheus_it_says_so() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("no")
 
-    found = asked(httpx.MockTransport(refuse))
-    assert (found.prometheus, found.charts, found.alerts) == (False, [], [])
+    overview = overview_of(httpx.MockTransport(refuse))
+    assert (overview.prometheus, overview.charts, overview.alerts) == (False, [], [])
 
 
 def counting() -> tuple[Ops, list[str]]:
@@ -81,12 +81,12 @@ def test_all_who_look_share_an_answer_for_a_few_seconds(monkeypatch: pytest.Monk
     ops, questions = counting()
 
     async def look() -> None:
-        found = await asyncio.gather(*(ops.overview(15) for _ in range(50)))
-        assert all(one is found[0] for one in found)
+        overviews = await asyncio.gather(*(ops.overview(15) for _ in range(50)))
+        assert all(overview is overviews[0] for overview in overviews)
         await ops.overview(15)
         assert len(questions) == ONE_OVERVIEW
         monkeypatch.setattr(module, "SHARED_S", 0.0)
-        assert await ops.overview(15) is not found[0]
+        assert await ops.overview(15) is not overviews[0]
 
     asyncio.run(look())
     assert len(questions) == 2 * ONE_OVERVIEW
@@ -96,8 +96,8 @@ def test_there_are_few_ranges_whatever_is_asked_for() -> None:
     ops, questions = counting()
 
     async def look() -> None:
-        found = [(await ops.overview(minutes)).minutes for minutes in (1, 15, 16, 60, 61, 360, 361, 1440)]
-        assert found == [15, 15, 60, 60, 360, 360, 1440, 1440]
+        ranges = [(await ops.overview(minutes)).minutes for minutes in (1, 15, 16, 60, 61, 360, 361, 1440)]
+        assert ranges == [15, 15, 60, 60, 360, 360, 1440, 1440]
         for minutes in range(1, 1441):
             await ops.overview(minutes)
 
@@ -124,5 +124,5 @@ def test_one_who_goes_away_does_not_take_the_answer_from_the_others() -> None:
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": null}', b'{"data": {"result": [{}]}}'])
 def test_what_is_no_prometheus_does_not_answer(body: bytes) -> None:
-    found = asked(httpx.MockTransport(lambda _: httpx.Response(200, content=body)))
-    assert (found.prometheus, found.charts) == (False, [])
+    overview = overview_of(httpx.MockTransport(lambda _: httpx.Response(200, content=body)))
+    assert (overview.prometheus, overview.charts) == (False, [])
