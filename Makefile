@@ -9,7 +9,7 @@ WORK := .liveshelf/work
 BENCHED := .liveshelf/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train-deps demo test test-all test-fast test-secure faults soak drift fuzz lint format bench bench-run bench-keep against growth bundle schemas monitoring capacity reference docs locks down clean
+.PHONY: bridge help setup train-deps demo test test-all test-fast test-secure faults soak drift fuzz lint format bench bench-run bench-keep against growth bundle schemas monitoring capacity reference docs locks down clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -107,6 +107,10 @@ monitoring: dev-deps ## docs/metrics.md, Prometheus' rules and Grafana's dashboa
 
 capacity: setup ## docs/scale.md from the kept results
 	@.venv/bin/python -m benchmarks.pages.capacity docs/scale.md
+
+bridge: setup ## the Java half of the job, pipelines/job/bridge/liveshelf-bridge.jar, by Maven
+	@mvn -q -B --strict-checksums -f pipelines/job/bridge/pom.xml clean package -Dflink=$$(.venv/bin/python -c 'import pathlib, pyflink; print(pathlib.Path(pyflink.__file__).parent)')
+	@cp pipelines/job/bridge/target/liveshelf-bridge.jar pipelines/job/bridge/
 
 reference: setup ## docs/cli.md and docs/python.md from the code
 	@.venv/bin/python -m liveshelf.pages.cli_page docs/cli.md

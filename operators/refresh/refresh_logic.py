@@ -17,14 +17,15 @@ from dataclasses import replace
 
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
-from operators.lists.encoded_list import Encoded, encoded
+from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.records.event_decode import EventDecoder
+from operators.refresh.list_emission import ListEmission
 from operators.refresh.micro_batcher import Answer, MicroBatcher, NoScorer
 from operators.refresh.pending import Pending
 from operators.refresh.record_effects import RecordEffects
-from operators.refresh.refresh_outputs import dead_letter, list_of, own_error
+from operators.refresh.refresh_outputs import dead_letter, own_error
 from operators.refresh.refresh_records import Actions, BatchActions, InputRecord, Output, Turn
 from operators.refresh.refresh_sensors import RefreshSensors
 from operators.refresh.transactions import Transactions
@@ -56,14 +57,13 @@ class RefreshLogic:
     ) -> None:
         """`clock_s` gives epoch s; `time_to_live_ms` as in `step`; `transactions`: of exactly-once delivery."""
         self._effect_of = RecordEffects(decoder, events, clock_s, sensors, time_to_live_ms).of
-        self._with_digest = with_digest
         self._transactions = transactions
         self._batcher = batcher
-        self._lists = lists
         self._settings = scorer
         self._clock_s = clock_s
         self._sensors = sensors
         self._errors = OwnErrors(sensors.on_own_error, clock_s)
+        self._emission = ListEmission(lists, sensors, self._errors, clock_s, with_digest=with_digest)
         # users with an open promise of this process; a user who is entered must get one in the same batch
         self._pending: defaultdict[str, Pending] = defaultdict(Pending)
         self._asked: dict[str, Request] = {}  # requests of this batch, until they are submitted
@@ -186,7 +186,7 @@ class RefreshLogic:
             elif pending is not None:
                 pending.answer = answer
         if lists:
-            self._emit(lists, outputs)
+            self._emission.emit(lists, outputs)
 
     def _hand_out_safely(self, user: str, state: bytes | None, actions: Actions) -> None:
         if self._transactions is not None:
@@ -207,24 +207,18 @@ class RefreshLogic:
         if listed == 0 or better:
             if (encoded_list := self._list_of(answer)) is None:
                 return
-            self._emit([(encoded_list, answer.request)], actions.outputs)
+            self._emission.emit([(encoded_list, answer.request)], actions.outputs)
         if newest:
             actions.state = mark_listed(state, SETTLED)
             actions.promise_ms = transactions.confirm_ms
 
     def _list_of(self, answer: Answer[Request, Encoded]) -> Encoded | None:
-        """The model's list, else a fallback; None if that failed too: then the user's promise tries again."""
-        if not isinstance(answer.result, Exception):
-            return answer.result
-        try:
-            self._sensors.on_fallback("failed")
-            return self._fallback(answer.request)
-        except Exception as error:
-            self._errors.report("fallback", error)
-            pending = self._pending.get(answer.user)
-            if pending is not None and pending.phase == "answered":
-                pending.phase = "owed"
-            return None
+        """The list of an answer; None if even the fallback list failed: then the user's promise tries again."""
+        encoded_list = self._emission.of(answer)
+        pending = self._pending.get(answer.user)
+        if encoded_list is None and pending is not None and pending.phase == "answered":
+            pending.phase = "owed"
+        return encoded_list
 
     def _withdraw(self, user: str, actions: Actions) -> None:
         """Forgets the requests of a user who was erased."""
@@ -278,8 +272,7 @@ class RefreshLogic:
         user, order, pending = request.user_id, order_of(request.state), self._pending[request.user_id]
         self._asked.pop(user, None)
         if listing(request.state) == 0 and pending.fallback_of != order:  # else the same list is out already
-            self._sensors.on_fallback(cause)
-            self._emit([(self._fallback(request), request)], actions.outputs)
+            self._emission.emit([(self._emission.fallback(request, cause), request)], actions.outputs)
         if self._transactions is not None:
             actions.state = mark_listed(request.state, LISTED if again else SETTLED)
         if again:
@@ -299,13 +292,3 @@ class RefreshLogic:
         polls, busy = self._transactions is not None, self._batcher.waiting > BUSY
         actions.promise_ms = pending.next_look_ms(self._batcher.clock(), self._settings, polls=polls, busy=busy)
         pending.soon = pending.phase == "scoring"
-
-    def _fallback(self, request: Request) -> Encoded:
-        return encoded(self._lists.fallback(request), request, with_digest=self._with_digest)
-
-    def _emit(self, lists: Sequence[tuple[Encoded, Request]], outputs: list[Output]) -> None:
-        outputs += [list_of(encoded_list, request.user_id) for encoded_list, request in lists]
-        try:
-            self._sensors.on_lists(lists, self._clock_s())
-        except Exception as error:  # the lists are out: an error in a metric must not lose them
-            self._errors.report("sensors", error)

@@ -1,0 +1,58 @@
+"""Batches of records and promises: one request a user, and lists that leave as soon as they are ready."""
+
+import json
+
+import pytest
+
+from operators.lists.request import Request
+from operators.records.contracts import ERASURES, EVENTS
+from operators.refresh.refresh_records import InputRecord, Turn
+from tests.bad_records import good_event
+from tests.builders import NOW_MS
+from tests.operators.refresh.test_refresh_logic import Operator, job, lists
+
+__all__ = ["job"]  # a fixture
+
+
+def test_a_batch_of_one_user_asks_once_with_the_newest_state(job: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    coalesced: list[int] = []
+    monkeypatch.setattr(job.batcher.sensors, "on_coalesced", lambda: coalesced.append(1))
+    records = [record("u1", number=number) for number in range(3)]
+    seen = record("u1", number=3, event_type="impression", items=["i1", "i2"], item_id=None)
+    job.turns(*(Turn("u1", None, one) for one in [*records, seen]))
+    assert len(coalesced) == 2
+    assert job.batcher.waiting == 1
+    (request,) = job.batcher._waiting.values()
+    assert request.state == job.state["u1"], "what the shopper was shown after the event counts for its list"
+    job.batcher.run_once()
+    assert lists(job.turns()) == [("u1", 3, "model")], "a batch without turns takes what is ready"
+
+
+def test_an_erasure_withdraws_what_its_batch_asked_for(job: Operator) -> None:
+    erasure = InputRecord("u1", b'{"user_id":"u1"}', ERASURES, 1, 43, NOW_MS + 60_000, True)
+    outputs = job.turns(Turn("u1", None, record("u1")), Turn("u1", None, erasure))
+    assert [(output.kind, output.value is None) for output in outputs] == [("receipt", False), ("list", True)]
+    assert job.batcher.waiting == 0 and "u1" in job.promises
+    assert job.fire() == [] and job.promises == {}
+
+
+def test_the_scorer_thread_tells_once_that_lists_are_ready(job: Operator) -> None:
+    woken: list[int] = []
+    job.batcher._on_answers = lambda: woken.append(1)
+    job.event("u0")
+    job.batcher.run_once()
+    job.turns()
+    woken.clear()
+    for user in ("u1", "u2"):
+        assert not job.batcher.submit({user: Request(user, job.state["u0"], NOW_MS)})
+        job.batcher.run_once()
+    assert woken == [1], "until they are taken"
+    assert len(lists(job.turns())) == 2
+    job.event("u3")
+    job.batcher.run_once()
+    assert woken == [1, 1]
+
+
+def record(user: str, number: int = 0, **fields) -> InputRecord:
+    body = good_event(event_id=f"e{number}", user_id=user, **fields)
+    return InputRecord(user, json.dumps(body).encode(), EVENTS, 1, 42 + number, NOW_MS, True)

@@ -1,0 +1,101 @@
+"""Batches as they cross between Java and Python, and the jar that holds the Java half."""
+
+import os
+import pickle
+import zipfile
+from typing import Any
+
+import msgspec
+import pytest
+
+from operators.refresh.refresh_records import BatchActions, Output
+from operators.shopper.recent_states import RecentStates
+from operators.shopper.state_layout import stored
+from operators.shopper.user_state import step
+from pipelines.job.batch_messages import Message, unwrapped
+from pipelines.job.wake_up import WakeUpPipe
+from tests.builders import NOW_MS, event
+from tests.places import ROOT
+
+BRIDGE = ROOT / "pipelines" / "job" / "bridge"
+
+
+def entry(user: bytes | None, state: bytes | None = None, timer_ms: int = 0) -> list[Any]:
+    """As `Batch.java` packs it."""
+    return [user, state, timer_ms > 0, b"{}", "topic", 1, 2, NOW_MS, True, timer_ms]
+
+
+def message(*entries: list[Any], recent: RecentStates | None = None) -> Message:
+    return Message(msgspec.msgpack.encode(entries), NOW_MS, recent or RecentStates(10, lambda: 0.0))
+
+
+def a_state() -> bytes:
+    return step(None, event(), 1000, NOW_MS).state
+
+
+def test_the_jar_holds_the_sources_of_this_tree() -> None:
+    """Another source without another jar would run yesterday's code: `make bridge`."""
+    sources = {path.name: path.read_bytes() for path in (BRIDGE / "src").rglob("*.java")}
+    with zipfile.ZipFile(BRIDGE / "liveshelf-bridge.jar") as jar:
+        names = [name for name in jar.namelist() if name.startswith("org/liveshelf/") and not name.endswith("/")]
+        in_jar = {name.rsplit("/", 1)[1]: jar.read(name) for name in names if name.endswith(".java")}
+    assert in_jar == sources
+    assert {f"{name.removesuffix('.java')}.class" for name in sources} <= {name.rsplit("/", 1)[1] for name in names}
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 155, 255, 256, 1017, 70_000])
+@pytest.mark.parametrize("protocol", range(3, pickle.HIGHEST_PROTOCOL + 1))
+def test_a_state_that_pyflink_pickled_is_unwrapped(size: int, protocol: int) -> None:
+    state = bytes(range(256)) * 300
+    assert unwrapped(pickle.dumps(state[:size], protocol)) == state[:size]
+
+
+def test_a_state_is_no_pickle() -> None:
+    state = stored(a_state())
+    assert unwrapped(state) is state
+
+
+@pytest.mark.parametrize("other", ["text", 1, ["a"], os.system])
+def test_another_pickle_is_refused_and_not_run(other: object) -> None:
+    with pytest.raises(ValueError, match="a pickle of bytes"):
+        unwrapped(pickle.dumps(other))
+
+
+def test_a_pickle_that_was_cut_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected 155 bytes of state; came 101"):
+        unwrapped(pickle.dumps(bytes(155), 3)[:105])
+
+
+def test_entries_become_turns() -> None:
+    batch = message(entry(b"u1", b"\x02s"), entry(b"\xff", None, NOW_MS - 7), entry(b"u1"))
+    record, timer, again = batch.turns
+    assert (record.user, record.state, record.late_ms) == ("u1", b"\x02s", 0)
+    assert record.record and (record.record.topic, record.record.offset, record.record.keyed) == ("topic", 2, True)
+    assert (timer.user, timer.record, timer.late_ms) == ("\udcff", None, 7)
+    assert again.state is None, "the state goes with the first entry"
+
+
+def test_an_answer_names_the_first_entry_of_a_user_and_cached_states_are_not_asked_for_again() -> None:
+    recent, state = RecentStates(10, lambda: 0.0), a_state()
+    batch = message(entry(b"u0"), entry(b"u1"), entry(b"u1"), recent=recent)
+    actions = BatchActions({"u1": state}, {"u1": 500}, [Output("list", b"u1", None, {"h": b"v"})])
+    answer = msgspec.msgpack.decode(batch.answer(actions))
+    assert answer == [False, [[1, stored(state)]], [[1, 500]], [["list", b"u1", None, {"h": b"v"}]]]
+    (turn,) = message(entry(b"u1"), recent=recent).turns
+    assert turn.state == state, "unpacked, as the kernel left it"
+
+
+def test_java_is_told_when_older_states_are_dropped() -> None:
+    recent, drops = RecentStates(1, lambda: 0.0), []
+    for user in ("a", "b", "c"):
+        batch = message(entry(user.encode()), recent=recent)
+        drops.append(msgspec.msgpack.decode(batch.answer(BatchActions({user: a_state()})))[0])
+    assert drops == [False, True, True]
+
+
+def test_the_pipe_wakes_and_a_full_pipe_blocks_nobody() -> None:
+    pipe = WakeUpPipe()
+    for _ in range(100_000):
+        pipe.write()
+    assert os.read(pipe.reading_end, 1) == b"\0"
+    pipe.close()
