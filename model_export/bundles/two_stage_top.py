@@ -54,7 +54,7 @@ def in_two_stages(graph: onnx.GraphProto, rows: int, top: int) -> None:
     candidates = stage("GatherND", blocks, stage("Unsqueeze", best_blocks, constant([2])), batch_dims=1)
     position = top_k(stage("Reshape", candidates, constant([0, top * size])), best_scores, "top_place", ordered=1)
     first = stage("Mul", stage("GatherElements", best_blocks, stage("Div", position, block), axis=1), block)
-    stage("Add", first, stage("Mod", position, block), to=best_rows)
+    stage("Add", first, stage("Mod", position, block), output=best_rows)
     index = list(graph.node).index(node)
     graph.node.remove(node)
     for number, added in enumerate(stages):
