@@ -13,7 +13,7 @@ thread would make room.
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -109,7 +109,7 @@ class MicroBatcher(Generic[Q, R]):
         thread.start()
         self._thread = thread
 
-    def submit(self, requests: Mapping[str, Q]) -> Collection[str]:
+    def submit(self, requests: Mapping[str, Q]) -> list[str]:
         """Takes the requests of users, as long as there is room, and returns the users whose request it refused: no room
         appeared before the deadline, the scorer hangs, or the batcher is closed. The caller falls back for them at once."""
         refused: list[str] = []
@@ -194,7 +194,7 @@ class MicroBatcher(Generic[Q, R]):
             self._started = None
             self._pace.scored(len(batch), seconds)
             self._changed.notify_all()
-            wake = none_yet and bool(self._answers)
+            wake = none_yet and bool(self._answers) and not self._closed
         if wake:
             self._on_answers()
         self.sensors.on_batch(len(batch), seconds)

@@ -50,6 +50,7 @@ class Pending:
     soon: bool = False  # whether a promise is set that fires by the deadline: a new request needs no other
     request: Request | None = None  # the newest, while the batcher has it
     since_s: float = 0.0  # when the oldest unanswered request was submitted, by the batcher's clock
+    newest_s: float = 0.0  # when `request` was
     fallback_of: tuple[int, int] | None = None  # order of the state whose fallback list is out
     back_off_ms: int = 0
     answer: Answer[Request, Encoded] | None = None  # exactly once: waits for a record or promise of its user
@@ -58,11 +59,12 @@ class Pending:
         """The batcher has taken a request."""
         if self.request is None:
             self.since_s = now_s
-        self.request, self.phase = request, "scoring"
+        self.request, self.phase, self.newest_s = request, "scoring", now_s
 
     def close(self, answer: Answer[Request, Encoded]) -> None:
-        """A request was answered. An answer to an older request than the newest changes nothing here."""
+        """A request was answered. After an answer to an older request than the newest, that one is the oldest."""
         if answer.request is not self.request:
+            self.since_s = self.newest_s
             return
         self.request = None
         if isinstance(answer.result, NoScorer):
@@ -76,7 +78,7 @@ class Pending:
 
     def fall_back(self, order: tuple[int, int], retry_after_ms: int) -> None:
         """The fallback list of a state of this order is out. For the same state the back-off doubles each time."""
-        longer = min(2 * self.back_off_ms, MAX_BACK_OFF * retry_after_ms)
+        longer = min(max(2 * self.back_off_ms, retry_after_ms), MAX_BACK_OFF * retry_after_ms)
         self.back_off_ms = longer if self.fallback_of == order else retry_after_ms
         self.phase, self.request, self.fallback_of = "fallen back", None, order
 

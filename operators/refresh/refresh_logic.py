@@ -6,13 +6,13 @@ requests in the scorer thread die with the process. The phase of a user with a p
 scored again from the restored state.
 
 At-least-once delivery emits a list with the next batch, which begins when the first list is ready. Exactly-once delivery
-emits it with a record or promise of its own user and notes it in the state: emission, promise and note are then in the
-same checkpoint, and a restart cannot write the list again.
+emits it with a record or promise of its user and notes it in the state: all three are in one checkpoint, and a restart
+cannot write the list again.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from operators.configuration.shop_settings import EventSettings
@@ -175,10 +175,11 @@ class RefreshLogic:
     def _close_answered(self, answers: Sequence[Answer[Request, Encoded]], outputs: list[Output]) -> None:
         lists = []
         for answer in answers:
-            pending = self._pending.get(answer.user)
-            if pending is not None:
+            if (pending := self._pending.get(answer.user)) is not None:
                 pending.close(answer)
             if isinstance(answer.result, NoScorer):
+                if self._transactions is None and pending is not None and pending.phase == "owed":
+                    self._fall_back_early(answer.request, pending, outputs)
                 continue
             if self._transactions is None:
                 if (encoded_list := self._list_of(answer)) is not None:
@@ -188,12 +189,18 @@ class RefreshLogic:
         if lists:
             self._emission.emit(lists, outputs)
 
+    def _fall_back_early(self, request: Request, pending: Pending, outputs: list[Output]) -> None:
+        """The newest request reached no scorer: its fallback list need not wait for the promise, which asks again later."""
+        if pending.fallback_of != (order := order_of(request.state)):
+            self._emission.emit([(self._emission.fallback(request, "failed"), request)], outputs)
+            pending.fallback_of = order
+
     def _hand_out_safely(self, user: str, state: bytes | None, actions: Actions) -> None:
-        if self._transactions is not None:
-            try:
+        try:
+            if self._transactions is not None:
                 self._hand_out(user, state, self._transactions, actions)
-            except Exception as error:
-                self._errors.report("answer", error)
+        except Exception as error:
+            self._errors.report("answer", error)
 
     def _hand_out(self, user: str, state: bytes | None, transactions: Transactions, actions: Actions) -> None:
         """Exactly once: emits the user's answer if it is better than the emitted list, and sets a promise that checks
@@ -229,7 +236,7 @@ class RefreshLogic:
             pending.withdraw()
 
     def _ask(self, request: Request) -> None:
-        """Asks the model at the end of the batch. The newest request of a user wins."""
+        """The newest request of a user wins; `_submit` asks the model."""
         if request.user_id in self._asked:
             self._batcher.sensors.on_coalesced()
         self._asked[request.user_id] = request
@@ -237,8 +244,7 @@ class RefreshLogic:
     def _submit(self, batch: BatchActions) -> None:
         """Submits the requests of the batch; a refused request gets the fallback list."""
         asked, self._asked = self._asked, {}
-        refused: Collection[str] = ()
-        failed = False
+        refused, failed = list[str](), False
         try:
             refused = self._batcher.submit(asked)
         except Exception as error:  # the events stay applied; the promises send the lists

@@ -16,9 +16,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     """A record, or a fired timer of a user."""
 
     user: bytes | None
-    state: (
-        bytes | None
-    )  # only in the user's first entry of a batch, of users who are not cached; None for a new user too
+    state: bytes | bool | None  # counts in a user's first entry of a batch; None: a new user, False: it is cached here
     is_timer: bool
     value: bytes | None
     topic: str
@@ -48,9 +46,17 @@ class Message:
             state = None
             if user not in self._entries:
                 self._entries[user] = number
-                state = recent.get(user) or (entry.state and unwrapped(entry.state))
+                state = self._state(user, entry.state)
             record = None if entry.is_timer else _record(user, entry)
             self.turns.append(Turn(user, state, record, now_ms - entry.timer_ms if entry.is_timer else 0))
+
+    def _state(self, user: str, came: bytes | bool | None) -> bytes | None:
+        if isinstance(came, bytes):
+            return unwrapped(came)
+        state = self._recent.get(user)
+        if (came is False) != (state is not None):  # never begin a known user anew
+            raise RuntimeError("the Java half's names of cached states are not those of the cache; the task restarts")
+        return state
 
     def answer(self, actions: BatchActions) -> bytes:
         """The message back."""

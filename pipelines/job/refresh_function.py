@@ -55,55 +55,26 @@ class RefreshFunction:
         """`code`: the folder that the submission shipped; `python`: the interpreter of the scorer process."""
         self._settings = settings
         self._bundle_folder = code / "bundle"
+        self._closing = contextlib.ExitStack()  # closes what was taken last first
         self._python = python
 
     def open(self, subtask: int) -> None:
-        """Takes a port, a table folder and a thread. `close` releases them; an `open` that fails calls it."""
-        try:
-            self._open(subtask)
-        except BaseException:
-            self.close()
-            raise
-
-    def _open(self, subtask: int) -> None:
+        """Takes a port, a table folder and a thread. The Java half calls `close` after an `open` that failed too."""
         configure("operator")
         settings = self._settings
         self._wake_up = WakeUpPipe()
+        self._closing.callback(self._wake_up.close)
         self._recent = RecentStates(settings.job.recent_users, time.monotonic)
         experiments = Experiments(settings.experiment)
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
         metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
+        self._closing.callback(metrics.close)
         bundle = load_bundle(self._bundle_folder)
-        process = self._process = self._scorer(bundle, subtask)
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
-
-        def changed(key: str, change: CatalogueItem | None) -> None:
-            catalogue.changed(key, change)
-            process.changed(key, change)
-
-        self._table = open_table(settings, subtask, changed)
-        process.attach_catalogue(self._table)
-        metrics.catalogue_age.set_function(lambda: self._table.age_s)
+        process = self._scorer_with(bundle, catalogue, subtask)
         lists = ListMaker(bundle, None, catalogue, settings.lists, now_ms, experiments)
-        audited = settings.job.state_digests
-
-        def score(requests: Sequence[Request]) -> list[Encoded | Exception]:
-            return process.make(requests, BatchTimes(time.time()))
-
-        def score_without_model(requests: Sequence[Request]) -> list[Encoded | Exception]:
-            now = time.time()
-            batch = BatchTimes(now, now, now)
-            return [encoded(lists.fallback(request), request, batch, with_digest=audited) for request in requests]
-
-        self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
-            score_without_model if refused(process) else score,
-            max_batch=settings.scorer.max_batch,
-            max_waiting=settings.scorer.max_waiting,
-            deadline_s=settings.scorer.deadline_ms / 1000,
-            clock=time.monotonic,
-            sensors=chosen(metrics, NullSensors()),
-            on_answers=self._wake_up.write,
-        )
+        self._batcher = self._batcher_of(process, lists)
+        self._closing.callback(self._stop_batcher)
         self._batcher.start()
         metrics.waiting.set_function(lambda: self._batcher.waiting)
         decoder = EventDecoder(settings.events, repaired=metrics.repaired)
@@ -116,12 +87,51 @@ class RefreshFunction:
             settings.scorer,
             time.time,
             chosen(metrics, NullRefreshSensors()),
-            with_digest=audited,
+            with_digest=settings.job.state_digests,
             time_to_live_ms=settings.job.state_ttl_days * DAY_MS,
             transactions=transactions_of(settings.job),
         )
         metrics.oldest.set_function(lambda: self._logic.oldest_s)
         freeze_loaded()
+
+    def _scorer_with(self, bundle: ModelBundle, catalogue: Catalogue, subtask: int) -> ScorerProcess:
+        """The scorer process; it and `catalogue` follow the catalogue topic from here on."""
+        process = self._scorer(bundle, subtask)
+        self._closing.callback(process.close)
+
+        def changed(key: str, change: CatalogueItem | None) -> None:
+            catalogue.changed(key, change)
+            process.changed(key, change)
+
+        table = open_table(self._settings, subtask, changed)
+        self._closing.callback(table.close)
+        self._closing.callback(process.close)  # before the table, which its thread may be reading
+        process.attach_catalogue(table)
+        self._metrics.catalogue_age.set_function(lambda: table.age_s)
+        return process
+
+    def _batcher_of(self, process: ScorerProcess, lists: ListMaker) -> MicroBatcher[Request, Encoded]:
+        settings = self._settings
+        audited = settings.job.state_digests
+
+        def score(requests: Sequence[Request]) -> list[Encoded | Exception]:
+            return process.make(requests, BatchTimes(time.time()))
+
+        def score_without_model(requests: Sequence[Request]) -> list[Encoded | Exception]:
+            now = time.time()
+            batch = BatchTimes(now, now, now)
+            return [encoded(lists.fallback(request), request, batch, with_digest=audited) for request in requests]
+
+        return MicroBatcher(
+            score_without_model if refused(process) else score,
+            max_batch=settings.scorer.max_batch,
+            max_waiting=settings.scorer.max_waiting,
+            deadline_s=settings.scorer.deadline_ms / 1000,
+            clock=time.monotonic,
+            sensors=chosen(self._metrics, NullSensors()),
+            # exactly once, a list waits for a record or promise of its user: nothing to wake for
+            on_answers=self._wake_up.write if settings.job.delivery == "at-least-once" else lambda: None,
+        )
 
     def _scorer(self, bundle: ModelBundle, subtask: int) -> ScorerProcess:
         settings, metrics = self._settings, self._metrics
@@ -140,22 +150,18 @@ class RefreshFunction:
         return self._wake_up.reading_end
 
     def on_batch(self, message: bytes) -> bytes:
-        """A batch of records and promises, as `pipelines.job.batch_messages` describes; no entry asks for what is ready."""
+        """A batch of records and promises, as `pipelines.job.batch_messages` describes. An empty batch only asks for the
+        lists that are ready."""
         batch = Message(message, now_ms(), self._recent)
         return batch.answer(self._logic.on_batch(batch.turns))
 
     def close(self) -> None:
-        """Stops the scorer, the table and the metrics server."""
-        if hasattr(self, "_batcher") and not self._batcher.close():
+        """Stops the scorer, the table and the metrics server, each whatever the others raise."""
+        self._closing.close()
+
+    def _stop_batcher(self) -> None:
+        if not self._batcher.close():
             log.warning("the scorer hangs: its process is killed")
-        if hasattr(self, "_process"):
-            self._process.close()
-        if hasattr(self, "_table"):
-            self._table.close()
-        if hasattr(self, "_metrics"):
-            self._metrics.close()
-        if hasattr(self, "_wake_up"):
-            self._wake_up.close()
 
 
 def give_back_memory() -> None:

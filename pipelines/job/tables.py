@@ -69,7 +69,7 @@ def source_ddl(table: str, topic: str, settings: KafkaSettings, job: JobSettings
 def input_query(table: str, limits: EventSettings) -> str:
     """The records of a source table as (key, record): PyFlink keys a stream by the first field of a pair.
 
-    The key is text whose characters stand for the bytes of the user's id (`refresh_function.user_of`), and the record
+    The key is text whose characters stand for the bytes of the user's id (`Batch.java` turns it back), and the record
     carries bytes: no text from outside crosses into Python as a string.
     """
     user = _USER.format(max_bytes=limits.max_bytes)

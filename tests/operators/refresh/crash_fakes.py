@@ -1,6 +1,6 @@
 """What the crash simulation needs around the kernel: lists that say who made them, silent sensors, what a checkpoint keeps."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,10 +52,10 @@ class Batcher(MicroBatcher[Request, Encoded]):
 
     fault: str | None = None
 
-    def submit(self, requests: Mapping[str, Request]) -> Collection[str]:
+    def submit(self, requests: Mapping[str, Request]) -> list[str]:
         if self.fault == "raises":
             raise RuntimeError("a bug")
-        return requests.keys() if self.fault else super().submit(requests)
+        return list(requests) if self.fault else super().submit(requests)
 
 
 @dataclass

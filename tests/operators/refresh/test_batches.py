@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from operators.lists.encoded_list import Encoded, encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES, EVENTS
+from operators.refresh.micro_batcher import Answer, NoScorer
 from operators.refresh.refresh_records import InputRecord, Turn
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
@@ -51,6 +53,41 @@ def test_the_scorer_thread_tells_once_that_lists_are_ready(job: Operator) -> Non
     job.event("u3")
     job.batcher.run_once()
     assert woken == [1, 1]
+
+
+def test_a_request_that_reaches_no_scorer_has_its_fallback_list_at_once(job: Operator) -> None:
+    def away(requests: object) -> list[object]:
+        raise NoScorer("the process died")
+
+    score, job.batcher._score = job.batcher._score, away  # type: ignore[assignment]
+    job.event("u1")
+    job.batcher.run_once()
+    assert lists(job.turns()) == [("u1", 1, "neighbours")]
+    assert job.fire() == [], "no second time at the deadline"
+    assert job.promises == {"u1": job.settings.retry_after_ms}
+    job.batcher._score = score
+    job.fire()
+    job.batcher.run_once()
+    assert lists(job.turns()) == [("u1", 1, "model")]
+
+
+def test_a_busy_shopper_of_a_healthy_scorer_is_not_late(job: Operator) -> None:
+    job.event("u1", 0)
+    for number in range(1, 200):
+        job.seconds += 0.005
+        (in_flight,) = [job.batcher._take()]
+        job.event("u1", number)
+        job.batcher._in_flight, job.batcher._started = {}, None
+        job.batcher._answers += [Answer("u1", request, encoded_list(job, request)) for request in in_flight.values()]
+        if "u1" in job.promises and number % 100 == 0:
+            sources = {source for _, _, source in lists(job.fire())}
+            assert "neighbours" not in sources and "popular" not in sources
+
+
+def encoded_list(job: Operator, request: Request) -> Encoded:
+    (made,) = job.lists.make([request])
+    assert not isinstance(made, Exception)
+    return encoded(made, request, with_digest=False)
 
 
 def record(user: str, number: int = 0, **fields) -> InputRecord:

@@ -29,7 +29,8 @@ def test_a_request_is_as_old_as_the_first_one_that_has_no_answer() -> None:
     pending.submit(second, 0.4)
     assert not pending.is_late(0.49, 500) and pending.is_late(0.5, 500)
     pending.close(Answer("u1", first, RuntimeError()))
-    assert pending.phase == "scoring" and pending.is_late(0.5, 500), "the newest is not answered yet"
+    assert pending.phase == "scoring", "the newest is not answered yet"
+    assert not pending.is_late(0.89, 500) and pending.is_late(0.9, 500), "and is the oldest now"
     pending.close(Answer("u1", second, RuntimeError()))
     assert pending.phase == "answered"
     pending.submit(request(3), 0.6)
@@ -123,7 +124,7 @@ def test_no_older_list_follows_the_fallback_list_of_a_refused_request(
     def score_while_events_come(requests: Sequence[Request]) -> list[Encoded | Exception]:
         job.batcher._score = score
         with monkeypatch.context() as patch:
-            patch.setattr(job.batcher, "submit", lambda asked: asked.keys())
+            patch.setattr(job.batcher, "submit", list)
             assert lists(job.event(number=1)) == [("u1", 2, "neighbours")]
         assert job.event(number=2) == []
         return score(requests)

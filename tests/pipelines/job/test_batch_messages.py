@@ -3,15 +3,18 @@
 import os
 import pickle
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from operators.refresh.refresh_records import BatchActions, Output
+from operators.settings import Settings
 from operators.shopper.recent_states import RecentStates
 from operators.shopper.state_layout import stored
 from operators.shopper.user_state import step
+from pipelines.job import refresh_function
 from pipelines.job.batch_messages import Message, unwrapped
 from pipelines.job.wake_up import WakeUpPipe
 from tests.builders import NOW_MS, event
@@ -20,7 +23,7 @@ from tests.places import ROOT
 BRIDGE = ROOT / "pipelines" / "job" / "bridge"
 
 
-def entry(user: bytes | None, state: bytes | None = None, timer_ms: int = 0) -> list[Any]:
+def entry(user: bytes | None, state: bytes | bool | None = None, timer_ms: int = 0) -> list[Any]:
     """As `Batch.java` packs it."""
     return [user, state, timer_ms > 0, b"{}", "topic", 1, 2, NOW_MS, True, timer_ms]
 
@@ -81,8 +84,11 @@ def test_an_answer_names_the_first_entry_of_a_user_and_cached_states_are_not_ask
     actions = BatchActions({"u1": state}, {"u1": 500}, [Output("list", b"u1", None, {"h": b"v"})])
     answer = msgspec.msgpack.decode(batch.answer(actions))
     assert answer == [False, [[1, stored(state)]], [[1, 500]], [["list", b"u1", None, {"h": b"v"}]]]
-    (turn,) = message(entry(b"u1"), recent=recent).turns
+    (turn,) = message(entry(b"u1", False), recent=recent).turns
     assert turn.state == state, "unpacked, as the kernel left it"
+    for user, java_says in ((b"u1", None), (b"u0", False)):
+        with pytest.raises(RuntimeError, match="names of cached states"):
+            message(entry(user, java_says), recent=recent)
 
 
 def test_java_is_told_when_older_states_are_dropped() -> None:
@@ -99,3 +105,36 @@ def test_the_pipe_wakes_and_a_full_pipe_blocks_nobody() -> None:
         pipe.write()
     assert os.read(pipe.reading_end, 1) == b"\0"
     pipe.close()
+
+
+def test_who_has_the_pipes_numbers_after_it_is_not_touched(tmp_path: Path) -> None:
+    pipe = WakeUpPipe()
+    pipe.close()
+    others = [(tmp_path / name).open("wb+") for name in "ab"]
+    pipe.close()
+    pipe.write()
+    for other in others:
+        other.flush()
+        assert os.fstat(other.fileno()).st_size == 0
+        other.close()
+
+
+def test_what_an_open_that_fails_took_is_given_back_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pipes: list[WakeUpPipe] = []
+
+    def new_pipe() -> WakeUpPipe:
+        pipes.append(WakeUpPipe())
+        return pipes[-1]
+
+    def no_port(*_: object) -> None:
+        raise OSError("no port is free")
+
+    monkeypatch.setattr(refresh_function, "WakeUpPipe", new_pipe)
+    monkeypatch.setattr(refresh_function, "JobMetrics", no_port)
+    function = refresh_function.RefreshFunction(Settings(), tmp_path, "python")
+    with pytest.raises(OSError, match="no port"):
+        function.open(0)
+    function.close()
+    with pytest.raises(OSError):
+        os.fstat(pipes[0].reading_end)
+    function.close()

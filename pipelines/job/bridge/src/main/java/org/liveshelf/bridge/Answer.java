@@ -14,7 +14,7 @@ import org.msgpack.core.MessageUnpacker;
 
 /**
  * What Python wants done: [dropped, [[entry, state], ...], [[entry, ms until the timer], ...], [[kind, key, value,
- * headers], ...]].
+ * headers], ...]]. `dropped` comes first: Python dropped its older states before these joined the younger ones.
  */
 final class Answer {
     private final MessageUnpacker unpacker;

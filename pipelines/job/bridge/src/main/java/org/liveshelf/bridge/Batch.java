@@ -18,13 +18,19 @@ import org.msgpack.core.MessagePack;
  */
 final class Batch {
     private static final byte[] ARRAY_32 = {(byte) 0xdd, 0, 0, 0, 0}; // its size is written last
+    private static final long LARGE = 4 << 20; // bytes
     private final MessageBufferPacker packer = MessagePack.newDefaultBufferPacker();
     private final List<Row> keys = new ArrayList<>();
     private final Set<String> users = new HashSet<>();
     private Set<String> young = new HashSet<>();
     private Set<String> old = new HashSet<>();
 
-    /** key: of the keyed stream; record: the seven fields of `InputRecord`, with the user as bytes. */
+    /**
+     * The fields of `Entry` in pipelines/job/batch_messages.py.
+     *
+     * @param key of the keyed stream
+     * @param record user (bytes), value, topic, partition, offset, broker_ms, keyed
+     */
     void addRecord(String key, Row record, ValueState<byte[]> state) throws IOException {
         packer.packArrayHeader(10);
         binary((byte[]) record.getField(0));
@@ -39,7 +45,7 @@ final class Batch {
         packer.packLong(0);
     }
 
-    /** A fired timer of the current key. */
+    /** A fired timer of the current key, as `Entry`. */
     void addTimer(String key, long timestamp, ValueState<byte[]> state) throws IOException {
         packer.packArrayHeader(10);
         binary(key.getBytes(StandardCharsets.ISO_8859_1)); // its characters stand for bytes
@@ -69,6 +75,10 @@ final class Batch {
         return keys.size();
     }
 
+    boolean isLarge() {
+        return packer.getTotalWrittenBytes() > LARGE;
+    }
+
     /** The key of each entry; `clear` empties it. */
     List<Row> keys() {
         return keys;
@@ -94,8 +104,13 @@ final class Batch {
 
     private void state(String key, ValueState<byte[]> state) throws IOException {
         keys.add(Row.of(key));
-        boolean known = !users.add(key) || young.contains(key) || old.contains(key);
-        binary(known ? null : state.value());
+        if (!users.add(key)) {
+            packer.packNil();
+        } else if (young.contains(key) || old.contains(key)) {
+            packer.packBoolean(false); // not nil, which is a new user
+        } else {
+            binary(state.value());
+        }
     }
 
     private void binary(byte[] bytes) throws IOException {

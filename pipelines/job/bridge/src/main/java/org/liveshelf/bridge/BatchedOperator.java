@@ -42,6 +42,7 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
     private transient WakeUp wakeUp;
     private transient long flushedNs;
     private transient boolean lingers;
+    private transient boolean finished;
     private transient Python python;
     private transient Counter batches;
     private transient Counter entries;
@@ -108,7 +109,7 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
     }
 
     private void added() throws Exception {
-        if (batch.size() >= maxBatch || (!lingers && System.nanoTime() - flushedNs > lingerNs)) {
+        if (batch.size() >= maxBatch || batch.isLarge() || (!lingers && System.nanoTime() - flushedNs > lingerNs)) {
             flush();
         } else if (!lingers) {
             lingers = true;
@@ -128,8 +129,14 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
     }
 
     private void flush() throws Exception {
-        batches.inc();
-        entries.inc(batch.size());
+        if (finished) {
+            return; // the sinks take nothing after the end of the input
+        }
+        boolean empty = batch.size() == 0;
+        if (!empty) {
+            batches.inc();
+            entries.inc(batch.size());
+        }
         byte[] message = batch.take();
         byte[] answer = (byte[]) python.call("on_batch", (Object) message);
         Object current = getCurrentKey();
@@ -138,7 +145,9 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
         if (current != null) {
             setCurrentKey(current); // of the record that Flink has in hand
         }
-        flushedNs = System.nanoTime();
+        if (!empty) {
+            flushedNs = System.nanoTime();
+        }
     }
 
     private void setTimer(long inMs) {
@@ -160,6 +169,7 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
     @Override
     public void finish() throws Exception {
         flush();
+        finished = true;
         super.finish();
     }
 

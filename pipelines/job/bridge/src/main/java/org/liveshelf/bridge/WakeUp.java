@@ -4,12 +4,15 @@ import java.io.FileInputStream;
 import java.io.IOException;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A thread that reads a pipe: a byte in it says that Python has something to emit. Python's own threads touch no Java
  * object. It ends when Python closes its end of the pipe.
  */
 final class WakeUp {
+    private static final Logger LOG = LoggerFactory.getLogger(WakeUp.class);
     private final AtomicBoolean pending = new AtomicBoolean();
     private volatile boolean stopped;
 
@@ -40,8 +43,12 @@ final class WakeUp {
                     call.run();
                 }
             }
-        } catch (IOException | RejectedExecutionException ended) {
+        } catch (RejectedExecutionException ended) {
             // the task ends
+        } catch (IOException error) {
+            if (!stopped) {
+                LOG.error("lists wait for the next record or timer: the pipe that tells of them failed", error);
+            }
         }
     }
 }
