@@ -156,7 +156,7 @@ def test_a_savepoint_of_another_execution_mode_is_refused(stack: Stack, savepoin
 
 @pytest.mark.slow
 def test_submit_shows_the_python_error_of_a_failing_operator(stack: Stack, savepoint: str, demo_bundle: Path) -> None:
-    alter = replaced("pipelines/job/refresh_function.py", "def open(self", "def open(self_, self")
+    alter = replaced("pipelines/job/refresh_function.py", 'configure("operator")', 'configure("operator" + 1)')
     with pytest.raises(ClusterError, match="TypeError") as failed:
         submit_altered(stack, demo_bundle, savepoint, alter)
     assert "refresh_function.py" in str(failed.value)
