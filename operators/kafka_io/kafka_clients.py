@@ -125,8 +125,8 @@ class _Impatient(KafkaConnectionManager):  # type: ignore[misc]
 
     def cause(self) -> BaseException | None:
         """The failure that says most: a final one, else the newest that is no timeout, else the newest."""
-        told = [cause for cause in self._causes if not isinstance(cause, TIMEOUTS)] or self._causes
-        return next(iter(self._refused.values()), told[-1] if told else None)
+        causes = [cause for cause in self._causes if not isinstance(cause, TIMEOUTS)] or self._causes
+        return next(iter(self._refused.values()), causes[-1] if causes else None)
 
     async def _build_transport(self, *args: Any, **kwargs: Any) -> Any:
         """As the base; a transport that reads the last bytes of a peer before it minds that the peer has hung up.

@@ -177,9 +177,7 @@ class RefreshLogic:
         for answer in answers:
             if (pending := self._pending.get(answer.user)) is not None:
                 pending.close(answer)
-            if isinstance(answer.result, NoScorer):
-                if self._transactions is None and pending is not None and pending.phase == "owed":
-                    self._fall_back_early(answer.request, pending, outputs)
+            if isinstance(answer.result, NoScorer) and not self._falls_back_early(answer, pending):
                 continue
             if self._transactions is None:
                 if (encoded_list := self._list_of(answer)) is not None:
@@ -189,11 +187,13 @@ class RefreshLogic:
         if lists:
             self._emission.emit(lists, outputs)
 
-    def _fall_back_early(self, request: Request, pending: Pending, outputs: list[Output]) -> None:
-        """The newest request reached no scorer: its fallback list need not wait for the promise, which asks again later."""
-        if pending.fallback_of != (order := order_of(request.state)):
-            self._emission.emit([(self._emission.fallback(request, "failed"), request)], outputs)
-            pending.fallback_of = order
+    def _falls_back_early(self, answer: Answer[Request, Encoded], pending: Pending | None) -> bool:
+        """Whether a request that reached no scorer has its fallback list now. Its promise asks again later."""
+        order = order_of(answer.request.state)
+        if self._transactions or pending is None or pending.phase != "owed" or pending.fallback_of == order:
+            return False
+        pending.fallback_of = order
+        return True
 
     def _hand_out_safely(self, user: str, state: bytes | None, actions: Actions) -> None:
         try:
@@ -222,9 +222,9 @@ class RefreshLogic:
     def _list_of(self, answer: Answer[Request, Encoded]) -> Encoded | None:
         """The list of an answer; None if even the fallback list failed: then the user's promise tries again."""
         encoded_list = self._emission.of(answer)
-        pending = self._pending.get(answer.user)
-        if encoded_list is None and pending is not None and pending.phase == "answered":
-            pending.phase = "owed"
+        if encoded_list is None and (pending := self._pending.get(answer.user)) is not None:
+            pending.fallback_of = None
+            pending.phase = "owed" if pending.phase == "answered" else pending.phase
         return encoded_list
 
     def _withdraw(self, user: str, actions: Actions) -> None:
@@ -244,9 +244,9 @@ class RefreshLogic:
     def _submit(self, batch: BatchActions) -> None:
         """Submits the requests of the batch; a refused request gets the fallback list."""
         asked, self._asked = self._asked, {}
-        refused, failed = list[str](), False
+        refused, failed = set[str](), False
         try:
-            refused = self._batcher.submit(asked)
+            refused = set(self._batcher.submit(asked))
         except Exception as error:  # the events stay applied; the promises send the lists
             self._errors.report("submit", error)
             failed = True

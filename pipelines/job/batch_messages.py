@@ -50,11 +50,11 @@ class Message:
             record = None if entry.is_timer else _record(user, entry)
             self.turns.append(Turn(user, state, record, now_ms - entry.timer_ms if entry.is_timer else 0))
 
-    def _state(self, user: str, came: bytes | bool | None) -> bytes | None:
-        if isinstance(came, bytes):
-            return unwrapped(came)
+    def _state(self, user: str, sent: bytes | bool | None) -> bytes | None:
+        if isinstance(sent, bytes):
+            return unwrapped(sent)
         state = self._recent.get(user)
-        if (came is False) != (state is not None):  # never begin a known user anew
+        if (sent is False) != (state is not None):  # never begin a known user anew
             raise RuntimeError("the Java half's names of cached states are not those of the cache; the task restarts")
         return state
 

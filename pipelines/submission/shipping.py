@@ -9,6 +9,7 @@ import pipelines
 from operators.model.bundle_files import BundleFiles
 
 JOB_ROOMS = ("job", "scoring")  # rooms of `pipelines` that a TaskManager runs
+BRIDGE = "bridge"  # the folder of the Java half
 
 
 def stage(folder: Path, bundle: Path) -> str:
@@ -18,12 +19,17 @@ def stage(folder: Path, bundle: Path) -> str:
     which folder on its interpreter's path belongs to this submission.
     """
     kernel, job = (Path(next(iter(package.__path__))) for package in (operators, pipelines))
-    ignore = shutil.ignore_patterns("__pycache__", "src", "target", "pom.xml")
-    shutil.copytree(kernel, folder / "operators", ignore=ignore)
+    shutil.copytree(kernel, folder / "operators", ignore=_left_behind)
     for room in JOB_ROOMS:
-        shutil.copytree(job / room, folder / "pipelines" / room, ignore=ignore)
+        shutil.copytree(job / room, folder / "pipelines" / room, ignore=_left_behind)
     shutil.copy(job / "__init__.py", folder / "pipelines")
     BundleFiles(bundle).copy(folder / "bundle")
     marker = f"ship-{uuid.uuid4().hex}"
     (folder / marker).touch()
     return marker
+
+
+def _left_behind(folder: str, names: list[str]) -> set[str]:
+    """Of a copied folder: caches, and all but the jar of the Java half."""
+    caches = {"__pycache__"}
+    return {name for name in names if not name.endswith(".jar")} if Path(folder).name == BRIDGE else caches

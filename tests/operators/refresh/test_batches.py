@@ -71,6 +71,23 @@ def test_a_request_that_reaches_no_scorer_has_its_fallback_list_at_once(job: Ope
     assert lists(job.turns()) == [("u1", 1, "model")]
 
 
+def test_a_fallback_list_that_fails_takes_no_list_of_others_along(
+    job: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for user in ("u1", "u2"):
+        job.event(user)
+    made = job.batcher._take()
+    job.batcher._answers = [
+        Answer("u2", made["u2"], encoded_list(job, made["u2"])),
+        Answer("u1", made["u1"], NoScorer("the process died")),
+    ]
+    with monkeypatch.context() as patch:
+        patch.setattr(job.lists, "fallback", lambda _: 1 / 0)
+        assert lists(job.turns()) == [("u2", 1, "model")]
+    assert job.sensors.own_errors == ["fallback"]
+    assert lists(job.fire("u1")) == [("u1", 1, "neighbours")], "with its promise"
+
+
 def test_a_busy_shopper_of_a_healthy_scorer_is_not_late(job: Operator) -> None:
     job.event("u1", 0)
     for number in range(1, 200):
