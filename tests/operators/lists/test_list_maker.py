@@ -6,7 +6,6 @@ import pytest
 
 from operators.configuration.shop_settings import ListSettings
 from operators.lists.catalogue import Catalogue
-from operators.lists.encoded_list import encode_list
 from operators.lists.list_maker import ListMaker, NotFinite
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
@@ -112,8 +111,8 @@ def test_a_list_id_names_user_version_and_model(shop: Shop) -> None:
 
 
 def test_the_json_reads_back(shop: Shop) -> None:
-    (made,) = shop.of(viewed("i4"))
-    assert msgspec.json.decode(encode_list(made), type=RecommendationList) == made
+    (answer,) = shop.lists.make_encoded([Request("u0", viewed("i4"), NOW_MS)])
+    assert [msgspec.json.decode(answer.value, type=RecommendationList)] == shop.of(viewed("i4"))
 
 
 def test_scores_equal_those_of_the_graph(shop: Shop) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from operators.lists.encoded_list import Encoded, encoded
+from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES, EVENTS
 from operators.refresh.micro_batcher import Answer, NoScorer
@@ -85,9 +85,9 @@ def test_a_busy_shopper_of_a_healthy_scorer_is_not_late(job: Operator) -> None:
 
 
 def encoded_list(job: Operator, request: Request) -> Encoded:
-    (made,) = job.lists.make([request])
+    (made,) = job.lists.make_encoded([request])
     assert not isinstance(made, Exception)
-    return encoded(made, request, with_digest=False)
+    return made
 
 
 def record(user: str, number: int = 0, **fields) -> InputRecord:

@@ -9,7 +9,7 @@ import pytest
 
 from operators.configuration.shop_settings import EventSettings, ListSettings
 from operators.lists.catalogue import Catalogue
-from operators.lists.encoded_list import Encoded, encoded
+from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
@@ -74,10 +74,7 @@ class Operator:
         """What a new process has: the state and the promises of the checkpoint, nothing else."""
         self.sensors = Sensors()
         self.batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
-            lambda asked: [
-                m if isinstance(m, Exception) else encoded(m, r, with_digest=True)
-                for m, r in zip(self.lists.make(asked), asked, strict=True)
-            ],
+            lambda asked: self.lists.make_encoded(asked, with_digest=True),
             max_batch=8,
             max_waiting=self.settings.max_waiting,
             deadline_s=0.5,
