@@ -1,9 +1,9 @@
-"""The items of lists as JSON, joined from fragments: the part of an item is encoded once and kept as long as the bundle.
+"""The items of lists as JSON, joined from fragments: the part of an item is encoded once and kept.
 
 The bytes are those that msgspec gives for the same items of a `RecommendationList`.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,6 +13,7 @@ from operators.lists.reasons import OWN_KINDS, REASON_KINDS, PlaceReasons
 from operators.shopper.features import Rows
 
 _encode = msgspec.json.Encoder().encode
+FRAGMENTS_KEPT = 200_000  # of each kind: a catalogue may have millions of items
 _PARTS = 4  # of a place: item, score, rank with the reason's kind, the reason's item
 
 Fragments = npt.NDArray[Any]  # of bytes objects
@@ -48,22 +49,42 @@ class ItemsJson:
         return [b"[%b]" % b"".join(of_list)[1:] for of_list in parts.reshape(users, -1).tolist()]
 
 
+class _Kept(NamedTuple):
+    """`fragments`: by row, where `made` is set."""
+
+    fragments: Fragments
+    made: npt.NDArray[np.bool_]
+
+
 class _RowFragments:
-    """A fragment for each item by model row, made at its first use: a large catalogue lists few of its items."""
+    """A fragment for each item by model row, made at its first use."""
 
     def __init__(self, item_ids: list[str], form: bytes, without_item: bytes) -> None:
         """`form` has %b in place of the id's JSON; `without_item` is the fragment of row 0."""
-        self._item_ids, self._form = item_ids, form
-        self._fragments = np.empty(len(item_ids) + 1, dtype=object)
-        self._made = np.zeros(len(item_ids) + 1, dtype=bool)
-        self._fragments[0], self._made[0] = without_item, True
+        self._item_ids, self._form, self._without_item = item_ids, form, without_item
+        self._forget()
 
     def of(self, rows: npt.NDArray[Any]) -> Fragments:
         """The fragments of rows of any shape."""
-        made = self._made[rows]
-        if not made.all():
-            for row in np.unique(rows[~made]).tolist():
-                self._fragments[row] = self._form % _encode(self._item_ids[row - 1])
-                self._made[row] = True
-        fragments: Fragments = self._fragments[rows]
+        kept = self._kept  # another thread may replace it
+        if not kept.made[rows].all():
+            kept = self._add(rows)
+        fragments: Fragments = kept.fragments[rows]
         return fragments
+
+    def _add(self, rows: npt.NDArray[Any]) -> _Kept:
+        if self._count >= FRAGMENTS_KEPT:
+            self._forget()
+        kept = self._kept
+        missing = np.unique(rows[~kept.made[rows]]).tolist()
+        for row in missing:
+            kept.fragments[row] = self._form % _encode(self._item_ids[row - 1])
+            kept.made[row] = True
+        self._count += len(missing)
+        return kept
+
+    def _forget(self) -> None:
+        rows = len(self._item_ids) + 1
+        kept = _Kept(np.empty(rows, dtype=object), np.zeros(rows, dtype=bool))
+        kept.fragments[0], kept.made[0] = self._without_item, True
+        self._kept, self._count = kept, 0

@@ -139,7 +139,7 @@ class ListMaker:
         ranked = self._ranker.rank(rows, scores, states, allowed, *codes)
         reasons = self._reasons.of(ranked.rows, inputs)
         self._sensors.on_slates(requests, ranked, inputs, warm & finite)
-        rounded = np.round(ranked.scores.astype(np.float64), SCORE_DIGITS)
+        rounded = ranked.scores.astype(np.float64).round(SCORE_DIGITS)
         slates: list[Slate | Exception] = [
             Slate("model", items) for items in self._items.encode(ranked.rows, rounded, reasons)
         ]

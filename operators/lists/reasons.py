@@ -64,12 +64,13 @@ class Reasons:
         """`rows`: [B, size] -> a reason for each place."""
         recent = np.maximum(features.length[:, None] - 1 - np.arange(ANCHORS), 0)
         own = np.take_along_axis(features.items, recent, axis=1)
-        similarity = np.matmul(self._vectors[rows], self._vectors[own].transpose(0, 2, 1))
+        similarity = np.matmul(self._vectors.take(rows, axis=0), self._vectors.take(own, axis=0).transpose(0, 2, 1))
         nearest = similarity.argmax(axis=2)
+        highest = np.take_along_axis(similarity, nearest[:, :, None], axis=2)[:, :, 0]
         anchor = np.take_along_axis(own, nearest, axis=1).astype(np.int64)
         step = np.take_along_axis(np.take_along_axis(features.kinds, recent, axis=1), nearest, axis=1)
         why = self._by_step[step]
-        good = (similarity.max(axis=2) >= SIMILAR_ENOUGH) & (anchor > 0) & (anchor != rows) & (why > 0)
+        good = (highest >= SIMILAR_ENOUGH) & (anchor > 0) & (anchor != rows) & (why > 0)
         return PlaceReasons(np.where(good, why, self._general[rows]), np.where(good, anchor, 0))
 
     def without_history(self, rows: Rows) -> PlaceReasons:

@@ -4,9 +4,11 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operators.lists import items_json
 from operators.lists.items_json import ItemsJson
 from operators.lists.reasons import OWN_KINDS, REASON_KINDS, PlaceReasons
 from operators.records.contracts import ListItem, Reason
@@ -72,3 +74,13 @@ def test_the_bytes_are_those_of_msgspec(batch: tuple[Any, Any, PlaceReasons]) ->
     expected = [msgspec.json.encode(items) for items in as_objects(*batch)]
     assert ItemsJson(IDS, PLACES).encode(*batch) == expected
     assert kept.encode(*batch) == expected
+
+
+def test_no_more_fragments_are_kept_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items_json, "FRAGMENTS_KEPT", 2)
+    few = ItemsJson(IDS, PLACES)
+    for first in range(1, len(IDS)):
+        rows = np.array([[first, first + 1]], dtype=np.int32)
+        batch = rows, np.array([[0.5, 0.25]]), PlaceReasons(np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64))
+        assert few.encode(*batch) == [msgspec.json.encode(items) for items in as_objects(*batch)]
+        assert few._items._kept.made.sum() <= 1 + 2 + 1, "row 0, the limit, and what one batch added past it"

@@ -6,9 +6,10 @@ import pytest
 
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
-from operators.records.contracts import ERASURES, EVENTS
+from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
 from operators.refresh.micro_batcher import Answer, NoScorer
-from operators.refresh.refresh_records import InputRecord, Turn
+from operators.refresh.refresh_records import DIGEST_HEADER, InputRecord, Turn
+from operators.shopper.user_state import digest
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 from tests.operators.refresh.test_refresh_logic import Operator, job, lists
@@ -69,6 +70,21 @@ def test_a_request_that_reaches_no_scorer_has_its_fallback_list_at_once(job: Ope
     job.fire()
     job.batcher.run_once()
     assert lists(job.turns()) == [("u1", 1, "model")]
+
+
+def test_a_list_carries_its_order_and_the_digest_of_its_state(job: Operator) -> None:
+    for number in range(2):
+        job.event("u1", number)
+        job.batcher.run_once()
+    (model,) = job.turns()
+    job.event("u1", 2)
+    job.seconds = 0.6
+    (fallback,) = job.fire("u1")
+    for output, version in ((model, 2), (fallback, 3)):
+        made = json.loads(output.value or b"")
+        assert made["version"] == version
+        assert (output.headers or {})[ORDER_HEADER] == f"{made['epoch']}.{version}".encode()
+    assert (fallback.headers or {})[DIGEST_HEADER] == digest(job.state["u1"]).encode()
 
 
 def test_a_busy_shopper_of_a_healthy_scorer_is_not_late(job: Operator) -> None:

@@ -242,11 +242,12 @@ class CrashingEngine(RuleBasedStateMachine):
 
 def order_and_source(output: Output) -> tuple[Order, str]:
     """Of a list or a tombstone."""
+    epoch, version = map(int, (output.headers or {})[ORDER_HEADER].decode().split("."))
     if output.value is None:
-        epoch, version = (output.headers or {})[ORDER_HEADER].decode().split(".")
-        return (int(epoch), int(version)), "erased"
+        return (epoch, version), "erased"
     made = json.loads(output.value)
-    return (made["epoch"], made["version"]), made["source"]
+    assert (made["epoch"], made["version"]) == (epoch, version)
+    return (epoch, version), made["source"]
 
 
 def broker_ms(number: int) -> int:

@@ -177,14 +177,14 @@ def test_past_the_deadline_the_fallback_goes_out_and_the_model_is_asked_again_la
 def test_who_was_in_a_batch_that_hangs_is_not_scored_again_before_the_next_event(job: Operator) -> None:
     hung = threading.Event()
     released = threading.Event()
-    make = job.lists.make
+    make = job.lists.make_encoded
 
-    def hang(asked):
+    def hang(asked, **options):
         hung.set()
         released.wait(5)
-        return make(asked)
+        return make(asked, **options)
 
-    job.lists.make = hang
+    job.lists.make_encoded = hang
     job.event("guilty")
     thread = threading.Thread(target=job.batcher.run_once)
     thread.start()
@@ -196,7 +196,7 @@ def test_who_was_in_a_batch_that_hangs_is_not_scored_again_before_the_next_event
     assert job.promises == {"behind": job.settings.retry_after_ms}
     released.set()
     thread.join(5)
-    job.lists.make = make
+    job.lists.make_encoded = make
     assert lists(job.read("anyone", None)) == []
     job.fire("behind")
     job.batcher.run_once()
