@@ -13,7 +13,7 @@ from benchmarks.measuring.machine import describe
 from benchmarks.measuring.measured import measured_unless
 from operators.configuration.shop_settings import ExperimentSettings
 from operators.lists.catalogue import Catalogue
-from operators.lists.encoded_list import Encoded, encoded
+from operators.lists.encoded_list import Encoded
 from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker, ListSensors, NullListSensors
 from operators.lists.request import Request
@@ -52,10 +52,7 @@ class Operator:
 
         def make_lists(requests: Sequence[Request]) -> list[Encoded | Exception]:
             times = BatchTimes(time.time())
-            results = [
-                slate if isinstance(slate, Exception) else encoded(slate, request, times, with_digest=False)
-                for slate, request in zip(lists.make(requests), requests, strict=True)
-            ]
+            results = lists.make_encoded(requests, times)
             self.lists += sum(not isinstance(result, Exception) for result in results)
             times.scored = times.ready = time.time()
             return results

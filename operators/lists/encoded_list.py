@@ -3,14 +3,23 @@
 from typing import NamedTuple
 
 import msgspec
+import xxhash
 
-from operators.lists.experiments import NO_ARM
+from operators.lists.experiments import NO_ARM, Experiments
 from operators.lists.request import Request
-from operators.records.contracts import RecommendationList
+from operators.records.contracts import Experiment, Model, Source
 from operators.shopper.user_state import digest
 from operators.telemetry.timeline import BatchTimes
 
 _encode = msgspec.json.Encoder().encode
+_hash = xxhash.xxh3_128_hexdigest
+
+
+class Slate(NamedTuple):
+    """What is on a list. `items`: a JSON array."""
+
+    source: Source
+    items: bytes
 
 
 class Encoded(NamedTuple):
@@ -24,15 +33,67 @@ class Encoded(NamedTuple):
     state_digest: str | None = None
 
 
-def encoded(
-    recommended: RecommendationList, request: Request, times: BatchTimes | None = None, *, with_digest: bool
-) -> Encoded:
-    """Encodes a list, with the fields that metrics and audits need."""
-    arm = recommended.experiment.arm if recommended.experiment else NO_ARM
-    fingerprint = digest(request.state) if with_digest else None
-    return Encoded(encode_list(recommended), recommended.source, arm, recommended.event_time, times, fingerprint)
+class JsonList(msgspec.Struct, gc=False):
+    """A `RecommendationList` whose model and items are JSON already; its fields in the same order."""
+
+    recommendation_id: str
+    user_id: str
+    epoch: int
+    version: int
+    event_time: int
+    event_id: str | None
+    generated_at: int
+    model: msgspec.Raw
+    experiment: Experiment | None
+    source: Source
+    items: msgspec.Raw
+    expires_at: int
+    traceparent: str | None
 
 
-def encode_list(recommended: RecommendationList) -> bytes:
-    """The list as JSON."""
-    return _encode(recommended)
+class ListEncoder:
+    """Encodes the lists of one model. Thread-safe."""
+
+    def __init__(self, model: Model, experiments: Experiments, time_to_live_ms: int) -> None:
+        """`time_to_live_ms`: from a list's making to its expiry."""
+        self._model = msgspec.Raw(_encode(model))
+        self._model_id = f"\0{model.name}\0{model.version}"
+        self._arm_of = experiments.of
+        self._time_to_live_ms = time_to_live_ms
+
+    def encode(
+        self,
+        request: Request,
+        order: tuple[int, int],
+        slate: Slate,
+        now_ms: int,
+        times: BatchTimes | None = None,
+        *,
+        with_digest: bool = False,
+    ) -> Encoded:
+        """The list of a request; `order`: (epoch, version) of its state. The bytes are those that msgspec gives for the
+        same `RecommendationList`."""
+        user, (epoch, version), experiment = request.user_id, order, self._arm_of(request.user_id)
+        json_list = JsonList(
+            _hash(f"{user}\0{epoch}.{version}{self._model_id}".encode()),
+            user,
+            epoch,
+            version,
+            request.event_time,
+            request.event_id,
+            now_ms,
+            self._model,
+            experiment,
+            slate.source,
+            msgspec.Raw(slate.items),
+            now_ms + self._time_to_live_ms,
+            request.traceparent,
+        )
+        return Encoded(
+            _encode(json_list),
+            slate.source,
+            experiment.arm if experiment else NO_ARM,
+            request.event_time,
+            times,
+            digest(request.state) if with_digest else None,
+        )

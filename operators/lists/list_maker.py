@@ -5,21 +5,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from operators.configuration.shop_settings import ExperimentSettings, ListSettings
+from operators.kafka_io.list_rows import decode_any_list
 from operators.lists.catalogue import Catalogue
+from operators.lists.encoded_list import Encoded, ListEncoder, Slate
 from operators.lists.experiments import Experiments
 from operators.lists.fallback import Fallback, Usable
+from operators.lists.items_json import ItemsJson
 from operators.lists.ranker import GOOD, TIRED, Ranked, Ranker
-from operators.lists.reasons import Reasons
+from operators.lists.reasons import PlaceReasons, Reasons
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.unit_rows import unit_rows
-from operators.records.contracts import ListItem, Model, Reason, RecommendationList, Source
+from operators.records.contracts import Model, RecommendationList
 from operators.shopper.features import Features, Rows, features
 from operators.shopper.state_layout import read_states
-from operators.shopper.user_state import order_of
+from operators.telemetry.timeline import BatchTimes
 from operators.time_units import HOUR_MS
 
 if TYPE_CHECKING:  # fallback lists alone do not need ONNX Runtime
@@ -57,7 +59,8 @@ class NotFinite(ArithmeticError):
 
 
 class ListMaker:
-    """Makes lists with one bundle. `make` belongs to the scorer thread; `fallback` may be called from any thread."""
+    """Makes lists with one bundle. `make_encoded` and `make` belong to the scorer thread; `encoded_fallback` may be called
+    from any thread."""
 
     def __init__(
         self,
@@ -72,29 +75,63 @@ class ListMaker:
         """Without a `scorer` (its bundle was refused) every list is a fallback."""
         vectors = unit_rows(bundle.vectors)
         self._vocabulary, self._window = bundle.vocabulary, bundle.window
-        self._names = ["", *bundle.vocabulary.item_ids]  # by row
-        self._ranks = range(1, rules.size + 1)
-        self._model = Model(bundle.name, bundle.version)
+        self._items = ItemsJson(bundle.vocabulary.item_ids, rules.size)
+        self._encoder = ListEncoder(
+            Model(bundle.name, bundle.version),
+            experiments or Experiments(ExperimentSettings()),
+            round(rules.ttl_hours * HOUR_MS),
+        )
         self._scorer = scorer
         self._catalogue = catalogue
         self._ranker = Ranker(bundle.vocabulary, vectors, rules)
         self._reasons = Reasons(bundle, vectors)
         self._fallback = Fallback(bundle, rules.size)
-        self._rules = rules
         self._clock_ms = clock_ms
-        self._experiments = experiments or Experiments(ExperimentSettings())
         self._sensors = sensors or NullListSensors()
 
     def make(self, requests: Sequence[Request]) -> list[RecommendationList | Exception]:
-        """A list for each request, or the reason why the model has none for that user."""
+        """The lists of `make_encoded` as objects, for readers that compare lists."""
+        return [
+            answer if isinstance(answer, Exception) else decode_any_list(answer.value)
+            for answer in self.make_encoded(requests)
+        ]
+
+    def make_encoded(
+        self, requests: Sequence[Request], times: BatchTimes | None = None, *, with_digest: bool = False
+    ) -> list[Encoded | Exception]:
+        """A list for each request, or the reason why the model has none for that user.
+
+        Each list carries `times`, and where `with_digest` is set a fingerprint of its state.
+        """
         states = read_states([request.state for request in requests])
         inputs = features(states, self._vocabulary, self._window)
         now = self._clock_ms()
-        allowed = self._catalogue.allowed(now)
+        slates = self._slates(requests, states, inputs, now)
+        orders = zip(states["epoch_s"].tolist(), states["version"].tolist(), strict=True)
+        encode = self._encoder.encode
+        return [
+            slate
+            if isinstance(slate, Exception)
+            else encode(request, order, slate, now, times, with_digest=with_digest)
+            for request, order, slate in zip(requests, orders, slates, strict=True)
+        ]
+
+    def encoded_fallback(
+        self, request: Request, times: BatchTimes | None = None, *, with_digest: bool = False
+    ) -> Encoded:
+        """A list without the model."""
+        states, now = read_states([request.state]), self._clock_ms()
+        slate = self._fallback_slate(states, features(states, self._vocabulary, self._window), 0, now)
+        order = int(states["epoch_s"][0]), int(states["version"][0])
+        return self._encoder.encode(request, order, slate, now, times, with_digest=with_digest)
+
+    def _slates(
+        self, requests: Sequence[Request], states: npt.NDArray[Any], inputs: Features, now: int
+    ) -> list[Slate | Exception]:
         warm = inputs.length > 0  # the state of a user who refused consent holds no step
-        lists: list[RecommendationList | Exception] = []
         if self._scorer is None or not warm.any():
-            return [self._fallback_list(request, states, inputs, user) for user, request in enumerate(requests)]
+            return [self._fallback_slate(states, inputs, user, now) for user in range(len(requests))]
+        allowed = self._catalogue.allowed(now)
         scores, rows = self._scorer.score(inputs)
         self._sensors.on_scores(scores)
         finite = np.isfinite(scores).all(axis=1)
@@ -102,33 +139,27 @@ class ListMaker:
         ranked = self._ranker.rank(rows, scores, states, allowed, *codes)
         reasons = self._reasons.of(ranked.rows, inputs)
         self._sensors.on_slates(requests, ranked, inputs, warm & finite)
-        all_rows = ranked.rows.tolist()
-        all_scores = np.round(ranked.scores.astype(np.float64), SCORE_DIGITS).tolist()
-        for user, request in enumerate(requests):
+        rounded = ranked.scores.astype(np.float64).round(SCORE_DIGITS)
+        slates: list[Slate | Exception] = [
+            Slate("model", items) for items in self._items.encode(ranked.rows, rounded, reasons)
+        ]
+        for user in np.flatnonzero(~(warm & finite) | (ranked.rows[:, -1] == 0)).tolist():
             if not warm[user]:
-                lists.append(self._fallback_list(request, states, inputs, user))
+                slates[user] = self._fallback_slate(states, inputs, user, now)
             elif not finite[user]:
-                lists.append(NotFinite(f"scores of {request.user_id}"))
+                slates[user] = NotFinite(f"scores of {requests[user].user_id}")
             else:
-                places = all_rows[user], all_scores[user], reasons[user]
-                if all_rows[user][-1] == 0:
-                    places = self._filled(*places, self._usable(states[user : user + 1], allowed, TIRED))
-                lists.append(self._list(request, "model", *places, now))
-        return lists
+                usable = self._usable(states[user : user + 1], allowed, TIRED)
+                slates[user] = self._filled(ranked.rows[user], rounded[user], reasons.of_list(user), usable)
+        return slates
 
-    def fallback(self, request: Request) -> RecommendationList:
-        """A list without the model."""
-        states = read_states([request.state])
-        return self._fallback_list(request, states, features(states, self._vocabulary, self._window), 0)
-
-    def _fallback_list(
-        self, request: Request, states: npt.NDArray[Any], inputs: Features, user: int
-    ) -> RecommendationList:
-        now = self._clock_ms()
-        allowed, state = self._catalogue.allowed(now), states[user : user + 1]
-        rows, scores, source = self._fallback.rows(inputs, user, self._usable(state, allowed, GOOD))
-        rounded = [round(score, SCORE_DIGITS) for score in scores]
-        return self._list(request, source, rows, rounded, self._reasons.without_history(rows), now)
+    def _fallback_slate(self, states: npt.NDArray[Any], inputs: Features, user: int, now: int) -> Slate:
+        usable = self._usable(states[user : user + 1], self._catalogue.allowed(now), GOOD)
+        rows, scores, source = self._fallback.rows(inputs, user, usable)
+        listed = np.array([rows], dtype=np.int32)
+        rounded = np.array([[round(score, SCORE_DIGITS) for score in scores]])
+        (items,) = self._items.encode(listed, rounded, self._reasons.without_history(listed))
+        return Slate(source, items)
 
     def _usable(self, state: npt.NDArray[Any], allowed: npt.NDArray[np.bool_], worst: int) -> Usable:
         """Whether rows may be listed for the shopper of a state [1]: the ranker's verdict is at most `worst`."""
@@ -139,38 +170,15 @@ class ListMaker:
 
         return usable
 
-    def _filled(
-        self, rows: list[int], scores: list[float], reasons: list[Reason], usable: Usable
-    ) -> tuple[list[int], list[float], list[Reason]]:
-        """Popular items at the places that the rules left empty (row 0): the last ones."""
-        ranked = len(rows) - rows.count(0)
-        rows = self._fallback.fill(rows[:ranked], usable)
-        added = len(rows) - ranked
-        return rows, scores[:ranked] + [0.0] * added, reasons[:ranked] + self._reasons.without_history(rows[ranked:])
+    def _filled(self, rows: Rows, scores: npt.NDArray[np.float64], reasons: PlaceReasons, usable: Usable) -> Slate:
+        """The list with popular items at the places that the rules left empty (row 0): the last ones.
 
-    def _list(
-        self,
-        request: Request,
-        source: Source,
-        rows: list[int],
-        scores: list[float],
-        reasons: list[Reason],
-        now: int,
-    ) -> RecommendationList:
-        (epoch, version), names = order_of(request.state), self._names
-        identity = f"{request.user_id}\0{epoch}.{version}\0{self._model.name}\0{self._model.version}"
-        return RecommendationList(
-            recommendation_id=xxhash.xxh3_128_hexdigest(identity.encode()),
-            user_id=request.user_id,
-            epoch=epoch,
-            version=version,
-            event_time=request.event_time,
-            event_id=request.event_id,
-            generated_at=now,
-            model=self._model,
-            experiment=self._experiments.of(request.user_id),
-            source=source,
-            items=[*map(ListItem, [names[row] for row in rows], scores, self._ranks, reasons)],
-            expires_at=now + round(self._rules.ttl_hours * HOUR_MS),
-            traceparent=request.traceparent,
-        )
+        `rows`, `scores`: [places]; `reasons`: a batch of this list alone.
+        """
+        ranked = int(np.count_nonzero(rows))
+        listed = np.array([self._fallback.fill(rows[:ranked].tolist(), usable)], dtype=np.int32)
+        all_scores = np.zeros(listed.shape)
+        all_scores[0, :ranked] = scores[:ranked]
+        popular = self._reasons.without_history(listed[:, ranked:])
+        (items,) = self._items.encode(listed, all_scores, reasons.first(ranked).followed_by(popular))
+        return Slate("model", items)

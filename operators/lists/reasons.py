@@ -1,16 +1,18 @@
 """Why an item is on a list: it resembles one of the shopper's own steps, or it is trending, popular, or for this shopper."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from operators.model.model_bundle import ModelBundle
-from operators.records.contracts import Reason, ReasonKind
+from operators.records.contracts import ReasonKind
 from operators.shopper.features import Features, Rows
 from operators.shopper.user_state import KINDS
 
 SIMILAR_ENOUGH = 0.35  # cosine; below it "because you viewed X" reads as chance
 # the first one applies where no other does
-_NAMES: tuple[ReasonKind, ...] = ("for_you", "popular", "trending", "viewed", "in_basket", "bought")
+REASON_KINDS: tuple[ReasonKind, ...] = ("for_you", "popular", "trending", "viewed", "in_basket", "bought")
 _BY_STEP: dict[str, ReasonKind] = {
     "view": "viewed",
     "click": "viewed",
@@ -19,8 +21,28 @@ _BY_STEP: dict[str, ReasonKind] = {
     "purchase": "bought",
 }
 _HEAD = 100
+OWN_KINDS = frozenset(_BY_STEP.values())  # these name the shopper's own item
 ANCHORS = 8  # the newest steps: a shopper does not remember older ones
-CACHED_REASONS = 100_000
+
+
+class PlaceReasons(NamedTuple):
+    """The reason of each place of lists, both int64 [B, places]. `kinds`: places in `REASON_KINDS`; `rows`: of the
+    shopper's own item for a kind of `OWN_KINDS`, else 0."""
+
+    kinds: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+
+    def of_list(self, number: int) -> "PlaceReasons":
+        """One list as a batch of one."""
+        return PlaceReasons(*(array[number : number + 1] for array in self))
+
+    def first(self, places: int) -> "PlaceReasons":
+        """The first places of each list."""
+        return PlaceReasons(*(array[:, :places] for array in self))
+
+    def followed_by(self, others: "PlaceReasons") -> "PlaceReasons":
+        """The places of both, of the same number of lists."""
+        return PlaceReasons(*(np.concatenate(pair, axis=1) for pair in zip(self, others, strict=True)))
 
 
 class Reasons:
@@ -29,41 +51,28 @@ class Reasons:
     def __init__(self, bundle: ModelBundle, vectors: npt.NDArray[np.float32]) -> None:
         """`vectors`: [N + 1, d], rows of length 1 (or 0)."""
         self._vectors = vectors
-        self._general = np.zeros(len(vectors), dtype=np.int64)  # by row; these and the next are places in `_NAMES`
-        self._general[bundle.popular[:_HEAD]] = _NAMES.index("popular")
-        self._general[bundle.trending[:_HEAD]] = _NAMES.index("trending")
+        self._general = np.zeros(
+            len(vectors), dtype=np.int64
+        )  # by row; these and the next are places in `REASON_KINDS`
+        self._general[bundle.popular[:_HEAD]] = REASON_KINDS.index("popular")
+        self._general[bundle.trending[:_HEAD]] = REASON_KINDS.index("trending")
         self._by_step = np.zeros(max(KINDS.values()) + 1, dtype=np.int64)  # 0: this kind of step is no reason
         for step, name in _BY_STEP.items():
-            self._by_step[KINDS[step]] = _NAMES.index(name)
-        self._cache = _ReasonCache(bundle.vocabulary.item_ids)
+            self._by_step[KINDS[step]] = REASON_KINDS.index(name)
 
-    def of(self, rows: Rows, features: Features) -> list[list[Reason]]:
+    def of(self, rows: Rows, features: Features) -> PlaceReasons:
         """`rows`: [B, size] -> a reason for each place."""
         recent = np.maximum(features.length[:, None] - 1 - np.arange(ANCHORS), 0)
         own = np.take_along_axis(features.items, recent, axis=1)
-        similarity = np.matmul(self._vectors[rows], self._vectors[own].transpose(0, 2, 1))
+        similarity = np.matmul(self._vectors.take(rows, axis=0), self._vectors.take(own, axis=0).transpose(0, 2, 1))
         nearest = similarity.argmax(axis=2)
+        highest = np.take_along_axis(similarity, nearest[:, :, None], axis=2)[:, :, 0]
         anchor = np.take_along_axis(own, nearest, axis=1).astype(np.int64)
         step = np.take_along_axis(np.take_along_axis(features.kinds, recent, axis=1), nearest, axis=1)
         why = self._by_step[step]
-        good = (similarity.max(axis=2) >= SIMILAR_ENOUGH) & (anchor > 0) & (anchor != rows) & (why > 0)
-        numbers = np.where(good, anchor * len(_NAMES) + why, self._general[rows])
-        return [[*map(self._cache.__getitem__, row)] for row in numbers.tolist()]
+        good = (highest >= SIMILAR_ENOUGH) & (anchor > 0) & (anchor != rows) & (why > 0)
+        return PlaceReasons(np.where(good, why, self._general[rows]), np.where(good, anchor, 0))
 
-    def without_history(self, rows: list[int]) -> list[Reason]:
-        """Reasons of a fallback list."""
-        return [*map(self._cache.__getitem__, self._general[rows].tolist())]
-
-
-class _ReasonCache(dict[int, Reason]):
-    """One object for each reason, by anchor row * len(_NAMES) + place in `_NAMES`: every list needs 20 of them."""
-
-    def __init__(self, item_ids: list[str]) -> None:
-        self._items = item_ids
-
-    def __missing__(self, number: int) -> Reason:
-        if len(self) >= CACHED_REASONS:  # else the cache grows with the catalogue
-            self.clear()
-        anchor, why = divmod(number, len(_NAMES))
-        reason = self[number] = Reason(_NAMES[why], self._items[anchor - 1] if anchor else None)
-        return reason
+    def without_history(self, rows: Rows) -> PlaceReasons:
+        """Reasons of fallback lists, of the shape of `rows`."""
+        return PlaceReasons(self._general[rows], np.zeros(rows.shape, dtype=np.int64))

@@ -77,7 +77,7 @@ CATALOGUE_REASONS = (
 
 # headers of a dead letter, in Kafka Connect's spelling; the last two without the prefix
 HEADER_PREFIX, LETTER_REASON, LETTER_MESSAGE = "__connect.errors.", "exception.class.name", "exception.message"
-# of a tombstone over a list: "EPOCH.VERSION" of the state that wrote it; lists below it are not current any more
+# of a list and of a tombstone over one: "EPOCH.VERSION" of the state that wrote it; lists below it are not current any more
 ORDER_HEADER = "liveshelf.order"
 
 
@@ -147,7 +147,8 @@ class RecommendationList(msgspec.Struct, kw_only=True, gc=False):
     """A user's list. `version` counts the user's accepted events (all types but `impression`).
 
     `epoch` (epoch s) is the broker's time at which the user's state began; it rises where a state was forgotten or
-    erased. Readers keep the list with the greatest (`epoch`, `version`).
+    erased. Readers keep the list with the greatest (`epoch`, `version`). The record's header `liveshelf.order` holds both
+    as `EPOCH.VERSION`; lists from before this header lack it.
     """
 
     recommendation_id: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from operators.lists.encoded_list import Encoded, encoded
+from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.refresh.micro_batcher import Answer
@@ -31,7 +31,7 @@ class ListEmission:
     def fallback(self, request: Request, cause: str) -> Encoded:
         """The fallback list; `cause`: deadline, refused or failed."""
         self._sensors.on_fallback(cause)
-        return encoded(self._lists.fallback(request), request, with_digest=self._with_digest)
+        return self._lists.encoded_fallback(request, with_digest=self._with_digest)
 
     def of(self, answer: Answer[Request, Encoded]) -> Encoded | None:
         """The model's list, else a fallback list; None if that failed too."""
@@ -45,7 +45,7 @@ class ListEmission:
 
     def emit(self, lists: Sequence[tuple[Encoded, Request]], outputs: list[Output]) -> None:
         """Adds lists to the outputs."""
-        outputs += [list_of(encoded_list, request.user_id) for encoded_list, request in lists]
+        outputs += [list_of(encoded_list, request) for encoded_list, request in lists]
         try:
             self._sensors.on_lists(lists, self._clock_s())
         except Exception as error:  # the lists are out: an error in a metric must not lose them

@@ -2,6 +2,7 @@
 
 from operators.errors import BadRecord
 from operators.lists.encoded_list import Encoded
+from operators.lists.request import Request
 from operators.records.contracts import ORDER_HEADER, DeadLetterHeaders, Receipt, encode_record
 from operators.records.dead_letter import fitting
 from operators.records.event_decode import key_bytes
@@ -11,10 +12,13 @@ from operators.shopper.user_state import holds_anything, order_of
 _OWN_FIX = "keep the record and send us the traceback in the operator's log; after the upgrade publish it again"
 
 
-def list_of(encoded_list: Encoded, user: str) -> Output:
-    """A list for its sink."""
-    digest = encoded_list.state_digest
-    return Output("list", user.encode(), encoded_list.value, {DIGEST_HEADER: digest.encode()} if digest else None)
+def list_of(encoded_list: Encoded, request: Request) -> Output:
+    """A list for its sink; `request`: the one that it answers."""
+    epoch, version = order_of(request.state)
+    headers = {ORDER_HEADER: b"%d.%d" % (epoch, version)}
+    if encoded_list.state_digest:
+        headers[DIGEST_HEADER] = encoded_list.state_digest.encode()
+    return Output("list", request.user_id.encode(), encoded_list.value, headers)
 
 
 def tombstone(user: str, state: bytes) -> Output:

@@ -19,7 +19,7 @@ from operators.kafka_io.catalogue_rows import CATALOGUE_BUFFER_MB, CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable, OnChange
 from operators.kafka_io.table_consumer import kafka_consumer
 from operators.lists.catalogue import Catalogue
-from operators.lists.encoded_list import Encoded, encoded
+from operators.lists.encoded_list import Encoded
 from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
@@ -120,7 +120,7 @@ class RefreshFunction:
         def score_without_model(requests: Sequence[Request]) -> list[Encoded | Exception]:
             now = time.time()
             batch = BatchTimes(now, now, now)
-            return [encoded(lists.fallback(request), request, batch, with_digest=audited) for request in requests]
+            return [lists.encoded_fallback(request, batch, with_digest=audited) for request in requests]
 
         return MicroBatcher(
             score_without_model if refused(process) else score,

@@ -8,7 +8,6 @@ import msgspec
 
 from operators.configuration.shop_settings import ListSettings
 from operators.lists.catalogue import Catalogue
-from operators.lists.encoded_list import encode_list
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
@@ -62,10 +61,10 @@ class Work:
         records = []
         for start in range(0, len(newest), BATCH):
             batch = newest[start : start + BATCH]
-            for request, recommended in zip(batch, self._lists.make(batch), strict=True):
-                if isinstance(recommended, Exception):
-                    raise recommended
-                records.append((request.user_id.encode(), encode_list(recommended)))
+            for request, answer in zip(batch, self._lists.make_encoded(batch), strict=True):
+                if isinstance(answer, Exception):
+                    raise answer
+                records.append((request.user_id.encode(), answer.value))
         return records
 
 

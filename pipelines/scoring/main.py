@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from operators.errors import BundleError, StackError
 from operators.kafka_io.catalogue_rows import GONE, read_row
 from operators.lists.catalogue import Catalogue
-from operators.lists.encoded_list import Encoded, encoded
+from operators.lists.encoded_list import Encoded
 from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker, NullListSensors
 from operators.lists.request import Request
@@ -108,17 +108,13 @@ class ScorerService:
 
     def _make(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
         try:
-            lists = self._lists.make(requests)
+            return self._lists.make_encoded(requests, with_digest=self._audited)
         except Exception as error:
             if self._scorer.works():
                 raise
             # only a new process can use the device again; the requests stay in the journal: one of them may have broken it
             log.critical("the device no longer answers and this process ends: %s", reason_of(error))
             os._exit(DEVICE_LOST)
-        return [
-            answer if isinstance(answer, Exception) else encoded(answer, request, with_digest=self._audited)
-            for answer, request in zip(lists, requests, strict=True)
-        ]
 
 
 def _on_the_wire(answer: Encoded | Exception) -> WireList | str:

@@ -14,17 +14,15 @@ from benchmarks.faults.recovery import recovery
 from benchmarks.faults.verdict import Observed, Row, judge
 from operators.errors import BadRecord
 from operators.lists.catalogue import Catalogue
-from operators.lists.encoded_list import encode_list
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import ERASURES, EVENTS, RECOMMENDATIONS, DeadLetterHeaders
 from operators.records.event_decode import EventDecoder
-from operators.refresh.refresh_outputs import tombstone
-from operators.refresh.refresh_records import DIGEST_HEADER
+from operators.refresh.refresh_outputs import list_of, tombstone
 from operators.settings import ScorerSettings, Settings
-from operators.shopper.user_state import digest, erase, step
+from operators.shopper.user_state import erase, step
 from tests.benchmarks.fakes import Record
 from tests.builders import NOW_MS, write_bundle
 
@@ -107,10 +105,11 @@ class History:
                 self._emit(event_of_record.user_id, result.state, record)
 
     def _emit(self, user: str, state: bytes, cause: Record) -> None:
-        (slate,) = self._maker.make([Request(user, state, cause.timestamp)])
-        assert not isinstance(slate, Exception)
-        headers = ((DIGEST_HEADER, digest(state).encode()),)
-        record = Record(user.encode(), encode_list(slate), headers, topic=RECOMMENDATIONS)
+        request = Request(user, state, cause.timestamp)
+        (answer,) = self._maker.make_encoded([request], with_digest=True)
+        assert not isinstance(answer, Exception)
+        headers = tuple((list_of(answer, request).headers or {}).items())
+        record = Record(user.encode(), answer.value, headers, topic=RECOMMENDATIONS)
         self.lists.append(WrittenList(record, cause.timestamp - NOW_MS + LATE_MS))
 
     def _erase(self, request: Record, states: dict[str, bytes]) -> None:

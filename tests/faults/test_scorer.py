@@ -74,7 +74,7 @@ def test_a_scorer_that_raises_or_gives_nan_costs_that_user_alone_the_model(stack
     assert kept, sources
 
 
-MAKE = "lists = self._lists.make(requests)"
+MAKE = "return self._lists.make_encoded(requests, with_digest=self._audited)"
 SCORER = "pipelines/scoring/main.py"
 
 

@@ -6,12 +6,11 @@ import pytest
 
 from operators.configuration.shop_settings import ListSettings
 from operators.lists.catalogue import Catalogue
-from operators.lists.encoded_list import encode_list
 from operators.lists.list_maker import ListMaker, NotFinite
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
-from operators.records.contracts import CatalogueItem, RecommendationList
+from operators.records.contracts import CatalogueItem, Reason, RecommendationList
 from operators.settings import ScorerSettings
 from tests.builders import NOW_MS, event, state_after, viewed, write_bundle
 
@@ -111,9 +110,35 @@ def test_a_list_id_names_user_version_and_model(shop: Shop) -> None:
     assert len(first.recommendation_id) == 32
 
 
-def test_the_json_reads_back(shop: Shop) -> None:
+def test_the_bytes_are_those_of_msgspec_whoever_made_the_list(tmp_path: Path) -> None:
+    shop = Shop(write_bundle(tmp_path, items=4))
+    for item in ("i1", "i2", "i3", "i4"):
+        shop.catalogue.changed(item, CatalogueItem(item_id=item, in_stock=item in ("i1", "i3")))
+    states = [viewed("i2"), viewed("unknown"), state_after(event(0, "add_to_cart", item_id="i4"))]
+    requests = [Request(f'"{n}"', state, NOW_MS, None, "00-1-2-01") for n, state in enumerate(states)]
+    values = [one.value for one in [*shop.lists.make_encoded(requests), *map(shop.lists.encoded_fallback, requests)]]
+    made = [msgspec.json.decode(value, type=RecommendationList) for value in values]
+    assert [one.source for one in made] == ["model", "popular", "model", "neighbours", "popular", "neighbours"]
+    assert [msgspec.json.encode(one) for one in made] == values
+    assert made[:3] == shop.lists.make(requests)
+
+
+def test_a_bundle_that_holds_nothing_gives_empty_lists(tmp_path: Path) -> None:
+    bundle = ModelBundle.load_fallbacks(tmp_path)
+    lists = ListMaker(bundle, None, Catalogue(bundle.vocabulary, 0.5), ListSettings(), lambda: NOW_MS)
+    assert [items(one) for one in lists.make([Request("u0", viewed("i4"), NOW_MS)])] == [[]]
+
+
+def test_a_list_that_was_filled_keeps_the_reasons_of_its_ranked_items(tmp_path: Path) -> None:
+    shop = Shop(write_bundle(tmp_path, items=40))
+    score = shop.lists._scorer.score
+    shop.lists._scorer.score = lambda inputs: tuple(answer[:, :3] for answer in score(inputs))  # i4, i3, i5
+    for number in range(1, 41):
+        shop.catalogue.changed(f"i{number}", CatalogueItem(item_id=f"i{number}", in_stock=number in (5, 40)))
     (made,) = shop.of(viewed("i4"))
-    assert msgspec.json.decode(encode_list(made), type=RecommendationList) == made
+    ranked, filled = made.items
+    assert (ranked.item_id, ranked.rank, ranked.reason) == ("i5", 1, Reason("viewed", "i4"))
+    assert (filled.item_id, filled.rank, filled.reason.item_id) == ("i40", 2, None)
 
 
 def test_scores_equal_those_of_the_graph(shop: Shop) -> None:

@@ -1,18 +1,13 @@
-"""Reasons as objects: each once, and not more of them than are at hand."""
+"""Reasons as arrays: a batch of lists, one of them, and places that were added."""
 
-import pytest
+import numpy as np
 
-from operators.lists import reasons
-from operators.lists.reasons import _NAMES, _ReasonCache
-from operators.records.contracts import Reason
+from operators.lists.reasons import PlaceReasons
 
 
-def test_reasons_are_shared_and_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reasons, "CACHED_REASONS", 3)
-    known, viewed = _ReasonCache(["a", "b"]), _NAMES.index("viewed")
-    assert known[len(_NAMES) + viewed] == Reason("viewed", "a")
-    assert known[2 * len(_NAMES) + viewed] == Reason("viewed", "b")
-    assert known[0] is known[0] and known[0] == Reason("for_you", None)
-    assert len(known) == 3
-    assert known[len(_NAMES)] == Reason("for_you", "a")
-    assert len(known) == 1
+def test_places_are_taken_from_one_list_and_joined() -> None:
+    reasons = PlaceReasons(np.array([[1, 2, 3], [3, 2, 1]]), np.array([[0, 0, 7], [8, 0, 0]]))
+    popular = PlaceReasons(np.array([[1]]), np.array([[0]]))
+    joined = reasons.of_list(1).first(2).followed_by(popular)
+    assert joined.kinds.tolist() == [[3, 2, 1]]
+    assert joined.rows.tolist() == [[8, 0, 0]]

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from operators.lists.encoded_list import Encoded
+from operators.configuration.shop_settings import ExperimentSettings
+from operators.lists.encoded_list import Encoded, ListEncoder, Slate
+from operators.lists.experiments import Experiments
 from operators.lists.request import Request
-from operators.records.contracts import Model, RecommendationList
+from operators.records.contracts import Model
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.refresh.refresh_records import Turn
 from operators.shopper.user_state import order_of
@@ -16,22 +18,13 @@ from tests.builders import NOW_MS
 class Lists:
     """Names who made a list; what is on it does not matter here."""
 
-    def make(self, request: Request, source: Any = "model") -> RecommendationList:
-        return RecommendationList(
-            recommendation_id="r",
-            user_id=request.user_id,
-            epoch=order_of(request.state)[0],
-            version=order_of(request.state)[1],
-            event_time=request.event_time,
-            event_id=None,
-            generated_at=NOW_MS,
-            model=Model("m", "1"),
-            source=source,
-            items=[],
-            expires_at=NOW_MS,
-        )
+    def __init__(self) -> None:
+        self._encoder = ListEncoder(Model("m", "1"), Experiments(ExperimentSettings()), 0)
 
-    def fallback(self, request: Request) -> RecommendationList:
+    def make(self, request: Request, source: Any = "model") -> Encoded:
+        return self._encoder.encode(request, order_of(request.state), Slate(source, b"[]"), NOW_MS)
+
+    def encoded_fallback(self, request: Request, *, with_digest: bool) -> Encoded:
         return self.make(request, "popular")
 
 

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from operators.lists.encoded_list import Encoded, encoded
+from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
-from operators.records.contracts import ERASURES, EVENTS
+from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
 from operators.refresh.micro_batcher import Answer, NoScorer
-from operators.refresh.refresh_records import InputRecord, Turn
+from operators.refresh.refresh_records import DIGEST_HEADER, InputRecord, Turn
+from operators.shopper.user_state import digest
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 from tests.operators.refresh.test_refresh_logic import Operator, job, lists
@@ -82,10 +83,25 @@ def test_a_fallback_list_that_fails_takes_no_list_of_others_along(
         Answer("u1", made["u1"], NoScorer("the process died")),
     ]
     with monkeypatch.context() as patch:
-        patch.setattr(job.lists, "fallback", lambda _: 1 / 0)
+        patch.setattr(job.lists, "encoded_fallback", lambda *_, **_keywords: 1 / 0)
         assert lists(job.turns()) == [("u2", 1, "model")]
     assert job.sensors.own_errors == ["fallback"]
     assert lists(job.fire("u1")) == [("u1", 1, "neighbours")], "with its promise"
+
+
+def test_a_list_carries_its_order_and_the_digest_of_its_state(job: Operator) -> None:
+    for number in range(2):
+        job.event("u1", number)
+        job.batcher.run_once()
+    (model,) = job.turns()
+    job.event("u1", 2)
+    job.seconds = 0.6
+    (fallback,) = job.fire("u1")
+    for output, version in ((model, 2), (fallback, 3)):
+        made = json.loads(output.value or b"")
+        assert made["version"] == version
+        assert (output.headers or {})[ORDER_HEADER] == f"{made['epoch']}.{version}".encode()
+    assert (fallback.headers or {})[DIGEST_HEADER] == digest(job.state["u1"]).encode()
 
 
 def test_a_busy_shopper_of_a_healthy_scorer_is_not_late(job: Operator) -> None:
@@ -102,9 +118,9 @@ def test_a_busy_shopper_of_a_healthy_scorer_is_not_late(job: Operator) -> None:
 
 
 def encoded_list(job: Operator, request: Request) -> Encoded:
-    (made,) = job.lists.make([request])
+    (made,) = job.lists.make_encoded([request])
     assert not isinstance(made, Exception)
-    return encoded(made, request, with_digest=False)
+    return made
 
 
 def record(user: str, number: int = 0, **fields) -> InputRecord:

@@ -16,7 +16,7 @@ from hypothesis import settings as profile
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from operators.configuration.shop_settings import EventSettings
-from operators.lists.encoded_list import Encoded, encoded
+from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
 from operators.records.event_decode import EventDecoder
@@ -79,7 +79,7 @@ class CrashingEngine(RuleBasedStateMachine):
             for user in list(self.now.promises):
                 self.fire(user)
             self.flush()
-        return [encoded(Lists().make(request), request, with_digest=False) for request in requests]
+        return [Lists().make(request) for request in requests]
 
     def add(self, user: str, record: InputRecord | None) -> None:
         """A record or a fired promise joins the batch; the state goes with the user's first one."""
@@ -242,11 +242,12 @@ class CrashingEngine(RuleBasedStateMachine):
 
 def order_and_source(output: Output) -> tuple[Order, str]:
     """Of a list or a tombstone."""
+    epoch, version = map(int, (output.headers or {})[ORDER_HEADER].decode().split("."))
     if output.value is None:
-        epoch, version = (output.headers or {})[ORDER_HEADER].decode().split(".")
-        return (int(epoch), int(version)), "erased"
+        return (epoch, version), "erased"
     made = json.loads(output.value)
-    return (made["epoch"], made["version"]), made["source"]
+    assert (made["epoch"], made["version"]) == (epoch, version)
+    return (epoch, version), made["source"]
 
 
 def broker_ms(number: int) -> int:

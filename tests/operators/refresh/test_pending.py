@@ -154,7 +154,7 @@ def test_a_request_after_a_fallback_that_failed_is_not_late_at_once(
     job.event(number=0)
     job.seconds = 0.6
     with monkeypatch.context() as patch:
-        patch.setattr(job.lists, "fallback", lambda _: 1 / 0)
+        patch.setattr(job.lists, "encoded_fallback", lambda *_, **__: 1 / 0)
         assert job.fire() == []
     assert job.sensors.own_errors == ["promise"]
     job.event(number=1)

@@ -9,7 +9,7 @@ import pytest
 
 from operators.configuration.shop_settings import EventSettings, ListSettings
 from operators.lists.catalogue import Catalogue
-from operators.lists.encoded_list import Encoded, encoded
+from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
@@ -74,10 +74,7 @@ class Operator:
         """What a new process has: the state and the promises of the checkpoint, nothing else."""
         self.sensors = Sensors()
         self.batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
-            lambda asked: [
-                m if isinstance(m, Exception) else encoded(m, r, with_digest=True)
-                for m, r in zip(self.lists.make(asked), asked, strict=True)
-            ],
+            lambda asked: self.lists.make_encoded(asked, with_digest=True),
             max_batch=8,
             max_waiting=self.settings.max_waiting,
             deadline_s=0.5,
@@ -180,14 +177,14 @@ def test_past_the_deadline_the_fallback_goes_out_and_the_model_is_asked_again_la
 def test_who_was_in_a_batch_that_hangs_is_not_scored_again_before_the_next_event(job: Operator) -> None:
     hung = threading.Event()
     released = threading.Event()
-    make = job.lists.make
+    make = job.lists.make_encoded
 
-    def hang(asked):
+    def hang(asked, **options):
         hung.set()
         released.wait(5)
-        return make(asked)
+        return make(asked, **options)
 
-    job.lists.make = hang
+    job.lists.make_encoded = hang
     job.event("guilty")
     thread = threading.Thread(target=job.batcher.run_once)
     thread.start()
@@ -199,7 +196,7 @@ def test_who_was_in_a_batch_that_hangs_is_not_scored_again_before_the_next_event
     assert job.promises == {"behind": job.settings.retry_after_ms}
     released.set()
     thread.join(5)
-    job.lists.make = make
+    job.lists.make_encoded = make
     assert lists(job.read("anyone", None)) == []
     job.fire("behind")
     job.batcher.run_once()

@@ -52,8 +52,8 @@ def test_a_fallback_that_fails_costs_no_restart_and_is_tried_again_less_and_less
     job.event("u1")
     job.event("u2")
     with monkeypatch.context() as patch:
-        patch.setattr(job.lists, "make", breaks)
-        patch.setattr(job.lists, "fallback", breaks)
+        patch.setattr(job.lists, "make_encoded", breaks)
+        patch.setattr(job.lists, "encoded_fallback", breaks)
         job.batcher.run_once()
         assert job.read("anyone", None)[0].kind == "dead"
         assert job.sensors.own_errors == ["fallback", "fallback"]

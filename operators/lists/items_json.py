@@ -1,0 +1,90 @@
+"""The items of lists as JSON, joined from fragments: the part of an item is encoded once and kept.
+
+The bytes are those that msgspec gives for the same items of a `RecommendationList`.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from operators.lists.reasons import OWN_KINDS, REASON_KINDS, PlaceReasons
+from operators.shopper.features import Rows
+
+_encode = msgspec.json.Encoder().encode
+FRAGMENTS_KEPT = 200_000  # of each kind: a catalogue may have millions of items
+_PARTS = 4  # of a place: item, score, rank with the reason's kind, the reason's item
+
+Fragments = npt.NDArray[Any]  # of bytes objects
+
+
+class ItemsJson:
+    """Encodes the items of lists. Thread-safe: where two threads make the same fragment, either is kept."""
+
+    def __init__(self, item_ids: list[str], places: int) -> None:
+        """`item_ids`: row i + 1 is the i-th; `places`: the most items of a list."""
+        self._items = _RowFragments(item_ids, b',{"item_id":%b,"score":', b"")
+        self._own_items = _RowFragments(item_ids, b"%b}}", b"}}")
+        self._ranks = np.empty((places, len(REASON_KINDS)), dtype=object)
+        for place in range(places):
+            for number, kind in enumerate(REASON_KINDS):
+                own_item = b',"item_id":' if kind in OWN_KINDS else b""
+                self._ranks[place, number] = b',"rank":%d,"reason":{"kind":"%b"%b' % (
+                    place + 1,
+                    kind.encode(),
+                    own_item,
+                )
+
+    def encode(self, rows: Rows, scores: npt.NDArray[np.float64], reasons: PlaceReasons) -> list[bytes]:
+        """The items of lists of one length, all arrays [B, places]. Row 0 must not be listed."""
+        users, places = rows.shape
+        if not places:
+            return [b"[]"] * users
+        parts = np.empty((users, places, _PARTS), dtype=object)
+        parts[..., 0] = self._items.of(rows)
+        parts[..., 1] = np.array(_encode(scores.ravel().tolist())[1:-1].split(b","), dtype=object).reshape(rows.shape)
+        parts[..., 2] = self._ranks[np.arange(places), reasons.kinds]
+        parts[..., 3] = self._own_items.of(reasons.rows)
+        return [b"[%b]" % b"".join(of_list)[1:] for of_list in parts.reshape(users, -1).tolist()]
+
+
+class _Kept(NamedTuple):
+    """`fragments`: by row, where `made` is set."""
+
+    fragments: Fragments
+    made: npt.NDArray[np.bool_]
+
+
+class _RowFragments:
+    """A fragment for each item by model row, made at its first use."""
+
+    def __init__(self, item_ids: list[str], form: bytes, without_item: bytes) -> None:
+        """`form` has %b in place of the id's JSON; `without_item` is the fragment of row 0."""
+        self._item_ids, self._form, self._without_item = item_ids, form, without_item
+        self._forget()
+
+    def of(self, rows: npt.NDArray[Any]) -> Fragments:
+        """The fragments of rows of any shape."""
+        kept = self._kept  # another thread may replace it
+        if not kept.made[rows].all():
+            kept = self._add(rows)
+        fragments: Fragments = kept.fragments[rows]
+        return fragments
+
+    def _add(self, rows: npt.NDArray[Any]) -> _Kept:
+        if self._count >= FRAGMENTS_KEPT:
+            self._forget()
+        kept = self._kept
+        missing = np.unique(rows[~kept.made[rows]]).tolist()
+        for row in missing:
+            kept.fragments[row] = self._form % _encode(self._item_ids[row - 1])
+            kept.made[row] = True
+        self._count += len(missing)
+        return kept
+
+    def _forget(self) -> None:
+        rows = len(self._item_ids) + 1
+        kept = _Kept(np.empty(rows, dtype=object), np.zeros(rows, dtype=bool))
+        kept.fragments[0], kept.made[0] = self._without_item, True
+        self._kept, self._count = kept, 0

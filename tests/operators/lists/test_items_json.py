@@ -1,0 +1,86 @@
+"""The bytes of items equal those of msgspec for the same objects."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators.lists import items_json
+from operators.lists.items_json import ItemsJson
+from operators.lists.reasons import OWN_KINDS, REASON_KINDS, PlaceReasons
+from operators.records.contracts import ListItem, Reason
+
+IDS = [
+    "i1",
+    'quo"te',
+    "back\\slash",
+    "new\nline\ttab\x01\x7f",
+    "Möbel",
+    "東京\u2028",
+    "🪑",
+    "100%",
+    "%b{}",
+    "</script>",
+    "",
+]
+PLACES = 5
+EDGES = [0.0, -0.0, 1.0, 0.1, 1e-07, 1e-05, 0.0001, 123456.7891, 1e15, 1e16, 1e17, 1e21, 1e22, 3.4e38, -2.5, 1 / 3]
+
+scores = st.one_of(
+    st.sampled_from(EDGES),
+    st.floats(width=32, allow_nan=False, allow_infinity=False).map(lambda score: float(np.round(np.float64(score), 4))),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[Any, Any, PlaceReasons]:
+    """rows, scores, reasons, each [B, places]."""
+    shape = draw(st.integers(1, 4)), draw(st.integers(0, PLACES))
+
+    def array(values: st.SearchStrategy[Any], dtype: type) -> Any:
+        count = shape[0] * shape[1]
+        return np.array(draw(st.lists(values, min_size=count, max_size=count)), dtype=dtype).reshape(shape)
+
+    rows = st.integers(1, len(IDS))
+    kinds = array(st.integers(0, len(REASON_KINDS) - 1), np.int64)
+    own = np.isin(kinds, [REASON_KINDS.index(kind) for kind in OWN_KINDS])
+    return (
+        array(rows, np.int32),
+        array(scores, np.float64),
+        PlaceReasons(kinds, np.where(own, array(rows, np.int64), 0)),
+    )
+
+
+def as_objects(rows: Any, list_scores: Any, reasons: PlaceReasons) -> list[list[ListItem]]:
+    """Item by item."""
+    return [
+        [
+            ListItem(IDS[row - 1], score, rank, Reason(REASON_KINDS[kind], IDS[own - 1] if own else None))
+            for rank, (row, score, kind, own) in enumerate(zip(*of_list, strict=True), start=1)
+        ]
+        for of_list in zip(*map(np.ndarray.tolist, (rows, list_scores, *reasons)), strict=True)
+    ]
+
+
+kept = ItemsJson(IDS, PLACES)  # its fragments are made by the first example and used by the others
+
+
+@given(batches())
+def test_the_bytes_are_those_of_msgspec(batch: tuple[Any, Any, PlaceReasons]) -> None:
+    expected = [msgspec.json.encode(items) for items in as_objects(*batch)]
+    assert ItemsJson(IDS, PLACES).encode(*batch) == expected
+    assert kept.encode(*batch) == expected
+
+
+def test_no_more_fragments_are_kept_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items_json, "FRAGMENTS_KEPT", 2)
+    few = ItemsJson(IDS, PLACES)
+    for first in range(1, len(IDS)):
+        rows = np.array([[first, first + 1]], dtype=np.int32)
+        batch = rows, np.array([[0.5, 0.25]]), PlaceReasons(np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64))
+        assert few.encode(*batch) == [msgspec.json.encode(items) for items in as_objects(*batch)]
+        assert few._items._kept.made.sum() <= 1 + 2 + 1, "row 0, the limit, and what one batch added past it"
