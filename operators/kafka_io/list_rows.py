@@ -25,7 +25,7 @@ MAX_NUMBER = 2**64 - 1
 # `not_a_list`, `not_its_key`: its key names another user
 REFUSALS = ("older", "erased", "not_a_list", "not_its_key")
 UNREADABLE = "unreadable"  # a row whose list cannot be decoded
-UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)  # what msgspec raises for hostile JSON
+UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)  # what the decoder raises for hostile JSON
 
 
 class OrderedList(Protocol):

@@ -146,7 +146,7 @@ class Views:
             self._refused[UNREADABLE] += 1
             if self._refused[UNREADABLE] <= LOGGED:
                 log.error(
-                    "a user gets the popular list, because the newest list is no JSON of a list: %r", refused.__cause__
+                    "the newest list of a user cannot be decoded, the popular list is served: %r", refused.__cause__
                 )
             return None
 
