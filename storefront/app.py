@@ -12,9 +12,10 @@ from fastapi.routing import APIRoute
 from prometheus_client.exposition import choose_encoder
 
 from operators.errors import BadRecord, BrokerError, BundleError, SettingsError
+from operators.kafka_io.list_outlines import ListOutline
 from operators.kafka_io.table_consumer import kafka_consumer
 from operators.model.model_bundle import ModelBundle
-from operators.records.contracts import CatalogueItem, ListItem, Reason, RecommendationList
+from operators.records.contracts import CatalogueItem, ListItem, Reason
 from operators.settings import Settings
 from operators.telemetry.tracing import Tracer
 from storefront.events.event_producer import BadEvent, EventProducer
@@ -67,7 +68,7 @@ class Services:
         self.metrics.lists_age.set_function(lambda: self.views.ages()["lists"])
         self.metrics.streams.set_function(lambda: self.live.streams)
 
-    def _on_list(self, user_id: str, newest: RecommendationList | None) -> None:
+    def _on_list(self, user_id: str, newest: ListOutline | None) -> None:
         self.metrics.on_list(newest)
         self.live.changed(user_id)
 

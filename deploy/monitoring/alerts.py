@@ -87,6 +87,8 @@ PARTS = (
           "The storefront does not answer", "liveshelf logs storefront -n 100"),
     Alert("StorefrontNotFollowing", "max(liveshelf_storefront_lists_age_seconds) > 60", "1m", "page",
           "The storefront has not reached the topic of lists for a minute. It serves old lists", "liveshelf status; liveshelf logs storefront"),
+    Alert("UnreadableLists", 'sum(increase(liveshelf_storefront_refused_lists_total{reason="unreadable"}[@10m@])) > 0', "0s", "ticket",
+          "Readers got the popular list, because items of their newest list cannot be decoded. Job and storefront may be of two releases", "liveshelf logs storefront: says which field; upgrade the storefront to the job's release"),
     Alert("MonitorDown", 'up{job="monitor"} == 0', "2m", "ticket",
           "The monitor does not answer. Nothing measures data quality and the freshness that shoppers see", "liveshelf logs monitor -n 100"),
     Alert("ProcessRestarts", "max by (job) (changes(process_start_time_seconds[@15m@])) >= 3", "0s", "ticket",

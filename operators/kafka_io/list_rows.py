@@ -8,6 +8,7 @@ moment of a list is its expiry. A floor has no bytes, and its moment is its arri
 
 import struct
 from math import inf
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -23,6 +24,19 @@ MAX_NUMBER = 2**64 - 1
 # why a record of the topic changed no row: `older` than the current list, `erased`: below a tombstone's floor,
 # `not_a_list`, `not_its_key`: its key names another user
 REFUSALS = ("older", "erased", "not_a_list", "not_its_key")
+UNREADABLE = "unreadable"  # a row whose list cannot be decoded
+UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)  # what the decoder raises for hostile JSON
+
+
+class OrderedList(Protocol):
+    """What the rule reads of a list."""
+
+    epoch: int
+    version: int
+    expires_at: int
+
+
+List = TypeVar("List", bound=OrderedList)
 
 
 def decode_list(value: bytes, key: bytes | None) -> RecommendationList:
@@ -30,47 +44,45 @@ def decode_list(value: bytes, key: bytes | None) -> RecommendationList:
     try:
         decoded = decode_any_list(value)
         is_of_key = decoded.user_id.encode() == key
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise Refused("not_a_list") from error
     if not is_of_key:
         raise Refused("not_its_key")
     return decoded
 
 
-class ListRows:
-    """The rule as `RowRule`."""
+class OrderedRows(Generic[List]):
+    """The rule as `RowRule`, for lists in any decoded form; a subclass says how a record is decoded."""
 
     sweeps = True
-    gone: RecommendationList | None = None
 
     def __init__(self, forget_ms: int | None = DAY_MS) -> None:
         """`forget_ms`: a list is dropped this long after it expires; None: never."""
         self._forget_ms = inf if forget_ms is None else forget_ms
 
-    def take(
-        self, old: bytes | None, record: TopicRecord, now_ms: int
-    ) -> tuple[bytes | None, RecommendationList | None]:
+    @property
+    def gone(self) -> List | None:
+        """As `RowRule`."""
+        return None
+
+    def decode(self, old: bytes | None, value: bytes, record: TopicRecord) -> List:
+        """The list of a record. Raises `Refused`."""
+        raise NotImplementedError
+
+    def take(self, old: bytes | None, record: TopicRecord, now_ms: int) -> tuple[bytes | None, List | None]:
         """As `RowRule`."""
         value = record.value
         if value is None:
             return _floor(old, order_of(record.headers), now_ms), None
-        decoded = decode_list(value, record.key)
+        decoded = self.decode(old, value, record)
         try:
             head = _HEAD.pack(decoded.epoch, decoded.version, decoded.expires_at)
         except struct.error as error:  # a negative number, or one of more than 64 bits
             raise Refused("not_a_list") from error
-        if old is not None and head[: _ORDER.size] < old[: _ORDER.size]:
-            raise Refused("older" if len(old) > _HEAD.size else "erased")
+        refuse_older(old, (decoded.epoch, decoded.version))
         if decoded.expires_at + self._forget_ms < now_ms:
             return (old if old is not None and len(old) == _HEAD.size else None), None
         return head + value, decoded
-
-    def read(self, row: bytes) -> RecommendationList | None:
-        """As `RowRule`."""
-        try:
-            return decode_any_list(memoryview(row)[_HEAD.size :]) if len(row) > _HEAD.size else None
-        except msgspec.MsgspecError:  # an earlier release wrote another form of list
-            return None
 
     def order_alone(self, row: bytes) -> bytes:
         """The row without its list, for readers that only compare orders. `read` cannot decode it."""
@@ -83,8 +95,42 @@ class ListRows:
         return moment + (self._forget_ms if len(row) > _HEAD.size else tombstones_ms) < now_ms
 
 
+class ListRows(OrderedRows[RecommendationList]):
+    """Decodes each list when its record arrives. For programs that use every list, and for reads of a few users."""
+
+    def decode(self, old: bytes | None, value: bytes, record: TopicRecord) -> RecommendationList:
+        """As `OrderedRows`."""
+        return decode_list(value, record.key)
+
+    def read(self, row: bytes) -> RecommendationList | None:
+        """As `RowRule`."""
+        try:
+            return list_of_row(row)
+        except Refused:  # an earlier release wrote another form of list
+            return None
+
+
+def list_of_row(row: bytes) -> RecommendationList | None:
+    """The list of a row; None for a floor. Raises `Refused` where it cannot be decoded."""
+    try:
+        return decode_any_list(value_of(row)) if len(row) > _HEAD.size else None
+    except UNDECODABLE as error:
+        raise Refused(UNREADABLE) from error
+
+
+def value_of(row: bytes) -> memoryview:
+    """The list of a row as bytes; empty for a floor."""
+    return memoryview(row)[_HEAD.size :]
+
+
+def refuse_older(old: bytes | None, order: tuple[int, int]) -> None:
+    """Raises `Refused` where the row holds a greater order (epoch, version)."""
+    if old is not None and order < _ORDER.unpack_from(old):
+        raise Refused("older" if len(old) > _HEAD.size else "erased")
+
+
 def order_of(headers: list[tuple[str, bytes]]) -> tuple[int, int] | None:
-    """(epoch, version) of a tombstone's header; None without one that can be read."""
+    """(epoch, version) of a record's header; None without one that can be read."""
     for name, value in headers:
         if name == ORDER_HEADER:
             try:

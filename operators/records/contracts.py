@@ -77,7 +77,7 @@ CATALOGUE_REASONS = (
 
 # headers of a dead letter, in Kafka Connect's spelling; the last two without the prefix
 HEADER_PREFIX, LETTER_REASON, LETTER_MESSAGE = "__connect.errors.", "exception.class.name", "exception.message"
-# of a list and of a tombstone over one: "EPOCH.VERSION" of the state that wrote it; lists below it are not current any more
+# of a list, and of the tombstone over one: "EPOCH.VERSION" of the state that wrote it; lists below it are not current any more
 ORDER_HEADER = "liveshelf.order"
 
 

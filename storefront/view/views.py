@@ -1,5 +1,6 @@
 """The storefront's two local tables: the newest list of each user, and the catalogue."""
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -7,15 +8,18 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from operators.kafka_io.catalogue_rows import CATALOGUE_BUFFER_MB, GONE, CatalogueRows
-from operators.kafka_io.compacted_table import CompactedTable
-from operators.kafka_io.list_rows import ListRows
+from operators.kafka_io.compacted_table import LOGGED, CompactedTable
+from operators.kafka_io.list_outlines import ListOutline, OutlineRows
+from operators.kafka_io.list_rows import UNREADABLE, list_of_row
+from operators.kafka_io.row_rules import Refused
 from operators.kafka_io.table_consumer import Consumer
 from operators.lists.availability import ANYTIME, Coverage, may_be_listed, offer_of
 from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, RecommendationList
 from operators.shopper.features import Vocabulary
 
+log = logging.getLogger(__name__)
 DELISTED_KEPT = 100_000  # the newest delisted ids in memory; older ones are forgotten
-OnList = Callable[[str, RecommendationList | None], None]
+OnList = Callable[[str, ListOutline | None], None]
 
 
 def now_ms() -> int:
@@ -101,8 +105,10 @@ class Views:
         placeholders: frozenset[str] = frozenset(),
     ) -> None:
         """`placeholders`: ids of `EventSettings` that stand for no item. `refused` counts, by reason, records of the
-        list topic that are not a list or not the newest."""
+        list topic that are not a list or not the newest, and as `unreadable` the reads of a list whose items cannot be
+        decoded."""
         self.shelf = shelf
+        self._refused: Counter[str] = Counter() if refused is None else refused
         self._catalogue = CompactedTable(
             CATALOGUE,
             folder / "catalogue",
@@ -115,10 +121,10 @@ class Views:
             RECOMMENDATIONS,
             folder / "lists",
             connect,
-            ListRows(),
+            OutlineRows(),
             on_change=on_list,
             reports_copy=False,
-            refused=refused,
+            refused=self._refused,
         )
 
     def open(self) -> None:
@@ -132,8 +138,17 @@ class Views:
         self._catalogue.close()
 
     def list_of(self, user_id: str) -> RecommendationList | None:
-        """The newest list of a user; it may have expired."""
-        return self._lists.get(user_id)
+        """The newest list of a user, decoded now; it may have expired. None without a list that can be decoded."""
+        row = self._lists.row(user_id)
+        try:
+            return None if row is None else list_of_row(row)
+        except Refused as refused:
+            self._refused[UNREADABLE] += 1
+            if self._refused[UNREADABLE] <= LOGGED:
+                log.error(
+                    "the newest list of a user cannot be decoded, the popular list is served: %r", refused.__cause__
+                )
+            return None
 
     @property
     def complete(self) -> bool:

@@ -5,10 +5,10 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from operators.kafka_io.compacted_table import LISTENER_FAILED, OWN_ERROR
-from operators.kafka_io.list_rows import REFUSALS
-from operators.records.contracts import RecommendationList
+from operators.kafka_io.list_outlines import ListOutline
+from operators.kafka_io.list_rows import REFUSALS, UNREADABLE
 from operators.records.trace_context import sampled_trace
-from operators.telemetry.metric_families import Tally
+from operators.telemetry.metric_families import BatchHistogram, Tally
 from operators.telemetry.tracing import Tracer
 
 
@@ -44,31 +44,33 @@ class StoreMetrics:
             ["type"],
             registry=self.registry,
         )
-        self.freshness = Histogram(
+        self.freshness = BatchHistogram(
             "liveshelf_storefront_freshness_seconds",
             "Time from an event to its list being readable here",
-            registry=self.registry,
-            buckets=(0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+            (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+            self.registry,
         )
         self.refused = Tally(
             "liveshelf_storefront_refused_lists",
-            "Records of the topic of lists that the storefront ignored, by reason",
+            "Records of the topic of lists that the storefront ignored, by reason; `unreadable`: reads of a list whose items cannot be decoded",
             ["reason"],
             self.registry,
-            (*REFUSALS, OWN_ERROR, LISTENER_FAILED),
+            (*REFUSALS, UNREADABLE, OWN_ERROR, LISTENER_FAILED),
         )
         self.catalogue_age = self._gauge("catalogue_age_seconds", "Time since the catalogue topic last answered")
         self.lists_age = self._gauge("lists_age_seconds", "Time since the topic of lists last answered")
         self.streams = self._gauge("streams", "Open SSE streams")
         self._process = ProcessCollector(registry=self.registry)
 
-    def on_list(self, newest: RecommendationList | None) -> None:
+    def on_list(self, newest: ListOutline | None) -> None:
         """Records the freshness of a list that has just become readable."""
         if newest is None:
             return
         seconds = max(0.0, time.time() - newest.event_time / 1000)
         trace_id = sampled_trace(newest.traceparent)
-        self.freshness.observe(seconds, {"trace_id": trace_id} if trace_id else None)
+        self.freshness.observe_value(seconds)
+        if trace_id:
+            self.freshness.exemplar(seconds, trace_id)
         if trace_id and self._tracer is not None and newest.traceparent:
             self._tracer.readable(newest.traceparent, newest.generated_at / 1000, time.time())
 

@@ -23,6 +23,7 @@ FULL_CHECKED, FULL_FAILED = (
     f'liveshelf_data_{what}_total{{topic="shop.recommendations.v1",expectation="full"}}'
     for what in ("checked", "failed")
 )
+UNREADABLE = 'liveshelf_storefront_refused_lists_total{reason="unreadable"}'
 FRESH_ALL, FRESH_GOOD = "liveshelf_freshness_seconds_count", 'liveshelf_freshness_seconds_bucket{le="0.25"}'
 HEALTHY = UP | {
     VIEWS: "0+480x20000",
@@ -45,6 +46,7 @@ HEALTHY = UP | {
     'liveshelf_storefront_requests_total{route="/v1/x",status="503"}': "0+0x20000",
     'liveshelf_storefront_request_seconds_count{route="/v1/x"}': "0+6000x20000",
     'liveshelf_storefront_request_seconds_bucket{route="/v1/x",le="0.1"}': "0+6000x20000",
+    UNREADABLE: "0+0x20000",
     "flink_jobmanager_job_numRestarts": "0x20000",
     "flink_jobmanager_job_numberOfFailedCheckpoints": "0x20000",
     "flink_jobmanager_job_numberOfCompletedCheckpoints": "0+12x20000",
@@ -180,6 +182,8 @@ CASES = (
     Case("arms in ratio", arms(10, 10), at=1530),
     Case("no storefront", {'up{job="storefront"}': "0x20000"}, page("StorefrontDown")),
     Case("the storefront does not follow", {"liveshelf_storefront_lists_age_seconds": "100x20000"}, page("StorefrontNotFollowing")),
+    Case("lists that no reader can decode", {UNREADABLE: "0+1x20000"}, ticket("UnreadableLists")),
+    Case("lists that are no lists when they arrive", {UNREADABLE.replace("unreadable", "not_a_list"): "0+1x20000"}),
     Case("no monitor", {'up{job="monitor"}': "0x20000"}, ticket("MonitorDown")),
     Case("a part starts again and again", {'process_start_time_seconds{job="monitor"}': "0+60x20000"}, ticket("ProcessRestarts")),
     Case("a full disk", {'liveshelf_disk_free_ratio{path="data"}': "0.05x20000"}, page("DiskFilling")),

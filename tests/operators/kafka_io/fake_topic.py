@@ -40,8 +40,8 @@ class Topic:
         self.broken = self.mute = False
         self.connects = 0
 
-    def append(self, key: str, value: str | None) -> None:
-        self.log.append(Record(self.end, key.encode(), None if value is None else value.encode()))
+    def append(self, key: str, value: str | None, *headers: tuple[str, bytes]) -> None:
+        self.log.append(Record(self.end, key.encode(), None if value is None else value.encode(), [*headers]))
         self.end += 1
 
     def compact(self, *keys: str) -> None:

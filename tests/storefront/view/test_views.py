@@ -4,7 +4,15 @@ from pathlib import Path
 import msgspec
 
 from operators.kafka_io.catalogue_rows import GONE
-from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, ListItem, Reason, encode_record
+from operators.records.contracts import (
+    CATALOGUE,
+    ORDER_HEADER,
+    RECOMMENDATIONS,
+    CatalogueItem,
+    ListItem,
+    Reason,
+    encode_record,
+)
 from operators.shopper.features import Vocabulary
 from operators.time_units import DAY_MS
 from storefront.view.served_list import ListServer
@@ -39,11 +47,12 @@ class Topics:
 
         return Either()
 
-    def put(self, user: str, version: int, expires_at: int | None = None) -> None:
+    def put(self, user: str, version: int, expires_at: int | None = None, *, with_header: bool = False) -> None:
         items = [ListItem(item, 0.5, rank, Reason("viewed")) for rank, item in enumerate(WORDS.item_ids, start=1)]
         until_ms = time.time_ns() // 1_000_000 + DAY_MS if expires_at is None else expires_at
         slate = list_of(1, version, user=user, items=items, expires_at=until_ms)
-        self.lists.append(user, msgspec.json.encode(slate).decode())
+        headers = [(ORDER_HEADER, f"1.{version}".encode())] if with_header else []
+        self.lists.append(user, msgspec.json.encode(slate).decode(), *headers)
 
     def view(self) -> Views:
         def reported(user: str, slate: object) -> None:
