@@ -41,7 +41,7 @@ faults: dev-deps ## every fault with its verdict into docs/faults.md (about 80 m
 	@rm -f .liveshelf-faults/rows.jsonl
 	@FAULTS_RATE=500 .venv/bin/python -m pytest tests/faults -m "not soak" $(ARGS); status=$$?; .venv/bin/python -m tests.faults.matrix; exit $$status
 
-soak: dev-deps ## half an hour of load, a live catalogue, erasures, hostile records: what grows? (SOAK_MINUTES=30 SOAK_RATE=1000)
+soak: dev-deps ## 40 minutes of load, a live catalogue, erasures, hostile records: what grows? (SOAK_MINUTES=40 SOAK_RATE=1000)
 	@.venv/bin/python -m pytest tests/faults -m soak -s $(ARGS)
 
 drift: dev-deps ## drifts planted into real traffic against the alerts, a week in two minutes

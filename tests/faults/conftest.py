@@ -60,8 +60,8 @@ def trial(stack: Stack, demo_bundle: Path) -> Trial:
 
 @pytest.fixture
 def soak_minutes() -> float:
-    """How long a soak lasts: SOAK_MINUTES, half an hour by default."""
-    return float(os.environ.get("SOAK_MINUTES", "30"))
+    """How long a soak lasts: SOAK_MINUTES, 40 by default."""
+    return float(os.environ.get("SOAK_MINUTES", "40"))
 
 
 def record(row: Row | dict[str, Any]) -> None:
