@@ -82,6 +82,11 @@ class Pending:
         self.back_off_ms = longer if self.fallback_of == order else retry_after_ms
         self.phase, self.request, self.fallback_of = "fallen back", None, order
 
+    def lose(self) -> None:
+        """Not even the fallback list of an answer could be made: the promise tries again."""
+        self.fallback_of = None
+        self.phase = "owed" if self.phase == "answered" else self.phase
+
     def fail(self, retry_after_ms: int) -> None:
         """Our own code raised: the promise tries again, and the back-off doubles each time."""
         self.back_off_ms = min(2 * self.back_off_ms or retry_after_ms, MAX_ERROR_BACK_OFF_MS)

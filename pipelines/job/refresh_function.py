@@ -26,10 +26,10 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, CatalogueItem
 from operators.records.event_decode import EventDecoder
+from operators.refresh.exactly_once import Transactions
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_sensors import NullRefreshSensors
-from operators.refresh.transactions import Transactions
 from operators.settings import JobSettings, Settings
 from operators.shopper.recent_states import RecentStates
 from operators.telemetry.chosen_sensors import chosen

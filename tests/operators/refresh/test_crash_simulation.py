@@ -20,10 +20,10 @@ from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
 from operators.records.event_decode import EventDecoder
+from operators.refresh.exactly_once import Transactions
 from operators.refresh.micro_batcher import NoScorer
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import InputRecord, Output, Turn
-from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from operators.shopper.state_layout import stored
 from operators.shopper.user_state import digest, erase, list_is_owed, order_of, step

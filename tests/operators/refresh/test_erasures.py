@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from operators.records.contracts import ERASURES, ORDER_HEADER
+from operators.refresh.exactly_once import Transactions
 from operators.refresh.refresh_records import InputRecord, Output, Turn
-from operators.refresh.transactions import Transactions
 from operators.shopper.state_layout import stored
 from operators.shopper.user_state import holds_anything
 from tests.builders import NOW_MS, write_bundle

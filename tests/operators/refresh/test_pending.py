@@ -8,9 +8,9 @@ import pytest
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES
+from operators.refresh.exactly_once import Transactions
 from operators.refresh.micro_batcher import Answer, NoScorer
 from operators.refresh.pending import MAX_BACK_OFF, Pending
-from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from tests.builders import write_bundle
 from tests.operators.refresh.test_refresh_logic import Operator, job, lists

@@ -16,10 +16,10 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import EVENTS, Event
 from operators.records.event_decode import EventDecoder
+from operators.refresh.exactly_once import Transactions
 from operators.refresh.micro_batcher import MicroBatcher
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import InputRecord, Output, Turn
-from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from tests.bad_records import good_event
 from tests.builders import NOW_MS, write_bundle
