@@ -62,6 +62,39 @@ def freshness(
 
 
 @app.command()
+def first_minute(
+    rate: float = real(500, "Events a second.", min=ABOVE_0),
+    seconds: float = real(90, "Time of the load.", min=ABOVE_0),
+    users: int = typer.Option(20_000, help="Users in the load.", min=1),
+    bundle: Path = BundleOption,
+    keep: Path = KeepOption,
+    json: bool = JsonFlag,
+) -> None:
+    """Restarts the TaskManagers and the job, and measures freshness from the first event on.
+
+    Example: liveshelf bench first-minute --rate 500
+    """
+    from benchmarks.measuring.stack_under_test import StackUnderTest
+    from benchmarks.running_stack.first_minute import measure
+
+    bench = StackUnderTest(bundle)
+    bench.need_cluster()
+    with people.status(f"new TaskManagers and {seconds:.0f} s of load"):
+        result = measure(
+            bench.settings,
+            bench.items,
+            bench.parts(),
+            bench.cluster,
+            bench.supervisor,
+            bench.restart,
+            rate,
+            seconds,
+            users,
+        )
+    report_result(result | bench.bundle_entry, keep, json)
+
+
+@app.command()
 def idle(
     seconds: float = real(30, "Measured time; no events may flow during it.", min=ABOVE_0),
     keep: Path = KeepOption,
