@@ -1,13 +1,16 @@
 """Exactly-once delivery: a list goes out in a turn of its user, and the state notes that it is out.
 
-Offset, list and note are in one checkpoint, so that a restart cannot write the list again. It can be read once that
+The engine keeps a state only for the user of a turn: when an answer is there, its user's turn is wanted. Offset, list and note are in one checkpoint, so that a restart cannot write the list again. It can be read once that
 checkpoint has committed its transaction. If the job is down for longer than the transaction timeout, the broker aborts
 the transaction and the list is lost: a promise finds that out.
 """
 
 from typing import NamedTuple
 
+from operators.lists.encoded_list import Encoded
+from operators.lists.request import Request
 from operators.refresh.list_emission import ListEmission
+from operators.refresh.micro_batcher import Answer, NoScorer
 from operators.refresh.pending import Pending
 from operators.refresh.refresh_records import Actions
 from operators.shopper.listing import listing, mark_listed
@@ -36,6 +39,19 @@ class ExactlyOnce:
 
     def __init__(self, transactions: Transactions, emission: ListEmission) -> None:
         self._transactions, self._emission = transactions, emission
+        self._answered: dict[str, None] = {}  # users whose answer waits for their turn
+
+    def keep(self, answer: Answer[Request, Encoded], pending: Pending) -> None:
+        """Keeps an answer for the next turn of its user. A request that reached no scorer needs that turn too."""
+        if not isinstance(answer.result, NoScorer):
+            pending.answer = answer
+        self._answered[answer.user] = None
+
+    def wanted(self) -> list[str]:
+        """The users whose turn is wanted; each is named once."""
+        users = list(self._answered)
+        self._answered.clear()
+        return users
 
     def hand_out(self, pending: Pending, state: bytes, actions: Actions) -> None:
         """Emits the user's answer if it is better than the emitted list, and sets a promise that checks whether it was
@@ -43,6 +59,7 @@ class ExactlyOnce:
         answer, pending.answer = pending.answer, None
         if answer is None:
             return
+        self._answered.pop(answer.user, None)
         newest, listed = order_of(answer.request.state) == order_of(state), listing(state)
         better = newest and listed == LISTED and not isinstance(answer.result, Exception)
         if listed == 0 or better:

@@ -5,8 +5,8 @@ requests in the scorer thread die with the process. The phase of a user with a p
 (`operators/refresh/pending.py`). A promise of a user without a phase was set before this process started: the user is
 scored again from the restored state.
 
-At-least-once delivery emits a list with the next batch, which begins when the first list is ready. Exactly-once delivery
-emits it with a record or promise of its user (`operators/refresh/exactly_once.py`).
+The next batch begins when the first list is ready. At-least-once delivery emits the list with it, exactly-once delivery in
+a turn of the list's user (`operators/refresh/exactly_once.py`).
 """
 
 import math
@@ -33,8 +33,6 @@ from operators.shopper.listing import listing, owed_again
 from operators.shopper.state_layout import SETTLED
 from operators.shopper.user_state import last_event_ms, list_is_owed, order_of
 from operators.telemetry.own_errors import OwnErrors
-
-BUSY = 16  # waiting requests: above it a short promise fires too early
 
 
 class RefreshLogic:
@@ -92,6 +90,8 @@ class RefreshLogic:
         if self._asked:
             self._submit(batch)
             self._take_answers(batch.outputs)
+        if self._once is not None:
+            batch.wanted = self._once.wanted()
         return batch
 
     def _on_record(self, record: InputRecord, state: bytes | None, read_s: float, actions: Actions) -> None:
@@ -114,14 +114,16 @@ class RefreshLogic:
         if effect.request is not None:
             self._ask(effect.request)
 
-    def _on_promise(self, user: str, state: bytes | None, late_ms: int, actions: Actions) -> None:
+    def _on_promise(self, user: str, state: bytes | None, late_ms: int | None, actions: Actions) -> None:
         """Reacts to a promise: its request is answered, waits, is past the deadline, or is from before a restart.
 
-        A promise that fails is set again with a growing back-off.
+        A promise that fails is set again with a growing back-off. Without `late_ms` no promise has fired: the turn was
+        wanted.
         """
         self._hand_out_safely(user, state, actions)
         try:
-            self._keep_promise(user, actions.state or state, late_ms, actions)
+            if late_ms is not None or (user in self._pending and self._pending[user].phase == "owed"):
+                self._keep_promise(user, actions.state or state, late_ms or 0, actions)
         except Exception as error:
             self._errors.report("promise", error)
             self._fail(self._pending[user], actions)
@@ -160,7 +162,7 @@ class RefreshLogic:
         self._ask(Request(user, state, last_event_ms(state)))
 
     def _take_answers(self, outputs: list[Output], *, wake: bool = False) -> None:
-        """Takes all answers of the scorer. Emits them now; exactly-once delivery keeps each for its user's turn.
+        """Takes all answers of the scorer. Emits them now; exactly-once delivery keeps each for its user's next turn.
 
         `wake`: looks after the scorer thread too.
         """
@@ -176,22 +178,27 @@ class RefreshLogic:
         for answer in answers:
             if (pending := self._pending.get(answer.user)) is not None:
                 pending.close(answer)
-            if isinstance(answer.result, NoScorer) and not self._falls_back_early(answer, pending):
-                continue
             if self._once is not None:
                 if pending is not None:
-                    pending.answer = answer
-            elif (encoded_list := self._emission.of(answer)) is not None:
+                    self._once.keep(answer, pending)
+            elif (encoded_list := self._list_of(answer, pending)) is not None:
                 lists.append((encoded_list, answer.request))
-            elif pending is not None:
-                pending.lose()
         if lists:
             self._emission.emit(lists, outputs)
+
+    def _list_of(self, answer: Answer[Request, Encoded], pending: Pending | None) -> Encoded | None:
+        """The list of an answer; None if the user's promise must see to it."""
+        if isinstance(answer.result, NoScorer) and not self._falls_back_early(answer, pending):
+            return None
+        encoded_list = self._emission.of(answer)
+        if encoded_list is None and pending is not None:
+            pending.lose()
+        return encoded_list
 
     def _falls_back_early(self, answer: Answer[Request, Encoded], pending: Pending | None) -> bool:
         """Whether a request that reached no scorer has its fallback list now. Its promise asks again later."""
         order = order_of(answer.request.state)
-        if self._once or pending is None or pending.phase != "owed" or pending.fallback_of == order:
+        if pending is None or pending.phase != "owed" or pending.fallback_of == order:
             return False
         pending.fallback_of = order
         return True
@@ -271,6 +278,5 @@ class RefreshLogic:
         """Sets the user's next promise, unless a request waits and a promise that fires soon is set."""
         if pending.phase == "scoring" and pending.soon:
             return
-        polls, busy = self._once is not None, self._batcher.waiting > BUSY
-        actions.promise_ms = pending.next_look_ms(self._batcher.clock(), self._settings, polls=polls, busy=busy)
+        actions.promise_ms = pending.next_look_ms(self._batcher.clock(), self._settings.deadline_ms)
         pending.soon = pending.phase == "scoring"

@@ -129,8 +129,7 @@ class RefreshFunction:
             deadline_s=settings.scorer.deadline_ms / 1000,
             clock=time.monotonic,
             sensors=chosen(self._metrics, NullSensors()),
-            # exactly once, a list waits for a record or promise of its user: nothing to wake for
-            on_answers=self._wake_up.write if settings.job.delivery == "at-least-once" else lambda: None,
+            on_answers=self._wake_up.write,
         )
 
     def _scorer(self, bundle: ModelBundle, subtask: int) -> ScorerProcess:

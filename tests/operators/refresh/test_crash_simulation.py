@@ -98,6 +98,9 @@ class CrashingEngine(RuleBasedStateMachine):
         for output in actions.outputs:
             if output.kind == "list" and output.key is not None:
                 self.outputs.append((output.key.decode(), *order_and_source(output)))
+        if actions.wanted:
+            self.now.buffered = [Turn(user, self.now.states.get(user), None, None) for user in actions.wanted]
+            self.flush(fault)
 
     def fire(self, user: str) -> None:
         self.now.promises.remove(user)

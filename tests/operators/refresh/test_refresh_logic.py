@@ -106,10 +106,12 @@ class Operator:
         return self.turns(Turn(user, self.state.get(user), None, late_ms))
 
     def turns(self, *turns: Turn) -> list[Output]:
-        """One batch."""
+        """One batch, and another one of the turns that are wanted then."""
         actions = self.logic.on_batch(turns)
         self.state |= actions.states
         self.promises |= actions.promises
+        if actions.wanted:
+            return actions.outputs + self.turns(*(Turn(u, self.state.get(u), None, None) for u in actions.wanted))
         return actions.outputs
 
 
