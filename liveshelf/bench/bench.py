@@ -9,6 +9,7 @@ import typer
 
 from liveshelf.bench import bench_alone, bench_short
 from liveshelf.bench.against import against
+from liveshelf.bench.first_minute import first_minute
 from liveshelf.bench.peers import peers
 from liveshelf.bench.result import BundleOption, KeepOption, report_result
 from liveshelf.terminal.numbers import ABOVE_0, number_list, real
@@ -19,6 +20,7 @@ for verb in (
     bench_short.short,
     against,
     peers,
+    first_minute,
     bench_alone.scorer,
     bench_alone.train,
     bench_alone.tasks,
@@ -58,39 +60,6 @@ def freshness(
     ):
         parts = bench.parts(JOB)
         result = measure(bench.settings, bench.items, parts, rate, seconds, warm_up, users, floor_job)
-    report_result(result | bench.bundle_entry, keep, json)
-
-
-@app.command()
-def first_minute(
-    rate: float = real(500, "Events a second.", min=ABOVE_0),
-    seconds: float = real(90, "Time of the load.", min=ABOVE_0),
-    users: int = typer.Option(20_000, help="Users in the load.", min=1),
-    bundle: Path = BundleOption,
-    keep: Path = KeepOption,
-    json: bool = JsonFlag,
-) -> None:
-    """Restarts the TaskManagers and the job, and measures freshness from the first event on.
-
-    Example: liveshelf bench first-minute --rate 500
-    """
-    from benchmarks.measuring.stack_under_test import StackUnderTest
-    from benchmarks.running_stack.first_minute import measure
-
-    bench = StackUnderTest(bundle)
-    bench.need_cluster()
-    with people.status(f"new TaskManagers and {seconds:.0f} s of load"):
-        result = measure(
-            bench.settings,
-            bench.items,
-            bench.parts(),
-            bench.cluster,
-            bench.supervisor,
-            bench.restart,
-            rate,
-            seconds,
-            users,
-        )
     report_result(result | bench.bundle_entry, keep, json)
 
 
