@@ -30,7 +30,11 @@ from operators.errors import SettingsError
 
 FILE_NAME = "liveshelf.toml"
 Port = Annotated[int, Field(ge=0, le=65_535)]  # 0: any that is free
-REPLACED = {"scorer.shared_dir": "scorer.socket"}  # whoever sets the first is told of the second
+REPLACED = {  # removed settings: an error says what came in their place
+    "scorer.shared_dir": "scorer.socket",
+    "scorer.promise_idle_ms": "a wake-up by the scorer thread",
+    "scorer.promise_busy_ms": "a wake-up by the scorer thread",
+}
 HIDDEN = ("kafka.security", "kafka.client")  # no error shows their values
 
 
@@ -72,8 +76,6 @@ class ScorerSettings(Section):
     metrics_port: Port = 9300
     socket: Annotated[str, AfterValidator(checked_socket_path)] = ""
     engines_dir: str = ""
-    promise_idle_ms: int = Field(3, ge=1)
-    promise_busy_ms: int = Field(200, ge=1)
     retry_after_ms: int = Field(2000, ge=1)
 
 

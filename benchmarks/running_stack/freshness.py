@@ -15,7 +15,7 @@ from benchmarks.running_stack.floor import LONGEST_US, Floor
 from operators.kafka_io.kafka_clients import consumer_at_end
 from operators.kafka_io.list_rows import decode_any_list
 from operators.kafka_io.read_to_end import records_left
-from operators.records.contracts import RECOMMENDATIONS
+from operators.records.contracts import RECOMMENDATIONS, RecommendationList
 from operators.settings import Settings
 
 DRAIN_SECONDS = 15.0
@@ -49,10 +49,14 @@ class Readings:
                 self.version_falls += slate.version < newest
                 self.newest[slate.user_id] = max(newest, slate.version)
                 if slate.event_time >= count_from_ms:
-                    self.sources[slate.source] += 1
-                    self.freshness_us.record_value(min(LONGEST_US, max(1, now_us - slate.event_time * 1000)))
-                    scoring_us = (slate.generated_at - slate.event_time) * 1000
-                    self.scoring_us.record_value(min(LONGEST_US, max(1, scoring_us)))
+                    self.count(slate, min(LONGEST_US, max(1, now_us - slate.event_time * 1000)))
+
+    def count(self, slate: RecommendationList, freshness_us: int) -> None:
+        """Adds a list to the figures."""
+        self.sources[slate.source] += 1
+        self.freshness_us.record_value(freshness_us)
+        scoring_us = (slate.generated_at - slate.event_time) * 1000
+        self.scoring_us.record_value(min(LONGEST_US, max(1, scoring_us)))
 
     def incomplete_reasons(self) -> list[str]:
         """The reasons why the reader has not read all lists; empty if it has."""

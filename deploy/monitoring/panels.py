@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 ALL = "$__rate_interval"
+OPERATOR = "flink_taskmanager_job_task_operator"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,9 @@ DASHBOARDS = (
             PanelSpec("Each stage", "p50 and p99 of each stage.", "s", _quantiles("liveshelf_stage_seconds", "stage")),
         ),
         "Micro-batches": (
-            PanelSpec("Size", "Users in a micro-batch.", "short", {"mean": "sum(rate(liveshelf_batch_size_users_sum[$__rate_interval])) / sum(rate(liveshelf_batch_size_users_count[$__rate_interval]))"}),
+            PanelSpec("Size", "Mean: users in a micro-batch of the scorer; records and timers in a batch that Java hands to Python.", "short",
+                      {"scorer": f"{_rate('liveshelf_batch_size_users_sum')} / {_rate('liveshelf_batch_size_users_count')}",
+                       "operator": f"{_rate(f'{OPERATOR}_liveshelfBatchEntries')} / {_rate(f'{OPERATOR}_liveshelfBatches')}"}),
             PanelSpec("Time", "Of a micro-batch, features to lists.", "s", _quantiles("liveshelf_batch_seconds")),
             PanelSpec("Waiting", "Requests that wait for the scorer, and requests replaced by a newer one.", "short",
                       {"waiting": "sum(liveshelf_waiting_requests)", "coalesced/s": _rate("liveshelf_coalesced_total")}),

@@ -9,6 +9,7 @@ import typer
 
 from liveshelf.bench import bench_alone, bench_short
 from liveshelf.bench.against import against
+from liveshelf.bench.first_minute import first_minute
 from liveshelf.bench.peers import peers
 from liveshelf.bench.result import BundleOption, KeepOption, report_result
 from liveshelf.terminal.numbers import ABOVE_0, number_list, real
@@ -19,6 +20,7 @@ for verb in (
     bench_short.short,
     against,
     peers,
+    first_minute,
     bench_alone.scorer,
     bench_alone.train,
     bench_alone.tasks,

@@ -47,6 +47,14 @@ The stages of a list sum to its freshness (`operators/telemetry/timeline.py`):
 The stage `recover` is the whole time of a list that a timer (a promise) requested again.
 `liveshelf_storefront_freshness_seconds` includes the time until a reader has the list.
 """
+JAVA_HALF = """
+The Java half of the operator counts its calls of Python among Flink's own metrics. Their quotient is the size of a batch:
+
+| metric | type | labels | what |
+|---|---|---|---|
+| `flink_taskmanager_job_task_operator_liveshelfBatches` | counter | Flink's | Batches that the operator handed to Python |
+| `flink_taskmanager_job_task_operator_liveshelfBatchEntries` | counter | Flink's | Records and fired timers in them |
+"""
 
 
 def registries(settings: Settings) -> dict[str, CollectorRegistry]:
@@ -91,7 +99,7 @@ def page(settings: Settings) -> str:
             "\n".join([f"\n## {title}\n", "| metric | type | labels | what |", "|---|---|---|---|", *rows, ""])
         )
         if process == "job":
-            parts.append(STAGES)
+            parts.append(STAGES + JAVA_HALF)
         if process == "monitor":
             table = str(expectations.__doc__).split("\n\n", 1)[1]
             parts.append(f"\nThe expectations:\n\n{table}\n")

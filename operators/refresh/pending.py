@@ -30,9 +30,7 @@ from typing import Literal
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.refresh.micro_batcher import Answer, NoScorer
-from operators.settings import ScorerSettings
 
-YOUNG_S = 0.02  # most requests are answered by this age: a younger one has a short promise
 MAX_BACK_OFF = 8  # maximum retry back-off, in `retry_after_ms`: after an outage a user waits at most so long
 MAX_ERROR_BACK_OFF_MS = 3_600_000
 
@@ -53,7 +51,7 @@ class Pending:
     newest_s: float = 0.0  # when `request` was
     fallback_of: tuple[int, int] | None = None  # order of the state whose fallback list is out
     back_off_ms: int = 0
-    answer: Answer[Request, Encoded] | None = None  # exactly once: waits for a record or promise of its user
+    answer: Answer[Request, Encoded] | None = None  # exactly once: waits for the next turn of its user
 
     def submit(self, request: Request, now_s: float) -> None:
         """The batcher has taken a request."""
@@ -82,6 +80,11 @@ class Pending:
         self.back_off_ms = longer if self.fallback_of == order else retry_after_ms
         self.phase, self.request, self.fallback_of = "fallen back", None, order
 
+    def lose(self) -> None:
+        """Not even the fallback list of an answer could be made: the promise tries again."""
+        self.fallback_of = None
+        self.phase = "owed" if self.phase == "answered" else self.phase
+
     def fail(self, retry_after_ms: int) -> None:
         """Our own code raised: the promise tries again, and the back-off doubles each time."""
         self.back_off_ms = min(2 * self.back_off_ms or retry_after_ms, MAX_ERROR_BACK_OFF_MS)
@@ -91,17 +94,8 @@ class Pending:
         """Whether the oldest unanswered request is past the deadline."""
         return (now_s - self.since_s) * 1000 >= deadline_ms
 
-    def next_look_ms(self, now_s: float, settings: ScorerSettings, *, polls: bool, busy: bool) -> int:
-        """Milliseconds until the operator must look at the user again: at the deadline of the request.
-
-        `polls`: exactly-once delivery hands an answer out with a promise of its user, so that the promise looks for the
-        answer: soon while the request is young and few wait, later otherwise.
-        """
+    def next_look_ms(self, now_s: float, deadline_ms: float) -> int:
+        """Milliseconds until the operator must look at the user again: at the deadline of the request."""
         if self.phase != "scoring":
             return self.back_off_ms
-        age_s = now_s - self.since_s
-        if not polls:
-            return max(1, math.ceil(settings.deadline_ms - age_s * 1000))
-        if busy:
-            return settings.promise_busy_ms
-        return settings.promise_idle_ms * (1 if age_s < YOUNG_S else 10)
+        return max(1, math.ceil(deadline_ms - (now_s - self.since_s) * 1000))

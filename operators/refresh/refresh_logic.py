@@ -5,9 +5,8 @@ requests in the scorer thread die with the process. The phase of a user with a p
 (`operators/refresh/pending.py`). A promise of a user without a phase was set before this process started: the user is
 scored again from the restored state.
 
-At-least-once delivery emits a list with the next batch, which begins when the first list is ready. Exactly-once delivery
-emits it with a record or promise of its user and notes it in the state: all three are in one checkpoint, and a restart
-cannot write the list again.
+The next batch begins when the first list is ready. At-least-once delivery emits the list with it, exactly-once delivery in
+a turn of the list's user (`operators/refresh/exactly_once.py`).
 """
 
 import math
@@ -21,6 +20,7 @@ from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.records.event_decode import EventDecoder
+from operators.refresh.exactly_once import ExactlyOnce, Transactions
 from operators.refresh.list_emission import ListEmission
 from operators.refresh.micro_batcher import Answer, MicroBatcher, NoScorer
 from operators.refresh.pending import Pending
@@ -28,14 +28,11 @@ from operators.refresh.record_effects import RecordEffects
 from operators.refresh.refresh_outputs import dead_letter, own_error
 from operators.refresh.refresh_records import Actions, BatchActions, InputRecord, Output, Turn
 from operators.refresh.refresh_sensors import RefreshSensors
-from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
-from operators.shopper.listing import listing, mark_listed, owed_again
-from operators.shopper.state_layout import LISTED, SETTLED
+from operators.shopper.listing import listing, owed_again
+from operators.shopper.state_layout import SETTLED
 from operators.shopper.user_state import last_event_ms, list_is_owed, order_of
 from operators.telemetry.own_errors import OwnErrors
-
-BUSY = 16  # waiting requests: above it a short promise fires too early
 
 
 class RefreshLogic:
@@ -57,13 +54,13 @@ class RefreshLogic:
     ) -> None:
         """`clock_s` gives epoch s; `time_to_live_ms` as in `step`; `transactions`: of exactly-once delivery."""
         self._effect_of = RecordEffects(decoder, events, clock_s, sensors, time_to_live_ms).of
-        self._transactions = transactions
         self._batcher = batcher
         self._settings = scorer
         self._clock_s = clock_s
         self._sensors = sensors
         self._errors = OwnErrors(sensors.on_own_error, clock_s)
         self._emission = ListEmission(lists, sensors, self._errors, clock_s, with_digest=with_digest)
+        self._once = ExactlyOnce(transactions, self._emission) if transactions else None
         # users with an open promise of this process; a user who is entered must get one in the same batch
         self._pending: defaultdict[str, Pending] = defaultdict(Pending)
         self._asked: dict[str, Request] = {}  # requests of this batch, until they are submitted
@@ -93,6 +90,8 @@ class RefreshLogic:
         if self._asked:
             self._submit(batch)
             self._take_answers(batch.outputs)
+        if self._once is not None:
+            batch.wanted = self._once.wanted()
         return batch
 
     def _on_record(self, record: InputRecord, state: bytes | None, read_s: float, actions: Actions) -> None:
@@ -115,14 +114,16 @@ class RefreshLogic:
         if effect.request is not None:
             self._ask(effect.request)
 
-    def _on_promise(self, user: str, state: bytes | None, late_ms: int, actions: Actions) -> None:
+    def _on_promise(self, user: str, state: bytes | None, late_ms: int | None, actions: Actions) -> None:
         """Reacts to a promise: its request is answered, waits, is past the deadline, or is from before a restart.
 
-        A promise that fails is set again with a growing back-off.
+        A promise that fails is set again with a growing back-off. Without `late_ms` no promise has fired: the turn was
+        wanted.
         """
         self._hand_out_safely(user, state, actions)
         try:
-            self._keep_promise(user, actions.state or state, late_ms, actions)
+            if late_ms is not None or (user in self._pending and self._pending[user].phase == "owed"):
+                self._keep_promise(user, actions.state or state, late_ms or 0, actions)
         except Exception as error:
             self._errors.report("promise", error)
             self._fail(self._pending[user], actions)
@@ -153,7 +154,7 @@ class RefreshLogic:
     def _ask_unless_settled(self, user: str, state: bytes, late_ms: int, actions: Actions) -> None:
         """Asks the model, unless exactly-once delivery knows that the list is out and committed."""
         if listing(state) == SETTLED:
-            if self._transactions is None or not self._transactions.gave_up(late_ms):
+            if self._once is None or not self._once.lost(late_ms):
                 self._pending.pop(user, None)
                 return
             self._sensors.on_rewritten()
@@ -161,7 +162,7 @@ class RefreshLogic:
         self._ask(Request(user, state, last_event_ms(state)))
 
     def _take_answers(self, outputs: list[Output], *, wake: bool = False) -> None:
-        """Takes all answers of the scorer. Emits them now; exactly-once delivery keeps each for its user's turn.
+        """Takes all answers of the scorer. Emits them now; exactly-once delivery keeps each for its user's next turn.
 
         `wake`: looks after the scorer thread too.
         """
@@ -177,55 +178,37 @@ class RefreshLogic:
         for answer in answers:
             if (pending := self._pending.get(answer.user)) is not None:
                 pending.close(answer)
-            if isinstance(answer.result, NoScorer) and not self._falls_back_early(answer, pending):
-                continue
-            if self._transactions is None:
-                if (encoded_list := self._list_of(answer)) is not None:
-                    lists.append((encoded_list, answer.request))
-            elif pending is not None:
-                pending.answer = answer
+            if self._once is not None:
+                if pending is not None:
+                    self._once.keep(answer, pending)
+            elif (encoded_list := self._list_of(answer, pending)) is not None:
+                lists.append((encoded_list, answer.request))
         if lists:
             self._emission.emit(lists, outputs)
+
+    def _list_of(self, answer: Answer[Request, Encoded], pending: Pending | None) -> Encoded | None:
+        """The list of an answer; None if the user's promise must see to it."""
+        if isinstance(answer.result, NoScorer) and not self._falls_back_early(answer, pending):
+            return None
+        encoded_list = self._emission.of(answer)
+        if encoded_list is None and pending is not None:
+            pending.lose()
+        return encoded_list
 
     def _falls_back_early(self, answer: Answer[Request, Encoded], pending: Pending | None) -> bool:
         """Whether a request that reached no scorer has its fallback list now. Its promise asks again later."""
         order = order_of(answer.request.state)
-        if self._transactions or pending is None or pending.phase != "owed" or pending.fallback_of == order:
+        if pending is None or pending.phase != "owed" or pending.fallback_of == order:
             return False
         pending.fallback_of = order
         return True
 
     def _hand_out_safely(self, user: str, state: bytes | None, actions: Actions) -> None:
         try:
-            if self._transactions is not None:
-                self._hand_out(user, state, self._transactions, actions)
+            if self._once is not None and state is not None and (pending := self._pending.get(user)) is not None:
+                self._once.hand_out(pending, state, actions)
         except Exception as error:
             self._errors.report("answer", error)
-
-    def _hand_out(self, user: str, state: bytes | None, transactions: Transactions, actions: Actions) -> None:
-        """Exactly once: emits the user's answer if it is better than the emitted list, and sets a promise that checks
-        whether it was committed."""
-        pending = self._pending.get(user)
-        if state is None or pending is None or pending.answer is None:
-            return
-        answer, pending.answer = pending.answer, None
-        newest, listed = order_of(answer.request.state) == order_of(state), listing(state)
-        better = newest and listed == LISTED and not isinstance(answer.result, Exception)
-        if listed == 0 or better:
-            if (encoded_list := self._list_of(answer)) is None:
-                return
-            self._emission.emit([(encoded_list, answer.request)], actions.outputs)
-        if newest:
-            actions.state = mark_listed(state, SETTLED)
-            actions.promise_ms = transactions.confirm_ms
-
-    def _list_of(self, answer: Answer[Request, Encoded]) -> Encoded | None:
-        """The list of an answer; None if even the fallback list failed: then the user's promise tries again."""
-        encoded_list = self._emission.of(answer)
-        if encoded_list is None and (pending := self._pending.get(answer.user)) is not None:
-            pending.fallback_of = None
-            pending.phase = "owed" if pending.phase == "answered" else pending.phase
-        return encoded_list
 
     def _withdraw(self, user: str, actions: Actions) -> None:
         """Forgets the requests of a user who was erased."""
@@ -279,8 +262,8 @@ class RefreshLogic:
         self._asked.pop(user, None)
         if listing(request.state) == 0 and pending.fallback_of != order:  # else the same list is out already
             self._emission.emit([(self._emission.fallback(request, cause), request)], actions.outputs)
-        if self._transactions is not None:
-            actions.state = mark_listed(request.state, LISTED if again else SETTLED)
+        if self._once is not None:
+            actions.state = self._once.note_fallback(request.state, final=not again)
         if again:
             pending.fall_back(order, self._settings.retry_after_ms)
             self._promise(pending, actions)
@@ -295,6 +278,5 @@ class RefreshLogic:
         """Sets the user's next promise, unless a request waits and a promise that fires soon is set."""
         if pending.phase == "scoring" and pending.soon:
             return
-        polls, busy = self._transactions is not None, self._batcher.waiting > BUSY
-        actions.promise_ms = pending.next_look_ms(self._batcher.clock(), self._settings, polls=polls, busy=busy)
+        actions.promise_ms = pending.next_look_ms(self._batcher.clock(), self._settings.deadline_ms)
         pending.soon = pending.phase == "scoring"

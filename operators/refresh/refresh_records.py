@@ -1,5 +1,6 @@
 """The input and output of the operator's decisions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -39,13 +40,14 @@ class Output(NamedTuple):
 class Turn(NamedTuple):
     """What the logic must react to: a record of a user or, where `record` is None, a promise that fired `late_ms` late.
 
-    `state` counts only in the user's first turn of a batch.
+    `state` counts only in the user's first turn of a batch. Where `late_ms` is None too, no promise has fired: the logic
+    wanted this turn.
     """
 
     user: str
     state: bytes | None
     record: InputRecord | None
-    late_ms: int = 0
+    late_ms: int | None = 0
 
 
 @dataclass(slots=True)
@@ -59,11 +61,13 @@ class Actions:
 
 @dataclass(slots=True)
 class BatchActions:
-    """What the engine must do after a batch: keep `states`, set `promises` (user -> ms from now), emit `outputs`."""
+    """What the engine must do after a batch: keep `states`, set `promises` (user -> ms from now), emit `outputs`, and
+    bring a turn of each of the `wanted` users at once."""
 
     states: dict[str, bytes] = field(default_factory=dict)
     promises: dict[str, int] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
+    wanted: Sequence[str] = ()
     current: dict[str, bytes | None] = field(default_factory=dict)  # each user's state after the turns so far
 
     def add(self, user: str, actions: Actions) -> None:

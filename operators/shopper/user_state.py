@@ -12,14 +12,13 @@ from typing import Literal
 import xxhash
 
 from operators.records.contracts import Event, items_named
+from operators.shopper.duplicates import is_duplicate, remember
 from operators.shopper.listing import owed_again
 from operators.shopper.state_layout import (
     BEFORE_EPOCH,
     CONSENT_REFUSED,
     EMPTY,
     ERASED_AT,
-    EVENT_WINDOW,
-    EVENTS_AT,
     HEADER,
     HISTORY,
     LISTED,
@@ -27,7 +26,6 @@ from operators.shopper.state_layout import (
     Header,
     forget,
     migrate,
-    place_of,
     reader,
     struct_of,
 )
@@ -52,8 +50,6 @@ RATING_MIDDLE = 3.0  # of one star to five
 _LAST_S = 0xFFFFFFFF  # in 2106
 _LAST_MS = _LAST_S * 1000 + 999
 
-_events, _event = struct_of("event_hash"), place_of("event_hash")
-_EVENT_SIZE = _event.size
 _erased = struct_of("erased_s", "erased_ms")
 _steps, _seen, _epoch_s = reader("steps"), reader("seen"), reader("epoch_s")
 version_of = reader("version")  # of a user's newest list
@@ -108,7 +104,7 @@ def step(
     without an event (but impressions) for `time_to_live_ms` is forgotten, and the user new: the engine drops it at
     some time after, and a replay at any pace must decide the same. Pure and deterministic.
 
-    A duplicate (same event id within the user's last `EVENT_WINDOW` accepted events) and an event from before an
+    A duplicate (`operators/shopper/duplicates.py`) and an event from before an
     erasure change nothing. A refusal of consent drops what the shopper did; until consent is granted events count for
     the version and against duplicates alone.
     """
@@ -119,13 +115,13 @@ def step(
     if state is not None and 0 < (last_ms or erased) < arrived_ms - time_to_live_ms:
         return step(None, event, session_gap_ms, arrived_ms, time_to_live_ms, rating_middle)
     event_hash = id_hash(event.event_id)
-    if event_hash in _events.unpack_from(record, EVENTS_AT):
+    if is_duplicate(record, event_hash):
         return Step(state or EMPTY, "duplicate", False, version)
     if time_ms <= erased:
         return Step(state or EMPTY, "erased", False, version)
     if state is None:
         epoch_s = _seconds(arrived_ms)
-    _event.pack_into(record, EVENTS_AT + _EVENT_SIZE * (seen % EVENT_WINDOW), event_hash)
+    remember(record, event_hash, seen)
     kind = event.event_type
     if kind == "consent" and (granted := consent_of(event)) is not None:
         flags = flags & ~CONSENT_REFUSED if granted else flags | CONSENT_REFUSED

@@ -6,7 +6,7 @@ by its number. Keys and values cross as bytes, so no text from outside is decode
 
 import msgspec
 
-from operators.records.event_decode import key_text
+from operators.records.event_decode import key_bytes, key_text
 from operators.refresh.refresh_records import BatchActions, InputRecord, Output, Turn
 from operators.shopper.recent_states import RecentStates
 from operators.shopper.state_layout import stored
@@ -24,11 +24,12 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     offset: int
     broker_ms: int
     keyed: bool
-    timer_ms: int  # epoch ms that the timer was set for
+    timer_ms: int  # epoch ms that the timer was set for; 0: no timer fired, Python wants a turn of the user
 
 
-# whether the older generation of cached states was dropped before these states joined the younger one
-Answer = tuple[bool, list[tuple[int, bytes]], list[tuple[int, int]], list[Output]]
+# whether the older generation of cached states was dropped before these states joined the younger one; states; timers;
+# records for the sinks; the users who shall have an entry in another batch at once
+Answer = tuple[bool, list[tuple[int, bytes]], list[tuple[int, int]], list[Output], list[bytes]]
 _decode = msgspec.msgpack.Decoder(list[Entry]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -48,7 +49,7 @@ class Message:
                 self._entries[user] = number
                 state = self._state(user, entry.state)
             record = None if entry.is_timer else _record(user, entry)
-            self.turns.append(Turn(user, state, record, now_ms - entry.timer_ms if entry.is_timer else 0))
+            self.turns.append(Turn(user, state, record, now_ms - entry.timer_ms if entry.timer_ms else None))
 
     def _state(self, user: str, sent: bytes | bool | None) -> bytes | None:
         if isinstance(sent, bytes):
@@ -64,7 +65,9 @@ class Message:
         states = [(entries[user], stored(state)) for user, state in actions.states.items()]
         promises = [(entries[user], delay_ms) for user, delay_ms in actions.promises.items()]
         drops = self._recent.put_all(actions.states)
-        return _encode((drops, states, promises, actions.outputs))
+        wanted = [key_bytes(user) for user in actions.wanted]
+        answer: Answer = (drops, states, promises, actions.outputs, wanted)
+        return _encode(answer)
 
 
 def unwrapped(value: bytes) -> bytes:

@@ -26,10 +26,10 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, CatalogueItem
 from operators.records.event_decode import EventDecoder
+from operators.refresh.exactly_once import Transactions
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_sensors import NullRefreshSensors
-from operators.refresh.transactions import Transactions
 from operators.settings import JobSettings, Settings
 from operators.shopper.recent_states import RecentStates
 from operators.telemetry.chosen_sensors import chosen
@@ -129,8 +129,7 @@ class RefreshFunction:
             deadline_s=settings.scorer.deadline_ms / 1000,
             clock=time.monotonic,
             sensors=chosen(self._metrics, NullSensors()),
-            # exactly once, a list waits for a record or promise of its user: nothing to wake for
-            on_answers=self._wake_up.write if settings.job.delivery == "at-least-once" else lambda: None,
+            on_answers=self._wake_up.write,
         )
 
     def _scorer(self, bundle: ModelBundle, subtask: int) -> ScorerProcess:

@@ -192,7 +192,7 @@ def test_a_bean_of_flink_has_the_name_and_labels_of_flinks_own_reporter() -> Non
         "org.apache.flink.taskmanager.job.task.operator.user.rocksdb.estimate-num-keys<tm_id=127.0.0.1-1-a, job_id=0f, "
         "task_name=refresh_-_(Calc[8], host=127.0.0.1, job_name=liveshelf><>Value: 7"
     )
-    (rule,) = flink_metrics.rules()["rules"]
+    rule, of_counters = flink_metrics.rules()["rules"]
     found = re.match(rule["pattern"], bean)
     assert found is not None
     name = re.sub(r"[^a-zA-Z0-9_]", "_", rule["name"].replace("$1", found[1]))
@@ -200,7 +200,11 @@ def test_a_bean_of_flink_has_the_name_and_labels_of_flinks_own_reporter() -> Non
     assert name == "flink_taskmanager_job_task_operator_user_rocksdb_estimate_num_keys"
     assert (labels["job_id"], labels["job_name"], labels["host"]) == ("0f", "liveshelf", "127.0.0.1")
     assert "operator_name" not in labels
-    assert not re.match(rule["pattern"], bean.replace(">Value", ">Count")), "a counter's sum is no gauge"
+    meter = bean.replace(">Value", ">Count")
+    assert not re.match(rule["pattern"], meter) and not re.match(of_counters["pattern"], meter)
+    counter = meter.replace("user.rocksdb.estimate-num-keys", "liveshelfBatches")
+    assert not re.match(rule["pattern"], counter)
+    assert re.match(of_counters["pattern"], counter)[1] == "taskmanager.job.task.operator.liveshelfBatches"
 
 
 def test_a_jobmanager_that_dies_is_replaced_because_zookeeper_keeps_its_jobs(tmp_path: Path) -> None:

@@ -29,10 +29,13 @@ BEANS = (
     "taskmanager.job.task.numRecordsInPerSecond",
     "taskmanager.job.task.numRecordsOutPerSecond",
     "taskmanager.job.task.operator.pendingRecords",
+    "taskmanager.job.task.operator.liveshelfBatches",
+    "taskmanager.job.task.operator.liveshelfBatchEntries",
     "taskmanager.job.task.operator.user.rocksdb.*",
 )
 LABELS = ("job_id", "job_name", "task_id", "task_name", "subtask_index", "operator_name", "tm_id", "host")
-ATTRIBUTES = "(?=.*><>(?:Value|Rate): )"  # of gauges and meters, looked for first: most attributes end here
+# looked for first, because most attributes end here. A meter counts too: of counters only our own are taken
+GAUGES_AND_METERS, COUNTERS = "(?=.*><>(?:Value|Rate): )", r"(?=[^<]+\.liveshelf.*><>Count: )"
 
 
 def rules() -> dict[str, object]:
@@ -44,12 +47,13 @@ def rules() -> dict[str, object]:
         "includeObjectNames": [f"org.apache.flink.{bean}:*" for bean in BEANS],
         "rules": [
             {
-                "pattern": rf"^{ATTRIBUTES}org\.apache\.flink\.([^<]+){places}<",
+                "pattern": rf"^{attributes}org\.apache\.flink\.([^<]+){places}<",
                 "name": "flink_$1",
                 "labels": labels,
                 "type": "GAUGE",
                 "cache": True,  # the expression is matched once for each bean, not at each scrape
             }
+            for attributes in (GAUGES_AND_METERS, COUNTERS)
         ],
     }
 

@@ -20,10 +20,10 @@ from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
 from operators.records.event_decode import EventDecoder
+from operators.refresh.exactly_once import Transactions
 from operators.refresh.micro_batcher import NoScorer
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import InputRecord, Output, Turn
-from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from operators.shopper.state_layout import stored
 from operators.shopper.user_state import digest, erase, list_is_owed, order_of, step
@@ -98,6 +98,9 @@ class CrashingEngine(RuleBasedStateMachine):
         for output in actions.outputs:
             if output.kind == "list" and output.key is not None:
                 self.outputs.append((output.key.decode(), *order_and_source(output)))
+        if actions.wanted:
+            self.now.buffered = [Turn(user, self.now.states.get(user), None, None) for user in actions.wanted]
+            self.flush(fault)
 
     def fire(self, user: str) -> None:
         self.now.promises.remove(user)

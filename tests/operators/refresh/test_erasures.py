@@ -2,16 +2,14 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from operators.records.contracts import ERASURES, ORDER_HEADER
 from operators.refresh.refresh_records import InputRecord, Output, Turn
-from operators.refresh.transactions import Transactions
 from operators.shopper.state_layout import stored
 from operators.shopper.user_state import holds_anything
-from tests.builders import NOW_MS, write_bundle
+from tests.builders import NOW_MS
 from tests.operators.refresh.test_refresh_logic import Operator, job, lists
 
 __all__ = ["job"]
@@ -78,24 +76,3 @@ def test_an_erasure_that_is_read_again_takes_no_list_away(job: Operator, kept: C
     assert [output.kind for output in job.read("u1", erasure(erasure_id="r1"), ERASURES)] == ["receipt"]
     job.batcher.run_once()
     assert lists(job.fire()) == [("u1", 2, "model")]
-
-
-def test_a_list_that_was_lost_with_its_transaction_is_written_again(tmp_path: Path) -> None:
-    job = Operator(write_bundle(tmp_path), Transactions(900_000, 5_000))
-    job.event()
-    job.batcher.run_once()
-    assert lists(job.fire()) == [("u1", 1, "model")]
-    assert job.promises == {"u1": 15_000}, "a look at whether it was committed"
-    kept = dict(job.state), dict(job.promises)
-    assert job.fire() == [] and job.promises == {}
-    job.restart()
-    job.state, job.promises = kept
-    assert job.fire(late_ms=60_000) == [] and job.promises == {}, "down for a minute: the transaction was open still"
-    job.restart()
-    job.state, job.promises = kept[0], {"u1": 15_000}
-    assert job.fire(late_ms=880_000) == []
-    job.batcher.run_once()
-    assert lists(job.fire()) == [("u1", 1, "model")]
-    assert job.sensors.rewritten == 1
-    job.fire()
-    assert job.promises == {}

@@ -8,15 +8,13 @@ import pytest
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES
+from operators.refresh.exactly_once import Transactions
 from operators.refresh.micro_batcher import Answer, NoScorer
 from operators.refresh.pending import MAX_BACK_OFF, Pending
-from operators.refresh.transactions import Transactions
-from operators.settings import ScorerSettings
 from tests.builders import write_bundle
 from tests.operators.refresh.test_refresh_logic import Operator, job, lists
 
 __all__ = ["job"]
-SETTINGS = ScorerSettings()
 
 
 def request(number: int = 0) -> Request:
@@ -45,17 +43,14 @@ def test_one_who_met_no_scorer_is_owed_a_list() -> None:
 
 
 def test_when_a_user_is_looked_at_next() -> None:
-    pending, soon = Pending(), SETTINGS.promise_idle_ms
+    pending = Pending()
     pending.submit(request(), 0.0)
-    assert pending.next_look_ms(0.1, SETTINGS, polls=False, busy=False) == SETTINGS.deadline_ms - 100
-    assert pending.next_look_ms(9.0, SETTINGS, polls=False, busy=False) == 1
-    assert pending.next_look_ms(0.01, SETTINGS, polls=True, busy=False) == soon
-    assert pending.next_look_ms(0.1, SETTINGS, polls=True, busy=False) == 10 * soon
-    assert pending.next_look_ms(0.01, SETTINGS, polls=True, busy=True) == SETTINGS.promise_busy_ms
+    assert pending.next_look_ms(0.1, 500) == 400
+    assert pending.next_look_ms(9.0, 500) == 1
     waits = []
     for order in [(1, 1)] * 5 + [(1, 2)]:
         pending.fall_back(order, 1000)
-        waits.append(pending.next_look_ms(9.0, SETTINGS, polls=True, busy=True))
+        waits.append(pending.next_look_ms(9.0, 500))
     assert waits == [1000, 2000, 4000, MAX_BACK_OFF * 1000, MAX_BACK_OFF * 1000, 1000]
 
 
@@ -172,13 +167,3 @@ def test_an_event_after_an_erasure_does_not_wait_for_the_promise_of_a_fallback(j
     job.broker_ms += 5000
     job.event(number=1, event_time=job.broker_ms)
     assert job.promises == {"u1": job.settings.deadline_ms}
-
-
-def test_the_answer_for_a_user_whose_state_is_gone_is_not_kept(tmp_path: Path) -> None:
-    job = Operator(write_bundle(tmp_path), Transactions(900_000, 5_000))
-    job.event()
-    job.batcher.run_once()
-    job.read("anyone", None)
-    del job.state["u1"]  # the engine forgets users who were idle for long
-    assert lists(job.fire()) == []
-    assert not job.logic._pending

@@ -16,10 +16,10 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import EVENTS, Event
 from operators.records.event_decode import EventDecoder
+from operators.refresh.exactly_once import Transactions
 from operators.refresh.micro_batcher import MicroBatcher
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import InputRecord, Output, Turn
-from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from tests.bad_records import good_event
 from tests.builders import NOW_MS, write_bundle
@@ -106,10 +106,12 @@ class Operator:
         return self.turns(Turn(user, self.state.get(user), None, late_ms))
 
     def turns(self, *turns: Turn) -> list[Output]:
-        """One batch."""
+        """One batch, and another one of the turns that are wanted then."""
         actions = self.logic.on_batch(turns)
         self.state |= actions.states
         self.promises |= actions.promises
+        if actions.wanted:
+            return actions.outputs + self.turns(*(Turn(u, self.state.get(u), None, None) for u in actions.wanted))
         return actions.outputs
 
 

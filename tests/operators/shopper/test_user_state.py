@@ -46,12 +46,6 @@ def test_the_history_keeps_the_last_steps() -> None:
     assert kept == {id_hash(f"i{n}") for n in range(3, HISTORY + 3)}
 
 
-def test_a_duplicate_changes_nothing() -> None:
-    once = state_after(event(0), event(1))
-    again = step(once, event(0))
-    assert (again.outcome, again.refresh, again.state) == ("duplicate", False, once)
-
-
 def test_an_impression_counts_what_was_shown_and_not_a_version() -> None:
     state = state_after(event(0), event(1, "impression", items=["i2", "i3"]), event(2, "impression", items=["i2"]))
     record = fields(state)

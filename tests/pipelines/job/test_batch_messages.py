@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from operators.refresh.refresh_records import BatchActions, Output
+from operators.refresh.refresh_records import BatchActions, Output, Turn
 from operators.settings import Settings
 from operators.shopper.recent_states import RecentStates
 from operators.shopper.state_layout import stored
@@ -26,6 +26,11 @@ BRIDGE = ROOT / "pipelines" / "job" / "bridge"
 def entry(user: bytes | None, state: bytes | bool | None = None, timer_ms: int = 0) -> list[Any]:
     """As `Batch.java` packs it."""
     return [user, state, timer_ms > 0, b"{}", "topic", 1, 2, NOW_MS, True, timer_ms]
+
+
+def wanted_entry(user: bytes) -> list[Any]:
+    """As `Answer.java` adds it for a user whose turn is wanted."""
+    return [user, None, True, None, "", 0, 0, 0, False, 0]
 
 
 def message(*entries: list[Any], recent: RecentStates | None = None) -> Message:
@@ -72,18 +77,19 @@ def test_a_pickle_that_was_cut_is_refused() -> None:
 def test_entries_become_turns() -> None:
     batch = message(entry(b"u1", b"\x02s"), entry(b"\xff", None, NOW_MS - 7), entry(b"u1"))
     record, timer, again = batch.turns
-    assert (record.user, record.state, record.late_ms) == ("u1", b"\x02s", 0)
+    assert (record.user, record.state) == ("u1", b"\x02s")
     assert record.record and (record.record.topic, record.record.offset, record.record.keyed) == ("topic", 2, True)
     assert (timer.user, timer.record, timer.late_ms) == ("\udcff", None, 7)
     assert again.state is None, "the state goes with the first entry"
+    assert message(wanted_entry(b"u1")).turns == [Turn("u1", None, None, None)]
 
 
 def test_an_answer_names_the_first_entry_of_a_user_and_cached_states_are_not_asked_for_again() -> None:
     recent, state = RecentStates(10, lambda: 0.0), a_state()
     batch = message(entry(b"u0"), entry(b"u1"), entry(b"u1"), recent=recent)
-    actions = BatchActions({"u1": state}, {"u1": 500}, [Output("list", b"u1", None, {"h": b"v"})])
+    actions = BatchActions({"u1": state}, {"u1": 500}, [Output("list", b"u1", None, {"h": b"v"})], ["\udcff"])
     answer = msgspec.msgpack.decode(batch.answer(actions))
-    assert answer == [False, [[1, stored(state)]], [[1, 500]], [["list", b"u1", None, {"h": b"v"}]]]
+    assert answer == [False, [[1, stored(state)]], [[1, 500]], [["list", b"u1", None, {"h": b"v"}]], [b"\xff"]]
     (turn,) = message(entry(b"u1", False), recent=recent).turns
     assert turn.state == state, "unpacked, as the kernel left it"
     for user, java_says in ((b"u1", None), (b"u0", False)):

@@ -1,6 +1,7 @@
 package org.liveshelf.bridge;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,7 +15,8 @@ import org.msgpack.core.MessageUnpacker;
 
 /**
  * What Python wants done: [dropped, [[entry, state], ...], [[entry, ms until the timer], ...], [[kind, key, value,
- * headers], ...]]. `dropped` comes first: Python dropped its older states before these joined the younger ones.
+ * headers], ...], [user, ...]]. `dropped` comes first: Python dropped its older states before these joined the younger
+ * ones. The users at the end are the entries of the next batch.
  */
 final class Answer {
     private final MessageUnpacker unpacker;
@@ -50,6 +52,12 @@ final class Answer {
         for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {
             unpacker.unpackArrayHeader();
             output.collect(Row.of(unpacker.unpackString(), binary(), binary(), headers()));
+        }
+        batch.clear();
+        for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {
+            String key = new String(binary(), StandardCharsets.ISO_8859_1); // its characters stand for bytes
+            setKey.accept(Row.of(key));
+            batch.addTimer(key, 0, state);
         }
     }
 

@@ -45,7 +45,7 @@ final class Batch {
         packer.packLong(0);
     }
 
-    /** A fired timer of the current key, as `Entry`. */
+    /** A fired timer of the current key, as `Entry`; 0: no timer fired, Python wants to see this user's state. */
     void addTimer(String key, long timestamp, ValueState<byte[]> state) throws IOException {
         packer.packArrayHeader(10);
         binary(key.getBytes(StandardCharsets.ISO_8859_1)); // its characters stand for bytes

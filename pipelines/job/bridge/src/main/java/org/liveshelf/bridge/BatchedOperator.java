@@ -132,6 +132,12 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
         if (finished) {
             return; // the sinks take nothing after the end of the input
         }
+        do {
+            cross();
+        } while (batch.size() > 0); // users that Python wants to see
+    }
+
+    private void cross() throws Exception {
         boolean empty = batch.size() == 0;
         if (!empty) {
             batches.inc();
@@ -141,7 +147,6 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
         byte[] answer = (byte[]) python.call("on_batch", (Object) message);
         Object current = getCurrentKey();
         new Answer(answer).act(batch, this::setCurrentKey, state, this::setTimer, collector);
-        batch.clear();
         if (current != null) {
             setCurrentKey(current); // of the record that Flink has in hand
         }
