@@ -17,14 +17,13 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 
     user: bytes | None
     state: bytes | bool | None  # counts in a user's first entry of a batch; None: a new user, False: it is cached here
-    is_timer: bool
+    timer_ms: int | None  # epoch ms that a fired timer was set for; None: a record
     value: bytes | None
     topic: str
     partition: int
     offset: int
     broker_ms: int
     keyed: bool
-    timer_ms: int  # epoch ms that the timer was set for
 
 
 # whether the older generation of cached states was dropped before these states joined the younger one
@@ -47,8 +46,10 @@ class Message:
             if user not in self._entries:
                 self._entries[user] = number
                 state = self._state(user, entry.state)
-            record = None if entry.is_timer else _record(user, entry)
-            self.turns.append(Turn(user, state, record, now_ms - entry.timer_ms if entry.is_timer else 0))
+            if entry.timer_ms is None:
+                self.turns.append(Turn(user, state, _record(user, entry)))
+            else:
+                self.turns.append(Turn(user, state, None, now_ms - entry.timer_ms))
 
     def _state(self, user: str, sent: bytes | bool | None) -> bytes | None:
         if isinstance(sent, bytes):

@@ -23,9 +23,9 @@ from tests.places import ROOT
 BRIDGE = ROOT / "pipelines" / "job" / "bridge"
 
 
-def entry(user: bytes | None, state: bytes | bool | None = None, timer_ms: int = 0) -> list[Any]:
+def entry(user: bytes | None, state: bytes | bool | None = None, timer_ms: int | None = None) -> list[Any]:
     """As `Batch.java` packs it."""
-    return [user, state, timer_ms > 0, b"{}", "topic", 1, 2, NOW_MS, True, timer_ms]
+    return [user, state, timer_ms, b"{}", "topic", 1, 2, NOW_MS, True]
 
 
 def message(*entries: list[Any], recent: RecentStates | None = None) -> Message:
