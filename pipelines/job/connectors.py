@@ -65,6 +65,7 @@ def consumer_properties(kafka: KafkaSettings, job: JobSettings) -> dict[str, str
 
 
 def producer_properties(sink: Sink, kafka: KafkaSettings, job: JobSettings) -> dict[str, str]:
+    """Settings of a sink's producer; `[kafka.client]` changes none that the job relies on."""
     own = {"acks": "all", **sink.producer}
     if job.delivery == "exactly-once":
         own["transaction.timeout.ms"] = str(job.transaction_timeout_ms)

@@ -27,7 +27,16 @@ def read_records(jvm: Any, max_chars: int, records: Iterable[tuple[bytes | None,
         sizes = len(key or b""), len(value or b"")
         headers = shaded(jvm, "common.header.internals.RecordHeaders")()
         record = shaded(jvm, "clients.consumer.ConsumerRecord")(
-            TOPIC, PARTITION, OFFSET, BROKER_MS, broker_time, *sizes, key, value, headers, jvm.java.util.Optional.empty()
+            TOPIC,
+            PARTITION,
+            OFFSET,
+            BROKER_MS,
+            broker_time,
+            *sizes,
+            key,
+            value,
+            headers,
+            jvm.java.util.Optional.empty(),
         )
         source.deserialize(record, out)
     return source, read

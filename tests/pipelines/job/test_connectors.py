@@ -23,7 +23,7 @@ def test_the_shop_cannot_change_what_the_job_relies_on() -> None:
     assert all(producer_properties(sink, kafka, JobSettings())["acks"] == "all" for sink in SINKS)
 
 
-@pytest.mark.parametrize("delivery, timeout_ms", [("at-least-once", None), ("exactly-once", "900001")])
+@pytest.mark.parametrize(("delivery", "timeout_ms"), [("at-least-once", None), ("exactly-once", "900001")])
 def test_exactly_once_sets_the_transactions_time_out(delivery: str, timeout_ms: str | None) -> None:
     job = JobSettings(delivery=delivery, transaction_timeout_ms=900_001)
     for sink in SINKS:

@@ -12,12 +12,13 @@ from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 from deploy.local.flink.flink_home import wheel_home
 from deploy.local.jars import CONNECTOR
 from deploy.local.layout import Layout
-from operators.records.event_decode import key_text
+from operators.records.event_decode import key_bytes, key_text
 from operators.refresh.refresh_records import InputRecord
 from operators.settings import load_settings
 from operators.shopper.recent_states import RecentStates
 from pipelines.job.batch_messages import Message
 from tests.pipelines.job.source_records import BROKER_MS, OFFSET, PARTITION, TOPIC, read_records
+from tests.pipelines.job.users_of_bodies import USERS_OF_BODIES
 from tests.places import ROOT
 
 JARS = Layout.of(load_settings()).jars
@@ -57,27 +58,17 @@ def test_a_record_with_a_key_crosses_as_it_is(jvm: Any, key: bytes, value: bytes
 
 
 def test_records_do_not_mix(jvm: Any) -> None:
-    sent = [(f"u{n}".encode(), b"v" * n) for n in range(500)]
+    sent = [(f"u{n}".encode(), b"v" * n) for n in range(100)]
     assert [(record.user.encode(), record.value) for record in read(jvm, *sent)] == sent
-
-
-def nested(depth: int) -> str:
-    return '{"x":' + "[" * depth + "]" * depth + ',"user_id":"u"}'
-
-
-# what SQL's JSON_VALUE(CAST(value AS STRING), '$.user_id') gave for them (docs/decisions/0035-kafka-without-sql.md)
-USERS_OF_BODIES: dict[str | bytes, str] = {
-    '{"user_id":"u1"}': "u1",
-}
 
 
 @pytest.mark.parametrize("key", [None, b""])
 def test_a_record_without_a_key_belongs_to_the_user_of_its_body(jvm: Any, key: bytes | None) -> None:
-    bodies = [body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass") for body in USERS_OF_BODIES]
-    records = read(jvm, *((key, body) for body in bodies))
-    assert [record.value for record in records] == bodies
+    records = read(jvm, *((key, body) for body in USERS_OF_BODIES))
+    assert [record.value for record in records] == [*USERS_OF_BODIES]
     assert not any(record.keyed for record in records)
-    assert dict(zip(USERS_OF_BODIES, (record.user for record in records), strict=True)) == USERS_OF_BODIES
+    users = (key_bytes(record.user) for record in records)
+    assert dict(zip(USERS_OF_BODIES, users, strict=True)) == USERS_OF_BODIES
 
 
 def test_a_tombstone_without_a_key_belongs_to_nobody(jvm: Any) -> None:
@@ -108,15 +99,15 @@ def written(jvm: Any, topics: dict[str, str], *fields: Any) -> Any:
     return jvm.org.liveshelf.bridge.SinkRecords(topics).serialize(row, None, 1)
 
 
-@pytest.mark.parametrize("key, value", [(b"u", b"{}"), (b"\xff", None), (None, b"\xfe"), (None, None), (b"", b"")])
+@pytest.mark.parametrize(("key", "value"), [(b"u", b"{}"), (b"\xff", None), (None, b"\xfe"), (None, None), (b"", b"")])
 def test_an_output_becomes_a_record_of_its_kinds_topic(jvm: Any, key: bytes | None, value: bytes | None) -> None:
     record = written(jvm, {"list": "lists", "dead": "letters"}, "dead", key, value, {"reason": b"\xff", "a": b""})
     assert (record.topic(), record.key(), record.value()) == ("letters", key, value)
-    assert {header.key(): header.value() for header in record.headers()} == {"reason": b"\xff", "a": b""}
+    assert {header.key(): header.value() for header in record.headers().toArray()} == {"reason": b"\xff", "a": b""}
     # the producer's partitioner decides by the key, and the broker sets the time
     assert (record.partition(), record.timestamp()) == (None, None)
 
 
 def test_an_output_without_headers_and_one_of_another_sink(jvm: Any) -> None:
-    assert list(written(jvm, {"list": "lists"}, "list", b"u", b"{}", None).headers()) == []
+    assert not written(jvm, {"list": "lists"}, "list", b"u", b"{}", None).headers().toArray()
     assert written(jvm, {"list": "lists"}, "receipt", b"u", b"{}", None) is None
