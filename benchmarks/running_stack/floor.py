@@ -16,11 +16,12 @@ from hdrh.histogram import HdrHistogram
 
 from deploy.local.flink.flink_home import process_environment
 from deploy.local.layout import Layout
+from operators.configuration.kafka_settings import KafkaSettings
 from operators.errors import ClusterError
 from operators.kafka_io.kafka_clients import consumer_at_end
 from operators.records.contracts import EVENTS
 from operators.records.topic_specs import TopicSpec
-from operators.settings import KafkaSettings, Settings, project_root
+from operators.settings import Settings, project_root
 from operators.waiting import wait_while
 from pipelines.submission.cluster import Cluster, python_part
 from pipelines.submission.launcher import run_client

@@ -4,9 +4,10 @@ records as they are."""
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from operators.configuration.kafka_settings import KafkaSettings
 from operators.records import contracts
 from operators.records.dead_letter import LARGEST
-from operators.settings import JobSettings, KafkaSettings, Settings
+from operators.settings import JobSettings, Settings
 
 
 class Source(NamedTuple):
