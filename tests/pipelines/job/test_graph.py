@@ -27,6 +27,12 @@ IDS_OF_SQL = {
 }
 
 
+def test_the_jar_is_compiled_against_the_connector_of_the_stack() -> None:
+    pom = (ROOT / "pipelines" / "job" / "bridge" / "pom.xml").read_text()
+    name, version = CONNECTOR.removesuffix(".jar").split("-kafka-")
+    assert f"<artifactId>{name}-kafka</artifactId>\n      <version>{version}</version>" in pom
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not (JARS / CONNECTOR).is_file(), reason=f"no {CONNECTOR}: liveshelf up fetches it")
 @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
