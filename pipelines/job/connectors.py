@@ -20,7 +20,8 @@ class Source(NamedTuple):
 
 
 class Sink(NamedTuple):
-    """A sink of the job: the topic of each kind of output that it writes, and settings of its producer.
+    """A sink of the job: the topic of each kind of output that it writes, and settings of its producer that
+    `[kafka.client]` may change.
 
     `former_writer_id`, `former_committer_id`: as `Source.former_id`.
     """
@@ -47,7 +48,7 @@ SINKS = (
     Sink(
         "dead_letters",
         {"dead": contracts.DEAD_LETTERS, "receipt": contracts.RECEIPTS},
-        {"max.request.size": str(LARGEST)},
+        {},
         "63cd2c02cdfce92ceb60648928afd990",
         "6f7cd0bafb2dd2e29854058fc390f678",
     ),
@@ -66,11 +67,11 @@ def consumer_properties(kafka: KafkaSettings, job: JobSettings) -> dict[str, str
 
 
 def producer_properties(sink: Sink, kafka: KafkaSettings, job: JobSettings) -> dict[str, str]:
-    """Settings of a sink's producer; `[kafka.client]` changes none that the job relies on."""
-    own = {"acks": "all", **sink.producer}
+    """Settings of a sink's producer."""
+    own = {"acks": "all", "max.request.size": str(LARGEST)}
     if job.delivery == "exactly-once":
         own["transaction.timeout.ms"] = str(job.transaction_timeout_ms)
-    return kafka.java_options() | own
+    return {**sink.producer, **kafka.java_options(), **own}
 
 
 def kafka_source(jvm: Any, source: Source, settings: Settings) -> Any:

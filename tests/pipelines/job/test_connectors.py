@@ -23,6 +23,11 @@ def test_the_shop_cannot_change_what_the_job_relies_on() -> None:
     assert all(producer_properties(sink, kafka, JobSettings())["acks"] == "all" for sink in SINKS)
 
 
+def test_the_shop_can_change_how_a_producer_batches() -> None:
+    kafka = KafkaSettings(client={"java": {"linger.ms": "7"}})
+    assert {producer_properties(sink, kafka, JobSettings())["linger.ms"] for sink in SINKS} == {"7"}
+
+
 @pytest.mark.parametrize(("delivery", "timeout_ms"), [("at-least-once", None), ("exactly-once", "900001")])
 def test_exactly_once_sets_the_transactions_time_out(delivery: str, timeout_ms: str | None) -> None:
     job = JobSettings(delivery=delivery, transaction_timeout_ms=900_001)
