@@ -16,13 +16,13 @@ from hdrh.histogram import HdrHistogram
 
 from deploy.local.flink.flink_home import process_environment
 from deploy.local.layout import Layout
+from operators.configuration.kafka_settings import KafkaSettings
 from operators.errors import ClusterError
 from operators.kafka_io.kafka_clients import consumer_at_end
 from operators.records.contracts import EVENTS
 from operators.records.topic_specs import TopicSpec
 from operators.settings import Settings, project_root
 from operators.waiting import wait_while
-from pipelines.job.tables import connector_options
 from pipelines.submission.cluster import Cluster, python_part
 from pipelines.submission.launcher import run_client
 from pipelines.topics.topic_admin import ensure_topics
@@ -41,8 +41,8 @@ _decode = msgspec.json.Decoder(_Moment).decode
 
 
 def plan(settings: Settings) -> dict[str, Any]:
-    """The order for `pipelines.reference_jobs.floor_job`: Liveshelf's connector, buffer time-out and checkpoints, but no
-    exchange and no Python."""
+    """The order for `pipelines.reference_jobs.floor_job`: Liveshelf's client settings, buffer time-out and checkpoints, but
+    no exchange and no Python."""
     source = {"topic": EVENTS, "scan.startup.mode": "latest-offset", "properties.group.id": JOB}
     source |= {"properties.fetch.max.wait.ms": "100"}
     sink = {"topic": TOPIC, "properties.acks": "all", "properties.linger.ms": "0"}
@@ -60,6 +60,23 @@ def plan(settings: Settings) -> dict[str, Any]:
         ],
         "insert": "INSERT INTO passed SELECT * FROM events",
     }
+
+
+def connector_options(settings: KafkaSettings, more: dict[str, str]) -> str:
+    """What a table of the Kafka connector has in its WITH: raw keys and values, the shop's client settings, and `more`."""
+    client = {f"properties.{name}": value for name, value in settings.java_options().items()}
+    options = {
+        "connector": "kafka",
+        "key.format": "raw",
+        "key.fields": "key",
+        "value.format": "raw",
+        "value.fields-include": "EXCEPT_KEY",
+    }
+    return ", ".join(f"'{name}' = '{_quoted(value)}'" for name, value in (options | client | more).items())
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
 
 
 class Floor:

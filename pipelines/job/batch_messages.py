@@ -13,18 +13,17 @@ from operators.shopper.state_layout import stored
 
 
 class Entry(msgspec.Struct, array_like=True, gc=False):
-    """A record, or a fired timer of a user."""
+    """A record, or a turn of a user without one: a timer fired, or Python wants it."""
 
     user: bytes | None
     state: bytes | bool | None  # counts in a user's first entry of a batch; None: a new user, False: it is cached here
-    is_timer: bool
+    timer_ms: int | None  # epoch ms that a fired timer was set for; 0: Python wants a turn of this user; None: a record
     value: bytes | None
     topic: str
     partition: int
     offset: int
     broker_ms: int
     keyed: bool
-    timer_ms: int  # epoch ms that the timer was set for; 0: no timer fired, Python wants a turn of the user
 
 
 # whether the older generation of cached states was dropped before these states joined the younger one; states; timers;
@@ -48,8 +47,11 @@ class Message:
             if user not in self._entries:
                 self._entries[user] = number
                 state = self._state(user, entry.state)
-            record = None if entry.is_timer else _record(user, entry)
-            self.turns.append(Turn(user, state, record, now_ms - entry.timer_ms if entry.timer_ms else None))
+            if entry.timer_ms is None:
+                self.turns.append(Turn(user, state, _record(user, entry)))
+            else:
+                late_ms = now_ms - entry.timer_ms if entry.timer_ms else None
+                self.turns.append(Turn(user, state, None, late_ms))
 
     def _state(self, user: str, sent: bytes | bool | None) -> bytes | None:
         if isinstance(sent, bytes):

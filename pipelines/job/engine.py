@@ -44,8 +44,6 @@ def flink_options(settings: Settings) -> dict[str, str]:
         "restart-strategy.exponential-delay.initial-backoff": "500 ms",
         "restart-strategy.exponential-delay.max-backoff": "15 s",
         "restart-strategy.exponential-delay.reset-backoff-threshold": "60 s",
-        "table.local-time-zone": "UTC",
-        "table.exec.sink.not-null-enforcer": "ERROR",
     }
     if settings.job.delivery == "exactly-once":
         _check_transactions(settings.job)

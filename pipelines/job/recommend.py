@@ -2,42 +2,26 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pyflink.common import Configuration, Types
 from pyflink.datastream import StreamExecutionEnvironment
-from pyflink.datastream.data_stream import (
-    DataStream,
-    KeyedStream,
-    _create_j_data_stream_python_function_info,
-)
+from pyflink.datastream.data_stream import _create_j_data_stream_python_function_info
 from pyflink.fn_execution import flink_fn_execution_pb2
 from pyflink.java_gateway import get_gateway
-from pyflink.table import StreamTableEnvironment
-from pyflink.util.java_utils import get_j_env_configuration
+from pyflink.util.java_utils import get_j_env_configuration, to_jarray
 
-from operators.records.contracts import ERASURES, EVENTS
 from operators.settings import JobSettings, Settings
 from operators.time_units import DAY_MS
+from pipelines.job.connectors import SINKS, SOURCES, Sink, Source, kafka_sink, kafka_source
 from pipelines.job.engine import STATE_UID, flink_options
 from pipelines.job.java_names import known_names, refuse_mistyped
-from pipelines.job.tables import (
-    INPUT_FIELDS,
-    dead_letters_ddl,
-    dead_letters_insert,
-    input_query,
-    lists_ddl,
-    lists_insert,
-    source_ddl,
-)
 
 BRIDGE = Path(__file__).resolve().parent / "bridge" / "liveshelf-bridge.jar"
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
-RECORD = Types.ROW_NAMED(
-    list(INPUT_FIELDS), [BYTES, BYTES, Types.STRING(), Types.INT(), Types.LONG(), Types.LONG(), Types.BOOLEAN()]
-)
-INPUT = Types.ROW_NAMED(["by", "record"], [Types.STRING(), RECORD])
+KEY = Types.ROW([Types.STRING()])
 OUTPUT = Types.ROW_NAMED(
     ["kind", "key", "value", "headers"], [Types.STRING(), BYTES, BYTES, Types.MAP(Types.STRING(), BYTES)]
 )
@@ -77,69 +61,70 @@ class Shipped:
             inner.close()
 
 
-def build(settings: Settings, ship: str) -> Any:
-    """The whole graph as one statement set, ready to execute."""
+def build(settings: Settings, ship: str) -> StreamExecutionEnvironment:
+    """The whole graph, ready to execute. All of it is Java but `Shipped`."""
     configuration = Configuration()
     for name, value in flink_options(settings).items():
         configuration.set_string(name, value)
     environment = StreamExecutionEnvironment.get_execution_environment(configuration)
     environment.add_jars(BRIDGE.as_uri())
-    tables = StreamTableEnvironment.create(environment)
     refuse_mistyped(settings.kafka, known_names(get_gateway().jvm))
-
-    tables.execute_sql(lists_ddl("lists", settings.kafka, settings.job))
-    tables.execute_sql(dead_letters_ddl("dead_letters", settings.kafka, settings.job))
-
-    def records_of(table: str, topic: str) -> DataStream:
-        tables.execute_sql(source_ddl(table, topic, settings.kafka, settings.job))
-        return tables.to_append_stream(tables.sql_query(input_query(table, settings.events)), INPUT)
-
-    # a union of streams, not of queries: each source stays chained up to the key's exchange, one hop less
-    records = records_of("events", EVENTS).union(records_of("erasures", ERASURES))
-    users = key_by_first_field(records)
+    records = keyed_by_user([source_stream(environment, source, settings) for source in SOURCES])
     shipped = Shipped(settings.shipped(), ship, settings.job.python)
-    refreshed = batched(environment, users, shipped, settings.job).uid(STATE_UID).name("refresh")
-    tables.create_temporary_view("refreshed", tables.from_data_stream(refreshed))
-
-    sinks = tables.create_statement_set()
-    sinks.add_insert_sql(lists_insert("lists", "refreshed"))
-    sinks.add_insert_sql(dead_letters_insert("dead_letters", "refreshed"))
-    return sinks
+    outputs = batched(environment, records, shipped, settings.job).uid(STATE_UID)
+    for sink in SINKS:
+        write(outputs, sink, settings)
+    return environment
 
 
-def batched(
-    environment: StreamExecutionEnvironment, users: KeyedStream, function: Shipped, settings: JobSettings
-) -> DataStream:
-    """The operator of `BRIDGE`, which calls `function` once for a batch of records and timers."""
+def source_stream(environment: StreamExecutionEnvironment, source: Source, settings: Settings) -> Any:
+    """The records of a topic as a Java stream."""
     jvm = get_gateway().jvm
+    no_watermarks = jvm.org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()
+    stream = environment._j_stream_execution_environment.fromSource(
+        kafka_source(jvm, source, settings), no_watermarks, source.name
+    )
+    return stream.uid(source.name).setUidHash(source.former_id)
+
+
+def write(outputs: Any, sink: Sink, settings: Settings) -> None:
+    """Has a sink write its kinds of a Java stream of outputs."""
+    jvm = get_gateway().jvm
+    former_ids = jvm.org.apache.flink.streaming.api.datastream.CustomSinkOperatorUidHashes.builder()
+    former_ids.setWriterUidHash(sink.former_writer_id).setCommitterUidHash(sink.former_committer_id)
+    outputs.sinkTo(kafka_sink(jvm, sink, settings), former_ids.build()).uid(sink.name).name(sink.name)
+
+
+def keyed_by_user(streams: Sequence[Any]) -> Any:
+    """Java streams united and keyed. The key's type is part of the state's identity."""
+    jvm = get_gateway().jvm
+    first, *others = streams
+    united = first.union(to_jarray(jvm.org.apache.flink.streaming.api.datastream.DataStream, others))
+    return united.keyBy(jvm.org.liveshelf.bridge.UserKey(), KEY.get_java_type_info())
+
+
+def batched(environment: StreamExecutionEnvironment, users: Any, function: Shipped, settings: JobSettings) -> Any:
+    """The operator of `BRIDGE`, which calls `function` once for a batch of records and timers; `users`: a KeyedStream of
+    Java."""
     kind = flink_fn_execution_pb2.UserDefinedDataStreamFunction.KEYED_PROCESS
     output = OUTPUT.get_java_type_info()
-    operator = jvm.org.liveshelf.bridge.BatchedOperator(
+    operator = get_gateway().jvm.org.liveshelf.bridge.BatchedOperator(
         get_j_env_configuration(environment._j_stream_execution_environment),
         _create_j_data_stream_python_function_info(function, kind),
-        users._j_data_stream.getTransformation().getOutputType(),
         output,
         settings.batch_entries,
         settings.batch_linger_ms,
         round(settings.state_ttl_days * DAY_MS),
     )
-    return DataStream(users._j_data_stream.transform("refresh", output, operator))
-
-
-def key_by_first_field(records: DataStream) -> KeyedStream:
-    """Keyed by Flink's own Java selector: a Python lambda would be a hidden hop (160 us a record against 20)."""
-    selector = get_gateway().jvm.KeyByKeySelector()
-    key_type = Types.ROW([Types.STRING()])
-    keyed = records._j_data_stream.keyBy(selector, key_type.get_java_type_info())
-    return KeyedStream(keyed, RECORD, records)
+    return users.transform("refresh", output, operator)
 
 
 def main() -> None:
     """Arguments: a JSON file with the settings, and the name of the marker file of the shipped code."""
     settings_file, ship = sys.argv[1:3]
     settings = Settings.of_dump(json.loads(Path(settings_file).read_text()))
-    result = build(settings, ship).execute()
-    print(f"JobID {result.get_job_client().get_job_id()}")
+    client = build(settings, ship).execute_async(settings.job.name)
+    print(f"JobID {client.get_job_id()}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ def status_of(record: Path) -> str:
 
 
 def names_in(file: Path) -> set[str]:
-    """Functions and classes of a module, and methods as CLASS.METHOD."""
+    """Functions and classes of a module, and methods as CLASS.METHOD; methods of a Java class."""
+    if file.suffix == ".java":
+        return {*re.findall(r"^    (?:\w+ )+[^=;]*?(\w+)\(", file.read_text(), re.MULTILINE)}
     defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     tree = [node for node in ast.parse(file.read_text()).body if isinstance(node, defined)]
     methods = {f"{node.name}.{method.name}" for node in tree for method in node.body if isinstance(method, defined)}

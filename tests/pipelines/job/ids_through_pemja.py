@@ -12,19 +12,20 @@ from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
-from pyflink.common import Configuration, Row, Types
+from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.datastream.data_stream import DataStream
-from pyflink.table import StreamTableEnvironment
+from pyflink.java_gateway import get_gateway
 
-from operators.configuration.shop_settings import EventSettings
+from deploy.local.jars import CONNECTOR
+from deploy.local.layout import Layout
 from operators.records.event_decode import key_bytes
 from operators.refresh.refresh_records import BatchActions, Output
-from operators.settings import JobSettings
+from operators.settings import JobSettings, load_settings
 from operators.shopper.recent_states import RecentStates
 from pipelines.job.batch_messages import Message
-from pipelines.job.recommend import BRIDGE, BYTES, INPUT, batched, key_by_first_field
-from pipelines.job.tables import input_query
+from pipelines.job.recommend import BRIDGE, batched, keyed_by_user
+from tests.pipelines.job.source_records import read_records
 
 
 class Echo:
@@ -60,26 +61,17 @@ def marked(key: bytes) -> bytes:
 
 def main(keys: Path, users: Path) -> None:
     ids, bodies = [b64decode(line) for line in keys.read_text().split()], users.read_text().splitlines()
-    rows = [Row(one, b"{}") for one in ids]
-    rows += [Row(None, json.dumps({"user_id": user}).encode()) for user in map(json.loads, bodies)]
+    records = [(one, b"{}") for one in ids]
+    records += [(None, json.dumps({"user_id": user}).encode()) for user in map(json.loads, bodies)]
     configuration = Configuration()
     configuration.set_string("python.execution-mode", "thread")
     configuration.set_string("parallelism.default", "1")
     environment = StreamExecutionEnvironment.get_execution_environment(configuration)
-    tables = StreamTableEnvironment.create(environment)
-    given = environment.from_collection(rows, Types.ROW_NAMED(["key", "value"], [BYTES, BYTES]))
-    tables.create_temporary_view("given", tables.from_data_stream(given))
-    tables.create_temporary_view(
-        "events",
-        tables.sql_query(
-            "SELECT `key`, `value`, 'topic' AS `topic`, 1 AS `partition`, CAST(2 AS BIGINT) AS `offset`, "
-            "TO_TIMESTAMP_LTZ(1760000000000, 3) AS `broker_time` FROM given"
-        ),
-    )
-    records = tables.to_append_stream(tables.sql_query(input_query("events", EventSettings())), INPUT)
-    environment.add_jars(BRIDGE.as_uri())
-    echoed = batched(environment, key_by_first_field(records), Echo(), JobSettings())
-    for way, user, keyed, _ in DataStream(echoed._j_data_stream).execute_and_collect():
+    environment.add_jars(BRIDGE.as_uri(), (Layout.of(load_settings()).jars / CONNECTOR).as_uri())
+    source, read = read_records(get_gateway().jvm, 16_384, records)
+    given = environment._j_stream_execution_environment.fromCollection(read, source.getProducedType())
+    echoed = batched(environment, keyed_by_user([given]), Echo(), JobSettings())
+    for way, user, keyed, _ in DataStream(echoed).execute_and_collect():
         row = [way, b64encode(text_bytes(user)).decode(), text_bytes(keyed) == b"True"]
         print(json.dumps(row), flush=True)
 

@@ -23,14 +23,14 @@ from tests.places import ROOT
 BRIDGE = ROOT / "pipelines" / "job" / "bridge"
 
 
-def entry(user: bytes | None, state: bytes | bool | None = None, timer_ms: int = 0) -> list[Any]:
+def entry(user: bytes | None, state: bytes | bool | None = None, timer_ms: int | None = None) -> list[Any]:
     """As `Batch.java` packs it."""
-    return [user, state, timer_ms > 0, b"{}", "topic", 1, 2, NOW_MS, True, timer_ms]
+    return [user, state, timer_ms, b"{}", "topic", 1, 2, NOW_MS, True]
 
 
 def wanted_entry(user: bytes) -> list[Any]:
     """As `Answer.java` adds it for a user whose turn is wanted."""
-    return [user, None, True, None, "", 0, 0, 0, False, 0]
+    return [user, None, 0, None, "", 0, 0, 0, False]
 
 
 def message(*entries: list[Any], recent: RecentStates | None = None) -> Message:

@@ -11,8 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.jars import CONNECTOR
+from deploy.local.layout import Layout
 from operators.records.event_decode import key_text
+from operators.settings import load_settings
 from tests.places import ROOT
+
+JAR = Layout.of(load_settings()).jars / CONNECTOR
 
 LONE = "lone\udcff"  # as an escape in JSON; no text that UTF-8 can write
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -64,6 +69,7 @@ def many_ids(count: int, seed: int) -> list[bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not JAR.is_file(), reason=f"no {CONNECTOR}: liveshelf up fetches it")
 def test_every_id_crosses_as_it_is_and_no_two_share_a_state(tmp_path: Path) -> None:
     ids = dict.fromkeys([*(text.encode() for text in (*POISON, *PLAIN)), *RAW, *many_ids(300, seed=4)])
     users = [f"nokey{text}" for text in map(key_text, ids) if text.isascii() or not SURROGATE.search(text)]

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from operators.configuration.shop_settings import EventSettings
 from operators.errors import SettingsError
-from operators.settings import JobSettings, KafkaSettings, Settings
+from operators.settings import JobSettings, Settings
 from pipelines.job.engine import STATE_UID, flink_options
-from pipelines.job.tables import INPUT_FIELDS, dead_letters_ddl, input_query, lists_ddl, source_ddl
 from pipelines.local.local_submission import with_places
 from pipelines.submission import launcher
 from pipelines.submission.cluster import python_part
@@ -30,36 +28,6 @@ def test_flinks_own_settings_pass_through_but_not_another_execution_mode() -> No
     assert flink_options(settings(flink={"state.backend.type": "hashmap"}))["state.backend.type"] == "hashmap"
     with pytest.raises(SettingsError, match="thread"):
         flink_options(settings(flink={"python.execution-mode": "process"}))
-
-
-def test_a_source_reads_from_the_committed_offsets_and_every_field_is_asked_for() -> None:
-    ddl = source_ddl("events", "shop.events.v1", KafkaSettings(security={"protocol": "SSL"}), JobSettings())
-    assert "'scan.startup.mode' = 'group-offsets'" in ddl
-    assert "'properties.security.protocol' = 'SSL'" in ddl
-    assert "'properties.isolation.level' = 'read_committed'" in ddl, "else a replay that was broken off counts twice"
-    query = input_query("events", EventSettings(max_bytes=777))
-    assert all(f"`{field}`" in query for field in INPUT_FIELDS)
-    assert "> 777" in query
-
-
-def test_a_source_fails_rather_than_skip_what_is_gone_unless_it_is_told_to() -> None:
-    skips = JobSettings(on_lost_events="skip")
-    assert "'properties.auto.offset.reset' = 'none'" in source_ddl("e", "t", KafkaSettings(), JobSettings())
-    assert "'properties.auto.offset.reset' = 'earliest'" in source_ddl("e", "t", KafkaSettings(), skips)
-
-
-def test_delivery_is_said_to_every_sink_and_exactly_once_has_a_prefix_of_its_own() -> None:
-    assert "'sink.delivery-guarantee' = 'at-least-once'" in lists_ddl("lists", KafkaSettings(), JobSettings())
-    exactly_once = JobSettings(delivery="exactly-once")
-    prefixes = {
-        ddl("x", KafkaSettings(), exactly_once).split("'sink.transactional-id-prefix' = ")[1].split(",")[0]
-        for ddl in (lambda t, *rest: lists_ddl("lists", *rest), lambda t, *rest: dead_letters_ddl("dead", *rest))
-    }
-    assert len(prefixes) == 2
-
-
-def test_a_quote_in_a_setting_cannot_end_the_string() -> None:
-    assert "'it''s'" in lists_ddl("lists", KafkaSettings(client={"client.id": "it's"}), JobSettings())
 
 
 def test_a_submission_carries_code_and_bundle_under_a_marker_of_its_own(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 package org.liveshelf.bridge;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -55,8 +54,8 @@ final class Answer {
         }
         batch.clear();
         for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {
-            String key = new String(binary(), StandardCharsets.ISO_8859_1); // its characters stand for bytes
-            setKey.accept(Row.of(key));
+            Row key = UserKey.of(binary());
+            setKey.accept(key);
             batch.addTimer(key, 0, state);
         }
     }

@@ -2,12 +2,12 @@ package org.liveshelf.bridge;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.java.tuple.Tuple2;
 import org.apache.flink.types.Row;
 import org.msgpack.core.MessageBufferPacker;
 import org.msgpack.core.MessagePack;
@@ -28,36 +28,28 @@ final class Batch {
     /**
      * The fields of `Entry` in pipelines/job/batch_messages.py.
      *
-     * @param key of the keyed stream
-     * @param record user (bytes), value, topic, partition, offset, broker_ms, keyed
+     * @param record the user's id, and the packed fields from `value` on (SourceRecords)
      */
-    void addRecord(String key, Row record, ValueState<byte[]> state) throws IOException {
-        packer.packArrayHeader(10);
-        binary((byte[]) record.getField(0));
+    void addRecord(Row key, Tuple2<byte[], byte[]> record, ValueState<byte[]> state) throws IOException {
+        packer.packArrayHeader(9);
+        binary(packer, record.f0);
         state(key, state);
-        packer.packBoolean(false);
-        binary((byte[]) record.getField(1));
-        packer.packString((String) record.getField(2));
-        packer.packInt((Integer) record.getField(3));
-        packer.packLong((Long) record.getField(4));
-        packer.packLong((Long) record.getField(5));
-        packer.packBoolean((Boolean) record.getField(6));
-        packer.packLong(0);
+        packer.packNil();
+        packer.writePayload(record.f1);
     }
 
     /** A fired timer of the current key, as `Entry`; 0: no timer fired, Python wants to see this user's state. */
-    void addTimer(String key, long timestamp, ValueState<byte[]> state) throws IOException {
-        packer.packArrayHeader(10);
-        binary(key.getBytes(StandardCharsets.ISO_8859_1)); // its characters stand for bytes
+    void addTimer(Row key, long timestamp, ValueState<byte[]> state) throws IOException {
+        packer.packArrayHeader(9);
+        binary(packer, UserKey.bytes(key));
         state(key, state);
-        packer.packBoolean(true);
+        packer.packLong(timestamp);
         packer.packNil();
         packer.packString("");
         packer.packInt(0);
         packer.packLong(0);
         packer.packLong(0);
         packer.packBoolean(false);
-        packer.packLong(timestamp);
     }
 
     /** Python has dropped its older generation of states. */
@@ -102,18 +94,19 @@ final class Batch {
         keys.clear();
     }
 
-    private void state(String key, ValueState<byte[]> state) throws IOException {
-        keys.add(Row.of(key));
-        if (!users.add(key)) {
+    private void state(Row key, ValueState<byte[]> state) throws IOException {
+        keys.add(key);
+        String user = (String) key.getField(0);
+        if (!users.add(user)) {
             packer.packNil();
-        } else if (young.contains(key) || old.contains(key)) {
+        } else if (young.contains(user) || old.contains(user)) {
             packer.packBoolean(false); // not nil, which is a new user
         } else {
-            binary(state.value());
+            binary(packer, state.value());
         }
     }
 
-    private void binary(byte[] bytes) throws IOException {
+    static void binary(MessageBufferPacker packer, byte[] bytes) throws IOException {
         if (bytes == null) {
             packer.packNil();
         } else {

@@ -6,6 +6,8 @@ import org.apache.flink.api.common.state.StateTtlConfig;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.tuple.Tuple2;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.runtime.state.VoidNamespace;
@@ -28,7 +30,7 @@ import org.apache.flink.types.Row;
  * <p>A batch is handed over when it is full, when the one before it lies long enough in the past, lingerMs after its
  * first entry otherwise, before each barrier, at the end of the input, and when Python says that a list is ready.
  */
-public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Row, Row, Row> {
+public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Row, Tuple2<byte[], byte[]>, Row> {
     private static final long serialVersionUID = 1L;
 
     private final int maxBatch;
@@ -47,15 +49,15 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
     private transient Counter batches;
     private transient Counter entries;
 
+    @SuppressWarnings({"unchecked", "rawtypes"}) // PyFlink asks for a row's type, for a converter that is not used here
     public BatchedOperator(
             Configuration configuration,
             DataStreamPythonFunctionInfo function,
-            TypeInformation<Row> input,
             TypeInformation<Row> output,
             int maxBatch,
             long lingerMs,
             long timeToLiveMs) {
-        super(configuration, function, input, output);
+        super(configuration, function, (TypeInformation) Types.ROW(Types.STRING), output);
         this.maxBatch = maxBatch;
         this.lingerNs = lingerMs * 1_000_000L;
         this.timeToLiveMs = timeToLiveMs;
@@ -96,15 +98,14 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
     }
 
     @Override
-    public void processElement(StreamRecord<Row> element) throws Exception {
-        Row row = element.getValue();
-        batch.addRecord((String) row.getField(0), (Row) row.getField(1), state);
+    public void processElement(StreamRecord<Tuple2<byte[], byte[]>> element) throws Exception {
+        batch.addRecord((Row) getCurrentKey(), element.getValue(), state);
         added();
     }
 
     @Override
     public void onProcessingTime(InternalTimer<Row, VoidNamespace> timer) throws Exception {
-        batch.addTimer((String) timer.getKey().getField(0), timer.getTimestamp(), state);
+        batch.addTimer(timer.getKey(), timer.getTimestamp(), state);
         added();
     }
 
