@@ -29,7 +29,8 @@ from typing import Literal
 
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
-from operators.refresh.micro_batcher import Answer, NoScorer
+from operators.refresh.batch_scorer import NoScorer
+from operators.refresh.micro_batcher import Answer
 from operators.settings import ScorerSettings
 
 YOUNG_S = 0.02  # most requests are answered by this age: a younger one has a short promise

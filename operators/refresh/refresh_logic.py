@@ -13,7 +13,8 @@ cannot write the list again.
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
@@ -21,8 +22,9 @@ from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.records.event_decode import EventDecoder
+from operators.refresh.batch_scorer import NoScorer
 from operators.refresh.list_emission import ListEmission
-from operators.refresh.micro_batcher import Answer, MicroBatcher, NoScorer
+from operators.refresh.micro_batcher import Answer, MicroBatcher
 from operators.refresh.pending import Pending
 from operators.refresh.record_effects import RecordEffects
 from operators.refresh.refresh_outputs import dead_letter, own_error
