@@ -15,3 +15,7 @@ class Request(msgspec.Struct, array_like=True, frozen=True, gc=False):
     event_id: str | None = None
     traceparent: str | None = None
     arrival: Arrival | None = None  # None: a promise asks again, not an event
+
+    def with_state(self, state: bytes) -> "Request":
+        """The same request for a newer state of its user."""
+        return msgspec.structs.replace(self, state=state)

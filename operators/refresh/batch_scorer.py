@@ -17,6 +17,10 @@ class NoScorer(RuntimeError):
     """No scorer was available. The request is not at fault and may be submitted again."""
 
 
+class ScorerDied(RuntimeError):
+    """The scorer thread ended while it scored this user."""
+
+
 class BatchScorer(Protocol[Asked, Given]):
     """Answers batches in the order in which they were sent. All calls but `interrupt` come from one thread at a time.
 

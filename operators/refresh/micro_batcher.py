@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from operators.refresh.batch_scorer import BatchScorer
+from operators.refresh.batch_scorer import BatchScorer, ScorerDied
 from operators.refresh.pace import GATHER_S, HANDFUL, BatchPace
 from operators.refresh.refresh_sensors import BatchSensors, NullSensors
 
@@ -32,10 +32,6 @@ log = logging.getLogger(__name__)
 IN_FLIGHT = 2  # micro-batches
 CLOSE_SECONDS = 5.0
 LOOK_SECONDS = 0.02  # between two checks of a caller that waits for room
-
-
-class ScorerDied(RuntimeError):
-    """The scorer thread ended while it scored this user."""
 
 
 class Answer(msgspec.Struct, Generic[Q, R], frozen=True, gc=False):

@@ -14,8 +14,6 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from msgspec.structs import replace
-
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
 from operators.lists.encoded_list import Encoded
@@ -91,7 +89,7 @@ class RefreshLogic:
                 self._on_record(record, state, read_s, actions)
             batch.add(user, actions)
             if (request := self._asked.get(user)) and request.state is not batch.current[user]:
-                self._asked[user] = replace(request, state=batch.states[user])
+                self._asked[user] = request.with_state(batch.states[user])
         if self._asked:
             self._submit(batch)
             self._take_answers(batch.outputs)

@@ -109,7 +109,7 @@ class ScorerServer:
             set_patience(end, option, PATIENCE_S)
         self._waiting.register(MessageSocket(end), selectors.EVENT_READ)
 
-    def _send(self, operator: MessageSocket, message: bytearray) -> None:
+    def _send(self, operator: MessageSocket, message: bytes) -> None:
         try:
             if not operator.send(message):
                 raise TimeoutError(f"not within {PATIENCE_S:.0f} s")

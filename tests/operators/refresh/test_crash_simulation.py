@@ -18,16 +18,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from operators.configuration.shop_settings import EventSettings
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
-from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
+from operators.records.contracts import ERASURES, EVENTS
 from operators.records.event_decode import EventDecoder
 from operators.refresh.batch_scorer import NoScorer
 from operators.refresh.micro_batcher import IN_FLIGHT
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import InputRecord, Output, Turn
+from operators.refresh.refresh_records import InputRecord, Turn
 from operators.refresh.transactions import Transactions
 from operators.settings import ScorerSettings
 from operators.shopper.state_layout import stored
-from operators.shopper.user_state import digest, erase, list_is_owed, order_of, step
+from operators.shopper.user_state import digest, list_is_owed, order_of
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 from tests.operators.refresh.crash_fakes import (

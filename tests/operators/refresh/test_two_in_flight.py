@@ -6,7 +6,7 @@ import pytest
 
 from operators.refresh.batch_scorer import NoScorer
 from operators.refresh.micro_batcher import MicroBatcher
-from tests.operators.refresh.scorer_fakes import Clock, Distant, batcher, results, submit
+from tests.operators.refresh.scorer_fakes import Clock, Distant, batcher, results
 
 
 @pytest.fixture

@@ -57,9 +57,7 @@ def test_two_bundles_are_served_by_one_process_each_with_its_own_catalogue(
     first, second = machine.operator(bundle), machine.operator(write_bundle(tmp_path / "larger", items=30))
     assert first._link.pid == second._link.pid
     first.catalogue.attach(eight_items(without=3))
-    lists = while_stopped(
-        machine.service.pid, lambda: ask(first, asked("u1")), lambda: ask(second, asked("u1"))
-    )
+    lists = while_stopped(machine.service.pid, lambda: ask(first, asked("u1")), lambda: ask(second, asked("u1")))
     shorter, longer = (items_of(answers[0]) for answers in lists)
     assert "i3" not in shorter and "i3" in longer
     assert len(shorter) < 8 < len(longer)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -139,7 +139,8 @@ def test_an_operator_that_announces_two_gigabytes_is_left(machine: Machine, bund
     with machine.link().connect() as broken:
         begun = time.monotonic()
         broken.sendall(struct.pack("!iQ", -1, 2 << 30))
-        assert broken.recv(1) == b""
+        with suppress(ConnectionResetError):  # what it did not read is lost
+            assert broken.recv(1) == b""
         assert time.monotonic() - begun < PATIENCE_S / 2, "it did not wait for them"
     assert machine.service.memory_info().rss < 2**30
     assert items_of(ask(operator, asked("u1"))[0])
