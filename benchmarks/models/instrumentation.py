@@ -21,10 +21,11 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import EVENTS
 from operators.records.event_decode import EventDecoder
-from operators.refresh.micro_batcher import BatchSensors, MicroBatcher, NullSensors
+from operators.refresh.batch_scorer import LocalScorer
+from operators.refresh.micro_batcher import MicroBatcher
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import InputRecord, Turn
-from operators.refresh.refresh_sensors import NullRefreshSensors, RefreshSensors
+from operators.refresh.refresh_sensors import BatchSensors, NullRefreshSensors, NullSensors, RefreshSensors
 from operators.settings import Settings
 from operators.telemetry.timeline import BatchTimes
 from pipelines.job.metrics import JobMetrics
@@ -58,7 +59,12 @@ class Operator:
             return results
 
         self._batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
-            make_lists, max_batch=BATCH, max_waiting=4 * BATCH, deadline_s=5, clock=time.monotonic, sensors=batch
+            LocalScorer(make_lists),
+            max_batch=BATCH,
+            max_waiting=4 * BATCH,
+            deadline_s=5,
+            clock=time.monotonic,
+            sensors=batch,
         )
         self._logic = RefreshLogic(
             EventDecoder(settings.events), self._batcher, lists, settings.events, settings.scorer, time.time, logic

@@ -22,15 +22,15 @@ class Slate(NamedTuple):
     items: bytes
 
 
-class Encoded(NamedTuple):
-    """A list as it goes out; `times` of a list by the scorer thread, `state_digest` where audits are on."""
+class Encoded(msgspec.Struct, array_like=True, gc=False):
+    """A list as it goes out, and as it crosses from the scorer process; `times` of a list by the model, `state_digest` where
+    audits are on."""
 
     value: bytes
     source: str
     arm: str
-    event_time: int
-    times: BatchTimes | None = None
     state_digest: str | None = None
+    times: BatchTimes | None = None
 
 
 class JsonList(msgspec.Struct, gc=False):
@@ -93,7 +93,6 @@ class ListEncoder:
             _encode(json_list),
             slate.source,
             experiment.arm if experiment else NO_ARM,
-            request.event_time,
-            times,
             digest(request.state) if with_digest else None,
+            times,
         )

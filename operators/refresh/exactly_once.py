@@ -1,16 +1,18 @@
 """Exactly-once delivery: a list goes out in a turn of its user, and the state notes that it is out.
 
-The engine keeps a state only for the user of a turn: when an answer is there, its user's turn is wanted. Offset, list and note are in one checkpoint, so that a restart cannot write the list again. It can be read once that
-checkpoint has committed its transaction. If the job is down for longer than the transaction timeout, the broker aborts
-the transaction and the list is lost: a promise finds that out.
+The engine keeps a state only for the user of a turn: when an answer is there, its user's turn is wanted. Offset, list and
+note are in one checkpoint, so that a restart cannot write the list again. It can be read once that checkpoint has
+committed its transaction. If the job is down for longer than the transaction timeout, the broker aborts the transaction
+and the list is lost: a promise finds that out.
 """
 
 from typing import NamedTuple
 
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
+from operators.refresh.batch_scorer import NoScorer
 from operators.refresh.list_emission import ListEmission
-from operators.refresh.micro_batcher import Answer, NoScorer
+from operators.refresh.micro_batcher import Answer
 from operators.refresh.pending import Pending
 from operators.refresh.refresh_records import Actions
 from operators.shopper.listing import listing, mark_listed

@@ -1,69 +1,40 @@
-"""The micro-batcher: gives all waiting requests to a scorer thread and does not wait for a batch to fill.
+"""The micro-batcher: a thread of it gives all waiting requests to a scorer and does not wait for a batch to fill.
 
-Only while requests stream in does it gather a handful, for 5 ms at most. A micro-batch holds as many requests as the scorer
-finishes in time (`operators/refresh/pace.py`).
+Two micro-batches are in flight: while the scorer works on one it has the next already, so that it never waits for this side
+(docs/decisions/0034-two-batches-in-flight.md). Only while requests stream in does a micro-batch gather a handful, for 5 ms at
+most. It holds as many requests as the scorer finishes in time (`operators/refresh/pace.py`).
 
-The newest request of a user wins (coalescing). The queue is bounded: `submit` blocks while the scorer works
-(Flink's back-pressure does the rest), and refuses at once while the scorer hangs, so that a model never blocks a
-caller.
+The newest request of a user wins (coalescing) until it is sent; answers come in the order of the requests. The queue is
+bounded: `submit` blocks while the scorer works (Flink's back-pressure does the rest), and refuses at once while the scorer
+hangs, so that a model never blocks a caller.
 
 If an error ends the scorer thread, the next call logs, counts and replaces it. So does a call that waits for room: no other
 thread would make room.
 """
 
 import logging
+import math
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
+import msgspec
+
+from operators.refresh.batch_scorer import BatchScorer, ScorerDied
 from operators.refresh.pace import GATHER_S, HANDFUL, BatchPace
+from operators.refresh.refresh_sensors import BatchSensors, NullSensors
 
 Q = TypeVar("Q")
 R = TypeVar("R")
-Score = Callable[[Sequence[Q]], list[R | Exception]]
 
 log = logging.getLogger(__name__)
+IN_FLIGHT = 2  # micro-batches
 CLOSE_SECONDS = 5.0
 LOOK_SECONDS = 0.02  # between two checks of a caller that waits for room
 
 
-class BatchSensors(Protocol):
-    """Receives reports of a batcher; see `pipelines.job.metrics` for Prometheus, `NullSensors` for tests."""
-
-    def on_batch(self, size: int, seconds: float) -> None:
-        """A micro-batch was scored."""
-
-    def on_coalesced(self) -> None:
-        """A waiting request was replaced by a newer one of the same user."""
-
-    def on_thread_died(self) -> None:
-        """An error ended the scorer thread; another one runs in its place."""
-
-
-class NullSensors:
-    """Reports nothing."""
-
-    def on_batch(self, size: int, seconds: float) -> None:
-        """Nothing."""
-
-    def on_coalesced(self) -> None:
-        """Nothing."""
-
-    def on_thread_died(self) -> None:
-        """Nothing."""
-
-
-class ScorerDied(RuntimeError):
-    """The scorer thread ended while it scored this user."""
-
-
-class NoScorer(RuntimeError):
-    """No scorer was available. The request is not at fault and may be submitted again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[Q, R]):
+class Answer(msgspec.Struct, Generic[Q, R], frozen=True, gc=False):
     """The answer to a request: a result, or the exception that the scorer raised for this user alone."""
 
     user: str
@@ -72,11 +43,12 @@ class Answer(Generic[Q, R]):
 
 
 class MicroBatcher(Generic[Q, R]):
-    """Batches requests by user for one scorer. All methods but `run_once` are for the caller's thread."""
+    """Batches requests by user for one scorer. `send`, `receive` and `run_once` are for the scorer thread, or for a caller who
+    never calls `start`; all other methods are for the caller's thread."""
 
     def __init__(
         self,
-        score: Score[Q, R],
+        scorer: BatchScorer[Q, R],
         *,
         max_batch: int,
         max_waiting: int,
@@ -85,9 +57,9 @@ class MicroBatcher(Generic[Q, R]):
         sensors: BatchSensors | None = None,
         on_answers: Callable[[], None] = lambda: None,
     ) -> None:
-        """`clock` gives seconds, monotonic. A batch in flight for longer than `deadline_s` hangs. `on_answers` is called by
-        the scorer thread when the first answer since the last `drain` is there."""
-        self._score = score
+        """`clock` gives seconds, monotonic. A batch that is scored for longer than `deadline_s` hangs. `on_answers` is called
+        by the scorer thread when the first answer since the last `drain` is there."""
+        self._scorer = scorer
         self._pace = BatchPace(max_batch, deadline_s)
         self._max_waiting = max_waiting
         self._deadline_s = deadline_s
@@ -96,10 +68,11 @@ class MicroBatcher(Generic[Q, R]):
         self._on_answers = on_answers
         self._changed = threading.Condition()
         self._waiting: dict[str, Q] = {}
-        self._in_flight: dict[str, Q] = {}
-        self._started: float | None = None
+        self._in_flight: deque[dict[str, Q | None]] = deque()  # oldest first; None: abandoned
+        self._started: float | None = None  # when the scorer began the oldest batch in flight
+        self._sent_s = -math.inf  # when the newest batch was sent
+        self._looks_s = -math.inf  # when the thread looks for requests by itself; it sleeps until then
         self._answers: list[Answer[Q, R]] = []
-        self._idle = False
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -122,18 +95,14 @@ class MicroBatcher(Generic[Q, R]):
                 if user in self._waiting:
                     self.sensors.on_coalesced()
                 self._waiting[user] = request
-            streamed = self._streams()
             self._pace.on_requests(len(requests), self.clock())
-            if self._idle and (len(self._waiting) >= HANDFUL or not (streamed and self._streams())):
-                self._changed.notify_all()
+            self._call_thread()
         return refused
 
     def wake(self) -> None:
-        """Wakes the scorer if requests wait."""
+        """Replaces a scorer thread that has died."""
         with self._changed:
             self._revive()
-            if self._idle and self._waiting and not self._streams():
-                self._changed.notify_all()
 
     def drain(self) -> list[Answer[Q, R]]:
         """The answers since the last call, oldest first."""
@@ -146,59 +115,80 @@ class MicroBatcher(Generic[Q, R]):
     def abandon(self, user: str) -> bool:
         """Forgets a user's requests; an answer that comes later is dropped.
 
-        Returns whether a request was in flight. If its batch hangs, that request may be the cause.
+        Returns whether a request is in the batch that is scored now. If that batch hangs, the request may be the cause.
         """
         with self._changed:
             self._waiting.pop(user, None)
-            was_in_flight = self._in_flight.pop(user, None) is not None
+            is_scored = bool(self._in_flight) and self._in_flight[0].get(user) is not None
+            for batch in self._in_flight:
+                if user in batch:
+                    batch[user] = None
             self._answers = [answer for answer in self._answers if answer.user != user]
             self._changed.notify_all()
-            return was_in_flight
+            return is_scored
 
     def hangs(self) -> bool:
-        """Whether the batch in flight is past the deadline."""
+        """Whether the batch that is scored is past the deadline."""
         started = self._started
         return started is not None and self.clock() - started > self._deadline_s
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for the scorer."""
+        """Requests that wait to be sent to the scorer."""
         return len(self._waiting)
 
     def close(self) -> bool:
-        """Drops waiting requests and stops the thread after its batch. False if the thread hangs and was abandoned."""
+        """Drops all requests and stops the thread. False if it hangs and was abandoned."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
             self._changed.notify_all()
+        self._scorer.interrupt()
         if self._thread is None:
             return True
         self._thread.join(CLOSE_SECONDS)
         return not self._thread.is_alive()
 
     def run_once(self) -> int:
-        """Scores one micro-batch of waiting requests on the calling thread; returns its size."""
+        """Sends one micro-batch and receives its answer; returns its size."""
+        size = self.send()
+        while self._in_flight:
+            self.receive(math.inf)
+        return size
+
+    def send(self) -> int:
+        """Sends one micro-batch of waiting requests; returns its size."""
+        failure = self._prepare()
         with self._changed:
             batch = self._take()
-        if not batch:
-            return 0
-        started = self.clock()
-        results = self._score_each(list(batch.values()))
-        seconds = self.clock() - started
+        try:
+            if failure is not None:
+                raise failure
+            if batch:
+                self._scorer.send(list(batch.values()))
+        except Exception as error:
+            self._lose(error)
+        return len(batch)
+
+    def receive(self, wait_s: float) -> None:
+        """Waits for the answer to the oldest batch in flight until it is there, `wait_s` have passed, or requests came."""
+        try:
+            results = self._scorer.receive(wait_s)
+        except Exception as error:
+            self._lose(error)
+            return
+        if results is None:
+            return
         with self._changed:
-            none_yet = not self._answers
-            for (user, request), result in zip(batch.items(), results, strict=True):
-                if self._in_flight.get(user) is request:  # else it was abandoned meanwhile
-                    self._answers.append(Answer(user, request, result))
-            self._in_flight = {}
-            self._started = None
+            now, batch = self.clock(), self._in_flight.popleft()
+            seconds = now - (now if self._started is None else self._started)
+            self._started = now if self._in_flight else None
             self._pace.scored(len(batch), seconds)
+            tells = self._answer(batch, results)
             self._changed.notify_all()
-            wake = none_yet and bool(self._answers) and not self._closed
-        if wake:
+        if tells:
             self._on_answers()
         self.sensors.on_batch(len(batch), seconds)
-        return len(batch)
 
     def _has_room(self, user: str, until_s: float) -> bool:
         """Waits for room, under the lock, and keeps the scorer thread alive meanwhile."""
@@ -208,41 +198,83 @@ class MicroBatcher(Generic[Q, R]):
                 return True
             if self.hangs() or self.clock() > until_s:
                 return False
-            if self._idle and self._waiting:
-                self._changed.notify_all()  # full of requests that this call has brought
+            self._call_thread()
             self._changed.wait(LOOK_SECONDS)
         return False
 
+    def _call_thread(self) -> None:
+        """Wakes the thread, under the lock, if it sleeps beyond the moment at which a batch is due."""
+        if self.clock() + self._due_in_s() < self._looks_s:
+            self._looks_s = -math.inf
+            self._scorer.interrupt()
+
+    def _due_in_s(self) -> float:
+        """Seconds until a batch is sent, under the lock; infinite where none waits or the scorer has enough."""
+        if not self._waiting or len(self._in_flight) >= IN_FLIGHT:
+            return math.inf
+        now = self.clock()
+        if len(self._waiting) >= min(HANDFUL, self._max_waiting) or not self._pace.streams(now):
+            return 0.0
+        return max(0.0, self._sent_s + GATHER_S - now)
+
+    def _prepare(self) -> Exception | None:
+        """Why there is no scorer. A scorer that takes long to start hangs too: nobody waits for it."""
+        if self._in_flight:
+            return None
+        self._started = self.clock()
+        try:
+            self._scorer.prepare()
+        except Exception as error:
+            return error
+        finally:
+            self._started = None
+        return None
+
     def _take(self) -> dict[str, Q]:
+        """A micro-batch of the requests that wait longest, under the lock: it is in flight from now on."""
         room = self._pace.room
         if len(self._waiting) <= room:
             batch, self._waiting = self._waiting, {}
         else:
             users = list(self._waiting)[:room]
             batch = {user: self._waiting.pop(user) for user in users}
-        self._in_flight = dict(batch)
-        self._started = self.clock() if batch else None
+        self._sent_s = self.clock()
+        if batch:
+            self._started = self._started if self._in_flight else self._sent_s
+            self._in_flight.append(dict(batch))
         return batch
 
-    def _score_each(self, requests: list[Q]) -> list[R | Exception]:
-        """The scorer's results. If a batch raises, scores each request alone, so that only the guilty one fails."""
-        try:
-            results = self._score(requests)
-            if len(results) == len(requests):
-                return results
-            raise ValueError(f"{len(results)} answers to {len(requests)} requests")
-        except Exception as error:
-            if len(requests) == 1:
-                return [error]
-            return [self._score_each([request])[0] for request in requests]
+    def _answer(self, batch: Mapping[str, Q | None], results: Sequence[R | Exception]) -> bool:
+        """Takes the results of a batch, under the lock. Returns whether the caller must be told of them."""
+        first = not self._answers
+        self._answers += [
+            Answer(user, request, result)
+            for (user, request), result in zip(batch.items(), results, strict=True)
+            if request is not None
+        ]
+        return first and bool(self._answers) and not self._closed
+
+    def _lose(self, error: Exception) -> None:
+        """Answers all batches in flight with an error."""
+        self._scorer.forget()
+        with self._changed:
+            if self.hangs():
+                self._pace.scored(len(self._in_flight[0]), self._deadline_s)
+            tells = [self._answer(batch, [error] * len(batch)) for batch in self._in_flight]
+            self._in_flight.clear()
+            self._started = None
+            self._changed.notify_all()
+        if any(tells):
+            self._on_answers()
 
     def _revive(self) -> None:
         """Replaces a scorer thread that has died, and answers the requests in flight with an error."""
         if self._thread is None or self._thread.is_alive() or self._closed:
             return
-        for user, request in self._in_flight.items():
-            self._answers.append(Answer(user, request, ScorerDied(user)))
-        self._in_flight, self._started = {}, None
+        for batch in self._in_flight:
+            self._answer(batch, [ScorerDied(user) for user in batch])
+        self._in_flight.clear()
+        self._started = None
         try:
             self.start()
         except RuntimeError as error:  # the system gives no thread: the next call tries again, promises fall back
@@ -252,32 +284,17 @@ class MicroBatcher(Generic[Q, R]):
 
     def _run(self) -> None:
         try:
+            self._scorer.forget()  # what the thread before this one has sent
             self._serve()
         except BaseException:  # sensors, no memory, SystemExit thrown through the thread: `_revive` sees to it
             log.exception("an error ended the scorer thread; the next request starts another one")
 
     def _serve(self) -> None:
-        while True:
-            with self._changed:
-                self._idle = True
-                self._gather()
-                self._idle = False
-                if self._closed:
-                    return
-            self.run_once()
-
-    def _gather(self) -> None:
-        """Returns when something waits and, in a stream, when a handful does or `GATHER_S` have passed."""
-        until = self.clock() + GATHER_S
         while not self._closed:
-            if not self._streams():
-                if self._waiting:
-                    return
-                self._changed.wait()  # until `submit` notifies, which it does for the first request of a stream too
-            elif len(self._waiting) >= HANDFUL or (self._waiting and self.clock() >= until):
-                return
+            with self._changed:
+                due_s = self._due_in_s()
+                self._looks_s = self.clock() + due_s if due_s else -math.inf
+            if due_s:
+                self.receive(due_s)
             else:
-                self._changed.wait(max(until - self.clock(), GATHER_S / 8))
-
-    def _streams(self) -> bool:
-        return self._pace.streams(self.clock())
+                self.send()

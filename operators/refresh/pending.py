@@ -29,7 +29,8 @@ from typing import Literal
 
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
-from operators.refresh.micro_batcher import Answer, NoScorer
+from operators.refresh.batch_scorer import NoScorer
+from operators.refresh.micro_batcher import Answer
 
 MAX_BACK_OFF = 8  # maximum retry back-off, in `retry_after_ms`: after an outage a user waits at most so long
 MAX_ERROR_BACK_OFF_MS = 3_600_000

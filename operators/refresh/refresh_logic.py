@@ -12,7 +12,6 @@ a turn of the list's user (`operators/refresh/exactly_once.py`).
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
@@ -20,9 +19,10 @@ from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.records.event_decode import EventDecoder
+from operators.refresh.batch_scorer import NoScorer
 from operators.refresh.exactly_once import ExactlyOnce, Transactions
 from operators.refresh.list_emission import ListEmission
-from operators.refresh.micro_batcher import Answer, MicroBatcher, NoScorer
+from operators.refresh.micro_batcher import Answer, MicroBatcher
 from operators.refresh.pending import Pending
 from operators.refresh.record_effects import RecordEffects
 from operators.refresh.refresh_outputs import dead_letter, own_error
@@ -86,7 +86,7 @@ class RefreshLogic:
                 self._on_record(record, state, read_s, actions)
             batch.add(user, actions)
             if (request := self._asked.get(user)) and request.state is not batch.current[user]:
-                self._asked[user] = replace(request, state=batch.states[user])
+                self._asked[user] = request.with_state(batch.states[user])
         if self._asked:
             self._submit(batch)
             self._take_answers(batch.outputs)

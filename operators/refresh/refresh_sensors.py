@@ -1,4 +1,4 @@
-"""Receives the operator's reports of records, events and lists."""
+"""Receives the operator's reports of records, events, lists and micro-batches."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -57,4 +57,30 @@ class NullRefreshSensors:
         """Nothing."""
 
     def on_own_error(self, where: str) -> None:
+        """Nothing."""
+
+
+class BatchSensors(Protocol):
+    """Receives reports of a micro-batcher; see `pipelines.job.metrics` for Prometheus, `NullSensors` for tests."""
+
+    def on_batch(self, size: int, seconds: float) -> None:
+        """A micro-batch was scored."""
+
+    def on_coalesced(self) -> None:
+        """A waiting request was replaced by a newer one of the same user."""
+
+    def on_thread_died(self) -> None:
+        """An error ended the scorer thread; another one runs in its place."""
+
+
+class NullSensors:
+    """Reports nothing."""
+
+    def on_batch(self, size: int, seconds: float) -> None:
+        """Nothing."""
+
+    def on_coalesced(self) -> None:
+        """Nothing."""
+
+    def on_thread_died(self) -> None:
         """Nothing."""

@@ -26,10 +26,11 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, CatalogueItem
 from operators.records.event_decode import EventDecoder
+from operators.refresh.batch_scorer import LocalScorer
 from operators.refresh.exactly_once import Transactions
-from operators.refresh.micro_batcher import MicroBatcher, NullSensors
+from operators.refresh.micro_batcher import MicroBatcher
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_sensors import NullRefreshSensors
+from operators.refresh.refresh_sensors import NullRefreshSensors, NullSensors
 from operators.settings import JobSettings, Settings
 from operators.shopper.recent_states import RecentStates
 from operators.telemetry.chosen_sensors import chosen
@@ -39,9 +40,9 @@ from operators.telemetry.tracing import Tracer
 from operators.time_units import DAY_MS
 from pipelines.job.batch_messages import Message
 from pipelines.job.metrics import JobMetrics
-from pipelines.job.wake_up import WakeUpPipe
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
+from pipelines.scoring.wake_up import WakeUpPipe
 from pipelines.scoring.wire import Handshake
 
 log = logging.getLogger(__name__)
@@ -101,12 +102,12 @@ class RefreshFunction:
 
         def changed(key: str, change: CatalogueItem | None) -> None:
             catalogue.changed(key, change)
-            process.changed(key, change)
+            process.catalogue.changed(key, change)
 
         table = open_table(self._settings, subtask, changed)
         self._closing.callback(table.close)
         self._closing.callback(process.close)  # before the table, which its thread may be reading
-        process.attach_catalogue(table)
+        process.catalogue.attach(table)
         self._metrics.catalogue_age.set_function(lambda: table.age_s)
         return process
 
@@ -114,16 +115,13 @@ class RefreshFunction:
         settings = self._settings
         audited = settings.job.state_digests
 
-        def score(requests: Sequence[Request]) -> list[Encoded | Exception]:
-            return process.make(requests, BatchTimes(time.time()))
-
         def score_without_model(requests: Sequence[Request]) -> list[Encoded | Exception]:
             now = time.time()
             batch = BatchTimes(now, now, now)
             return [lists.encoded_fallback(request, batch, with_digest=audited) for request in requests]
 
         return MicroBatcher(
-            score_without_model if refused(process) else score,
+            LocalScorer(score_without_model) if refused(process) else process,
             max_batch=settings.scorer.max_batch,
             max_waiting=settings.scorer.max_waiting,
             deadline_s=settings.scorer.deadline_ms / 1000,

@@ -7,15 +7,16 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
 
 from operators.errors import StackError
+from operators.lists.request import Request
 from operators.refresh.crash_journal import ENDING
 from pipelines.scoring.main import ScorerService
-from pipelines.scoring.wire import BatchAnswer, Handshake, Ready, WireRequest, pack, ready_lacking
+from pipelines.scoring.message_socket import MessageSocket
+from pipelines.scoring.wire import BatchAnswer, Handshake, Ready, pack, ready_lacking
 
 log = logging.getLogger(__name__)
 LOAD_SECONDS = 180.0  # for model and golden inputs
@@ -30,10 +31,10 @@ class LoadedModel:
 
     def __init__(self, service: ScorerService | None, ready: Ready) -> None:
         self.service, self.ready = service, ready
-        self.operators: set[Connection] = set()
+        self.operators: set[MessageSocket] = set()
         self.unused_until = 0.0
 
-    def make(self, requests: Sequence[WireRequest]) -> BatchAnswer:
+    def make(self, requests: Sequence[Request]) -> BatchAnswer:
         """As `ScorerService.make`; the process ends where it takes longer than `scorer.kill_after_ms`."""
         assert self.service is not None
         with killed_after(self.service.kill_after_s):
@@ -47,9 +48,9 @@ class LoadedModels:
         """`folder`: of the crash journals; of this user alone."""
         self._open_service, self._folder, self._clock_s = open_service, folder, clock_s
         self._models: dict[str, LoadedModel] = {}
-        self._of: dict[Connection, LoadedModel] = {}
+        self._of: dict[MessageSocket, LoadedModel] = {}
 
-    def join(self, operator: Connection, handshake: Handshake) -> Ready:
+    def join(self, operator: MessageSocket, handshake: Handshake) -> Ready:
         """The model of this handshake serves the operator from now on, unless the answer says why it cannot.
 
         Loads it where no other operator has. No thread does that beside the micro-batches of other models: while one
@@ -63,11 +64,11 @@ class LoadedModels:
             self._of[operator] = model
         return model.ready
 
-    def of(self, operator: Connection) -> LoadedModel | None:
+    def of(self, operator: MessageSocket) -> LoadedModel | None:
         """The model that serves an operator; None before `join`."""
         return self._of.get(operator)
 
-    def leave(self, operator: Connection) -> None:
+    def leave(self, operator: MessageSocket) -> None:
         """The operator is gone."""
         if model := self._of.pop(operator, None):
             model.operators.remove(operator)

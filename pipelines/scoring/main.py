@@ -4,17 +4,18 @@ It makes lists from micro-batches and does nothing else: no broker, no state, no
 in native code ends this process and not the job, and its Python runs in parallel with the operator's.
 """
 
+import contextlib
 import fcntl
 import gc
 import logging
 import os
 import select
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -30,21 +31,20 @@ from operators.lists.request import Request
 from operators.model.cuda_batches import reason_of
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
+from operators.refresh.batch_scorer import score_each
 from operators.refresh.crash_journal import CrashJournal
 from operators.settings import Settings
 from operators.telemetry.chosen_sensors import chosen
 from operators.telemetry.logs import configure
 from operators.telemetry.metrics_server import MetricsServer
+from pipelines.scoring.message_socket import MessageSocket
 from pipelines.scoring.slate_metrics import SlateMetrics
 from pipelines.scoring.wire import (
     DELISTED,
-    LARGEST,
     BatchAnswer,
     CatalogueChange,
     Handshake,
     Ready,
-    WireList,
-    WireRequest,
     batch_of,
     handshake_of,
     pack,
@@ -89,22 +89,23 @@ class ScorerService:
             elif item := read_row(record):
                 self._catalogue.changed(key, item)
 
-    def make(self, requests: Sequence[WireRequest]) -> BatchAnswer:
+    def make(self, requests: Sequence[Request]) -> BatchAnswer:
         """The lists of a micro-batch."""
-        if not requests:
-            return BatchAnswer(0.0, [])
         started_at = time.time()
-        try:
-            answers = self._journal.score([Request(*request) for request in requests], self._make)
-        except Exception as error:  # the operator sends each request alone: only the bad one gets no list
-            log.exception("a micro-batch failed")
-            return BatchAnswer(started_at, [], repr(error)[:300])
-        return BatchAnswer(max(started_at, self._slates.scored_at), [_on_the_wire(answer) for answer in answers])
+        lists = [_on_the_wire(answer) for answer in score_each(requests, self._score)]
+        return BatchAnswer(started_at, max(started_at, self._slates.scored_at), lists)
 
     def close(self) -> None:
         """Releases the journal and the port of the metrics."""
         self._journal.close()
         threading.Thread(target=self._server.close, daemon=True).start()  # it takes half a second
+
+    def _score(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
+        try:
+            return self._journal.score(requests, self._make)
+        except Exception:
+            log.exception("a micro-batch failed")
+            raise
 
     def _make(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
         try:
@@ -117,11 +118,11 @@ class ScorerService:
             os._exit(DEVICE_LOST)
 
 
-def _on_the_wire(answer: Encoded | Exception) -> WireList | str:
+def _on_the_wire(answer: Encoded | Exception) -> Encoded | str:
     if isinstance(answer, Exception):
         log.error("a user has no list of the model: %s", type(answer).__name__)  # its text names the user
         return repr(answer)[:300]
-    return answer.value, answer.source, answer.arm, answer.event_time, answer.state_digest
+    return answer
 
 
 def settings_of(handshake: Handshake) -> Settings:
@@ -149,17 +150,16 @@ def open_service(handshake: Handshake) -> tuple[ScorerService | None, Ready]:
     return lists, lists.ready
 
 
-def serve(connection: Connection) -> None:
+def serve(operator: MessageSocket) -> None:
     """Answers until the operator closes the connection."""
-    lists, ready = open_service(handshake_of(connection.recv_bytes(LARGEST)))
-    connection.send_bytes(pack(ready))
-    while lists is not None:
-        try:
-            batch = batch_of(connection.recv_bytes(LARGEST))
-        except EOFError:
-            return
-        lists.apply_catalogue(batch.catalogue)
-        connection.send_bytes(pack(lists.make(batch.requests)))
+    lists, ready = open_service(handshake_of(operator.receive() or b""))
+    operator.send(pack(ready))
+    with contextlib.suppress(EOFError, ConnectionError):
+        while lists is not None:
+            batch = batch_of(operator.receive() or b"")
+            lists.apply_catalogue(batch.catalogue)
+            if batch.requests:
+                operator.send(pack(lists.make(batch.requests)))
 
 
 def end_with_the_holder_of(pipe: int) -> None:
@@ -182,7 +182,7 @@ def main() -> None:
     """The file descriptor of the connection is the only argument."""
     configure("scorer")
     end_with_the_holder_of(sys.stdin.fileno())
-    serve(Connection(int(sys.argv[1])))
+    serve(MessageSocket(socket.socket(fileno=int(sys.argv[1]))))
 
 
 if __name__ == "__main__":

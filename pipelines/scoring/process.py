@@ -1,46 +1,30 @@
-"""The operator's side of its scorer process: starts it, sends it requests, and restarts it when it dies or hangs.
+"""The operator's side of its scorer process: starts it, sends it batches, and restarts it when it dies or hangs.
 
 Why a process: the step and the list maker in one interpreter take turns by its lock, which halved the rate and cost a fifth
 of the CPU (docs/decisions/0004-scorer-process.md), and a crash in native code took the whole TaskManager along.
 """
 
-import contextlib
-import itertools
 import logging
-import os
-import socket
+import math
+import select
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from multiprocessing.connection import Connection
-from typing import Protocol, TypeVar
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from operators.errors import StackError
-from operators.kafka_io.catalogue_rows import GONE
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
-from operators.records.contracts import CatalogueItem
-from operators.refresh.micro_batcher import NoScorer
+from operators.refresh.batch_scorer import NoScorer
 from operators.telemetry.timeline import BatchTimes
+from pipelines.scoring.catalogue_feed import CatalogueFeed
 from pipelines.scoring.links import Link
-from pipelines.scoring.peers import set_patience
-from pipelines.scoring.wire import (
-    DELISTED,
-    LARGEST,
-    NO_RECORD,
-    Batch,
-    BatchAnswer,
-    Handshake,
-    Ready,
-    WireList,
-    WireRequest,
-    answer_of,
-    chunks,
-    pack,
-    ready_of,
-)
+from pipelines.scoring.message_socket import MessageSocket
+from pipelines.scoring.wake_up import WakeUpPipe
+from pipelines.scoring.wire import Batch, BatchAnswer, Handshake, Ready, answer_of, pack, ready_of
 
 log = logging.getLogger(__name__)
 A = TypeVar("A", BatchAnswer, Ready)
@@ -52,18 +36,9 @@ class ScorerLost(NoScorer):
     """The scorer process died, hung or did not start: the users of these requests have no list of the model yet."""
 
 
-class Rows(Protocol):
-    """The current catalogue: an `operators.kafka_io.compacted_table.CompactedTable`."""
-
-    def row(self, key: str) -> bytes | None:
-        """The record of an item; None where the catalogue does not hold it."""
-
-    def rows(self) -> Iterable[tuple[str, bytes]]:
-        """All records."""
-
-
 class ScorerProcess:
-    """The scorer of one subtask. `changed` may be called from any thread, the other methods one at a time."""
+    """The scorer of one subtask: an `operators.refresh.batch_scorer.BatchScorer`. `interrupt` and `close` may be called from
+    any thread, the other methods one at a time."""
 
     def __init__(
         self,
@@ -76,24 +51,22 @@ class ScorerProcess:
         """Starts it, or connects to it where it is shared, and does not wait: `ready` does.
 
         `on_ready` is called each time that the process can score or refuses the bundle. A process that gives no answer within
-        `kill_after_s` is killed; a shared one is left. `is_known`: whether the model has an item of that name; other items
-        are not sent. Raises `StackError` where it cannot be started at all; where that may change by itself it is tried
-        again.
+        `kill_after_s` is killed; a shared one is left. `is_known` as in `CatalogueFeed`. Raises `StackError` where it cannot
+        be started at all; where that may change by itself it is tried again.
         """
         self._link = link
         self._handshake = handshake
         self._kill_after_s = kill_after_s
         self._on_ready = on_ready
-        self._rows: Rows | None = None
-        self._is_known = is_known
-        # items, not records: at most as many as the model has
-        self._changes: dict[str, None] = {}
-        self._absent: dict[str, bytes | None] = {}  # items without a row: a tombstone leaves no other trace
-        self._rows_sent = False
-        self._failed_at = float("-inf")
+        self.catalogue = CatalogueFeed(is_known)
+        self._failed_at = -math.inf
         self._closed = False
         self._ending = threading.Lock()
-        self._connection: Connection | None = None
+        self._interrupted = WakeUpPipe()
+        self._socket: MessageSocket | None = None
+        self._unanswered: deque[int] = deque()  # sizes of the batches
+        self._began_at = 0.0  # when the process had the oldest of them, monotonic
+        self._messages: deque[bytearray] = deque()
         try:
             self._spawn()
         except StackError as error:
@@ -102,26 +75,15 @@ class ScorerProcess:
             self._failed_at = time.monotonic()
             log.error("%s", error)
 
-    def attach_catalogue(self, rows: Rows) -> None:
-        """The source of the catalogue: a new process gets all rows, then those of `changed`."""
-        self._rows = rows
-
-    def changed(self, key: str, change: CatalogueItem | None) -> None:
-        """As `operators.lists.catalogue.Catalogue.changed`, after the row has changed."""
-        if not self._is_known(key):
-            return
-        if change is None or change is GONE:
-            self._absent[key] = DELISTED if change is None else NO_RECORD
-        else:
-            self._absent.pop(key, None)
-        self._changes[key] = None
-
     def ready(self) -> Ready:
         """Waits until the process can score or refuses the bundle; a process that refuses has ended.
 
         Raises `StackError` where the machine lacks what it needs, `ScorerLost` where it does not start.
         """
-        ready = self._answer(ready_of, START_SECONDS)
+        until = time.monotonic() + START_SECONDS
+        while not self._messages:
+            self._exchange(math.inf, until)
+        ready = self._decoded(ready_of)
         if ready.failed:
             self._end()
         if ready.lacks:
@@ -129,37 +91,11 @@ class ScorerProcess:
         self._on_ready(ready)
         return ready
 
-    def make(self, requests: Sequence[Request], batch: BatchTimes) -> list[Encoded | Exception]:
-        """A list or an error for each request; sets the moments of `batch`. Raises `ScorerLost`."""
-        if self._connection is None:
-            self._restart()
-        self._send_catalogue()
-        wire_requests: list[WireRequest] = [
-            (r.user_id, r.state, r.event_time, r.event_id, r.traceparent) for r in requests
-        ]
-        answer = self._ask(Batch(wire_requests, []))
-        if answer.failed:
-            raise RuntimeError(answer.failed)
-        batch.scored, batch.ready = max(batch.started, answer.scored_at), time.time()
-        return [_encoded(listed, batch) for listed in answer.lists]
-
-    def close(self) -> None:
-        """Ends the process; one that hangs is killed."""
-        self._closed = True
-        self._end()
-
-    def _spawn(self) -> None:
-        end = self._link.connect()
-        # without a time-out a process that is stopped would block the operator's thread for ever
-        set_patience(end, socket.SO_SNDTIMEO, self._kill_after_s)
-        self._socket, self._rows_sent = end, False
-        self._connection = Connection(os.dup(end.fileno()))
-        if self._closed:  # during the restart
-            raise self._lost("was closed", EOFError())
-        self._send(pack(self._handshake))
-
-    def _restart(self) -> None:
-        """Starts the process and sends it the whole catalogue. A failed start costs seconds: one try in `AGAIN_SECONDS`."""
+    def prepare(self) -> None:
+        """Starts a process where there is none, and tells it the whole catalogue. A failed start costs seconds: one try in
+        `AGAIN_SECONDS`. Raises `ScorerLost`."""
+        if self._socket is not None:
+            return
         if self._closed:
             raise ScorerLost("the operator is closed")
         if time.monotonic() - self._failed_at < AGAIN_SECONDS:
@@ -168,7 +104,7 @@ class ScorerProcess:
             self._spawn()
             if refused := self.ready().refused:
                 raise ScorerLost(refused)
-            self._send_catalogue()
+            self._tell_of_catalogue()
         except Exception as error:
             self._failed_at = time.monotonic()
             self._end()
@@ -178,61 +114,107 @@ class ScorerProcess:
             raise
         log.warning("the scorer process was started again")
 
-    def _send_catalogue(self) -> None:
-        if not self._rows_sent and self._rows is not None:
-            self._changes.clear()  # before the rows are read: a change in between is sent twice
-            known_rows = ((key, row) for key, row in self._rows.rows() if self._is_known(key))
-            self._send_records(itertools.chain([*self._absent.items()], known_rows))
-            self._rows_sent = True
-        if self._changes:
-            self._send_records(self._new_changes())
+    def send(self, requests: Sequence[Request]) -> None:
+        """Sends the catalogue's news and a batch; the process has it when it is done with the batch before. Raises
+        `ScorerLost`."""
+        self._tell_of_catalogue()
+        self._put(pack(Batch(list(requests), [])))
+        if not self._unanswered:
+            self._began_at = time.monotonic()
+        self._unanswered.append(len(requests))
 
-    def _new_changes(self) -> Iterator[tuple[str, bytes | None]]:
-        assert self._rows is not None
-        while self._changes:
-            key, _ = self._changes.popitem()
-            row = self._rows.row(key)
-            yield key, self._absent.get(key) if row is None else row
+    def receive(self, wait_s: float) -> list[Encoded | Exception] | None:
+        """The lists or errors of the oldest unanswered batch; None where they are not there after `wait_s`, or after
+        `interrupt`. Raises `ScorerLost`: then all unanswered batches are lost."""
+        if not self._messages:
+            until = self._began_at + self._kill_after_s if self._unanswered else math.inf
+            self._exchange(wait_s, until)
+        if not self._messages:
+            return None
+        if not self._unanswered:
+            raise self._lost("spoke unasked")
+        answer, asked = self._decoded(answer_of), self._unanswered.popleft()
+        if len(answer.lists) != asked:
+            raise self._lost(f"gave {len(answer.lists)} lists for {asked} requests")
+        self._began_at = time.monotonic()  # it has the next batch
+        return _results(answer)
 
-    def _send_records(self, records: Iterable[tuple[str, bytes | None]]) -> None:
-        for chunk in chunks(records):
-            self._ask(Batch([], chunk))
+    def interrupt(self) -> None:
+        """Ends a `receive` that waits."""
+        self._interrupted.write()
 
-    def _ask(self, batch: Batch) -> BatchAnswer:
-        self._send(pack(batch))
-        return self._answer(answer_of, self._kill_after_s)
+    def forget(self) -> None:
+        """No batch is answered any more. What answers some batches would answer later ones with them: it ends."""
+        if self._unanswered or self._messages:
+            self._end()
 
-    def _answer(self, decode: Callable[[bytes], A], patience_s: float) -> A:
-        message = self._receive(patience_s)
+    def close(self) -> None:
+        """Ends the process; one that hangs is killed."""
+        self._closed = True
+        self._end()
+        self._interrupted.close()
+
+    def _spawn(self) -> None:
+        end = self._link.connect()
+        end.setblocking(False)  # both ends may be writing: neither may wait for the other to read
+        self._unanswered.clear()
+        self._messages.clear()
+        self.catalogue.start_over()
+        self._socket = MessageSocket(end)
+        if self._closed:  # during the restart
+            raise self._lost("was closed")
+        self._put(pack(self._handshake))
+
+    def _tell_of_catalogue(self) -> None:
+        for changes in self.catalogue.news():
+            self._put(pack(Batch([], changes)))
+            until = time.monotonic() + self._kill_after_s
+            while self._open().has_unsent:
+                self._exchange(math.inf, until)
+
+    def _put(self, message: bytes) -> None:
         try:
-            return decode(message)
-        except msgspec.MsgspecError as error:
-            raise self._lost("sent what is no answer", error) from error
-
-    def _send(self, message: bytes) -> None:
-        try:
-            self._open().send_bytes(message)
+            self._open().send(message)
         except OSError as error:
             raise self._lost("takes nothing", error) from error
 
-    def _receive(self, patience_s: float) -> bytes:
-        connection = self._open()
+    def _exchange(self, wait_s: float, until: float) -> None:
+        """Waits `wait_s` for a message of the process, for room to send it the rest of one, and for `interrupt`. Gives the
+        process up at `until` (monotonic)."""
+        left_s = until - time.monotonic()
+        if left_s <= 0:
+            raise self._lost("gave no answer in time", hung=True)
+        waits, wait_s = select.poll(), min(wait_s, left_s)
+        waits.register(self._interrupted.reading_end, select.POLLIN)
+        if (end := self._socket) is not None:
+            waits.register(end, select.POLLIN | (select.POLLOUT if end.has_unsent else 0))
+        woken_by = dict(waits.poll(None if math.isinf(wait_s) else math.ceil(1000 * wait_s)))
+        if woken_by.pop(self._interrupted.reading_end, None):
+            self._interrupted.clear()
+        if end is None or not woken_by:
+            return
         try:
-            set_patience(self._socket, socket.SO_RCVTIMEO, patience_s)
-            return connection.recv_bytes(LARGEST)
-        except BlockingIOError as error:
-            raise self._lost(f"gave no answer for {patience_s:.0f} s", error) from error
+            end.flush()
+            message = end.receive()
         except (OSError, EOFError) as error:
             raise self._lost("died", error) from error
+        if message is not None:
+            self._messages.append(message)
 
-    def _open(self) -> Connection:
-        connection = self._connection
-        if connection is None:
+    def _decoded(self, decode: Callable[[bytearray], A]) -> A:
+        """The oldest message."""
+        try:
+            return decode(self._messages.popleft())
+        except msgspec.MsgspecError as error:
+            raise self._lost("sent what is no answer", error) from error
+
+    def _open(self) -> MessageSocket:
+        if self._socket is None:
             raise ScorerLost("the operator is closed" if self._closed else "there is no scorer process")
-        return connection
+        return self._socket
 
-    def _lost(self, how: str, error: BaseException) -> ScorerLost:
-        code = self._end(hung=isinstance(error, BlockingIOError))
+    def _lost(self, how: str, error: Exception | None = None, *, hung: bool = False) -> ScorerLost:
+        code = self._end(hung=hung)
         ended = "" if code is None else f"; its exit code is {code}"
         lost = ScorerLost(f"the scorer process {self._link.pid} {how} ({error!r}){ended}")
         if not self._closed:
@@ -241,18 +223,19 @@ class ScorerProcess:
 
     def _end(self, *, hung: bool = False) -> int | None:
         with self._ending:  # `close` may be called while the scorer thread waits for an answer
-            if self._connection is None:
+            if self._socket is None:
                 return None
-            connection, self._connection = self._connection, None
-        with contextlib.suppress(OSError):  # the other end has gone
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits
-        connection.close()
-        self._socket.close()
+            end, self._socket = self._socket, None
+        end.close()
         return self._link.leave(hung=hung)
 
 
-def _encoded(listed: WireList | str, batch: BatchTimes) -> Encoded | Exception:
-    if isinstance(listed, str):
-        return RuntimeError(listed)
-    value, source, arm, event_time, state_digest = listed
-    return Encoded(value, source, arm, event_time, batch, state_digest)
+def _results(answer: BatchAnswer) -> list[Encoded | Exception]:
+    times, results = BatchTimes(answer.started_at, answer.scored_at, time.time()), list[Encoded | Exception]()
+    for listed in answer.lists:
+        if isinstance(listed, str):
+            results.append(RuntimeError(listed))
+        else:
+            listed.times = times
+            results.append(listed)
+    return results

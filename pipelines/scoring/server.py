@@ -1,7 +1,7 @@
 """The scorer service of a machine: `python -P -m pipelines.scoring.server SOCKET`, for all jobs with that `scorer.socket`.
 
-A supervisor runs it and starts it again. The requests that wait at all connections of one model form one micro-batch. While
-the service scores, a timer of the kernel runs and ends it where it hangs. It ends by itself only when it is told to, or when
+A supervisor runs it and starts it again. The oldest batch of each connection goes into one micro-batch of its model: a job
+with much to score does not keep the others waiting. While the service scores, a timer of the kernel runs and ends it where it hangs. It ends by itself only when it is told to, or when
 nobody can connect any more.
 """
 
@@ -11,8 +11,7 @@ import selectors
 import signal
 import socket
 import sys
-from itertools import islice
-from multiprocessing.connection import Connection
+from itertools import chain, islice
 from pathlib import Path
 
 import msgspec
@@ -22,9 +21,10 @@ from operators.telemetry.logs import configure
 from pipelines.scoring.links import SERVICE
 from pipelines.scoring.loaded_models import LoadedModel, LoadedModels
 from pipelines.scoring.main import open_service
+from pipelines.scoring.message_socket import MessageSocket
 from pipelines.scoring.peers import peer_of, set_patience
 from pipelines.scoring.service_socket import ServiceSocket, listening
-from pipelines.scoring.wire import LARGEST, Batch, BatchAnswer, batch_of, handshake_of, pack, ready_lacking
+from pipelines.scoring.wire import Batch, BatchAnswer, batch_of, handshake_of, pack, ready_lacking
 
 log = logging.getLogger(__name__)
 ROUND_SECONDS = 1.0  # of waiting for a message; then unused models are looked for
@@ -47,16 +47,17 @@ class ScorerServer:
 
     def _round(self) -> None:
         """Reads one message of each connection that has one, and answers them. Handshakes last: a model may take long."""
-        batches: dict[LoadedModel, dict[Connection, Batch]] = {}
-        handshakes: dict[Connection, bytes] = {}
+        batches: dict[LoadedModel, dict[MessageSocket, Batch]] = {}
+        handshakes: dict[MessageSocket, bytearray] = {}
         for key, _ in self._waiting.select(ROUND_SECONDS):
             if key.fileobj is self._listener:
                 self._accept()
                 continue
             operator = key.fileobj
-            assert isinstance(operator, Connection)  # nothing else is registered beside the listener
+            assert isinstance(operator, MessageSocket)  # nothing else is registered beside the listener
             try:
-                message = operator.recv_bytes(LARGEST)
+                if (message := operator.receive()) is None:
+                    raise TimeoutError(f"the rest of a message did not come within {PATIENCE_S:.0f} s")
                 if model := self._models.of(operator):
                     batches.setdefault(model, {})[operator] = batch_of(message)
                 else:
@@ -70,7 +71,7 @@ class ScorerServer:
         for operator, message in handshakes.items():
             self._welcome(operator, message)
 
-    def _welcome(self, operator: Connection, message: bytes) -> None:
+    def _welcome(self, operator: MessageSocket, message: bytearray) -> None:
         try:
             ready = self._models.join(operator, handshake_of(message))
         except msgspec.MsgspecError as error:
@@ -83,19 +84,19 @@ class ScorerServer:
         if ready.failed:
             self._disconnect(operator)
 
-    def _answer(self, model: LoadedModel, batches: dict[Connection, Batch]) -> None:
-        """Scores all batches as one; where that fails, each operator's alone, so that only the bad one's is split further."""
+    def _answer(self, model: LoadedModel, batches: dict[MessageSocket, Batch]) -> None:
+        """Scores all batches as one."""
         assert model.service is not None
         for batch in batches.values():
             model.service.apply_catalogue(batch.catalogue)
-        answer = model.make([request for batch in batches.values() for request in batch.requests])
+        asking = {operator: batch.requests for operator, batch in batches.items() if batch.requests}
+        if not asking:
+            return
+        answer = model.make(list(chain.from_iterable(asking.values())))
         lists = iter(answer.lists)
-        for operator, batch in batches.items():
-            if answer.failed and len(batches) > 1:
-                own = model.make(batch.requests)
-            else:
-                own = BatchAnswer(answer.scored_at, list(islice(lists, len(batch.requests))), answer.failed)
-            self._send(operator, pack(own))
+        for operator, requests in asking.items():
+            own = list(islice(lists, len(requests)))
+            self._send(operator, pack(BatchAnswer(answer.started_at, answer.scored_at, own)))
 
     def _accept(self) -> None:
         end, _ = self._listener.accept()
@@ -106,22 +107,23 @@ class ScorerServer:
             return
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             set_patience(end, option, PATIENCE_S)
-        self._waiting.register(Connection(end.detach()), selectors.EVENT_READ)
+        self._waiting.register(MessageSocket(end), selectors.EVENT_READ)
 
-    def _send(self, operator: Connection, message: bytes) -> None:
+    def _send(self, operator: MessageSocket, message: bytes) -> None:
         try:
-            operator.send_bytes(message)
+            if not operator.send(message):
+                raise TimeoutError(f"not within {PATIENCE_S:.0f} s")
         except OSError as error:  # gone, or stopped
             log.warning("a subtask took no answer: %r", error)
             self._disconnect(operator)
 
-    def _refuse(self, operator: Connection, error: msgspec.MsgspecError) -> None:
+    def _refuse(self, operator: MessageSocket, error: msgspec.MsgspecError) -> None:
         """A broken subtask must not end the scorer of the others."""
         log.error("a subtask sent what is no message: %r", error)
         self._disconnect(operator)
 
-    def _disconnect(self, operator: Connection) -> None:
-        if not operator.closed:
+    def _disconnect(self, operator: MessageSocket) -> None:
+        if operator.fileno() >= 0:
             self._waiting.unregister(operator)
             self._models.leave(operator)
             operator.close()

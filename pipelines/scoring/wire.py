@@ -1,6 +1,7 @@
 """The messages between the operator and its scorer process: msgpack, length-prefixed, over a pair of Unix sockets.
 
-The operator speaks first and the process answers each message with one of its own.
+The operator speaks first. The process answers the handshake, and each batch that has requests, in their order; the operator
+may send the next batch meanwhile.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,8 +10,10 @@ from typing import Any
 import msgspec
 
 from operators.errors import StackError
+from operators.lists.encoded_list import Encoded
+from operators.lists.request import Request
 
-PROTOCOL = 1  # one more with each change of a message or of a user's state: job and service may be of two releases
+PROTOCOL = 2  # one more with each change of a message or of a user's state: job and service may be of two releases
 LARGEST = 256 * 2**20  # bytes of a message: a micro-batch has some MB; only a broken process sends more
 CHUNK_RECORDS, CHUNK_BYTES = 5_000, 4 * 2**20  # of the catalogue in a message; one record may be larger
 
@@ -45,13 +48,6 @@ def ready_lacking(error: StackError) -> Ready:
     return Ready(lacks=(error.expected, error.came, error.fix))
 
 
-WireRequest = tuple[str, bytes, int, str | None, str | None]
-"""A request: user, packed state, event time (ms), event id, traceparent."""
-
-WireList = tuple[bytes, str, str, int, str | None]
-"""A list: its JSON, source, arm, event time (ms), digest of the state."""
-
-
 CatalogueChange = tuple[str, bytes | None]
 """An item id and its record; `DELISTED` for a tombstone, `NO_RECORD` where the topic no longer has a record."""
 
@@ -59,9 +55,9 @@ DELISTED, NO_RECORD = None, b""
 
 
 class Batch(msgspec.Struct, array_like=True):
-    """A micro-batch, and the catalogue changes since the previous message."""
+    """A micro-batch, and the catalogue changes that come before it. Without requests it has no answer."""
 
-    requests: list[WireRequest]
+    requests: list[Request]
     catalogue: list[CatalogueChange]
 
 
@@ -80,14 +76,14 @@ def chunks(records: Iterable[CatalogueChange]) -> Iterator[list[CatalogueChange]
 
 
 class BatchAnswer(msgspec.Struct, array_like=True):
-    """For each request a list, or the error as text; `failed` is the error of the whole micro-batch.
+    """For each request a list, or the error as text.
 
-    `scored_at` (epoch s): when the model answered.
+    When the process began the batch, and when the model answered (epoch s).
     """
 
+    started_at: float
     scored_at: float
-    lists: list[WireList | str]
-    failed: str = ""
+    lists: list[Encoded | str]
 
 
 class _FirstElement(msgspec.Struct, array_like=True):
@@ -98,7 +94,7 @@ _first_element_of = msgspec.msgpack.Decoder(_FirstElement).decode
 _handshake_of = msgspec.msgpack.Decoder(Handshake).decode
 
 
-def handshake_of(message: bytes) -> Handshake:
+def handshake_of(message: bytes | bytearray) -> Handshake:
     """Raises `StackError` where the job speaks another protocol, `MsgspecError` where it is no handshake."""
     protocol = _first_element_of(message).protocol
     if protocol != PROTOCOL:

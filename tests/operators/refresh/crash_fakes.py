@@ -1,18 +1,24 @@
 """What the crash simulation needs around the kernel: lists that say who made them, silent sensors, what a checkpoint keeps."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from operators.configuration.shop_settings import ExperimentSettings
+from operators.configuration.shop_settings import EventSettings, ExperimentSettings
 from operators.lists.encoded_list import Encoded, ListEncoder, Slate
 from operators.lists.experiments import Experiments
 from operators.lists.request import Request
-from operators.records.contracts import Model
-from operators.refresh.micro_batcher import MicroBatcher, NullSensors
-from operators.refresh.refresh_records import Turn
-from operators.shopper.user_state import order_of
+from operators.records.contracts import ERASURES, ORDER_HEADER, Model
+from operators.records.event_decode import EventDecoder
+from operators.refresh.batch_scorer import LocalScorer
+from operators.refresh.micro_batcher import MicroBatcher
+from operators.refresh.refresh_records import InputRecord, Output, Turn
+from operators.refresh.refresh_sensors import NullSensors
+from operators.shopper.user_state import erase, list_is_owed, order_of, step
 from tests.builders import NOW_MS
+
+Order = tuple[int, int]
 
 
 class Lists:
@@ -40,6 +46,17 @@ class Sensors(NullSensors):
         assert where == "submit", where
 
 
+class Scorer(LocalScorer[Request, Encoded]):
+    """One that may be lost with all that it was sent."""
+
+    lost: Exception | None = None
+
+    def receive(self, wait_s: float) -> list[Encoded | Exception] | None:
+        if self.lost:
+            raise self.lost
+        return super().receive(wait_s)
+
+
 class Batcher(MicroBatcher[Request, Encoded]):
     """One whose `submit` may refuse, as in a hang, or raise, as a bug would."""
 
@@ -60,3 +77,36 @@ class Kept:
     promises: list[str] = field(default_factory=list)
     buffered: list[Turn] = field(default_factory=list)  # read or fired, and not handed to the logic yet
     outputs: int = 0
+
+
+def order_and_source(output: Output) -> tuple[Order, str]:
+    """Of a list or a tombstone."""
+    epoch, version = map(int, (output.headers or {})[ORDER_HEADER].decode().split("."))
+    if output.value is None:
+        return (epoch, version), "erased"
+    made = json.loads(output.value)
+    assert (made["epoch"], made["version"]) == (epoch, version)
+    return (epoch, version), made["source"]
+
+
+def broker_ms(number: int) -> int:
+    """The broker's time of a record of the log."""
+    return NOW_MS + number * 1000
+
+
+def expected(log: list[InputRecord]) -> tuple[dict[str, bytes], dict[str, Order | None]]:
+    """States after a straight replay, and the order of each user's newest list (None: erased, and nothing came since)."""
+    decoder, states, lists = EventDecoder(EventSettings()), {}, {}
+    for record in log:
+        assert record.value is not None
+        if record.topic == ERASURES:
+            state = erase(states.get(record.user), record.broker_ms)
+            states[record.user] = state
+            lists[record.user] = order_of(state) if list_is_owed(state) else None
+        elif record.value != b"{":
+            event = decoder.decode(record.user, record.value, record.broker_ms)
+            done = step(states.get(record.user), event, EventSettings().session_gap_ms, record.broker_ms)
+            states[record.user] = done.state
+            if done.refresh:
+                lists[record.user] = order_of(done.state)
+    return states, lists

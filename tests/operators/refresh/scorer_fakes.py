@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from operators.refresh.batch_scorer import LocalScorer
 from operators.refresh.micro_batcher import MicroBatcher
 
 
@@ -32,9 +33,41 @@ def submit(waiting: MicroBatcher[str, str], user: str, request: str) -> bool:
 
 
 def batcher(score, clock=None, **options) -> MicroBatcher[str, str]:
+    """`score`: a function, or a `Distant` scorer."""
     sizes = {"max_batch": 4, "max_waiting": 6, "deadline_s": 1.0} | options
-    return MicroBatcher(score, clock=clock or Clock(), **sizes)
+    scorer = score if isinstance(score, Distant) else LocalScorer(score)
+    return MicroBatcher(scorer, clock=clock or Clock(), **sizes)
 
 
 def results(answers) -> dict[str, object]:
     return {answer.user: answer.result for answer in answers}
+
+
+class Distant:
+    """A scorer elsewhere: the test says when it answers."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.answers: list[list[str | Exception] | Exception] = []
+        self.missing: Exception | None = None
+        self.forgotten = 0
+
+    def prepare(self) -> None:
+        if self.missing:
+            raise self.missing
+
+    def send(self, requests: Sequence[str]) -> None:
+        self.batches.append(list(requests))
+
+    def receive(self, wait_s: float) -> list[str | Exception] | None:
+        if not self.answers:
+            return None
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def interrupt(self) -> None: ...
+
+    def forget(self) -> None:
+        self.forgotten += 1

@@ -7,7 +7,8 @@ import pytest
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
-from operators.refresh.micro_batcher import Answer, NoScorer
+from operators.refresh.batch_scorer import NoScorer
+from operators.refresh.micro_batcher import Answer
 from operators.refresh.refresh_records import DIGEST_HEADER, InputRecord, Turn
 from operators.shopper.user_state import digest
 from tests.bad_records import good_event
@@ -60,13 +61,13 @@ def test_a_request_that_reaches_no_scorer_has_its_fallback_list_at_once(job: Ope
     def away(requests: object) -> list[object]:
         raise NoScorer("the process died")
 
-    score, job.batcher._score = job.batcher._score, away  # type: ignore[assignment]
+    score, job.scorer.score = job.scorer.score, away  # type: ignore[assignment]
     job.event("u1")
     job.batcher.run_once()
     assert lists(job.turns()) == [("u1", 1, "neighbours")]
     assert job.fire() == [], "no second time at the deadline"
     assert job.promises == {"u1": job.settings.retry_after_ms}
-    job.batcher._score = score
+    job.scorer.score = score
     job.fire()
     job.batcher.run_once()
     assert lists(job.turns()) == [("u1", 1, "model")]
@@ -108,10 +109,9 @@ def test_a_busy_shopper_of_a_healthy_scorer_is_not_late(job: Operator) -> None:
     job.event("u1", 0)
     for number in range(1, 200):
         job.seconds += 0.005
-        (in_flight,) = [job.batcher._take()]
+        job.batcher.send()
         job.event("u1", number)
-        job.batcher._in_flight, job.batcher._started = {}, None
-        job.batcher._answers += [Answer("u1", request, encoded_list(job, request)) for request in in_flight.values()]
+        job.batcher.receive(0)
         if "u1" in job.promises and number % 100 == 0:
             sources = {source for _, _, source in lists(job.fire())}
             assert "neighbours" not in sources and "popular" not in sources

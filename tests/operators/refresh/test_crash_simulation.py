@@ -18,24 +18,34 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from operators.configuration.shop_settings import EventSettings
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
-from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
+from operators.records.contracts import ERASURES, EVENTS
 from operators.records.event_decode import EventDecoder
+from operators.refresh.batch_scorer import NoScorer
 from operators.refresh.exactly_once import Transactions
-from operators.refresh.micro_batcher import NoScorer
+from operators.refresh.micro_batcher import IN_FLIGHT
 from operators.refresh.refresh_logic import RefreshLogic
-from operators.refresh.refresh_records import InputRecord, Output, Turn
+from operators.refresh.refresh_records import InputRecord, Turn
 from operators.settings import ScorerSettings
 from operators.shopper.state_layout import stored
-from operators.shopper.user_state import digest, erase, list_is_owed, order_of, step
+from operators.shopper.user_state import digest, list_is_owed, order_of
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
-from tests.operators.refresh.crash_fakes import Batcher, Kept, Lists, Sensors
+from tests.operators.refresh.crash_fakes import (
+    Batcher,
+    Kept,
+    Lists,
+    Order,
+    Scorer,
+    Sensors,
+    broker_ms,
+    expected,
+    order_and_source,
+)
 
 USERS = ("u1", "u2", "u3")
 DEADLINE_S = 0.5
 QUIET_ROUNDS = 60
 FAULTS = st.sampled_from((None, None, None, "refuses", "raises"))  # of `submit`
-Order = tuple[int, int]
 
 
 class CrashingEngine(RuleBasedStateMachine):
@@ -56,8 +66,9 @@ class CrashingEngine(RuleBasedStateMachine):
     def start(self) -> None:
         """A new process."""
         limits = ScorerSettings(deadline_ms=int(DEADLINE_S * 1000), max_waiting=100)
+        self.scorer, self.written = Scorer(self.score), list[tuple[str, Order]]()
         self.batcher = Batcher(
-            self.score, max_batch=2, max_waiting=100, deadline_s=DEADLINE_S, clock=lambda: self.seconds
+            self.scorer, max_batch=2, max_waiting=100, deadline_s=DEADLINE_S, clock=lambda: self.seconds
         )
         self.logic = RefreshLogic(
             EventDecoder(EventSettings()),
@@ -79,6 +90,7 @@ class CrashingEngine(RuleBasedStateMachine):
             for user in list(self.now.promises):
                 self.fire(user)
             self.flush()
+            self.send_one()
         return [Lists().make(request) for request in requests]
 
     def add(self, user: str, record: InputRecord | None) -> None:
@@ -97,7 +109,9 @@ class CrashingEngine(RuleBasedStateMachine):
         self.now.promises += actions.promises
         for output in actions.outputs:
             if output.kind == "list" and output.key is not None:
-                self.outputs.append((output.key.decode(), *order_and_source(output)))
+                user, (order, source) = output.key.decode(), order_and_source(output)
+                self.outputs.append((user, order, source))
+                self.written.append((user, order))
         if actions.wanted:
             self.now.buffered = [Turn(user, self.now.states.get(user), None, None) for user in actions.wanted]
             self.flush(fault)
@@ -142,6 +156,14 @@ class CrashingEngine(RuleBasedStateMachine):
             self.add(record.user, record)
             self.now.position += 1
 
+    @rule(user=st.sampled_from(USERS))
+    def view_and_send(self, user: str) -> None:
+        """A view goes straight to the scorer: schedules of single steps seldom have two batches in flight."""
+        self.publish(user, "view", False)
+        self.read(len(self.log))
+        self.flush()
+        self.send_one()
+
     @precondition(lambda self: self.now.promises)
     @rule(data=st.data())
     def fire_one(self, data: st.DataObject) -> None:
@@ -154,14 +176,24 @@ class CrashingEngine(RuleBasedStateMachine):
             self.batcher.run_once()
         self.flush(fault)
 
+    @precondition(lambda self: self.batcher.waiting)
+    @rule()
+    def send_one(self) -> None:
+        """The scorer thread sends a batch if it may: up to two are in flight."""
+        if len(self.batcher._in_flight) < IN_FLIGHT:
+            self.batcher.send()
+
+    @precondition(lambda self: self.batcher._in_flight)
     @rule(
-        fails=st.sampled_from((None, None, RuntimeError("the model is broken"), NoScorer("the process died"))),
+        fails=st.sampled_from((None, None, None, RuntimeError("the model is broken"), NoScorer("nobody there"))),
+        lost=st.sampled_from((None, None, None, RuntimeError("a bug"), NoScorer("the process died"))),
         hangs=st.sampled_from((False, False, True)),
     )
-    def run_scorer(self, fails: Exception | None, hangs: bool) -> None:
-        self.fails, self.hangs = fails, hangs
-        self.batcher.run_once()
-        self.fails, self.hangs = None, False
+    def receive_one(self, fails: Exception | None, lost: Exception | None, hangs: bool) -> None:
+        """The oldest batch is answered, or all in flight are lost."""
+        self.fails, self.hangs, self.scorer.lost = fails, hangs, lost
+        self.batcher.receive(0)
+        self.fails, self.hangs, self.scorer.lost = None, False, None
 
     @rule(seconds=st.sampled_from((0.01, 0.3, 0.7, 6.0)))
     def wait(self, seconds: float) -> None:
@@ -199,7 +231,8 @@ class CrashingEngine(RuleBasedStateMachine):
     @invariant()
     def the_phases_agree_with_promises_requests_and_lists(self) -> None:
         batcher, pending = self.batcher, self.logic._pending
-        requests = [*batcher._waiting.values(), *batcher._in_flight.values(), *(a.request for a in batcher._answers)]
+        sent = [request for batch in batcher._in_flight for request in batch.values() if request is not None]
+        requests = [*batcher._waiting.values(), *sent, *(answer.request for answer in batcher._answers)]
         assert {request.user_id for request in requests} <= pending.keys(), "a request without a record"
         for user, record in pending.items():
             assert user in self.promised, f"{user} has a record without a promise"
@@ -209,6 +242,13 @@ class CrashingEngine(RuleBasedStateMachine):
             assert record.answer is None or self.exactly_once
             if record.phase in ("answered", "fallen back"):
                 assert record.answer is not None or not self.is_owed(user), f"{user} is {record.phase} without a list"
+
+    @invariant()
+    def one_process_writes_no_older_list_after_a_newer_one(self) -> None:
+        assert len(self.batcher._in_flight) <= IN_FLIGHT
+        for user in USERS:
+            orders = [order for name, order in self.written if name == user]
+            assert orders == sorted(orders), f"a version of {user} fell"
 
     def newest(self) -> dict[str, Order | None]:
         """What a reader ends up with: what is below the newest known, list or tombstone, is ignored."""
@@ -241,39 +281,6 @@ class CrashingEngine(RuleBasedStateMachine):
             for user in USERS:
                 orders = [order for name, order, _ in self.outputs if name == user]
                 assert orders == sorted(orders), "a version fell"
-
-
-def order_and_source(output: Output) -> tuple[Order, str]:
-    """Of a list or a tombstone."""
-    epoch, version = map(int, (output.headers or {})[ORDER_HEADER].decode().split("."))
-    if output.value is None:
-        return (epoch, version), "erased"
-    made = json.loads(output.value)
-    assert (made["epoch"], made["version"]) == (epoch, version)
-    return (epoch, version), made["source"]
-
-
-def broker_ms(number: int) -> int:
-    """The broker's time of a record of the log."""
-    return NOW_MS + number * 1000
-
-
-def expected(log: list[InputRecord]) -> tuple[dict[str, bytes], dict[str, Order | None]]:
-    """States after a straight replay, and the order of each user's newest list (None: erased, and nothing came since)."""
-    decoder, states, lists = EventDecoder(EventSettings()), {}, {}
-    for record in log:
-        assert record.value is not None
-        if record.topic == ERASURES:
-            state = erase(states.get(record.user), record.broker_ms)
-            states[record.user] = state
-            lists[record.user] = order_of(state) if list_is_owed(state) else None
-        elif record.value != b"{":
-            event = decoder.decode(record.user, record.value, record.broker_ms)
-            done = step(states.get(record.user), event, EventSettings().session_gap_ms, record.broker_ms)
-            states[record.user] = done.state
-            if done.refresh:
-                lists[record.user] = order_of(done.state)
-    return states, lists
 
 
 class TransactionalEngine(CrashingEngine):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from operators.refresh.batch_scorer import NoScorer
 from operators.refresh.exactly_once import Transactions
-from operators.refresh.micro_batcher import NoScorer
 from operators.refresh.refresh_records import Turn
 from tests.builders import write_bundle
 from tests.operators.refresh.test_refresh_logic import Operator, lists
@@ -48,7 +48,7 @@ def test_a_request_that_reaches_no_scorer_has_its_fallback_list_at_once(job: Ope
     def away(requests: object) -> list[object]:
         raise NoScorer("the process died")
 
-    job.batcher._score = away  # type: ignore[assignment]
+    job.scorer.score = away  # type: ignore[assignment]
     job.event()
     job.batcher.run_once()
     assert lists(job.turns()) == [("u1", 1, "neighbours")]

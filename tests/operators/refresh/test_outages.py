@@ -6,7 +6,7 @@ import pytest
 
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
-from operators.refresh.micro_batcher import NoScorer
+from operators.refresh.batch_scorer import NoScorer
 from operators.refresh.pending import MAX_BACK_OFF
 from tests.operators.refresh.test_refresh_logic import Operator, job, lists
 
@@ -36,12 +36,12 @@ def test_in_a_long_outage_one_fallback_goes_out_and_the_model_is_asked_less_and_
 
 @pytest.fixture
 def unmanned(job: Operator) -> Operator:
-    """Its scorer process is gone; `job.batcher._score = job.manned` brings it back."""
+    """Its scorer process is gone; `job.scorer.score = job.manned` brings it back."""
 
     def nobody(requests: Sequence[Request]) -> list[Encoded | Exception]:
         raise NoScorer("the scorer process died")
 
-    job.manned, job.batcher._score = job.batcher._score, nobody
+    job.manned, job.scorer.score = job.scorer.score, nobody
     return job
 
 
@@ -58,7 +58,7 @@ def test_who_met_no_scorer_has_a_fallback_at_once_and_the_models_list_later(unma
     job.batcher.run_once()
     assert lists(job.fire("u1")) == []
     assert job.promises["u1"] == 2 * job.settings.retry_after_ms
-    job.batcher._score = job.manned
+    job.scorer.score = job.manned
     for user in ("u1", "u2"):
         job.fire(user)
         job.batcher.run_once()
@@ -70,7 +70,7 @@ def test_a_newer_event_that_met_the_scorer_makes_up_for_it(unmanned: Operator) -
     job = unmanned
     job.event(number=0)
     job.batcher.run_once()
-    job.batcher._score = job.manned
+    job.scorer.score = job.manned
     assert lists(job.event(number=1)) == [("u1", 1, "neighbours")]
     job.batcher.run_once()
     assert lists(job.fire()) == [("u1", 2, "model")]

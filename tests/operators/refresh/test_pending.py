@@ -8,8 +8,9 @@ import pytest
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES
+from operators.refresh.batch_scorer import NoScorer
 from operators.refresh.exactly_once import Transactions
-from operators.refresh.micro_batcher import Answer, NoScorer
+from operators.refresh.micro_batcher import Answer
 from operators.refresh.pending import MAX_BACK_OFF, Pending
 from tests.builders import write_bundle
 from tests.operators.refresh.test_refresh_logic import Operator, job, lists
@@ -72,8 +73,8 @@ def test_in_a_long_outage_there_is_one_record_for_each_open_promise(job: Operato
     def no_scorer(requests):
         raise NoScorer("the process died")
 
-    score, users = job.batcher._score, [f"u{number}" for number in range(20)]
-    job.batcher._score, job.batcher._max_waiting = no_scorer, 0 if refused else 1000
+    score, users = job.scorer.score, [f"u{number}" for number in range(20)]
+    job.scorer.score, job.batcher._max_waiting = no_scorer, 0 if refused else 1000
     job.batcher._started = 0.0 if refused else None
     for number in range(11):
         job.seconds += 1
@@ -85,7 +86,7 @@ def test_in_a_long_outage_there_is_one_record_for_each_open_promise(job: Operato
             job.fire(user)
         assert job.logic._pending.keys() == job.promises.keys()
     assert len(job.logic._pending) == len(users)
-    job.batcher._score, job.batcher._max_waiting, job.batcher._started = score, 1000, None
+    job.scorer.score, job.batcher._max_waiting, job.batcher._started = score, 1000, None
     for _ in range(5):
         while job.batcher.run_once():
             pass
@@ -114,17 +115,17 @@ def test_no_older_list_follows_the_fallback_list_of_a_refused_request(
     tmp_path: Path, transactions: Transactions | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = Operator(write_bundle(tmp_path), transactions)
-    score = job.batcher._score
+    score = job.scorer.score
 
     def score_while_events_come(requests: Sequence[Request]) -> list[Encoded | Exception]:
-        job.batcher._score = score
+        job.scorer.score = score
         with monkeypatch.context() as patch:
             patch.setattr(job.batcher, "submit", list)
             assert lists(job.event(number=1)) == [("u1", 2, "neighbours")]
         assert job.event(number=2) == []
         return score(requests)
 
-    job.batcher._score = score_while_events_come
+    job.scorer.score = score_while_events_come
     job.event(number=0)
     job.batcher.run_once()
     assert lists(job.fire()) == []

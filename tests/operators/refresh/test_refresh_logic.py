@@ -16,6 +16,7 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import EVENTS, Event
 from operators.records.event_decode import EventDecoder
+from operators.refresh.batch_scorer import LocalScorer
 from operators.refresh.exactly_once import Transactions
 from operators.refresh.micro_batcher import MicroBatcher
 from operators.refresh.refresh_logic import RefreshLogic
@@ -73,8 +74,9 @@ class Operator:
     def restart(self) -> None:
         """What a new process has: the state and the promises of the checkpoint, nothing else."""
         self.sensors = Sensors()
+        self.scorer = LocalScorer(lambda asked: self.lists.make_encoded(asked, with_digest=True))
         self.batcher: MicroBatcher[Request, Encoded] = MicroBatcher(
-            lambda asked: self.lists.make_encoded(asked, with_digest=True),
+            self.scorer,
             max_batch=8,
             max_waiting=self.settings.max_waiting,
             deadline_s=0.5,

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from operators.refresh.micro_batcher import NullSensors, ScorerDied
+from operators.refresh.batch_scorer import ScorerDied
+from operators.refresh.refresh_sensors import NullSensors
 from tests.operators.refresh.scorer_fakes import Clock, Recorder, batcher, results, submit
 
 

@@ -16,7 +16,7 @@ from operators.shopper.state_layout import stored
 from operators.shopper.user_state import step
 from pipelines.job import refresh_function
 from pipelines.job.batch_messages import Message, unwrapped
-from pipelines.job.wake_up import WakeUpPipe
+from pipelines.scoring.wake_up import WakeUpPipe
 from tests.builders import NOW_MS, event
 from tests.places import ROOT
 

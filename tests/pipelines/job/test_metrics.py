@@ -49,8 +49,8 @@ def test_stages_of_lists_and_of_those_that_were_asked_for_again(metrics: JobMetr
     batch = BatchTimes(0.011, 0.0125, 0.0133)
     asked = Request("u", b"", 0, "e", TRACED, Arrival(0.004, 0.009, 0.0091))
     for _ in range(1500):  # more than are measured together
-        metrics.on_lists([(Encoded(b"", "model", "a", 0, batch), asked)], 0.015)
-    metrics.on_lists([(Encoded(b"", "popular", "b", 0), Request("u", b"", 0))], 2.0)
+        metrics.on_lists([(Encoded(b"", "model", "a", None, batch), asked)], 0.015)
+    metrics.on_lists([(Encoded(b"", "popular", "b"), Request("u", b"", 0))], 2.0)
     assert value(metrics, "liveshelf_freshness_seconds_count") == 1501
     assert value(metrics, "liveshelf_lists_total", source="model", arm="a") == 1500
     stages = {s: value(metrics, "liveshelf_stage_seconds_sum", stage=s) for s in ("publish", "wait", "emit", "recover")}
@@ -64,7 +64,7 @@ def test_stages_of_lists_and_of_those_that_were_asked_for_again(metrics: JobMetr
 def test_what_was_not_measured_yet_is_bounded_also_where_nobody_scrapes(metrics: JobMetrics) -> None:
     """An outage of hours, of the model and of Prometheus: each list is of a promise."""
     for _ in range(3 * FLUSH + 1):
-        metrics.on_lists([(Encoded(b"", "popular", "b", 0), Request("u", b"", 0))], 2.0)
+        metrics.on_lists([(Encoded(b"", "popular", "b"), Request("u", b"", 0))], 2.0)
         assert len(metrics._recovered) < FLUSH
     assert value(metrics, "liveshelf_stage_seconds_count", stage="recover") == 3 * FLUSH + 1
 
@@ -73,7 +73,7 @@ def test_lists_that_go_out_together_all_have_a_freshness_and_stages(metrics: Job
     batch = BatchTimes(0.011, 0.0125, 0.0133)
     together = [
         (
-            Encoded(b"", "model", "a", 0, batch),
+            Encoded(b"", "model", "a", None, batch),
             Request("u", b"", 1000 * (number % 2), "e", None, Arrival(0.004, 0.009, 0.01)),
         )
         for number in range(64)  # every other shopper's clock is a second ahead of the broker's

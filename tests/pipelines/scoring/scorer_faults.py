@@ -42,14 +42,14 @@ OPERATOR = (
     "from pipelines.scoring.links import link_of\n"
     "from pipelines.scoring.process import ScorerProcess\n"
     "from pipelines.scoring.wire import Handshake\n"
-    "from tests.pipelines.scoring.scorer_requests import asked, now\n"
+    "from tests.pipelines.scoring.scorer_requests import ask, asked\n"
     "bundle, journal, python, path, kill_after_ms, user, item = sys.argv[1:]\n"
     "scorer = ScorerSettings(provider='cpu', metrics_port=19445, kill_after_ms=int(kill_after_ms))\n"
     "begin = Handshake(Settings.model_construct(scorer=scorer).model_dump(), bundle, '0', journal)\n"
     "process = ScorerProcess(link_of(python, path), begin, 60, lambda ready: None)\n"
     "process.ready()\n"
     "print('scorer', process._link.pid, flush=True)\n"
-    "process.make(asked(user, item=item), now())\n"
+    "ask(process, asked(user, item=item))\n"
 )
 
 

@@ -1,6 +1,5 @@
 """What an operator asks its scorer process, and a catalogue of eight items."""
 
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -8,7 +7,6 @@ import msgspec
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import CatalogueItem
-from operators.telemetry.timeline import BatchTimes
 from pipelines.scoring.process import ScorerProcess
 from tests.builders import NOW_MS, viewed
 
@@ -19,8 +17,18 @@ def asked(*users: str, item: str = "i2") -> list[Request]:
     return [Request(user, viewed(item), NOW_MS, "e0", None) for user in users]
 
 
-def now() -> BatchTimes:
-    return BatchTimes(time.time())
+def ask(process: ScorerProcess, requests: list[Request]) -> list[Encoded | Exception]:
+    """The lists of one batch, from a process that is started again where it was lost."""
+    process.prepare()
+    process.send(requests)
+    return received(process)
+
+
+def received(process: ScorerProcess) -> list[Encoded | Exception]:
+    """The lists of the oldest batch that has no answer yet."""
+    while (results := process.receive(60)) is None:
+        pass
+    return results
 
 
 def items_of(made: Encoded | Exception) -> list[str]:

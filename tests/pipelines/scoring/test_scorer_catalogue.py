@@ -14,7 +14,7 @@ from operators.records.contracts import CatalogueItem
 from pipelines.scoring.process import ScorerLost, ScorerProcess
 from pipelines.scoring.wire import chunks
 from tests.builders import write_bundle, write_manifest
-from tests.pipelines.scoring.scorer_requests import Start, Table, asked, eight_items, items_of, now, pid_of
+from tests.pipelines.scoring.scorer_requests import Start, Table, ask, asked, eight_items, items_of, pid_of
 
 
 def change(process: ScorerProcess, rows: Table, key: str, item: CatalogueItem | None) -> None:
@@ -23,26 +23,26 @@ def change(process: ScorerProcess, rows: Table, key: str, item: CatalogueItem | 
         rows.pop(key, None)
     else:
         rows[key] = msgspec.json.encode(item)
-    process.changed(key, item)
+    process.catalogue.changed(key, item)
 
 
 def test_the_catalogues_changes_reach_it_and_all_rows_the_next_one(start: Start, bundle: Path) -> None:
     process, rows = start(bundle), eight_items(without=3)
     process.ready()
-    process.attach_catalogue(rows)
-    (made,) = process.make(asked("u1"), now())
+    process.catalogue.attach(rows)
+    (made,) = ask(process, asked("u1"))
     assert "i3" not in items_of(made), "what the table held before"
     change(process, rows, "i4", None)
     change(process, rows, "i5", CatalogueItem(item_id="i5", in_stock=False))
     change(process, rows, "i5", CatalogueItem(item_id="i5", in_stock=True))
-    (made,) = process.make(asked("u1"), now())
+    (made,) = ask(process, asked("u1"))
     assert {"i3", "i4"}.isdisjoint(items_of(made)) and "i5" in items_of(made)
     assert rows.read == 1
     os.kill(pid_of(process), signal.SIGKILL)
     with pytest.raises(ScorerLost, match=r"died .*; its exit code is -9"):
-        process.make(asked("u1"), now())
+        ask(process, asked("u1"))
     change(process, rows, "i6", None)
-    (again,) = process.make(asked("u1"), now())
+    (again,) = ask(process, asked("u1"))
     assert {"i3", "i4", "i6"}.isdisjoint(items_of(again))
     assert rows.read == 2
 
@@ -52,14 +52,14 @@ def test_a_tombstone_is_known_to_the_process_that_starts_after_it(start: Start, 
     process = start(bundle)
     process.ready()
     change(process, rows := Table(), "i3", None)
-    process.attach_catalogue(rows)
-    assert "i3" not in items_of(process.make(asked("u1"), now())[0]), "while the table was read"
+    process.catalogue.attach(rows)
+    assert "i3" not in items_of(ask(process, asked("u1"))[0]), "while the table was read"
     os.kill(pid_of(process), signal.SIGKILL)
     with pytest.raises(ScorerLost):
-        process.make(asked("u1"), now())
-    assert "i3" not in items_of(process.make(asked("u1"), now())[0])
+        ask(process, asked("u1"))
+    assert "i3" not in items_of(ask(process, asked("u1"))[0])
     change(process, rows, "i3", GONE)
-    assert "i3" in items_of(process.make(asked("u1"), now())[0]), "the topic was made anew: nothing is known of it"
+    assert "i3" in items_of(ask(process, asked("u1"))[0]), "the topic was made anew: nothing is known of it"
 
 
 @pytest.mark.parametrize("state", ["serves and nobody asks", "lost", "refused"])
@@ -73,20 +73,20 @@ def test_a_live_catalogue_takes_no_memory_while_nobody_asks(
         write_manifest(bundle)
     process, rows = start(bundle), eight_items()
     assert bool(process.ready().refused) == (state == "refused")
-    process.attach_catalogue(rows)
+    process.catalogue.attach(rows)
     if state == "lost":
         os.kill(pid_of(process), signal.SIGKILL)
         with pytest.raises(ScorerLost):
-            process.make(asked("u1"), now())
+            ask(process, asked("u1"))
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     for n in range(20_000):
-        process.changed(f"i{n % 8 + 1}", CatalogueItem(item_id=f"i{n % 8 + 1}"))
-        process.changed(f"new-{n}", None)
+        process.catalogue.changed(f"i{n % 8 + 1}", CatalogueItem(item_id=f"i{n % 8 + 1}"))
+        process.catalogue.changed(f"new-{n}", None)
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 10_000
-    assert len(process._changes) <= len(rows)
+    assert len(process.catalogue._changes) <= len(rows)
 
 
 def test_records_of_a_megabyte_each_go_in_messages_of_a_few() -> None:

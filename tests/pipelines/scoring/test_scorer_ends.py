@@ -18,7 +18,7 @@ from pipelines.scoring.main import DEVICE_LOST
 from pipelines.scoring.process import ScorerLost, ScorerProcess
 from tests.builders import HANG_ITEM, write_faulty_bundle
 from tests.pipelines.scoring.scorer_faults import HOLDS, LOSES, operator_process, write_holding_python, write_python
-from tests.pipelines.scoring.scorer_requests import Start, asked, items_of, now, pid_of
+from tests.pipelines.scoring.scorer_requests import Start, ask, asked, items_of, pid_of
 
 on_a_gpu = pytest.mark.skipif(choose_provider("auto")[0] != CUDA, reason="no CUDA device")
 
@@ -47,9 +47,9 @@ def test_one_that_holds_the_interpreters_lock_is_killed_and_another_scores(
     process.ready()
     first = pid_of(process)
     with pytest.raises(ScorerLost, match="no answer"):
-        process.make(asked(HOLDS), now())
+        ask(process, asked(HOLDS))
     assert not psutil.pid_exists(first)
-    assert items_of(process.make(asked("u1"), now())[0])
+    assert items_of(ask(process, asked("u1"))[0])
 
 
 def ends_and_another_scores(process: ScorerProcess) -> None:
@@ -57,8 +57,8 @@ def ends_and_another_scores(process: ScorerProcess) -> None:
     first = pid_of(process)
     for _ in range(2):
         with pytest.raises(ScorerLost, match=f"exit code is {DEVICE_LOST}"):
-            process.make([*asked(LOSES), *asked("u1")], now())
-    refused, made = process.make([*asked(LOSES), *asked("u1")], now())
+            ask(process, [*asked(LOSES), *asked("u1")])
+    refused, made = ask(process, [*asked(LOSES), *asked("u1")])
     assert "CrashesTheProcess" in str(refused)
     assert items_of(made)
     assert pid_of(process) != first
@@ -82,7 +82,7 @@ def test_a_gpu_serves_the_lists_of_a_cpu_and_is_there_again_after_an_error(
     on_cpu = start(bundle, metrics_port=19441)
     assert (on_card.ready().provider, on_cpu.ready().provider) == (CUDA, "CPUExecutionProvider")
     requests = [*asked("u1"), *asked("u2", item="i5")]
-    found, expected = ([items_of(one) for one in process.make(requests, now())] for process in (on_card, on_cpu))
+    found, expected = ([items_of(one) for one in ask(process, requests)] for process in (on_card, on_cpu))
     assert found == expected
     ends_and_another_scores(on_card)
 
@@ -92,7 +92,7 @@ def test_it_outlives_the_thread_that_started_it(start: Start, bundle: Path) -> N
     with ThreadPoolExecutor(1) as thread:
         process = thread.submit(start, bundle).result()
     process.ready()
-    assert items_of(process.make(asked("u1"), now())[0])
+    assert items_of(ask(process, asked("u1"))[0])
 
 
 def test_one_whose_operator_was_gone_before_it_could_watch_ends_at_once() -> None:

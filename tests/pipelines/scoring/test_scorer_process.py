@@ -23,12 +23,12 @@ from operators.settings import ScorerSettings, Settings
 from pipelines.scoring.process import ScorerLost, ScorerProcess
 from pipelines.scoring.wire import LARGEST, Handshake, Ready, pack
 from tests.builders import HANG_ITEM, NOW_MS, write_bundle, write_faulty_bundle, write_manifest
-from tests.pipelines.scoring.scorer_requests import Start, asked, items_of, now, pid_of
+from tests.pipelines.scoring.scorer_requests import Start, ask, asked, items_of, pid_of
 from tests.places import ROOT
 
 
 def test_its_lists_are_those_of_a_list_maker_here(start: Start, bundle: Path) -> None:
-    process, batch = start(bundle), now()
+    process = start(bundle)
     assert process.ready().provider == "CPUExecutionProvider"
     # else a cluster's machine would run what is installed there and not what the submission shipped
     environment = Path(f"/proc/{pid_of(process)}/environ").read_text().split("\0")
@@ -43,11 +43,12 @@ def test_its_lists_are_those_of_a_list_maker_here(start: Start, bundle: Path) ->
         lambda: NOW_MS,
     )
     requests = [*asked("u1"), *asked("u2", item="i5"), *asked("u3", item="unknown")]
-    made = process.make(requests, batch)
+    made = ask(process, requests)
     assert [one.source for one in made] == ["model", "model", "popular"]
     expected = [[place.item_id for place in one.items] for one in here.make(requests)]
     assert [items_of(one) for one in made] == expected
-    assert batch.started <= batch.scored <= batch.ready
+    batch = made[0].times
+    assert batch is not None and batch.started <= batch.scored <= batch.ready
     assert all(one.times is batch for one in made)
 
 
@@ -98,7 +99,7 @@ def test_a_process_that_answers_nonsense_is_left_and_takes_no_memory(answer: byt
     process.ready()
     before = psutil.Process().memory_info().rss
     with pytest.raises(ScorerLost, match=why):
-        process.make(asked("u1"), now())
+        ask(process, asked("u1"))
     assert psutil.Process().memory_info().rss - before < 50 * 2**20
     assert link.left == [False]
 
@@ -111,10 +112,10 @@ def test_one_that_is_stopped_is_killed_and_another_scores(start: Start, bundle: 
     os.kill(first, signal.SIGSTOP)
     begun = time.monotonic()
     with pytest.raises(ScorerLost, match="no answer"):
-        process.make(asked("u1"), now())
+        ask(process, asked("u1"))
     assert 0.4 < time.monotonic() - begun < 3
     assert not psutil.pid_exists(first)
-    assert items_of(process.make(asked("u1"), now())[0])
+    assert items_of(ask(process, asked("u1"))[0])
     assert len(seen) == 2
 
 
@@ -123,24 +124,25 @@ def test_who_hangs_it_twice_is_not_scored_again_and_the_others_are(start: Start,
     process.ready()
     guilty, innocent = asked("guilty", item=HANG_ITEM), asked("innocent")
     with pytest.raises(ScorerLost):
-        process.make([*guilty, *innocent], now())
-    assert items_of(process.make(innocent, now())[0]), "a suspect that was scored with the guilty one"
+        ask(process, [*guilty, *innocent])
+    assert items_of(ask(process, innocent)[0]), "a suspect that was scored with the guilty one"
     with pytest.raises(ScorerLost):
-        process.make(guilty, now())
-    refused, made = process.make([*guilty, *asked("another")], now())
+        ask(process, guilty)
+    refused, made = ask(process, [*guilty, *asked("another")])
     assert "CrashesTheProcess" in str(refused)
     assert items_of(made)
 
 
-def test_a_batch_that_raises_is_told_as_a_whole_and_the_process_goes_on(
+def test_of_a_batch_that_raises_each_request_is_scored_alone_and_the_process_goes_on(
     start: Start, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     process = start(write_faulty_bundle(tmp_path / "faulty"))
     process.ready()
-    with pytest.raises(RuntimeError, match="InvalidArgument"):
-        process.make([*asked("raises", item="i7"), *asked("good")], now())
-    nan, good = process.make([*asked("nan", item="i6"), *asked("good")], now())
+    nan, good = ask(process, [*asked("nan", item="i6"), *asked("good")])
     assert "NotFinite" in str(nan)
+    assert items_of(good)
+    bad, good = ask(process, [*asked("raises", item="i7"), *asked("good")])
+    assert "InvalidArgument" in str(bad)
     assert items_of(good)
     log = capfd.readouterr().out
     assert "InvalidArgument" in log and "NotFinite" in log, "whoever sees fallbacks must find out why"
@@ -158,7 +160,7 @@ def test_a_bundle_with_other_scores_is_refused_and_a_gpu_that_is_not_there_is_mi
     assert "golden scores" in process.ready().refused
     assert ["golden scores" in one.refused for one in seen] == [True]
     with pytest.raises(ScorerLost, match="golden scores"):
-        process.make(asked("u1"), now())
+        ask(process, asked("u1"))
     with pytest.raises(StackError, match="require_gpu"):
         start(bundle, require_gpu=True).ready()
 
@@ -169,8 +171,8 @@ def test_one_that_cannot_start_is_not_tried_again_at_once(start: Start, tmp_path
     process.ready()
     os.kill(pid_of(process), signal.SIGKILL)
     with pytest.raises(ScorerLost):
-        process.make(asked("u1"), now())
+        ask(process, asked("u1"))
     (bundle / "model.onnx").unlink()
     for message in ("model.onnx", "again in"):
         with pytest.raises(ScorerLost, match=message):
-            process.make(asked("u1"), now())
+            ask(process, asked("u1"))

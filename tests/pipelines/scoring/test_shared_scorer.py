@@ -18,7 +18,7 @@ from pipelines.scoring.process import ScorerLost
 from pipelines.scoring.server import PATIENCE_S
 from tests.builders import write_bundle, write_faulty_bundle
 from tests.pipelines.scoring.scorer_faults import HOLDS, operator_process, write_holding_python
-from tests.pipelines.scoring.scorer_requests import asked, eight_items, items_of, now
+from tests.pipelines.scoring.scorer_requests import ask, asked, eight_items, items_of
 from tests.pipelines.scoring.shared_machine import Machine, Make
 from tests.stack.topics import eventually
 
@@ -42,12 +42,12 @@ def test_operators_that_come_at_once_share_one_model(machine: Machine, bundle: P
     with ThreadPoolExecutor(4) as threads:
         operators = list(threads.map(lambda _: machine.operator(bundle), range(4)))
     assert {operator._link.pid for operator in operators} == {machine.service.pid}
-    lists = [items_of(operator.make(asked("u1"), now())[0]) for operator in operators]
+    lists = [items_of(ask(operator, asked("u1"))[0]) for operator in operators]
     assert lists == [lists[0]] * 4
     assert len([*machine.folder.glob("*.crashes")]) == 1, "each model has a journal"
     for operator in operators[1:]:
         operator.close()
-    assert items_of(operators[0].make(asked("u1"), now())[0]) == lists[0]
+    assert items_of(ask(operators[0], asked("u1"))[0]) == lists[0]
 
 
 def test_two_bundles_are_served_by_one_process_each_with_its_own_catalogue(
@@ -56,10 +56,8 @@ def test_two_bundles_are_served_by_one_process_each_with_its_own_catalogue(
     """A job before and after a change of its model, or two jobs."""
     first, second = machine.operator(bundle), machine.operator(write_bundle(tmp_path / "larger", items=30))
     assert first._link.pid == second._link.pid
-    first.attach_catalogue(eight_items(without=3))
-    lists = while_stopped(
-        machine.service.pid, lambda: first.make(asked("u1"), now()), lambda: second.make(asked("u1"), now())
-    )
+    first.catalogue.attach(eight_items(without=3))
+    lists = while_stopped(machine.service.pid, lambda: ask(first, asked("u1")), lambda: ask(second, asked("u1")))
     shorter, longer = (items_of(answers[0]) for answers in lists)
     assert "i3" not in shorter and "i3" in longer
     assert len(shorter) < 8 < len(longer)
@@ -67,25 +65,24 @@ def test_two_bundles_are_served_by_one_process_each_with_its_own_catalogue(
 
 def test_what_waits_in_all_of_them_is_one_micro_batch(machine: Machine, bundle: Path) -> None:
     first, second = machine.operator(bundle), machine.operator(bundle)
-    batches = now(), now()
     ours, theirs = while_stopped(
         machine.service.pid,
-        lambda: first.make(asked("u1", "u2"), batches[0]),
-        lambda: second.make(asked("u3", item="i5"), batches[1]),
+        lambda: ask(first, asked("u1", "u2")),
+        lambda: ask(second, asked("u3", item="i5")),
     )
     assert (len(ours), len(theirs)) == (2, 1)
-    assert batches[0].scored == batches[1].scored
-    assert items_of(theirs[0]) == items_of(second.make(asked("u3", item="i5"), now())[0])
-    assert items_of(ours[1]) == items_of(first.make(asked("u2"), now())[0]) != items_of(theirs[0])
+    assert ours[0].times.scored == theirs[0].times.scored
+    assert items_of(theirs[0]) == items_of(ask(second, asked("u3", item="i5"))[0])
+    assert items_of(ours[1]) == items_of(ask(first, asked("u2"))[0]) != items_of(theirs[0])
 
 
 def test_one_batch_that_raises_fails_alone(machine: Machine, tmp_path: Path) -> None:
     faulty = write_faulty_bundle(tmp_path / "faulty")
     first, second = machine.operator(faulty), machine.operator(faulty)
-    bad, good = while_stopped(
+    (bad,), good = while_stopped(
         machine.service.pid,
-        lambda: first.make(asked("raises", item="i7"), now()),
-        lambda: second.make(asked("good"), now()),
+        lambda: ask(first, asked("raises", item="i7")),
+        lambda: ask(second, asked("good")),
     )
     assert "InvalidArgument" in str(bad)
     assert items_of(good[0])
@@ -93,29 +90,29 @@ def test_one_batch_that_raises_fails_alone(machine: Machine, tmp_path: Path) -> 
 
 def test_what_one_tells_of_the_catalogue_all_know(machine: Machine, bundle: Path) -> None:
     first, second = machine.operator(bundle), machine.operator(bundle)
-    first.attach_catalogue(eight_items(without=3))
-    first.make(asked("u1"), now())
-    assert "i3" not in items_of(second.make(asked("u2"), now())[0])
+    first.catalogue.attach(eight_items(without=3))
+    ask(first, asked("u1"))
+    assert "i3" not in items_of(ask(second, asked("u2"))[0])
 
 
 def test_one_that_dies_is_started_again_by_its_supervisor_and_told_of_the_catalogue(
     machine: Machine, bundle: Path
 ) -> None:
     operators = [machine.operator(bundle) for _ in range(3)]
-    operators[0].attach_catalogue(eight_items(without=3))
-    operators[0].make(asked("u1"), now())
+    operators[0].catalogue.attach(eight_items(without=3))
+    ask(operators[0], asked("u1"))
     os.kill(machine.service.pid, signal.SIGKILL)
     for operator in operators:
         with pytest.raises(ScorerLost, match=r"died|takes nothing"):
-            operator.make(asked("u1"), now())
+            ask(operator, asked("u1"))
     machine.services[0].wait(10)
     with pytest.raises(ScorerLost, match="none does"):
-        operators[0].make(asked("u1"), now())
+        ask(operators[0], asked("u1"))
     machine.start()  # the socket of the dead process is still there
     with ThreadPoolExecutor(3) as threads:
-        assert all(items_of(made[0]) for made in threads.map(lambda one: one.make(asked("u1"), now()), operators))
+        assert all(items_of(made[0]) for made in threads.map(lambda one: ask(one, asked("u1")), operators))
     assert {operator._link.pid for operator in operators} == {machine.service.pid}
-    assert "i3" not in items_of(operators[1].make(asked("u1"), now())[0])
+    assert "i3" not in items_of(ask(operators[1], asked("u1"))[0])
 
 
 def test_while_one_is_stopped_nobody_waits_for_long_and_afterwards_it_serves(machine: Machine, bundle: Path) -> None:
@@ -124,10 +121,10 @@ def test_while_one_is_stopped_nobody_waits_for_long_and_afterwards_it_serves(mac
     begun = time.monotonic()
     for operator in operators:
         with pytest.raises(ScorerLost, match="no answer"):
-            operator.make(asked("u1"), now())
+            ask(operator, asked("u1"))
     assert time.monotonic() - begun < 3 * 0.5 + 1
     os.kill(machine.service.pid, signal.SIGCONT)
-    assert all(items_of(operator.make(asked("u1"), now())[0]) for operator in operators)
+    assert all(items_of(ask(operator, asked("u1"))[0]) for operator in operators)
 
 
 def test_where_a_micro_batch_hangs_with_the_interpreters_lock_the_kernel_ends_the_process(
@@ -138,14 +135,14 @@ def test_where_a_micro_batch_hangs_with_the_interpreters_lock_the_kernel_ends_th
     other, operator = empty_machine.operator(bundle), empty_machine.operator(bundle, kill_after_ms=500)
     begun = time.monotonic()
     with pytest.raises(ScorerLost, match="died"):
-        operator.make(asked(HOLDS), now())
+        ask(operator, asked(HOLDS))
     assert 0.4 < time.monotonic() - begun < 3
     assert service.wait(5) == -signal.SIGALRM
     empty_machine.start()
     for one in (other, operator):
         with suppress(ScorerLost):
-            one.make(asked("u1"), now())
-        assert items_of(one.make(asked("u1"), now())[0])
+            ask(one, asked("u1"))
+        assert items_of(ask(one, asked("u1"))[0])
 
 
 def test_where_it_hangs_and_its_operator_has_died_the_kernel_ends_it_too(
@@ -170,9 +167,9 @@ def test_who_hangs_it_twice_is_not_scored_again_and_the_others_are(
     operator = empty_machine.operator(bundle, kill_after_ms=500)
     for _ in range(2):
         with pytest.raises(ScorerLost, match="died"):
-            operator.make(asked(HOLDS), now())
+            ask(operator, asked(HOLDS))
         empty_machine.start(python)
-    refused, made = operator.make([*asked(HOLDS), *asked("another")], now())
+    refused, made = ask(operator, [*asked(HOLDS), *asked("another")])
     assert "CrashesTheProcess" in str(refused)
     assert items_of(made)
 
@@ -182,10 +179,10 @@ def test_an_operator_that_stops_in_a_message_holds_nobody_for_long(machine: Mach
     with operator._link.connect() as stopped:
         stopped.sendall(b"\0\0\1")  # half of a length
         begun = time.monotonic()
-        assert items_of(operator.make(asked("u1"), now())[0])
+        assert items_of(ask(operator, asked("u1"))[0])
         assert time.monotonic() - begun < PATIENCE_S + 0.5
         assert stopped.recv(1) == b"", "its connection was closed"
-    assert items_of(operator.make(asked("u1"), now())[0])
+    assert items_of(ask(operator, asked("u1"))[0])
 
 
 def test_a_job_starts_without_the_service_and_asks_it_when_it_is_there(empty_machine: Machine, bundle: Path) -> None:
@@ -193,11 +190,11 @@ def test_a_job_starts_without_the_service_and_asks_it_when_it_is_there(empty_mac
         empty_machine.link().connect()
     assert away.value.retriable
     operator = empty_machine.unready(bundle)
-    for call in (operator.ready, lambda: operator.make(asked("u1"), now())):
+    for call in (operator.ready, lambda: ask(operator, asked("u1"))):
         with pytest.raises(ScorerLost):
             call()
     empty_machine.start()
-    assert items_of(operator.make(asked("u1"), now())[0])
+    assert items_of(ask(operator, asked("u1"))[0])
 
 
 def test_one_that_takes_no_more_connections_keeps_nobody_for_ever(
@@ -218,7 +215,7 @@ def test_one_that_takes_no_more_connections_keeps_nobody_for_ever(
     for one in waiting:
         one.close()
     os.kill(machine.service.pid, signal.SIGCONT)
-    assert items_of(operator.make(asked("u1"), now())[0])
+    assert items_of(ask(operator, asked("u1"))[0])
 
 
 @pytest.mark.slow
@@ -228,7 +225,7 @@ def test_a_model_that_nobody_uses_is_freed(machine: Machine, tmp_path: Path) -> 
     for number in range(3):
         bundle = write_bundle(tmp_path / f"bundle{number}", items=3_000)
         operator = machine.operator(bundle)
-        assert items_of(operator.make(asked("u1"), now())[0])
+        assert items_of(ask(operator, asked("u1"))[0])
         sizes.append(machine.service.memory_info().rss)
         operator.close()
         eventually(lambda: not listening_ports(machine.service), 20)

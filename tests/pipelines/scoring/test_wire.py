@@ -4,6 +4,8 @@ import msgspec
 import pytest
 
 from operators.errors import StackError
+from operators.lists.encoded_list import Encoded
+from operators.lists.request import Request
 from operators.shopper.state_layout import LAYOUT
 from pipelines.scoring import wire
 from pipelines.scoring.wire import PROTOCOL, Batch, BatchAnswer, Handshake, Ready, handshake_of, pack, ready_lacking
@@ -12,15 +14,15 @@ FIELDS = {
     Handshake: ("settings", "bundle", "subtask", "journal"),
     Ready: ("provider", "provider_reason", "refused", "lacks"),
     Batch: ("requests", "catalogue"),
-    BatchAnswer: ("scored_at", "lists", "failed"),
+    BatchAnswer: ("started_at", "scored_at", "lists"),
+    Request: ("user_id", "state", "event_time", "event_id", "traceparent", "arrival"),
+    Encoded: ("value", "source", "arm", "state_digest", "times"),
 }
 
 
 def test_whoever_changes_a_message_raises_the_protocol() -> None:
-    assert (PROTOCOL, LAYOUT) == (1, 5), "with another layout of the state too"
+    assert (PROTOCOL, LAYOUT) == (2, 5), "with another layout of the state too"
     assert {message: message.__struct_fields__ for message in FIELDS} == FIELDS
-    assert str(wire.WireRequest) == "tuple[str, bytes, int, str | None, str | None]"
-    assert str(wire.WireList) == "tuple[bytes, str, str, int, str | None]"
 
 
 def test_a_handshake_comes_back_and_begins_with_its_protocol() -> None:

@@ -1,4 +1,5 @@
-"""A pipe by which the scorer thread wakes the task thread: no thread made by Python may touch a Java object."""
+"""A pipe by which one thread wakes another that waits for more than one thing: the task thread, by way of the Java half, for
+lists; the scorer thread for requests and answers."""
 
 import contextlib
 import os
@@ -6,10 +7,10 @@ import threading
 
 
 class WakeUpPipe:
-    """`write` and `close` may be called from any thread; the Java half reads the other end.
+    """`write` and `close` may be called from any thread; another thread, or the Java half, reads the other end.
 
     The numbers of the closed ends belong to others at once, and a scorer thread that hangs may come back after `close`: so
-    both take a lock.
+    all methods take a lock.
     """
 
     def __init__(self) -> None:
@@ -23,6 +24,12 @@ class WakeUpPipe:
             if self._open:
                 with contextlib.suppress(BlockingIOError):
                     os.write(self._writing_end, b"\0")
+
+    def clear(self) -> None:
+        """Takes what was written. For a reader that has seen that there is something."""
+        with self._lock:
+            if self._open:
+                os.read(self.reading_end, 4096)
 
     def close(self) -> None:
         """Ends the reader."""
