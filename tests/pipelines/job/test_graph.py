@@ -34,7 +34,7 @@ def test_the_jar_is_compiled_against_the_connector_of_the_stack() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (JARS / CONNECTOR).is_file(), reason=f"no {CONNECTOR}: liveshelf up fetches it")
+@pytest.mark.usefixtures("jars")
 @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
 def test_each_operator_is_found_in_savepoints_of_before_and_keeps_its_id_from_now_on(
     tmp_path: Path, delivery: str

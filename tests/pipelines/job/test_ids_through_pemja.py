@@ -69,7 +69,7 @@ def many_ids(count: int, seed: int) -> list[bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not JAR.is_file(), reason=f"no {CONNECTOR}: liveshelf up fetches it")
+@pytest.mark.usefixtures("jars")
 def test_every_id_crosses_as_it_is_and_no_two_share_a_state(tmp_path: Path) -> None:
     ids = dict.fromkeys([*(text.encode() for text in (*POISON, *PLAIN)), *RAW, *many_ids(300, seed=4)])
     users = [f"nokey{text}" for text in map(key_text, ids) if text.isascii() or not SURROGATE.search(text)]

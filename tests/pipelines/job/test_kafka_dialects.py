@@ -22,11 +22,11 @@ JARS = Layout.of(load_settings()).jars
 PASSWORDS = ("simple", 'q"uote', "it's", "a$b", "a;b", "a b", "a${liveshelf:x:y}b", "ü€", "a\\b", "a\"b'c", "a\\nb")
 IN_A_FILE = [text for text in PASSWORDS if "\\" not in text and not {"'", '"'} <= set(text)]
 
-pytestmark = pytest.mark.skipif(not (JARS / CONNECTOR).is_file(), reason=f"no {CONNECTOR}: liveshelf up fetches it")
+pytestmark = pytest.mark.usefixtures("jars")
 
 
 @pytest.fixture(scope="module")
-def jvm() -> Iterator[Any]:
+def jvm(jars: None) -> Iterator[Any]:
     jars = [JARS / name for name in (CONNECTOR, "slf4j-api-1.7.36.jar", "jackson-databind-2.21.2.jar")]
     (py4j,) = (Path(sys.prefix) / "share" / "py4j").glob("py4j*.jar")
     port = launch_gateway(classpath=":".join(map(str, jars)), jarpath=str(py4j), die_on_exit=True)

@@ -24,11 +24,11 @@ from tests.places import ROOT
 JARS = Layout.of(load_settings()).jars
 MAX_CHARS = 60_000
 
-pytestmark = pytest.mark.skipif(not (JARS / CONNECTOR).is_file(), reason=f"no {CONNECTOR}: liveshelf up fetches it")
+pytestmark = pytest.mark.usefixtures("jars")
 
 
 @pytest.fixture(scope="module")
-def jvm() -> Iterator[Any]:
+def jvm(jars: None) -> Iterator[Any]:
     lib = wheel_home() / "lib"
     jars = [*lib.glob("flink-*.jar"), *lib.glob("log4j-*.jar"), JARS / CONNECTOR]
     jars.append(ROOT / "pipelines" / "job" / "bridge" / "liveshelf-bridge.jar")
