@@ -157,8 +157,6 @@ class ScorerProcess:
     def _spawn(self) -> None:
         end = self._link.connect()
         end.setblocking(False)  # both ends may be writing: neither may wait for the other to read
-        self._unanswered.clear()
-        self._messages.clear()
         self.catalogue.start_over()
         self._socket = MessageSocket(end)
         if self._closed:  # during the restart
@@ -215,8 +213,9 @@ class ScorerProcess:
 
     def _lost(self, how: str, error: Exception | None = None, *, hung: bool = False) -> ScorerLost:
         code = self._end(hung=hung)
+        reason = "" if error is None else f" ({error!r})"
         ended = "" if code is None else f"; its exit code is {code}"
-        lost = ScorerLost(f"the scorer process {self._link.pid} {how} ({error!r}){ended}")
+        lost = ScorerLost(f"the scorer process {self._link.pid} {how}{reason}{ended}")
         if not self._closed:
             log.error("%s", lost)
         return lost
@@ -226,6 +225,8 @@ class ScorerProcess:
             if self._socket is None:
                 return None
             end, self._socket = self._socket, None
+            self._unanswered.clear()
+            self._messages.clear()
         end.close()
         return self._link.leave(hung=hung)
 
