@@ -46,6 +46,7 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "dead-letters replay": ("", FAILED),
     "dead-letters fixes": ("", OK),
     "bench short": ("", FAILED),
+    "bench first-minute": ("", FAILED),
     "bench freshness": ("", FAILED),
     "bench idle": ("", FAILED),
     "bench throughput": ("--events 100", FAILED),
