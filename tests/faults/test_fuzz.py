@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,15 @@ from tests.running_stack import ROOT, Stack
 
 pytestmark = pytest.mark.slow
 SECONDS = os.environ.get("FUZZ_SECONDS", "8")
+MEMORY_MB = 2048  # that a fuzzer may take
 
 
 @pytest.mark.parametrize("target", ["decode_and_step", "bundle"])
 def test_no_input_makes_an_unexpected_error(target: str, tmp_path: Path) -> None:
+    # libFuzzer asks the kernel for the peak of its memory, and a child begins with the peak of the process that starts it
+    limit = MEMORY_MB + resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     command = [sys.executable, "-m", f"tests.fuzz.{target}", f"-max_total_time={SECONDS}", "-max_len=2000"]
+    command.append(f"-rss_limit_mb={limit}")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
