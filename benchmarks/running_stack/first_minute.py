@@ -32,32 +32,42 @@ MINUTE_S = 60
 SLOTS_SECONDS = 60.0
 
 
-class SpellReadings(Readings):
-    """Freshness of each spell by the event's time, beside that of the whole load."""
+class Spells:
+    """Freshness of each spell of `spell_s`, by the time of the event, and of the first minute."""
 
-    def __init__(self, settings: Settings, tag: str, spell_s: int) -> None:
-        super().__init__(settings, tag)
-        self._spell_s = spell_s
-        self.started_ms = 0  # of the load
-        self.spells: dict[int, HdrHistogram] = {}
+    def __init__(self, spell_s: int) -> None:
+        self._spell_s, self._started_ms = spell_s, 0
+        self._spells: dict[int, HdrHistogram] = {}
         self.minute_us = HdrHistogram(1, LONGEST_US, 3)
 
-    def count(self, slate: RecommendationList, freshness_us: int) -> None:
-        """As the base."""
-        super().count(slate, freshness_us)
-        self.started_ms = self.started_ms or slate.event_time
-        age_s = max(0, slate.event_time - self.started_ms) // 1000
+    def record(self, event_ms: int, freshness_us: int) -> None:
+        """A list of an event; the first one begins the first spell."""
+        self._started_ms = self._started_ms or event_ms
+        age_s = max(0, event_ms - self._started_ms) // 1000
         if age_s < MINUTE_S:
             self.minute_us.record_value(freshness_us)
-        histogram = self.spells.setdefault(age_s // self._spell_s, HdrHistogram(1, LONGEST_US, 3))
+        histogram = self._spells.setdefault(age_s // self._spell_s, HdrHistogram(1, LONGEST_US, 3))
         histogram.record_value(freshness_us)
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a spell."""
         return [
             {"from_s": self._spell_s * number, "lists": histogram.get_total_count()} | percentiles_ms(histogram)
-            for number, histogram in sorted(self.spells.items())
+            for number, histogram in sorted(self._spells.items())
         ]
+
+
+class SpellReadings(Readings):
+    """Readings that also know the spells."""
+
+    def __init__(self, settings: Settings, tag: str, spell_s: int) -> None:
+        super().__init__(settings, tag)
+        self.spells = Spells(spell_s)
+
+    def count(self, slate: RecommendationList, freshness_us: int) -> None:
+        """As the base."""
+        super().count(slate, freshness_us)
+        self.spells.record(slate.event_time, freshness_us)
 
 
 def measure(bench: StackUnderTest, rate: float, seconds: float, spell_s: int, users: int) -> dict[str, Any]:
@@ -97,7 +107,9 @@ def measure(bench: StackUnderTest, rate: float, seconds: float, spell_s: int, us
         "users": users,
         "submit_s": submit_s,
         "generator": report,
-        **measured_unless(reasons, {"first_minute_ms": percentiles_ms(readings.minute_us), "spells": readings.rows()}),
+        **measured_unless(
+            reasons, {"first_minute_ms": percentiles_ms(readings.spells.minute_us), "spells": readings.spells.rows()}
+        ),
         "sources": dict(readings.sources),
         "cpu_s": _busiest(threads_s, threads_then_s),
         "machine": machine,

@@ -10,6 +10,18 @@ from operators.errors import StackError
 
 OLDEST = 17  # of Kafka 4's broker
 PACKAGE = "openjdk-17-jre-headless"
+# HotSpot's second compiler works for the long run: by default it compiles whatever was called 5,000 times, and takes a core
+# for the first minute of a TaskManager, which makes its lists late. Here it waits for ten times as many calls. What runs at
+# thousands of lists a second is compiled seconds later, what runs at a few hundred one by one (docs/notebook/freshness.md)
+PATIENT_COMPILER = tuple(
+    f"-XX:Tier4{name}={10 * calls}"
+    for name, calls in {
+        "InvocationThreshold": 5_000,
+        "MinInvocationThreshold": 600,
+        "CompileThreshold": 15_000,
+        "BackEdgeThreshold": 40_000,
+    }.items()
+)
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)[^"]*"')
 
 

@@ -40,6 +40,10 @@ class CatalogueRows:
         except BadRecord as bad:
             raise Refused(bad.reason) from bad
 
+    def head(self, row: bytes) -> bytes:
+        """As `RowRule`: a record replaces any row."""
+        return b""
+
     def read(self, row: bytes) -> CatalogueItem | None:
         """As `RowRule`."""
         return read_row(row)

@@ -26,8 +26,10 @@ from operators.kafka_io.table_rows import WRITE_BUFFER_MB, TableRows
 
 log = logging.getLogger(__name__)
 POLL_MS = 500
-# between polls that returned records: a poll for each record would take a third of a core at 500/s
-POLL_PAUSE_SECONDS = 0.004
+# between polls that returned records: a poll costs table and broker as much as tens of records, and one for each record
+# would take a third of a core at 500/s. Above 2,000 records/s the pause grows to the longest
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_S_PER_RECORD = 0.004, 0.02, 0.0005
+BACKLOG = 1000  # records of a poll after which the next ones are there already
 CHECK_SECONDS = 5.0  # how often the table asks the broker for the end offsets
 CHECK_TIMEOUT_MS = 2000
 SWEEP_SECONDS = 10.0  # how often the table looks for stale rows
@@ -64,7 +66,7 @@ class CompactedTable(Generic[T]):
         self.refused: Counter[str] = Counter() if refused is None else refused
         self._connect, self._rule, self._on_change, self._clock_ms = connect, rule, on_change, clock_ms
         self._reports_copy = reports_copy
-        self._rows = TableRows(folder, write_buffer_mb)
+        self._rows = TableRows(folder, rule.head, write_buffer_mb)
         self._facts = TopicFacts(None, None)
         self._target: tuple[int, dict[TopicPartition, int]] | None = None  # complete as of (ms) when these are reached
         self._cursor: bytes | None = None  # of the sweep that ends a rereading
@@ -137,7 +139,7 @@ class CompactedTable(Generic[T]):
                 if polled:
                     self._reached_at, self._problem = time.monotonic(), ""
                     if self._caught_up.is_set():
-                        self._closing.wait(POLL_PAUSE_SECONDS)
+                        self._closing.wait(pause_after(sum(map(len, polled.values()))))
                 self._check_topic(consumer, partitions)
                 self._advance(consumer)
         finally:
@@ -254,6 +256,12 @@ class CompactedTable(Generic[T]):
         except Exception:
             self.refused[LISTENER_FAILED] += 1
             log.exception("%s: a change was not taken", self.topic)
+
+
+def pause_after(records: int) -> float:
+    """Seconds until the next poll after one that returned `records`. After up to eight records it is the shortest."""
+    wanted_s = min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, PAUSE_S_PER_RECORD * records))
+    return 0.0 if records >= BACKLOG else wanted_s
 
 
 def _by_number(offsets: Mapping[TopicPartition, int]) -> dict[int, int]:

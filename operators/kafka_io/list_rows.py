@@ -84,8 +84,8 @@ class OrderedRows(Generic[List]):
             return (old if old is not None and len(old) == _HEAD.size else None), None
         return head + value, decoded
 
-    def order_alone(self, row: bytes) -> bytes:
-        """The row without its list, for readers that only compare orders. `read` cannot decode it."""
+    def head(self, row: bytes) -> bytes:
+        """As `RowRule`: the row without its list, whose first byte says that there is one. `read` cannot decode it."""
         return row[: _HEAD.size + 1]
 
     def stale(self, row: bytes, now_ms: int, tombstones_ms: int) -> bool:

@@ -33,6 +33,9 @@ class RowRule(Protocol[Value_co]):
     def take(self, old: bytes | None, record: TopicRecord, now_ms: int) -> tuple[bytes | None, Value_co | None]:
         """The row after a record (None: no row), and the value for readers. Raises `Refused`."""
 
+    def head(self, row: bytes) -> bytes:
+        """What `take` reads of the row that a record replaces; it takes the head in place of the row."""
+
     def read(self, row: bytes) -> Value_co | None:
         """The value of a row for readers; None: none."""
 

@@ -7,7 +7,7 @@ are removed.
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,53 @@ AFTER_OFFSETS, AFTER_MARKS = b"p", b"t"
 MB = 1024 * 1024
 WRITE_BUFFER_MB = 32
 BLOOM_BITS = 10  # a key, each record looks up what it replaces; without them in every level of files
+HEADS = 20_000  # of recently written rows in memory, and up to twice as many: 8 MB
+
+
+class RecentHeads:
+    """The heads of recently written rows: what a record is compared with, without reading the whole row from disk (2 us
+    for the lists of 4,000 users, 8 us for those of 50,000).
+
+    Two generations: the older one is dropped when the younger is full.
+    """
+
+    def __init__(self, keys: int) -> None:
+        """Holds `keys` heads, and up to twice as many."""
+        self._keys = keys
+        self._young: dict[bytes, bytes] = {}
+        self._old: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """The head of a key's row; None if it is not here."""
+        head = self._young.get(key)
+        return self._old.get(key) if head is None else head
+
+    def put_all(self, heads: Mapping[bytes, bytes]) -> None:
+        """The heads of rows that are written now."""
+        if len(self._young) >= self._keys:
+            self._old, self._young = self._young, {}
+        self._young |= heads
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """These rows are gone."""
+        for key in keys:
+            self._young.pop(key, None)
+            self._old.pop(key, None)
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._young, self._old = {}, {}
 
 
 class TableRows:
     """One folder. `get` and `items` may be called from any thread, all else from one."""
 
-    def __init__(self, folder: Path, write_buffer_mb: int = WRITE_BUFFER_MB) -> None:
-        """Removes a copy that is damaged or has another format: the topic holds all of it. RocksDB keeps up to
-        `write_buffer_mb` of new rows in memory: a small one costs time where much is written, a large one that fills for
-        an hour looks like a leak."""
+    def __init__(self, folder: Path, head: Callable[[bytes], bytes], write_buffer_mb: int = WRITE_BUFFER_MB) -> None:
+        """Removes a copy that is damaged or has another format: the topic holds all of it. `head`: of a `RowRule`.
+        RocksDB keeps up to `write_buffer_mb` of new rows in memory: a small one costs time where much is written, a large
+        one that fills for an hour looks like a leak."""
         self._db, self.origin = _open(folder, write_buffer_mb)
+        self._head, self._heads = head, RecentHeads(HEADS)
         self._rereading = self.origin is not None and self.origin.rereading
         # the topic is the log: after a kill the table is as of an earlier moment, and its offsets with it
         self._no_log = WriteOptions()
@@ -44,7 +81,9 @@ class TableRows:
         return row
 
     def replaced(self, key: bytes) -> bytes | None:
-        """The row that a record replaces: while the topic is read again, an old row does not count."""
+        """The row that a record replaces, or its head: while the topic is read again, an old row does not count."""
+        if (head := self._heads.get(key)) is not None:
+            return head
         row: bytes | None = self._db.get(KEY + key)
         if row is not None and self._rereading and not self._is_marked(key):
             return None
@@ -80,9 +119,12 @@ class TableRows:
                     batch.put(MARK + key, b"")
         batch.put(OFFSET + str(partition).encode(), str(next_offset).encode())
         self._db.write(batch, self._no_log)
+        self._heads.forget(key for key, row in changes.items() if row is None)
+        self._heads.put_all({key: self._head(row) for key, row in changes.items() if row is not None})
 
     def begin(self, topic_id: str | None, now_ms: int) -> None:
         """Starts a reading from the beginning of the topic. Existing rows stay until `end_reading`."""
+        self._heads.clear()
         batch = WriteBatch(raw_mode=True)
         batch.delete_range(OFFSET, AFTER_OFFSETS)
         batch.delete_range(MARK, AFTER_MARKS)
@@ -119,6 +161,7 @@ class TableRows:
             for key in removed:
                 batch.delete(KEY + key)
             self._db.write(batch, self._no_log)
+            self._heads.forget(removed)
         return removed, following
 
     def close(self) -> None:

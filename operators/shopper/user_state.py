@@ -104,7 +104,7 @@ def step(
     without an event (but impressions) for `time_to_live_ms` is forgotten, and the user new: the engine drops it at
     some time after, and a replay at any pace must decide the same. Pure and deterministic.
 
-    A duplicate (`operators/shopper/duplicates.py`) and an event from before an
+    A duplicate (same event id within the user's last `EVENT_WINDOW` accepted events) and an event from before an
     erasure change nothing. A refusal of consent drops what the shopper did; until consent is granted events count for
     the version and against duplicates alone.
     """

@@ -146,7 +146,7 @@ class ListFollower(Iterator[RecommendationList | Erased]):
         if row is None:
             self._rows.pop(key, None)
         else:
-            self._rows[key] = self._rule.order_alone(row)
+            self._rows[key] = self._rule.head(row)
         if record.value is None:
             self._ready.append(Erased(key.decode("utf-8", "replace")))
         elif recommended is not None and now_ms < recommended.expires_at:

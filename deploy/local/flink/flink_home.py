@@ -10,6 +10,7 @@ import yaml
 from deploy.local.flink.flink_metrics import AGENT_LINK, REPORTER, REPORTING
 from deploy.local.flink.zookeeper import high_availability
 from deploy.local.jars import CONNECTOR
+from deploy.local.java import PATIENT_COMPILER
 from deploy.local.kafka.broker_metrics import AGENT
 from deploy.local.layout import Layout
 from operators.configuration.rest_address import RestAddress
@@ -95,7 +96,7 @@ def write_config(settings: Settings, layout: Layout) -> None:
         "env.java.opts.jobmanager": own_temporary(layout),
         # the heap is taken at the start and not under load: its pages cost no latency then, and what grows later is a leak;
         # what a JVM leaves of a crash in native code lies beside its log, not in the working folder
-        "env.java.opts.taskmanager": f"-XX:+AlwaysPreTouch -XX:ErrorFile={layout.alias}/logs/hs_err_pid%p.log "
+        "env.java.opts.taskmanager": f"{' '.join(PATIENT_COMPILER)} -XX:+AlwaysPreTouch -XX:ErrorFile={layout.alias}/logs/hs_err_pid%p.log "
         f"-XX:ReplayDataFile={layout.alias}/logs/replay_pid%p.log {own_temporary(layout)}",
         **high_availability(settings, layout),
     }

@@ -17,6 +17,10 @@ class PlainRows:
         value = record.value or None
         return value, value
 
+    def head(self, row: bytes) -> bytes:
+        """As `RowRule`."""
+        return row
+
     def read(self, row: bytes) -> bytes | None:
         """As `RowRule`."""
         return row
