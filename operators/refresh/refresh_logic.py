@@ -210,8 +210,8 @@ class RefreshLogic:
             return
         answer, pending.answer = pending.answer, None
         newest, listed = order_of(answer.request.state) == order_of(state), listing(state)
-        better = newest and listed == LISTED and not isinstance(answer.result, Exception)
-        if listed == 0 or better:
+        failed, is_out = isinstance(answer.result, Exception), listing(answer.request.state) != 0  # its fallback list
+        if (listed == 0 and not (failed and is_out)) or (newest and listed == LISTED and not failed):
             if (encoded_list := self._list_of(answer)) is None:
                 return
             self._emission.emit([(encoded_list, answer.request)], actions.outputs)
