@@ -186,7 +186,6 @@ class MicroBatcher(Generic[Q, R]):
             self._started = now if self._in_flight else None
             self._pace.scored(len(batch), seconds)
             tells = self._answer(batch, results)
-            self._changed.notify_all()
         if tells:
             self._on_answers()
         self.sensors.on_batch(len(batch), seconds)
@@ -243,6 +242,7 @@ class MicroBatcher(Generic[Q, R]):
         if batch:
             self._started = self._started if self._in_flight else self._sent_s
             self._in_flight.append({**batch})
+            self._changed.notify_all()  # there is room
         return requests
 
     def _answer(self, batch: Mapping[str, Q | None], results: Sequence[R | Exception]) -> bool:
@@ -264,7 +264,6 @@ class MicroBatcher(Generic[Q, R]):
             tells = [self._answer(batch, [error] * len(batch)) for batch in self._in_flight]
             self._in_flight.clear()
             self._started = None
-            self._changed.notify_all()
         if any(tells):
             self._on_answers()
 
