@@ -63,8 +63,8 @@ class ExactlyOnce:
             return
         self._answered.pop(answer.user, None)
         newest, listed = order_of(answer.request.state) == order_of(state), listing(state)
-        better = newest and listed == LISTED and not isinstance(answer.result, Exception)
-        if listed == 0 or better:
+        failed, is_out = isinstance(answer.result, Exception), listing(answer.request.state) != 0  # its fallback list
+        if (listed == 0 and not (failed and is_out)) or (newest and listed == LISTED and not failed):
             if (encoded_list := self._emission.of(answer)) is None:
                 pending.lose()
                 return

@@ -17,6 +17,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 import msgspec
@@ -160,15 +161,15 @@ class MicroBatcher(Generic[Q, R]):
         """Sends one micro-batch of waiting requests; returns its size."""
         failure = self._prepare()
         with self._changed:
-            batch = self._take()
+            requests = self._take()
         try:
             if failure is not None:
                 raise failure
-            if batch:
-                self._scorer.send(list(batch.values()))
+            if requests:
+                self._scorer.send(requests)
         except Exception as error:
             self._lose(error)
-        return len(batch)
+        return len(requests)
 
     def receive(self, wait_s: float) -> None:
         """Waits for the answer to the oldest batch in flight until it is there, `wait_s` have passed, or requests came."""
@@ -185,7 +186,6 @@ class MicroBatcher(Generic[Q, R]):
             self._started = now if self._in_flight else None
             self._pace.scored(len(batch), seconds)
             tells = self._answer(batch, results)
-            self._changed.notify_all()
         if tells:
             self._on_answers()
         self.sensors.on_batch(len(batch), seconds)
@@ -230,19 +230,20 @@ class MicroBatcher(Generic[Q, R]):
             self._started = None
         return None
 
-    def _take(self) -> dict[str, Q]:
+    def _take(self) -> list[Q]:
         """A micro-batch of the requests that wait longest, under the lock: it is in flight from now on."""
-        room = self._pace.room
-        if len(self._waiting) <= room:
-            batch, self._waiting = self._waiting, {}
+        batch, room = self._waiting, self._pace.room
+        if len(batch) <= room:
+            self._waiting = {}
         else:
-            users = list(self._waiting)[:room]
-            batch = {user: self._waiting.pop(user) for user in users}
+            batch = {user: self._waiting.pop(user) for user in list(islice(self._waiting, room))}
         self._sent_s = self.clock()
+        requests = list(batch.values())
         if batch:
             self._started = self._started if self._in_flight else self._sent_s
-            self._in_flight.append(dict(batch))
-        return batch
+            self._in_flight.append({**batch})
+            self._changed.notify_all()  # there is room
+        return requests
 
     def _answer(self, batch: Mapping[str, Q | None], results: Sequence[R | Exception]) -> bool:
         """Takes the results of a batch, under the lock. Returns whether the caller must be told of them."""
@@ -263,7 +264,6 @@ class MicroBatcher(Generic[Q, R]):
             tells = [self._answer(batch, [error] * len(batch)) for batch in self._in_flight]
             self._in_flight.clear()
             self._started = None
-            self._changed.notify_all()
         if any(tells):
             self._on_answers()
 

@@ -1,7 +1,7 @@
-"""Messages over a Unix socket, each after its length.
+"""Messages over a Unix socket, each after its length: the form of `multiprocessing.Connection`.
 
-`multiprocessing.Connection` has the same form and costs a list 5 us more: it makes a new buffer of the whole message for
-each piece that arrives (docs/notebook/throughput.md).
+Unlike that one it can send and receive without waiting. With two batches in flight both ends may be writing at once, and
+would wait for each other for ever.
 """
 
 import contextlib

@@ -8,7 +8,6 @@ from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER
 from operators.refresh.batch_scorer import NoScorer
-from operators.refresh.micro_batcher import Answer
 from operators.refresh.refresh_records import DIGEST_HEADER, InputRecord, Turn
 from operators.shopper.user_state import digest
 from tests.bad_records import good_event
@@ -76,13 +75,10 @@ def test_a_request_that_reaches_no_scorer_has_its_fallback_list_at_once(job: Ope
 def test_a_fallback_list_that_fails_takes_no_list_of_others_along(
     job: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for user in ("u1", "u2"):
+    for user in ("u2", "u1"):
         job.event(user)
-    made = job.batcher._take()
-    job.batcher._answers = [
-        Answer("u2", made["u2"], encoded_list(job, made["u2"])),
-        Answer("u1", made["u1"], NoScorer("the process died")),
-    ]
+    job.scorer.score = lambda requests: [encoded_list(job, requests[0]), NoScorer("the process died")]
+    job.batcher.run_once()
     with monkeypatch.context() as patch:
         patch.setattr(job.lists, "encoded_fallback", lambda *_, **_keywords: 1 / 0)
         assert lists(job.turns()) == [("u2", 1, "model")]

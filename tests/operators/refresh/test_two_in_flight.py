@@ -1,12 +1,15 @@
 """Two batches in flight: the scorer has the next one before it is done with the first."""
 
 import math
+import threading
+import time
 
 import pytest
 
+from operators.refresh import micro_batcher
 from operators.refresh.batch_scorer import NoScorer
 from operators.refresh.micro_batcher import MicroBatcher
-from tests.operators.refresh.scorer_fakes import Clock, Distant, batcher, results
+from tests.operators.refresh.scorer_fakes import Clock, Distant, batcher, results, submit
 
 
 @pytest.fixture
@@ -142,3 +145,18 @@ def test_one_wake_up_for_the_answers_of_both(scorer: Distant) -> None:
     scorer.answers.append(NoScorer())
     waiting.receive(0)
     assert woken == [1] and len(waiting.drain()) == 2
+
+
+def test_who_waits_for_room_goes_on_as_soon_as_a_batch_is_sent(
+    monkeypatch: pytest.MonkeyPatch, scorer: Distant
+) -> None:
+    monkeypatch.setattr(micro_batcher, "LOOK_SECONDS", 5.0)
+    waiting = batcher(scorer, time.monotonic, max_waiting=1, deadline_s=10.0)
+    submit(waiting, "a", "a")
+    caller = threading.Thread(target=submit, args=(waiting, "b", "b"))
+    caller.start()
+    caller.join(0.1)
+    assert caller.is_alive(), "there is no room"
+    waiting.send()
+    caller.join(2)
+    assert not caller.is_alive() and waiting.waiting == 1
