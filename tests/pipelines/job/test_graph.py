@@ -41,7 +41,9 @@ def test_each_operator_is_found_in_savepoints_of_before_and_keeps_its_id_from_no
 ) -> None:
     layout = Layout(tmp_path, JARS)
     build_flink_home(layout)
-    environment = os.environ | {"FLINK_HOME": str(layout.flink_home), "PYTHONPATH": str(ROOT)}
+    home = layout.flink_home
+    folders = {f"FLINK_{name.upper()}_DIR": str(home / name) for name in ("conf", "lib", "opt", "plugins", "bin")}
+    environment = os.environ | folders | {"FLINK_HOME": str(home), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.pipelines.job.graph_of_job", delivery]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
