@@ -31,7 +31,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def while_stopped(pid: int, *makes: Make) -> list[object]:
     """What each says, or raises, when all have asked before the service can look."""
     os.kill(pid, signal.SIGSTOP)
-    eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)  # on a busy machine it first takes a message
+    eventually(
+        lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    )  # on a busy machine it first takes a message
     with ThreadPoolExecutor(len(makes)) as threads:
         futures = [threads.submit(make) for make in makes]
         time.sleep(0.2)
