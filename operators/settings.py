@@ -55,7 +55,6 @@ class JobSettings(Section):
     recent_users: int = Field(20_000, ge=1)
     batch_entries: int = Field(256, ge=1, le=10_000)
     batch_linger_ms: int = Field(2, ge=0, le=1000)
-    warm_up_ms: int = Field(1000, ge=0, le=60_000)
     metrics_host: str = "127.0.0.1"
     metrics_port: Port = 9260
     metrics_targets_dir: str = ""

@@ -69,8 +69,8 @@ class Shipped:
         settings = import_module("operators.settings").Settings.of_dump(self._settings)
         self._inner = import_module("pipelines.job.refresh_function").RefreshFunction(settings, code, self._python)
         self._inner.open(subtask)
-        for name in ("warm_up_records", "on_warm_up_batch", "start", "on_batch", "wake_up_descriptor"):
-            setattr(self, name, getattr(self._inner, name))
+        self.on_batch = self._inner.on_batch
+        self.wake_up_descriptor = self._inner.wake_up_descriptor
 
     def close(self) -> None:
         if inner := self.__dict__.pop("_inner", None):

@@ -40,7 +40,6 @@ from operators.time_units import DAY_MS
 from pipelines.job.batch_messages import Message
 from pipelines.job.metrics import JobMetrics
 from pipelines.job.wake_up import WakeUpPipe
-from pipelines.job.warm_up import WarmUp
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
 from pipelines.scoring.wire import Handshake
@@ -60,8 +59,7 @@ class RefreshFunction:
         self._python = python
 
     def open(self, subtask: int) -> None:
-        """Takes a port and a table folder, and starts the scorer process. The Java half calls `close` after an `open` that
-        failed too."""
+        """Takes a port, a table folder and a thread. The Java half calls `close` after an `open` that failed too."""
         configure("operator")
         settings = self._settings
         self._wake_up = WakeUpPipe()
@@ -74,15 +72,8 @@ class RefreshFunction:
         bundle = load_bundle(self._bundle_folder)
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         process = self._scorer_with(bundle, catalogue, subtask)
-        self._lists = ListMaker(bundle, None, catalogue, settings.lists, now_ms, experiments)
-        self._warm_up = WarmUp(settings, self._lists, bundle.vocabulary.item_ids, time.monotonic)
-        self._process = process
-
-    def start(self) -> None:
-        """Waits until the scorer process can score, and gets ready for records."""
-        settings, metrics, lists = self._settings, self._metrics, self._lists
-        del self._warm_up
-        self._batcher = self._batcher_of(self._process, lists)
+        lists = ListMaker(bundle, None, catalogue, settings.lists, now_ms, experiments)
+        self._batcher = self._batcher_of(process, lists)
         self._closing.callback(self._stop_batcher)
         self._batcher.start()
         metrics.waiting.set_function(lambda: self._batcher.waiting)
@@ -156,14 +147,6 @@ class RefreshFunction:
     def wake_up_descriptor(self) -> int:
         """The end of the pipe that the Java half reads: a byte says that lists are ready."""
         return self._wake_up.reading_end
-
-    def warm_up_records(self) -> bytes:
-        """Made-up records, between `open` and `start`; none when it is enough (`pipelines/job/warm_up.py`)."""
-        return self._warm_up.records()
-
-    def on_warm_up_batch(self, message: bytes) -> bytes:
-        """As `on_batch`, of made-up records."""
-        return self._warm_up.on_batch(message)
 
     def on_batch(self, message: bytes) -> bytes:
         """A batch of records and promises, as `pipelines.job.batch_messages` describes. An empty batch only asks for the

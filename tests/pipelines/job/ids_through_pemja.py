@@ -12,7 +12,6 @@ from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.datastream.data_stream import DataStream
@@ -33,12 +32,6 @@ class Echo:
 
     def open(self, subtask: int) -> None:
         self._pipe, self._recent = os.pipe(), RecentStates(100, time.monotonic)
-
-    def warm_up_records(self) -> bytes:
-        return msgspec.msgpack.encode([])
-
-    def start(self) -> None:
-        pass
 
     def wake_up_descriptor(self) -> int:
         return self._pipe[0]

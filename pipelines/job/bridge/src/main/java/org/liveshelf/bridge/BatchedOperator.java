@@ -88,8 +88,6 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
             python = new Python(this);
             python.unpickle(getPythonFunctionInfo().getPythonFunction().getSerializedPythonFunction());
             python.call("open", getRuntimeContext().getTaskInfo().getIndexOfThisSubtask());
-            WarmUp.run(python); // while the scorer process starts
-            python.call("start");
         } catch (RuntimeException error) {
             throw error;
         } catch (Exception error) {
