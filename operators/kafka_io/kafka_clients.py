@@ -121,6 +121,8 @@ class _Impatient(KafkaConnectionManager):  # type: ignore[misc]
         connection = super().get_connection(node_id, *args, **kwargs)
         if not self.bootstrapped:
             connection.init_future.add_errback(lambda cause: self._failed(node_id, cause))
+            # A broker of another protocol may greet the client and hang up at its first request.
+            connection.close_future.add_errback(lambda cause: self._failed(node_id, cause))
         return connection
 
     def cause(self) -> BaseException | None:

@@ -84,6 +84,14 @@ def test_a_broker_that_refuses_a_login_and_hangs_up_in_one_packet_is_understood(
     assert not refused.value.retriable
 
 
+def test_a_broker_that_hangs_up_after_its_greeting_and_is_silent_afterwards_has_hung_up() -> None:
+    """The last attempt runs into the deadline on a busy machine, and its timeout says nothing."""
+    hung_up = r"another kafka\.security\.protocol than PLAINTEXT"
+    with refusing_broker(then_silent=True) as address, pytest.raises(BrokerError, match=hung_up) as refused:
+        new_consumer(KafkaSettings(bootstrap=address))
+    assert "Timeout" not in refused.value.came and "TimedOut" not in refused.value.came
+
+
 def test_a_port_without_tls_is_tried_a_few_times(authority: Authority, tmp_path: Path) -> None:
     with faulty_port("no TLS", authority, tmp_path) as port:
         begun = time.monotonic()
