@@ -47,9 +47,9 @@ class BundleFiles:
         self._count(name, len(content))
         return content
 
-    def verify_others(self, but: str) -> None:
+    def verify_others(self, *but: str) -> None:
         """Verifies the files that were not read yet, except `but`. Raises `BundleError`."""
-        for name in self._sums.keys() - self._sizes.keys() - {but}:
+        for name in self._sums.keys() - self._sizes.keys() - {*but}:
             for _ in self._verified(name):
                 pass
 
