@@ -5,6 +5,7 @@ An encoder's time grows with the steps, and most shoppers have fewer than the wi
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ def without_padding(run: Run, inputs: dict[str, Rows]) -> Answers:
     return in_order(parts, answers)
 
 
-def parts_by_steps(steps: npt.NDArray[np.integer], worth: int) -> list[Users]:
+def parts_by_steps(steps: npt.NDArray[np.signedinteger[Any]], worth: int) -> list[Users]:
     """The users in parts of like `steps` [B], each part rising, where a part of its own saves `worth` steps of padding."""
     order = np.argsort(steps, kind="stable")
     return [order[begin:end] for begin, end in _cuts(steps[order], 0, worth)]
@@ -51,7 +52,7 @@ def in_order(parts: list[Users], answers: list[Answers]) -> Answers:
     return scores, rows
 
 
-def _cuts(rising: npt.NDArray[np.integer], begin: int, worth: int) -> Iterator[tuple[int, int]]:
+def _cuts(rising: npt.NDArray[np.signedinteger[Any]], begin: int, worth: int) -> Iterator[tuple[int, int]]:
     # steps saved if the first 1, 2, … users form a part of their own
     saved = np.arange(1, len(rising)) * (rising[-1] - rising[:-1])
     if saved.max(initial=0) < worth:

@@ -115,13 +115,13 @@ class EncoderCache:
         return place
 
     def _new_place(self, user: str) -> int:
+        place: int
         if self._free:
             place = self._free.pop()
         elif not self.users:
             return NOT_KEPT
         else:
-            oldest = next(iter(self._place_of))
-            place = self._place_of[oldest]
+            oldest, place = next(iter(self._place_of.items()))
             if self._asked_in[place] == self._turn:
                 return NOT_KEPT
             del self._place_of[oldest]

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.model.encoder_cache import KINDS, NOT_KEPT, EncoderCache, Kept
+from operators.model.model_bundle import MAX_ITEMS
 
 WINDOW, ENTRY = 6, 4 * (6 + 1 + 1 + 6 * 1) + 256
 Histories = dict[str, list[int]]
@@ -24,7 +25,9 @@ def padded(steps: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     return items, np.array([len(own) for own in steps], np.int32)
 
 
-def encode(cache: EncoderCache, histories: Histories, names: Sequence[str]) -> tuple[Kept, list[float], list[list[float]]]:
+def encode(
+    cache: EncoderCache, histories: Histories, names: Sequence[str]
+) -> tuple[Kept, list[float], list[list[float]]]:
     """(what was found, states, keys of all steps): a key is the sum until its step."""
     items, length = padded([histories[name] for name in names])
     kept = cache.find(names, items, items * 0)
@@ -35,7 +38,8 @@ def encode(cache: EncoderCache, histories: Histories, names: Sequence[str]) -> t
         sums[user, :, 0] = states[user] + np.cumsum([*items[user, known : length[user]], *[0] * new][:new])
     last = np.where(length > kept.known, sums[np.arange(len(names)), length - kept.known - 1, 0], states[:, 0])
     all_keys = [
-        [*keys[user, :known, 0], *sums[user, : length[user] - known, 0]] for user, known in enumerate(kept.known.tolist())
+        [*keys[user, :known, 0], *sums[user, : length[user] - known, 0]]
+        for user, known in enumerate(kept.known.tolist())
     ]
     cache.store(kept, length, last[:, None].astype(np.float32), sums)
     return kept, last.tolist(), all_keys
@@ -53,7 +57,9 @@ batches = st.lists(
 
 
 @given(batches, st.integers(0, 10))
-def test_any_history_has_the_state_of_all_its_steps(turns: list[tuple[list[str], list[list[int] | None]]], size: int) -> None:
+def test_any_history_has_the_state_of_all_its_steps(
+    turns: list[tuple[list[str], list[list[int] | None]]], size: int
+) -> None:
     """Users come again or not, twice in a batch, with forgotten histories and windows that move; the cache may be smaller
     than a batch."""
     cache, histories = cache_of(size), {name: [1] for name in NAMES}
@@ -92,7 +98,8 @@ def test_a_step_of_another_kind_is_another_step() -> None:
 
 
 def test_the_largest_code_fits() -> None:
-    assert 5_000_000 * KINDS + KINDS - 1 <= np.iinfo(np.int32).max
+    largest = MAX_ITEMS * KINDS + KINDS - 1
+    assert largest <= np.iinfo(np.int32).max
 
 
 def test_the_user_who_was_not_asked_for_longest_goes() -> None:
