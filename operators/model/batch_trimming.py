@@ -23,19 +23,16 @@ Users = npt.NDArray[np.intp]  # places in a micro-batch
 
 def without_padding(run: Run, inputs: dict[str, Rows]) -> Answers:
     """`run` on `items`, `kinds` [B, W] and `length` [B] of `inputs`, right-padded; its answers in the users' order."""
-    length, window = inputs["length"], inputs["items"].shape[1]
-    parts = parts_by_steps(length, SPLIT_STEPS)
+    parts = parts_by_steps(inputs["length"], SPLIT_STEPS)
     if len(parts) == 1:
-        return run(_cut(inputs, width_for(int(length.max()), window)))
-    answers = [
-        run(_cut({name: rows[part] for name, rows in inputs.items()}, width_for(int(length[part[-1]]), window)))
-        for part in parts
-    ]
-    return in_order(parts, answers)
+        return run(_cut(inputs))
+    return in_order(parts, [run(_cut({name: rows[part] for name, rows in inputs.items()})) for part in parts])
 
 
 def parts_by_steps(steps: npt.NDArray[np.signedinteger[Any]], worth: int) -> list[Users]:
-    """The users in parts of like `steps` [B], each part rising, where a part of its own saves `worth` steps of padding."""
+    """The users in parts of like `steps` [B], where a part of its own saves `worth` steps of padding; the least ones first."""
+    if (len(steps) - 1) * (int(steps.max()) - int(steps.min())) < worth:
+        return [np.arange(len(steps))]
     order = np.argsort(steps, kind="stable")
     return [order[begin:end] for begin, end in _cuts(steps[order], 0, worth)]
 
@@ -63,6 +60,7 @@ def _cuts(rising: npt.NDArray[np.signedinteger[Any]], begin: int, worth: int) ->
     yield from _cuts(rising[at:], begin + at, worth)
 
 
-def _cut(inputs: dict[str, Rows], width: int) -> dict[str, Rows]:
-    """The first `width` steps of each user."""
+def _cut(inputs: dict[str, Rows]) -> dict[str, Rows]:
+    """The steps of the longest history."""
+    width = width_for(int(inputs["length"].max()), inputs["items"].shape[1])
     return {name: rows[:, :width] if rows.ndim == 2 else rows for name, rows in inputs.items()}

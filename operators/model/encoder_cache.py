@@ -92,15 +92,16 @@ class EncoderCache:
     def store(self, kept: Kept, length: Rows, states: Floats, keys: Floats) -> None:
         """After the encoder has read the steps from `known` to `length` [B]: its states [B, state_width], and the keys of these
         steps [B, S, key_width]. Numbers that are not finite are not kept."""
-        finite = np.isfinite(states).all(axis=1)
-        users = np.flatnonzero(kept.places != NOT_KEPT)
-        places, known = kept.places[users], kept.known[users]
-        self._codes[places] = kept.codes[users]
-        self._states[places] = states[users]
-        self._known[places] = np.where(finite[users], length[users], 0)
+        own = kept.places != NOT_KEPT
+        if not own.all():
+            kept, length, states, keys = kept.where(np.flatnonzero(own)), length[own], states[own], keys[own]
+        places, known = kept.places, kept.known
+        self._codes[places] = kept.codes
+        self._states[places] = states
+        self._known[places] = np.where(np.isfinite(states).all(axis=1), length, 0)
         if self._key_width:
-            user, step = np.nonzero(np.arange(keys.shape[1]) < (length[users] - known)[:, None])
-            self._keys[places[user], known[user] + step] = keys[users[user], step]
+            user, step = np.nonzero(np.arange(keys.shape[1]) < (length - known)[:, None])
+            self._keys[places[user], known[user] + step] = keys[user, step]
 
     def _place(self, user: str) -> int:
         place = self._place_of.get(user)

@@ -71,19 +71,15 @@ class IncrementalScorer:
 
     def _passes(self, inputs: dict[str, Rows], kept: Kept) -> Answers:
         """One call of the graph for users with a like number of new steps."""
-        new = inputs["length"] - kept.known
-        parts = parts_by_steps(new, SPLIT_STEPS)
+        parts = parts_by_steps(inputs["length"] - kept.known, SPLIT_STEPS)
         if len(parts) == 1:
-            return self._pass(inputs, kept, max(int(new.max()), 1))
-        answers = [
-            self._pass({n: rows[part] for n, rows in inputs.items()}, kept.where(part), max(int(new[part[-1]]), 1))
-            for part in parts
-        ]
-        return in_order(parts, answers)
+            return self._pass(inputs, kept)
+        of_parts = (({name: rows[part] for name, rows in inputs.items()}, kept.where(part)) for part in parts)
+        return in_order(parts, [self._pass(*of_part) for of_part in of_parts])
 
-    def _pass(self, inputs: dict[str, Rows], kept: Kept, most: int) -> Answers:
-        """`most`: the most new steps of a user, at least 1."""
+    def _pass(self, inputs: dict[str, Rows], kept: Kept) -> Answers:
         length, known = inputs["length"], kept.known
+        most = max(int((length - known).max()), 1)  # new steps of a user
         width = width_for(int(length.max()), self._window)
         feeds = {name: np.ascontiguousarray(inputs[name][:, :width]) for name in ("items", "kinds")}
         feeds |= {"length": length, "known": known}

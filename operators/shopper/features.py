@@ -87,7 +87,7 @@ def features(states: npt.NDArray[Any], vocabulary: Vocabulary, window: int = WIN
     steps = states["steps"].astype(np.int64)
     first = window_starts(steps, window, hop)
     held = steps - first
-    position = np.arange(window)
+    position = np.arange(held.max(initial=0))  # items are looked up for the longest history, not for the whole window
     in_history = position < held[:, None]
     places = (first[:, None] + position) % HISTORY
     items = vocabulary.rows_of_hashes(np.take_along_axis(states["item"], places, axis=1))
@@ -100,6 +100,16 @@ def features(states: npt.NDArray[Any], vocabulary: Vocabulary, window: int = WIN
         order = np.argsort(~known, axis=1, kind="stable")
         items, kinds, seconds = (np.take_along_axis(a, order, axis=1) for a in (items, kinds, seconds))
     padding = position >= length[:, None]
-    items[padding] = 0
-    kinds[padding] = 0
+    for steps_of in (items, kinds, seconds):
+        steps_of[padding] = 0
+    items, kinds, seconds = (_widened(steps_of, window) for steps_of in (items, kinds, seconds))
     return Features(items, kinds, length, seconds, steps)
+
+
+def _widened(steps: npt.NDArray[Any], window: int) -> npt.NDArray[Any]:
+    """[B, W] with zeros behind the steps."""
+    if steps.shape[1] == window:
+        return steps
+    whole = np.zeros((len(steps), window), steps.dtype)
+    whole[:, : steps.shape[1]] = steps
+    return whole
