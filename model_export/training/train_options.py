@@ -116,7 +116,9 @@ def split_of(source: TrainingData, options: TrainOptions) -> tuple[Split, TrainO
     if source.sessions is not None:
         session_set = read_sessions(source.sessions, source.limits)
         if options.window is None:
-            options = replace(options, window=window_for(session_set.train, options.fit_options().window))
+            size = options.fit_options()
+            usual = size.window if size.hop == 1 else FitOptions().window  # sessions are short: their windows need no hop
+            options = replace(options, window=window_for(session_set.train, usual), hop=options.hop or 1)
         fit_options = options.fit_options()
         return of_sessions(session_set, fit_options.window, fit_options.hop), options
     assert source.events is not None
