@@ -76,6 +76,8 @@ class ScorerSettings(Section):
     metrics_port: Port = 9300
     socket: Annotated[str, AfterValidator(checked_socket_path)] = ""
     engines_dir: str = ""
+    cache_mb: int = Field(256, ge=0)
+    cache_check_every: int = Field(1000, ge=0)
     retry_after_ms: int = Field(2000, ge=1)
 
 

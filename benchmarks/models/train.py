@@ -29,7 +29,7 @@ def measure(items: int) -> dict[str, Any]:
     item_numbers = np.random.default_rng(7).integers(0, items, (SESSIONS, STEPS))
     sessions, rows = [[f"i{number}" for number in row] for row in item_numbers], dict[str, Figure]()
     for size, options in SIZES.items():
-        examples = session_examples(sessions, words, options.window)
+        examples = session_examples(sessions, words, options.window, options.hop)
         training = Training(examples, items, replace(options, epochs=2))
         with matmul_precision(options.bf16_products):
             training.run_epoch()

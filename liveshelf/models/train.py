@@ -12,6 +12,7 @@ from liveshelf.models.training_options import (
     Device,
     DeviceOption,
     EventsOption,
+    HopOption,
     SessionsOption,
     Size,
     TestFromOption,
@@ -48,6 +49,7 @@ class ModelOptions:
     epochs: int = typer.Option(None, help="Number of epochs; default: the best on a validation window.", min=1)
     dropout: float = real(None, "Default: 0.5, 0.3 or 0.15, the best on the validation window.", min=0, max=0.9)
     window: int = WindowOption
+    hop: int = HopOption
     session: float = real(None, "Weight of the session task; default: 0, not learned.", "--session-weight", min=0)
     search: float = real(None, "Weight of the search task; default: 0.", "--search-weight", min=0)
     rating: float = real(None, "Weight of the rating task; default: 0.", "--rating-weight", min=0)

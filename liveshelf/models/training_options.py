@@ -35,7 +35,14 @@ CatalogueOption = typer.Option(None, help="JSON lines of catalogue records; only
 TestShareOption = real(0.1, "events: the newest share, kept for the test.", min=0.001, max=0.999)
 TestFromOption = typer.Option(None, help="events: or the test starts at this epoch ms.", min=1)
 WindowOption = typer.Option(
-    None, help="Newest steps that the model sees; default: that of its size, 20 or 50.", min=1, max=50
+    None, help="Newest steps that the model sees at most; default: that of its size, 28 or 50.", min=1, max=50
+)
+HopOption = typer.Option(
+    None,
+    help="Steps by which the window moves on at a time, so that the scorer can go on from kept states; default: that of "
+    "its size, 14 or 1.",
+    min=1,
+    max=50,
 )
 DeviceOption = typer.Option(Device.auto, help="auto: the GPU if torch finds one, else the CPU.")
 

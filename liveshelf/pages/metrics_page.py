@@ -13,6 +13,7 @@ from operators.quality import expectations
 from operators.settings import Settings
 from pipelines.job.metrics import JobMetrics
 from pipelines.monitor.stream_monitor import StreamMonitor
+from pipelines.scoring.cache_metrics import CacheMetrics
 from pipelines.scoring.slate_metrics import SlateMetrics
 from storefront.watching.metrics import StoreMetrics
 
@@ -62,6 +63,7 @@ def registries(settings: Settings) -> dict[str, CollectorRegistry]:
     job = JobMetrics(settings.job, 0, Experiments(settings.experiment))
     scorer = CollectorRegistry()
     SlateMetrics(scorer, Experiments(settings.experiment))
+    CacheMetrics(scorer)
     trainer = TrainMetrics(settings.trainer.metrics_port, None)
     job.close()
     trainer.close()

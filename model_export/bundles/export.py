@@ -9,14 +9,16 @@ import onnxruntime as ort
 import torch
 
 from model_export.bundles.bundle_folder import new_bundle, write_manifest
-from model_export.bundles.graph import OPSET, export_graph
+from model_export.bundles.graph import OPSET, export_graph, export_incremental
 from model_export.bundles.reference import add_reference
 from model_export.data.dataset import Examples
 from model_export.measures.training_log import TrainingLog
-from model_export.models.encoders import NextItem, TopK
+from model_export.models.encoders import NextItem
+from model_export.models.exported import TopK
 from model_export.models.search_task import SearchTask
 from operators.errors import BundleError
 from operators.model.bundle_files import read_manifest
+from operators.model.model_bundle import GRAPH, INCREMENTAL
 from operators.model.query_tower import FILES as QUERY_FILES
 from operators.model.scorer import INPUTS, OUTPUTS
 from operators.model.unit_rows import unit_rows
@@ -44,9 +46,10 @@ def export_bundle(
     """
     top = min(CANDIDATES, len(words))
     with new_bundle(folder) as part_folder:
-        export_graph(model, top, part_folder / "model.onnx")
+        export_graph(model, top, part_folder / GRAPH)
+        export_incremental(model, part_folder / INCREMENTAL)
         golden = questions.where(np.arange(min(GOLDEN, len(questions)))).features.inputs()
-        scores, rows = run_graph(part_folder / "model.onnx", golden)
+        scores, rows = run_graph(part_folder / GRAPH, golden)
         check_parity(model, golden, scores, rows, top)
         arrays = _arrays(model, words, train) | {f"golden_{name}": value for name, value in golden.items()}
         arrays |= {"golden_scores": scores, "golden_rows": rows} | _query_arrays(model)

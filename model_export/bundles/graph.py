@@ -3,21 +3,27 @@
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
+from torch import Tensor, nn
 from torch.export import Dim
 
 from model_export.bundles.opaque_gru import opaque
 from model_export.bundles.two_stage_top import suit_top
-from model_export.models.encoders import NextItem, TopK, example_inputs
+from model_export.models.encoders import NextItem
+from model_export.models.exported import IncrementalWeightedSum, TopK, example_inputs, incremental, incremental_inputs
 from operators.errors import BundleError
-from operators.model.scorer import INPUTS, OUTPUTS
+from operators.model.incremental import KEY_OUTPUTS
+from operators.model.incremental import OUTPUTS as INCREMENTAL_OUTPUTS
+from operators.model.scorer import OUTPUTS
 
 OPSET = 18
 TABLE = "model.items.weight"
+MOST_ROWS = 50_000  # of an incremental graph: with more the item product takes nearly all of the time, and the table much memory
 
 
 def export_graph(model: NextItem, top: int, file: Path) -> None:
@@ -28,28 +34,66 @@ def export_graph(model: NextItem, top: int, file: Path) -> None:
     """
     batch, window = Dim("batch"), Dim("window", max=model.window)
     steps = {0: batch, 1: window} if model.window > 1 else {0: batch}
+    shapes = {"items": steps, "kinds": steps, "length": {0: batch}}
+    _export(model, TopK(model.eval(), top), example_inputs(model.window), shapes, OUTPUTS, file)
+    graph = onnx.load(str(file))
+    share_table(graph.graph)
+    suit_top(graph.graph, rows_of(graph.graph), top)
+    strip_traces(graph)
+    onnx.save(graph, str(file))
+
+
+def export_incremental(model: NextItem, file: Path) -> None:
+    """The graph of `operators/model/incremental.py`; no file for an encoder without one, and for a catalogue so large that
+    the item product leaves nothing to gain."""
+    module = incremental(model.eval())
+    if module is None or len(model.bias) > MOST_ROWS:
+        return
+    batch, window, new, held = (Dim(name) for name in ("batch", "window", "new", "held"))
+    steps, users = {0: batch, 1: window}, {0: batch}
+    shapes = {
+        "items": steps,
+        "kinds": steps,
+        "length": users,
+        "known": users,
+        "new": {0: batch, 1: new},
+        "state": users,
+    }
+    outputs = INCREMENTAL_OUTPUTS
+    if isinstance(module, IncrementalWeightedSum):
+        shapes["keys"], outputs = {0: batch, 1: held}, outputs + KEY_OUTPUTS
+    _export(model, module, incremental_inputs(module), shapes, outputs, file)
+    graph = onnx.load(str(file))
+    share_table(graph.graph)
+    strip_traces(graph)
+    onnx.save(graph, str(file))
+
+
+def _export(
+    model: NextItem,
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    shapes: dict[str, dict[int, Any]],
+    outputs: list[str],
+    file: Path,
+) -> None:
     # the exporter warns of optional packages that are not installed
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings(), opaque(model) as translated:
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
         torch.onnx.export(
-            TopK(model.eval(), top),
-            example_inputs(model.window),
+            module,
+            inputs,
             str(file),
-            input_names=list(INPUTS),
-            output_names=OUTPUTS,
-            dynamic_shapes={"items": steps, "kinds": steps, "length": {0: batch}},
+            input_names=list(shapes),
+            output_names=outputs,
+            dynamic_shapes=shapes,
             opset_version=OPSET,
             custom_translation_table=translated,
             dynamo=True,
             external_data=False,
             verbose=False,
         )
-    graph = onnx.load(str(file))
-    share_table(graph.graph)
-    suit_top(graph.graph, rows_of(graph.graph), top)
-    strip_traces(graph)
-    onnx.save(graph, str(file))
 
 
 def strip_traces(model: onnx.ModelProto) -> None:

@@ -49,7 +49,7 @@ def main(folder: Path, events_file: Path) -> None:
     until = int(bundle.manifest["trained_on"]["to_ms"])
     events, _ = learnable(read_events(events_file))
     before = [event for event in events if int(event.event_time) < until]
-    add_reference(folder, examples(before, bundle.vocabulary, window=bundle.window))
+    add_reference(folder, examples(before, bundle.vocabulary, window=bundle.window, hop=bundle.hop))
 
 
 if __name__ == "__main__":

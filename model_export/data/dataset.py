@@ -151,7 +151,7 @@ def vocabulary(events: Iterable[Event], min_count: int, rating_middle: float = R
 
 
 def examples(
-    events: Iterable[Event], words: Vocabulary, limits: EventSettings = DEFAULTS, window: int = WINDOW
+    events: Iterable[Event], words: Vocabulary, limits: EventSettings = DEFAULTS, window: int = WINDOW, hop: int = 1
 ) -> Examples:
     """One example for each wish of a known item, with the user's state before it.
 
@@ -159,18 +159,20 @@ def examples(
     learns which items are bought together. A test asks only for the first (`Examples.bought_together`), because the job
     makes no list between them. Raises `EventsFileError` when there is no wish.
     """
-    labelled = _examples(events, words, limits, window, Wishes(limits.rating_middle).of)
+    features_of = partial(features, vocabulary=words, window=window, hop=hop)
+    labelled = _examples(events, words, limits, features_of, Wishes(limits.rating_middle).of)
     if labelled is None:
         raise EventsFileError("views, clicks, cart or purchase events of items", "none", "check event_type and item_id")
     return labelled
 
 
 def ratings(
-    events: Iterable[Event], words: Vocabulary, limits: EventSettings = DEFAULTS, window: int = WINDOW
+    events: Iterable[Event], words: Vocabulary, limits: EventSettings = DEFAULTS, window: int = WINDOW, hop: int = 1
 ) -> Examples | None:
     """One example for each rating of a known item, high or low, for the rating task. None when there are no ratings."""
+    features_of = partial(features, vocabulary=words, window=window, hop=hop)
     return _examples(
-        events, words, limits, window, lambda event: items_named(event) if event.rating is not None else []
+        events, words, limits, features_of, lambda event: items_named(event) if event.rating is not None else []
     )
 
 
@@ -178,7 +180,7 @@ def _examples(
     events: Iterable[Event],
     words: Vocabulary,
     limits: EventSettings,
-    window: int,
+    features_of: Callable[[npt.NDArray[Any]], Features],
     items_of: Callable[[Event], list[str]],
 ) -> Examples | None:
     states: dict[str, bytes] = {}
@@ -207,10 +209,10 @@ def _examples(
             kind.append(KINDS[event.event_type])
             rating.append(math.nan if event.rating is None else event.rating)
             if len(pending) == CHUNK:
-                parts.append(features(read_states(pending), words, window))
+                parts.append(features_of(read_states(pending)))
                 pending.clear()
     if pending:
-        parts.append(features(read_states(pending), words, window))
+        parts.append(features_of(read_states(pending)))
     if not parts:
         return None
     user_number, target_row = np.array(user, dtype=np.int32), np.array(target, dtype=np.int32)

@@ -50,9 +50,9 @@ class SessionSet:
                 counts[item] = counts.get(item, 0) + 1
         return Vocabulary(sorted(counts, key=lambda item: (-counts[item], item)))
 
-    def questions(self, words: Vocabulary, window: int = WINDOW) -> Examples:
+    def questions(self, words: Vocabulary, window: int = WINDOW, hop: int = 1) -> Examples:
         """The test questions; a target that is not in the training sessions has row 0 and counts as a miss."""
-        return session_questions(self.prefixes, self.targets, words, window)
+        return session_questions(self.prefixes, self.targets, words, window, hop)
 
 
 def read_sessions(folder: Path, limits: EventSettings = DEFAULTS) -> SessionSet:
@@ -154,13 +154,18 @@ def views(sessions: Sequence[list[str]], first: int = 0) -> Iterator[Event]:
             )
 
 
-def session_examples(sessions: Sequence[list[str]], words: Vocabulary, window: int = WINDOW) -> Examples:
+def session_examples(sessions: Sequence[list[str]], words: Vocabulary, window: int = WINDOW, hop: int = 1) -> Examples:
     """One example for each view of these sessions."""
-    return examples(views(sessions), words, window=window)
+    return examples(views(sessions), words, window=window, hop=hop)
 
 
 def session_questions(
-    prefixes: Sequence[list[str]], targets: Sequence[str], words: Vocabulary, window: int = WINDOW, first: int = 0
+    prefixes: Sequence[list[str]],
+    targets: Sequence[str],
+    words: Vocabulary,
+    window: int = WINDOW,
+    hop: int = 1,
+    first: int = 0,
 ) -> Examples:
     """One example for each question, newer than any of `first` sessions."""
     parts: list[Features] = []
@@ -171,7 +176,7 @@ def session_questions(
             state = step(state, event).state
         pending.append(state or EMPTY)
         if len(pending) == CHUNK or number + 1 == len(prefixes):
-            parts.append(features(read_states(pending), words, window))
+            parts.append(features(read_states(pending), words, window, hop))
             pending.clear()
     times = EPOCH_MS + (first + np.arange(len(targets), dtype=np.int64)) * MINUTE_MS
     return Examples(

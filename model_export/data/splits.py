@@ -67,6 +67,7 @@ def of_events(
     min_count: int,
     seed: int,
     window: int,
+    hop: int = 1,
     limits: EventSettings = DEFAULTS,
 ) -> Split:
     """Splits events by time. Raises `EventsFileError` when the data fails its tests or is too small."""
@@ -77,7 +78,7 @@ def of_events(
     test_start_ms = newest if test_from is None else checked_test_start(events, test_from)
     catalogue = None if catalogue_file is None else read_catalogue(catalogue_file, limits=limits)
     words = _words(events, catalogue, test_start_ms, min_count, limits.rating_middle)
-    all_examples = examples(events, words, limits, window)
+    all_examples = examples(events, words, limits, window, hop)
     train = all_examples.where(all_examples.time_ms < test_start_ms).with_own_outcomes()
     test = drawn_questions(all_examples.where(all_examples.time_ms >= test_start_ms), QUESTIONS, seed)
     _refuse_too_small(train, test)
@@ -93,7 +94,7 @@ def of_events(
             | {"events to learn from": len(events), "wishes for items that came often enough": len(all_examples)}
         },
         texts=_texts(catalogue or [], words, searches_of(events, words, limits.rating_middle), test_start_ms, seed),
-        rated=ratings(events, words, limits, window),
+        rated=ratings(events, words, limits, window, hop),
     )
 
 
@@ -111,14 +112,15 @@ def checked_test_start(events: list[Event], test_from: int) -> int:
     return test_from
 
 
-def of_sessions(session_set: SessionSet, window: int) -> Split:
+def of_sessions(session_set: SessionSet, window: int, hop: int = 1) -> Split:
     """The folder's own split. Raises `EventsFileError` when it is too small."""
     words = session_set.vocabulary()
     if len(words) < 2:
         raise EventsFileError(
             "sessions of two different items or more", f"item {words.item_ids[0]} alone", "see docs/train.md"
         )
-    train, test = session_examples(session_set.train, words, window), session_set.questions(words, window)
+    train = session_examples(session_set.train, words, window, hop)
+    test = session_set.questions(words, window, hop)
     _refuse_too_small(train, test)
     return Split(
         words,

@@ -36,27 +36,28 @@ def window_for(sessions: Sequence[Sequence[str]], usual: int) -> int:
     return max(usual, HISTORY) if cut > CUT * views else usual
 
 
-def covering(train: Examples, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+def covering(train: Examples, generator: np.random.Generator, hop: int = 1) -> npt.NDArray[np.int64]:
     """Examples whose windows together cover all examples: each user's last, and one for each half window before it.
 
-    In random order; the cuts of long histories change from epoch to epoch. In a small shop the examples repeat, so that an
+    `hop`: of the windows (`operators.shopper.features.window_starts`). In random order; the cuts of long histories change from epoch to epoch. In a small shop the examples repeat, so that an
     epoch has some dozens of batches.
     """
-    passes = [_one_pass(train, generator)]
+    passes = [_one_pass(train, generator, hop)]
     while sum(map(len, passes)) < AT_LEAST and len(passes[0]):
-        passes.append(_one_pass(train, generator))
+        passes.append(_one_pass(train, generator, hop))
     return generator.permutation(np.concatenate(passes))
 
 
-def _one_pass(train: Examples, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+def _one_pass(train: Examples, generator: np.random.Generator, hop: int) -> npt.NDArray[np.int64]:
     window = train.features.items.shape[1]
-    spacing = max(window // 2, 1)
+    full = window - hop + 1  # steps of a full window at least
+    spacing = max(min(window // 2, full), 1)
     order = np.argsort(train.user, kind="stable")
     user = train.user[order]
     last = np.searchsorted(user, user, side="right") - 1
     to_last = last - np.arange(len(user))
     cut = generator.integers(0, spacing, user.max() + 1)[user]
-    cut_here = (train.features.length[order[last]] >= window) & (to_last > spacing // 2) & (to_last % spacing == cut)
+    cut_here = (train.features.length[order[last]] >= full) & (to_last > spacing // 2) & (to_last % spacing == cut)
     rows: npt.NDArray[np.int64] = order[(to_last == 0) | cut_here]
     return rows[train.features.length[rows] > 0]
 

@@ -16,7 +16,7 @@ from operators.shopper.state_layout import HISTORY
 def evaluate_sessions(bundle: ModelBundle, folder: Path, log: Log, limits: EventSettings = DEFAULTS) -> dict[str, Any]:
     """P@20, MRR@20 and NDCG@20 in % of the bundle and of each baseline, with the protocol."""
     session_set = read_sessions(folder, limits)
-    questions = session_set.questions(bundle.vocabulary, bundle.window)
+    questions = session_set.questions(bundle.vocabulary, bundle.window, bundle.hop)
     bundle_metrics = percent(summary(Served(bundle).ranks(questions.features, questions.target)))
     log(f"{bundle.name} {bundle.version}: {bundle_metrics}")
     words = session_set.vocabulary()

@@ -49,7 +49,7 @@ def evaluate_events(
         problem = f"{len(train)} events of known items before {test_start_ms}, {len(questions)} questions after it"
         raise EventsFileError("events before and after the test begins", problem, "give --test-from, or more events")
     served, items = Served(bundle), len(bundle.vocabulary)
-    fresh_features = aged(questions, 0, bundle.window)
+    fresh_features = aged(questions, 0, bundle.window, bundle.hop)
     scores, rows = served.candidates(fresh_features)
     rank = ranks_of_candidates(scores, rows, questions.target)
     bundle_metrics = percent(summary(rank))

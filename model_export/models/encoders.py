@@ -85,8 +85,11 @@ class NextItem(nn.Module, ABC):
         """
         steps, last = self.steps(items, kinds), length.long() - 1
         state = self.at_last(steps, last)
-        scores = (self.scale * nn.functional.normalize(state, dim=-1)) @ self.table().T + self.bias
-        return scores, (state, steps, items, last)
+        return self.own_scores(state), (state, steps, items, last)
+
+    def own_scores(self, state: Tensor) -> Tensor:
+        """float [B, N + 1]: the encoder's own scores of a state, float [B, width]."""
+        return (self.scale * nn.functional.normalize(state, dim=-1)) @ self.table().T + self.bias
 
     def competing(self, state: Tensor, steps: Tensor, items: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Rows int64 [B, C] and logits of the steps and followers, which compete with the encoder's scores."""
@@ -97,9 +100,13 @@ class NextItem(nn.Module, ABC):
     def scores(self, items: Tensor, kinds: Tensor, length: Tensor) -> Tensor:
         """float [B, N + 1] after each user's last step; `length` int [B], at least 1."""
         own, context = self.after_last(items, kinds, length)
+        return self.with_heads(own, *context)
+
+    def with_heads(self, own: Tensor, state: Tensor, steps: Tensor, items: Tensor, last: Tensor) -> Tensor:
+        """float [B, N + 1]: the encoder's own scores and the heads in one softmax, unless the heads are off."""
         if self._silent:
             return own
-        rows, logits = self.competing(*context)
+        rows, logits = self.competing(state, steps, items, last)
         return combined(own if self._frozen else self.copy.trust * own, logits, rows)
 
     def silence(self) -> None:
@@ -165,10 +172,19 @@ class WeightedSum(NextItem):
         """As `encoded`, without the weights of the other steps."""
         states = self._states(steps)
         last_states = states_at(states, last)
-        weights = self.weight(torch.sigmoid(self.key(states) + self.query(last_states)[:, None, :])).squeeze(-1)
+        return self.mixed(self.weights(self.key(states), last_states), steps, last_states, last)
+
+    def weights(self, keys: Tensor, last_states: Tensor) -> Tensor:
+        """float [B, W]: a logit for each of the keys, float [B, W, width], from the last state, float [B, width]."""
+        logits: Tensor = self.weight(torch.sigmoid(keys + self.query(last_states)[:, None, :])).squeeze(-1)
+        return logits
+
+    def mixed(self, logits: Tensor, steps: Tensor, last_states: Tensor, last: Tensor) -> Tensor:
+        """float [B, width]: the sum of the steps until `last`, weighed by these logits, float [B, W], and the projected state."""
         positions = torch.arange(steps.shape[1], device=steps.device)
-        weights = weights.masked_fill(positions > last[:, None], MASKED).softmax(-1)
-        return (weights[:, None, :] @ steps)[:, 0] + self.project(last_states)
+        weights = logits.masked_fill(positions > last[:, None], MASKED).softmax(-1)
+        projected: Tensor = self.project(last_states)
+        return (weights[:, None, :] @ steps)[:, 0] + projected
 
     def _states(self, steps: Tensor) -> Tensor:
         states, _ = self.gru(steps)
@@ -264,24 +280,3 @@ ENCODERS = {"gru": Gru, "weighted-sum": WeightedSum, "pair-sum": PairSum, "atten
 def build(name: str, items: int, width: int, dropout: float, window: int, scale: float) -> NextItem:
     """An encoder of `ENCODERS` with new weights."""
     return ENCODERS[name](items, width, dropout, window, scale)
-
-
-class TopK(nn.Module):
-    """The exported module: the k best rows of a frozen model, best first. It also sorts the padding row, because a cut would
-    copy all scores, a tenth of the time with 100,000 items."""
-
-    def __init__(self, model: NextItem, k: int) -> None:
-        super().__init__()
-        self.model = model
-        self.k = k
-
-    def forward(self, items: Tensor, kinds: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        """int32 [B, W] twice and int32 [B] -> float32 [B, k], int32 [B, k]."""
-        scores, rows = torch.topk(self.model.scores(items.long(), kinds.long(), length), self.k)
-        return scores, rows.int()
-
-
-def example_inputs(window: int, batch: int = 2) -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs for the exporter, with the right shapes and types."""
-    items = torch.ones((batch, window), dtype=torch.int32)
-    return items, items.clone(), torch.full((batch,), 3, dtype=torch.int32)

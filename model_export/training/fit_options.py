@@ -10,6 +10,7 @@ class FitOptions:
     encoder: str = "weighted-sum"
     width: int = 128
     window: int = 20
+    hop: int = 1  # steps by which the window moves on (operators.shopper.features.window_starts)
     scale: float = 16.0
     dropout: float = 0.5
     item_dropout: float = 0.0  # share of the steps whose item is hidden from the encoder (model_export/data/windows.py)

@@ -80,6 +80,7 @@ def train(
     label = f"{options.size} ({fit_options.encoder}, width {fit_options.width})"
     facts = {
         "name": options.name,
+        "hop": fit_options.hop,
         "trained_on": split.trained_on,
         "cleaning": split.cleaning,
         "lineage": lineage or {},
@@ -99,7 +100,9 @@ def _log_split(split: Split, options: TrainOptions, group: ProcessGroup, log: Lo
         log(f"{file}: " + ", ".join(f"{reason} {count}" for reason, count in counts.items()))
     log(f"{len(split.words)} items, {len(split.train)} examples to learn from, {len(split.test)} to test on")
     log(f"training on {group.device}, {group.size} process(es)")
-    log(f"the model sees the newest {options.fit_options().window} steps")
+    fit_options = options.fit_options()
+    least = fit_options.window - fit_options.hop + 1
+    log(f"the model sees the newest {'' if fit_options.hop == 1 else f'{least} to '}{fit_options.window} steps")
 
 
 def _with_cold_items(model: NextItem, split: Split, log: Log) -> Vocabulary:

@@ -53,6 +53,7 @@ class TrainOptions:
     epochs: int | None = None
     dropout: float | None = None
     window: int | None = None
+    hop: int | None = None
     session: float | None = None
     search: float | None = None
     rating: float | None = None
@@ -64,10 +65,15 @@ class TrainOptions:
     fit: FitOptions | None = None
 
     def fit_options(self) -> FitOptions:
-        """The hyper-parameters of the training."""
-        names = ("dropout", "window", "session", "search", "rating", "lora_rank", "heads")
+        """The hyper-parameters of the training. Raises `LiveshelfError` if the hop is longer than the window."""
+        names = ("dropout", "window", "hop", "session", "search", "rating", "lora_rank", "heads")
         overrides: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
-        return replace(self.fit or SIZES[self.size], seed=self.seed, **overrides)
+        fit_options = replace(self.fit or SIZES[self.size], seed=self.seed, **overrides)
+        if self.hop is None:  # that of a size belongs to its window
+            return replace(fit_options, hop=min(fit_options.hop, -(-fit_options.window // 2)))
+        if self.hop > fit_options.window:
+            raise LiveshelfError(f"--hop of 1 to {fit_options.window}, the window", f"{self.hop}", "give a smaller one")
+        return fit_options
 
     def with_settings(self, file: Path) -> "TrainOptions":
         """These options with the hyper-parameters of a file of `liveshelf tune`; options that were given override the file.
@@ -86,6 +92,8 @@ class TrainOptions:
                 raise LiveshelfError(f"one of {', '.join(types)}", f"{name} in {file}", "take it out, or name it right")
             if type(value) is not types[name] and (types[name], type(value)) != (float, int):
                 raise LiveshelfError(f"a value as {types[name]}", f"{name} = {value!r} in {file}", "correct it")
+        if "window" in values:
+            values = {"hop": 1} | values  # a file from before the hop
         fit = replace(self.fit or SIZES[self.size], **values)
         # values of the file are neither searched nor derived from the data
         return replace(
@@ -108,8 +116,13 @@ def split_of(source: TrainingData, options: TrainOptions) -> tuple[Split, TrainO
     if source.sessions is not None:
         session_set = read_sessions(source.sessions, source.limits)
         if options.window is None:
-            options = replace(options, window=window_for(session_set.train, options.fit_options().window))
-        return of_sessions(session_set, options.fit_options().window), options
+            size = options.fit_options()
+            usual = (
+                size.window if size.hop == 1 else FitOptions().window
+            )  # sessions are short: their windows need no hop
+            options = replace(options, window=window_for(session_set.train, usual), hop=options.hop or 1)
+        fit_options = options.fit_options()
+        return of_sessions(session_set, fit_options.window, fit_options.hop), options
     assert source.events is not None
     split = of_events(
         source.events,
@@ -119,6 +132,7 @@ def split_of(source: TrainingData, options: TrainOptions) -> tuple[Split, TrainO
         min_count=options.min_count,
         seed=options.seed,
         window=options.fit_options().window,
+        hop=options.fit_options().hop,
         limits=source.limits,
     )
     return split, options

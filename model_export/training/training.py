@@ -134,7 +134,7 @@ class Training:
         self.copying.zero_grad(set_to_none=True)  # else these gradients would count when the encoder's are clipped
 
     def _batches(self, generator: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
-        return batches(self.train, covering(self.train, generator), self.options.batch, generator)
+        return batches(self.train, covering(self.train, generator, self.options.hop), self.options.batch, generator)
 
     def fingerprint(self) -> str:
         """The fingerprint of data, options and initial weights."""

@@ -74,7 +74,7 @@ class ListMaker:
     ) -> None:
         """Without a `scorer` (its bundle was refused) every list is a fallback."""
         vectors = unit_rows(bundle.vectors)
-        self._vocabulary, self._window = bundle.vocabulary, bundle.window
+        self._vocabulary, self._window, self._hop = bundle.vocabulary, bundle.window, bundle.hop
         self._items = ItemsJson(bundle.vocabulary.item_ids, rules.size)
         self._encoder = ListEncoder(
             Model(bundle.name, bundle.version),
@@ -104,7 +104,7 @@ class ListMaker:
         Each list carries `times`, and where `with_digest` is set a fingerprint of its state.
         """
         states = read_states([request.state for request in requests])
-        inputs = features(states, self._vocabulary, self._window)
+        inputs = self._features(states)
         now = self._clock_ms()
         slates = self._slates(requests, states, inputs, now)
         orders = zip(states["epoch_s"].tolist(), states["version"].tolist(), strict=True)
@@ -121,9 +121,12 @@ class ListMaker:
     ) -> Encoded:
         """A list without the model."""
         states, now = read_states([request.state]), self._clock_ms()
-        slate = self._fallback_slate(states, features(states, self._vocabulary, self._window), 0, now)
+        slate = self._fallback_slate(states, self._features(states), 0, now)
         order = int(states["epoch_s"][0]), int(states["version"][0])
         return self._encoder.encode(request, order, slate, now, times, with_digest=with_digest)
+
+    def _features(self, states: npt.NDArray[Any]) -> Features:
+        return features(states, self._vocabulary, self._window, self._hop)
 
     def _slates(
         self, requests: Sequence[Request], states: npt.NDArray[Any], inputs: Features, now: int
@@ -132,7 +135,7 @@ class ListMaker:
         if self._scorer is None or not warm.any():
             return [self._fallback_slate(states, inputs, user, now) for user in range(len(requests))]
         allowed = self._catalogue.allowed(now)
-        scores, rows = self._scorer.score(inputs)
+        scores, rows = self._scorer.score(inputs, [request.user_id for request in requests])
         self._sensors.on_scores(scores)
         finite = np.isfinite(scores).all(axis=1)
         codes = self._catalogue.categories.by_row, self._catalogue.brands.by_row

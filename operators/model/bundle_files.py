@@ -19,7 +19,7 @@ from operators.errors import BundleError
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 1 << 20  # it is parsed before it is verified; real ones have a few KB
-MAX_FILES = 64  # a bundle has fourteen
+MAX_FILES = 64  # a bundle has sixteen
 MAX_FILE = (1 << 31) - 1  # protobuf's limit and therefore a graph's; item vectors of 5 million items fit too
 MAX_BUNDLE = 4 << 30  # of all files together: a million items need 0.9 GB
 FIX = "make the bundle again with `liveshelf train`, or name another with --bundle"
@@ -47,9 +47,9 @@ class BundleFiles:
         self._count(name, len(content))
         return content
 
-    def verify_others(self, but: str) -> None:
+    def verify_others(self, *but: str) -> None:
         """Verifies the files that were not read yet, except `but`. Raises `BundleError`."""
-        for name in self._sums.keys() - self._sizes.keys() - {but}:
+        for name in self._sums.keys() - self._sizes.keys() - {*but}:
             for _ in self._verified(name):
                 pass
 

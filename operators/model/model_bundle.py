@@ -2,8 +2,9 @@
 
 | file | holds |
 |---|---|
-| manifest.json | name, version, sha256 of every file, opset, inputs, outputs, window W, training window, metrics |
+| manifest.json | name, version, sha256 of every file, opset, inputs, outputs, window W, hop, training window, metrics |
 | model.onnx | the graph: `items`, `kinds` int32 [B, W], `length` int32 [B] -> `scores` float32 [B, K], `rows` int32 [B, K] |
+| incremental.onnx | the graph that goes on from kept states (`operators/model/incremental.py`), if the encoder has one |
 | items.json | item ids; row i + 1 of the model is the i-th |
 | vectors.npy | float16 [N + 1, d], item vectors for reasons and diversity |
 | popular.npy, trending.npy | int32 rows, best first |
@@ -36,7 +37,7 @@ from operators.shopper.features import WINDOW, Vocabulary
 from operators.shopper.state_layout import HISTORY
 
 log = logging.getLogger(__name__)
-GRAPH, ITEMS = "model.onnx", "items.json"
+GRAPH, INCREMENTAL, ITEMS = "model.onnx", "incremental.onnx", "items.json"
 ARRAYS = ("vectors", "popular", "trending", "neighbours")
 GOLDEN = ("items", "kinds", "length", "rows", "scores")
 MAX_ITEMS = 5_000_000  # their vectors fill the largest file that a bundle allows
@@ -61,6 +62,7 @@ class ModelBundle:
     golden: dict[str, npt.NDArray[Any]]
     reference: dict[str, Bins] = field(default_factory=dict)
     window: int = WINDOW
+    hop: int = 1  # `operators.shopper.features.window_starts`
     queries: QueryTower | None = None
 
     @property
@@ -80,7 +82,14 @@ class ModelBundle:
 
         They may be hundreds of MB: do not keep them. Raises `BundleError`, also where the graph reads other files.
         """
-        graph = BundleFiles(self.folder, self.manifest).read(GRAPH)
+        return self._read_graph(GRAPH)
+
+    def read_incremental(self) -> bytes | None:
+        """As `read_graph`, the incremental graph; None where the bundle has none."""
+        return self._read_graph(INCREMENTAL) if INCREMENTAL in self.manifest["files"] else None
+
+    def _read_graph(self, name: str) -> bytes:
+        graph = BundleFiles(self.folder, self.manifest).read(name)
         refuse_other_files(graph)
         return graph
 
@@ -88,7 +97,7 @@ class ModelBundle:
     def load(cls, folder: Path) -> "ModelBundle":
         """Reads and verifies a bundle: manifest, hashes, shapes, finite numbers. Raises `BundleError`.
 
-        All but the graph, which only the scorer opens: `read_graph` and `operators.model.scorer` verify that.
+        All but the graphs, which only the scorer opens: `read_graph` and `operators.model.scorer` verify them.
         """
         files = BundleFiles(folder)
         manifest = files.manifest
@@ -99,12 +108,12 @@ class ModelBundle:
         golden = {name: _read_array(files, f"golden_{name}.npy", MAX_GOLDEN) for name in GOLDEN}
         arrays["vectors"] = _finite("item vectors", arrays["vectors"])
         _check_shapes(len(item_ids), arrays)
-        window = _checked_window(manifest, golden)
+        window, hop = _checked_window(manifest, golden)
         reference, queries = _read_reference(files), _read_queries(files, arrays["vectors"])
-        files.verify_others(but=GRAPH)
+        files.verify_others(GRAPH, INCREMENTAL)
         if unlisted := files.unlisted():
             log.warning("not of the bundle, and not read: %s in %s", ", ".join(unlisted)[:200], folder)
-        return cls._of(folder, manifest, item_ids, arrays, golden, reference, window, queries)
+        return cls._of(folder, manifest, item_ids, arrays, golden, reference, window, hop, queries)
 
     @classmethod
     def load_fallbacks(cls, folder: Path) -> "ModelBundle":
@@ -133,6 +142,7 @@ class ModelBundle:
         golden: dict[str, npt.NDArray[Any]],
         reference: dict[str, Bins] | None = None,
         window: int = WINDOW,
+        hop: int = 1,
         queries: QueryTower | None = None,
     ) -> "ModelBundle":
         return cls(
@@ -146,6 +156,7 @@ class ModelBundle:
             golden=golden,
             reference=reference or {},
             window=window,
+            hop=hop,
             queries=queries,
         )
 
@@ -200,15 +211,18 @@ def _read_array(files: BundleFiles, name: str, limit: int = MAX_FILE) -> npt.NDA
     return numbers.reshape(shape, order="F" if by_columns else "C")
 
 
-def _checked_window(manifest: dict[str, Any], golden: dict[str, npt.NDArray[Any]]) -> int:
-    window = manifest.get("window", WINDOW)
+def _checked_window(manifest: dict[str, Any], golden: dict[str, npt.NDArray[Any]]) -> tuple[int, int]:
+    """(window, hop)."""
+    window, hop = manifest.get("window", WINDOW), manifest.get("hop", 1)
     if type(window) is not int or not 0 < window <= HISTORY:
         raise BundleError(f"a window of 1 to {HISTORY} steps in manifest.json", repr(window), FIX)
+    if type(hop) is not int or not 0 < hop <= window:
+        raise BundleError(f"a hop of 1 to {window} steps in manifest.json", repr(hop), FIX)
     if golden["items"].shape[1:] != (window,) or not golden["items"].size:
         raise BundleError(f"golden items of shape [B, {window}]", str(golden["items"].shape), FIX)
     if golden["scores"].ndim != 2 or not golden["scores"].size:
         raise BundleError("golden scores of shape [B, K]", str(golden["scores"].shape), FIX)
-    return window
+    return window, hop
 
 
 def _float32(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -1,11 +1,15 @@
 """The ONNX Runtime session of a bundle: provider, warm-up, golden check, scores of a micro-batch."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnxruntime as ort
 
 from operators.errors import BundleError, StackError
 from operators.model.batch_trimming import Answers, Run, without_padding
 from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
+from operators.model.encoder_cache import EncoderCache
+from operators.model.incremental import IncrementalScorer
 from operators.model.model_bundle import ModelBundle
 from operators.model.onnx_session import open_session
 from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
@@ -43,6 +47,16 @@ def _cuda_devices() -> int:
     return 0 if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) else count.value
 
 
+def _options(settings: ScorerSettings) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # ONNX Runtime's threads would spin between micro-batches and take the core of the step
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 class Scorer:
     """Scores micro-batches with a bundle's graph. Not for concurrent use: one thread owns it."""
 
@@ -52,15 +66,9 @@ class Scorer:
         Raises `BundleError`, and `StackError` where a GPU is required and the session runs on a CPU, or where another user
         may write to the folder of TensorRT's engines.
         """
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = settings.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # ONNX Runtime's threads would spin between micro-batches and take the core of the step
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.provider, self.provider_reason = choose_provider(settings.provider)
         try:
-            self._session, on_device = self._opened(bundle, options, settings)
+            self._session, on_device = self._opened(bundle, _options(settings), settings)
         except (StackError, BundleError):  # a missing GPU or file, or a bundle that was refused already
             raise
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
@@ -72,10 +80,21 @@ class Scorer:
         # on GPUs the shape stays: padding costs them little, and each new shape something
         self._crops = on_device is None and not any(isinstance(size, int) for size in windows)
         self._check_golden()
+        self._incremental = self._opened_incremental(settings) if on_device is None else None
         self._check_provider(settings)  # last: a wrong graph is no lack of a GPU
 
-    def score(self, features: Features) -> Answers:
-        """(scores float32 [B, K], rows int32 [B, K]), best first. A user's scores may be NaN: check them."""
+    @property
+    def cache(self) -> EncoderCache | None:
+        """The encoder cache; None where each micro-batch is a full pass: on a device, and where the bundle has no graph for it."""
+        return None if self._incremental is None else self._incremental.cache
+
+    def score(self, features: Features, users: Sequence[str] | None = None) -> Answers:
+        """(scores float32 [B, K], rows int32 [B, K]), best first. A user's scores may be NaN: check them.
+
+        `users`: the user of each row, for the encoder cache. Without them it is neither read nor written.
+        """
+        if self._incremental is not None:
+            return self._incremental.score(features.inputs(), users)
         return self._answers(features.inputs())
 
     def works(self) -> bool:
@@ -113,6 +132,30 @@ class Scorer:
             except NotStarted as error:
                 self.provider, self.provider_reason = CPU, f"{CUDA} did not start: {error}"
         return open_session(graph, options, [CPU]), None
+
+    def _opened_incremental(self, settings: ScorerSettings) -> IncrementalScorer | None:
+        """Proved on the golden inputs; it then stands in for the full graph, which is closed."""
+        graph, golden = self._bundle.read_incremental(), self._bundle.golden
+        if graph is None:
+            return None
+        try:
+            incremental = IncrementalScorer(
+                graph,
+                _options(settings),
+                self._bundle.window,
+                golden["scores"].shape[1],
+                settings.cache_mb << 20,
+                settings.cache_check_every,
+            )
+            worst = incremental.check_golden({name: golden[name] for name in INPUTS}, golden["scores"])
+        except BundleError:
+            raise
+        except Exception as error:  # as above
+            raise BundleError("an incremental graph that runs on the golden inputs", str(error)[:300], _FIX) from error
+        if not worst <= TOLERANCE:
+            raise BundleError(f"golden scores within {TOLERANCE} of the incremental graph", f"{worst}", _FIX)
+        del self._session
+        return incremental
 
     def _check_provider(self, settings: ScorerSettings) -> None:
         if settings.require_gpu and self.provider == CPU:

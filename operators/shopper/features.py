@@ -48,12 +48,14 @@ class Features:
     """Inputs of a micro-batch of B users, oldest step first, known items only, padded with 0 on the right.
 
     `items` and `kinds`: int32 [B, W]; `length`: int32 [B]; `seconds`: uint32 [B, W], epoch s. W is the model's window.
+    `steps`: int64 [B], the steps that each user ever took, with those of unknown items.
     """
 
     items: Rows
     kinds: Rows
     length: Rows
     seconds: npt.NDArray[np.uint32]
+    steps: npt.NDArray[np.int64]
 
     def inputs(self) -> dict[str, Rows]:
         """The graph's inputs by name. A user without a known item gets length 1 of padding: ignore its scores."""
@@ -61,7 +63,7 @@ class Features:
 
     def where(self, mask: npt.NDArray[Any]) -> "Features":
         """The users of a boolean mask or an index."""
-        return Features(self.items[mask], self.kinds[mask], self.length[mask], self.seconds[mask])
+        return Features(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
 
     @classmethod
     def joined(cls, parts: list["Features"]) -> "Features":
@@ -69,13 +71,25 @@ class Features:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
 
-def features(states: npt.NDArray[Any], vocabulary: Vocabulary, window: int = WINDOW) -> Features:
-    """The last `window` (at most `HISTORY`) steps of each record of dtype `STATE` (shape [B]) as model inputs."""
+def window_starts(steps: npt.NDArray[np.int64], window: int, hop: int) -> npt.NDArray[np.int64]:
+    """The first step, in the count of all steps ever, that a model sees of users who took `steps` steps.
+
+    A window begins at a multiple of `hop`, so it keeps its start for `hop` steps and holds `window` - `hop` + 1 to
+    `window` steps once it is full. An encoder's state can go on from step to step while the start stays
+    (`operators/model/encoder_cache.py`).
+    """
+    return np.maximum(-((window - steps) // hop) * hop, 0)
+
+
+def features(states: npt.NDArray[Any], vocabulary: Vocabulary, window: int = WINDOW, hop: int = 1) -> Features:
+    """The newest steps of each record of dtype `STATE` (shape [B]) as model inputs: at most `window` (at most `HISTORY`), from
+    `window_starts` on."""
     steps = states["steps"].astype(np.int64)
-    held = np.minimum(steps, window)
-    position = np.arange(window)
+    first = window_starts(steps, window, hop)
+    held = steps - first
+    position = np.arange(held.max(initial=0))  # items are looked up for the longest history, not for the whole window
     in_history = position < held[:, None]
-    places = (steps[:, None] - held[:, None] + position) % HISTORY
+    places = (first[:, None] + position) % HISTORY
     items = vocabulary.rows_of_hashes(np.take_along_axis(states["item"], places, axis=1))
     kinds = np.take_along_axis(states["kind"], places, axis=1).astype(np.int32)
     seconds = np.take_along_axis(states["second"], places, axis=1)
@@ -86,6 +100,16 @@ def features(states: npt.NDArray[Any], vocabulary: Vocabulary, window: int = WIN
         order = np.argsort(~known, axis=1, kind="stable")
         items, kinds, seconds = (np.take_along_axis(a, order, axis=1) for a in (items, kinds, seconds))
     padding = position >= length[:, None]
-    items[padding] = 0
-    kinds[padding] = 0
-    return Features(items, kinds, length, seconds)
+    for steps_of in (items, kinds, seconds):
+        steps_of[padding] = 0
+    items, kinds, seconds = (_widened(steps_of, window) for steps_of in (items, kinds, seconds))
+    return Features(items, kinds, length, seconds, steps)
+
+
+def _widened(steps: npt.NDArray[Any], window: int) -> npt.NDArray[Any]:
+    """[B, W] with zeros behind the steps."""
+    if steps.shape[1] == window:
+        return steps
+    whole = np.zeros((len(steps), window), steps.dtype)
+    whole[:, : steps.shape[1]] = steps
+    return whole

@@ -37,6 +37,7 @@ from operators.settings import Settings
 from operators.telemetry.chosen_sensors import chosen
 from operators.telemetry.logs import configure
 from operators.telemetry.metrics_server import MetricsServer
+from pipelines.scoring.cache_metrics import CacheMetrics
 from pipelines.scoring.message_socket import MessageSocket
 from pipelines.scoring.slate_metrics import SlateMetrics
 from pipelines.scoring.wire import (
@@ -70,6 +71,9 @@ class ScorerService:
         experiments, registry = Experiments(settings.experiment), CollectorRegistry()
         self._slates = SlateMetrics(registry, experiments)
         self._slates.measure_bundle(bundle, self._catalogue)
+        cache_metrics = CacheMetrics(registry)
+        if scorer.cache is not None:
+            cache_metrics.measure(scorer.cache)
         sensors = chosen(self._slates, NullListSensors())
         self._lists = ListMaker(
             bundle, scorer, self._catalogue, settings.lists, lambda: time.time_ns() // 1_000_000, experiments, sensors

@@ -12,31 +12,32 @@ from tests.builders import NOW_MS, event
 WORDS = Vocabulary([f"i{n}" for n in range(100)])
 
 
-def histories(*lengths: int, window: int = 8, kind: str = "view") -> Examples:
+def histories(*lengths: int, window: int = 8, kind: str = "view", hop: int = 1) -> Examples:
     event_list = [
         event(event_id=f"{user}-{n}", user_id=f"u{user}", item_id=f"i{n % 100}", event_time=NOW_MS + 1000 * n + user, event_type=kind)
         for user, length in enumerate(lengths)
         for n in range(length)
     ]  # fmt: skip
-    return examples(sorted(event_list, key=lambda event: event.event_time), WORDS, window=window)
+    return examples(sorted(event_list, key=lambda event: event.event_time), WORDS, window=window, hop=hop)
 
 
-def asked_in_epoch(train: Examples, seed: int) -> set[tuple[int, int]]:
+def asked_in_epoch(train: Examples, seed: int, hop: int = 1) -> set[tuple[int, int]]:
     """(user, target) of all that an epoch asks."""
-    rows = covering(train, np.random.default_rng(seed))
+    rows = covering(train, np.random.default_rng(seed), hop)
     next_items = batch_of(train, rows).next_items.numpy()
     return {
         (int(train.user[row]), int(item)) for row, line in zip(rows, next_items, strict=True) for item in line if item
     }
 
 
-def test_an_epoch_asks_every_example_that_has_a_step_before_it() -> None:
-    train = histories(1, 2, 5, 30, 77)
+@pytest.mark.parametrize("hop", [1, 4, 8])
+def test_an_epoch_asks_every_example_that_has_a_step_before_it(hop: int) -> None:
+    train = histories(1, 2, 5, 30, 77, hop=hop)
     everything = {
         (int(u), int(t)) for u, t, n in zip(train.user, train.target, train.features.length, strict=True) if n
     }
     for seed in range(5):
-        assert asked_in_epoch(train, seed) == everything
+        assert asked_in_epoch(train, seed, hop) == everything
 
 
 def test_a_short_session_is_one_window_and_few_of_them_come_again() -> None:

@@ -28,7 +28,6 @@ from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import encode_record
 from operators.settings import ScorerSettings
-from operators.shopper.features import Features
 from tests.builders import NOW_MS, viewed
 from tests.model_export.data.test_sessions import write
 
@@ -153,9 +152,9 @@ def test_an_int8_bundle_says_nearly_the_same_whoever_is_in_the_batch(
     assert smaller.manifest["made_from"] == ModelBundle.load(bundle).version
     assert evaluate_sessions(smaller, sessions, lambda _: None)["MRR@20"] > 90
     scorer = Scorer(smaller, ScorerSettings(provider="cpu"))
-    golden = Features(*(smaller.golden[n] for n in ("items", "kinds", "length")), np.zeros(0, np.uint32))
-    together, _ = scorer._run(golden.inputs())
-    single_rows = [scorer._run({k: v[n : n + 1] for k, v in golden.inputs().items()})[0] for n in range(8)]
+    golden = {name: smaller.golden[name] for name in ("items", "kinds", "length")}
+    together, _ = scorer._run(golden)
+    single_rows = [scorer._run({k: v[n : n + 1] for k, v in golden.items()})[0] for n in range(8)]
     assert np.array_equal(together[:8], np.concatenate(single_rows))
 
 

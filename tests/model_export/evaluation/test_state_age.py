@@ -25,6 +25,11 @@ def test_a_short_rest_is_padded() -> None:
     assert features.kinds[0].tolist() == [1, 1, 1, 0, 0]
 
 
+def test_a_window_that_hops_begins_where_it_began_at_that_moment() -> None:
+    assert aged(LAST, 0, 8, hop=4).items[0].tolist() == [13, 14, 15, 16, 17, 18, 19, 0]  # 19 steps: from the 12th on
+    assert aged(LAST, 10, 8, hop=4).items[0].tolist() == [5, 6, 7, 8, 9, 10, 0, 0]
+
+
 def test_nothing_may_be_left() -> None:
     features = aged(LAST, 3600, 5)
     assert not features.items.any() and features.length.tolist() == [0]

@@ -24,6 +24,19 @@ def test_a_flag_that_is_not_given_leaves_the_size_as_it_is() -> None:
     )
 
 
+def test_the_hop_of_a_size_goes_with_its_window(tmp_path: Path) -> None:
+    small = SIZES["small"]
+    assert (small.window, small.hop) == (28, 14)
+    assert [TrainOptions(window=window).fit_options().hop for window in (50, 28, 20, 5, 1)] == [14, 14, 10, 3, 1]
+    assert TrainOptions(window=20, hop=20).fit_options().hop == 20
+    with pytest.raises(LiveshelfError, match="--hop of 1 to 28"):
+        TrainOptions(hop=29).fit_options()
+    file = tmp_path / "before.toml"
+    file.write_text("window = 20\n")  # of a release without the hop
+    assert TrainOptions().with_settings(file).fit_options().hop == 1
+    assert TrainOptions(hop=4).with_settings(file).fit_options().hop == 4
+
+
 def test_an_extra_that_is_missing_is_named_with_the_way_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     extras.need("matplotlib", "tensorboard")
     monkeypatch.setattr(extras, "find_spec", lambda _: None)

@@ -23,7 +23,7 @@ def asked(users: int, seed: int = 1) -> Features:
     length = drawing.integers(1, WINDOW + 1, users).astype(np.int32)
     there = np.arange(WINDOW) < length[:, None]
     items = np.where(there, drawing.integers(1, len(BUNDLE.vocabulary) + 1, there.shape), 0).astype(np.int32)
-    return Features(items, there.astype(np.int32), length, there.astype(np.uint32))
+    return Features(items, there.astype(np.int32), length, there.astype(np.uint32), length.astype(np.int64))
 
 
 @pytest.fixture(scope="module")

@@ -138,10 +138,24 @@ def window_that_is_no_number(folder: Path) -> None:
     _window(folder, "all")
 
 
+def _hop(folder: Path, hop: object) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"hop": hop}))
+
+
+def a_hop_over_the_whole_window(folder: Path) -> None:
+    _hop(folder, 21)
+
+
+def no_hop_at_all(folder: Path) -> None:
+    _hop(folder, 0)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
         more_steps_than_a_state_holds, window_of_another_graph, window_that_is_no_number,
+        a_hop_over_the_whole_window, no_hop_at_all,
         no_manifest, broken_manifest, wrong_hash, missing_graph, wrong_shape, nan_vectors,
         row_out_of_range, not_a_graph, other_inputs, nan_weights, other_scores,
         a_name_that_is_no_text, queries_of_another_width, queries_of_no_bucket, queries_out_of_order,
@@ -153,6 +167,12 @@ def test_a_spoiled_bundle_is_refused(folder: Path, spoil: Callable[[Path], None]
     with pytest.raises(BundleError) as refused:
         open_scorer(folder)
     assert refused.value.fix
+
+
+def test_the_windows_of_an_older_bundle_move_with_each_step(folder: Path) -> None:
+    assert ModelBundle.load(folder).hop == 1
+    _hop(folder, 10)
+    assert ModelBundle.load(folder).hop == 10
 
 
 def test_a_bundle_may_place_queries(folder: Path) -> None:

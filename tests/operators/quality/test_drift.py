@@ -43,7 +43,7 @@ def test_what_is_observed_of_a_user() -> None:
     items, kinds = np.zeros((2, WINDOW), np.int32), np.zeros((2, WINDOW), np.int32)
     items[0, :3], kinds[0, :3] = (1, 2, 3), (1, 1, 4)
     found = observed(
-        Features(items, kinds, np.array([3, 0], np.int32), items.astype(np.uint32)),
+        Features(items, kinds, np.array([3, 0], np.int32), items.astype(np.uint32), np.array([3, 0])),
         np.array([0.5, 0.1]),
         popularity_places(np.array([3, 2, 1], np.int32), 3),
     )

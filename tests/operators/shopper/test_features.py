@@ -1,6 +1,6 @@
 import numpy as np
 
-from operators.shopper.features import WINDOW, Vocabulary, features
+from operators.shopper.features import WINDOW, Vocabulary, features, window_starts
 from operators.shopper.state_layout import EMPTY, read_states
 from operators.shopper.user_state import KINDS, id_hash
 from tests.builders import event, state_after, viewed
@@ -29,6 +29,27 @@ def test_only_the_last_window_counts_also_after_the_ring_went_round() -> None:
     state = viewed(*(f"i{1 + n % 90}" for n in range(130)))
     found = features(read_states([state]), WORDS)
     assert found.items[0].tolist() == [1 + n % 90 for n in range(130 - WINDOW, 130)]
+
+
+def test_a_window_keeps_its_start_until_it_hops() -> None:
+    starts = []
+    for steps in range(1, 131):
+        found = features(read_states([viewed(*(f"i{1 + n % 90}" for n in range(steps)))]), WORDS, 12, hop=5)
+        length = int(found.length[0])
+        assert found.items[0, :length].tolist() == [1 + n % 90 for n in range(steps - length, steps)]
+        assert length == steps or 8 <= length <= 12
+        starts.append(steps - length)
+    assert {*starts} == {*range(0, 121, 5)} and starts == sorted(starts)
+
+
+def test_a_hop_of_one_is_the_newest_window() -> None:
+    steps = np.arange(200)
+    assert (window_starts(steps, 20, 1) == np.maximum(steps - 20, 0)).all()
+
+
+def test_unknown_items_count_for_the_start_of_the_window() -> None:
+    found = features(read_states([viewed(*["new"] * 9, "i1", "i2", "i3", "i4")]), WORDS, 8, hop=4)
+    assert found.items[0].tolist() == [1, 2, 3, 4, 0, 0, 0, 0] and found.steps.tolist() == [13]
 
 
 def test_unknown_items_leave_no_gap() -> None:
