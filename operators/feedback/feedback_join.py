@@ -1,0 +1,251 @@
+"""Impressions and outcomes of a user -> examples. Pure but for the clocks of the partitions.
+
+A list that went out waits for its impression, and a list that was shown waits for outcomes. When the click window of an
+item has closed, its example goes out with the best outcome so far; a better one within the purchase window corrects it.
+docs/feedback.md has the rules.
+
+                 impression, outcome             click window closed            purchase window closed
+    unseen ────────────────────────────> open ──────────────────────> written ────────────────────────> closed
+                                                                       │    ^
+                                                                       └────┘ better outcome: next revision
+"""
+
+from collections.abc import Sequence
+
+from operators.feedback.example_writer import written_organic
+from operators.feedback.feedback_settings import Limits, Windows
+from operators.feedback.join_records import Forgotten, Joined, JoinTurn, Stamp
+from operators.feedback.join_state import JoinState, PackedList
+from operators.feedback.partition_clocks import PartitionClocks
+from operators.feedback.served_record import list_hash, read_head, read_served
+from operators.feedback.waiting_list import LABELS, MAX_IMPRESSIONS, Impression, WaitingList
+from operators.records.contracts import Event, items_named
+from operators.shopper.user_state import consent_of, is_return
+
+OUTCOMES: dict[str, int] = {label: place for place, label in enumerate(LABELS) if place}
+# an idle partition writes examples by the wall clock after so long: if a record comes after all, it corrects them. A list is
+# dropped only after a silence as long as its window
+QUIET_MS = 5000
+SLACK_MS = 1000  # a timer that is set already may be so much later than a new one would be
+
+
+class FeedbackJoin:
+    """One instance a subtask; all calls come from its task thread, for each user in the order of the records.
+
+    Each call takes the user's state and the processing time (epoch ms), and returns the state after it.
+    """
+
+    def __init__(self, windows: Windows, clocks: PartitionClocks, limits: Limits | None = None) -> None:
+        self._windows, self._clocks, self._limits = windows, clocks, limits or Limits()
+
+    def on_served(self, user: str, state: bytes | None, served: bytes, now_ms: int) -> Joined:
+        """A list went out; `served`: the record of `pack_served`."""
+        turn, head = JoinTurn(user, JoinState.read(state), now_ms), read_head(served)
+        id_hash = list_hash(head.recommendation_id)
+        if turn.state.refused:
+            turn.counts["refused_consent"] += 1
+        elif head.epoch < turn.state.epoch:
+            turn.counts["erased"] += 1
+        elif not turn.state.is_closed(id_hash):
+            self._serve(turn, id_hash, head.recommendation_id, head.generated_at, served)
+        return self._joined(turn, state)
+
+    def on_event(self, user: str, state: bytes | None, event: Event, stamp: Stamp, now_ms: int) -> Joined:
+        """An accepted event of any type, with `event_time` as epoch ms."""
+        self._clocks.read(stamp.partition, stamp.broker_ms, now_ms)
+        turn = JoinTurn(user, JoinState.read(state), now_ms)
+        consent, kind = consent_of(event), event.event_type
+        if consent is False:
+            self._forget(turn)
+            turn.state.refused = True
+            return self._joined(turn, state)
+        self._close_windows(turn)
+        if consent:
+            turn.state.refused = False
+        elif kind == "impression" or kind in OUTCOMES:
+            if int(event.event_time) <= turn.state.erased_ms:
+                turn.counts["erased"] += 1
+            elif turn.state.refused:
+                turn.counts["refused_consent"] += 1
+            elif kind == "impression":
+                self._show(turn, event, stamp)
+            else:
+                self._act(turn, event, stamp)
+        return self._joined(turn, state)
+
+    def on_forgotten(self, user: str, state: bytes | None, forgotten: Forgotten, now_ms: int) -> Joined:
+        """Drops all that waits; writes nothing. A refusal of consent stays."""
+        turn = JoinTurn(user, JoinState.read(state), now_ms)
+        self._forget(turn)
+        turn.state.erased_ms = max(turn.state.erased_ms, forgotten.broker_ms)
+        turn.state.epoch = max(turn.state.epoch, forgotten.epoch)
+        return self._joined(turn, state)
+
+    def on_timer(self, user: str, state: bytes | None, now_ms: int) -> Joined:
+        """A timer of the user fired."""
+        turn = JoinTurn(user, JoinState.read(state), now_ms)
+        if now_ms >= turn.state.wake_ms:  # else an earlier one replaced it
+            turn.state.wake_ms = 0
+            self._close_windows(turn)
+        return self._joined(turn, state)
+
+    def _serve(self, turn: JoinTurn, id_hash: int, name: str, generated_at: int, served: bytes) -> None:
+        """Keeps a list. The same list again replaces it while nobody has seen it: the model's list has the id of the
+        fallback list before it."""
+        place, lists = turn.state.place_of(id_hash), turn.state.lists
+        if place is None:
+            lists.append(WaitingList(name, served).pack(generated_at))
+        elif not lists[place].items:
+            lists[place] = WaitingList(name, served).pack(generated_at)
+        elif (waiting := WaitingList.read(lists[place])).served is None:  # the job made it again after a restart
+            waiting.served = served
+            lists[place] = waiting.pack()
+
+    def _show(self, turn: JoinTurn, event: Event, stamp: Stamp) -> None:
+        if not event.recommendation_id:
+            turn.counts["impression_without_list"] += 1
+            return
+        waiting = self._list_of(turn, event.recommendation_id, "closed_list")
+        if waiting is None:
+            return
+        if len(waiting.impressions) >= MAX_IMPRESSIONS:
+            turn.counts["too_many_impressions"] += 1
+            return
+        waiting.partition = stamp.partition
+        start = max(0, event.position or 0)
+        new = waiting.show(items_named(event), start, _impression(event, stamp, missing=False))
+        turn.counts["repeated_impression"] += not new
+        self._keep(turn, waiting)
+
+    def _act(self, turn: JoinTurn, event: Event, stamp: Stamp) -> None:
+        label = OUTCOMES[event.event_type]
+        if is_return(event):
+            turn.counts["return"] += 1
+            return
+        if not event.recommendation_id:
+            examples = [*written_organic(event, label)]
+            turn.examples += examples
+            turn.counts["organic"] += len(examples)
+            return
+        waiting = self._list_of(turn, event.recommendation_id, "outside_window")
+        if waiting is None:
+            return
+        if len(waiting.impressions) >= MAX_IMPRESSIONS:
+            turn.counts["too_many_impressions"] += 1
+            return
+        if not waiting.items:
+            waiting.partition = stamp.partition
+        outcome, items = _impression(event, stamp, missing=True), items_named(event)
+        sent = event.position if len(items) == 1 else None
+        for item_id, position in zip(items, _positions(waiting, items, sent), strict=True):
+            if not waiting.act(item_id, label, position, outcome, self._windows):
+                turn.counts["outside_window"] += 1
+        self._keep(turn, waiting)
+
+    def _list_of(self, turn: JoinTurn, name: str, if_closed: str) -> WaitingList | None:
+        """The list that an event names; None if its windows have closed, counted as `if_closed`."""
+        id_hash = list_hash(name)
+        if (place := turn.state.place_of(id_hash)) is not None:
+            return WaitingList.read(turn.state.lists[place])
+        if turn.state.is_closed(id_hash):
+            turn.counts[if_closed] += 1
+            return None
+        turn.counts["unknown_list"] += 1
+        return WaitingList(name)
+
+    def _keep(self, turn: JoinTurn, waiting: WaitingList) -> None:
+        """Writes corrections, and puts the list back."""
+        turn.write(waiting, [item for item in waiting.items.values() if item.changed and item.written])
+        packed = waiting.pack()
+        place = turn.state.place_of(packed.id_hash)
+        if place is None:
+            turn.state.lists.append(packed)
+        else:
+            turn.state.lists[place] = packed
+
+    def _forget(self, turn: JoinTurn) -> None:
+        turn.counts["forgotten_list"] += len(turn.state.lists)
+        turn.state.lists, turn.state.closed = [], []
+
+    def _close_windows(self, turn: JoinTurn) -> None:
+        """Writes the examples whose click window has closed, and drops the lists whose purchase window has."""
+        waiting_lists, turn.state.lists = turn.state.lists, []
+        for packed in waiting_lists:
+            if not packed.items:
+                if turn.now_ms - packed.last_ms > self._windows.unseen_ms:
+                    turn.counts["unseen_list"] += 1
+                    continue
+            elif self._clocks.passed(packed.partition, *self._end_of_waiting(packed), turn.now_ms):
+                self._close(turn, packed)
+                continue
+            elif packed.open_ms and self._is_due(packed, packed.open_ms, turn.now_ms):
+                packed = self._write_due(turn, packed)
+            turn.state.lists.append(packed)
+
+    def _end_of_waiting(self, packed: PackedList) -> tuple[int, int]:
+        """The end of the purchase window, and the silence after which the wall clock decides."""
+        return packed.last_ms + self._windows.purchase_ms, self._windows.purchase_ms
+
+    def _end_of_clicks(self, shown_ms: int) -> tuple[int, int]:
+        """The same of the click window of items that were shown at the broker's time `shown_ms`."""
+        return shown_ms + self._windows.click_ms, min(self._windows.click_ms, QUIET_MS)
+
+    def _is_due(self, packed: PackedList, shown_ms: int, now_ms: int) -> bool:
+        return self._clocks.passed(packed.partition, *self._end_of_clicks(shown_ms), now_ms)
+
+    def _write_due(self, turn: JoinTurn, packed: PackedList) -> PackedList:
+        waiting = WaitingList.read(packed)
+        due = [self._is_due(packed, shown.broker_ms, turn.now_ms) for shown in waiting.impressions]
+        turn.write(waiting, [item for item in waiting.items.values() if not item.written and due[item.first]])
+        return waiting.pack()
+
+    def _close(self, turn: JoinTurn, packed: PackedList) -> None:
+        """Writes what was not written as it stands, and remembers the list's id."""
+        waiting = WaitingList.read(packed)
+        turn.write(waiting, [item for item in waiting.items.values() if not item.written])
+        turn.state.close(packed.id_hash, self._limits.closed)
+
+    def _evict(self, turn: JoinTurn) -> None:
+        """Drops the oldest lists beyond the limits. The examples of a list that was shown go out as they stand."""
+        state, limits = turn.state, self._limits
+        unseen = [packed for packed in state.lists if not packed.items]
+        for packed in unseen[: max(0, len(unseen) - limits.unseen)]:
+            state.lists.remove(packed)
+            turn.counts["unseen_list"] += 1
+        shown = [packed for packed in state.lists if packed.items]
+        items = sum(packed.items for packed in shown)
+        while shown and (len(shown) > limits.lists or items > limits.items or state.size > limits.size):
+            packed = min(shown, key=lambda packed: packed.last_ms)
+            shown.remove(packed)
+            state.lists.remove(packed)
+            items -= packed.items
+            self._close(turn, packed)
+            turn.counts["evicted_list"] += 1
+
+    def _joined(self, turn: JoinTurn, before: bytes | None) -> Joined:
+        """The result of an input, with the next timer."""
+        self._evict(turn)
+        state, wake_ms = turn.state, None
+        next_ms = min((self._look_ms(packed, turn.now_ms) for packed in state.lists), default=0)
+        if next_ms and not 0 < state.wake_ms <= next_ms + SLACK_MS:
+            state.wake_ms = wake_ms = next_ms
+        after = state.pack()
+        return Joined(before if after == before else after, turn.examples, +turn.counts, wake_ms)
+
+    def _look_ms(self, packed: PackedList, now_ms: int) -> int:
+        if not packed.items:
+            return max(packed.last_ms + self._windows.unseen_ms, now_ms) + 1
+        end = self._end_of_clicks(packed.open_ms) if packed.open_ms else self._end_of_waiting(packed)
+        return self._clocks.look_ms(packed.partition, *end, now_ms)
+
+
+def _impression(event: Event, stamp: Stamp, *, missing: bool) -> Impression:
+    return Impression(int(event.event_time), stamp.broker_ms, event.placement or None, missing)
+
+
+def _positions(waiting: WaitingList, items: Sequence[str], sent: int | None) -> list[int | None]:
+    """The position of each item that no impression showed: as `sent` with the outcome, else its place on the list."""
+    if sent is not None or waiting.served is None or all(item_id in waiting.items for item_id in items):
+        return [sent] * len(items)
+    served = read_served(waiting.served)
+    return [served.place_of(item_id) for item_id in items]
