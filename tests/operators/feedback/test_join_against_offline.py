@@ -4,6 +4,8 @@ The engine is a model of Flink's promise: state and timers come back from the ch
 after it, and a timer of the past fires first.
 """
 
+import random
+from collections import Counter
 from typing import Any
 
 import hypothesis.strategies as st
@@ -12,32 +14,53 @@ from hypothesis import settings as profile
 
 from operators.feedback.feedback_settings import Windows
 from operators.feedback.final_examples import final_examples
+from operators.feedback.join_records import REASONS
 from operators.feedback.join_state import JoinState
 from operators.records.contracts import Event
 from tests.builders import NOW_MS
-from tests.operators.feedback.example_comparison import compare, keys_of
+from tests.operators.feedback.example_comparison import Comparison, compare, keys_of
 from tests.operators.feedback.offline_join import Record, offline_join
 from tests.operators.feedback.shopper import LAG_MS, PARTITION, Shopper, served
 
 WINDOWS = Windows(1_000, 5_000, 20_000)
-LISTS, ITEMS = ("r1", "r2", "r3"), ("i1", "i2", "i3", "i4", "i5")
-PAUSES = st.sampled_from((0, 1, 7, 400, 999, 1000, 1001, 1800, 4999, 5000, 5001, 6500))
-OFF = st.sampled_from((0, 0, 0, -300, -1100, -86_400_000))  # of an event time: no event is later than its record
-ITEM, LIST = st.sampled_from(ITEMS), st.sampled_from(LISTS)
-STEPS = st.one_of(
-    st.tuples(st.just("serve"), LIST),
-    st.tuples(st.just("impression"), LIST, st.lists(ITEM, min_size=1, max_size=4, unique=True), OFF),
-    st.tuples(st.just("outcome"), st.sampled_from(("click", "add_to_cart", "purchase")), LIST, ITEM, OFF),
-    st.tuples(st.just("basket"), LIST, st.lists(ITEM, min_size=1, max_size=3, unique=True), OFF),
-    st.tuples(st.just("organic"), ITEM),
-    st.tuples(st.just("return"), LIST, ITEM),
-    st.tuples(st.just("again"), st.integers(1, 6)),
-    st.tuples(st.just("other user")),
-    st.tuples(st.just("restart")),
-    st.tuples(st.just("goes down")),
-    st.tuples(st.just("comes up")),
-)
-SCHEDULES = st.lists(st.tuples(PAUSES, STEPS), min_size=1, max_size=40)
+LISTS, ITEMS = ("r1", "r2", "r3", "r4", "r5", "r6"), ("i1", "i2", "i3")
+PAUSES = (0, 1, 7, 200, 400, 999, 1000, 1001, 1800, 3000, 4980, 4999, 5000, 5001, 6500)
+OFF = (0, 0, 0, -300, -1100, -1800, -86_400_000)  # of an event time: no event is later than its record
+STEPS = {  # and how often
+    "serve": 2, "impression": 6, "outcome": 12, "basket": 2, "organic": 1, "return": 1, "again": 3, "other user": 2,
+    "restart": 1, "goes down": 1, "comes up": 2,
+}  # fmt: skip
+Schedule = list[tuple[int, str, list[Any]]]
+
+
+def schedule_of(seed: int) -> Schedule:
+    """A pause, a step and its arguments, many times. Some schedules have long pauses, some hardly any."""
+    draw = random.Random(seed)
+    pauses = PAUSES[: draw.choice((3, 6, 10, len(PAUSES)))]
+    lists, items = LISTS[: draw.choice((1, 2, 6))], ITEMS[: draw.choice((1, 3))]
+    clocks = draw.choice(((0,), OFF))
+
+    def some() -> list[str]:
+        return draw.sample(items, draw.randint(1, len(items)))
+
+    def arguments(step: str) -> list[Any]:
+        name, item, off = draw.choice(lists), draw.choice(items), draw.choice(clocks)
+        of_step: dict[str, list[Any]] = {
+            "serve": [name],
+            "impression": [name, some(), off],
+            "outcome": [draw.choice(("click", "click", "add_to_cart", "purchase")), name, item, off],
+            "basket": [name, some(), off],
+            "organic": [item],
+            "return": [name, item],
+            "again": [draw.randint(1, 6)],
+        }
+        return of_step.get(step, [])
+
+    steps = draw.choices([*STEPS], [*STEPS.values()], k=draw.randint(2, 30))
+    return [(draw.choice(pauses), step, arguments(step)) for step in steps]
+
+
+SEEDS = st.integers(0, 2**32)
 
 
 class Engine:
@@ -49,15 +72,16 @@ class Engine:
         self.topic: list[Record] | None = None  # while the process is down
         self.now = 0
 
-    def run(self, schedule: list[tuple[int, Any]]) -> None:
-        for pause, (name, *arguments) in schedule:
+    def run(self, schedule: Schedule, *, to_the_end: bool = True) -> None:
+        for pause, name, arguments in schedule:
             self.now += pause + LAG_MS + 1
             if self.topic is None:
                 self.shopper.at(self.now)
             getattr(self, f"_{name.replace(' ', '_')}")(*arguments)
         self.now += 1
         self._comes_up()
-        self.shopper.waits_out()
+        if to_the_end:
+            self.shopper.waits_out()
 
     def _stores(self, kind: str, off: int = 0, **fields: Any) -> None:
         event_id = f"e{len(self.log)}"
@@ -117,40 +141,46 @@ class Engine:
             self.now = self.shopper.now
 
 
-@given(SCHEDULES)
-@profile(max_examples=600, deadline=None)
-def test_the_final_labels_are_those_of_an_offline_join(schedule: list[tuple[int, Any]]) -> None:
+def run(schedule: Schedule) -> tuple[Engine, Comparison]:
     engine = Engine()
     engine.run(schedule)
     expected = offline_join(engine.log, WINDOWS)
     examples = engine.shopper.examples
-    found = compare(examples, expected, keys_of(expected, "u1"), read_to_end=True)
-    assert found.verdict == "ok", found
-    assert len(final_examples(examples)) == len(expected), "one example for each item of each list"
+    assert len(final_examples(examples)) == len({example.example_id for example in examples})
+    return engine, compare(examples, expected, keys_of(expected, "u1"), read_to_end=True)
 
 
-@given(SCHEDULES)
-@profile(max_examples=100, deadline=None)
-def test_in_the_end_nothing_waits(schedule: list[tuple[int, Any]]) -> None:
-    engine = Engine()
-    engine.run(schedule)
-    assert JoinState.read(engine.shopper.state).lists == []
-    assert engine.shopper.timers == set()
+@given(SEEDS)
+@profile(max_examples=1500, deadline=None)
+def test_the_final_labels_are_those_of_an_offline_join(seed: int) -> None:
+    schedule = schedule_of(seed)
+    engine, found = run(schedule)
+    assert found.verdict == "ok", (found, schedule)
+    assert JoinState.read(engine.shopper.state).lists == [], "in the end nothing waits"
 
 
-@given(SCHEDULES, st.sampled_from(("refusal", "erasure")))
+def test_the_schedules_reach_every_rule() -> None:
+    counts = Counter[str]()
+    for seed in range(300):
+        counts += run(schedule_of(seed))[0].shopper.counts
+    given_apart = {"evicted_list", "forgotten_list", "refused_consent", "erased", "impression_without_list"}
+    given_apart |= {"too_many_impressions", "item_not_on_list", "unseen_list"}
+    assert set(REASONS) - given_apart == set(counts) - {"unseen_list"}
+    assert min(count for reason, count in counts.items() if reason not in given_apart) >= 10
+
+
+@given(SEEDS, SEEDS, st.booleans())
 @profile(max_examples=200, deadline=None)
-def test_after_a_refusal_or_an_erasure_nothing_goes_out_that_waited(schedule: list[tuple[int, Any]], how: str) -> None:
+def test_after_a_refusal_or_an_erasure_nothing_goes_out_that_waited(first: int, then: int, erased: bool) -> None:
     engine = Engine()
-    engine.run([(pause, step) for pause, step in schedule if step[0] not in ("goes down", "comes up")][:20])
+    engine.run([step for step in schedule_of(first) if step[1] not in ("goes down", "comes up")], to_the_end=False)
     shopper = engine.shopper
-    for name in LISTS:
-        shopper.sees("i1", name=f"{name} later")
+    shopper.sees("i1", name="waits")
     before = len(shopper.values)
-    if how == "refusal":
+    if erased:
+        shopper.forgotten()
+    else:
         shopper.does("consent", context={"personalisation": "denied"})
         engine.now = shopper.now
-        engine.run(schedule)
-    else:
-        shopper.forgotten()
+        engine.run(schedule_of(then))
     assert shopper.waits_out().values[before:] == []
