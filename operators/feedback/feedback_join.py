@@ -130,13 +130,13 @@ class FeedbackJoin:
         waiting = self._list_of(turn, event.recommendation_id, "outside_window")
         if waiting is None:
             return
-        if len(waiting.impressions) >= MAX_IMPRESSIONS:
-            turn.counts["too_many_impressions"] += 1
-            return
         if not waiting.items:
             waiting.partition = stamp.partition
         outcome, items = _impression(event, stamp, missing=True), items_named(event)
         sent = event.position if len(items) == 1 else None
+        if len(waiting.impressions) >= MAX_IMPRESSIONS and any(item_id not in waiting.items for item_id in items):
+            turn.counts["too_many_impressions"] += 1
+            return
         for item_id, position in zip(items, _positions(waiting, items, sent), strict=True):
             if not waiting.act(item_id, label, position, outcome, self._windows):
                 turn.counts["outside_window"] += 1

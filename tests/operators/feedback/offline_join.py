@@ -45,6 +45,16 @@ def offline_join(log: Sequence[Record], windows: Windows) -> dict[Key, str]:
     return labels
 
 
+def shown_keys(log: Sequence[Record], windows: Windows) -> set[Key]:
+    """Each (list, item) that was shown in the life of the list."""
+    return {
+        (name, fact.item)
+        for name in {event.recommendation_id for event, _ in log if event.recommendation_id}
+        for fact in _life(_facts(log, name), windows)
+        if fact.kind == "impression"
+    }
+
+
 def _items(event: Event) -> list[str]:
     return list(dict.fromkeys(([event.item_id] if event.item_id else []) + (event.items or [])))
 

@@ -19,7 +19,7 @@ from operators.feedback.join_state import JoinState
 from operators.records.contracts import Event
 from tests.builders import NOW_MS
 from tests.operators.feedback.example_comparison import Comparison, compare, keys_of
-from tests.operators.feedback.offline_join import Record, offline_join
+from tests.operators.feedback.offline_join import Record, offline_join, shown_keys
 from tests.operators.feedback.shopper import LAG_MS, PARTITION, Shopper, served
 
 WINDOWS = Windows(1_000, 5_000, 20_000)
@@ -146,7 +146,9 @@ def run(schedule: Schedule) -> tuple[Engine, Comparison]:
     engine.run(schedule)
     expected = offline_join(engine.log, WINDOWS)
     examples = engine.shopper.examples
-    assert len(final_examples(examples)) == len({example.example_id for example in examples})
+    final = final_examples(examples).values()
+    shown = {(e.recommendation_id or "", e.item_id) for e in final if e.shown_at is not None and not e.organic}
+    assert shown == shown_keys(engine.log, WINDOWS)
     return engine, compare(examples, expected, keys_of(expected, "u1"), read_to_end=True)
 
 

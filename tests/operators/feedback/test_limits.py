@@ -75,8 +75,9 @@ def test_a_list_of_too_many_impressions_takes_no_more() -> None:
     for number in range(400):
         shopper.sees(f"i{number}")
     assert shopper.counts["too_many_impressions"] == 150
-    shopper.does("click", "i1", recommendation_id="r1")
+    shopper.does("click", "i1", recommendation_id="r1").does("click", "i399", recommendation_id="r1")
     assert shopper.counts["too_many_impressions"] == 151
+    assert shopper.waits_out().labels()["i1"] == "click"
 
 
 def test_of_closed_lists_the_newest_are_remembered() -> None:

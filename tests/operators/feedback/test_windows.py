@@ -41,6 +41,12 @@ def test_nothing_waits_longer_than_the_purchase_window_by_the_brokers_time() -> 
     assert shopper.waits_out().labels() == {"i1": "none"}
 
 
+def test_nor_where_other_items_of_the_list_were_shown_later() -> None:
+    shopper = Shopper().gets(served()).sees("i1").at(20 * HOUR).sees("i2").at(25 * HOUR)
+    shopper.does("click", "i1", recommendation_id="r1", since=-25 * HOUR + MINUTE)
+    assert shopper.waits_out().labels() == {"i1": "none", "i2": "none"}
+
+
 def test_an_idle_partition_closes_by_the_wall_clock() -> None:
     assert len(Shopper().gets(served()).sees("i1").at(30 * MINUTE + 10).values) == 1
 
