@@ -92,14 +92,12 @@ class FeedbackJoin:
     def _serve(self, turn: JoinTurn, id_hash: int, name: str, generated_at: int, served: bytes) -> None:
         """Keeps a list. The same list again replaces it while nobody has seen it: the model's list has the id of the
         fallback list before it."""
-        place, lists = turn.state.place_of(id_hash), turn.state.lists
-        if place is None:
-            lists.append(WaitingList(name, served).pack(generated_at))
-        elif not lists[place].items:
-            lists[place] = WaitingList(name, served).pack(generated_at)
-        elif (waiting := WaitingList.read(lists[place])).served is None:  # the job made it again after a restart
-            waiting.served = served
-            lists[place] = waiting.pack()
+        place = turn.state.place_of(id_hash)
+        if place is None or not turn.state.lists[place].items:
+            self._put(turn, WaitingList(name, served).pack(generated_at))
+        elif (waiting := WaitingList.read(turn.state.lists[place])).served is None:
+            waiting.served = served  # the job made it again after a restart
+            self._put(turn, waiting.pack())
 
     def _show(self, turn: JoinTurn, event: Event, stamp: Stamp) -> None:
         if not event.recommendation_id:
@@ -156,12 +154,7 @@ class FeedbackJoin:
     def _keep(self, turn: JoinTurn, waiting: WaitingList) -> None:
         """Writes corrections, and puts the list back."""
         turn.write(waiting, [item for item in waiting.items.values() if item.changed and item.written])
-        packed = waiting.pack()
-        place = turn.state.place_of(packed.id_hash)
-        if place is None:
-            turn.state.lists.append(packed)
-        else:
-            turn.state.lists[place] = packed
+        self._put(turn, waiting.pack())
 
     def _forget(self, turn: JoinTurn) -> None:
         turn.counts["forgotten_list"] += len(turn.state.lists)
@@ -169,33 +162,32 @@ class FeedbackJoin:
 
     def _close_windows(self, turn: JoinTurn) -> None:
         """Writes the examples whose click window has closed, and drops the lists whose purchase window has."""
-        waiting_lists, turn.state.lists = turn.state.lists, []
+        purchase_ms, unseen_ms = self._windows.purchase_ms, self._windows.unseen_ms
+        waiting_lists, turn.state.lists, partition = turn.state.lists, [], -1
         for packed in waiting_lists:
+            if packed.items and packed.partition != partition:
+                partition = packed.partition
+                shown_until = self._shown_until(partition, turn.now_ms)
+                purchased_until = self._clocks.closed_until(partition, purchase_ms, turn.now_ms) - purchase_ms
             if not packed.items:
-                if turn.now_ms - packed.last_ms > self._windows.unseen_ms:
+                if turn.now_ms - packed.last_ms > unseen_ms:
                     turn.counts["unseen_list"] += 1
                     continue
-            elif self._clocks.passed(packed.partition, *self._end_of_waiting(packed), turn.now_ms):
+            elif packed.last_ms < purchased_until:
                 self._close(turn, packed)
                 continue
-            elif packed.open_ms and self._is_due(packed, packed.open_ms, turn.now_ms):
-                packed = self._write_due(turn, packed)
+            elif 0 < packed.open_ms < shown_until:
+                packed = self._write_due(turn, packed, shown_until)
             turn.state.lists.append(packed)
 
-    def _end_of_waiting(self, packed: PackedList) -> tuple[int, int]:
-        """The end of the purchase window, and the silence after which the wall clock decides."""
-        return packed.last_ms + self._windows.purchase_ms, self._windows.purchase_ms
+    def _shown_until(self, partition: int, now_ms: int) -> float:
+        """The broker's time before which items must have been shown if their click window has closed."""
+        click_ms = self._windows.click_ms
+        return self._clocks.closed_until(partition, min(click_ms, QUIET_MS), now_ms) - click_ms
 
-    def _end_of_clicks(self, shown_ms: int) -> tuple[int, int]:
-        """The same of the click window of items that were shown at the broker's time `shown_ms`."""
-        return shown_ms + self._windows.click_ms, min(self._windows.click_ms, QUIET_MS)
-
-    def _is_due(self, packed: PackedList, shown_ms: int, now_ms: int) -> bool:
-        return self._clocks.passed(packed.partition, *self._end_of_clicks(shown_ms), now_ms)
-
-    def _write_due(self, turn: JoinTurn, packed: PackedList) -> PackedList:
+    def _write_due(self, turn: JoinTurn, packed: PackedList, shown_until: float) -> PackedList:
         waiting = WaitingList.read(packed)
-        due = [self._is_due(packed, shown.broker_ms, turn.now_ms) for shown in waiting.impressions]
+        due = [shown.broker_ms < shown_until for shown in waiting.impressions]
         turn.write(waiting, [item for item in waiting.items.values() if not item.written and due[item.first]])
         return waiting.pack()
 
@@ -205,13 +197,27 @@ class FeedbackJoin:
         turn.write(waiting, [item for item in waiting.items.values() if not item.written])
         turn.state.close(packed.id_hash, self._limits.closed)
 
-    def _evict(self, turn: JoinTurn) -> None:
-        """Drops the oldest lists beyond the limits. The examples of a list that was shown go out as they stand."""
-        state, limits = turn.state, self._limits
-        unseen = [packed for packed in state.lists if not packed.items]
-        for packed in unseen[: max(0, len(unseen) - limits.unseen)]:
-            state.lists.remove(packed)
+    def _put(self, turn: JoinTurn, packed: PackedList) -> None:
+        """Puts a list into its place, or at the end, and drops the oldest ones beyond the limits."""
+        place, turn.next_look_ms = turn.state.place_of(packed.id_hash), self._look_ms(packed, turn.now_ms)
+        if place is None:
+            turn.state.lists.append(packed)
+        else:
+            turn.state.lists[place] = packed
+        if packed.items:
+            self._evict_shown(turn)
+        elif place is None:
+            self._evict_unseen(turn)
+
+    def _evict_unseen(self, turn: JoinTurn) -> None:
+        unseen = [packed for packed in turn.state.lists if not packed.items]
+        for packed in unseen[: max(0, len(unseen) - self._limits.unseen)]:
+            turn.state.lists.remove(packed)
             turn.counts["unseen_list"] += 1
+
+    def _evict_shown(self, turn: JoinTurn) -> None:
+        """The examples of a list that falls out go out as they stand."""
+        state, limits = turn.state, self._limits
         shown = [packed for packed in state.lists if packed.items]
         items = sum(packed.items for packed in shown)
         while shown and (len(shown) > limits.lists or items > limits.items or state.size > limits.size):
@@ -223,20 +229,25 @@ class FeedbackJoin:
             turn.counts["evicted_list"] += 1
 
     def _joined(self, turn: JoinTurn, before: bytes | None) -> Joined:
-        """The result of an input, with the next timer."""
-        self._evict(turn)
-        state, wake_ms = turn.state, None
-        next_ms = min((self._look_ms(packed, turn.now_ms) for packed in state.lists), default=0)
-        if next_ms and not 0 < state.wake_ms <= next_ms + SLACK_MS:
+        """The result of an input, with the next timer. While one is set, only a list that the input changed can need an
+        earlier one."""
+        state, wake_ms, next_ms = turn.state, None, turn.next_look_ms
+        if not state.wake_ms:
+            next_ms = min((self._look_ms(packed, turn.now_ms) for packed in state.lists), default=None)
+        if next_ms is not None and not 0 < state.wake_ms <= next_ms + SLACK_MS:
             state.wake_ms = wake_ms = next_ms
         after = state.pack()
         return Joined(before if after == before else after, turn.examples, +turn.counts, wake_ms)
 
     def _look_ms(self, packed: PackedList, now_ms: int) -> int:
+        click_ms, purchase_ms, unseen_ms = self._windows
         if not packed.items:
-            return max(packed.last_ms + self._windows.unseen_ms, now_ms) + 1
-        end = self._end_of_clicks(packed.open_ms) if packed.open_ms else self._end_of_waiting(packed)
-        return self._clocks.look_ms(packed.partition, *end, now_ms)
+            return max(packed.last_ms + unseen_ms, now_ms) + 1
+        if packed.open_ms:
+            end_ms, silence_ms = packed.open_ms + click_ms, min(click_ms, QUIET_MS)
+        else:
+            end_ms, silence_ms = packed.last_ms + purchase_ms, purchase_ms
+        return self._clocks.look_ms(packed.partition, end_ms, silence_ms, now_ms)
 
 
 def _impression(event: Event, stamp: Stamp, *, missing: bool) -> Impression:

@@ -46,11 +46,12 @@ class Joined:
 
 @dataclass(slots=True)
 class JoinTurn:
-    """One input of a user while it is applied."""
+    """One input of a user while it is applied. `next_look_ms`: when to look at the list that it changed."""
 
     user: str
     state: JoinState
     now_ms: int
+    next_look_ms: int | None = None
     examples: list[bytes] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 

@@ -12,23 +12,29 @@ from operators.errors import LiveshelfError
 LAYOUT = 1
 _REFUSED = 1  # bit of the flags
 _HEAD = struct.Struct("<BBqIqH")  # layout, flags, erased_ms, epoch, wake_ms, closed lists
-_FRAME = struct.Struct("<IQqqIH")  # bytes of the body, and the other fields of `PackedList` in their order
+_FRAME = struct.Struct("<IQqqIH")  # bytes of the frame, and the other fields of `PackedList` in their order
+FRAME_SIZE = _FRAME.size
 
 
 class PackedList(NamedTuple):
-    """A waiting list and its frame's head.
+    """A waiting list in its frame, whose head says the same as the other fields.
 
     `id_hash`: of its recommendation_id; `open_ms`: broker's time from which the click window of its oldest unwritten item
     counts, 0 where all are written; `last_ms`: broker's time of its last impression, from which the purchase window counts,
     or, while `items` is 0, when it was generated; `partition`: of that impression.
     """
 
-    body: bytes
+    frame: bytes
     id_hash: int
     open_ms: int
     last_ms: int
     partition: int
     items: int
+
+    @classmethod
+    def of(cls, body: bytes, *fields: int) -> "PackedList":
+        """A list in its frame; `fields` in their order."""
+        return cls(_FRAME.pack(FRAME_SIZE + len(body), *fields) + body, *fields)
 
 
 @dataclass(slots=True)
@@ -58,9 +64,11 @@ class JoinState:
             closed = struct.unpack_from(f"<{count}I", state, _HEAD.size)
             lists, at = [], _HEAD.size + 4 * count
             while at < len(state):
-                length, *fields = _FRAME.unpack_from(state, at)
-                begin, at = at + _FRAME.size, at + _FRAME.size + length
-                lists.append(PackedList(state[begin:at], *fields))
+                size, *fields = _FRAME.unpack_from(state, at)
+                if size < FRAME_SIZE:
+                    raise _unreadable(state)
+                lists.append(PackedList(state[at : at + size], *fields))
+                at += size
         except struct.error:
             raise _unreadable(state) from None
         if at != len(state):
@@ -69,13 +77,11 @@ class JoinState:
 
     def pack(self) -> bytes | None:
         """The bytes; None if nothing is remembered."""
-        if self == _EMPTY:
+        if not self.lists and self == _EMPTY:
             return None
         head = _HEAD.pack(LAYOUT, _REFUSED * self.refused, self.erased_ms, self.epoch, self.wake_ms, len(self.closed))
-        parts = [head, struct.pack(f"<{len(self.closed)}I", *self.closed)]
-        for body, *fields in self.lists:
-            parts += (_FRAME.pack(len(body), *fields), body)
-        return b"".join(parts)
+        closed = struct.pack(f"<{len(self.closed)}I", *self.closed)
+        return b"".join((head, closed, *(packed.frame for packed in self.lists)))
 
     def place_of(self, id_hash: int) -> int | None:
         """The place of a list; None if it is not waiting."""
@@ -92,7 +98,7 @@ class JoinState:
     @property
     def size(self) -> int:
         """Bytes of the waiting lists."""
-        return sum(_FRAME.size + len(packed.body) for packed in self.lists)
+        return sum(len(packed.frame) for packed in self.lists)
 
 
 _EMPTY = JoinState()

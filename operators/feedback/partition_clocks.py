@@ -26,17 +26,17 @@ class PartitionClocks:
         self._newest[partition] = max(broker_ms, self._newest.get(partition, broker_ms))
         self._read_at[partition] = now_ms
 
-    def passed(self, partition: int, end_ms: int, silence_ms: int, now_ms: int) -> bool:
-        """Whether a window that ends at the broker's time `end_ms` has closed.
+    def closed_until(self, partition: int, silence_ms: int, now_ms: int) -> float:
+        """The broker's time before which windows must end to have closed.
 
         `silence_ms`: how long the partition must have been idle if the wall clock is to decide.
         """
-        if self._newest.get(partition, -math.inf) > end_ms:
-            return True
-        return now_ms > end_ms and now_ms - self._read_at.get(partition, self._silent_since) > silence_ms
+        newest = self._newest.get(partition, -math.inf)
+        silent = now_ms - self._read_at.get(partition, self._silent_since) > silence_ms
+        return max(newest, now_ms) if silent else newest
 
     def look_ms(self, partition: int, end_ms: int, silence_ms: int, now_ms: int) -> int:
-        """The processing time at which to ask `passed` again."""
+        """The processing time at which to ask again for a window that ends at the broker's time `end_ms`."""
         look = max(self._read_at.get(partition, self._silent_since) + silence_ms, end_ms) + 1
         if (newest := self._newest.get(partition)) is not None:
             look = min(look, now_ms + max(0, end_ms - newest) + LOOK_AGAIN_MS)

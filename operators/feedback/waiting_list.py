@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from operators.feedback.feedback_settings import Windows
-from operators.feedback.join_state import PackedList
+from operators.feedback.join_state import FRAME_SIZE, PackedList
 from operators.feedback.served_record import list_hash, read_head
 from operators.records.contracts import Label
 
@@ -68,8 +68,8 @@ class WaitingList:
     @classmethod
     def read(cls, packed: PackedList) -> "WaitingList":
         """The list of bytes of `pack`."""
-        body, at = packed.body, _HEAD.size
-        served_size, id_size, impressions = _HEAD.unpack_from(body)
+        body, at = packed.frame, FRAME_SIZE + _HEAD.size
+        served_size, id_size, impressions = _HEAD.unpack_from(body, FRAME_SIZE)
         served = body[at : at + served_size] or None
         at += served_size
         name = read_head(served).recommendation_id if served else body[at : at + id_size].decode()
@@ -151,7 +151,7 @@ class WaitingList:
                 first_ms = self.impressions[item.first].broker_ms
                 open_ms = min(open_ms or first_ms, first_ms)
         last_ms = max((impression.broker_ms for impression in self.impressions), default=last_ms)
-        return PackedList(
+        return PackedList.of(
             b"".join(parts), list_hash(self.recommendation_id), open_ms, last_ms, self.partition, len(self.items)
         )
 

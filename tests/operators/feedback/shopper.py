@@ -96,7 +96,9 @@ class Shopper:
         return self.reads(Event(**(given | {"item_id": item_id} | fields)), NOW_MS + self.now)
 
     def reads(self, event: Event, broker_ms: int, partition: int = PARTITION) -> "Shopper":
-        self.at(self.now + LAG_MS) if broker_ms == NOW_MS + self.now else None
+        """A record of the topic; one that the broker stores now is read a little later."""
+        if broker_ms == NOW_MS + self.now:
+            self.after(LAG_MS)
         self._take(self.join.on_event("u1", self.state, event, Stamp(partition, broker_ms), NOW_MS + self.now))
         return self
 

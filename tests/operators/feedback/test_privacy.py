@@ -30,6 +30,14 @@ def test_after_an_erasure_new_lists_give_examples() -> None:
     assert [(e.recommendation_id, e.source) for e in shopper.examples] == [("r9", "model")]
 
 
+def test_an_erasure_forgets_which_lists_were_closed() -> None:
+    shopper = Shopper().sees("i1").waits_out()
+    shopper.sees("i1")
+    assert shopper.counts["closed_list"] == 1
+    shopper.forgotten().after(MINUTE).sees("i1")
+    assert shopper.counts["closed_list"] == 1
+
+
 def test_an_erasure_of_which_the_state_knows_a_later_one_takes_nothing_back() -> None:
     shopper = Shopper().after(HOUR).forgotten(epoch=6)
     shopper.now = 0

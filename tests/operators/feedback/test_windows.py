@@ -123,6 +123,18 @@ def test_a_user_without_waiting_lists_has_no_timer_and_keeps_little() -> None:
     assert Shopper().gets(served()).waits_out().state is None
 
 
+def test_a_timer_that_an_earlier_one_replaced_sets_no_other() -> None:
+    shopper = Shopper().gets(served())
+    shopper.now = 0
+    timers = set(shopper.timers)
+    shopper.sees("i1")
+    assert len(shopper.timers) == 2
+    before = shopper.state
+    joined = shopper.join.on_timer("u1", shopper.state, NOW_MS + 1000)
+    assert (joined.state, joined.wake_ms, joined.examples) == (before, None, [])
+    assert timers < shopper.timers
+
+
 def test_timers_do_not_pile_up() -> None:
     shopper = Shopper()
     for number in range(100):
