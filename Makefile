@@ -96,7 +96,7 @@ bundle: train-deps ## trains the demo's bundle anew (about 10 minutes on 2 cores
 		--name online-retail --test-from 1320796800000 --settings model_export/tuned/online-retail.toml
 
 schemas: setup ## docs/schemas/ from the contracts
-	@.venv/bin/python -m operators.records.contracts docs/schemas
+	@.venv/bin/python -m operators.records.json_schemas docs/schemas
 
 monitoring: dev-deps ## docs/metrics.md, Prometheus' rules and Grafana's dashboards from the code
 	@mkdir -p .liveshelf # whose disk is one of the metrics

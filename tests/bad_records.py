@@ -70,6 +70,8 @@ def bad_events(now_ms: int = NOW_MS) -> list[tuple[str, str, bytes | None, str]]
         ("item after a byte-order mark", "u1", made(item_id="\ufeffi1"), "bad_id"),
         ("basket with a control character", "u1", made(event_type="purchase", items=["i1", "i\n2"]), "bad_id"),
         ("event_id with a NUL", "u1", made(event_id="e\0"), "bad_id"),
+        ("a placement with an escape", "u1", made(placement="\x1b[2J"), "bad_id"),
+        ("a placement that is an object", "u1", made(placement={"name": "home"}), "bad_id"),
         ("list's id with an escape", "u1", made(recommendation_id="\x1b[2J"), "bad_id"),
         ("lone surrogate in the user", "u1", good.replace(b'"u1"', b'"\\udcff"'), "not_utf8"),
         ("empty id", "u1", made(item_id=""), "bad_id"),

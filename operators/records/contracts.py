@@ -3,9 +3,6 @@
 Unknown fields are ignored; a missing required field is a dead letter. Times are BIGINT epoch milliseconds.
 """
 
-import json
-import sys
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -17,6 +14,7 @@ DEAD_LETTERS = "shop.dead-letters.v1"
 ERASURES = "shop.erasures.v1"
 RECEIPTS = "shop.receipts.v1"
 AUDIT = "shop.audit.v1"
+EXAMPLES = "shop.examples.v1"
 
 MAX_ID = 128
 MAX_BASKET = 500
@@ -31,6 +29,7 @@ EventType = Literal[
 ]  # fmt: skip
 NEED_ITEM = frozenset(("view", "click", "add_to_cart", "remove_from_cart", "rate"))  # without `item_id`: dead letters
 Source = Literal["model", "neighbours", "popular"]
+Label = Literal["none", "click", "add_to_cart", "purchase"]
 ReasonKind = Literal["viewed", "in_basket", "bought", "similar", "trending", "popular", "for_you"]
 
 # why a record became a dead letter; the value of the header `LETTER_REASON`
@@ -95,6 +94,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     session_id: Id | None = None
     recommendation_id: Annotated[str, msgspec.Meta(max_length=MAX_ID)] | None = None
     position: int | None = None
+    placement: Annotated[str, msgspec.Meta(max_length=MAX_ID)] | None = None
     price: float | None = None
     currency: str | None = None
     quantity: float | None = None
@@ -164,6 +164,32 @@ class RecommendationList(msgspec.Struct, kw_only=True, gc=False):
     items: list[ListItem]
     expires_at: int
     traceparent: str | None = None
+
+
+class Example(msgspec.Struct, kw_only=True, gc=False):
+    """What a shopper did with one item: of a list, or (`organic`) without a list. A field without a value is null.
+
+    Of the examples with one `example_id` the one with the highest `revision` is valid. `shown_at` (epoch ms) is null where
+    no impression of the item came; of an organic example it is the time of the event. `position` counts from 0. `model`,
+    `experiment`, `source` and `state` (base64 of the packed user state) are those of the list; `source` is null where the
+    item was not on it. docs/feedback.md has the rules.
+    """
+
+    example_id: str
+    revision: Annotated[int, msgspec.Meta(ge=0)]
+    recommendation_id: str | None
+    user_id: str
+    item_id: str
+    position: Annotated[int, msgspec.Meta(ge=0)] | None
+    placement: str | None
+    shown_at: int | None
+    label: Label
+    model: Model | None
+    experiment: Experiment | None
+    propensity: float | None
+    source: Source | None
+    organic: bool
+    state: str | None
 
 
 class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
@@ -246,35 +272,9 @@ class DeadLetterHeaders(msgspec.Struct, kw_only=True):
         return {HEADER_PREFIX + name: value.encode("utf-8", "replace") for name, value in named.items()}
 
 
-RECORDS: dict[str, type[msgspec.Struct]] = {
-    "event": Event,
-    "list": RecommendationList,
-    "catalogue-item": CatalogueItem,
-    "erasure": Erasure,
-    "receipt": Receipt,
-    "replay-receipt": ReplayReceipt,
-}
-
-
 _encode = msgspec.json.Encoder().encode
 
 
 def encode_record(record: msgspec.Struct) -> bytes:
     """JSON of a record without its empty fields, as it goes on a topic or into a file."""
     return _encode({name: value for name, value in msgspec.structs.asdict(record).items() if value is not None})
-
-
-def json_schemas() -> dict[str, dict[str, object]]:
-    """File stem -> JSON Schema of each record; docs/schemas/ is made from this."""
-    return {name: msgspec.json.schema(record) for name, record in RECORDS.items()}
-
-
-def main(folder: Path) -> None:
-    """Writes one file a record: `python -m operators.records.contracts docs/schemas`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, schema in json_schemas().items():
-        (folder / f"{name}.json").write_text(json.dumps(schema, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -117,6 +117,7 @@ class EventDecoder:
             and (event.price is None or event.price >= 0)
             and (event.anonymous_id is None or event.anonymous_id.isprintable())
             and (event.recommendation_id is None or event.recommendation_id.isprintable())
+            and (event.placement is None or event.placement.isprintable())
         )
 
     def _names_somebody(self, name: str) -> bool:

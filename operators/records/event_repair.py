@@ -17,7 +17,7 @@ from operators.records.written_values import MAX_TEXT, SHOWN, read_amount, read_
 
 _REQUIRED = ("event_id", "event_type", "event_time", "user_id")
 _IDS = ("event_id", "user_id", "item_id", "anonymous_id", "session_id")
-_TEXTS = (*_IDS, "recommendation_id", "query")  # a number stands for its digits
+_TEXTS = (*_IDS, "recommendation_id", "placement", "query")  # a number stands for its digits
 _COUNTS = ("position", "schema_version")
 _NUMBERS = ("price", "quantity", "rating")
 _NEED_ITEMS = frozenset(("purchase", "impression"))
@@ -129,7 +129,7 @@ def _is_below_0(line: dict[str, Any], name: str) -> bool:
 def settle(event: Event, placeholders: frozenset[str]) -> list[str]:
     """Normalises the event; returns the names of the changed fields. Raises `BadRecord`. `placeholders`: in lower case."""
     changed = _strip(event)
-    for name in (*_IDS, "recommendation_id"):
+    for name in (*_IDS, "recommendation_id", "placement"):
         refuse_bad_id(name, getattr(event, name))
     if event.user_id != event.user_id.strip():
         raise BadRecord("bad_id", "a user_id without blanks around it", repr(event.user_id)[:SHOWN])

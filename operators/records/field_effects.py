@@ -31,6 +31,7 @@ FIELD_EFFECTS: dict[str, FieldEffect] = {
     "session_id": FieldEffect(_ALL - {"impression"}, "begins a new session where it changes, and keeps a session open"),
     "recommendation_id": FieldEffect(_OF_ITEM | {"impression"}, "counts the event for the list that it names"),
     "position": FieldEffect(_NONE, "does nothing yet: the place on the list is not counted"),
+    "placement": FieldEffect(_NONE, "does nothing yet: where the list was shown is not counted"),
     "price": FieldEffect(_OF_ITEM, "is compared with the catalogue, never learned from"),
     "currency": FieldEffect(_OF_ITEM, "is compared with the catalogue, never learned from"),
     "quantity": FieldEffect(

@@ -16,7 +16,7 @@ from operators.records.dead_letter import Letter
 from operators.records.written_values import read_amount, read_time
 
 Fields = dict[str, Any]
-IDS = ("event_id", "user_id", "item_id", "anonymous_id", "session_id", "recommendation_id", "erasure_id")
+IDS = ("event_id", "user_id", "item_id", "anonymous_id", "session_id", "recommendation_id", "placement", "erasure_id")
 _EDGES = re.compile("^[\\s\ufeff\ufffe\x00-\x1f\x7f-\x9f]+|[\\s\ufeff\ufffe\x00-\x1f\x7f-\x9f]+$")
 _NUMBERED_DATE = re.compile(r"\s*(\d{1,2})[./-](\d{1,2})[./-](\d{4})\b[ T,]*(.*)", re.DOTALL)
 

@@ -52,5 +52,6 @@ TOPICS = (
     # longer than the events: a job that reads them again must read the erasure too
     TopicSpec(contracts.ERASURES, "user_id", _compact_for(31) | BROKERS_TIME | UNPACKED),
     TopicSpec(contracts.RECEIPTS, "erasure_id or replay_id", _delete_after(365)),
+    TopicSpec(contracts.EXAMPLES, "user_id", _delete_after(30)),
     TopicSpec(contracts.AUDIT, "audit", {"cleanup.policy": "delete", "retention.ms": "-1"}),
 )

@@ -51,6 +51,11 @@ def test_unknown_fields_and_a_name_inside_context_are_no_reason_to_refuse() -> N
     assert decoder().decode("u1", value, NOW_MS).item_id == "i1"
 
 
+@pytest.mark.parametrize(("sent", "read"), [("home page", "home page"), (7, "7"), (None, None)])
+def test_a_placement_is_text(sent: object, read: str | None) -> None:
+    assert decoder().decode("u1", json.dumps(good_event(placement=sent)).encode(), NOW_MS).placement == read
+
+
 def test_an_event_without_key_is_read_by_its_body() -> None:
     assert decoder().decode("", json.dumps(good_event()).encode(), NOW_MS).user_id == "u1"
 

@@ -1,0 +1,1 @@
+"""What single functions of the kernel cost, without a stack."""

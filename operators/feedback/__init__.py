@@ -1,0 +1,1 @@
+"""The feedback join: impressions and outcomes of lists become examples."""

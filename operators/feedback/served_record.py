@@ -1,0 +1,155 @@
+"""A list that went out, as the feedback join receives and keeps it: one compact record of bytes."""
+
+import struct
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from operators.errors import LiveshelfError
+from operators.records.contracts import Experiment, Model, RecommendationList, Source
+from operators.shopper.user_state import id_hash
+
+LAYOUT = 1
+LOW = 0xFFFFFFFF
+# their places are stored: add new ones at the end
+SOURCES: tuple[Source, ...] = ("model", "neighbours", "popular")
+MAX_PLACES = 65_000  # 65,535 in a stored item means that it has no position
+
+# layout, place in SOURCES, items, whether each has a propensity, bytes of the state, generated_at, epoch, version, and the
+# bytes of five texts
+_HEAD = struct.Struct("<BBHBIqII5H")
+
+Lows = npt.NDArray[np.uint32]
+Propensities = npt.NDArray[np.float32]
+
+
+class Served(NamedTuple):
+    """A list as served. `state`: the packed state that the list was made from, in the form in which it is stored.
+
+    `items`: uint32 [N], the low 32 bits of the hashes of its items, best first; `propensities`: float32 [N], the
+    probability of each item at its place, or None where it is not known.
+    """
+
+    recommendation_id: str
+    epoch: int
+    version: int
+    generated_at: int
+    model: Model
+    experiment: Experiment | None
+    source: Source
+    items: Lows
+    propensities: Propensities | None
+    state: bytes
+
+    def place_of(self, item_id: str) -> int | None:
+        """The place of an item, from 0; None if it is not on the list."""
+        places = np.flatnonzero(self.items == low_hash(item_id))
+        return int(places[0]) if len(places) else None
+
+
+def low_hash(item_id: str) -> int:
+    """The low 32 bits of an item's hash, as in `Vocabulary.low_hashes`."""
+    return id_hash(item_id) & LOW
+
+
+def list_hash(recommendation_id: str) -> int:
+    """xxh64 of a list's id."""
+    return xxhash.xxh64_intdigest(recommendation_id.encode())
+
+
+def pack_served(served: Served) -> bytes:
+    """The bytes of a list as served. Raises `LiveshelfError` for a list that is too long for them."""
+    experiment = served.experiment or Experiment("", "")
+    texts = [
+        text.encode()
+        for text in (
+            served.recommendation_id,
+            served.model.name,
+            served.model.version,
+            experiment.name,
+            experiment.arm,
+        )
+    ]
+    items, propensities = np.asarray(served.items, "<u4"), served.propensities
+    if len(items) > MAX_PLACES:
+        raise LiveshelfError(f"a list of at most {MAX_PLACES} items", f"{len(items)}", "lower lists.size")
+    head = _HEAD.pack(
+        LAYOUT,
+        SOURCES.index(served.source),
+        len(items),
+        propensities is not None,
+        len(served.state),
+        served.generated_at,
+        served.epoch,
+        served.version,
+        *map(len, texts),
+    )
+    chances = b"" if propensities is None else np.asarray(propensities, "<f4").tobytes()
+    return b"".join((head, *texts, items.tobytes(), chances, served.state))
+
+
+def read_served(record: bytes) -> Served:
+    """The inverse of `pack_served`. Raises `LiveshelfError` for other bytes."""
+    if len(record) < _HEAD.size or record[0] != LAYOUT:
+        raise _unreadable(record)
+    _, source, items, has_propensities, state, generated_at, epoch, version, *lengths = _HEAD.unpack_from(record)
+    if len(record) != _HEAD.size + sum(lengths) + items * (8 if has_propensities else 4) + state:
+        raise _unreadable(record)
+    at, texts = _HEAD.size, list[str]()
+    for length in lengths:
+        texts.append(record[at : at + length].decode())
+        at += length
+    return Served(
+        recommendation_id=texts[0],
+        epoch=epoch,
+        version=version,
+        generated_at=generated_at,
+        model=Model(texts[1], texts[2]),
+        experiment=Experiment(texts[3], texts[4]) if texts[3] else None,
+        source=SOURCES[source],
+        items=np.frombuffer(record, "<u4", items, at),
+        propensities=np.frombuffer(record, "<f4", items, at + 4 * items) if has_propensities else None,
+        state=record[len(record) - state :],
+    )
+
+
+class ServedHead(NamedTuple):
+    """What the join needs of every list when it goes out."""
+
+    recommendation_id: str
+    generated_at: int
+    epoch: int
+
+
+def read_head(record: bytes) -> ServedHead:
+    """The head of a record of `pack_served`; cheaper than `read_served`. Raises `LiveshelfError` for other bytes."""
+    if len(record) < _HEAD.size or record[0] != LAYOUT:
+        raise _unreadable(record)
+    _, _, _, _, _, generated_at, epoch, _, id_length, *_ = _HEAD.unpack_from(record)
+    return ServedHead(record[_HEAD.size : _HEAD.size + id_length].decode(), generated_at, epoch)
+
+
+def served_of(shown: RecommendationList, state: bytes, propensities: Propensities | None = None) -> Served:
+    """A list from its topic with the state that it was made from."""
+    return Served(
+        recommendation_id=shown.recommendation_id,
+        epoch=shown.epoch,
+        version=shown.version,
+        generated_at=shown.generated_at,
+        model=shown.model,
+        experiment=shown.experiment,
+        source=shown.source,
+        items=np.array([low_hash(item.item_id) for item in shown.items], dtype=np.uint32),
+        propensities=propensities,
+        state=state,
+    )
+
+
+def _unreadable(record: bytes) -> LiveshelfError:
+    return LiveshelfError(
+        f"a list as served, of layout {LAYOUT}",
+        f"{len(record)} bytes that begin with {record[:1].hex() or 'nothing'}",
+        "start the job with the Liveshelf version that wrote this state, or newer",
+    )
