@@ -19,6 +19,7 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Records": ("operators/records/contracts.py", ()),
     "User state": ("operators/shopper/user_state.py", ("Step", "step")),
     "Lists": ("operators/lists/*.py", ()),
+    "Experiments": ("operators/experiments/*.py", ()),
     "Errors": ("operators/errors.py", ()),
 }
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from operators.configuration.shop_settings import ExperimentSettings
+from operators.experiments.assignment import Experiments
 from operators.lists.encoded_list import Encoded, ListEncoder, Slate
-from operators.lists.experiments import Experiments
 from operators.lists.request import Request
 from operators.records.contracts import Model
 from operators.refresh.micro_batcher import MicroBatcher, NullSensors

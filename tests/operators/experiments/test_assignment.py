@@ -4,7 +4,7 @@ import pytest
 
 from operators.configuration.shop_settings import ExperimentSettings
 from operators.errors import SettingsError
-from operators.lists.experiments import NO_ARM, Experiments
+from operators.experiments.assignment import NO_ARM, Experiments
 from operators.records.contracts import Experiment
 
 HALVES = ExperimentSettings(name="colours", arms={"control": 0.5, "treatment": 0.5})
