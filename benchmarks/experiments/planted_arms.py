@@ -15,7 +15,8 @@ CONTROL, TREATMENT = 0, 1
 class Shop:
     """`rate`: mean click probability of a shown item in the control arm. `spread`: shape a + b of the beta distribution of
     shoppers around it; the smaller, the more they differ. `sessions`: mean of a shopper (geometric). `lists`: mean lists
-    a session (1 + Poisson), of `items` each. `treated`: the treatment arm's share of the shoppers."""
+    a session (1 + Poisson), of `items` each. `treated`: the treatment arm's share of the shoppers. `drift`: how much all
+    click probabilities have changed at the end, relative to the start."""
 
     shoppers: int = 4_000
     rate: float = 0.04
@@ -24,6 +25,7 @@ class Shop:
     lists: float = 2.0
     items: int = 10
     treated: float = 0.5
+    drift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,12 @@ def run(shop: Shop, lift: float, rng: np.random.Generator) -> Watched:
     """One experiment. `lift`: how much greater the treatment's click probabilities are, relative to the control's."""
     arm = (rng.random(shop.shoppers) < shop.treated).astype(int)
     probability = rng.beta(shop.rate * shop.spread, (1 - shop.rate) * shop.spread, shop.shoppers)
-    probability = np.where(arm == TREATMENT, np.minimum(probability * (1 + lift), 1.0), probability)
+    probability = np.where(arm == TREATMENT, probability * (1 + lift), probability)
     shopper = np.repeat(np.arange(shop.shoppers), rng.geometric(1 / shop.sessions, shop.shoppers))
     shopper = shopper[np.argsort(rng.random(shop.shoppers)[shopper] + rng.exponential(0.2, len(shopper)))]
     x = shop.items * (1 + rng.poisson(shop.lists - 1, len(shopper))).astype(np.float64)
-    y = rng.binomial(x.astype(int), probability[shopper]).astype(np.float64)
+    now = np.minimum(1.0, probability[shopper] * np.linspace(1, 1 + shop.drift, len(shopper)))
+    y = rng.binomial(x.astype(int), now).astype(np.float64)
     return _watched(shopper, arm[shopper], x, y)
 
 

@@ -25,19 +25,20 @@ class WatchedRuns:
 
 
 def watch(shop: Shop, lift: float, runs: int, seed: int, expected_lift: float = 0.1) -> WatchedRuns:
-    """`lift`: of the treatment's click probabilities over the control's; 0: equal arms."""
+    """`lift`: of the treatment's click probabilities over the control's; 0: equal arms. `truth_left_out` holds without drift."""
+    quantile = NormalDist().inv_cdf(1 - ALPHA / 2)
     rng = np.random.default_rng(seed)
     called, fixed, left_out, shoppers = 0, 0, 0, list[float]()
     for _ in range(runs):
         watched = run(shop, lift, rng)
         looks = difference_sequence(watched.control, watched.treatment, expected_lift, ALPHA)
         found = looks.excludes_zero
-        called += found.any()
+        called += bool(found.any())
         shoppers.append(float(watched.shoppers[found.argmax()]) if found.any() else np.inf)
         truth = shop.rate * lift
-        left_out += ((looks.low > truth) | (looks.high < truth)).any()
+        left_out += bool(((looks.low > truth) | (looks.high < truth)).any())
         enough = has_enough(watched.control) & has_enough(watched.treatment)
         deviation = np.sqrt(watched.control.variance + watched.treatment.variance)
-        fixed += (enough & (np.abs(looks.estimate) > NormalDist().inv_cdf(1 - ALPHA / 2) * deviation)).any()
+        fixed += bool((enough & (np.abs(looks.estimate) > quantile * deviation)).any())
     median = float(np.median(shoppers))
     return WatchedRuns(runs, called / runs, fixed / runs, left_out / runs, median if np.isfinite(median) else None)
