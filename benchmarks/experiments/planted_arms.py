@@ -47,10 +47,11 @@ def run(shop: Shop, lift: float, rng: np.random.Generator) -> Watched:
     x = shop.items * (1 + rng.poisson(shop.lists - 1, len(shopper))).astype(np.float64)
     now = np.minimum(1.0, probability[shopper] * np.linspace(1, 1 + shop.drift, len(shopper)))
     y = rng.binomial(x.astype(int), now).astype(np.float64)
-    return _watched(shopper, arm[shopper], x, y)
+    return watched(shopper, arm[shopper], x, y)
 
 
-def _watched(shopper: npt.NDArray[Any], arm: npt.NDArray[Any], x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Watched:
+def watched(shopper: npt.NDArray[Any], arm: npt.NDArray[Any], x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Watched:
+    """From sessions in their order, all [sessions]: whose, in which arm, shown items and clicks."""
     x_before, y_before, is_new = _before(shopper, x, y)
     steps = (
         is_new,

@@ -26,7 +26,8 @@ MANY_CLIPPED = 0.01  # of the choices
 @dataclass(frozen=True)
 class Choices:
     """Logged choices, arrays of [choices]: `logged` and `target` are the probabilities with which the policy that ran and
-    the other one show the item there; `reward` is what came of it. `left_out`: choices without a propensity."""
+    the other one show the item there; `reward` is what came of it. `left_out`: examples that
+    are no choices."""
 
     users: npt.NDArray[np.int64]  # a number for each user, from 0
     logged: Floats
@@ -70,11 +71,12 @@ class PolicyValue:
 def choices_of(
     examples: Iterable[ShownItem], target: Callable[[ShownItem], float], reward: Callable[[ShownItem], float]
 ) -> Choices:
-    """Choices from final examples. Examples without a propensity are left out and counted. Raises as `Choices` does."""
+    """Choices from final examples. Those without a propensity or an impression are left out and counted. Raises as
+    `Choices` does."""
     codes: dict[str, int] = {}
     rows, left_out = [], 0
     for example in examples:
-        if example.propensity is None:
+        if example.propensity is None or example.shown_at is None or example.organic:
             left_out += 1
             continue
         user = codes.setdefault(example.user_id, len(codes))

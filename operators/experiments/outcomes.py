@@ -28,6 +28,10 @@ class ShownItem(Protocol):
         """The unit of all statistics."""
 
     @property
+    def item_id(self) -> str:
+        """The item."""
+
+    @property
     def shown_at(self) -> int | None:
         """Epoch ms; None where no impression arrived."""
 

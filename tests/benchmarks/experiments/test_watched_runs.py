@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.experiments.planted_arms import Shop, run
+from benchmarks.experiments.planted_arms import CONTROL, TREATMENT, Shop, run, watched
 from benchmarks.experiments.watched_runs import watch
 from operators.experiments.moments import Moments
 
@@ -46,13 +46,21 @@ def test_a_much_better_arm_is_found_sooner() -> None:
 
 
 def test_the_running_sums_are_those_of_the_shoppers() -> None:
-    """After the last session, and of an earlier one, against sums made shopper by shopper."""
-    watched = run(replace(SHOP, shoppers=50), 0.0, np.random.default_rng(1))
-    last = [
-        Moments(*(float(values[-1]) for values in vars(arm).values())) for arm in (watched.control, watched.treatment)
-    ]
-    assert sum(arm.users for arm in last) == watched.shoppers[-1] == 50
-    for arm in (watched.control, watched.treatment):
-        assert (np.diff(arm.xx) >= np.diff(arm.x) ** 2).all()
-        assert (arm.xx * arm.yy >= arm.xy**2 - 1e-6).all()  # Cauchy and Schwarz
-        assert (arm.xx * arm.users >= arm.x**2 - 1e-6).all()
+    rng = np.random.default_rng(1)
+    shopper = rng.integers(0, 9, 60)
+    arm, x = shopper % 2, rng.integers(1, 20, 60).astype(float)
+    y = rng.binomial(x.astype(int), 0.3).astype(float)
+    sums = watched(shopper, arm, x, y)
+    for last in (0, 7, 59):
+        assert sums.shoppers[last] == len({*shopper[: last + 1]})
+        for which, running in ((CONTROL, sums.control), (TREATMENT, sums.treatment)):
+            seen = {one: shopper[: last + 1] == one for one in {*shopper[: last + 1]} if one % 2 == which}
+            totals = [np.array([values[: last + 1][mine].sum() for mine in seen.values()]) for values in (x, y)]
+            by_hand = Moments.of(*totals)
+            assert {name: values[last] for name, values in vars(running).items()} == vars(by_hand)
+
+
+def test_planted_clicks_have_their_rate_and_lift() -> None:
+    last = run(replace(SHOP, shoppers=40_000), 0.5, np.random.default_rng(2))
+    assert abs(last.control.rate[-1] / SHOP.rate - 1) < 0.03
+    assert abs(last.treatment.rate[-1] / SHOP.rate / 1.5 - 1) < 0.03

@@ -14,6 +14,7 @@ _numbers = count()
 class Shown:
     example_id: str
     user_id: str
+    item_id: str
     shown_at: int | None
     label: str
     experiment: Experiment | None
@@ -32,7 +33,7 @@ def shown(
     propensity: float | None = None,
 ) -> Shown:
     named = None if arm is None else Experiment(experiment, arm)
-    return Shown(f"x{next(_numbers)}", user_id, shown_at, label, named, propensity, organic)
+    return Shown(f"x{next(_numbers)}", user_id, "i1", shown_at, label, named, propensity, organic)
 
 
 def shown_in(arm: str, users: int, items: int, clicks: int, label: str = "click") -> list[Shown]:

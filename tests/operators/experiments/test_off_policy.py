@@ -87,13 +87,14 @@ def test_predictions_that_are_no_numbers_are_refused() -> None:
         doubly_robust(choices(), REWARD * nan, REWARD)
 
 
-def test_examples_without_a_propensity_are_left_out_and_counted() -> None:
-    examples = [shown("u1", "click", propensity=0.5), shown("u2"), shown("u1", propensity=0.25)]
+def test_examples_that_are_no_choices_are_left_out_and_counted() -> None:
+    drawn = [shown("u1", "click", propensity=0.5), shown("u1", propensity=0.25)]
+    examples = [*drawn, shown("u2"), shown("u3", "click", propensity=0.5, shown_at=None)]
     found = choices_of(examples, lambda _: 0.5, lambda example: float(example.label == "click"))
     assert found.users.tolist() == [0, 0]
     assert found.logged.tolist() == [0.5, 0.25]
     assert found.reward.tolist() == [1, 0]
-    assert found.left_out == snips(found).left_out == 1
+    assert found.left_out == snips(found).left_out == 2
 
 
 @pytest.mark.parametrize("examples", [[], [shown("u1")]])
