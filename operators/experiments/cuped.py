@@ -7,13 +7,10 @@ leaves the expectation as it is and removes the part of the variance that the pa
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from operators.errors import LiveshelfError
-from operators.experiments.moments import Moments
+from operators.experiments.moments import Floats, Moments
 from operators.experiments.outcomes import Sample
-
-Floats = npt.NDArray[np.float64]
 
 
 def adjusted_difference(control: Sample, treatment: Sample, history: Mapping[str, float]) -> tuple[float, float]:

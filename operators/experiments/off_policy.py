@@ -14,10 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.errors import LiveshelfError
-from operators.experiments.moments import Moments
+from operators.experiments.moments import Floats, Moments
 from operators.experiments.outcomes import ShownItem
-
-Floats = npt.NDArray[np.float64]
 
 FEW_USERS = 100  # effective ones
 MANY_CLIPPED = 0.01  # of the choices
@@ -25,9 +23,11 @@ MANY_CLIPPED = 0.01  # of the choices
 
 @dataclass(frozen=True)
 class Choices:
-    """Logged choices, arrays of [choices]: `logged` and `target` are the probabilities with which the policy that ran and
-    the other one show the item there; `reward` is what came of it. `left_out`: examples that
-    are no choices."""
+    """Logged choices, arrays of [choices].
+
+    `logged`, `target`: the probabilities with which the policy that ran and the other one show the item there. `reward`:
+    what came of it. `left_out`: examples that are no choices.
+    """
 
     users: npt.NDArray[np.int64]  # a number for each user, from 0
     logged: Floats

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from operators.errors import LiveshelfError
+from operators.experiments.moments import Floats
 from operators.experiments.plan import ExperimentPlan
 from operators.records.contracts import Experiment
 
 LABELS = ("none", "click", "add_to_cart", "purchase")  # of an example, from the least to the best outcome
-Floats = npt.NDArray[np.float64]
 
 
 class ShownItem(Protocol):

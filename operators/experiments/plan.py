@@ -55,9 +55,9 @@ class ExperimentPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """One experiment.
 
     `begin`, `end`: its part of the layer's users. A wider part takes in more users and moves nobody to another arm; other
-    shares do move users. `salt`: draws the arms; "" stands for the name. `control`: the arm that others are compared
-    with; "" stands for the first. `metric`: the outcome that counts as a conversion, or a better one. `expected_lift`: the relative difference
-    that the intervals are narrowest for; set it before the experiment starts.
+    shares do move users. `salt` draws the arms; "" stands for the name. `control`: the arm that others are compared with;
+    "" stands for the first. `metric`: a shown item with this outcome, or a better one, is a conversion. `expected_lift`:
+    the relative difference that the intervals are narrowest for; choose it before the start.
     """
 
     name: str
