@@ -12,9 +12,9 @@ from typing import Any
 from benchmarks.measuring.machine import describe
 from benchmarks.measuring.measured import measured_unless
 from operators.configuration.shop_settings import ExperimentSettings
+from operators.experiments.assignment import Experiments
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
-from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker, ListSensors, NullListSensors
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle

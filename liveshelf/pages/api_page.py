@@ -19,6 +19,11 @@ SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Records": ("operators/records/contracts.py", ()),
     "User state": ("operators/shopper/user_state.py", ("Step", "step")),
     "Lists": ("operators/lists/*.py", ()),
+    "Experiments": ("operators/experiments/plan.py", ()),
+    "Layers of experiments": ("operators/experiments/layers.py", ()),
+    "Reports on experiments": ("operators/experiments/report.py", ()),
+    "Interleaving": ("operators/experiments/interleaving.py", ()),
+    "Off-policy estimates": ("operators/experiments/off_policy.py", ()),
     "Errors": ("operators/errors.py", ()),
 }
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from deploy.monitoring.rules import RECORDED
 from model_export.training.train_metrics import TrainMetrics
-from operators.lists.experiments import Experiments
+from operators.experiments.assignment import Experiments
 from operators.quality import expectations
 from operators.settings import Settings
 from pipelines.job.metrics import JobMetrics

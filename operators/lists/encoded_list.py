@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 import xxhash
 
-from operators.lists.experiments import NO_ARM, Experiments
+from operators.experiments.assignment import NO_ARM, Experiments
 from operators.lists.request import Request
 from operators.records.contracts import Experiment, Model, Source
 from operators.shopper.user_state import digest

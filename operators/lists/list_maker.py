@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.configuration.shop_settings import ExperimentSettings, ListSettings
+from operators.experiments.assignment import Experiments
 from operators.kafka_io.list_rows import decode_any_list
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded, ListEncoder, Slate
-from operators.lists.experiments import Experiments
 from operators.lists.fallback import Fallback, Usable
 from operators.lists.items_json import ItemsJson
 from operators.lists.ranker import GOOD, TIRED, Ranked, Ranker

@@ -10,8 +10,8 @@ from typing import get_args
 import numpy as np
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
+from operators.experiments.assignment import Experiments
 from operators.lists.encoded_list import Encoded
-from operators.lists.experiments import Experiments
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import Event, Source

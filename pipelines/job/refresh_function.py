@@ -15,12 +15,12 @@ from pathlib import Path
 
 from operators.configuration.private_folder import user_folder
 from operators.errors import BundleError
+from operators.experiments.assignment import Experiments
 from operators.kafka_io.catalogue_rows import CATALOGUE_BUFFER_MB, CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable, OnChange
 from operators.kafka_io.table_consumer import kafka_consumer
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
-from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle

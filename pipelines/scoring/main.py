@@ -22,10 +22,10 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from operators.errors import BundleError, StackError
+from operators.experiments.assignment import Experiments
 from operators.kafka_io.catalogue_rows import GONE, read_row
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
-from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker, NullListSensors
 from operators.lists.request import Request
 from operators.model.cuda_batches import reason_of

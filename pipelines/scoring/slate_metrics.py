@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Gauge, Summary
 
+from operators.experiments.assignment import Experiments
 from operators.lists.catalogue import Catalogue
-from operators.lists.experiments import Experiments
 from operators.lists.ranker import Ranked
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.configuration.shop_settings import ExperimentSettings
+from operators.experiments.assignment import NO_ARM, Experiments
 from operators.lists.encoded_list import JsonList, ListEncoder, Slate
-from operators.lists.experiments import NO_ARM, Experiments
 from operators.lists.request import Request
 from operators.records.contracts import ListItem, Model, Reason, RecommendationList
 from operators.shopper.user_state import digest

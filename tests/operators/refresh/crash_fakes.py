@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from operators.configuration.shop_settings import EventSettings, ExperimentSettings
+from operators.experiments.assignment import Experiments
 from operators.lists.encoded_list import Encoded, ListEncoder, Slate
-from operators.lists.experiments import Experiments
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES, ORDER_HEADER, Model
 from operators.records.event_decode import EventDecoder

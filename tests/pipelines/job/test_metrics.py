@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from operators.configuration.shop_settings import ExperimentSettings, ListSettings
+from operators.experiments.assignment import Experiments
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
-from operators.lists.experiments import Experiments
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle

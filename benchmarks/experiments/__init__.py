@@ -1,0 +1,1 @@
+"""What the statistics of experiments promise, on simulated shoppers whose truth is known. Needs no stack."""

@@ -1,0 +1,96 @@
+"""Experiments that run at once. Each layer draws its users with a key of its own, so layers do not interact.
+
+After Tang et al., "Overlapping Experiment Infrastructure" (KDD 2010): experiments of one layer share its users and no
+user is in two of them; an effect belongs to one layer.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
+
+from operators.errors import SettingsError
+from operators.experiments.assignment import arm_at, check_shares, draw
+from operators.experiments.plan import Arm, ExperimentPlan
+
+# no user id holds a control character, so a layer's draw is no experiment's even where both have one name
+_OF_LAYER, _OF_HOLD_OUT = "layer\0", "hold-out\0"
+
+
+class Layers:
+    """The running experiments, and the arms of a user. Thread-safe."""
+
+    def __init__(
+        self,
+        plans: Sequence[ExperimentPlan],
+        *,
+        hold_out: float = 0.0,
+        hold_out_salt: str = "hold-out",
+        past_names: Collection[str] = (),
+    ) -> None:
+        """`hold_out`: the share of all users that is in no experiment. `past_names`: of experiments that have ended.
+
+        Raises `SettingsError` for names or salts that two experiments share, ranges of a layer that overlap, and effects
+        that two layers have.
+        """
+        check_shares(
+            {"hold-out": hold_out, "others": 1 - hold_out}, "hold-out and others", "correct the hold-out's share"
+        )
+        _refuse_used_names(plans, past_names)
+        _refuse_overlaps(plans)
+        _refuse_shared_effects(plans)
+        self._plans = tuple(plans)
+        self._hold_out, self._hold_out_key = hold_out, hold_out_salt.encode()
+
+    def is_held_out(self, user_id: str) -> bool:
+        """Whether the user is kept out of every experiment."""
+        return draw(self._hold_out_key, _OF_HOLD_OUT + user_id) < self._hold_out
+
+    def arms_of(self, user_id: str) -> dict[str, Arm]:
+        """Experiment -> the user's arm, for the experiments that the user is in: at most one of each layer."""
+        if self.is_held_out(user_id):
+            return {}
+        places = {layer: draw(layer.encode(), _OF_LAYER + user_id) for layer in {plan.layer for plan in self._plans}}
+        return {
+            plan.name: plan.arm(arm_at(draw(plan.key, user_id), plan.shares))
+            for plan in self._plans
+            if plan.begin <= places[plan.layer] < plan.end
+        }
+
+
+def _refuse_used_names(plans: Sequence[ExperimentPlan], past_names: Iterable[str]) -> None:
+    names, salts = {*past_names}, set[bytes]()
+    for plan in plans:
+        if plan.name in names:
+            raise SettingsError(
+                "an experiment with a name that none has had", plan.name, "choose another name: its examples would mix"
+            )
+        if plan.key in salts:
+            raise SettingsError(
+                "experiments with different salts", f"{plan.key.decode()} twice", "leave the salt of one of them empty"
+            )
+        names.add(plan.name)
+        salts.add(plan.key)
+
+
+def _refuse_overlaps(plans: Sequence[ExperimentPlan]) -> None:
+    in_order = sorted(plans, key=lambda plan: (plan.layer, plan.begin))
+    for first, second in pairwise(in_order):
+        if first.layer == second.layer and second.begin < first.end:
+            came = " and ".join(f"{plan.name} from {plan.begin:g} to {plan.end:g}" for plan in (first, second))
+            raise SettingsError(
+                f"experiments of the layer {first.layer} that do not overlap",
+                came,
+                "change begin and end, wait for the other to end, or use another layer",
+            )
+
+
+def _refuse_shared_effects(plans: Sequence[ExperimentPlan]) -> None:
+    layer_of: dict[str, ExperimentPlan] = {}
+    for plan in plans:
+        for effect in sorted({effect for arm in plan.arms for effect in arm.effects}):
+            other = layer_of.setdefault(effect, plan)
+            if other.layer != plan.layer:
+                raise SettingsError(
+                    f"{effect} in the experiments of one layer",
+                    f"{other.name} in {other.layer} and {plan.name} in {plan.layer}",
+                    "put both experiments on one layer: they would change each other's lists",
+                )
