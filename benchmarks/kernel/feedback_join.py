@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from operators.configuration.shop_settings import FeedbackSettings
 from operators.feedback.feedback_join import FeedbackJoin
-from operators.feedback.feedback_settings import FeedbackSettings
+from operators.feedback.join_limits import Windows
 from operators.feedback.join_records import Joined, Stamp
 from operators.feedback.partition_clocks import PartitionClocks
 from operators.feedback.served_record import Served, low_hash, pack_served
@@ -77,7 +78,7 @@ def _cost(name: str, call: Callable[[], Joined], rounds: int, calls: int) -> Cos
 
 
 def _join() -> FeedbackJoin:
-    return FeedbackJoin(FeedbackSettings().windows(24), PartitionClocks(NOW_MS))
+    return FeedbackJoin(Windows.of(FeedbackSettings(), 24), PartitionClocks(NOW_MS))
 
 
 def _with_lists(count: int) -> tuple[FeedbackJoin, bytes | None]:

@@ -1,9 +1,9 @@
-"""Settings of events, lists and experiments: limits, form, arms."""
+"""Settings of events, lists, feedback and experiments: limits, form, windows, arms."""
 
 from math import inf
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from operators.configuration.settings_section import Section
 
@@ -57,6 +57,20 @@ class ListSettings(Section):
     hide_in_basket: bool = True
     fatigue_after: int = Field(5, ge=0)
     catalogue_coverage: float = Field(0.5, ge=0, le=1)
+
+
+class FeedbackSettings(Section):
+    """The join of impressions with outcomes. Windows may be fractions of a minute."""
+
+    enabled: bool = False
+    click_minutes: float = Field(30, gt=0, le=7 * 24 * 60)
+    purchase_minutes: float = Field(1440, gt=0, le=30 * 24 * 60)
+
+    @model_validator(mode="after")
+    def _purchases_wait_longer(self) -> "FeedbackSettings":
+        if self.purchase_minutes < self.click_minutes:
+            raise ValueError("feedback.purchase_minutes at least as long as feedback.click_minutes expected")
+        return self
 
 
 class ExperimentSettings(Section):

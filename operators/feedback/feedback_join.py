@@ -13,7 +13,7 @@ docs/feedback.md has the rules.
 from collections.abc import Sequence
 
 from operators.feedback.example_writer import written_organic
-from operators.feedback.feedback_settings import Limits, Windows
+from operators.feedback.join_limits import Limits, Windows
 from operators.feedback.join_records import Forgotten, Joined, JoinTurn, Stamp
 from operators.feedback.join_state import JoinState, PackedList
 from operators.feedback.partition_clocks import PartitionClocks
@@ -90,13 +90,12 @@ class FeedbackJoin:
         return self._joined(turn, state)
 
     def _serve(self, turn: JoinTurn, id_hash: int, name: str, generated_at: int, served: bytes) -> None:
-        """Keeps a list. The same list again replaces it while nobody has seen it: the model's list has the id of the
-        fallback list before it."""
+        """Keeps a list. The same list again, which the job makes after a restart, replaces it while nobody has seen it."""
         place = turn.state.place_of(id_hash)
         if place is None or not turn.state.lists[place].items:
             self._put(turn, WaitingList(name, served).pack(generated_at))
         elif (waiting := WaitingList.read(turn.state.lists[place])).served is None:
-            waiting.served = served  # the job made it again after a restart
+            waiting.served = served  # the list came after an event that names it
             self._put(turn, waiting.pack())
 
     def _show(self, turn: JoinTurn, event: Event, stamp: Stamp) -> None:

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from operators.feedback.feedback_settings import Windows
+from operators.feedback.join_limits import Windows
 from operators.feedback.join_state import FRAME_SIZE, PackedList
 from operators.feedback.served_record import list_hash, read_head
 from operators.records.contracts import Label

@@ -16,21 +16,32 @@ _hash = xxhash.xxh3_128_hexdigest
 
 
 class Slate(NamedTuple):
-    """What is on a list. `items`: a JSON array."""
+    """What is on a list. `items`: a JSON array; `item_hashes`: as in `ListFacts`, None where nobody needs them."""
 
     source: Source
     items: bytes
+    item_hashes: bytes | None = None
+
+
+class ListFacts(msgspec.Struct, array_like=True, gc=False):
+    """What the feedback join needs of a list. `item_hashes`: the low 32 bits of the hashes of its items, best first,
+    as little-endian uint32."""
+
+    recommendation_id: str
+    generated_at: int
+    item_hashes: bytes
 
 
 class Encoded(msgspec.Struct, array_like=True, gc=False):
     """A list as it goes out, and as it crosses from the scorer process; `times` of a list by the model, `state_digest` where
-    audits are on."""
+    audits are on, `facts` where the feedback join is."""
 
     value: bytes
     source: str
     arm: str
     state_digest: str | None = None
     times: BatchTimes | None = None
+    facts: ListFacts | None = None
 
 
 class JsonList(msgspec.Struct, gc=False):
@@ -72,10 +83,12 @@ class ListEncoder:
         with_digest: bool = False,
     ) -> Encoded:
         """The list of a request; `order`: (epoch, version) of its state. The bytes are those that msgspec gives for the
-        same `RecommendationList`."""
+        same `RecommendationList`. Each source has an id of its own: a fallback list and the model's list that follows it
+        are two lists."""
         user, (epoch, version), experiment = request.user_id, order, self._arm_of(request.user_id)
+        recommendation_id = _hash(f"{user}\0{epoch}.{version}{self._model_id}\0{slate.source}".encode())
         json_list = JsonList(
-            _hash(f"{user}\0{epoch}.{version}{self._model_id}".encode()),
+            recommendation_id,
             user,
             epoch,
             version,
@@ -95,4 +108,5 @@ class ListEncoder:
             experiment.arm if experiment else NO_ARM,
             digest(request.state) if with_digest else None,
             times,
+            None if slate.item_hashes is None else ListFacts(recommendation_id, now_ms, slate.item_hashes),
         )

@@ -1,6 +1,7 @@
 """A micro-batch of packed states -> encoded lists: features, scores, ranking, reasons, JSON. Job and oracle share it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -71,8 +72,11 @@ class ListMaker:
         clock_ms: Callable[[], int],
         experiments: Experiments | None = None,
         sensors: ListSensors | None = None,
+        *,
+        with_facts: bool = False,
     ) -> None:
-        """Without a `scorer` (its bundle was refused) every list is a fallback."""
+        """Without a `scorer` (its bundle was refused) every list is a fallback. `with_facts`: encoded lists carry what the
+        feedback join needs."""
         vectors = unit_rows(bundle.vectors)
         self._vocabulary, self._window, self._hop = bundle.vocabulary, bundle.window, bundle.hop
         self._items = ItemsJson(bundle.vocabulary.item_ids, rules.size)
@@ -88,6 +92,7 @@ class ListMaker:
         self._fallback = Fallback(bundle, rules.size)
         self._clock_ms = clock_ms
         self._sensors = sensors or NullListSensors()
+        self._item_hashes = bundle.vocabulary.low_hashes.astype("<u4") if with_facts else None
 
     def make(self, requests: Sequence[Request]) -> list[RecommendationList | Exception]:
         """The lists of `make_encoded` as objects, for readers that compare lists."""
@@ -143,9 +148,8 @@ class ListMaker:
         reasons = self._reasons.of(ranked.rows, inputs)
         self._sensors.on_slates(requests, ranked, inputs, warm & finite)
         rounded = ranked.scores.astype(np.float64).round(SCORE_DIGITS)
-        slates: list[Slate | Exception] = [
-            Slate("model", items) for items in self._items.encode(ranked.rows, rounded, reasons)
-        ]
+        all_items, hashes = self._items.encode(ranked.rows, rounded, reasons), self._hashes_of(ranked.rows)
+        slates: list[Slate | Exception] = [Slate("model", *of_list) for of_list in zip(all_items, hashes, strict=False)]
         for user in np.flatnonzero(~(warm & finite) | (ranked.rows[:, -1] == 0)).tolist():
             if not warm[user]:
                 slates[user] = self._fallback_slate(states, inputs, user, now)
@@ -162,7 +166,7 @@ class ListMaker:
         listed = np.array([rows], dtype=np.int32)
         rounded = np.array([[round(score, SCORE_DIGITS) for score in scores]])
         (items,) = self._items.encode(listed, rounded, self._reasons.without_history(listed))
-        return Slate(source, items)
+        return Slate(source, items, next(self._hashes_of(listed)))
 
     def _usable(self, state: npt.NDArray[Any], allowed: npt.NDArray[np.bool_], worst: int) -> Usable:
         """Whether rows may be listed for the shopper of a state [1]: the ranker's verdict is at most `worst`."""
@@ -184,4 +188,10 @@ class ListMaker:
         all_scores[0, :ranked] = scores[:ranked]
         popular = self._reasons.without_history(listed[:, ranked:])
         (items,) = self._items.encode(listed, all_scores, reasons.first(ranked).followed_by(popular))
-        return Slate("model", items)
+        return Slate("model", items, next(self._hashes_of(listed)))
+
+    def _hashes_of(self, rows: Rows) -> Iterator[bytes | None]:
+        """The hashes of the items of each list, as in `ListFacts`; None for ever where nobody needs them."""
+        if self._item_hashes is None:
+            return repeat(None)
+        return (of_list.tobytes() for of_list in self._item_hashes[rows])

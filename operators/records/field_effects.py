@@ -13,6 +13,7 @@ MAX_WARNINGS = 20  # warnings about several events
 
 _ALL = frozenset(get_args(EventType))
 _OF_ITEM = NEED_ITEM | {"purchase"}
+_JOINED = frozenset(("impression", "click", "add_to_cart", "purchase"))
 _NONE: frozenset[str] = frozenset()
 
 
@@ -30,8 +31,8 @@ FIELD_EFFECTS: dict[str, FieldEffect] = {
     "anonymous_id": FieldEffect(_NONE, "does nothing yet: a guest's history does not move to the account"),
     "session_id": FieldEffect(_ALL - {"impression"}, "begins a new session where it changes, and keeps a session open"),
     "recommendation_id": FieldEffect(_OF_ITEM | {"impression"}, "counts the event for the list that it names"),
-    "position": FieldEffect(_NONE, "does nothing yet: the place on the list is not counted"),
-    "placement": FieldEffect(_NONE, "does nothing yet: where the list was shown is not counted"),
+    "position": FieldEffect(_JOINED, "goes into the examples, where `feedback.enabled` is set"),
+    "placement": FieldEffect(_JOINED, "goes into the examples, where `feedback.enabled` is set"),
     "price": FieldEffect(_OF_ITEM, "is compared with the catalogue, never learned from"),
     "currency": FieldEffect(_OF_ITEM, "is compared with the catalogue, never learned from"),
     "quantity": FieldEffect(

@@ -29,7 +29,8 @@ class InputRecord(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A record for a sink: `kind` is "list", "dead" or "receipt"; a list without `value` is a tombstone."""
+    """A record for a sink: `kind` is "list", "dead" or "receipt"; a list without `value` is a tombstone. Of the kind
+    "feedback": an entry for the feedback join (`operators/feedback/join_entries.py`)."""
 
     kind: str
     key: bytes | None

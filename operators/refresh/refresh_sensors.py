@@ -32,7 +32,7 @@ class RefreshSensors(Protocol):
         """A list is written again because its transaction was aborted."""
 
     def on_own_error(self, where: str) -> None:
-        """Liveshelf's own code raised: at a record, promise, fallback, submit or sensors."""
+        """Liveshelf's own code raised: at a record, promise, answer, fallback, submit, sensors or feedback."""
 
 
 class NullRefreshSensors:

@@ -77,7 +77,7 @@ class JobMetrics:
         ).counts
         causes = ("deadline", "refused", "failed")
         self._fallbacks = Tally("liveshelf_fallbacks", "Fallback lists, by cause", ["cause"], registry, causes).counts
-        places = ("record", "answer", "promise", "fallback", "submit", "sensors")
+        places = ("record", "answer", "promise", "fallback", "submit", "sensors", "feedback")
         self._own_errors = Tally(
             "liveshelf_own_errors", "Errors of Liveshelf's own code in the operator", ["where"], registry, places
         ).counts

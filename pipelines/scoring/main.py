@@ -76,7 +76,14 @@ class ScorerService:
             cache_metrics.measure(scorer.cache)
         sensors = chosen(self._slates, NullListSensors())
         self._lists = ListMaker(
-            bundle, scorer, self._catalogue, settings.lists, lambda: time.time_ns() // 1_000_000, experiments, sensors
+            bundle,
+            scorer,
+            self._catalogue,
+            settings.lists,
+            lambda: time.time_ns() // 1_000_000,
+            experiments,
+            sensors,
+            with_facts=settings.feedback.enabled,
         )
         self._audited = settings.job.state_digests
         self._journal = CrashJournal(Path(handshake.journal), time.time)

@@ -11,12 +11,12 @@ One record is (event, broker's time). For each list that a record names:
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from operators.feedback.feedback_settings import Windows
+from operators.feedback.example_comparison import Key
+from operators.feedback.join_limits import Windows
 from operators.records.contracts import Event
 
 RANK = ["none", "click", "add_to_cart", "purchase"]
 Record = tuple[Event, int]
-Key = tuple[str, str]  # a list and an item; of an organic example "", and event and item
 
 
 class Fact(NamedTuple):

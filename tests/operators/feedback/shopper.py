@@ -7,7 +7,7 @@ import numpy as np
 
 from operators.feedback.example_writer import decode_example
 from operators.feedback.feedback_join import FeedbackJoin
-from operators.feedback.feedback_settings import Limits, Windows
+from operators.feedback.join_limits import Limits, Windows
 from operators.feedback.join_records import REASONS, Forgotten, Joined, Stamp
 from operators.feedback.partition_clocks import PartitionClocks
 from operators.feedback.served_record import Served, low_hash, pack_served

@@ -3,9 +3,8 @@
 import msgspec
 import pytest
 
+from operators.feedback.example_comparison import Comparison, Key, compare, keys_of
 from operators.records.contracts import Example, Label
-from tests.operators.feedback.example_comparison import Comparison, compare, keys_of
-from tests.operators.feedback.offline_join import Key
 from tests.operators.feedback.shopper import HOUR, Shopper, served
 
 EXPECTED: dict[Key, str] = {("r1", "i1"): "purchase", ("r1", "i2"): "none", ("", "organic i5"): "click"}

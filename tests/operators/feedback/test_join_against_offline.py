@@ -12,13 +12,13 @@ import hypothesis.strategies as st
 from hypothesis import given
 from hypothesis import settings as profile
 
-from operators.feedback.feedback_settings import Windows
+from operators.feedback.example_comparison import Comparison, compare, keys_of
 from operators.feedback.final_examples import final_examples
+from operators.feedback.join_limits import Windows
 from operators.feedback.join_records import REASONS
 from operators.feedback.join_state import JoinState
 from operators.records.contracts import Event
 from tests.builders import NOW_MS
-from tests.operators.feedback.example_comparison import Comparison, compare, keys_of
 from tests.operators.feedback.offline_join import Record, offline_join, shown_keys
 from tests.operators.feedback.shopper import LAG_MS, PARTITION, Shopper, served
 

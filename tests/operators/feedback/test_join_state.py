@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from operators.errors import LiveshelfError
-from operators.feedback.feedback_settings import Limits
+from operators.feedback.join_limits import Limits
 from operators.feedback.join_state import JoinState
 from operators.feedback.waiting_list import Impression, ShownItem, WaitingList
 from tests.builders import NOW_MS

@@ -2,7 +2,7 @@
 
 import random
 
-from operators.feedback.feedback_settings import Limits
+from operators.feedback.join_limits import Limits
 from tests.operators.feedback.shopper import HOUR, MINUTE, Shopper, served
 
 

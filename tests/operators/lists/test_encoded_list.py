@@ -43,7 +43,7 @@ items = st.lists(
 )
 def test_the_bytes_are_those_of_msgspec(experiment, model, request, order, source, listed, lives_ms) -> None:  # type: ignore[no-untyped-def]
     experiments = Experiments(experiment)
-    identity = f"{request.user_id}\0{order[0]}.{order[1]}\0{model.name}\0{model.version}"
+    identity = f"{request.user_id}\0{order[0]}.{order[1]}\0{model.name}\0{model.version}\0{source}"
     expected = RecommendationList(
         recommendation_id=xxhash.xxh3_128_hexdigest(identity.encode()),
         user_id=request.user_id,

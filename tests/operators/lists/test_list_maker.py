@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import msgspec
@@ -6,23 +7,27 @@ import pytest
 
 from operators.configuration.shop_settings import ListSettings
 from operators.lists.catalogue import Catalogue
+from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker, NotFinite
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.records.contracts import CatalogueItem, Reason, RecommendationList
 from operators.settings import ScorerSettings
+from operators.shopper.user_state import id_hash
 from tests.builders import NOW_MS, event, state_after, viewed, write_bundle
 
 
 class Shop:
     """A list maker over the known bundle, with its catalogue."""
 
-    def __init__(self, folder: Path, scored: bool = True, **rules) -> None:
+    def __init__(self, folder: Path, scored: bool = True, with_facts: bool = False, **rules) -> None:
         self.bundle = ModelBundle.load(folder)
         self.catalogue = Catalogue(self.bundle.vocabulary, 0.5)
         scorer = Scorer(self.bundle, ScorerSettings(provider="cpu")) if scored else None
-        self.lists = ListMaker(self.bundle, scorer, self.catalogue, ListSettings(size=3, **rules), lambda: NOW_MS)
+        self.lists = ListMaker(
+            self.bundle, scorer, self.catalogue, ListSettings(size=3, **rules), lambda: NOW_MS, with_facts=with_facts
+        )
 
     def of(self, *states: bytes) -> list[RecommendationList | Exception]:
         return self.lists.make([Request(f"u{n}", state, NOW_MS) for n, state in enumerate(states)])
@@ -108,6 +113,34 @@ def test_a_list_id_names_user_version_and_model(shop: Shop) -> None:
     first, again, newer = shop.of(viewed("i1"))[0], shop.of(viewed("i1"))[0], shop.of(viewed("i1", "i2"))[0]
     assert first.recommendation_id == again.recommendation_id != newer.recommendation_id
     assert len(first.recommendation_id) == 32
+
+
+def test_a_fallback_list_has_another_id_than_the_models_list_of_the_same_version(shop: Shop) -> None:
+    request = Request("u0", viewed("i4"), NOW_MS)
+    (of_model,), fallback = shop.lists.make_encoded([request]), shop.lists.encoded_fallback(request)
+    ids = {json.loads(made.value)["recommendation_id"] for made in (of_model, fallback)}  # type: ignore[union-attr]
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    "state", [viewed("i4"), viewed("unknown"), state_after(event(0, "purchase", items=["i1", "i2", "i4"]))]
+)
+def test_a_list_carries_the_hashes_of_its_items_where_they_are_asked_for(tmp_path: Path, state: bytes) -> None:
+    folder, request = write_bundle(tmp_path, items=4), Request("u0", state, NOW_MS)
+    for with_facts in (False, True):
+        lists = Shop(folder, with_facts=with_facts).lists
+        for made in (*lists.make_encoded([request]), lists.encoded_fallback(request)):
+            assert isinstance(made, Encoded)
+            if not with_facts:
+                assert made.facts is None
+                continue
+            slate = json.loads(made.value)
+            assert made.facts and (made.facts.recommendation_id, made.facts.generated_at) == (
+                slate["recommendation_id"],
+                NOW_MS,
+            )
+            hashes = np.frombuffer(made.facts.item_hashes, "<u4").tolist()
+            assert hashes == [id_hash(item["item_id"]) & 0xFFFFFFFF for item in slate["items"]] != []
 
 
 def test_the_bytes_are_those_of_msgspec_whoever_made_the_list(tmp_path: Path) -> None:

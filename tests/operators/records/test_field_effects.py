@@ -17,8 +17,8 @@ def test_every_optional_field_of_an_event_is_in_the_table() -> None:
     [
         (event(0, "view", item_id="i1", session_id="s", price=2.5, currency="GBP"), []),
         (event(0, "view", item_id="i1", items=["i2"], quantity=2, rating=4), ["items", "quantity", "rating"]),
-        (event(0, "click", item_id="i1", recommendation_id="r", position=3), ["position"]),
-        (event(0, "click", item_id="i1", placement="home"), ["placement"]),
+        (event(0, "click", item_id="i1", recommendation_id="r", position=3), []),
+        (event(0, "view", item_id="i1", position=3, placement="home"), ["position", "placement"]),
         (event(0, "purchase", items=["i1", "i2"]), []),
         (event(0, "purchase", item_id="i1", quantity=1), []),
         (event(0, "purchase", item_id="i1", quantity=-2), []),

@@ -7,18 +7,32 @@ from typing import Any
 
 from operators.configuration.shop_settings import EventSettings, ExperimentSettings
 from operators.experiments.assignment import Experiments
+from operators.feedback.join_entries import (
+    JOINED_TYPES,
+    ClocksEntry,
+    EventEntry,
+    ForgottenEntry,
+    JoinEntry,
+    ServedEntry,
+    decode_entry,
+)
+from operators.feedback.served_record import read_head, read_served
 from operators.lists.encoded_list import Encoded, ListEncoder, Slate
 from operators.lists.request import Request
-from operators.records.contracts import ERASURES, ORDER_HEADER, Model
+from operators.records.contracts import ERASURES, EVENTS, ORDER_HEADER, Model
 from operators.records.event_decode import EventDecoder
 from operators.refresh.batch_scorer import LocalScorer
+from operators.refresh.feedback_outputs import FeedbackOutputs
 from operators.refresh.micro_batcher import MicroBatcher
 from operators.refresh.refresh_records import InputRecord, Output, Turn
 from operators.refresh.refresh_sensors import NullSensors
+from operators.shopper.state_layout import migrate
 from operators.shopper.user_state import erase, list_is_owed, order_of, step
 from tests.builders import NOW_MS
 
 Order = tuple[int, int]
+UserEntry = tuple[str, JoinEntry]
+FEEDBACK = FeedbackOutputs(Model("m", "1"), ExperimentSettings())
 
 
 class Lists:
@@ -28,7 +42,7 @@ class Lists:
         self._encoder = ListEncoder(Model("m", "1"), Experiments(ExperimentSettings()), 0)
 
     def make(self, request: Request, source: Any = "model") -> Encoded:
-        return self._encoder.encode(request, order_of(request.state), Slate(source, b"[]"), NOW_MS)
+        return self._encoder.encode(request, order_of(request.state), Slate(source, b"[]", b""), NOW_MS)
 
     def encoded_fallback(self, request: Request, *, with_digest: bool) -> Encoded:
         return self.make(request, "popular")
@@ -77,6 +91,7 @@ class Kept:
     promises: list[str] = field(default_factory=list)
     buffered: list[Turn] = field(default_factory=list)  # read or fired, and not handed to the logic yet
     outputs: int = 0
+    entries: list[UserEntry] = field(default_factory=list)  # all that the feedback join has been told: its state
 
 
 def order_and_source(output: Output) -> tuple[Order, str]:
@@ -110,3 +125,57 @@ def expected(log: list[InputRecord]) -> tuple[dict[str, bytes], dict[str, Order 
             if done.refresh:
                 lists[record.user] = order_of(done.state)
     return states, lists
+
+
+def entries_of(outputs: Sequence[Output]) -> list[UserEntry]:
+    """What a batch tells the feedback join: of each list of the batch, among others."""
+    entries = [
+        (output.key.decode(), decode_entry(output.value))
+        for output in outputs
+        if output.kind == "feedback" and output.key is not None and output.value is not None
+    ]
+    lists = [
+        json.loads(output.value)["recommendation_id"] for output in outputs if output.kind == "list" and output.value
+    ]
+    served = [read_head(entry.record).recommendation_id for _, entry in entries if isinstance(entry, ServedEntry)]
+    assert served == lists
+    return entries
+
+
+def check_entries(entries: list[UserEntry], log: list[InputRecord], newest: dict[str, Order | None]) -> None:
+    """The join has been told what a straight replay of the log tells it, each user's records in their order, of each list
+    that readers have, and of no record from before a clock that it knows."""
+    told: dict[str, list[JoinEntry]] = {}
+    clocks_ms, served = dict[int, int](), set[tuple[str, Order]]()
+    for user, entry in entries:
+        if isinstance(entry, ClocksEntry):
+            clocks_ms |= entry.newest_ms
+        elif isinstance(entry, ServedEntry):
+            made = read_served(entry.record)
+            served.add((user, (made.epoch, made.version)))
+            assert order_of(made.state) == (made.epoch, made.version)
+        else:
+            told.setdefault(user, []).append(entry)
+            assert not isinstance(entry, EventEntry) or entry.broker_ms > clocks_ms.get(entry.partition, 0)
+    assert told == _entries_of_replay(log)
+    assert clocks_ms == {record.partition: record.broker_ms for record in log if record.topic == EVENTS}
+    assert {(user, order) for user, order in newest.items() if order is not None} <= served
+
+
+def _entries_of_replay(log: list[InputRecord]) -> dict[str, list[JoinEntry]]:
+    decoder, states, entries = EventDecoder(EventSettings()), dict[str, bytes](), dict[str, list[JoinEntry]]()
+    for record in log:
+        state, user = states.get(record.user), record.user
+        assert record.value is not None
+        if record.topic == ERASURES:
+            states[user] = erase(state, record.broker_ms)
+            if state is None or states[user] != migrate(state):
+                forgotten = ForgottenEntry(record.broker_ms, order_of(states[user])[0])
+                entries.setdefault(user, []).append(forgotten)
+        elif record.value != b"{":
+            event = decoder.decode(user, record.value, record.broker_ms)
+            done = step(state, event, EventSettings().session_gap_ms, record.broker_ms)
+            states[user] = done.state
+            if done.outcome == "applied" and event.event_type in JOINED_TYPES:
+                entries.setdefault(user, []).append(EventEntry(event, record.partition, record.broker_ms))
+    return entries

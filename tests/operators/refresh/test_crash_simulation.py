@@ -31,6 +31,7 @@ from operators.shopper.user_state import digest, list_is_owed, order_of
 from tests.bad_records import good_event
 from tests.builders import NOW_MS
 from tests.operators.refresh.crash_fakes import (
+    FEEDBACK,
     Batcher,
     Kept,
     Lists,
@@ -38,6 +39,8 @@ from tests.operators.refresh.crash_fakes import (
     Scorer,
     Sensors,
     broker_ms,
+    check_entries,
+    entries_of,
     expected,
     order_and_source,
 )
@@ -79,6 +82,7 @@ class CrashingEngine(RuleBasedStateMachine):
             lambda: NOW_MS / 1000,
             Sensors(),
             transactions=Transactions(900_000, 5_000) if self.exactly_once else None,
+            feedback=FEEDBACK,
         )
 
     def score(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
@@ -107,6 +111,7 @@ class CrashingEngine(RuleBasedStateMachine):
         for user, state in actions.states.items():
             self.now.states[user] = stored(state)
         self.now.promises += actions.promises
+        self.now.entries += entries_of(actions.outputs)
         for output in actions.outputs:
             if output.kind == "list" and output.key is not None:
                 user, (order, source) = output.key.decode(), order_and_source(output)
@@ -275,6 +280,7 @@ class CrashingEngine(RuleBasedStateMachine):
         states, wanted = expected(self.log)
         assert {u: digest(s) for u, s in self.now.states.items()} == {u: digest(s) for u, s in states.items()}
         assert self.newest() == wanted
+        check_entries(self.now.entries, self.log, wanted)
         if self.exactly_once:
             twice = {key: count for key, count in Counter(self.outputs).items() if count > 1}
             assert not twice

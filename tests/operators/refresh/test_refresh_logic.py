@@ -18,6 +18,7 @@ from operators.records.contracts import EVENTS, Event
 from operators.records.event_decode import EventDecoder
 from operators.refresh.batch_scorer import LocalScorer
 from operators.refresh.exactly_once import Transactions
+from operators.refresh.feedback_outputs import FeedbackOutputs
 from operators.refresh.micro_batcher import MicroBatcher
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_records import InputRecord, Output, Turn
@@ -59,12 +60,16 @@ class Sensors:
 class Operator:
     """RefreshLogic with the state and the promises that Flink would keep."""
 
-    def __init__(self, folder: Path, transactions: Transactions | None = None) -> None:
-        self.transactions = transactions
+    def __init__(
+        self, folder: Path, transactions: Transactions | None = None, feedback: FeedbackOutputs | None = None
+    ) -> None:
+        self.transactions, self.feedback = transactions, feedback
         self.settings = ScorerSettings(provider="cpu", deadline_ms=500, max_waiting=2)
         bundle = ModelBundle.load(folder)
-        scorer = Scorer(bundle, self.settings)
-        self.lists = ListMaker(bundle, scorer, Catalogue(bundle.vocabulary, 0.5), ListSettings(size=3), lambda: NOW_MS)
+        scorer, catalogue = Scorer(bundle, self.settings), Catalogue(bundle.vocabulary, 0.5)
+        self.lists = ListMaker(
+            bundle, scorer, catalogue, ListSettings(size=3), lambda: NOW_MS, with_facts=feedback is not None
+        )
         self.seconds = 0.0
         self.broker_ms = NOW_MS
         self.state: dict[str, bytes] = {}
@@ -93,6 +98,7 @@ class Operator:
             self.sensors,
             with_digest=True,
             transactions=self.transactions,
+            feedback=self.feedback,
         )
 
     def read(self, user: str, value: bytes | None, topic: str = EVENTS) -> list[Output]:

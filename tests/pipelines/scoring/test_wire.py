@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from operators.errors import StackError
-from operators.lists.encoded_list import Encoded
+from operators.lists.encoded_list import Encoded, ListFacts
 from operators.lists.request import Request
 from operators.shopper.state_layout import LAYOUT
 from pipelines.scoring import wire
@@ -16,12 +16,13 @@ FIELDS = {
     Batch: ("requests", "catalogue"),
     BatchAnswer: ("started_at", "scored_at", "lists"),
     Request: ("user_id", "state", "event_time", "event_id", "traceparent", "arrival"),
-    Encoded: ("value", "source", "arm", "state_digest", "times"),
+    Encoded: ("value", "source", "arm", "state_digest", "times", "facts"),
+    ListFacts: ("recommendation_id", "generated_at", "item_hashes"),
 }
 
 
 def test_whoever_changes_a_message_raises_the_protocol() -> None:
-    assert (PROTOCOL, LAYOUT) == (2, 5), "with another layout of the state too"
+    assert (PROTOCOL, LAYOUT) == (3, 5), "with another layout of the state too"
     assert {message: message.__struct_fields__ for message in FIELDS} == FIELDS
 
 

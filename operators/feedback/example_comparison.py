@@ -1,4 +1,4 @@
-"""Compares the examples on a topic with those that must be there."""
+"""Compares the examples on a topic with those that must be there: for tests and audits."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,8 @@ from typing import Literal
 from operators.feedback.example_writer import organic_id
 from operators.feedback.final_examples import final_examples
 from operators.records.contracts import Example
-from tests.operators.feedback.offline_join import Key
 
+Key = tuple[str, str]  # a list and an item; of an organic example "", and event and item
 Verdict = Literal["ok", "broken", "unknown"]
 
 

@@ -1,0 +1,82 @@
+"""What the refresh operator tells the feedback join: outputs of the kind "feedback", where `feedback.enabled` is set."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from operators.configuration.shop_settings import ExperimentSettings
+from operators.feedback.join_entries import (
+    JOINED_TYPES,
+    ClocksEntry,
+    EventEntry,
+    ForgottenEntry,
+    JoinEntry,
+    ServedEntry,
+    encode_entry,
+)
+from operators.feedback.served_record import SOURCES, Served, pack_served
+from operators.lists.encoded_list import Encoded
+from operators.lists.request import Request
+from operators.records.contracts import EVENTS, Event, Experiment, Model, Source
+from operators.records.event_decode import key_bytes
+from operators.refresh.refresh_records import InputRecord, Output, Turn
+from operators.shopper.state_layout import CONSENT_REFUSED, FLAGS_AT, stored
+from operators.shopper.user_state import order_of
+
+_SOURCES: dict[str, Source] = {source: source for source in SOURCES}
+
+
+class FeedbackOutputs:
+    """Makes the outputs of one job. A user who refused consent gives none but the consent event itself: the join forgets a
+    refusal after some days, the user's state does not."""
+
+    def __init__(self, model: Model, experiment: ExperimentSettings) -> None:
+        """`model`: of the bundle that makes the lists; `experiment`: the running one."""
+        self._model = model
+        self._arms = {arm: Experiment(experiment.name, arm) for arm in experiment.arms}
+
+    def of_lists(self, lists: Sequence[tuple[Encoded, Request]]) -> Iterable[Output]:
+        """Lists that go out, each with the request that it answers. A list without facts is left out."""
+        for encoded, request in lists:
+            facts, state = encoded.facts, request.state
+            if facts is None or state[FLAGS_AT] & CONSENT_REFUSED:
+                continue
+            epoch, version = order_of(state)
+            served = Served(
+                recommendation_id=facts.recommendation_id,
+                epoch=epoch,
+                version=version,
+                generated_at=facts.generated_at,
+                model=self._model,
+                experiment=self._arms.get(encoded.arm),
+                source=_SOURCES[encoded.source],
+                items=np.frombuffer(facts.item_hashes, "<u4"),
+                propensities=None,
+                state=stored(state),
+            )
+            yield _output(request.user_id, ServedEntry(pack_served(served)))
+
+    def of_event(self, event: Event, state: bytes, record: InputRecord) -> list[Output]:
+        """An event that was applied; `state`: after it."""
+        kind = event.event_type
+        if kind not in JOINED_TYPES or (kind != "consent" and state[FLAGS_AT] & CONSENT_REFUSED):
+            return []
+        return [_output(event.user_id, EventEntry(event, record.partition, record.broker_ms))]
+
+    def of_erasure(self, record: InputRecord, state: bytes) -> Output:
+        """An erasure; `state`: after it."""
+        epoch, _ = order_of(state)
+        return _output(record.user, ForgottenEntry(record.broker_ms, epoch))
+
+    def of_batch(self, turns: Sequence[Turn]) -> list[Output]:
+        """How far the records of a batch reach in the partitions of the events: the last output of the batch."""
+        newest_ms, last = dict[int, int](), None
+        for turn in turns:
+            if (record := turn.record) is not None and record.topic == EVENTS:
+                last, partition = record, record.partition
+                newest_ms[partition] = max(record.broker_ms, newest_ms.get(partition, record.broker_ms))
+        return [] if last is None else [_output(last.user, ClocksEntry(newest_ms))]
+
+
+def _output(user: str, entry: JoinEntry) -> Output:
+    return Output("feedback", key_bytes(user), encode_entry(entry))
