@@ -18,6 +18,7 @@ from benchmarks.faults.verdict import Items, Observed, Row, judge
 from benchmarks.measuring.load import Load, in_the_background, report_of
 from operators.kafka_io.read_to_end import Offsets
 from operators.records.contracts import CATALOGUE, DEAD_LETTERS, ERASURES, EVENTS
+from operators.records.topic_specs import job_outputs
 from operators.settings import Settings
 from operators.waiting import wait_while
 from pipelines.topics.topic_reader import TopicReader
@@ -158,8 +159,9 @@ class _Trial:
         return Oracle(self._settings, records, erasures=self._topics.read(ERASURES, self._starts[ERASURES]))
 
     def _open_transactions(self) -> int:
+        outputs = job_outputs(feedback=self._settings.feedback.enabled)
         try:
-            return wait_while(self._topics.open_transactions, 40)
+            return wait_while(lambda: self._topics.open_transactions(outputs), 40)
         except KafkaError as error:
             self._incomplete["transactions"] = [f"the broker did not say: {error!r}"]
             return 0

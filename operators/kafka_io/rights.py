@@ -8,6 +8,7 @@ from operators.records.contracts import (
     DEAD_LETTERS,
     ERASURES,
     EVENTS,
+    EXAMPLES,
     RECEIPTS,
     RECOMMENDATIONS,
 )
@@ -26,11 +27,12 @@ class Right:
 
 
 def rights(job: str) -> dict[str, tuple[Right, ...]]:
-    """Part -> its rights. `job`: the job's name, which is its consumer group and begins its transactional ids."""
+    """Part -> its rights. `job`: the job's name, which is its consumer group and begins its transactional ids. The job writes
+    examples only where `feedback.enabled` is set."""
     return {
         "job": (
             *_topics("READ", EVENTS, ERASURES, CATALOGUE),
-            *_topics("WRITE", RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS),
+            *_topics("WRITE", RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS, EXAMPLES),
             *_topics("DESCRIBE_CONFIGS", CATALOGUE),  # how long it keeps tombstones
             Right("READ", "GROUP", job),
             Right("WRITE", "TRANSACTIONAL_ID", f"{job}-", prefixed=True),

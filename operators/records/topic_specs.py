@@ -42,7 +42,7 @@ class TopicSpec:
 
 
 JOB_INPUTS = (contracts.EVENTS, contracts.ERASURES)
-JOB_OUTPUTS = (contracts.RECOMMENDATIONS, contracts.DEAD_LETTERS, contracts.RECEIPTS)
+JOB_OUTPUTS = (contracts.RECOMMENDATIONS, contracts.DEAD_LETTERS, contracts.RECEIPTS)  # of every job
 TOPICS = (
     TopicSpec(contracts.EVENTS, "user_id", _delete_after(7) | BROKERS_TIME),
     TopicSpec(contracts.CATALOGUE, "item_id", COMPACT | UNPACKED),
@@ -55,3 +55,8 @@ TOPICS = (
     TopicSpec(contracts.EXAMPLES, "user_id", _delete_after(30)),
     TopicSpec(contracts.AUDIT, "audit", {"cleanup.policy": "delete", "retention.ms": "-1"}),
 )
+
+
+def job_outputs(*, feedback: bool) -> tuple[str, ...]:
+    """The topics that the job writes; `feedback`: whether it has a feedback join (`feedback.enabled`)."""
+    return (*JOB_OUTPUTS, contracts.EXAMPLES) if feedback else JOB_OUTPUTS

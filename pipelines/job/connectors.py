@@ -8,6 +8,7 @@ from operators.configuration.kafka_settings import KafkaSettings
 from operators.records import contracts
 from operators.records.dead_letter import LARGEST
 from operators.settings import JobSettings, Settings
+from pipelines.job.feedback_messages import KIND
 
 
 class Source(NamedTuple):
@@ -23,14 +24,20 @@ class Sink(NamedTuple):
     """A sink of the job: the topic of each kind of output that it writes, and settings of its producer that
     `[kafka.client]` may change.
 
-    `former_writer_id`, `former_committer_id`: as `Source.former_id`.
+    `former_writer_id`, `former_committer_id`: as `Source.former_id`, "" where there was none. `always_once`: delivers exactly
+    once whatever `job.delivery` says.
     """
 
     name: str
     topics: Mapping[str, str]
     producer: Mapping[str, str]
-    former_writer_id: str
-    former_committer_id: str
+    former_writer_id: str = ""
+    former_committer_id: str = ""
+    always_once: bool = False
+
+    def exactly_once(self, job: JobSettings) -> bool:
+        """Whether it writes in transactions."""
+        return self.always_once or job.delivery == "exactly-once"
 
 
 SOURCES = (
@@ -53,6 +60,7 @@ SINKS = (
         "6f7cd0bafb2dd2e29854058fc390f678",
     ),
 )
+EXAMPLES_SINK = Sink("examples", {KIND: contracts.EXAMPLES}, {}, always_once=True)  # where `feedback.enabled` is set
 
 
 def consumer_properties(kafka: KafkaSettings, job: JobSettings) -> dict[str, str]:
@@ -69,7 +77,7 @@ def consumer_properties(kafka: KafkaSettings, job: JobSettings) -> dict[str, str
 def producer_properties(sink: Sink, kafka: KafkaSettings, job: JobSettings) -> dict[str, str]:
     """Settings of a sink's producer."""
     own = {"acks": "all", "max.request.size": str(LARGEST)}
-    if job.delivery == "exactly-once":
+    if sink.exactly_once(job):
         own["transaction.timeout.ms"] = str(job.transaction_timeout_ms)
     return {**sink.producer, **kafka.java_options(), **own}
 
@@ -101,7 +109,7 @@ def kafka_sink(jvm: Any, sink: Sink, settings: Settings) -> Any:
         .setKafkaProducerConfig(_java(jvm, producer_properties(sink, settings.kafka, job)))
         .setRecordSerializer(jvm.org.liveshelf.bridge.SinkRecords(dict(sink.topics)))
     )
-    if job.delivery == "at-least-once":
+    if not sink.exactly_once(job):
         return builder.setDeliveryGuarantee(guarantee.AT_LEAST_ONCE).build()
     prefix = f"{job.name}-{sink.name}"
     return builder.setDeliveryGuarantee(guarantee.EXACTLY_ONCE).setTransactionalIdPrefix(prefix).build()

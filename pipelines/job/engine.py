@@ -7,6 +7,7 @@ EXECUTION_MODE = "thread"
 # The execution mode is part of the state's identity: a savepoint taken in process mode would restore to empty
 # state without an error. With the mode in the uid Flink itself refuses it.
 STATE_UID = f"user-state-{EXECUTION_MODE}"
+FEEDBACK_UID = f"feedback-state-{EXECUTION_MODE}"
 CHECKPOINT_TIMEOUT_MS = 120_000
 
 
@@ -45,7 +46,7 @@ def flink_options(settings: Settings) -> dict[str, str]:
         "restart-strategy.exponential-delay.max-backoff": "15 s",
         "restart-strategy.exponential-delay.reset-backoff-threshold": "60 s",
     }
-    if settings.job.delivery == "exactly-once":
+    if settings.job.delivery == "exactly-once" or settings.feedback.enabled:
         _check_transactions(settings.job)
     own = dict(settings.flink)
     mode = own.get("python.execution-mode", EXECUTION_MODE)

@@ -1,10 +1,11 @@
-"""The job: events and erasures -> keyed state and scorer -> lists and dead letters. `liveshelf submit` runs it."""
+"""The job: events and erasures -> keyed state and scorer -> lists and dead letters, and where `feedback.enabled` is set
+impressions and outcomes of lists -> feedback join -> examples. `liveshelf submit` runs it."""
 
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyflink.common import Configuration, Types
 from pyflink.datastream import StreamExecutionEnvironment
@@ -13,10 +14,12 @@ from pyflink.fn_execution import flink_fn_execution_pb2
 from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import get_j_env_configuration, to_jarray
 
-from operators.settings import JobSettings, Settings
+from operators.feedback.join_limits import Windows
+from operators.settings import Settings
 from operators.time_units import DAY_MS
-from pipelines.job.connectors import SINKS, SOURCES, Sink, Source, kafka_sink, kafka_source
-from pipelines.job.engine import STATE_UID, flink_options
+from pipelines.job.connectors import EXAMPLES_SINK, SINKS, SOURCES, Sink, Source, kafka_sink, kafka_source
+from pipelines.job.engine import FEEDBACK_UID, STATE_UID, flink_options
+from pipelines.job.feedback_messages import FIELDS as FEEDBACK_FIELDS
 from pipelines.job.java_names import known_names, refuse_mistyped
 
 BRIDGE = Path(__file__).resolve().parent / "bridge" / "liveshelf-bridge.jar"
@@ -25,16 +28,31 @@ KEY = Types.ROW([Types.STRING()])
 OUTPUT = Types.ROW_NAMED(
     ["kind", "key", "value", "headers"], [Types.STRING(), BYTES, BYTES, Types.MAP(Types.STRING(), BYTES)]
 )
+SOURCE_FIELDS = 6  # that `SourceRecords` packs: those of `batch_messages.Entry` from `value` on
+# examples are in no hurry, and the join must not hold up lists for long
+FEEDBACK_ENTRIES, FEEDBACK_LINGER_MS = 64, 50
+
+
+class Batching(NamedTuple):
+    """How a keyed operator gathers its batches, and keeps its states. Fields as in `BatchedOperator.java`."""
+
+    name: str
+    entries: int
+    linger_ms: int
+    time_to_live_ms: int
+    record_fields: int
+    caches_states: bool
 
 
 class Shipped:
-    """Runs `pipelines.job.refresh_function` from the code that this submission shipped.
+    """Runs a class of `pipelines.job` from the code that this submission shipped.
 
     A TaskManager's interpreter outlives jobs and keeps the modules of the first one. This class is pickled by value
     (it lives in `__main__`), finds the newest shipped folder on the path and loads the kernel anew from there.
     """
 
-    def __init__(self, settings: dict[str, Any], ship: str, python: str) -> None:
+    def __init__(self, module: str, name: str, settings: dict[str, Any], ship: str, python: str) -> None:
+        self._module, self._name = module, name
         self._settings = settings
         self._ship = ship
         self._python = python
@@ -51,7 +69,8 @@ class Shipped:
                 del sys.modules[name]
         sys.path.insert(0, str(code))
         settings = import_module("operators.settings").Settings.of_dump(self._settings)
-        self._inner = import_module("pipelines.job.refresh_function").RefreshFunction(settings, code, self._python)
+        function = getattr(import_module(f"pipelines.job.{self._module}"), self._name)
+        self._inner = function(settings, code, self._python)
         self._inner.open(subtask)
         self.on_batch = self._inner.on_batch
         self.wake_up_descriptor = self._inner.wake_up_descriptor
@@ -70,11 +89,39 @@ def build(settings: Settings, ship: str) -> StreamExecutionEnvironment:
     environment.add_jars(BRIDGE.as_uri())
     refuse_mistyped(settings.kafka, known_names(get_gateway().jvm))
     records = keyed_by_user([source_stream(environment, source, settings) for source in SOURCES])
-    shipped = Shipped(settings.shipped(), ship, settings.job.python)
-    outputs = batched(environment, records, shipped, settings.job).uid(STATE_UID)
+    job = (settings.shipped(), ship, settings.job.python)
+    refresh = Shipped("refresh_function", "RefreshFunction", *job)
+    outputs = batched(environment, records, refresh, refresh_batching(settings)).uid(STATE_UID)
     for sink in SINKS:
         write(outputs, sink, settings)
+    if settings.feedback.enabled:
+        join = Shipped("feedback_function", "FeedbackFunction", *job)
+        examples = batched(environment, feedback_entries(outputs), join, feedback_batching(settings)).uid(FEEDBACK_UID)
+        write(examples, EXAMPLES_SINK, settings)
     return environment
+
+
+def refresh_batching(settings: Settings) -> Batching:
+    """Of the operator that refreshes lists."""
+    job = settings.job
+    time_to_live_ms = round(job.state_ttl_days * DAY_MS)
+    return Batching("refresh", job.batch_entries, job.batch_linger_ms, time_to_live_ms, SOURCE_FIELDS, True)
+
+
+def feedback_batching(settings: Settings) -> Batching:
+    """Of the feedback join."""
+    time_to_live_ms = Windows.of(settings.feedback, settings.lists.ttl_hours).time_to_live_ms
+    return Batching("feedback", FEEDBACK_ENTRIES, FEEDBACK_LINGER_MS, time_to_live_ms, FEEDBACK_FIELDS, False)
+
+
+def feedback_entries(outputs: Any) -> Any:
+    """What the refresh operator tells the feedback join, as a keyed Java stream. Each entry's user is one of the subtask that
+    makes it, so the stream is keyed as it is: nothing crosses the network, and both operators run in one thread."""
+    jvm, kind = get_gateway().jvm, Types.TUPLE([BYTES, BYTES]).get_java_type_info()
+    entries = outputs.flatMap(jvm.org.liveshelf.bridge.FeedbackRecords("feedback"), kind)
+    named = entries.uid("feedback-entries").name("feedback entries")
+    utils = jvm.org.apache.flink.streaming.api.datastream.DataStreamUtils
+    return utils.reinterpretAsKeyedStream(named, jvm.org.liveshelf.bridge.UserKey(), KEY.get_java_type_info())
 
 
 def source_stream(environment: StreamExecutionEnvironment, source: Source, settings: Settings) -> Any:
@@ -90,6 +137,9 @@ def source_stream(environment: StreamExecutionEnvironment, source: Source, setti
 def write(outputs: Any, sink: Sink, settings: Settings) -> None:
     """Has a sink write its kinds of a Java stream of outputs."""
     jvm = get_gateway().jvm
+    if not sink.former_writer_id:
+        outputs.sinkTo(kafka_sink(jvm, sink, settings)).uid(sink.name).name(sink.name)
+        return
     former_ids = jvm.org.apache.flink.streaming.api.datastream.CustomSinkOperatorUidHashes.builder()
     former_ids.setWriterUidHash(sink.former_writer_id).setCommitterUidHash(sink.former_committer_id)
     outputs.sinkTo(kafka_sink(jvm, sink, settings), former_ids.build()).uid(sink.name).name(sink.name)
@@ -103,20 +153,18 @@ def keyed_by_user(streams: Sequence[Any]) -> Any:
     return united.keyBy(jvm.org.liveshelf.bridge.UserKey(), KEY.get_java_type_info())
 
 
-def batched(environment: StreamExecutionEnvironment, users: Any, function: Shipped, settings: JobSettings) -> Any:
-    """The operator of `BRIDGE`, which calls `function` once for a batch of records and timers; `users`: a KeyedStream of
+def batched(environment: StreamExecutionEnvironment, users: Any, function: Shipped, batching: Batching) -> Any:
+    """An operator of `BRIDGE`, which calls `function` once for a batch of records and timers; `users`: a KeyedStream of
     Java."""
     kind = flink_fn_execution_pb2.UserDefinedDataStreamFunction.KEYED_PROCESS
-    output = OUTPUT.get_java_type_info()
+    output, (name, *options) = OUTPUT.get_java_type_info(), batching
     operator = get_gateway().jvm.org.liveshelf.bridge.BatchedOperator(
         get_j_env_configuration(environment._j_stream_execution_environment),
         _create_j_data_stream_python_function_info(function, kind),
         output,
-        settings.batch_entries,
-        settings.batch_linger_ms,
-        round(settings.state_ttl_days * DAY_MS),
+        *options,
     )
-    return users.transform("refresh", output, operator)
+    return users.transform(name, output, operator)
 
 
 def main() -> None:

@@ -24,10 +24,11 @@ from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
-from operators.records.contracts import CATALOGUE, CatalogueItem
+from operators.records.contracts import CATALOGUE, CatalogueItem, Model
 from operators.records.event_decode import EventDecoder
 from operators.refresh.batch_scorer import LocalScorer
 from operators.refresh.exactly_once import Transactions
+from operators.refresh.feedback_outputs import FeedbackOutputs
 from operators.refresh.micro_batcher import MicroBatcher
 from operators.refresh.refresh_logic import RefreshLogic
 from operators.refresh.refresh_sensors import NullRefreshSensors, NullSensors
@@ -73,7 +74,8 @@ class RefreshFunction:
         bundle = load_bundle(self._bundle_folder)
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         process = self._scorer_with(bundle, catalogue, subtask)
-        lists = ListMaker(bundle, None, catalogue, settings.lists, now_ms, experiments)
+        with_facts = settings.feedback.enabled
+        lists = ListMaker(bundle, None, catalogue, settings.lists, now_ms, experiments, with_facts=with_facts)
         self._batcher = self._batcher_of(process, lists)
         self._closing.callback(self._stop_batcher)
         self._batcher.start()
@@ -91,6 +93,7 @@ class RefreshFunction:
             with_digest=settings.job.state_digests,
             time_to_live_ms=settings.job.state_ttl_days * DAY_MS,
             transactions=transactions_of(settings.job),
+            feedback=feedback_of(settings, bundle),
         )
         metrics.oldest.set_function(lambda: self._logic.oldest_s)
         freeze_loaded()
@@ -177,6 +180,13 @@ def transactions_of(job: JobSettings) -> Transactions | None:
     if job.delivery != "exactly-once":
         return None
     return Transactions(job.transaction_timeout_ms, job.checkpoint_interval_ms)
+
+
+def feedback_of(settings: Settings, bundle: ModelBundle) -> FeedbackOutputs | None:
+    """What the feedback join is told; None without a join."""
+    return (
+        FeedbackOutputs(Model(bundle.name, bundle.version), settings.experiment) if settings.feedback.enabled else None
+    )
 
 
 def freeze_loaded() -> None:

@@ -10,6 +10,7 @@ from operators.errors import BrokerError
 from operators.kafka_io.broker_errors import broker_error, is_final
 from operators.kafka_io.kafka_clients import new_admin, new_producer
 from operators.kafka_io.rights import rights
+from operators.records.contracts import EXAMPLES
 from operators.settings import Settings
 
 
@@ -28,7 +29,7 @@ def check_rights(settings: Settings) -> None:
             _check_topics(admin, settings, security.username)
             with contextlib.suppress(GroupIdNotFoundError):  # the job may ask, but the group does not exist yet
                 admin.list_group_offsets([settings.job.name])
-        if settings.job.delivery == "exactly-once":
+        if settings.job.delivery == "exactly-once" or settings.feedback.enabled:
             producer = new_producer(kafka, transactional_id=f"{settings.job.name}-rights", max_block_ms=10_000)
             try:
                 producer.init_transactions()
@@ -41,7 +42,9 @@ def check_rights(settings: Settings) -> None:
 
 
 def _check_topics(admin: KafkaAdminClient, settings: Settings, user: str) -> None:
-    needed = [right for right in rights(settings.job.name)["job"] if right.kind == "TOPIC"]
+    unused = set() if settings.feedback.enabled else {EXAMPLES}
+    granted = rights(settings.job.name)["job"]
+    needed = [right for right in granted if right.kind == "TOPIC" and right.name not in unused]
     topics = {topic["name"]: topic for topic in admin.describe_topics(sorted({right.name for right in needed}))}
     for right in needed:
         topic = topics[right.name]

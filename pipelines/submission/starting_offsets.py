@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -13,7 +14,7 @@ from kafka.structs import OffsetAndMetadata
 from operators.errors import BrokerError, ClusterError
 from operators.kafka_io.broker_errors import broker_error
 from operators.kafka_io.kafka_clients import new_admin
-from operators.records.topic_specs import JOB_INPUTS, JOB_OUTPUTS, TOPICS
+from operators.records.topic_specs import JOB_INPUTS, TOPICS, job_outputs
 from operators.settings import Settings
 from pipelines.submission.job_rights import check_rights
 from pipelines.submission.savepoint_offsets import source_offsets
@@ -57,10 +58,10 @@ def offsets_of(savepoint: str, partitions: int) -> dict[TopicPartition, int]:
 
 
 def _partitions(admin: KafkaAdminClient, settings: Settings) -> list[TopicPartition]:
-    existing = set(admin.list_topics())
-    if missing := [topic for topic in (*JOB_INPUTS, *JOB_OUTPUTS) if topic not in existing]:
+    existing, needed = set(admin.list_topics()), (*JOB_INPUTS, *job_outputs(feedback=settings.feedback.enabled))
+    if missing := [topic for topic in needed if topic not in existing]:
         raise BrokerError(f"the topic {missing[0]}", "no such topic", "liveshelf topics create")
-    _check_settings(admin)
+    _check_settings(admin, needed)
     counts = {entry["name"]: len(entry["partitions"]) for entry in admin.describe_topics(list(JOB_INPUTS))}
     for topic, count in counts.items():
         if count != settings.kafka.partitions:
@@ -73,14 +74,14 @@ def _partitions(admin: KafkaAdminClient, settings: Settings) -> list[TopicPartit
     return [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
 
 
-def _check_settings(admin: KafkaAdminClient) -> None:
-    """Refuses CreateTime (ages, epochs and erasures need the broker's time), and compaction where each record counts.
+def _check_settings(admin: KafkaAdminClient, needed: Sequence[str]) -> None:
+    """Of the topics of the job. Refuses CreateTime (ages, epochs and erasures need the broker's time), and compaction where each record counts.
     Logs a warning for a short retention.
 
     Checks nothing for a user without the right to describe topics: the broker then returns no settings.
     """
     specs = {spec.name: spec.config for spec in TOPICS}
-    topics = [topic for topic in (*JOB_INPUTS, *JOB_OUTPUTS) if topic in specs]
+    topics = [topic for topic in needed if topic in specs]
     answer = admin.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics], config_filter="all"
     )

@@ -11,7 +11,6 @@ from kafka.protocol.consumer.offsets import IsolationLevel
 from operators.errors import BrokerError
 from operators.kafka_io.kafka_clients import broker_errors, new_admin, new_consumer, partitions_of
 from operators.kafka_io.read_to_end import Offsets, read_between
-from operators.records.topic_specs import JOB_OUTPUTS
 from operators.settings import KafkaSettings
 from operators.waiting import wait_while
 
@@ -43,10 +42,10 @@ class TopicReader:
         """As `records`, but in memory and sorted by partition: for short ranges."""
         return sorted(self.records(topic, start), key=lambda record: (record.partition, record.offset))
 
-    def open_transactions(self) -> int:
-        """Number of output partitions whose last stable offset is below their end."""
+    def open_transactions(self, topics: Sequence[str]) -> int:
+        """Number of partitions of topics whose last stable offset is below their end."""
         with closing(new_admin(self._settings)) as admin:
-            ends, stable = (self._ends_of(admin, JOB_OUTPUTS, committed) for committed in (False, True))
+            ends, stable = (self._ends_of(admin, topics, committed) for committed in (False, True))
             return sum(stable[partition] < end for partition, end in ends.items())
 
     def wait_until_committed(self, topics: Sequence[str]) -> None:

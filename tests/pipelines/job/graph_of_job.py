@@ -1,17 +1,19 @@
 """Prints the operators of the job's graph as JSON: name -> [id in new savepoints, id in those of the job in SQL].
 
-Run by `test_graph.py` in a Flink home with the connector; the argument is the delivery.
+Run by `test_graph.py` in a Flink home with the connector; the arguments are the delivery, and whether a feedback join runs.
 """
 
 import json
 import sys
 
+from operators.configuration.shop_settings import FeedbackSettings
 from operators.settings import JobSettings, Settings
 from pipelines.job.recommend import build
 
 
-def main(delivery: str) -> None:
-    settings = Settings().model_copy(update={"job": JobSettings(delivery=delivery)})
+def main(delivery: str, feedback: str) -> None:
+    sections = {"job": JobSettings(delivery=delivery), "feedback": FeedbackSettings(enabled=feedback == "joined")}
+    settings = Settings().model_copy(update=sections)
     graph = build(settings, "marker")._generate_stream_graph().getJobGraph()
     for vertex in graph.getVertices().toArray():
         for pair in vertex.getOperatorIDs().toArray():
@@ -22,4 +24,4 @@ def main(delivery: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:3])

@@ -2,9 +2,9 @@
 
 import pytest
 
-from operators.records.contracts import DEAD_LETTERS, RECEIPTS, RECOMMENDATIONS
+from operators.records.contracts import DEAD_LETTERS, EXAMPLES, RECEIPTS, RECOMMENDATIONS
 from operators.settings import JobSettings, KafkaSettings
-from pipelines.job.connectors import SINKS, SOURCES, consumer_properties, producer_properties
+from pipelines.job.connectors import EXAMPLES_SINK, SINKS, SOURCES, consumer_properties, producer_properties
 
 
 def test_sources_read_committed_records_with_the_shops_settings() -> None:
@@ -33,6 +33,13 @@ def test_exactly_once_sets_the_transactions_time_out(delivery: str, timeout_ms: 
     job = JobSettings(delivery=delivery, transaction_timeout_ms=900_001)
     for sink in SINKS:
         assert producer_properties(sink, KafkaSettings(), job).get("transaction.timeout.ms") == timeout_ms
+
+
+def test_examples_are_exactly_once_whatever_the_delivery() -> None:
+    for delivery in ("at-least-once", "exactly-once"):
+        job = JobSettings(delivery=delivery, transaction_timeout_ms=900_001)
+        assert producer_properties(EXAMPLES_SINK, KafkaSettings(), job)["transaction.timeout.ms"] == "900001"
+    assert dict(EXAMPLES_SINK.topics) == {"example": EXAMPLES}
 
 
 def test_each_kind_of_output_has_one_topic_and_each_operator_one_former_id() -> None:

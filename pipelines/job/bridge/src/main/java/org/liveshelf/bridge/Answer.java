@@ -15,7 +15,7 @@ import org.msgpack.core.MessageUnpacker;
 /**
  * What Python wants done: [dropped, [[entry, state], ...], [[entry, ms until the timer], ...], [[kind, key, value,
  * headers], ...], [user, ...]]. `dropped` comes first: Python dropped its older states before these joined the younger
- * ones. The users at the end are the entries of the next batch.
+ * ones. A state of nil is cleared. The users at the end are the entries of the next batch.
  */
 final class Answer {
     private final MessageUnpacker unpacker;
@@ -40,7 +40,12 @@ final class Answer {
             unpacker.unpackArrayHeader();
             Row key = keys.get(unpacker.unpackInt());
             setKey.accept(key);
-            state.update(binary());
+            byte[] written = binary();
+            if (written == null) {
+                state.clear();
+            } else {
+                state.update(written);
+            }
             batch.cached(key);
         }
         for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {

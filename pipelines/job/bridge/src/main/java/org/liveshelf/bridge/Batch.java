@@ -14,24 +14,28 @@ import org.msgpack.core.MessagePack;
 
 /**
  * The entries of one crossing, packed as they come. The state of a user goes with the user's first entry, unless Python
- * has it: it caches two generations of states, and `young` and `old` are the names in them.
+ * has it: it may cache two generations of states, and `young` and `old` are the names in them.
  */
 final class Batch {
     private static final byte[] ARRAY_32 = {(byte) 0xdd, 0, 0, 0, 0}; // its size is written last
+    private static final int OWN_FIELDS = 3; // of an entry, before those of its record
     private static final long LARGE = 4 << 20; // bytes
     private final MessageBufferPacker packer = MessagePack.newDefaultBufferPacker();
     private final List<Row> keys = new ArrayList<>();
     private final Set<String> users = new HashSet<>();
+    private final int recordFields;
+    private final boolean cachesStates;
     private Set<String> young = new HashSet<>();
     private Set<String> old = new HashSet<>();
 
     /**
-     * The fields of `Entry` in pipelines/job/batch_messages.py.
+     * The fields of `Entry` in pipelines/job/batch_messages.py, or of `FeedbackEntry` in feedback_messages.py.
      *
-     * @param record the user's id, and the packed fields from `value` on (SourceRecords)
+     * @param record the user's id, and the packed fields from `value` on (SourceRecords), or the one after
+     *     the state (FeedbackRecords)
      */
     void addRecord(Row key, Tuple2<byte[], byte[]> record, ValueState<byte[]> state) throws IOException {
-        packer.packArrayHeader(9);
+        packer.packArrayHeader(OWN_FIELDS + recordFields);
         binary(packer, record.f0);
         state(key, state);
         packer.packNil();
@@ -40,16 +44,10 @@ final class Batch {
 
     /** A fired timer of the current key, as `Entry`; 0: no timer fired, Python wants to see this user's state. */
     void addTimer(Row key, long timestamp, ValueState<byte[]> state) throws IOException {
-        packer.packArrayHeader(9);
+        packer.packArrayHeader(OWN_FIELDS);
         binary(packer, UserKey.bytes(key));
         state(key, state);
         packer.packLong(timestamp);
-        packer.packNil();
-        packer.packString("");
-        packer.packInt(0);
-        packer.packLong(0);
-        packer.packLong(0);
-        packer.packBoolean(false);
     }
 
     /** Python has dropped its older generation of states. */
@@ -58,9 +56,11 @@ final class Batch {
         young = new HashSet<>();
     }
 
-    /** Python has cached a state. */
+    /** Python has written a state, and cached it where it caches states. */
     void cached(Row key) {
-        young.add((String) key.getField(0));
+        if (cachesStates) {
+            young.add((String) key.getField(0));
+        }
     }
 
     int size() {
@@ -76,7 +76,9 @@ final class Batch {
         return keys;
     }
 
-    Batch() throws IOException {
+    Batch(int recordFields, boolean cachesStates) throws IOException {
+        this.recordFields = recordFields;
+        this.cachesStates = cachesStates;
         packer.writePayload(ARRAY_32);
     }
 

@@ -25,7 +25,7 @@ import org.apache.flink.types.Row;
  *
  * <p>It decides nothing. It buffers records and fired timers, reads each user's state once a batch, hands all of it to
  * Python as one byte string, and does what the answer says: writes states, sets timers, emits records. The messages are
- * described in pipelines/job/batch_messages.py.
+ * described in pipelines/job/batch_messages.py and, for the feedback join, in pipelines/job/feedback_messages.py.
  *
  * <p>A batch is handed over when it is full, when the one before it lies long enough in the past, lingerMs after its
  * first entry otherwise, before each barrier, at the end of the input, and when Python says that a list is ready.
@@ -36,6 +36,8 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
     private final int maxBatch;
     private final long lingerNs;
     private final long timeToLiveMs;
+    private final int recordFields;
+    private final boolean cachesStates;
 
     private transient ValueState<byte[]> state;
     private transient InternalTimerService<VoidNamespace> timers;
@@ -49,6 +51,10 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
     private transient Counter batches;
     private transient Counter entries;
 
+    /**
+     * recordFields: how many packed fields a record has after its user's id; cachesStates: whether Python keeps the states
+     * that it writes, and needs none of them again.
+     */
     @SuppressWarnings({"unchecked", "rawtypes"}) // PyFlink asks for a row's type, for a converter that is not used here
     public BatchedOperator(
             Configuration configuration,
@@ -56,11 +62,15 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
             TypeInformation<Row> output,
             int maxBatch,
             long lingerMs,
-            long timeToLiveMs) {
+            long timeToLiveMs,
+            int recordFields,
+            boolean cachesStates) {
         super(configuration, function, (TypeInformation) Types.ROW(Types.STRING), output);
         this.maxBatch = maxBatch;
         this.lingerNs = lingerMs * 1_000_000L;
         this.timeToLiveMs = timeToLiveMs;
+        this.recordFields = recordFields;
+        this.cachesStates = cachesStates;
     }
 
     @Override
@@ -75,10 +85,12 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
                         .cleanupInRocksdbCompactFilter(1000, Duration.ofDays(30))
                         .build());
         state = getRuntimeContext().getState(user);
-        batch = new Batch();
+        batch = new Batch(recordFields, cachesStates);
         mailbox = getContainingTask().getMailboxExecutorFactory().createExecutor(getOperatorConfig().getChainIndex());
         int descriptor = ((Number) python.call("wake_up_descriptor")).intValue();
-        wakeUp = WakeUp.start(descriptor, () -> mailbox.execute(this::wokenUp, "a list is ready"));
+        if (descriptor >= 0) { // else Python has nothing to emit but answers
+            wakeUp = WakeUp.start(descriptor, () -> mailbox.execute(this::wokenUp, "a list is ready"));
+        }
         batches = getMetricGroup().counter("liveshelfBatches");
         entries = getMetricGroup().counter("liveshelfBatchEntries");
     }
