@@ -93,6 +93,7 @@ class StorefrontSettings(Section):
     host: str = "127.0.0.1"
     port: Port = 8000
     hosts: list[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$")]] = Field(default_factory=list)
+    impressions: Literal["events", "reads"] = "events"
     cors_origins: list[Annotated[str, AfterValidator(checked_origin)]] = Field(default_factory=list)
     trusted_proxies: list[str] = Field(default_factory=list)
     requests_per_s: float = Field(0, ge=0)

@@ -19,6 +19,7 @@ from operators.records.contracts import CatalogueItem, ListItem, Reason
 from operators.settings import Settings
 from operators.telemetry.tracing import Tracer
 from storefront.events.event_producer import BadEvent, EventProducer
+from storefront.events.read_impressions import ReadImpressions
 from storefront.http.answers import Refused, add_refusals, encode, json_answer, refusal
 from storefront.http.batches import BodyRefused, read_body, split_batch
 from storefront.http.guard import Guard
@@ -63,6 +64,9 @@ class Services:
         self.server = ListServer(self.views, self.bundle)
         self.search = Search(self.views.shelf, self.bundle)
         self.producer = EventProducer(settings)
+        self._impressions: ReadImpressions | None = None
+        if settings.storefront.impressions == "reads":
+            self._impressions = ReadImpressions(self.producer.publisher, self.metrics.on_impressions)
         self.ops = Ops(settings.storefront.prometheus_url)
         self.metrics.catalogue_age.set_function(lambda: self.views.ages()["catalogue"])
         self.metrics.lists_age.set_function(lambda: self.views.ages()["lists"])
@@ -71,6 +75,19 @@ class Services:
     def _on_list(self, user_id: str, newest: ListOutline | None) -> None:
         self.metrics.on_list(newest)
         self.live.changed(user_id)
+
+    def list_of(self, user_id: str, limit: int) -> ServedList:
+        """The list that a reader gets now. With `storefront.impressions = "reads"` it counts as shown."""
+        answer = self.server.list_of(user_id, limit)
+        if self._impressions is not None:
+            self._impressions.shown(answer)
+        return answer
+
+    def close(self) -> None:
+        """Publishes what waits, and closes the connections."""
+        if self._impressions is not None:
+            self._impressions.close()
+        self.producer.close()
 
     def similar(self, item_id: str) -> list[ServedItem]:
         """The neighbours of an item that may be listed now."""
@@ -105,7 +122,7 @@ def create_app(settings: Settings) -> FastAPI:
         await asyncio.to_thread(shop.views.open)
         yield
         await asyncio.to_thread(shop.views.close)
-        shop.producer.close()
+        await asyncio.to_thread(shop.close)
         await shop.ops.close()
         shop.metrics.close()
 
@@ -139,7 +156,7 @@ def _list_routes(app: FastAPI, shop: Services) -> None:
         """The newest list of a user, without what may not be listed any more; a stranger, or a user whose list has
         expired, gets the popular list."""
         # a look-up is quicker than a hop to a thread and back
-        answer = shop.server.list_of(user_id, limit)
+        answer = shop.list_of(user_id, limit)
         shop.metrics.served.labels(answer.source if answer.known else "expired" if answer.expired else "stranger").inc()
         return json_answer(answer)
 
@@ -153,7 +170,7 @@ def _list_routes(app: FastAPI, shop: Services) -> None:
         """The list now, after each change, and when it expires, as server-sent events named `list`; 429 or 503 above a limit."""
 
         def read_list() -> tuple[str, int | None]:
-            answer = shop.server.list_of(user_id, limit)
+            answer = shop.list_of(user_id, limit)
             return encode(answer).decode(), answer.expires_at
 
         return ListStream(shop.live, user_id, read_list)

@@ -29,6 +29,11 @@ class EventProducer:
     def __init__(self, settings: Settings) -> None:
         self._publisher = EventPublisher(settings)
 
+    @property
+    def publisher(self) -> EventPublisher:
+        """What publishes, for events of the storefront itself."""
+        return self._publisher
+
     async def publish(self, entries: list[Entry]) -> list[EventWarning]:
         """Publishes JSON events and returns warnings for fields without effect. Raises `BadEvent` for the first bad event
         (nothing is sent) or `BrokerError`."""

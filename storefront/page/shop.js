@@ -55,11 +55,19 @@ async function view(item) {
   if (await send("view", { item_id: item.item_id })) log(`viewed ${name(item)}`);
 }
 
+function placeOf(item) { // the list that shows the item now, and its place there: what is not said is no outcome of a list
+  const place = lastList && lastList.known ? lastList.items.findIndex((other) => other.item_id === item.item_id) : -1;
+  return place < 0 ? {} : { recommendation_id: lastList.recommendation_id, position: place };
+}
+
+async function click(item) {
+  if (await send("click", { item_id: item.item_id, ...placeOf(item) })) log(`clicked ${name(item)}`);
+}
+
 async function add(item) {
-  const place = lastList && lastList.items.findIndex((other) => other.item_id === item.item_id);
-  const from = place >= 0 && lastList ? { recommendation_id: lastList.recommendation_id, position: place } : {};
+  const from = placeOf(item);
   if (!await send("add_to_cart", { item_id: item.item_id, ...from })) return;
-  basket.set(item.item_id, item);
+  basket.set(item.item_id, { ...item, from });
   log(`added ${name(item)}`);
   drawBasket();
 }
@@ -71,12 +79,19 @@ async function drop(item) {
 }
 
 async function buy() {
-  const items = [...basket.keys()];
-  byId("buy").disabled = true;
-  if (await send("purchase", { items })) {
-    for (const item of items) basket.delete(item);
-    log(`bought ${items.length} items`);
+  const byList = new Map(); // all items of a purchase are outcomes of one list: an event for each list
+  for (const [id, item] of basket) {
+    const list = item.from.recommendation_id;
+    byList.set(list, [...(byList.get(list) || []), id]);
   }
+  let bought = 0;
+  byId("buy").disabled = true;
+  for (const [list, items] of byList) {
+    if (!await send("purchase", { items, ...(list && { recommendation_id: list }) })) break;
+    for (const item of items) basket.delete(item);
+    bought += items.length;
+  }
+  if (bought) log(`bought ${bought} items`);
   drawBasket();
 }
 
@@ -103,7 +118,7 @@ function drawList(list) {
     row.dataset.item = item.item_id;
     if (shown.size && !shown.has(item.item_id)) row.className = "new";
     const middle = document.createElement("div");
-    middle.append(text("span", "title", name(item)), text("span", "price", ` ${money(item)}`), text("span", "reason", because(item)));
+    middle.append(button(name(item), "title", () => click(item)), text("span", "price", ` ${money(item)}`), text("span", "reason", because(item)));
     row.append(text("span", "rank", item.rank), middle, button("Add", "add", () => add(item)));
     return row;
   }));
@@ -115,7 +130,10 @@ function drawList(list) {
     log(`new list after ${ms} ms`);
     asked = null;
   }
-  if (list.known) send("impression", { items: list.items.map((item) => item.item_id), recommendation_id: list.recommendation_id });
+  if (list.known && list.items.length) { // the id of an impression is that of its list: whoever else sends it, it counts once
+    const of = list.recommendation_id;
+    send("impression", { event_id: `shown-${of}`, items: list.items.map((item) => item.item_id), recommendation_id: of });
+  }
 }
 
 function follow(id) {

@@ -38,6 +38,12 @@ class StoreMetrics:
             "liveshelf_storefront_events", "Events received, by outcome", ["outcome"], registry=self.registry
         )
 
+        self.impressions = Counter(
+            "liveshelf_storefront_impressions",
+            "Impressions of lists that were read, by outcome, where storefront.impressions is reads",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.exceptions = Counter(
             "liveshelf_storefront_exceptions",
             "Errors in the storefront's own code, before or after an answer started",
@@ -73,6 +79,10 @@ class StoreMetrics:
             self.freshness.exemplar(seconds, trace_id)
         if trace_id and self._tracer is not None and newest.traceparent:
             self._tracer.readable(newest.traceparent, newest.generated_at / 1000, time.time())
+
+    def on_impressions(self, outcome: str, count: int) -> None:
+        """Counts impressions that the storefront published itself."""
+        self.impressions.labels(outcome).inc(count)
 
     def close(self) -> None:
         """Sends the spans that are still queued."""
