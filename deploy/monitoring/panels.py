@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 ALL = "$__rate_interval"
 OPERATOR = "flink_taskmanager_job_task_operator"
+REFRESH = '{operator_name="refresh"}'  # the feedback join counts its batches too
+EXAMPLES = "example|correction|organic"
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ DASHBOARDS = (
         "Micro-batches": (
             PanelSpec("Size", "Mean: users in a micro-batch of the scorer; records and timers in a batch that Java hands to Python.", "short",
                       {"scorer": f"{_rate('liveshelf_batch_size_users_sum')} / {_rate('liveshelf_batch_size_users_count')}",
-                       "operator": f"{_rate(f'{OPERATOR}_liveshelfBatchEntries')} / {_rate(f'{OPERATOR}_liveshelfBatches')}"}),
+                       "operator": f"{_rate(f'{OPERATOR}_liveshelfBatchEntries', selector=REFRESH)} / {_rate(f'{OPERATOR}_liveshelfBatches', selector=REFRESH)}"}),
             PanelSpec("Time", "Of a micro-batch, features to lists.", "s", _quantiles("liveshelf_batch_seconds")),
             PanelSpec("Waiting", "Requests that wait for the scorer, and requests replaced by a newer one.", "short",
                       {"waiting": "sum(liveshelf_waiting_requests)", "coalesced/s": _rate("liveshelf_coalesced_total")}),
@@ -128,6 +130,14 @@ DASHBOARDS = (
             PanelSpec("Diversity", "1 - mean cosine of a list's items.", "short", {"{{arm}}": _mean("liveshelf_slate_diversity", "arm")}),
             PanelSpec("Novelty", "Mean rank of a list's items in the order of popularity.", "percentunit", {"{{arm}}": _mean("liveshelf_slate_novelty", "arm")}),
             PanelSpec("Miscalibration", "KL divergence of a list's categories from the shopper's.", "short", {"{{arm}}": _mean("liveshelf_slate_miscalibration_nats", "arm")}),
+        ),
+        "Feedback": (
+            PanelSpec("Examples", "Examples that went out for the first time, corrections, and outcomes without a list.", "ops",
+                      {"{{reason}}": _rate("liveshelf_feedback_total", "reason", f'{{reason=~"{EXAMPLES}"}}')}),
+            PanelSpec("Without an example, or with less", "Records and lists that gave no example or one that lacks something, by reason: docs/feedback.md has them.", "ops",
+                      {"{{reason}}": _rate("liveshelf_feedback_total", "reason", f'{{reason!~"{EXAMPLES}"}}')}),
+            PanelSpec("Shoppers whose lists wait", "Users in the state of the feedback join (RocksDB's estimate), also those whose closed lists it remembers.", "short",
+                      {"users": "liveshelf:feedback_users"}),
         ),
         "Model": (
             PanelSpec("Drift", "PSI of the model's inputs and scores against its training window; 0.25: another population.", "short",

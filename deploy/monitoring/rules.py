@@ -24,6 +24,8 @@ RECORDED = {
     "liveshelf:lag_records": "sum(flink_taskmanager_job_task_operator_pendingRecords)",
     "liveshelf:state_users": "sum(flink_taskmanager_job_task_operator_user_rocksdb_estimate_num_keys)",
     "liveshelf:state_bytes": "sum(flink_taskmanager_job_task_operator_user_rocksdb_total_sst_files_size)",
+    "liveshelf:feedback_users": "sum(flink_taskmanager_job_task_operator_feedback_rocksdb_estimate_num_keys)",
+    "liveshelf:feedback_bytes": "sum(flink_taskmanager_job_task_operator_feedback_rocksdb_total_sst_files_size)",
     "liveshelf:click_through:ratio1h": OF_SHOWN.format("click"),
     "liveshelf:cart_through:ratio1h": OF_SHOWN.format("add_to_cart"),
     "liveshelf:purchase_through:ratio1h": OF_SHOWN.format("purchase"),

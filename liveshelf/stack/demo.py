@@ -41,7 +41,7 @@ def run(
     producer.close()
     if not Cluster(settings.job).jobs(settings.job.name):
         with people.status("submitting"):
-            people.print(f"job {resume_or_submit(settings, show_refused)} runs")
+            people.print(f"job {resume_or_submit(with_feedback(settings), show_refused)} runs")
     _addresses(settings)
     demo = DemoRun(settings, events(start_ms=LAST_MONTH), rate, layout.targets)
     demo.start()
@@ -54,6 +54,11 @@ def run(
     if check:
         raise typer.Exit(0 if _verify(settings, demo) else 1)
     people.print("the stack goes on; `.venv/bin/liveshelf down` stops it, `down --purge` removes its data too")
+
+
+def with_feedback(settings: Settings) -> Settings:
+    """The settings of the demo's job: it writes what shoppers do with their lists to `shop.examples.v1`."""
+    return settings.model_copy(update={"feedback": settings.feedback.model_copy(update={"enabled": True})})
 
 
 def _addresses(settings: Settings) -> None:

@@ -37,6 +37,7 @@ class Batching(NamedTuple):
     """How a keyed operator gathers its batches, and keeps its states. Fields as in `BatchedOperator.java`."""
 
     name: str
+    state_name: str
     entries: int
     linger_ms: int
     time_to_live_ms: int
@@ -105,13 +106,15 @@ def refresh_batching(settings: Settings) -> Batching:
     """Of the operator that refreshes lists."""
     job = settings.job
     time_to_live_ms = round(job.state_ttl_days * DAY_MS)
-    return Batching("refresh", job.batch_entries, job.batch_linger_ms, time_to_live_ms, SOURCE_FIELDS, True)
+    return Batching("refresh", "user", job.batch_entries, job.batch_linger_ms, time_to_live_ms, SOURCE_FIELDS, True)
 
 
 def feedback_batching(settings: Settings) -> Batching:
     """Of the feedback join."""
     time_to_live_ms = Windows.of(settings.feedback, settings.lists.ttl_hours).time_to_live_ms
-    return Batching("feedback", FEEDBACK_ENTRIES, FEEDBACK_LINGER_MS, time_to_live_ms, FEEDBACK_FIELDS, False)
+    return Batching(
+        "feedback", "feedback", FEEDBACK_ENTRIES, FEEDBACK_LINGER_MS, time_to_live_ms, FEEDBACK_FIELDS, False
+    )
 
 
 def feedback_entries(outputs: Any) -> Any:

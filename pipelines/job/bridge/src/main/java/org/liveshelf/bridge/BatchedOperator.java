@@ -33,6 +33,7 @@ import org.apache.flink.types.Row;
 public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Row, Tuple2<byte[], byte[]>, Row> {
     private static final long serialVersionUID = 1L;
 
+    private final String stateName;
     private final int maxBatch;
     private final long lingerNs;
     private final long timeToLiveMs;
@@ -52,7 +53,7 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
     private transient Counter entries;
 
     /**
-     * recordFields: how many packed fields a record has after its user's id; cachesStates: whether Python keeps the states
+     * stateName: of the users' state, in savepoints and in metrics; recordFields: how many packed fields a record has after its user's id; cachesStates: whether Python keeps the states
      * that it writes, and needs none of them again.
      */
     @SuppressWarnings({"unchecked", "rawtypes"}) // PyFlink asks for a row's type, for a converter that is not used here
@@ -60,12 +61,14 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
             Configuration configuration,
             DataStreamPythonFunctionInfo function,
             TypeInformation<Row> output,
+            String stateName,
             int maxBatch,
             long lingerMs,
             long timeToLiveMs,
             int recordFields,
             boolean cachesStates) {
         super(configuration, function, (TypeInformation) Types.ROW(Types.STRING), output);
+        this.stateName = stateName;
         this.maxBatch = maxBatch;
         this.lingerNs = lingerMs * 1_000_000L;
         this.timeToLiveMs = timeToLiveMs;
@@ -78,7 +81,7 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
         super.open(); // calls openPythonInterpreter
         timers = getInternalTimerService("user-timers", VoidNamespaceSerializer.INSTANCE, this);
         ValueStateDescriptor<byte[]> user =
-                new ValueStateDescriptor<>("user", PickledByteArrayTypeInfo.PICKLED_BYTE_ARRAY_TYPE_INFO);
+                new ValueStateDescriptor<>(stateName, PickledByteArrayTypeInfo.PICKLED_BYTE_ARRAY_TYPE_INFO);
         user.enableTimeToLive(
                 StateTtlConfig.newBuilder(Duration.ofMillis(timeToLiveMs))
                         .disableCleanupInBackground()
