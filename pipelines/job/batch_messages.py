@@ -13,17 +13,17 @@ from operators.shopper.state_layout import stored
 
 
 class Entry(msgspec.Struct, array_like=True, gc=False):
-    """A record, or a turn of a user without one: a timer fired, or Python wants it."""
+    """A record, or a turn of a user without one, which ends at `timer_ms`: a timer fired, or Python wants it."""
 
     user: bytes | None
     state: bytes | bool | None  # counts in a user's first entry of a batch; None: a new user, False: it is cached here
     timer_ms: int | None  # epoch ms that a fired timer was set for; 0: Python wants a turn of this user; None: a record
-    value: bytes | None
-    topic: str
-    partition: int
-    offset: int
-    broker_ms: int
-    keyed: bool
+    value: bytes | None = None
+    topic: str = ""
+    partition: int = 0
+    offset: int = 0
+    broker_ms: int = 0
+    keyed: bool = False
 
 
 # whether the older generation of cached states was dropped before these states joined the younger one; states; timers;

@@ -23,14 +23,19 @@ from tests.places import ROOT
 BRIDGE = ROOT / "pipelines" / "job" / "bridge"
 
 
-def entry(user: bytes | None, state: bytes | bool | None = None, timer_ms: int | None = None) -> list[Any]:
-    """As `Batch.java` packs it."""
-    return [user, state, timer_ms, b"{}", "topic", 1, 2, NOW_MS, True]
+def entry(user: bytes | None, state: bytes | bool | None = None) -> list[Any]:
+    """As `Batch.addRecord` packs it."""
+    return [user, state, None, b"{}", "topic", 1, 2, NOW_MS, True]
+
+
+def timer_entry(user: bytes, timer_ms: int) -> list[Any]:
+    """As `Batch.addTimer` packs it."""
+    return [user, None, timer_ms]
 
 
 def wanted_entry(user: bytes) -> list[Any]:
     """As `Answer.java` adds it for a user whose turn is wanted."""
-    return [user, None, 0, None, "", 0, 0, 0, False]
+    return [user, None, 0]
 
 
 def message(*entries: list[Any], recent: RecentStates | None = None) -> Message:
@@ -75,7 +80,7 @@ def test_a_pickle_that_was_cut_is_refused() -> None:
 
 
 def test_entries_become_turns() -> None:
-    batch = message(entry(b"u1", b"\x02s"), entry(b"\xff", None, NOW_MS - 7), entry(b"u1"))
+    batch = message(entry(b"u1", b"\x02s"), timer_entry(b"\xff", NOW_MS - 7), entry(b"u1"))
     record, timer, again = batch.turns
     assert (record.user, record.state) == ("u1", b"\x02s")
     assert record.record and (record.record.topic, record.record.offset, record.record.keyed) == ("topic", 2, True)
