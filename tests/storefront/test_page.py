@@ -1,5 +1,6 @@
 """The pages in a real browser, where it is not the one of the machine that serves them."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -54,6 +55,51 @@ def test_on_plain_http_the_page_says_added_when_the_event_was_taken(
         assert not shows(page, "bought")
         assert len(page.find_elements(By.CSS_SELECTOR, "#basket li")) == 1, "neither more nor less than was taken"
         assert page.find_element(By.ID, "buy").is_enabled()
+
+
+KNOWN_LIST = """drawList({known: true, version: 1, source: "model", model: {name: "m", version: "1"}, recommendation_id: "r1",
+ items: ["k0", "k1", "k2"].map((id, n) => ({item_id: id, rank: n + 1, reason: {kind: "for_you"}}))})"""
+
+
+def test_what_a_shopper_does_with_a_list_names_it_and_a_purchase_is_about_one_list(serve: Serve) -> None:
+    shop = serve()
+    with browser("--no-proxy-server") as page:
+        page.get(f"http://127.0.0.1:{shop.port}/")
+        wait = WebDriverWait(page, 20)
+
+        def sent(kind: str) -> list[dict]:
+            events = [json.loads(value) for _, value in shop.sent]
+            return [event for event in events if event["event_type"] == kind]
+
+        def of(event: dict) -> tuple:
+            return event.get("item_id"), event.get("recommendation_id"), event.get("position")
+
+        popular = wait.until(lambda p: p.find_elements(By.CSS_SELECTOR, "#list li"))[0]
+        stranger = popular.get_attribute("data-item")
+        popular.find_element(By.CSS_SELECTOR, "button.add").click()
+        wait.until(lambda _: sent("add_to_cart"))
+        assert of(sent("add_to_cart")[0]) == (stranger, None, None), "the popular list is nobody's"
+        assert sent("impression") == []
+        for _ in range(2):
+            page.execute_script(KNOWN_LIST)
+        wait.until(lambda _: len(sent("impression")) == 2)
+        shown = sent("impression")
+        assert {event["event_id"] for event in shown} == {"shown-r1"}, "it counts once, whoever sends it"
+        assert (shown[0]["items"], shown[0]["recommendation_id"]) == (["k0", "k1", "k2"], "r1")
+        places = page.find_elements(By.CSS_SELECTOR, "#list li")
+        places[1].find_element(By.CSS_SELECTOR, "button.title").click()
+        wait.until(lambda _: sent("click"))
+        assert of(sent("click")[0]) == ("k1", "r1", 1)
+        for place in (places[2], places[0]):
+            place.find_element(By.CSS_SELECTOR, "button.add").click()
+        wait.until(lambda p: len(p.find_elements(By.CSS_SELECTOR, "#basket li")) == 3)
+        page.find_element(By.ID, "buy").click()
+        wait.until(lambda p: shows(p, "bought 3 items"))
+        assert [(event["items"], event.get("recommendation_id")) for event in sent("purchase")] == [
+            ([stranger], None),
+            (["k2", "k0"], "r1"),
+        ]
+        assert page.get_log("browser") == []
 
 
 class EmptyPage(BaseHTTPRequestHandler):
