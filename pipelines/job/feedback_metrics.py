@@ -1,5 +1,6 @@
 """The feedback join's metrics in Prometheus' format. docs/metrics.md lists them."""
 
+import contextlib
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -10,6 +11,19 @@ from operators.telemetry.metric_families import Tally
 from operators.telemetry.metrics_server import MetricsServer
 
 TARGET_FILE = "feedback-{subtask}.json"
+
+
+def target_file(settings: JobSettings, subtask: int) -> Path | None:
+    """Where Prometheus is told of the join's page; None where it is not told."""
+    folder = settings.metrics_targets_dir
+    return Path(folder) / TARGET_FILE.format(subtask=subtask) if folder else None
+
+
+def forget_target(settings: JobSettings, subtask: int) -> None:
+    """A job without a join: an earlier one's target would be down for ever."""
+    if file := target_file(settings, subtask):
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 class FeedbackMetrics:
@@ -32,12 +46,11 @@ class FeedbackMetrics:
             ("feedback",),
         ).counts
         first = settings.metrics_port  # the ports from here on are the operators'
-        targets = Path(settings.metrics_targets_dir) / TARGET_FILE.format(subtask=subtask)
         self._server = MetricsServer(
             registry,
             settings.metrics_host,
             first + settings.parallelism if first else 0,
-            targets if settings.metrics_targets_dir else None,
+            target_file(settings, subtask),
             {"job": "feedback", "subtask": str(subtask)},
         )
         self.port = self._server.port

@@ -40,6 +40,7 @@ from operators.telemetry.timeline import BatchTimes
 from operators.telemetry.tracing import Tracer
 from operators.time_units import DAY_MS
 from pipelines.job.batch_messages import Message
+from pipelines.job.feedback_metrics import forget_target
 from pipelines.job.metrics import JobMetrics
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
@@ -71,6 +72,8 @@ class RefreshFunction:
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
         metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
         self._closing.callback(metrics.close)
+        if not settings.feedback.enabled:
+            forget_target(settings.job, subtask)
         bundle = load_bundle(self._bundle_folder)
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         process = self._scorer_with(bundle, catalogue, subtask)
