@@ -3,8 +3,8 @@
 import base64
 import json
 import random
+import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Shop:
     def __init__(self, stack: Stack) -> None:
         self.log, starts = FeedbackLog(stack, f"fb{time.time_ns()}"), stack.topics.ends(RECOMMENDATIONS)
         self.users = [self.log.user(number) for number in range(USERS)]
-        self._draw = random.Random(7)
+        self._draw, self._flowing = random.Random(7), 0
         for user in self.users:
             self.log.send(user, "view", now_ms(), item_id="85123A")
         self.log.publish()
@@ -64,6 +64,14 @@ class Shop:
             place = self._draw.randrange(of)
             item, kind = self._items(user)[place], self._draw.choice(kinds)
             self._send(user, kind, item_id=item, position=place, **fields)
+
+    def flow(self) -> None:
+        """Some shoppers see a list of another shop's making, and click: their examples go out a click window later."""
+        for user in self._some(0.3):
+            self._flowing += 1
+            of_list = {"recommendation_id": f"{user}-flow{self._flowing}"}
+            self.log.send(user, "impression", now_ms(), items=["i1", "i2", "i3"], **of_list)
+            self.log.send(user, "click", now_ms(), item_id="i2", **of_list)
 
     def _send(self, user: str, kind: str, since_ms: int = 0, again: bool = False, **fields: Any) -> None:
         """`since_ms`: the client's clock is so much ahead; `again`: the client sends the event twice."""
@@ -99,36 +107,57 @@ class Shop:
         self.log.publish()
 
 
+def kill_taskmanager(stack: Stack, job: str) -> None:
+    """Waits until the job has restarted. Examples have gone out since the newest checkpoint: those of each half second."""
+    restarts = stack.restarts(job)
+    kill(stack, "taskmanager")
+    eventually(lambda: stack.restarts(job) > restarts, 60)
+
+
 def kill(stack: Stack, target: str) -> None:
     strike = stack.injector.inject(Fault("kill", target))
     assert not strike.failure, strike.failure
 
 
-def keep_doing(shop: Shop, seconds: float, step: Callable[[], None]) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        step()
-        shop.log.publish()
-        time.sleep(0.5)
+class Crowd(threading.Thread):
+    """Shoppers who go on whatever dies, twice a second."""
+
+    def __init__(self, shop: Shop) -> None:
+        super().__init__(daemon=True)
+        self._shop, self._ends = shop, threading.Event()
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._ends.wait(0.5):
+            self._shop.flow()
+            self._shop.do(0.1, ("click", "add_to_cart", "purchase"), of=SHOWN + 3)
+            self._shop.log.publish()
 
 
 def test_each_shown_item_has_one_example_with_the_label_of_an_offline_join_whatever_dies(
     stack: Stack, joined: str
 ) -> None:
-    shop, restarts = Shop(stack), stack.restarts(joined)
+    shop = Shop(stack)
     shop.see(0.8)
+    shop.do(0.5, ("click", "click", "add_to_cart"))
     shop.log.publish()
-    keep_doing(shop, 3, lambda: shop.do(0.3, ("click", "click", "add_to_cart")))  # a checkpoint every 2 s
-    kill(stack, "taskmanager")
-    keep_doing(shop, 4, lambda: shop.do(0.2, ("click", "purchase"), again=True))
-    shop.see(0.4, first=3)
-    shop.has_bad_luck()
-    eventually(lambda: stack.restarts(joined) > restarts, 60)
-    keep_doing(shop, 8, lambda: shop.do(0.2, ("click", "add_to_cart", "purchase"), of=SHOWN + 3))
-    kill(stack, "kafka")
-    time.sleep(5)
+    with Crowd(shop):
+        time.sleep(CLICK_S + 3)
+        kill_taskmanager(stack, joined)
+        shop.see(0.4, first=3)
+        shop.has_bad_luck()
+        time.sleep(CLICK_S + 3)
+        kill_taskmanager(stack, joined)
+        time.sleep(CLICK_S + 3)
+        kill(stack, "kafka")
+        time.sleep(8)
     shop.see(0.3)
-    keep_doing(shop, 4, lambda: shop.do(0.2, ("click", "purchase"), of=SHOWN + 3))
     time.sleep(PURCHASE_S + 1)
     shop.do(0.5, ("click", "purchase"))  # outside of all windows
     shop.do(0.2, ("click", "purchase"), recommendation_id=None)
