@@ -1,5 +1,6 @@
 """What the feedback join must make of the events on the topic, and what it has made, as a reader sees it."""
 
+import itertools
 import json
 from collections import defaultdict
 from contextlib import closing
@@ -23,7 +24,7 @@ class FeedbackLog:
     """Events that a test publishes for shoppers of its own, and the examples since its start."""
 
     def __init__(self, stack: Stack, prefix: str) -> None:
-        self._stack, self._prefix, self._sent = stack, prefix, 0
+        self._stack, self._prefix, self._numbers = stack, prefix, itertools.count()  # several threads may send
         self._starts = {topic: stack.topics.ends(topic) for topic in (EVENTS, EXAMPLES)}
 
     def user(self, number: int) -> str:
@@ -32,8 +33,8 @@ class FeedbackLog:
 
     def send(self, user: str, kind: str, now_ms: int, **fields: Any) -> None:
         """Publishes an event with an id of its own, unless a field names one; `publish` waits for all."""
-        self._sent += 1
-        event = {"event_id": f"{self._prefix}-e{self._sent}", "event_type": kind, "event_time": now_ms, "user_id": user}
+        name = f"{self._prefix}-e{next(self._numbers)}"
+        event = {"event_id": name, "event_type": kind, "event_time": now_ms, "user_id": user}
         self._stack.topics.send(EVENTS, user, event | fields)
 
     def publish(self) -> None:
@@ -42,14 +43,16 @@ class FeedbackLog:
 
     def records(self) -> dict[str, list[Record]]:
         """User -> events as the job reads them, in their order: without bad ones, and each id once."""
-        decoder, log, seen = EventDecoder(EventSettings()), defaultdict[str, list[Record]](list), set[str]()
+        decoder, log = EventDecoder(EventSettings()), defaultdict[str, list[Record]](list)
+        seen = set[tuple[str, str]]()
         for record in self._read(EVENTS):
             try:
                 event: Event = decoder.decode(key_text(record.key), record.value, record.timestamp)
             except BadRecord:
                 continue
-            if event.user_id.startswith(self._prefix) and event.event_id not in seen:
-                seen.add(event.event_id)
+            name = event.user_id, event.event_id
+            if event.user_id.startswith(self._prefix) and name not in seen:
+                seen.add(name)
                 log[event.user_id].append((event, record.timestamp))
         return log
 
