@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from operators.shopper.features import Rows
 
-SPLIT_STEPS = 150  # a second call of the graph pays off if it saves this many (docs/notebook/throughput.md)
+SPLIT_STEPS = 150  # a second call of the graph pays off if it saves this many (docs/notebook/scoring.md)
 # ONNX Runtime adds up three steps in another order than four: widths that differ by fours give a user the same bits
 WIDTH_UNIT = 4
 

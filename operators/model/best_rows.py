@@ -1,5 +1,5 @@
 """The best rows of all scores of a micro-batch, exact, on the CPU: ONNX Runtime's top-k takes three times as long
-(docs/notebook/throughput.md)."""
+(docs/notebook/scoring.md)."""
 
 import numpy as np
 import numpy.typing as npt
