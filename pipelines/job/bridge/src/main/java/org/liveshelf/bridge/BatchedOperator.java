@@ -14,7 +14,6 @@ import org.apache.flink.runtime.state.VoidNamespace;
 import org.apache.flink.runtime.state.VoidNamespaceSerializer;
 import org.apache.flink.streaming.api.functions.python.DataStreamPythonFunctionInfo;
 import org.apache.flink.streaming.api.operators.InternalTimer;
-import org.apache.flink.streaming.api.operators.InternalTimerService;
 import org.apache.flink.streaming.api.operators.python.embedded.EmbeddedPythonKeyedProcessOperator;
 import org.apache.flink.streaming.api.typeinfo.python.PickledByteArrayTypeInfo;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -28,22 +27,27 @@ import org.apache.flink.types.Row;
  * described in pipelines/job/batch_messages.py.
  *
  * <p>A batch is handed over when it is full, when the one before it lies long enough in the past, lingerMs after its
- * first entry otherwise, before each barrier, at the end of the input, and when Python says that a list is ready.
+ * first entry otherwise (BUSY_FACTOR times as long under load, where a crossing for a few entries would cost more than
+ * the wait), before each barrier, at the end of the input, and when Python says that a list is ready.
  */
 public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Row, Tuple2<byte[], byte[]>, Row> {
     private static final long serialVersionUID = 1L;
+    private static final int BUSY = 8; // entries of the batch before
+    private static final int BUSY_FACTOR = 4;
 
     private final int maxBatch;
-    private final long lingerNs;
+    private final long lingerMs;
     private final long timeToLiveMs;
 
     private transient ValueState<byte[]> state;
-    private transient InternalTimerService<VoidNamespace> timers;
+    private transient Promises promises;
     private transient MailboxExecutor mailbox;
     private transient Batch batch;
     private transient WakeUp wakeUp;
     private transient long flushedNs;
+    private transient int lastSize;
     private transient boolean lingers;
+    private transient boolean listsReady;
     private transient boolean finished;
     private transient Python python;
     private transient Counter batches;
@@ -59,14 +63,15 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
             long timeToLiveMs) {
         super(configuration, function, (TypeInformation) Types.ROW(Types.STRING), output);
         this.maxBatch = maxBatch;
-        this.lingerNs = lingerMs * 1_000_000L;
+        this.lingerMs = lingerMs;
         this.timeToLiveMs = timeToLiveMs;
     }
 
     @Override
     public void open() throws Exception {
         super.open(); // calls openPythonInterpreter
-        timers = getInternalTimerService("user-timers", VoidNamespaceSerializer.INSTANCE, this);
+        promises = new Promises(
+                getInternalTimerService("user-timers", VoidNamespaceSerializer.INSTANCE, this), this::setCurrentKey);
         ValueStateDescriptor<byte[]> user =
                 new ValueStateDescriptor<>("user", PickledByteArrayTypeInfo.PICKLED_BYTE_ARRAY_TYPE_INFO);
         user.enableTimeToLive(
@@ -105,19 +110,21 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
 
     @Override
     public void onProcessingTime(InternalTimer<Row, VoidNamespace> timer) throws Exception {
+        promises.fired(timer.getKey(), timer.getTimestamp());
         batch.addTimer(timer.getKey(), timer.getTimestamp(), state);
         added();
     }
 
     private void added() throws Exception {
-        if (batch.size() >= maxBatch || batch.isLarge() || (!lingers && System.nanoTime() - flushedNs > lingerNs)) {
+        if (batch.size() >= maxBatch || batch.isLarge() || (!lingers && System.nanoTime() - flushedNs > 1_000_000L * lingerMs)) {
             flush();
         } else if (!lingers) {
             lingers = true;
-            long at = getProcessingTimeService().getCurrentProcessingTime() + lingerNs / 1_000_000L;
+            long ms = lastSize < BUSY ? lingerMs : BUSY_FACTOR * lingerMs;
+            long at = getProcessingTimeService().getCurrentProcessingTime() + ms;
             getProcessingTimeService().registerTimer(at, time -> {
                 lingers = false;
-                if (batch.size() > 0) {
+                if (batch.size() > 0 || listsReady) {
                     flush();
                 }
             });
@@ -126,7 +133,10 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
 
     private void wokenUp() throws Exception {
         wakeUp.taken();
-        flush();
+        listsReady = true;
+        if (!lingers) {
+            flush();
+        }
     }
 
     private void flush() throws Exception {
@@ -140,25 +150,22 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
 
     private void cross() throws Exception {
         boolean empty = batch.size() == 0;
+        listsReady = false;
         if (!empty) {
+            lastSize = batch.size();
             batches.inc();
             entries.inc(batch.size());
         }
         byte[] message = batch.take();
         byte[] answer = (byte[]) python.call("on_batch", (Object) message);
         Object current = getCurrentKey();
-        new Answer(answer).act(batch, this::setCurrentKey, state, this::setTimer, collector);
+        new Answer(answer).act(batch, this::setCurrentKey, state, promises, collector);
         if (current != null) {
             setCurrentKey(current); // of the record that Flink has in hand
         }
         if (!empty) {
             flushedNs = System.nanoTime();
         }
-    }
-
-    private void setTimer(long inMs) {
-        long now = getProcessingTimeService().getCurrentProcessingTime();
-        timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, now + inMs);
     }
 
     @Override
