@@ -3,13 +3,16 @@
 A user with an open promise (a timer of the engine that this process knows of) has one `Pending`; an idle user has none.
 So these records are never more than the open promises, however long the model is away.
 
-                 request taken               answer                  promise
+                 request taken               answer              list out, promise
            idle ───────────────> scoring ──────────────> answered ─────────────> idle
             │                     ^    │ │
             │             promise │    │ └─ no scorer ─> owed
             │                     │    │ past the          │ promise: the
             │ request refused:    │    v deadline          v fallback list
             └─ fallback list ─> fallen back <──────────────┘
+
+With at-least-once delivery a list is out in the same batch as its answer, and its promise is taken back. With exactly-once
+delivery the promise stays, and finds out whether the list was committed.
 
 From every phase a newer request leads to `scoring` where it is taken and to `fallen back` where it is refused, an error of
 our own to `owed`, an erasure to `answered`. A user who is past the deadline and in flight is idle after the fallback list:

@@ -27,7 +27,7 @@ from operators.refresh.micro_batcher import Answer, MicroBatcher
 from operators.refresh.pending import Pending
 from operators.refresh.record_effects import RecordEffects
 from operators.refresh.refresh_outputs import dead_letter, own_error
-from operators.refresh.refresh_records import Actions, BatchActions, InputRecord, Output, Turn
+from operators.refresh.refresh_records import Actions, BatchActions, InputRecord, Turn
 from operators.refresh.refresh_sensors import RefreshSensors
 from operators.settings import ScorerSettings
 from operators.shopper.listing import listing, owed_again
@@ -80,12 +80,13 @@ class RefreshLogic:
         that are ready; without turns only that. Raises nothing.
         """
         batch, read_s = BatchActions(), self._clock_s()
-        self._take_answers(batch.outputs, wake=True)
+        self._take_answers(batch, wake=True)
         for user, first_state, record, late_ms in turns:
             actions = Actions(batch.outputs)
             state = batch.current.setdefault(user, first_state)
             if record is None:
-                self._on_promise(user, state, late_ms, actions)
+                if user not in batch.kept:
+                    self._on_promise(user, state, late_ms, actions)
             else:
                 self._on_record(record, state, read_s, actions)
             batch.add(user, actions)
@@ -93,7 +94,7 @@ class RefreshLogic:
                 self._asked[user] = request.with_state(batch.states[user])
         if self._asked:
             self._submit(batch)
-            self._take_answers(batch.outputs)
+            self._take_answers(batch)
         if self._once is not None:
             batch.wanted = self._once.wanted()
         if self._feedback is not None:
@@ -167,19 +168,20 @@ class RefreshLogic:
             state = actions.state = owed_again(state)
         self._ask(Request(user, state, last_event_ms(state)))
 
-    def _take_answers(self, outputs: list[Output], *, wake: bool = False) -> None:
-        """Takes all answers of the scorer. Emits them now; exactly-once delivery keeps each for its user's next turn.
+    def _take_answers(self, batch: BatchActions, *, wake: bool = False) -> None:
+        """Takes all answers of the scorer. Emits them now, and the promises of their users are kept; exactly-once delivery
+        keeps each answer for its user's next turn.
 
         `wake`: looks after the scorer thread too.
         """
         try:
             if wake:
                 self._batcher.wake()
-            self._close_answered(self._batcher.drain(), outputs)
+            self._close_answered(self._batcher.drain(), batch)
         except Exception as error:
             self._errors.report("answer", error)
 
-    def _close_answered(self, answers: Sequence[Answer[Request, Encoded]], outputs: list[Output]) -> None:
+    def _close_answered(self, answers: Sequence[Answer[Request, Encoded]], batch: BatchActions) -> None:
         lists = []
         for answer in answers:
             if (pending := self._pending.get(answer.user)) is not None:
@@ -190,7 +192,15 @@ class RefreshLogic:
             elif (encoded_list := self._list_of(answer, pending)) is not None:
                 lists.append((encoded_list, answer.request))
         if lists:
-            self._emission.emit(lists, outputs)
+            self._emission.emit(lists, batch.outputs)
+            for _, request in lists:
+                self._keep(request.user_id, batch)
+
+    def _keep(self, user: str, batch: BatchActions) -> None:
+        """Ends the promise of a user whose newest list is out."""
+        if (pending := self._pending.get(user)) is not None and pending.phase == "answered":
+            del self._pending[user]
+            batch.keep(user)
 
     def _list_of(self, answer: Answer[Request, Encoded], pending: Pending | None) -> Encoded | None:
         """The list of an answer; None if the user's promise must see to it."""

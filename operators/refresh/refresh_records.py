@@ -62,13 +62,15 @@ class Actions:
 
 @dataclass(slots=True)
 class BatchActions:
-    """What the engine must do after a batch: keep `states`, set `promises` (user -> ms from now), emit `outputs`, and
-    bring a turn of each of the `wanted` users at once."""
+    """What the engine must do after a batch: keep `states`, take back the promises of the users in `kept`, set `promises`
+    (user -> ms from now; each replaces the one that this process set before), emit `outputs`, and bring a turn of each
+    of the `wanted` users at once."""
 
     states: dict[str, bytes] = field(default_factory=dict)
     promises: dict[str, int] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     wanted: Sequence[str] = ()
+    kept: dict[str, None] = field(default_factory=dict)
     current: dict[str, bytes | None] = field(default_factory=dict)  # each user's state after the turns so far
 
     def add(self, user: str, actions: Actions) -> None:
@@ -77,4 +79,10 @@ class BatchActions:
         if actions.state is not None:
             self.current[user] = self.states[user] = actions.state
         if actions.promise_ms is not None:
+            self.kept.pop(user, None)
             self.promises[user] = min(actions.promise_ms, self.promises.get(user, actions.promise_ms))
+
+    def keep(self, user: str) -> None:
+        """The user's list is out: nothing is promised any more."""
+        self.promises.pop(user, None)
+        self.kept[user] = None

@@ -26,9 +26,9 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     keyed: bool = False
 
 
-# whether the older generation of cached states was dropped before these states joined the younger one; states; timers;
-# records for the sinks; the users who shall have an entry in another batch at once
-Answer = tuple[bool, list[tuple[int, bytes]], list[tuple[int, int]], list[Output], list[bytes]]
+# whether the older generation of cached states was dropped before these states joined the younger one; states; the users
+# whose timer is taken back; timers; records for the sinks; the users who shall have an entry in another batch at once
+Answer = tuple[bool, list[tuple[int, bytes]], list[bytes], list[tuple[int, int]], list[Output], list[bytes]]
 _decode = msgspec.msgpack.Decoder(list[Entry]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -67,8 +67,8 @@ class Message:
         states = [(entries[user], stored(state)) for user, state in actions.states.items()]
         promises = [(entries[user], delay_ms) for user, delay_ms in actions.promises.items()]
         drops = self._recent.put_all(actions.states)
-        wanted = [key_bytes(user) for user in actions.wanted]
-        answer: Answer = (drops, states, promises, actions.outputs, wanted)
+        kept, wanted = ([key_bytes(user) for user in users] for users in (actions.kept, actions.wanted))
+        answer: Answer = (drops, states, kept, promises, actions.outputs, wanted)
         return _encode(answer)
 
 

@@ -45,4 +45,4 @@ class FeedbackMessage:
         states = [(self._entries[user], state) for user, state in actions.states.items()]
         timers = [(self._entries[user], delay_ms) for user, delay_ms in actions.timers.items()]
         outputs = [(KIND, key_bytes(user), example, None) for user, example in actions.examples]
-        return _encode((False, states, timers, outputs, ()))
+        return _encode((False, states, (), timers, outputs, ()))

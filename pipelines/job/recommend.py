@@ -42,7 +42,7 @@ class Batching(NamedTuple):
     linger_ms: int
     time_to_live_ms: int
     record_fields: int
-    caches_states: bool
+    remembers: bool
 
 
 class Shipped:

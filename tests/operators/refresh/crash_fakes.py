@@ -1,5 +1,6 @@
 """What the crash simulation needs around the kernel: lists that say who made them, silent sensors, what a checkpoint keeps."""
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,14 +85,33 @@ class Batcher(MicroBatcher[Request, Encoded]):
 
 @dataclass
 class Kept:
-    """What a checkpoint holds."""
+    """What a checkpoint holds. `own`: users with a promise that this process set, one each; `promises`: restored ones."""
 
     position: int = 0
     states: dict[str, bytes] = field(default_factory=dict)
     promises: list[str] = field(default_factory=list)
+    own: set[str] = field(default_factory=set)
     buffered: list[Turn] = field(default_factory=list)  # read or fired, and not handed to the logic yet
     outputs: int = 0
     entries: list[UserEntry] = field(default_factory=list)  # all that the feedback join has been told: its state
+
+    @property
+    def timers(self) -> list[str]:
+        """The users of all promises."""
+        return sorted([*self.promises, *self.own])
+
+    def fire(self, user: str) -> None:
+        """A promise of a user fires; of several, a restored one."""
+        if user in self.promises:
+            self.promises.remove(user)
+        else:
+            self.own.remove(user)
+
+    def restored(self) -> "Kept":
+        """What a new process gets: it has set no promise."""
+        kept = copy.deepcopy(self)
+        kept.promises, kept.own = kept.timers, set()
+        return kept
 
 
 def order_and_source(output: Output) -> tuple[Order, str]:

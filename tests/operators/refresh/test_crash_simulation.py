@@ -91,7 +91,7 @@ class CrashingEngine(RuleBasedStateMachine):
         if self.hangs:  # the task thread goes on meanwhile
             self.hangs = False
             self.seconds += 2 * DEADLINE_S
-            for user in list(self.now.promises):
+            for user in self.now.timers:
                 self.fire(user)
             self.flush()
             self.send_one()
@@ -110,7 +110,7 @@ class CrashingEngine(RuleBasedStateMachine):
         self.batcher.fault = None
         for user, state in actions.states.items():
             self.now.states[user] = stored(state)
-        self.now.promises += actions.promises
+        self.now.own = self.now.own - actions.kept.keys() | actions.promises.keys()
         self.now.entries += entries_of(actions.outputs)
         for output in actions.outputs:
             if output.kind == "list" and output.key is not None:
@@ -122,7 +122,7 @@ class CrashingEngine(RuleBasedStateMachine):
             self.flush(fault)
 
     def fire(self, user: str) -> None:
-        self.now.promises.remove(user)
+        self.now.fire(user)
         self.add(user, None)
 
     @precondition(lambda self: self.outputs and not self.exactly_once)
@@ -169,10 +169,10 @@ class CrashingEngine(RuleBasedStateMachine):
         self.flush()
         self.send_one()
 
-    @precondition(lambda self: self.now.promises)
+    @precondition(lambda self: self.now.timers)
     @rule(data=st.data())
     def fire_one(self, data: st.DataObject) -> None:
-        self.fire(data.draw(st.sampled_from(sorted(self.now.promises))))
+        self.fire(data.draw(st.sampled_from(self.now.timers)))
 
     @rule(fault=FAULTS)
     def end_batch(self, fault: str | None) -> None:
@@ -212,7 +212,7 @@ class CrashingEngine(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
-        self.now = copy.deepcopy(self.checkpointed)
+        self.now = self.checkpointed.restored()
         if self.exactly_once:
             del self.outputs[self.now.outputs :]
         self.start()
@@ -226,7 +226,7 @@ class CrashingEngine(RuleBasedStateMachine):
     @property
     def promised(self) -> set[str]:
         """Users with a promise, or with one that has fired and waits for the end of its batch."""
-        return {*self.now.promises, *(turn.user for turn in self.now.buffered if turn.record is None)}
+        return {*self.now.timers, *(turn.user for turn in self.now.buffered if turn.record is None)}
 
     @invariant()
     def a_promise_stands_for_every_list_that_is_owed(self) -> None:
@@ -268,14 +268,14 @@ class CrashingEngine(RuleBasedStateMachine):
         self.read(len(self.log))
         for _ in range(QUIET_ROUNDS):
             self.flush()
-            if not self.now.promises and not self.batcher.waiting:
+            if not self.now.timers and not self.batcher.waiting:
                 break
             while self.batcher.waiting:
                 self.batcher.run_once()
-            for user in list(self.now.promises):
+            for user in self.now.timers:
                 self.fire(user)
             self.seconds += 0.01
-        assert not self.now.promises, f"promises that never end: {self.now.promises}"
+        assert not self.now.timers, f"promises that never end: {self.now.timers}"
         assert not self.logic._pending
         states, wanted = expected(self.log)
         assert {u: digest(s) for u, s in self.now.states.items()} == {u: digest(s) for u, s in states.items()}

@@ -117,7 +117,7 @@ class Operator:
         """One batch, and another one of the turns that are wanted then."""
         actions = self.logic.on_batch(turns)
         self.state |= actions.states
-        self.promises |= actions.promises
+        self.promises = {user: ms for user, ms in self.promises.items() if user not in actions.kept} | actions.promises
         if actions.wanted:
             return actions.outputs + self.turns(*(Turn(u, self.state.get(u), None, None) for u in actions.wanted))
         return actions.outputs
@@ -140,6 +140,20 @@ def test_an_event_sets_a_promise_and_the_promise_brings_the_list(job: Operator) 
     job.batcher.run_once()
     assert lists(job.fire()) == [("u1", 1, "model")]
     assert job.promises == {}
+
+
+def test_the_promise_of_a_list_that_is_out_is_taken_back(job: Operator) -> None:
+    job.event()
+    job.batcher.run_once()
+    assert lists(job.turns()) == [("u1", 1, "model")]
+    assert job.promises == {} and not job.logic._pending
+    job.event(number=1)
+    assert job.promises == {"u1": job.settings.deadline_ms}, "the next list has a promise of its own"
+    job.event(number=2)
+    job.batcher.run_once()
+    late = Turn("u1", job.state["u1"], None, 5)
+    assert lists(job.turns(late)) == [("u1", 3, "model")], "it fired when the list was ready: nobody is asked again"
+    assert job.batcher.waiting == 0 and job.promises == {}
 
 
 def test_a_ready_list_leaves_with_the_next_record_of_anyone(job: Operator) -> None:

@@ -10,22 +10,12 @@ import sys
 import time
 from base64 import b64decode, b64encode
 from pathlib import Path
-from typing import Any
 
-from pyflink.common import Configuration
-from pyflink.datastream import StreamExecutionEnvironment
-from pyflink.datastream.data_stream import DataStream
-from pyflink.java_gateway import get_gateway
-
-from deploy.local.jars import CONNECTOR
-from deploy.local.layout import Layout
 from operators.records.event_decode import key_bytes
 from operators.refresh.refresh_records import BatchActions, Output
-from operators.settings import JobSettings, load_settings
 from operators.shopper.recent_states import RecentStates
 from pipelines.job.batch_messages import Message
-from pipelines.job.recommend import BRIDGE, batched, keyed_by_user
-from tests.pipelines.job.source_records import read_records
+from tests.pipelines.job.small_job import outputs_of
 
 
 class Echo:
@@ -63,22 +53,9 @@ def main(keys: Path, users: Path) -> None:
     ids, bodies = [b64decode(line) for line in keys.read_text().split()], users.read_text().splitlines()
     records = [(one, b"{}") for one in ids]
     records += [(None, json.dumps({"user_id": user}).encode()) for user in map(json.loads, bodies)]
-    configuration = Configuration()
-    configuration.set_string("python.execution-mode", "thread")
-    configuration.set_string("parallelism.default", "1")
-    environment = StreamExecutionEnvironment.get_execution_environment(configuration)
-    environment.add_jars(BRIDGE.as_uri(), (Layout.of(load_settings()).jars / CONNECTOR).as_uri())
-    source, read = read_records(get_gateway().jvm, 16_384, records)
-    given = environment._j_stream_execution_environment.fromCollection(read, source.getProducedType())
-    echoed = batched(environment, keyed_by_user([given]), Echo(), JobSettings())
-    for way, user, keyed, _ in DataStream(echoed).execute_and_collect():
-        row = [way, b64encode(text_bytes(user)).decode(), text_bytes(keyed) == b"True"]
+    for way, user, keyed in outputs_of(Echo(), records):
+        row = [way, b64encode(user).decode(), keyed == b"True"]
         print(json.dumps(row), flush=True)
-
-
-def text_bytes(java: Any) -> bytes:
-    """A byte array as PyFlink gives it: numbers from -128 on."""
-    return bytes(byte % 256 for byte in java)
 
 
 if __name__ == "__main__":

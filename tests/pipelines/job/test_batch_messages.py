@@ -92,9 +92,12 @@ def test_entries_become_turns() -> None:
 def test_an_answer_names_the_first_entry_of_a_user_and_cached_states_are_not_asked_for_again() -> None:
     recent, state = RecentStates(10, lambda: 0.0), a_state()
     batch = message(entry(b"u0"), entry(b"u1"), entry(b"u1"), recent=recent)
-    actions = BatchActions({"u1": state}, {"u1": 500}, [Output("list", b"u1", None, {"h": b"v"})], ["\udcff"])
+    actions = BatchActions(
+        {"u1": state}, {"u1": 500}, [Output("list", b"u1", None, {"h": b"v"})], ["\udcff"], {"\udcfe": None}
+    )
     answer = msgspec.msgpack.decode(batch.answer(actions))
-    assert answer == [False, [[1, stored(state)]], [[1, 500]], [["list", b"u1", None, {"h": b"v"}]], [b"\xff"]]
+    outputs = [["list", b"u1", None, {"h": b"v"}]]
+    assert answer == [False, [[1, stored(state)]], [b"\xfe"], [[1, 500]], outputs, [b"\xff"]]
     (turn,) = message(entry(b"u1", False), recent=recent).turns
     assert turn.state == state, "unpacked, as the kernel left it"
     for user, java_says in ((b"u1", None), (b"u0", False)):

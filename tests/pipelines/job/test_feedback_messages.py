@@ -48,7 +48,7 @@ def test_an_answer_names_the_first_entry_of_a_user_and_clears_a_state() -> None:
     batch = FeedbackMessage(packed(timer(b"u0"), record(b"u1", None, ENTRIES[0]), timer(b"u1"), timer(b"u2")))
     actions = FeedbackActions({"u1": b"new", "u2": None}, {"u1": 500}, [("u1", b"{}")])
     answer = msgspec.msgpack.decode(batch.answer(actions))
-    assert answer == [False, [[1, b"new"], [3, None]], [[1, 500]], [["example", b"u1", b"{}", None]], []]
+    assert answer == [False, [[1, b"new"], [3, None]], [], [[1, 500]], [["example", b"u1", b"{}", None]], []]
 
 
 def test_the_function_joins_and_has_a_port_after_those_of_the_operators(
@@ -73,7 +73,7 @@ def test_the_function_joins_and_has_a_port_after_those_of_the_operators(
     assert function.wake_up_descriptor() == NO_PIPE < 0
     shown = event(1, "impression", items=["i1"], recommendation_id="r1")
     answer = msgspec.msgpack.decode(function.on_batch(packed(record(b"u1", None, EventEntry(shown, 3, NOW_MS)))))
-    _, ((place, state),), ((timer_of, delay_ms),), outputs, _ = answer
+    _, ((place, state),), _, ((timer_of, delay_ms),), outputs, _ = answer
     assert (place, timer_of, outputs) == (0, 0, []) and state and delay_ms > 0
     function.close()
     assert taken == [9263, 0]

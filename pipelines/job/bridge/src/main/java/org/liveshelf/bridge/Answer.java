@@ -5,7 +5,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
-import java.util.function.LongConsumer;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.types.Row;
 import org.apache.flink.util.Collector;
@@ -13,9 +12,10 @@ import org.msgpack.core.MessagePack;
 import org.msgpack.core.MessageUnpacker;
 
 /**
- * What Python wants done: [dropped, [[entry, state], ...], [[entry, ms until the timer], ...], [[kind, key, value,
- * headers], ...], [user, ...]]. `dropped` comes first: Python dropped its older states before these joined the younger
- * ones. A state of nil is cleared. The users at the end are the entries of the next batch.
+ * What Python wants done: [dropped, [[entry, state], ...], [user, ...], [[entry, ms until the timer], ...], [[kind, key,
+ * value, headers], ...], [user, ...]]. `dropped` comes first: Python dropped its older states before these joined the
+ * younger ones. A state of nil is cleared. Of the first users the timer is taken back; the users at the
+ * end are the entries of the next batch.
  */
 final class Answer {
     private final MessageUnpacker unpacker;
@@ -28,7 +28,7 @@ final class Answer {
             Batch batch,
             Consumer<Object> setKey,
             ValueState<byte[]> state,
-            LongConsumer setTimer,
+            Promises promises,
             Collector<Row> output)
             throws IOException {
         List<Row> keys = batch.keys();
@@ -49,9 +49,11 @@ final class Answer {
             batch.cached(key);
         }
         for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {
+            promises.takeBack(UserKey.of(binary()));
+        }
+        for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {
             unpacker.unpackArrayHeader();
-            setKey.accept(keys.get(unpacker.unpackInt()));
-            setTimer.accept(unpacker.unpackLong());
+            promises.set(keys.get(unpacker.unpackInt()), unpacker.unpackLong());
         }
         for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {
             unpacker.unpackArrayHeader();

@@ -24,7 +24,7 @@ final class Batch {
     private final List<Row> keys = new ArrayList<>();
     private final Set<String> users = new HashSet<>();
     private final int recordFields;
-    private final boolean cachesStates;
+    private final boolean remembers;
     private Set<String> young = new HashSet<>();
     private Set<String> old = new HashSet<>();
 
@@ -58,7 +58,7 @@ final class Batch {
 
     /** Python has written a state, and cached it where it caches states. */
     void cached(Row key) {
-        if (cachesStates) {
+        if (remembers) {
             young.add((String) key.getField(0));
         }
     }
@@ -76,9 +76,9 @@ final class Batch {
         return keys;
     }
 
-    Batch(int recordFields, boolean cachesStates) throws IOException {
+    Batch(int recordFields, boolean remembers) throws IOException {
         this.recordFields = recordFields;
-        this.cachesStates = cachesStates;
+        this.remembers = remembers;
         packer.writePayload(ARRAY_32);
     }
 

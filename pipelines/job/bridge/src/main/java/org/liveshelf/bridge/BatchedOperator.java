@@ -14,7 +14,6 @@ import org.apache.flink.runtime.state.VoidNamespace;
 import org.apache.flink.runtime.state.VoidNamespaceSerializer;
 import org.apache.flink.streaming.api.functions.python.DataStreamPythonFunctionInfo;
 import org.apache.flink.streaming.api.operators.InternalTimer;
-import org.apache.flink.streaming.api.operators.InternalTimerService;
 import org.apache.flink.streaming.api.operators.python.embedded.EmbeddedPythonKeyedProcessOperator;
 import org.apache.flink.streaming.api.typeinfo.python.PickledByteArrayTypeInfo;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -28,33 +27,39 @@ import org.apache.flink.types.Row;
  * described in pipelines/job/batch_messages.py and, for the feedback join, in pipelines/job/feedback_messages.py.
  *
  * <p>A batch is handed over when it is full, when the one before it lies long enough in the past, lingerMs after its
- * first entry otherwise, before each barrier, at the end of the input, and when Python says that a list is ready.
+ * first entry otherwise (BUSY_FACTOR times as long under load, where a crossing for a few entries would cost more than
+ * the wait), before each barrier, at the end of the input, and when Python says that a list is ready.
  */
 public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Row, Tuple2<byte[], byte[]>, Row> {
     private static final long serialVersionUID = 1L;
+    private static final int BUSY = 8; // entries of the batch before
+    private static final int BUSY_FACTOR = 4;
 
     private final String stateName;
     private final int maxBatch;
-    private final long lingerNs;
+    private final long lingerMs;
     private final long timeToLiveMs;
     private final int recordFields;
-    private final boolean cachesStates;
+    private final boolean remembers;
 
     private transient ValueState<byte[]> state;
-    private transient InternalTimerService<VoidNamespace> timers;
+    private transient Promises promises;
     private transient MailboxExecutor mailbox;
     private transient Batch batch;
     private transient WakeUp wakeUp;
     private transient long flushedNs;
+    private transient int lastSize;
     private transient boolean lingers;
+    private transient boolean listsReady;
     private transient boolean finished;
     private transient Python python;
     private transient Counter batches;
     private transient Counter entries;
 
     /**
-     * stateName: of the users' state, in savepoints and in metrics; recordFields: how many packed fields a record has after its user's id; cachesStates: whether Python keeps the states
-     * that it writes, and needs none of them again.
+     * stateName: of the users' state, in savepoints and in metrics; recordFields: how many packed fields a record has
+     * after its user's id; remembers: whether users are known from batch to batch. Then Python caches their states, and a
+     * new timer of a user replaces the one before.
      */
     @SuppressWarnings({"unchecked", "rawtypes"}) // PyFlink asks for a row's type, for a converter that is not used here
     public BatchedOperator(
@@ -66,20 +71,23 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
             long lingerMs,
             long timeToLiveMs,
             int recordFields,
-            boolean cachesStates) {
+            boolean remembers) {
         super(configuration, function, (TypeInformation) Types.ROW(Types.STRING), output);
         this.stateName = stateName;
         this.maxBatch = maxBatch;
-        this.lingerNs = lingerMs * 1_000_000L;
+        this.lingerMs = lingerMs;
         this.timeToLiveMs = timeToLiveMs;
         this.recordFields = recordFields;
-        this.cachesStates = cachesStates;
+        this.remembers = remembers;
     }
 
     @Override
     public void open() throws Exception {
         super.open(); // calls openPythonInterpreter
-        timers = getInternalTimerService("user-timers", VoidNamespaceSerializer.INSTANCE, this);
+        promises = new Promises(
+                getInternalTimerService("user-timers", VoidNamespaceSerializer.INSTANCE, this),
+                this::setCurrentKey,
+                remembers);
         ValueStateDescriptor<byte[]> user =
                 new ValueStateDescriptor<>(stateName, PickledByteArrayTypeInfo.PICKLED_BYTE_ARRAY_TYPE_INFO);
         user.enableTimeToLive(
@@ -88,7 +96,7 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
                         .cleanupInRocksdbCompactFilter(1000, Duration.ofDays(30))
                         .build());
         state = getRuntimeContext().getState(user);
-        batch = new Batch(recordFields, cachesStates);
+        batch = new Batch(recordFields, remembers);
         mailbox = getContainingTask().getMailboxExecutorFactory().createExecutor(getOperatorConfig().getChainIndex());
         int descriptor = ((Number) python.call("wake_up_descriptor")).intValue();
         if (descriptor >= 0) { // else Python has nothing to emit but answers
@@ -120,19 +128,22 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
 
     @Override
     public void onProcessingTime(InternalTimer<Row, VoidNamespace> timer) throws Exception {
+        promises.fired(timer.getKey(), timer.getTimestamp());
         batch.addTimer(timer.getKey(), timer.getTimestamp(), state);
         added();
     }
 
     private void added() throws Exception {
-        if (batch.size() >= maxBatch || batch.isLarge() || (!lingers && System.nanoTime() - flushedNs > lingerNs)) {
+        boolean isFull = batch.size() >= maxBatch || batch.isLarge();
+        if (isFull || (!lingers && System.nanoTime() - flushedNs > 1_000_000L * lingerMs)) {
             flush();
         } else if (!lingers) {
             lingers = true;
-            long at = getProcessingTimeService().getCurrentProcessingTime() + lingerNs / 1_000_000L;
+            long ms = lastSize < BUSY ? lingerMs : BUSY_FACTOR * lingerMs;
+            long at = getProcessingTimeService().getCurrentProcessingTime() + ms;
             getProcessingTimeService().registerTimer(at, time -> {
                 lingers = false;
-                if (batch.size() > 0) {
+                if (batch.size() > 0 || listsReady) {
                     flush();
                 }
             });
@@ -141,7 +152,10 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
 
     private void wokenUp() throws Exception {
         wakeUp.taken();
-        flush();
+        listsReady = true;
+        if (!lingers) {
+            flush();
+        }
     }
 
     private void flush() throws Exception {
@@ -155,25 +169,22 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
 
     private void cross() throws Exception {
         boolean empty = batch.size() == 0;
+        listsReady = false;
         if (!empty) {
+            lastSize = batch.size();
             batches.inc();
             entries.inc(batch.size());
         }
         byte[] message = batch.take();
         byte[] answer = (byte[]) python.call("on_batch", (Object) message);
         Object current = getCurrentKey();
-        new Answer(answer).act(batch, this::setCurrentKey, state, this::setTimer, collector);
+        new Answer(answer).act(batch, this::setCurrentKey, state, promises, collector);
         if (current != null) {
             setCurrentKey(current); // of the record that Flink has in hand
         }
         if (!empty) {
             flushedNs = System.nanoTime();
         }
-    }
-
-    private void setTimer(long inMs) {
-        long now = getProcessingTimeService().getCurrentProcessingTime();
-        timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, now + inMs);
     }
 
     @Override

@@ -1,0 +1,65 @@
+"""A small job whose function sets promises, moves them and keeps them; prints whose promise fired. Run by
+`test_promises_through_pemja.py`."""
+
+import os
+import time
+
+from operators.records.event_decode import key_bytes
+from operators.refresh.refresh_records import BatchActions, Output
+from operators.shopper.recent_states import RecentStates
+from pipelines.job.batch_messages import Message
+from tests.pipelines.job.small_job import outputs_of
+
+PAUSE_S = 0.1
+
+
+class Promising:
+    """Does what the value of a record says; `pause` lets time pass, for the timers to fire before the next record."""
+
+    def open(self, subtask: int) -> None:
+        self._pipe, self._recent = os.pipe(), RecentStates(100, time.monotonic)
+
+    def wake_up_descriptor(self) -> int:
+        return self._pipe[0]
+
+    def on_batch(self, message: bytes) -> bytes:
+        batch, actions = Message(message, 0, self._recent), BatchActions()
+        for user, _, record, _ in batch.turns:
+            if record is None:
+                actions.outputs.append(Output("fired", key_bytes(user), b"", {}))
+            elif record.value == b"pause":
+                time.sleep(PAUSE_S)
+            elif record.value == b"keep":
+                actions.keep(user)
+            else:
+                assert record.value is not None
+                actions.kept.pop(user, None)
+                actions.promises[user] = int(record.value)
+        return batch.answer(actions)
+
+    def close(self) -> None:
+        os.close(self._pipe[1])
+
+
+def main() -> None:
+    records = [
+        (b"once", b"200"),
+        (b"moved", b"200"),
+        (b"kept", b"200"),
+        (b"again", b"200"),
+        (b"\xff kept", b"200"),
+        *[(b"nobody", b"pause")] * 1,
+        (b"moved", b"700"),
+        (b"kept", b"keep"),
+        (b"again", b"keep"),
+        (b"\xff kept", b"keep"),
+        *[(b"nobody", b"pause")] * 1,
+        (b"again", b"300"),
+        *[(b"nobody", b"pause")] * 14,
+    ]
+    for kind, user, _ in outputs_of(Promising(), records):
+        print(f"{kind}: {user!r}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
