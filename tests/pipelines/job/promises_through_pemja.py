@@ -48,16 +48,16 @@ def main() -> None:
         (b"kept", b"200"),
         (b"again", b"200"),
         (b"\xff kept", b"200"),
-        *[(b"nobody", b"pause")] * 1,
+        (b"nobody", b"pause"),
         (b"moved", b"700"),
         (b"kept", b"keep"),
         (b"again", b"keep"),
         (b"\xff kept", b"keep"),
-        *[(b"nobody", b"pause")] * 1,
+        (b"nobody", b"pause"),
         (b"again", b"300"),
         *[(b"nobody", b"pause")] * 14,
     ]
-    for kind, user, _ in outputs_of(Promising(), records):
+    for kind, user, _ in outputs_of(Promising(), records, batch=1):
         print(f"{kind}: {user!r}", flush=True)
 
 

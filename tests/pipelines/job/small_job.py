@@ -10,13 +10,15 @@ from pyflink.java_gateway import get_gateway
 
 from deploy.local.jars import CONNECTOR
 from deploy.local.layout import Layout
-from operators.settings import Settings, load_settings
+from operators.settings import JobSettings, Settings, load_settings
 from pipelines.job.recommend import BRIDGE, batched, keyed_by_user, refresh_batching
 from tests.pipelines.job.source_records import read_records
 
 
-def outputs_of(function: Any, records: Sequence[tuple[bytes | None, bytes]]) -> Iterator[tuple[str, bytes, bytes]]:
-    """Kind, key and value of the outputs of `function` for records (key, value)."""
+def outputs_of(
+    function: Any, records: Sequence[tuple[bytes | None, bytes]], batch: int = JobSettings().batch_entries
+) -> Iterator[tuple[str, bytes, bytes]]:
+    """Kind, key and value of the outputs of `function` for records (key, value), in batches of at most `batch` entries."""
     configuration = Configuration()
     configuration.set_string("python.execution-mode", "thread")
     configuration.set_string("parallelism.default", "1")
@@ -25,7 +27,7 @@ def outputs_of(function: Any, records: Sequence[tuple[bytes | None, bytes]]) -> 
     source, read = read_records(get_gateway().jvm, 16_384, records)
     given = environment._j_stream_execution_environment.fromCollection(read, source.getProducedType())
     for kind, key, value, _ in DataStream(
-        batched(environment, keyed_by_user([given]), function, refresh_batching(Settings()))
+        batched(environment, keyed_by_user([given]), function, refresh_batching(Settings())._replace(entries=batch))
     ).execute_and_collect():
         yield kind, _bytes(key), _bytes(value)
 
