@@ -15,11 +15,15 @@ RETRY_MS = 60_000  # after an error of our own at a timer
 
 
 class FeedbackTurn(NamedTuple):
-    """An entry of a user, or where `entry` is None a timer that fired. `state` counts in the user's first turn of a batch."""
+    """An entry of a user, or where `entry` is None a timer that fired. `state` counts in the user's first turn of a batch.
+
+    `timer_ms`: the processing time, epoch ms, that the timer was set for.
+    """
 
     user: str
     state: bytes | None
     entry: JoinEntry | None
+    timer_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -72,10 +76,11 @@ class FeedbackLogic:
         """Reacts to entries and timers in their order. Raises nothing: an entry whose join fails changes nothing, and a timer
         that fails is set again."""
         actions, current = FeedbackActions(), dict[str, bytes | None]()
-        for user, first_state, entry in turns:
+        for user, first_state, entry, timer_ms in turns:
             state = current.setdefault(user, first_state)
             try:
-                joined = self._joined(user, state, entry, now_ms)
+                # a timer that fired has come, whatever a clock that was set back says
+                joined = self._joined(user, state, entry, max(now_ms, timer_ms))
             except Exception as error:
                 self._errors.report("feedback", error)
                 if entry is None:

@@ -69,13 +69,15 @@ class ShopperFreshness:
         Users who wait, still inside the limit, are not counted.
         """
         now, within_ms = self._now_ms(), self._within_s * 1000
-        recent = {user: held for user, held in self._shoppers.copy().items() if now - held.at_ms <= ACTIVE_MS}
-        judged = [held for held in recent.values() if held.delay_s is not None or now - held.at_ms > within_ms]
+        held_now = list(self._shoppers.values())  # at once: the reading thread goes on
+        recent = (held for held in held_now if now - held.at_ms <= ACTIVE_MS)
+        judged = [held for held in recent if held.delay_s is not None or now - held.at_ms > within_ms]
         fresh = sum(held.delay_s is not None and held.delay_s <= self._within_s for held in judged)
         return fresh / len(judged) if judged else float("nan")
 
     def forget_idle(self) -> None:
         """Forgets users without a recent event. Call it now and then."""
         now = self._now_ms()
-        self._shoppers = {user: held for user, held in self._shoppers.items() if now - held.at_ms <= ACTIVE_MS}
+        for user in [user for user, held in self._shoppers.items() if now - held.at_ms > ACTIVE_MS]:
+            del self._shoppers[user]  # in place: a new table of all users every few seconds makes the heap grow
         self._early.clear()

@@ -72,6 +72,7 @@ class ExactlyOnce:
         if newest:
             actions.state = mark_listed(state, SETTLED)
             actions.promise_ms = self._transactions.confirm_ms
+            pending.soon = False  # it replaces the one at the deadline
 
     def lost(self, late_ms: int) -> bool:
         """Whether a list that is out may have been lost, as its promise that fires `late_ms` late must assume."""

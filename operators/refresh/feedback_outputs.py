@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import numpy as np
 
 from operators.configuration.shop_settings import ExperimentSettings
@@ -61,7 +62,12 @@ class FeedbackOutputs:
         kind = event.event_type
         if kind not in JOINED_TYPES or (kind != "consent" and state[FLAGS_AT] & CONSENT_REFUSED):
             return []
-        return [_output(event.user_id, EventEntry(event, record.partition, record.broker_ms))]
+        try:
+            return [_output(event.user_id, EventEntry(event, record.partition, record.broker_ms))]
+        except OverflowError:  # an integer of more than 64 bits, where JSON has none: the join does without it
+            consent = {"personalisation": (event.context or {}).get("personalisation")} if kind == "consent" else None
+            small = msgspec.structs.replace(event, position=None, context=consent)
+            return [_output(event.user_id, EventEntry(small, record.partition, record.broker_ms))]
 
     def of_erasure(self, record: InputRecord, state: bytes) -> Output:
         """An erasure; `state`: after it."""

@@ -5,8 +5,8 @@ requests in the scorer thread die with the process. The phase of a user with a p
 (`operators/refresh/pending.py`). A promise of a user without a phase was set before this process started: the user is
 scored again from the restored state.
 
-The next batch begins when the first list is ready. At-least-once delivery emits the list with it, exactly-once delivery in
-a turn of the list's user (`operators/refresh/exactly_once.py`).
+A ready list starts the next batch. At-least-once delivery emits the list in that batch, exactly-once delivery in a turn of
+the list's user (`operators/refresh/exactly_once.py`).
 """
 
 import math

@@ -38,7 +38,7 @@ class FeedbackMessage:
         for number, entry in enumerate(_decode(message)):
             user = key_text(entry.user)
             self._entries.setdefault(user, number)
-            self.turns.append(FeedbackTurn(user, entry.state, entry.entry))
+            self.turns.append(FeedbackTurn(user, entry.state, entry.entry, entry.timer_ms or 0))
 
     def answer(self, actions: FeedbackActions) -> bytes:
         """The message back."""

@@ -39,6 +39,7 @@ MB_AN_HOUR = 10.0
 FULL_S = 2.2 * AGE_S  # until the cache of states holds its two generations: memory rises in a step with each
 SLOPE_S = 420.0  # a shorter time gives no slope
 PROMETHEUS_MB = 400  # the samples of two to three hours lie in its memory, then in files
+SCORER_MB = 160  # without its encoder cache
 JVM_MB = 350  # beside the heap of a JVM with few threads: its code, its classes, its buffers
 
 
@@ -114,7 +115,8 @@ REPORTED = {
 
 
 def bounds_mb(stack: Stack) -> dict[str, float]:
-    """What JVMs take by their settings at most, which touch their heaps bit by bit, and Prometheus. Ours have no excuse."""
+    """What JVMs take by their settings at most, which touch their heaps bit by bit, Prometheus, and the scorer with its
+    encoder cache, which fills up user by user. The others of ours must be flat."""
     settings = stack.settings.stack
     managers = {f"taskmanager-{n}": float(settings.taskmanager_memory_mb) for n in range(settings.taskmanagers)}
     return managers | {
@@ -122,6 +124,7 @@ def bounds_mb(stack: Stack) -> dict[str, float]:
         "jobmanager": 1024,
         "zookeeper": 64 + JVM_MB,
         "prometheus": PROMETHEUS_MB,
+        "scorer": SCORER_MB + stack.settings.scorer.cache_mb,
     }
 
 

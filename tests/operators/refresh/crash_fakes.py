@@ -90,7 +90,7 @@ class Kept:
     position: int = 0
     states: dict[str, bytes] = field(default_factory=dict)
     promises: list[str] = field(default_factory=list)
-    own: set[str] = field(default_factory=set)
+    own: dict[str, tuple[float, float]] = field(default_factory=dict)  # user -> when it was set, when it fires, s
     buffered: list[Turn] = field(default_factory=list)  # read or fired, and not handed to the logic yet
     outputs: int = 0
     entries: list[UserEntry] = field(default_factory=list)  # all that the feedback join has been told: its state
@@ -105,12 +105,12 @@ class Kept:
         if user in self.promises:
             self.promises.remove(user)
         else:
-            self.own.remove(user)
+            del self.own[user]
 
     def restored(self) -> "Kept":
         """What a new process gets: it has set no promise."""
         kept = copy.deepcopy(self)
-        kept.promises, kept.own = kept.timers, set()
+        kept.promises, kept.own = kept.timers, {}
         return kept
 
 

@@ -37,6 +37,14 @@ def test_a_list_leaves_as_soon_as_it_is_ready_and_its_promise_finds_nothing_to_d
     assert not job.logic._pending
 
 
+def test_the_request_after_a_list_has_a_deadline_of_its_own(job: Operator) -> None:
+    job.event()
+    job.batcher.run_once()
+    job.turns()
+    job.event(number=1)
+    assert job.promises == {"u1": job.settings.deadline_ms}, "the look at the list before waits no longer"
+
+
 def test_a_list_of_a_user_in_the_batch_needs_no_other_turn(job: Operator) -> None:
     job.event()
     job.batcher.run_once()

@@ -107,6 +107,17 @@ def test_events_that_the_join_needs_are_told_once(joined: Operator) -> None:
         assert isinstance(entry, EventEntry) and entry.event.event_type == kind
 
 
+@pytest.mark.parametrize("huge", [{"position": 10**30}, {"position": "9" * 23}, {"context": {"a": 10**25}}])
+def test_an_integer_that_the_join_cannot_be_told_costs_the_event_nothing(joined: Operator, huge: dict) -> None:
+    outputs = joined.event(number=1, event_type="click", item_id="i1", recommendation_id="r1", **huge)
+    (entry,) = told(outputs)
+    assert isinstance(entry, EventEntry) and entry.event.recommendation_id == "r1"
+    assert joined.sensors.records == ["applied"] and joined.sensors.own_errors == []
+    consent = {"personalisation": "denied"} | {"a": 10**25}
+    (entry,) = told(joined.event(number=2, event_type="consent", context=consent))
+    assert isinstance(entry, EventEntry) and entry.event.context == {"personalisation": "denied"}
+
+
 def test_a_shopper_who_refused_consent_gives_only_the_refusal(joined: Operator) -> None:
     (entry,) = told(joined.event(number=1, event_type="consent", context={"personalisation": "denied"}))
     assert isinstance(entry, EventEntry)

@@ -41,7 +41,7 @@ def test_an_entry_becomes_a_turn(entry: Any) -> None:
 
 def test_a_timer_is_a_turn_without_an_entry() -> None:
     batch = FeedbackMessage(packed(timer(b"\xff", b"state"), record(b"u1", None, ENTRIES[0])))
-    assert batch.turns == [FeedbackTurn("\udcff", b"state", None), FeedbackTurn("u1", None, ENTRIES[0])]
+    assert batch.turns == [FeedbackTurn("\udcff", b"state", None, NOW_MS - 7), FeedbackTurn("u1", None, ENTRIES[0])]
 
 
 def test_an_answer_names_the_first_entry_of_a_user_and_clears_a_state() -> None:
