@@ -232,21 +232,20 @@ class FeedbackJoin:
         earlier one."""
         state, wake_ms, next_ms = turn.state, None, turn.next_look_ms
         if not state.wake_ms:
-            next_ms = min((self._look_ms(packed, turn.now_ms) for packed in state.lists), default=None)
+            looks = [self._look_ms(packed, turn.now_ms) for packed in state.lists]
+            next_ms = min((look_ms for look_ms in looks if look_ms is not None), default=None)
         if next_ms is not None and not 0 < state.wake_ms <= next_ms + SLACK_MS:
             state.wake_ms = wake_ms = next_ms
         after = state.pack()
         return Joined(before if after == before else after, turn.examples, +turn.counts, wake_ms)
 
-    def _look_ms(self, packed: PackedList, now_ms: int) -> int:
-        click_ms, purchase_ms, unseen_ms = self._windows
-        if not packed.items:
-            return max(packed.last_ms + unseen_ms, now_ms) + 1
-        if packed.open_ms:
-            end_ms, silence_ms = packed.open_ms + click_ms, min(click_ms, QUIET_MS)
-        else:
-            end_ms, silence_ms = packed.last_ms + purchase_ms, purchase_ms
-        return self._clocks.look_ms(packed.partition, end_ms, silence_ms, now_ms)
+    def _look_ms(self, packed: PackedList, now_ms: int) -> int | None:
+        """When to look at a list: only while an example of it is due. Other lists are dropped at the user's next event, or
+        with the user's state: a timer of a day for each shopper would fill the heap."""
+        if not packed.open_ms:
+            return None
+        click_ms = self._windows.click_ms
+        return self._clocks.look_ms(packed.partition, packed.open_ms + click_ms, min(click_ms, QUIET_MS), now_ms)
 
 
 def _impression(event: Event, stamp: Stamp, *, missing: bool) -> Impression:

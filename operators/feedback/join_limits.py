@@ -6,7 +6,7 @@ from operators.configuration.shop_settings import FeedbackSettings
 from operators.time_units import DAY_MS, HOUR_MS
 
 _MINUTE_MS = 60_000
-CLOSED_DAYS = 7  # for so long at least the join knows that the windows of a list have closed
+CLOSED_DAYS = 7  # so long the hashes of closed lists stay without a new event, as far as `Limits.closed` lets them
 
 
 class Windows(NamedTuple):

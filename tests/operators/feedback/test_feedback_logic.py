@@ -112,12 +112,11 @@ def test_a_state_of_which_nothing_is_left_is_cleared() -> None:
 
 def test_a_timer_that_fires_has_come_also_where_the_clock_was_set_back() -> None:
     operator = Operator()
-    operator.turns(("u1", ServedEntry(pack_served(served()))))
-    due_ms = JoinState.read(operator.states["u1"]).wake_ms
+    operator.turns(("u1", SHOWN))
     state = operator.states["u1"]
-    assert operator.logic.on_batch([FeedbackTurn("u1", state, None, due_ms - 5000)], due_ms - 5000).states == {}
-    actions = operator.logic.on_batch([FeedbackTurn("u1", state, None, due_ms)], due_ms - 20)
-    assert actions.states == {"u1": None}
+    due_ms = JoinState.read(state).wake_ms
+    assert not operator.logic.on_batch([FeedbackTurn("u1", state, None, due_ms - 5000)], due_ms - 5000).states
+    assert operator.logic.on_batch([FeedbackTurn("u1", state, None, due_ms)], due_ms - 20).examples
 
 
 def test_an_entry_that_fails_changes_nothing_and_the_others_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ def test_after_an_erasure_new_lists_give_examples() -> None:
 
 
 def test_an_erasure_forgets_which_lists_were_closed() -> None:
-    shopper = Shopper().sees("i1").waits_out()
+    shopper = Shopper().sees("i1").waits_out().at(25 * HOUR)
     shopper.sees("i1")
     assert shopper.counts["closed_list"] == 1
     shopper.forgotten().after(MINUTE).sees("i1")
