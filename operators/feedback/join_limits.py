@@ -6,6 +6,7 @@ from operators.configuration.shop_settings import FeedbackSettings
 from operators.time_units import DAY_MS, HOUR_MS
 
 _MINUTE_MS = 60_000
+LONGEST_JOINED = 1000  # items of a list: `Limits.size` holds all that may wait
 CLOSED_DAYS = 7  # so long the hashes of closed lists stay without a new event, as far as `Limits.closed` lets them
 
 

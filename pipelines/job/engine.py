@@ -1,6 +1,7 @@
 """Flink's settings for the job, and why each differs from the default."""
 
 from operators.errors import SettingsError
+from operators.feedback.join_limits import LONGEST_JOINED
 from operators.settings import JobSettings, Settings
 
 EXECUTION_MODE = "thread"
@@ -48,6 +49,12 @@ def flink_options(settings: Settings) -> dict[str, str]:
     }
     if settings.job.delivery == "exactly-once" or settings.feedback.enabled:
         _check_transactions(settings.job)
+    if settings.feedback.enabled and settings.lists.size > LONGEST_JOINED:
+        raise SettingsError(
+            f"lists.size of at most {LONGEST_JOINED} where feedback.enabled is set",
+            str(settings.lists.size),
+            "set it lower, or unset feedback.enabled: the join keeps several lists of each shopper",
+        )
     own = dict(settings.flink)
     mode = own.get("python.execution-mode", EXECUTION_MODE)
     if mode != EXECUTION_MODE:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from operators.errors import SettingsError
+from operators.feedback.join_limits import LONGEST_JOINED
 from operators.settings import JobSettings, Settings
 from pipelines.job.engine import STATE_UID, flink_options
 from pipelines.local.local_submission import with_places
@@ -28,6 +29,14 @@ def test_flinks_own_settings_pass_through_but_not_another_execution_mode() -> No
     assert flink_options(settings(flink={"state.backend.type": "hashmap"}))["state.backend.type"] == "hashmap"
     with pytest.raises(SettingsError, match="thread"):
         flink_options(settings(flink={"python.execution-mode": "process"}))
+
+
+def test_lists_that_the_feedback_join_cannot_keep_are_refused() -> None:
+    joined, long = {"enabled": True}, {"size": LONGEST_JOINED + 1}
+    assert flink_options(settings(feedback=joined, lists={"size": LONGEST_JOINED}))
+    assert flink_options(settings(lists=long))
+    with pytest.raises(SettingsError, match=f"at most {LONGEST_JOINED}.*came {LONGEST_JOINED + 1}"):
+        flink_options(settings(feedback=joined, lists=long))
 
 
 def test_a_submission_carries_code_and_bundle_under_a_marker_of_its_own(tmp_path: Path) -> None:
