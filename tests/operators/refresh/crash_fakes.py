@@ -25,7 +25,7 @@ from operators.records.event_decode import EventDecoder
 from operators.refresh.batch_scorer import LocalScorer
 from operators.refresh.feedback_outputs import FeedbackOutputs
 from operators.refresh.micro_batcher import MicroBatcher
-from operators.refresh.refresh_records import InputRecord, Output, Turn
+from operators.refresh.refresh_records import BatchActions, InputRecord, Output, Turn
 from operators.refresh.refresh_sensors import NullSensors
 from operators.shopper.state_layout import migrate
 from operators.shopper.user_state import erase, list_is_owed, order_of, step
@@ -99,6 +99,19 @@ class Kept:
     def timers(self) -> list[str]:
         """The users of all promises."""
         return sorted([*self.promises, *self.own])
+
+    def set(self, actions: BatchActions, seconds: float) -> None:
+        """Takes promises back and sets others; `seconds`: now."""
+        for user in actions.kept:
+            self.own.pop(user, None)
+        self.own |= {user: (seconds, seconds + ms / 1000) for user, ms in actions.promises.items()}
+
+    def is_looked_at(self, user: str, by_s: float) -> bool:
+        """Whether a promise of the user fires by then, or a moment after it was set, or has fired in this batch."""
+        if user in self.promises or any(turn.user == user and turn.record is None for turn in self.buffered):
+            return True
+        set_s, fires_s = self.own[user]
+        return fires_s <= max(by_s, set_s) + 0.002
 
     def fire(self, user: str) -> None:
         """A promise of a user fires; of several, a restored one."""

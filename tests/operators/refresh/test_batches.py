@@ -122,3 +122,17 @@ def encoded_list(job: Operator, request: Request) -> Encoded:
 def record(user: str, number: int = 0, **fields) -> InputRecord:
     body = good_event(event_id=f"e{number}", user_id=user, **fields)
     return InputRecord(user, json.dumps(body).encode(), EVENTS, 1, 42 + number, NOW_MS, True)
+
+
+def test_the_promise_of_a_list_that_is_out_is_taken_back(job: Operator) -> None:
+    job.event()
+    job.batcher.run_once()
+    assert lists(job.turns()) == [("u1", 1, "model")]
+    assert job.promises == {} and not job.logic._pending
+    job.event(number=1)
+    assert job.promises == {"u1": job.settings.deadline_ms}, "the next list has a promise of its own"
+    job.event(number=2)
+    job.batcher.run_once()
+    late = Turn("u1", job.state["u1"], None, 5)
+    assert lists(job.turns(late)) == [("u1", 3, "model")], "it fired when the list was ready: nobody is asked again"
+    assert job.batcher.waiting == 0 and job.promises == {}

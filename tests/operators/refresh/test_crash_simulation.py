@@ -110,9 +110,7 @@ class CrashingEngine(RuleBasedStateMachine):
         self.batcher.fault = None
         for user, state in actions.states.items():
             self.now.states[user] = stored(state)
-        for user in actions.kept:
-            self.now.own.pop(user, None)
-        self.now.own |= {user: (self.seconds, self.seconds + ms / 1000) for user, ms in actions.promises.items()}
+        self.now.set(actions, self.seconds)
         self.now.entries += entries_of(actions.outputs)
         for output in actions.outputs:
             if output.kind == "list" and output.key is not None:
@@ -225,10 +223,6 @@ class CrashingEngine(RuleBasedStateMachine):
         out = max((order for name, order, _ in self.outputs if name == user), default=(0, 0))
         return state is not None and list_is_owed(state) and order_of(state) > out
 
-    def is_buffered(self, user: str) -> bool:
-        """Whether a promise of the user has fired and waits for the end of its batch."""
-        return any(turn.user == user and turn.record is None for turn in self.now.buffered)
-
     @property
     def promised(self) -> set[str]:
         """Users with a promise, or with one that has fired and waits for the end of its batch."""
@@ -247,10 +241,8 @@ class CrashingEngine(RuleBasedStateMachine):
         assert {request.user_id for request in requests} <= pending.keys(), "a request without a record"
         for user, record in pending.items():
             assert user in self.promised, f"{user} has a record without a promise"
-            assert record.phase != "idle"
-            if record.phase == "scoring" and user in self.now.own and not self.is_buffered(user):
-                set_s, fires_s = self.now.own[user]
-                assert fires_s <= max(record.since_s + DEADLINE_S, set_s) + 0.002, f"{user} waits beyond the deadline"
+            late = record.phase == "scoring" and not self.now.is_looked_at(user, record.since_s + DEADLINE_S)
+            assert not late and record.phase != "idle"
             assert (record.request is not None) == (record.phase == "scoring")
             assert record.request is None or any(record.request is request for request in requests)
             assert record.answer is None or self.exactly_once

@@ -142,20 +142,6 @@ def test_an_event_sets_a_promise_and_the_promise_brings_the_list(job: Operator) 
     assert job.promises == {}
 
 
-def test_the_promise_of_a_list_that_is_out_is_taken_back(job: Operator) -> None:
-    job.event()
-    job.batcher.run_once()
-    assert lists(job.turns()) == [("u1", 1, "model")]
-    assert job.promises == {} and not job.logic._pending
-    job.event(number=1)
-    assert job.promises == {"u1": job.settings.deadline_ms}, "the next list has a promise of its own"
-    job.event(number=2)
-    job.batcher.run_once()
-    late = Turn("u1", job.state["u1"], None, 5)
-    assert lists(job.turns(late)) == [("u1", 3, "model")], "it fired when the list was ready: nobody is asked again"
-    assert job.batcher.waiting == 0 and job.promises == {}
-
-
 def test_a_ready_list_leaves_with_the_next_record_of_anyone(job: Operator) -> None:
     job.event("u1")
     job.batcher.run_once()

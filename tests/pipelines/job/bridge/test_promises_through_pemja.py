@@ -12,7 +12,7 @@ from tests.places import ROOT
 @pytest.mark.slow
 @pytest.mark.usefixtures("jars")
 def test_a_promise_fires_once_and_one_that_was_kept_does_not() -> None:
-    command = [sys.executable, "-m", "tests.pipelines.job.promises_through_pemja"]
+    command = [sys.executable, "-m", "tests.pipelines.job.bridge.promises_through_pemja"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), *sys.path))}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]

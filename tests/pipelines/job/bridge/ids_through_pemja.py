@@ -15,7 +15,7 @@ from operators.records.event_decode import key_bytes
 from operators.refresh.refresh_records import BatchActions, Output
 from operators.shopper.recent_states import RecentStates
 from pipelines.job.batch_messages import Message
-from tests.pipelines.job.small_job import outputs_of
+from tests.pipelines.job.bridge.small_job import outputs_of
 
 
 class Echo:

@@ -17,8 +17,8 @@ from operators.refresh.refresh_records import InputRecord
 from operators.settings import load_settings
 from operators.shopper.recent_states import RecentStates
 from pipelines.job.batch_messages import Message
-from tests.pipelines.job.source_records import BROKER_MS, OFFSET, PARTITION, TOPIC, read_records
-from tests.pipelines.job.users_of_bodies import USERS_OF_BODIES
+from tests.pipelines.job.bridge.source_records import BROKER_MS, OFFSET, PARTITION, TOPIC, read_records
+from tests.pipelines.job.bridge.users_of_bodies import USERS_OF_BODIES
 from tests.places import ROOT
 
 JARS = Layout.of(load_settings()).jars

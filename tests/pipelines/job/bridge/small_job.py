@@ -12,7 +12,7 @@ from deploy.local.jars import CONNECTOR
 from deploy.local.layout import Layout
 from operators.settings import JobSettings, Settings, load_settings
 from pipelines.job.recommend import BRIDGE, batched, keyed_by_user, refresh_batching
-from tests.pipelines.job.source_records import read_records
+from tests.pipelines.job.bridge.source_records import read_records
 
 
 def outputs_of(

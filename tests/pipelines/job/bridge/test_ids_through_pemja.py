@@ -76,7 +76,7 @@ def test_every_id_crosses_as_it_is_and_no_two_share_a_state(tmp_path: Path) -> N
     keys, bodies = tmp_path / "keys", tmp_path / "users"
     keys.write_text("\n".join(b64encode(one).decode() for one in ids))
     bodies.write_text("\n".join(map(json.dumps, [*users, LONE])))
-    command = [sys.executable, "-m", "tests.pipelines.job.ids_through_pemja", str(keys), str(bodies)]
+    command = [sys.executable, "-m", "tests.pipelines.job.bridge.ids_through_pemja", str(keys), str(bodies)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), *sys.path))}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
