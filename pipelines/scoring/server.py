@@ -1,8 +1,8 @@
 """The scorer service of a machine: `python -P -m pipelines.scoring.server SOCKET`, for all jobs with that `scorer.socket`.
 
 A supervisor runs it and starts it again. The oldest batch of each connection goes into one micro-batch of its model: a job
-with much to score does not keep the others waiting. While the service scores, a timer of the kernel runs and ends it where it hangs. It ends by itself only when it is told to, or when
-nobody can connect any more.
+with much to score does not keep the others waiting. While the service scores, a timer of the kernel runs and ends it where it
+hangs. It ends by itself only when it is told to, or when nobody can connect any more.
 """
 
 import logging
