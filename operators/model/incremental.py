@@ -15,7 +15,7 @@ from operators.errors import BundleError
 from operators.model.batch_trimming import Answers, in_order, parts_by_steps, width_for
 from operators.model.best_rows import best_rows
 from operators.model.encoder_cache import NOT_KEPT, EncoderCache, Kept
-from operators.model.onnx_session import open_session
+from operators.model.onnx_session import open_session, signature
 from operators.shopper.features import Rows
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,8 @@ class IncrementalScorer:
         return answers
 
     def check_golden(self, inputs: dict[str, Rows], scores: npt.NDArray[np.float32]) -> float:
-        """The greatest difference from `scores` [B, K], of the full pass and of one that goes on after half of the steps."""
+        """The greatest difference from `scores` [B, K], of the full pass and of one that goes on after half of the steps; NaN
+        where either gives NaN."""
         full, _ = self.score(inputs)
         users = [f"golden {number}" for number in range(len(full))]
         half = np.maximum(inputs["length"] // 2, 1)
@@ -67,7 +68,7 @@ class IncrementalScorer:
         resumed, _ = self.score(inputs, users)
         self.cache.clear()
         self.cache.hits = self.cache.misses = 0
-        return max(float(np.abs(found - scores).max(initial=0)) for found in (full, resumed))
+        return float(np.abs(np.stack((full, resumed)) - scores).max(initial=0))  # Python's `max` would hide NaN
 
     def _passes(self, inputs: dict[str, Rows], kept: Kept) -> Answers:
         """One call of the graph for users with a like number of new steps."""
@@ -116,11 +117,7 @@ class IncrementalScorer:
 
     def _check_signature(self) -> bool:
         """Whether the encoder keeps something of each step."""
-        try:
-            inputs = {node.name: node.type for node in self._session.get_inputs()}
-            outputs = [node.name for node in self._session.get_outputs()]
-        except UnicodeDecodeError as error:  # a graph may hold any bytes for a name
-            raise BundleError("a graph whose names are UTF-8", str(error), _FIX) from error
+        inputs, outputs = signature(self._session)
         for keyed, ins, outs in ((False, INPUTS, OUTPUTS), (True, INPUTS | KEYS, OUTPUTS + KEY_OUTPUTS)):
             if (inputs, outputs) == (ins, outs):
                 return keyed

@@ -5,6 +5,8 @@ from typing import Any
 
 import onnxruntime as ort
 
+from operators.errors import BundleError
+
 Providers = Sequence[str | tuple[str, dict[str, str]]]
 
 
@@ -21,3 +23,14 @@ def open_session(graph: bytes, options: ort.SessionOptions, providers: Providers
     session: Any = ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)
     session._model_bytes = None  # hundreds of MB, kept for that
     return session
+
+
+def signature(session: ort.InferenceSession) -> tuple[dict[str, str], list[str]]:
+    """The graph's inputs with their types, and the names of its outputs. Raises `BundleError`: a graph may hold any bytes for
+    a name."""
+    try:
+        return {node.name: node.type for node in session.get_inputs()}, [node.name for node in session.get_outputs()]
+    except UnicodeDecodeError as error:
+        raise BundleError(
+            "a graph whose names are UTF-8", str(error), "export the bundle again with `liveshelf train`"
+        ) from error

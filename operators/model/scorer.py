@@ -11,7 +11,7 @@ from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
 from operators.model.encoder_cache import EncoderCache
 from operators.model.incremental import IncrementalScorer
 from operators.model.model_bundle import ModelBundle
-from operators.model.onnx_session import open_session
+from operators.model.onnx_session import open_session, signature
 from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
 from operators.settings import ScorerSettings
 from operators.shopper.features import Features, Rows
@@ -171,11 +171,7 @@ class Scorer:
         return scores, rows
 
     def _check_signature(self) -> None:
-        try:
-            inputs = {node.name: node.type for node in self._session.get_inputs()}
-            outputs = [node.name for node in self._session.get_outputs()]
-        except UnicodeDecodeError as error:  # a graph may hold any bytes for a name
-            raise BundleError("a graph whose names are UTF-8", str(error), _FIX) from error
+        inputs, outputs = signature(self._session)
         if inputs != INPUTS or outputs != OUTPUTS:
             raise BundleError(f"a graph {INPUTS} -> {OUTPUTS}", f"{inputs} -> {outputs}", _FIX)
 

@@ -18,6 +18,7 @@ from model_export.data.sessions import session_examples
 from model_export.models.encoders import build
 from operators.errors import BundleError
 from operators.model.bundle_files import MANIFEST, file_hash
+from operators.model.encoder_cache import EncoderCache, Kept
 from operators.model.model_bundle import GRAPH, INCREMENTAL, ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
@@ -178,6 +179,20 @@ def test_a_right_state_passes_the_check(bundle: ModelBundle) -> None:
     for _ in range(5):
         scorer.score(shoppers.features(users), names(users))
     assert scorer.cache is not None and (scorer.cache.check_failures, scorer.cache.hits) == (0, 16)
+
+
+def test_an_incremental_graph_that_goes_on_to_nan_is_refused(
+    bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = EncoderCache.read
+
+    def broken(cache: EncoderCache, kept: Kept) -> tuple[np.ndarray, np.ndarray]:
+        states, keys = read(cache, kept)
+        return (np.full_like(states, np.nan), keys) if kept.known.any() else (states, keys)
+
+    monkeypatch.setattr(EncoderCache, "read", broken)
+    with pytest.raises(BundleError, match=r"of the incremental graph.*came nan"):
+        Scorer(bundle, ScorerSettings(provider="cpu"))
 
 
 def test_an_incremental_graph_of_other_weights_is_refused(bundle: ModelBundle, tmp_path: Path) -> None:
