@@ -116,7 +116,7 @@ class MicroBatcher(Generic[Q, R]):
     def abandon(self, user: str) -> bool:
         """Forgets a user's requests; an answer that comes later is dropped.
 
-        Returns whether a request is in the batch that is scored now. If that batch hangs, the request may be the cause.
+        Returns whether the scorer may hang on a request of theirs: it is in the batch that is scored, for long already.
         """
         with self._changed:
             self._waiting.pop(user, None)
@@ -126,12 +126,16 @@ class MicroBatcher(Generic[Q, R]):
                     batch[user] = None
             self._answers = [answer for answer in self._answers if answer.user != user]
             self._changed.notify_all()
-            return is_scored
+            return is_scored and self._pace.is_long(self._scored_s())
 
     def hangs(self) -> bool:
         """Whether the batch that is scored is past the deadline."""
+        return self._scored_s() > self._deadline_s
+
+    def _scored_s(self) -> float:
+        """For how long the oldest batch in flight is scored; 0 where there is none."""
         started = self._started
-        return started is not None and self.clock() - started > self._deadline_s
+        return 0.0 if started is None else self.clock() - started
 
     @property
     def waiting(self) -> int:
@@ -181,9 +185,8 @@ class MicroBatcher(Generic[Q, R]):
         if results is None:
             return
         with self._changed:
-            now, batch = self.clock(), self._in_flight.popleft()
-            seconds = now - (now if self._started is None else self._started)
-            self._started = now if self._in_flight else None
+            seconds, batch = self._scored_s(), self._in_flight.popleft()
+            self._started = self.clock() if self._in_flight else None
             self._pace.scored(len(batch), seconds)
             tells = self._answer(batch, results)
         if tells:
@@ -232,11 +235,7 @@ class MicroBatcher(Generic[Q, R]):
 
     def _take(self) -> list[Q]:
         """A micro-batch of the requests that wait longest, under the lock: it is in flight from now on."""
-        batch, room = self._waiting, self._pace.room
-        if len(batch) <= room:
-            self._waiting = {}
-        else:
-            batch = {user: self._waiting.pop(user) for user in list(islice(self._waiting, room))}
+        batch = {user: self._waiting.pop(user) for user in list(islice(self._waiting, self._pace.room))}
         self._sent_s = self.clock()
         requests = list(batch.values())
         if batch:

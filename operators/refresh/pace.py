@@ -38,6 +38,10 @@ class BatchPace:
         """Takes the time of a micro-batch. A batch that hung counts as one at its deadline."""
         self._mean_user_s += (min(seconds, self._deadline_s) / users - self._mean_user_s) / AVERAGED_BATCHES
 
+    def is_long(self, seconds: float) -> bool:
+        """Whether a micro-batch that is scored for so long takes twice the time that any may take."""
+        return seconds >= 2 * DEADLINE_SHARE * self._deadline_s
+
     @property
     def room(self) -> int:
         """Users that a micro-batch may hold."""

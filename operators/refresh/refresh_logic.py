@@ -151,10 +151,10 @@ class RefreshLogic:
         elif phase in ("idle", "fallen back"):
             self._ask_unless_settled(user, state, late_ms, actions)
         else:
-            in_flight, late = self._batcher.abandon(user), phase == "scoring"
+            may_hang, late = self._batcher.abandon(user), phase == "scoring"
             cause = "deadline" if late else "failed"
             # a user of a hanging batch is not scored again before the next event: the batch could hang again
-            again = not (late and in_flight)
+            again = not (late and may_hang)
             pending.request = None  # if the fallback list fails too, the next request is not late at once
             self._fall_back(Request(user, state, last_event_ms(state)), cause, actions, again=again)
 

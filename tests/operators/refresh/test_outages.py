@@ -1,6 +1,8 @@
-"""The operator while nobody can be asked: one fallback list for each event, and the model again when it is there."""
+"""The operator while nobody can be asked, or the scorer hangs: one fallback list for each event, and the model again later."""
 
-from collections.abc import Sequence
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -85,3 +87,53 @@ def test_an_erased_user_is_not_asked_for(unmanned: Operator) -> None:
     job.read("u1", b'{"user_id":"u1"}', topic="shop.erasures.v1")
     while job.promises:
         assert lists(job.fire()) == []
+
+
+@contextlib.contextmanager
+def a_batch_is_scored(job: Operator) -> Iterator[None]:
+    """Until the end of the block the scorer works on what waits at its beginning."""
+    begun, released, make = threading.Event(), threading.Event(), job.lists.make_encoded
+
+    def hang(asked, **options):
+        begun.set()
+        released.wait(5)
+        return make(asked, **options)
+
+    job.lists.make_encoded = hang
+    thread = threading.Thread(target=job.batcher.run_once)
+    thread.start()
+    begun.wait(5)
+    yield
+    released.set()
+    thread.join(5)
+    job.lists.make_encoded = make
+
+
+def test_who_was_in_a_batch_that_hangs_is_not_scored_again_before_the_next_event(job: Operator) -> None:
+    job.event("guilty")
+    with a_batch_is_scored(job):
+        job.event("behind")
+        job.seconds = 0.6
+        assert lists(job.fire("guilty")) == [("guilty", 1, "neighbours")]
+        assert lists(job.fire("behind")) == [("behind", 1, "neighbours")]
+        assert job.promises == {"behind": job.settings.retry_after_ms}
+    assert lists(job.read("anyone", None)) == []
+    job.fire("behind")
+    job.batcher.run_once()
+    assert lists(job.fire("behind")) == [("behind", 1, "model")]
+    job.event("guilty", number=1)
+    job.batcher.run_once()
+    assert lists(job.fire("guilty")) == [("guilty", 2, "model")]
+
+
+def test_who_waited_for_a_batch_that_hung_and_is_late_in_the_next_is_scored_again(job: Operator) -> None:
+    job.event()
+    job.seconds = 0.55
+    with a_batch_is_scored(job):
+        job.seconds = 0.6
+        assert lists(job.fire()) == [("u1", 1, "neighbours")]
+    assert lists(job.read("anyone", None)) == [], "a late list never follows the fallback"
+    assert job.promises == {"u1": job.settings.retry_after_ms}
+    job.fire()
+    job.batcher.run_once()
+    assert lists(job.fire()) == [("u1", 1, "model")]

@@ -1,7 +1,6 @@
 """The operator's decisions with the real batcher on the test's thread and the known bundle."""
 
 import json
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -182,38 +181,6 @@ def test_past_the_deadline_the_fallback_goes_out_and_the_model_is_asked_again_la
     job.batcher.run_once()
     assert lists(job.fire()) == [("u1", 1, "model")]
     assert job.promises == {}
-
-
-def test_who_was_in_a_batch_that_hangs_is_not_scored_again_before_the_next_event(job: Operator) -> None:
-    hung = threading.Event()
-    released = threading.Event()
-    make = job.lists.make_encoded
-
-    def hang(asked, **options):
-        hung.set()
-        released.wait(5)
-        return make(asked, **options)
-
-    job.lists.make_encoded = hang
-    job.event("guilty")
-    thread = threading.Thread(target=job.batcher.run_once)
-    thread.start()
-    hung.wait(5)
-    job.event("behind")
-    job.seconds = 0.6
-    assert lists(job.fire("guilty")) == [("guilty", 1, "neighbours")]
-    assert lists(job.fire("behind")) == [("behind", 1, "neighbours")]
-    assert job.promises == {"behind": job.settings.retry_after_ms}
-    released.set()
-    thread.join(5)
-    job.lists.make_encoded = make
-    assert lists(job.read("anyone", None)) == []
-    job.fire("behind")
-    job.batcher.run_once()
-    assert lists(job.fire("behind")) == [("behind", 1, "model")]
-    job.event("guilty", number=1)
-    job.batcher.run_once()
-    assert lists(job.fire("guilty")) == [("guilty", 2, "model")]
 
 
 def test_an_event_during_a_retry_has_a_deadline_of_its_own(job: Operator) -> None:

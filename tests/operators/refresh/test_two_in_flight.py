@@ -84,17 +84,20 @@ def test_the_time_of_the_second_begins_when_the_first_is_answered(
 
 
 def test_only_a_request_of_the_batch_that_is_scored_may_be_the_cause_of_a_hang(
-    waiting: MicroBatcher[str, str], scorer: Distant
+    waiting: MicroBatcher[str, str], scorer: Distant, clock: Clock
 ) -> None:
     sent(waiting, a="a", b="b")
     sent(waiting, c="c", a="a2")
     sent(waiting, d="d")
+    clock.now = 0.6
     assert [waiting.abandon(user) for user in "acd"] == [True, False, False]
     assert answered(waiting, scorer, "A", "B") == {"b": "B"}
     assert answered(waiting, scorer, "C", "A2") == {}
     assert waiting.waiting == 0
-    sent(waiting, e="e")
-    assert waiting.abandon("e"), "it is scored now"
+    sent(waiting, e="e", f="f")
+    assert not waiting.abandon("f"), "it waited for the batch that hung, and was sent just now"
+    clock.now = 1.1
+    assert waiting.abandon("e"), "it is scored for half the deadline"
 
 
 def test_a_request_after_an_abandoned_one_is_answered(waiting: MicroBatcher[str, str], scorer: Distant) -> None:
