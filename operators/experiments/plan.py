@@ -137,3 +137,8 @@ def read_plan(fields: Mapping[str, Any]) -> ExperimentPlan:
         fields_known = ", ".join(ExperimentPlan.__struct_fields__)
         expected = f"an experiment with the fields {fields_known}, and arms with {', '.join(Arm.__struct_fields__)}"
         raise SettingsError(expected, str(error), _FIX) from error
+
+
+def plan_of_shares(name: str, shares: Mapping[str, float], **fields: Any) -> ExperimentPlan:
+    """The plan of `[experiment]`: arms with shares, and other fields of a plan. Raises `SettingsError`."""
+    return read_plan({"name": name, "arms": [{"name": arm, "share": share} for arm, share in shares.items()], **fields})

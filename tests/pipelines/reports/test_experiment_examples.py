@@ -1,0 +1,51 @@
+"""Which records of the topic of examples a report on an experiment counts."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+from pipelines.reports.experiment_examples import chosen
+
+
+def record(**fields: Any) -> Any:
+    example = {
+        "example_id": "e1",
+        "revision": 0,
+        "recommendation_id": "r1",
+        "user_id": "anna",
+        "item_id": "i1",
+        "position": 0,
+        "placement": "home",
+        "shown_at": 5,
+        "label": "none",
+        "model": {"name": "m", "version": "1"},
+        "experiment": {"name": "layout", "arm": "control"},
+        "propensity": None,
+        "source": "model",
+        "organic": False,
+        "state": "AAAA",
+    } | fields
+    return SimpleNamespace(value=json.dumps(example).encode())
+
+
+def test_the_highest_revision_of_each_example_counts_whatever_the_order() -> None:
+    records = [record(revision=1, label="click"), record(), record(example_id="e0", shown_at=1)]
+    examples = chosen(records, "layout")
+    assert [(example.example_id, example.label) for example in examples.final] == [("e0", "none"), ("e1", "click")]
+    assert examples.records == 3 and not examples.left_out
+
+
+def test_what_belongs_to_no_arm_counts_once_and_what_is_no_example_is_counted() -> None:
+    records = [
+        record(example_id="o", organic=True, experiment=None),
+        record(example_id="o", organic=True, experiment=None, revision=1),
+        record(example_id="x", experiment={"name": "other", "arm": "control"}),
+        record(example_id="n", experiment=None),
+        SimpleNamespace(value=None),
+        SimpleNamespace(value=b'{"label": "click"}'),
+        SimpleNamespace(value=b"\xff"),
+        record(label="bought"),
+    ]
+    examples = chosen(records, "layout")
+    assert examples.final == []
+    assert examples.left_out == {"organic": 1, "other_experiment": 2, "unreadable": 4}
