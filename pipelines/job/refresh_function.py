@@ -5,7 +5,6 @@ the Java half that lists are ready.
 """
 
 import contextlib
-import ctypes
 import gc
 import logging
 import os
@@ -35,6 +34,7 @@ from operators.refresh.refresh_sensors import NullRefreshSensors, NullSensors
 from operators.settings import JobSettings, Settings
 from operators.shopper.recent_states import RecentStates
 from operators.telemetry.chosen_sensors import chosen
+from operators.telemetry.freed_memory import give_back_memory
 from operators.telemetry.logs import configure
 from operators.telemetry.timeline import BatchTimes
 from operators.telemetry.tracing import Tracer
@@ -165,12 +165,6 @@ class RefreshFunction:
     def _stop_batcher(self) -> None:
         if not self._batcher.close():
             log.warning("the scorer hangs: its process is killed")
-
-
-def give_back_memory() -> None:
-    """Returns memory that earlier jobs of the process freed to the system; glibc keeps the pages otherwise."""
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def now_ms() -> int:
