@@ -33,6 +33,7 @@ import org.apache.flink.types.Row;
 public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Row, Tuple2<byte[], byte[]>, Row> {
     private static final long serialVersionUID = 1L;
     private static final int BUSY = 8; // entries of the batch before
+    private static final long BUSY_PER_MS = 4; // of them: at 500 events/s a burst must not make the next ones wait
     private static final int BUSY_FACTOR = 4;
 
     private final String stateName;
@@ -48,7 +49,7 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
     private transient Batch batch;
     private transient WakeUp wakeUp;
     private transient long flushedNs;
-    private transient int lastSize;
+    private transient boolean busy;
     private transient boolean lingers;
     private transient boolean listsReady;
     private transient boolean finished;
@@ -139,7 +140,7 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
             flush();
         } else if (!lingers) {
             lingers = true;
-            long ms = lastSize < BUSY ? lingerMs : BUSY_FACTOR * lingerMs;
+            long ms = busy ? BUSY_FACTOR * lingerMs : lingerMs;
             long at = getProcessingTimeService().getCurrentProcessingTime() + ms;
             getProcessingTimeService().registerTimer(at, time -> {
                 lingers = false;
@@ -171,7 +172,8 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
         boolean empty = batch.size() == 0;
         listsReady = false;
         if (!empty) {
-            lastSize = batch.size();
+            long gatheredNs = System.nanoTime() - flushedNs;
+            busy = batch.size() >= BUSY && 1_000_000L * batch.size() >= BUSY_PER_MS * gatheredNs;
             batches.inc();
             entries.inc(batch.size());
         }
