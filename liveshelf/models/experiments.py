@@ -18,6 +18,7 @@ from operators.settings import load_settings
 from operators.time_units import DAY_MS
 
 if TYPE_CHECKING:
+    from operators.configuration.shop_settings import ExperimentSettings
     from operators.experiments.plan import ExperimentPlan
     from operators.experiments.report import ArmReport, ExperimentReport
 
@@ -30,11 +31,6 @@ class Metric(StrEnum):
     click = "click"
     add_to_cart = "add_to_cart"
     purchase = "purchase"
-
-
-@app.callback()
-def experiments() -> None:
-    """Experiments on lists."""
 
 
 @app.command()
@@ -69,7 +65,9 @@ def report(
         need("matplotlib")
         check_out(plot, "PNG", begins(b"\x89PNG"))
     chosen = {"metric": metric and metric.value, "control": control, "expected_lift": expected_lift}
-    experiment = _plan(name, plan, {field: value for field, value in chosen.items() if value is not None})
+    experiment = _plan(
+        name, plan, settings.experiment, {field: value for field, value in chosen.items() if value is not None}
+    )
     with people.status("reading examples"):
         examples = read_experiment(settings.kafka, name, int(time.time() * 1000 - days * DAY_MS))
     if not examples.final:
@@ -91,19 +89,18 @@ def report(
         draw(report_over_time(examples.final, experiment)).savefig(plot, format="png", dpi=150)
 
 
-def _plan(name: str, file: Path | None, chosen: dict[str, object]) -> "ExperimentPlan":
-    """The plan of the file, else of `[experiment]`."""
+def _plan(name: str, file: Path | None, running: "ExperimentSettings", chosen: dict[str, object]) -> "ExperimentPlan":
+    """The plan of the file, else of the running experiment with the fields `chosen`."""
     from operators.experiments.plan import plan_of_shares, read_plan
 
     if file is None:
-        settings = load_settings().experiment
-        if settings.name != name:
+        if running.name != name:
             raise LiveshelfError(
-                f"the running experiment, {settings.name or 'which liveshelf.toml does not name'}",
+                f"the running experiment, {running.name or 'which liveshelf.toml does not name'}",
                 name,
                 "name that one, or give the other's plan by --plan FILE",
             )
-        return plan_of_shares(name, settings.arms, **chosen)
+        return plan_of_shares(name, running.arms, **chosen)
     if chosen:
         raise typer.BadParameter(f"--{next(iter(chosen)).replace('_', '-')}: write it into the file of --plan")
     try:

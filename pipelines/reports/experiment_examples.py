@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from operators.configuration.kafka_settings import KafkaSettings
 from operators.feedback.final_examples import final_examples
+from operators.kafka_io.list_rows import UNDECODABLE
 from operators.kafka_io.read_to_end import read_topic
 from operators.records.contracts import EXAMPLES, Experiment, Label
 
@@ -17,7 +18,7 @@ class ReadExample(msgspec.Struct, kw_only=True, gc=False):
     """What a report needs of an `Example`: the state, most of its bytes, is not decoded."""
 
     example_id: str
-    revision: int
+    revision: Annotated[int, msgspec.Meta(ge=0)]
     user_id: str
     item_id: str
     shown_at: int | None
@@ -45,17 +46,17 @@ def read_experiment(kafka: KafkaSettings, name: str, since_ms: int) -> Experimen
 
     Holds about 500 bytes an example of the experiment. Raises `BrokerError`.
     """
-    return chosen(read_topic(kafka, EXAMPLES, since_ms), name)
+    return examples_of(read_topic(kafka, EXAMPLES, since_ms), name)
 
 
-def chosen(records: Iterable[Any], name: str) -> ExperimentExamples:
+def examples_of(records: Iterable[Any], name: str) -> ExperimentExamples:
     """The examples of one experiment among the records of the topic."""
     examples, of_experiment = ExperimentExamples(), list[ReadExample]()
     for record in records:
         examples.records += 1
         try:
             example = _decode(record.value or b"")
-        except msgspec.MsgspecError:  # whoever may write to the topic may write anything
+        except UNDECODABLE:  # whoever may write to the topic may write anything
             examples.left_out["unreadable"] += 1
             continue
         if not example.organic and example.experiment is not None and example.experiment.name == name:

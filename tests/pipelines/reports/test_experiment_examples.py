@@ -4,7 +4,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-from pipelines.reports.experiment_examples import chosen
+from pipelines.reports.experiment_examples import examples_of
 
 
 def record(**fields: Any) -> Any:
@@ -30,7 +30,7 @@ def record(**fields: Any) -> Any:
 
 def test_the_highest_revision_of_each_example_counts_whatever_the_order() -> None:
     records = [record(revision=1, label="click"), record(), record(example_id="e0", shown_at=1)]
-    examples = chosen(records, "layout")
+    examples = examples_of(records, "layout")
     assert [(example.example_id, example.label) for example in examples.final] == [("e0", "none"), ("e1", "click")]
     assert examples.records == 3 and not examples.left_out
 
@@ -45,7 +45,9 @@ def test_what_belongs_to_no_arm_counts_once_and_what_is_no_example_is_counted() 
         SimpleNamespace(value=b'{"label": "click"}'),
         SimpleNamespace(value=b"\xff"),
         record(label="bought"),
+        record(revision=-1),
+        SimpleNamespace(value=b'{"deep": ' + b"[" * 100_000),
     ]
-    examples = chosen(records, "layout")
+    examples = examples_of(records, "layout")
     assert examples.final == []
-    assert examples.left_out == {"organic": 1, "other_experiment": 2, "unreadable": 4}
+    assert examples.left_out == {"organic": 1, "other_experiment": 2, "unreadable": 6}

@@ -5,27 +5,19 @@ Run by `test_ids_through_pemja.py` with a file of keys (base64, one a line) and 
 """
 
 import json
-import os
 import sys
-import time
 from base64 import b64decode, b64encode
 from pathlib import Path
 
 from operators.records.event_decode import key_bytes
 from operators.refresh.refresh_records import BatchActions, Output
-from operators.shopper.recent_states import RecentStates
 from pipelines.job.batch_messages import Message
+from tests.pipelines.job.bridge.batch_function import BatchFunction
 from tests.pipelines.job.bridge.small_job import outputs_of
 
 
-class Echo:
+class Echo(BatchFunction):
     """As the job's own function: reads record and key, keeps the bytes in the key's state, and finds them by a timer."""
-
-    def open(self, subtask: int) -> None:
-        self._pipe, self._recent = os.pipe(), RecentStates(100, time.monotonic)
-
-    def wake_up_descriptor(self) -> int:
-        return self._pipe[0]
 
     def on_batch(self, message: bytes) -> bytes:
         batch, actions = Message(message, 0, self._recent), BatchActions()
@@ -39,9 +31,6 @@ class Echo:
                 actions.states[user], actions.promises[user] = marked(key), 1
                 actions.outputs.append(Output("record", key, str(record.keyed).encode(), {}))
         return batch.answer(actions)
-
-    def close(self) -> None:
-        os.close(self._pipe[1])
 
 
 def marked(key: bytes) -> bytes:

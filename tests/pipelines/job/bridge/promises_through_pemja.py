@@ -1,26 +1,19 @@
 """A small job whose function sets promises, moves them and keeps them; prints whose promise fired. Run by
 `test_promises_through_pemja.py`."""
 
-import os
 import time
 
 from operators.records.event_decode import key_bytes
 from operators.refresh.refresh_records import BatchActions, Output
-from operators.shopper.recent_states import RecentStates
 from pipelines.job.batch_messages import Message
+from tests.pipelines.job.bridge.batch_function import BatchFunction
 from tests.pipelines.job.bridge.small_job import outputs_of
 
 PAUSE_S = 0.1
 
 
-class Promising:
+class Promising(BatchFunction):
     """Does what the value of a record says; `pause` lets time pass, for the timers to fire before the next record."""
-
-    def open(self, subtask: int) -> None:
-        self._pipe, self._recent = os.pipe(), RecentStates(100, time.monotonic)
-
-    def wake_up_descriptor(self) -> int:
-        return self._pipe[0]
 
     def on_batch(self, message: bytes) -> bytes:
         batch, actions = Message(message, 0, self._recent), BatchActions()
@@ -36,9 +29,6 @@ class Promising:
                 actions.kept.pop(user, None)
                 actions.promises[user] = int(record.value)
         return batch.answer(actions)
-
-    def close(self) -> None:
-        os.close(self._pipe[1])
 
 
 def main() -> None:
