@@ -8,6 +8,7 @@ import uvicorn
 
 from operators.errors import LiveshelfError
 from operators.settings import Settings, load_settings
+from operators.telemetry.freed_memory import give_back_large_blocks
 from operators.telemetry.logs import configure
 from storefront.app import create_app
 from storefront.http.connections import connections
@@ -26,6 +27,7 @@ def main() -> None:
         limits = settings.storefront
         if not is_loopback(limits.host):
             log.warning("%s", opened(limits))
+        give_back_large_blocks()  # what Kafka's client fetches, and the memtables: a megabyte and more at a time
         allow_files(limits.max_connections + OTHER_FILES)
         serving = server(settings)
     except LiveshelfError as error:  # a bad setting, or a file that a setting names

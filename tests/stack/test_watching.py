@@ -28,6 +28,7 @@ from tests.monitoring.test_dashboards import expressions
 from tests.running_stack import WEBHOOK_PORT, Stack
 from tests.stack.topics import eventually
 
+JOIN_NAMES = {"liveshelf:feedback_users", "liveshelf_feedback_total"}  # a job without the join has none of them
 SCREENSHOTS = os.environ.get("SCREENSHOTS")  # a folder: the pictures of the docs
 
 
@@ -46,6 +47,7 @@ class Prometheus:
         return {t["labels"].get("part", t["labels"]["job"]): t["health"] == "up" for t in targets}
 
     def names(self) -> set[str]:
+        """Of all metrics and recorded rules that it knows."""
         found = httpx.get(f"{self._address}/label/__name__/values").json()["data"]
         return set(found)
 
@@ -141,7 +143,10 @@ def test_every_part_is_scraped_and_every_metric_of_ours_is_documented(
 def test_every_metric_that_a_dashboard_or_an_alert_asks_for_is_there(
     stack: Stack, job: str, prometheus: Prometheus
 ) -> None:
-    """By the names in their PromQL; what only a fault, a refused record or a shop's clicks bring need not be there yet."""
+    """By the names in their PromQL; what only a fault, a refused record or a shop's clicks bring need not be there yet.
+
+    The names of the feedback join: `tests/stack/records/test_feedback.py`, with a job that has it.
+    """
     words = re.compile(r"(?<![\w:.{\"'@$])((?:liveshelf|flink|kafka|process)[_:][a-z][A-Za-z0-9_:]*)(?![\w(])")
     texts = [*expressions(), *(alert.expression for alert in ALERTS)]
     asked = {name for text in texts for name in words.findall(text)}
@@ -153,6 +158,7 @@ def test_every_metric_that_a_dashboard_or_an_alert_asks_for_is_there(
         "liveshelf_dead_letters_total",
         "liveshelf_repaired_fields_total",
         "liveshelf_data_category_events_total",
+        *JOIN_NAMES,
     }
     event = good_event(int(time.time() * 1000), event_id=f"asked{time.time()}", user_id="asked", item_id="85123A")
     assert httpx.post(f"{stack.shop}/v1/events", json=event).status_code == 202

@@ -18,6 +18,7 @@ from operators.records.contracts import RECOMMENDATIONS
 from operators.shopper.state_layout import read_states
 from tests.running_stack import Stack
 from tests.stack.records.feedback_log import FeedbackLog, feedback_counts
+from tests.stack.test_watching import JOIN_NAMES, Prometheus
 from tests.stack.topics import eventually
 
 pytestmark = pytest.mark.slow
@@ -217,6 +218,8 @@ def test_an_erased_shopper_gets_no_example(stack: Stack, joined: str) -> None:
 def test_the_reasons_are_counted(stack: Stack, joined: str) -> None:
     counts = eventually(lambda: feedback_counts(stack))
     assert counts["example"] > 0 and counts["forgotten_list"] > 0
+    prometheus = Prometheus(stack.settings)
+    eventually(lambda: prometheus.names() >= JOIN_NAMES, 60)
 
 
 def test_a_job_without_the_join_goes_on_from_the_state_of_one_with_it(
