@@ -19,7 +19,9 @@ def flink_options(settings: Settings) -> dict[str, str]:
         "pipeline.name": settings.job.name,
         "parallelism.default": str(settings.job.parallelism),
         "pipeline.max-parallelism": str(settings.job.max_parallelism),  # can never change later: rescaling needs it
-        "execution.buffer-timeout.interval": "1 ms",  # the default of 100 ms would be the freshness
+        # each record goes on at once: a flush every millisecond instead made lists later, cost two threads that never rest,
+        # and gained no throughput (docs/notebook/freshness.md)
+        "execution.buffer-timeout.interval": "0 ms",
         "pipeline.object-reuse": "true",  # nothing in this graph keeps a record
         "execution.checkpointing.interval": f"{settings.job.checkpoint_interval_ms} ms",
         "execution.checkpointing.incremental": "true",
