@@ -63,13 +63,13 @@ class Reasons:
     def of(self, rows: Rows, features: Features) -> PlaceReasons:
         """`rows`: [B, size] -> a reason for each place."""
         recent = np.maximum(features.length[:, None] - 1 - np.arange(ANCHORS), 0)
-        own = np.take_along_axis(features.items, recent, axis=1)
+        users = np.arange(len(rows))[:, None]  # fancy indexes: `take_along_axis` makes the same ones for 6 us more a call
+        own = features.items[users, recent]
         similarity = np.matmul(self._vectors.take(rows, axis=0), self._vectors.take(own, axis=0).transpose(0, 2, 1))
         nearest = similarity.argmax(axis=2)
-        highest = np.take_along_axis(similarity, nearest[:, :, None], axis=2)[:, :, 0]
-        anchor = np.take_along_axis(own, nearest, axis=1).astype(np.int64)
-        step = np.take_along_axis(np.take_along_axis(features.kinds, recent, axis=1), nearest, axis=1)
-        why = self._by_step[step]
+        highest = similarity.max(axis=2)
+        anchor = own[users, nearest].astype(np.int64)
+        why = self._by_step[features.kinds[users, recent[users, nearest]]]
         good = (highest >= SIMILAR_ENOUGH) & (anchor > 0) & (anchor != rows) & (why > 0)
         return PlaceReasons(np.where(good, why, self._general[rows]), np.where(good, anchor, 0))
 

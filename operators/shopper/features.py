@@ -89,10 +89,10 @@ def features(states: npt.NDArray[Any], vocabulary: Vocabulary, window: int = WIN
     held = steps - first
     position = np.arange(held.max(initial=0))  # items are looked up for the longest history, not for the whole window
     in_history = position < held[:, None]
-    places = (first[:, None] + position) % HISTORY
-    items = vocabulary.rows_of_hashes(np.take_along_axis(states["item"], places, axis=1))
-    kinds = np.take_along_axis(states["kind"], places, axis=1).astype(np.int32)
-    seconds = np.take_along_axis(states["second"], places, axis=1)
+    users, places = np.arange(len(states))[:, None], (first[:, None] + position) % HISTORY
+    items = vocabulary.rows_of_hashes(states["item"][users, places])
+    kinds = states["kind"][users, places].astype(np.int32)
+    seconds = states["second"][users, places]
     known = in_history & (items > 0)
     length = known.sum(axis=1).astype(np.int32)
     if not np.array_equal(length, held):

@@ -82,6 +82,7 @@ class ScorerProcess:
         """
         until = time.monotonic() + START_SECONDS
         while not self._messages:
+            self._open()  # none was started, or it ended meanwhile: nobody would answer
             self._exchange(math.inf, until)
         ready = self._decoded(ready_of)
         if ready.failed:

@@ -192,10 +192,11 @@ def test_a_job_starts_without_the_service_and_asks_it_when_it_is_there(empty_mac
     with pytest.raises(StackError, match=f"python -P -m {SERVICE} {empty_machine.path}.*fallback") as away:
         empty_machine.link().connect()
     assert away.value.retriable
-    operator = empty_machine.unready(bundle)
+    operator, begun = empty_machine.unready(bundle), time.monotonic()
     for call in (operator.ready, lambda: ask(operator, asked("u1"))):
         with pytest.raises(ScorerLost):
             call()
+    assert time.monotonic() - begun < 5, "fallback lists go out meanwhile"
     empty_machine.start()
     assert items_of(ask(operator, asked("u1"))[0])
 
