@@ -29,7 +29,7 @@ demo: setup ## the whole system on real orders; CHECK=1: bounded, verified, exit
 test: dev-deps lint ## the quick tests, the last with the real broker, cluster and browser (about 12 minutes)
 	@.venv/bin/python -m pytest tests -m "not slow and not manual" $(ARGS)
 
-test-all: dev-deps lint ## all tests but those of faults, drift and soak; CI runs it (about 35 minutes)
+test-all: dev-deps lint ## all tests but the manual ones (most faults, drift, soak); CI runs it (about 35 minutes)
 	@CRASH_SCHEDULES=1000 .venv/bin/python -m pytest tests -m "not manual" $(ARGS)
 
 test-secure: dev-deps ## the tests of the stack on a broker with TLS, users and rights, and every way to be refused by one

@@ -7,12 +7,12 @@ from dataclasses import replace
 from benchmarks.experiments.adjusted_runs import adjusted
 from benchmarks.experiments.interleaved_runs import interleave
 from benchmarks.experiments.logged_policies import LoggedShop, coverage
-from benchmarks.experiments.planted_arms import Shop
+from benchmarks.experiments.planted_arms import PlantedShop
 from benchmarks.experiments.sample_ratio_runs import alarms
 from benchmarks.experiments.watched_runs import watch
 
 SEED = 7
-SHOP = Shop(shoppers=10_000)
+SHOP = PlantedShop(shoppers=10_000)
 SHOPS = {
     "rate 4 %, 2.5 sessions": SHOP,
     "rate 0.5 %": replace(SHOP, rate=0.005),

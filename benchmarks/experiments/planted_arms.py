@@ -12,7 +12,7 @@ CONTROL, TREATMENT = 0, 1
 
 
 @dataclass(frozen=True)
-class Shop:
+class PlantedShop:
     """`rate`: mean click probability of a shown item in the control arm. `spread`: shape a + b of the beta distribution of
     shoppers around it; the smaller, the more they differ. `sessions`: mean of a shopper (geometric). `lists`: mean lists
     a session (1 + Poisson), of `items` each. `treated`: the treatment arm's share of the shoppers. `drift`: how much all
@@ -37,7 +37,7 @@ class Watched:
     shoppers: npt.NDArray[np.int64]
 
 
-def run(shop: Shop, lift: float, rng: np.random.Generator) -> Watched:
+def run(shop: PlantedShop, lift: float, rng: np.random.Generator) -> Watched:
     """One experiment. `lift`: how much greater the treatment's click probabilities are, relative to the control's."""
     arm = (rng.random(shop.shoppers) < shop.treated).astype(int)
     probability = rng.beta(shop.rate * shop.spread, (1 - shop.rate) * shop.spread, shop.shoppers)

@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from benchmarks.experiments.planted_arms import Shop, run
+from benchmarks.experiments.planted_arms import PlantedShop, run
 from operators.experiments.confidence_sequence import difference_sequence, has_enough
 
 ALPHA = 0.05
@@ -24,7 +24,7 @@ class WatchedRuns:
     shoppers_until_found: float | None
 
 
-def watch(shop: Shop, lift: float, runs: int, seed: int, expected_lift: float = 0.1) -> WatchedRuns:
+def watch(shop: PlantedShop, lift: float, runs: int, seed: int, expected_lift: float = 0.1) -> WatchedRuns:
     """`lift`: of the treatment's click probabilities over the control's; 0: equal arms. `truth_left_out` holds without drift."""
     quantile = NormalDist().inv_cdf(1 - ALPHA / 2)
     rng = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ from operators.refresh.refresh_records import InputRecord, Turn
 from operators.refresh.refresh_sensors import BatchSensors, NullRefreshSensors, NullSensors, RefreshSensors
 from operators.settings import Settings
 from operators.telemetry.timeline import BatchTimes
-from pipelines.job.metrics import JobMetrics
+from pipelines.job.job_metrics import JobMetrics
 from pipelines.scoring.slate_metrics import SlateMetrics
 
 EVENTS_A_ROUND, BATCH, USERS, ROUNDS = 2048, 64, 2000, 60

@@ -23,7 +23,7 @@ from benchmarks.models.roofline import Roofline
 from benchmarks.models.scorer import Shape, small_graph
 from benchmarks.models.sized_graph import in_halves, sized
 from operators.errors import LiveshelfError, StackError
-from operators.model.batch_trimming import Answers, Run
+from operators.model.batch_trimming import BestRows, Run
 from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
 from operators.model.scorer import choose_provider
 from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
@@ -101,7 +101,7 @@ def _cell(shape: Shape, mode: str, batch: int, run: Run, seconds: float, limits:
     }
 
 
-def _times(run: Callable[[dict[str, Any]], Answers], inputs: dict[str, Any], seconds: float) -> list[float]:
+def _times(run: Callable[[dict[str, Any]], BestRows], inputs: dict[str, Any], seconds: float) -> list[float]:
     """Seconds of each micro-batch up to the answers on the host, after three warm-up batches."""
     for _ in range(3):
         run(inputs)

@@ -203,7 +203,7 @@ def _table(results: dict[str, dict[str, Any]]) -> str:
 PAGE = """# Past one machine
 
 This page computes what a larger shop needs from measurements on one machine ({machine}; `benchmarks/results/`).
-**It is arithmetic, not a measurement.** The most that ran were four slots on one machine of {cores} cores:
+**It is arithmetic, not a measurement.** The largest measured set-up had four slots on one machine of {cores} cores:
 {four_slots:,} lists/s, {speed_up:.1f} times one slot's, and {on_gpu:,} with its GPU
 ([performance](performance.md#on-a-gpu)). `liveshelf bench capacity --users … --items … --events …` computes it
 for your shop. `make capacity` writes this page.

@@ -17,7 +17,7 @@ Made by `make reference` from the code. What is not on this page may change with
 SECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Client": ("liveshelf/client.py", ()),
     "Records": ("operators/records/contracts.py", ()),
-    "User state": ("operators/shopper/user_state.py", ("Step", "step")),
+    "User state": ("operators/shopper/user_state.py", ("StepResult", "step")),
     "Lists": ("operators/lists/*.py", ()),
     "Experiments": ("operators/experiments/plan.py", ()),
     "Layers of experiments": ("operators/experiments/layers.py", ()),

@@ -12,7 +12,7 @@ from operators.experiments.assignment import Experiments
 from operators.quality import expectations
 from operators.settings import Settings
 from pipelines.job.feedback_metrics import FeedbackMetrics
-from pipelines.job.metrics import JobMetrics
+from pipelines.job.job_metrics import JobMetrics
 from pipelines.monitor.stream_monitor import StreamMonitor
 from pipelines.scoring.cache_metrics import CacheMetrics
 from pipelines.scoring.slate_metrics import SlateMetrics

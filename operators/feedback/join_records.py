@@ -10,7 +10,7 @@ from operators.feedback.join_state import JoinState
 from operators.feedback.waiting_list import ShownItem, WaitingList
 
 # what the join counts: examples (the first three), and why a record or list gave none or one that lacks something
-REASONS = (
+COUNTED = (
     "example", "correction", "organic",
     "no_impression", "item_not_on_list", "unknown_list",
     "repeated_impression", "impression_without_list", "too_many_impressions",
@@ -35,7 +35,7 @@ class Forgotten(NamedTuple):
 
 @dataclass(slots=True)
 class Joined:
-    """What one input causes: the state to keep (None: clear it), examples, counts by `REASONS`, and the processing time for
+    """What one input causes: the state to keep (None: clear it), examples, counts by `COUNTED`, and the processing time for
     which to set a timer (epoch ms; None: no further timer)."""
 
     state: bytes | None

@@ -1,7 +1,7 @@
 """A list that went out, as the feedback join receives and keeps it: one compact record of bytes."""
 
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,7 @@ from operators.shopper.user_state import id_hash
 
 LAYOUT = 1
 LOW = 0xFFFFFFFF
-# their places are stored: add new ones at the end
-SOURCES: tuple[Source, ...] = ("model", "neighbours", "popular")
+SOURCES: tuple[Source, ...] = get_args(Source)  # their places are stored
 MAX_PLACES = 65_000  # 65,535 in a stored item means that it has no position
 
 # layout, place in SOURCES, items, whether each has a propensity, bytes of the state, generated_at, epoch, version, and the

@@ -106,7 +106,8 @@ class CompactedTable(Generic[T]):
 
     @property
     def age_s(self) -> float:
-        """Seconds since the broker last answered; infinite before the first time."""
+        """Seconds since what the broker sent was last taken, or it had nothing new; infinite before the first time. So it
+        grows while the broker is away, and while its records cannot be written or read."""
         return time.monotonic() - self._reached_at if self._reached_at else float("inf")
 
     def close(self) -> None:
@@ -165,7 +166,7 @@ class CompactedTable(Generic[T]):
         for partition in partitions:
             consumer.seek(partition, offsets.get(partition.partition, begins[partition]))
         self._target, self._cursor, self._checked_ms = (now_ms, ends), None, now_ms
-        self._next_check_at, self._reached_at = time.monotonic() + CHECK_SECONDS, time.monotonic()
+        self._next_check_at = time.monotonic() + CHECK_SECONDS
         return partitions
 
     def _check_topic(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -196,6 +197,7 @@ class CompactedTable(Generic[T]):
         """Notes that the end offsets were reached, and sweeps some rows when due."""
         if self._target is not None and records_left(consumer, self._target[1]) == 0:
             origin, (at_ms, _), self._target = self._rows.origin, self._target, None
+            self._reached_at = time.monotonic()
             if origin is not None and origin.rereading:
                 self._cursor = b"" if self._cursor is None else self._cursor
             else:

@@ -18,7 +18,7 @@ from operators.time_units import DAY_MS
 
 _ORDER = struct.Struct(">QQ")  # epoch, version: bytes that compare as the pairs do
 _HEAD = struct.Struct(">QQq")
-# the only decoder of a list; ignores the key
+# ignores the key; `list_outlines` has the decoder that leaves the items as they are
 decode_any_list = msgspec.json.Decoder(RecommendationList).decode
 MAX_NUMBER = 2**64 - 1
 # why a record of the topic changed no row: `older` than the current list, `erased`: below a tombstone's floor,

@@ -63,7 +63,7 @@ class Reasons:
     def of(self, rows: Rows, features: Features) -> PlaceReasons:
         """`rows`: [B, size] -> a reason for each place."""
         recent = np.maximum(features.length[:, None] - 1 - np.arange(ANCHORS), 0)
-        users = np.arange(len(rows))[:, None]  # fancy indexes: `take_along_axis` makes the same ones for 6 us more a call
+        users = np.arange(len(rows))[:, None]  # `take_along_axis` makes such indexes too, for 6 us more a call
         own = features.items[users, recent]
         similarity = np.matmul(self._vectors.take(rows, axis=0), self._vectors.take(own, axis=0).transpose(0, 2, 1))
         nearest = similarity.argmax(axis=2)

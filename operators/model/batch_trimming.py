@@ -16,12 +16,12 @@ SPLIT_STEPS = 150  # a second call of the graph pays off if it saves this many (
 # ONNX Runtime adds up three steps in another order than four: widths that differ by fours give a user the same bits
 WIDTH_UNIT = 4
 
-Answers = tuple[npt.NDArray[np.float32], Rows]  # scores [B, K], rows [B, K]
-Run = Callable[[dict[str, Rows]], Answers]
+BestRows = tuple[npt.NDArray[np.float32], Rows]  # scores [B, K], rows [B, K]
+Run = Callable[[dict[str, Rows]], BestRows]
 Users = npt.NDArray[np.intp]  # places in a micro-batch
 
 
-def without_padding(run: Run, inputs: dict[str, Rows]) -> Answers:
+def without_padding(run: Run, inputs: dict[str, Rows]) -> BestRows:
     """`run` on `items`, `kinds` [B, W] and `length` [B] of `inputs`, right-padded; its answers in the users' order."""
     parts = parts_by_steps(inputs["length"], SPLIT_STEPS)
     if len(parts) == 1:
@@ -42,7 +42,7 @@ def width_for(longest: int, window: int) -> int:
     return min(-(-longest // WIDTH_UNIT) * WIDTH_UNIT, window)
 
 
-def in_order(parts: list[Users], answers: list[Answers]) -> Answers:
+def in_order(parts: list[Users], answers: list[BestRows]) -> BestRows:
     """The answers of the parts in the users' order."""
     back = np.argsort(np.concatenate(parts))
     scores, rows = (np.concatenate(both)[back] for both in zip(*answers, strict=True))

@@ -4,7 +4,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from operators.model.batch_trimming import Answers
+from operators.model.batch_trimming import BestRows
 
 BLOCKS_FOR_EACH = 2.4  # blocks for each of the best: fewer let more candidates pass, more cost more themselves
 CROWDED = 8  # candidates for each of the best: more of them are sorted user by user
@@ -12,7 +12,7 @@ _MAGNITUDE = np.int32(0x7FFFFFFF)
 _LAST = np.iinfo(np.int64).max
 
 
-def best_rows(scores: npt.NDArray[np.float32], count: int) -> Answers:
+def best_rows(scores: npt.NDArray[np.float32], count: int) -> BestRows:
     """The `count` best of `scores` float32 [B, N], best first, and of equals the first: (scores, rows) [B, count].
 
     `scores` is contiguous and N at least `count`. A user with NaN among the scores may get NaN for all of them.
@@ -58,7 +58,7 @@ def _keys(scores: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> npt.N
     return (falling.astype(np.int64) << 32) + rows
 
 
-def _apart(scores: npt.NDArray[np.float32], count: int, odd: npt.NDArray[np.bool_]) -> Answers:
+def _apart(scores: npt.NDArray[np.float32], count: int, odd: npt.NDArray[np.bool_]) -> BestRows:
     """The users of the mask `odd`, who have many equal scores, or NaN, are sorted whole."""
     best, rows = np.empty((len(scores), count), np.float32), np.empty((len(scores), count), np.int32)
     best[~odd], rows[~odd] = best_rows(scores[~odd], count)

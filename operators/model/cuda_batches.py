@@ -12,7 +12,7 @@ import re
 import numpy as np
 import onnxruntime as ort
 
-from operators.model.batch_trimming import Answers, Run
+from operators.model.batch_trimming import BestRows, Run
 from operators.model.onnx_session import open_session
 from operators.shopper.features import Rows
 
@@ -76,7 +76,7 @@ class DeviceBatches:
         self._bound = [_Bound(session, number, size, window, top, device) for number, size in enumerate(sizes)]
         self._largest = largest
 
-    def run(self, inputs: dict[str, Rows]) -> Answers:
+    def run(self, inputs: dict[str, Rows]) -> BestRows:
         """(scores float32 [B, K], rows int32 [B, K]) of `items`, `kinds` [B, window] and `length` [B]."""
         users = len(inputs["length"])
         if users <= self._largest:
@@ -111,7 +111,7 @@ class _Bound:
         self._options.add_run_config_entry("gpu_graph_id", str(number + 1))
         self.run(self._host_inputs)
 
-    def run(self, inputs: dict[str, Rows]) -> Answers:
+    def run(self, inputs: dict[str, Rows]) -> BestRows:
         users = len(inputs["length"])
         for name, rows in inputs.items():
             self._host_inputs[name][:users] = (

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from operators.errors import BundleError
-from operators.model.batch_trimming import Answers, in_order, parts_by_steps, width_for
+from operators.model.batch_trimming import BestRows, in_order, parts_by_steps, width_for
 from operators.model.best_rows import best_rows
 from operators.model.encoder_cache import NOT_KEPT, EncoderCache, Kept
 from operators.model.onnx_session import open_session, signature
@@ -46,7 +46,7 @@ class IncrementalScorer:
         self.cache = EncoderCache(cache_bytes, window, widths["state"], widths["keys"] if self._keyed else 0)
         self._unchecked = 0
 
-    def score(self, inputs: dict[str, Rows], users: Sequence[str] | None = None) -> Answers:
+    def score(self, inputs: dict[str, Rows], users: Sequence[str] | None = None) -> BestRows:
         """As `operators.model.scorer.Scorer.score`; without `users` the cache is neither read nor written."""
         if users is None:
             return self._passes(inputs, self._unkept(inputs))
@@ -70,7 +70,7 @@ class IncrementalScorer:
         self.cache.hits = self.cache.misses = 0
         return float(np.abs(np.stack((full, resumed)) - scores).max(initial=0))  # Python's `max` would hide NaN
 
-    def _passes(self, inputs: dict[str, Rows], kept: Kept) -> Answers:
+    def _passes(self, inputs: dict[str, Rows], kept: Kept) -> BestRows:
         """One call of the graph for users with a like number of new steps."""
         parts = parts_by_steps(inputs["length"] - kept.known, SPLIT_STEPS)
         if len(parts) == 1:
@@ -78,7 +78,7 @@ class IncrementalScorer:
         of_parts = (({name: rows[part] for name, rows in inputs.items()}, kept.where(part)) for part in parts)
         return in_order(parts, [self._pass(*of_part) for of_part in of_parts])
 
-    def _pass(self, inputs: dict[str, Rows], kept: Kept) -> Answers:
+    def _pass(self, inputs: dict[str, Rows], kept: Kept) -> BestRows:
         length, known = inputs["length"], kept.known
         most = max(int((length - known).max()), 1)  # new steps of a user
         width = width_for(int(length.max()), self._window)
@@ -102,7 +102,7 @@ class IncrementalScorer:
         self._unchecked += len(kept.known)
         return 0 < self._check_every <= self._unchecked and bool(kept.known.any())
 
-    def _is_right(self, inputs: dict[str, Rows], kept: Kept, answers: Answers) -> bool:
+    def _is_right(self, inputs: dict[str, Rows], kept: Kept, answers: BestRows) -> bool:
         """Compares the scores of the first user with an entry with those of the full pass."""
         self._unchecked = 0
         user = np.array([kept.known.argmax()])

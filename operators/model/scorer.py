@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime as ort
 
 from operators.errors import BundleError, StackError
-from operators.model.batch_trimming import Answers, Run, without_padding
+from operators.model.batch_trimming import BestRows, Run, without_padding
 from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
 from operators.model.encoder_cache import EncoderCache
 from operators.model.incremental import IncrementalScorer
@@ -88,7 +88,7 @@ class Scorer:
         """The encoder cache; None where each micro-batch is a full pass: on a device, and where the bundle has no graph for it."""
         return None if self._incremental is None else self._incremental.cache
 
-    def score(self, features: Features, users: Sequence[str] | None = None) -> Answers:
+    def score(self, features: Features, users: Sequence[str] | None = None) -> BestRows:
         """(scores float32 [B, K], rows int32 [B, K]), best first. A user's scores may be NaN: check them.
 
         `users`: the user of each row, for the encoder cache. Without them it is neither read nor written.
@@ -108,7 +108,7 @@ class Scorer:
             return False
         return True
 
-    def _answers(self, inputs: dict[str, Rows]) -> Answers:
+    def _answers(self, inputs: dict[str, Rows]) -> BestRows:
         return without_padding(self._run, inputs) if self._crops else self._run(inputs)
 
     def _opened(
@@ -166,7 +166,7 @@ class Scorer:
                 "'liveshelf[gpu]'), or set scorer.require_gpu = false",
             )
 
-    def _on_cpu(self, inputs: dict[str, Rows]) -> Answers:
+    def _on_cpu(self, inputs: dict[str, Rows]) -> BestRows:
         scores, rows = self._session.run(OUTPUTS, inputs)
         return scores, rows
 

@@ -17,7 +17,10 @@ from operators.records.written_values import SHOWN, in_ms, read_amount, read_id,
 
 _decode = msgspec.json.Decoder(CatalogueItem).decode
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+MAX_BYTES = 256 * 1024  # of a record
+LONGEST_TEXT = 2_000  # characters: a list carries the texts of its items
 _TEXTS = ("title", "brand", "currency", "image_url")
+_SERVED = (*_TEXTS, "category_path")
 _TIMES = ("available_from", "available_until")
 _LISTS = {"category": ">", "tags": ","}  # what separates the parts of one text
 _IN_STOCK = frozenset(("true", "yes", "on", "y", "in stock", "instock", "available"))
@@ -33,6 +36,8 @@ def read_item(
 
     `repaired` counts the fields that were converted; `placeholders`: texts that are no id.
     """
+    if len(value) > MAX_BYTES:
+        raise BadRecord("too_large", f"at most {MAX_BYTES} bytes", f"{len(value)} bytes")
     try:
         item = _decode(value)
     except _UNREADABLE:
@@ -46,6 +51,9 @@ def read_item(
     refuse_placeholders((item.item_id,), placeholders)
     if key and item.item_id != key:
         raise BadRecord("key_mismatch", "the Kafka key to be the item_id", f"key {key!r}, {item.item_id!r}"[:SHOWN])
+    for name in _SERVED:
+        if (text := getattr(item, name)) and len(text) > LONGEST_TEXT:
+            raise BadRecord("too_large", f"{name} of at most {LONGEST_TEXT} characters", f"{len(text)} characters")
     if item.price is not None and item.price < 0:
         raise BadRecord("bad_amount", "a price of 0 or more", str(item.price))
     if item.stock is not None and item.stock <= 0:

@@ -28,7 +28,7 @@ EventType = Literal[
     "search", "rate", "identify", "consent",
 ]  # fmt: skip
 NEED_ITEM = frozenset(("view", "click", "add_to_cart", "remove_from_cart", "rate"))  # without `item_id`: dead letters
-Source = Literal["model", "neighbours", "popular"]
+Source = Literal["model", "neighbours", "popular"]  # `served_record` stores their places: add new ones at the end
 Label = Literal["none", "click", "add_to_cart", "purchase"]
 ReasonKind = Literal["viewed", "in_basket", "bought", "similar", "trending", "popular", "for_you"]
 
@@ -61,6 +61,7 @@ DEAD_LETTER_REASONS = (
 # the reasons that a catalogue record can have
 CATALOGUE_REASONS = (
     "empty_value",
+    "too_large",
     "not_utf8",
     "not_json",
     "too_deep",

@@ -17,8 +17,8 @@ COMPACT = {
 }
 # the broker's clock decides the age of an event and what an erasure covers, so that a replay decides the same
 BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
-# the broker decompresses lz4 and snappy batches: the Python readers have no library for them, and one such batch would stop
-# every catalogue table for good. Events stay compressed: they are many, and the job's Java client reads them
+# the broker unpacks what arrives compressed, and refuses a record that is then larger than `max.message.bytes`: a small batch
+# could unpack to gigabytes in a reader's memory
 UNPACKED = {"compression.type": "uncompressed"}
 ORIGINALS = {"max.message.bytes": str(LARGEST)}
 
@@ -44,7 +44,7 @@ class TopicSpec:
 JOB_INPUTS = (contracts.EVENTS, contracts.ERASURES)
 JOB_OUTPUTS = (contracts.RECOMMENDATIONS, contracts.DEAD_LETTERS, contracts.RECEIPTS)  # of every job
 TOPICS = (
-    TopicSpec(contracts.EVENTS, "user_id", _delete_after(7) | BROKERS_TIME),
+    TopicSpec(contracts.EVENTS, "user_id", _delete_after(7) | BROKERS_TIME | UNPACKED),
     TopicSpec(contracts.CATALOGUE, "item_id", COMPACT | UNPACKED),
     # longer than any list may be shown (`lists.ttl_hours`)
     TopicSpec(contracts.RECOMMENDATIONS, "user_id", _compact_for(31)),

@@ -2,7 +2,7 @@
 
 Two micro-batches are in flight: while the scorer works on one it has the next already, so that it never waits for this side
 (docs/decisions/0034-two-batches-in-flight.md). Only while requests stream in does a micro-batch gather a handful, for 5 ms at
-most. It holds as many requests as the scorer finishes in time (`operators/refresh/pace.py`).
+most. It holds as many requests as the scorer finishes in time (`operators/refresh/batch_pace.py`).
 
 The newest request of a user wins (coalescing) until it is sent; answers come in the order of the requests. The queue is
 bounded: `submit` blocks while the scorer works (Flink's back-pressure does the rest), and refuses at once while the scorer
@@ -22,8 +22,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from operators.refresh.batch_pace import GATHER_S, HANDFUL, BatchPace
 from operators.refresh.batch_scorer import BatchScorer, ScorerDied
-from operators.refresh.pace import GATHER_S, HANDFUL, BatchPace
 from operators.refresh.refresh_sensors import BatchSensors, NullSensors
 
 Q = TypeVar("Q")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class RefreshSensors(Protocol):
-    """See `pipelines.job.metrics` for Prometheus."""
+    """See `pipelines.job.job_metrics` for Prometheus."""
 
     def on_record(self, outcome: str) -> None:
         """A record was read: applied, duplicate, erased, erasure or dead."""
@@ -61,7 +61,7 @@ class NullRefreshSensors:
 
 
 class BatchSensors(Protocol):
-    """Receives reports of a micro-batcher; see `pipelines.job.metrics` for Prometheus, `NullSensors` for tests."""
+    """Receives reports of a micro-batcher; see `pipelines.job.job_metrics` for Prometheus, `NullSensors` for tests."""
 
     def on_batch(self, size: int, seconds: float) -> None:
         """A micro-batch was scored."""

@@ -56,7 +56,7 @@ version_of = reader("version")  # of a user's newest list
 last_event_ms = reader("last_event_ms")  # the newest event time, epoch ms
 session_start_s = reader("session_start_s")  # when the session in progress began, epoch s
 
-Outcome = Literal["applied", "duplicate", "erased"]
+StepOutcome = Literal["applied", "duplicate", "erased"]
 
 
 def id_hash(text: str) -> int:
@@ -81,11 +81,11 @@ def consent_of(event: Event) -> bool | None:
 
 
 @dataclass(slots=True)
-class Step:
+class StepResult:
     """The outcome of one event: the new state, and whether to refresh the list. `version` is the list version after it."""
 
     state: bytes
-    outcome: Outcome
+    outcome: StepOutcome
     refresh: bool
     version: int
 
@@ -97,7 +97,7 @@ def step(
     arrived_ms: int | None = None,
     time_to_live_ms: float = math.inf,
     rating_middle: float = RATING_MIDDLE,
-) -> Step:
+) -> StepResult:
     """Applies one valid event (`event_time` in epoch ms, not after its arrival) to a user's state (None for a new user).
 
     `arrived_ms`: the broker's time of the record (None: the event's own), of which a new state gets its epoch. A state
@@ -116,9 +116,9 @@ def step(
         return step(None, event, session_gap_ms, arrived_ms, time_to_live_ms, rating_middle)
     event_hash = id_hash(event.event_id)
     if is_duplicate(record, event_hash):
-        return Step(state or EMPTY, "duplicate", False, version)
+        return StepResult(state or EMPTY, "duplicate", False, version)
     if time_ms <= erased:
-        return Step(state or EMPTY, "erased", False, version)
+        return StepResult(state or EMPTY, "erased", False, version)
     if state is None:
         epoch_s = _seconds(arrived_ms)
     remember(record, event_hash, seen)
@@ -141,7 +141,7 @@ def step(
                 steps = _add(record, steps, event, rating_middle)
         last_ms = max(last_ms, time_ms)
     HEADER.pack_into(record, 0, layout, flags, shown, version, steps, seen + 1, session, last_ms, session_s, epoch_s)
-    return Step(bytes(record), "applied", kind != "impression", version)
+    return StepResult(bytes(record), "applied", kind != "impression", version)
 
 
 def erase(state: bytes | None, arrived_ms: int) -> bytes:

@@ -11,7 +11,7 @@ from operators.settings import JobSettings, Settings
 from pipelines.job.feedback_messages import KIND
 
 
-class Source(NamedTuple):
+class SourceTopic(NamedTuple):
     """A source of the job. `former_id`: Flink's id of it in savepoints of the job that was written in SQL
     (docs/decisions/0035-kafka-without-sql.md)."""
 
@@ -40,9 +40,9 @@ class Sink(NamedTuple):
         return self.always_once or job.delivery == "exactly-once"
 
 
-SOURCES = (
-    Source("events", contracts.EVENTS, "cbc357ccb763df2852fee8c4fc7d55f2"),
-    Source("erasures", contracts.ERASURES, "6cdc5bb954874d922eaee11a8e7b5dd5"),
+SOURCE_TOPICS = (
+    SourceTopic("events", contracts.EVENTS, "cbc357ccb763df2852fee8c4fc7d55f2"),
+    SourceTopic("erasures", contracts.ERASURES, "6cdc5bb954874d922eaee11a8e7b5dd5"),
 )
 SINKS = (
     Sink(
@@ -82,7 +82,7 @@ def producer_properties(sink: Sink, kafka: KafkaSettings, job: JobSettings) -> d
     return {**sink.producer, **kafka.java_options(), **own}
 
 
-def kafka_source(jvm: Any, source: Source, settings: Settings) -> Any:
+def kafka_source(jvm: Any, source: SourceTopic, settings: Settings) -> Any:
     """A `KafkaSource` from the committed offsets on.
 
     Where the offset to go on from has passed out of retention, it fails (`job.on_lost_events`) instead of going to the

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from operators.feedback.join_records import REASONS
+from operators.feedback.join_records import COUNTED
 from operators.settings import JobSettings
-from operators.telemetry.metric_families import Tally
+from operators.telemetry.metric_types import Tally
 from operators.telemetry.metrics_server import MetricsServer
 
 TARGET_FILE = "feedback-{subtask}.json"
@@ -36,7 +36,7 @@ class FeedbackMetrics:
             "Examples, and records and lists that gave none or lack something, by reason",
             ["reason"],
             registry,
-            REASONS,
+            COUNTED,
         ).counts
         self._own_errors = Tally(
             "liveshelf_own_errors",

@@ -17,7 +17,7 @@ from pyflink.util.java_utils import get_j_env_configuration, to_jarray
 from operators.feedback.join_limits import Windows
 from operators.settings import Settings
 from operators.time_units import DAY_MS
-from pipelines.job.connectors import EXAMPLES_SINK, SINKS, SOURCES, Sink, Source, kafka_sink, kafka_source
+from pipelines.job.connectors import EXAMPLES_SINK, SINKS, SOURCE_TOPICS, Sink, SourceTopic, kafka_sink, kafka_source
 from pipelines.job.engine import FEEDBACK_UID, STATE_UID, flink_options
 from pipelines.job.feedback_messages import FIELDS as FEEDBACK_FIELDS
 from pipelines.job.java_names import known_names, refuse_mistyped
@@ -89,7 +89,7 @@ def build(settings: Settings, ship: str) -> StreamExecutionEnvironment:
     environment = StreamExecutionEnvironment.get_execution_environment(configuration)
     environment.add_jars(BRIDGE.as_uri())
     refuse_mistyped(settings.kafka, known_names(get_gateway().jvm))
-    records = keyed_by_user([source_stream(environment, source, settings) for source in SOURCES])
+    records = keyed_by_user([source_stream(environment, source, settings) for source in SOURCE_TOPICS])
     job = (settings.shipped(), ship, settings.job.python)
     refresh = Shipped("refresh_function", "RefreshFunction", *job)
     outputs = batched(environment, records, refresh, refresh_batching(settings)).uid(STATE_UID)
@@ -127,7 +127,7 @@ def feedback_entries(outputs: Any) -> Any:
     return utils.reinterpretAsKeyedStream(named, jvm.org.liveshelf.bridge.UserKey(), KEY.get_java_type_info())
 
 
-def source_stream(environment: StreamExecutionEnvironment, source: Source, settings: Settings) -> Any:
+def source_stream(environment: StreamExecutionEnvironment, source: SourceTopic, settings: Settings) -> Any:
     """The records of a topic as a Java stream."""
     jvm = get_gateway().jvm
     no_watermarks = jvm.org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()

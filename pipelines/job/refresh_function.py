@@ -41,7 +41,7 @@ from operators.telemetry.tracing import Tracer
 from operators.time_units import DAY_MS
 from pipelines.job.batch_messages import Message
 from pipelines.job.feedback_metrics import forget_target
-from pipelines.job.metrics import JobMetrics
+from pipelines.job.job_metrics import JobMetrics
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
 from pipelines.scoring.wake_up import WakeUpPipe

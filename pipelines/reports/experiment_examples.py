@@ -11,7 +11,7 @@ from operators.configuration.kafka_settings import KafkaSettings
 from operators.feedback.final_examples import final_examples
 from operators.kafka_io.list_rows import UNDECODABLE
 from operators.kafka_io.read_to_end import read_topic
-from operators.records.contracts import EXAMPLES, Experiment, Label
+from operators.records.contracts import EXAMPLES, Experiment, Label, Source
 
 
 class ReadExample(msgspec.Struct, kw_only=True, gc=False):
@@ -25,6 +25,7 @@ class ReadExample(msgspec.Struct, kw_only=True, gc=False):
     label: Label
     experiment: Experiment | None
     propensity: float | None
+    source: Source | None
     organic: bool
 
 
@@ -33,8 +34,8 @@ _decode = msgspec.json.Decoder(ReadExample).decode
 
 @dataclass
 class ExperimentExamples:
-    """`final`: the valid example of each id, by `shown_at`. `left_out`: reason -> examples (`organic`, `other_experiment`), and
-    records that are no example (`unreadable`)."""
+    """`final`: the valid example of each id, by `shown_at`. `left_out`: reason -> examples, and records that are no example
+    (`unreadable`); docs/experiments.md has the reasons."""
 
     final: list[ReadExample] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -46,11 +47,15 @@ def read_experiment(kafka: KafkaSettings, name: str, since_ms: int) -> Experimen
 
     Holds about 500 bytes an example of the experiment. Raises `BrokerError`.
     """
-    return examples_of(read_topic(kafka, EXAMPLES, since_ms), name)
+    return examples_of(read_topic(kafka, EXAMPLES, since_ms), name, since_ms)
 
 
-def examples_of(records: Iterable[Any], name: str) -> ExperimentExamples:
-    """The examples of one experiment among the records of the topic."""
+def examples_of(records: Iterable[Any], name: str, since_ms: int = 0) -> ExperimentExamples:
+    """The examples of one experiment among the records of the topic from `since_ms` on.
+
+    Of items that were shown before, only those with a later outcome have a record here: they would be conversions without
+    the items that nobody wanted. So they are left out.
+    """
     examples, of_experiment = ExperimentExamples(), list[ReadExample]()
     for record in records:
         examples.records += 1
@@ -63,5 +68,12 @@ def examples_of(records: Iterable[Any], name: str) -> ExperimentExamples:
             of_experiment.append(example)
         elif example.revision == 0:  # each example has one, so each counts once
             examples.left_out["organic" if example.organic else "other_experiment"] += 1
-    examples.final = sorted(final_examples(of_experiment).values(), key=lambda example: example.shown_at or 0)
+    for example in final_examples(of_experiment).values():
+        if example.source is None:
+            examples.left_out["not_on_list"] += 1
+        elif example.shown_at is not None and example.shown_at < since_ms:
+            examples.left_out["shown_before"] += 1
+        else:
+            examples.final.append(example)
+    examples.final.sort(key=lambda example: example.shown_at or 0)
     return examples

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Gauge
 
 from operators.model.encoder_cache import EncoderCache
-from operators.telemetry.metric_families import CountedElsewhere
+from operators.telemetry.metric_types import CountedElsewhere
 
 
 class CacheMetrics:

@@ -181,15 +181,15 @@ class ScorerProcess:
         """Waits `wait_s` for a message of the process, for room to send it the rest of one, and for `interrupt`. Gives the
         process up at `until` (monotonic)."""
         left_s = until - time.monotonic()
-        if left_s <= 0:
-            raise self._lost("gave no answer in time", hung=True)
-        waits, wait_s = select.poll(), min(wait_s, left_s)
+        waits, wait_s = select.poll(), max(0.0, min(wait_s, left_s))
         waits.register(self._interrupted.reading_end, select.POLLIN)
         if (end := self._socket) is not None:
             waits.register(end, select.POLLIN | (select.POLLOUT if end.has_unsent else 0))
         woken_by = dict(waits.poll(None if math.isinf(wait_s) else math.ceil(1000 * wait_s)))
         if woken_by.pop(self._interrupted.reading_end, None):
             self._interrupted.clear()
+        if not woken_by and left_s <= 0:  # this process may have stood still itself: what came meanwhile counts
+            raise self._lost("gave no answer in time", hung=True)
         if end is None or not woken_by:
             return
         try:

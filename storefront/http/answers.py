@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from operators.telemetry.visible import visible
 
 SHOWN = 200  # characters of the refused input in an error text
-REASONS = {404: "not_found", 405: "method_not_allowed"}
+CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 encode = msgspec.json.Encoder().encode
 
@@ -56,6 +56,6 @@ def add_refusals(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:
         text = f"expected a path and a method that /docs names; came another ({error.detail}). Next: open /docs; a slash in an id is %2F."
-        answer = refusal(error.status_code, REASONS.get(error.status_code, "refused"), text)
+        answer = refusal(error.status_code, CODE_OF_STATUS.get(error.status_code, "refused"), text)
         answer.headers.update(error.headers or {})
         return answer

@@ -8,7 +8,7 @@ from operators.kafka_io.compacted_table import LISTENER_FAILED, OWN_ERROR
 from operators.kafka_io.list_outlines import ListOutline
 from operators.kafka_io.list_rows import REFUSALS, UNREADABLE
 from operators.records.trace_context import sampled_trace
-from operators.telemetry.metric_families import BatchHistogram, Tally
+from operators.telemetry.metric_types import BatchHistogram, Tally
 from operators.telemetry.tracing import Tracer
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from kafka import KafkaProducer
+from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType
 
 from operators.kafka_io.kafka_clients import new_admin, new_producer
 from operators.kafka_io.list_rows import ListRows
@@ -67,6 +68,13 @@ class Topics:
         """Dead letters of events and erasures since `start`; the monitor writes those of the catalogue."""
         written = self.read(DEAD_LETTERS, start)
         return [letter for letter in written if (f"{HEADER_PREFIX}topic", CATALOGUE.encode()) not in letter.headers]
+
+    def configure(self, topic: str, name: str, value: str) -> None:
+        """Sets one setting of a topic; the broker applies it within a second."""
+        with contextlib.closing(new_admin(self._settings)) as admin:
+            change = {name: (AlterConfigOp.SET, value)}
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=change)])
+        time.sleep(1)
 
     def forget_group(self, group: str) -> None:
         """The group has never read, and there are no events."""

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.experiments.planted_arms import CONTROL, TREATMENT, Shop, run, watched
+from benchmarks.experiments.planted_arms import CONTROL, TREATMENT, PlantedShop, run, watched
 from benchmarks.experiments.watched_runs import watch
 from operators.experiments.moments import Moments
 
-SHOP = Shop(shoppers=4_000)
+SHOP = PlantedShop(shoppers=4_000)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ SHOP = Shop(shoppers=4_000)
     ],
     ids=["usual", "rare clicks", "unequal shares", "alike shoppers who return", "drift"],
 )
-def test_equal_arms_are_called_different_in_less_than_5_percent_of_200_watched_runs(shop: Shop) -> None:
+def test_equal_arms_are_called_different_in_less_than_5_percent_of_200_watched_runs(shop: PlantedShop) -> None:
     assert watch(shop, lift=0.0, runs=200, seed=11).called_different < 0.05
 
 

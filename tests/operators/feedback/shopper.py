@@ -8,7 +8,7 @@ import numpy as np
 from operators.feedback.example_writer import decode_example
 from operators.feedback.feedback_join import FeedbackJoin
 from operators.feedback.join_limits import Limits, Windows
-from operators.feedback.join_records import REASONS, Forgotten, Joined, Stamp
+from operators.feedback.join_records import COUNTED, Forgotten, Joined, Stamp
 from operators.feedback.partition_clocks import PartitionClocks
 from operators.feedback.served_record import Served, low_hash, pack_served
 from operators.records.contracts import Event, Example, Experiment, Model
@@ -117,7 +117,7 @@ class Shopper:
         self._take(self.join.on_timer("u1", self.state, NOW_MS + self.now))
 
     def _take(self, joined: Joined) -> None:
-        assert set(joined.counts) <= set(REASONS)
+        assert set(joined.counts) <= set(COUNTED)
         assert joined.wake_ms is None or joined.wake_ms > NOW_MS + self.now
         self.state = joined.state
         self.values += joined.examples

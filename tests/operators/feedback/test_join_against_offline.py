@@ -15,7 +15,7 @@ from hypothesis import settings as profile
 from operators.feedback.example_comparison import Comparison, compare, keys_of
 from operators.feedback.final_examples import final_examples
 from operators.feedback.join_limits import Windows
-from operators.feedback.join_records import REASONS
+from operators.feedback.join_records import COUNTED
 from operators.feedback.join_state import JoinState
 from operators.records.contracts import Event
 from tests.builders import NOW_MS
@@ -167,7 +167,7 @@ def test_the_schedules_reach_every_rule() -> None:
         counts += run(schedule_of(seed))[0].shopper.counts
     given_apart = {"evicted_list", "forgotten_list", "refused_consent", "erased", "impression_without_list"}
     given_apart |= {"too_many_impressions", "item_not_on_list", "unseen_list"}
-    assert set(REASONS) - given_apart == set(counts) - {"unseen_list"}
+    assert set(COUNTED) - given_apart == set(counts) - {"unseen_list"}
     assert min(count for reason, count in counts.items() if reason not in given_apart) >= 10
 
 

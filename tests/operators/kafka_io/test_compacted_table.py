@@ -116,6 +116,27 @@ def test_close_gives_the_folder_and_the_thread_back(tmp_path: Path) -> None:
     assert threading.active_count() == before
 
 
+def test_the_age_grows_while_records_cannot_be_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker answers each retry; the table is as old as its last row."""
+    monkeypatch.setattr("operators.kafka_io.compacted_table.RETRY_SECONDS", 0.01)
+    topic, failures = Topic(), []
+
+    class Failing(PlainRows):
+        def take(self, old: bytes | None, record: Record, now_ms: int) -> tuple[bytes | None, bytes | None]:
+            if record.value == b"2":
+                failures.append(record)
+                raise OSError("No space left on device")
+            return super().take(old, record, now_ms)
+
+    topic.append("a", "1")
+    table = opened(tmp_path, topic, Failing())
+    reached_at = table._reached_at
+    topic.append("b", "2")
+    until(lambda: len(failures) > 20)
+    assert table._reached_at == reached_at and table.age_s >= 0.2
+    table.close()
+
+
 def test_an_error_that_is_not_the_brokers_does_not_end_the_thread(tmp_path: Path) -> None:
     """Such as a full disk."""
     topic, failures = Topic(), [OSError("No space left on device"), MemoryError()]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from operators.model.batch_trimming import (
     SPLIT_STEPS,
     WIDTH_UNIT,
-    Answers,
+    BestRows,
     parts_by_steps,
     width_for,
     without_padding,
@@ -24,7 +24,7 @@ class Sums:
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
 
-    def __call__(self, inputs: dict[str, Rows]) -> Answers:
+    def __call__(self, inputs: dict[str, Rows]) -> BestRows:
         self.shapes.append(inputs["items"].shape)
         assert inputs["kinds"].shape == inputs["items"].shape and len(inputs["length"]) == len(inputs["items"])
         assert inputs["items"].shape[1] >= inputs["length"].max()

@@ -5,7 +5,7 @@ import onnxruntime as ort
 import pytest
 
 from operators.model import cuda_batches
-from operators.model.batch_trimming import Answers
+from operators.model.batch_trimming import BestRows
 from operators.model.cuda_batches import CUDA, DeviceBatches
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import OUTPUTS, Scorer, choose_provider
@@ -71,6 +71,6 @@ def test_a_gpu_gives_the_lists_of_a_cpu(users: int) -> None:
     assert (found[1] == expected[1]).mean() > 0.99
 
 
-def _scored(features: Features, provider: str) -> Answers:
+def _scored(features: Features, provider: str) -> BestRows:
     settings = ScorerSettings.model_validate({"provider": provider, "require_gpu": provider == "cuda"})
     return Scorer(BUNDLE, settings).score(features)

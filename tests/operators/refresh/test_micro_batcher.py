@@ -5,7 +5,7 @@ from copy import copy
 
 import pytest
 
-from operators.refresh.pace import GATHER_S, HANDFUL
+from operators.refresh.batch_pace import GATHER_S, HANDFUL
 from tests.operators.refresh.scorer_fakes import Clock, Recorder, batcher, results, submit
 
 

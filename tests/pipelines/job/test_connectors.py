@@ -4,7 +4,7 @@ import pytest
 
 from operators.records.contracts import DEAD_LETTERS, EXAMPLES, RECEIPTS, RECOMMENDATIONS
 from operators.settings import JobSettings, KafkaSettings
-from pipelines.job.connectors import EXAMPLES_SINK, SINKS, SOURCES, consumer_properties, producer_properties
+from pipelines.job.connectors import EXAMPLES_SINK, SINKS, SOURCE_TOPICS, consumer_properties, producer_properties
 
 
 def test_sources_read_committed_records_with_the_shops_settings() -> None:
@@ -45,6 +45,6 @@ def test_examples_are_exactly_once_whatever_the_delivery() -> None:
 def test_each_kind_of_output_has_one_topic_and_each_operator_one_former_id() -> None:
     topics = {kind: topic for sink in SINKS for kind, topic in sink.topics.items()}
     assert topics == {"list": RECOMMENDATIONS, "dead": DEAD_LETTERS, "receipt": RECEIPTS}
-    ids = [source.former_id for source in SOURCES]
+    ids = [source.former_id for source in SOURCE_TOPICS]
     ids += [one for sink in SINKS for one in (sink.former_writer_id, sink.former_committer_id)]
     assert len({*ids}) == 6 and all(len(bytes.fromhex(one)) == 16 for one in ids)

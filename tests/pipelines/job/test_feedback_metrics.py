@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from operators.feedback.join_records import REASONS
+from operators.feedback.join_records import COUNTED
 from operators.settings import JobSettings
 from pipelines.job.feedback_metrics import FeedbackMetrics, forget_target
 
@@ -20,7 +20,7 @@ def test_each_reason_is_counted_from_zero_on_a_page_that_prometheus_finds(tmp_pa
     text = httpx.get(f"http://{target}/metrics").text
     metrics.close()
     assert metrics.port >= 19472, "after the ports of the operators"
-    counts = {reason: 21 if reason == "example" else 0 for reason in REASONS}
+    counts = {reason: 21 if reason == "example" else 0 for reason in COUNTED}
     for reason, count in counts.items():
         assert f'liveshelf_feedback_total{{reason="{reason}"}} {count}.0' in text
     assert 'liveshelf_own_errors_total{where="feedback"} 1.0' in text

@@ -35,6 +35,17 @@ def test_the_highest_revision_of_each_example_counts_whatever_the_order() -> Non
     assert examples.records == 3 and not examples.left_out
 
 
+def test_items_that_were_not_on_the_list_or_shown_before_the_range_are_left_out() -> None:
+    records = [
+        record(example_id="before", revision=1, label="purchase", shown_at=4),
+        record(example_id="not listed", label="click", source=None),
+        record(example_id="within", shown_at=5),
+    ]
+    examples = examples_of(records, "layout", since_ms=5)
+    assert [example.example_id for example in examples.final] == ["within"]
+    assert examples.left_out == {"shown_before": 1, "not_on_list": 1}
+
+
 def test_what_belongs_to_no_arm_counts_once_and_what_is_no_example_is_counted() -> None:
     records = [
         record(example_id="o", organic=True, experiment=None),

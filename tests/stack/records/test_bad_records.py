@@ -2,9 +2,12 @@
 
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
+import pytest
+from kafka.errors import KafkaError
 
 from benchmarks.faults.oracle import Oracle
 from operators.kafka_io.kafka_clients import new_producer
@@ -72,13 +75,39 @@ def test_ids_that_hurt_the_bridge_stop_nobody_over_http_and_straight_to_the_topi
     eventually(lambda: "beside-poison" in stack.topics.newest_lists(lists_start))
 
 
+def send_packed(stack: Stack, codec: str, size: int) -> bytes:
+    """Sends an event whose query has `size` letters in a compressed batch; returns the event."""
+    body = json.dumps(good_event(user_id="bomb", query="x" * size)).encode()
+    options = {"compression_type": codec, "max_request_size": 2 * size + 1_000_000, "retries": 0}
+    with closing(new_producer(stack.settings.kafka, **options)) as producer:
+        producer.send(EVENTS, key=b"bomb", value=body).get(60)
+    return body
+
+
+def test_what_unpacks_to_more_than_a_record_may_have_never_reaches_the_job(
+    stack: Stack, job: str, no_restart: None
+) -> None:
+    """200 MB of one letter are 200 KB on the way. The broker needs no more than its heap to refuse them."""
+    lists_start, letters_start = stack.topics.ends(RECOMMENDATIONS), stack.topics.ends(DEAD_LETTERS)
+    for codec, size in (("gzip", 5_000_000), ("zstd", 200_000_000), ("gzip", 200_000_000)):
+        with pytest.raises(KafkaError):
+            send_packed(stack, codec, size)
+    small = [send_packed(stack, codec, 1000) for codec in ("gzip", "zstd", "lz4", "snappy")]  # too old, each a letter
+    now = int(time.time() * 1000)
+    stack.topics.publish([good_event(now, event_id="after", user_id="after-bombs", item_id="85123A")])
+    eventually(lambda: "after-bombs" in stack.topics.newest_lists(lists_start))
+    letters = eventually(lambda: len(found := stack.topics.dead_letters(letters_start)) >= len(small) and found)
+    assert [letter.value for letter in letters] == small
+
+
 def test_a_record_that_no_letter_can_hold_is_cut_and_stops_nobody(stack: Stack, job: str, no_restart: None) -> None:
-    """Compressed, five megabytes fit into a topic that takes one."""
+    """Where the broker does not unpack, five megabytes fit into a topic that takes one."""
     letters_start = stack.topics.ends(DEAD_LETTERS)
-    body = json.dumps(good_event(user_id="bomb", query="x" * 5_000_000)).encode()
-    producer = new_producer(stack.settings.kafka, compression_type="gzip", max_request_size=8_000_000)
-    producer.send(EVENTS, key=b"bomb", value=body).get(30)
-    producer.close()
+    stack.topics.configure(EVENTS, "compression.type", "producer")
+    try:
+        body = send_packed(stack, "gzip", 5_000_000)
+    finally:
+        stack.topics.configure(EVENTS, "compression.type", "uncompressed")
     (letter,) = eventually(lambda: stack.topics.dead_letters(letters_start), 60)
     assert (letter.key, header(letter, "exception.class.name")) == (b"bomb", "too_large")
     assert body.startswith(letter.value) and f"{len(body)} bytes" in header(letter, "exception.message")

@@ -28,7 +28,7 @@ final class Answer {
             Batch batch,
             Consumer<Object> setKey,
             ValueState<byte[]> state,
-            Promises promises,
+            UserTimers timers,
             Collector<Row> output)
             throws IOException {
         List<Row> keys = batch.keys();
@@ -49,11 +49,11 @@ final class Answer {
             batch.cached(key);
         }
         for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {
-            promises.takeBack(UserKey.of(binary()));
+            timers.takeBack(UserKey.of(binary()));
         }
         for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {
             unpacker.unpackArrayHeader();
-            promises.set(keys.get(unpacker.unpackInt()), unpacker.unpackLong());
+            timers.set(keys.get(unpacker.unpackInt()), unpacker.unpackLong());
         }
         for (int left = unpacker.unpackArrayHeader(); left > 0; left--) {
             unpacker.unpackArrayHeader();

@@ -44,7 +44,7 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
     private final boolean remembers;
 
     private transient ValueState<byte[]> state;
-    private transient Promises promises;
+    private transient UserTimers timers;
     private transient MailboxExecutor mailbox;
     private transient Batch batch;
     private transient WakeUp wakeUp;
@@ -85,7 +85,7 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
     @Override
     public void open() throws Exception {
         super.open(); // calls openPythonInterpreter
-        promises = new Promises(
+        timers = new UserTimers(
                 getInternalTimerService("user-timers", VoidNamespaceSerializer.INSTANCE, this),
                 this::setCurrentKey,
                 remembers);
@@ -129,7 +129,7 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
 
     @Override
     public void onProcessingTime(InternalTimer<Row, VoidNamespace> timer) throws Exception {
-        promises.fired(timer.getKey(), timer.getTimestamp());
+        timers.fired(timer.getKey(), timer.getTimestamp());
         batch.addTimer(timer.getKey(), timer.getTimestamp(), state);
         added();
     }
@@ -180,7 +180,7 @@ public final class BatchedOperator extends EmbeddedPythonKeyedProcessOperator<Ro
         byte[] message = batch.take();
         byte[] answer = (byte[]) python.call("on_batch", (Object) message);
         Object current = getCurrentKey();
-        new Answer(answer).act(batch, this::setCurrentKey, state, promises, collector);
+        new Answer(answer).act(batch, this::setCurrentKey, state, timers, collector);
         if (current != null) {
             setCurrentKey(current); // of the record that Flink has in hand
         }

@@ -2,7 +2,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
-from operators.telemetry.metric_families import BatchHistogram, CountedElsewhere, Tally
+from operators.telemetry.metric_types import BatchHistogram, CountedElsewhere, Tally
 
 
 def test_a_tally_counts_by_its_labels_and_shows_known_ones_from_the_start() -> None:

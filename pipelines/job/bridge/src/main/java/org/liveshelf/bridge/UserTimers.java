@@ -8,14 +8,14 @@ import org.apache.flink.streaming.api.operators.InternalTimerService;
 import org.apache.flink.types.Row;
 
 /** The timers that this operator sets. Those of a restored checkpoint are not known here: they fire. */
-final class Promises {
+final class UserTimers {
     private final Map<String, Long> times = new HashMap<>();
     private final InternalTimerService<VoidNamespace> timers;
     private final Consumer<Object> setKey;
     private final boolean replaces;
 
     /** replaces: whether each user has one timer, the newest; its time is kept on the heap until it fires. */
-    Promises(InternalTimerService<VoidNamespace> timers, Consumer<Object> setKey, boolean replaces) {
+    UserTimers(InternalTimerService<VoidNamespace> timers, Consumer<Object> setKey, boolean replaces) {
         this.timers = timers;
         this.setKey = setKey;
         this.replaces = replaces;

@@ -18,7 +18,7 @@ from operators.records.contracts import Event, Source
 from operators.records.trace_context import sampled_trace
 from operators.settings import JobSettings
 from operators.shopper.user_state import is_return
-from operators.telemetry.metric_families import BatchHistogram, CountedElsewhere, Tally
+from operators.telemetry.metric_types import BatchHistogram, CountedElsewhere, Tally
 from operators.telemetry.metrics_server import MetricsServer
 from operators.telemetry.timeline import MOMENTS, RECOVER, STAGES, Timeline, stage_seconds
 from operators.telemetry.tracing import Tracer

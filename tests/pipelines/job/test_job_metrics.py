@@ -20,7 +20,7 @@ from operators.records.contracts import Event
 from operators.settings import JobSettings, ScorerSettings
 from operators.shopper.user_state import step
 from operators.telemetry.timeline import Arrival, BatchTimes
-from pipelines.job.metrics import FLUSH, JobMetrics
+from pipelines.job.job_metrics import FLUSH, JobMetrics
 from pipelines.scoring.slate_metrics import SlateMetrics
 from pipelines.scoring.wire import Ready
 from tests.builders import NOW_MS, write_bundle

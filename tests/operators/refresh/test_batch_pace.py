@@ -2,7 +2,7 @@
 
 import pytest
 
-from operators.refresh.pace import AVERAGED_BATCHES, DEADLINE_SHARE, BatchPace
+from operators.refresh.batch_pace import AVERAGED_BATCHES, DEADLINE_SHARE, BatchPace
 
 DEADLINE_S = 0.5
 
