@@ -57,6 +57,15 @@ def test_where_the_process_dies_only_users_of_the_batch_that_it_scored_are_suspe
     assert "the process died while 2 users were scored" in capfd.readouterr().out
 
 
+def test_an_answer_that_came_while_the_operator_stood_still_counts(start: Start, bundle: Path) -> None:
+    """Such as a machine that was paused for longer than a process may be silent."""
+    process = start(bundle, kill_after_s=0.5)
+    process.ready()
+    process.send(asked("u1"))
+    time.sleep(1)
+    assert items_of(received(process)[0])
+
+
 def test_the_time_of_a_batch_begins_with_the_answer_to_the_one_before(
     start: Start, bundle: Path, tmp_path: Path
 ) -> None:
