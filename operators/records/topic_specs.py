@@ -17,9 +17,9 @@ COMPACT = {
 }
 # the broker's clock decides the age of an event and what an erasure covers, so that a replay decides the same
 BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
-# the broker unpacks what arrives compressed, and refuses a record that is then larger than `max.message.bytes`: a small batch
-# could unpack to gigabytes in a reader's memory
-UNPACKED = {"compression.type": "uncompressed"}
+# the broker unpacks what arrives compressed, and refuses a batch that is then larger than `max.message.bytes`: a small one
+# could unpack to gigabytes in a reader's memory. Clients fill a batch by its compressed size, so the limit leaves room
+UNPACKED = {"compression.type": "uncompressed", "max.message.bytes": str(4 * 2**20)}
 ORIGINALS = {"max.message.bytes": str(LARGEST)}
 
 
