@@ -63,7 +63,8 @@ def test_of_a_large_catalogue_record_little_is_remembered() -> None:
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     for number in range(20):
-        checked.catalogue(f"i{number}", item(item_id=f"i{number}", title="x" * 500_000, category=["y" * 400_000]))
+        large = {"title": "x" * 2000, "category": ["y" * 1900], "tags": ["z" * 1000] * 200}
+        checked.catalogue(f"i{number}", item(item_id=f"i{number}", **large))
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 50_000
