@@ -103,7 +103,6 @@ class Counts:
 WRK = {"requests_per_s": 1000.0, "latency_ms": {"p50": 1.0, "p99": 2.0}, "failed": 0, "timed_out": 0}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrk", "lists", "violation", "expected"),
     [
