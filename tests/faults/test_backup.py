@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.faults.oracle import Oracle
-from operators.records.contracts import DEAD_LETTERS, ERASURES, EVENTS, RECEIPTS, RECOMMENDATIONS
+from operators.records.contracts import DEAD_LETTERS, ERASURES, EVENTS, EXAMPLES, RECEIPTS, RECOMMENDATIONS
 from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.time_units import DAY_MS
 from pipelines.backup.backup import take_backup
