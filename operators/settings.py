@@ -52,7 +52,7 @@ class JobSettings(Section):
     checkpoint_interval_ms: int = Field(5000, ge=100)
     transaction_timeout_ms: int = Field(900_000, ge=1000)
     state_ttl_days: float = Field(180, gt=0)
-    recent_users: int = Field(20_000, ge=1)
+    recent_users: int = Field(100_000, ge=1)
     batch_entries: int = Field(256, ge=1, le=10_000)
     batch_linger_ms: int = Field(2, ge=0, le=1000)
     metrics_host: str = "127.0.0.1"

@@ -23,7 +23,7 @@ AFTER_OFFSETS, AFTER_MARKS = b"p", b"t"
 MB = 1024 * 1024
 WRITE_BUFFER_MB = 32
 BLOOM_BITS = 10  # a key, each record looks up what it replaces; without them in every level of files
-HEADS = 20_000  # of recently written rows in memory, and up to twice as many: 8 MB
+HEADS = 50_000  # of recently written rows in memory, and up to twice as many: 20 MB
 
 
 class RecentHeads:

@@ -1,4 +1,4 @@
-"""A cache of the states of recently active shoppers: reading a state from the engine crosses into Java and RocksDB."""
+"""A cache of the stored states of recently active shoppers: reading one from the engine crosses into Java and RocksDB."""
 
 from collections.abc import Callable, Mapping
 

@@ -120,8 +120,8 @@ _PARTS = [(ERASED_AT, ITEMS_AT)] + [
     for name in ("item", "second", "kind", "event_hash", "bought", "disliked", "shown_item", "shown")
 ]
 _HEADER_SIZE = ERASED_AT
-_LENGTHS = struct.Struct(f"<{len(_PARTS)}H")
-_STORED_BYTE = bytes((STORED,))
+_LENGTHS = {parts: struct.Struct(f"<{parts}H") for parts in range(7, 10)}  # by the number of parts
+_STORED_BYTE, _LAYOUT_BYTE = bytes((STORED,)), bytes((LAYOUT,))
 _counts, _COUNTS_AT = struct_of("steps", "seen"), _offset("steps")
 _ITEM_SIZE, _SECOND_SIZE, _EVENT_SIZE = (place_of(name).size for name in ("item", "second", "event_hash"))
 
@@ -146,7 +146,7 @@ def stored(state: bytes) -> bytes:
         state[SHOWN_ITEMS_AT:SHOWN_COUNTS_AT].rstrip(b"\0"),
         state[SHOWN_COUNTS_AT:].rstrip(b"\0"),
     )
-    return b"".join((_STORED_BYTE, state[1:_HEADER_SIZE], _LENGTHS.pack(*map(len, parts)), *parts))
+    return b"".join((_STORED_BYTE, state[1:_HEADER_SIZE], _LENGTHS[9].pack(*map(len, parts)), *parts))
 
 
 def migrate(state: bytes) -> bytes:
@@ -187,19 +187,16 @@ _OF_SHOPPER = [
 
 def _unpacked(state: bytes, parts: list[tuple[int, int]], size: int) -> bytes | None:
     """A record of `size` bytes from a stored form with these parts; None where the lengths do not fit."""
-    lengths_of = struct.Struct(f"<{len(parts)}H")
+    lengths_of = _LENGTHS[len(parts)]
     at = _HEADER_SIZE + lengths_of.size
     if len(state) < at:
         return None
-    lengths = lengths_of.unpack_from(state, _HEADER_SIZE)
-    if at + sum(lengths) != len(state) or any(n > end - begin for n, (begin, end) in zip(lengths, parts, strict=True)):
-        return None
-    record = bytearray(size)
-    record[0], record[1:_HEADER_SIZE] = LAYOUT, state[1:_HEADER_SIZE]
-    for length, (begin, _) in zip(lengths, parts, strict=True):
-        record[begin : begin + length] = state[at : at + length]
+    filled = [_LAYOUT_BYTE, state[1:_HEADER_SIZE].ljust(parts[0][0] - 1, b"\0")]
+    for length, (begin, end) in zip(lengths_of.unpack_from(state, _HEADER_SIZE), parts, strict=True):
+        filled.append(state[at : at + length].ljust(end - begin, b"\0"))  # a part that is too long stays so
         at += length
-    return bytes(record)
+    record = b"".join(filled)
+    return record if at == len(state) and len(record) == size else None
 
 
 # Layout 3 and its stored form 4, and before them 1 and 2, which had no epoch

@@ -64,9 +64,10 @@ class Message:
     def answer(self, actions: BatchActions) -> bytes:
         """The message back."""
         entries = self._entries
-        states = [(entries[user], stored(state)) for user, state in actions.states.items()]
+        stored_states = {user: stored(state) for user, state in actions.states.items()}
+        states = [(entries[user], state) for user, state in stored_states.items()]
         promises = [(entries[user], delay_ms) for user, delay_ms in actions.promises.items()]
-        drops = self._recent.put_all(actions.states)
+        drops = self._recent.put_all(stored_states)
         kept, wanted = ([key_bytes(user) for user in users] for users in (actions.kept, actions.wanted))
         answer: Answer = (drops, states, kept, promises, actions.outputs, wanted)
         return _encode(answer)

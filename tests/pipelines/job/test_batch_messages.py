@@ -99,7 +99,7 @@ def test_an_answer_names_the_first_entry_of_a_user_and_cached_states_are_not_ask
     outputs = [["list", b"u1", None, {"h": b"v"}]]
     assert answer == [False, [[1, stored(state)]], [b"\xfe"], [[1, 500]], outputs, [b"\xff"]]
     (turn,) = message(entry(b"u1", False), recent=recent).turns
-    assert turn.state == state, "unpacked, as the kernel left it"
+    assert turn.state == stored(state)
     for user, java_says in ((b"u1", None), (b"u0", False)):
         with pytest.raises(RuntimeError, match="names of cached states"):
             message(entry(user, java_says), recent=recent)
