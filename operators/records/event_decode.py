@@ -174,4 +174,7 @@ def _converted_erasure(value: bytes) -> Erasure:
 
 def _may_repeat_a_key(value: bytes) -> bool:
     """Cheap. False only if no key repeats; an escape may hide a name, so it counts as a possible repeat."""
-    return b"\\" in value or any(value.count(name) > 1 for name in _NAMES)
+    for name in _NAMES:  # `any` over a generator takes twice as long
+        if value.count(name) > 1:
+            return True
+    return b"\\" in value

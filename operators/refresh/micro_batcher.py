@@ -89,12 +89,13 @@ class MicroBatcher(Generic[Q, R]):
         refused: list[str] = []
         with self._changed:
             until = self.clock() + self._deadline_s
+            self._revive()
             for user, request in requests.items():
-                if not self._has_room(user, until):
-                    refused.append(user)
-                    continue
                 if user in self._waiting:
                     self.sensors.on_coalesced()
+                elif self._is_full() and not self._finds_room(until):
+                    refused.append(user)
+                    continue
                 self._waiting[user] = request
             self._pace.on_requests(len(requests), self.clock())
             self._call_thread()
@@ -193,17 +194,18 @@ class MicroBatcher(Generic[Q, R]):
             self._on_answers()
         self.sensors.on_batch(len(batch), seconds)
 
-    def _has_room(self, user: str, until_s: float) -> bool:
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= self._max_waiting or self._closed
+
+    def _finds_room(self, until_s: float) -> bool:
         """Waits for room, under the lock, and keeps the scorer thread alive meanwhile."""
-        while not self._closed:
+        while self._is_full():
             self._revive()
-            if len(self._waiting) < self._max_waiting or user in self._waiting:
-                return True
-            if self.hangs() or self.clock() > until_s:
+            if self._closed or self.hangs() or self.clock() > until_s:
                 return False
             self._call_thread()
             self._changed.wait(LOOK_SECONDS)
-        return False
+        return True
 
     def _call_thread(self) -> None:
         """Wakes the thread, under the lock, if it sleeps beyond the moment at which a batch is due."""
