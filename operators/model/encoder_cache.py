@@ -98,7 +98,8 @@ class EncoderCache:
         places, known = kept.places, kept.known
         self._codes[places] = kept.codes
         self._states[places] = states
-        self._known[places] = np.where(np.isfinite(states).all(axis=1), length, 0)
+        is_finite = np.isfinite(states)
+        self._known[places] = length if is_finite.all() else np.where(is_finite.all(axis=1), length, 0)
         if self._key_width:
             user, step = np.nonzero(np.arange(keys.shape[1]) < (length - known)[:, None])
             self._keys[places[user], known[user] + step] = keys[user, step]

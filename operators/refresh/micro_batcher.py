@@ -8,8 +8,7 @@ The newest request of a user wins (coalescing) until it is sent; answers come in
 bounded: `submit` blocks while the scorer works (Flink's back-pressure does the rest), and refuses at once while the scorer
 hangs, so that a model never blocks a caller.
 
-If an error ends the scorer thread, the next call logs, counts and replaces it. So does a call that waits for room: no other
-thread would make room.
+If an error ends the scorer thread, the next call logs, counts and replaces it, and so does a call that waits for room.
 """
 
 import logging

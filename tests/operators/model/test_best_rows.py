@@ -43,7 +43,7 @@ def test_a_user_whose_scores_are_no_numbers_gets_none_and_the_others_theirs(brok
     scores = drawn(3, 1000, 8, 2)
     scores[1, broken] = np.nan
     best, rows = best_rows(scores, 100)
-    assert np.isnan(best[1]).all()
+    assert np.isnan(best[1]).all() and np.isnan(best_rows(scores[1:2], 100)[0]).all()
     np.testing.assert_array_equal(rows[[0, 2]], sorted_whole(scores[[0, 2]], 100))
 
 
