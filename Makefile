@@ -26,11 +26,16 @@ dev-deps:
 demo: setup ## the whole system on real orders; CHECK=1: bounded, verified, exit 0 or 1
 	@$(LIVESHELF) demo --rate $(RATE) $(if $(CHECK),--check)
 
-test: dev-deps lint ## the quick tests, the last with the real broker, cluster and browser (about 12 minutes)
-	@.venv/bin/python -m pytest tests -m "not slow and not manual" $(ARGS)
+# the stack wants both cores; what needs none runs on both at once
+WITHOUT_STACK := tests --ignore tests/stack --ignore tests/faults --numprocesses 2 --dist loadfile
 
-test-all: dev-deps lint ## all tests but the manual ones (most faults, drift, soak); CI runs it (about 35 minutes)
-	@CRASH_SCHEDULES=1000 .venv/bin/python -m pytest tests -m "not manual" $(ARGS)
+test: dev-deps lint ## the quick tests, the last with the real broker, cluster and browser (about 10 minutes)
+	@.venv/bin/python -m pytest $(WITHOUT_STACK) -m "not slow and not manual" $(ARGS)
+	@.venv/bin/python -m pytest tests/stack tests/faults -m "not slow and not manual" $(ARGS)
+
+test-all: dev-deps lint ## all tests but the manual ones (most faults, drift, soak); CI runs it (about 30 minutes)
+	@CRASH_SCHEDULES=1000 .venv/bin/python -m pytest $(WITHOUT_STACK) -m "not manual" $(ARGS)
+	@.venv/bin/python -m pytest tests/stack tests/faults -m "not manual" $(ARGS)
 
 test-secure: dev-deps ## the tests of the stack on a broker with TLS, users and rights, and every way to be refused by one
 	@SECURE_STACK=1 .venv/bin/python -m pytest tests/stack -m "not manual" --ignore tests/stack/security/test_secured_kafka.py \
@@ -51,7 +56,7 @@ fuzz: dev-deps ## the fuzzers, 5 minutes each
 	@FUZZ_SECONDS=300 .venv/bin/python -m pytest tests/faults/test_fuzz.py $(ARGS)
 
 test-fast: dev-deps ## the quick tests that need no stack
-	@.venv/bin/python -m pytest tests --ignore tests/stack --ignore tests/faults -m "not slow" $(ARGS)
+	@.venv/bin/python -m pytest $(WITHOUT_STACK) -m "not slow and not manual" $(ARGS)
 
 lint: dev-deps ## ruff, mypy, import rules, dependencies
 	@.venv/bin/ruff check $(PYTHON_ROOMS)
@@ -96,7 +101,7 @@ bundle: train-deps ## trains the demo's bundle anew (about 10 minutes on 2 cores
 		--name online-retail --test-from 1320796800000 --settings model_export/tuned/online-retail.toml
 
 schemas: setup ## docs/schemas/ from the contracts
-	@.venv/bin/python -m operators.records.json_schemas docs/schemas
+	@.venv/bin/python -m liveshelf.pages.json_schemas docs/schemas
 
 monitoring: dev-deps ## docs/metrics.md, Prometheus' rules and Grafana's dashboards from the code
 	@mkdir -p .liveshelf # whose disk is one of the metrics

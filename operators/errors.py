@@ -3,6 +3,7 @@
 LiveshelfError
 ├── BadRecord          one record on a topic; becomes a dead letter with `reason`
 ├── BundleError        a model bundle that must not be served
+├── RolloutError       a change of the models that serve which cannot be made
 ├── SettingsError      liveshelf.toml, a LIVESHELF_ variable or a flag
 ├── StackError         a part of the local stack (jar, port, process; `retriable` when it may work later)
 ├── ClusterError       the Flink cluster refused or failed
@@ -43,6 +44,10 @@ class BadRecord(LiveshelfError):
 
 class BundleError(LiveshelfError):
     """A model bundle that failed a check."""
+
+
+class RolloutError(LiveshelfError):
+    """A change of the models that serve which cannot be made."""
 
 
 class SettingsError(LiveshelfError):

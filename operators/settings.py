@@ -24,7 +24,13 @@ from operators.configuration.rest_address import checked_url, without_password
 from operators.configuration.settings_file import read_settings_file
 from operators.configuration.settings_section import Section
 from operators.configuration.settings_variables import FILE, nearest, refuse_unknown_variables
-from operators.configuration.shop_settings import EventSettings, ExperimentSettings, FeedbackSettings, ListSettings
+from operators.configuration.shop_settings import (
+    DemandSettings,
+    EventSettings,
+    ExperimentSettings,
+    FeedbackSettings,
+    ListSettings,
+)
 from operators.configuration.socket_path import checked_socket_path
 from operators.errors import SettingsError
 
@@ -173,6 +179,7 @@ class Settings(BaseSettings):
     events: EventSettings = EventSettings()
     scorer: ScorerSettings = ScorerSettings()
     lists: ListSettings = ListSettings()
+    demand: DemandSettings = DemandSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     bundle: BundleSettings = BundleSettings()

@@ -11,6 +11,8 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client.exposition import choose_encoder
 
+from operators.demand.item_counts import HalfLives
+from operators.demand.live_orders import LiveOrders
 from operators.errors import BadRecord, BrokerError, BundleError, SettingsError
 from operators.kafka_io.list_outlines import ListOutline
 from operators.kafka_io.table_consumer import kafka_consumer
@@ -59,7 +61,13 @@ class Services:
         shelf = CatalogueView(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
         refused = self.metrics.refused.counts
         self.views = Views(
-            folder, lambda: kafka_consumer(options), self._on_list, shelf, refused, settings.events.placeholders
+            folder,
+            lambda: kafka_consumer(options),
+            self._on_list,
+            shelf,
+            refused,
+            settings.events.placeholders,
+            live_orders(settings, self.bundle),
         )
         self.server = ListServer(self.views, self.bundle)
         self.search = Search(self.views.shelf, self.bundle)
@@ -70,6 +78,7 @@ class Services:
         self.ops = Ops(settings.storefront.prometheus_url)
         self.metrics.catalogue_age.set_function(lambda: self.views.ages()["catalogue"])
         self.metrics.lists_age.set_function(lambda: self.views.ages()["lists"])
+        self.metrics.demand_age.set_function(lambda: self.views.ages().get("demand", 0.0))
         self.metrics.streams.set_function(lambda: self.live.streams)
 
     def _on_list(self, user_id: str, newest: ListOutline | None) -> None:
@@ -97,6 +106,15 @@ class Services:
         neighbours = [item for item in ids if self.views.shelf.may_be_listed(item)][:SIMILAR]
         reason = Reason("similar", item_id)
         return [served(ListItem(i, 0.0, n, reason), n, self.views.shelf) for n, i in enumerate(neighbours, start=1)]
+
+
+def live_orders(settings: Settings, bundle: ModelBundle | None) -> LiveOrders | None:
+    """What follows live demand, with new items too; None where `demand.enabled` is not set."""
+    if not settings.demand.enabled:
+        return None
+    items = bundle.vocabulary.item_ids if bundle else []
+    popular = [row - 1 for row in bundle.popular.tolist()] if bundle else []
+    return LiveOrders(items, popular, HalfLives.of(settings.demand), adds_items=True)
 
 
 def _tables_folder(settings: Settings) -> Path:

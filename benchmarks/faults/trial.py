@@ -159,7 +159,7 @@ class _Trial:
         return Oracle(self._settings, records, erasures=self._topics.read(ERASURES, self._starts[ERASURES]))
 
     def _open_transactions(self) -> int:
-        outputs = job_outputs(feedback=self._settings.feedback.enabled)
+        outputs = job_outputs(feedback=self._settings.feedback.enabled, demand=self._settings.demand.enabled)
         try:
             return wait_while(lambda: self._topics.open_transactions(outputs), 40)
         except KafkaError as error:

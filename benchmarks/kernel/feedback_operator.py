@@ -20,6 +20,7 @@ from operators.model.scorer import Scorer
 from operators.records.contracts import EVENTS, Model
 from operators.records.event_decode import EventDecoder
 from operators.refresh.batch_scorer import LocalScorer
+from operators.refresh.downstream import Downstream
 from operators.refresh.feedback_outputs import FeedbackOutputs
 from operators.refresh.micro_batcher import MicroBatcher
 from operators.refresh.refresh_logic import RefreshLogic
@@ -51,7 +52,9 @@ class Side:
             ScorerSettings(),
             time.time,
             NullRefreshSensors(),
-            feedback=FeedbackOutputs(Model(bundle.name, bundle.version), ExperimentSettings()) if joined else None,
+            downstream=Downstream(
+                FeedbackOutputs(Model(bundle.name, bundle.version), ExperimentSettings()) if joined else None
+            ),
         )
         self._items = bundle.vocabulary.item_ids
         self._count = 0

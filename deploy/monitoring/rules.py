@@ -26,6 +26,7 @@ RECORDED = {
     "liveshelf:state_bytes": "sum(flink_taskmanager_job_task_operator_user_rocksdb_total_sst_files_size)",
     "liveshelf:feedback_users": "sum(flink_taskmanager_job_task_operator_feedback_rocksdb_estimate_num_keys)",
     "liveshelf:feedback_bytes": "sum(flink_taskmanager_job_task_operator_feedback_rocksdb_total_sst_files_size)",
+    "liveshelf:demand_items": "sum(flink_taskmanager_job_task_operator_demand_rocksdb_estimate_num_keys)",
     "liveshelf:click_through:ratio1h": OF_SHOWN.format("click"),
     "liveshelf:cart_through:ratio1h": OF_SHOWN.format("add_to_cart"),
     "liveshelf:purchase_through:ratio1h": OF_SHOWN.format("purchase"),

@@ -11,6 +11,7 @@ from model_export.training.train_metrics import TrainMetrics
 from operators.experiments.assignment import Experiments
 from operators.quality import expectations
 from operators.settings import Settings
+from pipelines.job.demand_metrics import DemandMetrics
 from pipelines.job.feedback_metrics import FeedbackMetrics
 from pipelines.job.job_metrics import JobMetrics
 from pipelines.monitor.stream_monitor import StreamMonitor
@@ -29,6 +30,7 @@ process's CPU, memory and start time (`process_…`).
 PROCESSES = {
     "The operator, in the active TaskManager: port 9260 and up": "job",
     "The feedback join of each operator, where `feedback.enabled` is set: the ports after the operators'": "feedback",
+    "The demand operator of each subtask, where `demand.enabled` is set: the ports after the join's": "demand",
     "The scorer process of each operator: port 9300 and up": "scorer",
     "The monitor, which reads the topics from outside: port 9280": "monitor",
     "The storefront: port 8000": "storefront",
@@ -52,7 +54,8 @@ The stage `recover` is the whole time of a list that a timer (a promise) request
 """
 JAVA_HALF = """
 The Java half of the operator counts its calls of Python among Flink's own metrics. Their quotient is the size of a batch.
-The label `operator_name` tells the operator (`refresh`) from the feedback join (`feedback`):
+The label `operator_name` tells the operator (`refresh`) from the feedback join (`feedback`) and from the demand operator
+(`demand`):
 
 | metric | type | labels | what |
 |---|---|---|---|
@@ -68,14 +71,14 @@ def registries(settings: Settings) -> dict[str, CollectorRegistry]:
     SlateMetrics(scorer, Experiments(settings.experiment))
     CacheMetrics(scorer)
     trainer = TrainMetrics(settings.trainer.metrics_port, None)
-    feedback = FeedbackMetrics(settings.job, 0)
-    job.close()
-    feedback.close()
-    trainer.close()
+    feedback, demand = FeedbackMetrics(settings.job, 0), DemandMetrics(settings.job, 0)
+    for metrics in (job, feedback, demand, trainer):
+        metrics.close()
     monitor = StreamMonitor(settings).metrics
     return {
         "job": job.registry,
         "feedback": feedback.registry,
+        "demand": demand.registry,
         "scorer": scorer,
         "monitor": monitor.registry,
         "storefront": StoreMetrics().registry,

@@ -1,5 +1,6 @@
 """`liveshelf demo`: sends real orders through the whole system and shows the figures."""
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pipelines.demo.demo_run import DemoRun
 
 CHECK_SECONDS = 45
+# the demo shows them: examples of what shoppers do with their lists, and what is popular now
+SWITCHED_ON = ("LIVESHELF_FEEDBACK__ENABLED", "LIVESHELF_DEMAND__ENABLED")
 
 
 def run(
@@ -33,6 +36,8 @@ def run(
     from pipelines.submission.cluster import Cluster
     from pipelines.topics.replayer import publish_catalogue
 
+    for name in SWITCHED_ON:
+        os.environ.setdefault(name, "true")  # the parts of the stack inherit it
     settings = load_settings()
     layout = Layout.of(settings)
     show_start(settings, secure=False)
@@ -41,7 +46,7 @@ def run(
     producer.close()
     if not Cluster(settings.job).jobs(settings.job.name):
         with people.status("submitting"):
-            people.print(f"job {resume_or_submit(with_feedback(settings), show_refused)} runs")
+            people.print(f"job {resume_or_submit(settings, show_refused)} runs")
     _addresses(settings)
     demo = DemoRun(settings, events(start_ms=LAST_MONTH), rate, layout.targets)
     demo.start()
@@ -54,11 +59,6 @@ def run(
     if check:
         raise typer.Exit(0 if _verify(settings, demo) else 1)
     people.print("the stack goes on; `.venv/bin/liveshelf down` stops it, `down --purge` removes its data too")
-
-
-def with_feedback(settings: Settings) -> Settings:
-    """The settings of the demo's job: it writes what shoppers do with their lists to `shop.examples.v1`."""
-    return settings.model_copy(update={"feedback": settings.feedback.model_copy(update={"enabled": True})})
 
 
 def _addresses(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Settings of events, lists, feedback and experiments: limits, form, windows, arms."""
+"""Settings of events, lists, demand, feedback and experiments: limits, form, half-lives, windows, arms."""
 
 from math import inf
 from typing import Annotated
@@ -57,6 +57,22 @@ class ListSettings(Section):
     hide_in_basket: bool = True
     fatigue_after: int = Field(5, ge=0)
     catalogue_coverage: float = Field(0.5, ge=0, le=1)
+
+
+class DemandSettings(Section):
+    """The counts of what shoppers ask for. `currency`: of the prices that count as revenue; empty: any."""
+
+    enabled: bool = False
+    half_life_hours: float = Field(24, ge=0.1, le=72)  # the topic keeps a record for 31 days
+    recent_half_life_minutes: float = Field(5, gt=0, le=24 * 60)
+    every_s: float = Field(5, gt=0, le=600)
+    currency: str = Field("", pattern="^([A-Z]{3})?$")
+
+    @model_validator(mode="after")
+    def _recent_is_shorter(self) -> "DemandSettings":
+        if self.recent_half_life_minutes > self.half_life_hours * 60:
+            raise ValueError("demand.recent_half_life_minutes at most demand.half_life_hours expected")
+        return self
 
 
 class FeedbackSettings(Section):

@@ -9,6 +9,7 @@ from operators.records.contracts import (
     ERASURES,
     EVENTS,
     EXAMPLES,
+    ITEMS,
     RECEIPTS,
     RECOMMENDATIONS,
 )
@@ -28,18 +29,18 @@ class Right:
 
 def rights(job: str) -> dict[str, tuple[Right, ...]]:
     """Part -> its rights. `job`: the job's name, which is its consumer group and begins its transactional ids. The job writes
-    examples only where `feedback.enabled` is set."""
+    examples only where `feedback.enabled` is set, and uses the topic of items where `demand.enabled` is set."""
     return {
         "job": (
-            *_topics("READ", EVENTS, ERASURES, CATALOGUE),
-            *_topics("WRITE", RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS, EXAMPLES),
-            *_topics("DESCRIBE_CONFIGS", CATALOGUE),  # how long it keeps tombstones
+            *_topics("READ", EVENTS, ERASURES, CATALOGUE, ITEMS),
+            *_topics("WRITE", RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS, EXAMPLES, ITEMS),
+            *_topics("DESCRIBE_CONFIGS", CATALOGUE, ITEMS),  # how long they keep tombstones
             Right("READ", "GROUP", job),
             Right("WRITE", "TRANSACTIONAL_ID", f"{job}-", prefixed=True),
         ),
         "storefront": (
-            *_topics("READ", RECOMMENDATIONS, CATALOGUE),
-            *_topics("DESCRIBE_CONFIGS", RECOMMENDATIONS, CATALOGUE),
+            *_topics("READ", RECOMMENDATIONS, CATALOGUE, ITEMS),
+            *_topics("DESCRIBE_CONFIGS", RECOMMENDATIONS, CATALOGUE, ITEMS),
             *_topics("WRITE", EVENTS),
         ),
         "monitor": (

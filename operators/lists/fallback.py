@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from operators.lists.popular_order import PopularOrder
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import Source
 from operators.shopper.features import Features, Rows
@@ -19,9 +20,9 @@ Usable = Callable[[Rows], npt.NDArray[np.bool_]]  # rows [K] -> bool [K]: which 
 class Fallback:
     """Serves cold users, unknown items, and everyone while the model fails. Thread-safe: it only reads."""
 
-    def __init__(self, bundle: ModelBundle, size: int) -> None:
+    def __init__(self, bundle: ModelBundle, popular: PopularOrder, size: int) -> None:
         self._neighbours = bundle.neighbours
-        self._popular = bundle.popular
+        self._popular = popular
         self._size = size
 
     def rows(self, features: Features, user: int, usable: Usable) -> tuple[list[int], list[float], Source]:
@@ -48,10 +49,11 @@ class Fallback:
     def fill(self, rows: list[int], usable: Usable) -> list[int]:
         """The rows with popular ones after them, up to the list's size."""
         filled, listed = rows[: self._size], set(rows)
-        for begin in range(0, len(self._popular), CANDIDATES):
+        popular = self._popular.now().rows
+        for begin in range(0, len(popular), CANDIDATES):
             if len(filled) == self._size:
                 break
-            candidates = self._popular[begin : begin + CANDIDATES]
+            candidates = popular[begin : begin + CANDIDATES]
             more = [row for row in candidates[usable(candidates)].tolist() if row not in listed]
             filled += more[: self._size - len(filled)]
         return filled

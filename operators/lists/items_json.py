@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from operators.lists.reasons import OWN_KINDS, REASON_KINDS, PlaceReasons
+from operators.lists.popular_order import REASON_KINDS
+from operators.lists.reasons import OWN_KINDS, PlaceReasons
 from operators.shopper.features import Rows
 
 _encode = msgspec.json.Encoder().encode

@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.configuration.shop_settings import ExperimentSettings, ListSettings
+from operators.demand.popularity import Orders
 from operators.experiments.assignment import Experiments
 from operators.kafka_io.list_rows import decode_any_list
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded, ListEncoder, Slate
 from operators.lists.fallback import Fallback, Usable
 from operators.lists.items_json import ItemsJson
+from operators.lists.popular_order import PopularOrder
 from operators.lists.ranker import GOOD, TIRED, Ranked, Ranker
 from operators.lists.reasons import PlaceReasons, Reasons
 from operators.lists.request import Request
@@ -74,9 +76,10 @@ class ListMaker:
         sensors: ListSensors | None = None,
         *,
         with_facts: bool = False,
+        live: Callable[[], Orders | None] = lambda: None,
     ) -> None:
         """Without a `scorer` (its bundle was refused) every list is a fallback. `with_facts`: encoded lists carry what the
-        feedback join needs."""
+        feedback join needs. `live`: as in `PopularOrder`."""
         vectors = unit_rows(bundle.vectors)
         self._vocabulary, self._window, self._hop = bundle.vocabulary, bundle.window, bundle.hop
         self._items = ItemsJson(bundle.vocabulary.item_ids, rules.size)
@@ -88,8 +91,9 @@ class ListMaker:
         self._scorer = scorer
         self._catalogue = catalogue
         self._ranker = Ranker(bundle.vocabulary, vectors, rules)
-        self._reasons = Reasons(bundle, vectors)
-        self._fallback = Fallback(bundle, rules.size)
+        popular = PopularOrder(bundle, live)
+        self._reasons = Reasons(popular, vectors)
+        self._fallback = Fallback(bundle, popular, rules.size)
         self._clock_ms = clock_ms
         self._sensors = sensors or NullListSensors()
         self._item_hashes = bundle.vocabulary.low_hashes.astype("<u4") if with_facts else None

@@ -5,14 +5,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from operators.model.model_bundle import ModelBundle
+from operators.lists.popular_order import REASON_KINDS, PopularOrder
 from operators.records.contracts import ReasonKind
 from operators.shopper.features import Features, Rows
 from operators.shopper.user_state import KINDS
 
 SIMILAR_ENOUGH = 0.35  # cosine; below it "because you viewed X" reads as chance
-# the first one applies where no other does
-REASON_KINDS: tuple[ReasonKind, ...] = ("for_you", "popular", "trending", "viewed", "in_basket", "bought")
 _BY_STEP: dict[str, ReasonKind] = {
     "view": "viewed",
     "click": "viewed",
@@ -20,7 +18,6 @@ _BY_STEP: dict[str, ReasonKind] = {
     "add_to_cart": "in_basket",
     "purchase": "bought",
 }
-_HEAD = 100
 OWN_KINDS = frozenset(_BY_STEP.values())  # these name the shopper's own item
 ANCHORS = 8  # the newest steps: a shopper does not remember older ones
 
@@ -48,15 +45,11 @@ class PlaceReasons(NamedTuple):
 class Reasons:
     """Gives reasons for the rows of lists."""
 
-    def __init__(self, bundle: ModelBundle, vectors: npt.NDArray[np.float32]) -> None:
+    def __init__(self, popular: PopularOrder, vectors: npt.NDArray[np.float32]) -> None:
         """`vectors`: [N + 1, d], rows of length 1 (or 0)."""
-        self._vectors = vectors
-        self._general = np.zeros(
-            len(vectors), dtype=np.int64
-        )  # by row; these and the next are places in `REASON_KINDS`
-        self._general[bundle.popular[:_HEAD]] = REASON_KINDS.index("popular")
-        self._general[bundle.trending[:_HEAD]] = REASON_KINDS.index("trending")
-        self._by_step = np.zeros(max(KINDS.values()) + 1, dtype=np.int64)  # 0: this kind of step is no reason
+        self._vectors, self._popular = vectors, popular
+        # places in `REASON_KINDS`; 0: this kind of step is no reason
+        self._by_step = np.zeros(max(KINDS.values()) + 1, dtype=np.int64)
         for step, name in _BY_STEP.items():
             self._by_step[KINDS[step]] = REASON_KINDS.index(name)
 
@@ -71,8 +64,8 @@ class Reasons:
         anchor = own[users, nearest].astype(np.int64)
         why = self._by_step[features.kinds[users, recent[users, nearest]]]
         good = (highest >= SIMILAR_ENOUGH) & (anchor > 0) & (anchor != rows) & (why > 0)
-        return PlaceReasons(np.where(good, why, self._general[rows]), np.where(good, anchor, 0))
+        return PlaceReasons(np.where(good, why, self._popular.now().kinds[rows]), np.where(good, anchor, 0))
 
     def without_history(self, rows: Rows) -> PlaceReasons:
         """Reasons of fallback lists, of the shape of `rows`."""
-        return PlaceReasons(self._general[rows], np.zeros(rows.shape, dtype=np.int64))
+        return PlaceReasons(self._popular.now().kinds[rows], np.zeros(rows.shape, dtype=np.int64))

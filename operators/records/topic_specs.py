@@ -53,10 +53,14 @@ TOPICS = (
     TopicSpec(contracts.ERASURES, "user_id", _compact_for(31) | BROKERS_TIME | UNPACKED),
     TopicSpec(contracts.RECEIPTS, "erasure_id or replay_id", _delete_after(365)),
     TopicSpec(contracts.EXAMPLES, "user_id", _delete_after(30)),
+    # an item that nobody asks for any more expires
+    TopicSpec(contracts.ITEMS, "item_id", _compact_for(31)),
     TopicSpec(contracts.AUDIT, "audit", {"cleanup.policy": "delete", "retention.ms": "-1"}),
 )
 
 
-def job_outputs(*, feedback: bool) -> tuple[str, ...]:
-    """The topics that the job writes; `feedback`: whether it has a feedback join (`feedback.enabled`)."""
-    return (*JOB_OUTPUTS, contracts.EXAMPLES) if feedback else JOB_OUTPUTS
+def job_outputs(*, feedback: bool, demand: bool) -> tuple[str, ...]:
+    """The topics that the job writes; `feedback`, `demand`: whether it has these operators (`feedback.enabled`,
+    `demand.enabled`)."""
+    optional = ((feedback, contracts.EXAMPLES), (demand, contracts.ITEMS))
+    return (*JOB_OUTPUTS, *(topic for enabled, topic in optional if enabled))

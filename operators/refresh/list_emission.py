@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
-from operators.refresh.feedback_outputs import FeedbackOutputs
+from operators.refresh.downstream import Downstream
 from operators.refresh.micro_batcher import Answer
 from operators.refresh.refresh_outputs import list_of
 from operators.refresh.refresh_records import Output
@@ -24,12 +24,11 @@ class ListEmission:
         clock_s: Callable[[], float],
         *,
         with_digest: bool,
-        feedback: FeedbackOutputs | None = None,
+        downstream: Downstream,
     ) -> None:
-        """`clock_s` gives epoch s; `with_digest`: lists carry a fingerprint of their state; `feedback`: as `RefreshLogic` has
-        it."""
+        """`clock_s` gives epoch s; `with_digest`: lists carry a fingerprint of their state."""
         self._lists, self._sensors, self._errors, self._clock_s = lists, sensors, errors, clock_s
-        self._with_digest, self._feedback = with_digest, feedback
+        self._with_digest, self._downstream = with_digest, downstream
 
     def fallback(self, request: Request, cause: str) -> Encoded:
         """The fallback list; `cause`: deadline, refused or failed."""
@@ -49,17 +48,11 @@ class ListEmission:
     def emit(self, lists: Sequence[tuple[Encoded, Request]], outputs: list[Output]) -> None:
         """Adds lists to the outputs."""
         outputs += [list_of(encoded_list, request) for encoded_list, request in lists]
-        if self._feedback is not None:
-            self._tell_feedback(self._feedback, lists, outputs)
+        try:
+            outputs += self._downstream.of_lists(lists)
+        except Exception as error:  # the lists are out: their impressions make examples of unknown lists
+            self._errors.report("feedback", error)
         try:
             self._sensors.on_lists(lists, self._clock_s())
         except Exception as error:  # the lists are out: an error in a metric must not lose them
             self._errors.report("sensors", error)
-
-    def _tell_feedback(
-        self, feedback: FeedbackOutputs, lists: Sequence[tuple[Encoded, Request]], outputs: list[Output]
-    ) -> None:
-        try:
-            outputs += [*feedback.of_lists(lists)]
-        except Exception as error:  # the lists are out: their impressions make examples of unknown lists
-            self._errors.report("feedback", error)

@@ -1,6 +1,5 @@
 """What one record does to its user: pure but for the counters."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -8,7 +7,7 @@ from operators.configuration.shop_settings import EventSettings
 from operators.lists.request import Request
 from operators.records.contracts import ERASURES
 from operators.records.event_decode import EventDecoder, decode_erasure
-from operators.refresh.feedback_outputs import FeedbackOutputs
+from operators.refresh.downstream import Downstream
 from operators.refresh.refresh_outputs import receipt, tombstone
 from operators.refresh.refresh_records import InputRecord, Output
 from operators.refresh.refresh_sensors import RefreshSensors
@@ -39,14 +38,14 @@ class RecordEffects:
         events: EventSettings,
         clock_s: Callable[[], float],
         sensors: RefreshSensors,
-        time_to_live_ms: float = math.inf,
-        feedback: FeedbackOutputs | None = None,
+        time_to_live_ms: float,
+        downstream: Downstream,
     ) -> None:
-        """`clock_s` gives epoch s; `time_to_live_ms` as in `step`; `feedback`: as `RefreshLogic` has it."""
+        """`clock_s` gives epoch s; `time_to_live_ms` as in `step`."""
         self._decode = decoder.decode
         self._session_gap_ms, self._rating_middle = events.session_gap_ms, events.rating_middle
         self._clock_s, self._sensors = clock_s, sensors
-        self._time_to_live_ms, self._feedback = time_to_live_ms, feedback
+        self._time_to_live_ms, self._downstream = time_to_live_ms, downstream
 
     def of(self, record: InputRecord, state: bytes | None, read_s: float) -> Effect:
         """`state`: the user's; `read_s`: when the record was read, epoch s. Raises `BadRecord`."""
@@ -60,7 +59,7 @@ class RecordEffects:
         if after.outcome != "applied":
             return Effect()
         self._sensors.on_event(event, after.version)
-        outputs = [] if self._feedback is None else self._feedback.of_event(event, after.state, record)
+        outputs = self._downstream.of_event(event, state, after.state, record)
         if not after.refresh:
             return Effect(after.state, outputs=outputs)
         arrival = Arrival(record.broker_ms / 1000, read_s, self._clock_s())
@@ -80,8 +79,7 @@ class RecordEffects:
         if state is not None and after == migrate(state):  # a repeated erasure: the list is from after it
             return Effect(outputs=outputs)
         outputs.append(tombstone(record.user, after))
-        if self._feedback is not None:
-            outputs.append(self._feedback.of_erasure(record, after))
+        outputs += self._downstream.of_erasure(record, after)
         # events since the request stay and cause a list
         request = Request(record.user, after, last_event_ms(after)) if list_is_owed(after) else None
         return Effect(after, request, outputs, withdraws=True)

@@ -20,8 +20,8 @@ from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.records.event_decode import EventDecoder
 from operators.refresh.batch_scorer import NoScorer
+from operators.refresh.downstream import Downstream
 from operators.refresh.exactly_once import ExactlyOnce, Transactions
-from operators.refresh.feedback_outputs import FeedbackOutputs
 from operators.refresh.list_emission import ListEmission
 from operators.refresh.micro_batcher import Answer, MicroBatcher
 from operators.refresh.pending import Pending
@@ -52,18 +52,20 @@ class RefreshLogic:
         with_digest: bool = False,
         time_to_live_ms: float = math.inf,
         transactions: Transactions | None = None,
-        feedback: FeedbackOutputs | None = None,
+        downstream: Downstream | None = None,
     ) -> None:
-        """`clock_s` gives epoch s; `time_to_live_ms` as in `step`; `transactions`: of exactly-once delivery; `feedback`: where
-        a feedback join follows."""
-        self._effect_of = RecordEffects(decoder, events, clock_s, sensors, time_to_live_ms, feedback).of
-        self._feedback = feedback
+        """`clock_s` gives epoch s; `time_to_live_ms` as in `step`; `transactions`: of exactly-once delivery; `downstream`: None
+        where no operator follows."""
+        self._downstream = downstream or Downstream()
+        self._effect_of = RecordEffects(decoder, events, clock_s, sensors, time_to_live_ms, self._downstream).of
         self._batcher = batcher
         self._settings = scorer
         self._clock_s = clock_s
         self._sensors = sensors
         self._errors = OwnErrors(sensors.on_own_error, clock_s)
-        self._emission = ListEmission(lists, sensors, self._errors, clock_s, with_digest=with_digest, feedback=feedback)
+        self._emission = ListEmission(
+            lists, sensors, self._errors, clock_s, with_digest=with_digest, downstream=self._downstream
+        )
         self._once = ExactlyOnce(transactions, self._emission) if transactions else None
         # users with an open promise of this process; a user who is entered must get one in the same batch
         self._pending: defaultdict[str, Pending] = defaultdict(Pending)
@@ -97,8 +99,7 @@ class RefreshLogic:
             self._take_answers(batch)
         if self._once is not None:
             batch.wanted = self._once.wanted()
-        if self._feedback is not None:
-            batch.outputs += self._feedback.of_batch(turns)
+        batch.outputs += self._downstream.of_batch(turns)
         return batch
 
     def _on_record(self, record: InputRecord, state: bytes | None, read_s: float, actions: Actions) -> None:

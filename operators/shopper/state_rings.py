@@ -56,9 +56,14 @@ def step_at(record: bytes | bytearray, place: int) -> tuple[int, int, int]:
     return item, second, record[KINDS_AT + at]
 
 
+def items_of_steps(record: bytes | bytearray) -> tuple[int, ...]:
+    """The items of all steps by the place in the ring, 0 where places are empty."""
+    return _items.unpack_from(record, ITEMS_AT)
+
+
 def stepped_on(record: bytes | bytearray) -> set[int]:
     """The items of all steps, and 0 where places are empty."""
-    return set(_items.unpack_from(record, ITEMS_AT))
+    return set(items_of_steps(record))
 
 
 def put_first(record: bytearray, ring: Ring, lows: list[int]) -> None:

@@ -12,11 +12,11 @@ from pyflink.java_gateway import get_gateway
 
 from operators.errors import ClusterError
 from pipelines.submission.savepoint_offsets import METADATA
-from pipelines.submission.savepoint_operators import FEEDBACK_STATE_ID, STATE_ID
+from pipelines.submission.savepoint_operators import KEYED_STATES
 
 
 def forget_transactions(savepoint: Path) -> None:
-    """Rewrites the metadata with two kinds of operators only: those with users' states and the sources.
+    """Rewrites the metadata with two kinds of operators only: those with the states of users and items, and the sources.
 
     Sources are the operators with a coordinator. The job's other operators are sinks, or have no state.
     Raises `ClusterError` if Flink cannot read the savepoint.
@@ -45,7 +45,4 @@ def forget_transactions(savepoint: Path) -> None:
 
 
 def _is_needed(operator: Any) -> bool:
-    return (
-        operator.getOperatorID().toHexString() in (STATE_ID, FEEDBACK_STATE_ID)
-        or operator.getCoordinatorState() is not None
-    )
+    return operator.getOperatorID().toHexString() in KEYED_STATES or operator.getCoordinatorState() is not None

@@ -8,7 +8,7 @@ from operators.configuration.kafka_settings import KafkaSettings
 from operators.records import contracts
 from operators.records.dead_letter import LARGEST
 from operators.settings import JobSettings, Settings
-from pipelines.job.feedback_messages import KIND
+from pipelines.job import demand_messages, feedback_messages
 
 
 class SourceTopic(NamedTuple):
@@ -24,8 +24,8 @@ class Sink(NamedTuple):
     """A sink of the job: the topic of each kind of output that it writes, and settings of its producer that
     `[kafka.client]` may change.
 
-    `former_writer_id`, `former_committer_id`: as `Source.former_id`, "" where there was none. `always_once`: delivers exactly
-    once whatever `job.delivery` says.
+    `former_writer_id`, `former_committer_id`: as `SourceTopic.former_id`, "" where there was none. `always_once`: delivers
+    exactly once whatever `job.delivery` says, `always_at_least_once` at least once.
     """
 
     name: str
@@ -34,10 +34,11 @@ class Sink(NamedTuple):
     former_writer_id: str = ""
     former_committer_id: str = ""
     always_once: bool = False
+    always_at_least_once: bool = False
 
     def exactly_once(self, job: JobSettings) -> bool:
         """Whether it writes in transactions."""
-        return self.always_once or job.delivery == "exactly-once"
+        return self.always_once or (job.delivery == "exactly-once" and not self.always_at_least_once)
 
 
 SOURCE_TOPICS = (
@@ -60,7 +61,9 @@ SINKS = (
         "6f7cd0bafb2dd2e29854058fc390f678",
     ),
 )
-EXAMPLES_SINK = Sink("examples", {KIND: contracts.EXAMPLES}, {}, always_once=True)  # where `feedback.enabled` is set
+EXAMPLES_SINK = Sink("examples", {feedback_messages.KIND: contracts.EXAMPLES}, {}, always_once=True)
+# a record that comes twice says the same: no transactions, whatever `job.delivery` says
+ITEMS_SINK = Sink("items", {demand_messages.KIND: contracts.ITEMS}, {"linger.ms": "20"}, always_at_least_once=True)
 
 
 def consumer_properties(kafka: KafkaSettings, job: JobSettings) -> dict[str, str]:

@@ -9,6 +9,7 @@ EXECUTION_MODE = "thread"
 # state without an error. With the mode in the uid Flink itself refuses it.
 STATE_UID = f"user-state-{EXECUTION_MODE}"
 FEEDBACK_UID = f"feedback-state-{EXECUTION_MODE}"
+DEMAND_UID = f"demand-state-{EXECUTION_MODE}"
 CHECKPOINT_TIMEOUT_MS = 120_000
 
 

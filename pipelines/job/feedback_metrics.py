@@ -1,29 +1,12 @@
 """The feedback join's metrics in Prometheus' format. docs/metrics.md lists them."""
 
-import contextlib
-from pathlib import Path
-
 from prometheus_client import CollectorRegistry
 
 from operators.feedback.join_records import COUNTED
 from operators.settings import JobSettings
 from operators.telemetry.metric_types import Tally
 from operators.telemetry.metrics_server import MetricsServer
-
-TARGET_FILE = "feedback-{subtask}.json"
-
-
-def target_file(settings: JobSettings, subtask: int) -> Path | None:
-    """Where Prometheus is told of the join's page; None where it is not told."""
-    folder = settings.metrics_targets_dir
-    return Path(folder) / TARGET_FILE.format(subtask=subtask) if folder else None
-
-
-def forget_target(settings: JobSettings, subtask: int) -> None:
-    """A job without a join: an earlier one's target would be down for ever."""
-    if file := target_file(settings, subtask):
-        with contextlib.suppress(OSError):
-            file.unlink(missing_ok=True)
+from pipelines.job.target_files import FEEDBACK, target_file
 
 
 class FeedbackMetrics:
@@ -50,8 +33,8 @@ class FeedbackMetrics:
             registry,
             settings.metrics_host,
             first + settings.parallelism if first else 0,
-            target_file(settings, subtask),
-            {"job": "feedback", "subtask": str(subtask)},
+            target_file(settings, FEEDBACK, subtask),
+            {"job": FEEDBACK, "subtask": str(subtask)},
         )
         self.port = self._server.port
 

@@ -77,7 +77,7 @@ class JobMetrics:
         ).counts
         causes = ("deadline", "refused", "failed")
         self._fallbacks = Tally("liveshelf_fallbacks", "Fallback lists, by cause", ["cause"], registry, causes).counts
-        places = ("record", "answer", "promise", "fallback", "submit", "sensors", "feedback")
+        places = ("record", "answer", "promise", "fallback", "submit", "sensors", "feedback", "demand")
         self._own_errors = Tally(
             "liveshelf_own_errors", "Errors of Liveshelf's own code in the operator", ["where"], registry, places
         ).counts
@@ -148,8 +148,18 @@ class JobMetrics:
         self.catalogue_age = Gauge(
             "liveshelf_catalogue_age_seconds", "Time since the catalogue topic last answered", registry=registry
         )
+        self.demand_age = Gauge(
+            "liveshelf_demand_age_seconds",
+            "Time since the topic of demand last answered; 0 where it is not read",
+            registry=registry,
+        )
         self.clamped = CountedElsewhere(
             "liveshelf_clamped_events", "Events whose time was too far ahead and was set to the broker's", registry
+        )
+        self.unknown_items = CountedElsewhere(
+            "liveshelf_demand_unknown_items",
+            "Items of events that neither the model nor the catalogue knows: they are not counted as demand",
+            registry,
         )
         self._model = Gauge(
             "liveshelf_model_info",

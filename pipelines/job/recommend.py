@@ -1,5 +1,6 @@
-"""The job: events and erasures -> keyed state and scorer -> lists and dead letters, and where `feedback.enabled` is set
-impressions and outcomes of lists -> feedback join -> examples. `liveshelf submit` runs it."""
+"""The job: events and erasures -> keyed state and scorer -> lists and dead letters; where `feedback.enabled` is set
+impressions and outcomes of lists -> feedback join -> examples, and where `demand.enabled` is set events -> counts of items.
+`liveshelf submit` runs it."""
 
 import json
 import sys
@@ -14,12 +15,22 @@ from pyflink.fn_execution import flink_fn_execution_pb2
 from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import get_j_env_configuration, to_jarray
 
+from operators.demand.item_counts import HalfLives
 from operators.feedback.join_limits import Windows
 from operators.settings import Settings
 from operators.time_units import DAY_MS
-from pipelines.job.connectors import EXAMPLES_SINK, SINKS, SOURCE_TOPICS, Sink, SourceTopic, kafka_sink, kafka_source
-from pipelines.job.engine import FEEDBACK_UID, STATE_UID, flink_options
-from pipelines.job.feedback_messages import FIELDS as FEEDBACK_FIELDS
+from pipelines.job import demand_messages, feedback_messages
+from pipelines.job.connectors import (
+    EXAMPLES_SINK,
+    ITEMS_SINK,
+    SINKS,
+    SOURCE_TOPICS,
+    Sink,
+    SourceTopic,
+    kafka_sink,
+    kafka_source,
+)
+from pipelines.job.engine import DEMAND_UID, FEEDBACK_UID, STATE_UID, flink_options
 from pipelines.job.java_names import known_names, refuse_mistyped
 
 BRIDGE = Path(__file__).resolve().parent / "bridge" / "liveshelf-bridge.jar"
@@ -31,6 +42,7 @@ OUTPUT = Types.ROW_NAMED(
 SOURCE_FIELDS = 6  # that `SourceRecords` packs: those of `batch_messages.Entry` from `value` on
 # examples are in no hurry, and the join must not hold up lists for long
 FEEDBACK_ENTRIES, FEEDBACK_LINGER_MS = 64, 50
+DEMAND_ENTRIES, DEMAND_LINGER_MS = 256, 200  # a thread of its own, which takes the interpreter's lock seldom
 
 
 class Batching(NamedTuple):
@@ -60,17 +72,20 @@ class Shipped:
 
     def open(self, subtask: int) -> None:
         import sys
+        import threading
         from importlib import import_module
         from pathlib import Path
 
-        code = next(Path(entry) for entry in sys.path if (Path(entry) / self._ship).is_file())
-        rooms = ("operators", "pipelines")
-        for name in [n for n in sys.modules if n.split(".")[0] in rooms]:
-            if not str(getattr(sys.modules[name], "__file__", "")).startswith(str(code)):
-                del sys.modules[name]
-        sys.path.insert(0, str(code))
-        settings = import_module("operators.settings").Settings.of_dump(self._settings)
-        function = getattr(import_module(f"pipelines.job.{self._module}"), self._name)
+        # operators with threads of their own open at the same time, in one interpreter
+        with sys.__dict__.setdefault("liveshelf_opening", threading.Lock()):
+            code = next(Path(entry) for entry in sys.path if (Path(entry) / self._ship).is_file())
+            rooms = ("operators", "pipelines")
+            for name in [n for n in [*sys.modules] if n.split(".")[0] in rooms]:
+                if not str(getattr(sys.modules[name], "__file__", "")).startswith(str(code)):
+                    del sys.modules[name]
+            sys.path.insert(0, str(code))
+            settings = import_module("operators.settings").Settings.of_dump(self._settings)
+            function = getattr(import_module(f"pipelines.job.{self._module}"), self._name)
         self._inner = function(settings, code, self._python)
         self._inner.open(subtask)
         self.on_batch = self._inner.on_batch
@@ -89,7 +104,7 @@ def build(settings: Settings, ship: str) -> StreamExecutionEnvironment:
     environment = StreamExecutionEnvironment.get_execution_environment(configuration)
     environment.add_jars(BRIDGE.as_uri())
     refuse_mistyped(settings.kafka, known_names(get_gateway().jvm))
-    records = keyed_by_user([source_stream(environment, source, settings) for source in SOURCE_TOPICS])
+    records = keyed([source_stream(environment, source, settings) for source in SOURCE_TOPICS])
     job = (settings.shipped(), ship, settings.job.python)
     refresh = Shipped("refresh_function", "RefreshFunction", *job)
     outputs = batched(environment, records, refresh, refresh_batching(settings)).uid(STATE_UID)
@@ -97,8 +112,14 @@ def build(settings: Settings, ship: str) -> StreamExecutionEnvironment:
         write(outputs, sink, settings)
     if settings.feedback.enabled:
         join = Shipped("feedback_function", "FeedbackFunction", *job)
-        examples = batched(environment, feedback_entries(outputs), join, feedback_batching(settings)).uid(FEEDBACK_UID)
+        entries = keyed_as_it_is(entries_of(outputs, "feedback"))
+        examples = batched(environment, entries, join, feedback_batching(settings)).uid(FEEDBACK_UID)
         write(examples, EXAMPLES_SINK, settings)
+    if settings.demand.enabled:
+        demand = Shipped("demand_function", "DemandFunction", *job)
+        entries = keyed([entries_of(outputs, "demand")])
+        items = batched(environment, entries, demand, demand_batching(settings)).uid(DEMAND_UID)
+        write(items, ITEMS_SINK, settings)
     return environment
 
 
@@ -113,18 +134,31 @@ def feedback_batching(settings: Settings) -> Batching:
     """Of the feedback join."""
     time_to_live_ms = Windows.of(settings.feedback, settings.lists.ttl_hours).time_to_live_ms
     return Batching(
-        "feedback", "feedback", FEEDBACK_ENTRIES, FEEDBACK_LINGER_MS, time_to_live_ms, FEEDBACK_FIELDS, False
+        "feedback", "feedback", FEEDBACK_ENTRIES, FEEDBACK_LINGER_MS, time_to_live_ms, feedback_messages.FIELDS, False
     )
 
 
-def feedback_entries(outputs: Any) -> Any:
-    """What the refresh operator tells the feedback join, as a keyed Java stream. Each entry's user is one of the subtask that
-    makes it, so the stream is keyed as it is: nothing crosses the network, and both operators run in one thread."""
-    jvm, kind = get_gateway().jvm, Types.TUPLE([BYTES, BYTES]).get_java_type_info()
-    entries = outputs.flatMap(jvm.org.liveshelf.bridge.FeedbackRecords("feedback"), kind)
-    named = entries.uid("feedback-entries").name("feedback entries")
+def demand_batching(settings: Settings) -> Batching:
+    """Of the demand operator."""
+    time_to_live_ms = HalfLives.of(settings.demand).time_to_live_ms
+    return Batching(
+        "demand", "demand", DEMAND_ENTRIES, DEMAND_LINGER_MS, time_to_live_ms, demand_messages.FIELDS, False
+    )
+
+
+def entries_of(outputs: Any, kind: str) -> Any:
+    """What the refresh operator tells an operator behind it, as a Java stream: its outputs of that kind."""
+    jvm, pair = get_gateway().jvm, Types.TUPLE([BYTES, BYTES]).get_java_type_info()
+    entries = outputs.flatMap(jvm.org.liveshelf.bridge.EntriesOf(kind), pair)
+    return entries.uid(f"{kind}-entries").name(f"{kind} entries")
+
+
+def keyed_as_it_is(entries: Any) -> Any:
+    """A Java stream whose entries each belong to a user of the subtask that makes them, as a keyed stream: nothing crosses
+    the network, and both operators run in one thread."""
+    jvm = get_gateway().jvm
     utils = jvm.org.apache.flink.streaming.api.datastream.DataStreamUtils
-    return utils.reinterpretAsKeyedStream(named, jvm.org.liveshelf.bridge.UserKey(), KEY.get_java_type_info())
+    return utils.reinterpretAsKeyedStream(entries, jvm.org.liveshelf.bridge.UserKey(), KEY.get_java_type_info())
 
 
 def source_stream(environment: StreamExecutionEnvironment, source: SourceTopic, settings: Settings) -> Any:
@@ -148,8 +182,9 @@ def write(outputs: Any, sink: Sink, settings: Settings) -> None:
     outputs.sinkTo(kafka_sink(jvm, sink, settings), former_ids.build()).uid(sink.name).name(sink.name)
 
 
-def keyed_by_user(streams: Sequence[Any]) -> Any:
-    """Java streams united and keyed. The key's type is part of the state's identity."""
+def keyed(streams: Sequence[Any]) -> Any:
+    """Java streams united and keyed by their first field, the id of a user or item. The key's type is part of the state's
+    identity."""
     jvm = get_gateway().jvm
     first, *others = streams
     united = first.union(to_jarray(jvm.org.apache.flink.streaming.api.datastream.DataStream, others))

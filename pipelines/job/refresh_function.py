@@ -7,25 +7,25 @@ the Java half that lists are ready.
 import contextlib
 import gc
 import logging
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from operators.configuration.private_folder import user_folder
+from operators.demand.item_counts import HalfLives
+from operators.demand.live_orders import LiveOrders
+from operators.demand.popularity import Orders
 from operators.errors import BundleError
 from operators.experiments.assignment import Experiments
-from operators.kafka_io.catalogue_rows import CATALOGUE_BUFFER_MB, CatalogueRows
-from operators.kafka_io.compacted_table import CompactedTable, OnChange
-from operators.kafka_io.table_consumer import kafka_consumer
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
-from operators.records.contracts import CATALOGUE, CatalogueItem, Model
+from operators.records.contracts import CatalogueItem, Model
 from operators.records.event_decode import EventDecoder
 from operators.refresh.batch_scorer import LocalScorer
+from operators.refresh.demand_outputs import DemandOutputs
+from operators.refresh.downstream import Downstream
 from operators.refresh.exactly_once import Transactions
 from operators.refresh.feedback_outputs import FeedbackOutputs
 from operators.refresh.micro_batcher import MicroBatcher
@@ -36,19 +36,21 @@ from operators.shopper.recent_states import RecentStates
 from operators.telemetry.chosen_sensors import chosen
 from operators.telemetry.freed_memory import give_back_memory
 from operators.telemetry.logs import configure
+from operators.telemetry.own_errors import OwnErrors
 from operators.telemetry.timeline import BatchTimes
 from operators.telemetry.tracing import Tracer
 from operators.time_units import DAY_MS
 from pipelines.job.batch_messages import Message
-from pipelines.job.feedback_metrics import forget_target
 from pipelines.job.job_metrics import JobMetrics
+from pipelines.job.tables import open_catalogue, open_demand, tables_root
+from pipelines.job.target_files import forget_unused_targets
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
 from pipelines.scoring.wake_up import WakeUpPipe
 from pipelines.scoring.wire import Handshake
 
 log = logging.getLogger(__name__)
-CATALOGUE_SECONDS = 20
+Live = Callable[[], Orders | None]
 
 
 class RefreshFunction:
@@ -72,13 +74,21 @@ class RefreshFunction:
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
         metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
         self._closing.callback(metrics.close)
-        if not settings.feedback.enabled:
-            forget_target(settings.job, subtask)
+        forget_unused_targets(settings, subtask)
         bundle = load_bundle(self._bundle_folder)
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
-        process = self._scorer_with(bundle, catalogue, subtask)
-        with_facts = settings.feedback.enabled
-        lists = ListMaker(bundle, None, catalogue, settings.lists, now_ms, experiments, with_facts=with_facts)
+        live = self._live_orders(bundle, subtask)
+        process = self._scorer_with(bundle, catalogue, live, subtask)
+        lists = ListMaker(
+            bundle,
+            None,
+            catalogue,
+            settings.lists,
+            now_ms,
+            experiments,
+            with_facts=settings.feedback.enabled,
+            live=live,
+        )
         self._batcher = self._batcher_of(process, lists)
         self._closing.callback(self._stop_batcher)
         self._batcher.start()
@@ -96,21 +106,36 @@ class RefreshFunction:
             with_digest=settings.job.state_digests,
             time_to_live_ms=settings.job.state_ttl_days * DAY_MS,
             transactions=transactions_of(settings.job),
-            feedback=feedback_of(settings, bundle),
+            downstream=self._downstream(bundle),
         )
         metrics.oldest.set_function(lambda: self._logic.oldest_s)
         freeze_loaded()
 
-    def _scorer_with(self, bundle: ModelBundle, catalogue: Catalogue, subtask: int) -> ScorerProcess:
+    def _live_orders(self, bundle: ModelBundle, subtask: int) -> Live:
+        """Where the orders of live demand come from; none without the demand operator."""
+        if not self._settings.demand.enabled:
+            return lambda: None
+        popular = [row - 1 for row in bundle.popular.tolist()]
+        orders = LiveOrders(bundle.vocabulary.item_ids, popular, HalfLives.of(self._settings.demand))
+        table = open_demand(self._settings, subtask, orders)
+        self._closing.callback(table.close)
+        self._metrics.demand_age.set_function(lambda: table.age_s)
+        orders.compute()
+        orders.start()
+        self._closing.callback(orders.close)
+        return orders.newest
+
+    def _scorer_with(self, bundle: ModelBundle, catalogue: Catalogue, live: Live, subtask: int) -> ScorerProcess:
         """The scorer process; it and `catalogue` follow the catalogue topic from here on."""
-        process = self._scorer(bundle, subtask)
+        process = self._scorer(bundle, live, subtask)
         self._closing.callback(process.close)
 
         def changed(key: str, change: CatalogueItem | None) -> None:
             catalogue.changed(key, change)
             process.catalogue.changed(key, change)
 
-        table = open_table(self._settings, subtask, changed)
+        table = open_catalogue(self._settings, subtask, changed)
+        self._is_sold = lambda item: bool(bundle.vocabulary.row(item)) or table.row(item) is not None
         self._closing.callback(table.close)
         self._closing.callback(process.close)  # before the table, which its thread may be reading
         process.catalogue.attach(table)
@@ -136,7 +161,7 @@ class RefreshFunction:
             on_answers=self._wake_up.write,
         )
 
-    def _scorer(self, bundle: ModelBundle, subtask: int) -> ScorerProcess:
+    def _scorer(self, bundle: ModelBundle, live: Live, subtask: int) -> ScorerProcess:
         settings, metrics = self._settings, self._metrics
         # one journal a bundle: requests that crashed another bundle are tried again
         owner = "shared" if settings.scorer.socket else str(subtask)
@@ -145,7 +170,7 @@ class RefreshFunction:
         link = link_of(self._python, settings.scorer.socket)
         kill_after_s = settings.scorer.kill_after_ms / 1000
         return ScorerProcess(
-            link, handshake, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row
+            link, handshake, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row, live
         )
 
     def wake_up_descriptor(self) -> int:
@@ -162,6 +187,16 @@ class RefreshFunction:
         """Stops the scorer, the table and the metrics server, each whatever the others raise."""
         self._closing.close()
 
+    def _downstream(self, bundle: ModelBundle) -> Downstream:
+        """What the operators behind this one are told."""
+        settings, feedback, demand = self._settings, None, None
+        if settings.feedback.enabled:
+            feedback = FeedbackOutputs(Model(bundle.name, bundle.version), settings.experiment)
+        if settings.demand.enabled:
+            demand = outputs = DemandOutputs(settings.demand.currency, self._is_sold)
+            self._metrics.unknown_items.set_function(lambda: outputs.unknown)
+        return Downstream(feedback, demand, OwnErrors(self._metrics.on_own_error, time.time))
+
     def _stop_batcher(self) -> None:
         if not self._batcher.close():
             log.warning("the scorer hangs: its process is killed")
@@ -177,13 +212,6 @@ def transactions_of(job: JobSettings) -> Transactions | None:
     if job.delivery != "exactly-once":
         return None
     return Transactions(job.transaction_timeout_ms, job.checkpoint_interval_ms)
-
-
-def feedback_of(settings: Settings, bundle: ModelBundle) -> FeedbackOutputs | None:
-    """What the feedback join is told; None without a join."""
-    return (
-        FeedbackOutputs(Model(bundle.name, bundle.version), settings.experiment) if settings.feedback.enabled else None
-    )
 
 
 def freeze_loaded() -> None:
@@ -215,32 +243,3 @@ def refused(process: ScorerProcess) -> bool:
     if reason:
         log.error("bundle refused, fallbacks only: %s", reason)
     return bool(reason)
-
-
-def tables_root(settings: Settings) -> Path:
-    """The folder of a TaskManager's local tables. Raises `SettingsError` where another user prepared it."""
-    named = settings.job.tables_dir
-    return Path(named) if named else user_folder("tables", "job.tables_dir")
-
-
-def open_table(settings: Settings, subtask: int, on_change: OnChange[CatalogueItem]) -> CompactedTable[CatalogueItem]:
-    """The catalogue topic as a local table; where another process has it open, another folder."""
-    root = tables_root(settings) / f"{settings.job.name}-{subtask}"
-    options = settings.kafka.consumer_options()
-    for folder in (root, root.with_name(f"{root.name}-{os.getpid()}-{time.monotonic_ns()}")):
-        try:
-            table = CompactedTable(
-                CATALOGUE,
-                folder,
-                lambda: kafka_consumer(options),
-                CatalogueRows(settings.events.placeholders),
-                on_change=on_change,
-                write_buffer_mb=CATALOGUE_BUFFER_MB,
-            )
-        except Exception as error:  # rocksdict raises its own class when the lock is held
-            log.warning("table %s: %s", folder, error)
-            continue
-        if not table.open(CATALOGUE_SECONDS):
-            log.warning("the catalogue topic did not answer within %s s; the last local copy serves", CATALOGUE_SECONDS)
-        return table
-    raise OSError(f"no folder for a local table below {root}")

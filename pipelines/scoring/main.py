@@ -21,6 +21,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
+from operators.demand.popularity import Orders
 from operators.errors import BundleError, StackError
 from operators.experiments.assignment import Experiments
 from operators.kafka_io.catalogue_rows import GONE, read_row
@@ -39,12 +40,14 @@ from operators.telemetry.logs import configure
 from operators.telemetry.metrics_server import MetricsServer
 from pipelines.scoring.cache_metrics import CacheMetrics
 from pipelines.scoring.message_socket import MessageSocket
+from pipelines.scoring.orders_feed import unpacked
 from pipelines.scoring.slate_metrics import SlateMetrics
 from pipelines.scoring.wire import (
     DELISTED,
     BatchAnswer,
     CatalogueChange,
     Handshake,
+    PackedOrders,
     Ready,
     batch_of,
     handshake_of,
@@ -68,6 +71,7 @@ class ScorerService:
         self.ready = Ready(scorer.provider, scorer.provider_reason)
         self.kill_after_s = settings.scorer.kill_after_ms / 1000
         self._catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
+        self._orders: Orders | None = None
         experiments, registry = Experiments(settings.experiment), CollectorRegistry()
         self._slates = SlateMetrics(registry, experiments)
         self._slates.measure_bundle(bundle, self._catalogue)
@@ -84,6 +88,7 @@ class ScorerService:
             experiments,
             sensors,
             with_facts=settings.feedback.enabled,
+            live=lambda: self._orders,
         )
         self._audited = settings.job.state_digests
         self._journal = CrashJournal(Path(handshake.journal), time.time)
@@ -99,6 +104,11 @@ class ScorerService:
                 self._catalogue.changed(key, None if record is DELISTED else GONE)
             elif item := read_row(record):
                 self._catalogue.changed(key, item)
+
+    def apply_orders(self, packed: PackedOrders | None) -> None:
+        """Applies the newest orders of items; None: they stay."""
+        if packed is not None:
+            self._orders = unpacked(packed)
 
     def make(self, requests: Sequence[Request]) -> BatchAnswer:
         """The lists of a micro-batch."""
@@ -169,6 +179,7 @@ def serve(operator: MessageSocket) -> None:
         while lists is not None:
             batch = batch_of(operator.receive() or b"")
             lists.apply_catalogue(batch.catalogue)
+            lists.apply_orders(batch.orders)
             if batch.requests:
                 operator.send(pack(lists.make(batch.requests)))
 

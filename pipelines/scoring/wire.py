@@ -13,7 +13,7 @@ from operators.errors import StackError
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 
-PROTOCOL = 3  # one more with each change of a message or of a user's state: job and service may be of two releases
+PROTOCOL = 4  # one more with each change of a message or of a user's state: job and service may be of two releases
 LARGEST = 256 * 2**20  # bytes of a message: a micro-batch has some MB; only a broken process sends more
 CHUNK_RECORDS, CHUNK_BYTES = 5_000, 4 * 2**20  # of the catalogue in a message; one record may be larger
 
@@ -54,11 +54,17 @@ CatalogueChange = tuple[str, bytes | None]
 DELISTED, NO_RECORD = None, b""
 
 
+PackedOrders = tuple[bytes, bytes]
+"""Places (row - 1) of popular and of trending items, best first: int32, little-endian."""
+
+
 class Batch(msgspec.Struct, array_like=True):
-    """A micro-batch, and the catalogue changes that come before it. Without requests it has no answer."""
+    """A micro-batch, and what comes before it: catalogue changes, and the newest orders of items (None: as they were). Without
+    requests it has no answer."""
 
     requests: list[Request]
     catalogue: list[CatalogueChange]
+    orders: PackedOrders | None = None
 
 
 def chunks(records: Iterable[CatalogueChange]) -> Iterator[list[CatalogueChange]]:

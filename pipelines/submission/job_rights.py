@@ -10,7 +10,7 @@ from operators.errors import BrokerError
 from operators.kafka_io.broker_errors import broker_error, is_final
 from operators.kafka_io.kafka_clients import new_admin, new_producer
 from operators.kafka_io.rights import rights
-from operators.records.contracts import EXAMPLES
+from operators.records.contracts import EXAMPLES, ITEMS
 from operators.settings import Settings
 
 
@@ -42,7 +42,8 @@ def check_rights(settings: Settings) -> None:
 
 
 def _check_topics(admin: KafkaAdminClient, settings: Settings, user: str) -> None:
-    unused = set() if settings.feedback.enabled else {EXAMPLES}
+    switches = {EXAMPLES: settings.feedback.enabled, ITEMS: settings.demand.enabled}
+    unused = {topic for topic, is_on in switches.items() if not is_on}
     granted = rights(settings.job.name)["job"]
     needed = [right for right in granted if right.kind == "TOPIC" and right.name not in unused]
     topics = {topic["name"]: topic for topic in admin.describe_topics(sorted({right.name for right in needed}))}

@@ -19,7 +19,7 @@ from operators.settings import JobSettings, Settings
 from pipelines.job.engine import flink_options
 from pipelines.submission.client_settings import prepare_client
 from pipelines.submission.cluster import Cluster, python_part
-from pipelines.submission.savepoint_operators import holds_feedback, leaves_state
+from pipelines.submission.savepoint_operators import leaves_state, lost_operators
 from pipelines.submission.served_bundle import with_note
 from pipelines.submission.shipping import stage
 from pipelines.submission.starting_offsets import prepare_start
@@ -101,12 +101,10 @@ def _run_client(
     shipped = with_note(shipped_settings(settings), ship / "bundle", bundle)
     settings_file.write_text(json.dumps(shipped.shipped()))
     restore = ["-s", savepoint] if savepoint else []
-    if savepoint and leaves_state(savepoint, feedback=settings.feedback.enabled):
+    if savepoint and leaves_state(savepoint, settings):
         restore.append("-n")
-        if not settings.feedback.enabled and holds_feedback(savepoint):
-            log.warning(
-                "feedback.enabled is off: the lists that wait for clicks in %s make no examples any more", savepoint
-            )
+        for operator in lost_operators(savepoint, settings):
+            log.warning("%s is off, and %s holds its state: %s", operator.setting, savepoint, operator.loss)
     program = ["-pyfs", str(ship), "-py", str(ship / "pipelines" / "job" / "recommend.py"), str(settings_file), marker]
     variables = {**os.environ, **environment, "PYTHONPATH": str(ship)}
     job_id, text = run_client(settings.job, variables, [*restore, *program], scratch)
@@ -114,8 +112,8 @@ def _run_client(
         raise ClusterError(
             "a savepoint of this job in thread mode",
             f"{savepoint}, whose state belongs to another operator or execution mode",
-            "name a savepoint that `liveshelf stop --savepoint` made; of a job with feedback.enabled it restores without it "
-            "only where its files are on this machine",
+            "name a savepoint that `liveshelf stop --savepoint` made; of a job with feedback.enabled or demand.enabled it "
+            "restores without them only where its files are on this machine",
         )
     if job_id is None:
         raise ClusterError("Flink's client to submit the job", python_part(text)[-3000:], "correct the cause above")

@@ -58,7 +58,8 @@ def offsets_of(savepoint: str, partitions: int) -> dict[TopicPartition, int]:
 
 
 def _partitions(admin: KafkaAdminClient, settings: Settings) -> list[TopicPartition]:
-    existing, needed = set(admin.list_topics()), (*JOB_INPUTS, *job_outputs(feedback=settings.feedback.enabled))
+    outputs = job_outputs(feedback=settings.feedback.enabled, demand=settings.demand.enabled)
+    existing, needed = set(admin.list_topics()), (*JOB_INPUTS, *outputs)
     if missing := [topic for topic in needed if topic not in existing]:
         raise BrokerError(f"the topic {missing[0]}", "no such topic", "liveshelf topics create")
     _check_settings(admin, needed)

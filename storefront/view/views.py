@@ -1,4 +1,4 @@
-"""The storefront's two local tables: the newest list of each user, and the catalogue."""
+"""The storefront's local tables: the newest list of each user, the catalogue, and with `demand.enabled` live demand."""
 
 import logging
 import threading
@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from operators.demand.item_demand_rows import ItemDemandRows
+from operators.demand.live_orders import LiveOrders
 from operators.kafka_io.catalogue_rows import CATALOGUE_BUFFER_MB, GONE, CatalogueRows
 from operators.kafka_io.compacted_table import LOGGED, CompactedTable
 from operators.kafka_io.list_outlines import ListOutline, OutlineRows
@@ -14,7 +16,8 @@ from operators.kafka_io.list_rows import UNREADABLE, list_of_row
 from operators.kafka_io.row_rules import Refused
 from operators.kafka_io.table_consumer import Consumer
 from operators.lists.availability import ANYTIME, Coverage, may_be_listed, offer_of
-from operators.records.contracts import CATALOGUE, RECOMMENDATIONS, CatalogueItem, RecommendationList
+from operators.records.contracts import CATALOGUE, ITEMS, RECOMMENDATIONS, CatalogueItem, RecommendationList
+from operators.records.item_demand import ItemDemand
 from operators.shopper.features import Vocabulary
 
 log = logging.getLogger(__name__)
@@ -93,7 +96,7 @@ def _contains(title: str, words: Collection[str]) -> bool:
 
 
 class Views:
-    """Both tables. `on_list` is called for each list that the table takes."""
+    """All tables. `on_list` is called for each list that the table takes."""
 
     def __init__(
         self,
@@ -103,11 +106,12 @@ class Views:
         shelf: CatalogueView,
         refused: Counter[str] | None = None,
         placeholders: frozenset[str] = frozenset(),
+        orders: LiveOrders | None = None,
     ) -> None:
         """`placeholders`: ids of `EventSettings` that stand for no item. `refused` counts, by reason, records of the
         list topic that are not a list or not the newest, and as `unreadable` the reads of a list whose items cannot be
-        decoded."""
-        self.shelf = shelf
+        decoded. `orders` follows the topic of demand; None: it is not read."""
+        self.shelf, self.orders = shelf, orders
         self._refused: Counter[str] = Counter() if refused is None else refused
         self._catalogue = CompactedTable(
             CATALOGUE,
@@ -126,14 +130,31 @@ class Views:
             reports_copy=False,
             refused=self._refused,
         )
+        self._demand: CompactedTable[ItemDemand] | None = None
+        if orders is not None:
+            self._demand = CompactedTable(
+                ITEMS,
+                folder / "items",
+                connect,
+                ItemDemandRows(),
+                on_change=orders.changed,
+                write_buffer_mb=CATALOGUE_BUFFER_MB,
+            )
 
     def open(self) -> None:
         """Serves the local copies at once and follows the topics."""
         self._catalogue.open(0)
         self._lists.open(0)
+        if self._demand is not None and self.orders is not None:
+            self._demand.open(0)
+            self.orders.compute()
+            self.orders.start()
 
     def close(self) -> None:
         """Stops following."""
+        if self._demand is not None and self.orders is not None:
+            self.orders.close()
+            self._demand.close()
         self._lists.close()
         self._catalogue.close()
 
@@ -152,9 +173,10 @@ class Views:
 
     @property
     def complete(self) -> bool:
-        """Whether both tables have caught up since the start."""
+        """Whether catalogue and lists have caught up since the start. Nobody waits for demand: the model's order serves."""
         return self._catalogue.complete and self._lists.complete
 
     def ages(self) -> dict[str, float]:
         """Table -> seconds since the broker last answered it."""
-        return {"catalogue": self._catalogue.age_s, "lists": self._lists.age_s}
+        ages = {"catalogue": self._catalogue.age_s, "lists": self._lists.age_s}
+        return ages if self._demand is None else ages | {"demand": self._demand.age_s}

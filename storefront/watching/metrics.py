@@ -65,6 +65,9 @@ class StoreMetrics:
         )
         self.catalogue_age = self._gauge("catalogue_age_seconds", "Time since the catalogue topic last answered")
         self.lists_age = self._gauge("lists_age_seconds", "Time since the topic of lists last answered")
+        self.demand_age = self._gauge(
+            "demand_age_seconds", "Time since the topic of demand last answered; 0 where it is not read"
+        )
         self.streams = self._gauge("streams", "Open SSE streams")
         self._process = ProcessCollector(registry=self.registry)
 

@@ -14,7 +14,11 @@ def recipe(target: str) -> str:
 
 def test_ci_runs_all_but_the_manual_tests_and_a_target_of_their_own_runs_each_of_those() -> None:
     assert "make test-all" in (ROOT / ".ci" / "run").read_text()
-    assert '-m pytest tests -m "not manual"' in recipe("test-all")
+    for target, left_out in (("test", "not slow and not manual"), ("test-all", "not manual")):
+        assert f'-m pytest $(WITHOUT_STACK) -m "{left_out}"' in recipe(target)
+        assert f'-m pytest tests/stack tests/faults -m "{left_out}"' in recipe(target)
+    (others,) = re.findall("^WITHOUT_STACK := tests (.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert re.findall("--ignore (\\S+)", others) == ["tests/stack", "tests/faults"]
     assert '-m pytest tests/faults -m "not soak"' in recipe("faults")
     assert "-m pytest tests/faults -m soak" in recipe("soak")
     mine, faults = Path("tests/deploy/test_make.py"), Path("tests/faults")

@@ -33,6 +33,7 @@ BEANS = (
     "taskmanager.job.task.operator.liveshelfBatchEntries",
     "taskmanager.job.task.operator.user.rocksdb.*",
     "taskmanager.job.task.operator.feedback.rocksdb.*",
+    "taskmanager.job.task.operator.demand.rocksdb.*",
 )
 LABELS = ("job_id", "job_name", "task_id", "task_name", "subtask_index", "operator_name", "tm_id", "host")
 # looked for first, because most attributes end here. A meter counts too: of counters only our own are taken

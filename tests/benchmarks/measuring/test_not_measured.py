@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -118,7 +119,8 @@ def test_look_ups_that_were_errors_or_met_no_lists_are_not_measured(
 ) -> None:
     monkeypatch.setattr(storefront, "in_the_background", lambda _: Generator(sent(500)))
     known_load = Load(client={}, items=["i"], count=0, rate=0, users=5, tag="t")
-    monkeypatch.setattr(storefront.time, "sleep", lambda _: None)
+    # not `time.sleep` itself: the threads of other tests would never rest
+    monkeypatch.setattr(storefront, "time", SimpleNamespace(sleep=lambda _: None, monotonic=time.monotonic))
 
     def measure_with(wrk: dict[str, Any], lists: int, *violation: str) -> dict[str, Any]:
         monkeypatch.setattr(storefront, "RecordCount", lambda _: Counts(lists))

@@ -5,11 +5,11 @@ import jsonschema
 import msgspec
 import pytest
 
+from liveshelf.pages.json_schemas import json_schemas
 from operators.configuration.shop_settings import ListSettings
 from operators.errors import LiveshelfError, SettingsError
 from operators.records import contracts
 from operators.records.contracts import encode_record
-from operators.records.json_schemas import json_schemas
 from operators.records.topic_specs import TOPICS
 from operators.settings import Settings, load_settings
 from tests.builders import event

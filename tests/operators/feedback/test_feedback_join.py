@@ -7,8 +7,8 @@ import jsonschema
 import numpy as np
 import pytest
 
+from liveshelf.pages.json_schemas import json_schemas
 from operators.records.contracts import Experiment, Model
-from operators.records.json_schemas import json_schemas
 from operators.shopper.state_layout import read_states
 from tests.builders import NOW_MS
 from tests.operators.feedback.shopper import HOUR, LAG_MS, MINUTE, STATE, WINDOWS, Shopper, served

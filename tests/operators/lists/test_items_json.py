@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from operators.lists import items_json
 from operators.lists.items_json import ItemsJson
-from operators.lists.reasons import OWN_KINDS, REASON_KINDS, PlaceReasons
+from operators.lists.popular_order import REASON_KINDS
+from operators.lists.reasons import OWN_KINDS, PlaceReasons
 from operators.records.contracts import ListItem, Reason
 
 IDS = [

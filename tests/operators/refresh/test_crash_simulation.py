@@ -21,6 +21,7 @@ from operators.lists.request import Request
 from operators.records.contracts import ERASURES, EVENTS
 from operators.records.event_decode import EventDecoder
 from operators.refresh.batch_scorer import NoScorer
+from operators.refresh.downstream import Downstream
 from operators.refresh.exactly_once import Transactions
 from operators.refresh.micro_batcher import IN_FLIGHT
 from operators.refresh.refresh_logic import RefreshLogic
@@ -82,7 +83,7 @@ class CrashingEngine(RuleBasedStateMachine):
             lambda: NOW_MS / 1000,
             Sensors(),
             transactions=Transactions(900_000, 5_000) if self.exactly_once else None,
-            feedback=FEEDBACK,
+            downstream=Downstream(FEEDBACK),
         )
 
     def score(self, requests: Sequence[Request]) -> list[Encoded | Exception]:
@@ -294,7 +295,6 @@ class TransactionalEngine(CrashingEngine):
     exactly_once = True
 
 
-SCHEDULES = int(os.environ.get("CRASH_SCHEDULES", "200"))  # of each delivery; `make test-all` sets 1,000
-schedules = profile(max_examples=SCHEDULES, stateful_step_count=40)
 TestAtLeastOnce, TestExactlyOnce = CrashingEngine.TestCase, TransactionalEngine.TestCase
-TestAtLeastOnce.settings = TestExactlyOnce.settings = schedules
+SCHEDULES = int(os.environ.get("CRASH_SCHEDULES", "200"))  # of each delivery; `make test-all` sets 1,000
+TestAtLeastOnce.settings = TestExactlyOnce.settings = profile(max_examples=SCHEDULES, stateful_step_count=40)

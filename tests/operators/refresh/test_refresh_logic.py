@@ -16,6 +16,7 @@ from operators.model.scorer import Scorer
 from operators.records.contracts import EVENTS, Event
 from operators.records.event_decode import EventDecoder
 from operators.refresh.batch_scorer import LocalScorer
+from operators.refresh.downstream import Downstream
 from operators.refresh.exactly_once import Transactions
 from operators.refresh.feedback_outputs import FeedbackOutputs
 from operators.refresh.micro_batcher import MicroBatcher
@@ -97,7 +98,7 @@ class Operator:
             self.sensors,
             with_digest=True,
             transactions=self.transactions,
-            feedback=self.feedback,
+            downstream=Downstream(self.feedback),
         )
 
     def read(self, user: str, value: bytes | None, topic: str = EVENTS) -> list[Output]:

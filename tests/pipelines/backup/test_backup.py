@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from kafka.errors import KafkaConnectionError
 
-from operators.configuration.shop_settings import FeedbackSettings
+from operators.configuration.shop_settings import DemandSettings, FeedbackSettings
 from operators.errors import BundleError, StackError
-from operators.records.contracts import ERASURES, EVENTS, EXAMPLES, RECEIPTS, RECOMMENDATIONS
+from operators.records.contracts import ERASURES, EVENTS, EXAMPLES, ITEMS, RECEIPTS, RECOMMENDATIONS
 from pipelines.backup import backup
 from pipelines.backup.backup import TOPICS, take_backup
 from pipelines.backup.backup_folder import read_manifest
@@ -20,7 +20,7 @@ from tests.pipelines.backup.fake_job import SETTINGS, Job, Topic, paths_below
 
 def test_inputs_are_exported_last_and_events_from_the_savepoints_offsets(job: Job, tmp_path: Path) -> None:
     folder = take_backup(SETTINGS, tmp_path / "root", None, keep=1)
-    assert [topic for topic, _ in Topic.ranges] == [topic for topic in TOPICS if topic != EXAMPLES]
+    assert [topic for topic, _ in Topic.ranges] == [topic for topic in TOPICS if topic not in (EXAMPLES, ITEMS)]
     assert Topic.ranges[-2:] == [(EVENTS, {0: 700}), (ERASURES, None)]
     assert RECEIPTS in TOPICS
     manifest = read_manifest(folder)
@@ -100,8 +100,8 @@ def test_the_backup_waits_for_transactions_before_it_saves_lists(
     Topic.ranges = []
     take_backup(exactly_once, tmp_path / "another root", None, keep=1)
     assert waits == [((RECOMMENDATIONS, RECEIPTS), [])]
-    with_feedback = SETTINGS.model_copy(update={"feedback": FeedbackSettings(enabled=True)})
+    switches = {"feedback": FeedbackSettings(enabled=True), "demand": DemandSettings(enabled=True)}
     Topic.ranges = []
-    take_backup(with_feedback, tmp_path / "a third root", None, keep=1)
+    take_backup(SETTINGS.model_copy(update=switches), tmp_path / "a third root", None, keep=1)
     assert waits[1:] == [((EXAMPLES,), [])], "examples are always exactly once"
     assert [topic for topic, _ in Topic.ranges] == list(TOPICS)

@@ -8,7 +8,7 @@ import pytest
 from kafka import TopicPartition
 
 from operators.errors import BrokerError, ClusterError
-from operators.records.contracts import ERASURES, EVENTS, EXAMPLES, RECEIPTS, RECOMMENDATIONS
+from operators.records.contracts import ERASURES, EVENTS, EXAMPLES, ITEMS, RECEIPTS, RECOMMENDATIONS
 from operators.settings import Settings
 from pipelines.backup import restore
 from pipelines.backup.backup import take_backup
@@ -96,7 +96,9 @@ def test_the_state_continues_at_the_first_unseen_record(job: Job, stack: Stack, 
 
     restored = restore_backup(SETTINGS, folder, tmp_path / "for the cluster", submit)
     assert restored.job_id == "job-1"
-    assert restored.records == {EXAMPLES: 0} | read_manifest(folder)["records"], "a job without a feedback join"
+    assert restored.records == {EXAMPLES: 0, ITEMS: 0} | read_manifest(folder)["records"], (
+        "a job without both operators"
+    )
     assert submissions == [(SETTINGS, folder / "bundle")], "the settings are those of the shop, on_lost_events too"
     assert stack.steps == ["filling", "filled", "submit", "read", "usual 2"]
     assert stack.awaited_ends == {TopicPartition(EVENTS, 0): 2, TopicPartition(ERASURES, 0): 3}

@@ -9,8 +9,8 @@ from pyflink.java_gateway import get_gateway
 
 from operators.errors import ClusterError
 from pipelines.backup.savepoint_transactions import forget_transactions
-from pipelines.job.engine import FEEDBACK_UID, STATE_UID
-from pipelines.submission.savepoint_operators import FEEDBACK_STATE_ID, STATE_ID
+from pipelines.job.engine import DEMAND_UID, FEEDBACK_UID, STATE_UID
+from pipelines.submission.savepoint_operators import DEMAND, FEEDBACK, KEYED_STATES, STATE_ID
 
 SOURCE, COMMITTER = (hashlib.md5(name).hexdigest() for name in (b"a source", b"a committer"))
 
@@ -36,7 +36,10 @@ def metadata_of(operators: dict[str, bytes | None]) -> bytes:
     return bytes(content.toByteArray())
 
 
-@pytest.mark.parametrize(("uid", "operator_id"), [(STATE_UID, STATE_ID), (FEEDBACK_UID, FEEDBACK_STATE_ID)])
+@pytest.mark.parametrize(
+    ("uid", "operator_id"),
+    [(STATE_UID, STATE_ID), (FEEDBACK_UID, FEEDBACK.ids[0]), (DEMAND_UID, DEMAND.ids[0])],
+)
 def test_the_ids_of_the_users_states_are_flinks_own(uid: str, operator_id: str) -> None:
     java: Any = get_gateway().jvm
     murmur = java.org.apache.flink.shaded.guava33.com.google.common.hash.Hashing.murmur3_128(0)
@@ -46,11 +49,11 @@ def test_the_ids_of_the_users_states_are_flinks_own(uid: str, operator_id: str) 
 
 def test_the_users_state_and_the_sources_stay(tmp_path: Path) -> None:
     (tmp_path / "_metadata").write_bytes(
-        metadata_of({COMMITTER: None, SOURCE: b"offsets", STATE_ID: None, FEEDBACK_STATE_ID: None})
+        metadata_of({COMMITTER: None, SOURCE: b"offsets"} | dict.fromkeys(KEYED_STATES))
     )
     forget_transactions(tmp_path)
-    content, names = (tmp_path / "_metadata").read_bytes(), (COMMITTER, SOURCE, STATE_ID, FEEDBACK_STATE_ID)
-    assert {name for name in names if bytes.fromhex(name) in content} == {SOURCE, STATE_ID, FEEDBACK_STATE_ID}
+    content, names = (tmp_path / "_metadata").read_bytes(), (COMMITTER, SOURCE, *KEYED_STATES)
+    assert {name for name in names if bytes.fromhex(name) in content} == {SOURCE, *KEYED_STATES}
     assert b"offsets" in content
 
 

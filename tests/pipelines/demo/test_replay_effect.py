@@ -1,4 +1,6 @@
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +20,7 @@ def counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[in
 
     monkeypatch.setattr(replay_effect, "operator_total", total)
     monkeypatch.setattr(replay_effect, "WAIT_S", 0.5)
-    monkeypatch.setattr(replay_effect.time, "sleep", lambda _: None)
+    monkeypatch.setattr(replay_effect, "time", SimpleNamespace(sleep=lambda _: None, monotonic=time.monotonic))
     return answers
 
 

@@ -1,18 +1,22 @@
 """Prints the operators of the job's graph as JSON: name -> [id in new savepoints, id in those of the job in SQL].
 
-Run by `test_graph.py` in a Flink home with the connector; the arguments are the delivery, and whether a feedback join runs.
+Run by `test_graph.py` in a Flink home with the connector; the arguments are the delivery, and the optional operators.
 """
 
 import json
 import sys
 
-from operators.configuration.shop_settings import FeedbackSettings
+from operators.configuration.shop_settings import DemandSettings, FeedbackSettings
 from operators.settings import JobSettings, Settings
 from pipelines.job.recommend import build
 
 
-def main(delivery: str, feedback: str) -> None:
-    sections = {"job": JobSettings(delivery=delivery), "feedback": FeedbackSettings(enabled=feedback == "joined")}
+def main(delivery: str, *optional: str) -> None:
+    sections = {
+        "job": JobSettings(delivery=delivery),
+        "feedback": FeedbackSettings(enabled="feedback" in optional),
+        "demand": DemandSettings(enabled="demand" in optional),
+    }
     settings = Settings().model_copy(update=sections)
     graph = build(settings, "marker")._generate_stream_graph().getJobGraph()
     for vertex in graph.getVertices().toArray():
@@ -24,4 +28,4 @@ def main(delivery: str, feedback: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:])

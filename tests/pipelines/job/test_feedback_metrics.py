@@ -7,7 +7,7 @@ import httpx
 
 from operators.feedback.join_records import COUNTED
 from operators.settings import JobSettings
-from pipelines.job.feedback_metrics import FeedbackMetrics, forget_target
+from pipelines.job.feedback_metrics import FeedbackMetrics
 
 
 def test_each_reason_is_counted_from_zero_on_a_page_that_prometheus_finds(tmp_path: Path) -> None:
@@ -24,7 +24,3 @@ def test_each_reason_is_counted_from_zero_on_a_page_that_prometheus_finds(tmp_pa
     for reason, count in counts.items():
         assert f'liveshelf_feedback_total{{reason="{reason}"}} {count}.0' in text
     assert 'liveshelf_own_errors_total{where="feedback"} 1.0' in text
-    forget_target(settings, 1)
-    forget_target(settings, 1)
-    assert list(tmp_path.iterdir()) == [], "a job without a join"
-    forget_target(JobSettings(), 1)

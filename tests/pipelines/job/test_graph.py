@@ -12,7 +12,7 @@ from deploy.local.flink.flink_home import build_flink_home
 from deploy.local.jars import CONNECTOR
 from deploy.local.layout import Layout
 from operators.settings import load_settings
-from pipelines.submission.savepoint_operators import FEEDBACK_IDS, RETIRED, STATE_ID
+from pipelines.submission.savepoint_operators import DEMAND, FEEDBACK, RETIRED, STATE_ID
 from tests.places import ROOT
 
 JARS = Layout.of(load_settings()).jars
@@ -47,7 +47,7 @@ def test_the_jar_is_compiled_against_the_connector_of_the_stack() -> None:
 def test_each_operator_is_found_in_savepoints_of_before_and_keeps_its_id_from_now_on(
     tmp_path: Path, delivery: str
 ) -> None:
-    operators = operators_of(tmp_path, delivery, "alone")
+    operators = operators_of(tmp_path, delivery)
     ids = {name: operator_ids for name, _, operator_ids in operators}
     assert ids.pop("refresh") == [STATE_ID]
     assert {name: old for name, (_, old) in ids.items()} == IDS_OF_SQL
@@ -60,24 +60,38 @@ def test_each_operator_is_found_in_savepoints_of_before_and_keeps_its_id_from_no
 @pytest.mark.slow
 @pytest.mark.usefixtures("jars")
 def test_the_feedback_join_runs_in_the_operators_thread_and_changes_no_other_id(tmp_path: Path) -> None:
-    operators = operators_of(tmp_path, "at-least-once", "joined")
+    operators = operators_of(tmp_path, "at-least-once", "feedback")
     ids = {name: operator_ids for name, _, operator_ids in operators}
     joined = {name: ids.pop(name) for name in ("feedback", "examples: Writer", "examples: Committer")}
-    assert joined == {name: [one] for name, one in zip(joined, FEEDBACK_IDS, strict=True)}
+    assert joined == {name: [one] for name, one in zip(joined, FEEDBACK.ids, strict=True)}
     del ids["feedback entries"]  # it has no state
     assert {name: new for name, (new, *_) in ids.items()} == IDS | {"refresh": STATE_ID}
     vertices = {name: vertex for name, vertex, _ in operators}
     assert vertices["feedback"] == vertices["refresh"] == vertices["examples: Committer"], "one chain"
 
 
-def operators_of(folder: Path, delivery: str, feedback: str) -> list[tuple[str, str, list[str]]]:
+@pytest.mark.slow
+@pytest.mark.usefixtures("jars")
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_demand_has_a_thread_of_its_own_and_changes_no_other_id(tmp_path: Path, delivery: str) -> None:
+    operators = operators_of(tmp_path, delivery, "demand")
+    ids = {name: operator_ids for name, _, operator_ids in operators}
+    counting = {name: ids.pop(name) for name in ("demand", "items: Writer", "items: Committer")}
+    assert counting == {name: [one] for name, one in zip(counting, DEMAND.ids, strict=True)}
+    del ids["demand entries"]  # it has no state
+    assert {name: new for name, (new, *_) in ids.items()} == IDS | {"refresh": STATE_ID}
+    vertices = {name: vertex for name, vertex, _ in operators}
+    assert vertices["demand"] == vertices["items: Writer"] != vertices["refresh"] == vertices["demand entries"]
+
+
+def operators_of(folder: Path, delivery: str, *optional: str) -> list[tuple[str, str, list[str]]]:
     """Name, vertex and ids of each operator."""
     layout = Layout(folder, JARS)
     build_flink_home(layout)
     # PyFlink notes the folders of its own wheel in the variables of a process that imports it
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FLINK_")}
     environment |= {"FLINK_HOME": str(layout.flink_home), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.pipelines.job.graph_of_job", delivery, feedback]
+    command = [sys.executable, "-m", "tests.pipelines.job.graph_of_job", delivery, *optional]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]

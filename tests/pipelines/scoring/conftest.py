@@ -3,18 +3,19 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from operators.demand.popularity import Orders
 from operators.settings import ScorerSettings, Settings
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerProcess
 from pipelines.scoring.wire import Handshake, Ready
 from tests.builders import write_bundle
 from tests.pipelines.scoring.scorer_requests import Start, known
-from tests.pipelines.scoring.shared_machine import Machine
+from tests.pipelines.scoring.shared.shared_machine import Machine
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +34,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
         kill_after_s: float = 5,
         seen: list[Ready] | None = None,
         python: str = sys.executable,
+        live: Callable[[], Orders | None] = lambda: None,
         **scorer: object,
     ) -> ScorerProcess:
         chosen = ScorerSettings.model_validate({"provider": "cpu", "metrics_port": 19440} | scorer)
         settings = Settings.model_construct(scorer=chosen)
         begin = Handshake(settings.model_dump(), str(folder), "0", str(tmp_path / "crashes"))
         link = link_of(python, chosen.socket)
-        started.append(ScorerProcess(link, begin, kill_after_s, (seen if seen is not None else []).append, known))
+        started.append(ScorerProcess(link, begin, kill_after_s, (seen if seen is not None else []).append, known, live))
         return started[-1]
 
     yield begun

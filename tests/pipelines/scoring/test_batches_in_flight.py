@@ -13,7 +13,7 @@ from pipelines.scoring.process import ScorerLost
 from tests.builders import HANG_ITEM, write_faulty_bundle
 from tests.pipelines.scoring.scorer_faults import write_python
 from tests.pipelines.scoring.scorer_requests import Start, ask, asked, eight_items, items_of, pid_of, received
-from tests.pipelines.scoring.shared_machine import Machine
+from tests.pipelines.scoring.shared.shared_machine import Machine
 from tests.pipelines.scoring.test_scorer_catalogue import change
 
 MANY = 5_000  # their states and their lists are larger than what the sockets hold

@@ -13,7 +13,7 @@ from pipelines.scoring.wire import PROTOCOL, Batch, BatchAnswer, Handshake, Read
 FIELDS = {
     Handshake: ("settings", "bundle", "subtask", "journal"),
     Ready: ("provider", "provider_reason", "refused", "lacks"),
-    Batch: ("requests", "catalogue"),
+    Batch: ("requests", "catalogue", "orders"),
     BatchAnswer: ("started_at", "scored_at", "lists"),
     Request: ("user_id", "state", "event_time", "event_id", "traceparent", "arrival"),
     Encoded: ("value", "source", "arm", "state_digest", "times", "facts"),
@@ -22,7 +22,7 @@ FIELDS = {
 
 
 def test_whoever_changes_a_message_raises_the_protocol() -> None:
-    assert (PROTOCOL, LAYOUT) == (3, 5), "with another layout of the state too"
+    assert (PROTOCOL, LAYOUT) == (4, 5), "with another layout of the state too"
     assert {message: message.__struct_fields__ for message in FIELDS} == FIELDS
 
 

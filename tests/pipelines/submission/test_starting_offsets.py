@@ -10,7 +10,7 @@ from operators.records.contracts import ERASURES, EVENTS, RECEIPTS, RECOMMENDATI
 from operators.records.topic_specs import JOB_INPUTS, TOPICS, job_outputs
 from pipelines.submission.starting_offsets import _check_settings
 
-NEEDED = (*JOB_INPUTS, *job_outputs(feedback=True))
+NEEDED = (*JOB_INPUTS, *job_outputs(feedback=True, demand=True))
 
 
 class Broker:

@@ -3,9 +3,11 @@ from pathlib import Path
 
 import msgspec
 
+from operators.demand.live_orders import LiveOrders
 from operators.kafka_io.catalogue_rows import GONE
 from operators.records.contracts import (
     CATALOGUE,
+    ITEMS,
     ORDER_HEADER,
     RECOMMENDATIONS,
     CatalogueItem,
@@ -19,6 +21,7 @@ from storefront.view.served_list import ListServer
 from storefront.view.views import CatalogueView, Views
 from storefront.watching.metrics import StoreMetrics
 from tests.builders import NOW_MS
+from tests.operators.demand.test_live_orders import HALF, demand
 from tests.operators.kafka_io.fake_topic import Consumer, Topic, until
 from tests.operators.kafka_io.test_list_rows import list_of
 
@@ -26,16 +29,16 @@ WORDS = Vocabulary([f"i{n}" for n in range(1, 5)])
 
 
 class Topics:
-    """The two topics of the views, and a view of them."""
+    """The topics of the views, and a view of them."""
 
-    def __init__(self, folder: Path, shelf: CatalogueView | None = None) -> None:
-        self.catalogue, self.lists = Topic(), Topic()
+    def __init__(self, folder: Path, shelf: CatalogueView | None = None, orders: LiveOrders | None = None) -> None:
+        self.catalogue, self.lists, self.items, self.orders = Topic(), Topic(), Topic(), orders
         self.folder, self.shelf = folder, CatalogueView(WORDS, 0.5) if shelf is None else shelf
         self.reported: list[tuple[str, int | None]] = []
         self.metrics = StoreMetrics()
 
     def connect(self) -> Consumer:
-        topics = {CATALOGUE: self.catalogue, RECOMMENDATIONS: self.lists}
+        topics = {CATALOGUE: self.catalogue, RECOMMENDATIONS: self.lists, ITEMS: self.items}
 
         class Either(Consumer):
             def __init__(self) -> None:
@@ -58,7 +61,7 @@ class Topics:
         def reported(user: str, slate: object) -> None:
             self.reported.append((user, getattr(slate, "version", None)))
 
-        views = Views(self.folder, self.connect, reported, self.shelf, self.metrics.refused.counts)
+        views = Views(self.folder, self.connect, reported, self.shelf, self.metrics.refused.counts, orders=self.orders)
         views.open()
         until(lambda: views.complete)
         return views
@@ -176,3 +179,24 @@ def test_without_a_model_what_the_catalogue_does_not_hold_is_sold_unless_it_was_
     assert (shelf.may_be_listed("i1"), len(shelf)) == (False, 0)
     shelf.changed("i1", GONE)
     assert shelf.may_be_listed("i1"), "the topic was made anew: nothing is known of it"
+
+
+def test_strangers_get_what_is_asked_for_now_and_new_items_that_the_catalogue_has(tmp_path: Path) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    topics = Topics(tmp_path, orders=LiveOrders(WORDS.item_ids, [0, 1, 2, 3], HALF, adds_items=True))
+    for item, interest in (("i3", 500.0), ("new", 900.0), ("nobody-sells-it", 2000.0)):
+        topics.items.append(item, encode_record(demand(item, interest, at=now_ms)).decode())
+    topics.catalogue.append("new", encode_record(CatalogueItem(item_id="new", title="New")).decode())
+    views = topics.view()
+    server = ListServer(views, None)
+
+    def listed() -> list[str]:
+        return [item.item_id for item in server.list_of("stranger", 3).items]
+
+    until(lambda: listed() == ["new", "i3", "i1"])
+    assert views.ages().keys() == {"catalogue", "lists", "demand"}
+    topics.catalogue.append("new", None)
+    until(lambda: listed() == ["i3", "i1", "i2"])
+    topics.items.append("i2", encode_record(demand("i2", 9000.0, at=now_ms)).decode())
+    until(lambda: listed() == ["i2", "i3", "i1"])
+    views.close()

@@ -11,7 +11,7 @@ from pyflink.java_gateway import get_gateway
 from deploy.local.jars import CONNECTOR
 from deploy.local.layout import Layout
 from operators.settings import JobSettings, Settings, load_settings
-from pipelines.job.recommend import BRIDGE, batched, keyed_by_user, refresh_batching
+from pipelines.job.recommend import BRIDGE, batched, keyed, refresh_batching
 from tests.pipelines.job.bridge.source_records import read_records
 
 
@@ -27,7 +27,7 @@ def outputs_of(
     source, read = read_records(get_gateway().jvm, 16_384, records)
     given = environment._j_stream_execution_environment.fromCollection(read, source.getProducedType())
     for kind, key, value, _ in DataStream(
-        batched(environment, keyed_by_user([given]), function, refresh_batching(Settings())._replace(entries=batch))
+        batched(environment, keyed([given]), function, refresh_batching(Settings())._replace(entries=batch))
     ).execute_and_collect():
         yield kind, _bytes(key), _bytes(value)
 

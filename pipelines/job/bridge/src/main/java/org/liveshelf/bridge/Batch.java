@@ -29,10 +29,11 @@ final class Batch {
     private Set<String> old = new HashSet<>();
 
     /**
-     * The fields of `Entry` in pipelines/job/batch_messages.py, or of `FeedbackEntry` in feedback_messages.py.
+     * The fields of `Entry` in pipelines/job/batch_messages.py, `FeedbackEntry` in feedback_messages.py, or `ItemEntry` in
+     * demand_messages.py.
      *
      * @param record the user's id, and the packed fields from `value` on (SourceRecords), or the one after
-     *     the state (FeedbackRecords)
+     *     the state (EntriesOf)
      */
     void addRecord(Row key, Tuple2<byte[], byte[]> record, ValueState<byte[]> state) throws IOException {
         packer.packArrayHeader(OWN_FIELDS + recordFields);

@@ -24,7 +24,7 @@ import org.apache.flink.types.Row;
  *
  * <p>It decides nothing. It buffers records and fired timers, reads each user's state once a batch, hands all of it to
  * Python as one byte string, and does what the answer says: writes states, sets timers, emits records. The messages are
- * described in pipelines/job/batch_messages.py and, for the feedback join, in pipelines/job/feedback_messages.py.
+ * described in pipelines/job/batch_messages.py, and for the operators behind it in feedback_messages.py and demand_messages.py.
  *
  * <p>A batch is handed over when it is full, when the one before it lies long enough in the past, lingerMs after its
  * first entry otherwise (BUSY_FACTOR times as long under load, where a crossing for a few entries would cost more than

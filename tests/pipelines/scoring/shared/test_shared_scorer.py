@@ -19,7 +19,7 @@ from pipelines.scoring.server import PATIENCE_S
 from tests.builders import write_bundle, write_faulty_bundle
 from tests.pipelines.scoring.scorer_faults import HOLDS, operator_process, write_holding_python
 from tests.pipelines.scoring.scorer_requests import ask, asked, eight_items, items_of
-from tests.pipelines.scoring.shared_machine import Machine, Make
+from tests.pipelines.scoring.shared.shared_machine import Machine, Make
 from tests.stack.topics import eventually
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of each record. docs/schemas/ is made from it: `python -m operators.records.json_schemas docs/schemas`."""
+"""The JSON Schema of each record. docs/schemas/ is made from it: `python -m liveshelf.pages.json_schemas docs/schemas`."""
 
 import json
 import sys
@@ -15,6 +15,7 @@ from operators.records.contracts import (
     RecommendationList,
     ReplayReceipt,
 )
+from operators.records.item_demand import ItemDemand
 
 RECORDS: dict[str, type[msgspec.Struct]] = {
     "event": Event,
@@ -24,6 +25,7 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "receipt": Receipt,
     "replay-receipt": ReplayReceipt,
     "example": Example,
+    "item-demand": ItemDemand,
 }
 
 

@@ -21,7 +21,7 @@ from pipelines.scoring.process import ScorerProcess
 from pipelines.scoring.server import PATIENCE_S
 from pipelines.scoring.wire import PROTOCOL, Handshake, pack
 from tests.pipelines.scoring.scorer_requests import ask, asked, items_of
-from tests.pipelines.scoring.shared_machine import Machine
+from tests.pipelines.scoring.shared.shared_machine import Machine
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
 

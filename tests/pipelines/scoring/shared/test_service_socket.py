@@ -12,7 +12,7 @@ import pytest
 from operators.errors import StackError
 from pipelines.scoring.links import SERVICE
 from pipelines.scoring.service_socket import listening
-from tests.pipelines.scoring.shared_machine import Machine
+from tests.pipelines.scoring.shared.shared_machine import Machine
 from tests.places import ROOT
 
 

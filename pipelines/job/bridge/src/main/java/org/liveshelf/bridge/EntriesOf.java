@@ -6,15 +6,15 @@ import org.apache.flink.types.Row;
 import org.apache.flink.util.Collector;
 
 /**
- * Of the refresh operator's outputs those of one kind: the bytes of the user's id, and the value, which is one packed field
- * of an entry (pipelines/job/feedback_messages.py).
+ * Of the refresh operator's outputs those of one kind: the bytes of the id of a user or an item, and the value, which is one
+ * packed field of an entry (pipelines/job/feedback_messages.py, pipelines/job/demand_messages.py).
  */
-public final class FeedbackRecords implements FlatMapFunction<Row, Tuple2<byte[], byte[]>> {
+public final class EntriesOf implements FlatMapFunction<Row, Tuple2<byte[], byte[]>> {
     private static final long serialVersionUID = 1L;
 
     private final String kind;
 
-    public FeedbackRecords(String kind) {
+    public EntriesOf(String kind) {
         this.kind = kind;
     }
 

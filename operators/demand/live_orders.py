@@ -1,0 +1,106 @@
+"""Follows the records of `shop.items.v1` and keeps the orders of popular and trending items."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from operators.demand.item_counts import HalfLives
+from operators.demand.popularity import Demand, Orders, decayed, orders_of, prior_of
+from operators.records.item_demand import ItemDemand
+
+log = logging.getLogger(__name__)
+SHORTEST_S, SHARE = 1.0, 0.02  # between two computations, and of a core's time that they take
+MAX_ADDED = 100_000  # items that the model does not know
+
+
+class LiveOrders:
+    """The demand of the model's items, and with `adds_items` of others too. Thread-safe."""
+
+    def __init__(
+        self,
+        items: Sequence[str],
+        popular: Sequence[int],
+        half_lives: HalfLives,
+        *,
+        adds_items: bool = False,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """`items`: ids by place; `popular`: places of the model's popular items, best first. `adds_items`: records of other
+        items get places behind them. Beyond `MAX_ADDED` a new one takes the place of the one that was asked for longest ago.
+        """
+        self._place = {item: place for place, item in enumerate(items)}
+        self.items = [*items]  # ids by place
+        self.known = len(items)  # places below it are the model's items
+        self._half_lives, self._adds_items, self._clock_ms = half_lives, adds_items, clock_ms
+        self._prior = prior_of(popular, self.known)
+        # by place: interest, acts, recent, and the time (epoch ms) as of which they hold
+        self._sums = np.zeros((4, self.known))
+        self._lock, self._closing = threading.Lock(), threading.Event()
+        self._newest: Orders | None = None
+        self._has_demand = False
+        self._thread = threading.Thread(target=self._run, name="live-orders", daemon=True)
+
+    def start(self) -> None:
+        """Computes the orders every second from here on, or so much less often that it takes `SHARE` of a core."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread of `start`."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    def newest(self) -> Orders | None:
+        """The orders of the last computation; None while no record has come. Do not modify them."""
+        return self._newest
+
+    def changed(self, key: str, demand: ItemDemand | None) -> None:
+        """Applies the newest record of an item; None: it left the topic."""
+        sums = (0, 0, 0, 0) if demand is None else (demand.interest, demand.acts, demand.recent, demand.counted_at)
+        with self._lock:
+            place = self._place.get(key)
+            if place is None:
+                if demand is None or not self._adds_items:
+                    return
+                place = self._add(key)
+            self._sums[:, place] = sums
+            self._has_demand = True
+
+    def compute(self) -> None:
+        """The orders as of now."""
+        if not self._has_demand:
+            return
+        with self._lock:
+            count = len(self.items)
+            prior = np.concatenate((self._prior, np.zeros(count - self.known)))
+            interest, acts, recent, counted_ms = self._sums[:, :count].copy()
+        ages_ms, half_lives = self._clock_ms() - counted_ms, self._half_lives
+        interest, acts = (decayed(sums, ages_ms, half_lives.long_ms) for sums in (interest, acts))
+        recent = decayed(recent, ages_ms, half_lives.recent_ms)
+        self._newest = orders_of(prior, Demand(interest, acts, recent), half_lives)
+
+    def _run(self) -> None:
+        pause_s = 0.0
+        while not self._closing.wait(pause_s):
+            started_s = time.thread_time()
+            try:
+                self.compute()
+            except Exception:
+                log.exception("the orders of items stay as they were")
+            pause_s = max(SHORTEST_S, (time.thread_time() - started_s) / SHARE)
+
+    def _add(self, item: str) -> int:
+        place = len(self.items)
+        if place - self.known >= MAX_ADDED:
+            place = self.known + int(self._sums[3, self.known : place].argmin())
+            del self._place[self.items[place]]
+            self.items[place] = item
+        else:
+            if place == self._sums.shape[1]:
+                self._sums = np.concatenate((self._sums, np.zeros((4, max(1024, place)))), axis=1)
+            self.items.append(item)
+        self._place[item] = place
+        return place

@@ -1,0 +1,81 @@
+"""What the refresh operator tells the demand operator: outputs of the kind "demand", where `demand.enabled` is set."""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+import msgspec
+
+from operators.demand.demand_logic import DemandEntry
+from operators.demand.item_counts import LARGEST, Asked
+from operators.records.contracts import Event, EventType, items_named
+from operators.records.event_decode import key_bytes
+from operators.refresh.refresh_records import Output
+from operators.shopper.repetition import repeats
+from operators.shopper.state_layout import CONSENT_REFUSED, FLAGS_AT
+from operators.shopper.user_state import is_return, version_of
+
+# what an act counts in `interest`: about as rare as each is among the events of a shop
+WEIGHTS: dict[EventType, float] = {"view": 1.0, "click": 1.0, "add_to_cart": 5.0, "purchase": 15.0}
+MOST_ITEMS = 10  # of one event that count with their whole weight: a basket of hundreds is no shopper's
+_FIELDS = {"view": 0, "click": 0, "add_to_cart": 1, "purchase": 2}  # of `Asked`
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class DemandOutputs:
+    """Gathers what the events of a batch ask for, by item and second, so that a popular item costs one output a batch.
+
+    Events of shoppers who refused consent are not counted, nor items that the shop does not have: whoever invents ids must not
+    fill the topic. `unknown` counts those.
+    """
+
+    def __init__(self, currency: str, is_sold: Callable[[str], bool]) -> None:
+        """`currency`: of the prices that count as revenue; empty: any. `is_sold`: whether the shop has an item of that name."""
+        self._currency, self._is_sold = currency, is_sold
+        self.unknown = 0
+        self._asked: dict[str, dict[int, Asked]] = defaultdict(dict)
+
+    def add(self, event: Event, before: bytes | None, after: bytes, broker_ms: int) -> None:
+        """An event that was applied; `before` and `after`: the user's state. It counts at its own time, or at the broker's if
+        that is earlier."""
+        version = version_of(after)  # 1: `step` began anew, whatever state there was
+        weight = WEIGHTS.get(event.event_type)
+        if weight is None or after[FLAGS_AT] & CONSENT_REFUSED:
+            return
+        second, before = min(int(event.event_time), broker_ms) // 1000, before if version > 1 else None
+        items, returned = items_named(event), is_return(event)
+        weight *= min(1.0, MOST_ITEMS / max(1, len(items)))
+        amounts = [0.0] * 4
+        amounts[_FIELDS[event.event_type]] = -1.0 if returned else 1.0
+        if event.event_type == "purchase" and len(items) == 1:
+            amounts[3] = self._revenue(event)
+        sold = [item for item in items if self._is_sold(item)]
+        self.unknown += len(items) - len(sold)
+        repeated = {item for item in sold if returned or repeats(before, item, event.event_type)}
+        for item in sold:  # nothing from here on fails: an event counts with all its items or with none
+            acts = (0.0, 0.0) if item in repeated else (min(1.0, weight), weight)
+            held = self._asked[item].get(second, Asked())
+            self._asked[item][second] = Asked(*(a + b for a, b in zip(held, (*amounts, *acts), strict=True)))
+
+    def _revenue(self, event: Event) -> float:
+        """Of a purchase of one item. A basket's price is not any single item's."""
+        if event.price is None or (
+            self._currency and (event.currency or self._currency).strip().upper() != self._currency
+        ):
+            return 0.0
+        quantity = 1.0 if event.quantity is None else event.quantity
+        revenue = abs(event.price * quantity)
+        return min(revenue, LARGEST) * (-1 if is_return(event) or event.price < 0 else 1)
+
+    def of_batch(self) -> list[Output]:
+        """The outputs of the events since the last call."""
+        if not self._asked:
+            return []
+        asked, self._asked = self._asked, defaultdict(dict)
+        return [
+            Output(
+                "demand",
+                key_bytes(item),
+                _encode(DemandEntry([(1000 * second, *amounts) for second, amounts in by_second.items()])),
+            )
+            for item, by_second in asked.items()
+        ]

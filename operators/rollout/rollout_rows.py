@@ -1,0 +1,49 @@
+"""The topic of models as rows of a local table. A row is the newest readable rollout of a shop's models."""
+
+import msgspec
+
+from operators.kafka_io.row_rules import Refused, TopicRecord
+from operators.rollout.rollout import MAX_CHALLENGERS, Rollout
+
+_decode = msgspec.json.Decoder(Rollout).decode
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+def read_rollout(value: bytes) -> Rollout | None:
+    """The rollout; None if it cannot be read, or its shares leave the champion nothing."""
+    try:
+        rollout = _decode(value)
+    except _UNREADABLE:
+        return None
+    shares = [challenger.share for challenger in rollout.challengers]
+    return rollout if len(shares) <= MAX_CHALLENGERS and sum(shares) < 1 else None
+
+
+class RolloutRows:
+    """A `RowRule`. An unreadable record, a tombstone, and one of a lower revision leave the row unchanged: what serves goes on
+    serving."""
+
+    sweeps = False
+    gone: Rollout | None = None
+
+    def take(self, old: bytes | None, record: TopicRecord, now_ms: int) -> tuple[bytes | None, Rollout | None]:
+        """As `RowRule`."""
+        if record.value is None:
+            raise Refused("tombstone")
+        if (rollout := read_rollout(record.value)) is None:
+            raise Refused("not_a_rollout")
+        if old is not None and (older := read_rollout(old)) is not None and rollout.revision < older.revision:
+            raise Refused("older")
+        return record.value, rollout
+
+    def head(self, row: bytes) -> bytes:
+        """As `RowRule`: the whole row, for its revision."""
+        return row
+
+    def read(self, row: bytes) -> Rollout | None:
+        """As `RowRule`."""
+        return read_rollout(row)
+
+    def stale(self, row: bytes, now_ms: int, tombstones_ms: int) -> bool:
+        """As `RowRule`."""
+        return False

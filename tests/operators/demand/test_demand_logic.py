@@ -1,0 +1,147 @@
+"""When an item's record goes out, and what it says."""
+
+import msgspec
+import pytest
+
+from operators.demand.demand_logic import RETRY_MS, DemandActions, DemandEntry, DemandLogic, DemandTurn
+from operators.demand.item_counts import HalfLives
+from operators.records.item_demand import ItemDemand
+from operators.time_units import HOUR_MS
+
+NOW_MS = 1_700_000_000_000 // HOUR_MS * HOUR_MS
+HALF = HalfLives(24 * HOUR_MS, 5 * 60_000)
+
+
+class Sensors:
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.batches: list[tuple[int, int]] = []
+
+    def on_batch(self, entries: int, records: int) -> None:
+        self.batches.append((entries, records))
+
+    def on_own_error(self, where: str) -> None:
+        self.errors.append(where)
+
+
+class Engine:
+    """DemandLogic with the states and timers that Flink would keep."""
+
+    def __init__(self) -> None:
+        self.sensors, self.now_ms = Sensors(), NOW_MS
+        self.logic = DemandLogic(HALF, 2000, self.sensors, lambda: 0.0)
+        self.states: dict[str, bytes] = {}
+        self.timers: dict[str, int] = {}
+
+    def turn(self, *turns: tuple[str, DemandEntry | None]) -> DemandActions:
+        actions = self.logic.on_batch(
+            [DemandTurn(item, self.states.get(item), entry) for item, entry in turns], self.now_ms
+        )
+        self.states |= actions.states
+        self.timers |= {item: self.now_ms + delay for item, delay in actions.timers.items()}
+        return actions
+
+    def asked(self, item: str = "i1", at: int | None = None, views: float = 1.0) -> list[ItemDemand]:
+        moment = self.now_ms if at is None else at
+        return records(self.turn((item, DemandEntry([(moment, views, 0.0, 0.0, 0.0, views, views)]))))
+
+    def wait(self, ms: int) -> list[ItemDemand]:
+        """The records of the timers that fire meanwhile."""
+        due = sorted((at, item) for item, at in self.timers.items() if at <= self.now_ms + ms)
+        until, emitted = self.now_ms + ms, list[ItemDemand]()
+        for at, item in due:
+            del self.timers[item]
+            self.now_ms = at
+            emitted += records(self.turn((item, None)))
+        self.now_ms = until
+        return emitted
+
+
+def records(actions: DemandActions) -> list[ItemDemand]:
+    return [msgspec.json.decode(record, type=ItemDemand) for _, record in actions.records]
+
+
+def test_the_first_event_is_told_at_once_and_further_ones_every_two_seconds() -> None:
+    engine = Engine()
+    assert [record.views for record in engine.asked()] == [1.0]
+    for _ in range(50):
+        engine.now_ms += 10
+        assert engine.asked() == []
+    (record,) = engine.wait(2000)
+    assert record.views == pytest.approx(51, abs=1e-3) and record.hour.views == 51.0
+    assert engine.wait(10_000) == [], "nothing changes, nothing is told"
+    assert [record.hour.views for record in engine.asked()] == [52.0], "at once again"
+
+
+def test_the_last_record_of_an_hour_holds_the_whole_hour() -> None:
+    engine = Engine()
+    engine.now_ms = NOW_MS + HOUR_MS - 1000
+    engine.asked()
+    engine.now_ms += 900
+    engine.asked()
+    engine.now_ms += 200  # the next hour; the timer of the second event has not fired
+    closing, *_ = engine.asked()
+    assert (closing.hour.began_at, closing.hour.views) == (NOW_MS, 2.0)
+    (record,) = engine.wait(2000)
+    assert (record.hour.began_at, record.hour.views, record.previous_hour.views) == (NOW_MS + HOUR_MS, 1.0, 2.0)
+
+
+def test_a_surge_trends() -> None:
+    engine = Engine()
+    for hour in range(48):
+        engine.asked(at=NOW_MS - (48 - hour) * HOUR_MS)
+    engine.now_ms += 3000
+    (usual,) = engine.asked()
+    engine.now_ms += 3000
+    (surge,) = engine.asked(views=40)
+    assert usual.trend < 2.5 and surge.trend > 20
+
+
+def test_a_restarted_process_goes_on_and_its_timers_too() -> None:
+    engine = Engine()
+    engine.asked()
+    engine.asked()
+    again = Engine()
+    again.states, again.timers, again.now_ms = engine.states, engine.timers, engine.now_ms
+    assert [record.hour.views for record in again.wait(2000)] == [2.0]
+
+
+def test_a_clock_that_was_set_back_holds_nothing_up() -> None:
+    engine = Engine()
+    engine.asked()
+    engine.asked()
+    engine.now_ms -= 24 * HOUR_MS
+    engine.timers.clear()  # of the time before
+    assert len(engine.asked(at=NOW_MS)) == 1
+
+
+def test_an_error_of_our_own_is_counted_and_the_other_items_are_not_touched() -> None:
+    engine = Engine()
+    engine.states["broken"] = b"rubbish"
+    entry = DemandEntry([(NOW_MS, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0)])
+    actions = engine.turn(("broken", entry), ("broken", None), ("i1", entry))
+    assert engine.sensors.errors == ["demand", "demand"] and [item for item, _ in actions.records] == ["i1"]
+    assert actions.timers == {"broken": RETRY_MS} and "broken" not in actions.states
+    assert engine.sensors.batches == [(2, 1)]
+
+
+def test_an_entry_of_several_hours_tells_of_each() -> None:
+    """As while the job catches up after an outage."""
+    engine = Engine()
+    hours = [NOW_MS - hours * HOUR_MS for hours in (1, 3, 2, 4)]
+    told = records(engine.turn(("i1", DemandEntry([(at, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0) for at in hours]))))
+    told += engine.wait(5000)
+    assert [record.hour.began_at for record in told] == sorted(hours) and all(one.hour.views == 1 for one in told)
+
+
+def test_a_brokers_clock_that_ran_ahead_moves_no_hour() -> None:
+    engine = Engine()
+    engine.asked(at=NOW_MS + 24 * HOUR_MS)
+    engine.now_ms += 5000
+    (record,) = engine.asked()
+    assert record.hour.began_at == NOW_MS and record.recent > 1.8
+
+
+def test_a_timer_that_is_not_needed_any_more_writes_nothing() -> None:
+    engine = Engine()
+    assert engine.turn(("i1", None)) == DemandActions()

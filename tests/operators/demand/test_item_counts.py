@@ -1,0 +1,75 @@
+"""Sums that decay: the same whatever the order of events, and bounded."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators.demand.item_counts import LARGEST, Asked, HalfLives, ItemCounts
+from operators.errors import LiveshelfError
+from operators.time_units import HOUR_MS
+
+NOW_MS = 1_700_000_000_000 // HOUR_MS * HOUR_MS
+HALF = HalfLives(24 * HOUR_MS, 5 * 60_000)
+EVENTS = st.lists(
+    st.tuples(st.integers(NOW_MS - 7 * 24 * HOUR_MS, NOW_MS), st.integers(0, 3), st.integers(0, 2)), max_size=20
+)
+
+
+def counted(*events: tuple[int, Asked]) -> ItemCounts:
+    counts = ItemCounts()
+    for moment_ms, asked in events:
+        counts.add(moment_ms, asked, HALF)
+    return counts
+
+
+def test_half_is_left_after_a_half_life() -> None:
+    first, second = Asked(views=8, acts=8, interest=40), Asked(views=1, acts=1, interest=1)
+    counts = counted((NOW_MS, first), (NOW_MS + 24 * HOUR_MS, second))
+    assert counts.sums[0] == pytest.approx(5.0) and (counts.acts, counts.interest) == pytest.approx((5.0, 21.0))
+    assert counts.recent == pytest.approx(1.0), "288 short half-lives later"
+
+
+@given(EVENTS, st.randoms())
+def test_the_order_of_events_changes_no_sum(events: list[tuple[int, int, int]], chance: object) -> None:
+    asked = [(at, Asked(views=views, carts=carts, acts=carts, interest=views)) for at, views, carts in events]
+    shuffled = [*asked]
+    chance.shuffle(shuffled)  # type: ignore[attr-defined]
+    counts, others = counted(*asked), counted(*shuffled)
+    newest = max((at for at, _ in asked), default=0)
+    assert counts.at_ms == others.at_ms == newest
+    expected = sum(one.views * 2.0 ** -((newest - at) / HALF.long_ms) for at, one in asked)
+    for result in (counts, others):
+        assert result.sums[0] == pytest.approx(expected) and result.interest == pytest.approx(expected)
+    assert counts.recent == pytest.approx(others.recent)
+
+
+@given(EVENTS)
+def test_bytes_hold_everything(events: list[tuple[int, int, int]]) -> None:
+    counts = counted(*((at, Asked(views=views, revenue=carts, interest=1)) for at, views, carts in events))
+    counts.emitted_ms, counts.wake_ms = NOW_MS, NOW_MS + 1
+    assert ItemCounts.read(counts.pack()) == counts
+
+
+def test_an_hour_is_counted_without_decay_and_the_one_before_stays() -> None:
+    counts = counted((NOW_MS + 1, Asked(views=1)), (NOW_MS + HOUR_MS, Asked(views=2)), (NOW_MS + 5, Asked(carts=3)))
+    assert (counts.hour_ms, counts.hour, counts.previous) == (NOW_MS + HOUR_MS, [2, 0, 0, 0], [1, 3, 0, 0])
+    counts.add(NOW_MS - 1, Asked(views=9), HALF)
+    assert counts.previous == [1, 3, 0, 0], "of an hour before the last two: it is in the sums alone"
+    counts.add(NOW_MS + 5 * HOUR_MS, Asked(purchases=1), HALF)
+    assert (counts.hour, counts.previous) == ([0, 0, 1, 0], [0, 0, 0, 0])
+
+
+def test_returns_take_away_and_nothing_falls_below_zero() -> None:
+    counts = counted((NOW_MS, Asked(purchases=1, revenue=5)), (NOW_MS, Asked(purchases=-1, revenue=-9)))
+    assert counts.sums == [0, 0, 0, 0] and counts.hour == [0, 0, 0, 0]
+
+
+def test_no_price_makes_a_sum_infinite() -> None:
+    counts = counted(*[(NOW_MS, Asked(revenue=LARGEST, acts=LARGEST, interest=LARGEST))] * 3)
+    assert counts.sums[3] == counts.interest == counts.acts == counts.recent == LARGEST
+
+
+@pytest.mark.parametrize("packed", [b"", b"\x07", ItemCounts().pack()[:-1], b"\x02" + ItemCounts().pack()[1:]])
+def test_other_bytes_are_refused(packed: bytes) -> None:
+    with pytest.raises(LiveshelfError, match="counts of an item"):
+        ItemCounts.read(packed)
