@@ -5,6 +5,7 @@ import math
 import os
 import platform
 import re
+import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +27,18 @@ def describe() -> dict[str, object]:
         "onnxruntime": _version("onnxruntime-gpu"),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def speed(seconds: float = 0.5) -> float:
+    """Million additions a second that one core makes in a loop of Python now: a shared machine's speed changes by half within
+    minutes, and latencies with it."""
+    until_s, rounds, started_s = time.perf_counter() + seconds, 0, time.perf_counter()
+    while time.perf_counter() < until_s:
+        total = 0
+        for number in range(100_000):
+            total += number
+        rounds += 1
+    return round(rounds / 10 / (time.perf_counter() - started_s), 1)
 
 
 def _version(package: str) -> str:

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from benchmarks.measuring.machine import describe
+from benchmarks.measuring.machine import describe, speed
 from benchmarks.measuring.measured import Figure, NotMeasured, measured_unless, median, ratio, total
 from benchmarks.running_stack.throughput import SCORED
 from operators.errors import StackError
@@ -75,17 +76,20 @@ class Side:
         return process.stdout
 
     def turn(self, throughput_options: Sequence[str], freshness_options: Sequence[str]) -> Turn:
-        """Starts an empty stack, drains a backlog, measures freshness."""
+        """Starts an empty stack, drains a backlog, measures freshness. `speed`: of the machine before, between and after."""
         self.liveshelf("down", "--purge")
+        speeds = [speed()]
         try:
             self.liveshelf("up")
             self.liveshelf("submit", "--fresh")
             throughput = json.loads(self.liveshelf("bench", "throughput", *throughput_options, "--json"))
             figures = throughput_figures(throughput)
+            speeds.append(speed())
             figures |= freshness_figures(json.loads(self.liveshelf("bench", "freshness", *freshness_options, "--json")))
             self.bundle = str(throughput["bundle"])
         finally:
             self.liveshelf("down", "--purge")
+        figures["speed"] = round(fmean([*speeds, speed()]), 1)
         self.turns.append(figures)
         return figures
 
@@ -208,6 +212,7 @@ def measure(
         "fresh": [*freshness_options],
         "bundle": candidate.bundle,
         "figures": compared(candidate, baseline, tolerated),
+        "speed": {side.name: median([turn["speed"] for turn in side.turns], 1) for side in (candidate, baseline)},
         "turns": {side.name: side.turns for side in (candidate, baseline)},
         "machine": describe(),
     }

@@ -119,12 +119,14 @@ def test_a_turn_begins_and_ends_with_an_empty_stack(
         output = {"throughput": DRAINED, "freshness": FRESH}.get(command[-2], {})
         return subprocess.CompletedProcess(command, int(failed), "" if failed else json.dumps(output), "no room")
 
-    failing = ""
+    failing, speeds = "", iter((9.0, 10.0, 14.0, 1.0))
     monkeypatch.setattr(against.subprocess, "run", run)
+    monkeypatch.setattr(against, "speed", lambda: next(speeds))
     side = Side("a", tmp_path / "checkout", tmp_path / "data", tmp_path / "jars")
     assert side.turn([], [])["lists/s"] == 5000 and side.bundle == "demo 1"
     all_commands = ["down --purge", "up", "submit --fresh", "bench throughput", "bench freshness", "down --purge"]
     assert commands == all_commands
+    assert side.turns[0]["speed"] == 11.0, "a mean"
     commands, failing = [], "throughput"
     with pytest.raises(StackError, match="no room"):
         side.turn([], [])
