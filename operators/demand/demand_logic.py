@@ -98,7 +98,7 @@ class DemandLogic:
         records, delay_ms = list[bytes](), None
         if entry is not None:
             delay_ms = self._count(item, counts, entry, now_ms, records)
-        elif counts.wake_ms:  # else a timer that is not needed any more
+        elif 0 < counts.wake_ms <= now_ms or now_ms < counts.emitted_ms:  # else another timer stands, or none is needed
             records.append(self._record(item, counts, now_ms))
         else:
             return
@@ -112,6 +112,7 @@ class DemandLogic:
     ) -> int | None:
         """Counts, and adds the records that are due. Returns in how many ms a timer must fire; None: in none."""
         unsent = bool(counts.wake_ms)
+        counts.forget_later(now_ms + AHEAD_MS)
         for moment_ms, *amounts in sorted(entry.groups):
             moment_ms = min(moment_ms, now_ms + AHEAD_MS)
             if unsent and counts.begins_hour(moment_ms):
@@ -136,18 +137,18 @@ class DemandLogic:
 
 def record_of(item: str, counts: ItemCounts, half_lives: HalfLives) -> ItemDemand:
     """The record of an item. `trend`: (recent + 1) / (what would be recent if the item were asked for as usual, + 1)."""
-    usual = counts.acts * usual_share(half_lives)
-    views, carts, purchases, revenue = _rounded(counts.sums)
+    acts, interest, recent = (max(0.0, number) for number in (counts.acts, counts.interest, counts.recent))
+    views, carts, purchases, revenue = _rounded([max(0.0, number) for number in counts.sums])
     return ItemDemand(
         item_id=item,
         views=views,
         carts=carts,
         purchases=purchases,
         revenue=revenue,
-        acts=round(counts.acts, DIGITS),
-        interest=round(counts.interest, DIGITS),
-        recent=round(counts.recent, DIGITS),
-        trend=round((counts.recent + 1) / (usual + 1), DIGITS),
+        acts=round(acts, DIGITS),
+        interest=round(interest, DIGITS),
+        recent=round(recent, DIGITS),
+        trend=round((recent + 1) / (acts * usual_share(half_lives) + 1), DIGITS),
         hour=_hour(counts.hour_ms, counts.hour),
         previous_hour=_hour(counts.hour_ms - HOUR_MS, counts.previous),
         counted_at=counts.at_ms,

@@ -90,21 +90,28 @@ class ItemCounts:
         floats = *self.sums, self.acts, self.interest, self.recent
         return _PACKED.pack(LAYOUT, *moments, *floats, self.hour_ms, *self.hour, *self.previous)
 
+    def forget_later(self, latest_ms: int) -> None:
+        """Nothing of a time after this one stays: the clock ran ahead and was set back. Sums count as of this time, and hours
+        after it begin anew."""
+        self.at_ms = min(self.at_ms, latest_ms)
+        if self.hour_ms > latest_ms:
+            self.hour_ms, self.hour, self.previous = 0, [0.0] * 4, [0.0] * 4
+
     def begins_hour(self, moment_ms: int) -> bool:
-        """Whether an event of this time is of a later hour than all before."""
-        return moment_ms // HOUR_MS * HOUR_MS > self.hour_ms
+        """Whether an event of this time is of a later hour than all before; false where none is counted."""
+        return 0 < self.hour_ms < moment_ms // HOUR_MS * HOUR_MS
 
     def add(self, moment_ms: int, asked: Asked, half_lives: HalfLives) -> None:
-        """Counts events of one time (epoch ms). A return takes away; no sum falls below 0."""
+        """Counts events of one time (epoch ms). A return takes away, whether its purchase was counted before or comes later."""
         age_ms = self.at_ms - moment_ms  # below 0: the counts are older than the event
         kept, kept_recent = 1.0, 1.0
         weight, weight_recent = (2.0 ** -(abs(age_ms) / half_life) for half_life in half_lives)
         if age_ms < 0:
             kept, kept_recent, weight, weight_recent, self.at_ms = weight, weight_recent, 1.0, 1.0, moment_ms
         self.sums = _added(self.sums, asked, kept, weight)
-        self.acts = min(self.acts * kept + asked.acts * weight, LARGEST)
-        self.interest = min(self.interest * kept + asked.interest * weight, LARGEST)
-        self.recent = min(self.recent * kept_recent + asked.acts * weight_recent, LARGEST)
+        self.acts = _bounded(self.acts * kept + asked.acts * weight)
+        self.interest = _bounded(self.interest * kept + asked.interest * weight)
+        self.recent = _bounded(self.recent * kept_recent + asked.acts * weight_recent)
         self._count_in_hour(moment_ms // HOUR_MS * HOUR_MS, asked)
 
     def _count_in_hour(self, hour_ms: int, asked: Asked) -> None:
@@ -119,4 +126,8 @@ class ItemCounts:
 
 
 def _added(sums: list[float], asked: Asked, kept: float = 1.0, weight: float = 1.0) -> list[float]:
-    return [min(max(0.0, held * kept + amount * weight), LARGEST) for held, amount in zip(sums, asked[:4], strict=True)]
+    return [_bounded(held * kept + amount * weight) for held, amount in zip(sums, asked[:4], strict=True)]
+
+
+def _bounded(number: float) -> float:
+    return min(max(-LARGEST, number), LARGEST)

@@ -4,16 +4,27 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from operators.demand.item_counts import HalfLives
+from operators.demand.item_demand_rows import AHEAD_MS
 from operators.demand.popularity import Demand, Orders, decayed, orders_of, prior_of
 from operators.records.item_demand import ItemDemand
 
 log = logging.getLogger(__name__)
 SHORTEST_S, SHARE = 1.0, 0.02  # between two computations, and of a core's time that they take
 MAX_ADDED = 100_000  # items that the model does not know
+HEAD = 1000  # of the order of popular items that readers use; behind them comes the model's order
+
+
+class HeadItem(NamedTuple):
+    """One of the first items of the popular order. `is_known`: to the model."""
+
+    item_id: str
+    is_trending: bool
+    is_known: bool
 
 
 class LiveOrders:
@@ -40,6 +51,7 @@ class LiveOrders:
         self._sums = np.zeros((4, self.known))
         self._lock, self._closing = threading.Lock(), threading.Event()
         self._newest: Orders | None = None
+        self._head: tuple[HeadItem, ...] | None = None
         self._has_demand = False
         self._thread = threading.Thread(target=self._run, name="live-orders", daemon=True)
 
@@ -56,6 +68,10 @@ class LiveOrders:
     def newest(self) -> Orders | None:
         """The orders of the last computation; None while no record has come. Do not modify them."""
         return self._newest
+
+    def head(self) -> tuple[HeadItem, ...] | None:
+        """The first `HEAD` items of `newest` by their ids; the same object until the next computation."""
+        return self._head
 
     def changed(self, key: str, demand: ItemDemand | None) -> None:
         """Applies the newest record of an item; None: it left the topic."""
@@ -76,11 +92,16 @@ class LiveOrders:
         with self._lock:
             count = len(self.items)
             prior = np.concatenate((self._prior, np.zeros(count - self.known)))
-            interest, acts, recent, counted_ms = self._sums[:, :count].copy()
+            ids, (interest, acts, recent, counted_ms) = [*self.items], self._sums[:, :count].copy()
         ages_ms, half_lives = self._clock_ms() - counted_ms, self._half_lives
+        for sums in (interest, acts, recent):
+            sums[ages_ms < -AHEAD_MS] = 0.0  # of a clock that ran ahead: they would never decay
         interest, acts = (decayed(sums, ages_ms, half_lives.long_ms) for sums in (interest, acts))
         recent = decayed(recent, ages_ms, half_lives.recent_ms)
-        self._newest = orders_of(prior, Demand(interest, acts, recent), half_lives)
+        newest = orders_of(prior, Demand(interest, acts, recent), half_lives)
+        trending = {*newest.trending.tolist()}
+        self._head = tuple(HeadItem(ids[p], p in trending, p < self.known) for p in newest.popular[:HEAD].tolist())
+        self._newest = newest
 
     def _run(self) -> None:
         pause_s = 0.0

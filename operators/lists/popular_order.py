@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from operators.demand.live_orders import HEAD
 from operators.demand.popularity import Orders
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import ReasonKind
@@ -14,7 +15,6 @@ from operators.shopper.features import Rows
 # the first one applies where no other does
 REASON_KINDS: tuple[ReasonKind, ...] = ("for_you", "popular", "trending", "viewed", "in_basket", "bought")
 
-HEAD = 1000  # popular items of a live order that lists use; behind them comes the bundle's order
 POPULAR_REASONS = 100  # so many of the first items are said to be popular
 
 

@@ -10,7 +10,7 @@ from operators.demand.item_counts import LARGEST, Asked
 from operators.records.contracts import Event, EventType, items_named
 from operators.records.event_decode import key_bytes
 from operators.refresh.refresh_records import Output
-from operators.shopper.repetition import repeats
+from operators.shopper.repetition import bought, repeated
 from operators.shopper.state_layout import CONSENT_REFUSED, FLAGS_AT
 from operators.shopper.user_state import is_return, version_of
 
@@ -43,18 +43,20 @@ class DemandOutputs:
             return
         second, before = min(int(event.event_time), broker_ms) // 1000, before if version > 1 else None
         items, returned = items_named(event), is_return(event)
-        weight *= min(1.0, MOST_ITEMS / max(1, len(items)))
+        share = min(1.0, MOST_ITEMS / max(1, len(items)))
         amounts = [0.0] * 4
         amounts[_FIELDS[event.event_type]] = -1.0 if returned else 1.0
         if event.event_type == "purchase" and len(items) == 1:
             amounts[3] = self._revenue(event)
         sold = [item for item in items if self._is_sold(item)]
         self.unknown += len(items) - len(sold)
-        repeated = {item for item in sold if returned or repeats(before, item, event.event_type)}
+        # a return takes the act away again: else buying and returning in turns would lift an item
+        acting = bought(before, sold) if returned else {*sold} - repeated(before, sold, event.event_type)
+        acts = -share if returned else share
         for item in sold:  # nothing from here on fails: an event counts with all its items or with none
-            acts = (0.0, 0.0) if item in repeated else (min(1.0, weight), weight)
+            added = (*amounts, acts, acts * weight) if item in acting else (*amounts, 0.0, 0.0)
             held = self._asked[item].get(second, Asked())
-            self._asked[item][second] = Asked(*(a + b for a, b in zip(held, (*amounts, *acts), strict=True)))
+            self._asked[item][second] = Asked(*(a + b for a, b in zip(held, added, strict=True)))
 
     def _revenue(self, event: Event) -> float:
         """Of a purchase of one item. A basket's price is not any single item's."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from operators.demand.live_orders import HEAD
 from operators.demand.popularity import Orders
-from operators.lists.popular_order import HEAD
 from pipelines.scoring.wire import PackedOrders
 
 

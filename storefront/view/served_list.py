@@ -1,16 +1,15 @@
 """The list that the storefront serves: the user's list without items that may no longer be listed, or the popular list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import msgspec
 
-from operators.demand.popularity import Orders
+from operators.demand.live_orders import HeadItem
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import ListItem, Model, Reason, RecommendationList
 from storefront.view.views import CatalogueView, Views, now_ms
 
-LISTED = 1000  # of the live order of popular items; behind them comes the model's order
 _POPULAR, _TRENDING = Reason("popular"), Reason("trending")
 
 
@@ -57,9 +56,9 @@ class ListServer:
         self._views = views
         self._clock_ms = clock_ms
         items = bundle.vocabulary.item_ids if bundle else []
-        self._by_model = [(items[row - 1], _POPULAR) for row in (bundle.popular.tolist() if bundle else [])]
-        self._popular = self._by_model
-        self._orders: Orders | None = None
+        self._by_model = [items[row - 1] for row in (bundle.popular.tolist() if bundle else [])]
+        self._head: tuple[HeadItem, ...] | None = None
+        self._first: dict[str, Reason] = {}
         self._model = Model(bundle.name, bundle.version) if bundle else Model("none", "0")
 
     def list_of(self, user_id: str, limit: int) -> ServedList:
@@ -88,9 +87,8 @@ class ListServer:
         )
 
     def _popular_list(self, user_id: str, limit: int, now: int) -> RecommendationList:
-        self._follow_demand()
         may_be_listed = self._views.shelf.may_be_listed
-        sold = islice(((item, reason) for item, reason in self._popular if may_be_listed(item)), limit)
+        sold = islice((entry for entry in self._popular_items() if may_be_listed(entry[0])), limit)
         list_items = [ListItem(item, 0.0, n, reason) for n, (item, reason) in enumerate(sold, start=1)]
         return RecommendationList(
             recommendation_id="popular",
@@ -105,21 +103,19 @@ class ListServer:
             expires_at=now,
         )
 
-    def _follow_demand(self) -> None:
-        """The order of popular items is that of live demand where there is one. Of items that the model does not know it has
-        those that the catalogue has."""
+    def _popular_items(self) -> Iterator[tuple[str, Reason]]:
+        """Popular items, best first: those of live demand where there is any, then the model's. Of items that the model does not
+        know those that the catalogue has."""
         live = self._views.orders
-        newest = None if live is None else live.newest()
-        if live is None or newest is None or newest is self._orders:
-            return
-        trending, items, shelf = set(newest.trending.tolist()), live.items, self._views.shelf
-        first = {
-            items[place]: _TRENDING if place in trending else _POPULAR
-            for place in newest.popular[:LISTED].tolist()
-            if place < live.known or shelf.get(items[place]) is not None
-        }
-        self._popular = [*first.items(), *((item, _POPULAR) for item, _ in self._by_model if item not in first)]
-        self._orders = newest
+        if (head := None if live is None else live.head()) is not self._head:
+            self._head, shelf = head, self._views.shelf
+            self._first = {
+                item.item_id: _TRENDING if item.is_trending else _POPULAR
+                for item in head or ()
+                if item.is_known or shelf.get(item.item_id) is not None
+            }
+        yield from self._first.items()
+        yield from ((item, _POPULAR) for item in self._by_model if item not in self._first)
 
 
 def served(list_item: ListItem, rank: int, shelf: CatalogueView) -> ServedItem:

@@ -109,8 +109,23 @@ def test_ids_that_the_shop_does_not_have_fill_no_topic() -> None:
 
 def test_a_basket_of_hundreds_lifts_nothing() -> None:
     told = Shopper().does("purchase", items=[f"i{number}" for number in range(500)]).told()
-    assert {groups[0][2:] for groups in told.values()} and len(told) == 500
-    assert {groups[0][-1] for groups in told.values()} == {WEIGHTS["purchase"] * MOST_ITEMS / 500}
+    share = MOST_ITEMS / 500
+    assert len(told) == 500 and {groups[0][3:] for groups in told.values()} == {
+        (1.0, 0.0, share, share * WEIGHTS["purchase"])
+    }
+
+
+def test_who_buys_and_returns_in_turns_lifts_nothing() -> None:
+    shopper = Shopper().does("view", item_id="i1")
+    for _ in range(5):
+        shopper.does("purchase", item_id="i1").does("purchase", item_id="i1", quantity=-1)
+    ((_, views, _, purchases, _, acts, interest),) = shopper.told()["i1"]
+    assert (views, purchases, acts, interest) == (1.0, 0.0, 1.0, WEIGHTS["view"])
+
+
+def test_a_return_of_what_was_never_bought_takes_no_act_away() -> None:
+    ((_, _, _, purchases, _, acts, interest),) = Shopper().does("purchase", item_id="i1", quantity=-1).told()["i1"]
+    assert (purchases, acts, interest) == (-1.0, 0.0, 0.0)
 
 
 def test_an_error_counts_the_event_with_no_item_and_harms_nothing_else() -> None:

@@ -11,7 +11,7 @@ from operators.time_units import HOUR_MS
 NOW_MS = 1_700_000_000_000 // HOUR_MS * HOUR_MS
 HALF = HalfLives(24 * HOUR_MS, 5 * 60_000)
 EVENTS = st.lists(
-    st.tuples(st.integers(NOW_MS - 7 * 24 * HOUR_MS, NOW_MS), st.integers(0, 3), st.integers(0, 2)), max_size=20
+    st.tuples(st.integers(NOW_MS - 7 * 24 * HOUR_MS, NOW_MS), st.integers(-2, 3), st.integers(-1, 2)), max_size=20
 )
 
 
@@ -59,9 +59,10 @@ def test_an_hour_is_counted_without_decay_and_the_one_before_stays() -> None:
     assert (counts.hour, counts.previous) == ([0, 0, 1, 0], [0, 0, 0, 0])
 
 
-def test_returns_take_away_and_nothing_falls_below_zero() -> None:
-    counts = counted((NOW_MS, Asked(purchases=1, revenue=5)), (NOW_MS, Asked(purchases=-1, revenue=-9)))
-    assert counts.sums == [0, 0, 0, 0] and counts.hour == [0, 0, 0, 0]
+def test_a_return_takes_away_in_any_order() -> None:
+    both = (NOW_MS, Asked(purchases=1, revenue=5)), (NOW_MS, Asked(purchases=-1, revenue=-9))
+    for events in (both, both[::-1]):
+        assert counted(*events).sums == counted(*events).hour == [0, 0, 0, -4]
 
 
 def test_no_price_makes_a_sum_infinite() -> None:
@@ -73,3 +74,10 @@ def test_no_price_makes_a_sum_infinite() -> None:
 def test_other_bytes_are_refused(packed: bytes) -> None:
     with pytest.raises(LiveshelfError, match="counts of an item"):
         ItemCounts.read(packed)
+
+
+def test_what_is_of_a_time_to_come_is_forgotten_when_the_clock_was_set_back() -> None:
+    counts = counted((NOW_MS + 24 * HOUR_MS, Asked(views=4)))
+    counts.forget_later(NOW_MS)
+    counts.add(NOW_MS, Asked(views=1), HALF)
+    assert (counts.at_ms, counts.hour_ms, counts.hour[0], counts.sums[0]) == (NOW_MS, NOW_MS, 1, 5)

@@ -50,6 +50,10 @@ def test_the_newest_record_of_an_item_counts_as_of_now() -> None:
     assert first(orders) == ["c", "a", "b"], "a month later next to nothing is left"
     orders.changed("b", demand("b", 500))
     assert first(orders) == ["b", "c", "a"]
+    orders.changed("b", demand("b", 500, at=NOW_MS + 2 * HOUR_MS))
+    assert first(orders) == ["c", "a", "b"], "of a clock that ran ahead: it would never decay"
+    orders.changed("b", demand("b", 500))
+    assert [item.item_id for item in orders.head() or ()] == ["c", "a", "b"] and first(orders)[0] == "b"
     orders.changed("b", None)
     assert first(orders) == ["c", "a", "b"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from operators.shopper.repetition import repeats
+from operators.shopper.repetition import bought, repeated
 from operators.shopper.state_layout import stored
 from tests.builders import event, state_after
 
@@ -15,7 +15,7 @@ def after(acts: Acts) -> bytes | None:
 
 
 @pytest.mark.parametrize(
-    ("earlier", "event_type", "repeated"),
+    ("earlier", "event_type", "is_repeated"),
     [
         ([], "view", False),
         ([("view", "i2")], "view", False),
@@ -29,7 +29,12 @@ def after(acts: Acts) -> bytes | None:
         ([("view", "i1"), *VIEWED_OTHERS], "view", False),
     ],
 )
-def test_the_same_act_with_the_same_item(earlier: Acts, event_type: str, repeated: bool) -> None:
-    state = after(earlier)
-    assert repeats(state, "i1", event_type) == repeated
-    assert state is None or repeats(stored(state), "i1", event_type) == repeated
+def test_the_same_act_with_the_same_item(earlier: Acts, event_type: str, is_repeated: bool) -> None:
+    state, items = after(earlier), ["i1", "never"]
+    for form in (state, None if state is None else stored(state)):
+        assert repeated(form, items, event_type) == ({"i1"} if is_repeated else set())
+
+
+def test_what_was_bought_and_not_returned() -> None:
+    state = after([("purchase", "i1"), ("purchase", "i2")])
+    assert bought(state, ["i1", "i3"]) == {"i1"} and bought(None, ["i1"]) == set()

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from operators.demand.live_orders import HEAD
 from operators.demand.popularity import Orders
 from operators.lists.encoded_list import Encoded
-from operators.lists.popular_order import HEAD
 from operators.lists.request import Request
 from operators.shopper.state_layout import EMPTY
 from pipelines.scoring.orders_feed import OrdersFeed, unpacked
