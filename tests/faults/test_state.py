@@ -204,7 +204,7 @@ def test_the_job_is_rescaled_by_savepoints(stack: Stack, job: str, demo_bundle: 
         shoppers.check("rescaled 1 -> 2 -> 3 -> 1", struck=f"tasks {', '.join(map(str, tasks))}")
 
 
-FUNCTION, KEPT = "pipelines/job/batch_messages.py", "(entries[user], stored(state))"
+FUNCTION, KEPT = "pipelines/job/batch_messages.py", "{user: stored(state) for user, state"
 
 
 def test_the_call_that_is_replaced_is_there() -> None:
@@ -214,7 +214,7 @@ def test_the_call_that_is_replaced_is_there() -> None:
 @pytest.mark.manual
 def test_states_of_layout_1_are_read_by_the_job_of_today(stack: Stack, job: str, demo_bundle: Path) -> None:
     """The job of before 2026-11-26 differs in this line: it kept each record as it is."""
-    stack.serve_sabotaged(demo_bundle, FUNCTION, KEPT, "(entries[user], state)")
+    stack.serve_sabotaged(demo_bundle, FUNCTION, KEPT, "{user: state for user, state")
     shoppers = Shoppers(stack, "layout")
     shoppers.act()
     shoppers.check("states written in layout 1")
