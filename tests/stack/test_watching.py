@@ -126,7 +126,7 @@ def test_every_part_is_scraped_and_every_metric_of_ours_is_documented(
 ) -> None:
     with load(stack, 50, 60):
         parts = {
-            "broker", "operator", "demand", "scorer", "jobmanager", "taskmanager-0", "taskmanager-1",
+            "broker", "operator", "scorer", "jobmanager", "taskmanager-0", "taskmanager-1",
             "storefront", "monitor", "prometheus", "alertmanager",
         }  # fmt: skip
         up = eventually(lambda: (found := prometheus.up()).keys() >= parts and all(found.values()) and found, 60)

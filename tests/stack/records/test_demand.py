@@ -3,19 +3,21 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from benchmarks.faults.fault import Fault
+from operators.configuration.shop_settings import DemandSettings
 from operators.records.contracts import CATALOGUE, ITEMS, RECOMMENDATIONS, CatalogueItem, encode_record
+from storefront.app import Services
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 
 pytestmark = pytest.mark.slow
-NOT_COUNTING = {"LIVESHELF_DEMAND__ENABLED": "false"}
+COUNTING = {"LIVESHELF_DEMAND__ENABLED": "true"}
 KNOWN_ITEM, OTHER_ITEM, LIFTED_ITEM = "85123A", "22423", "90019A"  # of the demo's bundle
 WITHIN_S = 60  # a flash sale among what strangers are shown
 
@@ -23,8 +25,8 @@ WITHIN_S = 60  # a flash sale among what strangers are shown
 @pytest.fixture(scope="module")
 def counting(stack: Stack, demo_bundle: Path) -> str:
     """A job that counts, from the state of one that does not."""
-    stack.serve(demo_bundle, NOT_COUNTING)
-    return stack.serve(demo_bundle)
+    stack.serve(demo_bundle)
+    return stack.serve(demo_bundle, COUNTING)
 
 
 class Crowd:
@@ -102,7 +104,19 @@ def test_each_event_is_counted_once_although_the_taskmanager_is_killed(stack: St
     assert 0 < sold["purchases"] <= 18 and sold["trend"] > 1
 
 
-def test_a_flash_sale_is_seen_by_strangers_within_a_minute(stack: Stack, counting: str) -> None:
+@pytest.fixture
+def shop(stack: Stack, tmp_path: Path) -> Iterator[Services]:
+    """A storefront that follows demand: the stack's own does not."""
+    own = stack.settings.stack.model_copy(update={"data_dir": str(tmp_path)})
+    services = Services(stack.settings.model_copy(update={"demand": DemandSettings(enabled=True), "stack": own}))
+    services.views.open()
+    eventually(lambda: services.views.complete, 60)
+    yield services
+    services.views.close()
+    services.close()
+
+
+def test_a_flash_sale_is_seen_by_strangers_within_a_minute(stack: Stack, counting: str, shop: Services) -> None:
     item, crowd = f"sale{time.time_ns()}", Crowd(stack)
     put_on_sale(stack, item)
     eventually(lambda: crowd.is_counted(item), 60)
@@ -110,11 +124,10 @@ def test_a_flash_sale_is_seen_by_strangers_within_a_minute(stack: Stack, countin
     for known, kind, times in usual:  # what the shop was asked for some hours ago
         crowd.do(kind, known, times, event_time=int((time.time() - 4 * 3600) * 1000))
     started_s = time.monotonic()
-    url = f"http://127.0.0.1:{stack.settings.storefront.port}/v1/users/stranger-{item}/recommendations"
 
     def reason() -> str | None:
-        places = httpx.get(url).json()["items"]
-        return next((place["reason"]["kind"] for place in places if place["item_id"] == item), None)
+        places = shop.list_of(f"stranger-{item}", 20).items
+        return next((place.reason.kind for place in places if place.item_id == item), None)
 
     while (found := reason()) != "trending" and time.monotonic() - started_s < WITHIN_S:
         crowd.do("view", item, 10)
