@@ -56,7 +56,8 @@ class LiveOrders:
         self._thread = threading.Thread(target=self._run, name="live-orders", daemon=True)
 
     def start(self) -> None:
-        """Computes the orders every second from here on, or so much less often that it takes `SHARE` of a core."""
+        """Computes the orders now, and every second from here on or so much less often that it takes `SHARE` of a core."""
+        self.compute()
         self._thread.start()
 
     def close(self) -> None:
@@ -104,7 +105,7 @@ class LiveOrders:
         self._newest = newest
 
     def _run(self) -> None:
-        pause_s = 0.0
+        pause_s = SHORTEST_S
         while not self._closing.wait(pause_s):
             started_s = time.thread_time()
             try:

@@ -65,8 +65,7 @@ class DemandOutputs:
         ):
             return 0.0
         quantity = 1.0 if event.quantity is None else event.quantity
-        revenue = abs(event.price * quantity)
-        return min(revenue, LARGEST) * (-1 if is_return(event) or event.price < 0 else 1)
+        return max(-LARGEST, min(event.price * quantity, LARGEST))  # a return has a quantity below 0
 
     def of_batch(self) -> list[Output]:
         """The outputs of the events since the last call."""

@@ -13,8 +13,7 @@ from operators.telemetry.chosen_sensors import chosen
 from operators.telemetry.logs import configure
 from pipelines.job.demand_messages import DemandMessage
 from pipelines.job.demand_metrics import DemandMetrics
-
-NO_PIPE = -1  # nothing is ready but what a batch gives
+from pipelines.scoring.wake_up import NO_PIPE
 
 
 class DemandFunction:

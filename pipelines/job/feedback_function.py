@@ -13,8 +13,7 @@ from operators.telemetry.chosen_sensors import chosen
 from operators.telemetry.logs import configure
 from pipelines.job.feedback_messages import FeedbackMessage
 from pipelines.job.feedback_metrics import FeedbackMetrics
-
-NO_PIPE = -1  # nothing is ready but what a batch gives
+from pipelines.scoring.wake_up import NO_PIPE
 
 
 class FeedbackFunction:

@@ -120,7 +120,6 @@ class RefreshFunction:
         table = open_demand(self._settings, subtask, orders)
         self._closing.callback(table.close)
         self._metrics.demand_age.set_function(lambda: table.age_s)
-        orders.compute()
         orders.start()
         self._closing.callback(orders.close)
         return orders.newest

@@ -2,6 +2,8 @@
 
 A line-up is replaced between two micro-batches. What is in flight is answered by the process that has it; a process that the
 new line-up lacks is closed when it has answered. So no request is lost, and each list is of one bundle.
+
+Built and tested with real processes; the operator has one process yet (docs/architecture.md, `operators/rollout/`).
 """
 
 import logging

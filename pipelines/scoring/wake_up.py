@@ -5,6 +5,8 @@ import contextlib
 import os
 import threading
 
+NO_PIPE = -1  # the descriptor of an operator that has nothing ready but what a batch gives
+
 
 class WakeUpPipe:
     """`write` and `close` may be called from any thread; another thread, or the Java half, reads the other end.

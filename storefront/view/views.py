@@ -147,7 +147,6 @@ class Views:
         self._lists.open(0)
         if self._demand is not None and self.orders is not None:
             self._demand.open(0)
-            self.orders.compute()
             self.orders.start()
 
     def close(self) -> None:

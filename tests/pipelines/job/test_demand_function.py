@@ -10,10 +10,11 @@ import msgspec
 from operators.configuration.shop_settings import DemandSettings, FeedbackSettings
 from operators.demand.demand_logic import DemandEntry, DemandTurn
 from operators.settings import JobSettings, Settings
-from pipelines.job.demand_function import NO_PIPE, DemandFunction
+from pipelines.job.demand_function import DemandFunction
 from pipelines.job.demand_messages import DemandMessage
 from pipelines.job.demand_metrics import DemandMetrics
 from pipelines.job.target_files import DEMAND, FEEDBACK, forget_unused_targets, target_file
+from pipelines.scoring.wake_up import NO_PIPE
 from tests.builders import NOW_MS
 
 ENTRY = DemandEntry([(NOW_MS, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0)])

@@ -9,8 +9,9 @@ from operators.feedback.feedback_logic import FeedbackActions, FeedbackTurn
 from operators.feedback.join_entries import ClocksEntry, EventEntry, ForgottenEntry, ServedEntry, encode_entry
 from operators.settings import JobSettings, Settings
 from pipelines.job import feedback_function
-from pipelines.job.feedback_function import NO_PIPE, FeedbackFunction
+from pipelines.job.feedback_function import FeedbackFunction
 from pipelines.job.feedback_messages import FeedbackMessage
+from pipelines.scoring.wake_up import NO_PIPE
 from tests.builders import NOW_MS, event
 
 ENTRIES = [
