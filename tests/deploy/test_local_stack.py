@@ -1,9 +1,11 @@
 import configparser
 import importlib.util
+import os
 import re
 import shlex
 import socket
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 from xml.etree import ElementTree
@@ -141,6 +143,15 @@ def test_the_local_stack_has_one_broker(tmp_path: Path) -> None:
 def test_another_cluster_takes_no_port_here(tmp_path: Path) -> None:
     assert "flink rest" not in probes.ports(settings(tmp_path, job={"rest_url": "https://flink.example.com"}))
     assert probes.ports(settings(tmp_path, job={"rest_url": "http://127.0.0.1"}))["flink rest"] == 80
+
+
+def test_flinks_processes_find_our_python_before_another_of_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An activated conda or pyenv comes first on the PATH of the shell."""
+    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path), "/usr/bin"]))
+    path = flink_home.process_environment(Layout.of(settings(tmp_path)))["PATH"]
+    assert path.split(os.pathsep) == [str(Path(sys.executable).parent), str(tmp_path), "/usr/bin"]
 
 
 def test_there_is_a_spare_taskmanager_and_each_logs_to_a_file_of_its_own(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """The Flink home of the local stack: the apache-flink wheel with its own `lib/` and configuration."""
 
 import importlib.util
+import os
 import shutil
 import site
+import sys
 from pathlib import Path
 
 import yaml
@@ -144,7 +146,9 @@ def process_environment(layout: Layout) -> dict[str, str]:
             "FLINK_PLUGINS_DIR": str(home / "plugins"),
             "FLINK_BIN_DIR": str(home / "bin"),
             "FLINK_LOG_DIR": str(layout.alias / layout.logs.name),
-            # the embedded interpreter does not see the virtual environment by itself
+            # the embedded interpreter takes its standard library from the first python3 of PATH (conda's, pyenv's), and does
+            # not see the virtual environment by itself
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "PYTHONPATH": site.getsitepackages()[0],
             "PYTHONDONTWRITEBYTECODE": "1",
         }
