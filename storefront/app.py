@@ -55,7 +55,7 @@ class Services:
         options = settings.kafka.consumer_options() | {"fetch_max_wait_ms": 500}
         folder = _tables_folder(settings)
         try:
-            self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path))
+            self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path), settings.bundle.required_keys)
         except BundleError:
             self.bundle = None  # users without a list get an empty one; /readyz reports it
         shelf = CatalogueView(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
