@@ -29,7 +29,7 @@ class RolloutFollower:
     def open(self, timeout_s: float) -> None:
         """Waits at most so long for the topic, applies its rollout if it has one, and follows it."""
         self._table.listen(self._on_change)
-        if not self._table.open(timeout_s):
+        if not self._table.open(timeout_s) and timeout_s:
             log.warning("%s did not answer within %s s: what was served last serves", self._table.topic, timeout_s)
         if self._changed.is_set():
             self._changed.clear()
