@@ -18,8 +18,8 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableSetting
 
 from operators.configuration import secure_stack
-from operators.configuration.bundle_settings import BundleSettings
 from operators.configuration.kafka_settings import KafkaSettings
+from operators.configuration.model_settings import BundleSettings, GuardSettings
 from operators.configuration.page_origin import checked_origin
 from operators.configuration.rest_address import checked_url, without_password
 from operators.configuration.settings_file import read_settings_file
@@ -178,6 +178,7 @@ class Settings(BaseSettings):
     feedback: FeedbackSettings = FeedbackSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     bundle: BundleSettings = BundleSettings()
+    guard: GuardSettings = GuardSettings()
     storefront: StorefrontSettings = StorefrontSettings()
     monitor: MonitorSettings = MonitorSettings()
     trainer: TrainerSettings = TrainerSettings()

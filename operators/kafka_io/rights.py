@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from operators.records.contracts import (
+    AUDIT,
     CATALOGUE,
     DEAD_LETTERS,
     ERASURES,
@@ -45,8 +46,10 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
             *_topics("WRITE", EVENTS),
         ),
         "monitor": (
-            *_topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE),
-            *_topics("WRITE", DEAD_LETTERS),  # for catalogue records: only the monitor reads each of them once
+            *_topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE, EXAMPLES, MODELS, AUDIT),
+            # dead letters for catalogue records: only the monitor reads each of them once. The guard takes back a bundle
+            *_topics("WRITE", DEAD_LETTERS, MODELS, AUDIT),
+            Right("WRITE", "TRANSACTIONAL_ID", "liveshelf-audit"),
         ),
         "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
         "trainer": _topics("READ", EVENTS, CATALOGUE),

@@ -1,4 +1,4 @@
-"""The settings of model bundles."""
+"""The settings of model bundles, and of the guard that takes one back."""
 
 from typing import Self
 
@@ -26,3 +26,15 @@ class BundleSettings(Section):
     def required_keys(self) -> list[str]:
         """One of these must have signed a bundle that serves; empty: none need be signed."""
         return self.public_keys if self.require_signature else []
+
+
+class GuardSettings(Section):
+    """When a bundle of a rollout harms."""
+
+    enabled: bool = True
+    watch_minutes: float = Field(30.0, gt=0)
+    min_lists: int = Field(100, ge=10, le=1000)
+    fallback_share: float = Field(0.2, gt=0, le=1)
+    empty_share: float = Field(0.05, gt=0, le=1)
+    slower: float = Field(3.0, gt=1)
+    slower_ms: float = Field(200.0, ge=0)
