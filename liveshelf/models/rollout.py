@@ -71,7 +71,7 @@ def shadow(
     why: str = Why,
     json: bool = JsonFlag,
 ) -> None:
-    """Lets a bundle score requests without serving a list, and compares its lists: liveshelf_shadow_overlap.
+    """Lets a bundle score requests without serving a list, and compares its lists: liveshelf_shadow_overlap_ratio.
 
     Example: liveshelf models shadow bundles/mine --share 0.2
     """

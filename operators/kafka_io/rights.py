@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from operators.records.contracts import (
-    AUDIT,
     CATALOGUE,
     DEAD_LETTERS,
     ERASURES,
@@ -46,10 +45,9 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
             *_topics("WRITE", EVENTS),
         ),
         "monitor": (
-            *_topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE, EXAMPLES, MODELS, AUDIT),
+            *_topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE, EXAMPLES, MODELS),
             # dead letters for catalogue records: only the monitor reads each of them once. The guard takes back a bundle
-            *_topics("WRITE", DEAD_LETTERS, MODELS, AUDIT),
-            Right("WRITE", "TRANSACTIONAL_ID", "liveshelf-audit"),
+            *_topics("WRITE", DEAD_LETTERS, MODELS),
         ),
         "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
         "trainer": _topics("READ", EVENTS, CATALOGUE),
