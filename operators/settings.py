@@ -29,6 +29,7 @@ from operators.configuration.shop_settings import (
     EventSettings,
     ExperimentSettings,
     FeedbackSettings,
+    GateLimits,
     ListSettings,
 )
 from operators.configuration.socket_path import checked_socket_path
@@ -183,6 +184,7 @@ class Settings(BaseSettings):
     feedback: FeedbackSettings = FeedbackSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     bundle: BundleSettings = BundleSettings()
+    gate: GateLimits = GateLimits()
     storefront: StorefrontSettings = StorefrontSettings()
     monitor: MonitorSettings = MonitorSettings()
     trainer: TrainerSettings = TrainerSettings()
