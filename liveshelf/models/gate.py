@@ -86,7 +86,9 @@ def _show(verdict: "GateReport") -> None:
 
 
 def _row(line: "Line") -> list[str]:
-    numbers = ["" if number is None else f"{number:.4g}" for number in (line.value, line.champion, line.limit)]
+    from model_export.gate.report import shown
+
+    numbers = [shown(number) for number in (line.value, line.champion, line.limit)]
     interval = "" if line.interval is None else "{:+.4f} to {:+.4f}".format(*line.interval)
     return [line.name, "passed" if line.passed else "FAILED", *numbers, interval]
 

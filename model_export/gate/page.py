@@ -10,7 +10,7 @@ import jinja2
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from model_export.gate.report import Distributions, GateReport, Line, ScoreShares, Window
+from model_export.gate.report import Distributions, GateReport, Line, ScoreShares, Window, shown
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 STYLE = {"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
@@ -20,7 +20,7 @@ GOOD, BAD, CANDIDATE, CHAMPION = "#1a7f4b", "#b3261e", "#1f6fb2", "#9aa5b1"
 def render(report: GateReport) -> str:
     """The report as HTML text, which names no other file and no address."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = lambda number: "" if number is None else f"{number:.4g}"
+    environment.filters["shown"] = shown
     with mpl.rc_context(STYLE):
         plots = [(title, _svg(figure)) for title, figure in _plots(report)]
     return environment.from_string(TEMPLATE.read_text()).render(
@@ -90,7 +90,8 @@ def _scores(shares: ScoreShares) -> Figure:
     axes.set_xticks([place + 0.5 for place in range(len(ends))], ends)
     axes.set_xlabel("score: bins of equal share of the champion's")
     axes.set_ylabel("share of shoppers")
-    axes.legend(frameon=False, fontsize=8)
+    axes.margins(y=0.25)  # place for the legend
+    axes.legend(frameon=False, fontsize=8, ncols=2)
     return figure
 
 

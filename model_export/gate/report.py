@@ -101,3 +101,10 @@ def _rounded(number: float | None) -> float | None:
 def refused(name: str, error: LiveshelfError) -> Line:
     """The line of a check that raised."""
     return judged(name, False, error.expected, error.came, error.fix)
+
+
+def shown(number: float | None) -> str:
+    """A number of a line, for people."""
+    if number is None:
+        return ""
+    return f"{number:,.0f}" if float(number).is_integer() else f"{number:.4g}"
