@@ -3,16 +3,16 @@
 from model_export.gate.report import Line, judged
 from operators.model.model_bundle import ModelBundle
 
-HEAD = "p_click"
+FILE = "click_calibration.npy"  # a bundle that has it serves `p_click`
 
 
 def calibration_line(candidate: ModelBundle) -> Line:
     """Passes where the bundle serves no probability. One that does is refused: the gate cannot judge it yet."""
-    served = HEAD in candidate.manifest.get("outputs", [])
+    served = FILE in candidate.manifest["files"]
     return judged(
         "calibration",
         not served,
-        f"a {HEAD} that the gate can compare with clicks, or none",
-        f"a {HEAD} that it cannot" if served else f"{HEAD} is not served",
-        "use the Liveshelf version that made the bundle",
+        "a p_click that the gate can compare with outcomes, or none",
+        "one that it cannot" if served else "p_click is not served",
+        "judge it with a Liveshelf version whose gate can",
     )

@@ -14,7 +14,7 @@ from model_export.gate.report import Distributions, GateReport, Line, Subject, j
 from model_export.measures.training_log import Log
 from operators.configuration.shop_settings import EventSettings, GateLimits
 from operators.errors import BundleError, LiveshelfError
-from operators.model.bundle_files import MANIFEST, file_hash, read_manifest
+from operators.model.bundle_files import FIX, MANIFEST, file_hash, read_manifest
 from operators.model.model_bundle import ModelBundle
 
 SEED = 7
@@ -24,11 +24,15 @@ NO_CHAMPION = "no champion: absolute checks only"
 
 @dataclass(frozen=True)
 class Side:
-    """A bundle, its answers to the questions of each window (the newest first), and its CPU ms of each micro-batch."""
+    """A bundle and its answers to the questions of each window, the newest first."""
 
     bundle: ModelBundle
     answers: list[Answers]
-    times_ms: list[float]
+
+    @classmethod
+    def of(cls, served: Served, asked: list[Questions]) -> "Side":
+        """Raises `BundleError` where the graph raises."""
+        return cls(served.bundle, [answers(served, questions) for questions in asked])
 
 
 def judge(
@@ -53,27 +57,28 @@ def judge(
     if champion is None and old_events is not None:
         raise LiveshelfError("a champion to compare with on the old window", "none", "name it with --champion")
     theirs = None if champion is None else Served(ModelBundle.load(champion))
-    others = [] if theirs is None else [theirs]
+    seen_until_ms = 0 if theirs is None else _training_end(theirs.bundle)
     try:
         ours = Served(ModelBundle.load(candidate))
+        seen_until_ms = max(seen_until_ms, _training_end(ours.bundle))
     except BundleError as error:
         return _report(candidate, theirs, [refused("bundle", error)], [], seed)
-    known = [one.bundle.vocabulary for one in (ours, *others)]
-    from_ms = _window_start([ours, *others]) if test_from is None else test_from
-    windows = [(events, from_ms), *([] if old_events is None else [(old_events, 0)])]
+    served = [ours] if theirs is None else [ours, theirs]
+    windows = [(events, seen_until_ms if test_from is None else test_from)]
+    windows += [] if old_events is None else [(old_events, 0)]
+    known = [one.bundle.vocabulary for one in served]
     asked = [read_questions(file, known, start_ms, event_limits, seed, log) for file, start_ms in windows]
     lines = [_bundle_line(ours.bundle), window_line(asked[0].window, limits)]
     try:
-        ours_answers = [answers(ours, questions) for questions in asked]
+        side = Side.of(ours, asked)
     except BundleError as error:
         return _report(candidate, theirs, [*lines, refused("answers", error)], asked, seed)
-    all_answers = [ours_answers, *([answers(other, questions) for questions in asked] for other in others)]
-    times_ms = batch_times([ours, *others], [given[0].features for given in all_answers])
-    sides = [Side(*one) for one in zip([one.bundle for one in (ours, *others)], all_answers, times_ms, strict=True)]
-    lines += _lines_alone(sides[0], asked, limits, seed)
+    sides = [side, *(Side.of(champion_served, asked) for champion_served in served[1:])]
+    times_ms = batch_times(served, [one.answers[0].features for one in sides])
+    lines += _lines_alone(side, asked[0], times_ms[0], limits, seed)
     drawn = Distributions(candidate_ms=times_ms[0])
     if theirs is not None:
-        compared, drawn = _lines_compared(sides[0], sides[1], asked, limits, seed)
+        compared, drawn = _lines_compared(sides, asked, times_ms, limits, seed)
         lines += compared
     return _report(candidate, theirs, lines, asked, seed, drawn)
 
@@ -83,44 +88,47 @@ def _bundle_line(bundle: ModelBundle) -> Line:
     return judged("bundle", True, expected, f"{bundle.name} {bundle.version}", "")
 
 
-def _lines_alone(ours: Side, asked: list[Questions], limits: GateLimits, seed: int) -> list[Line]:
+def _lines_alone(ours: Side, newest: Questions, times_ms: list[float], limits: GateLimits, seed: int) -> list[Line]:
     """The lines that need no champion."""
     return [
         answers_line(ours.answers),
-        popularity_line(ours.answers[0].rank, ours.bundle, asked[0], seed),
+        popularity_line(ours.answers[0].rank, ours.bundle, newest, seed),
         calibration_line(ours.bundle),
-        latency_line(ours.times_ms, limits),
+        latency_line(times_ms, limits),
         size_line(ours.bundle, limits),
     ]
 
 
 def _lines_compared(
-    ours: Side, theirs: Side, asked: list[Questions], limits: GateLimits, seed: int
+    sides: list[Side], asked: list[Questions], times_ms: list[list[float]], limits: GateLimits, seed: int
 ) -> tuple[list[Line], Distributions]:
     """The lines against the champion, and what the page draws of them."""
-    words, (newest, *old) = asked[0].words, zip(ours.answers, theirs.answers, asked, strict=True)
-    (our_answers, their_answers, questions) = newest
-    lists, champion_lists = (side.answers[0].lists(side.bundle.vocabulary, words) for side in (ours, theirs))
+    words, ((ours, theirs), *old) = asked[0].words, zip(*(side.answers for side in sides), strict=True)
+    lists, champion_lists = (side.answers[0].lists(side.bundle.vocabulary, words) for side in sides)
     shared, size = shared_items(lists, champion_lists), max(lists.shape[1], champion_lists.shape[1])
-    drift, shares = score_drift(our_answers, their_answers, limits)
+    drift, shares = score_drift(ours, theirs, limits)
     lines = [
-        *quality_lines(our_answers.rank, their_answers.rank, questions, limits.max_quality_loss, seed),
+        *quality_lines(ours.rank, theirs.rank, asked[0], limits.max_quality_loss, seed),
         coverage_line(lists, champion_lists, len(words), limits),
         overlap_line(shared, size, limits),
         drift,
-        slower_line(ours.times_ms, theirs.times_ms, limits),
+        slower_line(*times_ms, limits),
     ]
-    for our_old, their_old, old_questions in old:
-        limit = limits.max_forgetting
-        lines += quality_lines(our_old.rank, their_old.rank, old_questions, limit, seed, "forgetting: ")
+    for (ours, theirs), questions in zip(old, asked[1:], strict=True):
+        lines += quality_lines(ours.rank, theirs.rank, questions, limits.max_forgetting, seed, "forgetting: ")
     overlap = [int((shared == count).sum()) for count in range(size + 1)]
-    return lines, Distributions(overlap, shares, ours.times_ms, theirs.times_ms)
+    return lines, Distributions(overlap, shares, *times_ms)
 
 
-def _window_start(served: list[Served]) -> int:
-    """Where the later training on events ended, so that neither bundle has seen the answers; 0 where no manifest tells."""
-    trainings = [one.bundle.manifest.get("trained_on", {}) for one in served]
-    return max(int(training["to_ms"]) if "events" in training else 0 for training in trainings)
+def _training_end(bundle: ModelBundle) -> int:
+    """Epoch ms up to which the bundle learned from events; 0 where its manifest names none. Raises `BundleError`."""
+    match bundle.manifest.get("trained_on"):
+        case None | {"sessions": _}:
+            return 0
+        case {"events": _, "to_ms": int(to_ms)}:
+            return to_ms
+        case other:
+            raise BundleError(f"trained_on with events and to_ms in {MANIFEST}", repr(other)[:100], FIX)
 
 
 def _report(

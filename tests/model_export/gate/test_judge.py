@@ -91,7 +91,14 @@ def without_manifest(folder: Path) -> None:
     (folder / "manifest.json").unlink()
 
 
-@pytest.mark.parametrize("spoil", [truncated, of_other_bytes, of_another_shape, of_other_scores, without_manifest])
+def of_unknown_training(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"trained_on": {"events": "e", "to_ms": "yesterday"}}))
+
+
+@pytest.mark.parametrize(
+    "spoil", [truncated, of_other_bytes, of_another_shape, of_other_scores, without_manifest, of_unknown_training]
+)
 def test_a_bundle_that_the_job_would_refuse_is_judged_by_that_line_alone(
     spoil: Any, champion: Path, walks: Path, tmp_path: Path
 ) -> None:
@@ -152,6 +159,13 @@ def test_scores_of_another_scale(champion: Path, walks: Path, tmp_path: Path) ->
     report = judge(candidate, champion, walks, GateLimits())
     assert failed(report) == {"score drift"}
     assert report.distributions.scores is not None and sum(report.distributions.scores.candidate) == pytest.approx(1)
+
+
+def test_a_probability_that_the_gate_cannot_judge(champion: Path, walks: Path, tmp_path: Path) -> None:
+    candidate = copied(champion, tmp_path / "candidate")
+    np.save(candidate / "click_calibration.npy", np.zeros((2, 3), np.float32))
+    write_manifest(candidate)
+    assert failed(judge(candidate, champion, walks, GateLimits())) == {"calibration"}
 
 
 def test_a_bundle_that_is_too_large(champion: Path, walks: Path) -> None:
