@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.evaluation.served import ranks_of_candidates
+from model_export.gate.answers import LIST
 from model_export.gate.bootstrap import interval
 from model_export.gate.questions import Questions
 from model_export.gate.report import RETRAIN, Line, judged
@@ -46,9 +47,10 @@ def quality_lines(
 
 def popularity_line(candidate: Ranks, bundle: ModelBundle, questions: Questions, seed: int) -> Line:
     """Whether the model finds more than its own popular list, which shoppers get without it."""
-    places = np.broadcast_to(bundle.popular, (len(questions), len(bundle.popular)))
-    falling = np.broadcast_to(-np.arange(len(bundle.popular), dtype=np.float32), places.shape)
-    popular_rank = ranks_of_candidates(falling, places, questions.targets(bundle.vocabulary))
+    popular = bundle.popular[:LIST]
+    rows = np.broadcast_to(popular, (len(questions), len(popular)))
+    falling = np.broadcast_to(-np.arange(len(popular), dtype=np.float32), rows.shape)
+    popular_rank = ranks_of_candidates(falling, rows, questions.targets(bundle.vocabulary))
     ours, theirs = gains(candidate)["R@20"], gains(popular_rank)["R@20"]
     low, high = interval(ours - theirs, questions.user, seed)
     return judged(

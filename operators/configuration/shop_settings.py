@@ -101,7 +101,7 @@ class GateLimits(Section):
 
     min_questions: int = Field(500, ge=1)
     min_users: int = Field(50, ge=2)
-    max_quality_loss: float = Field(0.05, ge=0, le=1)
+    max_quality_loss: float = Field(0.03, ge=0, le=1)
     max_forgetting: float = Field(0.1, ge=0, le=1)
     min_coverage: float = Field(0.7, ge=0, le=1)
     min_overlap: float = Field(0.2, ge=0, le=1)

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from operators.records.contracts import encode_record
 from tests.builders import event, write_bundle, write_manifest
 
-ITEMS = 40
+ITEMS = 200
 
 
 def write_walks(file: Path, items: Sequence[int] = range(1, ITEMS + 1), users: int = 60, steps: int = 12) -> Path:

@@ -1,7 +1,7 @@
 """The interval of a paired difference."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_export.gate.bootstrap import interval
@@ -27,6 +27,7 @@ def test_questions_of_one_user_are_no_independent_witnesses() -> None:
     assert high - low > 3 * (high_alone - low_alone)
 
 
+@settings(max_examples=15)
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=30), st.integers(1, 5), st.integers(0, 2**32 - 1))
 def test_it_lies_between_the_worst_and_the_best_question(differences: list[float], users: int, seed: int) -> None:
     difference = np.array(differences)

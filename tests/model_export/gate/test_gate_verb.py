@@ -44,7 +44,7 @@ def test_json_is_the_report(shop: Path) -> None:
 
 def test_why_names_the_lines_that_failed_and_what_to_do(shop: Path) -> None:
     reasons = [line for line in gate(shop, "shuffled", "--why").output.splitlines() if ": expected " in line]
-    assert [reason.split(":")[0] for reason in reasons] == ["popularity", "hit@20", "MRR@20", "NDCG@20"]
+    assert [reason.split(":")[0] for reason in reasons] == ["popularity", "hit@20", "MRR@20", "NDCG@20", "overlap@20"]
     assert all("; came " in reason and " Next: " in reason for reason in reasons)
 
 

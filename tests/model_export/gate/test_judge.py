@@ -138,7 +138,7 @@ def test_ten_times_slower(champion: Path, walks: Path, tmp_path: Path) -> None:
 def test_a_shuffled_item_table(champion: Path, walks: Path, tmp_path: Path) -> None:
     candidate = shuffled(champion, tmp_path / "candidate")
     report = judge(candidate, champion, walks, GateLimits())
-    assert failed(report) == QUALITY | {"popularity"}
+    assert failed(report) == QUALITY | {"popularity", "overlap@20"}
     assert "keep the champion" in why(report, "NDCG@20")
 
 
@@ -151,7 +151,7 @@ def test_the_items_of_another_shop(champion: Path, walks: Path, tmp_path: Path) 
 def test_the_same_list_for_all(champion: Path, walks: Path, tmp_path: Path) -> None:
     lax = GateLimits(max_quality_loss=1, max_score_psi=100)
     report = judge(same_for_all(tmp_path / "candidate"), champion, walks, lax)
-    assert failed(report) == {"popularity", "coverage"}
+    assert failed(report) == {"popularity", "coverage", "overlap@20"}
 
 
 def test_scores_of_another_scale(champion: Path, walks: Path, tmp_path: Path) -> None:

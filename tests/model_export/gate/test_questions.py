@@ -13,9 +13,9 @@ from operators.configuration.shop_settings import EventSettings
 from operators.records.contracts import encode_record
 from operators.shopper.features import Vocabulary, features
 from tests.builders import event
-from tests.model_export.gate.shops import write_walks
+from tests.model_export.gate.shops import ITEMS, write_walks
 
-WORDS = Vocabulary([f"i{number}" for number in range(1, 41)])
+WORDS = Vocabulary([f"i{number}" for number in range(1, ITEMS + 1)])
 LIMITS = EventSettings()
 
 
@@ -39,7 +39,7 @@ def test_the_same_questions_as_evaluate_with_the_same_features(tmp_path: Path) -
 
 def test_both_bundles_get_the_questions_that_either_can_answer(tmp_path: Path) -> None:
     file = write_walks(tmp_path / "events.jsonl")
-    low, high = Vocabulary(WORDS.item_ids[:20]), Vocabulary(WORDS.item_ids[20:])
+    low, high = Vocabulary(WORDS.item_ids[:100]), Vocabulary(WORDS.item_ids[100:])
     questions = asked(file, low, high)
     assert sorted(questions.items) == sorted(asked(file).items)
     assert ((questions.targets(low) > 0) ^ (questions.targets(high) > 0)).all()
