@@ -112,7 +112,7 @@ def _lines_compared(
         coverage_line(lists, champion_lists, len(words), limits),
         overlap_line(shared, size, limits),
         drift,
-        slower_line(*times_ms, limits),
+        slower_line(times_ms[0], times_ms[1], limits),
     ]
     for (ours, theirs), questions in zip(old, asked[1:], strict=True):
         lines += quality_lines(ours.rank, theirs.rank, questions, limits.max_forgetting, seed, "forgetting: ")

@@ -7,7 +7,7 @@ from model_export.gate.answers import Answers
 from model_export.gate.report import RETRAIN, Line, ScoreShares, judged
 from operators.configuration.shop_settings import GateLimits
 from operators.model.reference import Bins
-from operators.quality.drift import MIN_SAMPLES, psi
+from operators.quality.drift import psi
 from operators.shopper.features import Rows
 
 OTHER = "check that both bundles are of one shop; a new kind of model may need another [gate] limit"
@@ -55,8 +55,8 @@ def score_drift(candidate: Answers, champion: Answers, limits: GateLimits) -> tu
     """The population stability index of the best scores, in ten bins of equal share of the champion's."""
     both = candidate.warm & champion.warm
     expected = f"a stability index of the best scores of {limits.max_score_psi:g} or less"
-    if both.sum() < min(MIN_SAMPLES, limits.min_questions):
-        came = f"{int(both.sum())} shoppers whom both models score"
+    if not both.any():
+        came = "no shopper whom both models score"
         return judged("score drift", False, expected, came, OTHER, limit=limits.max_score_psi), None
     bins = Bins.fit(champion.scores[both, 0])
     ours = Bins.fit(candidate.scores[both, 0], bins.edges)

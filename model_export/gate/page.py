@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from model_export.gate.report import Distributions, GateReport, Line, ScoreShares, Window, shown
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
-STYLE = {"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 GOOD, BAD, CANDIDATE, CHAMPION = "#1a7f4b", "#b3261e", "#1f6fb2", "#9aa5b1"
 
 
@@ -21,7 +20,10 @@ def render(report: GateReport) -> str:
     """The report as HTML text, which names no other file and no address."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["shown"] = shown
-    with mpl.rc_context(STYLE):
+    style = mpl.rc_context(
+        {"svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    )
+    with style:
         plots = [(title, _svg(figure)) for title, figure in _plots(report)]
     return environment.from_string(TEMPLATE.read_text()).render(
         report=report,
