@@ -5,6 +5,7 @@ import random
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -61,7 +62,7 @@ def same_for_all(folder: Path) -> Path:
     return folder
 
 
-def _edit_table(folder: Path, edited: Callable[[np.ndarray], np.ndarray]) -> None:
+def _edit_table(folder: Path, edited: Callable[[Any], Any]) -> None:
     model = onnx.load(str(folder / "model.onnx"))
     place = next(place for place, tensor in enumerate(model.graph.initializer) if tensor.name == "table")
     table = edited(numpy_helper.to_array(model.graph.initializer[place]))
@@ -78,15 +79,15 @@ def busy(bundle: Path, folder: Path, turns: int = 5000) -> Path:
     """The bundle with an empty loop in its graph: the same answers, much later."""
     copied(bundle, folder)
     model = onnx.load(str(folder / "model.onnx"))
-    boolean, scalar = (
-        lambda name: helper.make_tensor_value_info(name, TensorProto.BOOL, []),
-        lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, []),
+    ends = [("go", TensorProto.BOOL), ("value", TensorProto.FLOAT)]
+    before, after = (
+        [helper.make_tensor_value_info(name + end, kind, []) for name, kind in ends] for end in ("_in", "_out")
     )
     turn = helper.make_graph(
         [helper.make_node("Identity", ["go_in"], ["go_out"]), helper.make_node("Sin", ["value_in"], ["value_out"])],
         "turn",
-        [helper.make_tensor_value_info("number", TensorProto.INT64, []), boolean("go_in"), scalar("value_in")],
-        [boolean("go_out"), scalar("value_out")],
+        [helper.make_tensor_value_info("number", TensorProto.INT64, []), *before],
+        after,
     )
     constants = {"turns": np.array(turns, np.int64), "start": np.array(0, np.float32), "go": np.array(True)}
     model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
