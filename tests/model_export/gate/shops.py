@@ -89,7 +89,11 @@ def busy(bundle: Path, folder: Path, turns: int = 5000) -> Path:
         [helper.make_tensor_value_info("number", TensorProto.INT64, []), *before],
         after,
     )
-    constants = {"turns": np.array(turns, np.int64), "start": np.array(0, np.float32), "go": np.array(True)}
+    constants: dict[str, Any] = {
+        "turns": np.array(turns, np.int64),
+        "start": np.array(0, np.float32),
+        "go": np.array(True),
+    }
     model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     place = next(place for place, node in enumerate(model.graph.node) if node.op_type == "TopK")
     model.graph.node[place].input[0] = "all_later"
