@@ -30,6 +30,7 @@ from operators.configuration.shop_settings import (
     EventSettings,
     ExperimentSettings,
     FeedbackSettings,
+    GateLimits,
     ListSettings,
 )
 from operators.configuration.socket_path import checked_socket_path
@@ -179,6 +180,7 @@ class Settings(BaseSettings):
     experiment: ExperimentSettings = ExperimentSettings()
     bundle: BundleSettings = BundleSettings()
     guard: GuardSettings = GuardSettings()
+    gate: GateLimits = GateLimits()
     storefront: StorefrontSettings = StorefrontSettings()
     monitor: MonitorSettings = MonitorSettings()
     trainer: TrainerSettings = TrainerSettings()

@@ -1,4 +1,4 @@
-"""Settings of events, lists, demand, feedback and experiments: limits, form, half-lives, windows, arms."""
+"""Settings of events, lists, demand, feedback, experiments and the model gate: limits, form, half-lives, windows, arms."""
 
 from math import inf
 from typing import Annotated
@@ -94,3 +94,18 @@ class ExperimentSettings(Section):
 
     name: str = ""
     arms: dict[str, float] = Field(default_factory=dict)
+
+
+class GateLimits(Section):
+    """What a candidate bundle must keep to become champion. Quality limits are shares of the champion's value."""
+
+    min_questions: int = Field(500, ge=1)
+    min_users: int = Field(50, ge=2)
+    max_quality_loss: float = Field(0.03, ge=0, le=1)
+    max_forgetting: float = Field(0.1, ge=0, le=1)
+    min_coverage: float = Field(0.7, ge=0, le=1)
+    min_overlap: float = Field(0.2, ge=0, le=1)
+    max_score_psi: float = Field(1.0, gt=0)
+    max_slower: float = Field(2.0, ge=1)
+    max_batch_ms: float = Field(100, gt=0)
+    max_mb: float = Field(1000, gt=0)

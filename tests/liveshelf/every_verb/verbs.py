@@ -39,6 +39,7 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "bundle show": ("{bundle}", OK),
     "bundle lineage": ("{bundle}", OK),
     "bundle verify": ("{bundle}", OK),
+    "models gate": ("{bundle} --events {out}/none.jsonl", FAILED),
     "experiments report": ("layout", FAILED),
     "models list": ("", FAILED),
     "models promote": ("{bundle}", FAILED),
