@@ -100,7 +100,7 @@ def _answer(events: "FileImport", source: str) -> dict[str, Any]:
         "time_unit": decisions.unit or "ISO 8601",
         "decimal_mark": decisions.mark,
         "ids_read_as_digits": sorted(decisions.whole),
-        "repeated_event_ids": events.repeated_ids,
+        "repeated": events.repeated,
         "times_set_to_now": events.decoder.clamped,
         "types": dict(counts.types.most_common()),
         "reasons": dict(counts.reasons.most_common()),

@@ -123,6 +123,8 @@ class Decisions:
         for name in self.whole:
             if isinstance(value := event.get(name), str):
                 event[name] = value.removesuffix(".0")
+        if isinstance(code := event.get("currency"), str) and len(code) == 3:
+            event["currency"] = code.upper()
 
 
 def _one_meaning(amount: str, mark: str) -> str:

@@ -60,26 +60,31 @@ class Repeats:
 
 
 class EventIds:
-    """Gives ids. `repeated`: events whose own id came before."""
+    """Gives ids. `repeated`: events left out, because one with the same id and contents came before."""
 
     def __init__(self, repeated_hashes: frozenset[int]) -> None:
         self._repeated_hashes, self._seen = repeated_hashes, Counter[int]()
+        self._contents: dict[int, bytes] = {}  # of the first event with a repeated id
         self.repeated = 0
 
-    def give(self, event: Record) -> None:
-        """Gives the event an id if it has none, or a shorter one if its own is too long."""
+    def give(self, event: Record) -> bool:
+        """Gives the event an id if it has none, or a shorter one if its own is too long. False for a repeated event."""
         short, digest = _hash(event)
-        earlier = 0
-        if short in self._repeated_hashes:
-            earlier = self._seen[short]
-            self._seen[short] += 1
         own = event.get("event_id")
         if own is None:
-            event["event_id"] = f"{digest}-{earlier}" if earlier else digest
-            return
-        self.repeated += earlier > 0
+            event["event_id"] = f"{digest}-{earlier}" if (earlier := self._seen[short]) else digest
+            if short in self._repeated_hashes:
+                self._seen[short] += 1
+            return True
+        if short in self._repeated_hashes:
+            contents = xxhash.xxh3_128_digest(encoded(event))
+            if short in self._contents and self._contents[short] == contents:
+                self.repeated += 1
+                return False
+            self._contents.setdefault(short, contents)
         if isinstance(own, str) and len(own) > MAX_ID:
             event["event_id"] = digest
+        return True
 
 
 def _hash(event: Record) -> tuple[int, str]:

@@ -64,7 +64,7 @@ class ImportCounts:
 
 
 class FileImport:
-    """The events of a foreign file. `counts`, `names` and `repeated_ids` are complete after `events`."""
+    """The events of a foreign file. `counts`, `names` and `repeated` are complete after `events`."""
 
     def __init__(self, file: Path, source: str, choices: ImportChoices, limits: EventSettings) -> None:
         """Reads the whole file once. Raises `EventsFileError` where it is not of that format."""
@@ -81,7 +81,7 @@ class FileImport:
         self._format = self._recognised(source)
         self.unused_columns = self._unused()
         self.decoder = EventDecoder(limits, any_age=True)
-        self.counts, self.names, self.repeated_ids = ImportCounts(), EventNames({}), 0
+        self.counts, self.names, self.repeated = ImportCounts(), EventNames({}), 0
         self._repeats = Repeats()
         self.decisions = self._decided()
 
@@ -142,7 +142,8 @@ class FileImport:
             self.counts.read += 1
             for event in self._mapped(row, self.names, reject):
                 try:
-                    ids.give(event)
+                    if not ids.give(event):
+                        continue
                     self.decisions.apply(event)
                     decoded = self.decoder.decode("", encoded(event), now_ms)
                 except BadRecord as bad:
@@ -150,7 +151,7 @@ class FileImport:
                     continue
                 self.counts.write(decoded)
                 yield encode_record(decoded)
-        self.repeated_ids = ids.repeated
+        self.repeated = ids.repeated
 
 
 def _suggestion(records: list[Record], columns: tuple[str, ...]) -> str:

@@ -86,10 +86,11 @@ class CsvTable:
                 f"a header in line {line}",
                 "leave out --columns",
             )
+        reader = "zcat" if self.file.suffix == ".gz" else "cat"
         return EventsFileError(
             f"one header in {self.file}, in its first line",
             f"another in line {line}: two exports, one behind the other?",
-            f"import each by itself, or take the line out: sed '{line}d' {self.file} > NEW.csv",
+            f"import each by itself, or take the line out: {reader} {self.file} | sed '{line}d' > NEW.csv",
         )
 
 

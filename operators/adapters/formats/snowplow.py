@@ -63,7 +63,7 @@ def events(record: Record, names: EventNames) -> list[Record]:
     if not action:
         return about(kind, base, [_classic_line(record)])
     lines = _entities(record, f"contexts_{_SHOP}product_1")
-    if kind == "impression" and all(isinstance(first(line, "position"), int) for line in lines):
+    if kind == "impression" and all(str(first(line, "position")).isdecimal() for line in lines):
         lines = sorted(lines, key=lambda line: int(line["position"]))
     return about(kind, base, [_line(line) for line in lines])
 

@@ -31,12 +31,11 @@ def columns_of(fields: Mapping[str, str], columns: tuple[str, ...], has_type: bo
 
 
 def _missing(expected: str, name: str, field: str, columns: tuple[str, ...]) -> EventsFileError:
-    likely = nearest(name, columns)
+    likely = nearest(name, (column for column in columns if column not in FIELDS))
     return EventsFileError(
         expected,
         f"the columns {', '.join(columns)}"[:400],
         f"name it: --map {field}={likely or 'COLUMN'}"
-        + (f"; is {likely} meant?" if likely else "")
         + (", or --event-type view for all rows" if field == "event_type" else ""),
     )
 
