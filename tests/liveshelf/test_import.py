@@ -64,7 +64,7 @@ def test_an_earlier_import_is_replaced_and_no_other_file(tmp_path: Path) -> None
 
 def test_names_without_a_type_are_counted_and_nothing_is_written_of_none(tmp_path: Path) -> None:
     words = ("--map", "user_id=visitor,item_id=sku,event_time=ts,event_type=action")
-    answer = imported(tmp_path, *words)
+    answer = imported(tmp_path, *words, "--decimal", ",")
     assert answer["unmapped"] == {"page": 2} and answer["types"] == {"add_to_cart": 1}
     (tmp_path / "other").mkdir()
     file = source(tmp_path / "other", TABLE.replace("cart", "basket"))
