@@ -69,7 +69,7 @@ def _write(events: "FileImport", out: Path, rejects: Path | None) -> None:
 
 
 def _rejected(row: "Row", bad: BadRecord) -> bytes:
-    from operators.records.rejected_records import rejected_line
+    from operators.adapters.rejected_records import rejected_line
 
     return rejected_line(row.number, bad, row.written or row.record)
 

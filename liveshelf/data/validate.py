@@ -56,9 +56,9 @@ def run(
 
 
 def _event_report(events: Path, fix: Path | None, rejects: Path | None) -> "EventFileReport":
+    from operators.adapters.rejected_records import rejected_line
     from operators.quality.event_file_report import report
     from operators.records.contracts import encode_record
-    from operators.records.rejected_records import rejected_line
     from pipelines.topics.whole_file import whole_file
 
     limits = load_settings().events

@@ -9,8 +9,8 @@ from typing import Any
 
 from operators.adapters.import_file import FileImport, ImportChoices
 from operators.adapters.registry import FORMATS, TableMap
+from operators.adapters.rejected_records import rejected_line
 from operators.configuration.shop_settings import EventSettings
-from operators.records.rejected_records import rejected_line
 
 FOLDER = Path(__file__).parent / "golden"
 FOLDERS = sorted(folder.name for folder in FOLDER.iterdir() if folder.is_dir())
