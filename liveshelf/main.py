@@ -8,7 +8,7 @@ import traceback
 import typer
 
 from liveshelf.bench import bench, chaos
-from liveshelf.data import audit, dead_letters, events, profile, replay, topics, validate
+from liveshelf.data import audit, dead_letters, events, import_events, profile, replay, topics, validate
 from liveshelf.job import backup, restore, resume, stop, submit, tidy
 from liveshelf.models import bundle, evaluate, experiments, export, rollout, train, tune
 from liveshelf.shopper import erase, lists
@@ -49,6 +49,7 @@ for verb in (
     demo,
 ):
     app.command(verb.__name__.rsplit(".", 1)[1])(verb.run)
+app.command("import")(import_events.run)
 app.add_typer(topics.app, name="topics", help="The topics.")
 app.add_typer(bundle.app, name="bundle", help="Model bundles.")
 app.add_typer(rollout.app, name="models", help="Which bundles make lists.")

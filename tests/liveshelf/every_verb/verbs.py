@@ -26,6 +26,7 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "lists": ("u1", FAILED),
     "events": ("--out {out}/events.jsonl", FAILED),
     "validate": ("{events}", OK),
+    "import": ("{events} --from csv --out {out}/imported.jsonl", OK),
     "profile": ("--out {out}/profile.html", FAILED),
     "train": ("--events {out}/none.jsonl --out {out}/bundle", FAILED),
     "tune": ("--events {out}/none.jsonl --out {out}/mine.toml", FAILED),
