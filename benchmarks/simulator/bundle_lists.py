@@ -6,8 +6,6 @@ Same `step`, features, scorer and rules as the job, on the same events; only the
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.simulator.crowd import Slate
 from benchmarks.simulator.drift import Rows
 from benchmarks.simulator.world import World
@@ -68,11 +66,11 @@ class BundleLists:
         for answer in self._maker.make(requests):
             if isinstance(answer, Exception):
                 raise answer
-            slates.append(slate_of(answer, self._world))
+            slates.append(slate_of(answer))
         return slates
 
 
-def slate_of(made: RecommendationList, world: World) -> Slate:
-    """A list's items as rows of the world; -1 for an item of no one there."""
-    rows: Rows = np.array([world.row_of.get(item.item_id, -1) for item in made.items], dtype=np.int64)
-    return Slate(made.recommendation_id, rows, f"{made.model.name} {made.model.version}", made.source)
+def slate_of(made: RecommendationList) -> Slate:
+    """A list of the job as a shopper sees it."""
+    model = f"{made.model.name} {made.model.version}"
+    return Slate(made.recommendation_id, [item.item_id for item in made.items], model, made.source)

@@ -34,21 +34,23 @@ EVENTS_A_PAGE = 1 + LOOKS + CART_SHARE * (1 + PURCHASE_SHARE)
 
 
 class Slate(NamedTuple):
-    """A list as a shopper sees it, best place first. `recommendation_id` None: no list of their own, but the popular one.
+    """A list as a shopper sees it: item ids, best place first. `recommendation_id` None: no list of their own, but the popular one.
     `model`: name and version; `source`: as in the record."""
 
     recommendation_id: str | None
-    rows: Rows
+    items: list[str]
     model: str
     source: str
 
 
 class Look(NamedTuple):
-    """A shopper saw a list at `at_s` of the run. `relevant`: `truth.relevance` at that moment; `clicks`: places."""
+    """A shopper saw a list at `at_s` of the run. `rows`: of its items; `relevant`: `truth.relevance` at that moment;
+    `clicks`: places."""
 
     at_s: float
     shopper: int
     slate: Slate
+    rows: Rows
     relevant: Floats
     clicks: list[int]
 
@@ -158,16 +160,16 @@ class Crowd:
     def _look(self, at_s: float, shopper: int) -> None:
         visit, own = self._visits[shopper], self._shelf.newest(shopper)
         relevant = relevance(self._world, shopper, visit.focus, self.taken[shopper])
-        slate = own or Slate(None, self._world.popular(at_s), "", "")
-        clicked = self._rng.random(len(slate.rows)) < examination(len(slate.rows)) * relevant[slate.rows]
+        slate = own or Slate(None, [self._world.item_ids[row] for row in self._world.popular(at_s)], "", "")
+        rows = self._world.rows(slate.items)
+        clicked = self._rng.random(len(rows)) < examination(len(rows)) * relevant[rows]
         places = np.flatnonzero(clicked).tolist()
-        self._on_look(Look(at_s, shopper, slate, relevant, places))
+        self._on_look(Look(at_s, shopper, slate, rows, relevant, places))
         of_list: dict[str, Any] = {}
         if slate.recommendation_id is not None:
             of_list = {"recommendation_id": slate.recommendation_id, "placement": "simulator"}
-            shown = [self._world.item_ids[row] for row in slate.rows.tolist()]
-            self._emit(at_s, shopper, "impression", items=shown, position=0, **of_list)
-        visit.clicked = [Sourced(int(slate.rows[at]), of_list and of_list | {"position": at}) for at in places]
+            self._emit(at_s, shopper, "impression", items=slate.items, position=0, **of_list)
+        visit.clicked = [Sourced(int(rows[at]), of_list and of_list | {"position": at}) for at in places]
         self._plan(at_s + self._think_s(), shopper, self._go_on)
 
     def _open(self, at_s: float, shopper: int, kind: str, row: int, source: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ class CategoryCounts:
         """Learns from a view or click; a later event counts for more, which is what decay comes to."""
         if event.item_id is None or event.event_type not in ("view", "click"):
             return
-        row, at_s = self._world.row_of[event.item_id], (int(event.event_time) - self._start_ms) / 1000
+        (row,), at_s = self._world.rows([event.item_id]), (int(event.event_time) - self._start_ms) / 1000
         self._category[event.user_id] = int(self._world.category[row])
         if at_s <= self._freeze_s:
             self._counts[row] += 2 ** (at_s / self._half_life_s)
@@ -53,16 +53,16 @@ class CategoryCounts:
         if user not in self._category:
             return None
         self._lists[user] += 1
-        return Slate(f"{user}-{self._lists[user]}", self._rows(user), LEARNER, "model")
+        return Slate(f"{user}-{self._lists[user]}", self._items(user), LEARNER, "model")
 
     def slates(self, requests: Sequence[Request]) -> list[Slate]:
         """As `Control`."""
-        return [Slate("", self._rows(request.user_id), LEARNER, "model") for request in requests]
+        return [Slate("", self._items(request.user_id), LEARNER, "model") for request in requests]
 
-    def _rows(self, user: str) -> Rows:
+    def _items(self, user: str) -> list[str]:
         rows = np.flatnonzero(self._world.category == self._category[user])
-        best: Rows = rows[np.argsort(-self._counts[rows], kind="stable")][: self._size]
-        return best
+        best = rows[np.argsort(-self._counts[rows], kind="stable")][: self._size]
+        return [self._world.item_ids[row] for row in best.tolist()]
 
 
 class SwappedBundles:

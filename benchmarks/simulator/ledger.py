@@ -75,11 +75,11 @@ class Ledger:
         if slate.recommendation_id is None:
             window.without_list += 1
             return
-        expected, clicks = expected_clicks(look.relevant, slate.rows), len(look.clicks)
+        expected, clicks = expected_clicks(look.relevant, look.rows), len(look.clicks)
         window.shown.add(expected, clicks)
         window.models.setdefault(slate.model, Tally()).add(expected, clicks)
         window.sources[slate.source] = window.sources.get(slate.source, 0) + 1
-        window.oracle.add(expected_clicks(look.relevant, best_rows(look.relevant, len(slate.rows))))
+        window.oracle.add(expected_clicks(look.relevant, best_rows(look.relevant, len(look.rows))))
         window.popular.add(expected_clicks(look.relevant, self._world.popular(look.at_s)))
         if self._states is not None and (request := self._states.request(self._world.user(look.shopper))):
             self._waiting.append((look, request))
@@ -89,7 +89,7 @@ class Ledger:
         if self._control is not None and self._window.frozen is not None:
             slates = self._control.slates([request for _, request in self._waiting])
             for (look, _), slate in zip(self._waiting, slates, strict=True):
-                self._window.frozen.add(expected_clicks(look.relevant, slate.rows))
+                self._window.frozen.add(expected_clicks(look.relevant, self._world.rows(slate.items)))
         self._waiting.clear()
         self._window.behind_s = round(max(self._window.behind_s, behind_s), 3)
         if now_s < self._window.end_s:

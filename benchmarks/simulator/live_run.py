@@ -43,7 +43,7 @@ class NewestLists:
         newest = self._lists.get(self._world.user(shopper))
         if newest is None or newest.expires_at <= time.time_ns() // 1_000_000:
             return None
-        return slate_of(newest, self._world)
+        return slate_of(newest)
 
     def _follow(self) -> None:
         try:

@@ -5,7 +5,7 @@ chosen with a probability proportional to exp(appeal + style of the shopper x st
 all shoppers together have the demand of a real shop (`real_shops`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,6 +91,10 @@ class World:
             self._changed = False
         return self._popular
 
+    def rows(self, item_ids: Sequence[str]) -> Rows:
+        """int64 [n]: the rows of items; -1 for one that is not of this shop."""
+        return np.array([self._row_of.get(item, -1) for item in item_ids], dtype=np.int64)
+
     def user(self, shopper: int) -> str:
         """The user id of a shopper."""
         return f"{self.shop.tag}-u{shopper:05d}"
@@ -131,7 +135,7 @@ class World:
         self._demand = demand[order]
         serial = np.arange(len(order)) - self._starts[self.category]
         self.item_ids = [f"{shop.tag}-{kind:02d}-{at:04d}" for kind, at in zip(self.category, serial, strict=True)]
-        self.row_of = {item: row for row, item in enumerate(self.item_ids)}
+        self._row_of = {item: row for row, item in enumerate(self.item_ids)}
 
     def _fill(self, rng: np.random.Generator) -> None:
         """Shoppers, and the appeals with which they have the wanted demand: each is corrected by what is missing."""
