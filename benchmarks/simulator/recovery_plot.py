@@ -42,7 +42,7 @@ def plot(plan: RunPlan, windows: Sequence[Window]) -> Figure:
         axes.axvline(minute, color="C0", linewidth=0.8, linestyle=":")
         axes.annotate("new bundle", (minute, 0), xytext=(3, 3), textcoords="offset points", fontsize=8, color="C0")
     axes.set(xlabel="minutes", ylabel="clicks a list", ylim=(0, None))
-    axes.legend(frameon=False, fontsize=8, ncols=2)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=len(STYLES) + 1)
     return figure
 
 
