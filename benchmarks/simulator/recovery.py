@@ -18,10 +18,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from benchmarks.simulator.ledger import Tally, Window
+from benchmarks.simulator.ledger import WINDOW_S, Tally, Window
+from benchmarks.simulator.real_shops import Floats
 from operators.errors import LiveshelfError
 
 DRAWS, LEVEL = 2_000, 0.95
+SMALLEST_COST = 0.01  # of the clicks before: less is no loss that a loop could win back
+MINUTE_S, LEAST_WINDOWS = 60.0, 3
 LISTS = ("shown", "frozen", "oracle", "popular")
 
 
@@ -42,7 +45,8 @@ class RunPlan(msgspec.Struct, kw_only=True):
 class Recovery(msgspec.Struct, kw_only=True):
     """`before`, `after` and `end`: expected clicks a list, by list (`after`: the minute from the end of the drift on);
     `realised`: clicks a list that came, of `shown`. `interval` of `recovered`: 95 %, windows drawn anew with replacement
-    (bootstrap). `recovered` is None where the drift cost nothing that can be told from chance."""
+    (bootstrap). `recovered` is None where
+    the drift cost nothing that can be told from chance, or less than `SMALLEST_COST`."""
 
     recovered: float | None
     interval: tuple[float, float] | None
@@ -72,43 +76,55 @@ def read_run(file: Path) -> tuple[RunPlan, list[Window]]:
 
 def recovery(plan: RunPlan, windows: Sequence[Window], warm_s: float = 60.0, end_s: float = 180.0) -> Recovery:
     """Raises `LiveshelfError` for a run without drift, control, or enough looks."""
-    if plan.drift_s is None or any(window.frozen is None for window in windows):
-        raise LiveshelfError("a run with a drift and a frozen bundle", str(plan), "run it with --drift-at and --frozen")
-    drift_s, last_s = plan.drift_s, max((window.end_s for window in windows), default=0.0)
-    settled_s = drift_s + plan.settled_s
-    before = _phase(windows, lambda window: warm_s < window.end_s <= drift_s)
-    after = _phase(windows, lambda window: settled_s < window.end_s - 10 and window.end_s <= settled_s + 70)
-    end = _phase(windows, lambda window: window.end_s > max(settled_s, last_s - end_s))
-    if min(len(before), len(after), len(end)) < 3:
-        raise LiveshelfError(
-            "three windows with looks before the drift, after it, and at the end",
-            f"{len(before)}, {len(after)} and {len(end)}",
-            "a longer run, or other --warm-s and --end-s",
-        )
-    cost, recovered = _cost_and_recovered(before.sum(axis=0), end.sum(axis=0))
+    phases = _phases(plan, windows, warm_s, end_s)
+    before, after, end = (phase.sum(axis=0) for phase in phases.values())
     rng = np.random.default_rng(plan.seed)
-    draws = np.array([_cost_and_recovered(_redrawn(before, rng), _redrawn(end, rng)) for _ in range(DRAWS)])
+    with np.errstate(divide="ignore", invalid="ignore"):  # a cost of 0
+        cost, recovered = _cost_and_recovered(before, end)
+        draws = np.array(
+            [_cost_and_recovered(_redrawn(phases["before"], rng), _redrawn(phases["end"], rng)) for _ in range(DRAWS)]
+        )
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    costs, recoveries = (tuple(map(float, np.quantile(draws[:, column], tails))) for column in (0, 1))
-    told = costs[0] > 0
-    sums = {"before": before.sum(axis=0), "after": after.sum(axis=0), "end": end.sum(axis=0)}
+    cost_low, cost_high = np.quantile(draws[:, 0], tails).tolist()
+    low, high = np.quantile(draws[:, 1], tails).tolist()
+    is_loss = cost_low > SMALLEST_COST * before[0] / before[4]
     return Recovery(
-        recovered=float(recovered) if told else None,
-        interval=(recoveries[0], recoveries[1]) if told else None,
+        recovered=float(recovered) if is_loss else None,
+        interval=(low, high) if is_loss else None,
         cost=float(cost),
-        cost_interval=(costs[0], costs[1]),
-        before=_means(sums["before"]),
-        after=_means(sums["after"]),
-        end=_means(sums["end"]),
-        realised={name: float(total[5] / total[4]) for name, total in sums.items()},
-        looks={name: int(total[4]) for name, total in sums.items()},
+        cost_interval=(cost_low, cost_high),
+        before=_means(before),
+        after=_means(after),
+        end=_means(end),
+        realised={name: float(sums[5] / sums[4]) for name, sums in zip(phases, (before, after, end), strict=True)},
+        looks={name: int(sums[4]) for name, sums in zip(phases, (before, after, end), strict=True)},
         without_list=sum(window.without_list for window in windows),
         models=_added([{name: tally.looks for name, tally in window.models.items()} for window in windows]),
         sources=_added([window.sources for window in windows]),
     )
 
 
-def _phase(windows: Sequence[Window], is_in: Callable[[Window], bool]) -> np.ndarray:
+def _phases(plan: RunPlan, windows: Sequence[Window], warm_s: float, end_s: float) -> dict[str, Floats]:
+    """`before`, `after` and `end`. Raises `LiveshelfError`."""
+    if plan.drift_s is None or any(window.frozen is None for window in windows):
+        raise LiveshelfError("a run with a drift and a frozen bundle", str(plan), "run it with --drift-at and --frozen")
+    drift_s, settled_s = plan.drift_s, plan.drift_s + plan.settled_s
+    last_s = max((window.end_s for window in windows), default=0.0)
+    phases = {
+        "before": _phase(windows, lambda window: warm_s < window.end_s <= drift_s),
+        "after": _phase(windows, lambda window: settled_s + WINDOW_S < window.end_s <= settled_s + WINDOW_S + MINUTE_S),
+        "end": _phase(windows, lambda window: window.end_s > max(settled_s + WINDOW_S, last_s - end_s)),
+    }
+    if min(map(len, phases.values())) < LEAST_WINDOWS:
+        raise LiveshelfError(
+            "three windows with looks before the drift, in the minute after it, and at the end",
+            ", ".join(f"{name} {len(phase)}" for name, phase in phases.items()),
+            "a longer run, or other --warm-s and --end-s",
+        )
+    return phases
+
+
+def _phase(windows: Sequence[Window], is_in: Callable[[Window], bool]) -> Floats:
     """float64 [windows, 6]: expected clicks of `LISTS`, looks, clicks that came."""
     rows = [_sums(window) for window in windows if window.shown.looks and is_in(window)]
     return np.array(rows).reshape(-1, len(LISTS) + 2)
@@ -119,18 +135,18 @@ def _sums(window: Window) -> list[float]:
     return [*(tally.expected for tally in tallies), window.shown.looks, window.shown.clicks]
 
 
-def _cost_and_recovered(before: np.ndarray, end: np.ndarray) -> tuple[float, float]:
+def _cost_and_recovered(before: Floats, end: Floats) -> tuple[float, float]:
     shown, frozen, oracle = end[:3] / end[4]
     cost = before[0] / before[2] * oracle - frozen
     return cost, (shown - frozen) / cost
 
 
-def _redrawn(phase: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    total: np.ndarray = phase[rng.integers(0, len(phase), len(phase))].sum(axis=0)
+def _redrawn(phase: Floats, rng: np.random.Generator) -> Floats:
+    total: Floats = phase[rng.integers(0, len(phase), len(phase))].sum(axis=0)
     return total
 
 
-def _means(total: np.ndarray) -> dict[str, float]:
+def _means(total: Floats) -> dict[str, float]:
     return {name: float(total[column] / total[4]) for column, name in enumerate(LISTS)}
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.simulator.ledger import Window
+from benchmarks.simulator.real_shops import Floats
 from benchmarks.simulator.recovery import RunPlan
 
 SIZE = (8.4, 3.8)
@@ -46,8 +47,8 @@ def plot(plan: RunPlan, windows: Sequence[Window]) -> Figure:
     return figure
 
 
-def _smooth(values: Sequence[float], looks: np.ndarray) -> np.ndarray:
+def _smooth(values: Sequence[float], looks: Floats) -> Floats:
     """Means over `SMOOTHED` windows, weighted by looks."""
     kernel = np.ones(SMOOTHED)
-    smoothed: np.ndarray = np.convolve(values, kernel, "same") / np.convolve(looks, kernel, "same")
+    smoothed: Floats = np.convolve(values, kernel, "same") / np.convolve(looks, kernel, "same")
     return smoothed
