@@ -45,8 +45,8 @@ class RunPlan(msgspec.Struct, kw_only=True):
 class Recovery(msgspec.Struct, kw_only=True):
     """`before`, `after` and `end`: expected clicks a list, by list (`after`: the minute from the end of the drift on);
     `realised`: clicks a list that came, of `shown`. `interval` of `recovered`: 95 %, windows drawn anew with replacement
-    (bootstrap). `recovered` is None where
-    the drift cost nothing that can be told from chance, or less than `SMALLEST_COST`."""
+    (bootstrap). `recovered` is None where the drift cost nothing that can be told from chance, or less than
+    `SMALLEST_COST`."""
 
     recovered: float | None
     interval: tuple[float, float] | None

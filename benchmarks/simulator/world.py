@@ -131,7 +131,7 @@ class World:
         )
         prices = np.concatenate([rng.lognormal(1.5, 0.8, n) for rng, n in ((items, shop.items), (arrivals, count))])
         self._item_styles = styles[order] / np.sqrt(STYLES)
-        self.prices: Floats = prices[order].round(2) + 0.01
+        self.prices: Floats = np.maximum(prices[order], 0.01).round(2)
         self._demand = demand[order]
         serial = np.arange(len(order)) - self._starts[self.category]
         self.item_ids = [f"{shop.tag}-{kind:02d}-{at:04d}" for kind, at in zip(self.category, serial, strict=True)]
