@@ -30,8 +30,9 @@ PURCHASE_SHARE = 0.41  # of cart events: 2,493 of 6,063
 
 def demand_shares(items: int) -> Floats:
     """float64 [items], falling, sum 1: each item's share of all clicks."""
-    weights = (np.arange(1, items + 1) + ZIPF_SHIFT * items) ** -ZIPF_EXPONENT
-    return weights / weights.sum()
+    weights: Floats = (np.arange(1, items + 1) + ZIPF_SHIFT * items) ** -ZIPF_EXPONENT
+    weights /= weights.sum()
+    return weights
 
 
 def session_length(rng: np.random.Generator) -> int:

@@ -35,7 +35,7 @@ def plot(plan: RunPlan, windows: Sequence[Window]) -> Figure:
     if plan.drift_s is not None:
         axes.axvline(plan.drift_s / 60, color="black", linewidth=0.8, linestyle="--")
         axes.annotate("drift", (plan.drift_s / 60, 0), xytext=(3, 3), textcoords="offset points", fontsize=8)
-    first = {}
+    first: dict[str, float] = {}
     for window in seen:
         for model in window.models:
             first.setdefault(model, window.end_s / 60)

@@ -49,6 +49,8 @@ class World:
             raise LiveshelfError("a shopper, a category, and two items in each", str(shop), "give more items")
         self.shop, self.drift = shop, drift or Drift()
         items, shoppers, arrivals, changes = map(np.random.default_rng, np.random.SeedSequence(shop.seed).spawn(4))
+        self._popular: Rows | None = None
+        self._popular_s, self._changed = 0.0, False
         self._lay_out(items, arrivals)
         self._fill(shoppers)
         self._schedule(changes)
@@ -68,7 +70,7 @@ class World:
 
     def choices(self, shoppers: "Rows | slice") -> Floats:
         """float64 [n, items]: the probability of each item within its category, for each shopper."""
-        odds = np.exp(self.appeal + self.styles[shoppers] @ self._item_styles.T)
+        odds: Floats = np.exp(self.appeal + self.styles[shoppers] @ self._item_styles.T)
         return odds / np.add.reduceat(odds, self._starts, axis=1)[:, self.category]
 
     def wanted(self, shopper: int, focus: int) -> Floats:
@@ -167,5 +169,3 @@ class World:
         self._arrivals: Rows = hidden[order]
         self._new_appeal: Floats = np.array(appeal, dtype=np.float64)[order]
         self._arrival = Schedule(drift.moments(len(hidden), rng))
-        self._popular: Rows | None = None
-        self._changed, self._popular_s = False, 0.0
