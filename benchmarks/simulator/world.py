@@ -71,7 +71,8 @@ class World:
     def choices(self, shoppers: "Rows | slice") -> Floats:
         """float64 [n, items]: the probability of each item within its category, for each shopper."""
         odds: Floats = np.exp(self.appeal + self.styles[shoppers] @ self._item_styles.T)
-        return odds / np.add.reduceat(odds, self._starts, axis=1)[:, self.category]
+        odds /= np.add.reduceat(odds, self._starts, axis=1)[:, self.category]
+        return odds
 
     def wanted(self, shopper: int, focus: int) -> Floats:
         """float64 [items], sum 1: how a shopper chooses in a session with the category `focus` in mind."""

@@ -103,8 +103,7 @@ def test_only_what_is_in_the_basket_is_bought() -> None:
 
 def test_a_shopper_does_not_click_again_what_they_took() -> None:
     world = small_world()
-    looks = list[Look]()
-    crowd = Crowd(world, PACE, NoShelf(), "test", 0, lambda event: None, looks.append)
+    crowd = Crowd(world, PACE, NoShelf(), "test", 0, lambda event: None)
     crowd.advance(600)
     shopper = max(range(300), key=lambda one: len(crowd.taken[one]))
     relevant = relevance(world, shopper, 0, crowd.taken[shopper])
@@ -119,7 +118,8 @@ def test_a_past_has_the_skew_and_the_sessions_of_a_real_shop() -> None:
     for top in (0.05, 0.1, 0.2, 0.5):
         assert views[: round(top * 200)].sum() / views.sum() == pytest.approx(BOLCOM[top], abs=0.05)
     lengths = [len(session) for session in by_session(events).values()]
-    assert {q: np.quantile(lengths, q, method="inverted_cdf") for q in SESSIONS} == pytest.approx(SESSIONS, abs=2)
+    for share in (0.1, 0.25, 0.5, 0.75, 0.9, 0.95):
+        assert np.quantile(lengths, share, method="inverted_cdf") == pytest.approx(SESSIONS[share], abs=1)
     assert min(int(event.event_time) for event in events) >= END_MS - 5 * 86_400_000
     assert max(int(event.event_time) for event in events) <= END_MS
 
