@@ -48,7 +48,7 @@ class Look(NamedTuple):
     `clicks`: places."""
 
     at_s: float
-    shopper: int
+    user: str
     slate: Slate
     rows: Rows
     relevant: Floats
@@ -58,8 +58,8 @@ class Look(NamedTuple):
 class Shelf(Protocol):
     """Where a shopper's list comes from."""
 
-    def newest(self, shopper: int) -> Slate | None:
-        """The list that a storefront would show now; None: the shopper has none."""
+    def newest(self, user: str) -> Slate | None:
+        """The list that a storefront would show a user now; None: they have none."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,13 @@ class Crowd:
         on_event: Callable[[Event], None],
         on_look: Callable[[Look], None] = lambda look: None,
     ) -> None:
-        """`run`: part of all ids of events, so that runs of one shop differ. `start_ms`: epoch ms of second 0."""
+        """`run`: part of all ids but the items', so that each run has users whom the job does not know. `start_ms`: epoch ms of second 0."""
         self._world, self._pace, self._shelf, self._run, self._start_ms = world, pace, shelf, run, start_ms
         self._on_event, self._on_look = on_event, on_look
         self._rng = np.random.default_rng([world.shop.seed, *run.encode()])
         self.taken: list[list[int]] = [[] for _ in range(world.shop.shoppers)]  # in the basket once, or bought
         self.events = 0
+        self._users = [f"{world.shop.tag}-{run}-u{shopper}" for shopper in range(world.shop.shoppers)]
         self._visits: dict[int, Visit] = {}
         self._sessions = 0
         self._due: list[tuple[float, int, int, Callable[[float, int], None]]] = []
@@ -158,13 +159,13 @@ class Crowd:
             self._plan(at_s + self._think_s(), shopper, self._go_on)
 
     def _look(self, at_s: float, shopper: int) -> None:
-        visit, own = self._visits[shopper], self._shelf.newest(shopper)
+        visit, own = self._visits[shopper], self._shelf.newest(self._users[shopper])
         relevant = relevance(self._world, shopper, visit.focus, self.taken[shopper])
         slate = own or Slate(None, [self._world.item_ids[row] for row in self._world.popular(at_s)], "", "")
         rows = self._world.rows(slate.items)
         clicked = self._rng.random(len(rows)) < examination(len(rows)) * relevant[rows]
         places = np.flatnonzero(clicked).tolist()
-        self._on_look(Look(at_s, shopper, slate, rows, relevant, places))
+        self._on_look(Look(at_s, self._users[shopper], slate, rows, relevant, places))
         of_list: dict[str, Any] = {}
         if slate.recommendation_id is not None:
             of_list = {"recommendation_id": slate.recommendation_id, "placement": "simulator"}
@@ -216,7 +217,7 @@ class Crowd:
                 event_id=f"{tag}-{self._run}-{self.events}",
                 event_type=kind,
                 event_time=self._start_ms + int(at_s * 1000),
-                user_id=self._world.user(shopper),
+                user_id=self._users[shopper],
                 session_id=f"{tag}-{self._run}-s{visit.number}",
                 **fields,
             )

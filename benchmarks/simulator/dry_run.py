@@ -47,9 +47,8 @@ class CategoryCounts:
         if at_s <= self._freeze_s:
             self._counts[row] += 2 ** (at_s / self._half_life_s)
 
-    def newest(self, shopper: int) -> Slate | None:
+    def newest(self, user: str) -> Slate | None:
         """As `Shelf`."""
-        user = self._world.user(shopper)
         if user not in self._category:
             return None
         self._lists[user] += 1
@@ -68,13 +67,13 @@ class CategoryCounts:
 class SwappedBundles:
     """The lists of the bundle whose minute has come: {second of the run: bundle}, the first at 0."""
 
-    def __init__(self, world: World, states: ShopperStates, bundles: Mapping[float, BundleLists]) -> None:
-        self._world, self._states, self._bundles = world, states, dict(sorted(bundles.items()))
+    def __init__(self, states: ShopperStates, bundles: Mapping[float, BundleLists]) -> None:
+        self._states, self._bundles = states, dict(sorted(bundles.items()))
         self.now_s = 0.0
 
-    def newest(self, shopper: int) -> Slate | None:
+    def newest(self, user: str) -> Slate | None:
         """As `Shelf`."""
-        request = self._states.request(self._world.user(shopper))
+        request = self._states.request(user)
         serving = max(second for second in self._bundles if second <= self.now_s)
         return None if request is None else self._bundles[serving].slates([request])[0]
 
@@ -115,7 +114,7 @@ def with_bundles(
     """A dry run with real bundles, of which the first is also the frozen control. Raises `BundleError`."""
     states = ShopperStates(settings)
     loaded = {second: BundleLists(folder, settings, world) for second, folder in bundles.items()}
-    shelf, control = SwappedBundles(world, states, loaded), loaded[min(loaded)]
+    shelf, control = SwappedBundles(states, loaded), loaded[min(loaded)]
 
     def on_tick(now_s: float, arrived: Rows) -> None:
         shelf.now_s = now_s

@@ -19,7 +19,7 @@ END_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z, if no other end is named: th
 class NoShelf:
     """Nobody has a list of their own."""
 
-    def newest(self, shopper: int) -> None:
+    def newest(self, user: str) -> None:
         """None."""
 
 

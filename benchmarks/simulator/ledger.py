@@ -81,7 +81,7 @@ class Ledger:
         window.sources[slate.source] = window.sources.get(slate.source, 0) + 1
         window.oracle.add(expected_clicks(look.relevant, best_rows(look.relevant, len(look.rows))))
         window.popular.add(expected_clicks(look.relevant, self._world.popular(look.at_s)))
-        if self._states is not None and (request := self._states.request(self._world.user(look.shopper))):
+        if self._states is not None and (request := self._states.request(look.user)):
             self._waiting.append((look, request))
 
     def end_tick(self, now_s: float, behind_s: float = 0.0) -> Window | None:

@@ -29,18 +29,18 @@ PUBLISH_S = 60.0  # a broker may be away for so long
 class NewestLists:
     """Follows the topic of lists in a thread of its own and keeps each shopper's newest list, as a storefront does."""
 
-    def __init__(self, follower: ListFollower, world: World) -> None:
-        self._follower, self._world = follower, world
+    def __init__(self, follower: ListFollower) -> None:
+        self._follower = follower
         self._lists: dict[str, RecommendationList] = {}
         self._error: LiveshelfError | None = None
         self._thread = threading.Thread(target=self._follow, name="newest-lists", daemon=True)
         self._thread.start()
 
-    def newest(self, shopper: int) -> Slate | None:
+    def newest(self, user: str) -> Slate | None:
         """As `Shelf`. Raises the error that ended the thread."""
         if self._error is not None:
             raise self._error
-        newest = self._lists.get(self._world.user(shopper))
+        newest = self._lists.get(user)
         if newest is None or newest.expires_at <= time.time_ns() // 1_000_000:
             return None
         return slate_of(newest)
@@ -73,7 +73,7 @@ def live_run(
         closing(EventPublisher(settings)) as publisher,
         ListFollower(settings.kafka, None, "now", PUBLISH_S) as follower,
     ):
-        start_s, shelf = time.time(), NewestLists(follower, world)
+        start_s, shelf = time.time(), NewestLists(follower)
         crowd = Crowd(world, pace, shelf, f"{int(start_s):x}", int(start_s * 1000), on_event, ledger.on_look)
         for tick in range(1, round(minutes * 60 / TICK_S) + 1):
             due_s = tick * TICK_S

@@ -98,10 +98,6 @@ class World:
         """int64 [n]: the rows of items; -1 for one that is not of this shop."""
         return np.array([self._row_of.get(item, -1) for item in item_ids], dtype=np.int64)
 
-    def user(self, shopper: int) -> str:
-        """The user id of a shopper."""
-        return f"{self.shop.tag}-u{shopper:05d}"
-
     def catalogue(self, rows: Rows) -> Iterator[CatalogueItem]:
         """The catalogue records of items."""
         for row in rows.tolist():

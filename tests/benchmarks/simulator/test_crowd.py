@@ -24,8 +24,8 @@ class BestOfAll:
     def __init__(self, world: World) -> None:
         self._items = [world.item_ids[row] for row in world.popular(0)]
 
-    def newest(self, shopper: int) -> Slate:
-        return Slate(f"r-{shopper}", self._items, "best 1", "model")
+    def newest(self, user: str) -> Slate:
+        return Slate(f"r-{user}", self._items, "best 1", "model")
 
 
 def played(seconds: float, pace: Pace = PACE) -> tuple[World, list[Event], list[Look]]:
@@ -76,7 +76,7 @@ def test_clicks_that_came_agree_with_those_that_the_truth_expects() -> None:
 
 def test_clicks_and_baskets_name_the_list_and_the_place_that_they_come_from() -> None:
     _, events, looks = played(300)
-    shown = {f"r-{look.shopper}": look.slate for look in looks}
+    shown = {f"r-{look.user}": look.slate for look in looks}
     clicks = [event for event in events if event.event_type == "click"]
     assert clicks
     for event in (event for event in events if event.recommendation_id is not None and event.item_id is not None):
