@@ -111,7 +111,8 @@ class Crowd:
         on_event: Callable[[Event], None],
         on_look: Callable[[Look], None] = lambda look: None,
     ) -> None:
-        """`run`: part of all ids but the items', so that each run has users whom the job does not know. `start_ms`: epoch ms of second 0."""
+        """`run`: part of all ids but the items', so that each run has users whom the job does not know. `start_ms`: epoch
+        ms of second 0."""
         self._world, self._pace, self._shelf, self._run, self._start_ms = world, pace, shelf, run, start_ms
         self._on_event, self._on_look = on_event, on_look
         self._rng = np.random.default_rng([world.shop.seed, *run.encode()])

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 from benchmarks.simulator.bundle_lists import BundleLists, ShopperStates, slate_of
 from benchmarks.simulator.crowd import Crowd, Pace, Slate
@@ -61,7 +62,6 @@ def live_run(
 ) -> Iterator[Window]:
     """Runs for `minutes` and yields each window as it ends. The catalogue is published at the start, and each new item's
     record when it arrives. Raises `BrokerError`, also after a minute without the broker."""
-    _publish_catalogue(world, settings, world.present)
     states = ShopperStates(settings)
     ledger, outbox = Ledger(world, states, control), list[Event]()
 
@@ -71,15 +71,18 @@ def live_run(
 
     with (
         closing(EventPublisher(settings)) as publisher,
+        closing(new_producer(settings.kafka)) as producer,
         ListFollower(settings.kafka, None, "now", PUBLISH_S) as follower,
     ):
-        start_s, shelf = time.time(), NewestLists(follower)
+        shelf = NewestLists(follower)
+        _publish_catalogue(world, world.present, producer, settings)
+        start_s = time.time()
         crowd = Crowd(world, pace, shelf, f"{int(start_s):x}", int(start_s * 1000), on_event, ledger.on_look)
         for tick in range(1, round(minutes * 60 / TICK_S) + 1):
             due_s = tick * TICK_S
             time.sleep(max(0.0, start_s + due_s - time.time()))
             if len(arrived := world.advance(due_s)):
-                _publish_catalogue(world, settings, arrived)
+                _publish_catalogue(world, arrived, producer, settings)
                 if control is not None:
                     control.put_on_sale(arrived)
             crowd.advance(due_s)
@@ -89,6 +92,6 @@ def live_run(
                 yield window
 
 
-def _publish_catalogue(world: World, settings: Settings, rows: Rows) -> None:
-    with closing(new_producer(settings.kafka)) as producer, broker_errors(settings.kafka):
+def _publish_catalogue(world: World, rows: Rows, producer: Any, settings: Settings) -> None:
+    with broker_errors(settings.kafka):
         publish_catalogue(world.catalogue(rows), producer)
