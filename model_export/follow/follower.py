@@ -1,0 +1,152 @@
+"""The trainer's loop: read, make a candidate at the cadences, ask the gate, promote or refuse."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from model_export.follow.candidate import Candidate, GateWindows, Kind, Round, RoundOptions
+from model_export.follow.history import History
+from model_export.follow.offers import Offers
+from model_export.follow.stored_records import TopicRecord
+from operators.errors import EventsFileError
+from operators.model.model_bundle import ModelBundle
+
+CANDIDATE, REFUSED = "candidate", "refused-"
+KEPT = 3  # bundles of either kind: accepted ones beside the champion, and refused ones
+
+
+class Verdict(Protocol):
+    """What a gate says. `lines`: for people; of a refusal the first one is the reason."""
+
+    @property
+    def passed(self) -> bool: ...
+
+    @property
+    def lines(self) -> list[str]: ...
+
+
+Gate = Callable[[Path, Path, GateWindows], Verdict]  # candidate, champion
+
+
+class Topics(Protocol):
+    """The topics that a trainer follows."""
+
+    def read(self, offsets: Mapping[str, Mapping[int, int]]) -> Iterable["Portion"]:
+        """What came after these offsets: erasures first, then all others, up to the present ends."""
+
+    def changed_offers(self) -> Iterable[TopicRecord]:
+        """The records of the catalogue since the last call; the first call gives all."""
+
+
+class Portion(NamedTuple):
+    """Some records, and the next offsets of their partitions."""
+
+    records: list[TopicRecord]
+    offsets: dict[str, dict[int, int]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a round. `candidate` is None where there was too little to learn; `lines`: of the gate."""
+
+    kind: Kind
+    candidate: Candidate | None
+    passed: bool
+    lines: list[str]
+    seconds: float
+
+    @property
+    def verdict(self) -> str:
+        """`waited`, `promoted` or `refused`."""
+        return "waited" if self.candidate is None else "promoted" if self.passed else "refused"
+
+
+@dataclass(frozen=True)
+class Cadences:
+    """Seconds from one round to the next: of light rounds, and of those that train weights."""
+
+    light_s: float
+    weights_s: float
+
+
+class Follower:
+    """Not for concurrent use. It may be killed at any point: whatever is on disk says how to go on."""
+
+    def __init__(
+        self,
+        work: Path,
+        history: History,
+        topics: Topics,
+        champion: Callable[[], Path],
+        gate: Gate,
+        promote: Callable[[Path, str], None],
+        options: RoundOptions,
+    ) -> None:
+        """`work`: the folder of its bundles. `champion`: the folder that serves now. `promote(folder, reason)`: makes a
+        bundle serve, whole or not at all."""
+        self._work, self._history, self._topics = work, history, topics
+        self._champion, self._gate, self._promote, self._options = champion, gate, promote, options
+        self._offers = Offers(options.limits.placeholders)
+
+    def read(self) -> int:
+        """Takes what the topics have; returns the number of new records."""
+        count = 0
+        self._offers.take(self._topics.changed_offers())
+        for portion in self._topics.read(self._history.offsets):
+            self._history.take(portion.records, portion.offsets)
+            count += len(portion.records)
+        return count
+
+    def round(self, kind: Kind, now_ms: int) -> Outcome:
+        """One round, from the champion that serves now. Raises `BundleError` if that one cannot be trained further."""
+        started = time.monotonic()
+        champion = self._champion()
+        self._work.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            coming = Round(ModelBundle.load(champion), self._history, self._offers, self._options, now_ms)
+        except EventsFileError as error:
+            return Outcome(kind, None, False, [str(error)], time.monotonic() - started)
+        if not coming.is_worth(kind):
+            line = f"{len(coming.new)} new examples are too few"
+            return Outcome(kind, None, False, [line], time.monotonic() - started)
+        candidate = coming.make(kind, self._work / CANDIDATE)
+        verdict = self._gate(candidate.folder, champion, candidate.windows)
+        version = str(candidate.manifest["version"])
+        if verdict.passed:
+            accepted = self._moved(candidate.folder, version)
+            self._promote(accepted, f"{kind} round: {'; '.join(verdict.lines)}")
+        else:
+            refused = self._moved(candidate.folder, REFUSED + version)
+            _reason_of(refused).write_text("\n".join(verdict.lines) + "\n")
+        self._remove_old()
+        return Outcome(kind, candidate, verdict.passed, verdict.lines, time.monotonic() - started)
+
+    def _moved(self, folder: Path, name: str) -> Path:
+        target = self._work / name
+        shutil.rmtree(target, ignore_errors=True)
+        return folder.rename(target)
+
+    def _remove_old(self) -> None:
+        serving = self._champion().resolve()
+        bundles = sorted(entry for entry in self._work.iterdir() if entry.is_dir() and entry.name != CANDIDATE)
+        for refused in (False, True):
+            of_kind = [entry for entry in bundles if entry.name.startswith(REFUSED) == refused]
+            for folder in of_kind[:-KEPT]:
+                if folder.resolve() != serving:
+                    shutil.rmtree(folder)
+                    _reason_of(folder).unlink(missing_ok=True)
+
+
+def _reason_of(refused: Path) -> Path:
+    """The file beside a refused bundle that holds the gate's lines."""
+    return refused.with_name(f"{refused.name}.txt")
+
+
+def due(cadences: Cadences, now_s: float, light_s: float, weights_s: float) -> Kind | None:
+    """The kind of round that is due at `now_s` after the last ones; a round of weights is a light one too."""
+    if now_s >= weights_s + cadences.weights_s:
+        return "weights"
+    return "light" if now_s >= max(light_s, weights_s) + cadences.light_s else None
