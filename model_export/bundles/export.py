@@ -57,7 +57,9 @@ def export_bundle(
         golden = questions.where(np.arange(min(GOLDEN, len(questions)))).features.inputs()
         scores, rows = run_graph(part_folder / GRAPH, golden)
         check_parity(model, golden, scores, rows, top)
-        arrays = {"vectors": table_vectors(model)} | (_fallbacks(model, words, train) if fallbacks is None else fallbacks)
+        arrays = {"vectors": table_vectors(model)} | (
+            _fallbacks(model, words, train) if fallbacks is None else fallbacks
+        )
         arrays |= {f"golden_{name}": value for name, value in golden.items()}
         arrays |= {"golden_scores": scores, "golden_rows": rows} | _query_arrays(model)
         for name, value in arrays.items():

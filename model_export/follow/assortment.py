@@ -48,7 +48,11 @@ def assortment(
     known, vectors = champion.vocabulary, unit_rows(champion.vectors)
     wanted, around = _wanted_and_around(events, known, vectors, limits)
     left = [item for item in known.item_ids if item not in wanted and offers.has_left(item, now_ms)]
-    new = {item: place for item, title in offers.titles(now_ms) if not known.row(item) and (place := _placed(champion, title)) is not None}
+    new = {
+        item: place
+        for item, title in offers.titles(now_ms)
+        if not known.row(item) and (place := _placed(champion, title)) is not None
+    }
     for item, vector in around.items():
         if item not in new and wanted[item] >= LEAST_WISHES and not offers.has_left(item, now_ms):
             new[item] = vector

@@ -115,7 +115,9 @@ class Round:
         counted = fallbacks(self._champion, self.items, self.questions, table_vectors(model).astype(np.float32))
         new = len(self.new) if kind == "weights" else 0
         facts |= {"made_from": self._champion.version, "metrics": {"test": {}}}
-        facts |= {"round": {"kind": kind, "new": new, "replayed": len(old), "joined": self.items.new, "left": self.items.left}}
+        facts |= {
+            "round": {"kind": kind, "new": new, "replayed": len(old), "joined": self.items.new, "left": self.items.left}
+        }
         newest = self.questions.where(np.flatnonzero(self.questions.features.length > 0)[::-1])
         manifest = export_bundle(model, self.items.words, self.questions, newest, folder, facts, fallbacks=counted)
         windows = GateWindows(self.events, self._cut.newest_ms, self._cut.old_ms)

@@ -2,10 +2,10 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from model_export.follow.candidate import Candidate, GateWindows, Kind, Round, RoundOptions
 from model_export.follow.history import History
@@ -18,14 +18,19 @@ CANDIDATE, REFUSED = "candidate", "refused-"
 KEPT = 3  # bundles of either kind: accepted ones beside the champion, and refused ones
 
 
+Portion = tuple[Sequence[TopicRecord], dict[str, dict[int, int]]]  # records, and the next offsets of their partitions
+
+
 class Verdict(Protocol):
     """What a gate says. `lines`: for people; of a refusal the first one is the reason."""
 
     @property
-    def passed(self) -> bool: ...
+    def passed(self) -> bool:
+        """Whether the candidate may serve."""
 
     @property
-    def lines(self) -> list[str]: ...
+    def lines(self) -> list[str]:
+        """What was compared."""
 
 
 Gate = Callable[[Path, Path, GateWindows], Verdict]  # candidate, champion
@@ -34,18 +39,11 @@ Gate = Callable[[Path, Path, GateWindows], Verdict]  # candidate, champion
 class Topics(Protocol):
     """The topics that a trainer follows."""
 
-    def read(self, offsets: Mapping[str, Mapping[int, int]]) -> Iterable["Portion"]:
-        """What came after these offsets: erasures first, then all others, up to the present ends."""
+    def read(self, offsets: Mapping[str, Mapping[int, int]]) -> Iterable[Portion]:
+        """What came from these offsets on, up to the present ends: erasures first, then all others."""
 
     def changed_offers(self) -> Iterable[TopicRecord]:
         """The records of the catalogue since the last call; the first call gives all."""
-
-
-class Portion(NamedTuple):
-    """Some records, and the next offsets of their partitions."""
-
-    records: list[TopicRecord]
-    offsets: dict[str, dict[int, int]]
 
 
 @dataclass(frozen=True)
@@ -62,14 +60,6 @@ class Outcome:
     def verdict(self) -> str:
         """`waited`, `promoted` or `refused`."""
         return "waited" if self.candidate is None else "promoted" if self.passed else "refused"
-
-
-@dataclass(frozen=True)
-class Cadences:
-    """Seconds from one round to the next: of light rounds, and of those that train weights."""
-
-    light_s: float
-    weights_s: float
 
 
 class Follower:
@@ -95,9 +85,9 @@ class Follower:
         """Takes what the topics have; returns the number of new records."""
         count = 0
         self._offers.take(self._topics.changed_offers())
-        for portion in self._topics.read(self._history.offsets):
-            self._history.take(portion.records, portion.offsets)
-            count += len(portion.records)
+        for records, offsets in self._topics.read(self._history.offsets):
+            self._history.take(records, offsets)
+            count += len(records)
         return count
 
     def round(self, kind: Kind, now_ms: int) -> Outcome:
@@ -143,10 +133,3 @@ class Follower:
 def _reason_of(refused: Path) -> Path:
     """The file beside a refused bundle that holds the gate's lines."""
     return refused.with_name(f"{refused.name}.txt")
-
-
-def due(cadences: Cadences, now_s: float, light_s: float, weights_s: float) -> Kind | None:
-    """The kind of round that is due at `now_s` after the last ones; a round of weights is a light one too."""
-    if now_s >= weights_s + cadences.weights_s:
-        return "weights"
-    return "light" if now_s >= max(light_s, weights_s) + cadences.light_s else None

@@ -155,7 +155,9 @@ def _read_state(file: Path) -> HistoryState:
         return msgspec.json.decode(file.read_bytes(), type=HistoryState)
     except msgspec.MsgspecError as error:
         raise LiveshelfError(
-            f"the state of a trainer's history in {file}", str(error), "remove its folder: it is read again from the topics"
+            f"the state of a trainer's history in {file}",
+            str(error),
+            "remove its folder: it is read again from the topics",
         ) from error
 
 

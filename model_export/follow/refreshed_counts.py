@@ -24,7 +24,9 @@ RECENT_SHARE = 0.25  # of a shorter history: how much of it can trend
 Rows = npt.NDArray[np.int32]
 
 
-def fallbacks(champion: ModelBundle, items: Assortment, train: Examples, vectors: npt.NDArray[np.float32]) -> dict[str, Rows]:
+def fallbacks(
+    champion: ModelBundle, items: Assortment, train: Examples, vectors: npt.NDArray[np.float32]
+) -> dict[str, Rows]:
     """The arrays of a bundle's fallbacks. `vectors` float32 [N + 1, d]."""
     size, newest_ms = len(items.words) + 1, int(train.time_ms.max())
     span_ms = newest_ms - int(train.time_ms.min())

@@ -31,7 +31,9 @@ class Lesson:
     weights: npt.NDArray[np.float32]
 
 
-def replayed(old: npt.NDArray[np.int64], new: int, share: float, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+def replayed(
+    old: npt.NDArray[np.int64], new: int, share: float, generator: np.random.Generator
+) -> npt.NDArray[np.int64]:
     """A uniform sample of the old rows, so many that they are `share` of a lesson with `new` new rows, or all."""
     count = min(len(old), round(new * share / (1 - share)))
     return np.sort(generator.choice(old, count, replace=False))
@@ -52,7 +54,9 @@ def rehearse(
         model.train()
         losses = []
         for rows in batches(lesson.examples, generator.permutation(lesson.rows), STEPS, generator):
-            share = 1 - (epoch + len(losses) * STEPS / max(lesson.examples.features.length[lesson.rows].sum(), 1)) / EPOCHS
+            share = (
+                1 - (epoch + len(losses) * STEPS / max(lesson.examples.features.length[lesson.rows].sum(), 1)) / EPOCHS
+            )
             for group in optimizer.param_groups:
                 group["lr"] = RATE * learning_rate * max(share, 0.05)
             loss = _loss(model, lesson.examples.where(rows), torch.from_numpy(lesson.weights[rows]))

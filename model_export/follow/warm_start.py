@@ -42,7 +42,9 @@ class WarmStart:
         graph = onnx.load_model_from_string(bundle.read_graph()).graph
         arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
         if TABLE not in arrays:
-            raise BundleError("a float32 item table in the graph", "a compressed one", "serve the bundle it was made from")
+            raise BundleError(
+                "a float32 item table in the graph", "a compressed one", "serve the bundle it was made from"
+            )
         options = _options(bundle.manifest.get("settings"))
         weights = _weights(bundle, arrays, options)
         tensors = {name: torch.from_numpy(np.array(values)) for name, values in arrays.items() if values.ndim}
@@ -117,7 +119,11 @@ def _of_graph(arrays: dict[str, npt.NDArray[Any]], options: FitOptions) -> Train
     unnamed = {values.shape: values.T for name, values in arrays.items() if name.startswith("val_")}
     by_name = {
         "kinds.weight": arrays["model.kinds.weight"],
-        **{f"{part}.{kind}": arrays[f"model.{part}.{kind}"] for part in ("query", "project") for kind in ("weight", "bias")},
+        **{
+            f"{part}.{kind}": arrays[f"model.{part}.{kind}"]
+            for part in ("query", "project")
+            for kind in ("weight", "bias")
+        },
         "key.weight": unnamed[width, width],
         "weight.weight": unnamed[width, 1],
         "gru.weight_ih_l0": _gates(arrays["model.gru.inputs"][0]),

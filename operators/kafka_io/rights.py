@@ -48,7 +48,10 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
             *_topics("WRITE", DEAD_LETTERS),  # for catalogue records: only the monitor reads each of them once
         ),
         "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
-        "trainer": _topics("READ", EVENTS, CATALOGUE),
+        "trainer": (
+            *_topics("READ", EVENTS, CATALOGUE, EXAMPLES, ERASURES),
+            Right("READ", "GROUP", f"{job}-trainer"),
+        ),
     }
 
 

@@ -8,7 +8,16 @@ import msgspec
 
 from model_export.follow.follower import Portion
 from operators.feedback.example_writer import example_id
-from operators.records.contracts import CATALOGUE, ERASURES, EVENTS, EXAMPLES, CatalogueItem, Event, Example, encode_record
+from operators.records.contracts import (
+    CATALOGUE,
+    ERASURES,
+    EVENTS,
+    EXAMPLES,
+    CatalogueItem,
+    Event,
+    Example,
+    encode_record,
+)
 from tests.builders import NOW_MS, event
 
 PARTITIONS = 2
@@ -58,7 +67,7 @@ class FakeTopics:
                 log = self.logs.get((topic, partition), [])
                 for start in range(offsets.get(topic, {}).get(partition, 0), len(log), self.portion):
                     records = log[start : start + self.portion]
-                    yield Portion([*records], {topic: {partition: start + len(records)}})
+                    yield records, {topic: {partition: start + len(records)}}
 
     def changed_offers(self) -> Iterable[Record]:
         records = [one for (topic, _), log in sorted(self.logs.items()) if topic == CATALOGUE for one in log]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from model_export.follow.history import History
 from operators.configuration.shop_settings import EventSettings
@@ -21,8 +22,8 @@ def opened(folder: Path, events: int = 100_000) -> History:
 
 
 def read(history: History, topics: FakeTopics) -> None:
-    for portion in topics.read(history.offsets):
-        history.take(portion.records, portion.offsets)
+    for records, offsets in topics.read(history.offsets):
+        history.take(records, offsets)
 
 
 def ids(history: History) -> list[str]:
@@ -140,7 +141,7 @@ def test_bad_records_impressions_and_organic_examples_are_counted(tmp_path: Path
     topics, history = FakeTopics(), opened(tmp_path)
     topics.append(EVENTS, "u1", b"no event", NOW_MS)
     topics.send(event(kind="impression", items=["p1"]))
-    topics.show(shown("u1", "r", "p1", 0, organic=True, recommendation_id=None, position=None))
+    topics.show(replace(shown("u1", "r", "p1", 0), organic=True, recommendation_id=None, position=None))
     read(history, topics)
     assert ids(history) == [] and dict(history.counts) == {"bad": 1, "impression": 1, "organic": 1}
     assert sum(history.offsets[EVENTS].values()) == 2, "they are not read again"

@@ -50,7 +50,9 @@ def test_over_any_rounds_each_event_is_learned_at_most_once_and_never_before_the
     seen = list[str]()
     for number in range(1, rounds + 1):
         held = stored(*log[: len(log) * number // rounds])
-        read_to = {p: 1 + max(one.offset for one in held if one.partition == p) for p in {one.partition for one in held}}
+        read_to = {
+            p: 1 + max(one.offset for one in held if one.partition == p) for p in {one.partition for one in held}
+        }
         try:
             made = cut(held, Learned(manifest), read_to)
         except EventsFileError:

@@ -44,7 +44,8 @@ def test_a_click_far_down_weighs_more_and_lists_weigh_as_much_as_before() -> Non
     examples, _ = lists(3000)
     first, last = (next(one for one in examples if one.position == place) for place in (0, PLACES - 1))
     events = [
-        event(user_id=one.user_id, recommendation_id=one.recommendation_id, item_id=one.item_id) for one in (first, last)
+        event(user_id=one.user_id, recommendation_id=one.recommendation_id, item_id=one.item_id)
+        for one in (first, last)
     ]
     weights = ClickWeights(examples).of([*events, event()], [first.item_id, last.item_id, "i1"])
     assert weights[1] > 4 * weights[0] and weights[:2].mean() == pytest.approx(1) and weights[2] == 1
