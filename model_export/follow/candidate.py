@@ -114,14 +114,13 @@ class Round:
         model.eval().freeze()
         counted = fallbacks(self._champion, self.items, self.questions, table_vectors(model).astype(np.float32))
         new = len(self.new) if kind == "weights" else 0
+        joined, left = len(self.items.new), len(self.items.left)
         facts |= {"made_from": self._champion.version, "metrics": {"test": {}}}
-        facts |= {
-            "round": {"kind": kind, "new": new, "replayed": len(old), "joined": self.items.new, "left": self.items.left}
-        }
+        facts |= {"round": {"kind": kind, "new": new, "replayed": len(old), "joined": joined, "left": left}}
         newest = self.questions.where(np.flatnonzero(self.questions.features.length > 0)[::-1])
         manifest = export_bundle(model, self.items.words, self.questions, newest, folder, facts, fallbacks=counted)
         windows = GateWindows(self.events, self._cut.newest_ms, self._cut.old_ms)
-        return Candidate(folder, manifest, windows, new, len(old), len(self.items.new), len(self.items.left))
+        return Candidate(folder, manifest, windows, new, len(old), joined, left)
 
     def _kept(self) -> list[str]:
         return [name for name in KEPT if name in self._champion.manifest]

@@ -80,20 +80,23 @@ class Follower:
         self._work, self._history, self._topics = work, history, topics
         self._champion, self._gate, self._promote, self._options = champion, gate, promote, options
         self._offers = Offers(options.limits.placeholders)
+        self._seen: dict[Kind, Path] = {}  # the champion after the last round of a kind, if nothing came since
 
-    def read(self) -> int:
-        """Takes what the topics have; returns the number of new records."""
-        count = 0
-        self._offers.take(self._topics.changed_offers())
+    def read(self) -> None:
+        """Takes what the topics have."""
+        count = self._offers.take(self._topics.changed_offers())
         for records, offsets in self._topics.read(self._history.offsets):
             self._history.take(records, offsets)
             count += len(records)
-        return count
+        if count:
+            self._seen.clear()
 
     def round(self, kind: Kind, now_ms: int) -> Outcome:
         """One round, from the champion that serves now. Raises `BundleError` if that one cannot be trained further."""
         started = time.monotonic()
         champion = self._champion()
+        if self._seen.get(kind) == champion:
+            return Outcome(kind, None, False, ["nothing came since the last round"], 0.0)
         self._work.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             coming = Round(ModelBundle.load(champion), self._history, self._offers, self._options, now_ms)
@@ -112,6 +115,7 @@ class Follower:
             refused = self._moved(candidate.folder, REFUSED + version)
             _reason_of(refused).write_text("\n".join(verdict.lines) + "\n")
         self._remove_old()
+        self._seen |= {"light": self._champion(), kind: self._champion()}
         return Outcome(kind, candidate, verdict.passed, verdict.lines, time.monotonic() - started)
 
     def _moved(self, folder: Path, name: str) -> Path:

@@ -12,7 +12,7 @@ from model_export.follow.history import History
 from model_export.measures.training_log import Log
 from operators.errors import LiveshelfError
 
-RETRY_S = 10.0  # after an error of the broker or of the champion
+RETRY_S = 10.0  # after an error that may pass
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def run_rounds(
         except LiveshelfError as error:
             metrics.rounds.counts[kind, "failed"] += 1
             log(f"round {kind}: failed, {error}")
-            stop.wait(RETRY_S)
+            stop.wait(RETRY_S if error.retriable else cadences.light_s)
             continue
         metrics.ended(outcome, clock_s())
         log(line_of(outcome))

@@ -24,9 +24,10 @@ class Offers:
         self._placeholders = placeholders
         self._offers: dict[str, Offer | None] = {}  # None: delisted
 
-    def take(self, records: Iterable[TopicRecord]) -> None:
-        """Applies records in their order; an unreadable one changes nothing."""
-        for record in records:
+    def take(self, records: Iterable[TopicRecord]) -> int:
+        """Applies records in their order, and returns their number; an unreadable one changes nothing."""
+        count = 0
+        for count, record in enumerate(records, start=1):  # noqa: B007
             if record.value is None:
                 self._offers[key_text(record.key)] = None
                 continue
@@ -35,6 +36,7 @@ class Offers:
             except BadRecord:
                 continue
             self._offers[item.item_id] = Offer(item.title, item.available_until)
+        return count
 
     def has_left(self, item_id: str, now_ms: int) -> bool:
         """Whether the item was delisted or is not sold any more. An item that the catalogue does not know has not left."""

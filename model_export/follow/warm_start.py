@@ -60,7 +60,10 @@ class WarmStart:
         model = build(options.encoder, items, options.width, options.dropout, options.window, self.weights.scale)
         if self.weights.silent:
             model.silence()
-        missing, unknown = model.load_state_dict(self.weights.by_name, strict=False)
+        try:
+            missing, unknown = model.load_state_dict(self.weights.by_name, strict=False)
+        except RuntimeError as error:  # of another shape
+            raise BundleError("the weights of the model that manifest.json names", str(error)[:200], FIX) from error
         lacking = [name for name in missing if name not in ("items.weight", "bias")]
         if (lacking and not self.weights.silent) or unknown:
             raise BundleError("the weights of the model that manifest.json names", f"{(lacking + unknown)[:3]}", FIX)

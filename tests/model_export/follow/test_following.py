@@ -41,7 +41,7 @@ class FakeFollower:
     def read(self) -> None:
         self.reads += 1
         if self.reads <= self._failing:
-            raise BrokerError("the broker", "no answer", "wait")
+            raise BrokerError("the broker", "no answer", "wait", retriable=True)
 
     def round(self, kind: str, now_ms: int) -> Outcome:
         self.rounds.append((kind, self._clock.now_s))

@@ -120,7 +120,7 @@ def test_killed_at_any_point_it_learns_each_event_once(
             for name in ("replace", "rename", "symlink_to", "mkdir"):
                 patched.setattr(Path, name, dies(getattr(Path, name)))
             killed = False
-            for number in range(4):
+            for number in range(3):
                 topics.send(*walks(5, first=5 * number))
                 if not killed:
                     trainer = None
