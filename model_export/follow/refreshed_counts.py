@@ -30,7 +30,7 @@ def fallbacks(
     """The arrays of a bundle's fallbacks. `vectors` float32 [N + 1, d]."""
     size, newest_ms = len(items.words) + 1, int(train.time_ms.max())
     span_ms = newest_ms - int(train.time_ms.min())
-    all_time = np.bincount(train.target, minlength=size) + _popular_prior(items.renumbered(champion.popular), size)
+    all_time = np.bincount(train.target, minlength=size).astype(np.float64)
     week = np.bincount(train.target[train.time_ms > newest_ms - RECENT_MS], minlength=size)
     recent_ms = min(RECENT_MS, RECENT_SHARE * span_ms)
     recent = np.bincount(train.target[train.time_ms > newest_ms - recent_ms], minlength=size).astype(np.float64)
@@ -38,7 +38,7 @@ def fallbacks(
     prior = _neighbour_prior(items, champion.neighbours)
     return {
         "popular": popular[popular > 0].astype(np.int32),
-        "trending": trending_rows(recent, all_time.astype(np.float64)),
+        "trending": trending_rows(recent, all_time),
         "neighbours": neighbours(vectors, transition_counts(train, size - 1) + prior),
     }
 

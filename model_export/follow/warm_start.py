@@ -80,8 +80,8 @@ class WarmStart:
         for name, values in self.followers.items():
             getattr(model.transitions, name).copy_(values)
         with torch.inference_mode():
-            scores = model.scores(*(torch.from_numpy(golden[name]).long() for name in ("items", "kinds", "length")))
-        of_rows = scores.gather(1, torch.from_numpy(golden["rows"]).long()).numpy()
+            scores = model.scores(*(torch.tensor(golden[name]).long() for name in ("items", "kinds", "length")))
+        of_rows = scores.gather(1, torch.tensor(golden["rows"]).long()).numpy()
         difference = float(np.abs(of_rows - golden["scores"]).max())
         if not difference <= TOLERANCE:
             raise BundleError(f"weights that give the golden scores within {TOLERANCE}", f"{difference}", FIX)
@@ -92,9 +92,9 @@ def search_head(tower: QueryTower) -> SearchHead:
     width = tower.vectors.shape[1]
     head = SearchHead(tower.buckets.tolist(), width)
     with torch.no_grad():
-        head.parts.weight[1:] = torch.from_numpy(tower.vectors[1:])
+        head.parts.weight[1:] = torch.tensor(tower.vectors[1:])
         head.project.weight.copy_(torch.eye(width))
-        head.project.bias.copy_(torch.from_numpy(tower.vectors[0]))
+        head.project.bias.copy_(torch.tensor(tower.vectors[0]))
     return head
 
 

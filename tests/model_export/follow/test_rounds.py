@@ -147,4 +147,4 @@ def test_with_nothing_new_a_round_waits(tmp_path: Path, champion: Path) -> None:
     assert shop.round("weights").verdict == "waited"
     shop.topics.send(*walks(1, 9000))
     outcome = shop.round("weights")
-    assert outcome.verdict == "waited" and outcome.lines == ["7 new examples are too few"] and not shop.promoted
+    assert outcome.verdict == "waited" and outcome.lines == ["6 new examples are too few"] and not shop.promoted
