@@ -34,7 +34,7 @@ from operators.records.contracts import EVENTS, Event
 
 Rows = npt.NDArray[np.int64]
 Kind = Literal["light", "weights"]
-KEPT = ("name", "hop", "trained_on", "trained_to", "lineage", "settings")  # of the champion's manifest
+KEPT = ("name", "hop", "trained_on", "trained_to", "trained_at", "lineage", "settings")  # of the champion's manifest
 LEAST_NEW = 20  # new examples of a round; with fewer it waits
 
 
@@ -76,7 +76,7 @@ class Round:
     def __init__(
         self, champion: ModelBundle, history: History, offers: Offers, options: RoundOptions, now_ms: int
     ) -> None:
-        """`now_ms` decides which items are sold. Raises `EventsFileError` where no event may be learned from."""
+        """`now_ms`, epoch ms, decides which items are sold. Raises `EventsFileError` where no event may be learned from."""
         self._champion, self._offers, self._options, self._now_ms = champion, offers, options, now_ms
         stored = history.events()
         self._cut = cut(stored, Learned(champion.manifest), history.offsets.get(EVENTS, {}))
@@ -107,7 +107,7 @@ class Round:
         old = np.zeros(0, dtype=np.int64)
         if kind == "weights":
             old = self._learn(model, start)
-            facts |= {"trained_on": self._trained_on(), "trained_to": self._trained_to()}
+            facts |= {"trained_on": self._trained_on(), "trained_to": self._trained_to(), "trained_at": self._now_ms}
         if not start.weights.silent:
             head = (start.followers[name].numpy() for name in FOLLOWERS)
             model.transitions.take_counts(follower_counts(self.items, self.questions, *head))

@@ -12,6 +12,7 @@ from model_export.follow.history import History
 from model_export.follow.offers import Offers
 from model_export.follow.stored_records import TopicRecord
 from operators.errors import EventsFileError
+from operators.model.bundle_files import read_manifest
 from operators.model.model_bundle import ModelBundle
 
 CANDIDATE, REFUSED = "candidate", "refused-"
@@ -81,6 +82,11 @@ class Follower:
         self._champion, self._gate, self._promote, self._options = champion, gate, promote, options
         self._offers = Offers(options.limits.placeholders)
         self._seen: dict[Kind, Path] = {}  # the champion after the last round of a kind, if nothing came since
+
+    def trained_s(self) -> float | None:
+        """When the champion's last round of weights was, epoch s; None if it had none."""
+        trained_ms = read_manifest(self._champion()).get("trained_at")
+        return None if trained_ms is None else float(trained_ms) / 1000
 
     def read(self) -> None:
         """Takes what the topics have."""

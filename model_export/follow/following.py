@@ -43,8 +43,10 @@ def run_rounds(
     clock_s: Callable[[], float] = time.time,
 ) -> None:
     """Returns after `stop` is set. An error of a round is logged and counted, and the round is tried again: nothing of it
-    stays, so that it may be repeated."""
-    light_s = weights_s = clock_s()
+    stays, so that it may be repeated. The first rounds come as long after the start as after another round; a round of
+    weights may come earlier, as the last one may be long ago."""
+    light_s = clock_s()
+    weights_s = follower.trained_s() or light_s
     while not stop.is_set():
         kind = cadences.due(clock_s(), light_s, weights_s)
         if kind is None:

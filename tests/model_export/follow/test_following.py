@@ -37,6 +37,10 @@ class Clock:
 class FakeFollower:
     def __init__(self, clock: Clock, failing: int = 0) -> None:
         self.rounds, self.reads, self._clock, self._failing = list[tuple[str, float]](), 0, clock, failing
+        self.trained: float | None = None
+
+    def trained_s(self) -> float | None:
+        return self.trained
 
     def read(self) -> None:
         self.reads += 1
@@ -70,6 +74,15 @@ def test_light_rounds_come_often_and_weights_at_a_longer_cadence() -> None:
     )
     assert metrics.registry.get_sample_value("liveshelf_train_new_examples") == 12
     assert metrics.registry.get_sample_value("liveshelf_train_records_total", {"what": "event"}) == 7
+
+
+def test_a_restart_does_not_put_off_the_weights() -> None:
+    clock = Clock(until_s=1010)
+    clock.now_s = 900
+    follower = FakeFollower(clock)
+    follower.trained = -50.0
+    run(clock, follower)
+    assert follower.rounds == [("weights", 950)]
 
 
 def test_a_round_that_fails_is_tried_again_and_said() -> None:

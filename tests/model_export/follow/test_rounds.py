@@ -70,6 +70,7 @@ def test_a_new_trend_is_learned_and_the_old_one_not_forgotten(tmp_path: Path, ch
     assert outcome.verdict == "promoted" and outcome.candidate is not None and outcome.candidate.replayed > 100
     manifest = shop.bundle.manifest
     assert manifest["made_from"] == ModelBundle.load(champion).version and manifest["round"]["kind"] == "weights"
+    assert shop.follower.trained_s() == LATER_MS / 1000
     assert sum(manifest["trained_to"][EVENTS].values()) < sum(shop.history.offsets[EVENTS].values()), "the gate's wait"
 
 
