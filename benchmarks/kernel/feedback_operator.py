@@ -53,7 +53,7 @@ class Side:
             time.time,
             NullRefreshSensors(),
             downstream=Downstream(
-                FeedbackOutputs(Model(bundle.name, bundle.version), ExperimentSettings()) if joined else None
+                FeedbackOutputs(lambda: Model(bundle.name, bundle.version), ExperimentSettings()) if joined else None
             ),
         )
         self._items = bundle.vocabulary.item_ids

@@ -15,6 +15,7 @@ MARKER = ".liveshelf-stack"
 NOTE = "Made by `liveshelf up`: `liveshelf down --purge` removes the parts of a stack that lie here.\n"
 OWN = frozenset(
     [
+        "bundles",
         "checkpoints",
         "flink",
         "high-availability",

@@ -10,6 +10,7 @@ from operators.records.contracts import (
     EVENTS,
     EXAMPLES,
     ITEMS,
+    MODELS,
     RECEIPTS,
     RECOMMENDATIONS,
 )
@@ -32,15 +33,15 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
     examples only where `feedback.enabled` is set, and uses the topic of items where `demand.enabled` is set."""
     return {
         "job": (
-            *_topics("READ", EVENTS, ERASURES, CATALOGUE, ITEMS),
+            *_topics("READ", EVENTS, ERASURES, CATALOGUE, ITEMS, MODELS),
             *_topics("WRITE", RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS, EXAMPLES, ITEMS),
-            *_topics("DESCRIBE_CONFIGS", CATALOGUE, ITEMS),  # how long they keep tombstones
+            *_topics("DESCRIBE_CONFIGS", CATALOGUE, ITEMS, MODELS),  # how long they keep tombstones
             Right("READ", "GROUP", job),
             Right("WRITE", "TRANSACTIONAL_ID", f"{job}-", prefixed=True),
         ),
         "storefront": (
-            *_topics("READ", RECOMMENDATIONS, CATALOGUE, ITEMS),
-            *_topics("DESCRIBE_CONFIGS", RECOMMENDATIONS, CATALOGUE, ITEMS),
+            *_topics("READ", RECOMMENDATIONS, CATALOGUE, ITEMS, MODELS),
+            *_topics("DESCRIBE_CONFIGS", RECOMMENDATIONS, CATALOGUE, ITEMS, MODELS),
             *_topics("WRITE", EVENTS),
         ),
         "monitor": (

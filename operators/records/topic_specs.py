@@ -55,6 +55,7 @@ TOPICS = (
     TopicSpec(contracts.EXAMPLES, "user_id", _delete_after(30)),
     # an item that nobody asks for any more expires
     TopicSpec(contracts.ITEMS, "item_id", _compact_for(31)),
+    TopicSpec(contracts.MODELS, "the job's name", COMPACT | UNPACKED),
     TopicSpec(contracts.AUDIT, "audit", {"cleanup.policy": "delete", "retention.ms": "-1"}),
 )
 

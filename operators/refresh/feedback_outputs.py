@@ -1,6 +1,6 @@
 """What the refresh operator tells the feedback join: outputs of the kind "feedback", where `feedback.enabled` is set."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -31,9 +31,9 @@ class FeedbackOutputs:
     """Makes the outputs of one job. A user who refused consent gives none but the consent event itself: the join forgets a
     refusal after some days, the user's state does not."""
 
-    def __init__(self, model: Model, experiment: ExperimentSettings) -> None:
-        """`model`: of the bundle that makes the lists; `experiment`: the running one."""
-        self._model = model
+    def __init__(self, champion: Callable[[], Model], experiment: ExperimentSettings) -> None:
+        """`champion`: the model of lists that do not say whose they are; `experiment`: the running one."""
+        self._champion = champion
         self._arms = {arm: Experiment(experiment.name, arm) for arm in experiment.arms}
 
     def of_lists(self, lists: Sequence[tuple[Encoded, Request]]) -> Iterable[Output]:
@@ -48,7 +48,7 @@ class FeedbackOutputs:
                 epoch=epoch,
                 version=version,
                 generated_at=facts.generated_at,
-                model=self._model,
+                model=encoded.model or self._champion(),
                 experiment=self._arms.get(encoded.arm),
                 source=_SOURCES[encoded.source],
                 items=np.frombuffer(facts.item_hashes, "<u4"),

@@ -109,12 +109,12 @@ def shadowed(rollout: Rollout | None, bundle: BundleRef | None, share: float, ch
     return _next(rollout, change, shadow=bundle, shadow_share=share)
 
 
-def rolled_back(rollout: Rollout | None, change: Change) -> Rollout:
-    """The previous champion is champion again; all challengers and the shadow end: one of them may be what went wrong. Raises
-    `RolloutError` without a previous one."""
+def rolled_back(rollout: Rollout | None, change: Change) -> Rollout | None:
+    """The previous champion is champion again; all challengers and the shadow end: one of them may be what went wrong. None
+    without a previous one: the submitted bundle serves again. Raises `RolloutError` where nothing was promoted."""
     rollout = _existing(rollout)
     if rollout.previous is None:
-        raise RolloutError("a previous champion", "none", "liveshelf models promote BUNDLE")
+        return None
     return _next(
         rollout,
         change,

@@ -19,6 +19,7 @@ from operators.demand.popularity import Orders
 from operators.errors import StackError
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
+from operators.records.contracts import Model
 from operators.refresh.batch_scorer import NoScorer
 from operators.telemetry.timeline import BatchTimes
 from pipelines.scoring.catalogue_feed import CatalogueFeed
@@ -50,17 +51,19 @@ class ScorerProcess:
         on_ready: Callable[[Ready], None],
         is_known: Callable[[str], object] = lambda _: False,
         live: Callable[[], Orders | None] = lambda: None,
+        model: Model | None = None,
     ) -> None:
         """Starts it, or connects to it where it is shared, and does not wait: `ready` does.
 
         `on_ready` is called each time that the process can score or refuses the bundle. A process that gives no answer within
-        `kill_after_s` is killed; a shared one is left. `is_known` as in `CatalogueFeed`, `live` as in `OrdersFeed`. Raises
-        `StackError` where it cannot be started at all; where that may change by itself it is tried again.
+        `kill_after_s` is killed; a shared one is left. `is_known` as in `CatalogueFeed`, `live` as in `OrdersFeed`; `model`: of the
+        bundle, for its lists. Raises `StackError` where it cannot be started at all; where that may change by itself it is tried again.
         """
         self._link = link
         self._handshake = handshake
         self._kill_after_s = kill_after_s
         self._on_ready = on_ready
+        self._model = model
         self.catalogue, self._orders = CatalogueFeed(is_known), OrdersFeed(live)
         self._failed_at = -math.inf
         self._closed = False
@@ -141,7 +144,7 @@ class ScorerProcess:
         if len(answer.lists) != asked:
             raise self._lost(f"gave {len(answer.lists)} lists for {asked} requests")
         self._began_at = time.monotonic()  # it has the next batch
-        return _results(answer)
+        return _results(answer, self._model)
 
     def interrupt(self) -> None:
         """Ends a `receive` that waits."""
@@ -236,12 +239,12 @@ class ScorerProcess:
         return self._link.leave(hung=hung)
 
 
-def _results(answer: BatchAnswer) -> list[Encoded | Exception]:
+def _results(answer: BatchAnswer, model: Model | None) -> list[Encoded | Exception]:
     times, results = BatchTimes(answer.started_at, answer.scored_at, time.time()), list[Encoded | Exception]()
     for listed in answer.lists:
         if isinstance(listed, str):
             results.append(RuntimeError(listed))
         else:
-            listed.times = times
+            listed.times, listed.model = times, model
             results.append(listed)
     return results

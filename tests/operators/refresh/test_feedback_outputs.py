@@ -25,7 +25,7 @@ from tests.bad_records import good_event
 from tests.builders import NOW_MS, write_bundle
 from tests.operators.refresh.test_refresh_logic import Operator
 
-FEEDBACK = FeedbackOutputs(Model("known", "1"), ExperimentSettings(name="e", arms={"a": 1.0}))
+FEEDBACK = FeedbackOutputs(lambda: Model("known", "1"), ExperimentSettings(name="e", arms={"a": 1.0}))
 
 
 def entries(outputs: list[Output]) -> list[JoinEntry]:
