@@ -60,6 +60,24 @@ class Orders:
         return offers
 
 
+class Latest:
+    """The demo's bundle, and then what was promoted last. A `Serving`."""
+
+    def __init__(self) -> None:
+        self.folder = BUNDLE
+
+    def champion(self) -> Path:
+        """As `Serving`."""
+        return self.folder
+
+    def promote(self, folder: Path, reason: str) -> None:
+        """As `Serving`."""
+        self.folder = folder
+
+    def retire(self, folder: Path) -> None:
+        """As `Serving`."""
+
+
 def _record(topic: str, offset: int, key: str, value: bytes, time_ms: int) -> Any:
     return SimpleNamespace(topic=topic, partition=0, offset=offset, key=key.encode(), value=value, timestamp=time_ms)
 
@@ -81,18 +99,16 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     orders = list(events(start_ms=LAST_MONTH - HISTORY_DAYS * DAY_MS))
-    topics, serving = Orders(orders), [BUNDLE]
+    topics, serving = Orders(orders), Latest()
     with tempfile.TemporaryDirectory() as work:
         history = History(Path(work) / "history", 200_000, LIMITS)
-        options = RoundOptions(LIMITS)
         follower = Follower(
             Path(work) / "bundles",
             history,
             topics,
-            lambda: serving[-1],
+            serving,
             WindowsGate(LIMITS),
-            lambda folder, _: serving.append(folder),
-            options,
+            RoundOptions(LIMITS),
         )
         for number in range(1, rounds + 1):
             topics.until_ms = LAST_MONTH + number * DAYS * DAY_MS
@@ -104,7 +120,7 @@ def main() -> None:
                 ("the next days", (topics.until_ms, topics.until_ms + DAYS * DAY_MS)),
                 ("an old window", (LAST_MONTH - 7 * DAY_MS, LAST_MONTH)),
             ):
-                stayed, followed = (quality(folder, orders, *span_ms) for folder in (BUNDLE, serving[-1]))
+                stayed, followed = (quality(folder, orders, *span_ms) for folder in (BUNDLE, serving.folder))
                 print(f"  {name}: stayed {stayed}, followed {followed}", flush=True)
         history.close()
 

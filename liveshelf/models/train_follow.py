@@ -1,6 +1,6 @@
 """`liveshelf train --follow`: trains on what the topics bring, until it is stopped."""
 
-import os
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -8,11 +8,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from liveshelf.models.rollout import store_of
 from liveshelf.terminal.output import people
-from operators.errors import SettingsError
+from operators.errors import RolloutError, SettingsError
+from operators.model.bundle_files import manifest_sum
+from operators.model.bundle_signature import sign_bundle
+from operators.rollout.bundle_store import fetched, forget, put
+from operators.rollout.rollout import Change, Rollout, promoted
 from operators.settings import Settings
+from pipelines.topics.rollout_topic import change_rollout, read_newest
 
-CHAMPION = "champion"
+BY = "liveshelf train --follow"
 
 
 def refuse_others(groups: Sequence[Any], **options: Any) -> None:
@@ -43,7 +49,7 @@ def follow(settings: Settings) -> None:
     trainer, targets = settings.trainer, Layout.of(settings).targets
     work = settings.resolve(trainer.work_dir)
     history = History(work / "history", trainer.history_events, settings.events)
-    serving = ServingBundle(work, settings.resolve(settings.bundle.path))
+    serving = RolloutChampion(settings, work / "champions")
     metrics = FollowMetrics(trainer.metrics_port, targets / "trainer-follow.json" if targets.is_dir() else None)
     try:
         with FollowedTopics(settings) as topics:
@@ -51,13 +57,12 @@ def follow(settings: Settings) -> None:
                 work / "bundles",
                 history,
                 topics,
-                serving.folder,
+                serving,
                 WindowsGate(settings.events),
-                serving.promote,
                 RoundOptions(settings.events, trainer.replay_share),
             )
             cadences = Cadences(trainer.light_every_s, trainer.weights_every_s)
-            people.print(f"following the topics, from the bundle {serving.folder()}", soft_wrap=True)
+            people.print(f"following the topics, from the bundle {serving.champion()}", soft_wrap=True)
             run_rounds(follower, history, cadences, threading.Event(), metrics, _line)
     finally:
         history.close()
@@ -68,22 +73,46 @@ def _line(text: str) -> None:
     people.print(f"{time.strftime('%H:%M:%S')} {text}", soft_wrap=True, markup=False)
 
 
-class ServingBundle:
-    """The champion: what the link `champion` in the trainer's folder names, at first the bundle of the settings.
+class RolloutChampion:
+    """The champion of the rollout on `shop.models.v1`; the bundle of the settings where none was promoted. A `Serving`."""
 
-    The job does not follow the link: it takes what `bundle.path` names.
-    """
+    def __init__(self, settings: Settings, copies: Path) -> None:
+        """`copies`: a folder for copies of champions."""
+        self._settings, self._copies = settings, copies
+        self._sum: str | None = None
 
-    def __init__(self, work: Path, first: Path) -> None:
-        self._link, self._first = work / CHAMPION, first
-
-    def folder(self) -> Path:
-        """The champion's folder."""
-        return self._link.resolve() if self._link.is_dir() else self._first
+    def champion(self) -> Path:
+        """Its folder here. Raises `BrokerError`, `BundleError`, and `StackError` where the store does not answer."""
+        rollout = read_newest(self._settings)
+        if rollout is None:
+            self._sum = None
+            return self._settings.resolve(self._settings.bundle.path)
+        self._sum = rollout.champion.sum
+        forget(self._copies, [self._sum])
+        return fetched(rollout.champion, self._copies, self._settings.bundle.required_keys)
 
     def promote(self, folder: Path, reason: str) -> None:
-        """Moves the link in one step."""
-        part_link = self._link.with_name(f".{CHAMPION}.part")
-        part_link.unlink(missing_ok=True)
-        part_link.symlink_to(os.path.relpath(folder, self._link.parent))
-        part_link.replace(self._link)
+        """Raises `RolloutError` if another champion was promoted meanwhile: the candidate was not compared with it."""
+        if self._settings.bundle.signing_key_file:
+            sign_bundle(folder, self._settings.bundle.signing_key_file)
+        bundle = put(folder, store_of(self._settings))
+
+        def verb(now: Rollout | None, change: Change) -> Rollout:
+            if (None if now is None else now.champion.sum) != self._sum:
+                raise RolloutError(
+                    "the champion that the candidate was compared with",
+                    "another one, promoted meanwhile",
+                    "none: the next round starts from it",
+                    retriable=True,
+                )
+            return promoted(now, bundle, change)
+
+        change_rollout(self._settings, verb, reason, by=BY)
+
+    def retire(self, folder: Path) -> None:
+        """Removes the bundle from a store that is a folder, unless the rollout names it."""
+        store, rollout = store_of(self._settings), read_newest(self._settings)
+        named = [] if rollout is None else [*rollout.serving, rollout.previous, rollout.shadow]
+        bundle_sum = manifest_sum(folder)
+        if "://" not in store and all(bundle is None or bundle.sum != bundle_sum for bundle in named):
+            shutil.rmtree(Path(store) / bundle_sum, ignore_errors=True)

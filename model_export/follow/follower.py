@@ -16,7 +16,7 @@ from operators.model.bundle_files import read_manifest
 from operators.model.model_bundle import ModelBundle
 
 CANDIDATE, REFUSED = "candidate", "refused-"
-KEPT = 3  # bundles of either kind: accepted ones beside the champion, and refused ones
+KEPT = 3  # bundles of either kind, accepted and refused
 
 
 Portion = tuple[Sequence[TopicRecord], dict[str, dict[int, int]]]  # records, and the next offsets of their partitions
@@ -47,6 +47,19 @@ class Topics(Protocol):
         """The records of the catalogue since the last call; the first call gives all."""
 
 
+class Serving(Protocol):
+    """The bundles that serve."""
+
+    def champion(self) -> Path:
+        """The folder of the champion."""
+
+    def promote(self, folder: Path, reason: str) -> None:
+        """Makes a bundle champion in place of the one that `champion` gave last, whole or not at all."""
+
+    def retire(self, folder: Path) -> None:
+        """A bundle of this trainer that was promoted long ago may go, unless it serves."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a round. `candidate` is None where there was too little to learn; `lines`: of the gate."""
@@ -71,21 +84,19 @@ class Follower:
         work: Path,
         history: History,
         topics: Topics,
-        champion: Callable[[], Path],
+        serving: Serving,
         gate: Gate,
-        promote: Callable[[Path, str], None],
         options: RoundOptions,
     ) -> None:
-        """`work`: the folder of its bundles. `champion`: the folder that serves now. `promote(folder, reason)`: makes a
-        bundle serve, whole or not at all."""
+        """`work`: the folder of its bundles."""
         self._work, self._history, self._topics = work, history, topics
-        self._champion, self._gate, self._promote, self._options = champion, gate, promote, options
+        self._serving, self._gate, self._options = serving, gate, options
         self._offers = Offers(options.limits.placeholders)
         self._seen: dict[Kind, Path] = {}  # the champion after the last round of a kind, if nothing came since
 
     def trained_s(self) -> float | None:
         """When the champion's last round of weights was, epoch s; None if it had none."""
-        trained_ms = read_manifest(self._champion()).get("trained_at")
+        trained_ms = read_manifest(self._serving.champion()).get("trained_at")
         return None if trained_ms is None else float(trained_ms) / 1000
 
     def read(self) -> None:
@@ -100,7 +111,7 @@ class Follower:
     def round(self, kind: Kind, now_ms: int) -> Outcome:
         """One round, from the champion that serves now. Raises `BundleError` if that one cannot be trained further."""
         started = time.monotonic()
-        champion = self._champion()
+        champion = self._serving.champion()
         if self._seen.get(kind) == champion:
             return Outcome(kind, None, False, ["nothing came since the last round"], 0.0)
         self._work.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -116,12 +127,13 @@ class Follower:
         version = str(candidate.manifest["version"])
         if verdict.passed:
             accepted = self._moved(candidate.folder, version)
-            self._promote(accepted, f"{kind} round: {'; '.join(verdict.lines)}")
+            self._serving.promote(accepted, f"{kind} round: {'; '.join(verdict.lines)}")
         else:
             refused = self._moved(candidate.folder, REFUSED + version)
             _reason_of(refused).write_text("\n".join(verdict.lines) + "\n")
         self._remove_old()
-        self._seen |= {"light": self._champion(), kind: self._champion()}
+        champion = self._serving.champion()
+        self._seen |= {"light": champion, kind: champion}
         return Outcome(kind, candidate, verdict.passed, verdict.lines, time.monotonic() - started)
 
     def _moved(self, folder: Path, name: str) -> Path:
@@ -130,14 +142,14 @@ class Follower:
         return folder.rename(target)
 
     def _remove_old(self) -> None:
-        serving = self._champion().resolve()
         bundles = sorted(entry for entry in self._work.iterdir() if entry.is_dir() and entry.name != CANDIDATE)
         for refused in (False, True):
             of_kind = [entry for entry in bundles if entry.name.startswith(REFUSED) == refused]
             for folder in of_kind[:-KEPT]:
-                if folder.resolve() != serving:
-                    shutil.rmtree(folder)
-                    _reason_of(folder).unlink(missing_ok=True)
+                if not refused:
+                    self._serving.retire(folder)
+                shutil.rmtree(folder)
+                _reason_of(folder).unlink(missing_ok=True)
 
 
 def _reason_of(refused: Path) -> Path:

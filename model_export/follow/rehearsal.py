@@ -17,9 +17,9 @@ from model_export.data.windows import batches, tensors_of
 from model_export.models.encoders import NextItem
 from model_export.models.tasks import Task
 
-STEPS = 2048  # of the windows of a batch
+STEPS = 512  # of the windows of a batch, as in a full training
 EPOCHS = 2
-RATE = 0.25  # of the learning rate of the champion's training
+RATE = 0.5  # of the learning rate of the champion's training
 
 
 @dataclass(frozen=True)

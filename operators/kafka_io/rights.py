@@ -50,7 +50,8 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
         ),
         "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
         "trainer": (
-            *_topics("READ", EVENTS, CATALOGUE, EXAMPLES, ERASURES),
+            *_topics("READ", EVENTS, CATALOGUE, EXAMPLES, ERASURES, MODELS),
+            *_topics("WRITE", MODELS),
             Right("READ", "GROUP", f"{job}-trainer"),
         ),
     }

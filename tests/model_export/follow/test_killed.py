@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from liveshelf.models.train_follow import ServingBundle
 from model_export.follow import follower as follower_file
 from model_export.follow.candidate import RoundOptions
 from model_export.follow.follower import Follower
@@ -66,21 +65,39 @@ def gate(candidate: Path, champion: Path, windows: Any) -> WindowsVerdict:
     return WindowsVerdict(int(load(candidate).manifest["version"]) % 3 != 2, ["so it is"])
 
 
+class Link:
+    """A `Serving`: a link to the champion, moved in one step."""
+
+    def __init__(self, work: Path) -> None:
+        self._link, self._first = work / "champion", work / "first"
+
+    def champion(self) -> Path:
+        return self._link.resolve() if self._link.is_dir() else self._first
+
+    def promote(self, folder: Path, reason: str) -> None:
+        part_link = self._link.with_name("champion.part")
+        part_link.unlink(missing_ok=True)
+        part_link.symlink_to(folder)
+        part_link.replace(self._link)
+
+    def retire(self, folder: Path) -> None:
+        assert folder.resolve() != self.champion()
+
+
 class Trainer:
     """One process: it starts from what is on disk."""
 
     def __init__(self, work: Path, topics: FakeTopics, gate: Callable[..., WindowsVerdict]) -> None:
         self.history = History(work / "history", 100_000, LIMITS)
-        self.serving = ServingBundle(work, work / "first")
-        bundles, champion, promote = work / "bundles", self.serving.folder, self.serving.promote
-        self.follower = Follower(bundles, self.history, topics, champion, gate, promote, RoundOptions(LIMITS))
+        self.serving = Link(work)
+        self.follower = Follower(work / "bundles", self.history, topics, self.serving, gate, RoundOptions(LIMITS))
 
     def round(self) -> None:
         self.follower.read()
         self.follower.round("weights", 0)
 
     def learned(self) -> list[str]:
-        return json.loads((self.serving.folder() / "learned.json").read_text())
+        return json.loads((self.serving.champion() / "learned.json").read_text())
 
 
 def first_bundle(work: Path) -> None:
@@ -157,7 +174,7 @@ def test_after_a_roll_back_the_older_bundle_learns_again_what_it_has_not(
     trainer = Trainer(tmp_path, topics, lambda *_: WindowsVerdict(True, []))
     topics.send(*walks(5))
     trainer.round()
-    before = trainer.serving.folder()
+    before = trainer.serving.champion()
     topics.send(*walks(5, first=5))
     trainer.round()
     assert len(trainer.learned()) > 45

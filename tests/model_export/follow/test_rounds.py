@@ -28,14 +28,19 @@ class Shop:
     """A follower over fake topics, and the bundle that serves."""
 
     def __init__(self, folder: Path, champion: Path, gate=lambda *_: WindowsVerdict(True, ["open"])) -> None:
-        self.topics, self.serving, self.promoted = FakeTopics(), champion, list[str]()
+        self.topics, self.serving, self.promoted, self.retired = FakeTopics(), champion, list[str](), list[Path]()
         self.history = History(folder / "history", 100_000, LIMITS)
-        arguments = folder / "bundles", self.history, self.topics, lambda: self.serving, gate, self.promote
-        self.follower = Follower(*arguments, RoundOptions(LIMITS))
+        self.follower = Follower(folder / "bundles", self.history, self.topics, self, gate, RoundOptions(LIMITS))
+
+    def champion(self) -> Path:
+        return self.serving
 
     def promote(self, folder: Path, reason: str) -> None:
         self.serving = folder
         self.promoted.append(reason)
+
+    def retire(self, folder: Path) -> None:
+        self.retired.append(folder)
 
     def round(self, kind) -> Outcome:
         self.follower.read()
