@@ -26,7 +26,8 @@ def refuse_others(groups: Sequence[Any], **options: Any) -> None:
     options, whose fields' defaults are typer's options."""
     given = [name for name, value in options.items() if value is not None]
     for group in groups:
-        given += [field.name for field in fields(group) if getattr(group, field.name) != field.default.default]
+        options_of: Any = fields(group)
+        given += [field.name for field in options_of if getattr(group, field.name) != field.default.default]
     if given:
         raise SettingsError(
             "--follow without options of a single training",

@@ -35,7 +35,7 @@ def write_weights(model: NextItem, file: Path) -> None:
     """Writes the weights of a frozen model."""
     weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(IN_THE_GRAPH)}
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in weights.items()}
-    np.savez(file, **arrays, **{SCALE: np.float64(model.scale), SILENT: np.bool_(model.silent)})  # type: ignore[arg-type]
+    np.savez(file, **arrays, **{SCALE: np.float64(model.scale), SILENT: np.bool_(model.silent)})
 
 
 def read_weights(content: bytes) -> TrainingWeights:

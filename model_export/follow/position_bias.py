@@ -37,7 +37,8 @@ def examination(shown: Sequence[Shown]) -> npt.NDArray[np.float64]:
         wanted = (clicks_of + PRIOR * mean) / (np.bincount(item, examined[place]) + PRIOR)
         examined = clicks_at / np.maximum(np.bincount(place, wanted[item], PLACES), 1e-9)
     examined[shown_at == 0] = examined[np.flatnonzero(shown_at)[-1]]  # never shown: as the last place that was
-    return np.clip(examined / examined.max(), LEAST, 1.0)
+    clipped: npt.NDArray[np.float64] = np.clip(examined / examined.max(), LEAST, 1.0)
+    return clipped
 
 
 class ClickWeights:

@@ -38,7 +38,7 @@ class RecordFilter:
             newest_ms = max(newest_ms, record.timestamp)
         oldest_ms = newest_ms - REMEMBERED_MS
         self.erased = {mark: at_ms for mark, at_ms in self.erased.items() if at_ms > oldest_ms}
-        return segment.without(self.refused)
+        return segment
 
     def _erasure(self, record: TopicRecord, segment: Segment) -> None:
         """An erasure, or the tombstone that the job writes over it when it is done."""

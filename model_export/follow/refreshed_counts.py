@@ -5,6 +5,8 @@ decide where the history says little, and yield where it says much. They are rea
 weigh the same in each round.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
@@ -61,7 +63,8 @@ def _popular_prior(popular: Rows, size: int) -> npt.NDArray[np.float64]:
     prior = np.zeros(size)
     prior[popular] = 1 / (np.arange(len(popular)) + 10)
     prior[0] = 0
-    return prior * (POPULAR_EVENTS / max(prior.sum(), 1e-9))
+    prior *= POPULAR_EVENTS / max(float(prior.sum()), 1e-9)
+    return prior
 
 
 def _neighbour_prior(items: Assortment, neighbours: Rows) -> sparse.csr_matrix:
@@ -71,7 +74,7 @@ def _neighbour_prior(items: Assortment, neighbours: Rows) -> sparse.csr_matrix:
     return _matrix(nearest, weight)
 
 
-def _matrix(columns: Rows, weight: npt.NDArray[np.floating]) -> sparse.csr_matrix:
+def _matrix(columns: Rows, weight: npt.NDArray[Any]) -> sparse.csr_matrix:
     """[N + 1, N + 1] with the weights [N + 1, F] at these columns; zeros are left out."""
     size = len(columns)
     row, place = np.nonzero(weight)

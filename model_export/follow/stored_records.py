@@ -27,7 +27,7 @@ class StoredEvent(msgspec.Struct, array_like=True, gc=False):
     event: Event
 
 
-class Shown(msgspec.Struct, array_like=True, gc=False, frozen=True):
+class Shown(msgspec.Struct, array_like=True, gc=False):
     """What an example says: an item of a list at a place that a shopper saw, and whether they took it up."""
 
     example_id: str

@@ -39,7 +39,7 @@ class WindowsGate:
     def __call__(self, candidate: Path, champion: Path, windows: GateWindows) -> WindowsVerdict:
         """Passes if neither window lost more than the margin."""
         bundles = [ModelBundle.load(folder) for folder in (candidate, champion)]
-        passed, lines = True, []
+        passed, lines = True, list[str]()
         end_ms = int(windows.events[-1].event_time) + 1
         for name, span_ms in (("newest", (windows.newest_ms, end_ms)), ("old", windows.old_ms)):
             sums, counts = zip(*(self._ndcg(bundle, windows, span_ms) for bundle in bundles), strict=True)
