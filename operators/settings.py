@@ -122,9 +122,15 @@ class MonitorSettings(Section):
 
 
 class TrainerSettings(Section):
-    """The trainer."""
+    """The trainer; all but the port: of `liveshelf train --follow`."""
 
     metrics_port: Port = 9290
+    follow: bool = False
+    work_dir: str = ".liveshelf/trainer"
+    light_every_s: float = Field(300, gt=0)
+    weights_every_s: float = Field(3600, gt=0)
+    history_events: int = Field(200_000, ge=1000)
+    replay_share: float = Field(0.5, ge=0, lt=1)
 
 
 class TracingSettings(Section):

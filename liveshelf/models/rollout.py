@@ -144,9 +144,13 @@ def _stored(settings: Settings, bundle: str) -> "BundleRef":
             sign_bundle(Path(bundle), settings.bundle.signing_key_file)
         loaded = ModelBundle.load(Path(bundle), settings.bundle.required_keys)
         Scorer(loaded, settings.scorer.model_copy(update={"require_gpu": False}))
-        local = str(settings.resolve(settings.stack.data_dir) / STORE)
-        store = settings.bundle.store
-        return put(Path(bundle), store if "://" in store else str(settings.resolve(store)) if store else local)
+        return put(Path(bundle), store_of(settings))
+
+
+def store_of(settings: Settings) -> str:
+    """The address of the bundle store."""
+    store, local = settings.bundle.store, settings.resolve(settings.stack.data_dir) / STORE
+    return store if "://" in store else str(settings.resolve(store) if store else local)
 
 
 def _listed(rollout: "Rollout | None", text: str) -> "BundleRef":

@@ -151,16 +151,21 @@ def vocabulary(events: Iterable[Event], min_count: int, rating_middle: float = R
 
 
 def examples(
-    events: Iterable[Event], words: Vocabulary, limits: EventSettings = DEFAULTS, window: int = WINDOW, hop: int = 1
+    events: Iterable[Event],
+    words: Vocabulary,
+    limits: EventSettings = DEFAULTS,
+    window: int = WINDOW,
+    hop: int = 1,
+    sources: list[Event] | None = None,
 ) -> Examples:
-    """One example for each wish of a known item, with the user's state before it.
+    """One example for each wish of a known item, with the user's state before it. `sources` gets the event of each.
 
     The items of one purchase share a time. Each has the earlier items of the purchase in its history, so that a model
     learns which items are bought together. A test asks only for the first (`Examples.bought_together`), because the job
     makes no list between them. Raises `EventsFileError` when there is no wish.
     """
     features_of = partial(features, vocabulary=words, window=window, hop=hop)
-    labelled = _examples(events, words, limits, features_of, Wishes(limits.rating_middle).of)
+    labelled = _examples(events, words, limits, features_of, Wishes(limits.rating_middle).of, sources)
     if labelled is None:
         raise EventsFileError("views, clicks, cart or purchase events of items", "none", "check event_type and item_id")
     return labelled
@@ -206,6 +211,7 @@ def _examples(
     limits: EventSettings,
     features_of: Callable[[npt.NDArray[Any]], Features],
     items_of: Callable[[Event], list[str]],
+    sources: list[Event] | None = None,
 ) -> Examples | None:
     users: dict[str, int] = {}
     pending: list[bytes] = []
@@ -213,6 +219,8 @@ def _examples(
     target, times, user, starts, kind, rating = [], [], [], [], [], []
     for event, item, before, after in states_before(events, words, limits, items_of):
         pending.append(before)
+        if sources is not None:
+            sources.append(event)
         target.append(words.row(item))
         times.append(int(event.event_time))
         starts.append(session_start_s(after))

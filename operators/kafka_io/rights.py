@@ -50,7 +50,11 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
             *_topics("WRITE", DEAD_LETTERS, MODELS),
         ),
         "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
-        "trainer": _topics("READ", EVENTS, CATALOGUE),
+        "trainer": (
+            *_topics("READ", EVENTS, CATALOGUE, EXAMPLES, ERASURES, MODELS),
+            *_topics("WRITE", MODELS),
+            Right("READ", "GROUP", f"{job}-trainer"),
+        ),
     }
 
 
