@@ -30,6 +30,7 @@ from operators.configuration.shop_settings import (
     ExperimentSettings,
     FeedbackSettings,
     ListSettings,
+    SearchSettings,
 )
 from operators.configuration.socket_path import checked_socket_path
 from operators.errors import SettingsError
@@ -184,6 +185,7 @@ class Settings(BaseSettings):
     experiment: ExperimentSettings = ExperimentSettings()
     bundle: BundleSettings = BundleSettings()
     storefront: StorefrontSettings = StorefrontSettings()
+    search: SearchSettings = SearchSettings()
     monitor: MonitorSettings = MonitorSettings()
     trainer: TrainerSettings = TrainerSettings()
     tracing: TracingSettings = TracingSettings()

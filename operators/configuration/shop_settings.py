@@ -75,6 +75,13 @@ class DemandSettings(Section):
         return self
 
 
+class SearchSettings(Section):
+    """Search. `synonyms`: a file; `encoder`: a folder that `liveshelf search encoder` made. Empty: none."""
+
+    synonyms: str = ""
+    encoder: str = ""
+
+
 class FeedbackSettings(Section):
     """The join of impressions with outcomes. Windows may be fractions of a minute."""
 
