@@ -34,10 +34,10 @@ def evaluate(
     from operators.model.model_bundle import ModelBundle
     from operators.records.record_file import catalogue_file
     from operators.search.engine import SearchEngine
-    from operators.search.evaluation import evaluate as evaluated
-    from operators.search.evaluation import read_judgments
+    from operators.search.quality.evaluation import evaluate as evaluated
+    from operators.search.quality.evaluation import read_judgments
     from operators.search.synonyms import Synonyms, read_synonyms
-    from operators.search.text_encoder import bundle_encoder
+    from operators.search.vectors.text_encoder import bundle_encoder
 
     settings = load_settings()
     judged = read_judgments(judgments)

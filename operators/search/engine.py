@@ -14,14 +14,15 @@ from operators.search.filters import Filters, fits
 from operators.search.fusion import reciprocal_ranks
 from operators.search.item_index import FieldWeights, ItemIndex, all_of, any_of, best_of
 from operators.search.item_slots import ItemSlots
-from operators.search.item_vectors import ItemVectors
 from operators.search.synonyms import Synonyms
-from operators.search.text_encoder import TextEncoder
 from operators.search.understanding import Alternative, Term, Understanding, Understood
+from operators.search.vectors.item_vectors import ItemVectors
+from operators.search.vectors.text_encoder import TextEncoder
 from operators.search.vocabulary import Vocabulary
 
 DEPTH = 300  # places of each ranking that are fused
 EXACT = 100_000  # items up to which every item's vector is compared; above, those that words found, and all if words found none
+NO_FILTERS = Filters()
 NO_STOCK = 0.5  # what the score of a sold-out item is multiplied by
 Matched = Literal["all", "fuzzy", "any", "text", "popular"]
 
@@ -42,7 +43,7 @@ class SearchRequest:
     shown now."""
 
     text: str
-    filters: Filters = Filters()
+    filters: Filters = NO_FILTERS
     depth: int = DEPTH
     liked: Sequence[str] = ()
     popular: Sequence[str] = ()

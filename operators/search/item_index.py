@@ -6,9 +6,11 @@ fields, because a word counts once (Robertson, Zaragoza and Taylor, CIKM 2004). 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tantivy import Document, FieldType, Index, Occur, Query, Schema, SchemaBuilder
 
+from operators.configuration.nearest_name import nearest
 from operators.records.contracts import CatalogueItem
 from operators.search.analysis import ANALYZER, normalised, text_analyzer
 from operators.search.filters import Filters, category_key, category_levels
@@ -16,6 +18,7 @@ from operators.search.filters import Filters, category_key, category_levels
 HEAP = 32_000_000  # bytes of new items in memory before a segment is written
 DESCRIBED = 600  # characters of a description that are indexed; more of it drowns the title
 FACET_VALUES = 20
+COMPARED = 1_000  # values among which the one is looked for that a misspelt filter means
 PRICE_BOUNDS = (5, 10, 20, 50, 100, 200, 500, 1000)
 FIELDS = ("text", "title", "category")
 
@@ -104,6 +107,21 @@ class ItemIndex:
         slots = searcher.fast_field_values("slot", [address for _, address in hits])
         return [(int(slot), float(score)) for slot, (score, _) in zip(slots, hits, strict=True) if slot is not None]
 
+    def unknown_values(self, filters: Filters) -> list[str]:
+        """A sentence for each category and brand of the filters that no item has."""
+        notes = []
+        for name, values in (("category", filters.categories), ("brand", filters.brands)):
+            for value in values:
+                if not self._searcher.doc_freq(f"{name}_key", value):
+                    meant = nearest(value, self._most_frequent(name))
+                    notes.append(f"no item has the {name} {value!r}" + (f"; is {meant!r} meant?" if meant else ""))
+        return notes
+
+    def _most_frequent(self, name: str) -> list[str]:
+        terms = {"terms": {"field": f"{name}_facet", "size": COMPARED}}
+        answer = self._searcher.aggregate(Query.all_query(), {name: terms})
+        return [str(bucket["key"]) for bucket in answer[name]["buckets"]]
+
     def count(self, query: Query) -> int:
         """How many items match."""
         return int(self._searcher.search(query, 1, count=True).count or 0)
@@ -137,7 +155,7 @@ _AGGREGATION = {
             "field": "price",
             "ranges": [
                 {"to": PRICE_BOUNDS[0]},
-                *({"from": low, "to": high} for low, high in zip(PRICE_BOUNDS, PRICE_BOUNDS[1:], strict=False)),
+                *({"from": low, "to": high} for low, high in pairwise(PRICE_BOUNDS)),
                 {"from": PRICE_BOUNDS[-1]},
             ],
         }

@@ -11,7 +11,7 @@ from operators.errors import SearchError
 from operators.records.contracts import CatalogueItem
 from operators.search.engine import SearchEngine, SearchRequest
 from operators.search.filters import Filters
-from operators.search.measures import ndcg, recall
+from operators.search.quality.measures import ndcg, recall
 
 DEPTH = 100  # places that are looked at
 ANY_STOCK = Filters(sold_out_too=True)
