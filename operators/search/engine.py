@@ -12,7 +12,7 @@ from operators.records.contracts import CatalogueItem
 from operators.search.analysis import words_of
 from operators.search.filters import Filters, fits
 from operators.search.fusion import reciprocal_ranks
-from operators.search.item_index import FieldWeights, ItemIndex, all_of, any_of, best_of
+from operators.search.item_index import FieldWeights, ItemIndex, all_of, any_of, best_of, text_of
 from operators.search.item_slots import ItemSlots
 from operators.search.synonyms import Synonyms
 from operators.search.understanding import Alternative, Term, Understanding, Understood
@@ -197,4 +197,4 @@ class SearchEngine:
 
 
 def _words(item: CatalogueItem) -> list[str]:
-    return words_of(" ".join((item.title, item.brand or "", item.category_path, " ".join(item.tags or ()))))
+    return words_of(text_of(item))

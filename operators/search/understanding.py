@@ -16,8 +16,9 @@ from operators.search.vocabulary import Vocabulary
 
 MAX_QUERY = 256  # characters of a query that are read
 MAX_WORDS = 24
-SYNONYM, JOINED, SPELLED, COMPLETED = 0.8, 0.9, 0.6, 0.4  # weights of alternatives; the word itself has 1
-CORRECTIONS, COMPLETIONS = 4, 8
+SYNONYM, JOINED, COMPLETED = 0.8, 0.9, 0.4  # weights of alternatives; the word itself has 1
+SPELLED = (0.9, 0.3, 0.2, 0.2)  # of the nearest words, the nearest first
+COMPLETIONS = 8
 RARE, FAR_MORE_FREQUENT = 2, 50  # a word of so few items is also looked for as one that comes so much more often
 
 Stems = tuple[str, ...]
@@ -138,13 +139,13 @@ class Understanding:
         if not known:
             alternatives += [self._alternative(parts, JOINED) for parts in self._parts(word)]
             known = len(alternatives) > 1
-        if spelling and not known and (near := self._vocabulary.near(word, CORRECTIONS)):
+        if spelling and not known and (near := self._vocabulary.near(word, len(SPELLED))):
             spelled = near[0].word
-            alternatives += [self._alternative((other.word,), SPELLED / other.distance) for other in near]
+            alternatives += [self._alternative((other.word,), weight) for other, weight in zip(near, SPELLED, strict=False)]
         elif spelling and self._vocabulary.count(word) <= RARE:
             count = max(1, self._vocabulary.count(word))
             near = [other for other in self._vocabulary.near(word, 2) if other.count >= FAR_MORE_FREQUENT * count]
-            alternatives += [self._alternative((other.word,), SPELLED / other.distance) for other in near]
+            alternatives += [self._alternative((other.word,), SPELLED[1]) for other in near]
         return Term(word, _distinct(alternatives), known, spelled)
 
     def _parts(self, word: str) -> list[tuple[str, str]]:

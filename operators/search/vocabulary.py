@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tantivy import Document, Index, Query, SchemaBuilder
 
 HEAP = 15_000_000  # bytes of the writer: tantivy's least
-CANDIDATES = 60  # near words that are looked at
+CANDIDATES = 200  # near words that are looked at
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,17 @@ class Vocabulary:
         """Other words within the distance that the length of the word allows, the best first."""
         if not (reach := reach_of(word)):
             return []
+        near = self._within(word, reach)
+        if not near and len(word) >= 5 and reach == 1:
+            near = self._within(word, 2)
+        return heapq.nsmallest(limit, near, key=lambda other: _order(word, other))
+
+    def _within(self, word: str, reach: int) -> list[NearWord]:
         query = Query.fuzzy_term_query(self._schema, "word", word, reach, True)
-        hits = self._searcher.search(query, CANDIDATES * 5, count=False).hits
+        hits = self._searcher.search(query, CANDIDATES, count=False).hits
         others = [self._searcher.doc(address)["word"][0] for _, address in hits]
         near = [NearWord(other, edits(word, other), self.count(other)) for other in others if other != word]
-        known = [other for other in near if other.count]
-        return heapq.nsmallest(limit, known, key=lambda other: _order(word, other))
+        return [other for other in near if other.count]
 
     def __len__(self) -> int:
         return len(self._counts)
