@@ -18,11 +18,8 @@ from operators.kafka_io.list_outlines import ListOutline
 from operators.kafka_io.table_consumer import kafka_consumer
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import MAX_ID, ListItem, Reason
-from operators.search.engine import SearchEngine
 from operators.search.filters import MAX_TEXT as MAX_FILTERS
 from operators.search.filters import read_filters
-from operators.search.synonyms import Synonyms, read_synonyms
-from operators.search.vectors.text_encoder import bundle_encoder
 from operators.settings import Settings
 from operators.telemetry.tracing import Tracer
 from storefront.events.event_producer import BadEvent, EventProducer
@@ -37,6 +34,7 @@ from storefront.http.strict_route import StrictRoute
 from storefront.openapi import EventBody, Taken, add_components, content
 from storefront.view.search import MAX_OFFSET, Page, Search, Sort
 from storefront.view.search_answer import SearchAnswer, Suggestions
+from storefront.view.search_engine import new_engine
 from storefront.view.search_follower import SearchFollower
 from storefront.view.served_list import ListServer, ServedItem, ServedList, served
 from storefront.view.views import CatalogueView, Views
@@ -67,7 +65,7 @@ class Services:
             self.bundle = None  # users without a list get an empty one; /readyz reports it
         shelf = CatalogueView(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
         refused = self.metrics.refused.counts
-        engine = SearchEngine(bundle_encoder(self.bundle), _synonyms(settings))
+        engine = new_engine(settings, self.bundle)
         self.views = Views(
             folder,
             lambda: kafka_consumer(options),
@@ -124,10 +122,6 @@ def live_orders(settings: Settings, bundle: ModelBundle | None) -> LiveOrders | 
     items = bundle.vocabulary.item_ids if bundle else []
     popular = [row - 1 for row in bundle.popular.tolist()] if bundle else []
     return LiveOrders(items, popular, HalfLives.of(settings.demand), adds_items=True)
-
-
-def _synonyms(settings: Settings) -> Synonyms:
-    return read_synonyms(settings.resolve(settings.search.synonyms)) if settings.search.synonyms else Synonyms()
 
 
 def _tables_folder(settings: Settings) -> Path:

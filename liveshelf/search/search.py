@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from liveshelf.terminal.extras import need
 from liveshelf.terminal.output import JsonFlag, machine, notice, people, table
 from operators.settings import load_settings
 
@@ -20,7 +21,8 @@ def search() -> None:
 def evaluate(
     catalogue: Path = typer.Option(..., help="JSON lines of catalogue records."),
     judgments: Path = typer.Option(..., help='JSON lines of {"query", "item_id", "grade"}, grades 0 to 1.'),
-    bundle: Path = typer.Option(None, help="Bundle whose query tower makes the text vectors."),
+    encoder: Path = typer.Option(None, help="Folder of `liveshelf search encoder`; default: search.encoder."),
+    bundle: Path = typer.Option(None, help="Or: a bundle whose query tower makes the text vectors."),
     synonyms: Path = typer.Option(None, help="Synonyms of the shop; default: search.synonyms."),
     json: bool = JsonFlag,
 ) -> None:
@@ -31,13 +33,15 @@ def evaluate(
 
     Example: liveshelf search evaluate --catalogue catalogue.jsonl --judgments judgments.jsonl --json
     """
+    from operators.errors import SearchError
     from operators.model.model_bundle import ModelBundle
     from operators.records.record_file import catalogue_file
     from operators.search.engine import SearchEngine
     from operators.search.quality.evaluation import evaluate as evaluated
     from operators.search.quality.evaluation import read_judgments
     from operators.search.synonyms import Synonyms, read_synonyms
-    from operators.search.vectors.text_encoder import bundle_encoder
+    from operators.search.vectors.sentence_encoder import SentenceEncoder
+    from operators.search.vectors.text_encoder import TextEncoder, bundle_encoder
 
     settings = load_settings()
     judged = read_judgments(judgments)
@@ -46,14 +50,19 @@ def evaluate(
     if left_out := records.left_out():
         notice("warning", "bold yellow", left_out)
     records.refuse_mostly_bad()
-    encoder = bundle_encoder(ModelBundle.load(bundle)) if bundle is not None else None
-    path = synonyms or (settings.resolve(settings.search.synonyms) if settings.search.synonyms else None)
-    engine = SearchEngine(encoder, read_synonyms(path) if path else Synonyms())
+    if bundle is not None and encoder is not None:
+        raise SearchError("--encoder or --bundle", "both", "leave one out")
+    folder = encoder or settings.search.encoder_folder(settings.resolve)
+    texts: TextEncoder | None = bundle_encoder(ModelBundle.load(bundle)) if bundle is not None else None
+    if bundle is None and folder is not None:
+        texts = SentenceEncoder(folder)
+    path = synonyms or settings.search.synonyms_file(settings.resolve)
+    engine = SearchEngine(texts, read_synonyms(path) if path else Synonyms())
     with people.status(f"{len(items)} items, {len(judged)} queries"):
         engine.apply(items)
         quality = evaluated(engine, items, judged)
-    if encoder is None:
-        notice("note", "bold", "text is null: no encoder (--bundle names a bundle with a query tower)")
+    if texts is None:
+        notice("note", "bold", "text is null: no encoder (--encoder, or --bundle of one with a query tower)")
     answer: dict[str, Any] = {name: None if one is None else one.as_json() for name, one in quality.items()}
     if json:
         machine(answer)
@@ -61,6 +70,24 @@ def evaluate(
     names = ("ndcg@10", "recall@100", "zero")
     rows = [(name, *(_shown(one, measure) for measure in names)) for name, one in answer.items()]
     table(f"{len(judged)} queries, {len(items)} items", ("search", *names), rows)
+
+
+@app.command()
+def encoder(
+    model: Path = typer.Option(..., help="Folder with config.json, model.safetensors and tokenizer.json."),
+    out: Path = typer.Option(..., help="Folder for encoder.onnx and tokenizer.json."),
+) -> None:
+    """Makes a search encoder of a pre-trained BERT sentence encoder, in int8 (extra `train` here; `text` where it serves).
+
+    Example: liveshelf search encoder --model all-MiniLM-L6-v2 --out models/search-encoder
+    """
+    need("onnx")
+    from model_export.bundles.sentence_graph import export_encoder
+
+    export_encoder(model, out)
+    people.print(
+        f"{out}: set search.encoder to it, or give it to `liveshelf search evaluate --encoder`", soft_wrap=True
+    )
 
 
 def _shown(measures: dict[str, Any] | None, name: str) -> str:

@@ -1,6 +1,8 @@
-"""Settings of events, lists, demand, feedback and experiments: limits, form, half-lives, windows, arms."""
+"""Settings of events, lists, demand, search, feedback and experiments: limits, form, half-lives, windows, arms."""
 
+from collections.abc import Callable
 from math import inf
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
@@ -80,6 +82,14 @@ class SearchSettings(Section):
 
     synonyms: str = ""
     encoder: str = ""
+
+    def synonyms_file(self, resolve: Callable[[str], Path]) -> Path | None:
+        """The file; None without one. `resolve`: of `Settings`."""
+        return resolve(self.synonyms) if self.synonyms else None
+
+    def encoder_folder(self, resolve: Callable[[str], Path]) -> Path | None:
+        """The folder; None without one. `resolve`: of `Settings`."""
+        return resolve(self.encoder) if self.encoder else None
 
 
 class FeedbackSettings(Section):

@@ -1,9 +1,9 @@
 """The search engine: items in, rankings out. Words (BM25, spelling, synonyms), text vectors and the shopper's taste are
 rankings of their own; their fusion is the answer."""
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 from tantivy import Query
@@ -22,6 +22,7 @@ from operators.search.vocabulary import Vocabulary
 
 DEPTH = 300  # places of each ranking that are fused
 EXACT = 100_000  # items up to which every item's vector is compared; above, those that words found, and all if words found none
+PLACED = 256  # items that get their vectors at once
 NO_FILTERS = Filters()
 NO_STOCK = 0.5  # what the score of a sold-out item is multiplied by
 Matched = Literal["all", "fuzzy", "any", "text", "popular"]
@@ -63,7 +64,7 @@ class Found:
 
 
 class SearchEngine:
-    """One thread calls `apply`; any thread searches."""
+    """One thread calls `apply` and `place`; any thread searches."""
 
     def __init__(
         self,
@@ -77,30 +78,39 @@ class SearchEngine:
         self._vectors = ItemVectors(encoder.dimensions) if encoder else None
         self._fields, self._weights = fields or FieldWeights(), weights or RankWeights()
         self.understanding = Understanding(self.vocabulary, synonyms or Synonyms(), self.index.knows)
-        self._applying = threading.Lock()
+        self._unplaced: dict[int, CatalogueItem | None] = {}  # None: the slot is free, and its vector goes
 
-    def apply(self, changed: Sequence[CatalogueItem], removed: Iterable[str] = ()) -> None:
-        """Adds or replaces items, takes out others, and makes all of it findable."""
-        with self._applying:
-            for item_id in removed:
-                if (gone := self.slots.remove(item_id)) is not None:
-                    self.index.remove(gone[0])
-                    self.vocabulary.remove(_words(gone[1]))
-                    self._put_vector(gone[0], None)
-            vectors = self.encoder.items(changed) if self.encoder else [None] * len(changed)
-            for item, vector in zip(changed, vectors, strict=True):
-                slot, old = self.slots.put(item)
-                if old is not None:
-                    self.vocabulary.remove(_words(old))
-                self.index.put(slot, item)
-                self.vocabulary.add(_words(item))
-                self._put_vector(slot, vector)
-            self.index.commit()
-            self.vocabulary.refresh()
+    def apply(self, changed: Sequence[CatalogueItem], removed: Iterable[str] = (), *, place: bool = True) -> None:
+        """Adds or replaces items, takes out others, and makes all of it findable by words; with `place` also by vectors."""
+        for item_id in removed:
+            if (gone := self.slots.remove(item_id)) is not None:
+                slot, old = gone
+                self.index.remove(slot)
+                self.vocabulary.remove(words_of(text_of(old)))
+                self._unplaced[slot] = None
+        for item in changed:
+            slot, replaced = self.slots.put(item)
+            if replaced is not None:
+                self.vocabulary.remove(words_of(text_of(replaced)))
+            self.index.put(slot, item)
+            self.vocabulary.add(words_of(text_of(item)))
+            self._unplaced[slot] = item
+        self.index.commit()
+        self.vocabulary.refresh()
+        while place and self.place():
+            pass
 
-    def _put_vector(self, slot: int, vector: object) -> None:
-        if self._vectors is not None:
-            self._vectors.put(slot, vector)  # type: ignore[arg-type]
+    def place(self, count: int = PLACED) -> int:
+        """Gives items that `apply` brought their vectors, at most `count`; returns how many. An encoder may need
+        milliseconds for each."""
+        slots = [*islice(self._unplaced, count)]
+        items = {slot: self._unplaced.pop(slot) for slot in slots}
+        if self.encoder is not None and self._vectors is not None:
+            held = {slot: item for slot, item in items.items() if item is not None}
+            vectors = dict(zip(held, self.encoder.items([*held.values()]), strict=True))
+            for slot in slots:
+                self._vectors.put(slot, vectors.get(slot))
+        return len(slots)
 
     def search(self, request: SearchRequest) -> Found:
         """The best items. Where no item matches all words, any of them, or words near them, the text vectors find
@@ -194,7 +204,3 @@ class SearchEngine:
     def _stock(self, slot: int) -> float:
         item = self.slots.item(slot)
         return 1.0 if item is None or item.in_stock else NO_STOCK
-
-
-def _words(item: CatalogueItem) -> list[str]:
-    return words_of(text_of(item))

@@ -141,7 +141,9 @@ class Understanding:
             known = len(alternatives) > 1
         if spelling and not known and (near := self._vocabulary.near(word, len(SPELLED))):
             spelled = near[0].word
-            alternatives += [self._alternative((other.word,), weight) for other, weight in zip(near, SPELLED, strict=False)]
+            alternatives += [
+                self._alternative((other.word,), weight) for other, weight in zip(near, SPELLED, strict=False)
+            ]
         elif spelling and self._vocabulary.count(word) <= RARE:
             count = max(1, self._vocabulary.count(word))
             near = [other for other in self._vocabulary.near(word, 2) if other.count >= FAR_MORE_FREQUENT * count]

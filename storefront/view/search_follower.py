@@ -10,6 +10,7 @@ from operators.search.engine import SearchEngine
 
 log = logging.getLogger(__name__)
 EVERY_S = 0.5  # changes become findable so long after they came, at most, and the time that applying them takes
+PLACED = 32  # items that get their vectors between two looks for changes
 AT_ONCE = 5_000  # changes; a start with more items makes the first ones findable early
 
 
@@ -45,20 +46,25 @@ class SearchFollower:
             batch = {key: self._waiting.pop(key) for key in [*self._waiting][:AT_ONCE]}
         if batch:
             items = [item for item in batch.values() if item is not None]
-            self._engine.apply(items, [key for key, item in batch.items() if item is None])
+            self._engine.apply(items, [key for key, item in batch.items() if item is None], place=False)
         return len(batch)
+
+    def place(self) -> int:
+        """Gives some items their vectors; returns how many."""
+        return self._engine.place(PLACED)
 
     def _run(self) -> None:
         while not self._closed.is_set():
             self._came.wait()
             self._came.clear()
-            report = self._applied
-            while not self._closed.is_set() and report():
+            while not self._closed.is_set() and self._worked(self.apply):
                 self._closed.wait(self._every_s)
+            while not self._closed.is_set() and not self._came.is_set() and self._worked(self.place):
+                pass  # what came meanwhile goes first: words are quicker than vectors
 
-    def _applied(self, on_error: Callable[..., None] = log.exception) -> int:
+    def _worked(self, work: Callable[[], int]) -> int:
         try:
-            return self.apply()
-        except Exception:  # the storefront serves on with the index as it is; the next changes are tried again
-            on_error("changes of the catalogue could not be made findable")
+            return work()
+        except Exception:  # the storefront serves on with the index as it is; later changes are tried again
+            log.exception("changes of the catalogue could not be made findable")
             return 0
