@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from operators.kafka_io.catalogue_rows import GONE
 from operators.records.contracts import CatalogueItem
@@ -44,10 +44,24 @@ class SearchFollower:
         """Applies what waits now, at most `AT_ONCE` changes; returns how many."""
         with self._lock:
             batch = {key: self._waiting.pop(key) for key in [*self._waiting][:AT_ONCE]}
-        if batch:
-            items = [item for item in batch.values() if item is not None]
-            self._engine.apply(items, [key for key, item in batch.items() if item is None], place=False)
+        try:
+            self._apply(batch)
+        except Exception:  # a bug: one item must not keep the others out
+            log.exception("changes of the catalogue could not be made findable together")
+            for key, item in batch.items():
+                self._apply_alone(key, item)
         return len(batch)
+
+    def _apply(self, changes: Mapping[str, CatalogueItem | None]) -> None:
+        if changes:
+            items = [item for item in changes.values() if item is not None]
+            self._engine.apply(items, [key for key, item in changes.items() if item is None], place=False)
+
+    def _apply_alone(self, key: str, item: CatalogueItem | None) -> None:
+        try:
+            self._apply({key: item})
+        except Exception:
+            log.exception("the item %r cannot be found", key)
 
     def place(self) -> int:
         """Gives some items their vectors; returns how many."""
@@ -57,14 +71,14 @@ class SearchFollower:
         while not self._closed.is_set():
             self._came.wait()
             self._came.clear()
-            while not self._closed.is_set() and self._worked(self.apply):
+            while not self._closed.is_set() and self.apply():
                 self._closed.wait(self._every_s)
-            while not self._closed.is_set() and not self._came.is_set() and self._worked(self.place):
+            while not self._closed.is_set() and not self._came.is_set() and self._placed():
                 pass  # what came meanwhile goes first: words are quicker than vectors
 
-    def _worked(self, work: Callable[[], int]) -> int:
+    def _placed(self) -> int:
         try:
-            return work()
-        except Exception:  # the storefront serves on with the index as it is; later changes are tried again
-            log.exception("changes of the catalogue could not be made findable")
-            return 0
+            return self.place()
+        except Exception:  # a bug, or an encoder that fails: words find the items all the same
+            log.exception("items of the catalogue have no vectors")
+            return 1

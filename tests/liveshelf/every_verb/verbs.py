@@ -39,6 +39,8 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "bundle show": ("{bundle}", OK),
     "bundle lineage": ("{bundle}", OK),
     "bundle verify": ("{bundle}", OK),
+    "search evaluate": ("--catalogue {out}/none.jsonl --judgments {out}/none.jsonl", FAILED),
+    "search encoder": ("--model {out}/none --out {out}/encoder", FAILED),
     "experiments report": ("layout", FAILED),
     "audit list": ("", FAILED),
     "audit verify": ("", FAILED),

@@ -1,8 +1,5 @@
 """A search as the storefront answers it, and the index that follows the catalogue."""
 
-import threading
-import time
-
 import httpx
 import pytest
 
@@ -12,6 +9,7 @@ from operators.search.engine import SearchEngine
 from operators.search.filters import Filters, read_filters
 from storefront.view.search import Page, Search
 from storefront.view.search_follower import SearchFollower
+from tests.operators.kafka_io.fake_topic import until
 from tests.operators.search.shop import ITEMS, engine_of
 from tests.storefront.conftest import RunningShop
 
@@ -103,27 +101,26 @@ def test_the_index_follows_the_catalogue_in_order() -> None:
     assert len(engine.slots) == 3 and follower.apply() == 0
 
 
-def test_changes_are_findable_within_a_second_and_a_failure_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    engine, failures = SearchEngine(), iter([True])
+def test_changes_are_findable_within_a_second_and_a_bad_item_keeps_no_other_out(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = SearchEngine()
     apply = engine.apply
 
-    def failing(*changes: object) -> None:
-        if next(failures, False):
+    def failing(changed: list[CatalogueItem], removed: list[str] = [], **options: bool) -> None:  # noqa: B006
+        if any(item.item_id == "i1" for item in changed):
             raise RuntimeError("planted")
-        apply(*changes)  # type: ignore[arg-type]
+        apply(changed, removed, **options)
 
-    engine.apply = failing  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(engine, "apply", failing)
     follower = SearchFollower(engine, every_s=0.01)
+    for item in ITEMS[:2]:
+        follower.changed(item.item_id, item)
     follower.start()
-    follower.changed("i1", ITEMS[0])
-    deadline = time.monotonic() + 5
-    while "planted" not in caplog.text and time.monotonic() < deadline:
-        threading.Event().wait(0.01)
-    follower.changed("i2", ITEMS[1])
-    while len(engine.slots) < 1 and time.monotonic() < deadline:
-        threading.Event().wait(0.01)
+    follower.changed("i3", ITEMS[2])
+    until(lambda: len(engine.slots) == 2)
     follower.close()
-    assert engine.slots.slot("i2") is not None
+    assert (engine.slots.slot("i1"), "planted" in caplog.text) == (None, True)
 
 
 def test_over_http_bad_parameters_are_refused_and_any_query_is_answered(shop: RunningShop) -> None:
