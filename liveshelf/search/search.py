@@ -1,20 +1,20 @@
-"""`liveshelf search`: measures the search of a catalogue."""
+"""`liveshelf search`: measures the search of a catalogue, and makes an encoder for it."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from liveshelf.terminal.extras import need
 from liveshelf.terminal.output import JsonFlag, machine, notice, people, table
-from operators.settings import load_settings
+from operators.errors import SearchError
+from operators.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from operators.records.contracts import CatalogueItem
+    from operators.search.vectors.text_encoder import TextEncoder
 
 app = typer.Typer(no_args_is_help=True)
-
-
-@app.callback()
-def search() -> None:
-    """Measures the search of a catalogue."""
 
 
 @app.command()
@@ -33,43 +33,27 @@ def evaluate(
 
     Example: liveshelf search evaluate --catalogue catalogue.jsonl --judgments judgments.jsonl --json
     """
-    from operators.errors import SearchError
-    from operators.model.model_bundle import ModelBundle
-    from operators.records.record_file import catalogue_file
     from operators.search.engine import SearchEngine
+    from operators.search.quality.evaluation import MEASURES, read_judgments
     from operators.search.quality.evaluation import evaluate as evaluated
-    from operators.search.quality.evaluation import read_judgments
     from operators.search.synonyms import Synonyms, read_synonyms
-    from operators.search.vectors.sentence_encoder import SentenceEncoder
-    from operators.search.vectors.text_encoder import TextEncoder, bundle_encoder
 
     settings = load_settings()
-    judged = read_judgments(judgments)
-    records = catalogue_file(catalogue, settings.events)
-    items = [*{item.item_id: item for item in records}.values()]
-    if left_out := records.left_out():
-        notice("warning", "bold yellow", left_out)
-    records.refuse_mostly_bad()
-    if bundle is not None and encoder is not None:
-        raise SearchError("--encoder or --bundle", "both", "leave one out")
-    folder = encoder or settings.search.encoder_folder(settings.resolve)
-    texts: TextEncoder | None = bundle_encoder(ModelBundle.load(bundle)) if bundle is not None else None
-    if bundle is None and folder is not None:
-        texts = SentenceEncoder(folder)
-    path = synonyms or settings.search.synonyms_file(settings.resolve)
-    engine = SearchEngine(texts, read_synonyms(path) if path else Synonyms())
+    judged, items = read_judgments(judgments), _items(catalogue, settings)
+    texts = _encoder(settings, encoder, bundle)
+    file = synonyms or settings.search.synonyms_file(settings.resolve)
+    engine = SearchEngine(texts, read_synonyms(file) if file else Synonyms())
     with people.status(f"{len(items)} items, {len(judged)} queries"):
         engine.apply(items)
         quality = evaluated(engine, items, judged)
     if texts is None:
         notice("note", "bold", "text is null: no encoder (--encoder, or --bundle of one with a query tower)")
-    answer: dict[str, Any] = {name: None if one is None else one.as_json() for name, one in quality.items()}
+    answer = {name: None if one is None else one.as_json() for name, one in quality.items()}
     if json:
         machine(answer)
         return
-    names = ("ndcg@10", "recall@100", "zero")
-    rows = [(name, *(_shown(one, measure) for measure in names)) for name, one in answer.items()]
-    table(f"{len(judged)} queries, {len(items)} items", ("search", *names), rows)
+    rows = [(name, *(_shown(one, measure) for measure in MEASURES)) for name, one in answer.items()]
+    table(f"{len(judged)} queries, {len(items)} items", ("search", *MEASURES), rows)
 
 
 @app.command()
@@ -88,6 +72,31 @@ def encoder(
     people.print(
         f"{out}: set search.encoder to it, or give it to `liveshelf search evaluate --encoder`", soft_wrap=True
     )
+
+
+def _items(file: Path, settings: Settings) -> "list[CatalogueItem]":
+    """The newest record of each item; bad lines are left out and named."""
+    from operators.records.record_file import catalogue_file
+
+    records = catalogue_file(file, settings.events)
+    items = {item.item_id: item for item in records}
+    if left_out := records.left_out():
+        notice("warning", "bold yellow", left_out)
+    records.refuse_mostly_bad()
+    return [*items.values()]
+
+
+def _encoder(settings: Settings, folder: Path | None, bundle: Path | None) -> "TextEncoder | None":
+    from operators.model.model_bundle import ModelBundle
+    from operators.search.vectors.sentence_encoder import SentenceEncoder
+    from operators.search.vectors.text_encoder import bundle_encoder
+
+    if folder is not None and bundle is not None:
+        raise SearchError("--encoder or --bundle", "both", "leave one out")
+    if bundle is not None:
+        return bundle_encoder(ModelBundle.load(bundle))
+    folder = folder or settings.search.encoder_folder(settings.resolve)
+    return None if folder is None else SentenceEncoder(folder)
 
 
 def _shown(measures: dict[str, Any] | None, name: str) -> str:

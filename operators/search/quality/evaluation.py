@@ -16,6 +16,7 @@ from operators.search.quality.measures import ndcg, recall
 DEPTH = 100  # places that are looked at
 ANY_STOCK = Filters(sold_out_too=True)
 METHODS = ("substring", "bm25", "text", "fused")
+MEASURES = ("ndcg@10", "recall@100", "zero")
 
 Judgments = Mapping[str, Mapping[str, float]]
 Measures = dict[str, float | int | None]
@@ -38,7 +39,7 @@ class Quality:
 
     def as_json(self) -> Measures:
         """With the names of the measures."""
-        return {"ndcg@10": self.ndcg, "recall@100": self.recall, "zero": self.zero}
+        return dict(zip(MEASURES, (self.ndcg, self.recall, self.zero), strict=True))
 
 
 def read_judgments(path: Path) -> Judgments:
