@@ -32,6 +32,7 @@ from operators.configuration.shop_settings import (
     FeedbackSettings,
     GateLimits,
     ListSettings,
+    SearchSettings,
 )
 from operators.configuration.socket_path import checked_socket_path
 from operators.errors import SettingsError
@@ -188,6 +189,7 @@ class Settings(BaseSettings):
     guard: GuardSettings = GuardSettings()
     gate: GateLimits = GateLimits()
     storefront: StorefrontSettings = StorefrontSettings()
+    search: SearchSettings = SearchSettings()
     monitor: MonitorSettings = MonitorSettings()
     trainer: TrainerSettings = TrainerSettings()
     tracing: TracingSettings = TracingSettings()

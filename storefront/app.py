@@ -13,11 +13,13 @@ from prometheus_client.exposition import choose_encoder
 
 from operators.demand.item_counts import HalfLives
 from operators.demand.live_orders import LiveOrders
-from operators.errors import BadRecord, BrokerError, SettingsError
+from operators.errors import BadRecord, BrokerError, SearchError, SettingsError
 from operators.kafka_io.list_outlines import ListOutline
 from operators.kafka_io.table_consumer import kafka_consumer
 from operators.model.model_bundle import ModelBundle
-from operators.records.contracts import CatalogueItem, ListItem, Reason
+from operators.records.contracts import MAX_ID, ListItem, Reason
+from operators.search.filters import MAX_TEXT as MAX_FILTERS
+from operators.search.filters import read_filters
 from operators.settings import Settings
 from operators.telemetry.tracing import Tracer
 from storefront.events.event_producer import BadEvent, EventProducer
@@ -31,7 +33,10 @@ from storefront.http.path_ids import PathId
 from storefront.http.strict_route import StrictRoute
 from storefront.openapi import EventBody, Taken, add_components, content
 from storefront.view.champion import Champion, bundle_of_settings
-from storefront.view.search import Search
+from storefront.view.search import MAX_OFFSET, Page, Search, Sort
+from storefront.view.search_answer import SearchAnswer, Suggestions
+from storefront.view.search_engine import new_engine
+from storefront.view.search_follower import SearchFollower
 from storefront.view.served_list import ListServer, ServedItem, ServedList, served
 from storefront.view.views import CatalogueView, Views
 from storefront.watching.measured import Measured
@@ -59,6 +64,7 @@ class Services:
         self.bundle = bundle_of_settings(settings)
         shelf = CatalogueView(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
         refused = self.metrics.refused.counts
+        engine = new_engine(settings, self.bundle)
         self.views = Views(
             folder,
             lambda: kafka_consumer(options),
@@ -67,10 +73,11 @@ class Services:
             refused,
             settings.events.placeholders,
             live_orders(settings, self.bundle),
+            SearchFollower(engine),
         )
         self.champion = Champion(settings, folder, lambda: kafka_consumer(options), self._serve)
         self.server = ListServer(self.views, self.bundle)
-        self.search = Search(self.views.shelf, self.bundle)
+        self.search = Search(engine, shelf.may_be_listed, lambda: self.server.popular(), self.views.liked)
         self.producer = EventProducer(settings)
         self._impressions: ReadImpressions | None = None
         if settings.storefront.impressions == "reads":
@@ -91,10 +98,9 @@ class Services:
         self.champion.open()
 
     def _serve(self, bundle: ModelBundle | None) -> None:
-        """Another bundle's popular, similar and searched items from here on."""
+        """Another bundle's popular and similar items from here on. Search keeps its encoder, which is no part of the model."""
         self.views.use(bundle, live_orders(self._all_settings, bundle))
         self.server = ListServer(self.views, bundle)
-        self.search = Search(self.views.shelf, bundle)
         self.bundle = bundle
 
     def list_of(self, user_id: str, limit: int) -> ServedList:
@@ -208,10 +214,28 @@ def _list_routes(app: FastAPI, shop: Services) -> None:
 
 
 def _item_routes(app: FastAPI, shop: Services) -> None:
-    @app.get("/v1/search", responses={200: content(list[CatalogueItem])})
-    def search(q: str = Query("", max_length=MAX_QUERY), limit: int = Query(24, ge=1, le=200)) -> Response:
-        """Items that may be listed now: those whose title holds all words, then those that the model has learned to belong to them."""
-        return json_answer(shop.search.find(q, limit))
+    @app.get("/v1/search", responses={200: content(SearchAnswer)})
+    def search(
+        q: str = Query("", max_length=MAX_QUERY),
+        limit: int = Query(24, ge=1, le=200),
+        offset: int = Query(0, ge=0, le=MAX_OFFSET),
+        sort: Sort = Query("relevance"),
+        filters: str = Query("", max_length=MAX_FILTERS),
+        diversity: float = Query(0.0, ge=0.0, le=1.0),
+        user: str | None = Query(None, min_length=1, max_length=MAX_ID),
+    ) -> Response:
+        """Items that may be listed now and match the words, also misspelt ones, or that the model has learned to belong to them.
+        `matched` says how. An empty query finds all items. docs/search.md has the filters."""
+        try:
+            answer = shop.search.find(q, read_filters(filters), Page(offset, limit, sort, diversity), user)
+        except SearchError as error:
+            return refusal(422, "bad_parameter", str(error))
+        return json_answer(answer)
+
+    @app.get("/v1/suggest", responses={200: content(Suggestions)})
+    def suggest(q: str = Query("", max_length=MAX_QUERY), limit: int = Query(8, ge=1, le=20)) -> Response:
+        """How a query that is being typed may go on, and the first items that it names."""
+        return json_answer(shop.search.suggest(q, limit))
 
     @app.get("/v1/items/{item_id}/similar", responses={200: content(list[ServedItem])})
     def similar(item_id: PathId) -> Response:

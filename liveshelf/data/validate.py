@@ -98,7 +98,6 @@ def _event_summary(report: "EventFileReport") -> dict[str, Any]:
 
 
 def _catalogue_summary(report: "CatalogueFileReport", mismatch: str) -> dict[str, Any]:
-    from operators.records.field_effects import NO_EFFECT_CATALOGUE_FIELDS
     from operators.records.field_names import left_out
 
     return {
@@ -108,7 +107,6 @@ def _catalogue_summary(report: "CatalogueFileReport", mismatch: str) -> dict[str
         "without title": report.without_title,
         "without price": report.without_price,
         "out of stock": report.out_of_stock,
-        "without effect": {name: f"{name} {NO_EFFECT_CATALOGUE_FIELDS[name]}" for name in report.without_effect},
         "remarks": [*([mismatch] if mismatch else []), *left_out(report.unknown_fields)],
     }
 

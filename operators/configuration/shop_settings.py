@@ -1,6 +1,8 @@
-"""Settings of events, lists, demand, feedback, experiments and the model gate: limits, form, half-lives, windows, arms."""
+"""Settings of events, lists, demand, search, feedback, experiments and the model gate: limits, form, half-lives, windows."""
 
+from collections.abc import Callable
 from math import inf
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
@@ -73,6 +75,21 @@ class DemandSettings(Section):
         if self.recent_half_life_minutes > self.half_life_hours * 60:
             raise ValueError("demand.recent_half_life_minutes at most demand.half_life_hours expected")
         return self
+
+
+class SearchSettings(Section):
+    """Search. `synonyms`: a file; `encoder`: a folder that `liveshelf search encoder` made. Empty: none."""
+
+    synonyms: str = ""
+    encoder: str = ""
+
+    def synonyms_file(self, resolve: Callable[[str], Path]) -> Path | None:
+        """The file; None without one. `resolve`: of `Settings`."""
+        return resolve(self.synonyms) if self.synonyms else None
+
+    def encoder_folder(self, resolve: Callable[[str], Path]) -> Path | None:
+        """The folder; None without one. `resolve`: of `Settings`."""
+        return resolve(self.encoder) if self.encoder else None
 
 
 class FeedbackSettings(Section):

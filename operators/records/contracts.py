@@ -196,7 +196,8 @@ class Example(msgspec.Struct, kw_only=True, gc=False):
 
 
 class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
-    """A product. A record with a null value delists it. `stock`: pieces; without any it is not `in_stock`."""
+    """A product. A record with a null value delists it. `stock`: pieces; without any it is not `in_stock`. Only search uses
+    the `description`, and of a longer one the first 2,000 characters."""
 
     item_id: Id
     title: str = ""
@@ -210,6 +211,7 @@ class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
     available_until: Millis | None = None
     image_url: str | None = None
     tags: list[str] | None = None
+    description: str | None = None
 
     @property
     def category_path(self) -> str:

@@ -41,6 +41,8 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "bundle lineage": ("{bundle}", OK),
     "bundle verify": ("{bundle}", OK),
     "models gate": ("{bundle} --events {out}/none.jsonl", FAILED),
+    "search evaluate": ("--catalogue {out}/none.jsonl --judgments {out}/none.jsonl", FAILED),
+    "search encoder": ("--model {out}/none --out {out}/encoder", FAILED),
     "experiments report": ("layout", FAILED),
     "models list": ("", FAILED),
     "models promote": ("{bundle}", FAILED),
