@@ -9,6 +9,7 @@ from operators.records.contracts import (
     ERASURES,
     EVENTS,
     EXAMPLES,
+    EXPERIMENTS,
     ITEMS,
     RECEIPTS,
     RECOMMENDATIONS,
@@ -32,9 +33,9 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
     examples only where `feedback.enabled` is set, and uses the topic of items where `demand.enabled` is set."""
     return {
         "job": (
-            *_topics("READ", EVENTS, ERASURES, CATALOGUE, ITEMS),
+            *_topics("READ", EVENTS, ERASURES, CATALOGUE, ITEMS, EXPERIMENTS),
             *_topics("WRITE", RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS, EXAMPLES, ITEMS),
-            *_topics("DESCRIBE_CONFIGS", CATALOGUE, ITEMS),  # how long they keep tombstones
+            *_topics("DESCRIBE_CONFIGS", CATALOGUE, ITEMS, EXPERIMENTS),  # how long they keep tombstones
             Right("READ", "GROUP", job),
             Right("WRITE", "TRANSACTIONAL_ID", f"{job}-", prefixed=True),
         ),

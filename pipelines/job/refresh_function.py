@@ -42,7 +42,7 @@ from operators.telemetry.tracing import Tracer
 from operators.time_units import DAY_MS
 from pipelines.job.batch_messages import Message
 from pipelines.job.job_metrics import JobMetrics
-from pipelines.job.tables import open_catalogue, open_demand, tables_root
+from pipelines.job.tables import open_catalogue, open_demand, open_experiments, tables_root
 from pipelines.job.target_files import forget_unused_targets
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerLost, ScorerProcess
@@ -70,11 +70,13 @@ class RefreshFunction:
         self._wake_up = WakeUpPipe()
         self._closing.callback(self._wake_up.close)
         self._recent = RecentStates(settings.job.recent_users, time.monotonic)
-        experiments = Experiments(settings.experiment)
+        experiments = self._experiments = Experiments(settings.experiment)
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
         metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
         self._closing.callback(metrics.close)
         forget_unused_targets(settings, subtask)
+        table = open_experiments(settings, subtask, experiments, metrics.experiments.refused)
+        self._closing.callback(table.close)
         bundle = load_bundle(self._bundle_folder)
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         live = self._live_orders(bundle, subtask)
@@ -169,7 +171,13 @@ class RefreshFunction:
         link = link_of(self._python, settings.scorer.socket)
         kill_after_s = settings.scorer.kill_after_ms / 1000
         return ScorerProcess(
-            link, handshake, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row, live
+            link,
+            handshake,
+            kill_after_s,
+            lambda ready: metrics.serves(bundle, ready),
+            bundle.vocabulary.row,
+            live,
+            lambda: self._experiments.plans,
         )
 
     def wake_up_descriptor(self) -> int:
@@ -190,7 +198,7 @@ class RefreshFunction:
         """What the operators behind this one are told."""
         settings, feedback, demand = self._settings, None, None
         if settings.feedback.enabled:
-            feedback = FeedbackOutputs(Model(bundle.name, bundle.version), settings.experiment)
+            feedback = FeedbackOutputs(Model(bundle.name, bundle.version), lambda: self._experiments.plans)
         if settings.demand.enabled:
             demand = outputs = DemandOutputs(settings.demand.currency, self._is_sold)
             self._metrics.unknown_items.set_function(lambda: outputs.unknown)

@@ -3,23 +3,28 @@
 import logging
 import os
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TypeVar
 
 from operators.configuration.private_folder import user_folder
 from operators.demand.item_demand_rows import ItemDemandRows
 from operators.demand.live_orders import LiveOrders
+from operators.experiments.assignment import Experiments
+from operators.experiments.experiment_rows import ExperimentRecord, ExperimentRows
 from operators.kafka_io.catalogue_rows import CATALOGUE_BUFFER_MB, CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable, OnChange
 from operators.kafka_io.row_rules import RowRule
 from operators.kafka_io.table_consumer import kafka_consumer
-from operators.records.contracts import CATALOGUE, ITEMS, CatalogueItem
+from operators.records.contracts import CATALOGUE, EXPERIMENTS, ITEMS, CatalogueItem
 from operators.records.item_demand import ItemDemand
 from operators.settings import Settings
 
 log = logging.getLogger(__name__)
 CATALOGUE_SECONDS = 20  # to catch up with the topic at the start
+EXPERIMENTS_SECONDS = 5
 DEMAND_BUFFER_MB = 4
+EXPERIMENTS_BUFFER_MB = 1
 
 T = TypeVar("T")
 
@@ -48,8 +53,30 @@ def open_demand(settings: Settings, subtask: int, orders: LiveOrders) -> Compact
     return table
 
 
+def open_experiments(
+    settings: Settings, subtask: int, experiments: Experiments, refused: Counter[str]
+) -> CompactedTable[ExperimentRecord]:
+    """The topic of experiments as a local table; `experiments` follows it, and `refused` counts records that are no plan.
+
+    Waits until it has caught up: a list of the time before would be in no experiment.
+    """
+    name, rule, changed = f"{subtask}-experiments", ExperimentRows(), experiments.changed
+    table = _table(settings, name, EXPERIMENTS, rule, changed, EXPERIMENTS_BUFFER_MB, refused)
+    if not table.open(EXPERIMENTS_SECONDS):
+        log.warning(
+            "the topic of experiments did not answer within %s s; the last local copy serves", EXPERIMENTS_SECONDS
+        )
+    return table
+
+
 def _table(
-    settings: Settings, name: str, topic: str, rule: RowRule[T], on_change: OnChange[T], write_buffer_mb: int
+    settings: Settings,
+    name: str,
+    topic: str,
+    rule: RowRule[T],
+    on_change: OnChange[T],
+    write_buffer_mb: int,
+    refused: Counter[str] | None = None,
 ) -> CompactedTable[T]:
     """A table that is not open yet; where another process has its folder, in another folder."""
     root = tables_root(settings) / f"{settings.job.name}-{name}"
@@ -62,6 +89,7 @@ def _table(
                 lambda: kafka_consumer(options),
                 rule,
                 on_change=on_change,
+                refused=refused,
                 write_buffer_mb=write_buffer_mb,
             )
         except Exception as error:  # rocksdict raises its own class when the lock is held

@@ -56,7 +56,7 @@ def test_an_example_says_what_was_served_and_fits_its_schema() -> None:
 
 
 def test_a_field_without_a_value_is_null() -> None:
-    shopper = Shopper().gets(served(experiment=None)).sees("i1").waits_out()
+    shopper = Shopper().gets(served(experiments=())).sees("i1").waits_out()
     value = json.loads(shopper.values[0])
     assert {name for name, held in value.items() if held is None} == {"experiment", "propensity", "placement"}
 
