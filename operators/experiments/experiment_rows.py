@@ -1,10 +1,14 @@
 """The topic of experiments as rows of a local table. A row is the newest readable record of an experiment."""
 
+from typing import Annotated
+
 import msgspec
 
 from operators.errors import SettingsError
 from operators.experiments.plan import ExperimentPlan
 from operators.kafka_io.row_rules import Refused, TopicRecord
+
+Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]  # epoch ms, to the end of the year 9999
 
 
 class ExperimentRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,8 +18,8 @@ class ExperimentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     plan: ExperimentPlan
-    started_at: int
-    stopped_at: int | None = None
+    started_at: Moment
+    stopped_at: Moment | None = None
     who: str = ""
     why: str = ""
 

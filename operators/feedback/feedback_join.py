@@ -111,7 +111,7 @@ class FeedbackJoin:
             return
         waiting.partition = stamp.partition
         items, start = items_named(event), max(0, event.position or 0)
-        turn.count_for_arms(waiting, "impression", [item_id for item_id in items if not waiting.has_shown(item_id)])
+        turn.count_for_arms(waiting, "impression", (item_id for item_id in items if not waiting.has_shown(item_id)))
         new = waiting.show(items, start, _impression(event, stamp, missing=False))
         turn.counts["repeated_impression"] += not new
         self._keep(turn, waiting)

@@ -1,7 +1,7 @@
 """The input and output of the feedback join."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -73,9 +73,9 @@ class JoinTurn:
     counts: Counter[str] = field(default_factory=Counter)
     of_arms: list[ArmOutcome] = field(default_factory=list)
 
-    def count_for_arms(self, waiting: WaitingList, outcome: str, items: Collection[str], revenue: float = 0.0) -> None:
+    def count_for_arms(self, waiting: WaitingList, outcome: str, items: Iterable[str], revenue: float = 0.0) -> None:
         """Counts items that were on the list, for the arms in which its user was when the list was made."""
-        if not items or waiting.served is None or not (experiments := experiments_of(waiting.served)):
+        if waiting.served is None or not (experiments := experiments_of(waiting.served)):
             return
         listed = int(np.isin([low_hash(item) for item in items], read_served(waiting.served).items).sum())
         if listed:

@@ -58,8 +58,8 @@ def started(plan: ExperimentPlan, records: Records, own: ExperimentSettings, cha
     """The record of a plan that starts now. `own`: `[experiment]`, which holds the default layer. Raises `SettingsError` for a
     name that was used, an effect that jobs do not carry, and a plan that cannot run beside those that run."""
     plan.refuse_effects_beyond(Effects._fields)
-    running = settled(plans_of(own), records.values()).plans
-    Layers([*running, plan], past_names=records.keys())
+    Layers([plan], past_names=records.keys())
+    Layers([*settled(plans_of(own), records.values()).plans, plan])  # raises where they cannot run together
     return ExperimentRecord(plan=plan, started_at=change.at, who=change.who, why=change.why)
 
 

@@ -97,7 +97,7 @@ def test_what_is_refused_leaves_topic_and_audit_log_as_they_are(broker: Broker, 
 def test_the_list_says_which_plan_of_another_client_does_not_run(broker: Broker, plan: Path) -> None:
     liveshelf("start", plan)
     fields = {"plan": {"name": "late", "layer": "lists", "arms": [{"name": n, "share": 0.5} for n in "ab"]}}
-    broker.send(EXPERIMENTS, b"late", json.dumps(fields | {"started_at": 2**50}).encode())
+    broker.send(EXPERIMENTS, b"late", json.dumps(fields | {"started_at": 2**47}).encode())
     assert states() == {"longer": "running", "late": "refused: overlapping_parts"}
     assert "use another layer" in " ".join(liveshelf("list").stderr.replace("│", " ").split())
 

@@ -38,6 +38,7 @@ def test_fields_of_a_newer_release_are_no_obstacle_but_unknown_fields_of_a_plan_
         b"[" * 100_000,
         b"{}",
         msgspec.json.encode(FIELDS | {"started_at": "now"}),
+        msgspec.json.encode(FIELDS | {"started_at": 2**60}),  # no calendar has that day
         msgspec.json.encode(FIELDS | {"plan": FIELDS["plan"] | {"begin": 0.9, "end": 0.1}}),
         msgspec.json.encode(FIELDS | {"plan": FIELDS["plan"] | {"arms": [{"name": "a", "share": 1.5}]}}),
     ],
