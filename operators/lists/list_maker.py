@@ -160,8 +160,7 @@ class ListMaker:
         self._sensors.on_slates(requests, ranked, inputs, warm & finite)
         rounded = ranked.scores.astype(np.float64).round(SCORE_DIGITS)
         slates = self._model_slates(ranked, rounded, reasons)
-        last = -1 if ranked.sizes is None else ranked.sizes - 1
-        for user in np.flatnonzero(~(warm & finite) | (ranked.rows[np.arange(len(rows)), last] == 0)).tolist():
+        for user in np.flatnonzero(~(warm & finite) | (ranked.last == 0)).tolist():
             if not warm[user]:
                 slates[user] = self._fallback_slate(states, inputs, user, now, effects[user])
             elif not finite[user]:

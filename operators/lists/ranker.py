@@ -18,7 +18,7 @@ GOOD, TIRED, FORBIDDEN = 0, 1, 2
 POOL = 3  # MMR and the caps choose among POOL times the list's size
 
 LowHashes = npt.NDArray[np.uint32]  # low 32 bits of items' hashes, 0: none
-Caps = list[tuple[npt.NDArray[np.int32], int]]  # codes by row, and how many items of a code a list may have
+Caps = list[tuple[npt.NDArray[np.int32], int]]  # codes by row, and how many of a code above 0 a list may have
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class Ranked:
     rows: Rows
     scores: npt.NDArray[np.float32]
     sizes: npt.NDArray[np.intp] | None = None
+
+    @property
+    def last(self) -> Rows:
+        """The row of each list's last place, [B]."""
+        return self.rows[:, -1] if self.sizes is None else self.rows[np.arange(len(self.rows)), self.sizes - 1]
 
 
 class Ranker:
@@ -126,7 +131,7 @@ class Ranker:
         """Greedy choice of `size` of the pool, -1 where none is left.
 
         MMR (Carbonell and Goldstein, SIGIR 1998): argmax (1 - w) * relevance - w * max similarity to the chosen,
-        with the scores scaled to 0-1 within the pool and w the `weight`. `caps`: codes by row, and how many of a code above 0 may be chosen.
+        with the scores scaled to 0-1 within the pool; w is the `weight`.
         """
         users = np.arange(len(rows))
         low = scores.min(axis=1, keepdims=True)
