@@ -23,7 +23,7 @@ class ExperimentMetrics:
             "Users seen for the first time, by experiment and arm; without a name: users in no experiment",
             labels,
             registry,
-            experiments.shares,
+            [*experiments.shares],
         ).counts
         GaugeElsewhere(
             "liveshelf_experiment_share",
@@ -45,6 +45,6 @@ class ExperimentMetrics:
         for experiment in self._experiments.assigned(user_id).experiments or _IN_NONE:
             self._new_users[experiment.name, experiment.arm] += 1
 
-    def _refused(self) -> dict[tuple[str, ...], float]:
+    def _refused(self) -> dict[tuple[str], int]:
         refused = self.refused + Counter(self._experiments.refused.values())
         return {(reason,): count for reason, count in refused.items()}

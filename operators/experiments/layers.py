@@ -39,7 +39,10 @@ class Layers:
                 raise _used_name(plan)
         if conflict := conflict_of(plans):
             raise conflict[1]
-        self._draws = [(plan, {arm.name: arm for arm in plan.arms}, plan.shares) for plan in plans]
+        self._draws = [
+            (plan.name, plan.layer, plan.begin, plan.end, plan.key, {arm.name: arm for arm in plan.arms}, plan.shares)
+            for plan in plans
+        ]
         # only these layers must be drawn: an experiment of a whole layer has all of its users
         self._divided = {plan.layer for plan in plans if (plan.begin, plan.end) != (0, 1)}
         self._hold_out, self._hold_out_key = hold_out, hold_out_salt.encode()
@@ -55,9 +58,9 @@ class Layers:
             return {}
         places = {layer: draw(layer.encode(), _OF_LAYER + user_id) for layer in self._divided}
         return {
-            plan.name: arms[arm_at(draw(plan.key, user_id), shares)]
-            for plan, arms, shares in self._draws
-            if plan.begin <= places.get(plan.layer, 0.0) < plan.end
+            name: arms[arm_at(draw(key, user_id), shares)]
+            for name, layer, begin, end, key, arms, shares in self._draws
+            if begin <= places.get(layer, 0.0) < end
         }
 
 

@@ -89,9 +89,11 @@ class ListEncoder:
         assigned: Assigned | None = None,
         with_digest: bool = False,
     ) -> Encoded:
-        """The list of a request; `order`: (epoch, version) of its state; `assigned`: the user, None: to be found. The bytes are those that msgspec gives for the
-        same `RecommendationList`. Each source has an id of its own: a fallback list and the model's list that follows it
-        are two lists."""
+        """The list of a request; `order`: (epoch, version) of its state; `assigned`: the user, None: to be found.
+
+        The bytes are those that msgspec gives for the same `RecommendationList`. Each source has an id of its own: a fallback
+        list and the model's list that follows it are two lists.
+        """
         user, (epoch, version) = request.user_id, order
         experiments = (self._assigned(user) if assigned is None else assigned).experiments
         recommendation_id = _hash(f"{user}\0{epoch}.{version}{self._model_id}\0{slate.source}".encode())

@@ -183,8 +183,8 @@ class ListMaker:
             users = np.flatnonzero(ranked.sizes == size)
             rows, of_users = ranked.rows[users, :size], PlaceReasons(*(array[users, :size] for array in reasons))
             items = self._items.encode(rows, scores[users, :size], of_users)
-            for user, *of_list in zip(users.tolist(), items, self._hashes_of(rows), strict=False):
-                slates[user] = Slate("model", *of_list)
+            for user, of_list, hashes in zip(users.tolist(), items, self._hashes_of(rows), strict=False):
+                slates[user] = Slate("model", of_list, hashes)
         return slates
 
     def _fallback_slate(

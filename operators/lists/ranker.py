@@ -75,7 +75,8 @@ class Ranker:
             forms.setdefault(form_of(of_user, rules), []).append(user)
         sizes = np.zeros(len(rows), dtype=np.intp)
         widest = min(max(size for size, _ in forms), rows.shape[1])
-        all_rows, all_scores = (np.zeros((len(rows), widest), dtype=array.dtype) for array in (rows, scores))
+        all_rows = np.zeros((len(rows), widest), dtype=np.int32)
+        all_scores = np.zeros(all_rows.shape, dtype=np.float32)
         for (size, diversity), users in forms.items():
             cut = self._cut(rows[users], scores[users], out[users], caps, size, diversity)
             sizes[users] = width = cut.rows.shape[1]

@@ -65,9 +65,9 @@ class GaugeElsewhere(Collector):
         help_text: str,
         labels: Sequence[str],
         registry: CollectorRegistry,
-        values: Callable[[], Mapping[tuple[str, ...], float]],
+        values: Callable[[], Mapping[Any, float]],
     ) -> None:
-        """`values`: label values -> the gauge's value, as of now."""
+        """`values`: label values, a tuple of strings -> the gauge's value, as of now."""
         self.labels = tuple(labels)
         self._name, self._help, self._values = name, help_text, values
         registry.register(self)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from operators.configuration.kafka_settings import KafkaSettings
 from operators.configuration.shop_settings import ExperimentSettings
 from operators.errors import LiveshelfError
 from operators.experiments.assignment import plans_of, settled
@@ -17,7 +18,6 @@ from operators.kafka_io.kafka_clients import broker_errors, new_producer
 from operators.kafka_io.read_to_end import read_topic
 from operators.kafka_io.row_rules import Refused
 from operators.records.contracts import EXPERIMENTS
-from operators.settings import KafkaSettings
 
 Records = Mapping[str, ExperimentRecord]
 
