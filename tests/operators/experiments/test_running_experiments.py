@@ -60,12 +60,12 @@ def test_arms_of_several_layers_add_up_and_the_list_names_the_one_that_changes_l
 
 
 def test_of_two_plans_that_cannot_run_together_the_later_one_is_refused_whatever_order_they_are_read_in() -> None:
-    first, later = record("a", 5, layer="lists", end=0.5), record("b", 6, layer="lists", begin=0.4)
-    effect, salt = record("c", 7, diversity=0.1), record("d", 8, diversity=0.2)
-    same = record("e", 9, salt="a")
+    first, later = record("z", 5, layer="lists", end=0.5), record("b", 6, layer="lists", begin=0.4)
+    effect, salt = record("y", 7, diversity=0.1), record("d", 8, diversity=0.2)
+    same = record("e", 9, salt="z")
     for order in permutations((first, later, effect, salt, same)):
         experiments = running(*order)
-        assert names(experiments) == {"a", "c"}
+        assert names(experiments) == {"z", "y"}
         assert experiments.refused == {"b": "overlapping_parts", "d": "effect_on_two_layers", "e": "same_salt"}
 
 
