@@ -10,7 +10,7 @@ import typer
 from liveshelf.bench import bench, chaos
 from liveshelf.data import audit, dead_letters, events, profile, replay, topics, validate
 from liveshelf.job import backup, restore, resume, stop, submit, tidy
-from liveshelf.models import bundle, evaluate, experiments, export, train, tune
+from liveshelf.models import bundle, evaluate, experiments, export, rollout, train, tune
 from liveshelf.shopper import erase, lists
 from liveshelf.stack import demo, doctor, down, logs, status, up
 from liveshelf.terminal.foreign_errors import as_liveshelf_error
@@ -51,6 +51,7 @@ for verb in (
     app.command(verb.__name__.rsplit(".", 1)[1])(verb.run)
 app.add_typer(topics.app, name="topics", help="The topics.")
 app.add_typer(bundle.app, name="bundle", help="Model bundles.")
+app.add_typer(rollout.app, name="models", help="Which bundles make lists.")
 app.add_typer(experiments.app, name="experiments", help="Experiments on lists.")
 app.add_typer(audit.app, name="audit", help="Who changed what.")
 app.add_typer(bench.app, name="bench", help="Measures the stack, or a part of it alone.")

@@ -19,6 +19,7 @@ from pydantic_settings import SettingsError as UnreadableSetting
 
 from operators.configuration import secure_stack
 from operators.configuration.kafka_settings import KafkaSettings
+from operators.configuration.model_settings import BundleSettings, GuardSettings
 from operators.configuration.page_origin import checked_origin
 from operators.configuration.rest_address import checked_url, without_password
 from operators.configuration.settings_file import read_settings_file
@@ -85,12 +86,6 @@ class ScorerSettings(Section):
     cache_mb: int = Field(256, ge=0)
     cache_check_every: int = Field(1000, ge=0)
     retry_after_ms: int = Field(2000, ge=1)
-
-
-class BundleSettings(Section):
-    """Which model bundle is served."""
-
-    path: str = "models/online-retail"
 
 
 class StorefrontSettings(Section):
@@ -183,6 +178,7 @@ class Settings(BaseSettings):
     feedback: FeedbackSettings = FeedbackSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     bundle: BundleSettings = BundleSettings()
+    guard: GuardSettings = GuardSettings()
     storefront: StorefrontSettings = StorefrontSettings()
     monitor: MonitorSettings = MonitorSettings()
     trainer: TrainerSettings = TrainerSettings()

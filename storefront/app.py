@@ -13,7 +13,7 @@ from prometheus_client.exposition import choose_encoder
 
 from operators.demand.item_counts import HalfLives
 from operators.demand.live_orders import LiveOrders
-from operators.errors import BadRecord, BrokerError, BundleError, SettingsError
+from operators.errors import BadRecord, BrokerError, SettingsError
 from operators.kafka_io.list_outlines import ListOutline
 from operators.kafka_io.table_consumer import kafka_consumer
 from operators.model.model_bundle import ModelBundle
@@ -30,6 +30,7 @@ from storefront.http.pages import add_pages
 from storefront.http.path_ids import PathId
 from storefront.http.strict_route import StrictRoute
 from storefront.openapi import EventBody, Taken, add_components, content
+from storefront.view.champion import Champion, bundle_of_settings
 from storefront.view.search import Search
 from storefront.view.served_list import ListServer, ServedItem, ServedList, served
 from storefront.view.views import CatalogueView, Views
@@ -54,10 +55,8 @@ class Services:
         self.live = LiveLists(settings.storefront)
         options = settings.kafka.consumer_options() | {"fetch_max_wait_ms": 500}
         folder = _tables_folder(settings)
-        try:
-            self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path))
-        except BundleError:
-            self.bundle = None  # users without a list get an empty one; /readyz reports it
+        self._all_settings = settings
+        self.bundle = bundle_of_settings(settings)
         shelf = CatalogueView(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
         refused = self.metrics.refused.counts
         self.views = Views(
@@ -69,6 +68,7 @@ class Services:
             settings.events.placeholders,
             live_orders(settings, self.bundle),
         )
+        self.champion = Champion(settings, folder, lambda: kafka_consumer(options), self._serve)
         self.server = ListServer(self.views, self.bundle)
         self.search = Search(self.views.shelf, self.bundle)
         self.producer = EventProducer(settings)
@@ -85,6 +85,18 @@ class Services:
         self.metrics.on_list(newest)
         self.live.changed(user_id)
 
+    def open(self) -> None:
+        """Opens the tables. Called in a thread of its own: it may take seconds."""
+        self.views.open()
+        self.champion.open()
+
+    def _serve(self, bundle: ModelBundle | None) -> None:
+        """Another bundle's popular, similar and searched items from here on."""
+        self.views.use(bundle, live_orders(self._all_settings, bundle))
+        self.server = ListServer(self.views, bundle)
+        self.search = Search(self.views.shelf, bundle)
+        self.bundle = bundle
+
     def list_of(self, user_id: str, limit: int) -> ServedList:
         """The list that a reader gets now. With `storefront.impressions = "reads"` it counts as shown."""
         answer = self.server.list_of(user_id, limit)
@@ -93,7 +105,9 @@ class Services:
         return answer
 
     def close(self) -> None:
-        """Publishes what waits, and closes the connections."""
+        """Publishes what waits, and closes tables and connections."""
+        self.champion.close()
+        self.views.close()
         if self._impressions is not None:
             self._impressions.close()
         self.producer.close()
@@ -137,9 +151,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         shop.live.bind(asyncio.get_running_loop())
-        await asyncio.to_thread(shop.views.open)
+        await asyncio.to_thread(shop.open)
         yield
-        await asyncio.to_thread(shop.views.close)
         await asyncio.to_thread(shop.close)
         await shop.ops.close()
         shop.metrics.close()

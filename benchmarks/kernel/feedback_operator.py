@@ -52,7 +52,7 @@ class Side:
             ScorerSettings(),
             time.time,
             NullRefreshSensors(),
-            downstream=Downstream(FeedbackOutputs(Model(bundle.name, bundle.version)) if joined else None),
+            downstream=Downstream(FeedbackOutputs(lambda: Model(bundle.name, bundle.version)) if joined else None),
         )
         self._items = bundle.vocabulary.item_ids
         self._count = 0

@@ -34,7 +34,8 @@ class ListFacts(msgspec.Struct, array_like=True, gc=False):
 
 class Encoded(msgspec.Struct, array_like=True, gc=False):
     """A list as it goes out, and as it crosses from the scorer process; `experiments`: the user's, first the one that the list
-    names; `times` of a list by the model, `state_digest` where audits are on, `facts` where the feedback join is."""
+    names; `times` of a list by the model, `state_digest` where audits are on, `facts` where the feedback join is; `model`: whose
+    list it is, set by the operator."""
 
     value: bytes
     source: str
@@ -42,6 +43,7 @@ class Encoded(msgspec.Struct, array_like=True, gc=False):
     state_digest: str | None = None
     times: BatchTimes | None = None
     facts: ListFacts | None = None
+    model: Model | None = None
 
     @property
     def arm(self) -> str:

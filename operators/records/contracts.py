@@ -16,6 +16,7 @@ RECEIPTS = "shop.receipts.v1"
 AUDIT = "shop.audit.v1"
 EXAMPLES = "shop.examples.v1"
 ITEMS = "shop.items.v1"
+MODELS = "shop.models.v1"
 EXPERIMENTS = "shop.experiments.v1"
 
 MAX_ID = 128

@@ -32,9 +32,11 @@ class FeedbackOutputs:
     """Makes the outputs of one job. A user who refused consent gives none but the consent event itself: the join forgets a
     refusal after some days, the user's state does not."""
 
-    def __init__(self, model: Model, running: Callable[[], tuple[ExperimentPlan, ...]] = lambda: ()) -> None:
-        """`model`: of the bundle that makes the lists; `running`: the experiments of now."""
-        self._model, self._running = model, running
+    def __init__(
+        self, champion: Callable[[], Model], running: Callable[[], tuple[ExperimentPlan, ...]] = lambda: ()
+    ) -> None:
+        """`champion`: the model of lists that do not say whose they are; `running`: the experiments of now."""
+        self._champion, self._running = champion, running
         self._told: tuple[ExperimentPlan, ...] = ()
 
     def of_lists(self, lists: Sequence[tuple[Encoded, Request]]) -> Iterable[Output]:
@@ -49,7 +51,7 @@ class FeedbackOutputs:
                 epoch=epoch,
                 version=version,
                 generated_at=facts.generated_at,
-                model=self._model,
+                model=encoded.model or self._champion(),
                 experiments=encoded.experiments,
                 source=_SOURCES[encoded.source],
                 items=np.frombuffer(facts.item_hashes, "<u4"),

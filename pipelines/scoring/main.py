@@ -67,7 +67,7 @@ class ScorerService:
     def __init__(self, handshake: Handshake) -> None:
         """Raises `BundleError` where the bundle must not serve, `StackError` where the machine lacks what it needs."""
         settings = settings_of(handshake)
-        bundle = ModelBundle.load(Path(handshake.bundle))
+        bundle = ModelBundle.load(Path(handshake.bundle), settings.bundle.required_keys)
         self._scorer = scorer = Scorer(bundle, settings.scorer)
         self.ready = Ready(scorer.provider, scorer.provider_reason)
         self.kill_after_s = settings.scorer.kill_after_ms / 1000

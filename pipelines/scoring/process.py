@@ -20,6 +20,7 @@ from operators.errors import StackError
 from operators.experiments.plan import ExperimentPlan
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
+from operators.records.contracts import Model
 from operators.refresh.batch_scorer import NoScorer
 from operators.telemetry.timeline import BatchTimes
 from pipelines.scoring.catalogue_feed import CatalogueFeed
@@ -51,18 +52,22 @@ class ScorerProcess:
         on_ready: Callable[[Ready], None],
         is_known: Callable[[str], object] = lambda _: False,
         live: Callable[[], Orders | None] = lambda: None,
+        model: Model | None = None,
         running: Callable[[], tuple[ExperimentPlan, ...] | None] = lambda: None,
     ) -> None:
         """Starts it, or connects to it where it is shared, and does not wait: `ready` does.
 
         `on_ready` is called each time that the process can score or refuses the bundle. A process that gives no answer within
-        `kill_after_s` is killed; a shared one is left. `is_known` as in `CatalogueFeed`, `live` as in `OrdersFeed`.
-        `running`: the experiments of now; the same object as before means the same ones. Raises `StackError` where it cannot be started at all; where that may change by itself it is tried again.
+        `kill_after_s` is killed; a shared one is left. `is_known` as in `CatalogueFeed`, `live` as in `OrdersFeed`; `model`: of the
+        bundle, for its lists; `running`: the experiments of now, the same object as before where they are the same.
+
+        Raises `StackError` where it cannot be started at all; where that may change by itself it is tried again.
         """
         self._link = link
         self._handshake = handshake
         self._kill_after_s = kill_after_s
         self._on_ready = on_ready
+        self._model = model
         self.catalogue, self._orders = CatalogueFeed(is_known), OrdersFeed(live)
         self._running = running
         self._told: tuple[ExperimentPlan, ...] | None = None
@@ -145,7 +150,7 @@ class ScorerProcess:
         if len(answer.lists) != asked:
             raise self._lost(f"gave {len(answer.lists)} lists for {asked} requests")
         self._began_at = time.monotonic()  # it has the next batch
-        return _results(answer)
+        return _results(answer, self._model)
 
     def interrupt(self) -> None:
         """Ends a `receive` that waits."""
@@ -249,12 +254,12 @@ class ScorerProcess:
         return self._link.leave(hung=hung)
 
 
-def _results(answer: BatchAnswer) -> list[Encoded | Exception]:
+def _results(answer: BatchAnswer, model: Model | None) -> list[Encoded | Exception]:
     times, results = BatchTimes(answer.started_at, answer.scored_at, time.time()), list[Encoded | Exception]()
     for listed in answer.lists:
         if isinstance(listed, str):
             results.append(RuntimeError(listed))
         else:
-            listed.times = times
+            listed.times, listed.model = times, model
             results.append(listed)
     return results

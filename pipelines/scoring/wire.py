@@ -14,7 +14,7 @@ from operators.experiments.plan import ExperimentPlan
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 
-PROTOCOL = 5  # one more with each change of a message or of a user's state: job and service may be of two releases
+PROTOCOL = 6  # one more with each change of a message or of a user's state: job and service may be of two releases
 LARGEST = 256 * 2**20  # bytes of a message: a micro-batch has some MB; only a broken process sends more
 CHUNK_RECORDS, CHUNK_BYTES = 5_000, 4 * 2**20  # of the catalogue in a message; one record may be larger
 

@@ -54,7 +54,10 @@ def submit(
     Raises `BundleError`, `BrokerError` or `ClusterError`.
     """
     # checks the bundle on this machine, which needs no GPU
-    Scorer(ModelBundle.load(bundle), settings.scorer.model_copy(update={"require_gpu": False}))
+    Scorer(
+        ModelBundle.load(bundle, settings.bundle.required_keys),
+        settings.scorer.model_copy(update={"require_gpu": False}),
+    )
     flink_options(settings)
     cluster = Cluster(settings.job)
     if running := cluster.jobs(settings.job.name):

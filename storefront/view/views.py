@@ -16,6 +16,7 @@ from operators.kafka_io.list_rows import UNREADABLE, list_of_row
 from operators.kafka_io.row_rules import Refused
 from operators.kafka_io.table_consumer import Consumer
 from operators.lists.availability import ANYTIME, Coverage, may_be_listed, offer_of
+from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, ITEMS, RECOMMENDATIONS, CatalogueItem, RecommendationList
 from operators.records.item_demand import ItemDemand
 from operators.shopper.features import Vocabulary
@@ -38,12 +39,19 @@ class CatalogueView:
     ) -> None:
         """`vocabulary`: the model's. Without one, items missing from the catalogue never count as delisted."""
         self._vocabulary = vocabulary or Vocabulary([])
+        self._share = coverage
         self._coverage = Coverage(len(self._vocabulary), coverage)
         self._clock_ms = clock_ms
         self._items: dict[str, CatalogueItem] = {}
         self._always_listed: set[str] = set()  # in stock at any time: most look-ups end here
         self._delisted: dict[str, None] = {}
         self._lock = threading.Lock()
+
+    def use(self, vocabulary: Vocabulary) -> None:
+        """Another model's items."""
+        with self._lock:
+            self._vocabulary, self._coverage = vocabulary, Coverage(len(vocabulary), self._share)
+            self._coverage.held = sum(bool(vocabulary.row(item)) for item in self._items)
 
     def changed(self, key: str, change: CatalogueItem | None) -> None:
         """Applies a change of one item: its new record, None when it is delisted, `GONE` when the topic no longer has it."""
@@ -148,6 +156,18 @@ class Views:
         if self._demand is not None and self.orders is not None:
             self._demand.open(0)
             self.orders.start()
+
+    def use(self, bundle: ModelBundle | None, orders: LiveOrders | None) -> None:
+        """Another model's items; `orders`: their live demand, None without demand."""
+        self.shelf.use(Vocabulary([]) if bundle is None else bundle.vocabulary)
+        former = self.orders
+        if self._demand is None or orders is None or former is None:
+            return
+        self._demand.listen(orders.changed)
+        orders.start()
+        self.orders = orders
+        self._demand.leave(former.changed)
+        former.close()
 
     def close(self) -> None:
         """Stops following."""

@@ -43,6 +43,14 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "experiments stop": ("layout", FAILED),
     "experiments list": ("", FAILED),
     "experiments report": ("layout", FAILED),
+    "models list": ("", FAILED),
+    "models promote": ("{bundle}", FAILED),
+    "models split": ("{bundle} --share 0.1", FAILED),
+    "models shadow": ("{bundle}", FAILED),
+    "models rollback": ("", FAILED),
+    "models reset": ("", FAILED),
+    "models key": ("{out}/key.pem", OK),
+    "models sign": ("{bundle}", FAILED),
     "audit list": ("", FAILED),
     "audit verify": ("", FAILED),
     "dead-letters list": ("", FAILED),
@@ -75,7 +83,7 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
 # what a broken file of settings does not concern
 WITHOUT_SETTINGS = (
     "topics show", "dead-letters fixes", "bundle show", "train", "tune", "evaluate", "export", "bench scorer", "bench train", "bench tasks",
-    "bench seeds", "bench transfer", "bench capacity", "bench compare",
+    "bench seeds", "bench transfer", "models key", "bench capacity", "bench compare",
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from tests.bad_records import good_event
 from tests.builders import NOW_MS, write_bundle
 from tests.operators.refresh.test_refresh_logic import Operator
 
-FEEDBACK = FeedbackOutputs(Model("known", "1"))
+FEEDBACK = FeedbackOutputs(lambda: Model("known", "1"))
 
 
 def entries(outputs: list[Output]) -> list[JoinEntry]:
@@ -183,7 +183,7 @@ def test_an_error_at_the_join_loses_no_list(joined: Operator, monkeypatch: pytes
 
 def test_the_arms_that_run_are_told_when_they_change(tmp_path: Path) -> None:
     running: list[tuple[ExperimentPlan, ...]] = [()]
-    joined = Operator(write_bundle(tmp_path), feedback=FeedbackOutputs(Model("known", "1"), lambda: running[0]))
+    joined = Operator(write_bundle(tmp_path), feedback=FeedbackOutputs(lambda: Model("known", "1"), lambda: running[0]))
 
     def arms(number: int) -> list[ArmsEntry]:
         outputs = joined.event(number=number, item_id="i1")

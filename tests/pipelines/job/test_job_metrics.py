@@ -143,13 +143,13 @@ def test_lists_are_measured_where_they_are_made(metrics: JobMetrics, tmp_path: P
 
 def test_a_refused_bundle_is_said_and_each_start_of_the_scorer_counted(metrics: JobMetrics, tmp_path: Path) -> None:
     bundle = ModelBundle.load(write_bundle(tmp_path / "bundle"))
-    metrics.serves(bundle, Ready(refused="golden scores"))
+    metrics.models.serves(bundle, Ready(refused="golden scores"))
     assert value(metrics, "liveshelf_model_info", name="known", version="1") == 0
     for _ in range(2):
-        metrics.serves(bundle, Ready("CPUExecutionProvider", "no CUDA device was found"))
+        metrics.models.serves(bundle, Ready("CPUExecutionProvider", "no CUDA device was found"))
     assert value(metrics, "liveshelf_model_info", name="known", version="1") == 1
     assert value(metrics, "liveshelf_scorer_starts_total") == 2
-    metrics.serves(bundle, Ready("CUDAExecutionProvider", "a CUDA device was found"))
+    metrics.models.serves(bundle, Ready("CUDAExecutionProvider", "a CUDA device was found"))
     where = [family for family in metrics.registry.collect() if family.name == "liveshelf_scorer_info"]
     assert [one.labels["provider"] for one in where[0].samples] == ["CUDAExecutionProvider"], "not where it ran before"
 

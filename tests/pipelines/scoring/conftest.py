@@ -44,7 +44,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         begin = Handshake(settings.model_dump(), str(folder), "0", str(tmp_path / "crashes"))
         link = link_of(python, chosen.socket)
         on_ready = (seen if seen is not None else []).append
-        started.append(ScorerProcess(link, begin, kill_after_s, on_ready, known, live, running))
+        started.append(ScorerProcess(link, begin, kill_after_s, on_ready, known, live, running=running))
         return started[-1]
 
     yield begun

@@ -109,10 +109,9 @@ def shop(stack: Stack, tmp_path: Path) -> Iterator[Services]:
     """A storefront that follows demand: the stack's own does not."""
     own = stack.settings.stack.model_copy(update={"data_dir": str(tmp_path)})
     services = Services(stack.settings.model_copy(update={"demand": DemandSettings(enabled=True), "stack": own}))
-    services.views.open()
+    services.open()
     eventually(lambda: services.views.complete, 60)
     yield services
-    services.views.close()
     services.close()
 
 
