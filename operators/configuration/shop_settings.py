@@ -107,10 +107,12 @@ class FeedbackSettings(Section):
 
 
 class ExperimentSettings(Section):
-    """The running experiment: arms and the share of users of each."""
+    """An experiment for as long as the job runs: arms and the share of users of each. `hold_out`: the share of all users
+    that is in no experiment, this one or another."""
 
     name: str = ""
     arms: dict[str, float] = Field(default_factory=dict)
+    hold_out: float = Field(0.0, ge=0, lt=1)
 
 
 class GateLimits(Section):

@@ -9,14 +9,16 @@ import numpy.typing as npt
 
 from operators.configuration.shop_settings import ExperimentSettings, ListSettings
 from operators.demand.popularity import Orders
-from operators.experiments.assignment import Experiments
+from operators.experiments.assignment import Assigned, Experiments
+from operators.experiments.effects import AS_SET, Effects
+from operators.experiments.plan import MAX_LIST_SIZE
 from operators.kafka_io.list_rows import decode_any_list
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded, ListEncoder, Slate
 from operators.lists.fallback import Fallback, Usable
 from operators.lists.items_json import ItemsJson
 from operators.lists.popular_order import PopularOrder
-from operators.lists.ranker import GOOD, TIRED, Ranked, Ranker
+from operators.lists.ranker import GOOD, TIRED, Ranked, Ranker, form_of
 from operators.lists.reasons import PlaceReasons, Reasons
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
@@ -82,18 +84,16 @@ class ListMaker:
         feedback join needs. `live`: as in `PopularOrder`."""
         vectors = unit_rows(bundle.vectors)
         self._vocabulary, self._window, self._hop = bundle.vocabulary, bundle.window, bundle.hop
-        self._items = ItemsJson(bundle.vocabulary.item_ids, rules.size)
-        self._encoder = ListEncoder(
-            Model(bundle.name, bundle.version),
-            experiments or Experiments(ExperimentSettings()),
-            round(rules.ttl_hours * HOUR_MS),
-        )
+        self._items = ItemsJson(bundle.vocabulary.item_ids, max(rules.size, MAX_LIST_SIZE))
+        experiments = experiments or Experiments(ExperimentSettings())
+        self._assigned, self._rules = experiments.assigned, rules
+        self._encoder = ListEncoder(Model(bundle.name, bundle.version), experiments, round(rules.ttl_hours * HOUR_MS))
         self._scorer = scorer
         self._catalogue = catalogue
         self._ranker = Ranker(bundle.vocabulary, vectors, rules)
         popular = PopularOrder(bundle, live)
         self._reasons = Reasons(popular, vectors)
-        self._fallback = Fallback(bundle, popular, rules.size)
+        self._fallback = Fallback(bundle, popular)
         self._clock_ms = clock_ms
         self._sensors = sensors or NullListSensors()
         self._item_hashes = bundle.vocabulary.low_hashes.astype("<u4") if with_facts else None
@@ -114,59 +114,85 @@ class ListMaker:
         """
         states = read_states([request.state for request in requests])
         inputs = self._features(states)
-        now = self._clock_ms()
-        slates = self._slates(requests, states, inputs, now)
+        now, assigned = self._clock_ms(), [self._assigned(request.user_id) for request in requests]
+        slates = self._slates(requests, states, inputs, now, assigned)
         orders = zip(states["epoch_s"].tolist(), states["version"].tolist(), strict=True)
         encode = self._encoder.encode
         return [
             slate
             if isinstance(slate, Exception)
-            else encode(request, order, slate, now, times, with_digest=with_digest)
-            for request, order, slate in zip(requests, orders, slates, strict=True)
+            else encode(request, order, slate, now, times, assigned=of_user, with_digest=with_digest)
+            for request, order, slate, of_user in zip(requests, orders, slates, assigned, strict=True)
         ]
 
     def encoded_fallback(
         self, request: Request, times: BatchTimes | None = None, *, with_digest: bool = False
     ) -> Encoded:
         """A list without the model."""
-        states, now = read_states([request.state]), self._clock_ms()
-        slate = self._fallback_slate(states, self._features(states), 0, now)
+        states, now, assigned = read_states([request.state]), self._clock_ms(), self._assigned(request.user_id)
+        slate = self._fallback_slate(states, self._features(states), 0, now, assigned.effects)
         order = int(states["epoch_s"][0]), int(states["version"][0])
-        return self._encoder.encode(request, order, slate, now, times, with_digest=with_digest)
+        return self._encoder.encode(request, order, slate, now, times, assigned=assigned, with_digest=with_digest)
 
     def _features(self, states: npt.NDArray[Any]) -> Features:
         return features(states, self._vocabulary, self._window, self._hop)
 
     def _slates(
-        self, requests: Sequence[Request], states: npt.NDArray[Any], inputs: Features, now: int
+        self,
+        requests: Sequence[Request],
+        states: npt.NDArray[Any],
+        inputs: Features,
+        now: int,
+        assigned: Sequence[Assigned],
     ) -> list[Slate | Exception]:
+        effects = [of_user.effects for of_user in assigned]
         warm = inputs.length > 0  # the state of a user who refused consent holds no step
         if self._scorer is None or not warm.any():
-            return [self._fallback_slate(states, inputs, user, now) for user in range(len(requests))]
+            return [self._fallback_slate(states, inputs, user, now, of_user) for user, of_user in enumerate(effects)]
         allowed = self._catalogue.allowed(now)
         scores, rows = self._scorer.score(inputs, [request.user_id for request in requests])
         self._sensors.on_scores(scores)
         finite = np.isfinite(scores).all(axis=1)
         codes = self._catalogue.categories.by_row, self._catalogue.brands.by_row
-        ranked = self._ranker.rank(rows, scores, states, allowed, *codes)
+        changed = effects if any(of_user is not AS_SET for of_user in effects) else ()
+        ranked = self._ranker.rank(rows, scores, states, allowed, *codes, changed)
         reasons = self._reasons.of(ranked.rows, inputs)
         self._sensors.on_slates(requests, ranked, inputs, warm & finite)
         rounded = ranked.scores.astype(np.float64).round(SCORE_DIGITS)
-        all_items, hashes = self._items.encode(ranked.rows, rounded, reasons), self._hashes_of(ranked.rows)
-        slates: list[Slate | Exception] = [Slate("model", *of_list) for of_list in zip(all_items, hashes, strict=False)]
-        for user in np.flatnonzero(~(warm & finite) | (ranked.rows[:, -1] == 0)).tolist():
+        slates = self._model_slates(ranked, rounded, reasons)
+        for user in np.flatnonzero(~(warm & finite) | (ranked.last == 0)).tolist():
             if not warm[user]:
-                slates[user] = self._fallback_slate(states, inputs, user, now)
+                slates[user] = self._fallback_slate(states, inputs, user, now, effects[user])
             elif not finite[user]:
                 slates[user] = NotFinite(f"scores of {requests[user].user_id}")
             else:
                 usable = self._usable(states[user : user + 1], allowed, TIRED)
-                slates[user] = self._filled(ranked.rows[user], rounded[user], reasons.of_list(user), usable)
+                size, _ = form_of(effects[user], self._rules)
+                slates[user] = self._filled(ranked.rows[user], rounded[user], reasons.of_list(user), usable, size)
         return slates
 
-    def _fallback_slate(self, states: npt.NDArray[Any], inputs: Features, user: int, now: int) -> Slate:
+    def _model_slates(
+        self, ranked: Ranked, scores: npt.NDArray[np.float64], reasons: PlaceReasons
+    ) -> list[Slate | Exception]:
+        """The lists as ranked, in groups of one length. `scores`: as they are written."""
+        if ranked.sizes is None:
+            encoded = zip(self._items.encode(ranked.rows, scores, reasons), self._hashes_of(ranked.rows), strict=False)
+            return [Slate("model", *of_list) for of_list in encoded]
+        slates: list[Slate | Exception] = [NotFinite()] * len(scores)
+        for size in np.unique(ranked.sizes).tolist():
+            users = np.flatnonzero(ranked.sizes == size)
+            rows, of_users = ranked.rows[users, :size], PlaceReasons(*(array[users, :size] for array in reasons))
+            items = self._items.encode(rows, scores[users, :size], of_users)
+            for user, of_list, hashes in zip(users.tolist(), items, self._hashes_of(rows), strict=False):
+                slates[user] = Slate("model", of_list, hashes)
+        return slates
+
+    def _fallback_slate(
+        self, states: npt.NDArray[Any], inputs: Features, user: int, now: int, effects: Effects
+    ) -> Slate:
+        size, _ = form_of(effects, self._rules)
         usable = self._usable(states[user : user + 1], self._catalogue.allowed(now), GOOD)
-        rows, scores, source = self._fallback.rows(inputs, user, usable)
+        rows, scores, source = self._fallback.rows(inputs, user, usable, size)
         listed = np.array([rows], dtype=np.int32)
         rounded = np.array([[round(score, SCORE_DIGITS) for score in scores]])
         (items,) = self._items.encode(listed, rounded, self._reasons.without_history(listed))
@@ -181,13 +207,15 @@ class ListMaker:
 
         return usable
 
-    def _filled(self, rows: Rows, scores: npt.NDArray[np.float64], reasons: PlaceReasons, usable: Usable) -> Slate:
+    def _filled(
+        self, rows: Rows, scores: npt.NDArray[np.float64], reasons: PlaceReasons, usable: Usable, size: int
+    ) -> Slate:
         """The list with popular items at the places that the rules left empty (row 0): the last ones.
 
         `rows`, `scores`: [places]; `reasons`: a batch of this list alone.
         """
         ranked = int(np.count_nonzero(rows))
-        listed = np.array([self._fallback.fill(rows[:ranked].tolist(), usable)], dtype=np.int32)
+        listed = np.array([self._fallback.fill(rows[:ranked].tolist(), usable, size)], dtype=np.int32)
         all_scores = np.zeros(listed.shape)
         all_scores[0, :ranked] = scores[:ranked]
         popular = self._reasons.without_history(listed[:, ranked:])

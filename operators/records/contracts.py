@@ -17,6 +17,7 @@ AUDIT = "shop.audit.v1"
 EXAMPLES = "shop.examples.v1"
 ITEMS = "shop.items.v1"
 MODELS = "shop.models.v1"
+EXPERIMENTS = "shop.experiments.v1"
 
 MAX_ID = 128
 MAX_BASKET = 500
@@ -147,7 +148,8 @@ class Experiment(msgspec.Struct, gc=False):
 
 
 class RecommendationList(msgspec.Struct, kw_only=True, gc=False):
-    """A user's list. `version` counts the user's accepted events (all types but `impression`).
+    """A user's list. `version` counts the user's accepted events (all types but `impression`). `experiments`: all of the
+    user's, the one of `experiment` first, where the user is in more than one; else the field is absent.
 
     `epoch` (epoch s) is the broker's time at which the user's state began; it rises where a state was forgotten or
     erased. Readers keep the list with the greatest (`epoch`, `version`). The record's header `liveshelf.order` holds both
@@ -167,6 +169,7 @@ class RecommendationList(msgspec.Struct, kw_only=True, gc=False):
     items: list[ListItem]
     expires_at: int
     traceparent: str | None = None
+    experiments: tuple[Experiment, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Example(msgspec.Struct, kw_only=True, gc=False):
@@ -175,7 +178,7 @@ class Example(msgspec.Struct, kw_only=True, gc=False):
     Of the examples with one `example_id` the one with the highest `revision` is valid. `shown_at` (epoch ms) is null where
     no impression of the item came; of an organic example it is the time of the event. `position` counts from 0. `model`,
     `experiment`, `source` and `state` (base64 of the packed user state) are those of the list; `source` is null where the
-    item was not on it. docs/feedback.md has the rules.
+    item was not on it. `experiments` is as in the list: absent where there is at most one. docs/feedback.md has the rules.
     """
 
     example_id: str
@@ -193,6 +196,7 @@ class Example(msgspec.Struct, kw_only=True, gc=False):
     source: Source | None
     organic: bool
     state: str | None
+    experiments: tuple[Experiment, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
@@ -275,6 +279,11 @@ class DeadLetterHeaders(msgspec.Struct, kw_only=True):
             LETTER_MESSAGE: self.message,
         }
         return {HEADER_PREFIX + name: value.encode("utf-8", "replace") for name, value in named.items()}
+
+
+def more_than_one(experiments: tuple[Experiment, ...]) -> tuple[Experiment, ...] | msgspec.UnsetType:
+    """The field `experiments` of a list or an example."""
+    return experiments if len(experiments) > 1 else msgspec.UNSET
 
 
 _encode = msgspec.json.Encoder().encode

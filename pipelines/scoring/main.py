@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from operators.demand.popularity import Orders
 from operators.errors import BundleError, StackError
 from operators.experiments.assignment import Experiments
+from operators.experiments.plan import ExperimentPlan
 from operators.kafka_io.catalogue_rows import GONE, read_row
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
@@ -72,8 +73,8 @@ class ScorerService:
         self.kill_after_s = settings.scorer.kill_after_ms / 1000
         self._catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         self._orders: Orders | None = None
-        experiments, registry = Experiments(settings.experiment), CollectorRegistry()
-        self._slates = SlateMetrics(registry, experiments)
+        self._experiments, registry = Experiments(settings.experiment), CollectorRegistry()
+        self._slates = SlateMetrics(registry, self._experiments)
         self._slates.measure_bundle(bundle, self._catalogue)
         cache_metrics = CacheMetrics(registry)
         if scorer.cache is not None:
@@ -85,7 +86,7 @@ class ScorerService:
             self._catalogue,
             settings.lists,
             lambda: time.time_ns() // 1_000_000,
-            experiments,
+            self._experiments,
             sensors,
             with_facts=settings.feedback.enabled,
             live=lambda: self._orders,
@@ -109,6 +110,11 @@ class ScorerService:
         """Applies the newest orders of items; None: they stay."""
         if packed is not None:
             self._orders = unpacked(packed)
+
+    def apply_experiments(self, plans: Sequence[ExperimentPlan] | None) -> None:
+        """These experiments run from now on; None: they stay."""
+        if plans is not None:
+            self._experiments.run(plans)
 
     def make(self, requests: Sequence[Request]) -> BatchAnswer:
         """The lists of a micro-batch."""
@@ -180,6 +186,7 @@ def serve(operator: MessageSocket) -> None:
             batch = batch_of(operator.receive() or b"")
             lists.apply_catalogue(batch.catalogue)
             lists.apply_orders(batch.orders)
+            lists.apply_experiments(batch.experiments)
             if batch.requests:
                 operator.send(pack(lists.make(batch.requests)))
 

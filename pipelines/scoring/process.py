@@ -17,6 +17,7 @@ import msgspec
 
 from operators.demand.popularity import Orders
 from operators.errors import StackError
+from operators.experiments.plan import ExperimentPlan
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import Model
@@ -52,12 +53,15 @@ class ScorerProcess:
         is_known: Callable[[str], object] = lambda _: False,
         live: Callable[[], Orders | None] = lambda: None,
         model: Model | None = None,
+        running: Callable[[], tuple[ExperimentPlan, ...] | None] = lambda: None,
     ) -> None:
         """Starts it, or connects to it where it is shared, and does not wait: `ready` does.
 
         `on_ready` is called each time that the process can score or refuses the bundle. A process that gives no answer within
         `kill_after_s` is killed; a shared one is left. `is_known` as in `CatalogueFeed`, `live` as in `OrdersFeed`; `model`: of the
-        bundle, for its lists. Raises `StackError` where it cannot be started at all; where that may change by itself it is tried again.
+        bundle, for its lists; `running`: the experiments of now, the same object as before where they are the same.
+
+        Raises `StackError` where it cannot be started at all; where that may change by itself it is tried again.
         """
         self._link = link
         self._handshake = handshake
@@ -65,6 +69,8 @@ class ScorerProcess:
         self._on_ready = on_ready
         self._model = model
         self.catalogue, self._orders = CatalogueFeed(is_known), OrdersFeed(live)
+        self._running = running
+        self._told: tuple[ExperimentPlan, ...] | None = None
         self._failed_at = -math.inf
         self._closed = False
         self._ending = threading.Lock()
@@ -122,10 +128,10 @@ class ScorerProcess:
         log.warning("the scorer process was started again")
 
     def send(self, requests: Sequence[Request]) -> None:
-        """Sends the catalogue's news and a batch; the process has it when it is done with the batch before. Raises
+        """Sends the news of catalogue, orders and experiments, and a batch; the process has it when it is done with the batch before. Raises
         `ScorerLost`."""
         self._tell_of_catalogue()
-        self._put(pack(Batch(list(requests), [], self._orders.news())))
+        self._put(pack(Batch(list(requests), [], self._orders.news(), self._new_experiments())))
         if not self._unanswered:
             self._began_at = time.monotonic()
         self._unanswered.append(len(requests))
@@ -166,6 +172,7 @@ class ScorerProcess:
         end.setblocking(False)  # both ends may be writing: neither may wait for the other to read
         self.catalogue.start_over()
         self._orders.start_over()
+        self._told = None
         self._socket = MessageSocket(end)
         if self._closed:  # during the restart
             raise self._lost("was closed")
@@ -177,6 +184,14 @@ class ScorerProcess:
             until = time.monotonic() + self._kill_after_s
             while self._open().has_unsent:
                 self._exchange(math.inf, until)
+
+    def _new_experiments(self) -> tuple[ExperimentPlan, ...] | None:
+        """What runs now; None: the process knows."""
+        running = self._running()
+        if running is self._told:
+            return None
+        self._told = running
+        return running
 
     def _put(self, message: bytes) -> None:
         try:

@@ -46,9 +46,11 @@ class SlateMetrics:
         self._sampled_at = self._drift_at = 0.0
         self._catalogue: Catalogue | None = None
 
-        def summary(name: str, help_text: str) -> dict[str, Summary]:
+        def summary(name: str, help_text: str) -> Summary:
             family = Summary(f"liveshelf_slate_{name}", help_text, ["arm"], registry=registry)
-            return {arm: family.labels(arm) for arm in experiments.labels}
+            for arm in experiments.labels:
+                family.labels(arm)  # shown from the start
+            return family
 
         self._diversity = summary("diversity", "Intra-list diversity: 1 - mean cosine of the list's items, of a sample")
         self._novelty = summary("novelty", "Mean rank of the list's items in the popularity order, 0 to 1, of a sample")
@@ -94,10 +96,10 @@ class SlateMetrics:
         assert self._catalogue is not None
         arm = self._experiments.label(user_id)
         quality = self._meter.measure(rows, history, self._catalogue.categories.by_row)
-        self._diversity[arm].observe(quality.diversity)
-        self._novelty[arm].observe(quality.novelty)
+        self._diversity.labels(arm).observe(quality.diversity)
+        self._novelty.labels(arm).observe(quality.novelty)
         if quality.miscalibration is not None:
-            self._miscalibration[arm].observe(quality.miscalibration)
+            self._miscalibration.labels(arm).observe(quality.miscalibration)
 
 
 def _psi_of(meter: DriftMeter, feature: str) -> float:

@@ -130,6 +130,7 @@ class Serving:
             bundle.vocabulary.row,
             self._live,
             self.model,
+            lambda: self._place.experiments.plans,
         )
 
 
