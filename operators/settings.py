@@ -28,6 +28,7 @@ from operators.configuration.shop_settings import (
     DemandSettings,
     EventSettings,
     ExperimentSettings,
+    ExplorationSettings,
     FeedbackSettings,
     ListSettings,
 )
@@ -180,6 +181,7 @@ class Settings(BaseSettings):
     scorer: ScorerSettings = ScorerSettings()
     lists: ListSettings = ListSettings()
     demand: DemandSettings = DemandSettings()
+    exploration: ExplorationSettings = ExplorationSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     bundle: BundleSettings = BundleSettings()

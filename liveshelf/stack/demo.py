@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHECK_SECONDS = 45
 # the demo shows them: examples of what shoppers do with their lists, and what is popular now
-SWITCHED_ON = ("LIVESHELF_FEEDBACK__ENABLED", "LIVESHELF_DEMAND__ENABLED")
+SWITCHED_ON = ("LIVESHELF_FEEDBACK__ENABLED", "LIVESHELF_DEMAND__ENABLED", "LIVESHELF_EXPLORATION__ENABLED")
 
 
 def run(

@@ -1,4 +1,4 @@
-"""Settings of events, lists, demand, feedback and experiments: limits, form, half-lives, windows, arms."""
+"""Settings of events, lists, demand, exploration, feedback and experiments: limits, form, half-lives, windows, arms."""
 
 from math import inf
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from operators.configuration.settings_section import Section
+from operators.errors import SettingsError
 
 PLACEHOLDER_IDS = (
     "undefined", "null", "<null>", "(null)", "\\N", "none", "(none)", "nil", "nan", "n/a", "#n/a", "(not set)",
@@ -73,6 +74,39 @@ class DemandSettings(Section):
         if self.recent_half_life_minutes > self.half_life_hours * 60:
             raise ValueError("demand.recent_half_life_minutes at most demand.half_life_hours expected")
         return self
+
+
+class ExplorationSettings(Section):
+    """Items with few impressions on some places of the lists, and products that the model does not know."""
+
+    enabled: bool = False
+    share: float = Field(0.05, gt=0, le=1)
+    few_impressions: int = Field(200, ge=1)
+    first_position: int = Field(3, ge=1)
+    newcomer_share: float = Field(0.5, ge=0, le=1)
+
+    def refuse_without(self, demand: DemandSettings, lists: ListSettings) -> None:
+        """Raises `SettingsError` where exploration is on and the other settings leave it no counts or no place."""
+        if not self.enabled:
+            return
+        if not demand.enabled:
+            raise SettingsError(
+                "demand.enabled = true beside exploration.enabled = true",
+                "demand.enabled = false",
+                "set demand.enabled: exploration reads impressions and clicks from its counts",
+            )
+        if self.first_position > lists.size:
+            raise SettingsError(
+                f"exploration.first_position of 1 to {lists.size}, the size of a list",
+                f"{self.first_position}",
+                "lower exploration.first_position, or raise lists.size",
+            )
+        if self.share * lists.size > 1 + 1e-9:
+            raise SettingsError(
+                f"exploration.share of at most {1 / lists.size:g}: one place of a list of {lists.size}",
+                f"{self.share:g}",
+                "lower exploration.share: a list has at most one place that explores",
+            )
 
 
 class FeedbackSettings(Section):

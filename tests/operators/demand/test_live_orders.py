@@ -81,7 +81,7 @@ def test_the_thread_computes_and_ends() -> None:
     orders.start()
     until(lambda: orders.newest() is not None)
     orders.close()
-    assert not orders._thread.is_alive()
+    assert not orders._thread.is_alive
 
 
 class Record:
