@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from operators.configuration.shop_settings import ExperimentSettings, ListSettings
+from operators.configuration.shop_settings import ExperimentSettings, ExplorationSettings, ListSettings
 from operators.demand.popularity import Orders
 from operators.experiments.assignment import Experiments
+from operators.exploration.pool import Pool
 from operators.kafka_io.list_rows import decode_any_list
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded, ListEncoder, Slate
+from operators.lists.explored import Explored
+from operators.lists.explorer import Candidates, Explorer
 from operators.lists.fallback import Fallback, Usable
 from operators.lists.items_json import ItemsJson
 from operators.lists.popular_order import PopularOrder
@@ -42,7 +45,10 @@ class ListSensors(Protocol):
     def on_slates(
         self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
     ) -> None:
-        """The model's lists of a micro-batch; `served` bool [B]: whether the model made the user's list."""
+        """The model's lists of a micro-batch, before exploration; `served` bool [B]: whether the model made the user's list."""
+
+    def on_explored(self, explored: Explored, places: int) -> None:
+        """What the lists of a micro-batch explore, of so many places in all."""
 
 
 class NullListSensors:
@@ -54,6 +60,9 @@ class NullListSensors:
     def on_slates(
         self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
     ) -> None:
+        """Nothing."""
+
+    def on_explored(self, explored: Explored, places: int) -> None:
         """Nothing."""
 
 
@@ -77,12 +86,15 @@ class ListMaker:
         *,
         with_facts: bool = False,
         live: Callable[[], Orders | None] = lambda: None,
+        exploration: ExplorationSettings | None = None,
+        pool: Callable[[], Pool | None] = lambda: None,
     ) -> None:
         """Without a `scorer` (its bundle was refused) every list is a fallback. `with_facts`: encoded lists carry what the
-        feedback join needs. `live`: as in `PopularOrder`."""
+        feedback join needs. `live`: as in `PopularOrder`, `pool`: as in `Explorer`."""
         vectors = unit_rows(bundle.vectors)
         self._vocabulary, self._window, self._hop = bundle.vocabulary, bundle.window, bundle.hop
-        self._items = ItemsJson(bundle.vocabulary.item_ids, rules.size)
+        self._is_exploring = exploration is not None and exploration.enabled
+        self._items = ItemsJson(bundle.vocabulary.item_ids, rules.size, with_propensities=self._is_exploring)
         self._encoder = ListEncoder(
             Model(bundle.name, bundle.version),
             experiments or Experiments(ExperimentSettings()),
@@ -90,7 +102,12 @@ class ListMaker:
         )
         self._scorer = scorer
         self._catalogue = catalogue
-        self._ranker = Ranker(bundle.vocabulary, vectors, rules)
+        self._ranker = Ranker(bundle.vocabulary, vectors, rules, with_others=self._is_exploring)
+        self._explorer = (
+            Explorer(exploration, rules, self._ranker, catalogue, pool)
+            if exploration is not None and exploration.enabled
+            else None
+        )
         popular = PopularOrder(bundle, live)
         self._reasons = Reasons(popular, vectors)
         self._fallback = Fallback(bundle, popular, rules.size)
@@ -151,10 +168,18 @@ class ListMaker:
         ranked = self._ranker.rank(rows, scores, states, allowed, *codes)
         reasons = self._reasons.of(ranked.rows, inputs)
         self._sensors.on_slates(requests, ranked, inputs, warm & finite)
+        ready = warm & finite & (ranked.rows[:, -1] > 0)
+        explored = self._explored(requests, Candidates(rows, scores, states), ranked, ready)
+        if explored is not None:
+            explored.put(ranked.rows, ranked.scores, reasons)
         rounded = ranked.scores.astype(np.float64).round(SCORE_DIGITS)
-        all_items, hashes = self._items.encode(ranked.rows, rounded, reasons), self._hashes_of(ranked.rows)
-        slates: list[Slate | Exception] = [Slate("model", *of_list) for of_list in zip(all_items, hashes, strict=False)]
-        for user in np.flatnonzero(~(warm & finite) | (ranked.rows[:, -1] == 0)).tolist():
+        parts = (
+            self._items.encode(ranked.rows, rounded, reasons, explored),
+            self._hashes_of(ranked.rows, explored),
+            self._propensities_of(ranked.rows, explored),
+        )
+        slates: list[Slate | Exception] = [Slate("model", *of_list) for of_list in zip(*parts, strict=False)]
+        for user in np.flatnonzero(~ready).tolist():
             if not warm[user]:
                 slates[user] = self._fallback_slate(states, inputs, user, now)
             elif not finite[user]:
@@ -164,13 +189,22 @@ class ListMaker:
                 slates[user] = self._filled(ranked.rows[user], rounded[user], reasons.of_list(user), usable)
         return slates
 
+    def _explored(
+        self, requests: Sequence[Request], candidates: Candidates, ranked: Ranked, ready: npt.NDArray[np.bool_]
+    ) -> Explored | None:
+        if self._explorer is None:
+            return None
+        explored = self._explorer.explore(requests, candidates, ranked, ready)
+        self._sensors.on_explored(explored, int(np.count_nonzero(ready)) * ranked.rows.shape[1])
+        return explored
+
     def _fallback_slate(self, states: npt.NDArray[Any], inputs: Features, user: int, now: int) -> Slate:
         usable = self._usable(states[user : user + 1], self._catalogue.allowed(now), GOOD)
         rows, scores, source = self._fallback.rows(inputs, user, usable)
         listed = np.array([rows], dtype=np.int32)
         rounded = np.array([[round(score, SCORE_DIGITS) for score in scores]])
         (items,) = self._items.encode(listed, rounded, self._reasons.without_history(listed))
-        return Slate(source, items, next(self._hashes_of(listed)))
+        return Slate(source, items, next(self._hashes_of(listed)), next(self._propensities_of(listed)))
 
     def _usable(self, state: npt.NDArray[Any], allowed: npt.NDArray[np.bool_], worst: int) -> Usable:
         """Whether rows may be listed for the shopper of a state [1]: the ranker's verdict is at most `worst`."""
@@ -192,10 +226,21 @@ class ListMaker:
         all_scores[0, :ranked] = scores[:ranked]
         popular = self._reasons.without_history(listed[:, ranked:])
         (items,) = self._items.encode(listed, all_scores, reasons.first(ranked).followed_by(popular))
-        return Slate("model", items, next(self._hashes_of(listed)))
+        return Slate("model", items, next(self._hashes_of(listed)), next(self._propensities_of(listed)))
 
-    def _hashes_of(self, rows: Rows) -> Iterator[bytes | None]:
+    def _hashes_of(self, rows: Rows, explored: Explored | None = None) -> Iterator[bytes | None]:
         """The hashes of the items of each list, as in `ListFacts`; None for ever where nobody needs them."""
         if self._item_hashes is None:
             return repeat(None)
-        return (of_list.tobytes() for of_list in self._item_hashes[rows])
+        hashes = self._item_hashes[rows]
+        if explored is not None:
+            new = slice(explored.names_from, None)
+            hashes[explored.drawn.lists[new], explored.at[new]] = explored.drawn.lows[new]
+        return (of_list.tobytes() for of_list in hashes)
+
+    def _propensities_of(self, rows: Rows, explored: Explored | None = None) -> Iterator[bytes]:
+        """The propensities of each list, as in `ListFacts`: 1 where nothing could be drawn."""
+        if not self._is_exploring or self._item_hashes is None:
+            return repeat(b"")
+        users, places = rows.shape
+        return (of_list.tobytes() for of_list in (explored or Explored.nothing(users)).propensities(places))

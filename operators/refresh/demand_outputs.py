@@ -64,7 +64,9 @@ class DemandOutputs:
         acts = -share if returned else share
         clicks = float(event.event_type == "click" and self._with_impressions)
         for item in sold:  # nothing from here on fails: an event counts with all its items or with none
-            self._add(item, second, Asked(*amounts, acts, acts * weight, 0.0, clicks) if item in acting else Asked(*amounts))
+            self._add(
+                item, second, Asked(*amounts, acts, acts * weight, 0.0, clicks) if item in acting else Asked(*amounts)
+            )
 
     def _add(self, item: str, second: int, asked: Asked) -> None:
         held = self._asked[item].get(second)

@@ -16,6 +16,10 @@ from operators.demand.live_orders import LiveOrders
 from operators.demand.popularity import Orders
 from operators.errors import BundleError
 from operators.experiments.assignment import Experiments
+from operators.exploration.likes import Likes
+from operators.exploration.live_pool import LivePool
+from operators.kafka_io.compacted_table import OnChange
+from operators.lists.availability import is_offered
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
@@ -23,6 +27,7 @@ from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CatalogueItem, Model
 from operators.records.event_decode import EventDecoder
+from operators.records.item_demand import ItemDemand
 from operators.refresh.batch_scorer import LocalScorer
 from operators.refresh.demand_outputs import DemandOutputs
 from operators.refresh.downstream import Downstream
@@ -77,8 +82,8 @@ class RefreshFunction:
         forget_unused_targets(settings, subtask)
         bundle = load_bundle(self._bundle_folder)
         catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
-        live = self._live_orders(bundle, subtask)
-        process = self._scorer_with(bundle, catalogue, live, subtask)
+        live, pool = self._live_demand(bundle, catalogue, subtask)
+        process = self._scorer_with(bundle, catalogue, live, pool, subtask)
         lists = ListMaker(
             bundle,
             None,
@@ -88,6 +93,7 @@ class RefreshFunction:
             experiments,
             with_facts=settings.feedback.enabled,
             live=live,
+            exploration=settings.exploration,
         )
         self._batcher = self._batcher_of(process, lists)
         self._closing.callback(self._stop_batcher)
@@ -111,27 +117,49 @@ class RefreshFunction:
         metrics.oldest.set_function(lambda: self._logic.oldest_s)
         freeze_loaded()
 
-    def _live_orders(self, bundle: ModelBundle, subtask: int) -> Live:
-        """Where the orders of live demand come from; none without the demand operator."""
-        if not self._settings.demand.enabled:
-            return lambda: None
-        popular = [row - 1 for row in bundle.popular.tolist()]
-        orders = LiveOrders(bundle.vocabulary.item_ids, popular, HalfLives.of(self._settings.demand))
-        table = open_demand(self._settings, subtask, orders)
+    def _live_demand(self, bundle: ModelBundle, catalogue: Catalogue, subtask: int) -> tuple[Live, LivePool | None]:
+        """Where the orders of live demand come from, and what is explored; none without the demand operator."""
+        settings = self._settings
+        if not settings.demand.enabled:
+            return lambda: None, None
+        popular, half_lives = [row - 1 for row in bundle.popular.tolist()], HalfLives.of(settings.demand)
+        orders, pool = LiveOrders(bundle.vocabulary.item_ids, popular, half_lives), None
+        followers: list[OnChange[ItemDemand]] = [orders.changed]
+        if settings.exploration.enabled:
+            likes = Likes(
+                bundle,
+                catalogue.alike,
+                lambda: bundle.popular if (newest := orders.newest()) is None else newest.popular + 1,
+            )
+            few = settings.exploration.few_impressions
+            pool = LivePool(bundle.vocabulary, likes, few, half_lives.long_ms, is_offered)
+            followers.append(pool.demand_changed)
+
+        def changed(key: str, demand: ItemDemand | None) -> None:
+            for follower in followers:
+                follower(key, demand)
+
+        table = open_demand(settings, subtask, changed)
         self._closing.callback(table.close)
         self._metrics.demand_age.set_function(lambda: table.age_s)
-        orders.start()
-        self._closing.callback(orders.close)
-        return orders.newest
+        for thread in (orders, pool):
+            if thread is not None:
+                thread.start()
+                self._closing.callback(thread.close)
+        return orders.newest, pool
 
-    def _scorer_with(self, bundle: ModelBundle, catalogue: Catalogue, live: Live, subtask: int) -> ScorerProcess:
-        """The scorer process; it and `catalogue` follow the catalogue topic from here on."""
-        process = self._scorer(bundle, live, subtask)
+    def _scorer_with(
+        self, bundle: ModelBundle, catalogue: Catalogue, live: Live, pool: LivePool | None, subtask: int
+    ) -> ScorerProcess:
+        """The scorer process; it, `catalogue` and `pool` follow the catalogue topic from here on."""
+        process = self._scorer(bundle, live, pool, subtask)
         self._closing.callback(process.close)
 
         def changed(key: str, change: CatalogueItem | None) -> None:
             catalogue.changed(key, change)
             process.catalogue.changed(key, change)
+            if pool is not None:
+                pool.item_changed(key, change)
 
         table = open_catalogue(self._settings, subtask, changed)
         self._is_sold = lambda item: bool(bundle.vocabulary.row(item)) or table.row(item) is not None
@@ -160,7 +188,7 @@ class RefreshFunction:
             on_answers=self._wake_up.write,
         )
 
-    def _scorer(self, bundle: ModelBundle, live: Live, subtask: int) -> ScorerProcess:
+    def _scorer(self, bundle: ModelBundle, live: Live, pool: LivePool | None, subtask: int) -> ScorerProcess:
         settings, metrics = self._settings, self._metrics
         # one journal a bundle: requests that crashed another bundle are tried again
         owner = "shared" if settings.scorer.socket else str(subtask)
@@ -169,7 +197,13 @@ class RefreshFunction:
         link = link_of(self._python, settings.scorer.socket)
         kill_after_s = settings.scorer.kill_after_ms / 1000
         return ScorerProcess(
-            link, handshake, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row, live
+            link,
+            handshake,
+            kill_after_s,
+            lambda ready: metrics.serves(bundle, ready),
+            bundle.vocabulary.row,
+            live,
+            (lambda: None) if pool is None else pool.newest,
         )
 
     def wake_up_descriptor(self) -> int:
@@ -192,7 +226,8 @@ class RefreshFunction:
         if settings.feedback.enabled:
             feedback = FeedbackOutputs(Model(bundle.name, bundle.version), settings.experiment)
         if settings.demand.enabled:
-            demand = outputs = DemandOutputs(settings.demand.currency, self._is_sold)
+            with_impressions = settings.exploration.enabled
+            demand = outputs = DemandOutputs(settings.demand.currency, self._is_sold, with_impressions=with_impressions)
             self._metrics.unknown_items.set_function(lambda: outputs.unknown)
         return Downstream(feedback, demand, OwnErrors(self._metrics.on_own_error, time.time))
 

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from operators.configuration.private_folder import user_folder
 from operators.demand.item_demand_rows import ItemDemandRows
-from operators.demand.live_orders import LiveOrders
 from operators.kafka_io.catalogue_rows import CATALOGUE_BUFFER_MB, CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable, OnChange
 from operators.kafka_io.row_rules import RowRule
@@ -41,9 +40,9 @@ def open_catalogue(
     return table
 
 
-def open_demand(settings: Settings, subtask: int, orders: LiveOrders) -> CompactedTable[ItemDemand]:
-    """The topic of demand as a local table; `orders` follows it. Nobody waits until it has caught up."""
-    table = _table(settings, f"{subtask}-items", ITEMS, ItemDemandRows(), orders.changed, DEMAND_BUFFER_MB)
+def open_demand(settings: Settings, subtask: int, on_change: OnChange[ItemDemand]) -> CompactedTable[ItemDemand]:
+    """The topic of demand as a local table. Nobody waits until it has caught up."""
+    table = _table(settings, f"{subtask}-items", ITEMS, ItemDemandRows(), on_change, DEMAND_BUFFER_MB)
     table.open(0)
     return table
 

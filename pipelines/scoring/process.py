@@ -17,6 +17,7 @@ import msgspec
 
 from operators.demand.popularity import Orders
 from operators.errors import StackError
+from operators.exploration.pool import Pool
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.refresh.batch_scorer import NoScorer
@@ -24,7 +25,7 @@ from operators.telemetry.timeline import BatchTimes
 from pipelines.scoring.catalogue_feed import CatalogueFeed
 from pipelines.scoring.links import Link
 from pipelines.scoring.message_socket import MessageSocket
-from pipelines.scoring.orders_feed import OrdersFeed
+from pipelines.scoring.orders_feed import OrdersFeed, PoolFeed
 from pipelines.scoring.wake_up import WakeUpPipe
 from pipelines.scoring.wire import Batch, BatchAnswer, Handshake, Ready, answer_of, pack, ready_of
 
@@ -50,18 +51,19 @@ class ScorerProcess:
         on_ready: Callable[[Ready], None],
         is_known: Callable[[str], object] = lambda _: False,
         live: Callable[[], Orders | None] = lambda: None,
+        pool: Callable[[], Pool | None] = lambda: None,
     ) -> None:
         """Starts it, or connects to it where it is shared, and does not wait: `ready` does.
 
         `on_ready` is called each time that the process can score or refuses the bundle. A process that gives no answer within
-        `kill_after_s` is killed; a shared one is left. `is_known` as in `CatalogueFeed`, `live` as in `OrdersFeed`. Raises
-        `StackError` where it cannot be started at all; where that may change by itself it is tried again.
+        `kill_after_s` is killed; a shared one is left. `is_known` as in `CatalogueFeed`, `live` as in `OrdersFeed`, `pool` as
+        in `PoolFeed`. Raises `StackError` where it cannot be started at all; where that may change by itself it is tried again.
         """
         self._link = link
         self._handshake = handshake
         self._kill_after_s = kill_after_s
         self._on_ready = on_ready
-        self.catalogue, self._orders = CatalogueFeed(is_known), OrdersFeed(live)
+        self.catalogue, self._orders, self._pool = CatalogueFeed(is_known), OrdersFeed(live), PoolFeed(pool)
         self._failed_at = -math.inf
         self._closed = False
         self._ending = threading.Lock()
@@ -122,7 +124,7 @@ class ScorerProcess:
         """Sends the catalogue's news and a batch; the process has it when it is done with the batch before. Raises
         `ScorerLost`."""
         self._tell_of_catalogue()
-        self._put(pack(Batch(list(requests), [], self._orders.news())))
+        self._put(pack(Batch(list(requests), [], self._orders.news(), self._pool.news())))
         if not self._unanswered:
             self._began_at = time.monotonic()
         self._unanswered.append(len(requests))
@@ -163,6 +165,7 @@ class ScorerProcess:
         end.setblocking(False)  # both ends may be writing: neither may wait for the other to read
         self.catalogue.start_over()
         self._orders.start_over()
+        self._pool.start_over()
         self._socket = MessageSocket(end)
         if self._closed:  # during the restart
             raise self._lost("was closed")

@@ -161,7 +161,9 @@ def test_an_error_counts_the_event_with_no_item_and_harms_nothing_else() -> None
 
 def test_impressions_and_clicks_count_where_exploration_is_on() -> None:
     shopper = Shopper(with_impressions=True)
-    shopper.does("impression", items=["i1", "i2", "made-up"]).does("impression", items=["i1"]).does("click", item_id="i1")
+    shopper.does("impression", items=["i1", "i2", "made-up"]).does("impression", items=["i1"]).does(
+        "click", item_id="i1"
+    )
     assert shopper.shown() == {"i1": (2.0, 1.0), "i2": (1.0, 0.0)} and shopper.outputs.unknown == 1
     without = Shopper().does("impression", items=["i1", "i2"]).does("click", item_id="i1")
     assert without.shown() == {"i1": (0.0, 0.0)}
