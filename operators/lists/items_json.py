@@ -11,14 +11,13 @@ import numpy.typing as npt
 
 from operators.lists.explored import Explored, rounded
 from operators.lists.popular_order import REASON_KINDS
-from operators.lists.reasons import OWN_KINDS, PlaceReasons
+from operators.lists.reasons import NAMED_KINDS, PlaceReasons
 from operators.shopper.features import Rows
 
 _encode = msgspec.json.Encoder().encode
 FRAGMENTS_KEPT = 200_000  # of each kind: a catalogue may have millions of items
 _PARTS = 4  # of a place: item, score, rank with the reason's kind, the reason's item
 _ITEM = b',{"item_id":%b,"score":'
-_NAMED = OWN_KINDS | {"new"}  # kinds of reasons that name an item
 
 Fragments = npt.NDArray[Any]  # of bytes objects
 
@@ -35,7 +34,7 @@ class ItemsJson:
         self._ranks = np.empty((places, len(REASON_KINDS)), dtype=object)
         for place in range(places):
             for number, kind in enumerate(REASON_KINDS):
-                own_item = b',"item_id":' if kind in _NAMED else b""
+                own_item = b',"item_id":' if kind in NAMED_KINDS else b""
                 self._ranks[place, number] = b',"rank":%d,"reason":{"kind":"%b"%b' % (
                     place + 1,
                     kind.encode(),

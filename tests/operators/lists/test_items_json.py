@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from operators.lists import items_json
 from operators.lists.items_json import ItemsJson
 from operators.lists.popular_order import REASON_KINDS
-from operators.lists.reasons import OWN_KINDS, PlaceReasons
+from operators.lists.reasons import NAMED_KINDS, PlaceReasons
 from operators.records.contracts import ListItem, Reason
 
 IDS = [
@@ -48,7 +48,7 @@ def batches(draw: st.DrawFn) -> tuple[Any, Any, PlaceReasons]:
 
     rows = st.integers(1, len(IDS))
     kinds = array(st.integers(0, len(REASON_KINDS) - 1), np.int64)
-    own = np.isin(kinds, [REASON_KINDS.index(kind) for kind in OWN_KINDS])
+    own = np.isin(kinds, [REASON_KINDS.index(kind) for kind in NAMED_KINDS])
     return (
         array(rows, np.int32),
         array(scores, np.float64),
