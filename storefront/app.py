@@ -30,6 +30,7 @@ from storefront.http.pages import add_pages
 from storefront.http.path_ids import PathId
 from storefront.http.strict_route import StrictRoute
 from storefront.openapi import EventBody, Taken, add_components, content
+from storefront.view.arrivals import Arrivals
 from storefront.view.search import Search
 from storefront.view.served_list import ListServer, ServedItem, ServedList, served
 from storefront.view.views import CatalogueView, Views
@@ -39,6 +40,7 @@ from storefront.watching.ops import Ops, Overview
 
 TABLES = "storefront"
 SIMILAR = 20
+ARRIVALS = 2  # new products among similar items, after as many of the others
 MAX_QUERY = 256  # characters of a search
 # refusals that any route may answer: from the guard, the limits, or a bad parameter
 GUARDED: dict[int | str, dict[str, Any]] = {code: content(Refused) for code in (400, 403, 422, 429)}
@@ -60,6 +62,9 @@ class Services:
             self.bundle = None  # users without a list get an empty one; /readyz reports it
         shelf = CatalogueView(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
         refused = self.metrics.refused.counts
+        self.arrivals: Arrivals | None = None  # new products
+        if self.bundle is not None and settings.exploration.enabled:
+            self.arrivals = Arrivals(self.bundle, shelf.changed)
         self.views = Views(
             folder,
             lambda: kafka_consumer(options),
@@ -68,6 +73,7 @@ class Services:
             refused,
             settings.events.placeholders,
             live_orders(settings, self.bundle),
+            self.arrivals.changed if self.arrivals else None,
         )
         self.server = ListServer(self.views, self.bundle)
         self.search = Search(self.views.shelf, self.bundle)
@@ -99,13 +105,20 @@ class Services:
         self.producer.close()
 
     def similar(self, item_id: str) -> list[ServedItem]:
-        """The neighbours of an item that may be listed now."""
-        if self.bundle is None or not (row := self.bundle.vocabulary.row(item_id)):
+        """The neighbours of an item that may be listed now, with new products that are like it; of a new product the items that
+        it is like."""
+        if self.bundle is None:
             return []
-        ids = [self.bundle.vocabulary.item_ids[r - 1] for r in self.bundle.neighbours[row].tolist() if r]
-        neighbours = [item for item in ids if self.views.shelf.may_be_listed(item)][:SIMILAR]
-        reason = Reason("similar", item_id)
-        return [served(ListItem(i, 0.0, n, reason), n, self.views.shelf) for n, i in enumerate(neighbours, start=1)]
+        like, shelf = self.arrivals.like(item_id) if self.arrivals else [], self.views.shelf
+        if row := self.bundle.vocabulary.row(item_id):
+            ids = [self.bundle.vocabulary.item_ids[r - 1] for r in self.bundle.neighbours[row].tolist() if r]
+            known, new = (list(filter(shelf.may_be_listed, items)) for items in (ids, like))
+        else:
+            known, new = list(filter(shelf.may_be_listed, like)), []
+        similar, marked = Reason("similar", item_id), Reason("new", item_id)
+        items = [(item, similar) for item in known]
+        items[ARRIVALS:ARRIVALS] = [(item, marked) for item in new[:ARRIVALS]]
+        return [served(ListItem(i, 0.0, n, why), n, shelf) for n, (i, why) in enumerate(items[:SIMILAR], start=1)]
 
 
 def live_orders(settings: Settings, bundle: ModelBundle | None) -> LiveOrders | None:
@@ -138,7 +151,11 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         shop.live.bind(asyncio.get_running_loop())
         await asyncio.to_thread(shop.views.open)
+        if shop.arrivals:
+            shop.arrivals.start()
         yield
+        if shop.arrivals:
+            await asyncio.to_thread(shop.arrivals.close)
         await asyncio.to_thread(shop.views.close)
         await asyncio.to_thread(shop.close)
         await shop.ops.close()

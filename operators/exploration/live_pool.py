@@ -78,22 +78,23 @@ class LivePool:
             elif demand is None:
                 self._shown.pop(key, None)
             else:
-                _put(self._shown, key, shown)
+                self._shown[key] = shown
+                _oldest(self._shown)
 
     def item_changed(self, key: str, item: CatalogueItem | None) -> None:
         """Applies the newest record of a product, as `operators.lists.catalogue.Catalogue.changed`."""
         if self._vocabulary.row(key):
             return
         with self._lock:
-            before = self._items.pop(key, None)
             if item is None or item is GONE:
+                self._items.pop(key, None)
                 self._forget(key)
                 return
+            before, self._items[key] = self._items.get(key), item
             if before is None or text_of(before) != text_of(item):
                 self._forget(key)
                 self._placeless[key] = None
-            dropped = _put(self._items, key, item)
-            if dropped is not None:
+            if (dropped := _oldest(self._items)) is not None:
                 self._forget(dropped)
 
     def compute(self) -> None:
@@ -102,7 +103,7 @@ class LivePool:
         now_ms = self._clock_ms()
         with self._lock:
             known, shown = self._known.copy(), dict(self._shown)
-            items = [(self._items[key], likes) for key, likes in reversed(self._likes.items()) if likes]
+            items = [(item, likes) for key, item in reversed(self._items.items()) if (likes := self._likes.get(key))]
         items = [(item, likes) for item, likes in items if self._is_offered(item, now_ms)]
         new = np.array([shown.get(item.item_id, _Shown()) for item, _ in items]).reshape(-1, 3).T
         (impressions, clicks), new_counts = self._as_of(now_ms, known), self._as_of(now_ms, new)
@@ -168,10 +169,8 @@ def _newcomers(items: list[tuple[CatalogueItem, tuple[int, ...]]], chance: Numbe
     )
 
 
-def _put(kept: dict[str, V], key: str, value: V) -> str | None:
-    """Adds an entry at the end. Returns the key that falls out for it; None: none."""
-    kept.pop(key, None)
-    kept[key] = value
+def _oldest(kept: dict[str, V]) -> str | None:
+    """Drops the oldest entry beyond `MAX_TRACKED` and returns its key; None: there is room."""
     if len(kept) <= MAX_TRACKED:
         return None
     oldest = next(iter(kept))

@@ -1,6 +1,8 @@
 """The newcomers of a pool as arrays: for each model row one bit a newcomer that likes it, so that a micro-batch finds the
 newcomers of all its candidates with one gather."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -46,9 +48,10 @@ class NewcomerBits:
         """[E]: the column of the first candidate that the list's newcomer likes; `rows` [E, K], `newcomers` [E]: one a list."""
         words = self._bits[self._place[rows], (newcomers // _WORD)[:, None]]
         flags = words >> (newcomers % _WORD).astype(np.uint64)[:, None] & np.uint64(1)
-        return flags.argmax(axis=1)
+        columns: npt.NDArray[np.intp] = flags.argmax(axis=1)
+        return columns
 
-    def may_know(self, *hashes: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.intp]:
+    def may_know(self, *hashes: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
         """The users whose hashes (each [B, n]) may be those of a newcomer: seldom one who is not, and none is left out."""
         known = np.zeros(len(hashes[0]), dtype=bool)
         for of_users in hashes:

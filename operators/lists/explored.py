@@ -28,12 +28,26 @@ class Drawn(NamedTuple):
     @classmethod
     def nothing(cls) -> "Drawn":
         """For no list."""
-        dtypes = np.intp, np.int32, np.float32, np.int32, np.uint32, np.float64
-        return cls(*(np.zeros(0, dtype=dtype) for dtype in dtypes))
+        nothing = np.zeros(0, dtype=np.int32)
+        return cls(
+            nothing.astype(np.intp),
+            nothing,
+            nothing.astype(np.float32),
+            nothing,
+            nothing.astype(np.uint32),
+            nothing.astype(np.float64),
+        )
 
     def followed_by(self, others: "Drawn") -> "Drawn":
         """The items of both."""
-        return Drawn(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
+        return Drawn(
+            np.concatenate((self.lists, others.lists)),
+            np.concatenate((self.rows, others.rows)),
+            np.concatenate((self.scores, others.scores)),
+            np.concatenate((self.likes, others.likes)),
+            np.concatenate((self.lows, others.lows)),
+            np.concatenate((self.chances, others.chances)),
+        )
 
 
 @dataclass(frozen=True)

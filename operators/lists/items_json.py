@@ -1,6 +1,7 @@
 """The items of lists as JSON, joined from fragments: the part of an item is encoded once and kept.
 
-The bytes are those that msgspec gives for the same items of a `RecommendationList`.
+The bytes are those that msgspec gives for the same items of a `RecommendationList`, but that a propensity stands before the
+reason: so it is a part of the fragment of rank and reason.
 """
 
 from typing import Any, NamedTuple
@@ -18,6 +19,10 @@ _encode = msgspec.json.Encoder().encode
 FRAGMENTS_KEPT = 200_000  # of each kind: a catalogue may have millions of items
 _PARTS = 4  # of a place: item, score, rank with the reason's kind, the reason's item
 _ITEM = b',{"item_id":%b,"score":'
+_REASONS = [  # by place in `REASON_KINDS`
+    b',"reason":{"kind":"%b"%b' % (kind.encode(), b',"item_id":' if kind in NAMED_KINDS else b"")
+    for kind in REASON_KINDS
+]
 
 Fragments = npt.NDArray[Any]  # of bytes objects
 
@@ -25,21 +30,14 @@ Fragments = npt.NDArray[Any]  # of bytes objects
 class ItemsJson:
     """Encodes the items of lists. Thread-safe: where two threads make the same fragment, either is kept."""
 
-    def __init__(self, item_ids: list[str], places: int, *, with_propensities: bool = False) -> None:
-        """`item_ids`: row i + 1 is the i-th; `places`: the most items of a list. `with_propensities`: each item has one."""
-        self._with_propensities = with_propensities
-        end = b"}" if with_propensities else b"}}"
+    def __init__(self, item_ids: list[str], places: int) -> None:
+        """`item_ids`: row i + 1 is the i-th; `places`: the most items of a list."""
         self._items = _RowFragments(item_ids, _ITEM, b"")
-        self._own_items = _RowFragments(item_ids, b"%b" + end, end)
-        self._ranks = np.empty((places, len(REASON_KINDS)), dtype=object)
-        for place in range(places):
-            for number, kind in enumerate(REASON_KINDS):
-                own_item = b',"item_id":' if kind in NAMED_KINDS else b""
-                self._ranks[place, number] = b',"rank":%d,"reason":{"kind":"%b"%b' % (
-                    place + 1,
-                    kind.encode(),
-                    own_item,
-                )
+        self._own_items = _RowFragments(item_ids, b"%b}}", b"}}")
+        self._ranks = _ranks([b""] * places)
+        self._likely: tuple[float, int, Fragments] | None = (
+            None  # usual propensity, the first place that has it, fragments
+        )
 
     def encode(
         self,
@@ -48,34 +46,63 @@ class ItemsJson:
         reasons: PlaceReasons,
         explored: Explored | None = None,
     ) -> list[bytes]:
-        """The items of lists of one length, all arrays [B, places]. Row 0 must not be listed, but for a newcomer of `explored`."""
+        """The items of lists of one length, all arrays [B, places]. Row 0 must not be listed, but for a newcomer of `explored`.
+        With `explored` each item has its propensity."""
         users, places = rows.shape
         if not places:
             return [b"[]"] * users
-        parts = np.empty((users, places, _PARTS + self._with_propensities), dtype=object)
+        parts = np.empty((users, places, _PARTS), dtype=object)
         parts[..., 0] = self._items.of(rows)
         parts[..., 1] = np.array(_encode(scores.ravel().tolist())[1:-1].split(b","), dtype=object).reshape(rows.shape)
-        parts[..., 2] = self._ranks[np.arange(places), reasons.kinds]
+        if explored is None:
+            parts[..., 2] = self._ranks[np.arange(places), reasons.kinds]
+        else:
+            could = explored.possible.astype(np.intp)[:, None]
+            parts[..., 2] = self._ranks_of(explored)[could, np.arange(places), reasons.kinds]
+            _put_explored(parts, explored, reasons)
         parts[..., 3] = self._own_items.of(reasons.rows)
-        if self._with_propensities:
-            _put_propensities(parts, explored or Explored.nothing(users))
         return [b"[%b]" % b"".join(of_list)[1:] for of_list in parts.reshape(users, -1).tolist()]
 
+    def _ranks_of(self, explored: Explored) -> Fragments:
+        """[2, places, kinds]: of lists that could not explore, and of those that could."""
+        usual, first, likely = explored.usual, explored.first, self._likely
+        if likely is None or likely[:2] != (usual, first):
+            places = range(len(self._ranks))
+            likely_texts = [_propensity(1.0 if place < first else usual) for place in places]
+            fragments = np.stack((_ranks([_propensity(1.0)] * len(places)), _ranks(likely_texts)))
+            self._likely = likely = usual, first, fragments
+        return likely[2]
 
-def _put_propensities(parts: Fragments, explored: Explored) -> None:
-    """The last part of each place, and the ids of newcomers."""
-    ends = np.empty((2, parts.shape[1]), dtype=object)
-    ends[:] = _propensity(1.0)
-    ends[1, explored.first :] = _propensity(explored.usual)
-    parts[..., -1] = ends[explored.possible.astype(np.intp)]
+
+def _put_explored(parts: Fragments, explored: Explored, reasons: PlaceReasons) -> None:
+    """The propensities of places that explore, and the ids of newcomers."""
     lists, at, new = explored.drawn.lists, explored.at, explored.names_from
-    if len(at):
-        parts[lists, at, -1] = [_propensity(rounded(chance)) for chance in explored.drawn.chances.tolist()]
-        parts[lists[new:], at[new:], 0] = [_ITEM % _encode(name) for name in explored.names]
+    if not len(at):
+        return
+    chances = _encode([*map(rounded, explored.drawn.chances.tolist())])[1:-1].split(b",")
+    kinds = reasons.kinds[lists, at].tolist()
+    parts[lists, at, 2] = [
+        _rank(place, b',"propensity":%b' % chance, kind)
+        for place, chance, kind in zip(at.tolist(), chances, kinds, strict=True)
+    ]
+    parts[lists[new:], at[new:], 0] = [_ITEM % _encode(name) for name in explored.names]
+
+
+def _ranks(propensities: list[bytes]) -> Fragments:
+    """[places, kinds]."""
+    made = np.empty((len(propensities), len(REASON_KINDS)), dtype=object)
+    for place, propensity in enumerate(propensities):
+        for number in range(len(REASON_KINDS)):
+            made[place, number] = _rank(place, propensity, number)
+    return made
+
+
+def _rank(place: int, propensity: bytes, kind: int) -> bytes:
+    return b',"rank":%d%b%b' % (place + 1, propensity, _REASONS[kind])
 
 
 def _propensity(chance: float) -> bytes:
-    return b',"propensity":%b}' % _encode(chance)
+    return b',"propensity":%b' % _encode(chance)
 
 
 class _Kept(NamedTuple):

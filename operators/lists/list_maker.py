@@ -91,10 +91,9 @@ class ListMaker:
     ) -> None:
         """Without a `scorer` (its bundle was refused) every list is a fallback. `with_facts`: encoded lists carry what the
         feedback join needs. `live`: as in `PopularOrder`, `pool`: as in `Explorer`."""
-        vectors = unit_rows(bundle.vectors)
+        vectors, is_exploring = unit_rows(bundle.vectors), exploration is not None and exploration.enabled
         self._vocabulary, self._window, self._hop = bundle.vocabulary, bundle.window, bundle.hop
-        self._is_exploring = exploration is not None and exploration.enabled
-        self._items = ItemsJson(bundle.vocabulary.item_ids, rules.size, with_propensities=self._is_exploring)
+        self._items = ItemsJson(bundle.vocabulary.item_ids, rules.size)
         self._encoder = ListEncoder(
             Model(bundle.name, bundle.version),
             experiments or Experiments(ExperimentSettings()),
@@ -102,12 +101,12 @@ class ListMaker:
         )
         self._scorer = scorer
         self._catalogue = catalogue
-        self._ranker = Ranker(bundle.vocabulary, vectors, rules, with_others=self._is_exploring)
-        self._explorer = (
-            Explorer(exploration, rules, self._ranker, catalogue, pool)
-            if exploration is not None and exploration.enabled
-            else None
-        )
+        self._ranker = Ranker(bundle.vocabulary, vectors, rules, with_others=is_exploring)
+        self._explorer: Explorer | None = None
+        self._certain: Explored | None = None  # what a list explores that cannot
+        if exploration is not None and exploration.enabled:
+            self._explorer = Explorer(exploration, rules, self._ranker, catalogue, pool)
+            self._certain = Explored.nothing(1)
         popular = PopularOrder(bundle, live)
         self._reasons = Reasons(popular, vectors)
         self._fallback = Fallback(bundle, popular, rules.size)
@@ -203,8 +202,8 @@ class ListMaker:
         rows, scores, source = self._fallback.rows(inputs, user, usable)
         listed = np.array([rows], dtype=np.int32)
         rounded = np.array([[round(score, SCORE_DIGITS) for score in scores]])
-        (items,) = self._items.encode(listed, rounded, self._reasons.without_history(listed))
-        return Slate(source, items, next(self._hashes_of(listed)), next(self._propensities_of(listed)))
+        (items,) = self._items.encode(listed, rounded, self._reasons.without_history(listed), self._certain)
+        return Slate(source, items, next(self._hashes_of(listed)), next(self._propensities_of(listed, self._certain)))
 
     def _usable(self, state: npt.NDArray[Any], allowed: npt.NDArray[np.bool_], worst: int) -> Usable:
         """Whether rows may be listed for the shopper of a state [1]: the ranker's verdict is at most `worst`."""
@@ -225,8 +224,8 @@ class ListMaker:
         all_scores = np.zeros(listed.shape)
         all_scores[0, :ranked] = scores[:ranked]
         popular = self._reasons.without_history(listed[:, ranked:])
-        (items,) = self._items.encode(listed, all_scores, reasons.first(ranked).followed_by(popular))
-        return Slate("model", items, next(self._hashes_of(listed)), next(self._propensities_of(listed)))
+        (items,) = self._items.encode(listed, all_scores, reasons.first(ranked).followed_by(popular), self._certain)
+        return Slate("model", items, next(self._hashes_of(listed)), next(self._propensities_of(listed, self._certain)))
 
     def _hashes_of(self, rows: Rows, explored: Explored | None = None) -> Iterator[bytes | None]:
         """The hashes of the items of each list, as in `ListFacts`; None for ever where nobody needs them."""
@@ -238,9 +237,8 @@ class ListMaker:
             hashes[explored.drawn.lists[new], explored.at[new]] = explored.drawn.lows[new]
         return (of_list.tobytes() for of_list in hashes)
 
-    def _propensities_of(self, rows: Rows, explored: Explored | None = None) -> Iterator[bytes]:
-        """The propensities of each list, as in `ListFacts`: 1 where nothing could be drawn."""
-        if not self._is_exploring or self._item_hashes is None:
+    def _propensities_of(self, rows: Rows, explored: Explored | None) -> Iterator[bytes]:
+        """The propensities of each list, as in `ListFacts`; empty for ever where nobody needs them."""
+        if explored is None or self._item_hashes is None:
             return repeat(b"")
-        users, places = rows.shape
-        return (of_list.tobytes() for of_list in (explored or Explored.nothing(users)).propensities(places))
+        return (of_list.tobytes() for of_list in explored.propensities(rows.shape[1]))

@@ -162,7 +162,7 @@ def in_basket(states: npt.NDArray[Any]) -> LowHashes:
     return np.where(added, lows, np.uint32(0))
 
 
-def any_equal(values: LowHashes, others: LowHashes) -> npt.NDArray[np.bool_]:
+def any_equal(values: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """[B, K], [B, M] -> bool [B, K]: whether a value is among `others`. 0 equals 0: it stands for no item."""
     equal, same = np.zeros(values.shape, dtype=bool), np.empty(values.shape, dtype=bool)
     for column in np.flatnonzero(others.any(axis=0)):

@@ -63,10 +63,10 @@ class DemandOutputs:
         acting = bought(before, sold) if returned else {*sold} - repeated(before, sold, event.event_type)
         acts = -share if returned else share
         clicks = float(event.event_type == "click" and self._with_impressions)
+        again = Asked(*amounts)
+        anew = again._replace(acts=acts, interest=acts * weight, clicks=clicks)
         for item in sold:  # nothing from here on fails: an event counts with all its items or with none
-            self._add(
-                item, second, Asked(*amounts, acts, acts * weight, 0.0, clicks) if item in acting else Asked(*amounts)
-            )
+            self._add(item, second, anew if item in acting else again)
 
     def _add(self, item: str, second: int, asked: Asked) -> None:
         held = self._asked[item].get(second)

@@ -10,7 +10,7 @@ from pathlib import Path
 from operators.demand.item_demand_rows import ItemDemandRows
 from operators.demand.live_orders import LiveOrders
 from operators.kafka_io.catalogue_rows import CATALOGUE_BUFFER_MB, GONE, CatalogueRows
-from operators.kafka_io.compacted_table import LOGGED, CompactedTable
+from operators.kafka_io.compacted_table import LOGGED, CompactedTable, OnChange
 from operators.kafka_io.list_outlines import ListOutline, OutlineRows
 from operators.kafka_io.list_rows import UNREADABLE, list_of_row
 from operators.kafka_io.row_rules import Refused
@@ -107,10 +107,12 @@ class Views:
         refused: Counter[str] | None = None,
         placeholders: frozenset[str] = frozenset(),
         orders: LiveOrders | None = None,
+        on_item: OnChange[CatalogueItem] | None = None,
     ) -> None:
         """`placeholders`: ids of `EventSettings` that stand for no item. `refused` counts, by reason, records of the
         list topic that are not a list or not the newest, and as `unreadable` the reads of a list whose items cannot be
-        decoded. `orders` follows the topic of demand; None: it is not read."""
+        decoded. `orders` follows the topic of demand; None: it is not read. `on_item` gets the changes of the catalogue
+        and must tell `shelf` (default: `shelf` alone does)."""
         self.shelf, self.orders = shelf, orders
         self._refused: Counter[str] = Counter() if refused is None else refused
         self._catalogue = CompactedTable(
@@ -118,7 +120,7 @@ class Views:
             folder / "catalogue",
             connect,
             CatalogueRows(placeholders),
-            on_change=shelf.changed,
+            on_change=on_item or shelf.changed,
             write_buffer_mb=CATALOGUE_BUFFER_MB,
         )
         self._lists = CompactedTable(

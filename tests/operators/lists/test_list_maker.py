@@ -240,12 +240,11 @@ def test_the_join_is_told_hash_and_propensity_of_what_is_explored(tmp_path: Path
         assert propensities.tolist() == pytest.approx([place["propensity"] for place in made])
         assert propensities[2] == pytest.approx(0.5 if made[2]["item_id"] == "new one" else 0.5 / 5)
         shown.add(made[2]["item_id"])
-        assert answer.value == msgspec.json.encode(msgspec.json.decode(answer.value, type=RecommendationList))
     assert {"new one"} < shown
 
 
 def test_a_list_that_popular_items_fill_up_explores_nothing(tmp_path: Path) -> None:
-    shop = Shop(write_bundle(tmp_path, items=4), pool=NEWCOMERS)
+    shop = Shop(write_bundle(tmp_path, items=4), pool=Pool(1.0, b"", b"", (Newcomer("new one", 1.0, (2,)),)))
     for item in ("i2", "i3", "i4"):
         shop.catalogue.changed(item, CatalogueItem(item_id=item, in_stock=False))
     shop.catalogue.changed("i1", CatalogueItem(item_id="i1"))

@@ -22,7 +22,7 @@ FIELDS = {
 
 
 def test_whoever_changes_a_message_raises_the_protocol() -> None:
-    assert (PROTOCOL, LAYOUT) == (4, 5), "with another layout of the state too"
+    assert (PROTOCOL, LAYOUT) == (5, 5), "with another layout of the state too"
     assert {message: message.__struct_fields__ for message in FIELDS} == FIELDS
 
 
