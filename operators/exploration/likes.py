@@ -6,7 +6,6 @@ import numpy as np
 
 from operators.exploration.pool import LIKES
 from operators.model.model_bundle import ModelBundle
-from operators.model.unit_rows import unit_rows
 from operators.records.contracts import CatalogueItem
 from operators.shopper.features import Rows
 
@@ -21,16 +20,18 @@ class Likes:
     ) -> None:
         """`alike`: the rows of an item's category or brand; `popular`: rows, those asked for most first."""
         self._texts, self._alike, self._popular = bundle.queries, alike, popular
-        self._vectors = None if bundle.queries is None else unit_rows(bundle.vectors)
+        self._vectors = bundle.vectors
+        squares = np.einsum("nd,nd->n", bundle.vectors, bundle.vectors)
+        self._lengths = np.maximum(np.sqrt(squares), 1e-12)  # not a copy of the vectors: a catalogue may have millions
 
     def of(self, item: CatalogueItem) -> tuple[int, ...]:
         """At most `LIKES` rows, the nearest first; none where nothing is known of the item."""
         return self._near(text_of(item)) or self._of_its_kind(item)
 
     def _near(self, text: str) -> tuple[int, ...]:
-        if self._texts is None or self._vectors is None or (vector := self._texts.place(text)) is None:
+        if self._texts is None or (vector := self._texts.place(text)) is None:
             return ()
-        cosines = self._vectors @ vector
+        cosines = (self._vectors @ vector) / self._lengths
         cosines[0] = -1.0  # row 0 is no item
         count = min(LIKES, len(cosines))
         nearest = np.argpartition(-cosines, count - 1)[:count]
