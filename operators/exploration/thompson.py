@@ -15,6 +15,7 @@ from operators.demand.item_counts import LARGEST
 RIVALS = 20  # in a larger pool an item is compared with so many others, drawn at random: a list does not compete with a catalogue
 FEWEST = 1e-6  # chance of an item: none is out for good
 MEAN, STRENGTH = 0.03, 30.0  # of the prior before there are impressions, which count as `STRENGTH` of them
+WEIGHT = 10 * STRENGTH  # of that strength, in impressions: few items say little about how items differ
 WEAKEST, STRONGEST = 2.0, 1000.0  # a + b of a fitted prior
 MANY, FINE, COARSE = 1000, 0.01, 0.05  # counts of many items that differ by 5 % count as equal: few posteriors are left
 _LOGITS = np.linspace(-14.0, 7.0, 512)
@@ -48,7 +49,9 @@ def fitted_prior(impressions: Numbers, clicks: Numbers) -> Prior:
     spare = total - float((n * n).sum()) / total - (len(n) - 1) if total > 0 else 0.0
     if len(n) > 1 and spare > 0:
         spread = float((n * (k / n - mean) ** 2).sum()) / (mean * (1 - mean))
-        alike = (spread - (len(n) - 1)) / spare  # correlation within an item, 1 / (a + b + 1)
+        alike = (spread - (len(n) - 1) + WEIGHT / (STRENGTH + 1)) / (
+            spare + WEIGHT
+        )  # correlation within an item, 1 / (a + b + 1)
         strength = min(max(1 / max(alike, 1e-9) - 1, WEAKEST), STRONGEST)
     return Prior(mean * strength, (1 - mean) * strength)
 

@@ -125,7 +125,7 @@ def test_what_is_tracked_is_bounded_and_the_oldest_goes(monkeypatch: pytest.Monk
     monkeypatch.setattr(live_pool, "MAX_TRACKED", 1000)
     for n in range(400):
         followed.sells(f"m{n}")
-    followed.shown("m0", 100, 50)
+    followed.shown("m0", 100, 50).shown("a", 1000, 30).shown("b", 1000, 20)
     assert len(followed.newcomers()) == MOST_NEWCOMERS and followed.newcomers()[:2] == ["m0", "m399"]
 
 
