@@ -29,6 +29,7 @@ from operators.configuration.shop_settings import (
     DemandSettings,
     EventSettings,
     ExperimentSettings,
+    ExplorationSettings,
     FeedbackSettings,
     GateLimits,
     ListSettings,
@@ -183,6 +184,7 @@ class Settings(BaseSettings):
     scorer: ScorerSettings = ScorerSettings()
     lists: ListSettings = ListSettings()
     demand: DemandSettings = DemandSettings()
+    exploration: ExplorationSettings = ExplorationSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     bundle: BundleSettings = BundleSettings()

@@ -1,4 +1,4 @@
-"""Settings of events, lists, demand, search, feedback, experiments and the model gate: limits, form, half-lives, windows."""
+"""Settings of events, lists, demand, exploration, search, feedback, experiments and the model gate."""
 
 from collections.abc import Callable
 from math import inf
@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from operators.configuration.settings_section import Section
+from operators.errors import SettingsError
 
 PLACEHOLDER_IDS = (
     "undefined", "null", "<null>", "(null)", "\\N", "none", "(none)", "nil", "nan", "n/a", "#n/a", "(not set)",
@@ -90,6 +91,39 @@ class SearchSettings(Section):
     def encoder_folder(self, resolve: Callable[[str], Path]) -> Path | None:
         """The folder; None without one. `resolve`: of `Settings`."""
         return resolve(self.encoder) if self.encoder else None
+
+
+class ExplorationSettings(Section):
+    """Items with few impressions on some places of the lists, and products that the model does not know."""
+
+    enabled: bool = False
+    share: float = Field(0.05, gt=0, le=1)
+    few_impressions: int = Field(200, ge=1)
+    first_position: int = Field(3, ge=1)
+    newcomer_share: float = Field(0.5, ge=0, le=1)
+
+    def refuse_without(self, demand: DemandSettings, lists: ListSettings) -> None:
+        """Raises `SettingsError` where exploration is on and the other settings leave it no counts or no place."""
+        if not self.enabled:
+            return
+        if not demand.enabled:
+            raise SettingsError(
+                "demand.enabled = true beside exploration.enabled = true",
+                "demand.enabled = false",
+                "set demand.enabled: exploration reads impressions and clicks from its counts",
+            )
+        if self.first_position > lists.size:
+            raise SettingsError(
+                f"exploration.first_position of 1 to {lists.size}, the size of a list",
+                f"{self.first_position}",
+                "lower exploration.first_position, or raise lists.size",
+            )
+        if self.share * lists.size > 1 + 1e-9:
+            raise SettingsError(
+                f"exploration.share of at most {1 / lists.size:g}: one place of a list of {lists.size}",
+                f"{self.share:g}",
+                "lower exploration.share: a list has at most one place that explores",
+            )
 
 
 class FeedbackSettings(Section):

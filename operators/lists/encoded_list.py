@@ -16,20 +16,24 @@ _hash = xxhash.xxh3_128_hexdigest
 
 
 class Slate(NamedTuple):
-    """What is on a list. `items`: a JSON array; `item_hashes`: as in `ListFacts`, None where nobody needs them."""
+    """What is on a list. `items`: a JSON array; `item_hashes` and `propensities`: as in `ListFacts`, the former None where nobody
+    needs them."""
 
     source: Source
     items: bytes
     item_hashes: bytes | None = None
+    propensities: bytes = b""
 
 
 class ListFacts(msgspec.Struct, array_like=True, gc=False):
     """What the feedback join needs of a list. `item_hashes`: the low 32 bits of the hashes of its items, best first,
-    as little-endian uint32."""
+    as little-endian uint32. `propensities`: of each item at its place, as little-endian float32; empty where exploration is off.
+    """
 
     recommendation_id: str
     generated_at: int
     item_hashes: bytes
+    propensities: bytes = b""
 
 
 class Encoded(msgspec.Struct, array_like=True, gc=False):
@@ -121,5 +125,7 @@ class ListEncoder:
             experiments,
             digest(request.state) if with_digest else None,
             times,
-            None if slate.item_hashes is None else ListFacts(recommendation_id, now_ms, slate.item_hashes),
+            None
+            if slate.item_hashes is None
+            else ListFacts(recommendation_id, now_ms, slate.item_hashes, slate.propensities),
         )

@@ -1,6 +1,7 @@
 """The items of lists as JSON, joined from fragments: the part of an item is encoded once and kept.
 
-The bytes are those that msgspec gives for the same items of a `RecommendationList`.
+The bytes are those that msgspec gives for the same items of a `RecommendationList`, but that a propensity stands before the
+reason: so it is a part of the fragment of rank and reason.
 """
 
 from typing import Any, NamedTuple
@@ -9,13 +10,19 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from operators.lists.explored import Explored, rounded
 from operators.lists.popular_order import REASON_KINDS
-from operators.lists.reasons import OWN_KINDS, PlaceReasons
+from operators.lists.reasons import NAMED_KINDS, PlaceReasons
 from operators.shopper.features import Rows
 
 _encode = msgspec.json.Encoder().encode
 FRAGMENTS_KEPT = 200_000  # of each kind: a catalogue may have millions of items
 _PARTS = 4  # of a place: item, score, rank with the reason's kind, the reason's item
+_ITEM = b',{"item_id":%b,"score":'
+_REASONS = [  # by place in `REASON_KINDS`
+    b',"reason":{"kind":"%b"%b' % (kind.encode(), b',"item_id":' if kind in NAMED_KINDS else b"")
+    for kind in REASON_KINDS
+]
 
 Fragments = npt.NDArray[Any]  # of bytes objects
 
@@ -25,29 +32,77 @@ class ItemsJson:
 
     def __init__(self, item_ids: list[str], places: int) -> None:
         """`item_ids`: row i + 1 is the i-th; `places`: the most items of a list."""
-        self._items = _RowFragments(item_ids, b',{"item_id":%b,"score":', b"")
+        self._items = _RowFragments(item_ids, _ITEM, b"")
         self._own_items = _RowFragments(item_ids, b"%b}}", b"}}")
-        self._ranks = np.empty((places, len(REASON_KINDS)), dtype=object)
-        for place in range(places):
-            for number, kind in enumerate(REASON_KINDS):
-                own_item = b',"item_id":' if kind in OWN_KINDS else b""
-                self._ranks[place, number] = b',"rank":%d,"reason":{"kind":"%b"%b' % (
-                    place + 1,
-                    kind.encode(),
-                    own_item,
-                )
+        self._ranks = _ranks([b""] * places)
+        self._likely: tuple[float, int, Fragments] | None = (
+            None  # usual propensity, the first place that has it, fragments
+        )
 
-    def encode(self, rows: Rows, scores: npt.NDArray[np.float64], reasons: PlaceReasons) -> list[bytes]:
-        """The items of lists of one length, all arrays [B, places]. Row 0 must not be listed."""
+    def encode(
+        self,
+        rows: Rows,
+        scores: npt.NDArray[np.float64],
+        reasons: PlaceReasons,
+        explored: Explored | None = None,
+    ) -> list[bytes]:
+        """The items of lists of one length, all arrays [B, places]. Row 0 must not be listed, but for a newcomer of `explored`.
+        With `explored` each item has its propensity."""
         users, places = rows.shape
         if not places:
             return [b"[]"] * users
         parts = np.empty((users, places, _PARTS), dtype=object)
         parts[..., 0] = self._items.of(rows)
         parts[..., 1] = np.array(_encode(scores.ravel().tolist())[1:-1].split(b","), dtype=object).reshape(rows.shape)
-        parts[..., 2] = self._ranks[np.arange(places), reasons.kinds]
+        if explored is None:
+            parts[..., 2] = self._ranks[np.arange(places), reasons.kinds]
+        else:
+            could = explored.possible.astype(np.intp)[:, None]
+            parts[..., 2] = self._ranks_of(explored)[could, np.arange(places), reasons.kinds]
+            _put_explored(parts, explored, reasons)
         parts[..., 3] = self._own_items.of(reasons.rows)
         return [b"[%b]" % b"".join(of_list)[1:] for of_list in parts.reshape(users, -1).tolist()]
+
+    def _ranks_of(self, explored: Explored) -> Fragments:
+        """[2, places, kinds]: of lists that could not explore, and of those that could."""
+        usual, first, likely = explored.usual, explored.first, self._likely
+        if likely is None or likely[:2] != (usual, first):
+            places = range(len(self._ranks))
+            likely_texts = [_propensity(1.0 if place < first else usual) for place in places]
+            fragments = np.stack((_ranks([_propensity(1.0)] * len(places)), _ranks(likely_texts)))
+            self._likely = likely = usual, first, fragments
+        return likely[2]
+
+
+def _put_explored(parts: Fragments, explored: Explored, reasons: PlaceReasons) -> None:
+    """The propensities of places that explore, and the ids of newcomers."""
+    lists, at, new = explored.drawn.lists, explored.at, explored.names_from
+    if not len(at):
+        return
+    chances = _encode([*map(rounded, explored.drawn.chances.tolist())])[1:-1].split(b",")
+    kinds = reasons.kinds[lists, at].tolist()
+    parts[lists, at, 2] = [
+        _rank(place, b',"propensity":%b' % chance, kind)
+        for place, chance, kind in zip(at.tolist(), chances, kinds, strict=True)
+    ]
+    parts[lists[new:], at[new:], 0] = [_ITEM % _encode(name) for name in explored.names]
+
+
+def _ranks(propensities: list[bytes]) -> Fragments:
+    """[places, kinds]."""
+    made = np.empty((len(propensities), len(REASON_KINDS)), dtype=object)
+    for place, propensity in enumerate(propensities):
+        for number in range(len(REASON_KINDS)):
+            made[place, number] = _rank(place, propensity, number)
+    return made
+
+
+def _rank(place: int, propensity: bytes, kind: int) -> bytes:
+    return b',"rank":%d%b%b' % (place + 1, propensity, _REASONS[kind])
+
+
+def _propensity(chance: float) -> bytes:
+    return b',"propensity":%b' % _encode(chance)
 
 
 class _Kept(NamedTuple):

@@ -2,21 +2,25 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from operators.configuration.shop_settings import ExperimentSettings, ListSettings
+from operators.configuration.shop_settings import ExperimentSettings, ExplorationSettings, ListSettings
 from operators.demand.popularity import Orders
 from operators.experiments.assignment import Assigned, Experiments
 from operators.experiments.effects import AS_SET, Effects
 from operators.experiments.plan import MAX_LIST_SIZE
+from operators.exploration.pool import Pool
 from operators.kafka_io.list_rows import decode_any_list
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded, ListEncoder, Slate
+from operators.lists.explored import Explored
+from operators.lists.explorer import Candidates, Explorer
 from operators.lists.fallback import Fallback, Usable
 from operators.lists.items_json import ItemsJson
+from operators.lists.list_sensors import ListSensors, NullListSensors
 from operators.lists.popular_order import PopularOrder
 from operators.lists.ranker import GOOD, TIRED, Ranked, Ranker, form_of
 from operators.lists.reasons import PlaceReasons, Reasons
@@ -35,32 +39,26 @@ if TYPE_CHECKING:  # fallback lists alone do not need ONNX Runtime
 SCORE_DIGITS = 4
 
 
-class ListSensors(Protocol):
-    """Receives reports of a list maker, on the scorer thread."""
-
-    def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
-        """The model has answered for a micro-batch: [B, K], best first."""
-
-    def on_slates(
-        self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
-    ) -> None:
-        """The model's lists of a micro-batch; `served` bool [B]: whether the model made the user's list."""
-
-
-class NullListSensors:
-    """Reports nothing."""
-
-    def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
-        """Nothing."""
-
-    def on_slates(
-        self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
-    ) -> None:
-        """Nothing."""
-
-
 class NotFinite(ArithmeticError):
     """The model gave NaN or infinity for a user."""
+
+
+class _Scored(NamedTuple):
+    """Users whom the model scored. `rows`, `scores` [B, K]: the candidates, best first; `usable` bool [B]: whether a list can
+    be made of them."""
+
+    requests: Sequence[Request]
+    states: npt.NDArray[Any]
+    inputs: Features
+    rows: Rows
+    scores: npt.NDArray[np.float32]
+    usable: npt.NDArray[np.bool_]
+
+    def of(self, users: Sequence[int]) -> "_Scored":
+        """These users alone."""
+        at = np.array(users, dtype=np.intp)
+        requests, arrays = [self.requests[user] for user in users], (self.rows, self.scores, self.usable)
+        return _Scored(requests, self.states[at], self.inputs.where(at), *(array[at] for array in arrays))
 
 
 class ListMaker:
@@ -79,10 +77,12 @@ class ListMaker:
         *,
         with_facts: bool = False,
         live: Callable[[], Orders | None] = lambda: None,
+        exploration: ExplorationSettings | None = None,
+        pool: Callable[[], Pool | None] = lambda: None,
     ) -> None:
         """Without a `scorer` (its bundle was refused) every list is a fallback. `with_facts`: encoded lists carry what the
-        feedback join needs. `live`: as in `PopularOrder`."""
-        vectors = unit_rows(bundle.vectors)
+        feedback join needs. `live`: as in `PopularOrder`, `pool`: as in `Explorer`."""
+        vectors, is_exploring = unit_rows(bundle.vectors), exploration is not None and exploration.enabled
         self._vocabulary, self._window, self._hop = bundle.vocabulary, bundle.window, bundle.hop
         self._items = ItemsJson(bundle.vocabulary.item_ids, max(rules.size, MAX_LIST_SIZE))
         experiments = experiments or Experiments(ExperimentSettings())
@@ -90,7 +90,12 @@ class ListMaker:
         self._encoder = ListEncoder(Model(bundle.name, bundle.version), experiments, round(rules.ttl_hours * HOUR_MS))
         self._scorer = scorer
         self._catalogue = catalogue
-        self._ranker = Ranker(bundle.vocabulary, vectors, rules)
+        self._ranker = Ranker(bundle.vocabulary, vectors, rules, with_others=is_exploring)
+        self._explorer: Explorer | None = None
+        self._certain: Explored | None = None  # what a list explores that cannot
+        if exploration is not None and exploration.enabled:
+            self._explorer = Explorer(exploration, rules, self._ranker, catalogue, pool)
+            self._certain = Explored.nothing(1)
         popular = PopularOrder(bundle, live)
         self._reasons = Reasons(popular, vectors)
         self._fallback = Fallback(bundle, popular)
@@ -149,43 +154,85 @@ class ListMaker:
         warm = inputs.length > 0  # the state of a user who refused consent holds no step
         if self._scorer is None or not warm.any():
             return [self._fallback_slate(states, inputs, user, now, of_user) for user, of_user in enumerate(effects)]
-        allowed = self._catalogue.allowed(now)
         scores, rows = self._scorer.score(inputs, [request.user_id for request in requests])
-        self._sensors.on_scores(scores)
-        finite = np.isfinite(scores).all(axis=1)
-        codes = self._catalogue.categories.by_row, self._catalogue.brands.by_row
-        changed = effects if any(of_user is not AS_SET for of_user in effects) else ()
-        ranked = self._ranker.rank(rows, scores, states, allowed, *codes, changed)
-        reasons = self._reasons.of(ranked.rows, inputs)
-        self._sensors.on_slates(requests, ranked, inputs, warm & finite)
+        batch = _Scored(requests, states, inputs, rows, scores, warm & np.isfinite(scores).all(axis=1))
+        if all(of_user is AS_SET for of_user in effects):
+            slates = self._model_slates(batch, now, ())
+        else:  # lists of an arm have forms of their own, and explore nothing
+            slates = [NotFinite()] * len(requests)
+            for has_effect in (False, True):
+                users = [user for user, of_user in enumerate(effects) if (of_user is not AS_SET) == has_effect]
+                of_part = [effects[user] for user in users] if has_effect else ()
+                for user, slate in zip(users, self._model_slates(batch.of(users), now, of_part), strict=True):
+                    slates[user] = slate
+        for user in np.flatnonzero(~warm).tolist():
+            slates[user] = self._fallback_slate(states, inputs, user, now, effects[user])
+        return slates
+
+    def _model_slates(self, batch: _Scored, now: int, effects: Sequence[Effects]) -> list[Slate | Exception]:
+        """The lists of scored users; `effects`: of each user's arms, empty: nobody has any."""
+        if not batch.requests:
+            return []
+        self._sensors.on_scores(batch.scores)
+        allowed, codes = (
+            self._catalogue.allowed(now),
+            (self._catalogue.categories.by_row, self._catalogue.brands.by_row),
+        )
+        ranked = self._ranker.rank(batch.rows, batch.scores, batch.states, allowed, *codes, effects)
+        reasons = self._reasons.of(ranked.rows, batch.inputs)
+        self._sensors.on_slates(batch.requests, ranked, batch.inputs, batch.usable)
+        ready = batch.usable & (ranked.last > 0)
+        explored = None if effects else self._explored(batch, ranked, ready)
+        if explored is not None:
+            explored.put(ranked.rows, ranked.scores, reasons)
         rounded = ranked.scores.astype(np.float64).round(SCORE_DIGITS)
-        slates = self._model_slates(ranked, rounded, reasons)
-        for user in np.flatnonzero(~(warm & finite) | (ranked.last == 0)).tolist():
-            if not warm[user]:
-                slates[user] = self._fallback_slate(states, inputs, user, now, effects[user])
-            elif not finite[user]:
-                slates[user] = NotFinite(f"scores of {requests[user].user_id}")
+        slates = self._encoded(ranked, rounded, reasons, explored)
+        for user in np.flatnonzero(~ready).tolist():
+            if not batch.usable[user]:
+                slates[user] = NotFinite(f"scores of {batch.requests[user].user_id}")
             else:
-                usable = self._usable(states[user : user + 1], allowed, TIRED)
-                size, _ = form_of(effects[user], self._rules)
+                usable = self._usable(batch.states[user : user + 1], allowed, TIRED)
+                size, _ = form_of(effects[user] if effects else AS_SET, self._rules)
                 slates[user] = self._filled(ranked.rows[user], rounded[user], reasons.of_list(user), usable, size)
         return slates
 
-    def _model_slates(
-        self, ranked: Ranked, scores: npt.NDArray[np.float64], reasons: PlaceReasons
+    def _encoded(
+        self,
+        ranked: Ranked,
+        scores: npt.NDArray[np.float64],
+        reasons: PlaceReasons,
+        explored: Explored | None,
     ) -> list[Slate | Exception]:
         """The lists as ranked, in groups of one length. `scores`: as they are written."""
         if ranked.sizes is None:
-            encoded = zip(self._items.encode(ranked.rows, scores, reasons), self._hashes_of(ranked.rows), strict=False)
-            return [Slate("model", *of_list) for of_list in encoded]
+            return self._of_length(ranked.rows, scores, reasons, explored)
         slates: list[Slate | Exception] = [NotFinite()] * len(scores)
         for size in np.unique(ranked.sizes).tolist():
             users = np.flatnonzero(ranked.sizes == size)
-            rows, of_users = ranked.rows[users, :size], PlaceReasons(*(array[users, :size] for array in reasons))
-            items = self._items.encode(rows, scores[users, :size], of_users)
-            for user, of_list, hashes in zip(users.tolist(), items, self._hashes_of(rows), strict=False):
-                slates[user] = Slate("model", of_list, hashes)
+            of_users = PlaceReasons(*(array[users, :size] for array in reasons))
+            certain = None if self._explorer is None else Explored.nothing(len(users))
+            group = self._of_length(ranked.rows[users, :size], scores[users, :size], of_users, certain)
+            for user, slate in zip(users.tolist(), group, strict=True):
+                slates[user] = slate
         return slates
+
+    def _of_length(
+        self, rows: Rows, scores: npt.NDArray[np.float64], reasons: PlaceReasons, explored: Explored | None
+    ) -> list[Slate | Exception]:
+        parts = (
+            self._items.encode(rows, scores, reasons, explored),
+            self._hashes_of(rows, explored),
+            self._propensities_of(rows, explored),
+        )
+        return [Slate("model", *of_list) for of_list in zip(*parts, strict=False)]
+
+    def _explored(self, batch: _Scored, ranked: Ranked, ready: npt.NDArray[np.bool_]) -> Explored | None:
+        if self._explorer is None:
+            return None
+        candidates = Candidates(batch.rows, batch.scores, batch.states)
+        explored = self._explorer.explore(batch.requests, candidates, ranked, ready)
+        self._sensors.on_explored(explored, int(np.count_nonzero(ready)) * ranked.rows.shape[1])
+        return explored
 
     def _fallback_slate(
         self, states: npt.NDArray[Any], inputs: Features, user: int, now: int, effects: Effects
@@ -195,8 +242,8 @@ class ListMaker:
         rows, scores, source = self._fallback.rows(inputs, user, usable, size)
         listed = np.array([rows], dtype=np.int32)
         rounded = np.array([[round(score, SCORE_DIGITS) for score in scores]])
-        (items,) = self._items.encode(listed, rounded, self._reasons.without_history(listed))
-        return Slate(source, items, next(self._hashes_of(listed)))
+        (items,) = self._items.encode(listed, rounded, self._reasons.without_history(listed), self._certain)
+        return Slate(source, items, next(self._hashes_of(listed)), next(self._propensities_of(listed, self._certain)))
 
     def _usable(self, state: npt.NDArray[Any], allowed: npt.NDArray[np.bool_], worst: int) -> Usable:
         """Whether rows may be listed for the shopper of a state [1]: the ranker's verdict is at most `worst`."""
@@ -219,11 +266,21 @@ class ListMaker:
         all_scores = np.zeros(listed.shape)
         all_scores[0, :ranked] = scores[:ranked]
         popular = self._reasons.without_history(listed[:, ranked:])
-        (items,) = self._items.encode(listed, all_scores, reasons.first(ranked).followed_by(popular))
-        return Slate("model", items, next(self._hashes_of(listed)))
+        (items,) = self._items.encode(listed, all_scores, reasons.first(ranked).followed_by(popular), self._certain)
+        return Slate("model", items, next(self._hashes_of(listed)), next(self._propensities_of(listed, self._certain)))
 
-    def _hashes_of(self, rows: Rows) -> Iterator[bytes | None]:
+    def _hashes_of(self, rows: Rows, explored: Explored | None = None) -> Iterator[bytes | None]:
         """The hashes of the items of each list, as in `ListFacts`; None for ever where nobody needs them."""
         if self._item_hashes is None:
             return repeat(None)
-        return (of_list.tobytes() for of_list in self._item_hashes[rows])
+        hashes = self._item_hashes[rows]
+        if explored is not None:
+            new = slice(explored.names_from, None)
+            hashes[explored.drawn.lists[new], explored.at[new]] = explored.drawn.lows[new]
+        return (of_list.tobytes() for of_list in hashes)
+
+    def _propensities_of(self, rows: Rows, explored: Explored | None) -> Iterator[bytes]:
+        """The propensities of each list, as in `ListFacts`; empty for ever where nobody needs them."""
+        if explored is None or self._item_hashes is None:
+            return repeat(b"")
+        return (of_list.tobytes() for of_list in explored.propensities(rows.shape[1]))

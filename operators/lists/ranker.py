@@ -25,10 +25,15 @@ Caps = list[tuple[npt.NDArray[np.int32], int]]  # codes by row, and how many of 
 class Ranked:
     """`rows` int32 and `scores` float32, both [B, size], best first; row 0 (score 0) where candidates ran out, and behind the
     end of a list that is shorter than others of the batch. `sizes`: int [B], where an arm sets sizes; None: all have `size`.
+
+    `others` int32 [B, K]: candidates that the rules allow and the list does not have, row 0 at the other places; with
+    `other_scores`. Without places where nobody asked for them, and where an arm sets sizes.
     """
 
     rows: Rows
     scores: npt.NDArray[np.float32]
+    others: Rows
+    other_scores: npt.NDArray[np.float32]
     sizes: npt.NDArray[np.intp] | None = None
 
     @property
@@ -40,11 +45,19 @@ class Ranked:
 class Ranker:
     """Applies a shop's list rules to scored candidates."""
 
-    def __init__(self, vocabulary: Vocabulary, vectors: npt.NDArray[np.float32], rules: ListSettings) -> None:
-        """`vectors`: [N + 1, d], rows of length 1 (or 0)."""
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        vectors: npt.NDArray[np.float32],
+        rules: ListSettings,
+        *,
+        with_others: bool = False,
+    ) -> None:
+        """`vectors`: [N + 1, d], rows of length 1 (or 0). `with_others`: as in `Ranked`."""
         self._low_hashes = vocabulary.low_hashes
         self._vectors = vectors
         self._rules = rules
+        self._with_others = with_others
 
     def rank(
         self,
@@ -64,12 +77,12 @@ class Ranker:
             rows, scores = rows.copy(), scores.copy()
             for array in (rows, scores, verdict):
                 array[mixed] = np.take_along_axis(array[mixed], order, axis=1)
-        out, rules = verdict == FORBIDDEN, self._rules
+        rules = self._rules
         caps = [
             (codes, cap) for codes, cap in ((categories, rules.max_per_category), (brands, rules.max_per_brand)) if cap
         ]
         if not effects:
-            return self._cut(rows, scores, out, caps, rules.size, rules.diversity)
+            return self._cut(rows, scores, verdict, caps, rules.size, rules.diversity, with_others=self._with_others)
         forms: dict[tuple[int, float], list[int]] = {}
         for user, of_user in enumerate(effects):
             forms.setdefault(form_of(of_user, rules), []).append(user)
@@ -78,45 +91,61 @@ class Ranker:
         all_rows = np.zeros((len(rows), widest), dtype=np.int32)
         all_scores = np.zeros(all_rows.shape, dtype=np.float32)
         for (size, diversity), users in forms.items():
-            cut = self._cut(rows[users], scores[users], out[users], caps, size, diversity)
+            cut = self._cut(rows[users], scores[users], verdict[users], caps, size, diversity)
             sizes[users] = width = cut.rows.shape[1]
             all_rows[users, :width], all_scores[users, :width] = cut.rows, cut.scores
-        return Ranked(all_rows, all_scores, sizes)
+        return Ranked(all_rows, all_scores, all_rows[:, :0], all_scores[:, :0], sizes)
 
     def _cut(
         self,
         rows: Rows,
         scores: npt.NDArray[np.float32],
-        out: npt.NDArray[np.bool_],
+        verdict: npt.NDArray[np.uint8],
         caps: Caps,
         size: int,
         diversity: float,
+        *,
+        with_others: bool = False,
     ) -> Ranked:
-        """The first `size` of candidates that are in order, spread by caps and diversity. `out`: which are forbidden."""
-        size = min(size, rows.shape[1])
+        """The first `size` of candidates that are in order, spread by caps and diversity. With `with_others` it marks them in
+        `verdict` as forbidden."""
+        size, out = min(size, rows.shape[1]), verdict == FORBIDDEN
+        all_rows, all_scores = rows, scores
         if diversity or caps:
             pool = min(POOL * size, rows.shape[1])
             picked = self._spread(rows[:, :pool], scores[:, :pool], ~out[:, :pool], caps, size, diversity)
+            if with_others:  # none at -1: the last one counts as picked
+                np.put_along_axis(verdict, picked, np.uint8(FORBIDDEN), axis=1)
             rows, scores = np.take_along_axis(rows, picked, axis=1), np.take_along_axis(scores, picked, axis=1)
             out = np.take_along_axis(out, picked, axis=1) | (picked < 0)
         else:
             rows, scores, out = rows[:, :size].copy(), scores[:, :size].copy(), out[:, :size]
+            if with_others:
+                verdict[:, :size] = FORBIDDEN
         rows[out], scores[out] = 0, 0.0
-        return Ranked(rows, scores)
+        if not with_others:
+            return Ranked(rows, scores, all_rows[:, :0], all_scores[:, :0])
+        return Ranked(rows, scores, np.where(verdict == GOOD, all_rows, 0), all_scores)
 
     def verdict(self, rows: Rows, states: npt.NDArray[Any], allowed: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
         """uint8 [B, K]: GOOD, TIRED (shown often without a click) or FORBIDDEN, for each candidate."""
-        lows, hidden = self._low_hashes[rows], [states["disliked"]]
+        return self.verdict_of(self._low_hashes[rows], ~allowed[rows], states)
+
+    def verdict_of(
+        self, lows: LowHashes, forbidden: npt.NDArray[np.bool_], states: npt.NDArray[Any]
+    ) -> npt.NDArray[np.uint8]:
+        """As `verdict`, of items by their hashes; `forbidden`: whoever the shopper is. Both [B, K]."""
+        hidden = [states["disliked"]]
         if self._rules.hide_in_basket:
             hidden.append(in_basket(states))
         if self._rules.hide_bought:
             hidden.append(states["bought"])
-        forbidden = ~allowed[rows] | _any_equal(lows, np.concatenate(hidden, axis=1))
+        forbidden = forbidden | any_equal(lows, np.concatenate(hidden, axis=1))
         verdict = np.where(forbidden, np.uint8(FORBIDDEN), np.uint8(GOOD))
         if self._rules.fatigue_after:
             tired = states["shown"] >= self._rules.fatigue_after
             if tired.any():
-                often = _any_equal(lows, np.where(tired, states["shown_item"], np.uint32(0)))
+                often = any_equal(lows, np.where(tired, states["shown_item"], np.uint32(0)))
                 verdict[often & ~forbidden] = TIRED
         return verdict
 
@@ -179,7 +208,7 @@ def in_basket(states: npt.NDArray[Any]) -> LowHashes:
     return np.where(added, lows, np.uint32(0))
 
 
-def _any_equal(values: LowHashes, others: LowHashes) -> npt.NDArray[np.bool_]:
+def any_equal(values: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """[B, K], [B, M] -> bool [B, K]: whether a value is among `others`. 0 equals 0: it stands for no item."""
     equal, same = np.zeros(values.shape, dtype=bool), np.empty(values.shape, dtype=bool)
     for column in np.flatnonzero(others.any(axis=0)):

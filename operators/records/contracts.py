@@ -33,7 +33,7 @@ EventType = Literal[
 NEED_ITEM = frozenset(("view", "click", "add_to_cart", "remove_from_cart", "rate"))  # without `item_id`: dead letters
 Source = Literal["model", "neighbours", "popular"]  # `served_record` stores their places: add new ones at the end
 Label = Literal["none", "click", "add_to_cart", "purchase"]
-ReasonKind = Literal["viewed", "in_basket", "bought", "similar", "trending", "popular", "for_you"]
+ReasonKind = Literal["viewed", "in_basket", "bought", "similar", "trending", "popular", "for_you", "new", "explore"]
 
 # why a record became a dead letter; the value of the header `LETTER_REASON`
 DEAD_LETTER_REASONS = (
@@ -118,19 +118,23 @@ def items_named(event: Event) -> list[str]:
 
 class Reason(msgspec.Struct, gc=False, omit_defaults=True):
     """Why an item is on the list. `item_id`: the shopper's own item that it resembles (viewed, in_basket, bought), or the
-    item whose neighbours were asked for (similar)."""
+    item whose neighbours were asked for (similar), or one that a new product is like (new)."""
 
     kind: ReasonKind
     item_id: str | None = None
 
 
-class ListItem(msgspec.Struct, gc=False):
-    """One place of a list. `score` is the model's (unbounded), or 0-1 for fallbacks; `rank` counts from 1."""
+class ListItem(msgspec.Struct, gc=False, omit_defaults=True):
+    """One place of a list. `score` is the model's (unbounded), or 0-1 for fallbacks; `rank` counts from 1.
+
+    `propensity`: the probability with which the item got its place; without a value where `exploration.enabled` is not set.
+    """
 
     item_id: str
     score: float
     rank: int
     reason: Reason
+    propensity: float | None = None
 
 
 class Model(msgspec.Struct, gc=False):

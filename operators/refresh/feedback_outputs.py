@@ -55,7 +55,7 @@ class FeedbackOutputs:
                 experiments=encoded.experiments,
                 source=_SOURCES[encoded.source],
                 items=np.frombuffer(facts.item_hashes, "<u4"),
-                propensities=None,
+                propensities=np.frombuffer(facts.propensities, "<f4") if facts.propensities else None,
                 state=stored(state),
             )
             yield _output(request.user_id, ServedEntry(pack_served(served)))

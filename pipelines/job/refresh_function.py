@@ -126,7 +126,9 @@ class RefreshFunction:
         if settings.feedback.enabled:
             feedback = FeedbackOutputs(lambda: self._models.champion, lambda: self._experiments.plans)
         if settings.demand.enabled:
-            demand = outputs = DemandOutputs(settings.demand.currency, self._models.is_sold)
+            demand = outputs = DemandOutputs(
+                settings.demand.currency, self._models.is_sold, with_impressions=settings.exploration.enabled
+            )
             self._metrics.unknown_items.set_function(lambda: outputs.unknown)
         return Downstream(feedback, demand, OwnErrors(self._metrics.on_own_error, time.time))
 

@@ -18,6 +18,7 @@ import msgspec
 from operators.demand.popularity import Orders
 from operators.errors import StackError
 from operators.experiments.plan import ExperimentPlan
+from operators.exploration.pool import Pool
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import Model
@@ -26,7 +27,7 @@ from operators.telemetry.timeline import BatchTimes
 from pipelines.scoring.catalogue_feed import CatalogueFeed
 from pipelines.scoring.links import Link
 from pipelines.scoring.message_socket import MessageSocket
-from pipelines.scoring.orders_feed import OrdersFeed
+from pipelines.scoring.orders_feed import OrdersFeed, PoolFeed
 from pipelines.scoring.wake_up import WakeUpPipe
 from pipelines.scoring.wire import Batch, BatchAnswer, Handshake, Ready, answer_of, pack, ready_of
 
@@ -54,12 +55,14 @@ class ScorerProcess:
         live: Callable[[], Orders | None] = lambda: None,
         model: Model | None = None,
         running: Callable[[], tuple[ExperimentPlan, ...] | None] = lambda: None,
+        pool: Callable[[], Pool | None] = lambda: None,
     ) -> None:
         """Starts it, or connects to it where it is shared, and does not wait: `ready` does.
 
         `on_ready` is called each time that the process can score or refuses the bundle. A process that gives no answer within
-        `kill_after_s` is killed; a shared one is left. `is_known` as in `CatalogueFeed`, `live` as in `OrdersFeed`; `model`: of the
-        bundle, for its lists; `running`: the experiments of now, the same object as before where they are the same.
+        `kill_after_s` is killed; a shared one is left. `is_known` as in `CatalogueFeed`, `live` as in `OrdersFeed`, `pool` as
+        in `PoolFeed`; `model`: of the bundle, for its lists; `running`: the experiments of now, the same object as before where
+        they are the same.
 
         Raises `StackError` where it cannot be started at all; where that may change by itself it is tried again.
         """
@@ -68,7 +71,7 @@ class ScorerProcess:
         self._kill_after_s = kill_after_s
         self._on_ready = on_ready
         self._model = model
-        self.catalogue, self._orders = CatalogueFeed(is_known), OrdersFeed(live)
+        self.catalogue, self._orders, self._pool = CatalogueFeed(is_known), OrdersFeed(live), PoolFeed(pool)
         self._running = running
         self._told: tuple[ExperimentPlan, ...] | None = None
         self._failed_at = -math.inf
@@ -131,7 +134,8 @@ class ScorerProcess:
         """Sends the news of catalogue, orders and experiments, and a batch; the process has it when it is done with the batch before. Raises
         `ScorerLost`."""
         self._tell_of_catalogue()
-        self._put(pack(Batch(list(requests), [], self._orders.news(), self._new_experiments())))
+        news = self._orders.news(), self._new_experiments(), self._pool.news()
+        self._put(pack(Batch(list(requests), [], *news)))
         if not self._unanswered:
             self._began_at = time.monotonic()
         self._unanswered.append(len(requests))
@@ -173,6 +177,7 @@ class ScorerProcess:
         self.catalogue.start_over()
         self._orders.start_over()
         self._told = None
+        self._pool.start_over()
         self._socket = MessageSocket(end)
         if self._closed:  # during the restart
             raise self._lost("was closed")

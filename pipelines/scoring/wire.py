@@ -11,6 +11,7 @@ import msgspec
 
 from operators.errors import StackError
 from operators.experiments.plan import ExperimentPlan
+from operators.exploration.pool import Pool
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 
@@ -60,13 +61,14 @@ PackedOrders = tuple[bytes, bytes]
 
 
 class Batch(msgspec.Struct, array_like=True):
-    """A micro-batch, and what comes before it: catalogue changes, the newest orders of items and the experiments that run now
-    (both None: as they were). Without requests it has no answer."""
+    """A micro-batch, and what comes before it: catalogue changes, the newest orders of items, the experiments that run now, and the
+    newest pool of what is explored (None: as they were). Without requests it has no answer."""
 
     requests: list[Request]
     catalogue: list[CatalogueChange]
     orders: PackedOrders | None = None
     experiments: tuple[ExperimentPlan, ...] | None = None
+    pool: Pool | None = None
 
 
 def chunks(records: Iterable[CatalogueChange]) -> Iterator[list[CatalogueChange]]:

@@ -107,7 +107,7 @@ function drawBasket() {
 function because(item) {
   const of = item.reason_title || item.reason.item_id;
   return { viewed: `because you viewed ${of}`, in_basket: `goes with ${of} in your basket`, bought: `because you bought ${of}`, similar: `like ${of}`,
-    trending: "trending this week", popular: "popular", for_you: "picked for you" }[item.reason.kind] || "";
+    trending: "trending this week", popular: "popular", for_you: "picked for you", new: of ? `like ${of}` : "", explore: "worth a look" }[item.reason.kind] || "";
 }
 
 function drawList(list) {
@@ -118,7 +118,7 @@ function drawList(list) {
     row.dataset.item = item.item_id;
     if (shown.size && !shown.has(item.item_id)) row.className = "new";
     const middle = document.createElement("div");
-    middle.append(button(name(item), "title", () => click(item)), text("span", "price", ` ${money(item)}`), text("span", "reason", because(item)));
+    middle.append(button(name(item), "title", () => click(item)), ...(item.reason.kind === "new" ? [text("span", "badge", "new")] : []), text("span", "price", ` ${money(item)}`), text("span", "reason", because(item)));
     row.append(text("span", "rank", item.rank), middle, button("Add", "add", () => add(item)));
     return row;
   }));

@@ -10,7 +10,7 @@ from pathlib import Path
 from operators.demand.item_demand_rows import ItemDemandRows
 from operators.demand.live_orders import LiveOrders
 from operators.kafka_io.catalogue_rows import CATALOGUE_BUFFER_MB, GONE, CatalogueRows
-from operators.kafka_io.compacted_table import LOGGED, CompactedTable
+from operators.kafka_io.compacted_table import LOGGED, CompactedTable, OnChange
 from operators.kafka_io.list_outlines import ListOutline, OutlineRows
 from operators.kafka_io.list_rows import UNREADABLE, list_of_row
 from operators.kafka_io.row_rules import Refused
@@ -144,6 +144,14 @@ class Views:
         self.shelf.changed(key, change)
         if self._follower is not None:
             self._follower.changed(key, change)
+
+    def listen_to_items(self, listener: OnChange[CatalogueItem]) -> None:
+        """Each item of the catalogue, and each change from now on, also goes to this listener."""
+        self._catalogue.listen(listener)
+
+    def leave_items(self, listener: OnChange[CatalogueItem]) -> None:
+        """Nothing more goes to it."""
+        self._catalogue.leave(listener)
 
     def open(self) -> None:
         """Serves the local copies at once and follows the topics."""

@@ -42,7 +42,9 @@ def weights() -> dict[str, Array]:
             shapes |= {f"{name}.{part}.weight": (rows, columns), f"{name}.{part}.bias": (rows,)}
         for part in ("attention.output.LayerNorm", "output.LayerNorm"):
             shapes |= {f"{name}.{part}.weight": (WIDTH,), f"{name}.{part}.bias": (WIDTH,)}
-    scales = {name: 0.1 if name.endswith("bias") else 1.0 for name in shapes}  # else the biases say it all, not the text
+    scales = {
+        name: 0.1 if name.endswith("bias") else 1.0 for name in shapes
+    }  # else the biases say it all, not the text
     scales["embeddings.word_embeddings.weight"] = 4.0
     return {name: (rng.normal(size=shape) * scales[name]).astype(np.float32) for name, shape in shapes.items()}
 

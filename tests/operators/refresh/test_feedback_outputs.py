@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from operators.experiments.plan import ExperimentPlan, plan_of_shares
@@ -82,6 +83,16 @@ def test_the_fallback_list_and_the_list_of_the_model_after_it_are_two_lists(join
         == lists_of(outputs)[0]["recommendation_id"]
         != fallback["recommendation_id"]
     )
+
+
+def test_the_propensities_of_a_list_go_with_it(joined: Operator) -> None:
+    joined.event(number=1, item_id="i1")
+    joined.batcher.run_once()
+    (answer,) = joined.batcher.drain()
+    answer.result.facts.propensities = np.array([1, 0.5, 0.25], dtype="<f4").tobytes()
+    (output,) = FEEDBACK.of_lists([(answer.result, answer.request)])
+    (entry,) = entries([output])
+    assert isinstance(entry, ServedEntry) and read_served(entry.record).propensities.tolist() == [1, 0.5, 0.25]
 
 
 def test_the_arm_of_a_list_goes_with_it(joined: Operator) -> None:
