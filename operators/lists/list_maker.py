@@ -57,8 +57,10 @@ class _Scored(NamedTuple):
     def of(self, users: Sequence[int]) -> "_Scored":
         """These users alone."""
         at = np.array(users, dtype=np.intp)
-        requests, arrays = [self.requests[user] for user in users], (self.rows, self.scores, self.usable)
-        return _Scored(requests, self.states[at], self.inputs.where(at), *(array[at] for array in arrays))
+        requests = [self.requests[user] for user in users]
+        return _Scored(
+            requests, self.states[at], self.inputs.where(at), self.rows[at], self.scores[at], self.usable[at]
+        )
 
 
 class ListMaker:

@@ -39,10 +39,9 @@ def shop(stack: Stack, tmp_path: Path) -> Iterator[Services]:
     """A storefront with tables of its own."""
     own = stack.settings.stack.model_copy(update={"data_dir": str(tmp_path)})
     services = Services(stack.settings.model_copy(update={"demand": DemandSettings(enabled=True), "stack": own}))
-    services.views.open()
+    services.open()
     eventually(lambda: services.views.complete, 60)
     yield services
-    services.views.close()
     services.close()
 
 
