@@ -46,6 +46,7 @@ def run(
             old_events=old_events,
             test_from=test_from,
             event_limits=settings.events,
+            public_keys=settings.bundle.required_keys,
             log=partial(people.print, soft_wrap=True),
         )
     if page is not None:

@@ -1,5 +1,6 @@
 """Judges a candidate: runs all checks and gathers their lines. Needs no torch: it scores with the bundles' own graphs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,22 +45,23 @@ def judge(
     old_events: Path | None = None,
     test_from: int | None = None,
     event_limits: EventSettings = DEFAULTS,
+    public_keys: Sequence[str] = (),
     seed: int = SEED,
     log: Log = lambda _: None,
 ) -> GateReport:
     """Judges the bundle `candidate` by the newest of `events`, and against forgetting by all of `old_events`.
 
     The newest begin at `test_from` (epoch ms; default: where the later of the two trainings ended). Earlier events are the
-    shoppers' history. Two runs on the same files with the same `seed` differ in the lines `latency` and `slower` alone.
+    shoppers' history. With `public_keys` one of them must have signed each bundle. Two runs on the same files with the same `seed` differ in the lines `latency` and `slower` alone.
 
     Raises `BundleError` where the champion fails and `EventsFileError`. A defect of the candidate is a line that failed.
     """
     if champion is None and old_events is not None:
         raise LiveshelfError("a champion to compare with on the old window", "none", "name it with --champion")
-    theirs = None if champion is None else Served(ModelBundle.load(champion))
+    theirs = None if champion is None else Served(ModelBundle.load(champion, public_keys))
     seen_until_ms = 0 if theirs is None else _training_end(theirs.bundle)
     try:
-        ours = Served(ModelBundle.load(candidate))
+        ours = Served(ModelBundle.load(candidate, public_keys))
         seen_until_ms = max(seen_until_ms, _training_end(ours.bundle))
     except BundleError as error:
         return _report(candidate, theirs, [refused("bundle", error)], [], seed)
@@ -84,7 +86,7 @@ def judge(
 
 
 def _bundle_line(bundle: ModelBundle) -> Line:
-    expected = "a bundle whose hashes, shapes and golden scores are right"
+    expected = "a bundle whose signature, hashes, shapes and golden scores are right"
     return judged("bundle", True, expected, f"{bundle.name} {bundle.version}", "")
 
 

@@ -11,6 +11,7 @@ from model_export.gate.judge import NO_CHAMPION, judge
 from model_export.gate.report import GateReport
 from operators.configuration.shop_settings import GateLimits
 from operators.errors import BundleError, EventsFileError, LiveshelfError
+from operators.model.bundle_signature import new_key, sign_bundle
 from tests.builders import NOW_MS, write_bundle, write_faulty_bundle, write_manifest
 from tests.model_export.gate.shops import (
     ITEMS,
@@ -107,6 +108,15 @@ def test_a_bundle_that_the_job_would_refuse_is_judged_by_that_line_alone(
     report = judge(candidate, champion, walks, GateLimits())
     assert not report.passed and [line.name for line in report.lines] == ["bundle"]
     assert " Next: " in report.lines[0].why
+
+
+def test_a_bundle_of_another_signer(champion: Path, walks: Path, tmp_path: Path) -> None:
+    ours, theirs = (new_key(tmp_path / name) for name in ("ours.pem", "theirs.pem"))
+    signed, candidate = copied(champion, tmp_path / "champion"), copied(champion, tmp_path / "candidate")
+    sign_bundle(signed, str(tmp_path / "ours.pem"))
+    sign_bundle(candidate, str(tmp_path / "theirs.pem"))
+    assert failed(judge(candidate, signed, walks, GateLimits(), public_keys=[ours])) == {"bundle"}
+    assert judge(candidate, signed, walks, GateLimits(), public_keys=[ours, theirs]).passed
 
 
 def test_nan_that_the_golden_inputs_do_not_show(champion: Path, walks: Path, tmp_path: Path) -> None:
