@@ -30,7 +30,8 @@ class NewcomerBits:
         liked, places = np.unique(likes, return_inverse=True)
         flags = np.zeros((len(liked) + 1, -(-count // _WORD) * _WORD), dtype=bool)
         flags[places + 1, owners] = True
-        self._bits = np.packbits(flags, axis=1, bitorder="little").view("<u8")  # [liked rows + 1, words]
+        packed = np.packbits(flags, axis=1, bitorder="little").view("<u8")
+        self._bits = np.ascontiguousarray(packed.T)  # [words, liked rows + 1]
         self._place = np.zeros(rows, dtype=np.int32)  # of a model row in `_bits`; 0: nobody likes it
         self._place[liked] = np.arange(1, len(liked) + 1)
         self._seldom = np.zeros(1 << 16, dtype=bool)  # by the low 16 bits of a hash
@@ -40,13 +41,15 @@ class NewcomerBits:
         """float32 [B, M]: the chance of each newcomer that likes a candidate of the list, 0 of the others; `rows`: [B, K]."""
         if not self.all:
             return np.zeros((len(rows), 0), dtype=np.float32)
-        words = np.bitwise_or.reduce(self._bits[self._place[rows]], axis=1)
+        places = self._place[rows]
+        # word by word: numpy reduces the last axis several times as fast
+        words = np.stack([np.bitwise_or.reduce(bits[places], axis=1) for bits in self._bits], axis=1)
         flags = np.unpackbits(words.view(np.uint8), axis=1, count=len(self.all), bitorder="little")
         return flags * self._chances
 
     def first_like(self, rows: Rows, newcomers: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """[E]: the column of the first candidate that the list's newcomer likes; `rows` [E, K], `newcomers` [E]: one a list."""
-        words = self._bits[self._place[rows], (newcomers // _WORD)[:, None]]
+        words = self._bits[(newcomers // _WORD)[:, None], self._place[rows]]
         flags = words >> (newcomers % _WORD).astype(np.uint64)[:, None] & np.uint64(1)
         columns: npt.NDArray[np.intp] = flags.argmax(axis=1)
         return columns

@@ -11,7 +11,6 @@ from operators.lists.reasons import PlaceReasons
 from operators.shopper.features import Rows
 
 NEW, EXPLORE = REASON_KINDS.index("new"), REASON_KINDS.index("explore")
-DIGITS = 6  # of a propensity
 
 
 class Drawn(NamedTuple):
@@ -89,8 +88,3 @@ class Explored:
         values[self.possible, self.first :] = self.usual
         values[self.drawn.lists, self.at] = self.drawn.chances
         return values
-
-
-def rounded(chance: float) -> float:
-    """To `DIGITS` significant digits."""
-    return float(f"{chance:.{DIGITS}g}")

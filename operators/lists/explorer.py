@@ -18,7 +18,7 @@ from operators.configuration.shop_settings import ExplorationSettings, ListSetti
 from operators.exploration.newcomer_bits import NewcomerBits
 from operators.exploration.pool import Pool
 from operators.lists.catalogue import Catalogue
-from operators.lists.explored import Drawn, Explored, rounded
+from operators.lists.explored import Drawn, Explored
 from operators.lists.item_codes import ItemCodes
 from operators.lists.ranker import GOOD, Ranked, Ranker, any_equal
 from operators.lists.request import Request
@@ -26,6 +26,7 @@ from operators.shopper.features import Rows
 
 _digest = xxhash.xxh3_128_digest
 _MANTISSA = 53  # bits of a draw
+DIGITS = 6  # of the propensity of a place that keeps its item
 
 Weights = npt.NDArray[np.float32]
 Draws = npt.NDArray[np.float64]
@@ -97,7 +98,7 @@ class Explorer:
             )
             names = [followed.newcomers.all[column].item_id for column in columns.tolist()]
         at = first + np.minimum((draws[drawn.lists, 0] / of_place).astype(np.intp), open_places - 1)
-        return Explored(drawn, at, names, possible, rounded(1 - of_place), first)
+        return Explored(drawn, at, names, possible, round(1 - of_place, DIGITS), first)
 
     def _follow(self) -> _Followed | None:
         pool = self._pool()

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from operators.lists.explored import Explored, rounded
+from operators.lists.explored import Explored
 from operators.lists.popular_order import REASON_KINDS
 from operators.lists.reasons import NAMED_KINDS, PlaceReasons
 from operators.shopper.features import Rows
@@ -79,11 +79,10 @@ def _put_explored(parts: Fragments, explored: Explored, reasons: PlaceReasons) -
     lists, at, new = explored.drawn.lists, explored.at, explored.names_from
     if not len(at):
         return
-    chances = _encode([*map(rounded, explored.drawn.chances.tolist())])[1:-1].split(b",")
-    kinds = reasons.kinds[lists, at].tolist()
+    cells = at.tolist(), explored.drawn.chances.tolist(), reasons.kinds[lists, at].tolist()
     parts[lists, at, 2] = [
-        _rank(place, b',"propensity":%b' % chance, kind)
-        for place, chance, kind in zip(at.tolist(), chances, kinds, strict=True)
+        b',"rank":%d,"propensity":%.6g%b' % (place + 1, chance, _REASONS[kind])
+        for place, chance, kind in zip(*cells, strict=True)
     ]
     parts[lists[new:], at[new:], 0] = [_ITEM % _encode(name) for name in explored.names]
 
