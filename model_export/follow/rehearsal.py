@@ -18,8 +18,8 @@ from model_export.models.encoders import NextItem
 from model_export.models.tasks import Task
 
 STEPS = 512  # of the windows of a batch, as in a full training
-EPOCHS = 2
-RATE = 0.5  # of the learning rate of the champion's training
+EPOCHS = 1
+RATE = 0.1  # of the learning rate of the champion's training
 
 
 @dataclass(frozen=True)

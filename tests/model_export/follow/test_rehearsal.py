@@ -64,6 +64,7 @@ def advantage(events: list[Event], weighted: bool) -> float:
 def test_what_stood_first_is_not_taken_for_what_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are wanted alike; the ninth place is looked at a ninth as often as the first."""
     monkeypatch.setattr(rehearsal, "EPOCHS", 60)
+    monkeypatch.setattr(rehearsal, "RATE", 0.5)
     events = clicks(90, "p10", place=0) + clicks(10, "p11", place=8, first=90)
     assert advantage(events, weighted=False) > 1.5
     assert abs(advantage(events, weighted=True)) < 0.8

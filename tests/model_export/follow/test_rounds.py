@@ -8,6 +8,7 @@ import pytest
 
 from model_export.data.dataset import examples
 from model_export.evaluation.served import Served
+from model_export.follow import rehearsal
 from model_export.follow.candidate import RoundOptions
 from model_export.follow.follower import Follower, Outcome
 from model_export.follow.history import History
@@ -64,7 +65,12 @@ def trend(users: int, first: int) -> list[Event]:
     return walks(users, first, stride=3)
 
 
-def test_a_new_trend_is_learned_and_the_old_one_not_forgotten(tmp_path: Path, champion: Path) -> None:
+def test_a_new_trend_is_learned_and_the_old_one_not_forgotten(
+    tmp_path: Path, champion: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shop of forty items has few batches, and needs larger steps than a real one."""
+    monkeypatch.setattr(rehearsal, "RATE", 1.0)
+    monkeypatch.setattr(rehearsal, "EPOCHS", 2)
     shop = Shop(tmp_path, champion, WindowsGate(LIMITS))
     shop.topics.send(*walks(OLD_USERS), *trend(200, OLD_USERS))
     outcome = shop.round("weights")
