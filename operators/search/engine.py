@@ -33,7 +33,7 @@ class RankWeights:
     """How much each ranking counts in the fusion. docs/search.md says how they were fitted."""
 
     words: float = 1.0
-    text: float = 0.5
+    text: float = 0.4
     shopper: float = 0.15
     popular: float = 0.05
 
@@ -120,7 +120,7 @@ class SearchEngine:
             return self._browse(request, understood)
         matched, query = self._matched(understood, request.filters)
         words = self._words_ranking(understood, request) if query is not None else []
-        text = self._text_ranking(request, words)
+        text = self._text_ranking(understood.wanted, request, words)
         if not words and not text:
             return self._popular(request, understood)
         rankings = {"words": words, "text": text}
@@ -149,10 +149,10 @@ class SearchEngine:
         hits = self.index.search(self.index.filtered(query, request.filters), request.depth)
         return [slot for slot, _ in hits if self._shown(slot, request)]
 
-    def _text_ranking(self, request: SearchRequest, words: list[int]) -> list[int]:
+    def _text_ranking(self, text: str, request: SearchRequest, words: list[int]) -> list[int]:
         if self.encoder is None or self._vectors is None:
             return []
-        if (vector := self.encoder.place(request.text[:1000])) is None:
+        if (vector := self.encoder.place(text)) is None:
             return []
         if words and len(self.slots) > EXACT:
             cosines = self._vectors.cosines(vector, words)

@@ -7,6 +7,7 @@ fields, because a word counts once (Robertson, Zaragoza and Taylor, CIKM 2004). 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from tantivy import Document, FieldType, Index, Occur, Query, Schema, SchemaBuilder
 
@@ -124,7 +125,8 @@ class ItemIndex:
 
     def count(self, query: Query) -> int:
         """How many items match."""
-        return int(self._searcher.search(query, 1, count=True).count or 0)
+        result: Any = self._searcher.search(query, 1, count=True)  # its stub lacks the count
+        return int(result.count or 0)
 
     def facets(self, query: Query) -> Mapping[str, list[dict[str, object]]]:
         """Values of the matching items with their counts, the most frequent first: `category` (each level of a path

@@ -44,9 +44,11 @@ class Term:
 
 @dataclass(frozen=True)
 class Understood:
-    """A query as it is looked for. `notes` state what was left out."""
+    """A query as it is looked for. `wanted`: its words without what follows `without`, misspelt ones corrected; `corrected`: the
+    same, None if no word was misspelt. `notes` state what was left out."""
 
     terms: tuple[Term, ...]
+    wanted: str
     corrected: str | None
     notes: tuple[str, ...] = ()
 
@@ -89,7 +91,9 @@ class Understanding:
         if unwanted:
             notes.append(f"not looked for: {' '.join(unwanted)}")
         terms = self._terms(wanted, spelling)
-        return Understood(terms, _corrected(terms) if spelling else None, tuple(notes))
+        spelled = {term.word: term.spelled for term in terms if term.spelled}
+        text_wanted = " ".join(spelled.get(word, word) for word in wanted)
+        return Understood(terms, text_wanted, text_wanted if spelled else None, tuple(notes))
 
     def _terms(self, words: Sequence[str], spelling: bool) -> tuple[Term, ...]:
         terms, seen, place = [], set(), 0
@@ -127,7 +131,7 @@ class Understanding:
         if not self._vocabulary.count(joined):
             return None
         apart = self._alternative(words[place : place + 2], 1.0)
-        return Term(" ".join(words[place : place + 2]), (self._alternative((joined,), JOINED), apart), True, joined), 2
+        return Term(" ".join(words[place : place + 2]), (self._alternative((joined,), JOINED), apart), True), 2
 
     def _term(self, word: str, stem: str, spelling: bool, last: bool) -> Term:
         known, spelled = self._knows(stem), None
@@ -177,9 +181,3 @@ def _without_negated(words: Sequence[str]) -> tuple[list[str], list[str]]:
     place = words.index("without", 1)
     end = next((at for at in range(place + 1, len(words)) if words[at] in ("with", "for", "and")), len(words))
     return [*words[:place], *words[end:]], [*words[place + 1 : end]]
-
-
-def _corrected(terms: Sequence[Term]) -> str | None:
-    if not any(term.spelled for term in terms):
-        return None
-    return " ".join(term.spelled or term.word for term in terms)
