@@ -112,7 +112,7 @@ def reach_of(word: str) -> int:
 
 def edits(left: str, right: str) -> int:
     """Optimal string alignment: insertions, deletions, replacements and swaps of neighbours."""
-    rows = [[*range(len(right) + 1)]]
+    rows: list[list[int]] = [[*range(len(right) + 1)]]
     for i, a in enumerate(left, start=1):
         row = [i]
         for j, b in enumerate(right, start=1):
