@@ -16,20 +16,22 @@ _hash = xxhash.xxh3_128_hexdigest
 
 
 class Slate(NamedTuple):
-    """What is on a list. `items`: a JSON array; `item_hashes`: as in `ListFacts`, None where nobody needs them."""
+    """What is on a list. `items`: a JSON array; `item_hashes`, `clicks`: as in `ListFacts`, None where nobody needs them."""
 
     source: Source
     items: bytes
     item_hashes: bytes | None = None
+    clicks: bytes | None = None
 
 
 class ListFacts(msgspec.Struct, array_like=True, gc=False):
     """What the feedback join needs of a list. `item_hashes`: the low 32 bits of the hashes of its items, best first,
-    as little-endian uint32."""
+    as little-endian uint32. `clicks`: their `p_click` as `operators.model.click_head.packed` has them, None without."""
 
     recommendation_id: str
     generated_at: int
     item_hashes: bytes
+    clicks: bytes | None = None
 
 
 class Encoded(msgspec.Struct, array_like=True, gc=False):
@@ -108,5 +110,7 @@ class ListEncoder:
             experiment.arm if experiment else NO_ARM,
             digest(request.state) if with_digest else None,
             times,
-            None if slate.item_hashes is None else ListFacts(recommendation_id, now_ms, slate.item_hashes),
+            None
+            if slate.item_hashes is None
+            else ListFacts(recommendation_id, now_ms, slate.item_hashes, slate.clicks),
         )

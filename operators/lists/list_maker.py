@@ -15,10 +15,13 @@ from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded, ListEncoder, Slate
 from operators.lists.fallback import Fallback, Usable
 from operators.lists.items_json import ItemsJson
+from operators.lists.list_clicks import ListClicks, refuse_value_without_clicks
 from operators.lists.popular_order import PopularOrder
 from operators.lists.ranker import GOOD, TIRED, Ranked, Ranker
 from operators.lists.reasons import PlaceReasons, Reasons
 from operators.lists.request import Request
+from operators.model.batch_trimming import Answers
+from operators.model.click_head import NONE, packed
 from operators.model.model_bundle import ModelBundle
 from operators.model.unit_rows import unit_rows
 from operators.records.contracts import Model, RecommendationList
@@ -79,10 +82,14 @@ class ListMaker:
         live: Callable[[], Orders | None] = lambda: None,
     ) -> None:
         """Without a `scorer` (its bundle was refused) every list is a fallback. `with_facts`: encoded lists carry what the
-        feedback join needs. `live`: as in `PopularOrder`."""
+        feedback join needs. `live`: as in `PopularOrder`. Raises `BundleError` where the bundle cannot do what `rules` say."""
+        if scorer is not None:
+            refuse_value_without_clicks(bundle, rules)
         vectors = unit_rows(bundle.vectors)
         self._vocabulary, self._window, self._hop = bundle.vocabulary, bundle.window, bundle.hop
-        self._items = ItemsJson(bundle.vocabulary.item_ids, rules.size)
+        self._clicks = None if bundle.clicks is None else ListClicks(bundle.clicks, catalogue.worth)
+        self._by_value = rules.rank_by == "value"
+        self._items = ItemsJson(bundle.vocabulary.item_ids, rules.size, with_clicks=self._clicks is not None)
         self._encoder = ListEncoder(
             Model(bundle.name, bundle.version),
             experiments or Experiments(ExperimentSettings()),
@@ -144,16 +151,16 @@ class ListMaker:
         if self._scorer is None or not warm.any():
             return [self._fallback_slate(states, inputs, user, now) for user in range(len(requests))]
         allowed = self._catalogue.allowed(now)
-        scores, rows = self._scorer.score(inputs, [request.user_id for request in requests])
-        self._sensors.on_scores(scores)
-        finite = np.isfinite(scores).all(axis=1)
-        codes = self._catalogue.categories.by_row, self._catalogue.brands.by_row
-        ranked = self._ranker.rank(rows, scores, states, allowed, *codes)
+        answers = self._scorer.answers(inputs, [request.user_id for request in requests])
+        self._sensors.on_scores(answers[0])
+        finite = np.isfinite(answers[0]).all(axis=1)
+        ranked, clicks = self._ranked(answers, states, allowed)
         reasons = self._reasons.of(ranked.rows, inputs)
         self._sensors.on_slates(requests, ranked, inputs, warm & finite)
         rounded = ranked.scores.astype(np.float64).round(SCORE_DIGITS)
-        all_items, hashes = self._items.encode(ranked.rows, rounded, reasons), self._hashes_of(ranked.rows)
-        slates: list[Slate | Exception] = [Slate("model", *of_list) for of_list in zip(all_items, hashes, strict=False)]
+        all_items = self._items.encode(ranked.rows, rounded, reasons, clicks)
+        facts = self._hashes_of(ranked.rows), self._packed(clicks)
+        slates: list[Slate | Exception] = [Slate("model", *of_list) for of_list in zip(all_items, *facts, strict=False)]
         for user in np.flatnonzero(~(warm & finite) | (ranked.rows[:, -1] == 0)).tolist():
             if not warm[user]:
                 slates[user] = self._fallback_slate(states, inputs, user, now)
@@ -161,8 +168,24 @@ class ListMaker:
                 slates[user] = NotFinite(f"scores of {requests[user].user_id}")
             else:
                 usable = self._usable(states[user : user + 1], allowed, TIRED)
-                slates[user] = self._filled(ranked.rows[user], rounded[user], reasons.of_list(user), usable)
+                own_clicks = None if clicks is None else clicks[user]
+                slates[user] = self._filled(ranked.rows[user], rounded[user], reasons.of_list(user), usable, own_clicks)
         return slates
+
+    def _ranked(
+        self, answers: Answers, states: npt.NDArray[Any], allowed: npt.NDArray[np.bool_]
+    ) -> tuple[Ranked, Rows | None]:
+        """The lists, and the click probabilities of their items in steps; None where the bundle has no click head."""
+        scores, rows, *vectors = answers
+        rules = states, allowed, self._catalogue.categories.by_row, self._catalogue.brands.by_row
+        if self._clicks is None:
+            return self._ranker.rank(rows, scores, *rules), None
+        if self._by_value:
+            valued = self._clicks.by_value(*vectors, scores, rows)
+            ranked = self._ranker.rank(valued.rows, valued.values, *rules)
+            return ranked, valued.steps_of(ranked)
+        ranked = self._ranker.rank(rows, scores, *rules)
+        return ranked, self._clicks.of_listed(*vectors, scores, ranked)
 
     def _fallback_slate(self, states: npt.NDArray[Any], inputs: Features, user: int, now: int) -> Slate:
         usable = self._usable(states[user : user + 1], self._catalogue.allowed(now), GOOD)
@@ -181,21 +204,38 @@ class ListMaker:
 
         return usable
 
-    def _filled(self, rows: Rows, scores: npt.NDArray[np.float64], reasons: PlaceReasons, usable: Usable) -> Slate:
+    def _filled(
+        self,
+        rows: Rows,
+        scores: npt.NDArray[np.float64],
+        reasons: PlaceReasons,
+        usable: Usable,
+        clicks: Rows | None,
+    ) -> Slate:
         """The list with popular items at the places that the rules left empty (row 0): the last ones.
 
-        `rows`, `scores`: [places]; `reasons`: a batch of this list alone.
+        `rows`, `scores`, `clicks`: [places]; `reasons`: a batch of this list alone.
         """
         ranked = int(np.count_nonzero(rows))
         listed = np.array([self._fallback.fill(rows[:ranked].tolist(), usable)], dtype=np.int32)
         all_scores = np.zeros(listed.shape)
         all_scores[0, :ranked] = scores[:ranked]
         popular = self._reasons.without_history(listed[:, ranked:])
-        (items,) = self._items.encode(listed, all_scores, reasons.first(ranked).followed_by(popular))
-        return Slate("model", items, next(self._hashes_of(listed)))
+        all_clicks = None
+        if clicks is not None:
+            all_clicks = np.full(listed.shape, NONE, dtype=np.int32)
+            all_clicks[0, :ranked] = clicks[:ranked]
+        (items,) = self._items.encode(listed, all_scores, reasons.first(ranked).followed_by(popular), all_clicks)
+        return Slate("model", items, next(self._hashes_of(listed)), next(self._packed(all_clicks)))
 
     def _hashes_of(self, rows: Rows) -> Iterator[bytes | None]:
         """The hashes of the items of each list, as in `ListFacts`; None for ever where nobody needs them."""
         if self._item_hashes is None:
             return repeat(None)
         return (of_list.tobytes() for of_list in self._item_hashes[rows])
+
+    def _packed(self, clicks: Rows | None) -> Iterator[bytes | None]:
+        """The click probabilities of each list, as in `ListFacts`; None for ever where there are none or nobody needs them."""
+        if self._item_hashes is None or clicks is None:
+            return repeat(None)
+        return map(packed, clicks)

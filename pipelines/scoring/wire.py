@@ -13,7 +13,7 @@ from operators.errors import StackError
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 
-PROTOCOL = 4  # one more with each change of a message or of a user's state: job and service may be of two releases
+PROTOCOL = 5  # one more with each change of a message or of a user's state: job and service may be of two releases
 LARGEST = 256 * 2**20  # bytes of a message: a micro-batch has some MB; only a broken process sends more
 CHUNK_RECORDS, CHUNK_BYTES = 5_000, 4 * 2**20  # of the catalogue in a message; one record may be larger
 
