@@ -1,8 +1,10 @@
 """A bundle with a click head: it serves what torch computes, lists stay the same, and its calibration comes true."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 
@@ -10,11 +12,12 @@ from model_export.bundles.compress import compressed_bundle
 from model_export.bundles.export import export_bundle
 from model_export.data.dataset import Examples
 from model_export.data.sessions import session_examples
-from model_export.evaluation.click_calibration import Cases, fitted, held_out, judged
+from model_export.evaluation.click_calibration import Cases, clicks_of_bundle, fitted, held_out, judged
 from model_export.evaluation.served import Served
 from model_export.models.encoders import NextItem, build
 from model_export.models.session_task import SessionHead
 from operators.model.bundle_files import read_manifest
+from operators.model.cuda_batches import DeviceBatches
 from operators.model.model_bundle import INCREMENTAL, ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
@@ -117,3 +120,25 @@ def test_isotonic_regression_mends_probabilities_that_are_too_high() -> None:
 def test_too_few_cases_calibrate_nothing() -> None:
     assert fitted(*drawn(20, 1)) is None
     assert "after" not in held_out(drawn(20, 1), np.array([[0, 1], [0.1, 0.2]], dtype=np.float32))
+
+
+def test_an_evaluation_judges_the_served_probabilities_and_says_what_their_calibration_has_seen(tmp_path: Path) -> None:
+    _, bundle = exported(tmp_path / "with", "gru", clicks=True)
+    served = Served(bundle)
+    questions = sessions(4)
+    seen = clicks_of_bundle(served, questions, questions.features, questions)["clicks"]
+    assert seen["seen"] == 1.0 and seen["cases"] == 30 * 19 * 20 and seen["ECE"] < 0.01
+    later = replace(questions, time_ms=questions.time_ms + 10**12)
+    assert clicks_of_bundle(served, later, later.features, later)["clicks"]["seen"] == 0.0
+    _, plain = exported(tmp_path / "without", "gru", clicks=False)
+    assert clicks_of_bundle(Served(plain), questions, questions.features, questions) == {}
+
+
+def test_batches_bound_to_a_device_answer_with_the_click_vectors(tmp_path: Path) -> None:
+    _, bundle = exported(tmp_path / "with", "attention", clicks=True)
+    session = ort.InferenceSession(bundle.read_graph(), providers=["CPUExecutionProvider"])
+    inputs = sessions(4).where(sessions(4).features.length > 0).features.inputs()
+    expected = session.run(None, inputs)
+    found = DeviceBatches(session, WINDOW, 100, 40, device="cpu").run(inputs)
+    assert [answer.shape for answer in found] == [answer.shape for answer in expected]
+    np.testing.assert_allclose(found[2], expected[2], atol=1e-4)
