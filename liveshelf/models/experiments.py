@@ -267,9 +267,19 @@ def _moment(epoch_ms: int) -> str:
 def _show(answer: "ExperimentReport", left_out: dict[str, int]) -> None:
     columns = ("arm", "users", "shown", answer.metric, "rate %", "interval %", f"minus {answer.control}, points")
     table("", columns, [_row(name, arm) for name, arm in answer.arms.items()])
+    if any(arm.p_click for arm in answer.arms.values()):
+        columns = ("arm", "items with p_click", "mean p_click %", "clicks or better %", "calibration error, points")
+        table("calibration", columns, [_calibration(name, arm) for name, arm in answer.arms.items()])
     if left_out:
         table("left out", ("reason", "examples"), sorted(left_out.items()))
     people.print(answer.verdict)
+
+
+def _calibration(name: str, arm: "ArmReport") -> list[object]:
+    if (p_click := arm.p_click) is None:
+        return [name, 0, "", "", ""]
+    shares = (p_click.predicted, p_click.happened, p_click.ece)
+    return [name, sum(each.count for each in p_click.bins), *(f"{100 * share:.3f}" for share in shares)]
 
 
 def _row(name: str, arm: "ArmReport") -> list[object]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -52,6 +52,7 @@ class ListSettings(Section):
     """The form of a list."""
 
     size: int = Field(20, ge=1)
+    rank_by: Literal["score", "value"] = "score"
     ttl_hours: float = Field(24, gt=0, le=720)
     max_per_category: int = Field(0, ge=0)
     max_per_brand: int = Field(0, ge=0)

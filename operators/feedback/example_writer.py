@@ -31,6 +31,7 @@ class JsonExample(msgspec.Struct, gc=False):
     model: msgspec.Raw
     experiment: msgspec.Raw
     propensity: float | None
+    p_click: float | None
     source: Source | None
     organic: bool
     state: msgspec.Raw
@@ -77,6 +78,7 @@ def written(user_id: str, waiting: WaitingList, items: Iterable[ShownItem]) -> I
             model,
             experiment,
             None if place is None or chances is None else float(chances[place]),
+            None if place is None or served is None else served.p_click_at(place),
             None if place is None or served is None else served.source,
             False,
             state,

@@ -16,24 +16,26 @@ _hash = xxhash.xxh3_128_hexdigest
 
 
 class Slate(NamedTuple):
-    """What is on a list. `items`: a JSON array; `item_hashes` and `propensities`: as in `ListFacts`, the former None where nobody
-    needs them."""
+    """What is on a list. `items`: a JSON array; `item_hashes`, `propensities` and `clicks`: as in `ListFacts`, the first None where
+    nobody needs them."""
 
     source: Source
     items: bytes
     item_hashes: bytes | None = None
     propensities: bytes = b""
+    clicks: bytes | None = None
 
 
 class ListFacts(msgspec.Struct, array_like=True, gc=False):
     """What the feedback join needs of a list. `item_hashes`: the low 32 bits of the hashes of its items, best first,
     as little-endian uint32. `propensities`: of each item at its place, as little-endian float32; empty where exploration is off.
-    """
+    `clicks`: their `p_click` as `operators.model.click_head.packed` has them, None without."""
 
     recommendation_id: str
     generated_at: int
     item_hashes: bytes
     propensities: bytes = b""
+    clicks: bytes | None = None
 
 
 class Encoded(msgspec.Struct, array_like=True, gc=False):
@@ -127,5 +129,5 @@ class ListEncoder:
             times,
             None
             if slate.item_hashes is None
-            else ListFacts(recommendation_id, now_ms, slate.item_hashes, slate.propensities),
+            else ListFacts(recommendation_id, now_ms, slate.item_hashes, slate.propensities, slate.clicks),
         )

@@ -1,8 +1,7 @@
 """A micro-batch of packed states -> encoded lists: features, scores, ranking, reasons, JSON. Job and oracle share it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +15,19 @@ from operators.exploration.pool import Pool
 from operators.kafka_io.list_rows import decode_any_list
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded, ListEncoder, Slate
-from operators.lists.explored import Explored
-from operators.lists.explorer import Candidates, Explorer
+from operators.lists.exploring.explored import Explored
+from operators.lists.exploring.explorer import Candidates, Explorer
 from operators.lists.fallback import Fallback, Usable
-from operators.lists.items_json import ItemsJson
+from operators.lists.items.items_json import ItemsJson
+from operators.lists.items.slates import Slates
+from operators.lists.list_clicks import ListClicks, refuse_value_without_clicks
 from operators.lists.list_sensors import ListSensors, NullListSensors
 from operators.lists.popular_order import PopularOrder
 from operators.lists.ranker import GOOD, TIRED, Ranked, Ranker, form_of
 from operators.lists.reasons import PlaceReasons, Reasons
 from operators.lists.request import Request
+from operators.lists.scored_batch import NotFinite, ScoredBatch
+from operators.model.click_head import NONE
 from operators.model.model_bundle import ModelBundle
 from operators.model.unit_rows import unit_rows
 from operators.records.contracts import Model, RecommendationList
@@ -37,30 +40,6 @@ if TYPE_CHECKING:  # fallback lists alone do not need ONNX Runtime
     from operators.model.scorer import Scorer
 
 SCORE_DIGITS = 4
-
-
-class NotFinite(ArithmeticError):
-    """The model gave NaN or infinity for a user."""
-
-
-class _Scored(NamedTuple):
-    """Users whom the model scored. `rows`, `scores` [B, K]: the candidates, best first; `usable` bool [B]: whether a list can
-    be made of them."""
-
-    requests: Sequence[Request]
-    states: npt.NDArray[Any]
-    inputs: Features
-    rows: Rows
-    scores: npt.NDArray[np.float32]
-    usable: npt.NDArray[np.bool_]
-
-    def of(self, users: Sequence[int]) -> "_Scored":
-        """These users alone."""
-        at = np.array(users, dtype=np.intp)
-        requests = [self.requests[user] for user in users]
-        return _Scored(
-            requests, self.states[at], self.inputs.where(at), self.rows[at], self.scores[at], self.usable[at]
-        )
 
 
 class ListMaker:
@@ -83,10 +62,16 @@ class ListMaker:
         pool: Callable[[], Pool | None] = lambda: None,
     ) -> None:
         """Without a `scorer` (its bundle was refused) every list is a fallback. `with_facts`: encoded lists carry what the
-        feedback join needs. `live`: as in `PopularOrder`, `pool`: as in `Explorer`."""
+        feedback join needs. `live`: as in `PopularOrder`, `pool`: as in `Explorer`. Raises `BundleError` where the bundle cannot
+        do what `rules` say."""
+        if scorer is not None:
+            refuse_value_without_clicks(bundle, rules)
         vectors, is_exploring = unit_rows(bundle.vectors), exploration is not None and exploration.enabled
         self._vocabulary, self._window, self._hop = bundle.vocabulary, bundle.window, bundle.hop
-        self._items = ItemsJson(bundle.vocabulary.item_ids, max(rules.size, MAX_LIST_SIZE))
+        self._clicks = None if bundle.clicks is None else ListClicks(bundle.clicks, catalogue.worth)
+        places, has_clicks = max(rules.size, MAX_LIST_SIZE), self._clicks is not None
+        hashes = bundle.vocabulary.low_hashes.astype("<u4") if with_facts else None
+        self._slate_encoder = Slates(ItemsJson(bundle.vocabulary.item_ids, places, with_clicks=has_clicks), hashes)
         experiments = experiments or Experiments(ExperimentSettings())
         self._assigned, self._rules = experiments.assigned, rules
         self._encoder = ListEncoder(Model(bundle.name, bundle.version), experiments, round(rules.ttl_hours * HOUR_MS))
@@ -103,7 +88,6 @@ class ListMaker:
         self._fallback = Fallback(bundle, popular)
         self._clock_ms = clock_ms
         self._sensors = sensors or NullListSensors()
-        self._item_hashes = bundle.vocabulary.low_hashes.astype("<u4") if with_facts else None
 
     def make(self, requests: Sequence[Request]) -> list[RecommendationList | Exception]:
         """The lists of `make_encoded` as objects, for readers that compare lists."""
@@ -156,8 +140,8 @@ class ListMaker:
         warm = inputs.length > 0  # the state of a user who refused consent holds no step
         if self._scorer is None or not warm.any():
             return [self._fallback_slate(states, inputs, user, now, of_user) for user, of_user in enumerate(effects)]
-        scores, rows = self._scorer.score(inputs, [request.user_id for request in requests])
-        batch = _Scored(requests, states, inputs, rows, scores, warm & np.isfinite(scores).all(axis=1))
+        answers = self._scorer.answers(inputs, [request.user_id for request in requests])
+        batch = ScoredBatch(requests, states, inputs, answers, warm & np.isfinite(answers[0]).all(axis=1))
         if all(of_user is AS_SET for of_user in effects):
             slates = self._model_slates(batch, now, ())
         else:  # lists of an arm have forms of their own, and explore nothing
@@ -171,32 +155,47 @@ class ListMaker:
             slates[user] = self._fallback_slate(states, inputs, user, now, effects[user])
         return slates
 
-    def _model_slates(self, batch: _Scored, now: int, effects: Sequence[Effects]) -> list[Slate | Exception]:
+    def _model_slates(self, batch: ScoredBatch, now: int, effects: Sequence[Effects]) -> list[Slate | Exception]:
         """The lists of scored users; `effects`: of each user's arms, empty: nobody has any."""
         if not batch.requests:
             return []
         self._sensors.on_scores(batch.scores)
-        allowed, codes = (
-            self._catalogue.allowed(now),
-            (self._catalogue.categories.by_row, self._catalogue.brands.by_row),
-        )
-        ranked = self._ranker.rank(batch.rows, batch.scores, batch.states, allowed, *codes, effects)
+        allowed = self._catalogue.allowed(now)
+        ranked, clicks = self._ranked(batch, allowed, effects)
         reasons = self._reasons.of(ranked.rows, batch.inputs)
         self._sensors.on_slates(batch.requests, ranked, batch.inputs, batch.usable)
         ready = batch.usable & (ranked.last > 0)
         explored = None if effects else self._explored(batch, ranked, ready)
         if explored is not None:
             explored.put(ranked.rows, ranked.scores, reasons)
+            if clicks is not None:
+                clicks[explored.drawn.lists, explored.at] = NONE
         rounded = ranked.scores.astype(np.float64).round(SCORE_DIGITS)
-        slates = self._encoded(ranked, rounded, reasons, explored)
+        slates = self._encoded(ranked, rounded, reasons, explored, clicks)
         for user in np.flatnonzero(~ready).tolist():
             if not batch.usable[user]:
                 slates[user] = NotFinite(f"scores of {batch.requests[user].user_id}")
             else:
                 usable = self._usable(batch.states[user : user + 1], allowed, TIRED)
                 size, _ = form_of(effects[user] if effects else AS_SET, self._rules)
-                slates[user] = self._filled(ranked.rows[user], rounded[user], reasons.of_list(user), usable, size)
+                own = ranked.rows[user], rounded[user], None if clicks is None else clicks[user]
+                slates[user] = self._filled(*own, reasons.of_list(user), usable, size)
         return slates
+
+    def _ranked(
+        self, batch: ScoredBatch, allowed: npt.NDArray[np.bool_], effects: Sequence[Effects]
+    ) -> tuple[Ranked, Rows | None]:
+        """The lists, and the click probabilities of their items in steps; None where the bundle has no click head."""
+        scores, rows, *vectors = batch.answers
+        rules = batch.states, allowed, self._catalogue.categories.by_row, self._catalogue.brands.by_row, effects
+        if self._clicks is None:
+            return self._ranker.rank(rows, scores, *rules), None
+        if self._rules.rank_by == "value":
+            valued = self._clicks.by_value(*vectors, scores, rows)
+            ranked = self._ranker.rank(valued.rows, valued.values, *rules)
+            return ranked, valued.steps_of(ranked)
+        ranked = self._ranker.rank(rows, scores, *rules)
+        return ranked, self._clicks.of_listed(*vectors, scores, ranked)
 
     def _encoded(
         self,
@@ -204,31 +203,25 @@ class ListMaker:
         scores: npt.NDArray[np.float64],
         reasons: PlaceReasons,
         explored: Explored | None,
+        clicks: Rows | None,
     ) -> list[Slate | Exception]:
         """The lists as ranked, in groups of one length. `scores`: as they are written."""
         if ranked.sizes is None:
-            return self._of_length(ranked.rows, scores, reasons, explored)
+            return [*self._slate_encoder.encode("model", ranked.rows, scores, reasons, explored, clicks)]
         slates: list[Slate | Exception] = [NotFinite()] * len(scores)
         for size in np.unique(ranked.sizes).tolist():
             users = np.flatnonzero(ranked.sizes == size)
             of_users = PlaceReasons(*(array[users, :size] for array in reasons))
             certain = None if self._explorer is None else Explored.nothing(len(users))
-            group = self._of_length(ranked.rows[users, :size], scores[users, :size], of_users, certain)
+            of_size = None if clicks is None else clicks[users, :size]
+            group = self._slate_encoder.encode(
+                "model", ranked.rows[users, :size], scores[users, :size], of_users, certain, of_size
+            )
             for user, slate in zip(users.tolist(), group, strict=True):
                 slates[user] = slate
         return slates
 
-    def _of_length(
-        self, rows: Rows, scores: npt.NDArray[np.float64], reasons: PlaceReasons, explored: Explored | None
-    ) -> list[Slate | Exception]:
-        parts = (
-            self._items.encode(rows, scores, reasons, explored),
-            self._hashes_of(rows, explored),
-            self._propensities_of(rows, explored),
-        )
-        return [Slate("model", *of_list) for of_list in zip(*parts, strict=False)]
-
-    def _explored(self, batch: _Scored, ranked: Ranked, ready: npt.NDArray[np.bool_]) -> Explored | None:
+    def _explored(self, batch: ScoredBatch, ranked: Ranked, ready: npt.NDArray[np.bool_]) -> Explored | None:
         if self._explorer is None:
             return None
         candidates = Candidates(batch.rows, batch.scores, batch.states)
@@ -244,8 +237,10 @@ class ListMaker:
         rows, scores, source = self._fallback.rows(inputs, user, usable, size)
         listed = np.array([rows], dtype=np.int32)
         rounded = np.array([[round(score, SCORE_DIGITS) for score in scores]])
-        (items,) = self._items.encode(listed, rounded, self._reasons.without_history(listed), self._certain)
-        return Slate(source, items, next(self._hashes_of(listed)), next(self._propensities_of(listed, self._certain)))
+        (slate,) = self._slate_encoder.encode(
+            source, listed, rounded, self._reasons.without_history(listed), self._certain
+        )
+        return slate
 
     def _usable(self, state: npt.NDArray[Any], allowed: npt.NDArray[np.bool_], worst: int) -> Usable:
         """Whether rows may be listed for the shopper of a state [1]: the ranker's verdict is at most `worst`."""
@@ -257,32 +252,28 @@ class ListMaker:
         return usable
 
     def _filled(
-        self, rows: Rows, scores: npt.NDArray[np.float64], reasons: PlaceReasons, usable: Usable, size: int
+        self,
+        rows: Rows,
+        scores: npt.NDArray[np.float64],
+        clicks: Rows | None,
+        reasons: PlaceReasons,
+        usable: Usable,
+        size: int,
     ) -> Slate:
         """The list with popular items at the places that the rules left empty (row 0): the last ones.
 
-        `rows`, `scores`: [places]; `reasons`: a batch of this list alone.
+        `rows`, `scores`, `clicks`: [places]; `reasons`: a batch of this list alone.
         """
         ranked = int(np.count_nonzero(rows))
         listed = np.array([self._fallback.fill(rows[:ranked].tolist(), usable, size)], dtype=np.int32)
         all_scores = np.zeros(listed.shape)
         all_scores[0, :ranked] = scores[:ranked]
         popular = self._reasons.without_history(listed[:, ranked:])
-        (items,) = self._items.encode(listed, all_scores, reasons.first(ranked).followed_by(popular), self._certain)
-        return Slate("model", items, next(self._hashes_of(listed)), next(self._propensities_of(listed, self._certain)))
-
-    def _hashes_of(self, rows: Rows, explored: Explored | None = None) -> Iterator[bytes | None]:
-        """The hashes of the items of each list, as in `ListFacts`; None for ever where nobody needs them."""
-        if self._item_hashes is None:
-            return repeat(None)
-        hashes = self._item_hashes[rows]
-        if explored is not None:
-            new = slice(explored.names_from, None)
-            hashes[explored.drawn.lists[new], explored.at[new]] = explored.drawn.lows[new]
-        return (of_list.tobytes() for of_list in hashes)
-
-    def _propensities_of(self, rows: Rows, explored: Explored | None) -> Iterator[bytes]:
-        """The propensities of each list, as in `ListFacts`; empty for ever where nobody needs them."""
-        if explored is None or self._item_hashes is None:
-            return repeat(b"")
-        return (of_list.tobytes() for of_list in explored.propensities(rows.shape[1]))
+        all_clicks = None
+        if clicks is not None:
+            all_clicks = np.full(listed.shape, NONE, dtype=np.int32)
+            all_clicks[0, :ranked] = clicks[:ranked]
+        (slate,) = self._slate_encoder.encode(
+            "model", listed, all_scores, reasons.first(ranked).followed_by(popular), self._certain, all_clicks
+        )
+        return slate

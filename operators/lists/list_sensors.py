@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from operators.lists.explored import Explored
+from operators.lists.exploring.explored import Explored
 from operators.lists.ranker import Ranked
 from operators.lists.request import Request
 from operators.shopper.features import Features

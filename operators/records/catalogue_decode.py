@@ -58,6 +58,8 @@ def read_item(
         item.description = item.description[:LONGEST_TEXT]  # search reads the beginning; shops write whole pages
     if item.price is not None and item.price < 0:
         raise BadRecord("bad_amount", "a price of 0 or more", str(item.price))
+    if item.margin is not None and not 0 <= item.margin <= 1:
+        raise BadRecord("bad_amount", "a margin of 0 to 1, the shop's share of the price", str(item.margin))
     if item.stock is not None and item.stock <= 0:
         item.in_stock = False
     for name in _TIMES:

@@ -57,6 +57,7 @@ class FeedbackOutputs:
                 items=np.frombuffer(facts.item_hashes, "<u4"),
                 propensities=np.frombuffer(facts.propensities, "<f4") if facts.propensities else None,
                 state=stored(state),
+                clicks=None if facts.clicks is None else np.frombuffer(facts.clicks, "<u2"),
             )
             yield _output(request.user_id, ServedEntry(pack_served(served)))
 

@@ -25,6 +25,7 @@ class ReadExample(msgspec.Struct, kw_only=True, gc=False):
     label: Label
     experiment: Experiment | None
     propensity: float | None
+    p_click: float | None = None
     source: Source | None
     organic: bool
     experiments: tuple[Experiment, ...] | msgspec.UnsetType = msgspec.UNSET

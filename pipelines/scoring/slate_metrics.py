@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
 from operators.experiments.assignment import Experiments
 from operators.exploration.pool import Pool
 from operators.lists.catalogue import Catalogue
-from operators.lists.explored import Explored
+from operators.lists.exploring.explored import Explored
 from operators.lists.ranker import Ranked
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle

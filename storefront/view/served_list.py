@@ -21,6 +21,7 @@ class ServedItem(msgspec.Struct, kw_only=True, omit_defaults=True):
     score: float
     rank: int
     reason: Reason
+    p_click: float | None = None
     reason_title: str | None = None
     title: str | None = None
     price: float | None = None
@@ -131,6 +132,7 @@ def served(list_item: ListItem, rank: int, shelf: CatalogueView) -> ServedItem:
         score=list_item.score,
         rank=rank,
         reason=list_item.reason,
+        p_click=list_item.p_click,
         reason_title=anchor.title if anchor else None,
         title=item.title if item else None,
         price=item.price if item else None,

@@ -11,6 +11,7 @@ import pytest
 
 from liveshelf.pages.json_schemas import json_schemas
 from operators.feedback.join_records import Joined
+from operators.feedback.served_record import NO_CLICK
 from operators.records.contracts import Experiment, Model
 from operators.shopper.state_layout import read_states
 from tests.builders import NOW_MS
@@ -53,6 +54,7 @@ def test_an_example_says_what_was_served_and_fits_its_schema() -> None:
         "model": {"name": "m", "version": "1"},
         "experiment": {"name": "e", "arm": "arm"},
         "propensity": 0.25,
+        "p_click": None,
         "source": "model",
         "organic": False,
     }
@@ -61,7 +63,18 @@ def test_an_example_says_what_was_served_and_fits_its_schema() -> None:
 def test_a_field_without_a_value_is_null() -> None:
     shopper = Shopper().gets(served(experiments=())).sees("i1").waits_out()
     value = json.loads(shopper.values[0])
-    assert {name for name, held in value.items() if held is None} == {"experiment", "propensity", "placement"}
+    assert {name for name, held in value.items() if held is None} == {
+        "experiment",
+        "propensity",
+        "p_click",
+        "placement",
+    }
+
+
+def test_an_example_has_the_click_probability_that_its_item_was_served_with() -> None:
+    shopper = Shopper().gets(served(clicks=np.array([512, NO_CLICK, 10_000, 0], dtype=np.uint16)))
+    shopper.sees("i1", "i2", "i3", "i4", "elsewhere").waits_out()
+    assert [example.p_click for example in shopper.examples] == [0.0512, None, 1.0, 0.0, None]
 
 
 @pytest.mark.parametrize("kind", ["add_to_cart", "purchase"])

@@ -10,14 +10,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from operators.lists.explored import Explored
+from operators.lists.exploring.explored import Explored
 from operators.lists.popular_order import REASON_KINDS
 from operators.lists.reasons import NAMED_KINDS, PlaceReasons
+from operators.model.click_head import NONE, STEPS
 from operators.shopper.features import Rows
 
 _encode = msgspec.json.Encoder().encode
 FRAGMENTS_KEPT = 200_000  # of each kind: a catalogue may have millions of items
-_PARTS = 4  # of a place: item, score, rank with the reason's kind, the reason's item
+# of a place: item, score, rank with the reason's kind, the reason's item; and `p_click` where the bundle has it
+_PARTS = 4
 _ITEM = b',{"item_id":%b,"score":'
 _REASONS = [  # by place in `REASON_KINDS`
     b',"reason":{"kind":"%b"%b' % (kind.encode(), b',"item_id":' if kind in NAMED_KINDS else b"")
@@ -30,10 +32,12 @@ Fragments = npt.NDArray[Any]  # of bytes objects
 class ItemsJson:
     """Encodes the items of lists. Thread-safe: where two threads make the same fragment, either is kept."""
 
-    def __init__(self, item_ids: list[str], places: int) -> None:
-        """`item_ids`: row i + 1 is the i-th; `places`: the most items of a list."""
+    def __init__(self, item_ids: list[str], places: int, *, with_clicks: bool = False) -> None:
+        """`item_ids`: row i + 1 is the i-th; `places`: the most items of a list; `with_clicks`: items may have a `p_click`."""
         self._items = _RowFragments(item_ids, _ITEM, b"")
-        self._own_items = _RowFragments(item_ids, b"%b}}", b"}}")
+        ends = b"}" if with_clicks else b"}}"
+        self._own_items = _RowFragments(item_ids, b"%b" + ends, ends)
+        self._clicks = _click_fragments() if with_clicks else None
         self._ranks = _ranks([b""] * places)
         self._likely: tuple[float, int, Fragments] | None = (
             None  # usual propensity, the first place that has it, fragments
@@ -45,13 +49,17 @@ class ItemsJson:
         scores: npt.NDArray[np.float64],
         reasons: PlaceReasons,
         explored: Explored | None = None,
+        clicks: Rows | None = None,
     ) -> list[bytes]:
         """The items of lists of one length, all arrays [B, places]. Row 0 must not be listed, but for a newcomer of `explored`.
-        With `explored` each item has its propensity."""
+        With `explored` each item has its propensity.
+
+        `clicks`: as `operators.model.click_head.in_steps` gives them, `NONE` for an item without; None: for all.
+        """
         users, places = rows.shape
         if not places:
             return [b"[]"] * users
-        parts = np.empty((users, places, _PARTS), dtype=object)
+        parts = np.empty((users, places, _PARTS + (self._clicks is not None)), dtype=object)
         parts[..., 0] = self._items.of(rows)
         parts[..., 1] = np.array(_encode(scores.ravel().tolist())[1:-1].split(b","), dtype=object).reshape(rows.shape)
         if explored is None:
@@ -61,6 +69,8 @@ class ItemsJson:
             parts[..., 2] = self._ranks_of(explored)[could, np.arange(places), reasons.kinds]
             _put_explored(parts, explored, reasons)
         parts[..., 3] = self._own_items.of(reasons.rows)
+        if self._clicks is not None:
+            parts[..., 4] = self._clicks[NONE if clicks is None else clicks]
         return [b"[%b]" % b"".join(of_list)[1:] for of_list in parts.reshape(users, -1).tolist()]
 
     def _ranks_of(self, explored: Explored) -> Fragments:
@@ -102,6 +112,12 @@ def _rank(place: int, propensity: bytes, kind: int) -> bytes:
 
 def _propensity(chance: float) -> bytes:
     return b',"propensity":%b' % _encode(chance)
+
+
+def _click_fragments() -> Fragments:
+    """By probability in steps; the last one, of `NONE`, is of an item without."""
+    texts = [b',"p_click":%b}' % _encode(step / STEPS) for step in range(STEPS + 1)]
+    return np.array([*texts, b"}"], dtype=object)
 
 
 class _Kept(NamedTuple):
