@@ -55,6 +55,10 @@ def start(
     if json:
         machine(_row_of(record))
     people.print(f"{record.plan.name} runs: {_words(record.plan)}")
+    if settings.exploration.enabled and any(arm.effects for arm in record.plan.arms):
+        people.print(
+            "exploration.enabled is set: arms that change lists explore nothing, the others do; it is part of the difference"
+        )
     if not settings.feedback.enabled:
         people.print("feedback.enabled is not set here: without examples there is no report (docs/feedback.md)")
 
