@@ -18,7 +18,7 @@ from model_export.models.encoders import NextItem
 from model_export.models.tasks import Task
 
 STEPS = 512  # of the windows of a batch, as in a full training
-EPOCHS = 1
+EPOCHS = 2
 RATE = 0.1  # of the learning rate of the champion's training
 
 

@@ -69,8 +69,7 @@ def test_a_new_trend_is_learned_and_the_old_one_not_forgotten(
     tmp_path: Path, champion: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A shop of forty items has few batches, and needs larger steps than a real one."""
-    monkeypatch.setattr(rehearsal, "RATE", 1.0)
-    monkeypatch.setattr(rehearsal, "EPOCHS", 2)
+    monkeypatch.setattr(rehearsal, "RATE", 0.5)
     shop = Shop(tmp_path, champion, WindowsGate(LIMITS))
     shop.topics.send(*walks(OLD_USERS), *trend(200, OLD_USERS))
     outcome = shop.round("weights")
