@@ -186,16 +186,16 @@ class ListMaker:
         self, batch: ScoredBatch, allowed: npt.NDArray[np.bool_], effects: Sequence[Effects]
     ) -> tuple[Ranked, Rows | None]:
         """The lists, and the click probabilities of their items in steps; None where the bundle has no click head."""
-        scores, rows, *vectors = batch.answers
+        scores, rows = batch.scores, batch.rows
         rules = batch.states, allowed, self._catalogue.categories.by_row, self._catalogue.brands.by_row, effects
         if self._clicks is None:
             return self._ranker.rank(rows, scores, *rules), None
         if self._rules.rank_by == "value":
-            valued = self._clicks.by_value(*vectors, scores, rows)
+            valued = self._clicks.by_value(batch.answers[2], scores, rows)
             ranked = self._ranker.rank(valued.rows, valued.values, *rules)
             return ranked, valued.steps_of(ranked)
         ranked = self._ranker.rank(rows, scores, *rules)
-        return ranked, self._clicks.of_listed(*vectors, scores, ranked)
+        return ranked, self._clicks.of_listed(batch.answers[2], scores, ranked)
 
     def _encoded(
         self,
