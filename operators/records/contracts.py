@@ -303,4 +303,5 @@ _encode = msgspec.json.Encoder().encode
 
 def encode_record(record: msgspec.Struct) -> bytes:
     """JSON of a record without its empty fields, as it goes on a topic or into a file."""
-    return _encode({name: value for name, value in msgspec.structs.asdict(record).items() if value is not None})
+    fields = msgspec.structs.asdict(record).items()
+    return _encode({name: value for name, value in fields if value is not None and value is not msgspec.UNSET})
