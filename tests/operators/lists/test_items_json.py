@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.lists import items_json
 from operators.lists.exploring.explored import Drawn, Explored
+from operators.lists.items import items_json
 from operators.lists.items.items_json import ItemsJson
 from operators.lists.popular_order import REASON_KINDS
 from operators.lists.reasons import NAMED_KINDS, PlaceReasons
