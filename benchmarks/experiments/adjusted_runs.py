@@ -5,8 +5,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from operators.experiments.cuped import adjusted_difference
 from operators.experiments.outcomes import Sample
-from operators.experiments.statistics.cuped import adjusted_difference
 
 RATE, SPREAD, ITEMS, LIFT = 0.05, 10.0, 20, 0.1
 

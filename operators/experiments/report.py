@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from operators.experiments.calibration import Reliability
+from operators.experiments.cuped import adjusted_difference
 from operators.experiments.outcomes import ArmCounts, Outcomes, RevenueOf, Sample, ShownItem
 from operators.experiments.plan import ExperimentPlan
 from operators.experiments.statistics import sample_ratio
@@ -18,7 +19,6 @@ from operators.experiments.statistics.confidence_sequence import (
     rate_sequence,
     sequence,
 )
-from operators.experiments.statistics.cuped import adjusted_difference
 from operators.experiments.statistics.moments import Moments
 
 Interval = tuple[float, float]

@@ -160,8 +160,7 @@ class RecommendationList(msgspec.Struct, kw_only=True, gc=False):
     user's, the one of `experiment` first, where the user is in more than one; else the field is absent.
 
     `epoch` (epoch s) is the broker's time at which the user's state began; it rises where a state was forgotten or
-    erased. Readers keep the list with the greatest (`epoch`, `version`). The record's header `liveshelf.order` holds both
-    as `EPOCH.VERSION`; lists from before this header lack it.
+    erased. Readers keep the greatest (`epoch`, `version`). The header `liveshelf.order` holds both as `EPOCH.VERSION`.
     """
 
     recommendation_id: str

@@ -1,4 +1,4 @@
-"""What users did before an experiment: narrower intervals by CUPED (`operators/experiments/statistics/cuped.py`)."""
+"""What users did before an experiment: narrower intervals by CUPED (`operators/experiments/cuped.py`)."""
 
 import csv
 from collections.abc import Iterable

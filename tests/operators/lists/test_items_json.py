@@ -83,7 +83,7 @@ def test_the_bytes_with_click_probabilities_are_those_of_msgspec(batch: Batch, d
         for item, step in zip(of_list, steps, strict=True):
             item.p_click = None if step == NONE else step / STEPS
     encoder = ItemsJson(IDS, PLACES, with_clicks=True)
-    assert encoder.encode(*batch, clicks) == [msgspec.json.encode(items) for items in objects]
+    assert encoder.encode(*batch, clicks=clicks) == [msgspec.json.encode(items) for items in objects]
     assert encoder.encode(*batch) == ItemsJson(IDS, PLACES).encode(*batch), "a list without them has no such field"
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from operators.errors import LiveshelfError
+from operators.experiments.cuped import adjusted_difference
 from operators.experiments.outcomes import Sample
-from operators.experiments.statistics.cuped import adjusted_difference
 from operators.experiments.statistics.moments import Moments
 
 
