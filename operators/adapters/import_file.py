@@ -79,7 +79,7 @@ class FileImport:
         self.file, self._choices = file, choices
         self._rows = RecordRows(file, layout)
         self._format = self._recognised(source)
-        self.unused_columns = self._unused()
+        self.unused_columns = [name for name in self._columns if name not in self._format.columns.values()]
         self.decoder = EventDecoder(limits, any_age=True)
         self.counts, self.names, self.repeated = ImportCounts(), EventNames({}), 0
         self._repeats = Repeats()
@@ -89,6 +89,7 @@ class FileImport:
         rows = [row for row in islice(self._rows, TRIED) if not isinstance(row.record, BadRecord)]
         records = [row.record for row in rows if isinstance(row.record, dict)]
         columns = self._rows.columns or tuple(dict.fromkeys(name for record in records for name in record))
+        self._columns = columns if source == CSV else ()  # of the others docs/import.md says what is left out
         if source == CSV and records:
             return format_of(source, columns, self._choices.table)
         if records and any(FORMATS[source].looks(record) for record in records):
@@ -101,10 +102,6 @@ class FileImport:
             came,
             _suggestion(records, columns),
         )
-
-    def _unused(self) -> list[str]:
-        used = {*self._format.columns.values()} if self._format.columns else {*self._rows.columns}
-        return [name for name in self._rows.columns if name not in used]
 
     def _decided(self) -> Decisions:
         evidence, names = Evidence(), EventNames(self._choices.types)

@@ -29,7 +29,7 @@ class Format:
     `BadRecord`.
 
     `lower`: columns of its tables are known in lower case. `headerless`: the columns of its table, which has no header.
-    `lines`: a record is a line of text. `columns`: our field -> the column of a table; None where docs/import.md says it.
+    `lines`: a record is a line of text. `columns`: our field -> the column, of `csv`.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Format:
     lower: bool = False
     headerless: tuple[str, ...] = ()
     lines: bool = False
-    columns: Mapping[str, str] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,14 @@ def test_columns_are_named_for_a_table_without_a_header(tmp_path: Path) -> None:
         opened(file, columns=("a", "b"))
 
 
+def test_options_of_a_table_are_refused_for_another_form(tmp_path: Path) -> None:
+    file = written(tmp_path, '{"event_time": 1767225600, "user_id": "u", "event_type": "search", "shop": 1}')
+    for choices in ({"columns": ("a", "b")}, {"delimiter": ";"}):
+        with pytest.raises(EventsFileError, match="leave these options out"):
+            opened(file, **choices)
+    assert opened(file).unused_columns == ["shop"]
+
+
 @pytest.mark.parametrize(
     ("values", "unit"),
     [

@@ -39,6 +39,11 @@ class RecordRows:
     def _rows(self, stream: Stream, head: bytes) -> Iterator[Row]:
         form = other_form(head)
         start = head.removeprefix(BOM).lstrip()[:1]
+        is_text_table = not (self.layout.lines or head.startswith(PARQUET) or start in (b"[", b"{"))
+        if (self.layout.columns or self.layout.delimiter) and not is_text_table:
+            raise EventsFileError(
+                f"a CSV in {self.file}, as --columns and --delimiter say", "another form", "leave these options out"
+            )
         if head.startswith(PARQUET):
             self.columns = parquet_rows.columns_of(self.file, self.layout.lower)
             yield from parquet_rows.rows(self.file, self.layout.lower)
