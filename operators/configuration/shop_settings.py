@@ -1,7 +1,9 @@
-"""Settings of events, lists, demand, exploration, feedback and experiments: limits, form, half-lives, windows, arms."""
+"""Settings of events, lists, demand, exploration, search, feedback, experiments and the model gate."""
 
+from collections.abc import Callable
 from math import inf
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -50,6 +52,7 @@ class ListSettings(Section):
     """The form of a list."""
 
     size: int = Field(20, ge=1)
+    rank_by: Literal["score", "value"] = "score"
     ttl_hours: float = Field(24, gt=0, le=720)
     max_per_category: int = Field(0, ge=0)
     max_per_brand: int = Field(0, ge=0)
@@ -74,6 +77,21 @@ class DemandSettings(Section):
         if self.recent_half_life_minutes > self.half_life_hours * 60:
             raise ValueError("demand.recent_half_life_minutes at most demand.half_life_hours expected")
         return self
+
+
+class SearchSettings(Section):
+    """Search. `synonyms`: a file; `encoder`: a folder that `liveshelf search encoder` made. Empty: none."""
+
+    synonyms: str = ""
+    encoder: str = ""
+
+    def synonyms_file(self, resolve: Callable[[str], Path]) -> Path | None:
+        """The file; None without one. `resolve`: of `Settings`."""
+        return resolve(self.synonyms) if self.synonyms else None
+
+    def encoder_folder(self, resolve: Callable[[str], Path]) -> Path | None:
+        """The folder; None without one. `resolve`: of `Settings`."""
+        return resolve(self.encoder) if self.encoder else None
 
 
 class ExplorationSettings(Section):
@@ -124,7 +142,24 @@ class FeedbackSettings(Section):
 
 
 class ExperimentSettings(Section):
-    """The running experiment: arms and the share of users of each."""
+    """An experiment for as long as the job runs: arms and the share of users of each. `hold_out`: the share of all users
+    that is in no experiment, this one or another."""
 
     name: str = ""
     arms: dict[str, float] = Field(default_factory=dict)
+    hold_out: float = Field(0.0, ge=0, lt=1)
+
+
+class GateLimits(Section):
+    """What a candidate bundle must keep to become champion. Quality limits are shares of the champion's value."""
+
+    min_questions: int = Field(500, ge=1)
+    min_users: int = Field(50, ge=2)
+    max_quality_loss: float = Field(0.03, ge=0, le=1)
+    max_forgetting: float = Field(0.1, ge=0, le=1)
+    min_coverage: float = Field(0.7, ge=0, le=1)
+    min_overlap: float = Field(0.2, ge=0, le=1)
+    max_score_psi: float = Field(1.0, gt=0)
+    max_slower: float = Field(2.0, ge=1)
+    max_batch_ms: float = Field(100, gt=0)
+    max_mb: float = Field(1000, gt=0)

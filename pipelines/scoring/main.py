@@ -24,11 +24,13 @@ from pydantic import ValidationError
 from operators.demand.popularity import Orders
 from operators.errors import BundleError, StackError
 from operators.experiments.assignment import Experiments
+from operators.experiments.plan import ExperimentPlan
 from operators.exploration.pool import Pool
 from operators.kafka_io.catalogue_rows import GONE, read_row
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
-from operators.lists.list_maker import ListMaker, NullListSensors
+from operators.lists.list_maker import ListMaker
+from operators.lists.list_sensors import NullListSensors
 from operators.lists.request import Request
 from operators.model.cuda_batches import reason_of
 from operators.model.model_bundle import ModelBundle
@@ -67,15 +69,15 @@ class ScorerService:
     def __init__(self, handshake: Handshake) -> None:
         """Raises `BundleError` where the bundle must not serve, `StackError` where the machine lacks what it needs."""
         settings = settings_of(handshake)
-        bundle = ModelBundle.load(Path(handshake.bundle))
+        bundle = ModelBundle.load(Path(handshake.bundle), settings.bundle.required_keys)
         self._scorer = scorer = Scorer(bundle, settings.scorer)
         self.ready = Ready(scorer.provider, scorer.provider_reason)
         self.kill_after_s = settings.scorer.kill_after_ms / 1000
         self._catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         self._orders: Orders | None = None
         self._pool: Pool | None = None
-        experiments, registry = Experiments(settings.experiment), CollectorRegistry()
-        self._slates = SlateMetrics(registry, experiments)
+        self._experiments, registry = Experiments(settings.experiment), CollectorRegistry()
+        self._slates = SlateMetrics(registry, self._experiments)
         self._slates.measure_bundle(bundle, self._catalogue)
         cache_metrics = CacheMetrics(registry)
         if scorer.cache is not None:
@@ -87,7 +89,7 @@ class ScorerService:
             self._catalogue,
             settings.lists,
             lambda: time.time_ns() // 1_000_000,
-            experiments,
+            self._experiments,
             sensors,
             with_facts=settings.feedback.enabled,
             live=lambda: self._orders,
@@ -116,6 +118,11 @@ class ScorerService:
         if batch.pool is not None:
             self._pool = batch.pool
             self._slates.on_pool(batch.pool)
+
+    def apply_experiments(self, plans: Sequence[ExperimentPlan] | None) -> None:
+        """These experiments run from now on; None: they stay."""
+        if plans is not None:
+            self._experiments.run(plans)
 
     def make(self, requests: Sequence[Request]) -> BatchAnswer:
         """The lists of a micro-batch."""
@@ -187,6 +194,7 @@ def serve(operator: MessageSocket) -> None:
             batch = batch_of(operator.receive() or b"")
             lists.apply_catalogue(batch.catalogue)
             lists.apply_demand(batch)
+            lists.apply_experiments(batch.experiments)
             if batch.requests:
                 operator.send(pack(lists.make(batch.requests)))
 

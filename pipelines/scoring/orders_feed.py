@@ -37,7 +37,7 @@ class PoolFeed:
     """The pool that a process does not know yet."""
 
     def __init__(self, newest: Callable[[], Pool | None] = lambda: None) -> None:
-        """`newest`: as in `operators.lists.explorer.Explorer`."""
+        """`newest`: as in `operators.lists.exploring.explorer.Explorer`."""
         self._newest = newest
         self._told: Pool | None = None
 

@@ -90,6 +90,7 @@ class ScorerServer:
         for batch in batches.values():
             model.service.apply_catalogue(batch.catalogue)
             model.service.apply_demand(batch)
+            model.service.apply_experiments(batch.experiments)
         asking = {operator: batch.requests for operator, batch in batches.items() if batch.requests}
         if not asking:
             return

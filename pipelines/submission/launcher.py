@@ -13,6 +13,7 @@ from pathlib import Path
 
 from operators.configuration.rest_address import RestAddress
 from operators.errors import BrokerError, ClusterError
+from operators.lists.list_clicks import refuse_value_without_clicks
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import JobSettings, Settings
@@ -55,7 +56,9 @@ def submit(
     """
     settings.exploration.refuse_without(settings.demand, settings.lists)
     # checks the bundle on this machine, which needs no GPU
-    Scorer(ModelBundle.load(bundle), settings.scorer.model_copy(update={"require_gpu": False}))
+    loaded = ModelBundle.load(bundle, settings.bundle.required_keys)
+    refuse_value_without_clicks(loaded, settings.lists)
+    Scorer(loaded, settings.scorer.model_copy(update={"require_gpu": False}))
     flink_options(settings)
     cluster = Cluster(settings.job)
     if running := cluster.jobs(settings.job.name):

@@ -154,10 +154,12 @@ function follow(id) {
 
 async function search() {
   const mine = ++searches, q = byId("q").value;
-  const items = await ask("search", `/v1/search?limit=24&q=${encodeURIComponent(q)}`);
-  if (items === null || mine !== searches) return; // a newer search is under way
+  const found = await ask("search", `/v1/search?limit=24&q=${encodeURIComponent(q)}&user=${encodeURIComponent(user)}`);
+  if (found === null || mine !== searches) return; // a newer search is under way
   byId("shelf").dataset.q = q;
-  byId("shelf").replaceChildren(...items.map((item) => {
+  byId("meant").replaceChildren(...(found.did_you_mean ? [text("span", "", "Did you mean "), button(found.did_you_mean, "", () => { byId("q").value = found.did_you_mean; search(); })] : []),
+    ...found.notes.map((note) => text("div", "", note)));
+  byId("shelf").replaceChildren(...found.items.map((item) => {
     const card = document.createElement("li");
     card.dataset.item = item.item_id;
     const buttons = text("div", "buttons", "");

@@ -5,7 +5,6 @@ import numpy as np
 from operators.exploration.likes import Likes
 from operators.exploration.live_pool import LivePool
 from operators.exploration.pool import Pool
-from operators.kafka_io.compacted_table import OnChange
 from operators.lists.availability import is_offered
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CatalogueItem
@@ -17,17 +16,15 @@ class Arrivals:
     """Products of the catalogue that the model does not know. Their likes come from the bundle's text tower; without one there are
     none."""
 
-    def __init__(self, bundle: ModelBundle, on_item: OnChange[CatalogueItem]) -> None:
-        """`on_item` gets each change of the catalogue first."""
+    def __init__(self, bundle: ModelBundle) -> None:
         likes = Likes(bundle, lambda _: np.zeros(0, dtype=np.int32), lambda: bundle.popular)
-        self._on_item, self._item_ids = on_item, bundle.vocabulary.item_ids
+        self._item_ids = bundle.vocabulary.item_ids
         self._pool = LivePool(bundle.vocabulary, likes, _ANY, _ANY, is_offered)
         self._followed: Pool | None = None
         self._like: dict[str, list[str]] = {}
 
     def changed(self, key: str, item: CatalogueItem | None) -> None:
         """As `operators.lists.catalogue.Catalogue.changed`."""
-        self._on_item(key, item)
         self._pool.item_changed(key, item)
 
     def start(self) -> None:

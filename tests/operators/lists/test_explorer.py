@@ -10,8 +10,8 @@ from operators.configuration.shop_settings import ExplorationSettings, ListSetti
 from operators.exploration.pool import Newcomer, Pool
 from operators.exploration.thompson import chances, fitted_prior
 from operators.lists.catalogue import Catalogue
-from operators.lists.explored import Explored
-from operators.lists.explorer import Candidates, Explorer
+from operators.lists.exploring.explored import Explored
+from operators.lists.exploring.explorer import Candidates, Explorer
 from operators.lists.ranker import Ranked, Ranker
 from operators.lists.request import Request
 from operators.model.unit_rows import unit_rows

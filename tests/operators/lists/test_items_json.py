@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.lists import items_json
-from operators.lists.explored import Drawn, Explored
-from operators.lists.items_json import ItemsJson
+from operators.lists.exploring.explored import Drawn, Explored
+from operators.lists.items.items_json import ItemsJson
 from operators.lists.popular_order import REASON_KINDS
 from operators.lists.reasons import NAMED_KINDS, PlaceReasons
+from operators.model.click_head import NONE, STEPS
 from operators.records.contracts import ListItem, Reason
 
 IDS = [
@@ -39,8 +40,11 @@ scores = st.one_of(
 )
 
 
+Batch = tuple[Any, Any, PlaceReasons]
+
+
 @st.composite
-def batches(draw: st.DrawFn) -> tuple[Any, Any, PlaceReasons]:
+def batches(draw: st.DrawFn) -> Batch:
     """rows, scores, reasons, each [B, places]."""
     shape = draw(st.integers(1, 4)), draw(st.integers(0, PLACES))
 
@@ -67,6 +71,20 @@ def as_objects(rows: Any, list_scores: Any, reasons: PlaceReasons) -> list[list[
         ]
         for of_list in zip(*map(np.ndarray.tolist, (rows, list_scores, *reasons)), strict=True)
     ]
+
+
+@given(batches(), st.data())
+def test_the_bytes_with_click_probabilities_are_those_of_msgspec(batch: Batch, drawing: st.DataObject) -> None:
+    shape = batch[0].shape
+    probabilities = st.lists(st.integers(NONE, STEPS), min_size=batch[0].size, max_size=batch[0].size)
+    clicks = np.array(drawing.draw(probabilities), dtype=np.int32).reshape(shape)
+    objects = as_objects(*batch)
+    for of_list, steps in zip(objects, clicks.tolist(), strict=True):
+        for item, step in zip(of_list, steps, strict=True):
+            item.p_click = None if step == NONE else step / STEPS
+    encoder = ItemsJson(IDS, PLACES, with_clicks=True)
+    assert encoder.encode(*batch, clicks) == [msgspec.json.encode(items) for items in objects]
+    assert encoder.encode(*batch) == ItemsJson(IDS, PLACES).encode(*batch), "a list without them has no such field"
 
 
 kept = ItemsJson(IDS, PLACES)  # its fragments are made by the first example and used by the others

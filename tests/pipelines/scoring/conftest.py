@@ -10,6 +10,7 @@ import pytest
 
 from operators.configuration.shop_settings import ExplorationSettings
 from operators.demand.popularity import Orders
+from operators.experiments.plan import ExperimentPlan
 from operators.exploration.pool import Pool
 from operators.settings import ScorerSettings, Settings
 from pipelines.scoring.links import link_of
@@ -37,6 +38,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         seen: list[Ready] | None = None,
         python: str = sys.executable,
         live: Callable[[], Orders | None] = lambda: None,
+        running: Callable[[], tuple[ExperimentPlan, ...] | None] = lambda: None,
         pool: Callable[[], Pool | None] = lambda: None,
         exploration: ExplorationSettings | None = None,
         **scorer: object,
@@ -46,7 +48,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         begin = Handshake(settings.model_dump(), str(folder), "0", str(tmp_path / "crashes"))
         link = link_of(python, chosen.socket)
         on_ready = (seen if seen is not None else []).append
-        started.append(ScorerProcess(link, begin, kill_after_s, on_ready, known, live, pool))
+        started.append(ScorerProcess(link, begin, kill_after_s, on_ready, known, live, running=running, pool=pool))
         return started[-1]
 
     yield begun
