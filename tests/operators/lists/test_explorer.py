@@ -190,6 +190,14 @@ def test_where_nothing_suits_the_lists_stay_and_are_certain() -> None:
         assert not len(explored.at) and (explored.propensities(SIZE) == 1).all()
 
 
+def test_a_list_that_the_rules_leave_short_does_not_explore() -> None:
+    shop = Shop(pool(new("n1", 1.0, 2)), share=0.2)
+    for n in range(SIZE, ITEMS + 1):
+        shop.catalogue.changed(f"i{n}", CatalogueItem(item_id=f"i{n}", in_stock=False))
+    _, explored = shop.explore([viewed("i1")] * 50)
+    assert not len(explored.at) and not explored.possible.any()
+
+
 def test_a_newcomer_has_the_first_candidate_that_it_likes_as_its_reason() -> None:
     _, explored = Shop(pool(new("n1", 1.0, 11, 4)), share=0.2).explore([viewed("i1")] * 50)
     assert {*explored.drawn.likes.tolist()} == {4} and {*explored.names} == {"n1"}
@@ -201,6 +209,8 @@ def test_many_newcomers_are_told_apart() -> None:
     _, explored = Shop(crowd, share=0.2).explore([viewed("i1")] * 3000)
     counts = {name: explored.names.count(name) for name in {*explored.names}}
     assert all(abs(counts[f"n{n}"] / 3000 - 1 / 3) < 0.05 for n in (63, 64, 199))
+    likes = {*zip(explored.names, explored.drawn.likes.tolist(), strict=True)}
+    assert {(f"n{n}", 1 + n % ITEMS) for n in (63, 64, 199)} <= likes and len(likes) == len(counts)
 
 
 def test_a_good_newcomer_gains_places_and_bad_ones_lose_them() -> None:
