@@ -18,8 +18,8 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableSetting
 
 from operators.configuration import secure_stack
-from operators.configuration.bundle_settings import BundleSettings
 from operators.configuration.kafka_settings import KafkaSettings
+from operators.configuration.model_settings import BundleSettings, GuardSettings
 from operators.configuration.page_origin import checked_origin
 from operators.configuration.rest_address import checked_url, without_password
 from operators.configuration.settings_file import read_settings_file
@@ -29,8 +29,11 @@ from operators.configuration.shop_settings import (
     DemandSettings,
     EventSettings,
     ExperimentSettings,
+    ExplorationSettings,
     FeedbackSettings,
+    GateLimits,
     ListSettings,
+    SearchSettings,
 )
 from operators.configuration.socket_path import checked_socket_path
 from operators.errors import SettingsError
@@ -181,10 +184,14 @@ class Settings(BaseSettings):
     scorer: ScorerSettings = ScorerSettings()
     lists: ListSettings = ListSettings()
     demand: DemandSettings = DemandSettings()
+    exploration: ExplorationSettings = ExplorationSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     bundle: BundleSettings = BundleSettings()
+    guard: GuardSettings = GuardSettings()
+    gate: GateLimits = GateLimits()
     storefront: StorefrontSettings = StorefrontSettings()
+    search: SearchSettings = SearchSettings()
     monitor: MonitorSettings = MonitorSettings()
     trainer: TrainerSettings = TrainerSettings()
     tracing: TracingSettings = TracingSettings()

@@ -43,17 +43,18 @@ def viewed(*items: str) -> bytes:
     return state_after(*(event(number, item_id=item) for number, item in enumerate(items)))
 
 
-def write_bundle(folder: Path, items: int = 8, *, nan_for: int | None = None) -> Path:
+def write_bundle(folder: Path, items: int = 8, *, nan_for: int | None = None, with_clicks: bool = False) -> Path:
     """A bundle of items i1 … in which item i after item j scores 1 / (1 + |i - j|), ties to the lower row.
 
-    With `nan_for` the scores after that row are NaN, which golden inputs do not show.
+    With `nan_for` the scores after that row are NaN, which golden inputs do not show. `with_clicks`: with a click head that
+    corrects nothing, so that logits are the logs of the items' shares, and whose calibration gives these shares back.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = np.arange(items + 1)
     table = (1 / (1 + np.abs(rows[:, None] - rows[None, 1:]))).astype(np.float32)
     if nan_for is not None:
         table[nan_for] = np.nan
-    onnx.save(_graph(table), str(folder / "model.onnx"))
+    onnx.save(_graph(table, with_clicks), str(folder / "model.onnx"))
     golden = {
         "items": np.eye(2, WINDOW, dtype=np.int32),
         "kinds": np.eye(2, WINDOW, dtype=np.int32),
@@ -72,6 +73,9 @@ def write_bundle(folder: Path, items: int = 8, *, nan_for: int | None = None) ->
     near[0] = 0
     near[near == rows[:, None]] = 0
     arrays |= {"vectors": vectors, "popular": rows[1:], "trending": rows[-1:], "neighbours": near}
+    if with_clicks:
+        logs = np.linspace(-6, 0, 601)
+        arrays |= {"golden_clicks": np.zeros((2, 3), np.float32), "click_calibration": np.stack((logs, np.exp(logs)))}
     for name, value in arrays.items():
         np.save(folder / f"{name}.npy", value, allow_pickle=False)
     (folder / "items.json").write_text(json.dumps([f"i{row}" for row in rows[1:]]))
@@ -143,8 +147,8 @@ def write_manifest(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps({"name": "known", "version": "1", "files": files}))
 
 
-def _graph(table: np.ndarray) -> onnx.ModelProto:
-    """last item -> its row of `table` -> all items, best first."""
+def _graph(table: np.ndarray, with_clicks: bool) -> onnx.ModelProto:
+    """last item -> its row of `table` -> all items, best first; and a click vector of zeros."""
     batch = "B"
     inputs = [
         helper.make_tensor_value_info("items", TensorProto.INT32, [batch, WINDOW]),
@@ -172,5 +176,9 @@ def _graph(table: np.ndarray) -> onnx.ModelProto:
         helper.make_node("Cast", ["found"], ["found32"], to=TensorProto.INT32),
         helper.make_node("Add", ["found32", "one"], ["rows"]),
     ]
+    if with_clicks:
+        outputs.append(helper.make_tensor_value_info("clicks", TensorProto.FLOAT, [batch, 3]))
+        constants.append(numpy_helper.from_array(np.zeros((len(table), 3), np.float32), "vectors"))
+        nodes.append(helper.make_node("Gather", ["vectors", "last"], ["clicks"], axis=0))
     graph = helper.make_graph(nodes, "known", inputs, outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

@@ -56,8 +56,9 @@ def bundle_of(items: int, folder: Path) -> Path:
     """An untrained bundle, made from a small one: for a million items the exporter needs hours and 24 GB."""
     try:
         from model_export.bundles.bundle_folder import new_bundle, write_manifest
-        from model_export.bundles.export import CANDIDATES, NEIGHBOURS, export_bundle, run_graph
+        from model_export.bundles.export import NEIGHBOURS, export_bundle, run_graph
         from model_export.data.sessions import session_examples
+        from model_export.models.click_head import CANDIDATES
         from model_export.models.encoders import build
     except ImportError as error:
         raise LiveshelfError("torch and onnx, which make the bundles", str(error), "make train-deps") from error

@@ -70,9 +70,16 @@ def release(data: Path, jars: Path) -> None:
                 "correct stack.data_dir; a stack of an older version is marked when it is started: liveshelf up",
             )
         return
-    for entry in _entries(data):
-        if entry.name in OWN and entry != jars:
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    try:
+        for entry in _entries(data):
+            if entry.name in OWN and entry != jars:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    except OSError as error:  # a file system is mounted there, or another user owns a part
+        raise StackError(
+            f"that everything in stack.data_dir ({data}) can be removed",
+            str(error),
+            "unmount it, or correct the rights; then the same again",
+        ) from error
     (data / MARKER).unlink()
     if not any(_entries(data)):
         data.rmdir()

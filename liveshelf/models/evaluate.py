@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -21,7 +22,9 @@ def run(
     test_from: int = typer.Option(
         None, help="events: the test starts at this epoch ms; default: the end of the training.", min=1
     ),
-    plot: Path = typer.Option(None, help="events: draws the state-age curve into this PNG (extra `report`)."),
+    plot: Path = typer.Option(
+        None, help="events: draws the state-age curve and the reliability of p_click into this PNG (extra `report`)."
+    ),
     json: bool = JsonFlag,
 ) -> None:
     """Ranks all items for each test question, by the bundle's graph and by each baseline.
@@ -62,6 +65,21 @@ def run(
     ):
         if slices in evaluation:
             _table("", name, evaluation[slices])
+    if clicks := evaluation.get("clicks"):
+        _show_clicks(clicks)
+
+
+def _show_clicks(clicks: dict[str, Any]) -> None:
+    """Whether the click probabilities come true, by bins of equal size."""
+    title = f"p_click of {clicks['cases']} listed items: ECE {clicks['ECE']:.4f}, Brier {clicks['Brier']:.4f}"
+    seen = (
+        f"; {clicks['seen']:.0%} of the questions are those that the calibration was fitted on"
+        if clicks["seen"]
+        else ""
+    )
+    table(
+        title + seen, ("p_click", "chosen", "items"), [(f"{p:.4f}", f"{rate:.4f}", n) for p, rate, n in clicks["bins"]]
+    )
 
 
 def _table(title: str, first: str, metrics: dict[str, dict[str, float]]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from liveshelf.models import gate
 from liveshelf.terminal.numbers import real
 from liveshelf.terminal.output import JsonFlag, machine, people, table
 from operators.errors import RolloutError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from operators.rollout.rollout import BundleRef, Change, Rollout
 
 app = typer.Typer(no_args_is_help=True)
+app.command("gate")(gate.run)
 Bundle = typer.Argument(..., help="A bundle's folder, or the first 8 or more digits of a listed bundle's sum.")
 Why = typer.Option("", help="The reason, for the record and the audit log.")
 STORE = "bundles"
@@ -71,7 +73,7 @@ def shadow(
     why: str = Why,
     json: bool = JsonFlag,
 ) -> None:
-    """Lets a bundle score requests without serving a list, and compares its lists: liveshelf_shadow_overlap.
+    """Lets a bundle score requests without serving a list, and compares its lists: liveshelf_shadow_overlap_ratio.
 
     Example: liveshelf models shadow bundles/mine --share 0.2
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from operators.errors import BundleError
-from operators.model.bundle_files import MANIFEST, BundleFiles, file_hash
+from operators.model.bundle_files import MANIFEST, BundleFiles, file_hash, read_manifest
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
@@ -66,6 +66,15 @@ def _replace(folder: Path, part_folder: Path) -> None:
         shutil.rmtree(older)
     else:
         part_folder.rename(folder)
+
+
+def add_file(folder: Path, name: str, facts: dict[str, Any]) -> None:
+    """Enters a file that was written into the bundle in `folder`, and `facts`, into its manifest, which is replaced by rename."""
+    manifest = read_manifest(folder) | facts
+    manifest["files"][name] = file_hash(folder / name)
+    part_file = folder / ".manifest.part"
+    part_file.write_text(json.dumps(manifest, indent=2) + "\n")
+    part_file.rename(folder / MANIFEST)
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:

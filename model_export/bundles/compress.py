@@ -12,8 +12,9 @@ from model_export.bundles.quantize import quantize_table
 from model_export.bundles.training_weights import FILE as WEIGHTS
 from operators.errors import BundleError
 from operators.model.bundle_files import BundleFiles, read_manifest
+from operators.model.click_head import OUTPUT as CLICKS
 from operators.model.model_bundle import GRAPH, INCREMENTAL, ModelBundle
-from operators.model.scorer import INPUTS
+from operators.model.scorer import INPUTS, OUTPUTS
 
 STEPS = {"int8": quantize_table, "float16": halve_table}
 # rounding to int8 makes a visible step of the last bit by which a cached state may differ: such a bundle has no incremental graph
@@ -33,12 +34,13 @@ def compressed_bundle(source: Path, out: Path, precision: str) -> tuple[dict[str
         (part_folder / WEIGHTS).unlink(missing_ok=True)  # a training goes on from the source, not from rounded vectors
         if precision in EXACT and (incremental := bundle.read_incremental()):
             STEPS[precision](incremental, part_folder / INCREMENTAL)
-        scores, rows = run_graph(part_folder / GRAPH, {name: bundle.golden[name] for name in INPUTS})
-        np.save(part_folder / "golden_scores.npy", scores, allow_pickle=False)
-        np.save(part_folder / "golden_rows.npy", rows, allow_pickle=False)
+        outputs = OUTPUTS if bundle.clicks is None else [*OUTPUTS, CLICKS]
+        answers = run_graph(part_folder / GRAPH, {name: bundle.golden[name] for name in INPUTS}, outputs)
+        for name, answer in zip(outputs, answers, strict=True):
+            np.save(part_folder / f"golden_{name}.npy", answer, allow_pickle=False)
         manifest = bundle.manifest | {"precision": f"{precision} item table", "made_from": bundle.version}
         write_manifest(part_folder, {k: v for k, v in manifest.items() if k not in ("version", "created", "files")})
-    return read_manifest(out), overlap(bundle.golden["rows"], rows)
+    return read_manifest(out), overlap(bundle.golden["rows"], answers[1])
 
 
 def overlap(before: np.ndarray, after: np.ndarray, k: int = 20) -> float:

@@ -10,18 +10,21 @@ import torch
 from scipy import sparse
 
 from model_export.bundles.bundle_folder import new_bundle, write_manifest
-from model_export.bundles.graph import OPSET, export_graph, export_incremental
+from model_export.bundles.click_points import add_click_calibration, uncalibrated
+from model_export.bundles.graph import OPSET, export_graph, export_incremental, outputs_of
 from model_export.bundles.reference import add_reference
 from model_export.bundles.training_weights import FILE as WEIGHTS
 from model_export.bundles.training_weights import write_weights
 from model_export.data.dataset import Examples
 from model_export.data.transition_counts import transition_counts
 from model_export.measures.training_log import TrainingLog
+from model_export.models.click_head import CANDIDATES
 from model_export.models.encoders import NextItem
-from model_export.models.exported import TopK
+from model_export.models.exported import TopK, click_head
 from model_export.models.search_task import SearchTask
 from operators.errors import BundleError
 from operators.model.bundle_files import read_manifest
+from operators.model.click_head import CALIBRATION
 from operators.model.model_bundle import GRAPH, INCREMENTAL
 from operators.model.query_tower import FILES as QUERY_FILES
 from operators.model.scorer import INPUTS, OUTPUTS
@@ -29,7 +32,6 @@ from operators.model.unit_rows import unit_rows
 from operators.shopper.features import Vocabulary
 from operators.time_units import DAY_MS
 
-CANDIDATES = 100
 NEIGHBOURS = 20
 GOLDEN = 64
 PARITY = 1e-3
@@ -44,10 +46,12 @@ def export_bundle(
     facts: dict[str, Any],
     training_log: TrainingLog | None = None,
     fallbacks: dict[str, np.ndarray] | None = None,
+    later: Examples | None = None,
 ) -> dict[str, Any]:
     """Writes the bundle, compares torch with ONNX Runtime, runs all checks of the scorer, and returns the manifest.
 
-    `fallbacks`: popular, trending and neighbours in place of those that `train` gives.
+    `fallbacks`: popular, trending and neighbours in place of those that `train` gives. `later`: all examples of the sessions of
+    `questions`, for the calibration of the click head; None: the questions are all.
     Raises `BundleError` when a check fails or the disk is full; the previous content of `folder` then stays.
     """
     top = min(CANDIDATES, len(words))
@@ -55,22 +59,24 @@ def export_bundle(
         export_graph(model, top, part_folder / GRAPH)
         export_incremental(model, part_folder / INCREMENTAL)
         golden = questions.where(np.arange(min(GOLDEN, len(questions)))).features.inputs()
-        scores, rows = run_graph(part_folder / GRAPH, golden)
+        scores, rows, *clicks = run_graph(part_folder / GRAPH, golden, outputs_of(model))
         check_parity(model, golden, scores, rows, top)
         arrays = {"vectors": table_vectors(model)} | (
             _fallbacks(model, words, train) if fallbacks is None else fallbacks
         )
         arrays |= {f"golden_{name}": value for name, value in golden.items()}
         arrays |= {"golden_scores": scores, "golden_rows": rows} | _query_arrays(model)
+        arrays |= _click_arrays(model, *clicks)
         for name, value in arrays.items():
             np.save(part_folder / f"{name}.npy", value, allow_pickle=False)
         write_weights(model, part_folder / WEIGHTS)
         if training_log is not None:
             training_log.write(part_folder / "training.jsonl")
         (part_folder / "items.json").write_text(json.dumps(words.item_ids))
-        form = {"opset": OPSET, "inputs": INPUTS, "outputs": OUTPUTS, "window": model.window}
+        form = {"opset": OPSET, "inputs": INPUTS, "outputs": outputs_of(model), "window": model.window}
         write_manifest(part_folder, form | {"candidates": top, "items": len(words), **facts})
         add_reference(part_folder, train)
+        add_click_calibration(part_folder, questions, questions if later is None else later)
     return read_manifest(folder)
 
 
@@ -79,7 +85,7 @@ def check_parity(
 ) -> None:
     """Raises `BundleError` if the k best scores of torch and ONNX Runtime differ by more than `PARITY`."""
     with torch.inference_mode():
-        expected, _ = TopK(model, top)(*(torch.from_numpy(inputs[name]) for name in INPUTS))
+        expected, *_ = TopK(model, top)(*(torch.from_numpy(inputs[name]) for name in INPUTS))
         all_scores = model.scores(*(torch.from_numpy(inputs[name]).long() for name in INPUTS)).numpy()
     of_rows = np.take_along_axis(all_scores, rows, axis=1)
     difference = max(float(np.abs(expected.numpy() - scores).max()), float(np.abs(of_rows - scores).max()))
@@ -89,11 +95,11 @@ def check_parity(
         )
 
 
-def run_graph(graph: Path, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(scores, rows) of an ONNX graph outside a bundle."""
+def run_graph(graph: Path, inputs: dict[str, np.ndarray], outputs: list[str] = OUTPUTS) -> list[np.ndarray]:
+    """The outputs of an ONNX graph outside a bundle; scores and rows are the first."""
     session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
-    scores, rows = session.run(OUTPUTS, inputs)
-    return scores, rows
+    answers: list[np.ndarray] = session.run(outputs, inputs)
+    return answers
 
 
 def table_vectors(model: NextItem) -> np.ndarray:
@@ -131,6 +137,12 @@ def _query_arrays(model: NextItem) -> dict[str, np.ndarray]:
         return {}
     tower = model.tasks[SearchTask.name].tower()
     return dict(zip(QUERY_FILES, (tower.buckets, tower.vectors.astype(np.float16)), strict=True))
+
+
+def _click_arrays(model: NextItem, *clicks: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays of the click head; empty when the model has none. `clicks`: its golden vectors."""
+    head = click_head(model)
+    return {} if head is None else {CALIBRATION: uncalibrated(head), "golden_clicks": clicks[0]}
 
 
 def neighbours(vectors: np.ndarray, counts: sparse.csr_matrix) -> np.ndarray:

@@ -15,8 +15,16 @@ from torch.export import Dim
 from model_export.bundles.opaque_gru import opaque
 from model_export.bundles.two_stage_top import suit_top
 from model_export.models.encoders import NextItem
-from model_export.models.exported import IncrementalWeightedSum, TopK, example_inputs, incremental, incremental_inputs
+from model_export.models.exported import (
+    IncrementalWeightedSum,
+    TopK,
+    click_head,
+    example_inputs,
+    incremental,
+    incremental_inputs,
+)
 from operators.errors import BundleError
+from operators.model.click_head import OUTPUT as CLICKS
 from operators.model.incremental import KEY_OUTPUTS
 from operators.model.incremental import OUTPUTS as INCREMENTAL_OUTPUTS
 from operators.model.scorer import OUTPUTS
@@ -29,18 +37,27 @@ MOST_ROWS = 50_000  # of an incremental graph: with more the item product takes 
 def export_graph(model: NextItem, top: int, file: Path) -> None:
     """The ONNX graph, without the exporter's stack traces (they hold paths of this machine).
 
-    int32 items, kinds [B, W], length [B] -> float32 scores, int32 rows [B, top]. W may be any number up to the model's
+    int32 items, kinds [B, W], length [B] -> `outputs_of(model)`: float32 scores, int32 rows [B, top], …. W may be any number up to the model's
     window, so that short batches cost less (`operators/model/batch_trimming.py`).
     """
     batch, window = Dim("batch"), Dim("window", max=model.window)
     steps = {0: batch, 1: window} if model.window > 1 else {0: batch}
     shapes = {"items": steps, "kinds": steps, "length": {0: batch}}
-    _export(model, TopK(model.eval(), top), example_inputs(model.window), shapes, OUTPUTS, file)
+    _export(model, TopK(model.eval(), top), example_inputs(model.window), shapes, outputs_of(model), file)
     graph = onnx.load(str(file))
     share_table(graph.graph)
     suit_top(graph.graph, rows_of(graph.graph), top)
     strip_traces(graph)
     onnx.save(graph, str(file))
+
+
+def outputs_of(model: NextItem) -> list[str]:
+    """The outputs of the model's graph."""
+    return [*OUTPUTS, *_clicks(model)]
+
+
+def _clicks(model: NextItem) -> list[str]:
+    return [] if click_head(model) is None else [CLICKS]
 
 
 def export_incremental(model: NextItem, file: Path) -> None:
@@ -62,7 +79,7 @@ def export_incremental(model: NextItem, file: Path) -> None:
     outputs = INCREMENTAL_OUTPUTS
     if isinstance(module, IncrementalWeightedSum):
         shapes["keys"], outputs = {0: batch, 1: held}, outputs + KEY_OUTPUTS
-    _export(model, module, incremental_inputs(module), shapes, outputs, file)
+    _export(model, module, incremental_inputs(module), shapes, outputs + _clicks(model), file)
     graph = onnx.load(str(file))
     share_table(graph.graph)
     strip_traces(graph)

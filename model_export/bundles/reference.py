@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from model_export.bundles.bundle_folder import add_file
 from model_export.data.dataset import Examples, examples, read_events
 from model_export.data.learnable import learnable
-from operators.model.bundle_files import MANIFEST, file_hash, read_manifest
 from operators.model.model_bundle import ModelBundle
 from operators.model.reference import FILE, Bins, dump_reference
 from operators.model.scorer import Scorer
@@ -36,11 +36,7 @@ def add_reference(folder: Path, train: Examples, seed: int = 7) -> None:
     values = observed(sample, np.concatenate(tops), popularity_places(bundle.popular, len(bundle.vocabulary)))
     reference = {name: Bins.fit(observations, EDGES.get(name)) for name, observations in values.items()}
     (folder / FILE).write_text(json.dumps(dump_reference(reference), indent=1) + "\n")
-    manifest = read_manifest(folder)
-    manifest["files"][FILE] = file_hash(folder / FILE)
-    part_file = folder / ".manifest.part"
-    part_file.write_text(json.dumps(manifest, indent=2) + "\n")
-    part_file.rename(folder / MANIFEST)
+    add_file(folder, FILE, {})
 
 
 def main(folder: Path, events_file: Path) -> None:

@@ -45,7 +45,7 @@ class Texts:
 @dataclass(frozen=True)
 class Split:
     """`train`: the examples before the test; `test`: the questions; `timed`: whether the times are real; `rated`: the
-    ratings before and in the test, which are not questions."""
+    ratings before and in the test, which are not questions; `later`: all examples of the test window, None in session files."""
 
     words: Vocabulary
     train: Examples
@@ -56,6 +56,7 @@ class Split:
     cleaning: dict[str, dict[str, int]] = field(default_factory=dict)
     texts: Texts = field(default_factory=Texts)
     rated: Examples | None = None
+    later: Examples | None = None
 
 
 def of_events(
@@ -80,7 +81,8 @@ def of_events(
     words = _words(events, catalogue, test_start_ms, min_count, limits.rating_middle)
     all_examples = examples(events, words, limits, window, hop)
     train = all_examples.where(all_examples.time_ms < test_start_ms).with_own_outcomes()
-    test = drawn_questions(all_examples.where(all_examples.time_ms >= test_start_ms), QUESTIONS, seed)
+    later = all_examples.where(all_examples.time_ms >= test_start_ms)
+    test = drawn_questions(later, QUESTIONS, seed)
     _refuse_too_small(train, test)
     return Split(
         words,
@@ -95,6 +97,7 @@ def of_events(
         },
         texts=_texts(catalogue or [], words, searches_of(events, words, limits.rating_middle), test_start_ms, seed),
         rated=ratings(events, words, limits, window, hop),
+        later=later,
     )
 
 

@@ -10,6 +10,7 @@ from model_export.baselines.comparison import evaluate_baselines
 from model_export.data.dataset import DEFAULTS, Examples, examples, read_events
 from model_export.data.learnable import learnable
 from model_export.data.splits import QUESTIONS, checked_test_start, drawn_questions
+from model_export.evaluation.click_calibration import clicks_of_bundle
 from model_export.evaluation.served import Served, ranks_of_candidates
 from model_export.evaluation.state_age import aged, state_age_curve
 from model_export.measures.ranking_metrics import percent, summary
@@ -34,8 +35,8 @@ def evaluate_events(
 ) -> dict[str, Any]:
     """As `evaluate_sessions`, on the events from `test_from` (default: the end of the bundle's training) on.
 
-    Also: properties of the lists, slices by length of history, by age of the target and by its support, and the
-    state-age curve. Raises `EventsFileError` if the file has no events before or after `test_from`.
+    Also: properties of the lists, slices by length of history, by age of the target and by its support, the state-age
+    curve, and whether the click probabilities come true. Raises `EventsFileError` if the file has no events before or after `test_from`.
     """
     events, counts = learnable(read_events(events_file, log, limits))
     log(f"{events_file.name}: " + ", ".join(f"{reason} {count}" for reason, count in counts.items()))
@@ -44,7 +45,8 @@ def evaluate_events(
         int(bundle.manifest["trained_on"]["to_ms"]) if test_from is None else checked_test_start(events, test_from)
     )
     train = all_examples.where(all_examples.time_ms < test_start_ms)
-    questions = drawn_questions(all_examples.where(all_examples.time_ms >= test_start_ms), QUESTIONS, SEED)
+    later = all_examples.where(all_examples.time_ms >= test_start_ms)
+    questions = drawn_questions(later, QUESTIONS, SEED)
     if not len(train) or not len(questions):
         problem = f"{len(train)} events of known items before {test_start_ms}, {len(questions)} questions after it"
         raise EventsFileError("events before and after the test begins", problem, "give --test-from, or more events")
@@ -62,6 +64,7 @@ def evaluate_events(
         "lists": lists_alike(bundle, rows[:, :20]),
         **_all_slices(all_examples, train, questions, items, rank),
         "state_age": state_age_curve(served, questions),
+        **clicks_of_bundle(served, questions, fresh_features, later),
         "protocol": {
             "set": events_file.name,
             "split": f"time, test from {test_start_ms}",

@@ -31,6 +31,18 @@ class Served:
         """Rank of each target row [B], `NEVER` where it is no candidate; ties count against the model."""
         return ranks_of_candidates(*self.candidates(questions), target)
 
+    def clicks(self, questions: Features, places: int) -> tuple[npt.NDArray[np.float32], Rows]:
+        """(logits float32 [B, places], rows int32 [B, places]) of the best items by the click head, which the bundle has. Each
+        question has a history."""
+        assert self.bundle.clicks is not None
+        parts = []
+        for start in range(0, len(questions.length), BATCH):
+            asked = questions.where(np.arange(start, min(start + BATCH, len(questions.length))))
+            scores, rows, clicks = self._scorer.answers(asked)
+            listed = rows[:, :places]
+            parts.append((self.bundle.clicks.logits(clicks, scores, listed, scores[:, :places]), listed))
+        return np.concatenate([logits for logits, _ in parts]), np.concatenate([rows for _, rows in parts])
+
     def _score(self, questions: Features) -> tuple[npt.NDArray[np.float32], Rows]:
         scores, rows = self._scorer.score(questions)
         cold = questions.length == 0

@@ -8,22 +8,32 @@ recurrence.
 import torch
 from torch import Tensor, nn
 
+from model_export.models.click_head import ClickHead
 from model_export.models.encoders import Gru, NextItem, WeightedSum
+from model_export.models.session_task import SessionTask
+
+
+def click_head(model: NextItem) -> ClickHead | None:
+    """The click head of a model that learned the session task."""
+    head: ClickHead | None = model.tasks[SessionTask.name].clicks if SessionTask.name in model.tasks else None
+    return head
 
 
 class TopK(nn.Module):
-    """The exported module: the k best rows of a frozen model, best first. It also sorts the padding row, because a cut would
+    """The exported module: the k best rows of a frozen model, best first, and the user's vector of its click head. It also sorts the padding row, because a cut would
     copy all scores, a tenth of the time with 100,000 items."""
 
     def __init__(self, model: NextItem, k: int) -> None:
         super().__init__()
         self.model = model
+        self.clicks = click_head(model)
         self.k = k
 
-    def forward(self, items: Tensor, kinds: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        """int32 [B, W] twice and int32 [B] -> float32 [B, k], int32 [B, k]."""
-        scores, rows = torch.topk(self.model.scores(items.long(), kinds.long(), length), self.k)
-        return scores, rows.int()
+    def forward(self, items: Tensor, kinds: Tensor, length: Tensor) -> tuple[Tensor, ...]:
+        """int32 [B, W] twice and int32 [B] -> float32 [B, k], int32 [B, k] and, with a click head, float32 [B, width + 1]."""
+        own, context = self.model.after_last(items.long(), kinds.long(), length)
+        scores, rows = torch.topk(self.model.with_heads(own, *context), self.k)
+        return (scores, rows.int()) if self.clicks is None else (scores, rows.int(), self.clicks(context[0]))
 
 
 def example_inputs(window: int, batch: int = 2) -> tuple[Tensor, Tensor, Tensor]:
@@ -37,12 +47,13 @@ class Incremental(nn.Module):
     state float [B, width]: the hidden state after step `known`, zero where that is 0.
 
     `forward` gives float [B, N + 1], the scores of all items, and the hidden state after the last step. Without known steps it
-    is the full pass.
+    is the full pass. The last output is the user's vector of the click head, where the model has one.
     """
 
     def __init__(self, model: Gru | WeightedSum) -> None:
         super().__init__()
         self.model = model
+        self.clicks = click_head(model)
 
     def hidden(self, items: Tensor, kinds: Tensor, new: Tensor, state: Tensor) -> Tensor:
         """float [B, S, width]: the hidden state after each new step."""
@@ -53,6 +64,10 @@ class Incremental(nn.Module):
         """float [B, N + 1], as `NextItem.scores`."""
         return self.model.with_heads(self.model.own_scores(user_state), user_state, steps, items, last)
 
+    def clicks_of(self, user_state: Tensor) -> tuple[Tensor, ...]:
+        """The output of the click head, if there is one."""
+        return () if self.clicks is None else (self.clicks(user_state),)
+
 
 class IncrementalGru(Incremental):
     """A GRU keeps its hidden state alone."""
@@ -61,12 +76,13 @@ class IncrementalGru(Incremental):
 
     def forward(
         self, items: Tensor, kinds: Tensor, length: Tensor, known: Tensor, new: Tensor, state: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """(all scores, the hidden state after the last step)."""
         items, kinds, length, known, new = (indices.long() for indices in (items, kinds, length, known, new))
         last_state = _newest(state, self.hidden(items, kinds, new, state), length - known)
-        scores = self.scores(self.model.project(last_state), self.model.steps(items, kinds), items, length - 1)
-        return scores, last_state
+        user_state = self.model.project(last_state)
+        scores = self.scores(user_state, self.model.steps(items, kinds), items, length - 1)
+        return scores, last_state, *self.clicks_of(user_state)
 
 
 class IncrementalWeightedSum(Incremental):
@@ -76,7 +92,7 @@ class IncrementalWeightedSum(Incremental):
 
     def forward(
         self, items: Tensor, kinds: Tensor, length: Tensor, known: Tensor, new: Tensor, state: Tensor, keys: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """(all scores, the hidden state after the last step, the keys of the new steps [B, S, width])."""
         items, kinds, length, known, new = (indices.long() for indices in (items, kinds, length, known, new))
         states = self.hidden(items, kinds, new, state)
@@ -85,7 +101,8 @@ class IncrementalWeightedSum(Incremental):
         logits = _by_step(*of_keys, known, items.shape[1])
         steps = self.model.steps(items, kinds)
         user_state = self.model.mixed(logits, steps, last_state, length - 1)
-        return self.scores(user_state, steps, items, length - 1), last_state, new_keys
+        scores = self.scores(user_state, steps, items, length - 1)
+        return scores, last_state, new_keys, *self.clicks_of(user_state)
 
 
 def incremental(model: NextItem) -> Incremental | None:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from operators.errors import LiveshelfError
+from operators.experiments.calibration import Reliability, reliability
 from operators.experiments.moments import Floats
 from operators.experiments.plan import ExperimentPlan
 from operators.records.contracts import Experiment
@@ -47,6 +48,10 @@ class ShownItem(Protocol):
         """The probability with which the item was shown at its place; None where it was not drawn."""
 
     @property
+    def p_click(self) -> float | None:
+        """The served click probability; None where the list had none."""
+
+    @property
     def organic(self) -> bool:
         """Whether no list was involved."""
 
@@ -60,6 +65,9 @@ class UserOutcomes:
 
     arm: str
     by_label: list[int] = field(default_factory=lambda: [0] * len(LABELS))
+    predicted: list[tuple[float, bool]] = field(
+        default_factory=list
+    )  # p_click and whether the item was clicked, or better
     revenue: float = 0.0
 
 
@@ -142,6 +150,8 @@ class Outcomes:
             self._several[example.user_id] = sum(user.by_label) + 1
             return
         user.by_label[LABELS.index(example.label)] += 1
+        if example.p_click is not None:
+            user.predicted.append((example.p_click, example.label != LABELS[0]))
         if example.label == "purchase" and self._revenue_of is not None:
             user.revenue += self._revenue_of(example)
 
@@ -171,6 +181,13 @@ class Outcomes:
             )
             for arm, n in labels.items()
         }
+
+    def reliabilities(self) -> dict[str, Reliability | None]:
+        """Arm -> whether the served click probabilities came true; None for an arm whose lists had none."""
+        cases: dict[str, list[tuple[float, bool]]] = {arm: [] for arm in self.plan.shares}
+        for user in self._users.values():
+            cases[user.arm] += user.predicted
+        return {arm: reliability(*np.array(of_arm, dtype=np.float64).reshape(-1, 2).T) for arm, of_arm in cases.items()}
 
     def samples(self) -> dict[str, Sample]:
         """Arm -> its users. A conversion is an outcome as good as the plan's metric, or better."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from operators.experiments import sample_ratio
+from operators.experiments.calibration import Reliability
 from operators.experiments.confidence_sequence import (
     MIN_CONVERTERS,
     MIN_USERS,
@@ -44,7 +45,8 @@ class ArmReport:
     """`n` shown items of `users` users, `conversions` of them as good as the plan's metric or better, `rate` of both.
 
     `interval` of the rate holds however often one looks; it is 0 to 1 while the arm has too few users. Clicks, carts and
-    purchases count shown items by their best outcome: their sum is the number of clicks or better.
+    purchases count shown items by their best outcome: their sum is the number of clicks or better. `p_click`: how the served
+    click probabilities compare with that; None where the arm's lists had none.
     """
 
     users: int
@@ -57,6 +59,7 @@ class ArmReport:
     purchases: int
     revenue: float | None
     difference: Difference | None  # None: the control
+    p_click: Reliability | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ def report_on(
 ) -> ExperimentReport:
     """The report on what was counted so far."""
     plan, counts, samples = outcomes.plan, outcomes.counts(), outcomes.samples()
+    reliabilities = outcomes.reliabilities()
     users = {arm: of_arm.users for arm, of_arm in counts.items()}
     alpha = (1 - level) / (len(samples) - 1)  # all comparisons with the control hold at once (Bonferroni)
     control = samples[plan.control_arm]
@@ -119,6 +123,7 @@ def report_on(
             None if arm == plan.control_arm else _difference(control, sample, history, plan.expected_lift, alpha),
             plan.expected_lift,
             level,
+            reliabilities[arm],
         )
         for arm, sample in samples.items()
     }
@@ -137,7 +142,12 @@ def report_on(
 
 
 def _arm_report(
-    counts: ArmCounts, sample: Sample, difference: Difference | None, lift: float, level: float
+    counts: ArmCounts,
+    sample: Sample,
+    difference: Difference | None,
+    lift: float,
+    level: float,
+    p_click: Reliability | None,
 ) -> ArmReport:
     rate = rate_sequence(_moments(sample), lift, 1 - level)
     return ArmReport(
@@ -151,6 +161,7 @@ def _arm_report(
         purchases=counts.purchases,
         revenue=counts.revenue,
         difference=difference,
+        p_click=p_click,
     )
 
 

@@ -9,6 +9,7 @@ from operators.records.contracts import (
     ERASURES,
     EVENTS,
     EXAMPLES,
+    EXPERIMENTS,
     ITEMS,
     MODELS,
     RECEIPTS,
@@ -33,9 +34,9 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
     examples only where `feedback.enabled` is set, and uses the topic of items where `demand.enabled` is set."""
     return {
         "job": (
-            *_topics("READ", EVENTS, ERASURES, CATALOGUE, ITEMS, MODELS),
+            *_topics("READ", EVENTS, ERASURES, CATALOGUE, ITEMS, MODELS, EXPERIMENTS),
             *_topics("WRITE", RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS, EXAMPLES, ITEMS),
-            *_topics("DESCRIBE_CONFIGS", CATALOGUE, ITEMS, MODELS),  # how long they keep tombstones
+            *_topics("DESCRIBE_CONFIGS", CATALOGUE, ITEMS, MODELS, EXPERIMENTS),  # how long they keep tombstones
             Right("READ", "GROUP", job),
             Right("WRITE", "TRANSACTIONAL_ID", f"{job}-", prefixed=True),
         ),
@@ -45,8 +46,9 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
             *_topics("WRITE", EVENTS),
         ),
         "monitor": (
-            *_topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE),
-            *_topics("WRITE", DEAD_LETTERS),  # for catalogue records: only the monitor reads each of them once
+            *_topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE, EXAMPLES, MODELS),
+            # dead letters for catalogue records: only the monitor reads each of them once. The guard takes back a bundle
+            *_topics("WRITE", DEAD_LETTERS, MODELS),
         ),
         "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
         "trainer": (

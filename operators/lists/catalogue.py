@@ -1,4 +1,4 @@
-"""The catalogue as arrays by model row: availability, category and brand. Applies each record of the topic."""
+"""The catalogue as arrays by model row: availability, category, brand and worth. Applies each record of the topic."""
 
 import threading
 from typing import NamedTuple
@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from operators.kafka_io.catalogue_rows import GONE
 from operators.lists.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
-from operators.lists.item_codes import ItemCodes
+from operators.lists.items.item_codes import ItemCodes
+from operators.lists.items.worth import Worth
 from operators.records.contracts import CatalogueItem
 from operators.shopper.features import Vocabulary
 
@@ -22,7 +23,7 @@ class _Shown(NamedTuple):
 
 
 class Catalogue:
-    """Stock, availability (`operators.lists.availability`), category and brand of a model's items.
+    """Stock, availability (`operators.lists.availability`), category, brand and worth of a model's items.
 
     Thread-safe: the table's thread calls `changed`, the scorer and the fallback ask `allowed`. Each record is applied
     at once, so the memory is bounded by the model's items.
@@ -38,6 +39,7 @@ class Catalogue:
         self._start = np.zeros(rows, dtype=np.int64)
         self._end = np.full(rows, FOREVER, dtype=np.int64)
         self.categories, self.brands = ItemCodes(rows), ItemCodes(rows)
+        self.worth = Worth(rows)
         self._timed: set[int] = set()  # rows that may be listed at some times only
         self._shown: _Shown | None = None
         self._lock = threading.Lock()
@@ -61,6 +63,7 @@ class Catalogue:
             if item is not None:
                 self.categories.put(row, item.category_path)
                 self.brands.put(row, item.brand or "")
+            self.worth.put(row, item)
             self._shown = None
 
     def allowed(self, now_ms: int) -> npt.NDArray[np.bool_]:
@@ -70,6 +73,12 @@ class Catalogue:
             with self._lock:
                 shown = self._shown = self._at(now_ms)
         return shown.allowed
+
+    def alike(self, item: CatalogueItem) -> npt.NDArray[np.int32]:
+        """The rows of the item's category; where it has none, of its brand."""
+        with self._lock:
+            same = self.categories.rows(item.category_path)
+            return same if len(same) else self.brands.rows(item.brand or "")
 
     def _at(self, now_ms: int) -> _Shown:
         allowed = may_be_listed(

@@ -17,11 +17,12 @@ SPLIT_STEPS = 150  # a second call of the graph pays off if it saves this many (
 WIDTH_UNIT = 4
 
 BestRows = tuple[npt.NDArray[np.float32], Rows]  # scores [B, K], rows [B, K]
-Run = Callable[[dict[str, Rows]], BestRows]
+Answers = tuple[npt.NDArray[Any], ...]  # those, and `operators.model.click_head.OUTPUT` where the graph has it
+Run = Callable[[dict[str, Rows]], Answers]
 Users = npt.NDArray[np.intp]  # places in a micro-batch
 
 
-def without_padding(run: Run, inputs: dict[str, Rows]) -> BestRows:
+def without_padding(run: Run, inputs: dict[str, Rows]) -> Answers:
     """`run` on `items`, `kinds` [B, W] and `length` [B] of `inputs`, right-padded; its answers in the users' order."""
     parts = parts_by_steps(inputs["length"], SPLIT_STEPS)
     if len(parts) == 1:
@@ -42,11 +43,10 @@ def width_for(longest: int, window: int) -> int:
     return min(-(-longest // WIDTH_UNIT) * WIDTH_UNIT, window)
 
 
-def in_order(parts: list[Users], answers: list[BestRows]) -> BestRows:
+def in_order(parts: list[Users], answers: list[Answers]) -> Answers:
     """The answers of the parts in the users' order."""
     back = np.argsort(np.concatenate(parts))
-    scores, rows = (np.concatenate(both)[back] for both in zip(*answers, strict=True))
-    return scores, rows
+    return tuple(np.concatenate(each)[back] for each in zip(*answers, strict=True))
 
 
 def _cuts(rising: npt.NDArray[np.signedinteger[Any]], begin: int, worth: int) -> Iterator[tuple[int, int]]:

@@ -12,7 +12,7 @@ import re
 import numpy as np
 import onnxruntime as ort
 
-from operators.model.batch_trimming import BestRows, Run
+from operators.model.batch_trimming import Answers, Run
 from operators.model.onnx_session import open_session
 from operators.shopper.features import Rows
 
@@ -76,15 +76,15 @@ class DeviceBatches:
         self._bound = [_Bound(session, number, size, window, top, device) for number, size in enumerate(sizes)]
         self._largest = largest
 
-    def run(self, inputs: dict[str, Rows]) -> BestRows:
-        """(scores float32 [B, K], rows int32 [B, K]) of `items`, `kinds` [B, window] and `length` [B]."""
+    def run(self, inputs: dict[str, Rows]) -> Answers:
+        """The graph's outputs, scores float32 [B, K] and rows int32 [B, K] first, of `items`, `kinds` [B, window] and
+        `length` [B]."""
         users = len(inputs["length"])
         if users <= self._largest:
             return next(bound for bound in self._bound if users <= bound.size).run(inputs)
         parts = range(0, users, self._largest)
         answers = [self.run({name: rows[at : at + self._largest] for name, rows in inputs.items()}) for at in parts]
-        scores, rows = (np.concatenate(both) for both in zip(*answers, strict=True))
-        return scores, rows
+        return tuple(np.concatenate(each) for each in zip(*answers, strict=True))
 
 
 class _Bound:
@@ -99,19 +99,22 @@ class _Bound:
         self._copies = {
             name: ort.OrtValue.ortvalue_from_numpy(rows, device) for name, rows in self._host_inputs.items()
         }
+        scores, rows, *others = session.get_outputs()
+        outputs = [(scores.name, top, np.float32), (rows.name, top, np.int32)]
+        outputs += [(output.name, output.shape[1], np.float32) for output in others]
         self._answers = [
-            ort.OrtValue.ortvalue_from_shape_and_type([size, top], kind, device) for kind in (np.float32, np.int32)
+            ort.OrtValue.ortvalue_from_shape_and_type([size, width], kind, device) for _, width, kind in outputs
         ]
         self._binding = session.io_binding()
         for name, copy in self._copies.items():
             self._binding.bind_ortvalue_input(name, copy)
-        for name, answer in zip(("scores", "rows"), self._answers, strict=True):
+        for (name, _, _), answer in zip(outputs, self._answers, strict=True):
             self._binding.bind_ortvalue_output(name, answer)
         self._options = ort.RunOptions()
         self._options.add_run_config_entry("gpu_graph_id", str(number + 1))
         self.run(self._host_inputs)
 
-    def run(self, inputs: dict[str, Rows]) -> BestRows:
+    def run(self, inputs: dict[str, Rows]) -> Answers:
         users = len(inputs["length"])
         for name, rows in inputs.items():
             self._host_inputs[name][:users] = (
@@ -122,5 +125,4 @@ class _Bound:
         self._session.run_with_iobinding(self._binding, self._options)
         self._binding.synchronize_outputs()
         # copies: where the device is the host's memory, the next micro-batch would write over them
-        scores, rows = (answer.numpy()[:users].copy() for answer in self._answers)
-        return scores, rows
+        return tuple(answer.numpy()[:users].copy() for answer in self._answers)

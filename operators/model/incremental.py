@@ -5,15 +5,17 @@ reads all steps, as the full graph does.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
 from operators.errors import BundleError
-from operators.model.batch_trimming import BestRows, in_order, parts_by_steps, width_for
+from operators.model.batch_trimming import Answers, in_order, parts_by_steps, width_for
 from operators.model.best_rows import best_rows
+from operators.model.click_head import OUTPUT as CLICKS
 from operators.model.encoder_cache import NOT_KEPT, EncoderCache, Kept
 from operators.model.onnx_session import open_session, signature
 from operators.shopper.features import Rows
@@ -33,21 +35,31 @@ class IncrementalScorer:
     """The session of an incremental graph and its cache. One thread owns it."""
 
     def __init__(
-        self, graph: bytes, options: ort.SessionOptions, window: int, top: int, cache_bytes: int, check_every: int
+        self,
+        graph: bytes,
+        options: ort.SessionOptions,
+        window: int,
+        top: int,
+        cache_bytes: int,
+        check_every: int,
+        *,
+        with_clicks: bool = False,
     ) -> None:
-        """`top` scores a user; each `check_every`th request is compared with the full pass (0: none is).
+        """`top` scores a user; each `check_every`th request is compared with the full pass (0: none is). `with_clicks`: whether
+        the graph has the output of the click head.
 
         Raises `BundleError` where the graph is another, and what ONNX Runtime raises.
         """
         self._session = open_session(graph, options, ["CPUExecutionProvider"])
         self._window, self._top, self._check_every = window, top, check_every
+        self._clicks = [CLICKS] if with_clicks else []
         self._keyed = self._check_signature()
         widths = {node.name: node.shape[-1] for node in self._session.get_inputs()}
         self.cache = EncoderCache(cache_bytes, window, widths["state"], widths["keys"] if self._keyed else 0)
         self._unchecked = 0
 
-    def score(self, inputs: dict[str, Rows], users: Sequence[str] | None = None) -> BestRows:
-        """As `operators.model.scorer.Scorer.score`; without `users` the cache is neither read nor written."""
+    def score(self, inputs: dict[str, Rows], users: Sequence[str] | None = None) -> Answers:
+        """As `operators.model.scorer.Scorer.answers`; without `users` the cache is neither read nor written."""
         if users is None:
             return self._passes(inputs, self._unkept(inputs))
         kept = self.cache.find(users, inputs["items"], inputs["kinds"])
@@ -57,20 +69,26 @@ class IncrementalScorer:
             return self._passes(inputs, self._unkept(inputs))
         return answers
 
-    def check_golden(self, inputs: dict[str, Rows], scores: npt.NDArray[np.float32]) -> float:
-        """The greatest difference from `scores` [B, K], of the full pass and of one that goes on after half of the steps; NaN
-        where either gives NaN."""
-        full, _ = self.score(inputs)
-        users = [f"golden {number}" for number in range(len(full))]
+    def check_golden(self, inputs: dict[str, Rows], golden: Mapping[str, npt.NDArray[Any]]) -> float:
+        """The greatest difference from the golden scores [B, K] and click vectors, of the full pass and of one that goes on
+        after half of the steps; NaN where either gives NaN."""
+        full = self.score(inputs)
+        users = [f"golden {number}" for number in range(len(full[0]))]
         half = np.maximum(inputs["length"] // 2, 1)
         behind = np.arange(self._window) >= half[:, None]
         self.score({name: np.where(behind, 0, inputs[name]) for name in ("items", "kinds")} | {"length": half}, users)
-        resumed, _ = self.score(inputs, users)
+        resumed = self.score(inputs, users)
         self.cache.clear()
         self.cache.hits = self.cache.misses = 0
-        return float(np.abs(np.stack((full, resumed)) - scores).max(initial=0))  # Python's `max` would hide NaN
+        places = {"scores": 0} | ({"clicks": 2} if self._clicks else {})
+        worst = [
+            np.abs(answers[place] - golden[name]).max(initial=0)
+            for name, place in places.items()
+            for answers in (full, resumed)
+        ]
+        return float(np.max(worst))  # Python's `max` would hide NaN
 
-    def _passes(self, inputs: dict[str, Rows], kept: Kept) -> BestRows:
+    def _passes(self, inputs: dict[str, Rows], kept: Kept) -> Answers:
         """One call of the graph for users with a like number of new steps."""
         parts = parts_by_steps(inputs["length"] - kept.known, SPLIT_STEPS)
         if len(parts) == 1:
@@ -78,7 +96,7 @@ class IncrementalScorer:
         of_parts = (({name: rows[part] for name, rows in inputs.items()}, kept.where(part)) for part in parts)
         return in_order(parts, [self._pass(*of_part) for of_part in of_parts])
 
-    def _pass(self, inputs: dict[str, Rows], kept: Kept) -> BestRows:
+    def _pass(self, inputs: dict[str, Rows], kept: Kept) -> Answers:
         length, known = inputs["length"], kept.known
         most = max(int((length - known).max()), 1)  # new steps of a user
         width = width_for(int(length.max()), self._window)
@@ -89,9 +107,9 @@ class IncrementalScorer:
         feeds["state"] = states
         if self._keyed:
             feeds["keys"] = np.ascontiguousarray(keys)
-        scores, state, *new_keys = self._session.run(None, feeds)
-        self.cache.store(kept, length, state, new_keys[0] if new_keys else state[:, :0])
-        return best_rows(scores, self._top)
+        scores, state, *others = self._session.run(None, feeds)
+        self.cache.store(kept, length, state, others.pop(0) if self._keyed else state[:, :0])
+        return *best_rows(scores, self._top), *others
 
     def _unkept(self, inputs: dict[str, Rows]) -> Kept:
         """The full pass for all."""
@@ -102,12 +120,12 @@ class IncrementalScorer:
         self._unchecked += len(kept.known)
         return 0 < self._check_every <= self._unchecked and bool(kept.known.any())
 
-    def _is_right(self, inputs: dict[str, Rows], kept: Kept, answers: BestRows) -> bool:
+    def _is_right(self, inputs: dict[str, Rows], kept: Kept, answers: Answers) -> bool:
         """Compares the scores of the first user with an entry with those of the full pass."""
         self._unchecked = 0
         user = np.array([kept.known.argmax()])
         one = {name: rows[user] for name, rows in inputs.items()}
-        expected, _ = self._passes(one, self._unkept(one))
+        expected = self._passes(one, self._unkept(one))[0]
         difference = float(np.abs(answers[0][user] - expected).max())
         if difference <= TOLERANCE:
             return True
@@ -119,6 +137,6 @@ class IncrementalScorer:
         """Whether the encoder keeps something of each step."""
         inputs, outputs = signature(self._session)
         for keyed, ins, outs in ((False, INPUTS, OUTPUTS), (True, INPUTS | KEYS, OUTPUTS + KEY_OUTPUTS)):
-            if (inputs, outputs) == (ins, outs):
+            if (inputs, outputs) == (ins, outs + self._clicks):
                 return keyed
-        raise BundleError(f"an incremental graph {INPUTS} -> {OUTPUTS}", f"{inputs} -> {outputs}", _FIX)
+        raise BundleError(f"an incremental graph {INPUTS} -> {OUTPUTS + self._clicks}", f"{inputs} -> {outputs}", _FIX)

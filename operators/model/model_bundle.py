@@ -11,6 +11,7 @@
 | neighbours.npy | int32 [N + 1, M], the nearest items of each row, 0 where there is none |
 | reference.json | distributions of features and scores in the training window, for drift (older bundles have none) |
 | query_buckets.npy, query_vectors.npy | the query tower (`operators/model/query_tower.py`), if the training learned one |
+| click_calibration.npy, golden_clicks.npy | calibration and golden vectors of the click head (`operators/model/click_head.py`), if the training learned one |
 | golden_*.npy | inputs and outputs that the serving machine must reproduce |
 """
 
@@ -29,6 +30,7 @@ import numpy.typing as npt
 from operators.errors import BundleError
 from operators.model.bundle_files import FIX, MAX_FILE, BundleFiles, json_of
 from operators.model.bundle_signature import signed_manifest
+from operators.model.click_head import CALIBRATION, ClickHead
 from operators.model.graph_check import refuse_other_files
 from operators.model.query_tower import BUCKETS, QueryTower
 from operators.model.query_tower import FILES as QUERY_FILES
@@ -66,6 +68,7 @@ class ModelBundle:
     window: int = WINDOW
     hop: int = 1  # `operators.shopper.features.window_starts`
     queries: QueryTower | None = None
+    clicks: ClickHead | None = None
 
     @property
     def name(self) -> str:
@@ -113,10 +116,11 @@ class ModelBundle:
         _check_shapes(len(item_ids), arrays)
         window, hop = _checked_window(manifest, golden)
         reference, queries = _read_reference(files), _read_queries(files, arrays["vectors"])
+        clicks = _read_clicks(files, arrays["vectors"], golden)
         files.verify_others(GRAPH, INCREMENTAL)
         if unlisted := files.unlisted():
             log.warning("not of the bundle, and not read: %s in %s", ", ".join(unlisted)[:200], folder)
-        return cls._of(folder, manifest, item_ids, arrays, golden, reference, window, hop, queries)
+        return cls._of(folder, manifest, item_ids, arrays, golden, reference, window, hop, queries, clicks)
 
     @classmethod
     def load_fallbacks(cls, folder: Path) -> "ModelBundle":
@@ -147,6 +151,7 @@ class ModelBundle:
         window: int = WINDOW,
         hop: int = 1,
         queries: QueryTower | None = None,
+        clicks: ClickHead | None = None,
     ) -> "ModelBundle":
         return cls(
             folder=folder,
@@ -161,6 +166,7 @@ class ModelBundle:
             window=window,
             hop=hop,
             queries=queries,
+            clicks=clicks,
         )
 
 
@@ -183,6 +189,24 @@ def _read_queries(files: BundleFiles, items: npt.NDArray[Any]) -> QueryTower | N
     if vectors.shape != (len(buckets) + 1, items.shape[1]):
         raise BundleError(f"query vectors of shape [{len(buckets) + 1}, {items.shape[1]}]", str(vectors.shape), FIX)
     return QueryTower(buckets.astype(np.int32), _finite("query vectors", vectors))
+
+
+def _read_clicks(files: BundleFiles, items: npt.NDArray[Any], golden: dict[str, npt.NDArray[Any]]) -> ClickHead | None:
+    """The click head; its golden vectors are added to `golden`."""
+    if f"{CALIBRATION}.npy" not in files.manifest["files"]:
+        return None
+    points = _finite(CALIBRATION, _read_array(files, f"{CALIBRATION}.npy", MAX_GOLDEN))
+    if points.ndim != 2 or len(points) != 2 or not points.size or (np.diff(points) < 0).any():
+        raise BundleError(
+            f"rising logits and probabilities of shape [2, n] in {CALIBRATION}.npy", str(points.shape), FIX
+        )
+    if not 0 <= points[1, 0] <= points[1, -1] <= 1:
+        raise BundleError(f"probabilities of 0 to 1 in {CALIBRATION}.npy", f"{points[1, 0]} to {points[1, -1]}", FIX)
+    golden["clicks"] = _read_array(files, "golden_clicks.npy", MAX_GOLDEN)
+    shape = len(golden["scores"]), items.shape[1] + 1
+    if golden["clicks"].shape != shape:
+        raise BundleError(f"golden click vectors of shape {shape}", str(golden["clicks"].shape), FIX)
+    return ClickHead(_float32(items), points)
 
 
 def _read_items(files: BundleFiles) -> list[str]:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 
 from operators.errors import BundleError, StackError
-from operators.model.batch_trimming import BestRows, Run, without_padding
+from operators.model.batch_trimming import Answers, BestRows, Run, without_padding
+from operators.model.click_head import OUTPUT as CLICKS
 from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
 from operators.model.encoder_cache import EncoderCache
 from operators.model.incremental import IncrementalScorer
@@ -73,8 +75,8 @@ class Scorer:
             raise
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base
             raise BundleError("a graph that ONNX Runtime loads", str(error)[:300], _FIX) from error
-        self._check_signature()
         self._bundle = bundle
+        self._check_signature()
         windows = [node.shape[1] for node in self._session.get_inputs() if len(node.shape) == 2]
         self._run = on_device or self._on_cpu
         # on GPUs the shape stays: padding costs them little, and each new shape something
@@ -93,6 +95,11 @@ class Scorer:
 
         `users`: the user of each row, for the encoder cache. Without them it is neither read nor written.
         """
+        scores, rows = self.answers(features, users)[:2]
+        return scores, rows
+
+    def answers(self, features: Features, users: Sequence[str] | None = None) -> Answers:
+        """As `score`, and where the bundle has a click head its vector of each user (`operators.model.click_head`)."""
         if self._incremental is not None:
             return self._incremental.score(features.inputs(), users)
         return self._answers(features.inputs())
@@ -108,7 +115,7 @@ class Scorer:
             return False
         return True
 
-    def _answers(self, inputs: dict[str, Rows]) -> BestRows:
+    def _answers(self, inputs: dict[str, Rows]) -> Answers:
         return without_padding(self._run, inputs) if self._crops else self._run(inputs)
 
     def _opened(
@@ -146,8 +153,9 @@ class Scorer:
                 golden["scores"].shape[1],
                 settings.cache_mb << 20,
                 settings.cache_check_every,
+                with_clicks=self._bundle.clicks is not None,
             )
-            worst = incremental.check_golden({name: golden[name] for name in INPUTS}, golden["scores"])
+            worst = incremental.check_golden({name: golden[name] for name in INPUTS}, golden)
         except BundleError:
             raise
         except Exception as error:  # as above
@@ -166,23 +174,29 @@ class Scorer:
                 "'liveshelf[gpu]'), or set scorer.require_gpu = false",
             )
 
-    def _on_cpu(self, inputs: dict[str, Rows]) -> BestRows:
-        scores, rows = self._session.run(OUTPUTS, inputs)
-        return scores, rows
+    def _on_cpu(self, inputs: dict[str, Rows]) -> Answers:
+        return tuple(self._session.run(None, inputs))
 
     def _check_signature(self) -> None:
         inputs, outputs = signature(self._session)
-        if inputs != INPUTS or outputs != OUTPUTS:
-            raise BundleError(f"a graph {INPUTS} -> {OUTPUTS}", f"{inputs} -> {outputs}", _FIX)
+        expected = OUTPUTS if self._bundle.clicks is None else [*OUTPUTS, CLICKS]
+        if inputs != INPUTS or outputs != expected:
+            raise BundleError(f"a graph {INPUTS} -> {expected}", f"{inputs} -> {outputs}", _FIX)
 
     def _check_golden(self) -> None:
         golden = self._bundle.golden
         try:
-            scores, _ = self._answers({name: golden[name] for name in INPUTS})
+            scores, _, *clicks = self._answers({name: golden[name] for name in INPUTS})
         except Exception as error:  # as above
             raise BundleError("the graph to run on its golden inputs", str(error)[:300], _FIX) from error
-        if scores.shape != golden["scores"].shape:
-            raise BundleError(f"golden scores of shape {golden['scores'].shape}", str(scores.shape), _FIX)
-        worst = float(np.max(np.abs(scores - golden["scores"]), initial=0.0))
-        if not np.isfinite(scores).all() or worst > TOLERANCE:
-            raise BundleError(f"golden scores within {TOLERANCE}", f"{worst} (NaN when not finite)", _FIX)
+        _refuse_other("scores", scores, golden["scores"])
+        if clicks:
+            _refuse_other("click vectors", clicks[0], golden["clicks"])
+
+
+def _refuse_other(what: str, values: npt.NDArray[np.float32], golden: npt.NDArray[np.float32]) -> None:
+    if values.shape != golden.shape:
+        raise BundleError(f"golden {what} of shape {golden.shape}", str(values.shape), _FIX)
+    worst = float(np.max(np.abs(values - golden), initial=0.0))
+    if not np.isfinite(values).all() or worst > TOLERANCE:
+        raise BundleError(f"golden {what} within {TOLERANCE}", f"{worst} (NaN when not finite)", _FIX)

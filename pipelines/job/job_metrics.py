@@ -10,6 +10,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from operators.experiments.assignment import Experiments
+from operators.experiments.experiment_metrics import ExperimentMetrics
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 from operators.records.contracts import Event, Source
@@ -99,14 +100,7 @@ class JobMetrics:
             registry,
             [(arm, action) for arm in arms for action in ACTIONS],
         ).counts
-        self._new_users = Tally(
-            "liveshelf_experiment_users", "Users seen for the first time, by arm", ["arm"], registry, arms
-        ).counts
-        share = Gauge(
-            "liveshelf_experiment_share", "Share of users that an arm should have", ["arm"], registry=registry
-        )
-        for arm in arms:
-            share.labels(arm).set(experiments.shares.get(arm, 1.0))
+        self.experiments = ExperimentMetrics(registry, experiments)
 
     def _histograms(self, registry: CollectorRegistry) -> None:
         self._freshness = BatchHistogram(
@@ -167,7 +161,7 @@ class JobMetrics:
         kind = event.event_type
         self._types[kind] += 1
         if version == 1 and kind != "impression":
-            self._new_users[self._experiments.label(event.user_id)] += 1
+            self.experiments.on_new_user(event.user_id)
         if event.recommendation_id is not None:
             if kind == "impression":
                 self._impressions[self._experiments.label(event.user_id)] += 1

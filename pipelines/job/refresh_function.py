@@ -34,6 +34,7 @@ from pipelines.job.batch_messages import Message
 from pipelines.job.job_metrics import JobMetrics
 from pipelines.job.models.served_models import ServedModels
 from pipelines.job.models.serving import Place, now_ms
+from pipelines.job.tables import open_experiments
 from pipelines.job.target_files import forget_unused_targets
 from pipelines.scoring.wake_up import WakeUpPipe
 
@@ -57,11 +58,13 @@ class RefreshFunction:
         self._wake_up = WakeUpPipe()
         self._closing.callback(self._wake_up.close)
         self._recent = RecentStates(settings.job.recent_users, time.monotonic)
-        experiments = Experiments(settings.experiment)
+        experiments = self._experiments = Experiments(settings.experiment)
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
         metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
         self._closing.callback(metrics.close)
         forget_unused_targets(settings, subtask)
+        table = open_experiments(settings, subtask, experiments, metrics.experiments.refused)
+        self._closing.callback(table.close)
         models = self._models = ServedModels(
             self._bundle_folder, Place(settings, subtask, self._python, metrics.models, experiments)
         )
@@ -121,9 +124,11 @@ class RefreshFunction:
         """What the operators behind this one are told."""
         settings, feedback, demand = self._settings, None, None
         if settings.feedback.enabled:
-            feedback = FeedbackOutputs(lambda: self._models.champion, settings.experiment)
+            feedback = FeedbackOutputs(lambda: self._models.champion, lambda: self._experiments.plans)
         if settings.demand.enabled:
-            demand = outputs = DemandOutputs(settings.demand.currency, self._models.is_sold)
+            demand = outputs = DemandOutputs(
+                settings.demand.currency, self._models.is_sold, with_impressions=settings.exploration.enabled
+            )
             self._metrics.unknown_items.set_function(lambda: outputs.unknown)
         return Downstream(feedback, demand, OwnErrors(self._metrics.on_own_error, time.time))
 

@@ -3,16 +3,19 @@
 import logging
 import os
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TypeVar
 
 from operators.configuration.private_folder import private_folder, user_folder
 from operators.demand.item_demand_rows import ItemDemandRows
+from operators.experiments.assignment import Experiments
+from operators.experiments.experiment_rows import ExperimentRecord, ExperimentRows
 from operators.kafka_io.catalogue_rows import CATALOGUE_BUFFER_MB, CatalogueRows
 from operators.kafka_io.compacted_table import CompactedTable
 from operators.kafka_io.row_rules import RowRule
 from operators.kafka_io.table_consumer import kafka_consumer
-from operators.records.contracts import CATALOGUE, ITEMS, MODELS, CatalogueItem
+from operators.records.contracts import CATALOGUE, EXPERIMENTS, ITEMS, MODELS, CatalogueItem
 from operators.records.item_demand import ItemDemand
 from operators.rollout.rollout import Rollout
 from operators.rollout.rollout_rows import RolloutRows
@@ -20,6 +23,7 @@ from operators.settings import Settings
 
 log = logging.getLogger(__name__)
 CATALOGUE_SECONDS = 20  # to catch up with the topic at the start
+EXPERIMENTS_SECONDS = 5
 SMALL_BUFFER_MB = 4
 
 T = TypeVar("T")
@@ -57,13 +61,43 @@ def rollout_table(settings: Settings, subtask: int) -> CompactedTable[Rollout]:
     return _table(settings, f"{subtask}-models", MODELS, RolloutRows(), SMALL_BUFFER_MB)
 
 
-def _table(settings: Settings, name: str, topic: str, rule: RowRule[T], write_buffer_mb: int) -> CompactedTable[T]:
+def open_experiments(
+    settings: Settings, subtask: int, experiments: Experiments, refused: Counter[str]
+) -> CompactedTable[ExperimentRecord]:
+    """The topic of experiments as a local table; `experiments` follows it, and `refused` counts records that are no plan.
+
+    Waits until it has caught up: a list of the time before would be in no experiment.
+    """
+    table = _table(settings, f"{subtask}-experiments", EXPERIMENTS, ExperimentRows(), SMALL_BUFFER_MB, refused)
+    table.listen(experiments.changed)
+    if not table.open(EXPERIMENTS_SECONDS):
+        log.warning(
+            "the topic of experiments did not answer within %s s; the last local copy serves", EXPERIMENTS_SECONDS
+        )
+    return table
+
+
+def _table(
+    settings: Settings,
+    name: str,
+    topic: str,
+    rule: RowRule[T],
+    write_buffer_mb: int,
+    refused: Counter[str] | None = None,
+) -> CompactedTable[T]:
     """A table that is not open yet; where another process has its folder, in another folder."""
     root = tables_root(settings) / f"{settings.job.name}-{name}"
     options = settings.kafka.consumer_options()
     for folder in (root, root.with_name(f"{root.name}-{os.getpid()}-{time.monotonic_ns()}")):
         try:
-            return CompactedTable(topic, folder, lambda: kafka_consumer(options), rule, write_buffer_mb=write_buffer_mb)
+            return CompactedTable(
+                topic,
+                folder,
+                lambda: kafka_consumer(options),
+                rule,
+                refused=refused,
+                write_buffer_mb=write_buffer_mb,
+            )
         except Exception as error:  # rocksdict raises its own class when the lock is held
             log.warning("table %s: %s", folder, error)
     raise OSError(f"no folder for a local table below {root}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from operators.configuration.rest_address import RestAddress
 from operators.errors import BrokerError, ClusterError
+from operators.lists.list_clicks import refuse_value_without_clicks
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import JobSettings, Settings
@@ -51,13 +52,13 @@ def submit(
 
     `environment` names the Flink home with our `lib/`; `savepoint` and `fresh`: see `prepare_start`. `alter_ship` gets
     the folder of code before the upload: a measurement may replace a file.
-    Raises `BundleError`, `BrokerError` or `ClusterError`.
+    Raises `BundleError`, `BrokerError`, `ClusterError` or `SettingsError`.
     """
+    settings.exploration.refuse_without(settings.demand, settings.lists)
     # checks the bundle on this machine, which needs no GPU
-    Scorer(
-        ModelBundle.load(bundle, settings.bundle.required_keys),
-        settings.scorer.model_copy(update={"require_gpu": False}),
-    )
+    loaded = ModelBundle.load(bundle, settings.bundle.required_keys)
+    refuse_value_without_clicks(loaded, settings.lists)
+    Scorer(loaded, settings.scorer.model_copy(update={"require_gpu": False}))
     flink_options(settings)
     cluster = Cluster(settings.job)
     if running := cluster.jobs(settings.job.name):

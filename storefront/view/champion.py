@@ -1,4 +1,4 @@
-"""The bundle whose popular, similar and searched items the storefront shows: the champion of the rollout, else that of the
+"""The bundle whose popular and similar items the storefront shows: the champion of the rollout, else that of the
 settings."""
 
 import logging

@@ -10,6 +10,7 @@ from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import ListItem, Model, Reason, RecommendationList
 from storefront.view.views import CatalogueView, Views, now_ms
 
+POPULAR = 1_000  # places of the popular order that search looks at
 _POPULAR, _TRENDING = Reason("popular"), Reason("trending")
 
 
@@ -20,6 +21,7 @@ class ServedItem(msgspec.Struct, kw_only=True, omit_defaults=True):
     score: float
     rank: int
     reason: Reason
+    p_click: float | None = None
     reason_title: str | None = None
     title: str | None = None
     price: float | None = None
@@ -86,6 +88,10 @@ class ListServer:
             items=[served(list_item, rank, shelf) for rank, list_item in enumerate(list_items, start=1)],
         )
 
+    def popular(self) -> list[str]:
+        """The ids of the first popular items, best first, also of those that may not be listed now."""
+        return [item for item, _ in islice(self._popular_items(), POPULAR)]
+
     def _popular_list(self, user_id: str, limit: int, now: int) -> RecommendationList:
         may_be_listed = self._views.shelf.may_be_listed
         sold = islice((entry for entry in self._popular_items() if may_be_listed(entry[0])), limit)
@@ -126,6 +132,7 @@ def served(list_item: ListItem, rank: int, shelf: CatalogueView) -> ServedItem:
         score=list_item.score,
         rank=rank,
         reason=list_item.reason,
+        p_click=list_item.p_click,
         reason_title=anchor.title if anchor else None,
         title=item.title if item else None,
         price=item.price if item else None,

@@ -48,7 +48,7 @@ class ModelMetrics:
             "liveshelf_shadow_lists", "Lists of the shadow, by outcome", ["outcome"], registry, OUTCOMES
         ).counts
         self.overlap = Histogram(
-            "liveshelf_shadow_overlap",
+            "liveshelf_shadow_overlap_ratio",
             "Share of the 20 items of a shadow's list that are on the served list",
             registry=registry,
             buckets=OVERLAP_BUCKETS,

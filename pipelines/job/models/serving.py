@@ -11,7 +11,11 @@ from operators.demand.live_orders import LiveOrders
 from operators.demand.popularity import Orders
 from operators.errors import BundleError
 from operators.experiments.assignment import Experiments
+from operators.exploration.likes import Likes
+from operators.exploration.live_pool import LivePool
+from operators.exploration.pool import Pool
 from operators.kafka_io.compacted_table import CompactedTable
+from operators.lists.availability import is_offered
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
@@ -22,6 +26,7 @@ from operators.records.contracts import CatalogueItem, Model
 from operators.records.item_demand import ItemDemand
 from operators.refresh.batch_scorer import LocalScorer
 from operators.settings import Settings
+from operators.shopper.features import Rows
 from operators.telemetry.timeline import BatchTimes
 from pipelines.job.models.model_metrics import ModelMetrics
 from pipelines.job.tables import tables_root
@@ -52,11 +57,8 @@ class Serving:
         self.bundle = bundle = load_bundle(folder, settings.bundle.required_keys)
         self.model = Model(bundle.name, bundle.version)
         self.sum = sum_of(folder)
-        popular = [row - 1 for row in bundle.popular.tolist()]
-        self._orders = None
-        if settings.demand.enabled:
-            self._orders = LiveOrders(bundle.vocabulary.item_ids, popular, HalfLives.of(settings.demand))
         self._catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
+        self._orders, self._pool = self._live_demand()
         self.process = self._process(folder, suffix)
         self.lists = ListMaker(
             bundle,
@@ -66,7 +68,8 @@ class Serving:
             now_ms,
             place.experiments,
             with_facts=settings.feedback.enabled,
-            live=self._live,
+            live=self._newest_orders,
+            exploration=settings.exploration,
         )
         self.scorer: ScorerProcess | Fallbacks = self.process
         self._leaving = list[Callable[[], None]]()
@@ -95,6 +98,10 @@ class Serving:
             demand.listen(orders.changed)
             orders.start()
             self._leaving += [orders.close, lambda: demand.leave(orders.changed)]
+        if demand is not None and (pool := self._pool) is not None:
+            demand.listen(pool.demand_changed)
+            pool.start()
+            self._leaving += [pool.close, lambda: demand.leave(pool.demand_changed)]
 
     def leave(self) -> None:
         """Follows no table any more. Its process is closed by who has it."""
@@ -112,9 +119,31 @@ class Serving:
     def _changed(self, key: str, change: CatalogueItem | None) -> None:
         self._catalogue.changed(key, change)
         self.process.catalogue.changed(key, change)
+        if self._pool is not None:
+            self._pool.item_changed(key, change)
 
-    def _live(self) -> Orders | None:
+    def _live_demand(self) -> tuple[LiveOrders | None, LivePool | None]:
+        """The orders of live demand, and what is explored; none without the demand operator."""
+        settings, bundle = self._place.settings, self.bundle
+        if not settings.demand.enabled:
+            return None, None
+        half_lives = HalfLives.of(settings.demand)
+        orders = LiveOrders(bundle.vocabulary.item_ids, [row - 1 for row in bundle.popular.tolist()], half_lives)
+        if not settings.exploration.enabled:
+            return orders, None
+
+        def popular() -> Rows:
+            newest = orders.newest()
+            return bundle.popular if newest is None else newest.popular + 1
+
+        likes, few = Likes(bundle, self._catalogue.alike, popular), settings.exploration.few_impressions
+        return orders, LivePool(bundle.vocabulary, likes, few, half_lives.long_ms, is_offered)
+
+    def _newest_orders(self) -> Orders | None:
         return None if self._orders is None else self._orders.newest()
+
+    def _newest_pool(self) -> Pool | None:
+        return None if self._pool is None else self._pool.newest()
 
     def _process(self, folder: Path, suffix: str) -> ScorerProcess:
         settings, metrics, bundle = self._place.settings, self._place.metrics, self.bundle
@@ -128,8 +157,10 @@ class Serving:
             settings.scorer.kill_after_ms / 1000,
             lambda ready: metrics.serves(bundle, ready),
             bundle.vocabulary.row,
-            self._live,
+            self._newest_orders,
             self.model,
+            lambda: self._place.experiments.plans,
+            self._newest_pool,
         )
 
 

@@ -1,5 +1,6 @@
 """`liveshelf train --follow`: which options it takes, and which bundle it calls the champion."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,9 @@ def test_a_champion_that_somebody_else_promoted_meanwhile_stays(tmp_path: Path, 
 def test_old_bundles_leave_the_store_unless_they_serve(tmp_path: Path, rollouts: list[Rollout]) -> None:
     settings, serving = shop(tmp_path)
     folders = [write_bundle(tmp_path / f"{items}", items=items) for items in (5, 6, 7)]
+    for number, folder in enumerate(folders):  # each training gives its bundle a version of its own
+        manifest = json.loads((folder / "manifest.json").read_text()) | {"version": f"v{number}"}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
     for folder in folders:
         serving.champion()
         serving.promote(folder, "newer")

@@ -20,6 +20,7 @@ class Shown:
     experiment: Experiment | None
     propensity: float | None = None
     organic: bool = False
+    p_click: float | None = None
 
 
 def shown(
@@ -31,9 +32,10 @@ def shown(
     shown_at: int | None = 1,
     organic: bool = False,
     propensity: float | None = None,
+    p_click: float | None = None,
 ) -> Shown:
     named = None if arm is None else Experiment(experiment, arm)
-    return Shown(f"x{next(_numbers)}", user_id, "i1", shown_at, label, named, propensity, organic)
+    return Shown(f"x{next(_numbers)}", user_id, "i1", shown_at, label, named, propensity, organic, p_click)
 
 
 def shown_in(arm: str, users: int, items: int, clicks: int, label: str = "click") -> list[Shown]:

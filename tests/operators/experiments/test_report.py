@@ -23,6 +23,18 @@ def test_the_report_has_n_conversions_rate_and_interval_of_each_arm() -> None:
     assert (found["metric"], found["control"], found["level"], found["left_out"]) == ("click", "control", 0.95, {})
 
 
+def test_the_report_says_of_each_arm_whether_its_click_probabilities_came_true() -> None:
+    right = [shown(f"u{n}", "click" if n % 4 == 0 else "none", p_click=0.25) for n in range(400)]
+    wrong = [shown(f"t{n}", "purchase" if n % 4 == 0 else "none", "treatment", p_click=0.75) for n in range(400)]
+    without = [shown(f"t{n}", "click", "treatment") for n in range(400)]
+    arms = json.loads(json.dumps(asdict(report([*right, *wrong, *without], HALVES))))["arms"]
+    control, treatment = arms["control"]["p_click"], arms["treatment"]["p_click"]
+    assert (control["predicted"], control["happened"]) == (0.25, 0.25) and control["ece"] < 0.1
+    assert (treatment["predicted"], treatment["happened"]) == (0.75, 0.25)
+    assert sum(each["count"] for each in treatment["bins"]) == 400
+    assert report(BETTER, HALVES).arms["control"].p_click is None
+
+
 def test_a_better_arm_is_called_better() -> None:
     found = report(BETTER, HALVES)
     difference = found.arms["treatment"].difference

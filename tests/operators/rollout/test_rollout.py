@@ -63,6 +63,12 @@ def test_without_a_champion_before_the_submitted_bundle_serves_again() -> None:
     assert rolled_back(split(champion(), bundle(2), 0.5, CHANGE), CHANGE) is None
 
 
+def test_two_bundles_of_one_label_are_refused() -> None:
+    twin = msgspec.structs.replace(bundle(2), sum="f" * 64)
+    with pytest.raises(RolloutError, match="name and version no other"):
+        split(promoted(champion(), bundle(2), CHANGE), twin, 0.5, CHANGE)
+
+
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(RolloutError, match="no model was ever promoted"):
         split(None, bundle(1), 0.1, CHANGE)

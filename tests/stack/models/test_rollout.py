@@ -5,7 +5,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.faults.fault import Fault
 from operators.model.bundle_files import manifest_sum
 from operators.records.contracts import MODELS, RECOMMENDATIONS
+from tests.builders import write_bundle, write_manifest
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 
@@ -50,8 +51,8 @@ def serving(stack: Stack, job: str) -> Iterator[str]:
 class Shoppers:
     """So many views a second by shoppers of their own, in a thread, and what came of them."""
 
-    def __init__(self, stack: Stack, rate: int = 200, users: int = 400) -> None:
-        self._stack, self._rate = stack, rate
+    def __init__(self, stack: Stack, rate: int = 200, users: int = 400, items: Sequence[str] = ITEMS) -> None:
+        self._stack, self._rate, self._items = stack, rate, items
         self._users = [f"roll{time.time_ns()}-{number}" for number in range(users)]
         self.sent, self._starts = Counter[str](), stack.topics.ends(RECOMMENDATIONS)
         self._stop = threading.Event()
@@ -77,7 +78,7 @@ class Shoppers:
                         "event_type": "view",
                         "event_time": int(time.time() * 1000),
                         "user_id": user,
-                        "item_id": ITEMS[number % len(ITEMS)],
+                        "item_id": self._items[number % len(self._items)],
                     }
                 )
                 self.sent[user] += 1
@@ -112,7 +113,9 @@ def serves(shoppers: Shoppers, *versions: str) -> bool:
 
 def own_id(one: dict[str, Any]) -> str:
     model = f"\0{one['model']['name']}\0{one['model']['version']}"
-    return xxhash.xxh3_128_hexdigest(f"{one['user_id']}\0{one['epoch']}.{one['version']}{model}\0{one['source']}".encode())
+    return xxhash.xxh3_128_hexdigest(
+        f"{one['user_id']}\0{one['epoch']}.{one['version']}{model}\0{one['source']}".encode()
+    )
 
 
 def late_ms(lists: list[dict[str, Any]], begin: float, end: float) -> np.ndarray:
@@ -211,6 +214,30 @@ def test_a_bundle_that_is_broken_never_serves(stack: Stack, serving: str, bundle
         time.sleep(3)
         assert serves(shoppers, "second"), "what served goes on"
     eventually(lambda: shoppers.newest() == shoppers.sent, 30)
+
+
+def test_a_bundle_that_answers_nan_is_taken_back_by_itself(
+    stack: Stack, serving: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = write_bundle(tmp_path / "nan", len(ITEMS), nan_for=3)
+    (bad / "items.json").write_text(json.dumps(ITEMS))
+    write_manifest(bad)
+    with Shoppers(stack, 100, 200, ITEMS[2:3]) as shoppers:
+        eventually(lambda: len(shoppers.lists()) > 200, 60)
+        before = shoppers.lists()[-1]["model"]["version"]
+        models(stack, "promote", str(bad))
+        since = time.monotonic()
+        eventually(lambda: serves(shoppers, "1"), CHANGE_S)
+        eventually(lambda: serves(shoppers, before), 2 * CHANGE_S)
+        took = time.monotonic() - since
+    eventually(lambda: shoppers.newest() == shoppers.sent, 60)
+    bad_lists = [one for one in shoppers.lists() if one["model"]["version"] == "1"]
+    assert bad_lists and all(one["source"] != "model" for one in bad_lists), "nobody waits for a model that fails"
+    acts = json.loads(stack.liveshelf("audit", "list", "--json").stdout)
+    assert any("fallback lists" in act["what"].get("why", "") for act in acts), acts
+    assert took < CHANGE_S
+    with capsys.disabled():
+        print(f"\ntaken back {took:.1f} s after the verb; {len(bad_lists)} fallback lists meanwhile")
 
 
 def refused_rollouts(stack: Stack) -> float:

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.faults.fault import Fault
 from operators.configuration.shop_settings import DemandSettings
 from operators.records.contracts import CATALOGUE, ITEMS, RECOMMENDATIONS, CatalogueItem, encode_record
-from storefront.app import Services
+from storefront.services import Services
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 
