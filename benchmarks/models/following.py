@@ -24,9 +24,9 @@ from model_export.follow.candidate import RoundOptions
 from model_export.follow.follower import Follower, Portion
 from model_export.follow.following import line_of
 from model_export.follow.history import History
-from model_export.follow.windows_gate import WindowsGate
+from model_export.follow.window_files import JudgeGate
 from model_export.measures.ranking_metrics import percent, summary
-from operators.configuration.shop_settings import EventSettings
+from operators.configuration.shop_settings import EventSettings, GateLimits
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, EVENTS, Event, encode_record
 from operators.time_units import DAY_MS
@@ -107,7 +107,7 @@ def main() -> None:
             history,
             topics,
             serving,
-            WindowsGate(LIMITS),
+            JudgeGate(GateLimits(), LIMITS, Path(work)),
             RoundOptions(LIMITS),
         )
         for number in range(1, rounds + 1):

@@ -44,7 +44,7 @@ def follow(settings: Settings) -> None:
     from model_export.follow.follower import Follower
     from model_export.follow.following import Cadences, run_rounds
     from model_export.follow.history import History
-    from model_export.follow.windows_gate import WindowsGate
+    from model_export.follow.window_files import JudgeGate
     from pipelines.topics.followed_topics import FollowedTopics
 
     trainer, targets = settings.trainer, Layout.of(settings).targets
@@ -59,7 +59,7 @@ def follow(settings: Settings) -> None:
                 history,
                 topics,
                 serving,
-                WindowsGate(settings.events),
+                JudgeGate(settings.gate, settings.events, work),
                 RoundOptions(settings.events, trainer.replay_share),
             )
             cadences = Cadences(trainer.light_every_s, trainer.weights_every_s)

@@ -18,7 +18,12 @@ from operators.errors import BundleError
 
 FILE = "weights.npz"
 MOST_BYTES = 256 << 20
-IN_THE_GRAPH = ("items.weight", "bias", "tasks.")  # the search task's weights are those of the query tower
+LEFT_OUT = (
+    "items.weight",
+    "bias",
+    "tasks.search.",
+    "tasks.rating.",
+)  # the query tower holds the search task; nothing serves ratings
 SCALE, SILENT = "frozen.scale", "frozen.silent"
 FIX = "train a bundle with this release: liveshelf train"
 
@@ -33,7 +38,7 @@ class TrainingWeights(NamedTuple):
 
 def write_weights(model: NextItem, file: Path) -> None:
     """Writes the weights of a frozen model."""
-    weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(IN_THE_GRAPH)}
+    weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(LEFT_OUT)}
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in weights.items()}
     np.savez(file, **arrays, **{SCALE: np.float64(model.scale), SILENT: np.bool_(model.silent)})
 

@@ -17,6 +17,7 @@ from model_export.bundles.export import export_bundle, table_vectors
 from model_export.data.dataset import examples
 from model_export.data.learnable import learnable
 from model_export.data.searches import Searches, searches_of
+from model_export.data.splits import QUESTIONS, drawn_questions
 from model_export.follow.assortment import RARE, assortment
 from model_export.follow.history import History
 from model_export.follow.learned import Learned, cut
@@ -71,7 +72,8 @@ class RoundOptions:
 
 
 class Round:
-    """The events of a round as examples of the candidate's items; `new` and `old` are places in `questions`."""
+    """The events of a round as examples of the candidate's items; `new` and `old` are places in `questions`, and the
+    gate's are `waiting`."""
 
     def __init__(
         self, champion: ModelBundle, history: History, offers: Offers, options: RoundOptions, now_ms: int
@@ -86,10 +88,12 @@ class Round:
         self._shown = [one for one in history.shown() if one.user_id in users]
         before = [event for event in self.events if int(event.event_time) < self._cut.newest_ms]
         self.items = assortment(champion, before, offers, now_ms, options.limits)
-        self._sources: list[Event] = []
-        self.questions = examples(
-            before, self.items.words, options.limits, champion.window, champion.hop, self._sources
-        )
+        sources: list[Event] = []
+        window, hop = champion.window, champion.hop
+        self._all = examples(self.events, self.items.words, options.limits, window, hop, sources)
+        is_before = self._all.time_ms < self._cut.newest_ms
+        self.questions, self.waiting = self._all.where(is_before), self._all.where(~is_before)
+        self._sources = [event for event, counts in zip(sources, is_before, strict=True) if counts]
         asked = self.questions.features.length > 0
         places = np.array([place_of[id(event)] for event in self._sources], dtype=np.int64)
         self.new = np.flatnonzero(asked & np.isin(places, [*self._cut.new]))
@@ -117,8 +121,10 @@ class Round:
         joined, left = len(self.items.new), len(self.items.left)
         facts |= {"made_from": self._champion.version, "metrics": {"test": {}}}
         facts |= {"round": {"kind": kind, "new": new, "replayed": len(old), "joined": joined, "left": left}}
-        newest = self.questions.where(np.flatnonzero(self.questions.features.length > 0)[::-1])
-        manifest = export_bundle(model, self.items.words, self.questions, newest, folder, facts, fallbacks=counted)
+        unseen = drawn_questions(self.waiting, QUESTIONS, self._options.seed)
+        newest = unseen if len(unseen) else self.questions.where(self.new)
+        parts = model, self.items.words, self.questions, newest, folder, facts
+        manifest = export_bundle(*parts, fallbacks=counted, later=self._all)
         windows = GateWindows(self.events, self._cut.newest_ms, self._cut.old_ms)
         return Candidate(folder, manifest, windows, new, len(old), joined, left)
 

@@ -14,6 +14,7 @@ from model_export.bundles.graph import TABLE
 from model_export.bundles.training_weights import FILE, FIX, MOST_BYTES, TrainingWeights, read_weights
 from model_export.models.encoders import NextItem, build
 from model_export.models.search_task import SearchHead, SearchTask
+from model_export.models.session_task import SessionHead, SessionTask
 from model_export.training.fit_options import FitOptions
 from operators.errors import BundleError
 from operators.model.bundle_files import BundleFiles
@@ -60,6 +61,8 @@ class WarmStart:
         model = build(options.encoder, items, options.width, options.dropout, options.window, self.weights.scale)
         if self.weights.silent:
             model.silence()
+        if any(name.startswith(f"tasks.{SessionTask.name}.") for name in self.weights.by_name):
+            model.tasks[SessionTask.name] = SessionHead(options.width)
         try:
             missing, unknown = model.load_state_dict(self.weights.by_name, strict=False)
         except RuntimeError as error:  # of another shape

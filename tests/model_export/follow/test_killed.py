@@ -18,7 +18,7 @@ from model_export.follow.candidate import RoundOptions
 from model_export.follow.follower import Follower
 from model_export.follow.history import History
 from model_export.follow.learned import Learned, cut
-from model_export.follow.windows_gate import WindowsVerdict
+from model_export.follow.window_files import GateVerdict
 from operators.configuration.shop_settings import EventSettings
 from operators.records.contracts import EVENTS
 from tests.model_export.follow.shop import FakeTopics, walks
@@ -60,9 +60,9 @@ def load(folder: Path) -> Any:
     return SimpleNamespace(folder=folder, manifest=json.loads((folder / "manifest.json").read_text()))
 
 
-def gate(candidate: Path, champion: Path, windows: Any) -> WindowsVerdict:
+def gate(candidate: Path, champion: Path, windows: Any) -> GateVerdict:
     """Refuses every third one."""
-    return WindowsVerdict(int(load(candidate).manifest["version"]) % 3 != 2, ["so it is"])
+    return GateVerdict(int(load(candidate).manifest["version"]) % 3 != 2, ["so it is"])
 
 
 class Link:
@@ -87,7 +87,7 @@ class Link:
 class Trainer:
     """One process: it starts from what is on disk."""
 
-    def __init__(self, work: Path, topics: FakeTopics, gate: Callable[..., WindowsVerdict]) -> None:
+    def __init__(self, work: Path, topics: FakeTopics, gate: Callable[..., GateVerdict]) -> None:
         self.history = History(work / "history", 100_000, LIMITS)
         self.serving = Link(work)
         self.follower = Follower(work / "bundles", self.history, topics, self.serving, gate, RoundOptions(LIMITS))
@@ -112,7 +112,7 @@ def test_killed_at_any_point_it_learns_each_event_once(
 ) -> None:
     monkeypatch.setattr(follower_file, "Round", ListingRound)
     monkeypatch.setattr(follower_file, "ModelBundle", SimpleNamespace(load=load))
-    judge = gate if refuses else lambda *_: WindowsVerdict(True, ["so it is"])
+    judge = gate if refuses else lambda *_: GateVerdict(True, ["so it is"])
     kills = 0
     for kill_at in range(1, 200):
         work, topics, calls = tmp_path / f"{kill_at}", FakeTopics(), 0
@@ -171,7 +171,7 @@ def test_after_a_roll_back_the_older_bundle_learns_again_what_it_has_not(
     monkeypatch.setattr(follower_file, "ModelBundle", SimpleNamespace(load=load))
     first_bundle(tmp_path)
     topics = FakeTopics()
-    trainer = Trainer(tmp_path, topics, lambda *_: WindowsVerdict(True, []))
+    trainer = Trainer(tmp_path, topics, lambda *_: GateVerdict(True, []))
     topics.send(*walks(5))
     trainer.round()
     before = trainer.serving.champion()

@@ -12,9 +12,9 @@ from model_export.follow import rehearsal
 from model_export.follow.candidate import RoundOptions
 from model_export.follow.follower import Follower, Outcome
 from model_export.follow.history import History
-from model_export.follow.windows_gate import WindowsGate, WindowsVerdict
+from model_export.follow.window_files import GateVerdict, JudgeGate
 from model_export.measures.ranking_metrics import summary
-from operators.configuration.shop_settings import EventSettings
+from operators.configuration.shop_settings import EventSettings, GateLimits
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, EVENTS, CatalogueItem, Event
 from tests.builders import NOW_MS, event
@@ -28,7 +28,7 @@ LATER_MS = NOW_MS + 10_000 * MINUTE_MS
 class Shop:
     """A follower over fake topics, and the bundle that serves."""
 
-    def __init__(self, folder: Path, champion: Path, gate=lambda *_: WindowsVerdict(True, ["open"])) -> None:
+    def __init__(self, folder: Path, champion: Path, gate=lambda *_: GateVerdict(True, ["open"])) -> None:
         self.topics, self.serving, self.promoted, self.retired = FakeTopics(), champion, list[str](), list[Path]()
         self.history = History(folder / "history", 100_000, LIMITS)
         self.follower = Follower(folder / "bundles", self.history, self.topics, self, gate, RoundOptions(LIMITS))
@@ -70,7 +70,9 @@ def test_a_new_trend_is_learned_and_the_old_one_not_forgotten(
 ) -> None:
     """A shop of forty items has few batches, and needs larger steps than a real one."""
     monkeypatch.setattr(rehearsal, "RATE", 0.5)
-    shop = Shop(tmp_path, champion, WindowsGate(LIMITS))
+    shop = Shop(
+        tmp_path, champion, JudgeGate(GateLimits(min_questions=50, min_users=10, max_slower=9), LIMITS, tmp_path)
+    )
     shop.topics.send(*walks(OLD_USERS), *trend(200, OLD_USERS))
     outcome = shop.round("weights")
     fresh, old = trend(30, 1000), walks(60, 2000)
@@ -97,7 +99,7 @@ def test_the_next_round_learns_only_what_came_since(tmp_path: Path, champion: Pa
 
 
 def test_a_refused_candidate_is_kept_and_its_events_are_learned_later(tmp_path: Path, champion: Path) -> None:
-    shop = Shop(tmp_path, champion, lambda *_: WindowsVerdict(False, ["worse on the old window"]))
+    shop = Shop(tmp_path, champion, lambda *_: GateVerdict(False, ["worse on the old window"]))
     shop.topics.send(*walks(OLD_USERS), *trend(60, OLD_USERS))
     outcome = shop.round("weights")
     (refused,) = (tmp_path / "bundles").glob("refused-*.txt")

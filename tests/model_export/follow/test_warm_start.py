@@ -12,6 +12,7 @@ from model_export.bundles.export import export_bundle
 from model_export.data.dataset import examples
 from model_export.follow.warm_start import WarmStart
 from model_export.models.encoders import build
+from model_export.models.session_task import SessionHead
 from model_export.training.fit_options import FitOptions
 from operators.errors import BundleError
 from operators.model.model_bundle import ModelBundle
@@ -30,8 +31,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     asked = examples(walks(40), words, window=8)
     model = build("pair-sum", 40, 16, 0.0, 8, 16.0)
     model.transitions.count(asked)
+    model.tasks["session"] = SessionHead(16)
     with torch.no_grad():
-        for weights in model.heads():
+        for weights in (*model.heads(), *model.tasks["session"].clicks.user.parameters()):
             weights.add_(0.1 * torch.randn_like(weights))
     model.eval().freeze()
     folder = tmp_path_factory.mktemp("served") / "bundle"
@@ -46,6 +48,7 @@ def test_encoder_heads_and_followers_come_back(served: Path) -> None:
     model = start.model(start.table, start.bias)
     assert not start.weights.silent and model.copy.trust.item() == 1
     assert start.weights.scale != 16.0, "the trust in the encoder is part of it"
+    assert model.tasks["session"].clicks.user.weight.any(), "the candidate serves p_click too"
     assert (start.followers["rows"][bundle.vocabulary.row("p4")] > 0).any()
 
 

@@ -1,0 +1,61 @@
+"""The model gate as a trainer asks it: the windows go into files, for `model_export.gate.judge`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from model_export.follow.candidate import GateWindows
+from model_export.gate.judge import judge
+from model_export.gate.report import GateReport, shown
+from operators.configuration.shop_settings import EventSettings, GateLimits
+from operators.records.contracts import Event, encode_record
+
+QUALITY = ("NDCG@20", "forgetting: NDCG@20")  # the lines of a candidate that passed
+
+
+@dataclass(frozen=True)
+class GateVerdict:
+    """A `Verdict`."""
+
+    passed: bool
+    lines: list[str]
+
+    @classmethod
+    def of(cls, report: GateReport) -> "GateVerdict":
+        """The sentences of the lines that failed, or the two lines on quality."""
+        if report.passed:
+            own = [line for line in report.lines if line.name in QUALITY]
+            return cls(True, [f"{line.name} {shown(line.value)}, champion {shown(line.champion)}" for line in own])
+        return cls(False, [f"{line.name}: {line.why}" for line in report.failed])
+
+
+class JudgeGate:
+    """A `Gate` with the limits of the settings. `work`: a folder of this user alone, for files that live while it judges."""
+
+    def __init__(self, limits: GateLimits, events: EventSettings, work: Path) -> None:
+        self._limits, self._events, self._work = limits, events, work
+
+    def __call__(self, candidate: Path, champion: Path, windows: GateWindows) -> GateVerdict:
+        """Raises `BundleError` where the champion fails, and `EventsFileError` where a window holds no question."""
+        from_ms, to_ms = windows.old_ms
+        with TemporaryDirectory(dir=self._work, prefix="gate-") as folder:
+            newest, old = Path(folder) / "newest.jsonl", Path(folder) / "old.jsonl"
+            _write(newest, windows.events)
+            _write(old, (event for event in windows.events if from_ms <= int(event.event_time) < to_ms))
+            report = judge(
+                candidate,
+                champion,
+                newest,
+                self._limits,
+                old_events=old,
+                test_from=windows.newest_ms,
+                event_limits=self._events,
+            )
+        return GateVerdict.of(report)
+
+
+def _write(file: Path, events: Iterable[Event]) -> None:
+    with file.open("wb") as lines:
+        for event in events:
+            lines.write(encode_record(event) + b"\n")
