@@ -133,7 +133,7 @@ class SearchEngine:
         terms = [self._term_query(term) for term in understood.terms]
         everywhere = self.index.filtered(all_of(terms), filters)
         if self.index.count(everywhere):
-            return ("fuzzy" if understood.corrected else "all"), everywhere
+            return ("fuzzy" if understood.misspelt else "all"), everywhere
         anywhere = self.index.filtered(any_of(terms), filters)
         return ("any", anywhere) if self.index.count(anywhere) else ("text", None)
 

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tantivy import TextAnalyzer
-
 from operators.search.analysis import text_analyzer, words_of
 from operators.search.synonyms import Synonyms
 from operators.search.vocabulary import Vocabulary
@@ -19,6 +17,7 @@ MAX_WORDS = 24
 SYNONYM, JOINED, COMPLETED = 0.8, 0.9, 0.4  # weights of alternatives; the word itself has 1
 SPELLED = (0.9, 0.3, 0.2, 0.2)  # of the nearest words, the nearest first
 COMPLETIONS = 8
+REMEMBERED = 100_000  # stems of recent words
 RARE, FAR_MORE_FREQUENT = 2, 50  # a word of so few items is also looked for as one that comes so much more often
 
 Stems = tuple[str, ...]
@@ -34,18 +33,19 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Term:
-    """One place of a query. `known`: some item has the word, or a synonym of it. `spelled`: the nearest word if not."""
+    """One place of a query. `known`: some item has the word, or what it stands for. `meant`: the near word that is probably
+    meant, where no item has the word, or very few have it and many the near one."""
 
     word: str
     alternatives: tuple[Alternative, ...]
     known: bool
-    spelled: str | None = None
+    meant: str | None = None
 
 
 @dataclass(frozen=True)
 class Understood:
-    """A query as it is looked for. `wanted`: its words without what follows `without`, misspelt ones corrected; `corrected`: the
-    same, None if no word was misspelt. `notes` state what was left out."""
+    """A query as it is looked for. `wanted`: its words without what follows `without`, those that no item has corrected.
+    `corrected`: what is probably meant; None if that is what was written. `notes` state what was left out."""
 
     terms: tuple[Term, ...]
     wanted: str
@@ -53,20 +53,14 @@ class Understood:
     notes: tuple[str, ...] = ()
 
     @property
+    def misspelt(self) -> bool:
+        """Whether near words stand for words that no item has."""
+        return any(term.meant and not term.known for term in self.terms)
+
+    @property
     def stems(self) -> set[str]:
         """All stems that the query may match, for highlights."""
         return {stem for term in self.terms for other in term.alternatives for stem in other.stems}
-
-
-class Stemmer:
-    """Words to stems, as the index has them; a stop word has none. Remembers recent words. For one thread at a time."""
-
-    def __init__(self) -> None:
-        self._analyzer: TextAnalyzer = text_analyzer()
-        self.stem = lru_cache(100_000)(self._stem)
-
-    def _stem(self, word: str) -> str:
-        return next(iter(self._analyzer.analyze(word)), "")
 
 
 class Understanding:
@@ -75,10 +69,11 @@ class Understanding:
     def __init__(self, vocabulary: Vocabulary, synonyms: Synonyms, knows: Callable[[str], bool]) -> None:
         """`knows`: whether any item has a stem."""
         self._vocabulary, self._synonyms, self._knows = vocabulary, synonyms, knows
-        self._stem = Stemmer().stem
+        analyzer = text_analyzer()
+        self._stem = lru_cache(REMEMBERED)(lambda word: next(iter(analyzer.analyze(word)), ""))
 
     def stem(self, word: str) -> str:
-        """The stem of a word, "" of a stop word."""
+        """The stem of a word, as the index has it; "" of a stop word."""
         return self._stem(word)
 
     def read(self, text: str, *, spelling: bool = True) -> Understood:
@@ -91,9 +86,14 @@ class Understanding:
         if unwanted:
             notes.append(f"not looked for: {' '.join(unwanted)}")
         terms = self._terms(wanted, spelling)
-        spelled = {term.word: term.spelled for term in terms if term.spelled}
-        text_wanted = " ".join(spelled.get(word, word) for word in wanted)
-        return Understood(terms, text_wanted, text_wanted if spelled else None, tuple(notes))
+        meant = {term.word: term.meant for term in terms if term.meant}
+        unknown = {term.word for term in terms if not term.known}
+        return Understood(
+            terms,
+            " ".join(meant.get(word, word) if word in unknown else word for word in wanted),
+            " ".join(meant.get(word, word) for word in wanted) if meant else None,
+            tuple(notes),
+        )
 
     def _terms(self, words: Sequence[str], spelling: bool) -> tuple[Term, ...]:
         terms, seen, place = [], set(), 0
@@ -134,7 +134,7 @@ class Understanding:
         return Term(" ".join(words[place : place + 2]), (self._alternative((joined,), JOINED), apart), True), 2
 
     def _term(self, word: str, stem: str, spelling: bool, last: bool) -> Term:
-        known, spelled = self._knows(stem), None
+        known, meant = self._knows(stem), None
         alternatives = [Alternative((stem,), 1.0)]
         if last and not known:
             completions = self._vocabulary.completions(word, COMPLETIONS)
@@ -143,16 +143,20 @@ class Understanding:
         if not known:
             alternatives += [self._alternative(parts, JOINED) for parts in self._parts(word)]
             known = len(alternatives) > 1
-        if spelling and not known and (near := self._vocabulary.near(word, len(SPELLED))):
-            spelled = near[0].word
-            alternatives += [
-                self._alternative((other.word,), weight) for other, weight in zip(near, SPELLED, strict=False)
-            ]
-        elif spelling and self._vocabulary.count(word) <= RARE:
-            count = max(1, self._vocabulary.count(word))
-            near = [other for other in self._vocabulary.near(word, 2) if other.count >= FAR_MORE_FREQUENT * count]
-            alternatives += [self._alternative((other.word,), SPELLED[1]) for other in near]
-        return Term(word, _distinct(alternatives), known, spelled)
+        if spelling and (near := self._near(word, stem, known)):
+            meant = near[0]
+            weights = SPELLED[known:]  # of a word that is there, near ones count less
+            alternatives += [self._alternative((other,), weight) for other, weight in zip(near, weights, strict=False)]
+        return Term(word, _distinct(alternatives), known, meant)
+
+    def _near(self, word: str, stem: str, known: bool) -> list[str]:
+        """The words that may be meant, the nearest first. Of a known word those that come far more often, if it is rare."""
+        count = self._vocabulary.count(word)
+        if known and count > RARE:
+            return []
+        least = FAR_MORE_FREQUENT * max(1, count) if known else 1
+        near = self._vocabulary.near(word, len(SPELLED))
+        return [other.word for other in near if other.count >= least and self._stem(other.word) != stem]
 
     def _parts(self, word: str) -> list[tuple[str, str]]:
         """Two known words of which an unknown one may be made; at most one pair, of the rarest first half."""

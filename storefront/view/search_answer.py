@@ -29,7 +29,7 @@ class SearchAnswer(msgspec.Struct, kw_only=True):
 
     `matched` says how they match: `all` words, words near a misspelt one (`fuzzy`), `any` word, the model's `text` vectors,
     or not at all: `popular` items. `total` counts the items that match so, and `facets` their values; items that match less
-    well may follow them. `did_you_mean` is the query with its misspelt words replaced, or null. `notes` say what was left
+    well may follow them. `did_you_mean` is the query with what its misspelt words probably mean, or null. `notes` say what was left
     out or found no item.
     """
 

@@ -57,6 +57,17 @@ def test_a_misspelt_query_is_corrected_and_a_right_one_is_not() -> None:
     assert search(SHOP, "red lantren", spelling=False) == ("any", ["i1", "i3"])
 
 
+def test_a_rare_word_is_taken_as_it_is_and_the_frequent_near_one_is_offered() -> None:
+    lanterns = [CatalogueItem(item_id=f"l{n}", title="lantern") for n in range(60)]
+    shop = engine_of(
+        *lanterns, CatalogueItem(item_id="odd", title="lantren"), CatalogueItem(item_id="mugs", title="mug")
+    )
+    found = shop.search(SearchRequest("lantren"))
+    assert (found.matched, ids_of(shop, found)[0], found.understood.corrected) == ("all", "odd", "lantern")
+    assert len(found.scores) == 61
+    assert shop.search(SearchRequest("lanterns")).understood.corrected is None, "another form of a word is no mistake"
+
+
 def test_words_behind_without_are_not_looked_for_and_the_answer_says_so() -> None:
     found = SHOP.search(SearchRequest("bowl without lantern"))
     assert ids_of(SHOP, found) == ["i4"]
