@@ -151,7 +151,8 @@ class ListMaker:
         if self._scorer is None or not warm.any():
             return [self._fallback_slate(states, inputs, user, now) for user in range(len(requests))]
         allowed = self._catalogue.allowed(now)
-        answers = self._scorer.answers(inputs, [request.user_id for request in requests])
+        score = self._scorer.score if self._clicks is None else self._scorer.answers
+        answers = score(inputs, [request.user_id for request in requests])
         self._sensors.on_scores(answers[0])
         finite = np.isfinite(answers[0]).all(axis=1)
         ranked, clicks = self._ranked(answers, states, allowed)
@@ -181,11 +182,11 @@ class ListMaker:
         if self._clicks is None:
             return self._ranker.rank(rows, scores, *rules), None
         if self._by_value:
-            valued = self._clicks.by_value(*vectors, scores, rows)
+            valued = self._clicks.by_value(vectors[0], scores, rows)
             ranked = self._ranker.rank(valued.rows, valued.values, *rules)
             return ranked, valued.steps_of(ranked)
         ranked = self._ranker.rank(rows, scores, *rules)
-        return ranked, self._clicks.of_listed(*vectors, scores, ranked)
+        return ranked, self._clicks.of_listed(vectors[0], scores, ranked)
 
     def _fallback_slate(self, states: npt.NDArray[Any], inputs: Features, user: int, now: int) -> Slate:
         usable = self._usable(states[user : user + 1], self._catalogue.allowed(now), GOOD)
