@@ -126,7 +126,7 @@ docs: dev-deps reference ## the pages of docs/ as a site that needs no network: 
 
 locks: ## requirements/*.lock anew (needs uv)
 	@for kind in dev train base; do \
-		extras=$$(case $$kind in dev) echo --extra train --extra report --extra tune --extra tracing --extra dashboards --extra docs --extra dev;; train) echo --extra train;; esac); \
+		extras=$$(case $$kind in dev) echo --extra train --extra report --extra tune --extra tracing --extra text --extra dashboards --extra docs --extra dev;; train) echo --extra train;; esac); \
 		uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11 \
 			pyproject.toml $$extras $$( [ $$kind = dev ] || echo -c requirements/dev.lock) -o requirements/$$kind.lock; done
 

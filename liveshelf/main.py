@@ -8,9 +8,10 @@ import traceback
 import typer
 
 from liveshelf.bench import bench, chaos
-from liveshelf.data import audit, dead_letters, events, profile, replay, topics, validate
+from liveshelf.data import audit, dead_letters, events, import_events, profile, replay, topics, validate
 from liveshelf.job import backup, restore, resume, stop, submit, tidy
-from liveshelf.models import bundle, evaluate, experiments, export, train, tune
+from liveshelf.models import bundle, evaluate, experiments, export, rollout, train, tune
+from liveshelf.search import search
 from liveshelf.shopper import erase, lists
 from liveshelf.stack import demo, doctor, down, logs, status, up
 from liveshelf.terminal.foreign_errors import as_liveshelf_error
@@ -49,8 +50,11 @@ for verb in (
     demo,
 ):
     app.command(verb.__name__.rsplit(".", 1)[1])(verb.run)
+app.command("import")(import_events.run)
 app.add_typer(topics.app, name="topics", help="The topics.")
 app.add_typer(bundle.app, name="bundle", help="Model bundles.")
+app.add_typer(rollout.app, name="models", help="Which bundles make lists.")
+app.add_typer(search.app, name="search", help="The search of a catalogue.")
 app.add_typer(experiments.app, name="experiments", help="Experiments on lists.")
 app.add_typer(audit.app, name="audit", help="Who changed what.")
 app.add_typer(bench.app, name="bench", help="Measures the stack, or a part of it alone.")

@@ -8,7 +8,8 @@ LiveshelfError
 ├── StackError         a part of the local stack (jar, port, process; `retriable` when it may work later)
 ├── ClusterError       the Flink cluster refused or failed
 ├── BrokerError        Kafka refused or failed (`retriable` when it may come back)
-└── EventsFileError    a file of events or catalogue records
+├── EventsFileError    a file of events or catalogue records
+└── SearchError        a search that cannot be answered: its filters, its synonyms, its judgments
 """
 
 
@@ -68,3 +69,7 @@ class BrokerError(LiveshelfError):
 
 class EventsFileError(LiveshelfError):
     """A file whose lines are not canonical records."""
+
+
+class SearchError(LiveshelfError):
+    """Filters, synonyms or judgments of a search that cannot be used."""

@@ -19,6 +19,7 @@ from pydantic_settings import SettingsError as UnreadableSetting
 
 from operators.configuration import secure_stack
 from operators.configuration.kafka_settings import KafkaSettings
+from operators.configuration.model_settings import BundleSettings, GuardSettings
 from operators.configuration.page_origin import checked_origin
 from operators.configuration.rest_address import checked_url, without_password
 from operators.configuration.settings_file import read_settings_file
@@ -28,8 +29,11 @@ from operators.configuration.shop_settings import (
     DemandSettings,
     EventSettings,
     ExperimentSettings,
+    ExplorationSettings,
     FeedbackSettings,
+    GateLimits,
     ListSettings,
+    SearchSettings,
 )
 from operators.configuration.socket_path import checked_socket_path
 from operators.errors import SettingsError
@@ -87,12 +91,6 @@ class ScorerSettings(Section):
     retry_after_ms: int = Field(2000, ge=1)
 
 
-class BundleSettings(Section):
-    """Which model bundle is served."""
-
-    path: str = "models/online-retail"
-
-
 class StorefrontSettings(Section):
     """The reader, and how much one client may ask of it."""
 
@@ -126,9 +124,15 @@ class MonitorSettings(Section):
 
 
 class TrainerSettings(Section):
-    """The trainer."""
+    """The trainer; all but the port: of `liveshelf train --follow`."""
 
     metrics_port: Port = 9290
+    follow: bool = False
+    work_dir: str = ".liveshelf/trainer"
+    light_every_s: float = Field(300, gt=0)
+    weights_every_s: float = Field(3600, gt=0)
+    history_events: int = Field(200_000, ge=1000)
+    replay_share: float = Field(0.5, ge=0, lt=1)
 
 
 class TracingSettings(Section):
@@ -180,10 +184,14 @@ class Settings(BaseSettings):
     scorer: ScorerSettings = ScorerSettings()
     lists: ListSettings = ListSettings()
     demand: DemandSettings = DemandSettings()
+    exploration: ExplorationSettings = ExplorationSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     bundle: BundleSettings = BundleSettings()
+    guard: GuardSettings = GuardSettings()
+    gate: GateLimits = GateLimits()
     storefront: StorefrontSettings = StorefrontSettings()
+    search: SearchSettings = SearchSettings()
     monitor: MonitorSettings = MonitorSettings()
     trainer: TrainerSettings = TrainerSettings()
     tracing: TracingSettings = TracingSettings()

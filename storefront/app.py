@@ -1,132 +1,38 @@
 """The HTTP interface of the storefront; `/docs` describes it."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client.exposition import choose_encoder
 
-from operators.demand.item_counts import HalfLives
-from operators.demand.live_orders import LiveOrders
-from operators.errors import BadRecord, BrokerError, BundleError, SettingsError
-from operators.kafka_io.list_outlines import ListOutline
-from operators.kafka_io.table_consumer import kafka_consumer
-from operators.model.model_bundle import ModelBundle
-from operators.records.contracts import CatalogueItem, ListItem, Reason
+from operators.errors import BadRecord, BrokerError, SearchError
+from operators.records.contracts import MAX_ID
+from operators.search.filters import MAX_TEXT as MAX_FILTERS
+from operators.search.filters import read_filters
 from operators.settings import Settings
-from operators.telemetry.tracing import Tracer
-from storefront.events.event_producer import BadEvent, EventProducer
-from storefront.events.read_impressions import ReadImpressions
+from storefront.events.event_producer import BadEvent
 from storefront.http.answers import Refused, add_refusals, encode, json_answer, refusal
 from storefront.http.batches import BodyRefused, read_body, split_batch
 from storefront.http.guard import Guard
-from storefront.http.live import ListStream, LiveLists
+from storefront.http.live import ListStream
 from storefront.http.pages import add_pages
 from storefront.http.path_ids import PathId
 from storefront.http.strict_route import StrictRoute
 from storefront.openapi import EventBody, Taken, add_components, content
-from storefront.view.search import Search
-from storefront.view.served_list import ListServer, ServedItem, ServedList, served
-from storefront.view.views import CatalogueView, Views
+from storefront.services import Services
+from storefront.view.search import MAX_OFFSET, Page, Sort
+from storefront.view.search_answer import SearchAnswer, Suggestions
+from storefront.view.served_list import ServedItem, ServedList
 from storefront.watching.measured import Measured
-from storefront.watching.metrics import StoreMetrics
-from storefront.watching.ops import Ops, Overview
+from storefront.watching.ops import Overview
 
-TABLES = "storefront"
-SIMILAR = 20
 MAX_QUERY = 256  # characters of a search
 # refusals that any route may answer: from the guard, the limits, or a bad parameter
 GUARDED: dict[int | str, dict[str, Any]] = {code: content(Refused) for code in (400, 403, 422, 429)}
-
-
-class Services:
-    """The objects that the routes use."""
-
-    def __init__(self, settings: Settings) -> None:
-        endpoint = settings.tracing.otlp_endpoint
-        self.metrics = StoreMetrics(Tracer(settings.tracing, "liveshelf-storefront") if endpoint else None)
-        self.settings = settings.storefront
-        self.live = LiveLists(settings.storefront)
-        options = settings.kafka.consumer_options() | {"fetch_max_wait_ms": 500}
-        folder = _tables_folder(settings)
-        try:
-            self.bundle: ModelBundle | None = ModelBundle.load(settings.resolve(settings.bundle.path))
-        except BundleError:
-            self.bundle = None  # users without a list get an empty one; /readyz reports it
-        shelf = CatalogueView(self.bundle.vocabulary if self.bundle else None, settings.lists.catalogue_coverage)
-        refused = self.metrics.refused.counts
-        self.views = Views(
-            folder,
-            lambda: kafka_consumer(options),
-            self._on_list,
-            shelf,
-            refused,
-            settings.events.placeholders,
-            live_orders(settings, self.bundle),
-        )
-        self.server = ListServer(self.views, self.bundle)
-        self.search = Search(self.views.shelf, self.bundle)
-        self.producer = EventProducer(settings)
-        self._impressions: ReadImpressions | None = None
-        if settings.storefront.impressions == "reads":
-            self._impressions = ReadImpressions(self.producer.publisher, self.metrics.on_impressions)
-        self.ops = Ops(settings.storefront.prometheus_url)
-        self.metrics.catalogue_age.set_function(lambda: self.views.ages()["catalogue"])
-        self.metrics.lists_age.set_function(lambda: self.views.ages()["lists"])
-        self.metrics.demand_age.set_function(lambda: self.views.ages().get("demand", 0.0))
-        self.metrics.streams.set_function(lambda: self.live.streams)
-
-    def _on_list(self, user_id: str, newest: ListOutline | None) -> None:
-        self.metrics.on_list(newest)
-        self.live.changed(user_id)
-
-    def list_of(self, user_id: str, limit: int) -> ServedList:
-        """The list that a reader gets now. With `storefront.impressions = "reads"` it counts as shown."""
-        answer = self.server.list_of(user_id, limit)
-        if self._impressions is not None:
-            self._impressions.shown(answer)
-        return answer
-
-    def close(self) -> None:
-        """Publishes what waits, and closes the connections."""
-        if self._impressions is not None:
-            self._impressions.close()
-        self.producer.close()
-
-    def similar(self, item_id: str) -> list[ServedItem]:
-        """The neighbours of an item that may be listed now."""
-        if self.bundle is None or not (row := self.bundle.vocabulary.row(item_id)):
-            return []
-        ids = [self.bundle.vocabulary.item_ids[r - 1] for r in self.bundle.neighbours[row].tolist() if r]
-        neighbours = [item for item in ids if self.views.shelf.may_be_listed(item)][:SIMILAR]
-        reason = Reason("similar", item_id)
-        return [served(ListItem(i, 0.0, n, reason), n, self.views.shelf) for n, i in enumerate(neighbours, start=1)]
-
-
-def live_orders(settings: Settings, bundle: ModelBundle | None) -> LiveOrders | None:
-    """What follows live demand, with new items too; None where `demand.enabled` is not set."""
-    if not settings.demand.enabled:
-        return None
-    items = bundle.vocabulary.item_ids if bundle else []
-    popular = [row - 1 for row in bundle.popular.tolist()] if bundle else []
-    return LiveOrders(items, popular, HalfLives.of(settings.demand), adds_items=True)
-
-
-def _tables_folder(settings: Settings) -> Path:
-    folder = settings.resolve(settings.stack.data_dir) / "tables" / TABLES
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(f"{folder}: no right to write")
-    except OSError as error:
-        fix = "name another folder, or give this user the right to it"
-        raise SettingsError("a stack.data_dir that can be written", str(error), fix) from error
-    return folder
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -137,9 +43,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         shop.live.bind(asyncio.get_running_loop())
-        await asyncio.to_thread(shop.views.open)
+        await asyncio.to_thread(shop.open)
         yield
-        await asyncio.to_thread(shop.views.close)
         await asyncio.to_thread(shop.close)
         await shop.ops.close()
         shop.metrics.close()
@@ -195,10 +100,28 @@ def _list_routes(app: FastAPI, shop: Services) -> None:
 
 
 def _item_routes(app: FastAPI, shop: Services) -> None:
-    @app.get("/v1/search", responses={200: content(list[CatalogueItem])})
-    def search(q: str = Query("", max_length=MAX_QUERY), limit: int = Query(24, ge=1, le=200)) -> Response:
-        """Items that may be listed now: those whose title holds all words, then those that the model has learned to belong to them."""
-        return json_answer(shop.search.find(q, limit))
+    @app.get("/v1/search", responses={200: content(SearchAnswer)})
+    def search(
+        q: str = Query("", max_length=MAX_QUERY),
+        limit: int = Query(24, ge=1, le=200),
+        offset: int = Query(0, ge=0, le=MAX_OFFSET),
+        sort: Sort = Query("relevance"),
+        filters: str = Query("", max_length=MAX_FILTERS),
+        diversity: float = Query(0.0, ge=0.0, le=1.0),
+        user: str | None = Query(None, min_length=1, max_length=MAX_ID),
+    ) -> Response:
+        """Items that may be listed now and match the words, also misspelt ones, or that the model has learned to belong to them.
+        `matched` says how. An empty query finds all items. docs/search.md has the filters."""
+        try:
+            answer = shop.search.find(q, read_filters(filters), Page(offset, limit, sort, diversity), user)
+        except SearchError as error:
+            return refusal(422, "bad_parameter", str(error))
+        return json_answer(answer)
+
+    @app.get("/v1/suggest", responses={200: content(Suggestions)})
+    def suggest(q: str = Query("", max_length=MAX_QUERY), limit: int = Query(8, ge=1, le=20)) -> Response:
+        """How a query that is being typed may go on, and the first items that it names."""
+        return json_answer(shop.search.suggest(q, limit))
 
     @app.get("/v1/items/{item_id}/similar", responses={200: content(list[ServedItem])})
     def similar(item_id: PathId) -> Response:

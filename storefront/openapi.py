@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
-from operators.records.contracts import CatalogueItem, Event
+from operators.records.contracts import Event
 from storefront.events.event_warnings import EventWarning
 from storefront.http.answers import Refused
+from storefront.view.search_answer import SearchAnswer, Suggestions
 from storefront.view.served_list import ServedItem, ServedList
 from storefront.watching.ops import Overview
 
@@ -20,7 +21,7 @@ class Taken(msgspec.Struct, omit_defaults=True):
 
 
 EventBody = Event | list[Event]
-_RECORDS = (ServedList, list[ServedItem], list[CatalogueItem], EventBody, Refused, Taken, Overview)
+_RECORDS = (ServedList, list[ServedItem], SearchAnswer, Suggestions, EventBody, Refused, Taken, Overview)
 _record_schemas, _components = msgspec.json.schema_components(_RECORDS, ref_template="#/components/schemas/{name}")
 _schemas = dict(zip(map(str, _RECORDS), _record_schemas, strict=True))
 

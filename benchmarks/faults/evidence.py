@@ -50,8 +50,8 @@ class Victim:
     def kill(self, number: signal.Signals = signal.SIGKILL) -> str:
         """Sends a deadly signal and returns the evidence; empty when the process lives on."""
         self.process.send_signal(number)
-        # a dead wrapper may leave a serving process behind
-        if wait_while(self._is_alive, GONE_S, 0.01) or (self._address is not None and not refuses(self._address)):
+        # a dead wrapper may leave a serving process behind, and a dead main thread others, with the port, for some ms
+        if wait_while(self._is_alive, GONE_S, 0.01) or wait_while(self._answers, GONE_S, 0.05):
             return ""
         refused = f", port {self._address[1]} refused" if self._address else ""
         successor_pid = next_pid(self._successor, self.process.pid)
@@ -71,6 +71,9 @@ class Victim:
         if not stopped or (self._is_alive() and not is_stopped):
             return ""
         return f"pid {self.process.pid} stood still " + (f"{stopped_s:.1f} s" if is_stopped else "until it was killed")
+
+    def _answers(self) -> bool:
+        return self._address is not None and not refuses(self._address)
 
     def _stopped(self) -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):

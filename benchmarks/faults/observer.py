@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from benchmarks.faults.oracle import Order
@@ -176,7 +177,7 @@ class ListWatcher:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                for records in self._consumer.poll(timeout_ms=20).values():
+                for records in self._polled().values():
                     now, now_ms = time.monotonic(), time.time() * 1000
                     for record in records:
                         self.view.take(record, now, now_ms)
@@ -185,6 +186,17 @@ class ListWatcher:
                 }
         except Exception as error:  # an error in a thread would go unseen, and a part of the lists pass for all
             self._failure = repr(error)
+
+    def _polled(self) -> dict[TopicPartition, list[Any]]:
+        """The next records; none while the broker is away: the positions stay."""
+        try:
+            polled: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=20)
+            return polled
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            self._stop.wait(0.1)
+            return {}
 
 
 class JobWatcher:

@@ -110,7 +110,7 @@ def _served(name: str) -> Served:
         version=STEPS,
         generated_at=NOW_MS,
         model=Model("online-retail", "2026-11-28"),
-        experiment=Experiment("autumn", "control"),
+        experiments=(Experiment("autumn", "control"),),
         source="model",
         items=np.array([low_hash(item) for item in ITEMS], dtype=np.uint32),
         propensities=None,

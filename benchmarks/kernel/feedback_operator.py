@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from operators.configuration.shop_settings import EventSettings, ExperimentSettings
+from operators.configuration.shop_settings import EventSettings
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
@@ -52,9 +52,7 @@ class Side:
             ScorerSettings(),
             time.time,
             NullRefreshSensors(),
-            downstream=Downstream(
-                FeedbackOutputs(Model(bundle.name, bundle.version), ExperimentSettings()) if joined else None
-            ),
+            downstream=Downstream(FeedbackOutputs(lambda: Model(bundle.name, bundle.version)) if joined else None),
         )
         self._items = bundle.vocabulary.item_ids
         self._count = 0

@@ -15,7 +15,8 @@ from operators.configuration.shop_settings import ExperimentSettings
 from operators.experiments.assignment import Experiments
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
-from operators.lists.list_maker import ListMaker, ListSensors, NullListSensors
+from operators.lists.list_maker import ListMaker
+from operators.lists.list_sensors import ListSensors, NullListSensors
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer

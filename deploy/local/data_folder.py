@@ -15,6 +15,7 @@ MARKER = ".liveshelf-stack"
 NOTE = "Made by `liveshelf up`: `liveshelf down --purge` removes the parts of a stack that lie here.\n"
 OWN = frozenset(
     [
+        "bundles",
         "checkpoints",
         "flink",
         "high-availability",
@@ -31,6 +32,7 @@ OWN = frozenset(
         "supervisord.conf",
         "supervisord.pid",
         "tables",
+        "trainer",  # its history has offsets of topics that a purge removes
         "zookeeper",
     ]
 )
@@ -68,9 +70,16 @@ def release(data: Path, jars: Path) -> None:
                 "correct stack.data_dir; a stack of an older version is marked when it is started: liveshelf up",
             )
         return
-    for entry in _entries(data):
-        if entry.name in OWN and entry != jars:
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    try:
+        for entry in _entries(data):
+            if entry.name in OWN and entry != jars:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    except OSError as error:  # a file system is mounted there, or another user owns a part
+        raise StackError(
+            f"that everything in stack.data_dir ({data}) can be removed",
+            str(error),
+            "unmount it, or correct the rights; then the same again",
+        ) from error
     (data / MARKER).unlink()
     if not any(_entries(data)):
         data.rmdir()

@@ -75,7 +75,7 @@ def _ports(settings: Settings, layout: Layout) -> Check:
 
 def _bundle(settings: Settings) -> dict[str, Check]:
     try:
-        bundle = ModelBundle.load(settings.resolve(settings.bundle.path))
+        bundle = ModelBundle.load(settings.resolve(settings.bundle.path), settings.bundle.required_keys)
         scorer = Scorer(bundle, settings.scorer)
     except LiveshelfError as error:
         return {"bundle": Check(False, str(error))}

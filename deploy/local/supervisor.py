@@ -83,6 +83,11 @@ def programs(settings: Settings, layout: Layout) -> list[Program]:
     for name, module in (("storefront", "storefront"), ("monitor", "pipelines.monitor.stream_monitor")):
         variables = FEW_ARENAS | _settings_variables() | part_variables(layout, name)
         parts.append(Program(name, [sys.executable, "-m", module], variables))
+    if settings.trainer.follow:
+        # at the lowest priority: it takes a core for minutes, and nothing waits for it
+        command = ["nice", "-n", "19", sys.executable, "-m", "liveshelf", "train", "--follow"]
+        variables = FEW_ARENAS | ONE_THREAD | _settings_variables() | part_variables(layout, "trainer")
+        parts.append(Program("trainer", command, variables))
     for name, watcher in (("prometheus", prometheus), ("alertmanager", alertmanager)):
         if watch := watcher.command(settings, layout):
             parts.append(Program(name, watch, {}))

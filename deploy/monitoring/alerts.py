@@ -30,9 +30,12 @@ SYMPTOMS = (
 )
 
 _USERS = "increase(liveshelf_experiment_users_total[@1d@])"
-_EXPECTED = f"(max by (arm) (liveshelf_experiment_share) * scalar(sum({_USERS})))"
+_ALL = f"sum by (experiment) ({_USERS})"
+# an arm without a share expects nobody: dividing by it would hide the other arms
+_EXPECTED = f"(max by (experiment, arm) (liveshelf_experiment_share > 0) * on (experiment) group_left () {_ALL})"
 SAMPLE_RATIO = (
-    f"sum((sum by (arm) ({_USERS}) - on (arm) {_EXPECTED}) ^ 2 / on (arm) {_EXPECTED}) > 15 and sum({_USERS}) > 1000"
+    f"sum by (experiment) ((sum by (experiment, arm) ({_USERS}) - on (experiment, arm) {_EXPECTED}) ^ 2"
+    f" / on (experiment, arm) {_EXPECTED}) > 15 and on (experiment) {_ALL} > 1000"
 )
 
 BROKER = (
@@ -79,7 +82,7 @@ JOB = (
     Alert("SampleRatioMismatch",
           SAMPLE_RATIO,
           "10m", "ticket", "The experiment's arms do not have their configured shares of users (chi-square above 15). Do not trust its result",
-          "check that all subtasks run with the same [experiment]; check whether one arm lost users"),
+          "check that all subtasks run the same experiments; check whether one arm lost users"),
 )  # fmt: skip
 
 PARTS = (

@@ -50,6 +50,11 @@ def _rate(metric: str, by: str = "", selector: str = "") -> str:
     return f"sum{f' by ({by})' if by else ''} (rate({metric}{selector}[{ALL}]))"
 
 
+def _of_arms(by: str, outcome: str) -> str:
+    return _rate("liveshelf_experiment_outcomes_total", by, f'{{outcome{outcome}"impression"}}')
+
+
+ARM_OUTCOMES = f"{_of_arms('experiment, arm, outcome', '!=')} / on (experiment, arm) group_left () {_of_arms('experiment, arm', '=')}"
 FRESHNESS = PanelSpec(
     "Freshness", "From the shopper's event to the emission of its list. The objective: 99 % within 250 ms.", "s",
     _quantiles("liveshelf_freshness_seconds"), 0.25, exemplars=True,
@@ -124,7 +129,9 @@ DASHBOARDS = (
             PanelSpec("Baskets and purchases from lists", "For each list shown, over an hour.", "percentunit",
                       {"carts {{arm}}": "liveshelf:cart_through:ratio1h", "purchases {{arm}}": "liveshelf:purchase_through:ratio1h"}),
             PanelSpec("New users by arm", "Users seen for the first time; the shares of an experiment must hold.", "ops",
-                      {"{{arm}}": _rate("liveshelf_experiment_users_total", "arm")}),
+                      {"{{experiment}} {{arm}}": _rate("liveshelf_experiment_users_total", "experiment, arm")}),
+            PanelSpec("Outcomes by arm", "For each item that a running experiment's lists showed, by what the arm's shoppers did with it.", "percentunit",
+                      {"{{experiment}} {{arm}} {{outcome}}": ARM_OUTCOMES}),
         ),
         "Lists": (
             PanelSpec("Diversity", "1 - mean cosine of a list's items.", "short", {"{{arm}}": _mean("liveshelf_slate_diversity", "arm")}),

@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True)
 def list_acts(
     last: int = typer.Option(20, help="Number of acts, newest last.", min=1, max=MAX_SHOWN), json: bool = JsonFlag
 ) -> None:
-    """Shows the newest acts: submit, stop, resume, backup, restore, erase, dead-letters replay.
+    """Shows the newest acts: submit, stop, resume, backup, restore, erase, dead-letters replay, experiments start and stop.
 
     Example: liveshelf audit list --last 5
     """

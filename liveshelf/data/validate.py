@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from liveshelf.terminal.out_files import begins, check_out
 from liveshelf.terminal.output import JsonFlag, machine, people, table
 from operators.settings import load_settings
 
@@ -20,6 +21,8 @@ TABLES = ("types", "reasons", "bad_lines", "repaired", "without effect", "remark
 def run(
     events: Path = typer.Argument(None, help="JSON lines of canonical events."),
     catalogue: Path = typer.Option(None, help="JSON lines of catalogue records."),
+    fix: Path = typer.Option(None, help="File of JSON lines: the valid events, each in the documented form."),
+    rejects: Path = typer.Option(None, help="With --fix. File of JSON lines: the bad lines, with the reasons."),
     json: bool = JsonFlag,
 ) -> None:
     """Counts records; lists records that the job would refuse or repair, and fields without effect.
@@ -27,14 +30,16 @@ def run(
     Exit 1 when a line is bad.
     Example: liveshelf validate events.jsonl --catalogue catalogue.jsonl
     """
-    from operators.quality import catalogue_file_report, event_file_report
+    from operators.quality import catalogue_file_report
 
     if events is None and catalogue is None:
         raise typer.BadParameter("name a file of events, or a --catalogue")
+    if (fix is None) != (rejects is None) or (fix is not None and events is None):
+        raise typer.BadParameter("--fix and --rejects go together, with a file of events: no line is lost")
     summaries: list[dict[str, Any]] = []
     items: set[str] = set()
     if events is not None:
-        event_report = event_file_report.report(events, load_settings().events)
+        event_report = _event_report(events, fix, rejects)
         items = set(event_report.items)
         summaries.append(_event_summary(event_report))
     if catalogue is not None:
@@ -48,6 +53,26 @@ def run(
         for summary in summaries:
             _show(summary)
     raise typer.Exit(1 if any(summary["reasons"] for summary in summaries) else 0)
+
+
+def _event_report(events: Path, fix: Path | None, rejects: Path | None) -> "EventFileReport":
+    from operators.adapters.rejected_records import rejected_line
+    from operators.quality.event_file_report import report
+    from operators.records.contracts import encode_record
+    from pipelines.topics.whole_file import whole_file
+
+    limits = load_settings().events
+    if fix is None or rejects is None:
+        return report(events, limits)
+    check_out(fix, "file of this verb", lambda earlier: False)
+    check_out(rejects, "file of rejects", begins(b'{"line":'))
+    with whole_file(fix) as good, whole_file(rejects) as rest:
+        return report(
+            events,
+            limits,
+            lambda event: good.write(encode_record(event) + b"\n"),
+            lambda number, line, bad: rest.write(rejected_line(number, bad, line.decode("utf-8", "backslashreplace"))),
+        )
 
 
 def _event_summary(report: "EventFileReport") -> dict[str, Any]:
@@ -73,7 +98,6 @@ def _event_summary(report: "EventFileReport") -> dict[str, Any]:
 
 
 def _catalogue_summary(report: "CatalogueFileReport", mismatch: str) -> dict[str, Any]:
-    from operators.records.field_effects import NO_EFFECT_CATALOGUE_FIELDS
     from operators.records.field_names import left_out
 
     return {
@@ -83,7 +107,6 @@ def _catalogue_summary(report: "CatalogueFileReport", mismatch: str) -> dict[str
         "without title": report.without_title,
         "without price": report.without_price,
         "out of stock": report.out_of_stock,
-        "without effect": {name: f"{name} {NO_EFFECT_CATALOGUE_FIELDS[name]}" for name in report.without_effect},
         "remarks": [*([mismatch] if mismatch else []), *left_out(report.unknown_fields)],
     }
 

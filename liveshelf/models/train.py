@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 
+from liveshelf.models.train_follow import follow as follow_topics
+from liveshelf.models.train_follow import refuse_others
 from liveshelf.models.training_options import (
     CatalogueOption,
     Device,
@@ -68,7 +70,7 @@ class ModelOptions:
 def run(
     data: DataOptions,
     model: ModelOptions,
-    out: Path = typer.Option(..., help="Folder of the new bundle."),
+    out: Path = typer.Option(None, help="Folder of the new bundle."),
     settings_file: Path = typer.Option(
         None,
         "--settings",
@@ -76,6 +78,9 @@ def run(
     ),
     tensorboard: Path = typer.Option(
         None, help="Folder for scalars and the item space, for `tensorboard --logdir` (extra `report`)."
+    ),
+    follow: bool = typer.Option(
+        False, "--follow", help="Trains on what the topics bring, until stopped; see docs/learning.md and [trainer]."
     ),
     device: Device = DeviceOption,
     json: bool = JsonFlag,
@@ -86,6 +91,12 @@ def run(
     On several GPUs, a process each: torchrun --no-python --nproc-per-node 2 liveshelf train …
     """
     need("torch")
+    if follow:
+        refuse_others((data, model), out=out, settings=settings_file, tensorboard=tensorboard, json=json or None)
+        follow_topics(load_settings())
+        return
+    if out is None:
+        raise LiveshelfError("--out FOLDER for the bundle", "none", "liveshelf train --help")
     source = source_of(data.events, data.catalogue, data.sessions, "train")
     if model.lora_rank is not None and model.encoder_from is None:
         raise LiveshelfError("an encoder for the adapters", "--lora-rank alone", "name one with --encoder-from")

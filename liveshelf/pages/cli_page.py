@@ -21,6 +21,7 @@ TITLES = {
     "data": "Events and topics",
     "shopper": "Shoppers",
     "models": "Models",
+    "search": "Search",
     "bench": "Measurements",
 }
 COLUMNS = ("option", "meaning", "default", "range")

@@ -7,6 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from deploy.monitoring.rules import RECORDED
+from model_export.follow.follow_metrics import FollowMetrics
 from model_export.training.train_metrics import TrainMetrics
 from operators.experiments.assignment import Experiments
 from operators.quality import expectations
@@ -35,6 +36,7 @@ PROCESSES = {
     "The monitor, which reads the topics from outside: port 9280": "monitor",
     "The storefront: port 8000": "storefront",
     "A training, while it runs: port 9290": "trainer",
+    "A trainer that follows the topics, where `trainer.follow` is set: port 9290": "follower",
 }
 STAGES = """
 The stages of a list sum to its freshness (`operators/telemetry/timeline.py`):
@@ -71,8 +73,9 @@ def registries(settings: Settings) -> dict[str, CollectorRegistry]:
     SlateMetrics(scorer, Experiments(settings.experiment))
     CacheMetrics(scorer)
     trainer = TrainMetrics(settings.trainer.metrics_port, None)
+    follower = FollowMetrics(settings.trainer.metrics_port, None)
     feedback, demand = FeedbackMetrics(settings.job, 0), DemandMetrics(settings.job, 0)
-    for metrics in (job, feedback, demand, trainer):
+    for metrics in (job, feedback, demand, trainer, follower):
         metrics.close()
     monitor = StreamMonitor(settings).metrics
     return {
@@ -83,6 +86,7 @@ def registries(settings: Settings) -> dict[str, CollectorRegistry]:
         "monitor": monitor.registry,
         "storefront": StoreMetrics().registry,
         "trainer": trainer.registry,
+        "follower": follower.registry,
     }
 
 

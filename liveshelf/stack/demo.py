@@ -1,5 +1,6 @@
 """`liveshelf demo`: sends real orders through the whole system and shows the figures."""
 
+import importlib.util
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 CHECK_SECONDS = 45
 # the demo shows them: examples of what shoppers do with their lists, and what is popular now
-SWITCHED_ON = ("LIVESHELF_FEEDBACK__ENABLED", "LIVESHELF_DEMAND__ENABLED")
+SWITCHED_ON = ("LIVESHELF_FEEDBACK__ENABLED", "LIVESHELF_DEMAND__ENABLED", "LIVESHELF_EXPLORATION__ENABLED")
+TRAINER = "LIVESHELF_TRAINER__FOLLOW"
 
 
 def run(
@@ -36,7 +38,8 @@ def run(
     from pipelines.submission.cluster import Cluster
     from pipelines.topics.replayer import publish_catalogue
 
-    for name in SWITCHED_ON:
+    trains = (TRAINER,) if importlib.util.find_spec("torch") else ()  # the extra `train` may be missing
+    for name in (*SWITCHED_ON, *trains):
         os.environ.setdefault(name, "true")  # the parts of the stack inherit it
     settings = load_settings()
     layout = Layout.of(settings)

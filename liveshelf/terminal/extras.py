@@ -11,6 +11,7 @@ EXTRAS = {
     "report": ("matplotlib", "jinja2", "tensorboard"),
     "tune": ("optuna",),
     "tracing": ("opentelemetry",),
+    "text": ("tokenizers",),
 }  # fmt: skip
 EXTRA_OF = {module: extra for extra, modules in EXTRAS.items() for module in modules}
 

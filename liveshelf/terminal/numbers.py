@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from types import EllipsisType
 from typing import Any, TypeVar
 
 import typer
@@ -13,8 +14,10 @@ MAX_SHOWN = 1_000_000  # lines or records that a verb holds in memory to show th
 SEEDS = 2**32 - 1  # the largest seed that numpy takes
 
 
-def real(default: float | None, help: str = "", *names: str, min: float, max: float | None = None) -> Any:
-    """An option of type float."""
+def real(
+    default: float | EllipsisType | None, help: str = "", *names: str, min: float, max: float | None = None
+) -> Any:
+    """An option of type float; `...`: it must be given."""
     return typer.Option(default, *names, help=help or None, min=min, max=max, callback=_finite)
 
 

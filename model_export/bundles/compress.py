@@ -9,6 +9,7 @@ from model_export.bundles.bundle_folder import new_bundle, write_manifest
 from model_export.bundles.export import run_graph
 from model_export.bundles.halve import halve_table
 from model_export.bundles.quantize import quantize_table
+from model_export.bundles.training_weights import FILE as WEIGHTS
 from operators.errors import BundleError
 from operators.model.bundle_files import BundleFiles, read_manifest
 from operators.model.click_head import OUTPUT as CLICKS
@@ -30,6 +31,7 @@ def compressed_bundle(source: Path, out: Path, precision: str) -> tuple[dict[str
         BundleFiles(source, bundle.manifest).copy(part_folder)
         STEPS[precision](bundle.read_graph(), part_folder / GRAPH)
         (part_folder / INCREMENTAL).unlink(missing_ok=True)
+        (part_folder / WEIGHTS).unlink(missing_ok=True)  # a training goes on from the source, not from rounded vectors
         if precision in EXACT and (incremental := bundle.read_incremental()):
             STEPS[precision](incremental, part_folder / INCREMENTAL)
         outputs = OUTPUTS if bundle.clicks is None else [*OUTPUTS, CLICKS]

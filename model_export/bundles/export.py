@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import torch
+from scipy import sparse
 
 from model_export.bundles.bundle_folder import new_bundle, write_manifest
 from model_export.bundles.click_points import add_click_calibration, uncalibrated
 from model_export.bundles.graph import OPSET, export_graph, export_incremental, outputs_of
 from model_export.bundles.reference import add_reference
+from model_export.bundles.training_weights import FILE as WEIGHTS
+from model_export.bundles.training_weights import write_weights
 from model_export.data.dataset import Examples
+from model_export.data.transition_counts import transition_counts
 from model_export.measures.training_log import TrainingLog
 from model_export.models.click_head import CANDIDATES
 from model_export.models.encoders import NextItem
@@ -41,12 +45,13 @@ def export_bundle(
     folder: Path,
     facts: dict[str, Any],
     training_log: TrainingLog | None = None,
+    fallbacks: dict[str, np.ndarray] | None = None,
     later: Examples | None = None,
 ) -> dict[str, Any]:
     """Writes the bundle, compares torch with ONNX Runtime, runs all checks of the scorer, and returns the manifest.
 
-    `later`: all examples of the sessions of `questions`, for the calibration of the click head; None: the questions are all.
-
+    `fallbacks`: popular, trending and neighbours in place of those that `train` gives. `later`: all examples of the sessions of
+    `questions`, for the calibration of the click head; None: the questions are all.
     Raises `BundleError` when a check fails or the disk is full; the previous content of `folder` then stays.
     """
     top = min(CANDIDATES, len(words))
@@ -56,11 +61,15 @@ def export_bundle(
         golden = questions.where(np.arange(min(GOLDEN, len(questions)))).features.inputs()
         scores, rows, *clicks = run_graph(part_folder / GRAPH, golden, outputs_of(model))
         check_parity(model, golden, scores, rows, top)
-        arrays = _arrays(model, words, train) | {f"golden_{name}": value for name, value in golden.items()}
+        arrays = {"vectors": table_vectors(model)} | (
+            _fallbacks(model, words, train) if fallbacks is None else fallbacks
+        )
+        arrays |= {f"golden_{name}": value for name, value in golden.items()}
         arrays |= {"golden_scores": scores, "golden_rows": rows} | _query_arrays(model)
         arrays |= _click_arrays(model, *clicks)
         for name, value in arrays.items():
             np.save(part_folder / f"{name}.npy", value, allow_pickle=False)
+        write_weights(model, part_folder / WEIGHTS)
         if training_log is not None:
             training_log.write(part_folder / "training.jsonl")
         (part_folder / "items.json").write_text(json.dumps(words.item_ids))
@@ -93,24 +102,33 @@ def run_graph(graph: Path, inputs: dict[str, np.ndarray], outputs: list[str] = O
     return answers
 
 
-def _arrays(model: NextItem, words: Vocabulary, train: Examples) -> dict[str, np.ndarray]:
-    vectors = model.table().detach().numpy().astype(np.float16)
+def table_vectors(model: NextItem) -> np.ndarray:
+    """float16 [N + 1, d]: the item vectors as a bundle holds them."""
+    vectors: np.ndarray = model.table().detach().numpy().astype(np.float16)
+    return vectors
+
+
+def _fallbacks(model: NextItem, words: Vocabulary, train: Examples) -> dict[str, np.ndarray]:
     week = train.time_ms.max() - 7 * DAY_MS
     recent = np.bincount(train.target[train.time_ms > week], minlength=len(words) + 1).astype(np.float64)
     all_time = np.bincount(train.target, minlength=len(words) + 1).astype(np.float64)
     popular = np.argsort(-(recent + all_time / (all_time.sum() + 1)), kind="stable")
-    # rise: share of the last week divided by share of all time, with a prior of 20 events
+    return {
+        "popular": popular[popular > 0].astype(np.int32),
+        "trending": trending_rows(recent, all_time),
+        "neighbours": neighbours(table_vectors(model).astype(np.float32), transition_counts(train, len(words))),
+    }
+
+
+def trending_rows(recent: np.ndarray, all_time: np.ndarray) -> np.ndarray:
+    """int32 rows whose share of the recent events rose most above their share of all, at most 100. Counts by row."""
+    # with a prior of 20 events
     rise = (recent + 20 * all_time / all_time.sum()) / (
         all_time / all_time.sum() * recent.sum() + 20 * all_time / all_time.sum() + 1e-9
     )
     rise[recent < 10] = 0
-    trending = [row for row in np.argsort(-rise, kind="stable")[:100].tolist() if rise[row] > 1.5]
-    return {
-        "vectors": vectors,
-        "popular": popular[popular > 0].astype(np.int32),
-        "trending": np.array(trending, dtype=np.int32),
-        "neighbours": _neighbours(vectors.astype(np.float32), train, len(words)),
-    }
+    rows = [row for row in np.argsort(-rise, kind="stable")[:100].tolist() if rise[row] > 1.5]
+    return np.array(rows, dtype=np.int32)
 
 
 def _query_arrays(model: NextItem) -> dict[str, np.ndarray]:
@@ -127,16 +145,16 @@ def _click_arrays(model: NextItem, *clicks: np.ndarray) -> dict[str, np.ndarray]
     return {} if head is None else {CALIBRATION: uncalibrated(head), "golden_clicks": clicks[0]}
 
 
-def _neighbours(vectors: np.ndarray, train: Examples, items: int) -> np.ndarray:
-    """int32 [N + 1, NEIGHBOURS]: the items that most often followed each item; vector similarity breaks ties and fills up."""
-    from model_export.baselines.baselines import Markov
+def neighbours(vectors: np.ndarray, counts: sparse.csr_matrix) -> np.ndarray:
+    """int32 [N + 1, NEIGHBOURS]: the items that most often followed each item; vector similarity breaks ties and fills up.
 
-    unit = unit_rows(vectors)
-    markov = Markov(train, items)
+    `counts` [N + 1, N + 1]: how often item j (column) followed item i.
+    """
+    unit, items = unit_rows(vectors), len(vectors) - 1
     nearest = np.zeros((items + 1, NEIGHBOURS), dtype=np.int32)
     for start in range(1, items + 1, 512):
         rows = np.arange(start, min(start + 512, items + 1))
-        strength = markov.counts(rows) + 0.5 * (unit[rows] @ unit.T)
+        strength = np.asarray(counts[rows].todense()) + 0.5 * (unit[rows] @ unit.T)
         strength[np.arange(len(rows)), rows] = -np.inf
         strength[:, 0] = -np.inf
         count = min(NEIGHBOURS, items - 1)

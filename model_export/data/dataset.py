@@ -151,16 +151,21 @@ def vocabulary(events: Iterable[Event], min_count: int, rating_middle: float = R
 
 
 def examples(
-    events: Iterable[Event], words: Vocabulary, limits: EventSettings = DEFAULTS, window: int = WINDOW, hop: int = 1
+    events: Iterable[Event],
+    words: Vocabulary,
+    limits: EventSettings = DEFAULTS,
+    window: int = WINDOW,
+    hop: int = 1,
+    sources: list[Event] | None = None,
 ) -> Examples:
-    """One example for each wish of a known item, with the user's state before it.
+    """One example for each wish of a known item, with the user's state before it. `sources` gets the event of each.
 
     The items of one purchase share a time. Each has the earlier items of the purchase in its history, so that a model
     learns which items are bought together. A test asks only for the first (`Examples.bought_together`), because the job
     makes no list between them. Raises `EventsFileError` when there is no wish.
     """
     features_of = partial(features, vocabulary=words, window=window, hop=hop)
-    labelled = _examples(events, words, limits, features_of, Wishes(limits.rating_middle).of)
+    labelled = _examples(events, words, limits, features_of, Wishes(limits.rating_middle).of, sources)
     if labelled is None:
         raise EventsFileError("views, clicks, cart or purchase events of items", "none", "check event_type and item_id")
     return labelled
@@ -176,18 +181,14 @@ def ratings(
     )
 
 
-def _examples(
-    events: Iterable[Event],
-    words: Vocabulary,
-    limits: EventSettings,
-    features_of: Callable[[npt.NDArray[Any]], Features],
-    items_of: Callable[[Event], list[str]],
-) -> Examples | None:
+def states_before(
+    events: Iterable[Event], words: Vocabulary, limits: EventSettings, items_of: Callable[[Event], list[str]]
+) -> Iterator[tuple[Event, str, bytes, bytes]]:
+    """(event, item, packed state before it, packed state after the event) of each item of `items_of` that `words` knows.
+
+    `events` in time order. The state before an item of a purchase holds the earlier items of the purchase.
+    """
     states: dict[str, bytes] = {}
-    users: dict[str, int] = {}
-    pending: list[bytes] = []
-    parts: list[Features] = []
-    target, times, user, starts, kind, rating = [], [], [], [], [], []
     after = partial(step, session_gap_ms=limits.session_gap_ms, rating_middle=limits.rating_middle)
     for event in events:
         before = states.get(event.user_id)
@@ -196,21 +197,39 @@ def _examples(
         if result.outcome != "applied":
             continue
         for item in items_of(event):
-            if not (row := words.row(item)):
+            if not words.row(item):
                 continue
             bought = (event.items or []) if event.event_type == "purchase" else []
             earlier = bought[: bought.index(item)] if item in bought else []
             state_before = after(before, replaced(event, items=earlier, item_id=None)).state if earlier else before
-            pending.append(state_before or EMPTY)
-            target.append(row)
-            times.append(int(event.event_time))
-            starts.append(session_start_s(result.state))
-            user.append(users.setdefault(event.user_id, len(users)))
-            kind.append(KINDS[event.event_type])
-            rating.append(math.nan if event.rating is None else event.rating)
-            if len(pending) == CHUNK:
-                parts.append(features_of(read_states(pending)))
-                pending.clear()
+            yield event, item, state_before or EMPTY, result.state
+
+
+def _examples(
+    events: Iterable[Event],
+    words: Vocabulary,
+    limits: EventSettings,
+    features_of: Callable[[npt.NDArray[Any]], Features],
+    items_of: Callable[[Event], list[str]],
+    sources: list[Event] | None = None,
+) -> Examples | None:
+    users: dict[str, int] = {}
+    pending: list[bytes] = []
+    parts: list[Features] = []
+    target, times, user, starts, kind, rating = [], [], [], [], [], []
+    for event, item, before, after in states_before(events, words, limits, items_of):
+        pending.append(before)
+        if sources is not None:
+            sources.append(event)
+        target.append(words.row(item))
+        times.append(int(event.event_time))
+        starts.append(session_start_s(after))
+        user.append(users.setdefault(event.user_id, len(users)))
+        kind.append(KINDS[event.event_type])
+        rating.append(math.nan if event.rating is None else event.rating)
+        if len(pending) == CHUNK:
+            parts.append(features_of(read_states(pending)))
+            pending.clear()
     if pending:
         parts.append(features_of(read_states(pending)))
     if not parts:

@@ -16,14 +16,19 @@ def ranks(scores: npt.NDArray[np.float32], target: npt.NDArray[np.int32]) -> npt
     return np.where(target > 0, (scores[:, 1:] >= own).sum(axis=1), NEVER)
 
 
-def summary(rank: npt.NDArray[np.int64], k: int = 20) -> dict[str, float]:
-    """R@k, MRR@k and NDCG@k for one relevant item a question: hit, 1 / rank, 1 / log2(rank + 1) within k."""
+def gains(rank: npt.NDArray[np.int64], k: int = 20) -> dict[str, npt.NDArray[np.float64]]:
+    """Of each question [B] with one relevant item: hit, 1 / rank and 1 / log2(rank + 1) within k, 0 below."""
     hit = rank <= k
     return {
-        f"R@{k}": float(hit.mean()),
-        f"MRR@{k}": float(np.where(hit, 1 / rank, 0).mean()),
-        f"NDCG@{k}": float(np.where(hit, 1 / np.log2(rank + 1), 0).mean()),
+        f"R@{k}": hit.astype(np.float64),
+        f"MRR@{k}": np.where(hit, 1 / rank, 0),
+        f"NDCG@{k}": np.where(hit, 1 / np.log2(rank + 1), 0),
     }
+
+
+def summary(rank: npt.NDArray[np.int64], k: int = 20) -> dict[str, float]:
+    """R@k, MRR@k and NDCG@k: the means of `gains`."""
+    return {name: float(values.mean()) for name, values in gains(rank, k).items()}
 
 
 def percent(metrics: dict[str, float]) -> dict[str, float]:

@@ -115,6 +115,11 @@ class NextItem(nn.Module, ABC):
         self.copy.silence()
         self.transitions.silence()
 
+    @property
+    def silent(self) -> bool:
+        """Whether the heads are off."""
+        return self._silent
+
     def heads(self) -> list[nn.Parameter]:
         """The weights that learn from users whom the encoder does not see."""
         return [*self.copy.parameters(), *self.transitions.parameters()]

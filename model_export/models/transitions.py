@@ -6,6 +6,7 @@ Counts say sharply which item follows which; an encoder of some dozens of dimens
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 
 from model_export.data.dataset import Examples
@@ -16,11 +17,11 @@ FOLLOWERS = 20  # maximum for an item, the most frequent ones
 INITIAL_LOGIT = 8.0  # of a sure follower before the training; an item that fits has 10
 
 
-def followers(train: Examples, items: int) -> tuple[Tensor, Tensor]:
+def followers(counts: sparse.csr_matrix) -> tuple[Tensor, Tensor]:
     """The most frequent followers of each item, int32 [N + 1, FOLLOWERS], filled up with 0, and their counts, float32 of the
-    same shape.
+    same shape. `counts` [N + 1, N + 1]: how often item j (column) followed item i.
     """
-    counts = transition_counts(train, items)
+    items = counts.shape[0] - 1
     row = np.repeat(np.arange(items + 1), np.diff(counts.indptr))
     order = np.lexsort((counts.indices, -counts.data, row))
     rank = np.arange(len(row)) - counts.indptr[row]
@@ -53,7 +54,11 @@ class TransitionHead(nn.Module):
 
     def count(self, train: Examples) -> None:
         """Counts the followers in these examples."""
-        rows, frequency = followers(train, len(self.seen) - 1)
+        self.take_counts(transition_counts(train, len(self.seen) - 1))
+
+    def take_counts(self, counts: sparse.csr_matrix) -> None:
+        """Takes the followers from counts, as `followers` does."""
+        rows, frequency = followers(counts)
         totals = frequency.sum(1)
         self.rows.copy_(rows)
         self.share.copy_(((frequency + 1e-9) / (totals[:, None] + 1e-9)).log())

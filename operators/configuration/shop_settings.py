@@ -1,11 +1,14 @@
-"""Settings of events, lists, demand, feedback and experiments: limits, form, half-lives, windows, arms."""
+"""Settings of events, lists, demand, exploration, search, feedback, experiments and the model gate."""
 
+from collections.abc import Callable
 from math import inf
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from operators.configuration.settings_section import Section
+from operators.errors import SettingsError
 
 PLACEHOLDER_IDS = (
     "undefined", "null", "<null>", "(null)", "\\N", "none", "(none)", "nil", "nan", "n/a", "#n/a", "(not set)",
@@ -76,6 +79,54 @@ class DemandSettings(Section):
         return self
 
 
+class SearchSettings(Section):
+    """Search. `synonyms`: a file; `encoder`: a folder that `liveshelf search encoder` made. Empty: none."""
+
+    synonyms: str = ""
+    encoder: str = ""
+
+    def synonyms_file(self, resolve: Callable[[str], Path]) -> Path | None:
+        """The file; None without one. `resolve`: of `Settings`."""
+        return resolve(self.synonyms) if self.synonyms else None
+
+    def encoder_folder(self, resolve: Callable[[str], Path]) -> Path | None:
+        """The folder; None without one. `resolve`: of `Settings`."""
+        return resolve(self.encoder) if self.encoder else None
+
+
+class ExplorationSettings(Section):
+    """Items with few impressions on some places of the lists, and products that the model does not know."""
+
+    enabled: bool = False
+    share: float = Field(0.05, gt=0, le=1)
+    few_impressions: int = Field(200, ge=1)
+    first_position: int = Field(3, ge=1)
+    newcomer_share: float = Field(0.5, ge=0, le=1)
+
+    def refuse_without(self, demand: DemandSettings, lists: ListSettings) -> None:
+        """Raises `SettingsError` where exploration is on and the other settings leave it no counts or no place."""
+        if not self.enabled:
+            return
+        if not demand.enabled:
+            raise SettingsError(
+                "demand.enabled = true beside exploration.enabled = true",
+                "demand.enabled = false",
+                "set demand.enabled: exploration reads impressions and clicks from its counts",
+            )
+        if self.first_position > lists.size:
+            raise SettingsError(
+                f"exploration.first_position of 1 to {lists.size}, the size of a list",
+                f"{self.first_position}",
+                "lower exploration.first_position, or raise lists.size",
+            )
+        if self.share * lists.size > 1 + 1e-9:
+            raise SettingsError(
+                f"exploration.share of at most {1 / lists.size:g}: one place of a list of {lists.size}",
+                f"{self.share:g}",
+                "lower exploration.share: a list has at most one place that explores",
+            )
+
+
 class FeedbackSettings(Section):
     """The join of impressions with outcomes. Windows may be fractions of a minute."""
 
@@ -91,7 +142,24 @@ class FeedbackSettings(Section):
 
 
 class ExperimentSettings(Section):
-    """The running experiment: arms and the share of users of each."""
+    """An experiment for as long as the job runs: arms and the share of users of each. `hold_out`: the share of all users
+    that is in no experiment, this one or another."""
 
     name: str = ""
     arms: dict[str, float] = Field(default_factory=dict)
+    hold_out: float = Field(0.0, ge=0, lt=1)
+
+
+class GateLimits(Section):
+    """What a candidate bundle must keep to become champion. Quality limits are shares of the champion's value."""
+
+    min_questions: int = Field(500, ge=1)
+    min_users: int = Field(50, ge=2)
+    max_quality_loss: float = Field(0.03, ge=0, le=1)
+    max_forgetting: float = Field(0.1, ge=0, le=1)
+    min_coverage: float = Field(0.7, ge=0, le=1)
+    min_overlap: float = Field(0.2, ge=0, le=1)
+    max_score_psi: float = Field(1.0, gt=0)
+    max_slower: float = Field(2.0, ge=1)
+    max_batch_ms: float = Field(100, gt=0)
+    max_mb: float = Field(1000, gt=0)

@@ -13,6 +13,7 @@ from operators.telemetry.own_errors import OwnErrors
 from operators.time_units import HOUR_MS
 
 RETRY_MS = 60_000  # after an error of our own at a timer
+SHOWN_EVERY = 12  # a record that tells of impressions alone comes so much less often: each list shows twenty items
 AHEAD_MS = 60_000  # an event counts at most so far ahead of this machine: a broker's clock may lie
 DIGITS = 4
 _encode = msgspec.json.Encoder().encode
@@ -21,7 +22,12 @@ _encode = msgspec.json.Encoder().encode
 class DemandEntry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What one batch of events asked of an item: a time (epoch ms) and the fields of `Asked`, for each second."""
 
-    groups: list[tuple[int, float, float, float, float, float, float]]
+    groups: list[tuple[int, float, float, float, float, float, float, float, float]]
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether it holds more than impressions."""
+        return any(any(amounts[:6]) for _, *amounts in self.groups)
 
 
 class DemandTurn(NamedTuple):
@@ -65,7 +71,7 @@ class DemandLogic:
     """One instance a subtask; all calls come from its task thread.
 
     An item's record goes out at once where the one before it is older than `every_ms`; else at that time, by a timer. The
-    record of an hour's last counts goes out before the next hour begins.
+    record of an hour's last counts goes out before the next hour begins. Impressions alone wait `SHOWN_EVERY` times as long.
     """
 
     def __init__(
@@ -119,13 +125,13 @@ class DemandLogic:
                 records.append(self._record(item, counts, now_ms))
             counts.add(moment_ms, Asked(*amounts), self._half_lives)
             unsent = True
-        since_ms = now_ms - counts.emitted_ms
-        if records or 0 <= since_ms < self._every_ms:
+        since_ms, every_ms = now_ms - counts.emitted_ms, self._every_ms * (1 if entry.is_asked else SHOWN_EVERY)
+        if records or 0 <= since_ms < every_ms:
             since_ms = 0 if records else since_ms
-            if now_ms < counts.wake_ms <= now_ms + self._every_ms:
+            if now_ms < counts.wake_ms <= now_ms + every_ms:
                 return None
-            counts.wake_ms = now_ms + self._every_ms - since_ms
-            return self._every_ms - since_ms
+            counts.wake_ms = now_ms + every_ms - since_ms
+            return every_ms - since_ms
         records.append(self._record(item, counts, now_ms))  # it is due, or the clock was set back
         return None
 
@@ -152,6 +158,8 @@ def record_of(item: str, counts: ItemCounts, half_lives: HalfLives) -> ItemDeman
         hour=_hour(counts.hour_ms, counts.hour),
         previous_hour=_hour(counts.hour_ms - HOUR_MS, counts.previous),
         counted_at=counts.at_ms,
+        impressions=round(max(0.0, counts.impressions), DIGITS),
+        clicks=round(max(0.0, counts.clicks), DIGITS),
     )
 
 

@@ -13,16 +13,17 @@ from operators.configuration.shop_settings import DemandSettings
 from operators.errors import LiveshelfError
 from operators.time_units import HOUR_MS
 
-LAYOUT = 1
+LAYOUT = 2
 LARGEST = 1e15  # of a sum: JSON and a double hold its cents
 KEPT_HALF_LIVES = 20  # of a silent item: then a millionth is left
 SHORTEST_KEPT_MS = 3 * HOUR_MS  # the counts of two hours, and a record that waits
-_PACKED = struct.Struct("<Bqqq4dddd" + "q4d4d")
+_PACKED = struct.Struct("<Bqqq4dddd" + "q4d4d" + "dd")
+_FORMER, _LACKING = b"\x01", bytes(16)  # the layout before impressions and clicks, and what it lacks
 
 
 class Asked(NamedTuple):
     """What events add. `acts`: shoppers who viewed, put into the basket or bought, each act once; `interest`: those acts by
-    their weight in the order of popular items."""
+    their weight in the order of popular items. `impressions`: times that a list showed it; `clicks`: shoppers who then clicked."""
 
     views: float = 0.0
     carts: float = 0.0
@@ -30,6 +31,8 @@ class Asked(NamedTuple):
     revenue: float = 0.0
     acts: float = 0.0
     interest: float = 0.0
+    impressions: float = 0.0
+    clicks: float = 0.0
 
 
 class HalfLives(NamedTuple):
@@ -68,12 +71,16 @@ class ItemCounts:
     hour_ms: int = 0
     hour: list[float] = field(default_factory=lambda: [0.0] * 4)
     previous: list[float] = field(default_factory=lambda: [0.0] * 4)
+    impressions: float = 0.0
+    clicks: float = 0.0
 
     @classmethod
     def read(cls, packed: bytes | None) -> "ItemCounts":
         """The counts of bytes of `pack`; None is an item without an event. Raises `LiveshelfError` for other bytes."""
         if packed is None:
             return cls()
+        if packed[:1] == _FORMER:
+            packed = bytes([LAYOUT]) + packed[1:] + _LACKING
         if len(packed) != _PACKED.size or packed[0] != LAYOUT:
             raise LiveshelfError(
                 f"the counts of an item: {_PACKED.size} bytes of layout {LAYOUT}",
@@ -81,14 +88,15 @@ class ItemCounts:
                 "start the job with the Liveshelf version that wrote this state, or newer",
             )
         _, at_ms, emitted_ms, wake_ms, *numbers = _PACKED.unpack(packed)
-        sums, (acts, interest, recent, hour_ms), hours = numbers[:4], numbers[4:8], numbers[8:]
-        return cls(at_ms, emitted_ms, wake_ms, sums, acts, interest, recent, hour_ms, hours[:4], hours[4:])
+        sums, (acts, interest, recent, hour_ms), hours, shown = numbers[:4], numbers[4:8], numbers[8:16], numbers[16:]
+        return cls(at_ms, emitted_ms, wake_ms, sums, acts, interest, recent, hour_ms, hours[:4], hours[4:], *shown)
 
     def pack(self) -> bytes:
         """The counts as bytes."""
         moments = self.at_ms, self.emitted_ms, self.wake_ms
         floats = *self.sums, self.acts, self.interest, self.recent
-        return _PACKED.pack(LAYOUT, *moments, *floats, self.hour_ms, *self.hour, *self.previous)
+        shown = self.impressions, self.clicks
+        return _PACKED.pack(LAYOUT, *moments, *floats, self.hour_ms, *self.hour, *self.previous, *shown)
 
     def forget_later(self, latest_ms: int) -> None:
         """Nothing of a time after this one stays: the clock ran ahead and was set back. Sums count as of this time, and hours
@@ -112,6 +120,8 @@ class ItemCounts:
         self.acts = _bounded(self.acts * kept + asked.acts * weight)
         self.interest = _bounded(self.interest * kept + asked.interest * weight)
         self.recent = _bounded(self.recent * kept_recent + asked.acts * weight_recent)
+        self.impressions = _bounded(self.impressions * kept + asked.impressions * weight)
+        self.clicks = _bounded(self.clicks * kept + asked.clicks * weight)
         self._count_in_hour(moment_ms // HOUR_MS * HOUR_MS, asked)
 
     def _count_in_hour(self, hour_ms: int, asked: Asked) -> None:

@@ -20,7 +20,7 @@ def read_demand(value: bytes, latest_ms: int = _LAST_MS) -> ItemDemand | None:
         demand = _decode(value)
     except _UNREADABLE:
         return None
-    sums = demand.interest, demand.acts, demand.recent
+    sums = demand.interest, demand.acts, demand.recent, demand.impressions, demand.clicks
     return demand if all(0 <= number <= LARGEST for number in sums) and 0 <= demand.counted_at <= latest_ms else None
 
 

@@ -1,6 +1,5 @@
 """Follows the records of `shop.items.v1` and keeps the orders of popular and trending items."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,11 +9,10 @@ import numpy as np
 
 from operators.demand.item_counts import HalfLives
 from operators.demand.item_demand_rows import AHEAD_MS
+from operators.demand.paced_thread import PacedThread
 from operators.demand.popularity import Demand, Orders, decayed, orders_of, prior_of
 from operators.records.item_demand import ItemDemand
 
-log = logging.getLogger(__name__)
-SHORTEST_S, SHARE = 1.0, 0.02  # between two computations, and of a core's time that they take
 MAX_ADDED = 100_000  # items that the model does not know
 HEAD = 1000  # of the order of popular items that readers use; behind them comes the model's order
 
@@ -49,22 +47,19 @@ class LiveOrders:
         self._prior = prior_of(popular, self.known)
         # by place: interest, acts, recent, and the time (epoch ms) as of which they hold
         self._sums = np.zeros((4, self.known))
-        self._lock, self._closing = threading.Lock(), threading.Event()
+        self._lock = threading.Lock()
         self._newest: Orders | None = None
         self._head: tuple[HeadItem, ...] | None = None
         self._has_demand = False
-        self._thread = threading.Thread(target=self._run, name="live-orders", daemon=True)
+        self._thread = PacedThread("live-orders", self.compute)
 
     def start(self) -> None:
-        """Computes the orders now, and every second from here on or so much less often that it takes `SHARE` of a core."""
-        self.compute()
+        """Computes the orders now, and from here on as `PacedThread` does."""
         self._thread.start()
 
     def close(self) -> None:
         """Ends the thread of `start`."""
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join(5)
+        self._thread.close()
 
     def newest(self) -> Orders | None:
         """The orders of the last computation; None while no record has come. Do not modify them."""
@@ -103,16 +98,6 @@ class LiveOrders:
         trending = {*newest.trending.tolist()}
         self._head = tuple(HeadItem(ids[p], p in trending, p < self.known) for p in newest.popular[:HEAD].tolist())
         self._newest = newest
-
-    def _run(self) -> None:
-        pause_s = SHORTEST_S
-        while not self._closing.wait(pause_s):
-            started_s = time.thread_time()
-            try:
-                self.compute()
-            except Exception:
-                log.exception("the orders of items stay as they were")
-            pause_s = max(SHORTEST_S, (time.thread_time() - started_s) / SHARE)
 
     def _add(self, item: str) -> int:
         place = len(self.items)

@@ -4,11 +4,11 @@ After Tang et al., "Overlapping Experiment Infrastructure" (KDD 2010): experimen
 user is in two of them; an effect belongs to one layer.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 
 from operators.errors import SettingsError
-from operators.experiments.assignment import arm_at, check_shares, draw
+from operators.experiments.draws import arm_at, check_shares, draw
 from operators.experiments.plan import Arm, ExperimentPlan
 
 # no user id holds a control character, so a layer's draw is no experiment's even where both have one name
@@ -34,40 +34,67 @@ class Layers:
         check_shares(
             {"hold-out": hold_out, "others": 1 - hold_out}, "hold-out and others", "correct the hold-out's share"
         )
-        _refuse_used_names(plans, past_names)
-        _refuse_overlaps(plans)
-        _refuse_shared_effects(plans)
-        self._plans = tuple(plans)
+        for plan in plans:
+            if plan.name in past_names:
+                raise _used_name(plan)
+        if conflict := conflict_of(plans):
+            raise conflict[1]
+        self._draws = [
+            (plan.name, plan.layer, plan.begin, plan.end, plan.key, {arm.name: arm for arm in plan.arms}, plan.shares)
+            for plan in plans
+        ]
+        # only these layers must be drawn: an experiment of a whole layer has all of its users
+        self._divided = {plan.layer for plan in plans if (plan.begin, plan.end) != (0, 1)}
         self._hold_out, self._hold_out_key = hold_out, hold_out_salt.encode()
 
     def is_held_out(self, user_id: str) -> bool:
         """Whether the user is kept out of every experiment."""
-        return draw(self._hold_out_key, _OF_HOLD_OUT + user_id) < self._hold_out
+        return self._hold_out > 0 and draw(self._hold_out_key, _OF_HOLD_OUT + user_id) < self._hold_out
 
     def arms_of(self, user_id: str) -> dict[str, Arm]:
-        """Experiment -> the user's arm, for the experiments that the user is in: at most one of each layer."""
+        """Experiment -> the user's arm, for the experiments that the user is in, in the plans' order: at most one of each
+        layer."""
         if self.is_held_out(user_id):
             return {}
-        places = {layer: draw(layer.encode(), _OF_LAYER + user_id) for layer in {plan.layer for plan in self._plans}}
+        places = {layer: draw(layer.encode(), _OF_LAYER + user_id) for layer in self._divided}
         return {
-            plan.name: plan.arm(arm_at(draw(plan.key, user_id), plan.shares))
-            for plan in self._plans
-            if plan.begin <= places[plan.layer] < plan.end
+            name: arms[arm_at(draw(key, user_id), shares)]
+            for name, layer, begin, end, key, arms, shares in self._draws
+            if begin <= places.get(layer, 0.0) < end
         }
 
 
-def _refuse_used_names(plans: Sequence[ExperimentPlan], past_names: Iterable[str]) -> None:
-    names, salts = {*past_names}, set[bytes]()
+def conflict_of(plans: Sequence[ExperimentPlan]) -> tuple[str, SettingsError] | None:
+    """Why these cannot run at once: a reason as a metric's label, and the error; None: they can."""
+    for reason, check in _CONFLICTS.items():
+        try:
+            check(plans)
+        except SettingsError as error:
+            return reason, error
+    return None
+
+
+def _used_name(plan: ExperimentPlan) -> SettingsError:
+    return SettingsError(
+        "an experiment with a name that none has had", plan.name, "choose another name: its examples would mix"
+    )
+
+
+def _refuse_same_names(plans: Sequence[ExperimentPlan]) -> None:
+    names = set[str]()
     for plan in plans:
         if plan.name in names:
-            raise SettingsError(
-                "an experiment with a name that none has had", plan.name, "choose another name: its examples would mix"
-            )
+            raise _used_name(plan)
+        names.add(plan.name)
+
+
+def _refuse_same_salts(plans: Sequence[ExperimentPlan]) -> None:
+    salts = set[bytes]()
+    for plan in plans:
         if plan.key in salts:
             raise SettingsError(
                 "experiments with different salts", f"{plan.key.decode()} twice", "leave the salt of one of them empty"
             )
-        names.add(plan.name)
         salts.add(plan.key)
 
 
@@ -94,3 +121,11 @@ def _refuse_shared_effects(plans: Sequence[ExperimentPlan]) -> None:
                     f"{other.name} in {other.layer} and {plan.name} in {plan.layer}",
                     "put both experiments on one layer: they would change each other's lists",
                 )
+
+
+_CONFLICTS: dict[str, Callable[[Sequence[ExperimentPlan]], None]] = {
+    "same_name": _refuse_same_names,
+    "same_salt": _refuse_same_salts,
+    "overlapping_parts": _refuse_overlaps,
+    "effect_on_two_layers": _refuse_shared_effects,
+}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from operators.errors import SettingsError
-from operators.experiments.assignment import check_shares
+from operators.experiments.draws import check_shares
 
 Metric = Literal["click", "add_to_cart", "purchase"]
 EFFECTS = ("model", "diversity", "rules", "exploration", "list_size")  # the fields in which arms may differ

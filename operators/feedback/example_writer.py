@@ -7,9 +7,10 @@ from typing import NamedTuple
 import msgspec
 import xxhash
 
+from operators.experiments.assignment import more_than_one
 from operators.feedback.served_record import Served, read_served
 from operators.feedback.waiting_list import LABELS, ShownItem, WaitingList
-from operators.records.contracts import Event, Example, Label, Source, items_named
+from operators.records.contracts import Event, Example, Experiment, Label, Source, items_named
 
 _encode = msgspec.json.Encoder().encode
 decode_example = msgspec.json.Decoder(Example).decode
@@ -35,6 +36,7 @@ class JsonExample(msgspec.Struct, gc=False):
     source: Source | None
     organic: bool
     state: msgspec.Raw
+    experiments: tuple[Experiment, ...] | msgspec.UnsetType
 
 
 class WrittenExample(NamedTuple):
@@ -59,6 +61,7 @@ def written(user_id: str, waiting: WaitingList, items: Iterable[ShownItem]) -> I
     """The next revision of the examples of some items of a list."""
     served = None if waiting.served is None else read_served(waiting.served)
     model, experiment, state = _shared(served)
+    experiments = more_than_one(() if served is None else served.experiments)
     for item in items:
         shown = waiting.impressions[item.first]
         place = None if served is None else served.place_of(item.item_id)
@@ -80,6 +83,7 @@ def written(user_id: str, waiting: WaitingList, items: Iterable[ShownItem]) -> I
             None if place is None or served is None else served.source,
             False,
             state,
+            experiments,
         )
         item.written, item.changed = item.written + 1, False
         yield WrittenExample(_encode(value), item, None if served is None else place is not None)
@@ -113,5 +117,5 @@ def _shared(served: Served | None) -> tuple[msgspec.Raw, msgspec.Raw, msgspec.Ra
     if served is None:
         return _NULL, _NULL, _NULL
     state = msgspec.Raw(b'"%b"' % base64.b64encode(served.state)) if served.state else _NULL
-    experiment = _NULL if served.experiment is None else msgspec.Raw(_encode(served.experiment))
+    experiment = msgspec.Raw(_encode(served.experiments[0])) if served.experiments else _NULL
     return msgspec.Raw(_encode(served.model)), experiment, state

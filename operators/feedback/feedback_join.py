@@ -26,6 +26,7 @@ OUTCOMES: dict[str, int] = {label: place for place, label in enumerate(LABELS) i
 # an idle partition writes examples by the wall clock after so long: if a record comes after all, it corrects them. A list is
 # dropped only after a silence as long as its window
 QUIET_MS = 5000
+MOST_REVENUE = 1e9  # of one purchase that a metric counts
 SLACK_MS = 1000  # a timer that is set already may be so much later than a new one would be
 
 
@@ -109,8 +110,9 @@ class FeedbackJoin:
             turn.counts["too_many_impressions"] += 1
             return
         waiting.partition = stamp.partition
-        start = max(0, event.position or 0)
-        new = waiting.show(items_named(event), start, _impression(event, stamp, missing=False))
+        items, start = items_named(event), max(0, event.position or 0)
+        turn.count_for_arms(waiting, "impression", (item_id for item_id in items if not waiting.has_shown(item_id)))
+        new = waiting.show(items, start, _impression(event, stamp, missing=False))
         turn.counts["repeated_impression"] += not new
         self._keep(turn, waiting)
 
@@ -134,9 +136,14 @@ class FeedbackJoin:
         if len(waiting.impressions) >= MAX_IMPRESSIONS and any(item_id not in waiting.items for item_id in items):
             turn.counts["too_many_impressions"] += 1
             return
+        better = list[str]()  # items with an impression whose outcome is the best so far
         for item_id, position in zip(items, _positions(waiting, items, sent), strict=True):
+            may_count = waiting.has_shown(item_id) and waiting.items[item_id].label < label
             if not waiting.act(item_id, label, position, outcome, self._windows):
                 turn.counts["outside_window"] += 1
+            elif may_count:
+                better.append(item_id)
+        turn.count_for_arms(waiting, event.event_type, better, _revenue(event, items))
         self._keep(turn, waiting)
 
     def _list_of(self, turn: JoinTurn, name: str, if_closed: str) -> WaitingList | None:
@@ -237,7 +244,7 @@ class FeedbackJoin:
         if next_ms is not None and not 0 < state.wake_ms <= next_ms + SLACK_MS:
             state.wake_ms = wake_ms = next_ms
         after = state.pack()
-        return Joined(before if after == before else after, turn.examples, +turn.counts, wake_ms)
+        return Joined(before if after == before else after, turn.examples, +turn.counts, wake_ms, turn.of_arms)
 
     def _look_ms(self, packed: PackedList, now_ms: int) -> int | None:
         """When to look at a list: only while an example of it is due. Other lists are dropped at the user's next event, or
@@ -250,6 +257,13 @@ class FeedbackJoin:
 
 def _impression(event: Event, stamp: Stamp, *, missing: bool) -> Impression:
     return Impression(int(event.event_time), stamp.broker_ms, event.placement or None, missing)
+
+
+def _revenue(event: Event, items: Sequence[str]) -> float:
+    """Of a purchase of one item. A basket's price is not any single item's."""
+    if event.event_type != "purchase" or event.price is None or len(items) != 1:
+        return 0.0
+    return max(0.0, min(event.price * (1.0 if event.quantity is None else event.quantity), MOST_REVENUE))
 
 
 def _positions(waiting: WaitingList, items: Sequence[str], sent: int | None) -> list[int | None]:

@@ -1,13 +1,13 @@
 """The feedback operator's reaction to a batch of entries and timers, without Flink."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from operators.feedback.feedback_join import FeedbackJoin
-from operators.feedback.join_entries import JoinEntry, apply_entry
+from operators.feedback.join_entries import ArmsEntry, JoinEntry, apply_entry
 from operators.feedback.join_limits import Limits, Windows
-from operators.feedback.join_records import Joined
+from operators.feedback.join_records import ArmOutcome, Joined
 from operators.feedback.partition_clocks import PartitionClocks
 from operators.telemetry.own_errors import OwnErrors
 
@@ -42,6 +42,12 @@ class FeedbackSensors(Protocol):
     def on_joined(self, reason: str, count: int) -> None:
         """The join counted examples, records or lists; `reason`: one of `join_records.REASONS`."""
 
+    def on_arms(self, arms: Collection[tuple[str, str]]) -> None:
+        """These (experiment, arm) run from now on."""
+
+    def on_arm_outcome(self, outcome: ArmOutcome) -> None:
+        """Shoppers of an arm did something."""
+
     def on_own_error(self, where: str) -> None:
         """Liveshelf's own code raised; `where`: always "feedback"."""
 
@@ -50,6 +56,12 @@ class NullFeedbackSensors:
     """Reports nothing."""
 
     def on_joined(self, reason: str, count: int) -> None:
+        """Nothing."""
+
+    def on_arms(self, arms: Collection[tuple[str, str]]) -> None:
+        """Nothing."""
+
+    def on_arm_outcome(self, outcome: ArmOutcome) -> None:
         """Nothing."""
 
     def on_own_error(self, where: str) -> None:
@@ -95,6 +107,9 @@ class FeedbackLogic:
     def _joined(self, user: str, state: bytes | None, entry: JoinEntry | None, now_ms: int) -> Joined | None:
         if entry is None:
             return self._join.on_timer(user, state, now_ms)
+        if isinstance(entry, ArmsEntry):
+            self._sensors.on_arms(entry.arms)
+            return None
         return apply_entry(self._join, self._clocks, user, state, entry, now_ms)
 
     def _add(self, user: str, joined: Joined, now_ms: int, actions: FeedbackActions) -> None:
@@ -104,3 +119,5 @@ class FeedbackLogic:
             actions.timers[user] = max(1, joined.wake_ms - now_ms)
         for reason, count in joined.counts.items():
             self._sensors.on_joined(reason, count)
+        for outcome in joined.of_arms:
+            self._sensors.on_arm_outcome(outcome)

@@ -43,7 +43,13 @@ class ClocksEntry(msgspec.Struct, array_like=True, tag=3, frozen=True, gc=False)
     newest_ms: dict[int, int]
 
 
-JoinEntry = ServedEntry | EventEntry | ForgottenEntry | ClocksEntry
+class ArmsEntry(msgspec.Struct, array_like=True, tag=4, frozen=True, gc=False):
+    """The arms of the running experiments from here on: (experiment, arm). For metrics alone."""
+
+    arms: list[tuple[str, str]]
+
+
+JoinEntry = ServedEntry | EventEntry | ForgottenEntry | ClocksEntry | ArmsEntry
 encode_entry = msgspec.msgpack.Encoder().encode
 decode_entry = msgspec.msgpack.Decoder(JoinEntry).decode
 
@@ -58,6 +64,7 @@ def apply_entry(
         return join.on_served(user, state, entry.record, now_ms)
     if isinstance(entry, ForgottenEntry):
         return join.on_forgotten(user, state, Forgotten(entry.broker_ms, entry.epoch), now_ms)
-    for partition, newest_ms in entry.newest_ms.items():
-        clocks.read(partition, newest_ms, now_ms)
+    if isinstance(entry, ClocksEntry):
+        for partition, newest_ms in entry.newest_ms.items():
+            clocks.read(partition, newest_ms, now_ms)
     return None

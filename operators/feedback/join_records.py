@@ -5,9 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from operators.feedback.example_writer import written
 from operators.feedback.join_state import JoinState
+from operators.feedback.served_record import experiments_of, low_hash, read_served
 from operators.feedback.waiting_list import ShownItem, WaitingList
+from operators.records.contracts import Experiment
 
 # what the join counts: examples (the first three), and why a record or list gave none or one that lacks something
 COUNTED = (
@@ -17,6 +21,9 @@ COUNTED = (
     "outside_window", "closed_list", "return",
     "unseen_list", "evicted_list", "forgotten_list", "refused_consent", "erased",
 )  # fmt: skip
+
+REVENUE = "revenue"
+OUTCOMES_OF_ARMS = ("impression", "click", "add_to_cart", "purchase", REVENUE)
 
 
 class Stamp(NamedTuple):
@@ -33,15 +40,25 @@ class Forgotten(NamedTuple):
     epoch: int = 0
 
 
+class ArmOutcome(NamedTuple):
+    """What shoppers of an arm did: so many more items with an impression or an outcome, or so much revenue. `outcome`: one of
+    `OUTCOMES_OF_ARMS`."""
+
+    experiment: Experiment
+    outcome: str
+    amount: float
+
+
 @dataclass(slots=True)
 class Joined:
-    """What one input causes: the state to keep (None: clear it), examples, counts by `COUNTED`, and the processing time for
-    which to set a timer (epoch ms; None: no further timer)."""
+    """What one input causes: the state to keep (None: clear it), examples, counts by `COUNTED`, what arms achieved, and the
+    processing time for which to set a timer (epoch ms; None: no further timer)."""
 
     state: bytes | None
     examples: list[bytes] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     wake_ms: int | None = None
+    of_arms: list[ArmOutcome] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -54,6 +71,17 @@ class JoinTurn:
     next_look_ms: int | None = None
     examples: list[bytes] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    of_arms: list[ArmOutcome] = field(default_factory=list)
+
+    def count_for_arms(self, waiting: WaitingList, outcome: str, items: Iterable[str], revenue: float = 0.0) -> None:
+        """Counts items that were on the list, for the arms in which its user was when the list was made."""
+        if waiting.served is None or not (experiments := experiments_of(waiting.served)):
+            return
+        listed = int(np.isin([low_hash(item) for item in items], read_served(waiting.served).items).sum())
+        if listed:
+            self.of_arms += [ArmOutcome(experiment, outcome, listed) for experiment in experiments]
+            if revenue:
+                self.of_arms += [ArmOutcome(experiment, REVENUE, revenue) for experiment in experiments]
 
     def write(self, waiting: WaitingList, items: Iterable[ShownItem]) -> None:
         """Adds the next revision of the examples of some items."""

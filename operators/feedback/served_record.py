@@ -15,6 +15,7 @@ from operators.shopper.user_state import id_hash
 LAYOUT = 1
 LOW = 0xFFFFFFFF
 SOURCES: tuple[Source, ...] = get_args(Source)  # their places are stored
+_SEPARATOR = "\0"  # of the names of experiments, and of arms: neither can hold it
 MAX_PLACES = 65_000  # 65,535 in a stored item means that it has no position
 
 HAS_PROPENSITIES, HAS_CLICKS = 1, 2
@@ -30,7 +31,8 @@ Clicks = npt.NDArray[np.uint16]
 
 
 class Served(NamedTuple):
-    """A list as served. `state`: the packed state that the list was made from, in the form in which it is stored.
+    """A list as served. `experiments`: all of its user, the one that the list names first. `state`: the packed state that the
+    list was made from, in the form in which it is stored.
 
     `items`: uint32 [N], the low 32 bits of the hashes of its items, best first; `propensities`: float32 [N], the
     probability of each item at its place, or None where it is not known; `clicks`: uint16 [N], the `p_click` of each item in
@@ -42,7 +44,7 @@ class Served(NamedTuple):
     version: int
     generated_at: int
     model: Model
-    experiment: Experiment | None
+    experiments: tuple[Experiment, ...]
     source: Source
     items: Lows
     propensities: Propensities | None
@@ -71,15 +73,14 @@ def list_hash(recommendation_id: str) -> int:
 
 def pack_served(served: Served) -> bytes:
     """The bytes of a list as served. Raises `LiveshelfError` for a list that is too long for them."""
-    experiment = served.experiment or Experiment("", "")
     texts = [
         text.encode()
         for text in (
             served.recommendation_id,
             served.model.name,
             served.model.version,
-            experiment.name,
-            experiment.arm,
+            _SEPARATOR.join(experiment.name for experiment in served.experiments),
+            _SEPARATOR.join(experiment.arm for experiment in served.experiments),
         )
     ]
     items, propensities = np.asarray(served.items, "<u4"), served.propensities
@@ -119,13 +120,29 @@ def read_served(record: bytes) -> Served:
         version=version,
         generated_at=generated_at,
         model=Model(texts[1], texts[2]),
-        experiment=Experiment(texts[3], texts[4]) if texts[3] else None,
+        experiments=_experiments(texts[3], texts[4]),
         source=SOURCES[source],
         items=np.frombuffer(record, "<u4", items, at),
         propensities=np.frombuffer(record, "<f4", items, at + 4 * items) if chances else None,
         state=record[len(record) - state :],
         clicks=np.frombuffer(record, "<u2", items, at + 4 * items + chances) if clicks else None,
     )
+
+
+def experiments_of(record: bytes) -> tuple[Experiment, ...]:
+    """The experiments of a record of `pack_served`; cheaper than `read_served`, most of all where there are none."""
+    *_, id_length, name_length, version_length, names_length, arms_length = _HEAD.unpack_from(record)
+    if not names_length:
+        return ()
+    names_at = _HEAD.size + id_length + name_length + version_length
+    arms_at = names_at + names_length
+    return _experiments(record[names_at:arms_at].decode(), record[arms_at : arms_at + arms_length].decode())
+
+
+def _experiments(names: str, arms: str) -> tuple[Experiment, ...]:
+    if not names:
+        return ()
+    return tuple(map(Experiment, names.split(_SEPARATOR), arms.split(_SEPARATOR)))
 
 
 class ServedHead(NamedTuple):
@@ -152,7 +169,7 @@ def served_of(shown: RecommendationList, state: bytes, propensities: Propensitie
         version=shown.version,
         generated_at=shown.generated_at,
         model=shown.model,
-        experiment=shown.experiment,
+        experiments=shown.experiments or (() if shown.experiment is None else (shown.experiment,)),
         source=shown.source,
         items=np.array([low_hash(item.item_id) for item in shown.items], dtype=np.uint32),
         propensities=propensities,

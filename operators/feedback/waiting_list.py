@@ -93,6 +93,11 @@ class WaitingList:
             )
         return waiting
 
+    def has_shown(self, item_id: str) -> bool:
+        """Whether an impression showed the item."""
+        item = self.items.get(item_id)
+        return item is not None and not self.impressions[item.first].missing
+
     def show(self, item_ids: Iterable[str], start: int, impression: Impression) -> int:
         """Adds an impression of items at the positions from `start` on. Returns how many were not shown before."""
         place, new = len(self.impressions), 0

@@ -64,8 +64,10 @@ class CompactedTable(Generic[T]):
         and `not_told`: changes for which `on_change` raised."""
         self.topic = topic
         self.refused: Counter[str] = Counter() if refused is None else refused
-        self._connect, self._rule, self._on_change, self._clock_ms = connect, rule, on_change, clock_ms
+        self._connect, self._rule, self._clock_ms = connect, rule, clock_ms
+        self._listeners = [] if on_change is None else [on_change]
         self._reports_copy = reports_copy
+        self._notifying = threading.Lock()
         self._rows = TableRows(folder, rule.head, write_buffer_mb)
         self._facts = TopicFacts(None, None)
         self._target: tuple[int, dict[TopicPartition, int]] | None = None  # complete as of (ms) when these are reached
@@ -80,11 +82,22 @@ class CompactedTable(Generic[T]):
         """Reports the local copy, follows the topic, and waits until the table holds all that the topic held at
         the start. False when that took longer: the last local copy serves and the table goes on catching up."""
         if self._reports_copy:
-            for key, row in self._rows.items():
-                if (value := self._rule.read(row)) is not None:
-                    self._notify(key, value)
+            for listener in self._listeners:
+                self._report_rows(listener)
         self._thread.start()
         return self._caught_up.wait(timeout_s)
+
+    def listen(self, on_change: OnChange[T]) -> None:
+        """Reports each row to one more listener, if the table is open, and each change from now on. From any thread."""
+        with self._notifying:
+            if self._thread.is_alive():
+                self._report_rows(on_change)
+            self._listeners.append(on_change)
+
+    def leave(self, on_change: OnChange[T]) -> None:
+        """Reports nothing more to a listener."""
+        with self._notifying:
+            self._listeners.remove(on_change)
 
     def get(self, key: str) -> T | None:
         """The newest value of a key."""
@@ -245,16 +258,21 @@ class CompactedTable(Generic[T]):
                 "%s: a record is refused: %s (partition %s, offset %s)", self.topic, reason, partition, record.offset
             )
 
-    def _notify_all(self, changes: Mapping[bytes, T | None]) -> None:
-        for key, value in changes.items():
-            self._notify(key, value)
+    def _report_rows(self, listener: OnChange[T]) -> None:
+        for key, row in self._rows.items():
+            if (value := self._rule.read(row)) is not None:
+                self._notify(listener, key, value)
 
-    def _notify(self, key: bytes, value: T | None) -> None:
-        """Calls `on_change`. An error for one key does not affect the other keys."""
-        if self._on_change is None:
-            return
+    def _notify_all(self, changes: Mapping[bytes, T | None]) -> None:
+        with self._notifying:
+            for listener in self._listeners:
+                for key, value in changes.items():
+                    self._notify(listener, key, value)
+
+    def _notify(self, listener: OnChange[T], key: bytes, value: T | None) -> None:
+        """Calls a listener. An error for one key does not affect the other keys."""
         try:
-            self._on_change(key.decode("utf-8", "replace"), value)
+            listener(key.decode("utf-8", "replace"), value)
         except Exception:
             self.refused[LISTENER_FAILED] += 1
             log.exception("%s: a change was not taken", self.topic)

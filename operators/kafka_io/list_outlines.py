@@ -28,6 +28,7 @@ class ListOutline(msgspec.Struct, kw_only=True, gc=False):
     items: msgspec.Raw
     expires_at: int
     traceparent: str | None = None
+    experiments: tuple[Experiment, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 _decode = msgspec.json.Decoder(ListOutline).decode

@@ -9,7 +9,9 @@ from operators.records.contracts import (
     ERASURES,
     EVENTS,
     EXAMPLES,
+    EXPERIMENTS,
     ITEMS,
+    MODELS,
     RECEIPTS,
     RECOMMENDATIONS,
 )
@@ -32,23 +34,28 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
     examples only where `feedback.enabled` is set, and uses the topic of items where `demand.enabled` is set."""
     return {
         "job": (
-            *_topics("READ", EVENTS, ERASURES, CATALOGUE, ITEMS),
+            *_topics("READ", EVENTS, ERASURES, CATALOGUE, ITEMS, MODELS, EXPERIMENTS),
             *_topics("WRITE", RECOMMENDATIONS, DEAD_LETTERS, RECEIPTS, EXAMPLES, ITEMS),
-            *_topics("DESCRIBE_CONFIGS", CATALOGUE, ITEMS),  # how long they keep tombstones
+            *_topics("DESCRIBE_CONFIGS", CATALOGUE, ITEMS, MODELS, EXPERIMENTS),  # how long they keep tombstones
             Right("READ", "GROUP", job),
             Right("WRITE", "TRANSACTIONAL_ID", f"{job}-", prefixed=True),
         ),
         "storefront": (
-            *_topics("READ", RECOMMENDATIONS, CATALOGUE, ITEMS),
-            *_topics("DESCRIBE_CONFIGS", RECOMMENDATIONS, CATALOGUE, ITEMS),
+            *_topics("READ", RECOMMENDATIONS, CATALOGUE, ITEMS, MODELS),
+            *_topics("DESCRIBE_CONFIGS", RECOMMENDATIONS, CATALOGUE, ITEMS, MODELS),
             *_topics("WRITE", EVENTS),
         ),
         "monitor": (
-            *_topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE),
-            *_topics("WRITE", DEAD_LETTERS),  # for catalogue records: only the monitor reads each of them once
+            *_topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE, EXAMPLES, MODELS),
+            # dead letters for catalogue records: only the monitor reads each of them once. The guard takes back a bundle
+            *_topics("WRITE", DEAD_LETTERS, MODELS),
         ),
         "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
-        "trainer": _topics("READ", EVENTS, CATALOGUE),
+        "trainer": (
+            *_topics("READ", EVENTS, CATALOGUE, EXAMPLES, ERASURES, MODELS),
+            *_topics("WRITE", MODELS),
+            Right("READ", "GROUP", f"{job}-trainer"),
+        ),
     }
 
 

@@ -45,6 +45,11 @@ def may_be_listed(
     return (held if covered else delisted ^ True) & in_stock & (start <= now_ms) & (now_ms < end)
 
 
+def is_offered(item: CatalogueItem, now_ms: int) -> bool:
+    """The rule for an item that the catalogue holds."""
+    return bool(may_be_listed(True, False, *offer_of(item), covered=True, now_ms=now_ms))
+
+
 class Coverage:
     """Counts the model's items that the catalogue holds."""
 

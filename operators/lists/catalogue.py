@@ -74,6 +74,12 @@ class Catalogue:
                 shown = self._shown = self._at(now_ms)
         return shown.allowed
 
+    def alike(self, item: CatalogueItem) -> npt.NDArray[np.int32]:
+        """The rows of the item's category; where it has none, of its brand."""
+        with self._lock:
+            same = self.categories.rows(item.category_path)
+            return same if len(same) else self.brands.rows(item.brand or "")
+
     def _at(self, now_ms: int) -> _Shown:
         allowed = may_be_listed(
             self._held,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 import xxhash
 
-from operators.experiments.assignment import NO_ARM, Experiments
+from operators.experiments.assignment import NO_ARM, Assigned, Experiments, more_than_one
 from operators.lists.request import Request
 from operators.records.contracts import Experiment, Model, Source
 from operators.shopper.user_state import digest
@@ -16,34 +16,45 @@ _hash = xxhash.xxh3_128_hexdigest
 
 
 class Slate(NamedTuple):
-    """What is on a list. `items`: a JSON array; `item_hashes`, `clicks`: as in `ListFacts`, None where nobody needs them."""
+    """What is on a list. `items`: a JSON array; `item_hashes`, `propensities` and `clicks`: as in `ListFacts`, the first None where
+    nobody needs them."""
 
     source: Source
     items: bytes
     item_hashes: bytes | None = None
+    propensities: bytes = b""
     clicks: bytes | None = None
 
 
 class ListFacts(msgspec.Struct, array_like=True, gc=False):
     """What the feedback join needs of a list. `item_hashes`: the low 32 bits of the hashes of its items, best first,
-    as little-endian uint32. `clicks`: their `p_click` as `operators.model.click_head.packed` has them, None without."""
+    as little-endian uint32. `propensities`: of each item at its place, as little-endian float32; empty where exploration is off.
+    `clicks`: their `p_click` as `operators.model.click_head.packed` has them, None without."""
 
     recommendation_id: str
     generated_at: int
     item_hashes: bytes
+    propensities: bytes = b""
     clicks: bytes | None = None
 
 
 class Encoded(msgspec.Struct, array_like=True, gc=False):
-    """A list as it goes out, and as it crosses from the scorer process; `times` of a list by the model, `state_digest` where
-    audits are on, `facts` where the feedback join is."""
+    """A list as it goes out, and as it crosses from the scorer process; `experiments`: the user's, first the one that the list
+    names; `times` of a list by the model, `state_digest` where audits are on, `facts` where the feedback join is; `model`: whose
+    list it is, set by the operator."""
 
     value: bytes
     source: str
-    arm: str
+    experiments: tuple[Experiment, ...] = ()
     state_digest: str | None = None
     times: BatchTimes | None = None
     facts: ListFacts | None = None
+    model: Model | None = None
+
+    @property
+    def arm(self) -> str:
+        """The arm that the list names, as a metric's label."""
+        return self.experiments[0].arm if self.experiments else NO_ARM
 
 
 class JsonList(msgspec.Struct, gc=False):
@@ -62,6 +73,7 @@ class JsonList(msgspec.Struct, gc=False):
     items: msgspec.Raw
     expires_at: int
     traceparent: str | None
+    experiments: tuple[Experiment, ...] | msgspec.UnsetType
 
 
 class ListEncoder:
@@ -71,7 +83,7 @@ class ListEncoder:
         """`time_to_live_ms`: from a list's making to its expiry."""
         self._model = msgspec.Raw(_encode(model))
         self._model_id = f"\0{model.name}\0{model.version}"
-        self._arm_of = experiments.of
+        self._assigned = experiments.assigned
         self._time_to_live_ms = time_to_live_ms
 
     def encode(
@@ -82,12 +94,16 @@ class ListEncoder:
         now_ms: int,
         times: BatchTimes | None = None,
         *,
+        assigned: Assigned | None = None,
         with_digest: bool = False,
     ) -> Encoded:
-        """The list of a request; `order`: (epoch, version) of its state. The bytes are those that msgspec gives for the
-        same `RecommendationList`. Each source has an id of its own: a fallback list and the model's list that follows it
-        are two lists."""
-        user, (epoch, version), experiment = request.user_id, order, self._arm_of(request.user_id)
+        """The list of a request; `order`: (epoch, version) of its state; `assigned`: the user, None: to be found.
+
+        The bytes are those that msgspec gives for the same `RecommendationList`. Each source has an id of its own: a fallback
+        list and the model's list that follows it are two lists.
+        """
+        user, (epoch, version) = request.user_id, order
+        experiments = (self._assigned(user) if assigned is None else assigned).experiments
         recommendation_id = _hash(f"{user}\0{epoch}.{version}{self._model_id}\0{slate.source}".encode())
         json_list = JsonList(
             recommendation_id,
@@ -98,19 +114,20 @@ class ListEncoder:
             request.event_id,
             now_ms,
             self._model,
-            experiment,
+            experiments[0] if experiments else None,
             slate.source,
             msgspec.Raw(slate.items),
             now_ms + self._time_to_live_ms,
             request.traceparent,
+            more_than_one(experiments),
         )
         return Encoded(
             _encode(json_list),
             slate.source,
-            experiment.arm if experiment else NO_ARM,
+            experiments,
             digest(request.state) if with_digest else None,
             times,
             None
             if slate.item_hashes is None
-            else ListFacts(recommendation_id, now_ms, slate.item_hashes, slate.clicks),
+            else ListFacts(recommendation_id, now_ms, slate.item_hashes, slate.propensities, slate.clicks),
         )

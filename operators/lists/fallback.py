@@ -20,13 +20,12 @@ Usable = Callable[[Rows], npt.NDArray[np.bool_]]  # rows [K] -> bool [K]: which 
 class Fallback:
     """Serves cold users, unknown items, and everyone while the model fails. Thread-safe: it only reads."""
 
-    def __init__(self, bundle: ModelBundle, popular: PopularOrder, size: int) -> None:
+    def __init__(self, bundle: ModelBundle, popular: PopularOrder) -> None:
         self._neighbours = bundle.neighbours
         self._popular = popular
-        self._size = size
 
-    def rows(self, features: Features, user: int, usable: Usable) -> tuple[list[int], list[float], Source]:
-        """(rows, scores in 0-1, source) for one user of a batch.
+    def rows(self, features: Features, user: int, usable: Usable, size: int) -> tuple[list[int], list[float], Source]:
+        """(rows, scores in 0-1, source) for one user of a batch; `size`: of the list.
 
         A neighbour's score is the sum of 1 / (age in steps * place) over the last `RECENT` items that were not taken out:
         newer and nearer first.
@@ -39,23 +38,23 @@ class Fallback:
         for age, place in zip(*map(np.ndarray.tolist, np.nonzero(good)), strict=True):
             row = int(neighbours[age, place])
             points[row] = points.get(row, 0.0) + 1 / ((age + 1) * (place + 1))
-        rows = sorted(points, key=lambda row: (-points[row], row))[: self._size]
+        rows = sorted(points, key=lambda row: (-points[row], row))[:size]
         top = points[rows[0]] if rows else 1.0
         scores = [points[row] / top for row in rows]
-        filled = self.fill(rows, usable)
+        filled = self.fill(rows, usable, size)
         source: Source = "neighbours" if rows else "popular"
         return filled, scores + self._popular_scores(len(filled) - len(rows)), source
 
-    def fill(self, rows: list[int], usable: Usable) -> list[int]:
+    def fill(self, rows: list[int], usable: Usable, size: int) -> list[int]:
         """The rows with popular ones after them, up to the list's size."""
-        filled, listed = rows[: self._size], set(rows)
+        filled, listed = rows[:size], set(rows)
         popular = self._popular.now().rows
         for begin in range(0, len(popular), CANDIDATES):
-            if len(filled) == self._size:
+            if len(filled) == size:
                 break
             candidates = popular[begin : begin + CANDIDATES]
             more = [row for row in candidates[usable(candidates)].tolist() if row not in listed]
-            filled += more[: self._size - len(filled)]
+            filled += more[: size - len(filled)]
         return filled
 
     def _popular_scores(self, count: int) -> list[float]:

@@ -1,6 +1,7 @@
 """Categories or brands as numbers by model row, for the caps of a list."""
 
 import numpy as np
+import numpy.typing as npt
 
 SPARE_CODES = 1000  # how many codes of unused texts are kept
 
@@ -12,6 +13,15 @@ class ItemCodes:
     def __init__(self, rows: int) -> None:
         self.by_row = np.zeros(rows, dtype=np.int32)
         self._codes: dict[str, int] = {"": 0}
+
+    def of(self, text: str) -> int:
+        """The code of a text; 0 where no item has it."""
+        return self._codes.get(text, 0)
+
+    def rows(self, text: str) -> npt.NDArray[np.int32]:
+        """The rows of a text; none of the empty one."""
+        code = self.of(text)
+        return np.flatnonzero(self.by_row == code).astype(np.int32) if code else np.zeros(0, dtype=np.int32)
 
     def put(self, row: int, text: str) -> None:
         """The text of an item from now on."""

@@ -1,27 +1,33 @@
 """A micro-batch of packed states -> encoded lists: features, scores, ranking, reasons, JSON. Job and oracle share it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from operators.configuration.shop_settings import ExperimentSettings, ListSettings
+from operators.configuration.shop_settings import ExperimentSettings, ExplorationSettings, ListSettings
 from operators.demand.popularity import Orders
-from operators.experiments.assignment import Experiments
+from operators.experiments.assignment import Assigned, Experiments
+from operators.experiments.effects import AS_SET, Effects
+from operators.experiments.plan import MAX_LIST_SIZE
+from operators.exploration.pool import Pool
 from operators.kafka_io.list_rows import decode_any_list
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded, ListEncoder, Slate
+from operators.lists.exploring.explored import Explored
+from operators.lists.exploring.explorer import Candidates, Explorer
 from operators.lists.fallback import Fallback, Usable
-from operators.lists.items_json import ItemsJson
+from operators.lists.items.items_json import ItemsJson
+from operators.lists.items.slates import Slates
 from operators.lists.list_clicks import ListClicks, refuse_value_without_clicks
+from operators.lists.list_sensors import ListSensors, NullListSensors
 from operators.lists.popular_order import PopularOrder
-from operators.lists.ranker import GOOD, TIRED, Ranked, Ranker
+from operators.lists.ranker import GOOD, TIRED, Ranked, Ranker, form_of
 from operators.lists.reasons import PlaceReasons, Reasons
 from operators.lists.request import Request
-from operators.model.batch_trimming import Answers
-from operators.model.click_head import NONE, packed
+from operators.lists.scored_batch import NotFinite, ScoredBatch
+from operators.model.click_head import NONE
 from operators.model.model_bundle import ModelBundle
 from operators.model.unit_rows import unit_rows
 from operators.records.contracts import Model, RecommendationList
@@ -34,34 +40,6 @@ if TYPE_CHECKING:  # fallback lists alone do not need ONNX Runtime
     from operators.model.scorer import Scorer
 
 SCORE_DIGITS = 4
-
-
-class ListSensors(Protocol):
-    """Receives reports of a list maker, on the scorer thread."""
-
-    def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
-        """The model has answered for a micro-batch: [B, K], best first."""
-
-    def on_slates(
-        self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
-    ) -> None:
-        """The model's lists of a micro-batch; `served` bool [B]: whether the model made the user's list."""
-
-
-class NullListSensors:
-    """Reports nothing."""
-
-    def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
-        """Nothing."""
-
-    def on_slates(
-        self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
-    ) -> None:
-        """Nothing."""
-
-
-class NotFinite(ArithmeticError):
-    """The model gave NaN or infinity for a user."""
 
 
 class ListMaker:
@@ -80,30 +58,36 @@ class ListMaker:
         *,
         with_facts: bool = False,
         live: Callable[[], Orders | None] = lambda: None,
+        exploration: ExplorationSettings | None = None,
+        pool: Callable[[], Pool | None] = lambda: None,
     ) -> None:
         """Without a `scorer` (its bundle was refused) every list is a fallback. `with_facts`: encoded lists carry what the
-        feedback join needs. `live`: as in `PopularOrder`. Raises `BundleError` where the bundle cannot do what `rules` say."""
+        feedback join needs. `live`: as in `PopularOrder`, `pool`: as in `Explorer`. Raises `BundleError` where the bundle cannot
+        do what `rules` say."""
         if scorer is not None:
             refuse_value_without_clicks(bundle, rules)
-        vectors = unit_rows(bundle.vectors)
+        vectors, is_exploring = unit_rows(bundle.vectors), exploration is not None and exploration.enabled
         self._vocabulary, self._window, self._hop = bundle.vocabulary, bundle.window, bundle.hop
         self._clicks = None if bundle.clicks is None else ListClicks(bundle.clicks, catalogue.worth)
-        self._by_value = rules.rank_by == "value"
-        self._items = ItemsJson(bundle.vocabulary.item_ids, rules.size, with_clicks=self._clicks is not None)
-        self._encoder = ListEncoder(
-            Model(bundle.name, bundle.version),
-            experiments or Experiments(ExperimentSettings()),
-            round(rules.ttl_hours * HOUR_MS),
-        )
+        places, has_clicks = max(rules.size, MAX_LIST_SIZE), self._clicks is not None
+        hashes = bundle.vocabulary.low_hashes.astype("<u4") if with_facts else None
+        self._slate_encoder = Slates(ItemsJson(bundle.vocabulary.item_ids, places, with_clicks=has_clicks), hashes)
+        experiments = experiments or Experiments(ExperimentSettings())
+        self._assigned, self._rules = experiments.assigned, rules
+        self._encoder = ListEncoder(Model(bundle.name, bundle.version), experiments, round(rules.ttl_hours * HOUR_MS))
         self._scorer = scorer
         self._catalogue = catalogue
-        self._ranker = Ranker(bundle.vocabulary, vectors, rules)
+        self._ranker = Ranker(bundle.vocabulary, vectors, rules, with_others=is_exploring)
+        self._explorer: Explorer | None = None
+        self._certain: Explored | None = None  # what a list explores that cannot
+        if exploration is not None and exploration.enabled:
+            self._explorer = Explorer(exploration, rules, self._ranker, catalogue, pool)
+            self._certain = Explored.nothing(1)
         popular = PopularOrder(bundle, live)
         self._reasons = Reasons(popular, vectors)
-        self._fallback = Fallback(bundle, popular, rules.size)
+        self._fallback = Fallback(bundle, popular)
         self._clock_ms = clock_ms
         self._sensors = sensors or NullListSensors()
-        self._item_hashes = bundle.vocabulary.low_hashes.astype("<u4") if with_facts else None
 
     def make(self, requests: Sequence[Request]) -> list[RecommendationList | Exception]:
         """The lists of `make_encoded` as objects, for readers that compare lists."""
@@ -121,80 +105,142 @@ class ListMaker:
         """
         states = read_states([request.state for request in requests])
         inputs = self._features(states)
-        now = self._clock_ms()
-        slates = self._slates(requests, states, inputs, now)
+        now, assigned = self._clock_ms(), [self._assigned(request.user_id) for request in requests]
+        slates = self._slates(requests, states, inputs, now, assigned)
         orders = zip(states["epoch_s"].tolist(), states["version"].tolist(), strict=True)
         encode = self._encoder.encode
         return [
             slate
             if isinstance(slate, Exception)
-            else encode(request, order, slate, now, times, with_digest=with_digest)
-            for request, order, slate in zip(requests, orders, slates, strict=True)
+            else encode(request, order, slate, now, times, assigned=of_user, with_digest=with_digest)
+            for request, order, slate, of_user in zip(requests, orders, slates, assigned, strict=True)
         ]
 
     def encoded_fallback(
         self, request: Request, times: BatchTimes | None = None, *, with_digest: bool = False
     ) -> Encoded:
         """A list without the model."""
-        states, now = read_states([request.state]), self._clock_ms()
-        slate = self._fallback_slate(states, self._features(states), 0, now)
+        states, now, assigned = read_states([request.state]), self._clock_ms(), self._assigned(request.user_id)
+        slate = self._fallback_slate(states, self._features(states), 0, now, assigned.effects)
         order = int(states["epoch_s"][0]), int(states["version"][0])
-        return self._encoder.encode(request, order, slate, now, times, with_digest=with_digest)
+        return self._encoder.encode(request, order, slate, now, times, assigned=assigned, with_digest=with_digest)
 
     def _features(self, states: npt.NDArray[Any]) -> Features:
         return features(states, self._vocabulary, self._window, self._hop)
 
     def _slates(
-        self, requests: Sequence[Request], states: npt.NDArray[Any], inputs: Features, now: int
+        self,
+        requests: Sequence[Request],
+        states: npt.NDArray[Any],
+        inputs: Features,
+        now: int,
+        assigned: Sequence[Assigned],
     ) -> list[Slate | Exception]:
+        effects = [of_user.effects for of_user in assigned]
         warm = inputs.length > 0  # the state of a user who refused consent holds no step
         if self._scorer is None or not warm.any():
-            return [self._fallback_slate(states, inputs, user, now) for user in range(len(requests))]
+            return [self._fallback_slate(states, inputs, user, now, of_user) for user, of_user in enumerate(effects)]
+        answers = self._scorer.answers(inputs, [request.user_id for request in requests])
+        batch = ScoredBatch(requests, states, inputs, answers, warm & np.isfinite(answers[0]).all(axis=1))
+        if all(of_user is AS_SET for of_user in effects):
+            slates = self._model_slates(batch, now, ())
+        else:  # lists of an arm have forms of their own, and explore nothing
+            slates = [NotFinite()] * len(requests)
+            for has_effect in (False, True):
+                users = [user for user, of_user in enumerate(effects) if (of_user is not AS_SET) == has_effect]
+                of_part = [effects[user] for user in users] if has_effect else ()
+                for user, slate in zip(users, self._model_slates(batch.of(users), now, of_part), strict=True):
+                    slates[user] = slate
+        for user in np.flatnonzero(~warm).tolist():
+            slates[user] = self._fallback_slate(states, inputs, user, now, effects[user])
+        return slates
+
+    def _model_slates(self, batch: ScoredBatch, now: int, effects: Sequence[Effects]) -> list[Slate | Exception]:
+        """The lists of scored users; `effects`: of each user's arms, empty: nobody has any."""
+        if not batch.requests:
+            return []
+        self._sensors.on_scores(batch.scores)
         allowed = self._catalogue.allowed(now)
-        score = self._scorer.score if self._clicks is None else self._scorer.answers
-        answers = score(inputs, [request.user_id for request in requests])
-        self._sensors.on_scores(answers[0])
-        finite = np.isfinite(answers[0]).all(axis=1)
-        ranked, clicks = self._ranked(answers, states, allowed)
-        reasons = self._reasons.of(ranked.rows, inputs)
-        self._sensors.on_slates(requests, ranked, inputs, warm & finite)
+        ranked, clicks = self._ranked(batch, allowed, effects)
+        reasons = self._reasons.of(ranked.rows, batch.inputs)
+        self._sensors.on_slates(batch.requests, ranked, batch.inputs, batch.usable)
+        ready = batch.usable & (ranked.last > 0)
+        explored = None if effects else self._explored(batch, ranked, ready)
+        if explored is not None:
+            explored.put(ranked.rows, ranked.scores, reasons)
+            if clicks is not None:
+                clicks[explored.drawn.lists, explored.at] = NONE
         rounded = ranked.scores.astype(np.float64).round(SCORE_DIGITS)
-        all_items = self._items.encode(ranked.rows, rounded, reasons, clicks)
-        facts = self._hashes_of(ranked.rows), self._packed(clicks)
-        slates: list[Slate | Exception] = [Slate("model", *of_list) for of_list in zip(all_items, *facts, strict=False)]
-        for user in np.flatnonzero(~(warm & finite) | (ranked.rows[:, -1] == 0)).tolist():
-            if not warm[user]:
-                slates[user] = self._fallback_slate(states, inputs, user, now)
-            elif not finite[user]:
-                slates[user] = NotFinite(f"scores of {requests[user].user_id}")
+        slates = self._encoded(ranked, rounded, reasons, explored, clicks)
+        for user in np.flatnonzero(~ready).tolist():
+            if not batch.usable[user]:
+                slates[user] = NotFinite(f"scores of {batch.requests[user].user_id}")
             else:
-                usable = self._usable(states[user : user + 1], allowed, TIRED)
-                own_clicks = None if clicks is None else clicks[user]
-                slates[user] = self._filled(ranked.rows[user], rounded[user], reasons.of_list(user), usable, own_clicks)
+                usable = self._usable(batch.states[user : user + 1], allowed, TIRED)
+                size, _ = form_of(effects[user] if effects else AS_SET, self._rules)
+                own = ranked.rows[user], rounded[user], None if clicks is None else clicks[user]
+                slates[user] = self._filled(*own, reasons.of_list(user), usable, size)
         return slates
 
     def _ranked(
-        self, answers: Answers, states: npt.NDArray[Any], allowed: npt.NDArray[np.bool_]
+        self, batch: ScoredBatch, allowed: npt.NDArray[np.bool_], effects: Sequence[Effects]
     ) -> tuple[Ranked, Rows | None]:
         """The lists, and the click probabilities of their items in steps; None where the bundle has no click head."""
-        scores, rows, *vectors = answers
-        rules = states, allowed, self._catalogue.categories.by_row, self._catalogue.brands.by_row
+        scores, rows = batch.scores, batch.rows
+        rules = batch.states, allowed, self._catalogue.categories.by_row, self._catalogue.brands.by_row, effects
         if self._clicks is None:
             return self._ranker.rank(rows, scores, *rules), None
-        if self._by_value:
-            valued = self._clicks.by_value(vectors[0], scores, rows)
+        if self._rules.rank_by == "value":
+            valued = self._clicks.by_value(batch.answers[2], scores, rows)
             ranked = self._ranker.rank(valued.rows, valued.values, *rules)
             return ranked, valued.steps_of(ranked)
         ranked = self._ranker.rank(rows, scores, *rules)
-        return ranked, self._clicks.of_listed(vectors[0], scores, ranked)
+        return ranked, self._clicks.of_listed(batch.answers[2], scores, ranked)
 
-    def _fallback_slate(self, states: npt.NDArray[Any], inputs: Features, user: int, now: int) -> Slate:
+    def _encoded(
+        self,
+        ranked: Ranked,
+        scores: npt.NDArray[np.float64],
+        reasons: PlaceReasons,
+        explored: Explored | None,
+        clicks: Rows | None,
+    ) -> list[Slate | Exception]:
+        """The lists as ranked, in groups of one length. `scores`: as they are written."""
+        if ranked.sizes is None:
+            return [*self._slate_encoder.encode("model", ranked.rows, scores, reasons, explored, clicks)]
+        slates: list[Slate | Exception] = [NotFinite()] * len(scores)
+        for size in np.unique(ranked.sizes).tolist():
+            users = np.flatnonzero(ranked.sizes == size)
+            of_users = PlaceReasons(*(array[users, :size] for array in reasons))
+            certain = None if self._explorer is None else Explored.nothing(len(users))
+            of_size = None if clicks is None else clicks[users, :size]
+            group = self._slate_encoder.encode(
+                "model", ranked.rows[users, :size], scores[users, :size], of_users, certain, of_size
+            )
+            for user, slate in zip(users.tolist(), group, strict=True):
+                slates[user] = slate
+        return slates
+
+    def _explored(self, batch: ScoredBatch, ranked: Ranked, ready: npt.NDArray[np.bool_]) -> Explored | None:
+        if self._explorer is None:
+            return None
+        candidates = Candidates(batch.rows, batch.scores, batch.states)
+        explored = self._explorer.explore(batch.requests, candidates, ranked, ready)
+        self._sensors.on_explored(explored, int(np.count_nonzero(ready)) * ranked.rows.shape[1])
+        return explored
+
+    def _fallback_slate(
+        self, states: npt.NDArray[Any], inputs: Features, user: int, now: int, effects: Effects
+    ) -> Slate:
+        size, _ = form_of(effects, self._rules)
         usable = self._usable(states[user : user + 1], self._catalogue.allowed(now), GOOD)
-        rows, scores, source = self._fallback.rows(inputs, user, usable)
+        rows, scores, source = self._fallback.rows(inputs, user, usable, size)
         listed = np.array([rows], dtype=np.int32)
         rounded = np.array([[round(score, SCORE_DIGITS) for score in scores]])
-        (items,) = self._items.encode(listed, rounded, self._reasons.without_history(listed))
-        return Slate(source, items, next(self._hashes_of(listed)))
+        (slate,) = self._slate_encoder.encode(
+            source, listed, rounded, self._reasons.without_history(listed), self._certain
+        )
+        return slate
 
     def _usable(self, state: npt.NDArray[Any], allowed: npt.NDArray[np.bool_], worst: int) -> Usable:
         """Whether rows may be listed for the shopper of a state [1]: the ranker's verdict is at most `worst`."""
@@ -209,16 +255,17 @@ class ListMaker:
         self,
         rows: Rows,
         scores: npt.NDArray[np.float64],
+        clicks: Rows | None,
         reasons: PlaceReasons,
         usable: Usable,
-        clicks: Rows | None,
+        size: int,
     ) -> Slate:
         """The list with popular items at the places that the rules left empty (row 0): the last ones.
 
         `rows`, `scores`, `clicks`: [places]; `reasons`: a batch of this list alone.
         """
         ranked = int(np.count_nonzero(rows))
-        listed = np.array([self._fallback.fill(rows[:ranked].tolist(), usable)], dtype=np.int32)
+        listed = np.array([self._fallback.fill(rows[:ranked].tolist(), usable, size)], dtype=np.int32)
         all_scores = np.zeros(listed.shape)
         all_scores[0, :ranked] = scores[:ranked]
         popular = self._reasons.without_history(listed[:, ranked:])
@@ -226,17 +273,7 @@ class ListMaker:
         if clicks is not None:
             all_clicks = np.full(listed.shape, NONE, dtype=np.int32)
             all_clicks[0, :ranked] = clicks[:ranked]
-        (items,) = self._items.encode(listed, all_scores, reasons.first(ranked).followed_by(popular), all_clicks)
-        return Slate("model", items, next(self._hashes_of(listed)), next(self._packed(all_clicks)))
-
-    def _hashes_of(self, rows: Rows) -> Iterator[bytes | None]:
-        """The hashes of the items of each list, as in `ListFacts`; None for ever where nobody needs them."""
-        if self._item_hashes is None:
-            return repeat(None)
-        return (of_list.tobytes() for of_list in self._item_hashes[rows])
-
-    def _packed(self, clicks: Rows | None) -> Iterator[bytes | None]:
-        """The click probabilities of each list, as in `ListFacts`; None for ever where there are none or nobody needs them."""
-        if self._item_hashes is None or clicks is None:
-            return repeat(None)
-        return map(packed, clicks)
+        (slate,) = self._slate_encoder.encode(
+            "model", listed, all_scores, reasons.first(ranked).followed_by(popular), self._certain, all_clicks
+        )
+        return slate

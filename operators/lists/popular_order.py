@@ -13,7 +13,9 @@ from operators.records.contracts import ReasonKind
 from operators.shopper.features import Rows
 
 # the first one applies where no other does
-REASON_KINDS: tuple[ReasonKind, ...] = ("for_you", "popular", "trending", "viewed", "in_basket", "bought")
+REASON_KINDS: tuple[ReasonKind, ...] = (
+    "for_you", "popular", "trending", "viewed", "in_basket", "bought", "new", "explore",
+)  # fmt: skip
 
 POPULAR_REASONS = 100  # so many of the first items are said to be popular
 

@@ -18,13 +18,15 @@ _BY_STEP: dict[str, ReasonKind] = {
     "add_to_cart": "in_basket",
     "purchase": "bought",
 }
-OWN_KINDS = frozenset(_BY_STEP.values())  # these name the shopper's own item
+NAMED_KINDS = frozenset(
+    (*_BY_STEP.values(), "new")
+)  # these name an item: the shopper's own, or one that a new product is like
 ANCHORS = 8  # the newest steps: a shopper does not remember older ones
 
 
 class PlaceReasons(NamedTuple):
     """The reason of each place of lists, both int64 [B, places]. `kinds`: places in `REASON_KINDS`; `rows`: of the
-    shopper's own item for a kind of `OWN_KINDS`, else 0."""
+    item that a kind of `NAMED_KINDS` names, else 0."""
 
     kinds: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]

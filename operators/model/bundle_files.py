@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from operators.errors import BundleError
 
 MANIFEST = "manifest.json"
+SIGNATURE, SIGNATURE_BYTES = "manifest.sig", 64  # `operators/model/bundle_signature.py`
 MAX_MANIFEST = 1 << 20  # it is parsed before it is verified; real ones have a few KB
 MAX_FILES = 64  # a bundle has sixteen
 MAX_FILE = (1 << 31) - 1  # protobuf's limit and therefore a graph's; item vectors of 5 million items fit too
@@ -55,15 +56,18 @@ class BundleFiles:
 
     def unlisted(self) -> list[str]:
         """Other names in the folder. No code reads them, and `copy` leaves them out."""
-        return sorted({entry.name for entry in self.folder.iterdir()} - self._sums.keys() - {MANIFEST})
+        return sorted({entry.name for entry in self.folder.iterdir()} - self._sums.keys() - {MANIFEST, SIGNATURE})
 
     def copy(self, target: Path) -> None:
-        """Writes the manifest and the files that it names, verified, into the empty folder `target`.
+        """Writes the manifest, its signature if there is one, and the files that it names, verified, into the empty folder
+        `target`.
 
         Raises `BundleError` if a file differs from the manifest; then `target` is not complete.
         """
         target.mkdir(parents=True, exist_ok=True)
         (target / MANIFEST).write_bytes(_read(self.folder / MANIFEST, MAX_MANIFEST))
+        if (self.folder / SIGNATURE).is_file():
+            (target / SIGNATURE).write_bytes(_read(self.folder / SIGNATURE, SIGNATURE_BYTES))
         for name in self._sums:
             with (target / name).open("xb") as copied:
                 for chunk in self._verified(name):
@@ -92,10 +96,12 @@ class BundleFiles:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """manifest.json with its required keys, its files named by plain names and sums; raises `BundleError`."""
-    file = folder / MANIFEST
-    if not file.exists():
-        raise BundleError(f"a bundle folder with a {MANIFEST}", f"none at {file}", FIX)
-    manifest = json_of(MANIFEST, _read(file, MAX_MANIFEST))
+    return parse_manifest(manifest_bytes(folder))
+
+
+def parse_manifest(content: bytes) -> dict[str, Any]:
+    """As `read_manifest`, of the file's bytes."""
+    manifest = json_of(MANIFEST, content)
     if not isinstance(manifest, dict):
         raise BundleError(f"a JSON object in {MANIFEST}", type(manifest).__name__, FIX)
     if missing := {"name", "version", "files"} - manifest.keys():
@@ -109,6 +115,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         except (TypeError, ValueError) as error:
             raise BundleError(f"an ISO 8601 time as created in {MANIFEST}", repr(created)[:100], FIX) from error
     return manifest
+
+
+def manifest_bytes(folder: Path) -> bytes:
+    """manifest.json as it is; raises `BundleError`."""
+    file = folder / MANIFEST
+    if not file.exists():
+        raise BundleError(f"a bundle folder with a {MANIFEST}", f"none at {file}", FIX)
+    return _read(file, MAX_MANIFEST)
+
+
+def manifest_sum(folder: Path) -> str:
+    """sha256 of a bundle's manifest, which holds the sums of all files: it identifies the bundle. Raises `BundleError`."""
+    return hashlib.sha256(manifest_bytes(folder)).hexdigest()
 
 
 def check_label(key: str, value: Any) -> None:

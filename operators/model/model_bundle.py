@@ -18,6 +18,7 @@
 import io
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ import numpy.typing as npt
 
 from operators.errors import BundleError
 from operators.model.bundle_files import FIX, MAX_FILE, BundleFiles, json_of
+from operators.model.bundle_signature import signed_manifest
 from operators.model.click_head import CALIBRATION, ClickHead
 from operators.model.graph_check import refuse_other_files
 from operators.model.query_tower import BUCKETS, QueryTower
@@ -97,12 +99,13 @@ class ModelBundle:
         return graph
 
     @classmethod
-    def load(cls, folder: Path) -> "ModelBundle":
-        """Reads and verifies a bundle: manifest, hashes, shapes, finite numbers. Raises `BundleError`.
+    def load(cls, folder: Path, public_keys: Sequence[str] = ()) -> "ModelBundle":
+        """Reads and verifies a bundle: manifest, hashes, shapes, finite numbers; with `public_keys` its signature too. Raises
+        `BundleError`.
 
         All but the graphs, which only the scorer opens: `read_graph` and `operators.model.scorer` verify them.
         """
-        files = BundleFiles(folder)
+        files = BundleFiles(folder, signed_manifest(folder, public_keys))
         manifest = files.manifest
         if GRAPH not in manifest["files"]:
             raise BundleError(f"{GRAPH} in the bundle's manifest", "none", FIX)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from operators.configuration.shop_settings import EventSettings
 from operators.records.contracts import CatalogueItem
-from operators.records.field_effects import NO_EFFECT_CATALOGUE_FIELDS
 from operators.records.field_names import fields_with_values
 from operators.records.record_file import RecordFile, catalogue_file
 
@@ -25,7 +24,6 @@ class CatalogueFileReport:
     without_title: int = 0
     without_price: int = 0
     out_of_stock: int = 0
-    without_effect: Counter[str] = field(default_factory=Counter)
     unknown_fields: Counter[str] = field(default_factory=Counter)
 
     def take(self, item: CatalogueItem) -> None:
@@ -35,7 +33,6 @@ class CatalogueFileReport:
         self.without_title += not item.title
         self.without_price += item.price is None
         self.out_of_stock += not item.in_stock
-        self.without_effect.update(name for name in NO_EFFECT_CATALOGUE_FIELDS if getattr(item, name) is not None)
 
 
 def report(file: Path, limits: EventSettings) -> CatalogueFileReport:

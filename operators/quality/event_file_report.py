@@ -1,10 +1,12 @@
 """Checks a shop's file of events before it is used: counts, bad lines by reason, and remarks on suspicious contents."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from operators.configuration.shop_settings import EventSettings
+from operators.errors import BadRecord
 from operators.quality.robots import Activity
 from operators.records.contracts import Event, items_named
 from operators.records.field_effects import remarks_on
@@ -97,11 +99,22 @@ class EventFileReport:
         ]
 
 
-def report(file: Path, limits: EventSettings) -> EventFileReport:
-    """Reads the whole file. Raises `EventsFileError` if the file is not JSON lines."""
+def report(
+    file: Path,
+    limits: EventSettings,
+    on_good: Callable[[Event], object] | None = None,
+    on_bad: Callable[[int, bytes, BadRecord], object] | None = None,
+) -> EventFileReport:
+    """Reads the whole file. `on_good` gets each event, `on_bad` each line that is none, with its number.
+
+    Raises `EventsFileError` if the file is not JSON lines.
+    """
     events = event_file(file, limits)
+    events.on_bad = on_bad
     file_report = EventFileReport(events)
     for event in events:
         file_report.take(event)
         file_report.take_fields(events.line, event)
+        if on_good is not None:
+            on_good(event)
     return file_report

@@ -10,7 +10,7 @@
 | `price_agrees` | events | the price has the catalogue's currency and is within a factor of 3 of the catalogue's price |
 | `price_steady` | catalogue | the new price is within a factor of 3 of the previous one |
 | `category_steady` | catalogue | the first level of the item's category is unchanged |
-| `full` | lists | the list has half of `lists.size` items, or half of the catalogue if that is smaller |
+| `full` | lists | the list has half of `lists.size` items, or half of the catalogue if that is smaller; in an experiment, whose arms may set another size: any item |
 """
 
 from collections import OrderedDict
@@ -138,7 +138,8 @@ class Expectations:
             recommended = decode_list(value, key)
         except Refused:
             return None, [("valid", False)]
-        expected = min(self._list_size, len(self._items) or self._list_size) / 2
+        usual_size = 1 if recommended.experiment else self._list_size  # an arm may have set another one
+        expected = min(usual_size, len(self._items) or usual_size) / 2
         verdicts = [("valid", True), ("full", bool(recommended.items) and len(recommended.items) >= expected)]
         if self._items and recommended.items:
             verdicts.append(("known_item", all(place.item_id in self._items for place in recommended.items)))

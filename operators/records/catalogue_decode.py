@@ -19,8 +19,8 @@ _decode = msgspec.json.Decoder(CatalogueItem).decode
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 MAX_BYTES = 256 * 1024  # of a record
 LONGEST_TEXT = 2_000  # characters: a list carries the texts of its items
-_TEXTS = ("title", "brand", "currency", "image_url")
-_SERVED = (*_TEXTS, "category_path")
+_SERVED = ("title", "brand", "currency", "image_url", "category_path")
+_TEXTS = ("title", "brand", "currency", "image_url", "description")
 _TIMES = ("available_from", "available_until")
 _LISTS = {"category": ">", "tags": ","}  # what separates the parts of one text
 _IN_STOCK = frozenset(("true", "yes", "on", "y", "in stock", "instock", "available"))
@@ -54,6 +54,8 @@ def read_item(
     for name in _SERVED:
         if (text := getattr(item, name)) and len(text) > LONGEST_TEXT:
             raise BadRecord("too_large", f"{name} of at most {LONGEST_TEXT} characters", f"{len(text)} characters")
+    if item.description and len(item.description) > LONGEST_TEXT:
+        item.description = item.description[:LONGEST_TEXT]  # search reads the beginning; shops write whole pages
     if item.price is not None and item.price < 0:
         raise BadRecord("bad_amount", "a price of 0 or more", str(item.price))
     if item.margin is not None and not 0 <= item.margin <= 1:

@@ -16,6 +16,8 @@ RECEIPTS = "shop.receipts.v1"
 AUDIT = "shop.audit.v1"
 EXAMPLES = "shop.examples.v1"
 ITEMS = "shop.items.v1"
+MODELS = "shop.models.v1"
+EXPERIMENTS = "shop.experiments.v1"
 
 MAX_ID = 128
 MAX_BASKET = 500
@@ -31,7 +33,7 @@ EventType = Literal[
 NEED_ITEM = frozenset(("view", "click", "add_to_cart", "remove_from_cart", "rate"))  # without `item_id`: dead letters
 Source = Literal["model", "neighbours", "popular"]  # `served_record` stores their places: add new ones at the end
 Label = Literal["none", "click", "add_to_cart", "purchase"]
-ReasonKind = Literal["viewed", "in_basket", "bought", "similar", "trending", "popular", "for_you"]
+ReasonKind = Literal["viewed", "in_basket", "bought", "similar", "trending", "popular", "for_you", "new", "explore"]
 
 # why a record became a dead letter; the value of the header `LETTER_REASON`
 DEAD_LETTER_REASONS = (
@@ -116,7 +118,7 @@ def items_named(event: Event) -> list[str]:
 
 class Reason(msgspec.Struct, gc=False, omit_defaults=True):
     """Why an item is on the list. `item_id`: the shopper's own item that it resembles (viewed, in_basket, bought), or the
-    item whose neighbours were asked for (similar)."""
+    item whose neighbours were asked for (similar), or one that a new product is like (new)."""
 
     kind: ReasonKind
     item_id: str | None = None
@@ -126,14 +128,16 @@ class ListItem(msgspec.Struct, gc=False, omit_defaults=True):
     """One place of a list. `score` is the model's (unbounded), or 0-1 for fallbacks, or with `lists.rank_by = "value"` the
     expected value; `rank` counts from 1.
 
-    `p_click`: the probability that the shopper turns to the item before the session ends, four digits; left out where the
-    bundle has no click head, and of items without a score of the model.
+    `propensity`: the probability with which the item got its place; without a value where `exploration.enabled` is not set.
+    `p_click`: that the shopper turns to the item before the session ends, four digits; left out where the bundle has no click
+    head, and of items without a score of the model.
     """
 
     item_id: str
     score: float
     rank: int
     reason: Reason
+    propensity: float | None = None
     p_click: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
 
 
@@ -152,11 +156,11 @@ class Experiment(msgspec.Struct, gc=False):
 
 
 class RecommendationList(msgspec.Struct, kw_only=True, gc=False):
-    """A user's list. `version` counts the user's accepted events (all types but `impression`).
+    """A user's list. `version` counts the user's accepted events (all types but `impression`). `experiments`: all of the
+    user's, the one of `experiment` first, where the user is in more than one; else the field is absent.
 
     `epoch` (epoch s) is the broker's time at which the user's state began; it rises where a state was forgotten or
-    erased. Readers keep the list with the greatest (`epoch`, `version`). The record's header `liveshelf.order` holds both
-    as `EPOCH.VERSION`; lists from before this header lack it.
+    erased. Readers keep the greatest (`epoch`, `version`). The header `liveshelf.order` holds both as `EPOCH.VERSION`.
     """
 
     recommendation_id: str
@@ -172,6 +176,7 @@ class RecommendationList(msgspec.Struct, kw_only=True, gc=False):
     items: list[ListItem]
     expires_at: int
     traceparent: str | None = None
+    experiments: tuple[Experiment, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Example(msgspec.Struct, kw_only=True, gc=False):
@@ -180,8 +185,8 @@ class Example(msgspec.Struct, kw_only=True, gc=False):
     Of the examples with one `example_id` the one with the highest `revision` is valid. `shown_at` (epoch ms) is null where
     no impression of the item came; of an organic example it is the time of the event. `position` counts from 0. `model`,
     `experiment`, `source` and `state` (base64 of the packed user state) are those of the list; `source` is null where the
-    item was not on it. `propensity` and `p_click` are the item's on the list, null where it had none. docs/feedback.md has
-    the rules.
+    item was not on it. `experiments` is as in the list: absent where there is at most one. `propensity` and `p_click` are the
+    item's on the list, null where it had none. docs/feedback.md has the rules.
     """
 
     example_id: str
@@ -200,11 +205,12 @@ class Example(msgspec.Struct, kw_only=True, gc=False):
     source: Source | None
     organic: bool
     state: str | None
+    experiments: tuple[Experiment, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
     """A product. A record with a null value delists it. `stock`: pieces; without any it is not `in_stock`. `margin`: the
-    shop's share of the price, 0 to 1."""
+    shop's share of the price, 0 to 1. Only search uses the `description`, and of a longer one the first 2,000 characters."""
 
     item_id: Id
     title: str = ""
@@ -219,6 +225,7 @@ class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
     available_until: Millis | None = None
     image_url: str | None = None
     tags: list[str] | None = None
+    description: str | None = None
 
     @property
     def category_path(self) -> str:
@@ -289,4 +296,5 @@ _encode = msgspec.json.Encoder().encode
 
 def encode_record(record: msgspec.Struct) -> bytes:
     """JSON of a record without its empty fields, as it goes on a topic or into a file."""
-    return _encode({name: value for name, value in msgspec.structs.asdict(record).items() if value is not None})
+    fields = msgspec.structs.asdict(record).items()
+    return _encode({name: value for name, value in fields if value is not None and value is not msgspec.UNSET})

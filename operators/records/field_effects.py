@@ -45,7 +45,6 @@ FIELD_EFFECTS: dict[str, FieldEffect] = {
 }
 # accepted and counted in the version; the list stays the same
 NO_EFFECT_TYPES: dict[str, str] = {"identify": "does nothing yet: a guest's history does not move to the account"}
-NO_EFFECT_CATALOGUE_FIELDS: dict[str, str] = {"tags": "does nothing yet: neither lists nor search use it"}
 
 
 def without_effect(event: Event) -> list[str]:

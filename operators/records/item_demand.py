@@ -22,6 +22,8 @@ class ItemDemand(msgspec.Struct, kw_only=True, gc=False):
     `acts` counts what shoppers did, where a shopper who does the same with the item again counts once; `interest` are these
     acts by their weight, and `recent` are `acts` that halve every `demand.recent_half_life_minutes`. `trend`: how many times
     as much as usual the item is asked for; 1 is as usual.
+    `impressions` (lists that showed it) and `clicks` (shoppers who then clicked) halve as `views` do; both are 0 unless
+    `exploration.enabled` is set.
     `hour` is the hour of the newest event, `previous_hour` the one before it. docs/demand.md has the rules.
     """
 
@@ -37,3 +39,5 @@ class ItemDemand(msgspec.Struct, kw_only=True, gc=False):
     hour: HourDemand
     previous_hour: HourDemand
     counted_at: int
+    impressions: float = 0.0
+    clicks: float = 0.0

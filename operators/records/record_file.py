@@ -23,7 +23,7 @@ class RecordFile(Generic[T]):
     """Iterates over the good records. The counts are complete at the end.
 
     `line`: of the newest record; `good`: records so far; `bad`: lines left out, by reason, and of the first `EXAMPLES` (line, reason, what came) in
-    `bad_lines`; `repaired`: converted fields.
+    `bad_lines`; `repaired`: converted fields. `on_bad` gets each line that is left out.
     """
 
     def __init__(self, file: Path, kind: str, read: Callable[[bytes], T], repaired: Counter[str]) -> None:
@@ -34,6 +34,7 @@ class RecordFile(Generic[T]):
         self.good, self.line = 0, b""
         self.bad: Counter[str] = Counter()
         self.bad_lines: list[tuple[int, str, str]] = []
+        self.on_bad: Callable[[int, bytes, BadRecord], object] | None = None
 
     def __iter__(self) -> Iterator[T]:
         """Raises `EventsFileError` as `RecordLines` does."""
@@ -43,6 +44,8 @@ class RecordFile(Generic[T]):
                 record = self._read(line)
             except BadRecord as bad:
                 self.bad[bad.reason] += 1
+                if self.on_bad is not None:
+                    self.on_bad(number, line, bad)
                 if len(self.bad_lines) < EXAMPLES:
                     self.bad_lines.append((number, bad.reason, bad.came))
                 continue

@@ -29,10 +29,7 @@ _ARCHIVES = {
 }
 _PARSER = json.JSONDecoder()
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_FROM_CSV = (
-    "python -c 'import csv, json, sys; [print(json.dumps(row)) for row in csv.DictReader(sys.stdin)]' < {file} > NEW.jsonl,"
-    " with the columns named as in docs/events.md"
-)
+_FROM_CSV = "liveshelf import {file} --from csv --out NEW.jsonl (docs/import.md)"
 
 
 class RecordLines:
@@ -41,14 +38,13 @@ class RecordLines:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.blank = 0
-        if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe can be read once, and a file is read twice
-            raise EventsFileError(f"a file in {file}", "a pipe or a device", f"save it first: cat {file} > NEW.jsonl")
+        refuse_pipe(file)
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Raises `EventsFileError` where the file cannot be read or has another form."""
         self.blank = 0
         try:
-            with _opened(self.file) as lines:
+            with opened(self.file) as lines:
                 head = lines.peek(HEAD)[:HEAD]
                 if form := other_form(head):
                     name, fix = form
@@ -60,12 +56,17 @@ class RecordLines:
                     else:
                         self.blank += 1
         except (OSError, EOFError, zlib.error) as error:
-            raise EventsFileError(
-                f"a file that can be read to its end, {self.file}", _why(error), "name another file, or mend this one"
-            ) from error
+            raise unreadable(self.file, error) from error
 
 
-def _opened(file: Path) -> "io.BufferedReader[io.FileIO] | gzip.GzipFile":
+def refuse_pipe(file: Path) -> None:
+    """Raises `EventsFileError` for a pipe: it can be read once, and a file is read twice."""
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        raise EventsFileError(f"a file in {file}", "a pipe or a device", f"save it first: cat {file} > NEW.jsonl")
+
+
+def opened(file: Path) -> "io.BufferedReader[io.FileIO] | gzip.GzipFile":
+    """The bytes of a file, plain or gzip."""
     lines = io.BufferedReader(io.FileIO(file), HEAD)
     if lines.peek(2)[:2] != _GZIP:
         return lines
@@ -73,8 +74,10 @@ def _opened(file: Path) -> "io.BufferedReader[io.FileIO] | gzip.GzipFile":
     return gzip.open(file, "rb")
 
 
-def _why(error: Exception) -> str:
-    return str(error.strerror) if isinstance(error, OSError) and error.strerror else str(error)
+def unreadable(file: Path, error: Exception) -> EventsFileError:
+    """The error for a file that ends too early, or that cannot be read at all."""
+    why = str(error.strerror) if isinstance(error, OSError) and error.strerror else str(error)
+    return EventsFileError(f"a file that can be read to its end, {file}", why, "name another file, or mend this one")
 
 
 def other_form(head: bytes) -> tuple[str, str] | None:

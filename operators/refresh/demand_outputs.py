@@ -1,6 +1,7 @@
 """What the refresh operator tells the demand operator: outputs of the kind "demand", where `demand.enabled` is set."""
 
-from collections import defaultdict
+import operator
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
 import msgspec
@@ -17,6 +18,7 @@ from operators.shopper.user_state import is_return, version_of
 # what an act counts in `interest`: about as rare as each is among the events of a shop
 WEIGHTS: dict[EventType, float] = {"view": 1.0, "click": 1.0, "add_to_cart": 5.0, "purchase": 15.0}
 MOST_ITEMS = 10  # of one event that count with their whole weight: a basket of hundreds is no shopper's
+MOST_SHOWN = 250  # items of one impression that count
 _FIELDS = {"view": 0, "click": 0, "add_to_cart": 1, "purchase": 2}  # of `Asked`
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -25,24 +27,31 @@ class DemandOutputs:
     """Gathers what the events of a batch ask for, by item and second, so that a popular item costs one output a batch.
 
     Events of shoppers who refused consent are not counted, nor items that the shop does not have: whoever invents ids must not
-    fill the topic. `unknown` counts those.
+    fill the topic. `unknown` counts those. Impressions are counted by item and second without a look at the item: a list has
+    twenty.
     """
 
-    def __init__(self, currency: str, is_sold: Callable[[str], bool]) -> None:
-        """`currency`: of the prices that count as revenue; empty: any. `is_sold`: whether the shop has an item of that name."""
+    def __init__(self, currency: str, is_sold: Callable[[str], bool], *, with_impressions: bool = False) -> None:
+        """`currency`: of the prices that count as revenue; empty: any. `is_sold`: whether the shop has an item of that name.
+        `with_impressions`: impressions and clicks count too."""
         self._currency, self._is_sold = currency, is_sold
         self.unknown = 0
         self._asked: dict[str, dict[int, Asked]] = defaultdict(dict)
+        self._with_impressions = with_impressions
+        self._shown: dict[int, Counter[str]] = defaultdict(Counter)  # by second
 
     def add(self, event: Event, before: bytes | None, after: bytes, broker_ms: int) -> None:
         """An event that was applied; `before` and `after`: the user's state. It counts at its own time, or at the broker's if
         that is earlier."""
         version = version_of(after)  # 1: `step` began anew, whatever state there was
-        weight = WEIGHTS.get(event.event_type)
-        if weight is None or after[FLAGS_AT] & CONSENT_REFUSED:
+        weight, second = WEIGHTS.get(event.event_type), min(int(event.event_time), broker_ms) // 1000
+        if after[FLAGS_AT] & CONSENT_REFUSED:
             return
-        second, before = min(int(event.event_time), broker_ms) // 1000, before if version > 1 else None
-        items, returned = items_named(event), is_return(event)
+        if event.event_type == "impression" and self._with_impressions:
+            self._shown[second].update(items_named(event)[:MOST_SHOWN])
+        if weight is None:
+            return
+        before, items, returned = before if version > 1 else None, items_named(event), is_return(event)
         share = min(1.0, MOST_ITEMS / max(1, len(items)))
         amounts = [0.0] * 4
         amounts[_FIELDS[event.event_type]] = -1.0 if returned else 1.0
@@ -53,10 +62,15 @@ class DemandOutputs:
         # a return takes the act away again: else buying and returning in turns would lift an item
         acting = bought(before, sold) if returned else {*sold} - repeated(before, sold, event.event_type)
         acts = -share if returned else share
+        clicks = float(event.event_type == "click" and self._with_impressions)
+        again = Asked(*amounts)
+        anew = again._replace(acts=acts, interest=acts * weight, clicks=clicks)
         for item in sold:  # nothing from here on fails: an event counts with all its items or with none
-            added = (*amounts, acts, acts * weight) if item in acting else (*amounts, 0.0, 0.0)
-            held = self._asked[item].get(second, Asked())
-            self._asked[item][second] = Asked(*(a + b for a, b in zip(held, added, strict=True)))
+            self._add(item, second, anew if item in acting else again)
+
+    def _add(self, item: str, second: int, asked: Asked) -> None:
+        held = self._asked[item].get(second)
+        self._asked[item][second] = asked if held is None else Asked(*map(operator.add, held, asked))
 
     def _revenue(self, event: Event) -> float:
         """Of a purchase of one item. A basket's price is not any single item's."""
@@ -69,6 +83,13 @@ class DemandOutputs:
 
     def of_batch(self) -> list[Output]:
         """The outputs of the events since the last call."""
+        shown, self._shown = self._shown, defaultdict(Counter)
+        for second, counts in shown.items():
+            for item, count in counts.items():
+                if self._is_sold(item):
+                    self._add(item, second, Asked(impressions=float(count)))
+                else:
+                    self.unknown += count
         if not self._asked:
             return []
         asked, self._asked = self._asked, defaultdict(dict)

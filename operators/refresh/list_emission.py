@@ -1,9 +1,9 @@
 """Lists on their way out: the model's, or a fallback list, each counted."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from operators.lists.encoded_list import Encoded
-from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.refresh.downstream import Downstream
 from operators.refresh.micro_batcher import Answer
@@ -13,12 +13,19 @@ from operators.refresh.refresh_sensors import RefreshSensors
 from operators.telemetry.own_errors import OwnErrors
 
 
+class FallbackLists(Protocol):
+    """Makes lists without the model: an `operators.lists.list_maker.ListMaker`."""
+
+    def encoded_fallback(self, request: Request, *, with_digest: bool = False) -> Encoded:
+        """A list for the request."""
+
+
 class ListEmission:
     """Makes fallback lists and emits."""
 
     def __init__(
         self,
-        lists: ListMaker,
+        lists: FallbackLists,
         sensors: RefreshSensors,
         errors: OwnErrors,
         clock_s: Callable[[], float],

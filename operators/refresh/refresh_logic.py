@@ -16,13 +16,12 @@ from collections.abc import Callable, Sequence
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import BadRecord
 from operators.lists.encoded_list import Encoded
-from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.records.event_decode import EventDecoder
 from operators.refresh.batch_scorer import NoScorer
 from operators.refresh.downstream import Downstream
 from operators.refresh.exactly_once import ExactlyOnce, Transactions
-from operators.refresh.list_emission import ListEmission
+from operators.refresh.list_emission import FallbackLists, ListEmission
 from operators.refresh.micro_batcher import Answer, MicroBatcher
 from operators.refresh.pending import Pending
 from operators.refresh.record_effects import RecordEffects
@@ -43,7 +42,7 @@ class RefreshLogic:
         self,
         decoder: EventDecoder,
         batcher: MicroBatcher[Request, Encoded],
-        lists: ListMaker,
+        lists: FallbackLists,
         events: EventSettings,
         scorer: ScorerSettings,
         clock_s: Callable[[], float],

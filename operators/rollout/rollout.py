@@ -67,6 +67,7 @@ def promoted(rollout: Rollout | None, bundle: BundleRef, change: Change) -> Roll
     where it is champion already."""
     if rollout is None:
         return Rollout(champion=bundle, changed_at=change.at, changed_by=change.by, why=change.why)
+    _refuse_twin(rollout, bundle)
     if bundle.sum == rollout.champion.sum:
         raise RolloutError("another bundle than the champion", bundle.label, "liveshelf models list")
     others = tuple(one for one in rollout.challengers if one.bundle.sum != bundle.sum)
@@ -78,6 +79,7 @@ def split(rollout: Rollout | None, bundle: BundleRef, share: float, change: Chan
     """`bundle` makes the lists of `share` of the users; 0 ends that. Raises `RolloutError` for the champion, a share that is
     not from 0 to below 1, or shares that leave the champion nothing."""
     rollout = _existing(rollout)
+    _refuse_twin(rollout, bundle)
     if bundle.sum == rollout.champion.sum:
         raise RolloutError("another bundle than the champion", bundle.label, "the champion has the share that is left")
     others = tuple(one for one in rollout.challengers if one.bundle.sum != bundle.sum)
@@ -102,6 +104,7 @@ def shadowed(rollout: Rollout | None, bundle: BundleRef | None, share: float, ch
     rollout = _existing(rollout)
     if bundle is None:
         return _next(rollout, change, shadow=None, shadow_share=0.0)
+    _refuse_twin(rollout, bundle)
     if not 0 < share <= 1:
         raise RolloutError("a share of requests above 0, at most 1", f"{share:g}", "correct it")
     if any(bundle.sum == served.sum for served in rollout.serving):
@@ -109,12 +112,12 @@ def shadowed(rollout: Rollout | None, bundle: BundleRef | None, share: float, ch
     return _next(rollout, change, shadow=bundle, shadow_share=share)
 
 
-def rolled_back(rollout: Rollout | None, change: Change) -> Rollout:
-    """The previous champion is champion again; all challengers and the shadow end: one of them may be what went wrong. Raises
-    `RolloutError` without a previous one."""
+def rolled_back(rollout: Rollout | None, change: Change) -> Rollout | None:
+    """The previous champion is champion again; all challengers and the shadow end: one of them may be what went wrong. None
+    without a previous one: the submitted bundle serves again. Raises `RolloutError` where nothing was promoted."""
     rollout = _existing(rollout)
     if rollout.previous is None:
-        raise RolloutError("a previous champion", "none", "liveshelf models promote BUNDLE")
+        return None
     return _next(
         rollout,
         change,
@@ -124,6 +127,17 @@ def rolled_back(rollout: Rollout | None, change: Change) -> Rollout:
         shadow=None,
         shadow_share=0.0,
     )
+
+
+def _refuse_twin(rollout: Rollout, bundle: BundleRef) -> None:
+    """Lists and metrics name a bundle by its label: two of one rollout must not share it."""
+    named = [*rollout.serving, *(other for other in (rollout.shadow, rollout.previous) if other is not None)]
+    if any(bundle.label == other.label and bundle.sum != other.sum for other in named):
+        raise RolloutError(
+            f"a bundle whose name and version no other of the rollout has: {bundle.label}",
+            "one has them: lists would not tell which made them",
+            "train gives each bundle a version of its own; liveshelf models list",
+        )
 
 
 def _existing(rollout: Rollout | None) -> Rollout:

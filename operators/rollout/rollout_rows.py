@@ -20,8 +20,8 @@ def read_rollout(value: bytes) -> Rollout | None:
 
 
 class RolloutRows:
-    """A `RowRule`. An unreadable record, a tombstone, and one of a lower revision leave the row unchanged: what serves goes on
-    serving."""
+    """A `RowRule`. An unreadable record and one of a lower revision leave the row unchanged: what serves goes on serving. After
+    a tombstone the submitted bundle serves."""
 
     sweeps = False
     gone: Rollout | None = None
@@ -29,7 +29,7 @@ class RolloutRows:
     def take(self, old: bytes | None, record: TopicRecord, now_ms: int) -> tuple[bytes | None, Rollout | None]:
         """As `RowRule`."""
         if record.value is None:
-            raise Refused("tombstone")
+            return None, None
         if (rollout := read_rollout(record.value)) is None:
             raise Refused("not_a_rollout")
         if old is not None and (older := read_rollout(old)) is not None and rollout.revision < older.revision:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from operators.experiments.assignment import draw
+from operators.experiments.draws import draw
 from operators.rollout.rollout import Rollout
 
 _SERVES, _SHADOW = b"liveshelf rollout", b"liveshelf shadow"

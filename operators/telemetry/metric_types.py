@@ -7,13 +7,13 @@ histogram takes a whole batch of values at once.
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
@@ -54,6 +54,30 @@ class CountedElsewhere(Collector):
     def collect(self) -> Iterator[CounterMetricFamily]:
         """As prometheus_client asks."""
         yield CounterMetricFamily(self._name, self._help, self._value())
+
+
+class GaugeElsewhere(Collector):
+    """A gauge whose label values come and go with what other code holds; read when scraped."""
+
+    def __init__(
+        self,
+        name: str,
+        help_text: str,
+        labels: Sequence[str],
+        registry: CollectorRegistry,
+        values: Callable[[], Mapping[Any, float]],
+    ) -> None:
+        """`values`: label values, a tuple of strings -> the gauge's value, as of now."""
+        self.labels = tuple(labels)
+        self._name, self._help, self._values = name, help_text, values
+        registry.register(self)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """As prometheus_client asks."""
+        family = GaugeMetricFamily(self._name, self._help, labels=self.labels)
+        for labels, value in self._values().items():
+            family.add_metric(labels, value)
+        yield family
 
 
 class BatchHistogram(Collector):

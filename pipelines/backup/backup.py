@@ -17,7 +17,16 @@ from kafka import TopicPartition
 from operators.errors import ClusterError, StackError
 from operators.kafka_io.read_to_end import TopicRange
 from operators.model.bundle_files import BundleFiles, read_manifest
-from operators.records.contracts import AUDIT, CATALOGUE, EVENTS, EXAMPLES, ITEMS, RECEIPTS, RECOMMENDATIONS
+from operators.records.contracts import (
+    AUDIT,
+    CATALOGUE,
+    EVENTS,
+    EXAMPLES,
+    EXPERIMENTS,
+    ITEMS,
+    RECEIPTS,
+    RECOMMENDATIONS,
+)
 from operators.records.topic_specs import JOB_INPUTS
 from operators.settings import Settings
 from pipelines.backup.backup_folder import new_backup, rotate, seal
@@ -28,7 +37,7 @@ from pipelines.topics.topic_archive import export_records
 from pipelines.topics.topic_reader import TopicReader
 
 # The inputs are exported last: a restore then erases again each user who was erased during the backup.
-TOPICS = (CATALOGUE, RECOMMENDATIONS, RECEIPTS, EXAMPLES, ITEMS, AUDIT, *JOB_INPUTS)
+TOPICS = (CATALOGUE, RECOMMENDATIONS, RECEIPTS, EXAMPLES, ITEMS, EXPERIMENTS, AUDIT, *JOB_INPUTS)
 
 
 def take_backup(settings: Settings, root: Path, bundle: Path | None, keep: int) -> Path:

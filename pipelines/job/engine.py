@@ -1,6 +1,7 @@
 """Flink's settings for the job, and why each differs from the default."""
 
 from operators.errors import SettingsError
+from operators.experiments.assignment import plans_of
 from operators.feedback.join_limits import LONGEST_JOINED
 from operators.settings import JobSettings, Settings
 
@@ -58,6 +59,7 @@ def flink_options(settings: Settings) -> dict[str, str]:
             str(settings.lists.size),
             "set it lower, or unset feedback.enabled: the join keeps several lists of each shopper",
         )
+    plans_of(settings.experiment)  # a bad one is refused here: the job would restart for ever
     own = dict(settings.flink)
     mode = own.get("python.execution-mode", EXECUTION_MODE)
     if mode != EXECUTION_MODE:

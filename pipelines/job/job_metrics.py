@@ -3,7 +3,6 @@
 import threading
 from array import array
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
@@ -11,9 +10,9 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from operators.experiments.assignment import Experiments
+from operators.experiments.experiment_metrics import ExperimentMetrics
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
-from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import Event, Source
 from operators.records.trace_context import sampled_trace
 from operators.settings import JobSettings
@@ -22,7 +21,7 @@ from operators.telemetry.metric_types import BatchHistogram, CountedElsewhere, T
 from operators.telemetry.metrics_server import MetricsServer
 from operators.telemetry.timeline import MOMENTS, RECOVER, STAGES, Timeline, stage_seconds
 from operators.telemetry.tracing import Tracer
-from pipelines.scoring.wire import Ready
+from pipelines.job.models.model_metrics import ModelMetrics
 
 FRESHNESS_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 STAGE_BUCKETS = (0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5, 30)
@@ -48,6 +47,7 @@ class JobMetrics:
         self._counters(registry, experiments)
         self._histograms(registry)
         self._gauges(registry)
+        self.models = ModelMetrics(registry)
         self._experiments = experiments
         targets = Path(settings.metrics_targets_dir) / TARGET_FILE.format(subtask=subtask)
         self._server = MetricsServer(
@@ -87,9 +87,6 @@ class JobMetrics:
         self._coalesced = Tally(
             "liveshelf_coalesced", "Requests replaced by a newer one of the same user", [], registry, [()]
         ).counts
-        self._starts = Tally(
-            "liveshelf_scorer_starts", "Scorer processes that started to score", [], registry, [()]
-        ).counts
         self._deaths = Tally(
             "liveshelf_scorer_thread_deaths", "Scorer threads that an error ended", [], registry, [()]
         ).counts
@@ -103,14 +100,7 @@ class JobMetrics:
             registry,
             [(arm, action) for arm in arms for action in ACTIONS],
         ).counts
-        self._new_users = Tally(
-            "liveshelf_experiment_users", "Users seen for the first time, by arm", ["arm"], registry, arms
-        ).counts
-        share = Gauge(
-            "liveshelf_experiment_share", "Share of users that an arm should have", ["arm"], registry=registry
-        )
-        for arm in arms:
-            share.labels(arm).set(experiments.shares.get(arm, 1.0))
+        self.experiments = ExperimentMetrics(registry, experiments)
 
     def _histograms(self, registry: CollectorRegistry) -> None:
         self._freshness = BatchHistogram(
@@ -161,33 +151,6 @@ class JobMetrics:
             "Items of events that neither the model nor the catalogue knows: they are not counted as demand",
             registry,
         )
-        self._model = Gauge(
-            "liveshelf_model_info",
-            "1: this bundle makes the lists, 0: it was refused",
-            ["name", "version"],
-            registry=registry,
-        )
-        self._created = Gauge(
-            "liveshelf_model_created_timestamp_seconds", "When the bundle was made", registry=registry
-        )
-        self._items = Gauge("liveshelf_model_items", "Items that the bundle knows", registry=registry)
-        self._where = Gauge(
-            "liveshelf_scorer_info",
-            "1: the provider that runs the model, and the reason",
-            ["provider", "reason"],
-            registry=registry,
-        )
-
-    def serves(self, bundle: ModelBundle, scorer: Ready) -> None:
-        """What a scorer process said when it had started: which bundle serves since now, how old it is, and where it runs."""
-        self._model.labels(bundle.name, bundle.version).set(0 if scorer.refused else 1)
-        if text := bundle.manifest.get("created"):
-            self._created.set(datetime.fromisoformat(str(text)).timestamp())
-        self._items.set(len(bundle.vocabulary))
-        if not scorer.refused:
-            self._starts[()] += 1
-            self._where.clear()  # where it ran before
-            self._where.labels(scorer.provider, scorer.provider_reason).set(1)
 
     def on_record(self, outcome: str) -> None:
         """As `operators.refresh.refresh_sensors.RefreshSensors`."""
@@ -198,7 +161,7 @@ class JobMetrics:
         kind = event.event_type
         self._types[kind] += 1
         if version == 1 and kind != "impression":
-            self._new_users[self._experiments.label(event.user_id)] += 1
+            self.experiments.on_new_user(event.user_id)
         if event.recommendation_id is not None:
             if kind == "impression":
                 self._impressions[self._experiments.label(event.user_id)] += 1

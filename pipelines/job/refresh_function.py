@@ -8,22 +8,13 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from operators.demand.item_counts import HalfLives
-from operators.demand.live_orders import LiveOrders
-from operators.demand.popularity import Orders
-from operators.errors import BundleError
 from operators.experiments.assignment import Experiments
-from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
-from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
-from operators.model.model_bundle import ModelBundle
-from operators.records.contracts import CatalogueItem, Model
 from operators.records.event_decode import EventDecoder
-from operators.refresh.batch_scorer import LocalScorer
+from operators.refresh.batch_scorer import BatchScorer
 from operators.refresh.demand_outputs import DemandOutputs
 from operators.refresh.downstream import Downstream
 from operators.refresh.exactly_once import Transactions
@@ -37,20 +28,17 @@ from operators.telemetry.chosen_sensors import chosen
 from operators.telemetry.freed_memory import give_back_memory
 from operators.telemetry.logs import configure
 from operators.telemetry.own_errors import OwnErrors
-from operators.telemetry.timeline import BatchTimes
 from operators.telemetry.tracing import Tracer
 from operators.time_units import DAY_MS
 from pipelines.job.batch_messages import Message
 from pipelines.job.job_metrics import JobMetrics
-from pipelines.job.tables import open_catalogue, open_demand, tables_root
+from pipelines.job.models.served_models import ServedModels
+from pipelines.job.models.serving import Place, now_ms
+from pipelines.job.tables import open_experiments
 from pipelines.job.target_files import forget_unused_targets
-from pipelines.scoring.links import link_of
-from pipelines.scoring.process import ScorerLost, ScorerProcess
 from pipelines.scoring.wake_up import WakeUpPipe
-from pipelines.scoring.wire import Handshake
 
 log = logging.getLogger(__name__)
-Live = Callable[[], Orders | None]
 
 
 class RefreshFunction:
@@ -70,26 +58,21 @@ class RefreshFunction:
         self._wake_up = WakeUpPipe()
         self._closing.callback(self._wake_up.close)
         self._recent = RecentStates(settings.job.recent_users, time.monotonic)
-        experiments = Experiments(settings.experiment)
+        experiments = self._experiments = Experiments(settings.experiment)
         tracer = Tracer(settings.tracing, "liveshelf-job") if settings.tracing.otlp_endpoint else None
         metrics = self._metrics = JobMetrics(settings.job, subtask, experiments, tracer)
         self._closing.callback(metrics.close)
         forget_unused_targets(settings, subtask)
-        bundle = load_bundle(self._bundle_folder)
-        catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
-        live = self._live_orders(bundle, subtask)
-        process = self._scorer_with(bundle, catalogue, live, subtask)
-        lists = ListMaker(
-            bundle,
-            None,
-            catalogue,
-            settings.lists,
-            now_ms,
-            experiments,
-            with_facts=settings.feedback.enabled,
-            live=live,
+        table = open_experiments(settings, subtask, experiments, metrics.experiments.refused)
+        self._closing.callback(table.close)
+        models = self._models = ServedModels(
+            self._bundle_folder, Place(settings, subtask, self._python, metrics.models, experiments)
         )
-        self._batcher = self._batcher_of(process, lists)
+        self._closing.callback(models.close)
+        models.open()
+        metrics.catalogue_age.set_function(lambda: models.catalogue_age_s)
+        metrics.demand_age.set_function(lambda: models.demand_age_s)
+        self._batcher = self._batcher_of(models.scorer)
         self._closing.callback(self._stop_batcher)
         self._batcher.start()
         metrics.waiting.set_function(lambda: self._batcher.waiting)
@@ -98,7 +81,7 @@ class RefreshFunction:
         self._logic = RefreshLogic(
             decoder,
             self._batcher,
-            lists,
+            models,
             settings.events,
             settings.scorer,
             time.time,
@@ -106,70 +89,21 @@ class RefreshFunction:
             with_digest=settings.job.state_digests,
             time_to_live_ms=settings.job.state_ttl_days * DAY_MS,
             transactions=transactions_of(settings.job),
-            downstream=self._downstream(bundle),
+            downstream=self._downstream(),
         )
         metrics.oldest.set_function(lambda: self._logic.oldest_s)
         freeze_loaded()
 
-    def _live_orders(self, bundle: ModelBundle, subtask: int) -> Live:
-        """Where the orders of live demand come from; none without the demand operator."""
-        if not self._settings.demand.enabled:
-            return lambda: None
-        popular = [row - 1 for row in bundle.popular.tolist()]
-        orders = LiveOrders(bundle.vocabulary.item_ids, popular, HalfLives.of(self._settings.demand))
-        table = open_demand(self._settings, subtask, orders)
-        self._closing.callback(table.close)
-        self._metrics.demand_age.set_function(lambda: table.age_s)
-        orders.start()
-        self._closing.callback(orders.close)
-        return orders.newest
-
-    def _scorer_with(self, bundle: ModelBundle, catalogue: Catalogue, live: Live, subtask: int) -> ScorerProcess:
-        """The scorer process; it and `catalogue` follow the catalogue topic from here on."""
-        process = self._scorer(bundle, live, subtask)
-        self._closing.callback(process.close)
-
-        def changed(key: str, change: CatalogueItem | None) -> None:
-            catalogue.changed(key, change)
-            process.catalogue.changed(key, change)
-
-        table = open_catalogue(self._settings, subtask, changed)
-        self._is_sold = lambda item: bool(bundle.vocabulary.row(item)) or table.row(item) is not None
-        self._closing.callback(table.close)
-        self._closing.callback(process.close)  # before the table, which its thread may be reading
-        process.catalogue.attach(table)
-        self._metrics.catalogue_age.set_function(lambda: table.age_s)
-        return process
-
-    def _batcher_of(self, process: ScorerProcess, lists: ListMaker) -> MicroBatcher[Request, Encoded]:
+    def _batcher_of(self, scorer: BatchScorer[Request, Encoded]) -> MicroBatcher[Request, Encoded]:
         settings = self._settings
-        audited = settings.job.state_digests
-
-        def score_without_model(requests: Sequence[Request]) -> list[Encoded | Exception]:
-            now = time.time()
-            batch = BatchTimes(now, now, now)
-            return [lists.encoded_fallback(request, batch, with_digest=audited) for request in requests]
-
         return MicroBatcher(
-            LocalScorer(score_without_model) if refused(process) else process,
+            scorer,
             max_batch=settings.scorer.max_batch,
             max_waiting=settings.scorer.max_waiting,
             deadline_s=settings.scorer.deadline_ms / 1000,
             clock=time.monotonic,
             sensors=chosen(self._metrics, NullSensors()),
             on_answers=self._wake_up.write,
-        )
-
-    def _scorer(self, bundle: ModelBundle, live: Live, subtask: int) -> ScorerProcess:
-        settings, metrics = self._settings, self._metrics
-        # one journal a bundle: requests that crashed another bundle are tried again
-        owner = "shared" if settings.scorer.socket else str(subtask)
-        journal = tables_root(settings) / f"{settings.job.name}-{owner}-{bundle.name}-{bundle.version}.crashes"
-        handshake = Handshake(settings.model_dump(), str(self._bundle_folder), owner, str(journal))
-        link = link_of(self._python, settings.scorer.socket)
-        kill_after_s = settings.scorer.kill_after_ms / 1000
-        return ScorerProcess(
-            link, handshake, kill_after_s, lambda ready: metrics.serves(bundle, ready), bundle.vocabulary.row, live
         )
 
     def wake_up_descriptor(self) -> int:
@@ -186,24 +120,21 @@ class RefreshFunction:
         """Stops the scorer, the table and the metrics server, each whatever the others raise."""
         self._closing.close()
 
-    def _downstream(self, bundle: ModelBundle) -> Downstream:
+    def _downstream(self) -> Downstream:
         """What the operators behind this one are told."""
         settings, feedback, demand = self._settings, None, None
         if settings.feedback.enabled:
-            feedback = FeedbackOutputs(Model(bundle.name, bundle.version), settings.experiment)
+            feedback = FeedbackOutputs(lambda: self._models.champion, lambda: self._experiments.plans)
         if settings.demand.enabled:
-            demand = outputs = DemandOutputs(settings.demand.currency, self._is_sold)
+            demand = outputs = DemandOutputs(
+                settings.demand.currency, self._models.is_sold, with_impressions=settings.exploration.enabled
+            )
             self._metrics.unknown_items.set_function(lambda: outputs.unknown)
         return Downstream(feedback, demand, OwnErrors(self._metrics.on_own_error, time.time))
 
     def _stop_batcher(self) -> None:
         if not self._batcher.close():
             log.warning("the scorer hangs: its process is killed")
-
-
-def now_ms() -> int:
-    """The wall clock, epoch ms."""
-    return time.time_ns() // 1_000_000
 
 
 def transactions_of(job: JobSettings) -> Transactions | None:
@@ -223,22 +154,3 @@ def freeze_loaded() -> None:
     gc.collect()
     gc.freeze()
     give_back_memory()
-
-
-def load_bundle(folder: Path) -> ModelBundle:
-    """The bundle; of a broken one its fallback tables alone, and the scorer process refuses it."""
-    try:
-        return ModelBundle.load(folder)
-    except BundleError:
-        return ModelBundle.load_fallbacks(folder)
-
-
-def refused(process: ScorerProcess) -> bool:
-    """Whether the scorer process refuses the bundle. A process that did not start is started again later."""
-    try:
-        reason = process.ready().refused
-    except ScorerLost:
-        return False  # logged already; the next list starts it again
-    if reason:
-        log.error("bundle refused, fallbacks only: %s", reason)
-    return bool(reason)

@@ -13,7 +13,7 @@ from operators.quality.expectations import EXPECTATIONS, Expectations, Verdict
 from operators.quality.shopper_freshness import ShopperFreshness
 from operators.records.contracts import CATALOGUE_REASONS, EVENTS, RECOMMENDATIONS
 from operators.settings import Settings
-from operators.telemetry.metric_types import BatchHistogram, Tally
+from operators.telemetry.metric_types import BatchHistogram, CountedElsewhere, Tally
 
 SAMPLED_TOPICS = (EVENTS, RECOMMENDATIONS)
 DELAY_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -49,6 +49,9 @@ class MonitorMetrics:
             "From a shopper's event in the topic to its list in the topic, of a sample of users",
             DELAY_BUCKETS,
             self.registry,
+        )
+        self.taken_back = CountedElsewhere(
+            "liveshelf_guard_taken_back", "Bundles that the guard took back because they harmed", self.registry
         )
         self.answered_at = 0.0  # epoch s of the broker's last answer
         self._gauges(shoppers, expectations)

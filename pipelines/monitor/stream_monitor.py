@@ -32,6 +32,7 @@ from operators.telemetry.logs import configure
 from operators.telemetry.metrics_server import MetricsServer
 from pipelines.monitor.catalogue_letters import CatalogueLetters
 from pipelines.monitor.monitor_metrics import MonitorMetrics
+from pipelines.monitor.rollout_guard import RolloutGuard
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.25
@@ -195,8 +196,13 @@ def main() -> None:
         sys.exit(1)
     monitor = StreamMonitor(settings)
     server = MetricsServer(monitor.metrics.registry, "127.0.0.1", settings.monitor.port)
+    guard = RolloutGuard(settings)
+    monitor.metrics.taken_back.set_function(lambda: guard.found)
+    if settings.guard.enabled:
+        threading.Thread(target=guard.run, name="guard", daemon=True).start()
 
     def end(_: int, __: FrameType | None) -> None:
+        guard.stop()
         monitor.stop()
 
     signal.signal(signal.SIGTERM, end)

@@ -32,6 +32,11 @@ def read_log(settings: KafkaSettings) -> list[AuditRecord]:
     return [_decode_record(record.value) for record in read_topic(settings, AUDIT)]
 
 
+def who_acts() -> str:
+    """Who runs this process: user@machine."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
 def append(settings: KafkaSettings, verb: str, what: dict[str, Any]) -> AuditRecord:
     """Appends an act to the log; returns its record. Raises `BrokerError`.
 
@@ -40,7 +45,7 @@ def append(settings: KafkaSettings, verb: str, what: dict[str, Any]) -> AuditRec
     """
     act = AuditRecord(
         at=time.time_ns() // 1_000_000,
-        who=f"{getpass.getuser()}@{socket.gethostname()}",
+        who=who_acts(),
         verb=verb,
         what={name: str(value) for name, value in what.items()},
     )

@@ -28,6 +28,13 @@ class ReadExample(msgspec.Struct, kw_only=True, gc=False):
     p_click: float | None = None
     source: Source | None
     organic: bool
+    experiments: tuple[Experiment, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    def is_of(self, name: str) -> bool:
+        """Whether the list was in the experiment of that name; from then on `experiment` is that one."""
+        all_of_list = self.experiments or (() if self.experiment is None else (self.experiment,))
+        self.experiment = next((one for one in all_of_list if one.name == name), self.experiment)
+        return self.experiment is not None and self.experiment.name == name
 
 
 _decode = msgspec.json.Decoder(ReadExample).decode
@@ -41,6 +48,14 @@ class ExperimentExamples:
     final: list[ReadExample] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     records: int = 0
+
+
+def read_example(value: bytes | None) -> ReadExample | None:
+    """The example; None for bytes that are none: whoever may write to the topic may write anything."""
+    try:
+        return _decode(value or b"")
+    except UNDECODABLE:
+        return None
 
 
 def read_experiment(kafka: KafkaSettings, name: str, since_ms: int) -> ExperimentExamples:
@@ -60,12 +75,10 @@ def examples_of(records: Iterable[Any], name: str, since_ms: int = 0) -> Experim
     examples, of_experiment = ExperimentExamples(), list[ReadExample]()
     for record in records:
         examples.records += 1
-        try:
-            example = _decode(record.value or b"")
-        except UNDECODABLE:  # whoever may write to the topic may write anything
+        example = read_example(record.value)
+        if example is None:
             examples.left_out["unreadable"] += 1
-            continue
-        if not example.organic and example.experiment is not None and example.experiment.name == name:
+        elif not example.organic and example.is_of(name):
             of_experiment.append(example)
         elif example.revision == 0:  # each example has one, so each counts once
             examples.left_out["organic" if example.organic else "other_experiment"] += 1

@@ -24,12 +24,15 @@ from pydantic import ValidationError
 from operators.demand.popularity import Orders
 from operators.errors import BundleError, StackError
 from operators.experiments.assignment import Experiments
+from operators.experiments.plan import ExperimentPlan
+from operators.exploration.pool import Pool
 from operators.kafka_io.catalogue_rows import GONE, read_row
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
-from operators.lists.list_maker import ListMaker, NullListSensors
+from operators.lists.list_maker import ListMaker
+from operators.lists.list_sensors import NullListSensors
 from operators.lists.request import Request
-from operators.model.cuda_batches import reason_of
+from operators.model.gpu.cuda_batches import reason_of
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.refresh.batch_scorer import score_each
@@ -44,10 +47,10 @@ from pipelines.scoring.orders_feed import unpacked
 from pipelines.scoring.slate_metrics import SlateMetrics
 from pipelines.scoring.wire import (
     DELISTED,
+    Batch,
     BatchAnswer,
     CatalogueChange,
     Handshake,
-    PackedOrders,
     Ready,
     batch_of,
     handshake_of,
@@ -66,14 +69,15 @@ class ScorerService:
     def __init__(self, handshake: Handshake) -> None:
         """Raises `BundleError` where the bundle must not serve, `StackError` where the machine lacks what it needs."""
         settings = settings_of(handshake)
-        bundle = ModelBundle.load(Path(handshake.bundle))
+        bundle = ModelBundle.load(Path(handshake.bundle), settings.bundle.required_keys)
         self._scorer = scorer = Scorer(bundle, settings.scorer)
         self.ready = Ready(scorer.provider, scorer.provider_reason)
         self.kill_after_s = settings.scorer.kill_after_ms / 1000
         self._catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         self._orders: Orders | None = None
-        experiments, registry = Experiments(settings.experiment), CollectorRegistry()
-        self._slates = SlateMetrics(registry, experiments)
+        self._pool: Pool | None = None
+        self._experiments, registry = Experiments(settings.experiment), CollectorRegistry()
+        self._slates = SlateMetrics(registry, self._experiments)
         self._slates.measure_bundle(bundle, self._catalogue)
         cache_metrics = CacheMetrics(registry)
         if scorer.cache is not None:
@@ -85,10 +89,12 @@ class ScorerService:
             self._catalogue,
             settings.lists,
             lambda: time.time_ns() // 1_000_000,
-            experiments,
+            self._experiments,
             sensors,
             with_facts=settings.feedback.enabled,
             live=lambda: self._orders,
+            exploration=settings.exploration,
+            pool=lambda: self._pool,
         )
         self._audited = settings.job.state_digests
         self._journal = CrashJournal(Path(handshake.journal), time.time)
@@ -105,10 +111,18 @@ class ScorerService:
             elif item := read_row(record):
                 self._catalogue.changed(key, item)
 
-    def apply_orders(self, packed: PackedOrders | None) -> None:
-        """Applies the newest orders of items; None: they stay."""
-        if packed is not None:
-            self._orders = unpacked(packed)
+    def apply_demand(self, batch: Batch) -> None:
+        """Applies the newest orders of items and the newest pool of a batch; what it lacks stays."""
+        if batch.orders is not None:
+            self._orders = unpacked(batch.orders)
+        if batch.pool is not None:
+            self._pool = batch.pool
+            self._slates.on_pool(batch.pool)
+
+    def apply_experiments(self, plans: Sequence[ExperimentPlan] | None) -> None:
+        """These experiments run from now on; None: they stay."""
+        if plans is not None:
+            self._experiments.run(plans)
 
     def make(self, requests: Sequence[Request]) -> BatchAnswer:
         """The lists of a micro-batch."""
@@ -179,7 +193,8 @@ def serve(operator: MessageSocket) -> None:
         while lists is not None:
             batch = batch_of(operator.receive() or b"")
             lists.apply_catalogue(batch.catalogue)
-            lists.apply_orders(batch.orders)
+            lists.apply_demand(batch)
+            lists.apply_experiments(batch.experiments)
             if batch.requests:
                 operator.send(pack(lists.make(batch.requests)))
 

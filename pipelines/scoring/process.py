@@ -17,14 +17,17 @@ import msgspec
 
 from operators.demand.popularity import Orders
 from operators.errors import StackError
+from operators.experiments.plan import ExperimentPlan
+from operators.exploration.pool import Pool
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
+from operators.records.contracts import Model
 from operators.refresh.batch_scorer import NoScorer
 from operators.telemetry.timeline import BatchTimes
 from pipelines.scoring.catalogue_feed import CatalogueFeed
 from pipelines.scoring.links import Link
 from pipelines.scoring.message_socket import MessageSocket
-from pipelines.scoring.orders_feed import OrdersFeed
+from pipelines.scoring.orders_feed import OrdersFeed, PoolFeed
 from pipelines.scoring.wake_up import WakeUpPipe
 from pipelines.scoring.wire import Batch, BatchAnswer, Handshake, Ready, answer_of, pack, ready_of
 
@@ -50,18 +53,27 @@ class ScorerProcess:
         on_ready: Callable[[Ready], None],
         is_known: Callable[[str], object] = lambda _: False,
         live: Callable[[], Orders | None] = lambda: None,
+        model: Model | None = None,
+        running: Callable[[], tuple[ExperimentPlan, ...] | None] = lambda: None,
+        pool: Callable[[], Pool | None] = lambda: None,
     ) -> None:
         """Starts it, or connects to it where it is shared, and does not wait: `ready` does.
 
         `on_ready` is called each time that the process can score or refuses the bundle. A process that gives no answer within
-        `kill_after_s` is killed; a shared one is left. `is_known` as in `CatalogueFeed`, `live` as in `OrdersFeed`. Raises
-        `StackError` where it cannot be started at all; where that may change by itself it is tried again.
+        `kill_after_s` is killed; a shared one is left. `is_known` as in `CatalogueFeed`, `live` as in `OrdersFeed`, `pool` as
+        in `PoolFeed`; `model`: of the bundle, for its lists; `running`: the experiments of now, the same object as before where
+        they are the same.
+
+        Raises `StackError` where it cannot be started at all; where that may change by itself it is tried again.
         """
         self._link = link
         self._handshake = handshake
         self._kill_after_s = kill_after_s
         self._on_ready = on_ready
-        self.catalogue, self._orders = CatalogueFeed(is_known), OrdersFeed(live)
+        self._model = model
+        self.catalogue, self._orders, self._pool = CatalogueFeed(is_known), OrdersFeed(live), PoolFeed(pool)
+        self._running = running
+        self._told: tuple[ExperimentPlan, ...] | None = None
         self._failed_at = -math.inf
         self._closed = False
         self._ending = threading.Lock()
@@ -119,10 +131,11 @@ class ScorerProcess:
         log.warning("the scorer process was started again")
 
     def send(self, requests: Sequence[Request]) -> None:
-        """Sends the catalogue's news and a batch; the process has it when it is done with the batch before. Raises
+        """Sends the news of catalogue, orders and experiments, and a batch; the process has it when it is done with the batch before. Raises
         `ScorerLost`."""
         self._tell_of_catalogue()
-        self._put(pack(Batch(list(requests), [], self._orders.news())))
+        news = self._orders.news(), self._new_experiments(), self._pool.news()
+        self._put(pack(Batch(list(requests), [], *news)))
         if not self._unanswered:
             self._began_at = time.monotonic()
         self._unanswered.append(len(requests))
@@ -141,7 +154,7 @@ class ScorerProcess:
         if len(answer.lists) != asked:
             raise self._lost(f"gave {len(answer.lists)} lists for {asked} requests")
         self._began_at = time.monotonic()  # it has the next batch
-        return _results(answer)
+        return _results(answer, self._model)
 
     def interrupt(self) -> None:
         """Ends a `receive` that waits."""
@@ -163,6 +176,8 @@ class ScorerProcess:
         end.setblocking(False)  # both ends may be writing: neither may wait for the other to read
         self.catalogue.start_over()
         self._orders.start_over()
+        self._told = None
+        self._pool.start_over()
         self._socket = MessageSocket(end)
         if self._closed:  # during the restart
             raise self._lost("was closed")
@@ -174,6 +189,14 @@ class ScorerProcess:
             until = time.monotonic() + self._kill_after_s
             while self._open().has_unsent:
                 self._exchange(math.inf, until)
+
+    def _new_experiments(self) -> tuple[ExperimentPlan, ...] | None:
+        """What runs now; None: the process knows."""
+        running = self._running()
+        if running is self._told:
+            return None
+        self._told = running
+        return running
 
     def _put(self, message: bytes) -> None:
         try:
@@ -236,12 +259,12 @@ class ScorerProcess:
         return self._link.leave(hung=hung)
 
 
-def _results(answer: BatchAnswer) -> list[Encoded | Exception]:
+def _results(answer: BatchAnswer, model: Model | None) -> list[Encoded | Exception]:
     times, results = BatchTimes(answer.started_at, answer.scored_at, time.time()), list[Encoded | Exception]()
     for listed in answer.lists:
         if isinstance(listed, str):
             results.append(RuntimeError(listed))
         else:
-            listed.times = times
+            listed.times, listed.model = times, model
             results.append(listed)
     return results

@@ -2,8 +2,6 @@
 
 A line-up is replaced between two micro-batches. What is in flight is answered by the process that has it; a process that the
 new line-up lacks is closed when it has answered. So no request is lost, and each list is of one bundle.
-
-Built and tested with real processes; the operator has one process yet (docs/architecture.md, `operators/rollout/`).
 """
 
 import logging
@@ -12,26 +10,32 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
-from operators.refresh.batch_scorer import NoScorer
+from operators.refresh.batch_scorer import BatchScorer, NoScorer
 from operators.rollout.routing import Routing
-from pipelines.scoring.process import ScorerProcess
 
 log = logging.getLogger(__name__)
-Results = list[Encoded | Exception]
+Results = Sequence[Encoded | Exception]
+
+
+class Scorer(BatchScorer[Request, Encoded], Protocol):
+    """A scorer process, or what takes its place."""
+
+    def close(self) -> None:
+        """Ends it. For any thread."""
 
 
 class LineUp(NamedTuple):
     """The processes that serve, the champion's first, and the places of users among them (None: the champion alone)."""
 
-    processes: Sequence[ScorerProcess]
+    processes: Sequence[Scorer]
     routing: Routing | None = None
 
     @property
-    def champion(self) -> ScorerProcess:
+    def champion(self) -> Scorer:
         """Of the users whom no challenger has."""
         return self.processes[0]
 
@@ -40,7 +44,7 @@ class LineUp(NamedTuple):
 class _Part:
     """The requests of a batch that one process has: their numbers in the batch, and the results once they are there."""
 
-    process: ScorerProcess
+    process: Scorer
     numbers: Sequence[int]
     results: Results | None = None
 
@@ -54,14 +58,14 @@ class _Batch:
 class ScorerFleet:
     """An `operators.refresh.batch_scorer.BatchScorer`. `replace`, `interrupt`, `changed` and `close` are for any thread."""
 
-    def __init__(self, champion: ScorerProcess, on_served: Callable[[Sequence[Request], Results], None]) -> None:
+    def __init__(self, line_up: LineUp, on_served: Callable[[Sequence[Request], Results], None]) -> None:
         """`on_served` gets the requests and results of each batch, on the scorer thread."""
-        self._line_up, self._next = LineUp([champion]), list[LineUp]()
+        self._line_up, self._next = line_up, list[LineUp]()
         self._in_flight: deque[_Batch] = deque()
-        self._waits_at = champion
+        self._waits_at = line_up.champion
         self._on_served = on_served
         self._lock = threading.Lock()  # of `_next`
-        self._retired: list[ScorerProcess] = []
+        self._retired: list[Scorer] = []
 
     def replace(self, line_up: LineUp) -> None:
         """Serves with these processes, which must be ready, from the next batch on."""
@@ -71,7 +75,7 @@ class ScorerFleet:
         self._close_later([process for process in unused if process not in self.processes])
 
     @property
-    def processes(self) -> list[ScorerProcess]:
+    def processes(self) -> list[Scorer]:
         """All that are not closed."""
         line_ups = [self._line_up, *self._next]
         return list(dict.fromkeys([*(process for one in line_ups for process in one.processes), *self._retired]))
@@ -86,15 +90,19 @@ class ScorerFleet:
         self._adopt()
         batch, champions = _Batch(requests), list[int]()
         routing = self._line_up.routing
-        users = [request.user_id for request in requests]
-        places = {0: range(len(users))} if routing is None else routing.split(users)
-        for place, numbers in places.items():
+        if routing is None or len(self._line_up.processes) == 1:
+            self._line_up.champion.send(requests)
+            batch.parts.append(_Part(self._line_up.champion, range(len(requests))))
+            self._in_flight.append(batch)
+            return
+        for place, numbers in routing.split([request.user_id for request in requests]).items():
             process = self._line_up.processes[place]
             if place == 0 or not self._sends(process, [requests[number] for number in numbers]):
                 champions += numbers
             else:
                 batch.parts.append(_Part(process, numbers))
         if champions:
+            champions.sort()
             self._line_up.champion.send([requests[number] for number in champions])
             batch.parts.append(_Part(self._line_up.champion, champions))
         self._in_flight.append(batch)
@@ -153,12 +161,12 @@ class ScorerFleet:
             self._retired = [process for process in self._retired if process in busy]
             self._close_later(done)
 
-    def _close_later(self, processes: Sequence[ScorerProcess]) -> None:
+    def _close_later(self, processes: Sequence[Scorer]) -> None:
         """A process takes up to a second to end: the scorer thread does not wait for it."""
         for process in processes:
             threading.Thread(target=process.close, name="close-scorer", daemon=True).start()
 
-    def _sends(self, process: ScorerProcess, requests: Sequence[Request]) -> bool:
+    def _sends(self, process: Scorer, requests: Sequence[Request]) -> bool:
         try:
             process.prepare()
             process.send(requests)
@@ -168,7 +176,7 @@ class ScorerFleet:
             return False
         return True
 
-    def _lose(self, process: ScorerProcess, error: NoScorer) -> None:
+    def _lose(self, process: Scorer, error: NoScorer) -> None:
         """All that the process had in flight has an error."""
         for batch in self._in_flight:
             for part in batch.parts:
@@ -177,6 +185,8 @@ class ScorerFleet:
 
 
 def _in_order(batch: _Batch) -> Results:
+    if len(batch.parts) == 1 and batch.parts[0].results is not None:
+        return batch.parts[0].results  # of all requests, in order
     results: dict[int, Encoded | Exception] = {}
     for part in batch.parts:
         assert part.results is not None

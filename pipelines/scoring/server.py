@@ -89,7 +89,8 @@ class ScorerServer:
         assert model.service is not None
         for batch in batches.values():
             model.service.apply_catalogue(batch.catalogue)
-            model.service.apply_orders(batch.orders)
+            model.service.apply_demand(batch)
+            model.service.apply_experiments(batch.experiments)
         asking = {operator: batch.requests for operator, batch in batches.items() if batch.requests}
         if not asking:
             return

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from prometheus_client import CollectorRegistry, Gauge, Summary
+from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
 
 from operators.experiments.assignment import Experiments
+from operators.exploration.pool import Pool
 from operators.lists.catalogue import Catalogue
+from operators.lists.exploring.explored import Explored
 from operators.lists.ranker import Ranked
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
@@ -41,14 +43,28 @@ class SlateMetrics:
             ["feature"],
             registry=registry,
         )
+        places = Counter(
+            "liveshelf_exploration_places",
+            "Places of the model's lists: with a new product, with a known item that is explored, or as the model ranks (none)",
+            ["kind"],
+            registry=registry,
+        )
+        self._places = {kind: places.labels(kind) for kind in ("new", "explore", "none")}
+        self._newcomers = Gauge(
+            "liveshelf_exploration_newcomers",
+            "New products that lists may show: the model does not know them, they are offered now, and have likes",
+            registry=registry,
+        )
         self.scored_at = 0.0
         self._scores = np.zeros((0, 1), dtype=np.float32)
         self._sampled_at = self._drift_at = 0.0
         self._catalogue: Catalogue | None = None
 
-        def summary(name: str, help_text: str) -> dict[str, Summary]:
+        def summary(name: str, help_text: str) -> Summary:
             family = Summary(f"liveshelf_slate_{name}", help_text, ["arm"], registry=registry)
-            return {arm: family.labels(arm) for arm in experiments.labels}
+            for arm in experiments.labels:
+                family.labels(arm)  # shown from the start
+            return family
 
         self._diversity = summary("diversity", "Intra-list diversity: 1 - mean cosine of the list's items, of a sample")
         self._novelty = summary("novelty", "Mean rank of the list's items in the popularity order, 0 to 1, of a sample")
@@ -69,13 +85,13 @@ class SlateMetrics:
                 self._psi.labels(feature).set_function(partial(_psi_of, meter, feature))
 
     def on_scores(self, scores: npt.NDArray[np.float32]) -> None:
-        """As `operators.lists.list_maker.ListSensors`."""
+        """As `operators.lists.list_sensors.ListSensors`."""
         self.scored_at, self._scores = time.time(), scores
 
     def on_slates(
         self, requests: Sequence[Request], ranked: Ranked, inputs: Features, served: npt.NDArray[Any]
     ) -> None:
-        """As `operators.lists.list_maker.ListSensors`."""
+        """As `operators.lists.list_sensors.ListSensors`."""
         if self._catalogue is None:
             return
         now = self.scored_at
@@ -90,14 +106,24 @@ class SlateMetrics:
             user = int(np.argmax(served))
             self._measure(requests[user].user_id, ranked.rows[user], inputs.items[user])
 
+    def on_explored(self, explored: Explored, places: int) -> None:
+        """As `operators.lists.list_sensors.ListSensors`."""
+        new, filled = len(explored.names), len(explored.at)
+        for kind, count in (("new", new), ("explore", filled - new), ("none", places - filled)):
+            self._places[kind].inc(count)
+
+    def on_pool(self, pool: Pool) -> None:
+        """Another pool serves."""
+        self._newcomers.set(len(pool.newcomers))
+
     def _measure(self, user_id: str, rows: npt.NDArray[np.int32], history: npt.NDArray[np.int32]) -> None:
         assert self._catalogue is not None
         arm = self._experiments.label(user_id)
         quality = self._meter.measure(rows, history, self._catalogue.categories.by_row)
-        self._diversity[arm].observe(quality.diversity)
-        self._novelty[arm].observe(quality.novelty)
+        self._diversity.labels(arm).observe(quality.diversity)
+        self._novelty.labels(arm).observe(quality.novelty)
         if quality.miscalibration is not None:
-            self._miscalibration[arm].observe(quality.miscalibration)
+            self._miscalibration.labels(arm).observe(quality.miscalibration)
 
 
 def _psi_of(meter: DriftMeter, feature: str) -> float:

@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 
 from operators.errors import StackError
+from operators.experiments.plan import ExperimentPlan
+from operators.exploration.pool import Pool
 from operators.lists.encoded_list import Encoded
 from operators.lists.request import Request
 
-PROTOCOL = 5  # one more with each change of a message or of a user's state: job and service may be of two releases
+PROTOCOL = 6  # one more with each change of a message or of a user's state: job and service may be of two releases
 LARGEST = 256 * 2**20  # bytes of a message: a micro-batch has some MB; only a broken process sends more
 CHUNK_RECORDS, CHUNK_BYTES = 5_000, 4 * 2**20  # of the catalogue in a message; one record may be larger
 
@@ -59,12 +61,14 @@ PackedOrders = tuple[bytes, bytes]
 
 
 class Batch(msgspec.Struct, array_like=True):
-    """A micro-batch, and what comes before it: catalogue changes, and the newest orders of items (None: as they were). Without
-    requests it has no answer."""
+    """A micro-batch, and what comes before it: catalogue changes, the newest orders of items, the experiments that run now, and the
+    newest pool of what is explored (None: as they were). Without requests it has no answer."""
 
     requests: list[Request]
     catalogue: list[CatalogueChange]
     orders: PackedOrders | None = None
+    experiments: tuple[ExperimentPlan, ...] | None = None
+    pool: Pool | None = None
 
 
 def chunks(records: Iterable[CatalogueChange]) -> Iterator[list[CatalogueChange]]:

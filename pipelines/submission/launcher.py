@@ -52,10 +52,11 @@ def submit(
 
     `environment` names the Flink home with our `lib/`; `savepoint` and `fresh`: see `prepare_start`. `alter_ship` gets
     the folder of code before the upload: a measurement may replace a file.
-    Raises `BundleError`, `BrokerError` or `ClusterError`.
+    Raises `BundleError`, `BrokerError`, `ClusterError` or `SettingsError`.
     """
+    settings.exploration.refuse_without(settings.demand, settings.lists)
     # checks the bundle on this machine, which needs no GPU
-    loaded = ModelBundle.load(bundle)
+    loaded = ModelBundle.load(bundle, settings.bundle.required_keys)
     refuse_value_without_clicks(loaded, settings.lists)
     Scorer(loaded, settings.scorer.model_copy(update={"require_gpu": False}))
     flink_options(settings)

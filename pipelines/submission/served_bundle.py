@@ -3,14 +3,13 @@
 The settings name only the bundle of the next submission, and an audit log or a file may describe another job.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from operators.errors import BundleError, SettingsError
-from operators.model.bundle_files import MANIFEST, read_manifest
+from operators.model.bundle_files import manifest_sum, read_manifest
 from operators.settings import Settings
 from pipelines.submission.cluster import Cluster
 
@@ -78,8 +77,3 @@ def find_bundle(served: ServedBundle, folders: Iterable[Path]) -> Path:
         ", ".join(rejected) or "no folder",
         "name its folder with --bundle",
     )
-
-
-def manifest_sum(folder: Path) -> str:
-    """sha256 of a bundle's manifest, which holds the checksums of all files."""
-    return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()

@@ -107,7 +107,7 @@ function drawBasket() {
 function because(item) {
   const of = item.reason_title || item.reason.item_id;
   return { viewed: `because you viewed ${of}`, in_basket: `goes with ${of} in your basket`, bought: `because you bought ${of}`, similar: `like ${of}`,
-    trending: "trending this week", popular: "popular", for_you: "picked for you" }[item.reason.kind] || "";
+    trending: "trending this week", popular: "popular", for_you: "picked for you", new: of ? `like ${of}` : "", explore: "worth a look" }[item.reason.kind] || "";
 }
 
 function drawList(list) {
@@ -118,7 +118,7 @@ function drawList(list) {
     row.dataset.item = item.item_id;
     if (shown.size && !shown.has(item.item_id)) row.className = "new";
     const middle = document.createElement("div");
-    middle.append(button(name(item), "title", () => click(item)), text("span", "price", ` ${money(item)}`), text("span", "reason", because(item)));
+    middle.append(button(name(item), "title", () => click(item)), ...(item.reason.kind === "new" ? [text("span", "badge", "new")] : []), text("span", "price", ` ${money(item)}`), text("span", "reason", because(item)));
     row.append(text("span", "rank", item.rank), middle, button("Add", "add", () => add(item)));
     return row;
   }));
@@ -154,10 +154,12 @@ function follow(id) {
 
 async function search() {
   const mine = ++searches, q = byId("q").value;
-  const items = await ask("search", `/v1/search?limit=24&q=${encodeURIComponent(q)}`);
-  if (items === null || mine !== searches) return; // a newer search is under way
+  const found = await ask("search", `/v1/search?limit=24&q=${encodeURIComponent(q)}&user=${encodeURIComponent(user)}`);
+  if (found === null || mine !== searches) return; // a newer search is under way
   byId("shelf").dataset.q = q;
-  byId("shelf").replaceChildren(...items.map((item) => {
+  byId("meant").replaceChildren(...(found.did_you_mean ? [text("span", "", "Did you mean "), button(found.did_you_mean, "", () => { byId("q").value = found.did_you_mean; search(); })] : []),
+    ...found.notes.map((note) => text("div", "", note)));
+  byId("shelf").replaceChildren(...found.items.map((item) => {
     const card = document.createElement("li");
     card.dataset.item = item.item_id;
     const buttons = text("div", "buttons", "");

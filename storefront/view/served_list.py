@@ -10,6 +10,7 @@ from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import ListItem, Model, Reason, RecommendationList
 from storefront.view.views import CatalogueView, Views, now_ms
 
+POPULAR = 1_000  # places of the popular order that search looks at
 _POPULAR, _TRENDING = Reason("popular"), Reason("trending")
 
 
@@ -86,6 +87,10 @@ class ListServer:
             served_at=now,
             items=[served(list_item, rank, shelf) for rank, list_item in enumerate(list_items, start=1)],
         )
+
+    def popular(self) -> list[str]:
+        """The ids of the first popular items, best first, also of those that may not be listed now."""
+        return [item for item, _ in islice(self._popular_items(), POPULAR)]
 
     def _popular_list(self, user_id: str, limit: int, now: int) -> RecommendationList:
         may_be_listed = self._views.shelf.may_be_listed

@@ -106,6 +106,18 @@ def test_release_needs_no_jars_folder(tmp_path: Path) -> None:
     release(tmp_path / "none", tmp_path / "jars")
 
 
+def test_what_cannot_be_removed_is_said(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that is mounted below the folder, say."""
+    layout.make()
+
+    def busy(folder: Path) -> None:
+        raise OSError(16, "Device or resource busy", str(folder))
+
+    monkeypatch.setattr("shutil.rmtree", busy)
+    with pytest.raises(StackError, match="busy"):
+        release(layout.data, layout.jars)
+
+
 def test_a_plain_short_name_is_its_own_alias(tmp_path: Path) -> None:
     layout = Layout(Path("/srv/liveshelf"), tmp_path)
     assert layout.alias == layout.data

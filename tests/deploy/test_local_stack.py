@@ -179,6 +179,16 @@ def test_the_scorer_service_is_a_part_exactly_where_its_socket_is_set(tmp_path: 
         assert probe.answer() == "listens"
 
 
+def test_the_trainer_is_a_part_exactly_where_it_follows(tmp_path: Path) -> None:
+    for follows, expected in ((False, []), (True, ["trainer"])):
+        given = settings(tmp_path, trainer={"follow": follows})
+        parts = [part for part in programs(given, Layout.of(given)) if part.name == "trainer"]
+        assert [part.name for part in parts] == expected
+    assert parts[0].command[-4:] == ["-m", "liveshelf", "train", "--follow"]
+    assert importlib.util.find_spec("liveshelf.__main__") is not None
+    assert parts[0].environment["OMP_NUM_THREADS"] == "1"
+
+
 def test_prometheus_is_told_of_every_process(tmp_path: Path) -> None:
     given = settings(tmp_path)
     jobs = {job["job_name"] for job in scrape_config(given, Layout.of(given))["scrape_configs"]}

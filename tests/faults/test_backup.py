@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.faults.oracle import Oracle
-from operators.records.contracts import DEAD_LETTERS, ERASURES, EVENTS, EXAMPLES, RECEIPTS, RECOMMENDATIONS
+from operators.records.contracts import DEAD_LETTERS, ERASURES, EVENTS, EXAMPLES, ITEMS, RECEIPTS, RECOMMENDATIONS
 from operators.refresh.refresh_records import DIGEST_HEADER
 from operators.time_units import DAY_MS
 from pipelines.backup.backup import take_backup
@@ -90,7 +90,7 @@ def test_a_backup_is_restored_into_an_empty_stack(stack: Stack, job: str, demo_b
     oracle = shoppers.oracle()
     stack.lose_everything()
     answer = json.loads(stack.liveshelf("restore", str(folder), "--json").stdout)
-    assert answer["records"] == {EXAMPLES: 0} | saved["records"], "a job without a feedback join"
+    assert answer["records"] == {EXAMPLES: 0, ITEMS: 0} | saved["records"], "a job without feedback join and demand"
     stack.serving = (str(folder / "bundle"), {})
     ends = dict.fromkeys(stack.topics.ends(RECOMMENDATIONS), 0)
     for one in read_archive(folder / "topics" / f"{RECOMMENDATIONS}.jsonl.gz"):

@@ -123,3 +123,21 @@ def test_people_see_the_same(tmp_path: Path) -> None:
     assert ran.exit_code == 0
     for expected in ("repaired", "little or no effect", "all lines are valid"):
         assert expected in ran.stderr
+
+
+def test_fix_writes_the_good_part_and_the_rest_with_reasons(tmp_path: Path) -> None:
+    events = file(tmp_path, shop(10, item_id=lambda n: 1000 + n, price=lambda n: "12,50 €" if n else "zwölf"))
+    good, rest = tmp_path / "good.jsonl", tmp_path / "rest.jsonl"
+    code, report = validate(events, "--fix", good, "--rejects", rest)
+    assert (code, report["valid"], report["repaired"]["price"]) == (1, 9, 9)
+    (line,) = map(json.loads, rest.read_text().splitlines())
+    assert (line["line"], line["reason"]) == (1, "bad_amount") and json.loads(line["record"])["event_id"] == "e0"
+    assert validate(good)[1] | {"repaired": {}} == validate(good)[1] and validate(good)[0] == 0
+
+
+def test_fix_replaces_no_file_and_loses_no_line(tmp_path: Path) -> None:
+    events = file(tmp_path, shop(10))
+    for words in (("--fix", tmp_path / "good.jsonl"), ("--rejects", tmp_path / "rest.jsonl")):
+        assert CliRunner().invoke(app, ["validate", str(events), *map(str, words)]).exit_code == 2
+    ran = CliRunner().invoke(app, ["validate", str(events), "--fix", str(events), "--rejects", str(tmp_path / "rest")])
+    assert ran.exit_code == 1 and "would be gone" in str(ran.exception) and events.stat().st_size

@@ -113,7 +113,7 @@ def test_names_are_prometheus_own_way() -> None:
             assert re.fullmatch(r"liveshelf_[a-z0-9_]+", name)
             assert text and name.endswith("_total") == (kind == "counter")
             assert not {"user", "user_id", "item", "item_id", "event_id"} & set(labels)
-            assert kind != "histogram" or name.endswith(("_seconds", "_users"))
+            assert kind != "histogram" or name.endswith(("_seconds", "_users", "_ratio"))
 
 
 @pytest.mark.parametrize("lengths", [as_long, lambda seconds: max(5.0, seconds / 240)])

@@ -13,7 +13,7 @@ from operators.errors import BrokerError
 from operators.kafka_io import event_publisher
 from operators.records.contracts import EVENTS
 from operators.settings import KafkaSettings, Settings, StackSettings, StorefrontSettings
-from storefront import app
+from storefront import services
 from storefront.__main__ import server
 
 SECONDS = 20.0
@@ -116,7 +116,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Starts a storefront with these settings of `[storefront]`."""
     shops: list[RunningShop] = []
     sent: list[tuple[bytes, bytes]] = []
-    monkeypatch.setattr(app, "kafka_consumer", no_broker)
+    monkeypatch.setattr(services, "kafka_consumer", no_broker)
     monkeypatch.setattr(event_publisher, "new_producer", type("Producer", (FakeProducer,), {"sent": sent}))
 
     def start(**options: Any) -> RunningShop:

@@ -102,6 +102,22 @@ def test_what_a_shopper_does_with_a_list_names_it_and_a_purchase_is_about_one_li
         assert page.get_log("browser") == []
 
 
+NEW_LIST = """drawList({known: false, version: 0, source: "model", model: {name: "m", version: "1"}, recommendation_id: "r2",
+ items: [{item_id: "k0", rank: 1, reason: {kind: "for_you"}}, {item_id: "k1", rank: 2, reason_title: "A mug", reason: {kind: "new", item_id: "i1"}},
+ {item_id: "k2", rank: 3, reason: {kind: "explore"}}]})"""
+
+
+def test_a_new_product_is_marked_and_says_what_it_is_like(serve: Serve) -> None:
+    shop = serve()
+    with browser("--no-proxy-server") as page:
+        page.get(f"http://127.0.0.1:{shop.port}/")
+        WebDriverWait(page, 20).until(lambda p: p.find_elements(By.CSS_SELECTOR, "#list li"))
+        page.execute_script(NEW_LIST)
+        rows = [place.text for place in page.find_elements(By.CSS_SELECTOR, "#list li")]
+        badges = page.find_elements(By.CSS_SELECTOR, "#list li .badge")
+        assert [badge.text for badge in badges] == ["new"] and "like A mug" in rows[1] and "worth a look" in rows[2]
+
+
 class EmptyPage(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)

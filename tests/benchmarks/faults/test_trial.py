@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 
 from benchmarks.faults import observer
 from benchmarks.faults.evidence import Strike, struck_now
@@ -93,6 +93,24 @@ class Ends:
         pass
 
 
+class AwayAfter:
+    """Batches, then one poll that fails because the broker is away, then the other batches."""
+
+    def __init__(self, *parts: Iterator[list[Record]]) -> None:
+        self._parts = [*parts]
+
+    def __iter__(self) -> "AwayAfter":
+        return self
+
+    def __next__(self) -> list[Record]:
+        if (batch := next(self._parts[0], None)) is not None:
+            return batch
+        if len(self._parts) > 1:
+            del self._parts[0]
+            raise KafkaConnectionError
+        raise StopIteration
+
+
 def watched(monkeypatch: pytest.MonkeyPatch, batches: Iterator[list[Record]], end: int | Exception) -> ListWatcher:
     monkeypatch.setattr(observer, "consumer_at_end", lambda *_: Consumer(batches))
     monkeypatch.setattr(observer, "TopicReader", type("At", (Ends,), {"end": end}))
@@ -117,6 +135,11 @@ def test_a_reader_that_did_not_reach_the_end_says_how_far_it_is(monkeypatch: pyt
 def test_a_reader_that_died_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     (reason,) = watched(monkeypatch, iter([lists(1), [Record(b"t-1", b"no json")], lists(3)]), 5).stop(5)
     assert "the reader of the lists failed" in reason and "JSON" in reason
+
+
+def test_a_reader_bears_a_broker_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = watched(monkeypatch, AwayAfter(iter([lists(1)]), iter([lists(2)])), 3)
+    assert watcher.stop(5) == [] and len(watcher.view.arrivals) == 3
 
 
 def test_an_end_that_nobody_knows_is_not_reached(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "lists": ("u1", FAILED),
     "events": ("--out {out}/events.jsonl", FAILED),
     "validate": ("{events}", OK),
+    "import": ("{events} --from csv --out {out}/imported.jsonl", OK),
     "profile": ("--out {out}/profile.html", FAILED),
     "train": ("--events {out}/none.jsonl --out {out}/bundle", FAILED),
     "tune": ("--events {out}/none.jsonl --out {out}/mine.toml", FAILED),
@@ -39,7 +40,21 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "bundle show": ("{bundle}", OK),
     "bundle lineage": ("{bundle}", OK),
     "bundle verify": ("{bundle}", OK),
+    "models gate": ("{bundle} --events {out}/none.jsonl", FAILED),
+    "search evaluate": ("--catalogue {out}/none.jsonl --judgments {out}/none.jsonl", FAILED),
+    "search encoder": ("--model {out}/none --out {out}/encoder", FAILED),
+    "experiments start": ("{out}/none.toml", FAILED),
+    "experiments stop": ("layout", FAILED),
+    "experiments list": ("", FAILED),
     "experiments report": ("layout", FAILED),
+    "models list": ("", FAILED),
+    "models promote": ("{bundle}", FAILED),
+    "models split": ("{bundle} --share 0.1", FAILED),
+    "models shadow": ("{bundle}", FAILED),
+    "models rollback": ("", FAILED),
+    "models reset": ("", FAILED),
+    "models key": ("{out}/key.pem", OK),
+    "models sign": ("{bundle}", FAILED),
     "audit list": ("", FAILED),
     "audit verify": ("", FAILED),
     "dead-letters list": ("", FAILED),
@@ -72,7 +87,7 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
 # what a broken file of settings does not concern
 WITHOUT_SETTINGS = (
     "topics show", "dead-letters fixes", "bundle show", "train", "tune", "evaluate", "export", "bench scorer", "bench train", "bench tasks",
-    "bench seeds", "bench transfer", "bench capacity", "bench compare",
+    "bench seeds", "bench transfer", "models key", "bench capacity", "bench compare",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from model_export.data.dataset import Examples
 from model_export.data.sessions import session_examples
+from model_export.data.transition_counts import transition_counts
 from model_export.evaluation.full_ranking import evaluate
 from model_export.models.copying import MASKED
 from model_export.models.encoders import ENCODERS, build
@@ -38,7 +39,7 @@ def training_examples() -> Examples:
 
 def test_followers_are_counted_and_come_in_their_order() -> None:
     sessions = [["i0", "i1"]] * 3 + [["i0", "i2"]] * 2 + [["i0", f"i{n}"] for n in range(3, 60)] + [["i5", "i0", "i5"]]
-    rows, frequency = followers(session_examples(sessions, WORDS, 8), ITEMS)
+    rows, frequency = followers(transition_counts(session_examples(sessions, WORDS, 8), ITEMS))
     counts = Counter(WORDS.row(pair[1]) for pair in sessions[:-1])
     counts[WORDS.row("i5")] += 1
     first = WORDS.row("i0")

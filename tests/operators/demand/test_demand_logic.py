@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from operators.demand.demand_logic import RETRY_MS, DemandActions, DemandEntry, DemandLogic, DemandTurn
+from operators.demand.demand_logic import RETRY_MS, SHOWN_EVERY, DemandActions, DemandEntry, DemandLogic, DemandTurn
 from operators.demand.item_counts import HalfLives
 from operators.records.item_demand import ItemDemand
 from operators.time_units import HOUR_MS
@@ -156,3 +156,17 @@ def test_a_record_before_an_hour_ends_makes_none_come_early() -> None:
     engine.now_ms = NOW_MS + HOUR_MS + 100
     assert len(engine.asked()) == 1, "of the hour before"
     assert engine.wait(1900) == [] and len(engine.wait(200)) == 1
+
+
+def test_impressions_alone_wait_longer_and_go_out_with_the_next_view() -> None:
+    engine = Engine()
+    shown = DemandEntry([(NOW_MS, *[0.0] * 6, 20.0, 0.0)])
+    (first,) = records(engine.turn(("i1", shown)))
+    assert (first.impressions, first.views) == (20, 0), "the first record of an item goes out at once"
+    engine.turn(("i1", shown))
+    assert engine.wait(2000 * (SHOWN_EVERY - 1)) == []
+    assert [record.impressions for record in engine.wait(2000)] == [pytest.approx(40, abs=0.1)]
+    engine.turn(("i1", shown))
+    engine.asked()
+    assert [(record.hour.views, round(record.impressions)) for record in engine.wait(2000)] == [(1, 60)]
+    assert engine.wait(10 * 2000 * SHOWN_EVERY) == []

@@ -7,7 +7,7 @@ import pytest
 
 from operators.demand.demand_logic import DemandEntry
 from operators.demand.item_counts import LARGEST
-from operators.refresh.demand_outputs import MOST_ITEMS, WEIGHTS, DemandOutputs
+from operators.refresh.demand_outputs import MOST_ITEMS, MOST_SHOWN, WEIGHTS, DemandOutputs
 from operators.refresh.downstream import Downstream
 from operators.refresh.refresh_records import InputRecord
 from operators.shopper.user_state import step
@@ -20,8 +20,10 @@ Group = tuple[int, float, float, float, float, float, float]
 class Shopper:
     """A user whose events are applied and told."""
 
-    def __init__(self, currency: str = "") -> None:
-        self.outputs = DemandOutputs(currency, lambda item: not item.startswith("made-up"))
+    def __init__(self, currency: str = "", with_impressions: bool = False) -> None:
+        self.outputs = DemandOutputs(
+            currency, lambda item: not item.startswith("made-up"), with_impressions=with_impressions
+        )
         self.state: bytes | None = None
         self.count = 0
 
@@ -35,6 +37,15 @@ class Shopper:
         return self
 
     def told(self) -> dict[str, list[Group]]:
+        """What was asked for."""
+        return {item: [group[:7] for group in groups] for item, groups in self.all_told().items()}
+
+    def shown(self) -> dict[str, tuple[float, float]]:
+        """Impressions and clicks."""
+        told = self.all_told().items()
+        return {item: (sum(group[7] for group in groups), sum(group[8] for group in groups)) for item, groups in told}
+
+    def all_told(self) -> dict[str, Any]:
         outputs = self.outputs.of_batch()
         assert all(output.kind == "demand" for output in outputs)
         decode = msgspec.msgpack.Decoder(DemandEntry).decode
@@ -146,3 +157,26 @@ def test_an_error_counts_the_event_with_no_item_and_harms_nothing_else() -> None
     record = InputRecord("u1", b"", "t", 0, 0, NOW_MS, True)
     assert downstream.of_event(basket, None, step(None, basket).state, record) == []
     assert Errors.told == ["demand"] and downstream.of_batch([]) == []
+
+
+def test_impressions_and_clicks_count_where_exploration_is_on() -> None:
+    shopper = Shopper(with_impressions=True)
+    shopper.does("impression", items=["i1", "i2", "made-up"]).does("impression", items=["i1"]).does(
+        "click", item_id="i1"
+    )
+    assert shopper.shown() == {"i1": (2.0, 1.0), "i2": (1.0, 0.0)} and shopper.outputs.unknown == 1
+    without = Shopper().does("impression", items=["i1", "i2"]).does("click", item_id="i1")
+    assert without.shown() == {"i1": (0.0, 0.0)}
+
+
+def test_who_clicks_again_adds_no_click_and_an_impression_adds_nothing_that_is_asked_for() -> None:
+    shopper = Shopper(with_impressions=True).does("click", item_id="i1").does("click", item_id="i1")
+    assert shopper.shown() == {"i1": (0.0, 1.0)}
+    assert shopper.does("impression", items=["i1"]).told() == {"i1": [(SECOND_MS, *[0.0] * 6)]}
+    refused = shopper.does("consent", context={"personalisation": "denied"}).does("impression", items=["i1"])
+    assert refused.shown() == {}
+
+
+def test_an_impression_of_very_many_items_counts_the_first() -> None:
+    shopper = Shopper(with_impressions=True).does("impression", items=[f"i{n}" for n in range(400)])
+    assert len(shopper.shown()) == MOST_SHOWN

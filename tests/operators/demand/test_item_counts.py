@@ -70,7 +70,7 @@ def test_no_price_makes_a_sum_infinite() -> None:
     assert counts.sums[3] == counts.interest == counts.acts == counts.recent == LARGEST
 
 
-@pytest.mark.parametrize("packed", [b"", b"\x07", ItemCounts().pack()[:-1], b"\x02" + ItemCounts().pack()[1:]])
+@pytest.mark.parametrize("packed", [b"", b"\x07", ItemCounts().pack()[:-1], b"\x03" + ItemCounts().pack()[1:]])
 def test_other_bytes_are_refused(packed: bytes) -> None:
     with pytest.raises(LiveshelfError, match="counts of an item"):
         ItemCounts.read(packed)
@@ -81,3 +81,13 @@ def test_what_is_of_a_time_to_come_is_forgotten_when_the_clock_was_set_back() ->
     counts.forget_later(NOW_MS)
     counts.add(NOW_MS, Asked(views=1), HALF)
     assert (counts.at_ms, counts.hour_ms, counts.hour[0], counts.sums[0]) == (NOW_MS, NOW_MS, 1, 5)
+
+
+def test_the_layout_before_impressions_is_read() -> None:
+    counts = counted((NOW_MS, Asked(views=4, acts=3)))
+    assert ItemCounts.read(b"\x01" + counts.pack()[1:-16]) == counts
+
+
+def test_impressions_and_clicks_decay_as_views_do() -> None:
+    counts = counted((NOW_MS, Asked(views=8, impressions=40, clicks=8)), (NOW_MS + HALF.long_ms, Asked(impressions=1)))
+    assert (counts.impressions, counts.clicks, counts.sums[0]) == pytest.approx((21, 4, 4))

@@ -1,6 +1,7 @@
 """Records of the topic become orders."""
 
 import pytest
+from msgspec.structs import replace
 
 from operators.demand.item_counts import HalfLives
 from operators.demand.item_demand_rows import ItemDemandRows
@@ -81,7 +82,7 @@ def test_the_thread_computes_and_ends() -> None:
     orders.start()
     until(lambda: orders.newest() is not None)
     orders.close()
-    assert not orders._thread.is_alive()
+    assert not orders._thread.is_alive
 
 
 class Record:
@@ -108,6 +109,8 @@ def test_a_row_is_the_newest_readable_record() -> None:
         (b"a", encode_record(demand("a", -1.0)), "not_a_demand"),
         (b"a", encode_record(demand("a", 1.0)).replace(b"1.0", b"1e999"), "not_a_demand"),
         (b"a", encode_record(demand("a", 1e16)), "not_a_demand"),
+        (b"a", encode_record(replace(demand("a", 1.0), impressions=-1.0)), "not_a_demand"),
+        (b"a", encode_record(replace(demand("a", 1.0), clicks=1e16)), "not_a_demand"),
         (b"a", encode_record(demand("a", 1.0, at=NOW_MS + 2 * HOUR_MS)), "not_a_demand"),
         (b"a", encode_record(demand("a", 1.0, at=10**17)).replace(b"0" * 17, b"0" * 400), "not_a_demand"),
     ],

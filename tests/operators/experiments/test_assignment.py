@@ -5,7 +5,8 @@ import pytest
 
 from operators.configuration.shop_settings import ExperimentSettings
 from operators.errors import SettingsError
-from operators.experiments.assignment import NO_ARM, Experiments, arm_at, draw
+from operators.experiments.assignment import NO_ARM, Experiments
+from operators.experiments.draws import arm_at, draw
 from operators.records.contracts import Experiment
 
 HALVES = ExperimentSettings(name="colours", arms={"control": 0.5, "treatment": 0.5})

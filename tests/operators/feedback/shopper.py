@@ -29,7 +29,7 @@ def served(name: str = "r1", *items: str, at: int = 0, **fields: Any) -> Served:
         "version": 7,
         "generated_at": NOW_MS + at,
         "model": Model("m", "1"),
-        "experiment": Experiment("e", "arm"),
+        "experiments": (Experiment("e", "arm"),),
         "source": "model",
         "items": np.array([low_hash(item) for item in items or ("i1", "i2", "i3", "i4")], dtype=np.uint32),
         "propensities": None,

@@ -1,11 +1,15 @@
 """A batch of entries and timers: states, timers and examples of several users, and errors of our own."""
 
+from collections import defaultdict
+from collections.abc import Collection
+
 import pytest
 
 from operators.feedback.example_writer import decode_example
 from operators.feedback.feedback_join import FeedbackJoin
 from operators.feedback.feedback_logic import RETRY_MS, FeedbackActions, FeedbackLogic, FeedbackTurn
 from operators.feedback.join_entries import (
+    ArmsEntry,
     ClocksEntry,
     EventEntry,
     ForgottenEntry,
@@ -15,6 +19,7 @@ from operators.feedback.join_entries import (
     encode_entry,
 )
 from operators.feedback.join_limits import Windows
+from operators.feedback.join_records import ArmOutcome
 from operators.feedback.join_state import JoinState
 from operators.feedback.served_record import pack_served
 from operators.records.contracts import Event
@@ -29,9 +34,17 @@ class Sensors:
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.errors: list[str] = []
+        self.arms: list[tuple[str, str]] = []
+        self.of_arms: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def on_joined(self, reason: str, count: int) -> None:
         self.counts[reason] = self.counts.get(reason, 0) + count
+
+    def on_arms(self, arms: Collection[tuple[str, str]]) -> None:
+        self.arms = [*arms]
+
+    def on_arm_outcome(self, outcome: ArmOutcome) -> None:
+        self.of_arms[outcome.experiment.name, outcome.outcome] += outcome.amount
 
     def on_own_error(self, where: str) -> None:
         self.errors.append(where)
@@ -64,7 +77,14 @@ CLICKED = happened("click", 2, item_id="i2", recommendation_id="r1")
 
 
 @pytest.mark.parametrize(
-    "entry", [ServedEntry(pack_served(served())), SHOWN, ForgottenEntry(NOW_MS, 7), ClocksEntry({0: 1, 3: NOW_MS})]
+    "entry",
+    [
+        ServedEntry(pack_served(served())),
+        SHOWN,
+        ForgottenEntry(NOW_MS, 7),
+        ClocksEntry({0: 1, 3: NOW_MS}),
+        ArmsEntry([("e", "a")]),
+    ],
 )
 def test_an_entry_crosses_as_it_is(entry: JoinEntry) -> None:
     assert decode_entry(encode_entry(entry)) == entry
@@ -130,3 +150,11 @@ def test_an_entry_that_fails_changes_nothing_and_the_others_are_joined(monkeypat
 
     monkeypatch.setattr(FeedbackJoin, "on_timer", fails)
     assert operator.turns(("u1", None)).timers == {"u1": RETRY_MS}, "else the lists would wait for ever"
+
+
+def test_the_sensors_learn_which_arms_run_and_what_their_shoppers_do() -> None:
+    operator = Operator()
+    actions = operator.turns(("u1", ArmsEntry([("e", "arm")])), ("u1", ServedEntry(pack_served(served()))))
+    operator.turns(("u1", SHOWN), ("u1", CLICKED))
+    assert operator.sensors.arms == [("e", "arm")] and "u1" in actions.states
+    assert operator.sensors.of_arms == {("e", "impression"): 2, ("e", "click"): 1}

@@ -20,7 +20,7 @@ def kept() -> Shopper:
     shopper.does("click", "i2", recommendation_id="r1").at(HOUR).sees("i3", "i1", position=2)
     shopper.does("purchase", "i1", recommendation_id="r1").does("click", "i9", recommendation_id="r2", position=8)
     return shopper.does("click", "i2", recommendation_id="r1").gets(
-        served("r3", "i7", experiment=None, source="popular")
+        served("r3", "i7", experiments=(), source="popular")
     )
 
 

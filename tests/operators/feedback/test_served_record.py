@@ -9,13 +9,14 @@ from operators.feedback.served_record import (
     NO_CLICK,
     SOURCES,
     Served,
+    experiments_of,
     low_hash,
     pack_served,
     read_head,
     read_served,
     served_of,
 )
-from operators.records.contracts import ListItem, Model, Reason, RecommendationList, Source
+from operators.records.contracts import Experiment, ListItem, Model, Reason, RecommendationList, Source
 from operators.shopper.features import Vocabulary
 from tests.builders import NOW_MS
 from tests.operators.feedback.shopper import STATE, served
@@ -43,7 +44,7 @@ def test_a_list_comes_back_from_its_bytes(source: Source, with_propensities: boo
         source=source,
         propensities=propensities,
         clicks=np.array([0, 512, 10_000, NO_CLICK], dtype=np.uint16) if with_clicks else None,
-        experiment=None if with_propensities else served().experiment,
+        experiments=() if with_propensities else served().experiments,
     )
     assert same(read_served(pack_served(given)), given)
     assert read_head(pack_served(given)) == ("r-é", NOW_MS, 5)
@@ -73,12 +74,12 @@ def test_a_list_of_its_topic_is_read() -> None:
         generated_at=NOW_MS + 1,
         model=Model("m", "2"),
         source="neighbours",
-        items=[ListItem("i2", 0.5, 1, Reason("popular"), 0.0512), ListItem("i1", 0.4, 2, Reason("popular"))],
+        items=[ListItem("i2", 0.5, 1, Reason("popular"), p_click=0.0512), ListItem("i1", 0.4, 2, Reason("popular"))],
         expires_at=NOW_MS + 9,
     )
     made = served_of(shown, STATE)
     assert (made.recommendation_id, made.epoch, made.version, made.generated_at) == ("r", 3, 9, NOW_MS + 1)
-    assert (made.source, made.model, made.experiment, made.state) == ("neighbours", Model("m", "2"), None, STATE)
+    assert (made.source, made.model, made.experiments, made.state) == ("neighbours", Model("m", "2"), (), STATE)
     assert made.place_of("i1") == 1
     assert [made.p_click_at(place) for place in (0, 1)] == [0.0512, None]
 
@@ -103,3 +104,9 @@ def test_other_bytes_have_no_head() -> None:
 def test_a_list_that_is_too_long_is_refused() -> None:
     with pytest.raises(LiveshelfError, match="a list of at most"):
         pack_served(served(items=np.ones(MAX_PLACES + 1, np.uint32)))
+
+
+@pytest.mark.parametrize("names", [(), ("e",), ("mix", "sizes", "é")])
+def test_the_experiments_of_a_list_come_back_and_are_found_without_the_rest(names: tuple[str, ...]) -> None:
+    given = served("r-é", experiments=tuple(Experiment(name, f"arm of {name}") for name in names))
+    assert experiments_of(pack_served(given)) == read_served(pack_served(given)).experiments == given.experiments

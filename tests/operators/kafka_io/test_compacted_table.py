@@ -49,6 +49,22 @@ def test_a_copy_is_not_reported_to_who_does_not_ask(tmp_path: Path) -> None:
     assert told == [("b", b"2")]
 
 
+def test_a_listener_that_comes_later_is_told_of_all_rows_and_of_each_change_until_it_leaves(tmp_path: Path) -> None:
+    topic, told = Topic(), Told()
+    topic.append("a", "1")
+    topic.append("b", "2")
+    table = opened(tmp_path, topic)
+    table.listen(told)
+    assert sorted(told) == [("a", b"1"), ("b", b"2")]
+    topic.append("a", "3")
+    until(lambda: told[2:] == [("a", b"3")])
+    table.leave(told)
+    topic.append("a", "4")
+    until(lambda: table.get("a") == b"4")
+    table.close()
+    assert told[2:] == [("a", b"3")]
+
+
 @pytest.mark.parametrize("topic_id", ["second", None], ids=["another id", "a broker without ids, and a shorter topic"])
 def test_a_topic_that_was_made_anew_is_read_from_its_beginning(tmp_path: Path, topic_id: str | None) -> None:
     first = Topic("first" if topic_id else None)

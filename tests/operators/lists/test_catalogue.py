@@ -145,3 +145,13 @@ def test_records_may_come_while_lists_are_made() -> None:
         thread.join()
     assert not failures
     assert 1 not in allowed(made), "the last record counts"
+
+
+def test_items_alike_are_those_of_the_category_then_of_the_brand() -> None:
+    made = catalogue(
+        CatalogueItem(item_id="i2", category="mugs", brand="a"),
+        CatalogueItem(item_id="i4", category=["mugs"], brand="b"),
+    )
+    assert made.alike(CatalogueItem(item_id="new", category="mugs", brand="b")).tolist() == [2, 4]
+    assert made.alike(CatalogueItem(item_id="new", category="other", brand="b")).tolist() == [4]
+    assert made.alike(CatalogueItem(item_id="new")).tolist() == []

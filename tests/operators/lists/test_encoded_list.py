@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.configuration.shop_settings import ExperimentSettings
-from operators.experiments.assignment import NO_ARM, Experiments
+from operators.experiments.assignment import NO_ARM, Assigned, Experiments
+from operators.experiments.effects import AS_SET
 from operators.lists.encoded_list import JsonList, ListEncoder, Slate
 from operators.lists.request import Request
-from operators.records.contracts import ListItem, Model, Reason, RecommendationList
+from operators.records.contracts import Experiment, ListItem, Model, Reason, RecommendationList
 from operators.shopper.user_state import digest
 from tests.builders import NOW_MS, viewed
 
-WITHOUT, HALVES = ExperimentSettings(), ExperimentSettings(name='sp"lit', arms={"a": 0.5, "ü\n": 0.5})
+WITHOUT, HALVES = ExperimentSettings(), ExperimentSettings(name="split", arms={"a": 0.5, "b.1": 0.5})
 DAY_MS = 86_400_000
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 numbers = st.integers(0, 2**32 - 1)
@@ -75,3 +76,11 @@ def test_an_audited_list_carries_the_digest_of_its_state() -> None:
     encoder = ListEncoder(Model("m", "1"), Experiments(WITHOUT), DAY_MS)
     encoded = encoder.encode(request, (1, 1), Slate("model", b"[]"), NOW_MS, with_digest=True)
     assert encoded.state_digest == digest(request.state)
+
+
+def test_a_list_in_several_experiments_names_the_first_and_holds_all() -> None:
+    request, encoder = Request("u1", viewed("i1"), NOW_MS), ListEncoder(Model("m", "1"), Experiments(WITHOUT), DAY_MS)
+    both = Experiment("mix", "a"), Experiment("sizes", "b")
+    encoded = encoder.encode(request, (1, 1), Slate("model", b"[]"), NOW_MS, assigned=Assigned(both, AS_SET))
+    read = msgspec.json.decode(encoded.value, type=RecommendationList)
+    assert (read.experiment, read.experiments, encoded.experiments, encoded.arm) == (both[0], both, both, "a")

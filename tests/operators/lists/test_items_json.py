@@ -1,5 +1,6 @@
 """The bytes of items equal those of msgspec for the same objects."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -8,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.lists import items_json
-from operators.lists.items_json import ItemsJson
+from operators.lists.exploring.explored import Drawn, Explored
+from operators.lists.items import items_json
+from operators.lists.items.items_json import ItemsJson
 from operators.lists.popular_order import REASON_KINDS
-from operators.lists.reasons import OWN_KINDS, PlaceReasons
+from operators.lists.reasons import NAMED_KINDS, PlaceReasons
 from operators.model.click_head import NONE, STEPS
 from operators.records.contracts import ListItem, Reason
 
@@ -52,7 +54,7 @@ def batches(draw: st.DrawFn) -> Batch:
 
     rows = st.integers(1, len(IDS))
     kinds = array(st.integers(0, len(REASON_KINDS) - 1), np.int64)
-    own = np.isin(kinds, [REASON_KINDS.index(kind) for kind in OWN_KINDS])
+    own = np.isin(kinds, [REASON_KINDS.index(kind) for kind in NAMED_KINDS])
     return (
         array(rows, np.int32),
         array(scores, np.float64),
@@ -81,7 +83,7 @@ def test_the_bytes_with_click_probabilities_are_those_of_msgspec(batch: Batch, d
         for item, step in zip(of_list, steps, strict=True):
             item.p_click = None if step == NONE else step / STEPS
     encoder = ItemsJson(IDS, PLACES, with_clicks=True)
-    assert encoder.encode(*batch, clicks) == [msgspec.json.encode(items) for items in objects]
+    assert encoder.encode(*batch, clicks=clicks) == [msgspec.json.encode(items) for items in objects]
     assert encoder.encode(*batch) == ItemsJson(IDS, PLACES).encode(*batch), "a list without them has no such field"
 
 
@@ -103,3 +105,22 @@ def test_no_more_fragments_are_kept_than_the_limit(monkeypatch: pytest.MonkeyPat
         batch = rows, np.array([[0.5, 0.25]]), PlaceReasons(np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64))
         assert few.encode(*batch) == [msgspec.json.encode(items) for items in as_objects(*batch)]
         assert few._items._kept.made.sum() <= 1 + 2 + 1, "row 0, the limit, and what one batch added past it"
+
+
+def test_with_what_is_explored_each_item_has_its_propensity() -> None:
+    one = np.array([1, 0], dtype=np.int32)
+    drawn = Drawn(
+        np.array([1, 2]), one, one.astype(np.float32), np.array([0, 2]), one.astype(np.uint32), np.array([1e-05, 0.25])
+    )
+    explored = Explored(drawn, np.array([1, 2]), ['quo"te'], np.array([False, True, True]), 0.75, 1)
+    rows, kinds = np.full((3, 3), 3, dtype=np.int32), np.zeros((3, 3), dtype=np.int64)
+    reasons, values = PlaceReasons(kinds, kinds.copy()), np.zeros((3, 3), dtype=np.float32)
+    explored.put(rows, values, reasons)
+    encoded = ItemsJson(IDS, PLACES).encode(rows, values.astype(np.float64), reasons, explored)
+    lists = [msgspec.json.decode(items, type=list[ListItem]) for items in encoded]
+    assert [[item.propensity for item in items] for items in lists] == [[1, 1, 1], [1, 1e-05, 0.75], [1, 0.75, 0.25]]
+    assert (lists[1][1].item_id, lists[1][1].reason) == ("i1", Reason("explore"))
+    assert (lists[2][2].item_id, lists[2][2].reason, lists[2][2].rank) == ('quo"te', Reason("new", 'quo"te'), 3)
+    expected = [[1, 1, 1], [1, 1e-05, 0.75], [1, 0.75, 0.25]]
+    assert explored.propensities(3).tolist() == [pytest.approx(of_list) for of_list in expected]
+    assert json.loads(ItemsJson(IDS, PLACES).encode(rows[:1], values[:1].astype(np.float64), reasons.of_list(0))[0])

@@ -5,7 +5,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from operators.configuration.shop_settings import ListSettings
+from operators.configuration.shop_settings import ExplorationSettings, ListSettings
+from operators.exploration.pool import Newcomer, Pool
 from operators.lists.catalogue import Catalogue
 from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker, NotFinite
@@ -21,12 +22,21 @@ from tests.builders import NOW_MS, event, state_after, viewed, write_bundle
 class Shop:
     """A list maker over the known bundle, with its catalogue."""
 
-    def __init__(self, folder: Path, scored: bool = True, with_facts: bool = False, **rules) -> None:
+    def __init__(
+        self, folder: Path, scored: bool = True, with_facts: bool = False, pool: Pool | None = None, **rules
+    ) -> None:
         self.bundle = ModelBundle.load(folder)
         self.catalogue = Catalogue(self.bundle.vocabulary, 0.5)
         scorer = Scorer(self.bundle, ScorerSettings(provider="cpu")) if scored else None
         self.lists = ListMaker(
-            self.bundle, scorer, self.catalogue, ListSettings(size=3, **rules), lambda: NOW_MS, with_facts=with_facts
+            self.bundle,
+            scorer,
+            self.catalogue,
+            ListSettings(size=3, **rules),
+            lambda: NOW_MS,
+            with_facts=with_facts,
+            exploration=None if pool is None else ExplorationSettings(enabled=True, share=1 / 3, first_position=3),
+            pool=lambda: pool,
         )
 
     def of(self, *states: bytes) -> list[RecommendationList | Exception]:
@@ -164,8 +174,8 @@ def test_a_bundle_that_holds_nothing_gives_empty_lists(tmp_path: Path) -> None:
 
 def test_a_list_that_was_filled_keeps_the_reasons_of_its_ranked_items(tmp_path: Path) -> None:
     shop = Shop(write_bundle(tmp_path, items=40))
-    score = shop.lists._scorer.score
-    shop.lists._scorer.score = lambda inputs, _: tuple(answer[:, :3] for answer in score(inputs))  # i4, i3, i5
+    answers = shop.lists._scorer.answers
+    shop.lists._scorer.answers = lambda inputs, _: tuple(answer[:, :3] for answer in answers(inputs))  # i4, i3, i5
     for number in range(1, 41):
         shop.catalogue.changed(f"i{number}", CatalogueItem(item_id=f"i{number}", in_stock=number in (5, 40)))
     (made,) = shop.of(viewed("i4"))
@@ -200,3 +210,53 @@ def test_neighbours_are_not_those_of_what_was_rated_low(tmp_path: Path) -> None:
     shop = Shop(write_bundle(tmp_path), scored=False)
     (made,) = shop.of(state_after(event(0, item_id="i2"), event(1, "rate", item_id="i7", rating=1)))
     assert (made.source, items(made)) == ("neighbours", ["i3", "i1", "i2"])
+
+
+NEWCOMERS = Pool(0.0, b"", b"", (Newcomer("new one", 1.0, (5,)),))
+
+
+def test_a_new_product_is_on_the_list_with_what_it_is_like_and_its_propensity(tmp_path: Path) -> None:
+    shop = Shop(write_bundle(tmp_path), with_facts=True, pool=NEWCOMERS)
+    warm, cold = shop.of(viewed("i4"), viewed("unknown"))
+    assert items(warm) == ["i4", "i3", "new one"] and isinstance(warm, RecommendationList)
+    assert [place.propensity for place in warm.items] == [1.0, 1.0, 1.0], "each list explores, at its last place"
+    assert (warm.items[2].reason, warm.items[2].score) == (Reason("new", "i5"), 0.5)
+    assert isinstance(cold, RecommendationList) and cold.source == "popular"
+    assert [place.propensity for place in cold.items] == [1.0, 1.0, 1.0]
+
+
+def test_the_join_is_told_hash_and_propensity_of_what_is_explored(tmp_path: Path) -> None:
+    explored = Pool(0.5, b"", b"", NEWCOMERS.newcomers)
+    shop = Shop(write_bundle(tmp_path), with_facts=True, pool=explored)
+    answers = shop.lists.make_encoded([Request(f"u{n}", viewed("i4"), NOW_MS) for n in range(40)])
+    shown = set[str]()
+    for answer in answers:
+        assert isinstance(answer, Encoded) and answer.facts is not None
+        made = json.loads(answer.value)["items"]
+        assert np.frombuffer(answer.facts.item_hashes, "<u4").tolist() == [
+            id_hash(place["item_id"]) & 0xFFFFFFFF for place in made
+        ]
+        propensities = np.frombuffer(answer.facts.propensities, "<f4")
+        assert propensities.tolist() == pytest.approx([place["propensity"] for place in made])
+        assert propensities[2] == pytest.approx(0.5 if made[2]["item_id"] == "new one" else 0.5 / 5)
+        shown.add(made[2]["item_id"])
+    assert {"new one"} < shown
+
+
+def test_a_list_that_popular_items_fill_up_explores_nothing(tmp_path: Path) -> None:
+    shop = Shop(write_bundle(tmp_path, items=4), pool=Pool(1.0, b"", b"", (Newcomer("new one", 1.0, (2,)),)))
+    for item in ("i2", "i3", "i4"):
+        shop.catalogue.changed(item, CatalogueItem(item_id=item, in_stock=False))
+    shop.catalogue.changed("i1", CatalogueItem(item_id="i1"))
+    (made,) = shop.of(viewed("i2"))
+    assert items(made) == ["i1"] and isinstance(made, RecommendationList) and made.items[0].propensity == 1.0
+
+
+def test_without_exploration_no_item_has_a_propensity(tmp_path: Path) -> None:
+    shop = Shop(write_bundle(tmp_path), with_facts=True)
+    (answer,) = shop.lists.make_encoded([Request("u0", viewed("i4"), NOW_MS)])
+    assert isinstance(answer, Encoded) and answer.facts is not None and answer.facts.propensities == b""
+    assert (
+        b"propensity" not in answer.value
+        and b"propensity" not in shop.lists.encoded_fallback(Request("u0", viewed("i4"), NOW_MS)).value
+    )

@@ -148,3 +148,5 @@ def test_a_list_holds_half_of_what_it_could(sold: int, listed: int, full: bool) 
         "items": [place | {"item_id": f"c{n}", "rank": n + 1} for n in range(listed)],
     }  # fmt: skip
     assert dict(checks.recommended(b"u1", json.dumps(made).encode())[1])["full"] is full
+    shortened = made | {"experiment": {"name": "sizes", "arm": "short"}}
+    assert dict(checks.recommended(b"u1", json.dumps(shortened).encode())[1])["full"] is bool(listed)

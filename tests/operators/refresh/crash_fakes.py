@@ -33,7 +33,7 @@ from tests.builders import NOW_MS
 
 Order = tuple[int, int]
 UserEntry = tuple[str, JoinEntry]
-FEEDBACK = FeedbackOutputs(Model("m", "1"), ExperimentSettings())
+FEEDBACK = FeedbackOutputs(lambda: Model("m", "1"))
 
 
 class Lists:

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
-from operators.configuration.shop_settings import ExperimentSettings
+from operators.experiments.plan import ExperimentPlan, plan_of_shares
 from operators.feedback.join_entries import (
+    ArmsEntry,
     ClocksEntry,
     EventEntry,
     ForgottenEntry,
@@ -25,7 +27,7 @@ from tests.bad_records import good_event
 from tests.builders import NOW_MS, write_bundle
 from tests.operators.refresh.test_refresh_logic import Operator
 
-FEEDBACK = FeedbackOutputs(Model("known", "1"), ExperimentSettings(name="e", arms={"a": 1.0}))
+FEEDBACK = FeedbackOutputs(lambda: Model("known", "1"))
 
 
 def entries(outputs: list[Output]) -> list[JoinEntry]:
@@ -83,14 +85,24 @@ def test_the_fallback_list_and_the_list_of_the_model_after_it_are_two_lists(join
     )
 
 
+def test_the_propensities_of_a_list_go_with_it(joined: Operator) -> None:
+    joined.event(number=1, item_id="i1")
+    joined.batcher.run_once()
+    (answer,) = joined.batcher.drain()
+    answer.result.facts.propensities = np.array([1, 0.5, 0.25], dtype="<f4").tobytes()
+    (output,) = FEEDBACK.of_lists([(answer.result, answer.request)])
+    (entry,) = entries([output])
+    assert isinstance(entry, ServedEntry) and read_served(entry.record).propensities.tolist() == [1, 0.5, 0.25]
+
+
 def test_the_arm_of_a_list_goes_with_it(joined: Operator) -> None:
     joined.event(number=1, item_id="i1")
     joined.batcher.run_once()
     (answer,) = joined.batcher.drain()
-    answer.result.arm = "a"
+    answer.result.experiments = (Experiment("e", "a"), Experiment("f", "b"))
     (output,) = FEEDBACK.of_lists([(answer.result, answer.request)])
     (entry,) = entries([output])
-    assert isinstance(entry, ServedEntry) and read_served(entry.record).experiment == Experiment("e", "a")
+    assert isinstance(entry, ServedEntry) and read_served(entry.record).experiments == answer.result.experiments
 
 
 def test_events_that_the_join_needs_are_told_once(joined: Operator) -> None:
@@ -178,3 +190,18 @@ def test_an_error_at_the_join_loses_no_list(joined: Operator, monkeypatch: pytes
     joined.batcher.run_once()
     assert len(lists_of(joined.turns())) == 1
     assert joined.sensors.own_errors == ["feedback"]
+
+
+def test_the_arms_that_run_are_told_when_they_change(tmp_path: Path) -> None:
+    running: list[tuple[ExperimentPlan, ...]] = [()]
+    joined = Operator(write_bundle(tmp_path), feedback=FeedbackOutputs(lambda: Model("known", "1"), lambda: running[0]))
+
+    def arms(number: int) -> list[ArmsEntry]:
+        outputs = joined.event(number=number, item_id="i1")
+        return [entry for entry in entries(outputs) if isinstance(entry, ArmsEntry)]
+
+    assert arms(1) == []
+    running[0] = (plan_of_shares("e", {"a": 0.5, "b": 0.5}),)
+    assert arms(2) == [ArmsEntry([("e", "a"), ("e", "b")])] and arms(3) == []
+    running[0] = ()
+    assert arms(4) == [ArmsEntry([])]

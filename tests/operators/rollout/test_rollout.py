@@ -31,8 +31,10 @@ def test_the_champion_before_is_the_previous_one_and_comes_back() -> None:
     second = promoted(champion(), bundle(2), CHANGE)
     assert (second.champion, second.previous, second.revision) == (bundle(2), bundle(1), 2)
     back = rolled_back(split(second, bundle(3), 0.5, CHANGE), CHANGE)
+    assert back is not None
     assert (back.champion, back.previous, back.challengers, back.revision) == (bundle(1), bundle(2), (), 4)
-    assert rolled_back(back, CHANGE).champion == bundle(2), "a wrong rollback is taken back"
+    again = rolled_back(back, CHANGE)
+    assert again is not None and again.champion == bundle(2), "a wrong rollback is taken back"
 
 
 def test_a_challenger_or_shadow_that_is_promoted_is_none_any_more() -> None:
@@ -57,13 +59,21 @@ def test_shares_leave_the_champion_something(share: float) -> None:
         split(rollout, bundle(3), share, CHANGE)
 
 
+def test_without_a_champion_before_the_submitted_bundle_serves_again() -> None:
+    assert rolled_back(split(champion(), bundle(2), 0.5, CHANGE), CHANGE) is None
+
+
+def test_two_bundles_of_one_label_are_refused() -> None:
+    twin = msgspec.structs.replace(bundle(2), sum="f" * 64)
+    with pytest.raises(RolloutError, match="name and version no other"):
+        split(promoted(champion(), bundle(2), CHANGE), twin, 0.5, CHANGE)
+
+
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(RolloutError, match="no model was ever promoted"):
         split(None, bundle(1), 0.1, CHANGE)
     with pytest.raises(RolloutError, match="no model was ever promoted"):
         rolled_back(None, CHANGE)
-    with pytest.raises(RolloutError, match="a previous champion"):
-        rolled_back(champion(), CHANGE)
     with pytest.raises(RolloutError, match="another bundle than the champion"):
         promoted(champion(), bundle(1), CHANGE)
     with pytest.raises(RolloutError, match="another bundle than the champion"):

@@ -17,7 +17,7 @@ from pipelines.job.target_files import DEMAND, FEEDBACK, forget_unused_targets, 
 from pipelines.scoring.wake_up import NO_PIPE
 from tests.builders import NOW_MS
 
-ENTRY = DemandEntry([(NOW_MS, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0)])
+ENTRY = DemandEntry([(NOW_MS, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0)])
 
 
 def packed(*entries: list[Any]) -> bytes:

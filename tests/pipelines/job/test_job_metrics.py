@@ -16,7 +16,7 @@ from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
-from operators.records.contracts import Event
+from operators.records.contracts import Event, Experiment
 from operators.settings import JobSettings, ScorerSettings
 from operators.shopper.user_state import step
 from operators.telemetry.timeline import Arrival, BatchTimes
@@ -26,6 +26,7 @@ from pipelines.scoring.wire import Ready
 from tests.builders import NOW_MS, write_bundle
 
 HALVES = ExperimentSettings(name="x", arms={"a": 0.5, "b": 0.5})
+IN_A, IN_B = (Experiment("x", "a"),), (Experiment("x", "b"),)
 TRACED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -49,8 +50,8 @@ def test_stages_of_lists_and_of_those_that_were_asked_for_again(metrics: JobMetr
     batch = BatchTimes(0.011, 0.0125, 0.0133)
     asked = Request("u", b"", 0, "e", TRACED, Arrival(0.004, 0.009, 0.0091))
     for _ in range(1500):  # more than are measured together
-        metrics.on_lists([(Encoded(b"", "model", "a", None, batch), asked)], 0.015)
-    metrics.on_lists([(Encoded(b"", "popular", "b"), Request("u", b"", 0))], 2.0)
+        metrics.on_lists([(Encoded(b"", "model", IN_A, None, batch), asked)], 0.015)
+    metrics.on_lists([(Encoded(b"", "popular", IN_B), Request("u", b"", 0))], 2.0)
     assert value(metrics, "liveshelf_freshness_seconds_count") == 1501
     assert value(metrics, "liveshelf_lists_total", source="model", arm="a") == 1500
     stages = {s: value(metrics, "liveshelf_stage_seconds_sum", stage=s) for s in ("publish", "wait", "emit", "recover")}
@@ -64,7 +65,7 @@ def test_stages_of_lists_and_of_those_that_were_asked_for_again(metrics: JobMetr
 def test_what_was_not_measured_yet_is_bounded_also_where_nobody_scrapes(metrics: JobMetrics) -> None:
     """An outage of hours, of the model and of Prometheus: each list is of a promise."""
     for _ in range(3 * FLUSH + 1):
-        metrics.on_lists([(Encoded(b"", "popular", "b"), Request("u", b"", 0))], 2.0)
+        metrics.on_lists([(Encoded(b"", "popular", IN_B), Request("u", b"", 0))], 2.0)
         assert len(metrics._recovered) < FLUSH
     assert value(metrics, "liveshelf_stage_seconds_count", stage="recover") == 3 * FLUSH + 1
 
@@ -73,7 +74,7 @@ def test_lists_that_go_out_together_all_have_a_freshness_and_stages(metrics: Job
     batch = BatchTimes(0.011, 0.0125, 0.0133)
     together = [
         (
-            Encoded(b"", "model", "a", None, batch),
+            Encoded(b"", "model", IN_A, None, batch),
             Request("u", b"", 1000 * (number % 2), "e", None, Arrival(0.004, 0.009, 0.01)),
         )
         for number in range(64)  # every other shopper's clock is a second ahead of the broker's
@@ -95,12 +96,12 @@ def test_shoppers_are_counted_by_arm_and_only_their_first_event_makes_them_new(m
         metrics.on_event(event(number, "purchase", item_id="i1", recommendation_id="r"), 5)
         metrics.on_event(event(number, "purchase", item_id="i1", recommendation_id="r", quantity=-1), 6)
     mine = sum(arms.label(f"u{number}") == "a" for number in range(100))
-    assert value(metrics, "liveshelf_experiment_users_total", arm="a") == mine
+    assert value(metrics, "liveshelf_experiment_users_total", experiment="x", arm="a") == mine
     assert value(metrics, "liveshelf_slate_impressions_total", arm="a") == mine
     assert value(metrics, "liveshelf_slate_actions_total", arm="b", event_type="click") == 100 - mine
     assert value(metrics, "liveshelf_slate_actions_total", arm="b", event_type="purchase") == 100 - mine, "no returns"
     assert value(metrics, "liveshelf_accepted_events_total", event_type="click") == 200
-    assert value(metrics, "liveshelf_experiment_share", arm="a") == 0.5
+    assert value(metrics, "liveshelf_experiment_share", experiment="x", arm="a") == 0.5
 
 
 def test_prometheus_is_told_of_the_role_and_the_next_process_takes_it_over(metrics: JobMetrics, tmp_path: Path) -> None:
@@ -142,13 +143,13 @@ def test_lists_are_measured_where_they_are_made(metrics: JobMetrics, tmp_path: P
 
 def test_a_refused_bundle_is_said_and_each_start_of_the_scorer_counted(metrics: JobMetrics, tmp_path: Path) -> None:
     bundle = ModelBundle.load(write_bundle(tmp_path / "bundle"))
-    metrics.serves(bundle, Ready(refused="golden scores"))
+    metrics.models.serves(bundle, Ready(refused="golden scores"))
     assert value(metrics, "liveshelf_model_info", name="known", version="1") == 0
     for _ in range(2):
-        metrics.serves(bundle, Ready("CPUExecutionProvider", "no CUDA device was found"))
+        metrics.models.serves(bundle, Ready("CPUExecutionProvider", "no CUDA device was found"))
     assert value(metrics, "liveshelf_model_info", name="known", version="1") == 1
     assert value(metrics, "liveshelf_scorer_starts_total") == 2
-    metrics.serves(bundle, Ready("CUDAExecutionProvider", "a CUDA device was found"))
+    metrics.models.serves(bundle, Ready("CUDAExecutionProvider", "a CUDA device was found"))
     where = [family for family in metrics.registry.collect() if family.name == "liveshelf_scorer_info"]
     assert [one.labels["provider"] for one in where[0].samples] == ["CUDAExecutionProvider"], "not where it ran before"
 

@@ -62,3 +62,11 @@ def test_what_belongs_to_no_arm_counts_once_and_what_is_no_example_is_counted() 
     examples = examples_of(records, "layout")
     assert examples.final == []
     assert examples.left_out == {"organic": 1, "other_experiment": 2, "unreadable": 6}
+
+
+def test_an_example_of_several_experiments_counts_in_the_report_of_each() -> None:
+    both = [{"name": "mix", "arm": "a"}, {"name": "layout", "arm": "wide"}]
+    records = [record(experiment=both[0], experiments=both), record(example_id="e2", experiment=both[0])]
+    of_layout, of_mix = (examples_of(records, name).final for name in ("layout", "mix"))
+    assert [(one.example_id, one.experiment and one.experiment.arm) for one in of_layout] == [("e1", "wide")]
+    assert [(one.example_id, one.experiment and one.experiment.arm) for one in of_mix] == [("e1", "a"), ("e2", "a")]

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from operators.configuration.shop_settings import ExplorationSettings
 from operators.demand.popularity import Orders
+from operators.experiments.plan import ExperimentPlan
+from operators.exploration.pool import Pool
 from operators.settings import ScorerSettings, Settings
 from pipelines.scoring.links import link_of
 from pipelines.scoring.process import ScorerProcess
@@ -35,13 +38,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
         seen: list[Ready] | None = None,
         python: str = sys.executable,
         live: Callable[[], Orders | None] = lambda: None,
+        running: Callable[[], tuple[ExperimentPlan, ...] | None] = lambda: None,
+        pool: Callable[[], Pool | None] = lambda: None,
+        exploration: ExplorationSettings | None = None,
         **scorer: object,
     ) -> ScorerProcess:
         chosen = ScorerSettings.model_validate({"provider": "cpu", "metrics_port": 19440} | scorer)
-        settings = Settings.model_construct(scorer=chosen)
+        settings = Settings.model_construct(scorer=chosen, exploration=exploration or ExplorationSettings())
         begin = Handshake(settings.model_dump(), str(folder), "0", str(tmp_path / "crashes"))
         link = link_of(python, chosen.socket)
-        started.append(ScorerProcess(link, begin, kill_after_s, (seen if seen is not None else []).append, known, live))
+        on_ready = (seen if seen is not None else []).append
+        started.append(ScorerProcess(link, begin, kill_after_s, on_ready, known, live, running=running, pool=pool))
         return started[-1]
 
     yield begun

@@ -43,7 +43,9 @@ class Fleet:
     def __init__(self, start: Start, bundles: list[Path]) -> None:
         self._start, self._bundles, self.served = start, bundles, list[tuple[list[Request], Results]]()
         self.first = self.process(0)
-        self.scorers = ScorerFleet(self.first, lambda requests, results: self.served.append(([*requests], results)))
+        self.scorers = ScorerFleet(
+            LineUp([self.first]), lambda requests, results: self.served.append(([*requests], results))
+        )
 
     def process(self, number: int) -> ScorerProcess:
         process = self._start(self._bundles[number])

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from operators.errors import StackError
+from operators.exploration.pool import Newcomer, Pool
 from operators.lists.encoded_list import Encoded, ListFacts
 from operators.lists.request import Request
 from operators.shopper.state_layout import LAYOUT
@@ -13,16 +14,18 @@ from pipelines.scoring.wire import PROTOCOL, Batch, BatchAnswer, Handshake, Read
 FIELDS = {
     Handshake: ("settings", "bundle", "subtask", "journal"),
     Ready: ("provider", "provider_reason", "refused", "lacks"),
-    Batch: ("requests", "catalogue", "orders"),
+    Batch: ("requests", "catalogue", "orders", "experiments", "pool"),
+    Pool: ("untouched", "rows", "chances", "newcomers"),
+    Newcomer: ("item_id", "chance", "likes", "category", "brand"),
     BatchAnswer: ("started_at", "scored_at", "lists"),
     Request: ("user_id", "state", "event_time", "event_id", "traceparent", "arrival"),
-    Encoded: ("value", "source", "arm", "state_digest", "times", "facts"),
-    ListFacts: ("recommendation_id", "generated_at", "item_hashes"),
+    Encoded: ("value", "source", "experiments", "state_digest", "times", "facts", "model"),
+    ListFacts: ("recommendation_id", "generated_at", "item_hashes", "propensities", "clicks"),
 }
 
 
 def test_whoever_changes_a_message_raises_the_protocol() -> None:
-    assert (PROTOCOL, LAYOUT) == (4, 5), "with another layout of the state too"
+    assert (PROTOCOL, LAYOUT) == (6, 5), "with another layout of the state too"
     assert {message: message.__struct_fields__ for message in FIELDS} == FIELDS
 
 

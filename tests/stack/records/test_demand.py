@@ -12,7 +12,7 @@ import pytest
 from benchmarks.faults.fault import Fault
 from operators.configuration.shop_settings import DemandSettings
 from operators.records.contracts import CATALOGUE, ITEMS, RECOMMENDATIONS, CatalogueItem, encode_record
-from storefront.app import Services
+from storefront.services import Services
 from tests.running_stack import Stack
 from tests.stack.topics import eventually
 
@@ -109,10 +109,9 @@ def shop(stack: Stack, tmp_path: Path) -> Iterator[Services]:
     """A storefront that follows demand: the stack's own does not."""
     own = stack.settings.stack.model_copy(update={"data_dir": str(tmp_path)})
     services = Services(stack.settings.model_copy(update={"demand": DemandSettings(enabled=True), "stack": own}))
-    services.views.open()
+    services.open()
     eventually(lambda: services.views.complete, 60)
     yield services
-    services.views.close()
     services.close()
 
 

@@ -105,9 +105,9 @@ def test_what_cannot_be_reported_is_refused_with_the_next_step(stack: Stack, nam
     answer = stack.liveshelf("experiments", "report", name, "--plan", str(past), "--json")
     assert json.loads(answer.stdout)["examples"] == 2 * USERS, "an experiment that liveshelf.toml does not name"
     for arguments, of_settings, said in (
-        (("other",), name, "give the other's plan by --plan FILE"),
+        (("other",), name, "give the plan of another by --plan FILE"),
         (("none-yet",), "none-yet", "set feedback.enabled and submit the job"),
-        ((name, "--plan", str(past), "--metric", "purchase"), name, "write it into the file of --plan"),
+        ((name, "--plan", str(past), "--metric", "purchase"), name, "the plan says it"),
         ((name, "--control", "elsewhere"), name, "name one of these arms"),
         (("other", "--plan", str(past)), name, "name the experiment of the plan"),
     ):

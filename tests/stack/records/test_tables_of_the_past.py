@@ -252,7 +252,7 @@ def test_an_item_of_tomorrow_is_not_found_and_then_is(stack: Stack, reader: Call
 
     def found() -> list[str]:
         answer = httpx.get(f"{stack.shop}/v1/search", params={"q": word}).raise_for_status().json()
-        return sorted(one["item_id"] for one in answer if word in one["item_id"])  # beside what looks alike
+        return sorted(one["item_id"] for one in answer["items"] if word in one["item_id"])  # beside what looks alike
 
     eventually(lambda: marker.item_id in found())
     assert found() == [marker.item_id]

@@ -6,7 +6,8 @@ from tests.storefront.conftest import RunningShop
 
 ROUTES = {
     "/v1/users/u/recommendations": "limit",
-    "/v1/search": "q, limit",
+    "/v1/search": "q, limit, offset, sort, filters, diversity, user",
+    "/v1/suggest": "q, limit",
     "/v1/items/i/similar": "",
     "/v1/ops": "minutes",
     "/healthz": "",

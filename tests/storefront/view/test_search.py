@@ -1,63 +1,144 @@
-"""A search by words, and what the model adds to it."""
+"""A search as the storefront answers it, and the index that follows the catalogue."""
 
-from dataclasses import replace
-from pathlib import Path
+import httpx
+import pytest
 
-import numpy as np
-
-from operators.model.model_bundle import ModelBundle
-from operators.model.query_tower import QueryTower, buckets
+from operators.kafka_io.catalogue_rows import GONE
 from operators.records.contracts import CatalogueItem
-from storefront.view.search import Search
-from storefront.view.views import CatalogueView
-from tests.builders import write_bundle
-
-ANGLES = (0.1, 1.2, 0.2, 3.0)  # of the items' vectors; "light" lies at 0
-TITLES = ("Candle", "Mug", "Red lantern", "Bucket")
-
-
-def shelf_of(titles: tuple[str, ...], **changes: CatalogueItem) -> CatalogueView:
-    shelf = CatalogueView()
-    for number, title in enumerate(titles, start=1):
-        item = changes.get(f"i{number}", CatalogueItem(item_id=f"i{number}", title=title))
-        shelf.changed(item.item_id, item)
-    return shelf
+from operators.search.engine import SearchEngine
+from operators.search.filters import Filters, read_filters
+from storefront.view.search import Page, Search
+from storefront.view.search_follower import SearchFollower
+from tests.operators.kafka_io.fake_topic import until
+from tests.operators.search.shop import ITEMS, engine_of
+from tests.storefront.conftest import RunningShop
 
 
-def bundle_of(folder: Path) -> ModelBundle:
-    bundle = ModelBundle.load(write_bundle(folder / "bundle"))
-    vectors = np.zeros_like(bundle.vectors)
-    vectors[1 : len(ANGLES) + 1] = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
-    light = np.array([buckets(["light"])[0]], dtype=np.int32)
-    queries = QueryTower(light, np.array([[0.0, 0.0], [1.0, 0.0]], dtype=np.float32))
-    return replace(bundle, vectors=vectors, queries=queries)
+def search_of(*items: CatalogueItem) -> Search:
+    return Search(engine_of(*items), lambda item: True, lambda: ["i4", "i1"], lambda user: ["i3"])
 
 
-def ids_of(search: Search, text: str, limit: int = 10) -> list[str]:
-    return [item.title for item in search.find(text, limit)]
+SHOP = search_of()
 
 
-def test_what_belongs_to_a_query_comes_nearest_first_and_what_is_far_not_at_all(tmp_path: Path) -> None:
-    search = Search(shelf_of(TITLES), bundle_of(tmp_path))
-    assert ids_of(search, "light") == ["Candle", "Red lantern"]  # the mug's cosine is 0.36
-    assert ids_of(search, "light", 1) == ["Candle"]
-    assert ids_of(search, "zzz") == []
+def titles(query: str, filters: str = "", **page: object) -> list[str]:
+    answer = SHOP.find(query, read_filters(filters), Page(**page))  # type: ignore[arg-type]
+    return [item.title for item in answer.items]
 
 
-def test_titles_with_the_words_come_first_and_nothing_comes_twice(tmp_path: Path) -> None:
-    search = Search(shelf_of(("Candle", "Mug", "Light bulb", "Bucket")), bundle_of(tmp_path))
-    assert ids_of(search, "light") == ["Light bulb", "Candle"]
-    assert ids_of(search, "", 10) == ["Bucket", "Candle", "Light bulb", "Mug"], "no query: the whole shelf"
+def test_an_answer_has_items_facets_and_what_was_meant() -> None:
+    answer = SHOP.find("red lantren", Filters(), Page())
+    assert (answer.matched, answer.did_you_mean, answer.total) == ("fuzzy", "red lantern", 1)
+    assert answer.items[0].item_id == "i1" and 0 < answer.items[0].score <= 1
+    assert answer.items[0].highlights == {"title": [(0, 3), (4, 11)]}
+    assert answer.facets["brand"] == [{"value": "Acme", "count": 1}]
+    assert answer.facets["category"] == [{"value": "Home", "count": 1}, {"value": "Home > Light", "count": 1}]
+    assert answer.facets["price"] == [{"from": 10, "to": 20, "count": 1}]
+    assert answer.facets["in_stock"] == [{"value": True, "count": 1}]
 
 
-def test_only_what_is_sold_is_found(tmp_path: Path) -> None:
-    sold_out = CatalogueItem(item_id="i1", title="Candle", in_stock=False)
-    assert ids_of(Search(shelf_of(TITLES, i1=sold_out), bundle_of(tmp_path)), "light") == ["Red lantern"]
-    assert ids_of(Search(CatalogueView(), bundle_of(tmp_path)), "light") == []
+def test_highlights_are_places_of_words_and_never_html() -> None:
+    item = CatalogueItem(item_id="x", title="<b>Men’s lanterns</b>")
+    found = search_of(item).find("mens lantern", Filters(), Page()).items[0]
+    assert [found.title[start:end] for start, end in found.highlights["title"]] == ["Men’s", "lanterns"]
 
 
-def test_without_a_tower_words_alone_count(tmp_path: Path) -> None:
-    plain = replace(bundle_of(tmp_path), queries=None)
-    for bundle in (None, plain):
-        assert ids_of(Search(shelf_of(TITLES), bundle), "light") == []
-        assert ids_of(Search(shelf_of(TITLES), bundle), "lantern") == ["Red lantern"]
+def test_sorting_and_paging() -> None:
+    assert titles("lantern", sort="price") == ["Blue lantern", "Red Lantern"]
+    assert titles("lantern", sort="-price") == ["Red Lantern", "Blue lantern"]
+    assert titles("", sort="title", limit=2) == ["Blue lantern", "Red calculator 4GB"]
+    assert titles("", sort="title", limit=2, offset=2) == ["Red Lantern", "Women's dog bowl"]
+    assert titles("", sort="price")[-1] == "Women's dog bowl", "without a price: last, in both directions"
+    assert titles("", sort="-price")[-1] == "Women's dog bowl"
+
+
+def test_filters_narrow_items_and_facets() -> None:
+    answer = SHOP.find("red", read_filters("brand:acme;price:30.."), Page())
+    assert [item.item_id for item in answer.items] == ["i3"]
+    assert (answer.total, answer.facets["category"]) == (1, [{"value": "Office", "count": 1}])
+    assert titles("laptop", "in_stock:any") == ["Laptop"]
+
+
+def test_a_search_without_a_result_shows_popular_items_and_says_so() -> None:
+    answer = SHOP.find("xyzzyx", Filters(), Page())
+    assert (answer.matched, [item.item_id for item in answer.items]) == ("popular", ["i4", "i1"])
+    assert answer.notes == ["no item matches the query: these are popular items"]
+    assert "no word" in SHOP.find("😀", Filters(), Page()).notes[0]
+
+
+def test_a_filter_that_no_item_fulfils_is_named() -> None:
+    answer = SHOP.find("red", read_filters("brand:acmee"), Page())
+    assert answer.items == [] and "is 'Acme' meant?" in answer.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [("lant", "lantern"), ("red ca", "red calculator"), ("lantren", "lantern"), ("lantern", "lantern")],
+)
+def test_a_query_is_completed_while_it_is_typed(typed: str, first: str) -> None:
+    answer = SHOP.suggest(typed, 5)
+    assert answer.suggestions[0].text == first
+    assert answer.items[0].item_id in ("i1", "i3")
+
+
+def test_nothing_typed_suggests_nothing() -> None:
+    for typed in ("", " ", "😀", "the"):
+        assert SHOP.suggest(typed, 5).items == []
+
+
+def test_the_index_follows_the_catalogue_in_order() -> None:
+    engine = SearchEngine()
+    follower = SearchFollower(engine)
+    for item in ITEMS:
+        follower.changed(item.item_id, item)
+    follower.changed("i1", CatalogueItem(item_id="i1", title="Red Lantern", price=1))
+    follower.changed("i2", None)
+    follower.changed("i4", GONE)
+    assert follower.apply() == 5
+    shop = Search(engine, lambda item: True, list, lambda user: [])
+    answer = shop.find("lantern", Filters(), Page())
+    assert [(item.item_id, item.price) for item in answer.items] == [("i1", 1)]
+    assert len(engine.slots) == 3 and follower.apply() == 0
+
+
+def test_changes_are_findable_within_a_second_and_a_bad_item_keeps_no_other_out(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = SearchEngine()
+    apply = engine.apply
+
+    def failing(changed: list[CatalogueItem], removed: list[str] = [], **options: bool) -> None:  # noqa: B006
+        if any(item.item_id == "i1" for item in changed):
+            raise RuntimeError("planted")
+        apply(changed, removed, **options)
+
+    monkeypatch.setattr(engine, "apply", failing)
+    follower = SearchFollower(engine, every_s=0.01)
+    for item in ITEMS[:2]:
+        follower.changed(item.item_id, item)
+    follower.start()
+    follower.changed("i3", ITEMS[2])
+    until(lambda: len(engine.slots) == 2)
+    follower.close()
+    assert (engine.slots.slot("i1"), "planted" in caplog.text) == (None, True)
+
+
+def test_over_http_bad_parameters_are_refused_and_any_query_is_answered(shop: RunningShop) -> None:
+    def asked(**parameters: str) -> httpx.Response:
+        return shop.client.get("/v1/search", params=parameters)
+
+    for query in ("", "😀", "\x1b[2J\x00", "a" * 256):
+        answer = asked(q=query)
+        assert (answer.status_code, answer.json()["items"]) == (200, [])
+    for bad in (
+        {"q": "x" * 10_000},
+        {"filters": "price:20..10"},
+        {"filters": "brnad:acme"},
+        {"sort": "cheapest"},
+        {"diversity": "2"},
+        {"offset": "-1"},
+        {"user": ""},
+    ):
+        assert (asked(**bad).status_code, asked(**bad).json()["reason"]) == (422, "bad_parameter"), bad
+    assert "is price:10..20 meant?" in asked(filters="price:20..10").json()["error"]
+    assert shop.client.get("/v1/suggest?q=lan").json() == {"query": "lan", "suggestions": [], "items": []}

@@ -1,0 +1,119 @@
+"""`liveshelf train --follow`: trains on what the topics bring, until it is stopped."""
+
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from liveshelf.models.rollout import store_of
+from liveshelf.terminal.output import people
+from operators.errors import RolloutError, SettingsError
+from operators.model.bundle_files import manifest_sum
+from operators.model.bundle_signature import sign_bundle
+from operators.rollout.bundle_store import fetched, forget, put
+from operators.rollout.rollout import Change, Rollout, promoted
+from operators.settings import Settings
+from pipelines.topics.rollout_topic import change_rollout, read_newest
+
+BY = "liveshelf train --follow"
+
+
+def refuse_others(groups: Sequence[Any], **options: Any) -> None:
+    """Raises `SettingsError` for an option of a single training: with --follow it would have no effect. `groups`: groups of
+    options, whose fields' defaults are typer's options."""
+    given = [name for name, value in options.items() if value is not None]
+    for group in groups:
+        options_of: Any = fields(group)
+        given += [field.name for field in options_of if getattr(group, field.name) != field.default.default]
+    if given:
+        raise SettingsError(
+            "--follow without options of a single training",
+            f"--{given[0].replace('_', '-')}",
+            "leave it out: settings of [trainer] apply, and the champion's own settings",
+        )
+
+
+def follow(settings: Settings) -> None:
+    """Runs until the process is ended, which may be at any point. Raises `LiveshelfError` if it cannot start."""
+    from deploy.local.layout import Layout
+    from model_export.follow.candidate import RoundOptions
+    from model_export.follow.follow_metrics import FollowMetrics
+    from model_export.follow.follower import Follower
+    from model_export.follow.following import Cadences, run_rounds
+    from model_export.follow.history import History
+    from model_export.follow.windows_gate import WindowsGate
+    from pipelines.topics.followed_topics import FollowedTopics
+
+    trainer, targets = settings.trainer, Layout.of(settings).targets
+    work = settings.resolve(trainer.work_dir)
+    history = History(work / "history", trainer.history_events, settings.events)
+    serving = RolloutChampion(settings, work / "champions")
+    metrics = FollowMetrics(trainer.metrics_port, targets / "trainer-follow.json" if targets.is_dir() else None)
+    try:
+        with FollowedTopics(settings) as topics:
+            follower = Follower(
+                work / "bundles",
+                history,
+                topics,
+                serving,
+                WindowsGate(settings.events),
+                RoundOptions(settings.events, trainer.replay_share),
+            )
+            cadences = Cadences(trainer.light_every_s, trainer.weights_every_s)
+            people.print(f"following the topics, from the bundle {serving.champion()}", soft_wrap=True)
+            run_rounds(follower, history, cadences, threading.Event(), metrics, _line)
+    finally:
+        history.close()
+        metrics.close()
+
+
+def _line(text: str) -> None:
+    people.print(f"{time.strftime('%H:%M:%S')} {text}", soft_wrap=True, markup=False)
+
+
+class RolloutChampion:
+    """The champion of the rollout on `shop.models.v1`; the bundle of the settings where none was promoted. A `Serving`."""
+
+    def __init__(self, settings: Settings, copies: Path) -> None:
+        """`copies`: a folder for copies of champions."""
+        self._settings, self._copies = settings, copies
+        self._sum: str | None = None
+
+    def champion(self) -> Path:
+        """Its folder here. Raises `BrokerError`, `BundleError`, and `StackError` where the store does not answer."""
+        rollout = read_newest(self._settings)
+        if rollout is None:
+            self._sum = None
+            return self._settings.resolve(self._settings.bundle.path)
+        self._sum = rollout.champion.sum
+        forget(self._copies, [self._sum])
+        return fetched(rollout.champion, self._copies, self._settings.bundle.required_keys)
+
+    def promote(self, folder: Path, reason: str) -> None:
+        """Raises `RolloutError` if another champion was promoted meanwhile: the candidate was not compared with it."""
+        if self._settings.bundle.signing_key_file:
+            sign_bundle(folder, self._settings.bundle.signing_key_file)
+        bundle = put(folder, store_of(self._settings))
+
+        def verb(now: Rollout | None, change: Change) -> Rollout:
+            if (None if now is None else now.champion.sum) != self._sum:
+                raise RolloutError(
+                    "the champion that the candidate was compared with",
+                    "another one, promoted meanwhile",
+                    "none: the next round starts from it",
+                    retriable=True,
+                )
+            return promoted(now, bundle, change)
+
+        change_rollout(self._settings, verb, reason, by=BY)
+
+    def retire(self, folder: Path) -> None:
+        """Removes the bundle from a store that is a folder, unless the rollout names it."""
+        store, rollout = store_of(self._settings), read_newest(self._settings)
+        named = [] if rollout is None else [*rollout.serving, rollout.previous, rollout.shadow]
+        bundle_sum = manifest_sum(folder)
+        if "://" not in store and all(bundle is None or bundle.sum != bundle_sum for bundle in named):
+            shutil.rmtree(Path(store) / bundle_sum, ignore_errors=True)

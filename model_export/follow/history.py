@@ -1,0 +1,173 @@
+"""The history: a bounded log of what shoppers did, on disk, with the offsets up to which it holds the topics.
+
+`state.json` names the segments, and is replaced by rename after they are written. A segment that it does not name was
+being written when the process died; it is removed. So each record is in the history exactly once.
+"""
+
+import fcntl
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from model_export.follow.record_filter import RecordFilter
+from model_export.follow.stored_records import Segment, Shown, StoredEvent, TopicRecord
+from operators.configuration.shop_settings import EventSettings
+from operators.errors import LiveshelfError
+from operators.feedback.final_examples import final_examples
+
+STATE, LOCK = "state.json", "lock"
+SMALL = 5000  # records: a smaller newest segment is written again together with the next records
+SHOWN_FOR_EVENT = 4  # shown items in the history for each event, at most: a list has twenty
+Offsets = dict[str, dict[int, int]]  # topic -> partition -> the next offset
+
+
+class SegmentNote(msgspec.Struct):
+    """A segment's file and how much it holds."""
+
+    file: str
+    events: int
+    shown: int
+
+
+class HistoryState(msgspec.Struct):
+    """What `state.json` holds. `refused`, and the keys of `erased` (broker's time, epoch ms): `user_mark`."""
+
+    offsets: Offsets = {}
+    segments: list[SegmentNote] = []
+    number: int = 0
+    erased: dict[str, int] = {}
+    refused: list[str] = []
+
+
+class History:
+    """One process writes it. `counts`: records that this process took or left out, by what became of them."""
+
+    def __init__(self, folder: Path, events: int, limits: EventSettings) -> None:
+        """`events`: how many it holds at most. Raises `LiveshelfError` if another process has the folder open, or if
+        `state.json` is damaged."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder, self._bound, self._limits = folder, events, limits
+        self._lock = _locked(folder / LOCK)
+        self._state = _read_state(folder / STATE)
+        self._remove_unnamed()
+        self.counts = Counter[str]()
+
+    @property
+    def offsets(self) -> Offsets:
+        """Topic -> partition -> the offset of the next record to take."""
+        return self._state.offsets
+
+    @property
+    def event_count(self) -> int:
+        """Events in the history."""
+        return sum(note.events for note in self._state.segments)
+
+    def take(self, records: Iterable[TopicRecord], offsets: Mapping[str, Mapping[int, int]]) -> None:
+        """Adds records and commits `offsets`, the next ones of their partitions, in one step. Erasures come before the
+        records of other topics."""
+        kept = RecordFilter(self._limits, self._state.erased, set(self._state.refused), self.counts)
+        new = kept.segment(records)
+        segments = self._state.segments
+        number = self._state.number
+        if kept.forgotten:
+            segments, number = self._without(kept.forgotten, segments, number)
+        if len(new):
+            if segments and segments[-1].events + segments[-1].shown < SMALL:
+                newest = self._read(segments[-1])
+                new = Segment(newest.events + new.events, newest.shown + new.shown)
+                segments = segments[:-1]
+            segments, number = [*segments, self._write(new, number)], number + 1
+        segments = self._bounded(segments)
+        merged = {topic: dict(of_topic) for topic, of_topic in self._state.offsets.items()}
+        for topic, of_topic in offsets.items():
+            merged.setdefault(topic, {}).update(of_topic)
+        self._state = HistoryState(merged, segments, number, kept.erased, sorted(kept.refused))
+        write_whole(self._folder / STATE, msgspec.json.format(msgspec.json.encode(self._state)))
+        self._remove_unnamed()
+
+    def events(self) -> list[StoredEvent]:
+        """All events, by event time; of one time in the order in which they came."""
+        stored = [event for note in self._state.segments for event in self._read(note).events]
+        return sorted(stored, key=lambda one: int(one.event.event_time))
+
+    def shown(self) -> list[Shown]:
+        """The valid revision of each example."""
+        return list(final_examples(one for note in self._state.segments for one in self._read(note).shown).values())
+
+    def close(self) -> None:
+        """Lets another process open it."""
+        self._lock.close()
+
+    def _without(self, users: set[str], segments: list[SegmentNote], number: int) -> tuple[list[SegmentNote], int]:
+        remaining = []
+        for note in segments:
+            segment = self._read(note)
+            kept = segment.without(users)
+            if len(kept) < len(segment):
+                self.counts["forgotten"] += len(segment) - len(kept)
+                if not len(kept):
+                    continue
+                note, number = self._write(kept, number), number + 1
+            remaining.append(note)
+        return remaining, number
+
+    def _bounded(self, segments: list[SegmentNote]) -> list[SegmentNote]:
+        events, shown = (sum(getattr(note, name) for note in segments) for name in ("events", "shown"))
+        while len(segments) > 1 and (events > self._bound or shown > self._bound * SHOWN_FOR_EVENT):
+            oldest, segments = segments[0], segments[1:]
+            events, shown = events - oldest.events, shown - oldest.shown
+            self.counts["too_old"] += oldest.events
+        return segments
+
+    def _read(self, note: SegmentNote) -> Segment:
+        return msgspec.msgpack.decode((self._folder / note.file).read_bytes(), type=Segment)
+
+    def _write(self, segment: Segment, number: int) -> SegmentNote:
+        note = SegmentNote(f"segment-{number:08}.msgpack", len(segment.events), len(segment.shown))
+        write_whole(self._folder / note.file, msgspec.msgpack.encode(segment))
+        return note
+
+    def _remove_unnamed(self) -> None:
+        named = {note.file for note in self._state.segments}
+        for file in self._folder.glob("segment-*"):
+            if file.name not in named:
+                file.unlink()
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Replaces a file by rename, after its content is on the disk."""
+    part_file = file.with_name(f"{file.name}.part")
+    with part_file.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    part_file.replace(file)
+
+
+def _read_state(file: Path) -> HistoryState:
+    if not file.is_file():
+        return HistoryState()
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=HistoryState)
+    except msgspec.MsgspecError as error:
+        raise LiveshelfError(
+            f"the state of a trainer's history in {file}",
+            str(error),
+            "remove its folder: it is read again from the topics",
+        ) from error
+
+
+def _locked(file: Path) -> IO[bytes]:
+    lock = file.open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise LiveshelfError(
+            f"one trainer in {file.parent}", "another one that has it open", "stop it, or set another trainer.work_dir"
+        ) from error
+    return lock

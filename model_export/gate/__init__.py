@@ -1,0 +1,1 @@
+"""The model gate: judges a candidate bundle on the newest window of events against the champion."""

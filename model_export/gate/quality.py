@@ -1,0 +1,66 @@
+"""The lines on quality: no worse than the champion, and better than the popular list."""
+
+import numpy as np
+import numpy.typing as npt
+
+from model_export.evaluation.served import ranks_of_candidates
+from model_export.gate.answers import LIST
+from model_export.gate.bootstrap import interval
+from model_export.gate.questions import Questions
+from model_export.gate.report import RETRAIN, Line, judged
+from model_export.measures.ranking_metrics import gains
+from operators.model.model_bundle import ModelBundle
+
+Ranks = npt.NDArray[np.int64]
+NAMES = {"R@20": "hit@20", "MRR@20": "MRR@20", "NDCG@20": "NDCG@20"}
+LONGER = "give a longer window of events: this one leaves both possible, a loss beyond the limit and none"
+
+
+def quality_lines(
+    candidate: Ranks, champion: Ranks, questions: Questions, max_loss: float, seed: int, before: str = ""
+) -> list[Line]:
+    """A line for each of hit@20, MRR@20 and NDCG@20: a test of non-inferiority.
+
+    A line passes where the whole 95 % interval of candidate minus champion is above -`max_loss` of the champion's value.
+    All three must pass, so the chance to take a worse candidate is that of one test (intersection-union).
+    """
+    lines, ours, theirs = [], gains(candidate), gains(champion)
+    for name, shown in NAMES.items():
+        value, champion_value = float(ours[name].mean()), float(theirs[name].mean())
+        low, high = interval(ours[name] - theirs[name], questions.user, seed)
+        limit = -max_loss * champion_value
+        lines.append(
+            judged(
+                before + shown,
+                low >= limit,
+                f"the 95 % interval of {shown} minus the champion's {champion_value:.4f} above {limit:.4f}",
+                f"{low:+.4f} to {high:+.4f} ({value:.4f})",
+                RETRAIN if high < 0 else LONGER,
+                value=value,
+                champion=champion_value,
+                limit=limit,
+                interval=(low, high),
+            )
+        )
+    return lines
+
+
+def popularity_line(candidate: Ranks, bundle: ModelBundle, questions: Questions, seed: int) -> Line:
+    """Whether the model finds more than its own popular list, which shoppers get without it."""
+    popular = bundle.popular[:LIST]
+    rows = np.broadcast_to(popular, (len(questions), len(popular)))
+    falling = np.broadcast_to(-np.arange(len(popular), dtype=np.float32), rows.shape)
+    popular_rank = ranks_of_candidates(falling, rows, questions.targets(bundle.vocabulary))
+    ours, theirs = gains(candidate)["R@20"], gains(popular_rank)["R@20"]
+    low, high = interval(ours - theirs, questions.user, seed)
+    return judged(
+        "popularity",
+        low > 0,
+        f"the 95 % interval of hit@20 minus the popular list's {theirs.mean():.4f} above 0",
+        f"{low:+.4f} to {high:+.4f} ({ours.mean():.4f})",
+        "check that the window's events and the bundle are of one shop, and look at the training's log",
+        value=float(ours.mean()),
+        champion=float(theirs.mean()),
+        limit=0,
+        interval=(low, high),
+    )

@@ -1,0 +1,1 @@
+"""Adapters: records of other systems -> events of docs/events.md. No broker, no engine."""

@@ -1,0 +1,1 @@
+"""One place of a list explores."""

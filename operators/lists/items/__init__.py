@@ -1,0 +1,1 @@
+"""The items of lists: their JSON, their codes, what they are worth."""

@@ -1,0 +1,154 @@
+"""The bundle store: a folder, or an address that fsspec opens, with one folder a bundle, named by its sum."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from operators.errors import BundleError, StackError
+from operators.model.bundle_files import MANIFEST, SIGNATURE, BundleFiles, manifest_sum, read_manifest
+from operators.model.bundle_signature import signed_manifest
+from operators.rollout.rollout import BundleRef
+
+SETTING = "bundle.store"
+
+
+def put(folder: Path, address: str) -> BundleRef:
+    """Copies a bundle into the store at `address`, each file verified; one that is there already is left. Raises
+    `BundleError`, `StackError`."""
+    manifest, bundle_sum = read_manifest(folder), manifest_sum(folder)
+    target = f"{address.rstrip('/')}/{bundle_sum}"
+    reference = BundleRef(name=manifest["name"], version=manifest["version"], sum=bundle_sum, address=target)
+    if "://" in address:
+        _put_far(folder, target)
+    elif not _is_complete(Path(target), folder):
+        _put_here(folder, Path(target))
+    return reference
+
+
+def fetched(bundle: BundleRef, cache: Path, public_keys: Sequence[str] = ()) -> Path:
+    """A copy of the bundle in the folder `cache`, which no other user may write to: its manifest has the reference's sum, each
+    file that of the manifest, and with `public_keys` the manifest is signed. Raises `BundleError`; `StackError`, retriable,
+    where the store does not answer."""
+    target = cache / bundle.sum
+    if not _has_sum(target, bundle.sum):
+        with _near(bundle.address, cache) as source, _renamed(target) as copy:
+            BundleFiles(source).copy(copy)
+            _check_sum(copy, bundle)
+    signed_manifest(target, public_keys)
+    return target
+
+
+def forget(cache: Path, used: Sequence[str]) -> None:
+    """Removes the copies in `cache` whose sums are not in `used`."""
+    for entry in cache.iterdir() if cache.is_dir() else ():
+        if entry.name not in used:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _put_here(folder: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _renamed(target) as copy:
+            BundleFiles(folder).copy(copy)
+    except OSError as error:
+        raise StackError(f"a folder at {SETTING} that can be written", str(error), f"correct {SETTING}") from error
+
+
+def _put_far(folder: Path, target: str) -> None:
+    """The manifest last: a bundle without it is not complete, and nobody has its address yet."""
+    with _far(target) as (system, path):
+        signed = (folder / SIGNATURE).is_file()
+        if system.exists(f"{path}/{MANIFEST}") and (not signed or system.exists(f"{path}/{SIGNATURE}")):
+            return
+        names = [*BundleFiles(folder).manifest["files"], SIGNATURE, MANIFEST]
+        for name in names:
+            if (folder / name).is_file():
+                system.makedirs(path, exist_ok=True)
+                system.put_file(str(folder / name), f"{path}/{name}")
+
+
+@contextmanager
+def _near(address: str, cache: Path) -> Iterator[Path]:
+    """The bundle's folder at `address`; of another machine's a copy, which is removed again."""
+    if "://" not in address:
+        if not Path(address).is_dir():
+            came = f"no folder {address}"
+            raise StackError(f"the bundle store ({SETTING})", came, "make it reachable from here", retriable=True)
+        yield Path(address)
+        return
+    folder = cache / f"fetch-{uuid.uuid4().hex}"
+    folder.mkdir(parents=True)
+    try:
+        with _far(address) as (system, path):
+            system.get_file(f"{path}/{MANIFEST}", str(folder / MANIFEST))
+            for name in [*read_manifest(folder)["files"], SIGNATURE]:
+                if name != SIGNATURE or system.exists(f"{path}/{name}"):
+                    system.get_file(f"{path}/{name}", str(folder / name))
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _far(address: str) -> Iterator[tuple[Any, str]]:
+    """fsspec's file system and the path in it."""
+    try:
+        import fsspec
+    except ImportError as error:
+        raise StackError(
+            f"fsspec, for a store at {address.partition('://')[0]}://",
+            "it is not installed",
+            "install liveshelf[store]",
+        ) from error
+    try:
+        yield fsspec.core.url_to_fs(address)
+    except (BundleError, StackError):
+        raise
+    except Exception as error:  # each file system raises its own kinds
+        raise StackError(
+            f"the bundle store at {address.rpartition('/')[0]}",
+            f"{type(error).__name__}: {error}"[:300],
+            f"correct {SETTING}, or the rights there",
+            retriable=True,
+        ) from error
+
+
+@contextmanager
+def _renamed(target: Path) -> Iterator[Path]:
+    """An empty folder that becomes `target` when the block ends well."""
+    copy = target.with_name(f".{target.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    copy.mkdir(parents=True)
+    try:
+        yield copy
+        if target.exists():
+            shutil.rmtree(target)
+        copy.rename(target)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def _is_complete(target: Path, folder: Path) -> bool:
+    """Whether the store has the bundle of `folder`, with its signature where it has one."""
+    return _has_sum(target, manifest_sum(folder)) and (
+        not (folder / SIGNATURE).is_file() or (target / SIGNATURE).is_file()
+    )
+
+
+def _has_sum(folder: Path, expected: str) -> bool:
+    try:
+        return manifest_sum(folder) == expected
+    except BundleError:
+        return False
+
+
+def _check_sum(folder: Path, bundle: BundleRef) -> None:
+    if (came := manifest_sum(folder)) != bundle.sum:
+        raise BundleError(
+            f"{bundle.label} with the manifest {bundle.sum[:12]}…",
+            f"{came[:12]}… at {bundle.address}",
+            "promote the bundle again: liveshelf models promote",
+        )

@@ -1,0 +1,1 @@
+"""Text vectors of queries and items, and what is near."""

@@ -1,0 +1,1 @@
+"""The bundles that make lists in an operator."""

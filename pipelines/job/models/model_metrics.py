@@ -1,0 +1,82 @@
+"""The metrics of the bundles that serve in an operator."""
+
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+
+from operators.model.model_bundle import ModelBundle
+from operators.rollout.rollout_follower import RolloutFollower
+from operators.telemetry.metric_types import CountedElsewhere, Tally
+from pipelines.scoring.wire import Ready
+
+OUTCOMES = ("made", "failed", "missed")
+OVERLAP_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+
+
+class ModelMetrics:
+    """Reports of `ServedModels`, from its threads."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._model = Gauge(
+            "liveshelf_model_info",
+            "1: this bundle makes the lists, 0: it was refused",
+            ["name", "version"],
+            registry=registry,
+        )
+        self._created = Gauge(
+            "liveshelf_model_created_timestamp_seconds", "When the champion's bundle was made", registry=registry
+        )
+        self._items = Gauge("liveshelf_model_items", "Items that the champion's bundle knows", registry=registry)
+        self._where = Gauge(
+            "liveshelf_scorer_info",
+            "1: the provider that runs the model, and the reason",
+            ["provider", "reason"],
+            registry=registry,
+        )
+        self._starts = Tally(
+            "liveshelf_scorer_starts", "Scorer processes that started to score", [], registry, [()]
+        ).counts
+        self._revision = Gauge(
+            "liveshelf_rollout_revision",
+            "Revision of the rollout that this operator follows; 0: the submitted bundle serves",
+            registry=registry,
+        )
+        self._refused = CountedElsewhere(
+            "liveshelf_refused_rollouts", "Rollouts with a bundle that must not serve", registry
+        )
+        self._shadow_lists = Tally(
+            "liveshelf_shadow_lists", "Lists of the shadow, by outcome", ["outcome"], registry, OUTCOMES
+        ).counts
+        self.overlap = Histogram(
+            "liveshelf_shadow_overlap_ratio",
+            "Share of the 20 items of a shadow's list that are on the served list",
+            registry=registry,
+            buckets=OVERLAP_BUCKETS,
+        )
+
+    def serves(self, bundle: ModelBundle, scorer: Ready) -> None:
+        """What a scorer process said when it had started: whether its bundle may serve, and where it runs."""
+        self._model.labels(bundle.name, bundle.version).set(0 if scorer.refused else 1)
+        if not scorer.refused:
+            self._starts[()] += 1
+            self._where.clear()  # where it ran before
+            self._where.labels(scorer.provider, scorer.provider_reason).set(1)
+
+    def ends(self, bundle: ModelBundle) -> None:
+        """A bundle serves no more."""
+        self._model.remove(bundle.name, bundle.version)
+
+    def champion(self, bundle: ModelBundle) -> None:
+        """The bundle of the users whom no challenger has."""
+        if text := bundle.manifest.get("created"):
+            self._created.set(datetime.fromisoformat(str(text)).timestamp())
+        self._items.set(len(bundle.vocabulary))
+
+    def follow(self, follower: RolloutFollower) -> None:
+        """Reads from here on which rollout is followed."""
+        self._revision.set_function(lambda: follower.revision)
+        self._refused.set_function(lambda: follower.refused)
+
+    def shadow_lists(self, outcome: str, count: int) -> None:
+        """Lists of the shadow; `outcome`: one of `OUTCOMES`."""
+        self._shadow_lists[outcome] += count

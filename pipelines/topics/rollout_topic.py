@@ -1,0 +1,43 @@
+"""The rollout of a job's models on `shop.models.v1`: read and changed by the verbs and the guard."""
+
+import getpass
+import socket
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+from operators.kafka_io.kafka_clients import broker_errors, new_producer
+from operators.kafka_io.read_to_end import read_topic
+from operators.records.contracts import MODELS, encode_record
+from operators.rollout.rollout import Change, Rollout
+from operators.rollout.rollout_rows import read_rollout
+from operators.settings import Settings
+
+CHANGE_SECONDS = 30
+
+
+def read_newest(settings: Settings) -> Rollout | None:
+    """The rollout that the operators follow: the newest readable record of this job. None: the submitted bundle serves. Raises
+    `BrokerError`."""
+    key, newest = settings.job.name.encode(), None
+    for record in read_topic(settings.kafka, MODELS):
+        if record.key == key:
+            newest = None if record.value is None else read_rollout(record.value) or newest
+    return newest
+
+
+def change_rollout(
+    settings: Settings,
+    verb: Callable[[Rollout | None, Change], Rollout | None],
+    why: str,
+    by: str | None = None,
+) -> tuple[Rollout | None, Rollout | None]:
+    """Publishes what `verb` makes of the rollout; returns the rollout before and after. `by`: who changes it, None: this user.
+    Raises `RolloutError` of the verb, `BrokerError`."""
+    before = read_newest(settings)
+    change = Change(time.time_ns() // 1_000_000, by or f"{getpass.getuser()}@{socket.gethostname()}", why)
+    after = verb(before, change)
+    key, value = settings.job.name.encode(), None if after is None else encode_record(after)
+    with closing(new_producer(settings.kafka)) as producer, broker_errors(settings.kafka):
+        producer.send(MODELS, key=key, value=value).get(CHANGE_SECONDS)
+    return before, after

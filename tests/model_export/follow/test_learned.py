@@ -1,0 +1,64 @@
+"""What a champion has learned, and where the next lesson ends."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_export.follow.learned import Learned, cut
+from model_export.follow.stored_records import StoredEvent
+from operators.errors import EventsFileError
+from operators.records.contracts import EVENTS
+from tests.builders import NOW_MS, event
+
+
+def stored(*places: tuple[int, int, int]) -> list[StoredEvent]:
+    """Events at (partition, offset, second), by time."""
+    ordered = sorted(places, key=lambda place: place[2])
+    return [StoredEvent(p, offset, event(second, event_id=f"{p}-{offset}")) for p, offset, second in ordered]
+
+
+def test_a_bundle_of_a_full_training_has_learned_all_before_its_test() -> None:
+    learned = Learned({"trained_on": {"to_ms": NOW_MS + 2000}})
+    assert [learned.has(one) for one in stored((0, 0, 1), (0, 1, 2))] == [True, False]
+
+
+def test_a_candidate_has_learned_by_offset_whatever_the_times() -> None:
+    learned = Learned({"trained_on": {"to_ms": NOW_MS}, "trained_to": {EVENTS: {"0": 5}}})
+    assert learned.has(StoredEvent(0, 4, event(99))) and not learned.has(StoredEvent(0, 5, event(-99)))
+    assert learned.has(StoredEvent(1, 9, event(-1))), "of a partition that it does not name the time decides"
+
+
+def test_the_newest_tenth_waits_for_the_next_round() -> None:
+    made = cut(stored(*((0, number, number) for number in range(20))), Learned({}), {0: 20, 1: 3})
+    assert made.trained_to == {0: 18, 1: 3} and made.new == set(range(18)) and made.newest_ms == NOW_MS + 18_000
+
+
+def test_nothing_new_is_said() -> None:
+    with pytest.raises(EventsFileError, match="not learned"):
+        cut(stored((0, 0, 1)), Learned({"trained_on": {"to_ms": NOW_MS + 9000}}), {0: 1})
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 50)), min_size=3, max_size=60), st.integers(1, 5))
+def test_over_any_rounds_each_event_is_learned_at_most_once_and_never_before_the_gate_saw_it(
+    arrivals: list[tuple[int, int]], rounds: int
+) -> None:
+    offsets, log = dict[int, int](), list[tuple[int, int, int]]()
+    for partition, second in arrivals:
+        log.append((partition, offsets.get(partition, 0), second))
+        offsets[partition] = offsets.get(partition, 0) + 1
+    manifest: dict[str, object] = {}
+    seen = list[str]()
+    for number in range(1, rounds + 1):
+        held = stored(*log[: len(log) * number // rounds])
+        read_to = {
+            p: 1 + max(one.offset for one in held if one.partition == p) for p in {one.partition for one in held}
+        }
+        try:
+            made = cut(held, Learned(manifest), read_to)
+        except EventsFileError:
+            continue
+        seen += [held[place].event.event_id for place in made.new]
+        assert all(int(held[place].event.event_time) < made.newest_ms for place in made.new)
+        offsets_of = {str(partition): offset for partition, offset in made.trained_to.items()}
+        manifest = {"trained_on": {"to_ms": made.newest_ms}, "trained_to": {EVENTS: offsets_of}}
+    assert len(seen) == len(set(seen))
