@@ -1,5 +1,7 @@
 """The labels of lists: which items the shopper turned to before the session ended."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,16 +20,17 @@ class Chosen:
         last = np.append(np.diff(keys[order]) > 0, True)[: len(order)]
         self._keys_chosen, self._last_ms = keys[order][last], examples.time_ms[order][last]
 
-    def of(self, questions: Examples, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+    def of(self, questions: Examples, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
         """bool [B, n]: whether the items `rows` [B, n] were chosen at the question's event or later in its session."""
         keys = self._keys(questions, rows)
         if not len(self._keys_chosen):
             return np.zeros(rows.shape, dtype=bool)
         places = np.minimum(np.searchsorted(self._keys_chosen, keys), len(self._keys_chosen) - 1)
         found: npt.NDArray[np.bool_] = self._keys_chosen[places] == keys
-        return found & (self._last_ms[places] >= questions.time_ms[:, None])
+        found &= self._last_ms[places] >= questions.time_ms[:, None]
+        return found
 
-    def _keys(self, examples: Examples, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    def _keys(self, examples: Examples, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
         """int64 [B, n]: a number for each item of each session; -1 where it was chosen in none."""
         own = _sessions_of(examples)
         number = np.searchsorted(self._sessions, own)

@@ -51,7 +51,8 @@ def fitted(logits: Floats, happened: npt.NDArray[np.bool_]) -> npt.NDArray[np.fl
     parts = np.array_split(np.argsort(x, kind="stable"), bins)
     means = np.array([x[part].mean(dtype=np.float64) for part in parts])
     rates = isotonic_regression([y[part].mean() for part in parts], weights=[len(part) for part in parts]).x
-    return np.stack((means, np.clip(rates, 0, 1))).astype(np.float32)
+    points: npt.NDArray[np.float32] = np.stack((means, np.clip(rates, 0, 1))).astype(np.float32)
+    return points
 
 
 def judged(cases: Cases, points: npt.NDArray[np.float32]) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def held_out(cases: Cases, before: npt.NDArray[np.float32]) -> dict[str, Any]:
     """The judgement on the later half of the questions of the calibration `before`, and of one that is fitted on the earlier
     half; without the second where the cases are too few."""
     half = len(cases.logits) // 2
-    earlier, later = (Cases(*(part[where] for part in cases)) for where in (slice(half), slice(half, None)))
+    earlier, later = (Cases(cases.logits[part], cases.happened[part]) for part in (slice(half), slice(half, None)))
     points = fitted(*earlier)
     return {"before": judged(later, before)} | ({} if points is None else {"after": judged(later, points)})
 

@@ -39,7 +39,8 @@ class ClickHead(nn.Module):
     def corrections(self, state: Tensor, items: Tensor) -> Tensor:
         """float [B, n] of states [B, width] and item vectors [B, n, width]."""
         vector = self(state)
-        return (items @ vector[:, :-1, None])[..., 0] + vector[:, -1:]
+        corrections: Tensor = (items @ vector[:, :-1, None])[..., 0] + vector[:, -1:]
+        return corrections
 
     def logits(self, state: Tensor, items: Tensor, scores: Tensor) -> Tensor:
         """float [B, n] of the first n candidates; `items` [B, n, width]; `scores` [B, K] of all candidates, best first."""

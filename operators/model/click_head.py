@@ -33,7 +33,7 @@ class ClickHead:
         `clicks`: of the graph; `candidates`: the scores of all candidates [B, K], best first.
         """
         best = candidates[:, :1]
-        total = best + np.log(np.exp(candidates - best).sum(axis=1, keepdims=True))
+        total = best + np.log(np.add.reduce(np.exp(candidates - best), axis=1, keepdims=True))
         correction = np.matmul(self._vectors.take(rows, axis=0), clicks[:, :-1, None])[..., 0]
         logits: Floats = scores - total + correction + clicks[:, -1:]
         return logits
@@ -50,5 +50,5 @@ def packed(steps: Rows) -> bytes:
 
 def in_steps(probabilities: npt.NDArray[np.float64]) -> Rows:
     """int32, of any shape: probabilities as served, in steps of 1 / `STEPS`; NaN becomes 0, as such a list is not served."""
-    steps: Rows = np.rint(np.nan_to_num(probabilities) * STEPS).astype(np.int32)
+    steps: Rows = np.rint(np.fmax(probabilities, 0.0) * STEPS).astype(np.int32)  # the greater one that is no NaN
     return steps

@@ -1,6 +1,8 @@
 """A bundle with a click head: it serves what torch computes, lists stay the same, and its calibration comes true."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,6 @@ from model_export.evaluation.click_calibration import Cases, clicks_of_bundle, f
 from model_export.evaluation.served import Served
 from model_export.models.encoders import NextItem, build
 from model_export.models.session_task import SessionHead
-from operators.model.bundle_files import read_manifest
 from operators.model.gpu.cuda_batches import DeviceBatches
 from operators.model.model_bundle import INCREMENTAL, ModelBundle
 from operators.model.scorer import Scorer
@@ -44,55 +45,70 @@ def model_with(encoder: str, *, clicks: bool) -> NextItem:
     return model
 
 
-def exported(folder: Path, encoder: str, *, clicks: bool) -> tuple[NextItem, ModelBundle]:
-    model = model_with(encoder, clicks=clicks)
-    export_bundle(model, WORDS, sessions(), sessions(4), folder, {"name": "small"})
-    return model, ModelBundle.load(folder)
+Exported = Callable[..., ModelBundle]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The bundle of a model, exported once."""
+
+    @cache
+    def bundle_of(encoder: str, *, clicks: bool = True) -> ModelBundle:
+        folder = tmp_path_factory.mktemp("bundles") / encoder
+        export_bundle(model_with(encoder, clicks=clicks), WORDS, sessions(), sessions(4), folder, {"name": "small"})
+        return ModelBundle.load(folder)
+
+    return bundle_of
+
+
+def warm(seed: int) -> Examples:
+    return sessions(seed).where(sessions(seed).features.length > 0)
 
 
 @pytest.mark.parametrize("encoder", ["weighted-sum", "gru", "attention"])
-def test_the_served_logits_are_those_of_torch_and_the_lists_those_without_the_head(
-    tmp_path: Path, encoder: str
-) -> None:
-    model, bundle = exported(tmp_path / "with", encoder, clicks=True)
-    _, plain = exported(tmp_path / "without", encoder, clicks=False)
-    asked = sessions(5).where(sessions(5).features.length > 0)
-    scorer, plain_scorer = (Scorer(each, ScorerSettings(provider="cpu")) for each in (bundle, plain))
-    scores, rows, clicks = scorer.answers(asked.features)
-    plain_scores, plain_rows = plain_scorer.answers(asked.features)
-    assert rows.tolist() == plain_rows.tolist() and np.allclose(scores, plain_scores, atol=1e-5)
+def test_the_served_logits_are_those_of_torch(exported: Exported, encoder: str) -> None:
+    model, bundle, asked = model_with(encoder, clicks=True), exported(encoder), warm(5).features
     assert bundle.clicks is not None and (encoder == "attention" or INCREMENTAL in bundle.manifest["files"])
+    scores, rows, clicks = Scorer(bundle, ScorerSettings(provider="cpu")).answers(asked)
     logits = bundle.clicks.logits(clicks, scores, rows[:, :20], scores[:, :20])
-    inputs = (torch.from_numpy(asked.features.inputs()[name]).long() for name in ("items", "kinds", "length"))
+    inputs = (torch.from_numpy(asked.inputs()[name]).long() for name in ("items", "kinds", "length"))
+    items = torch.from_numpy(bundle.vectors)[torch.from_numpy(rows[:, :20]).long()]
     with torch.inference_mode():
-        items = torch.from_numpy(bundle.vectors)[torch.from_numpy(rows[:, :20]).long()]
-        expected = model.tasks["session"].clicks.logits(
-            model.state_after_last(*inputs), items, torch.from_numpy(scores)
-        )
+        state = model.state_after_last(*inputs)
+        expected = model.tasks["session"].clicks.logits(state, items, torch.from_numpy(scores))
     np.testing.assert_allclose(logits, expected.numpy(), atol=1e-5)
 
 
-def test_a_bundle_without_the_head_has_none_of_its_files_and_outputs(tmp_path: Path) -> None:
-    _, plain = exported(tmp_path / "without", "gru", clicks=False)
+def test_the_lists_are_those_without_the_head(exported: Exported) -> None:
+    with_it, without = (
+        Scorer(exported("weighted-sum", clicks=clicks), ScorerSettings(provider="cpu")).score(warm(5).features)
+        for clicks in (True, False)
+    )
+    assert with_it[1].tolist() == without[1].tolist()
+    np.testing.assert_allclose(with_it[0], without[0], atol=1e-5)
+
+
+def test_a_bundle_without_the_head_has_none_of_its_files_and_outputs(exported: Exported) -> None:
+    plain = exported("weighted-sum", clicks=False)
     assert plain.clicks is None
     assert not [name for name in plain.manifest["files"] if "click" in name]
     assert plain.manifest["outputs"] == ["scores", "rows"] and "clicks" not in plain.manifest.get("metrics", {})
 
 
 @pytest.mark.parametrize("precision", ["int8", "float16"])
-def test_a_compressed_bundle_keeps_the_head(tmp_path: Path, precision: str) -> None:
-    _, bundle = exported(tmp_path / "with", "gru", clicks=True)
-    compressed_bundle(tmp_path / "with", tmp_path / "small", precision)
-    small, questions = ModelBundle.load(tmp_path / "small"), sessions(4).features
+def test_a_compressed_bundle_keeps_the_head(exported: Exported, tmp_path: Path, precision: str) -> None:
+    bundle = exported("gru")
+    compressed_bundle(bundle.folder, tmp_path / "small", precision)
+    small, asked = ModelBundle.load(tmp_path / "small"), warm(4).features
     assert bundle.clicks is not None and small.clicks is not None
     assert small.clicks.calibration.tolist() == bundle.clicks.calibration.tolist()
-    warm = questions.where(questions.length > 0)
-    assert Served(small).clicks(warm, 20)[0].mean() == pytest.approx(Served(bundle).clicks(warm, 20)[0].mean(), abs=0.2)
+    found, expected = (Served(each).clicks(asked, 20)[0].mean() for each in (small, bundle))
+    assert found == pytest.approx(expected, abs=0.2)
 
 
-def test_the_manifest_says_how_good_the_calibration_is_on_the_later_half(tmp_path: Path) -> None:
-    _, bundle = exported(tmp_path / "with", "gru", clicks=True)
-    clicks = read_manifest(tmp_path / "with")["metrics"]["clicks"]
+def test_the_manifest_says_how_good_the_calibration_is_on_the_later_half(exported: Exported) -> None:
+    bundle = exported("gru")
+    clicks = bundle.manifest["metrics"]["clicks"]
     assert clicks["calibrated"] and clicks["questions"] == 30 * 19
     assert clicks["after"]["cases"] == clicks["before"]["cases"] == clicks["questions"] // 2 * 20
     assert clicks["after"]["ECE"] < clicks["before"]["ECE"], "the head was never trained"
@@ -122,22 +138,22 @@ def test_too_few_cases_calibrate_nothing() -> None:
     assert "after" not in held_out(drawn(20, 1), np.array([[0, 1], [0.1, 0.2]], dtype=np.float32))
 
 
-def test_an_evaluation_judges_the_served_probabilities_and_says_what_their_calibration_has_seen(tmp_path: Path) -> None:
-    _, bundle = exported(tmp_path / "with", "gru", clicks=True)
-    served = Served(bundle)
+def test_an_evaluation_judges_the_served_probabilities_and_says_what_their_calibration_has_seen(
+    exported: Exported,
+) -> None:
+    served = Served(exported("gru"))
     questions = sessions(4)
     seen = clicks_of_bundle(served, questions, questions.features, questions)["clicks"]
     assert seen["seen"] == 1.0 and seen["cases"] == 30 * 19 * 20 and seen["ECE"] < 0.01
     later = replace(questions, time_ms=questions.time_ms + 10**12)
     assert clicks_of_bundle(served, later, later.features, later)["clicks"]["seen"] == 0.0
-    _, plain = exported(tmp_path / "without", "gru", clicks=False)
-    assert clicks_of_bundle(Served(plain), questions, questions.features, questions) == {}
+    plain = Served(exported("weighted-sum", clicks=False))
+    assert clicks_of_bundle(plain, questions, questions.features, questions) == {}
 
 
-def test_batches_bound_to_a_device_answer_with_the_click_vectors(tmp_path: Path) -> None:
-    _, bundle = exported(tmp_path / "with", "attention", clicks=True)
-    session = ort.InferenceSession(bundle.read_graph(), providers=["CPUExecutionProvider"])
-    inputs = sessions(4).where(sessions(4).features.length > 0).features.inputs()
+def test_batches_bound_to_a_device_answer_with_the_click_vectors(exported: Exported) -> None:
+    session = ort.InferenceSession(exported("attention").read_graph(), providers=["CPUExecutionProvider"])
+    inputs = warm(4).features.inputs()
     expected = session.run(None, inputs)
     found = DeviceBatches(session, WINDOW, 100, 40, device="cpu").run(inputs)
     assert [answer.shape for answer in found] == [answer.shape for answer in expected]
