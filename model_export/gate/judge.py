@@ -78,6 +78,7 @@ def judge(
     sides = [side, *(Side.of(champion_served, asked) for champion_served in served[1:])]
     times_ms = batch_times(served, [one.answers[0].features for one in sides])
     lines += _lines_alone(side, asked[0], times_ms[0], limits, seed)
+    lines.append(calibration_line(ours, *windows[0], limits, event_limits, log))
     drawn = Distributions(candidate_ms=times_ms[0])
     if theirs is not None:
         compared, drawn = _lines_compared(sides, asked, times_ms, limits, seed)
@@ -95,7 +96,6 @@ def _lines_alone(ours: Side, newest: Questions, times_ms: list[float], limits: G
     return [
         answers_line(ours.answers),
         popularity_line(ours.answers[0].rank, ours.bundle, newest, seed),
-        calibration_line(ours.bundle),
         latency_line(times_ms, limits),
         size_line(ours.bundle, limits),
     ]

@@ -160,6 +160,7 @@ class GateLimits(Section):
     min_coverage: float = Field(0.7, ge=0, le=1)
     min_overlap: float = Field(0.2, ge=0, le=1)
     max_score_psi: float = Field(1.0, gt=0)
+    max_calibration_error: float = Field(0.05, gt=0, le=1)
     max_slower: float = Field(2.0, ge=1)
     max_batch_ms: float = Field(100, gt=0)
     max_mb: float = Field(1000, gt=0)

@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model_export.evaluation import click_calibration
+from model_export.evaluation.served import Served
+from model_export.gate.calibration import calibration_line
 from model_export.gate.judge import NO_CHAMPION, judge
 from model_export.gate.report import GateReport
-from operators.configuration.shop_settings import GateLimits
+from operators.configuration.shop_settings import EventSettings, GateLimits
 from operators.errors import BundleError, EventsFileError, LiveshelfError
 from operators.model.bundle_signature import new_key, sign_bundle
+from operators.model.model_bundle import ModelBundle
 from tests.builders import NOW_MS, write_bundle, write_faulty_bundle, write_manifest
 from tests.model_export.gate.shops import (
     ITEMS,
@@ -171,11 +175,15 @@ def test_scores_of_another_scale(champion: Path, walks: Path, tmp_path: Path) ->
     assert report.distributions.scores is not None and sum(report.distributions.scores.candidate) == pytest.approx(1)
 
 
-def test_a_probability_that_the_gate_cannot_judge(champion: Path, walks: Path, tmp_path: Path) -> None:
-    candidate = copied(champion, tmp_path / "candidate")
-    np.save(candidate / "click_calibration.npy", np.zeros((2, 3), np.float32))
-    write_manifest(candidate)
-    assert failed(judge(candidate, champion, walks, GateLimits())) == {"calibration"}
+@pytest.mark.parametrize("error", [0.04, 0.06, None])
+def test_a_click_probability_is_compared_with_what_shoppers_did(
+    champion: Path, walks: Path, monkeypatch: pytest.MonkeyPatch, error: float | None
+) -> None:
+    served, judgement = Served(ModelBundle.load(champion)), {} if error is None else {"ECE": error}
+    object.__setattr__(served.bundle, "clicks", "a head")
+    monkeypatch.setattr(click_calibration, "clicks_of_bundle", lambda *_: {"clicks": judgement})
+    line = calibration_line(served, walks, 0, GateLimits(), EventSettings(), print)
+    assert (line.passed, line.value) == (error == 0.04, error)
 
 
 def test_a_bundle_that_is_too_large(champion: Path, walks: Path) -> None:
@@ -203,7 +211,7 @@ def test_without_a_champion_the_popular_list_must_be_beaten(champion: Path, walk
     report = judge(champion, None, walks, GateLimits())
     assert report.passed and report.remarks == [NO_CHAMPION] and report.champion is None
     assert [line.name for line in report.lines] == [
-        "bundle", "window", "answers", "popularity", "calibration", "latency", "size",
+        "bundle", "window", "answers", "popularity", "latency", "size", "calibration",
     ]  # fmt: skip
     candidate = shuffled(champion, tmp_path / "candidate")
     assert failed(judge(candidate, None, walks, GateLimits())) == {"popularity"}
