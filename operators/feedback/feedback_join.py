@@ -18,7 +18,7 @@ from operators.feedback.join_records import Forgotten, Joined, JoinTurn, Stamp
 from operators.feedback.join_state import JoinState, PackedList
 from operators.feedback.partition_clocks import PartitionClocks
 from operators.feedback.served_record import list_hash, read_head, read_served
-from operators.feedback.waiting_list import LABELS, MAX_IMPRESSIONS, Impression, WaitingList
+from operators.feedback.waiting_list import LABELS, MAX_IMPRESSIONS, MAX_ITEMS, Impression, WaitingList
 from operators.records.contracts import Event, items_named
 from operators.shopper.user_state import consent_of, is_return
 
@@ -111,6 +111,8 @@ class FeedbackJoin:
             return
         waiting.partition = stamp.partition
         items, start = items_named(event), max(0, event.position or 0)
+        if self._has_too_many(turn, waiting, items):
+            return
         turn.count_for_arms(waiting, "impression", (item_id for item_id in items if not waiting.has_shown(item_id)))
         new = waiting.show(items, start, _impression(event, stamp, missing=False))
         turn.counts["repeated_impression"] += not new
@@ -133,6 +135,8 @@ class FeedbackJoin:
             waiting.partition = stamp.partition
         outcome, items = _impression(event, stamp, missing=True), items_named(event)
         sent = event.position if len(items) == 1 else None
+        if self._has_too_many(turn, waiting, items):
+            return
         if len(waiting.impressions) >= MAX_IMPRESSIONS and any(item_id not in waiting.items for item_id in items):
             turn.counts["too_many_impressions"] += 1
             return
@@ -145,6 +149,12 @@ class FeedbackJoin:
                 better.append(item_id)
         turn.count_for_arms(waiting, event.event_type, better, _revenue(event, items))
         self._keep(turn, waiting)
+
+    def _has_too_many(self, turn: JoinTurn, waiting: WaitingList, items: Sequence[str]) -> bool:
+        """Whether an event would give a list more items than it can have; counted."""
+        too_many = len(waiting.items.keys() | items) > MAX_ITEMS
+        turn.counts["too_many_items"] += too_many
+        return too_many
 
     def _list_of(self, turn: JoinTurn, name: str, if_closed: str) -> WaitingList | None:
         """The list that an event names; None if its windows have closed, counted as `if_closed`."""

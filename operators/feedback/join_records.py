@@ -17,7 +17,7 @@ from operators.records.contracts import Experiment
 COUNTED = (
     "example", "correction", "organic",
     "no_impression", "item_not_on_list", "unknown_list",
-    "repeated_impression", "impression_without_list", "too_many_impressions",
+    "repeated_impression", "impression_without_list", "too_many_impressions", "too_many_items",
     "outside_window", "closed_list", "return",
     "unseen_list", "evicted_list", "forgotten_list", "refused_consent", "erased",
 )  # fmt: skip

@@ -10,6 +10,7 @@ import math
 
 START_GRACE_MS = 15_000  # from the start of the process until its sources surely read
 LOOK_AGAIN_MS = 1000
+AHEAD_MS = 5 * 60_000  # of the wall clock: a broker's clock that ran ahead once must not close all windows from then on
 
 
 class PartitionClocks:
@@ -23,6 +24,7 @@ class PartitionClocks:
 
     def read(self, partition: int, broker_ms: int, now_ms: int) -> None:
         """A record of any user was read."""
+        broker_ms = min(broker_ms, now_ms + AHEAD_MS)
         self._newest[partition] = max(broker_ms, self._newest.get(partition, broker_ms))
         self._read_at[partition] = now_ms
 

@@ -12,6 +12,9 @@ from operators.records.contracts import Label
 LABELS: tuple[Label, ...] = ("none", "click", "add_to_cart", "purchase")  # from the worst to the best
 CLICK = 1
 NO_POSITION = 0xFFFF
+MAX_ITEMS = (
+    500  # of one list, shown or acted on: as many as one event names at most, and five times as many as a list has
+)
 MAX_IMPRESSIONS = 250  # two for each item at most are kept: a place must fit into a byte
 
 _HEAD = struct.Struct("<IHB")  # bytes of the served record, bytes of the id, impressions

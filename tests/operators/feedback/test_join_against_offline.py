@@ -166,7 +166,7 @@ def test_the_schedules_reach_every_rule() -> None:
     for seed in range(300):
         counts += run(schedule_of(seed))[0].shopper.counts
     given_apart = {"evicted_list", "forgotten_list", "refused_consent", "erased", "impression_without_list"}
-    given_apart |= {"too_many_impressions", "item_not_on_list", "unseen_list"}
+    given_apart |= {"too_many_impressions", "too_many_items", "item_not_on_list", "unseen_list"}
     assert set(COUNTED) - given_apart == set(counts) - {"unseen_list"}
     assert min(count for reason, count in counts.items() if reason not in given_apart) >= 10
 

@@ -81,6 +81,16 @@ def test_a_list_of_too_many_impressions_takes_no_more() -> None:
     assert shopper.waits_out().labels()["i1"] == "click"
 
 
+def test_a_list_takes_so_many_items_and_no_more() -> None:
+    shopper = Shopper().gets(served())
+    for begin in range(0, 600, 200):
+        shopper.sees(*(f"i{number}" for number in range(begin, begin + 200)))
+    assert shopper.counts["too_many_items"] == 1
+    shopper.does("purchase", items=[f"x{number}" for number in range(200)], recommendation_id="r1")
+    assert shopper.counts["too_many_items"] == 2
+    assert len(shopper.waits_out().labels()) == 400
+
+
 def test_of_closed_lists_the_newest_are_remembered() -> None:
     shopper = Shopper(limits=Limits(closed=3))
     for number in range(5):

@@ -1,4 +1,4 @@
-from operators.feedback.partition_clocks import LOOK_AGAIN_MS, START_GRACE_MS, PartitionClocks
+from operators.feedback.partition_clocks import AHEAD_MS, LOOK_AGAIN_MS, START_GRACE_MS, PartitionClocks
 
 
 def test_a_window_closes_when_the_brokers_time_has_passed_its_end() -> None:
@@ -41,3 +41,9 @@ def test_the_next_look_is_when_the_answer_may_have_changed() -> None:
     clocks.read(1, 5_400, 6_400)
     assert clocks.look_ms(1, 8_000, 9_000, 6_400) == 6_400 + 2_600 + LOOK_AGAIN_MS
     assert clocks.look_ms(1, 5_500, 500, 9_000) > 9_000
+
+
+def test_a_brokers_clock_that_ran_ahead_once_closes_no_later_window() -> None:
+    clocks = PartitionClocks(0)
+    clocks.read(0, 10**12, now_ms=1000)
+    assert clocks.closed_until(0, 5000, 1000) == 1000 + AHEAD_MS
