@@ -39,11 +39,11 @@ def plot(plan: RunPlan, windows: Sequence[Window]) -> Figure:
     for window in seen:
         for model in window.models:
             first.setdefault(model, window.end_s / 60)
-    for minute in [*first.values()][1:]:
-        axes.axvline(minute, color="C0", linewidth=0.8, linestyle=":")
-        axes.annotate("new bundle", (minute, 0), xytext=(3, 3), textcoords="offset points", fontsize=8, color="C0")
+    for number, minute in enumerate([*first.values()][1:]):
+        label = "new bundle" if number == 0 else None
+        axes.axvline(minute, ymax=0.04, color="C0", linewidth=1.2, label=label)
     axes.set(xlabel="minutes", ylabel="clicks a list", ylim=(0, None))
-    figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=len(STYLES) + 1)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=len(STYLES) + 2)
     return figure
 
 
