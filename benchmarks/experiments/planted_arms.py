@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from operators.experiments.moments import Moments
+from operators.experiments.statistics.moments import Moments
 
 CONTROL, TREATMENT = 0, 1
 

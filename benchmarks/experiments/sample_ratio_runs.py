@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from operators.experiments.sample_ratio import always_valid_p, chi_square_p
+from operators.experiments.statistics.sample_ratio import always_valid_p, chi_square_p
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 
 from benchmarks.experiments.planted_arms import PlantedShop, run
-from operators.experiments.confidence_sequence import difference_sequence, has_enough
+from operators.experiments.statistics.confidence_sequence import difference_sequence, has_enough
 
 ALPHA = 0.05
 

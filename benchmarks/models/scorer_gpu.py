@@ -1,7 +1,7 @@
 """Measures the scorer on a CUDA device by catalogue, micro-batch and mode, beside one CPU thread and the device's roofline.
 
 Modes: `session` is ONNX Runtime as on CPUs, with arrays in and out. `bound` keeps buffers on the device. `recorded` also
-replays launches as CUDA graphs; this mode serves (`operators/model/cuda_batches.py`). `float16` also multiplies by the
+replays launches as CUDA graphs; this mode serves (`operators/model/gpu/cuda_batches.py`). `float16` also multiplies by the
 table in float16. `tensorrt` runs only where its libraries are installed.
 """
 
@@ -24,9 +24,9 @@ from benchmarks.models.scorer import Shape, small_graph
 from benchmarks.models.sized_graph import in_halves, sized
 from operators.errors import LiveshelfError, StackError
 from operators.model.batch_trimming import BestRows, Run
-from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
+from operators.model.gpu.cuda_batches import CUDA, NotStarted, on_cuda
+from operators.model.gpu.tensorrt_batches import TENSORRT, on_tensorrt
 from operators.model.scorer import choose_provider
-from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
 from operators.shopper.features import WINDOW
 
 WIDTH, TOP, SMALL_ITEMS = 128, 100, 1_000

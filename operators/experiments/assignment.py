@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from operators.configuration.shop_settings import ExperimentSettings
 from operators.errors import SettingsError
 from operators.experiments.draws import check_shares
@@ -135,3 +137,8 @@ class Experiments:
         """(experiment, arm) -> the share of the experiment's users that the arm should have."""
         shares = {(plan.name, arm): share for plan in self._plans for arm, share in plan.shares.items()}
         return shares | {(NO_EXPERIMENT, NO_ARM): 1.0}
+
+
+def more_than_one(experiments: tuple[Experiment, ...]) -> tuple[Experiment, ...] | msgspec.UnsetType:
+    """The field `experiments` of a list or an example."""
+    return experiments if len(experiments) > 1 else msgspec.UNSET

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from operators.errors import LiveshelfError
-from operators.experiments.moments import Floats, Moments
 from operators.experiments.outcomes import Sample
+from operators.experiments.statistics.moments import Floats, Moments
 
 
 def adjusted_difference(control: Sample, treatment: Sample, history: Mapping[str, float]) -> tuple[float, float]:

@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from operators.experiments.confidence_sequence import MIN_USERS, sequence
-from operators.experiments.moments import Moments
+from operators.experiments.statistics.confidence_sequence import MIN_USERS, sequence
+from operators.experiments.statistics.moments import Moments
 
 Team = Literal["first", "second"]
 PREFERENCE = 0.1  # the preference that the interval is narrowest for

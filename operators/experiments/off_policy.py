@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.errors import LiveshelfError
-from operators.experiments.moments import Floats, Moments
 from operators.experiments.outcomes import ShownItem
+from operators.experiments.statistics.moments import Floats, Moments
 
 FEW_USERS = 100  # effective ones
 MANY_CLIPPED = 0.01  # of the choices

@@ -9,8 +9,8 @@ import numpy as np
 
 from operators.errors import LiveshelfError
 from operators.experiments.calibration import Reliability, reliability
-from operators.experiments.moments import Floats
 from operators.experiments.plan import ExperimentPlan
+from operators.experiments.statistics.moments import Floats
 from operators.records.contracts import Experiment
 
 LABELS = ("none", "click", "add_to_cart", "purchase")  # of an example, from the least to the best outcome

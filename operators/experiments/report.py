@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from operators.experiments import sample_ratio
 from operators.experiments.calibration import Reliability
-from operators.experiments.confidence_sequence import (
+from operators.experiments.cuped import adjusted_difference
+from operators.experiments.outcomes import ArmCounts, Outcomes, RevenueOf, Sample, ShownItem
+from operators.experiments.plan import ExperimentPlan
+from operators.experiments.statistics import sample_ratio
+from operators.experiments.statistics.confidence_sequence import (
     MIN_CONVERTERS,
     MIN_USERS,
     difference_sequence,
@@ -16,10 +19,7 @@ from operators.experiments.confidence_sequence import (
     rate_sequence,
     sequence,
 )
-from operators.experiments.cuped import adjusted_difference
-from operators.experiments.moments import Moments
-from operators.experiments.outcomes import ArmCounts, Outcomes, RevenueOf, Sample, ShownItem
-from operators.experiments.plan import ExperimentPlan
+from operators.experiments.statistics.moments import Moments
 
 Interval = tuple[float, float]
 

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import msgspec
 import xxhash
 
+from operators.experiments.assignment import more_than_one
 from operators.feedback.served_record import Served, read_served
 from operators.feedback.waiting_list import LABELS, ShownItem, WaitingList
-from operators.records.contracts import Event, Example, Experiment, Label, Source, items_named, more_than_one
+from operators.records.contracts import Event, Example, Experiment, Label, Source, items_named
 
 _encode = msgspec.json.Encoder().encode
 decode_example = msgspec.json.Decoder(Example).decode

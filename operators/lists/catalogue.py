@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from operators.kafka_io.catalogue_rows import GONE
 from operators.lists.availability import ANYTIME, FOREVER, Coverage, may_be_listed, offer_of
-from operators.lists.items.item_codes import ItemCodes
-from operators.lists.items.worth import Worth
+from operators.lists.item_codes import ItemCodes
+from operators.lists.worth import Worth
 from operators.records.contracts import CatalogueItem
 from operators.shopper.features import Vocabulary
 

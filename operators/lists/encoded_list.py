@@ -5,9 +5,9 @@ from typing import NamedTuple
 import msgspec
 import xxhash
 
-from operators.experiments.assignment import NO_ARM, Assigned, Experiments
+from operators.experiments.assignment import NO_ARM, Assigned, Experiments, more_than_one
 from operators.lists.request import Request
-from operators.records.contracts import Experiment, Model, Source, more_than_one
+from operators.records.contracts import Experiment, Model, Source
 from operators.shopper.user_state import digest
 from operators.telemetry.timeline import BatchTimes
 

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from operators.configuration.shop_settings import ListSettings
 from operators.errors import BundleError
-from operators.lists.items.worth import Worth
 from operators.lists.ranker import Ranked
+from operators.lists.worth import Worth
 from operators.model.click_head import ClickHead, Floats, in_steps
 from operators.model.model_bundle import ModelBundle
 from operators.shopper.features import Rows

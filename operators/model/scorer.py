@@ -9,12 +9,12 @@ import onnxruntime as ort
 from operators.errors import BundleError, StackError
 from operators.model.batch_trimming import Answers, BestRows, Run, without_padding
 from operators.model.click_head import OUTPUT as CLICKS
-from operators.model.cuda_batches import CUDA, NotStarted, on_cuda
 from operators.model.encoder_cache import EncoderCache
+from operators.model.gpu.cuda_batches import CUDA, NotStarted, on_cuda
+from operators.model.gpu.tensorrt_batches import TENSORRT, on_tensorrt
 from operators.model.incremental import IncrementalScorer
 from operators.model.model_bundle import ModelBundle
 from operators.model.onnx_session import open_session, signature
-from operators.model.tensorrt_batches import TENSORRT, on_tensorrt
 from operators.settings import ScorerSettings
 from operators.shopper.features import Features, Rows
 

@@ -128,10 +128,9 @@ class ListItem(msgspec.Struct, gc=False, omit_defaults=True):
     """One place of a list. `score` is the model's (unbounded), or 0-1 for fallbacks, or with `lists.rank_by = "value"` the
     expected value; `rank` counts from 1.
 
-    `p_click`: the probability that the shopper turns to the item before the session ends, four digits; left out where the
-    bundle has no click head, and of items without a score of the model.
-
     `propensity`: the probability with which the item got its place; without a value where `exploration.enabled` is not set.
+    `p_click`: that the shopper turns to the item before the session ends, four digits; left out where the bundle has no click
+    head, and of items without a score of the model.
     """
 
     item_id: str
@@ -161,8 +160,7 @@ class RecommendationList(msgspec.Struct, kw_only=True, gc=False):
     user's, the one of `experiment` first, where the user is in more than one; else the field is absent.
 
     `epoch` (epoch s) is the broker's time at which the user's state began; it rises where a state was forgotten or
-    erased. Readers keep the list with the greatest (`epoch`, `version`). The record's header `liveshelf.order` holds both
-    as `EPOCH.VERSION`; lists from before this header lack it.
+    erased. Readers keep the greatest (`epoch`, `version`). The header `liveshelf.order` holds both as `EPOCH.VERSION`.
     """
 
     recommendation_id: str
@@ -291,11 +289,6 @@ class DeadLetterHeaders(msgspec.Struct, kw_only=True):
             LETTER_MESSAGE: self.message,
         }
         return {HEADER_PREFIX + name: value.encode("utf-8", "replace") for name, value in named.items()}
-
-
-def more_than_one(experiments: tuple[Experiment, ...]) -> tuple[Experiment, ...] | msgspec.UnsetType:
-    """The field `experiments` of a list or an example."""
-    return experiments if len(experiments) > 1 else msgspec.UNSET
 
 
 _encode = msgspec.json.Encoder().encode

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from operators.configuration.model_settings import GuardSettings
-from operators.experiments.confidence_sequence import difference_sequence
-from operators.experiments.moments import Moments
+from operators.experiments.statistics.confidence_sequence import difference_sequence
+from operators.experiments.statistics.moments import Moments
 from operators.rollout.rollout import BundleRef, Change, Rollout, rolled_back, split
 from operators.time_units import MINUTE_MS
 

@@ -32,7 +32,7 @@ from operators.lists.encoded_list import Encoded
 from operators.lists.list_maker import ListMaker
 from operators.lists.list_sensors import NullListSensors
 from operators.lists.request import Request
-from operators.model.cuda_batches import reason_of
+from operators.model.gpu.cuda_batches import reason_of
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.refresh.batch_scorer import score_each

@@ -19,7 +19,7 @@ from operators.exploration.newcomer_bits import NewcomerBits
 from operators.exploration.pool import Pool
 from operators.lists.catalogue import Catalogue
 from operators.lists.exploring.explored import Drawn, Explored
-from operators.lists.items.item_codes import ItemCodes
+from operators.lists.item_codes import ItemCodes
 from operators.lists.ranker import GOOD, Ranked, Ranker, any_equal
 from operators.lists.request import Request
 from operators.shopper.features import Rows

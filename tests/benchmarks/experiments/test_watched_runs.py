@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.experiments.planted_arms import CONTROL, TREATMENT, PlantedShop, run, watched
 from benchmarks.experiments.watched_runs import watch
-from operators.experiments.moments import Moments
+from operators.experiments.statistics.moments import Moments
 
 SHOP = PlantedShop(shoppers=4_000)
 

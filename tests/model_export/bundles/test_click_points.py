@@ -17,7 +17,7 @@ from model_export.evaluation.served import Served
 from model_export.models.encoders import NextItem, build
 from model_export.models.session_task import SessionHead
 from operators.model.bundle_files import read_manifest
-from operators.model.cuda_batches import DeviceBatches
+from operators.model.gpu.cuda_batches import DeviceBatches
 from operators.model.model_bundle import INCREMENTAL, ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings

@@ -5,8 +5,8 @@ import pytest
 
 from operators.errors import LiveshelfError
 from operators.experiments.cuped import adjusted_difference
-from operators.experiments.moments import Moments
 from operators.experiments.outcomes import Sample
+from operators.experiments.statistics.moments import Moments
 
 
 def sample(prefix: str, users: int, seed: int) -> Sample:

@@ -8,7 +8,7 @@ from operators.errors import SettingsError
 from operators.experiments.assignment import Experiments
 from operators.experiments.layers import Layers
 from operators.experiments.plan import Arm, ExperimentPlan
-from operators.experiments.sample_ratio import ALARM, chi_square_p
+from operators.experiments.statistics.sample_ratio import ALARM, chi_square_p
 
 USERS = [f"u{n}" for n in range(20_000)]
 

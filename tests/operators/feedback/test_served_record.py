@@ -74,7 +74,7 @@ def test_a_list_of_its_topic_is_read() -> None:
         generated_at=NOW_MS + 1,
         model=Model("m", "2"),
         source="neighbours",
-        items=[ListItem("i2", 0.5, 1, Reason("popular"), 0.0512), ListItem("i1", 0.4, 2, Reason("popular"))],
+        items=[ListItem("i2", 0.5, 1, Reason("popular"), p_click=0.0512), ListItem("i1", 0.4, 2, Reason("popular"))],
         expires_at=NOW_MS + 9,
     )
     made = served_of(shown, STATE)

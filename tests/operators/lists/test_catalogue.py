@@ -7,7 +7,7 @@ import pytest
 from operators.errors import BadRecord
 from operators.kafka_io.catalogue_rows import GONE
 from operators.lists.catalogue import Catalogue
-from operators.lists.items.item_codes import SPARE_CODES
+from operators.lists.item_codes import SPARE_CODES
 from operators.records.catalogue_decode import read_item
 from operators.records.contracts import CatalogueItem
 from operators.shopper.features import Vocabulary

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.lists import items_json
 from operators.lists.exploring.explored import Drawn, Explored
+from operators.lists.items import items_json
 from operators.lists.items.items_json import ItemsJson
 from operators.lists.popular_order import REASON_KINDS
 from operators.lists.reasons import NAMED_KINDS, PlaceReasons
@@ -83,7 +83,7 @@ def test_the_bytes_with_click_probabilities_are_those_of_msgspec(batch: Batch, d
         for item, step in zip(of_list, steps, strict=True):
             item.p_click = None if step == NONE else step / STEPS
     encoder = ItemsJson(IDS, PLACES, with_clicks=True)
-    assert encoder.encode(*batch, clicks) == [msgspec.json.encode(items) for items in objects]
+    assert encoder.encode(*batch, clicks=clicks) == [msgspec.json.encode(items) for items in objects]
     assert encoder.encode(*batch) == ItemsJson(IDS, PLACES).encode(*batch), "a list without them has no such field"
 
 

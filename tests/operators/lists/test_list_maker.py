@@ -174,8 +174,8 @@ def test_a_bundle_that_holds_nothing_gives_empty_lists(tmp_path: Path) -> None:
 
 def test_a_list_that_was_filled_keeps_the_reasons_of_its_ranked_items(tmp_path: Path) -> None:
     shop = Shop(write_bundle(tmp_path, items=40))
-    score = shop.lists._scorer.score
-    shop.lists._scorer.score = lambda inputs, _: tuple(answer[:, :3] for answer in score(inputs))  # i4, i3, i5
+    answers = shop.lists._scorer.answers
+    shop.lists._scorer.answers = lambda inputs, _: tuple(answer[:, :3] for answer in answers(inputs))  # i4, i3, i5
     for number in range(1, 41):
         shop.catalogue.changed(f"i{number}", CatalogueItem(item_id=f"i{number}", in_stock=number in (5, 40)))
     (made,) = shop.of(viewed("i4"))

@@ -4,9 +4,9 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from operators.model import cuda_batches
 from operators.model.batch_trimming import BestRows
-from operators.model.cuda_batches import CUDA, DeviceBatches
+from operators.model.gpu import cuda_batches
+from operators.model.gpu.cuda_batches import CUDA, DeviceBatches
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import OUTPUTS, Scorer, choose_provider
 from operators.settings import ScorerSettings

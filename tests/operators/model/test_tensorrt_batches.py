@@ -7,11 +7,12 @@ import onnxruntime as ort
 import pytest
 
 from operators.errors import StackError
-from operators.model import scorer, tensorrt_batches
-from operators.model.cuda_batches import CUDA, NotStarted
+from operators.model import scorer
+from operators.model.gpu import tensorrt_batches
+from operators.model.gpu.cuda_batches import CUDA, NotStarted
+from operators.model.gpu.tensorrt_batches import TENSORRT, engine_options
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer, choose_provider
-from operators.model.tensorrt_batches import TENSORRT, engine_options
 from operators.settings import ScorerSettings
 from tests.places import ROOT
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from operators.model.cuda_batches import CUDA
+from operators.model.gpu.cuda_batches import CUDA
 from operators.model.scorer import choose_provider
 from pipelines.scoring.main import DEVICE_LOST
 from pipelines.scoring.process import ScorerLost, ScorerProcess

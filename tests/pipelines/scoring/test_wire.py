@@ -20,7 +20,7 @@ FIELDS = {
     BatchAnswer: ("started_at", "scored_at", "lists"),
     Request: ("user_id", "state", "event_time", "event_id", "traceparent", "arrival"),
     Encoded: ("value", "source", "experiments", "state_digest", "times", "facts", "model"),
-    ListFacts: ("recommendation_id", "generated_at", "item_hashes", "propensities"),
+    ListFacts: ("recommendation_id", "generated_at", "item_hashes", "propensities", "clicks"),
 }
 
 

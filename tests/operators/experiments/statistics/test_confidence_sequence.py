@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from operators.experiments.confidence_sequence import (
+from operators.experiments.statistics.confidence_sequence import (
     MIN_CONVERTERS,
     MIN_USERS,
     always_valid_p,
@@ -9,7 +9,7 @@ from operators.experiments.confidence_sequence import (
     radius,
     rate_sequence,
 )
-from operators.experiments.moments import Moments
+from operators.experiments.statistics.moments import Moments
 
 
 def arm(users: int, rate: float, items: float = 10) -> Moments:

@@ -1,6 +1,6 @@
 import pytest
 
-from operators.experiments.sample_ratio import always_valid_p, chi_square_p, chi_square_tail
+from operators.experiments.statistics.sample_ratio import always_valid_p, chi_square_p, chi_square_tail
 
 HALVES = {"a": 0.5, "b": 0.5}
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from operators.experiments.moments import Moments
+from operators.experiments.statistics.moments import Moments
 
 
 def test_the_variance_is_that_of_rates_over_drawn_users() -> None:

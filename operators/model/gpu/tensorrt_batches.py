@@ -11,7 +11,7 @@ import onnxruntime as ort
 
 from operators.configuration.private_folder import cache_folder, private_folder
 from operators.model.batch_trimming import Run
-from operators.model.cuda_batches import CUDA, EXACT, DeviceBatches, NotStarted, reason_of
+from operators.model.gpu.cuda_batches import CUDA, EXACT, DeviceBatches, NotStarted, reason_of
 from operators.model.onnx_session import open_session
 
 TENSORRT = "TensorrtExecutionProvider"

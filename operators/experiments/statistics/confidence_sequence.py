@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from operators.experiments.moments import Floats, Moments, divided
+from operators.experiments.statistics.moments import Floats, Moments, divided
 
 MIN_USERS = 100  # effective ones of each arm: with fewer the normal limit says little
 MIN_CONVERTERS = 20
