@@ -45,6 +45,7 @@ def export_bundle(
     folder: Path,
     facts: dict[str, Any],
     training_log: TrainingLog | None = None,
+    *,
     fallbacks: dict[str, np.ndarray] | None = None,
     later: Examples | None = None,
 ) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def train(
     }
     if show_items is not None:
         show_items(model.table()[1:].detach().numpy(), _titles(split, words))
-    manifest = export_bundle(model, words, split.train, split.test, out, facts, training_log, split.later)
+    manifest = export_bundle(model, words, split.train, split.test, out, facts, training_log, later=split.later)
     for file in out.parent.glob(f".{out.name}.*.checkpoint"):
         file.unlink()
     return manifest
