@@ -43,7 +43,7 @@ def plot(plan: RunPlan, windows: Sequence[Window]) -> Figure:
         label = "new bundle" if number == 0 else None
         axes.axvline(minute, ymax=0.04, color="C0", linewidth=1.2, label=label)
     axes.set(xlabel="minutes", ylabel="clicks a list", ylim=(0, None))
-    figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=len(STYLES) + 2)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=3)
     return figure
 
 
