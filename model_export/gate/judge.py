@@ -127,10 +127,10 @@ def _training_end(bundle: ModelBundle) -> int:
     match bundle.manifest.get("trained_on"):
         case None | {"sessions": _}:
             return 0
-        case {"events": _, "to_ms": int(to_ms)}:
+        case {"to_ms": int(to_ms)}:
             return to_ms
         case other:
-            raise BundleError(f"trained_on with events and to_ms in {MANIFEST}", repr(other)[:100], FIX)
+            raise BundleError(f"trained_on with to_ms in {MANIFEST}", repr(other)[:100], FIX)
 
 
 def _report(

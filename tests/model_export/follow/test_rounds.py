@@ -71,13 +71,15 @@ def test_a_new_trend_is_learned_and_the_old_one_not_forgotten(
     """A shop of forty items has few batches, and needs larger steps than a real one."""
     monkeypatch.setattr(rehearsal, "RATE", 0.5)
     shop = Shop(
-        tmp_path, champion, JudgeGate(GateLimits(min_questions=50, min_users=10, max_slower=9), LIMITS, tmp_path)
+        tmp_path,
+        champion,
+        JudgeGate(GateLimits(min_questions=50, min_users=10, max_slower=9, max_score_psi=9), LIMITS, tmp_path),
     )
     shop.topics.send(*walks(OLD_USERS), *trend(200, OLD_USERS))
     outcome = shop.round("weights")
     fresh, old = trend(30, 1000), walks(60, 2000)
     before, after = (quality(folder, fresh) for folder in (champion, shop.serving))
-    assert before < 0.35 and after > before + 0.25
+    assert before < 0.35 and after > before + 0.25, outcome.lines
     assert quality(shop.serving, old) > quality(champion, old) - 0.03
     assert outcome.verdict == "promoted" and outcome.candidate is not None and outcome.candidate.replayed > 100
     manifest = shop.bundle.manifest
