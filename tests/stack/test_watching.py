@@ -158,6 +158,7 @@ def test_every_metric_that_a_dashboard_or_an_alert_asks_for_is_there(
         "liveshelf_dead_letters_total",
         "liveshelf_repaired_fields_total",
         "liveshelf_data_category_events_total",
+        "liveshelf_experiment_outcomes_total",
         *JOIN_NAMES,
     }
     event = good_event(int(time.time() * 1000), event_id=f"asked{time.time()}", user_id="asked", item_id="85123A")
