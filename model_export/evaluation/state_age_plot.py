@@ -46,6 +46,7 @@ def _draw_reliability(axes: Any, clicks: dict[str, Any]) -> None:
         xlim=(0, None),
         ylim=(0, None),
     )
-    axes.set_title(f"Reliability: {clicks['cases']} listed items")
+    own = f", {clicks['seen']:.0%} the calibration's own" if clicks["seen"] else ""
+    axes.set_title(f"Reliability: {clicks['cases']} listed items{own}")
     axes.grid(alpha=0.3)
     axes.legend()

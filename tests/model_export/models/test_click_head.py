@@ -11,7 +11,7 @@ from model_export.models.session_task import SessionHead
 from operators.shopper.features import Vocabulary
 from tests.builders import NOW_MS, event
 
-ITEMS, WIDTH = 40, 8
+ITEMS, WIDTH = 40, 32  # wide enough to tell the items apart
 WORDS = Vocabulary([f"i{n}" for n in range(ITEMS)])
 
 
@@ -25,7 +25,7 @@ def walks() -> list:
     ]
 
 
-def test_it_learns_from_lists_and_the_encoder_learns_nothing_from_it() -> None:
+def test_it_learns_what_shoppers_leave_out_and_the_encoder_learns_nothing_from_it() -> None:
     torch.manual_seed(1)
     train = examples(walks(), WORDS, window=6)
     warm, chosen = train.where(train.features.length > 0), Chosen(train)
@@ -45,6 +45,9 @@ def test_it_learns_from_lists_and_the_encoder_learns_nothing_from_it() -> None:
         optimizer.step()
     assert loss().item() < before - 0.02
     assert model.items.weight.grad is None and model.gru.weight_ih_l0.grad is None
+    state, table = model.state_after_last(*tensors_of(warm, model.device)), model.table()
+    even, odd = (head.corrections(state, table[start::2].expand(len(state), -1, -1)).mean() for start in (1, 2))
+    assert even > odd + 0.1, "i0 is row 1: shoppers look at these"
 
 
 def test_an_untrained_head_corrects_nothing() -> None:
