@@ -116,7 +116,7 @@ def edits(left: str, right: str) -> int:
     for i, a in enumerate(left, start=1):
         row = [i]
         for j, b in enumerate(right, start=1):
-            cost: int = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (a != b))
+            cost = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (a != b))
             if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
                 cost = min(cost, rows[-2][j - 2] + 1)
             row.append(cost)
