@@ -163,4 +163,13 @@ def test_the_optional_packages_are_not_installed(runs_by_situation: dict[str, Ru
         for verb, run in runs_by_situation["base"].items()
         if "`train`" in run["output"] or "`report`" in run["output"]
     }
-    assert extras == {"train", "tune", "evaluate", "export", "profile", "bench seeds", "bench transfer"}
+    assert extras == {
+        "train",
+        "tune",
+        "evaluate",
+        "export",
+        "profile",
+        "bench seeds",
+        "bench transfer",
+        "search encoder",
+    }

@@ -87,7 +87,7 @@ WORDS: dict[str, tuple[str, tuple[int, ...]]] = {
 # what a broken file of settings does not concern
 WITHOUT_SETTINGS = (
     "topics show", "dead-letters fixes", "bundle show", "train", "tune", "evaluate", "export", "bench scorer", "bench train", "bench tasks",
-    "bench seeds", "bench transfer", "models key", "bench capacity", "bench compare",
+    "bench seeds", "bench transfer", "models key", "search encoder", "bench capacity", "bench compare",
 )  # fmt: skip
 
 

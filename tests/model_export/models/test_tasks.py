@@ -131,10 +131,11 @@ def test_each_task_is_learned_and_the_next_item_with_them(tmp_path: Path) -> Non
     warm = questions.where((questions.features.length > 0) & (questions.kind == 1))
     assert evaluate(model, warm)["R@20"] > 0.9
     export_graph(model, 10, tmp_path / "joint.onnx")
-    model.tasks.clear()
+    for name in [name for name in model.tasks if name != "session"]:
+        del model.tasks[name]
     export_graph(model, 10, tmp_path / "alone.onnx")
     size = [(tmp_path / name).stat().st_size for name in ("joint.onnx", "alone.onnx")]
-    assert abs(size[0] - size[1]) < 1000  # what is served does not carry the tasks' heads
+    assert abs(size[0] - size[1]) < 1000  # of the tasks' heads only the session's click head is served
 
 
 def rated(shoppers: int, seed: int) -> tuple[Examples, Examples]:
