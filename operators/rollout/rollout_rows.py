@@ -19,6 +19,14 @@ def read_rollout(value: bytes) -> Rollout | None:
     return rollout if len(shares) <= MAX_CHALLENGERS and sum(shares) < 1 else None
 
 
+def row_after(row: bytes | None, record: TopicRecord) -> bytes | None:
+    """The row of a job after a record of that job, as its operators hold it."""
+    try:
+        return RolloutRows().take(row, record, 0)[0]
+    except Refused:  # the operators count it
+        return row
+
+
 class RolloutRows:
     """A `RowRule`. An unreadable record and one of a lower revision leave the row unchanged: what serves goes on serving. After
     a tombstone the submitted bundle serves."""

@@ -16,7 +16,7 @@ from operators.kafka_io.kafka_clients import new_consumer, partitions_of
 from operators.records.contracts import EXAMPLES, MODELS, RECOMMENDATIONS, Model
 from operators.rollout.guard import Guard, ListFact, is_watched
 from operators.rollout.rollout import Rollout
-from operators.rollout.rollout_rows import read_rollout
+from operators.rollout.rollout_rows import read_rollout, row_after
 from operators.settings import Settings
 from pipelines.provenance.audit_log import record_act
 from pipelines.topics.rollout_topic import change_rollout
@@ -52,6 +52,7 @@ class RolloutGuard:
     def __init__(self, settings: Settings, clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self._settings, self._clock_ms = settings, clock_ms
         self._guard = Guard(settings.guard)
+        self._row: bytes | None = None  # of this job, as read from the topic
         self._rollout: Rollout | None = None
         self._watching = False
         self._clicked: dict[str, None] = {}  # ids of examples that were counted as clicked
@@ -78,7 +79,7 @@ class RolloutGuard:
             models = partitions_of(consumer, MODELS, kafka)
             consumer.assign(models)
             consumer.seek_to_beginning(*models)
-            self._watching = False
+            self._watching, self._row = False, None
             while not self._stop.wait(POLL_S):
                 polled = consumer.poll(timeout_ms=100, max_records=MOST_RECORDS)
                 for partition, records in polled.items():
@@ -141,10 +142,10 @@ class RolloutGuard:
     def _take_rollout(self, record: Any) -> None:
         if record.key != self._settings.job.name.encode():
             return
-        rollout = None if record.value is None else read_rollout(record.value)
-        if record.value is None or rollout is not None:
-            self._rollout = rollout
-            self._guard.begin(rollout)
+        former, self._row = self._row, row_after(self._row, record)
+        if self._row is None or self._row is not former:  # it was not refused
+            self._rollout = None if self._row is None else read_rollout(self._row)
+            self._guard.begin(self._rollout)
 
     def _judge(self) -> None:
         finding = self._guard.finding(self._rollout, self._clock_ms())

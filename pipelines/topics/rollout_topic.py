@@ -3,27 +3,32 @@
 import getpass
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
+from typing import Any
 
 from operators.kafka_io.kafka_clients import broker_errors, new_producer
 from operators.kafka_io.read_to_end import read_topic
 from operators.records.contracts import MODELS, encode_record
 from operators.rollout.rollout import Change, Rollout
-from operators.rollout.rollout_rows import read_rollout
+from operators.rollout.rollout_rows import read_rollout, row_after
 from operators.settings import Settings
 
 CHANGE_SECONDS = 30
 
 
 def read_newest(settings: Settings) -> Rollout | None:
-    """The rollout that the operators follow: the newest readable record of this job. None: the submitted bundle serves. Raises
-    `BrokerError`."""
-    key, newest = settings.job.name.encode(), None
-    for record in read_topic(settings.kafka, MODELS):
-        if record.key == key:
-            newest = None if record.value is None else read_rollout(record.value) or newest
-    return newest
+    """The rollout that the operators follow. None: the submitted bundle serves. Raises `BrokerError`."""
+    return newest_of(read_topic(settings.kafka, MODELS), settings.job.name)
+
+
+def newest_of(records: Iterable[Any], job: str) -> Rollout | None:
+    """As `read_newest`, of the records of the topic."""
+    row: bytes | None = None
+    for record in records:
+        if record.key == job.encode():
+            row = row_after(row, record)
+    return None if row is None else read_rollout(row)
 
 
 def change_rollout(

@@ -1,10 +1,12 @@
 """The metrics of the bundles that serve in an operator."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from operators.model.model_bundle import ModelBundle
+from operators.records.contracts import Model
 from operators.rollout.rollout_follower import RolloutFollower
 from operators.telemetry.metric_types import CountedElsewhere, Tally
 from pipelines.scoring.wire import Ready
@@ -23,6 +25,7 @@ class ModelMetrics:
             ["name", "version"],
             registry=registry,
         )
+        self._reported = set[tuple[str, str]]()  # labels of `_model`
         self._created = Gauge(
             "liveshelf_model_created_timestamp_seconds", "When the champion's bundle was made", registry=registry
         )
@@ -56,15 +59,19 @@ class ModelMetrics:
 
     def serves(self, bundle: ModelBundle, scorer: Ready) -> None:
         """What a scorer process said when it had started: whether its bundle may serve, and where it runs."""
+        self._reported.add((bundle.name, bundle.version))
         self._model.labels(bundle.name, bundle.version).set(0 if scorer.refused else 1)
         if not scorer.refused:
             self._starts[()] += 1
             self._where.clear()  # where it ran before
             self._where.labels(scorer.provider, scorer.provider_reason).set(1)
 
-    def ends(self, bundle: ModelBundle) -> None:
-        """A bundle serves no more."""
-        self._model.remove(bundle.name, bundle.version)
+    def keep(self, models: Iterable[Model]) -> None:
+        """Reports these bundles alone from here on."""
+        kept = {(model.name, model.version) for model in models}
+        for name, version in self._reported - kept:
+            self._model.remove(name, version)
+        self._reported &= kept
 
     def champion(self, bundle: ModelBundle) -> None:
         """The bundle of the users whom no challenger has."""

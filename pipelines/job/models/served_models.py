@@ -112,7 +112,7 @@ class ServedModels:
             else:
                 servings = [running.get(bundle.sum) or self._start(bundle, started) for bundle in rollout.serving]
                 routing = Routing(rollout)
-                shadow = None if rollout.shadow is None else self._start(rollout.shadow, started)
+                shadow = None if (bundle := rollout.shadow) is None else self._shadowing(bundle, started)
         except Exception:
             for serving in started:
                 serving.process.close()
@@ -122,7 +122,9 @@ class ServedModels:
             serving.follow(self._catalogue, self._demand)
         self._serve(_Served(servings, routing))
         self._shadow.use(shadow, routing)
-        forget(self._cache, [serving.sum for serving in (*servings, *([] if shadow is None else [shadow]))])
+        used = servings if shadow is None else [*servings, shadow]
+        self._place.metrics.keep(serving.model for serving in used)
+        forget(self._cache, [serving.sum for serving in used])
 
     def _submitted(self, running: Mapping[str, Serving], started: list[Serving]) -> Serving:
         """The submitted bundle, whatever it is: its fallback lists where its process refuses it."""
@@ -139,6 +141,10 @@ class ServedModels:
         started.append(serving)
         serving.wait(must_serve=True)
         return serving
+
+    def _shadowing(self, bundle: BundleRef, started: list[Serving]) -> Serving:
+        """A shadow of its own even where the bundle serves already: its process is for the shadow's thread alone."""
+        return self._shadow.running(bundle.sum) or self._start(bundle, started)
 
     def _open_tables(self) -> None:
         """Once: processes are started first, for both take seconds."""

@@ -108,7 +108,6 @@ class Serving:
         for end in self._leaving:
             end()
         self._leaving.clear()
-        self._place.metrics.ends(self.bundle)
 
     def fallback(self, request: Request, times: BatchTimes | None = None, *, with_digest: bool = False) -> Encoded:
         """A list without the model."""

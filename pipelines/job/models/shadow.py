@@ -51,10 +51,14 @@ class Shadow:
         self._queue: queue.Queue[tuple[list[Request], list[Encoded]] | None] = queue.Queue(QUEUED)
         self._thread: threading.Thread | None = None
 
+    def running(self, bundle_sum: str) -> "Serving | None":
+        """What scores, if it is this bundle."""
+        return self._used.serving if self._used is not None and self._used.serving.sum == bundle_sum else None
+
     def use(self, serving: "Serving | None", routing: Routing | None) -> None:
-        """Scores with this bundle from now on, whose process is ready; None: with none."""
+        """Scores with this bundle from now on, whose process is ready; None: with none. The one that ran goes on or is closed."""
         former, self._used = self._used, None if serving is None or routing is None else _Used(serving, routing)
-        if former is not None:
+        if former is not None and former.serving is not serving:
             former.serving.process.close()
             former.serving.leave()
         if self._used is not None and self._thread is None:

@@ -1,6 +1,6 @@
 """A tiny shop whose shoppers walk along chains of items, and the topics that hold what they did, without a broker."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,34 @@ from tests.builders import NOW_MS, event
 PARTITIONS = 2
 ITEMS = 40
 MINUTE_MS = 60_000
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+class Death:
+    """Calls that a process makes, and its death just before or just after one of them."""
+
+    def __init__(self, kill_at: int) -> None:
+        """`kill_at`: from 1; each call counts twice."""
+        self._kill_at, self._moments = kill_at, 0
+
+    def watches(self, do: Callable[..., Any]) -> Callable[..., Any]:
+        """`do`, which may die."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._pass()
+            done = do(*args, **kwargs)
+            self._pass()
+            return done
+
+        return call
+
+    def _pass(self) -> None:
+        self._moments += 1
+        if self._moments == self._kill_at:
+            raise Killed
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -12,7 +11,7 @@ from operators.configuration.shop_settings import EventSettings
 from operators.errors import LiveshelfError
 from operators.records.contracts import ERASURES, EVENTS, Erasure, encode_record
 from tests.builders import NOW_MS, event
-from tests.model_export.follow.shop import FakeTopics, shown, walks
+from tests.model_export.follow.shop import Death, FakeTopics, Killed, shown, walks
 
 LIMITS = EventSettings()
 
@@ -43,10 +42,6 @@ def test_what_was_read_is_there_after_a_restart_and_is_not_read_again(tmp_path: 
     assert ids(again) == [one.event_id for one in walks(12)]
 
 
-class Killed(Exception):
-    """The process dies here."""
-
-
 @pytest.mark.parametrize("portion", [20, 1000])
 def test_killed_at_any_write_it_holds_each_record_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portion: int
@@ -56,28 +51,13 @@ def test_killed_at_any_write_it_holds_each_record_once(
     topics.append(ERASURES, "u2", encode_record(Erasure(user_id="u2")), NOW_MS - 1)
     expected = [one.event_id for one in walks(6)]
     for kill_at in range(1, 200):
-        calls = 0
-
-        def dies(do: Any, kill_at: int = kill_at) -> Any:
-            def call(*args: Any, **kwargs: Any) -> Any:
-                nonlocal calls
-                calls += 1
-                if calls == kill_at:
-                    raise Killed
-                done = do(*args, **kwargs)
-                calls += 1
-                if calls == kill_at:
-                    raise Killed
-                return done
-
-            return call
-
+        death = Death(kill_at)
         folder = tmp_path / f"{kill_at}"
         history = opened(folder)
         with monkeypatch.context() as patched:
-            patched.setattr(os, "fsync", dies(lambda _: None))
+            patched.setattr(os, "fsync", death.watches(lambda _: None))
             for name in ("replace", "unlink"):
-                patched.setattr(Path, name, dies(getattr(Path, name)))
+                patched.setattr(Path, name, death.watches(getattr(Path, name)))
             try:
                 read(history, topics)
                 killed = False

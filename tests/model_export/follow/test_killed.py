@@ -21,13 +21,9 @@ from model_export.follow.learned import Learned, cut
 from model_export.follow.window_files import GateVerdict
 from operators.configuration.shop_settings import EventSettings
 from operators.records.contracts import EVENTS
-from tests.model_export.follow.shop import FakeTopics, walks
+from tests.model_export.follow.shop import Death, FakeTopics, Killed, walks
 
 LIMITS = EventSettings()
-
-
-class Killed(BaseException):
-    """The process dies here."""
 
 
 class ListingRound:
@@ -115,27 +111,12 @@ def test_killed_at_any_point_it_learns_each_event_once(
     judge = gate if refuses else lambda *_: GateVerdict(True, ["so it is"])
     kills = 0
     for kill_at in range(1, 200):
-        work, topics, calls = tmp_path / f"{kill_at}", FakeTopics(), 0
+        work, topics, death = tmp_path / f"{kill_at}", FakeTopics(), Death(kill_at)
         first_bundle(work)
-
-        def dies(do: Any, kill_at: int = kill_at) -> Any:
-            def call(*args: Any, **kwargs: Any) -> Any:
-                nonlocal calls
-                calls += 1
-                if calls == kill_at:
-                    raise Killed
-                done = do(*args, **kwargs)
-                calls += 1
-                if calls == kill_at:
-                    raise Killed
-                return done
-
-            return call
-
         with monkeypatch.context() as patched:
             patched.setattr(os, "fsync", lambda _: None)
             for name in ("replace", "rename", "symlink_to", "mkdir"):
-                patched.setattr(Path, name, dies(getattr(Path, name)))
+                patched.setattr(Path, name, death.watches(getattr(Path, name)))
             killed = False
             for number in range(3):
                 topics.send(*walks(5, first=5 * number))

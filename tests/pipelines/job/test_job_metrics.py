@@ -16,7 +16,7 @@ from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
-from operators.records.contracts import Event, Experiment
+from operators.records.contracts import Event, Experiment, Model
 from operators.settings import JobSettings, ScorerSettings
 from operators.shopper.user_state import step
 from operators.telemetry.timeline import Arrival, BatchTimes
@@ -152,6 +152,22 @@ def test_a_refused_bundle_is_said_and_each_start_of_the_scorer_counted(metrics: 
     metrics.models.serves(bundle, Ready("CUDAExecutionProvider", "a CUDA device was found"))
     where = [family for family in metrics.registry.collect() if family.name == "liveshelf_scorer_info"]
     assert [one.labels["provider"] for one in where[0].samples] == ["CUDAExecutionProvider"], "not where it ran before"
+
+
+def test_only_the_bundles_that_serve_are_reported(metrics: JobMetrics, tmp_path: Path) -> None:
+    bundle = ModelBundle.load(write_bundle(tmp_path / "bundle"))
+    ready, known, other = (
+        Ready("CPUExecutionProvider", "no CUDA device was found"),
+        Model("known", "1"),
+        Model("b", "2"),
+    )
+    metrics.models.serves(bundle, ready)
+    metrics.models.serves(bundle, ready)  # the shadow is promoted: a process for each
+    metrics.models.keep([known, known])
+    metrics.models.keep([known, other])
+    assert value(metrics, "liveshelf_model_info", name="known", version="1") == 1
+    metrics.models.keep([other])
+    assert metrics.registry.get_sample_value("liveshelf_model_info", {"name": "known", "version": "1"}) is None
 
 
 def test_each_death_of_the_scorer_thread_is_counted(metrics: JobMetrics) -> None:

@@ -3,14 +3,12 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.faults.fault import Fault
-from operators.configuration.shop_settings import DemandSettings
 from operators.records.contracts import CATALOGUE, ITEMS, RECOMMENDATIONS, CatalogueItem, encode_record
 from storefront.services import Services
 from tests.running_stack import Stack
@@ -102,17 +100,6 @@ def test_each_event_is_counted_once_although_the_taskmanager_is_killed(stack: St
     sold = demand[f"{name}-2"]
     assert sold["hour"]["revenue"] + sold["previous_hour"]["revenue"] == 6 * 3 * 5.0
     assert 0 < sold["purchases"] <= 18 and sold["trend"] > 1
-
-
-@pytest.fixture
-def shop(stack: Stack, tmp_path: Path) -> Iterator[Services]:
-    """A storefront that follows demand: the stack's own does not."""
-    own = stack.settings.stack.model_copy(update={"data_dir": str(tmp_path)})
-    services = Services(stack.settings.model_copy(update={"demand": DemandSettings(enabled=True), "stack": own}))
-    services.open()
-    eventually(lambda: services.views.complete, 60)
-    yield services
-    services.close()
 
 
 def test_a_flash_sale_is_seen_by_strangers_within_a_minute(stack: Stack, counting: str, shop: Services) -> None:

@@ -2,13 +2,11 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from operators.configuration.shop_settings import DemandSettings
 from operators.records.contracts import CATALOGUE, EXAMPLES, RECOMMENDATIONS, CatalogueItem, encode_record
 from storefront.services import Services
 from tests.running_stack import Stack
@@ -32,17 +30,6 @@ def exploring(stack: Stack, demo_bundle: Path) -> str:
     """A job that explores, from the state of one that does not."""
     stack.serve(demo_bundle)
     return stack.serve(demo_bundle, EXPLORING)
-
-
-@pytest.fixture
-def shop(stack: Stack, tmp_path: Path) -> Iterator[Services]:
-    """A storefront with tables of its own."""
-    own = stack.settings.stack.model_copy(update={"data_dir": str(tmp_path)})
-    services = Services(stack.settings.model_copy(update={"demand": DemandSettings(enabled=True), "stack": own}))
-    services.open()
-    eventually(lambda: services.views.complete, 60)
-    yield services
-    services.close()
 
 
 class Shoppers:
