@@ -13,6 +13,7 @@ from operators.errors import BadRecord, BrokerError, SearchError
 from operators.records.contracts import MAX_ID
 from operators.search.filters import MAX_TEXT as MAX_FILTERS
 from operators.search.filters import read_filters
+from operators.search.understanding import MAX_QUERY
 from operators.settings import Settings
 from storefront.events.event_producer import BadEvent
 from storefront.http.answers import Refused, add_refusals, encode, json_answer, refusal
@@ -30,9 +31,9 @@ from storefront.view.served_list import ServedItem, ServedList
 from storefront.watching.measured import Measured
 from storefront.watching.ops import Overview
 
-MAX_QUERY = 256  # characters of a search
-# refusals that any route may answer: from the guard, the limits, or a bad parameter
-GUARDED: dict[int | str, dict[str, Any]] = {code: content(Refused) for code in (400, 403, 422, 429)}
+# refusals that any route may answer: from the connection, the guard, the limits, or a bad parameter
+REFUSALS = (400, 403, 408, 422, 429, 431, 503)
+GUARDED: dict[int | str, dict[str, Any]] = {code: content(Refused) for code in REFUSALS}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -83,10 +84,7 @@ def _list_routes(app: FastAPI, shop: Services) -> None:
         shop.metrics.served.labels(answer.source if answer.known else "expired" if answer.expired else "stranger").inc()
         return json_answer(answer)
 
-    stream_answers: dict[int | str, dict[str, Any]] = {
-        200: {"content": {"text/event-stream": {}}},
-        503: content(Refused),
-    }
+    stream_answers: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
     @app.get("/v1/users/{user_id}/recommendations/stream", response_class=Response, responses=stream_answers)
     async def stream(user_id: PathId, limit: int = Query(20, ge=1, le=100)) -> Response:
@@ -134,7 +132,7 @@ def _event_route(app: FastAPI, shop: Services) -> None:
     limits = shop.settings
     answers: dict[int | str, dict[str, Any]] = {
         202: content(Taken),
-        **{code: content(Refused) for code in (413, 415, 503)},
+        **{code: content(Refused) for code in (413, 415)},
     }
 
     @app.post("/v1/events", status_code=202, openapi_extra=body, responses=answers)

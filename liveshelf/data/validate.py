@@ -129,8 +129,8 @@ def _show(summary: dict[str, Any]) -> None:
         table("events by type", ("type", "count"), summary["types"].most_common())
     if summary["repaired"]:
         table("repaired", ("field", "records"), summary["repaired"].most_common())
-    if summary["without effect"]:
-        table("little or no effect", ("field", "effect"), [*summary["without effect"].items()])
+    if effects := summary.get("without effect"):  # of events alone
+        table("little or no effect", ("field", "effect"), [*effects.items()])
     if summary["bad_lines"]:
         table("bad lines", ("line", "reason", "came"), summary["bad_lines"])
     for remark in summary["remarks"]:

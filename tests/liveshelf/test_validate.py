@@ -125,6 +125,13 @@ def test_people_see_the_same(tmp_path: Path) -> None:
         assert expected in ran.stderr
 
 
+def test_people_see_a_catalogue_as_well(tmp_path: Path) -> None:
+    catalogue = file(tmp_path, [{"item_id": "1000", "title": "Mug"}], "catalogue.jsonl")
+    for arguments in (["--catalogue", catalogue], [file(tmp_path, shop()), "--catalogue", catalogue]):
+        ran = CliRunner().invoke(app, ["validate", *map(str, arguments)])
+        assert (ran.exit_code, ran.stderr.count("all lines are valid")) == (0, len(arguments) - 1), ran.output
+
+
 def test_fix_writes_the_good_part_and_the_rest_with_reasons(tmp_path: Path) -> None:
     events = file(tmp_path, shop(10, item_id=lambda n: 1000 + n, price=lambda n: "12,50 €" if n else "zwölf"))
     good, rest = tmp_path / "good.jsonl", tmp_path / "rest.jsonl"

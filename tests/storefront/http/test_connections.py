@@ -146,6 +146,17 @@ def test_a_head_that_comes_at_once_is_limited_too(serve: Serve) -> None:
     assert b" 200 " in shop.raw(HEAD + b"connection: close\r\nx: " + b"x" * 1000 + b"\r\n\r\n")[:20]
 
 
+def test_what_a_connection_refuses_is_described_at_each_route(serve: Serve) -> None:
+    shop = serve()
+    document = shop.client.get("/openapi.json").json()
+    words = "%F4%88%A0%94" * 2000  # the 2,000 characters that `filters` may have
+    answer = shop.raw(f"GET /v1/search?filters={words} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+    assert b" 431 " in answer[:20]
+    for path, methods in document["paths"].items():
+        for method, route in methods.items():
+            assert {"408", "431", "503"} <= route["responses"].keys(), f"{method} {path}"
+
+
 def test_an_endless_body_is_answered_and_not_read_for_long(serve: Serve) -> None:
     shop = serve(request_timeout_s=1, max_body_bytes=10_000)
     chunk = b"2000\r\n" + b"x" * 8192 + b"\r\n"
