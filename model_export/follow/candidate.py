@@ -20,11 +20,12 @@ from model_export.data.searches import Searches, searches_of
 from model_export.data.splits import QUESTIONS, drawn_questions
 from model_export.follow.assortment import RARE, assortment
 from model_export.follow.history import History
+from model_export.follow.item_biases import follow_demand
 from model_export.follow.learned import Learned, cut
 from model_export.follow.offers import Offers
 from model_export.follow.position_bias import ClickWeights
 from model_export.follow.refreshed_counts import fallbacks, follower_counts
-from model_export.follow.rehearsal import Lesson, rehearse, replayed
+from model_export.follow.rehearsal import Lesson, pace_of, rehearse, replayed
 from model_export.follow.warm_start import FOLLOWERS, WarmStart
 from model_export.models.encoders import NextItem
 from model_export.models.search_task import SearchTask
@@ -32,6 +33,7 @@ from model_export.models.tasks import Task
 from operators.configuration.shop_settings import EventSettings
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import EVENTS, Event
+from operators.time_units import HOUR_MS
 
 Rows = npt.NDArray[np.int64]
 Kind = Literal["light", "weights"]
@@ -68,6 +70,7 @@ class RoundOptions:
 
     limits: EventSettings
     replay_share: float = 0.5
+    half_life_hours: float = 24.0
     seed: int = 7
 
 
@@ -112,11 +115,17 @@ class Round:
         if kind == "weights":
             old = self._learn(model, start)
             facts |= {"trained_on": self._trained_on(), "trained_to": self._trained_to(), "trained_at": self._now_ms}
+        recency = self._recency()
+        asked = np.union1d(self.new, self.old)
+        import os
+        if os.environ.get("BIAS","1")=="1":
+            follow_demand(model, self.questions.where(asked), recency[asked] * self._click_weights()[asked])
         if not start.weights.silent:
             head = (start.followers[name].numpy() for name in FOLLOWERS)
-            model.transitions.take_counts(follower_counts(self.items, self.questions, *head))
+            model.transitions.take_counts(follower_counts(self.items, self.questions, recency, *head))
         model.eval().freeze()
-        counted = fallbacks(self._champion, self.items, self.questions, table_vectors(model).astype(np.float32))
+        vectors = table_vectors(model).astype(np.float32)
+        counted = fallbacks(self._champion, self.items, self.questions, recency, vectors)
         new = len(self.new) if kind == "weights" else 0
         joined, left = len(self.items.new), len(self.items.left)
         facts |= {"made_from": self._champion.version, "metrics": {"test": {}}}
@@ -143,13 +152,33 @@ class Round:
     def _learn(self, model: NextItem, start: WarmStart) -> Rows:
         """Trains the model on the new and some old examples, and returns the old ones."""
         generator = np.random.default_rng(self._options.seed)
-        old = replayed(self.old, len(self.new), self._options.replay_share, generator)
-        item_ids = self.items.words.item_ids
-        wanted = [item_ids[row - 1] for row in self.questions.target.tolist()]
-        weights = ClickWeights(self._shown).of(self._sources, wanted)
-        lesson = Lesson(self.questions, np.concatenate((self.new, old)), weights)
+        share = self._options.replay_share
+        old = replayed(self.old, len(self.new), share, generator, self._recency()[self.old])
+        rows = np.concatenate((self.new, old))
+        lesson = Lesson(self.questions, rows, self._click_weights(), self._pace(start))
         rehearse(model, lesson, start.options.learning_rate, generator, self._tasks(start))
         return old
+
+    def _pace(self, start: WarmStart) -> npt.NDArray[np.float32]:
+        """Items that the champion has seldom seen learn faster; without its counts only those that it never saw."""
+        items = self.items.rows
+        import os
+        if start.weights.silent or os.environ.get("PACE")=="0":
+            learned = np.where(items > 0, np.inf, 0.0)
+        else:
+            learned = np.expm1(start.followers["seen"].numpy().astype(np.float64))[items] * (items > 0)
+        return pace_of(np.bincount(self.questions.target[self.new], minlength=len(items)), learned)
+
+    def _recency(self) -> npt.NDArray[np.float64]:
+        """float64 [B]: the weight of each question, halved for each half-life before the newest one."""
+        ages_ms = self.questions.time_ms.max(initial=0) - self.questions.time_ms
+        recency: npt.NDArray[np.float64] = np.exp2(-ages_ms / (self._options.half_life_hours * HOUR_MS))
+        return recency
+
+    def _click_weights(self) -> npt.NDArray[np.float32]:
+        item_ids = self.items.words.item_ids
+        wanted = [item_ids[row - 1] for row in self.questions.target.tolist()]
+        return ClickWeights(self._shown).of(self._sources, wanted)
 
     def _tasks(self, start: WarmStart) -> list[Task]:
         """The search task, so that queries still find the items whose vectors move."""

@@ -27,9 +27,13 @@ Rows = npt.NDArray[np.int32]
 
 
 def fallbacks(
-    champion: ModelBundle, items: Assortment, train: Examples, vectors: npt.NDArray[np.float32]
+    champion: ModelBundle,
+    items: Assortment,
+    train: Examples,
+    weights: npt.NDArray[np.float64],
+    vectors: npt.NDArray[np.float32],
 ) -> dict[str, Rows]:
-    """The arrays of a bundle's fallbacks. `vectors` float32 [N + 1, d]."""
+    """The arrays of a bundle's fallbacks. `weights` [B]: of the examples as neighbours; `vectors` float32 [N + 1, d]."""
     size, newest_ms = len(items.words) + 1, int(train.time_ms.max())
     span_ms = newest_ms - int(train.time_ms.min())
     all_time = np.bincount(train.target, minlength=size).astype(np.float64)
@@ -41,16 +45,21 @@ def fallbacks(
     return {
         "popular": popular[popular > 0].astype(np.int32),
         "trending": trending_rows(recent, all_time),
-        "neighbours": neighbours(vectors, transition_counts(train, size - 1) + prior),
+        "neighbours": neighbours(vectors, transition_counts(train, size - 1, weights) + prior),
     }
 
 
 def follower_counts(
-    items: Assortment, train: Examples, rows: Rows, share: npt.NDArray[np.float32], seen: npt.NDArray[np.float32]
+    items: Assortment,
+    train: Examples,
+    weights: npt.NDArray[np.float64],
+    rows: Rows,
+    share: npt.NDArray[np.float32],
+    seen: npt.NDArray[np.float32],
 ) -> sparse.csr_matrix:
     """float32 [N + 1, N + 1]: how often an item (column) followed another. `rows`, `share` [N + 1, F] and `seen` [N + 1]:
     the champion's transition head, whose counts stay where the history has none."""
-    counts = transition_counts(train, len(items.words))
+    counts = transition_counts(train, len(items.words), weights)
     totals = np.expm1(seen[items.rows]) * (items.rows > 0)
     evidence = np.asarray(counts.sum(axis=1)).ravel() > 0
     totals = np.where(evidence, np.minimum(totals, FOLLOWER_EVENTS), totals)
