@@ -1,7 +1,9 @@
 """Each planted candidate is refused by the line that should refuse it, and by no other without need."""
 
 import json
+import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from tests.model_export.gate.shops import (
     write_walks,
 )
 
+SHORT_SESSIONS = EventSettings(session_gap_minutes=1)
 QUALITY = {"hit@20", "MRR@20", "NDCG@20"}
 PACE = {"latency", "slower"}
 
@@ -179,11 +182,60 @@ def test_scores_of_another_scale(champion: Path, walks: Path, tmp_path: Path) ->
 def test_a_click_probability_is_compared_with_what_shoppers_did(
     champion: Path, walks: Path, monkeypatch: pytest.MonkeyPatch, error: float | None
 ) -> None:
-    served, judgement = Served(ModelBundle.load(champion)), {} if error is None else {"ECE": error}
-    object.__setattr__(served.bundle, "clicks", "a head")
+    judgement = {} if error is None else {"ECE": error}
     monkeypatch.setattr(click_calibration, "clicks_of_bundle", lambda *_: {"clicks": judgement})
-    line = calibration_line(served, walks, 0, GateLimits(), EventSettings(), print)
+    line = calibration_line(clicking(champion), None, walks, 0, GateLimits(), SHORT_SESSIONS, print)
     assert (line.passed, line.value) == (error == 0.04, error)
+
+
+def clicking(bundle: Path, calibration: float = 0.0, until_ms: int = 0) -> Served:
+    """The bundle with a click head."""
+    served = Served(ModelBundle.load(bundle))
+    object.__setattr__(served.bundle, "clicks", SimpleNamespace(calibration=np.full((2, 2), calibration)))
+    served.bundle.manifest["metrics"] = {"clicks": {"until_ms": until_ms}}
+    return served
+
+
+@pytest.mark.parametrize(("theirs", "passed"), [(0.3, True), (0.1, False)])
+def test_p_click_may_be_as_far_from_the_truth_as_the_champions(
+    champion: Path, walks: Path, monkeypatch: pytest.MonkeyPatch, theirs: float, passed: bool
+) -> None:
+    ours, others = clicking(champion), clicking(champion)
+    errors = {id(ours): 0.2, id(others): theirs}
+    monkeypatch.setattr(
+        click_calibration, "clicks_of_bundle", lambda served, *_: {"clicks": {"ECE": errors[id(served)]}}
+    )
+    line = calibration_line(ours, others, walks, 0, GateLimits(), SHORT_SESSIONS, print)
+    assert (line.passed, line.value, line.champion) == (passed, 0.2, theirs)
+
+
+def test_p_click_is_judged_on_closed_sessions_that_it_was_not_fitted_on(
+    champion: Path, walks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[tuple[int, int]]()
+
+    def clicks(served: Served, questions: Any, *_: Any) -> Any:
+        asked.append((int(questions.time_ms.min()), int(questions.time_ms.max())))
+        return {"clicks": {"ECE": 0.0}}
+
+    monkeypatch.setattr(click_calibration, "clicks_of_bundle", clicks)
+    for until_ms in (NOW_MS + 400_000, NOW_MS + 650_000):
+        calibration_line(
+            clicking(champion, until_ms=until_ms), None, walks, NOW_MS + 300_000, GateLimits(), SHORT_SESSIONS, print
+        )
+    closed_ms = NOW_MS + 719_000 - 60_000
+    assert asked == [(NOW_MS + 401_000, closed_ms), (NOW_MS + 300_000, closed_ms)], "few others: the fitted ones too"
+
+
+@pytest.mark.parametrize(("calibration", "passed"), [(0.0, True), (0.5, False)])
+def test_without_a_known_outcome_the_champions_calibration_stays(
+    champion: Path, walks: Path, calibration: float, passed: bool
+) -> None:
+    """The sessions of twelve minutes may all go on."""
+    line = calibration_line(
+        clicking(champion, calibration), clicking(champion), walks, 0, GateLimits(), EventSettings(), print
+    )
+    assert line.passed is passed and "too few lists whose outcome is known" in line.why
 
 
 def test_a_bundle_that_is_too_large(champion: Path, walks: Path) -> None:
@@ -199,6 +251,37 @@ def test_a_candidate_that_forgot_what_it_knew(champion: Path, tmp_path: Path) ->
     report = judge(candidate, champion, newest, lax, old_events=old)
     assert failed(report) == {f"forgetting: {name}" for name in QUALITY}
     assert [window.file for window in report.windows] == ["newest.jsonl", "old.jsonl"]
+
+
+def of_half_a_world(champion: Path, folder: Path, wrong: range) -> Path:
+    """The champion with the items of a range in another order."""
+    mixed = random.Random(5).sample([*wrong], len(wrong))
+    order = [*range(1, wrong[0]), *mixed, *range(wrong[-1] + 1, ITEMS + 1)]
+    return with_items(champion, folder, [f"i{number}" for number in order])
+
+
+@pytest.mark.parametrize("forgot", [range(1, 2), range(1, 61), range(1, 101)])
+def test_a_candidate_of_a_changed_world_may_forget_some_of_the_old_one_but_not_all(
+    champion: Path, tmp_path: Path, forgot: range
+) -> None:
+    newest = write_walks(tmp_path / "newest.jsonl", items=range(101, 201))
+    old = write_walks(tmp_path / "old.jsonl", items=range(1, 101))
+    serving = of_half_a_world(champion, tmp_path / "serving", range(101, 201))
+    candidate = of_half_a_world(champion, tmp_path / "candidate", forgot)
+    report = judge(candidate, serving, newest, GateLimits(min_overlap=1), old_events=old)
+    warned = {line.name for line in report.warnings}
+    assert "overlap@20" in warned
+    assert ("forgetting: NDCG@20" in warned) is (len(forgot) > 1)
+    assert failed(report) == ({"forgetting: popularity"} if len(forgot) == 100 else set())
+    assert report.passed is (len(forgot) < 100)
+    worse = judge(serving, candidate, newest, GateLimits(min_overlap=1), old_events=old)
+    assert not worse.warnings and "overlap@20" in failed(worse)
+
+
+def test_of_an_old_file_the_named_events_are_asked(champion: Path, walks: Path) -> None:
+    ids = [f"e{number}" for number in range(300, 400)]
+    (_, old) = judge(champion, champion, walks, GateLimits(), old_events=walks, old_ids=ids).windows
+    assert (old.questions, old.users) == (100, 60)
 
 
 def test_too_few_questions_are_no_proof(champion: Path, tmp_path: Path) -> None:
