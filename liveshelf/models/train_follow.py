@@ -44,11 +44,12 @@ def follow(settings: Settings) -> None:
     from model_export.follow.follower import Follower
     from model_export.follow.following import Cadences, run_rounds
     from model_export.follow.history import History
+    from model_export.follow.learned import WindowSize
     from model_export.follow.window_files import JudgeGate
     from pipelines.topics.followed_topics import FollowedTopics
 
     trainer, targets = settings.trainer, Layout.of(settings).targets
-    work = settings.resolve(trainer.work_dir)
+    work, least = settings.resolve(trainer.work_dir), WindowSize(settings.gate.min_questions, settings.gate.min_users)
     history = History(work / "history", trainer.history_events, settings.events)
     serving = RolloutChampion(settings, work / "champions")
     metrics = FollowMetrics(trainer.metrics_port, targets / "trainer-follow.json" if targets.is_dir() else None)
@@ -60,7 +61,7 @@ def follow(settings: Settings) -> None:
                 topics,
                 serving,
                 JudgeGate(settings.gate, settings.events, work),
-                RoundOptions(settings.events, trainer.replay_share),
+                RoundOptions(settings.events, trainer.replay_share, least=least),
             )
             cadences = Cadences(trainer.light_every_s, trainer.weights_every_s)
             people.print(f"following the topics, from the bundle {serving.champion()}", soft_wrap=True)

@@ -116,13 +116,12 @@ class Follower:
             return Outcome(kind, None, False, ["nothing came since the last round"], 0.0)
         self._work.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            coming = Round(ModelBundle.load(champion), self._history, self._offers, self._options, now_ms)
+            coming = Round(ModelBundle.load(champion), self._history, self._offers, self._options, now_ms, kind)
         except EventsFileError as error:
             return Outcome(kind, None, False, [str(error)], time.monotonic() - started)
-        if not coming.is_worth(kind):
-            line = f"{len(coming.new)} new examples are too few"
-            return Outcome(kind, None, False, [line], time.monotonic() - started)
-        candidate = coming.make(kind, self._work / CANDIDATE)
+        if coming.lacks:
+            return Outcome(kind, None, False, [coming.lacks], time.monotonic() - started)
+        candidate = coming.make(self._work / CANDIDATE)
         verdict = self._gate(candidate.folder, champion, candidate.windows)
         version = str(candidate.manifest["version"])
         if verdict.passed:

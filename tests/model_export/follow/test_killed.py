@@ -34,10 +34,11 @@ class ListingRound:
         self._cut = cut(self._events, Learned(champion.manifest), history.offsets[EVENTS])
         self.new = [self._events[place].event.event_id for place in sorted(self._cut.new)]
 
-    def is_worth(self, kind: str) -> bool:
-        return bool(self.new)
+    @property
+    def lacks(self) -> str:
+        return "" if self.new else "nothing is new"
 
-    def make(self, kind: str, folder: Path) -> Any:
+    def make(self, folder: Path) -> Any:
         shutil.rmtree(folder, ignore_errors=True)
         part_folder = folder.with_name(".part")
         shutil.rmtree(part_folder, ignore_errors=True)

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_export.follow.learned import Learned, cut
+from model_export.follow.learned import Learned, WindowSize, cut, questions_of
 from model_export.follow.stored_records import StoredEvent
 from operators.errors import EventsFileError
 from operators.records.contracts import EVENTS
+from operators.shopper.features import Vocabulary
 from tests.builders import NOW_MS, event
 
 
@@ -31,6 +32,41 @@ def test_a_candidate_has_learned_by_offset_whatever_the_times() -> None:
 def test_the_newest_tenth_waits_for_the_next_round() -> None:
     made = cut(stored(*((0, number, number) for number in range(20))), Learned({}), {0: 20, 1: 3})
     assert made.trained_to == {0: 18, 1: 3} and made.new == set(range(18)) and made.newest_ms == NOW_MS + 18_000
+
+
+@pytest.mark.parametrize(
+    ("least", "users", "begins", "window"),
+    [
+        (WindowSize(1, 1), 20, 18, WindowSize(2, 2)),
+        (WindowSize(6, 1), 20, 14, WindowSize(6, 6)),
+        (WindowSize(1, 3), 20, 17, WindowSize(3, 3)),
+        (WindowSize(2, 2), 1, 10, WindowSize(10, 1)),
+        (WindowSize(99, 1), 20, 10, WindowSize(10, 10)),
+    ],
+)
+def test_the_gates_window_holds_enough_questions_and_at_most_half_of_what_is_new(
+    least: WindowSize, users: int, begins: int, window: WindowSize
+) -> None:
+    """Twenty new events; each of them is a question."""
+    events, asked = stored(*((0, number, number) for number in range(20))), {n: f"u{n % users}" for n in range(20)}
+    made = cut(events, Learned({}), {0: 20}, asked, least)
+    assert made.newest_ms == NOW_MS + 1000 * begins and made.window == window
+    assert made.window.holds(least) is (begins > 10)
+
+
+def test_a_light_round_begins_where_the_champions_counts_end() -> None:
+    events = stored(*((0, number, number) for number in range(20)))
+    made = cut(events, Learned({}), {0: 20}, from_ms=NOW_MS + 10_000)
+    assert made.new == set(range(10, 19)) and made.newest_ms == NOW_MS + 19_000
+    with pytest.raises(EventsFileError, match="not learned"):
+        cut(events, Learned({}), {0: 20}, from_ms=NOW_MS + 20_000)
+
+
+def test_a_question_wants_a_known_item_after_another_one() -> None:
+    acts = [("view", "i1"), ("view", "new"), ("search", None), ("view", "i2"), ("impression", None)]
+    events = [event(number, kind, item_id=item) for number, (kind, item) in enumerate(acts)]
+    events.append(event(9, user_id="other", item_id="i1"))
+    assert questions_of(events, Vocabulary(["i1", "i2"]), 3.0) == [False, False, False, True, False, False]
 
 
 def test_nothing_new_is_said() -> None:
