@@ -52,7 +52,8 @@ def follow(settings: Settings) -> None:
     work, least = settings.resolve(trainer.work_dir), WindowSize(settings.gate.min_questions, settings.gate.min_users)
     history = History(work / "history", trainer.history_events, settings.events)
     serving = RolloutChampion(settings, work / "champions")
-    metrics = FollowMetrics(trainer.metrics_port, targets / "trainer-follow.json" if targets.is_dir() else None)
+    targets_file = targets / "trainer-follow.json" if targets.is_dir() else None
+    metrics = FollowMetrics(trainer.metrics_port, targets_file, trainer.weights_every_s)
     try:
         with FollowedTopics(settings) as topics:
             follower = Follower(

@@ -33,6 +33,7 @@ from model_export.models.search_task import SearchTask
 from model_export.models.tasks import Task
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import EventsFileError
+from operators.model.bundle_files import weights_trained_s
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import EVENTS, Event
 
@@ -153,6 +154,7 @@ class Round:
         """Exports a candidate to `folder`. Raises `BundleError` if the champion cannot be trained further."""
         start, kind = WarmStart.read(self._champion), self._kind
         model, facts = self._with_items(start), {name: self._champion.manifest[name] for name in self._kept()}
+        facts["trained_at"] = round(1000 * weights_trained_s(self._champion.manifest))
         old = np.zeros(0, dtype=np.int64)
         if kind == "weights":
             old = self._learn(model, start)

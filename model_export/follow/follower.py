@@ -12,7 +12,7 @@ from model_export.follow.history import History
 from model_export.follow.offers import Offers
 from model_export.follow.stored_records import TopicRecord
 from operators.errors import EventsFileError
-from operators.model.bundle_files import read_manifest
+from operators.model.bundle_files import read_manifest, weights_trained_s
 from operators.model.model_bundle import ModelBundle
 
 CANDIDATE, REFUSED = "candidate", "refused-"
@@ -39,6 +39,10 @@ Gate = Callable[[Path, Path, GateWindows], Verdict]  # candidate, champion
 
 class Topics(Protocol):
     """The topics that a trainer follows."""
+
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """Records that left a topic before they were read, by topic."""
 
     def read(self, offsets: Mapping[str, Mapping[int, int]]) -> Iterable[Portion]:
         """What came from these offsets on, up to the present ends: erasures first, then all others."""
@@ -98,6 +102,15 @@ class Follower:
         """When the champion's last round of weights was, epoch s; None if it had none."""
         trained_ms = read_manifest(self._serving.champion()).get("trained_at")
         return None if trained_ms is None else float(trained_ms) / 1000
+
+    def weights_s(self) -> float:
+        """When the champion's weights were trained, epoch s; 0 if its manifest does not say."""
+        return weights_trained_s(read_manifest(self._serving.champion()))
+
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """As `Topics`."""
+        return self._topics.lost
 
     def read(self) -> None:
         """Takes what the topics have."""

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
+from operators.model.bundle_files import weights_trained_s
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import Model
 from operators.rollout.rollout_follower import RolloutFollower
@@ -28,6 +29,11 @@ class ModelMetrics:
         self._reported = set[tuple[str, str]]()  # labels of `_model`
         self._created = Gauge(
             "liveshelf_model_created_timestamp_seconds", "When the champion's bundle was made", registry=registry
+        )
+        self._trained = Gauge(
+            "liveshelf_model_trained_timestamp_seconds",
+            "When the weights of the champion's bundle were trained: a light round of the trainer makes a bundle with earlier ones",
+            registry=registry,
         )
         self._items = Gauge("liveshelf_model_items", "Items that the champion's bundle knows", registry=registry)
         self._where = Gauge(
@@ -77,6 +83,7 @@ class ModelMetrics:
         """The bundle of the users whom no challenger has."""
         if text := bundle.manifest.get("created"):
             self._created.set(datetime.fromisoformat(str(text)).timestamp())
+        self._trained.set(weights_trained_s(bundle.manifest))
         self._items.set(len(bundle.vocabulary))
 
     def follow(self, follower: RolloutFollower) -> None:

@@ -17,6 +17,7 @@ from model_export.follow.offers import Offers
 from model_export.follow.window_files import GateVerdict, JudgeGate
 from model_export.measures.ranking_metrics import summary
 from operators.configuration.shop_settings import EventSettings, GateLimits
+from operators.model.bundle_files import weights_trained_s
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, EVENTS, CatalogueItem, Event
 from tests.builders import NOW_MS, event
@@ -158,6 +159,7 @@ def test_a_light_round_keeps_the_weights_and_what_they_learned(tmp_path: Path, c
     assert np.array_equal(shop.bundle.vectors, before.vectors)
     assert shop.bundle.manifest["trained_on"] == before.manifest["trained_on"]
     assert "trained_to" not in shop.bundle.manifest
+    assert shop.follower.weights_s() == weights_trained_s(before.manifest) > 0, "it is as old as the weights"
     assert json.loads((shop.serving / "items.json").read_text()) == before.vocabulary.item_ids
 
 
