@@ -31,7 +31,7 @@ LEARNING_ALERTS = (
         "1h",
         "ticket",
         "Shoppers click less than half as often as a week ago",
-        "liveshelf models list: says which bundle serves and since when; liveshelf models rollback: if it began with that bundle",
+        "liveshelf models list --json: changed_at says since when which bundle serves; liveshelf models rollback: if it began with that bundle",
     ),
     Alert(
         "WeightsNotPromoted",
