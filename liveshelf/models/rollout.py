@@ -107,7 +107,7 @@ def reset(why: str = Why, json: bool = JsonFlag) -> None:
 
 
 @app.command()
-def key(file: Path) -> None:
+def key(file: Path = typer.Argument(..., help="Where the private key is written (PEM).")) -> None:
     """Makes a key to sign bundles with, and prints its public half for bundle.public_keys.
 
     Example: liveshelf models key signing.pem
@@ -118,7 +118,7 @@ def key(file: Path) -> None:
 
 
 @app.command()
-def sign(bundle: Path) -> None:
+def sign(bundle: Path = typer.Argument(..., help="A bundle's folder.")) -> None:
     """Signs a bundle with the key of bundle.signing_key_file. `promote`, `split` and `shadow` do it too.
 
     Example: liveshelf models sign bundles/mine

@@ -80,7 +80,9 @@ def run(
         None, help="Folder for scalars and the item space, for `tensorboard --logdir` (extra `report`)."
     ),
     follow: bool = typer.Option(
-        False, "--follow", help="Trains on what the topics bring, until stopped; see docs/learning.md and [trainer]."
+        False,
+        "--follow",
+        help="Trains on what the topics bring, until stopped: docs/learning.md and the settings' table `trainer`.",
     ),
     device: Device = DeviceOption,
     json: bool = JsonFlag,
