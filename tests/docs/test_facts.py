@@ -78,5 +78,6 @@ def test_an_erasure_names_every_topic_that_holds_user_ids() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_no_command_to_copy_runs_the_systems_python(page: Path) -> None:
     """Liveshelf is installed into .venv alone."""
-    blocks = re.findall(r"^```(?:sh|bash)?\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-    assert re.findall(r"^(?:.*\$\()?(?:pip|python)[\d.]* .*$", "\n".join(blocks), re.MULTILINE) == []
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    shell = "\n".join(text for language, text in blocks if language in ("", "sh", "bash"))
+    assert re.findall(r"^(?:.*\$\()?(?:pip|python)[\d.]* .*$", shell, re.MULTILINE) == []
