@@ -1,0 +1,303 @@
+"""What an operator serves: at a restart, while a bundle is broken or the store is away, and after a rollback."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from operators.errors import BundleError
+from operators.experiments.assignment import Experiments
+from operators.kafka_io.compacted_table import CompactedTable
+from operators.model.bundle_files import MANIFEST, manifest_sum, read_manifest
+from operators.model.model_bundle import ModelBundle
+from operators.records.contracts import Model, encode_record
+from operators.rollout import rollout_follower
+from operators.rollout.bundle_store import put
+from operators.rollout.rollout import BundleRef, Rollout, promoted, rolled_back, shadowed, split
+from operators.rollout.rollout_rows import RolloutRows
+from operators.settings import Settings
+from pipelines.job.models import served_models
+from pipelines.job.models.model_metrics import ModelMetrics
+from pipelines.job.models.served_models import ServedModels
+from pipelines.job.models.serving import Place
+from tests.builders import write_bundle
+from tests.operators.kafka_io.fake_topic import TOPIC, Topic, until
+from tests.operators.rollout.test_rollout import CHANGE
+
+
+class Process:
+    """As `ScorerProcess`."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+class Serving:
+    """As `pipelines.job.models.serving.Serving`, without a process."""
+
+    started: list["Serving"]
+    waits: dict[str, Callable[[], None]]  # version -> what happens while its process starts
+    follows: Callable[[], None]
+
+    def __init__(self, folder: Path, place: Place, suffix: str = "") -> None:
+        self.bundle, self.sum = ModelBundle.load(folder), manifest_sum(folder)
+        self.model = Model(self.bundle.name, self.bundle.version)
+        self.process = self.scorer = Process()
+        self.has_left = False
+        Serving.started.append(self)
+
+    def wait(self, *, must_serve: bool) -> None:
+        Serving.waits.get(self.model.version, lambda: None)()
+
+    def follow(self, catalogue: object, demand: object) -> None:
+        Serving.follows()
+
+    def leave(self) -> None:
+        self.has_left = True
+
+
+class Table:
+    """As a table of the catalogue, which opens once."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+
+    def open(self, timeout_s: float) -> bool:
+        assert not self.is_open, "threads can only be started once"
+        self.is_open = True
+        return True
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+class Operator:
+    """An operator with a topic of rollouts and a store of bundles."""
+
+    def __init__(self, folder: Path) -> None:
+        self.topic, self.folder, self.registry = Topic(), folder, CollectorRegistry()
+        self.cache, self.store = folder / "cache", folder / "store"
+        self.settings = Settings.model_construct()
+        self.shipped = self.bundle("submitted")
+        self.models = self.restarted()
+
+    def bundle(self, version: str) -> Path:
+        folder = write_bundle(self.folder / version)
+        manifest = read_manifest(folder) | {"version": version}
+        (folder / MANIFEST).write_text(json.dumps(manifest))
+        return folder
+
+    def stored(self, version: str) -> BundleRef:
+        return put(self.bundle(version), str(self.store))
+
+    def restarted(self) -> ServedModels:
+        self.registry = CollectorRegistry()
+        place = Place(self.settings, 0, "", ModelMetrics(self.registry), Experiments(self.settings.experiment))
+        self.models = ServedModels(self.shipped, place)
+        return self.models
+
+    def write(self, rollout: Rollout | None) -> None:
+        self.topic.append(self.settings.job.name, None if rollout is None else encode_record(rollout).decode())
+
+    @property
+    def versions(self) -> list[str]:
+        """Of the places of a line-up, the champion's first."""
+        served = self.models._served
+        return [] if served is None else [serving.model.version for serving in served.servings]
+
+    @property
+    def open_versions(self) -> list[str]:
+        return sorted(one.model.version for one in Serving.started if one.process.is_open)
+
+    @property
+    def revision(self) -> int:
+        return self.models._follower.revision
+
+    def sample(self, name: str) -> float | None:
+        return self.registry.get_sample_value(name)
+
+
+@pytest.fixture
+def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
+    Serving.started, Serving.waits, Serving.follows = [], {}, lambda: None
+    made: Any = None
+
+    def rollout_table(settings: Settings, subtask: int) -> CompactedTable[Rollout]:
+        shutil.rmtree(tmp_path / "models", ignore_errors=True)
+        return CompactedTable(TOPIC, tmp_path / "models", lambda: made.topic.connect(), RolloutRows())
+
+    for name, value in {
+        "Serving": Serving,
+        "catalogue_table": lambda *_: Table(),
+        "demand_table": lambda *_: Table(),
+        "rollout_table": rollout_table,
+        "bundles_folder": lambda *_: tmp_path / "cache",
+        "ROLLOUT_SECONDS": 5,
+    }.items():
+        monkeypatch.setattr(served_models, name, value)
+    monkeypatch.setattr(rollout_follower, "RETRY_S", 0.05)
+    # a line-up is adopted between two batches; here nobody sends one
+    monkeypatch.setattr(served_models.ScorerFleet, "_close_later", lambda self, ones: [one.close() for one in ones])
+    made = Operator(tmp_path)
+    yield made
+    made.models.close()
+    made.models._follower._thread.join(5) if made.models._follower._thread.is_alive() else None
+
+
+def adopt(operator: Operator) -> None:
+    """What the scorer thread does before a batch."""
+    operator.models.scorer._adopt()
+
+
+def test_without_a_rollout_the_submitted_bundle_serves(operator: Operator) -> None:
+    operator.models.open()
+    assert (operator.versions, operator.revision) == (["submitted"], 0)
+
+
+def test_a_rollout_that_comes_while_the_submitted_bundle_starts_is_what_serves(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The topic answers later than the operator waits, and the operator has no local copy of it."""
+    monkeypatch.setattr(served_models, "ROLLOUT_SECONDS", 0.02)
+    operator.topic.mute = True
+    operator.write(promoted(None, operator.stored("first"), CHANGE))
+
+    def until_the_rollout_is_there() -> None:
+        operator.topic.mute = False
+        until(lambda: operator.models._follower._changed.is_set())
+        assert not threading.Event().wait(0.1)
+
+    Serving.waits["submitted"] = until_the_rollout_is_there
+    operator.models.open()
+    until(lambda: operator.revision == 1)
+    assert operator.versions == ["first"]
+    adopt(operator)
+    assert operator.open_versions == ["first"]
+
+
+def test_a_first_attempt_that_fails_does_not_mix_with_the_submitted_bundle(operator: Operator) -> None:
+    first = operator.stored("first")
+    away = operator.store.rename(operator.folder / "away")
+    operator.write(promoted(None, first, CHANGE))
+    Serving.waits["submitted"] = lambda: away.rename(operator.store) and None
+    operator.models.open()
+    until(lambda: operator.revision == 1)
+    adopt(operator)
+    assert (operator.versions, operator.open_versions) == (["first"], ["first"])
+
+
+def test_a_process_that_was_started_for_what_failed_later_is_closed(operator: Operator) -> None:
+    operator.models.open()
+    failures = [OSError("disk full")]
+
+    def follows() -> None:
+        if failures:
+            raise failures.pop()
+
+    Serving.follows = follows
+    operator.write(promoted(None, operator.stored("first"), CHANGE))
+    until(lambda: operator.revision == 1)
+    adopt(operator)
+    assert (operator.versions, operator.open_versions) == (["first"], ["first"])
+    assert [one.process.is_open for one in Serving.started if one.model.version == "first"] == [False, True]
+
+
+def test_a_bundle_that_is_ready_after_the_operator_was_closed_is_closed(operator: Operator) -> None:
+    operator.models.open()
+    starts, goes_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        starts.set()
+        goes_on.wait(5)
+
+    Serving.waits["first"] = slow
+    operator.write(promoted(None, operator.stored("first"), CHANGE))
+    assert starts.wait(5)
+    operator.models.close()  # waits RETRY_S for it, here a moment
+    goes_on.set()
+    operator.models._follower._thread.join(5)
+    assert operator.open_versions == []
+
+
+def rollout_of(operator: Operator) -> Rollout:
+    """Champion, challenger and shadow."""
+    rollout = promoted(None, operator.stored("champion"), CHANGE)
+    rollout = split(rollout, operator.stored("challenger"), 0.5, CHANGE)
+    return shadowed(rollout, operator.stored("shadow"), 0.5, CHANGE)
+
+
+@pytest.mark.parametrize(
+    ("away", "versions"),
+    [("challenger", ["champion", "champion"]), ("shadow", ["champion", "challenger"])],
+)
+def test_at_a_restart_a_bundle_that_cannot_be_fetched_does_not_cost_the_champion(
+    operator: Operator, away: str, versions: list[str]
+) -> None:
+    rollout = rollout_of(operator)
+    operator.write(rollout)
+    operator.models.open()
+    assert (operator.versions, operator.sample("liveshelf_rollout_bundles_left_out")) == (["champion", "challenger"], 0)
+    operator.models.close()
+    (missing,) = (bundle for bundle in rollout.named if bundle.version == away)
+    (operator.cache / missing.sum / "model.onnx").write_bytes(b"damaged")
+    store = operator.store.rename(operator.folder / "away")
+    operator.restarted().open()
+    assert (operator.versions, operator.revision) == (versions, 3)
+    assert operator.sample("liveshelf_rollout_bundles_left_out") == 1
+    assert operator.sample("liveshelf_refused_rollouts_total") == 0
+    store.rename(operator.store)
+    until(lambda: operator.sample("liveshelf_rollout_bundles_left_out") == 0)
+    assert operator.versions == ["champion", "challenger"]
+
+
+def test_a_challenger_that_must_not_serve_does_not_keep_another_champion_away(operator: Operator) -> None:
+    def refuse() -> None:
+        raise BundleError("a bundle that may serve", "NaN", "promote another")
+
+    rollout = rollout_of(operator)
+    operator.write(rollout)
+    Serving.waits["challenger"] = refuse
+    operator.models.open()
+    assert (operator.versions, operator.revision) == (["champion", "champion"], 3)
+    newer = promoted(rollout, operator.stored("newer"), CHANGE)
+    operator.write(newer)
+    until(lambda: operator.revision == 4)
+    assert operator.versions == ["newer", "newer"]
+    assert operator.models.champion.version == "newer"
+    assert operator.sample("liveshelf_refused_rollouts_total") == 2, "once a rollout: a retry would not help"
+    assert [one.model.version for one in Serving.started].count("challenger") == 2
+
+
+def test_a_champion_that_must_not_serve_changes_nothing(operator: Operator) -> None:
+    def refuse() -> None:
+        raise BundleError("a bundle that may serve", "NaN", "promote another")
+
+    rollout = rollout_of(operator)
+    operator.write(rollout)
+    operator.models.open()
+    Serving.waits["newer"] = refuse
+    operator.write(promoted(rollout, operator.stored("newer"), CHANGE))
+    until(lambda: operator.sample("liveshelf_refused_rollouts_total") == 1)
+    assert (operator.versions, operator.revision) == (["champion", "challenger"], 3)
+    assert operator.open_versions == ["challenger", "champion", "shadow"]
+
+
+def test_a_rollback_does_not_need_the_store(operator: Operator) -> None:
+    first = promoted(None, operator.stored("first"), CHANGE)
+    operator.write(first)
+    operator.models.open()
+    second = promoted(first, operator.stored("second"), CHANGE)
+    operator.write(second)
+    until(lambda: operator.revision == 2)
+    operator.store.rename(operator.folder / "away")
+    operator.write(rolled_back(second, CHANGE))
+    until(lambda: operator.revision == 3)
+    assert operator.versions == ["first"]
