@@ -17,6 +17,7 @@ from operators.rollout.routing import Routing
 from pipelines.job.models.serving import Place, Serving, sum_of
 from pipelines.job.models.shadow import Shadow
 from pipelines.job.tables import bundles_folder, catalogue_table, demand_table, open_catalogue, rollout_table
+from pipelines.job.target_files import forget_former_scorers
 from pipelines.scoring.scorer_fleet import LineUp, ScorerFleet
 
 log = logging.getLogger(__name__)
@@ -143,6 +144,7 @@ class ServedModels:
         used = served.each if shadow is None else [*served.each, shadow]
         self._place.metrics.keep(serving.model for serving in used)
         self._place.metrics.left_out(0 if rollout is None else len(self._refused) + sum(map(is_retriable, errors)))
+        forget_former_scorers(self._place.settings.job, self._place.subtask, [serving.owner for serving in used])
         kept = [] if rollout is None else rollout.named  # the champion before too: a rollback must not need the store
         forget(self._cache, [*(bundle.sum for bundle in kept), *(serving.sum for serving in used)])
         return errors

@@ -51,6 +51,8 @@ class Serving:
         self.bundle, self.sum = ModelBundle.load(folder), manifest_sum(folder)
         self.model = Model(self.bundle.name, self.bundle.version)
         self.process = self.scorer = Process()
+        self.owner = f"0{suffix}"
+        (Path(place.settings.job.metrics_targets_dir) / f"scorer-{self.owner}.json").touch()
         self.has_left = False
         Serving.started.append(self)
 
@@ -85,7 +87,11 @@ class Operator:
     def __init__(self, folder: Path) -> None:
         self.topic, self.folder, self.registry = Topic(), folder, CollectorRegistry()
         self.cache, self.store = folder / "cache", folder / "store"
-        self.settings = Settings.model_construct()
+        self.targets = folder / "targets"
+        self.targets.mkdir()
+        dump = Settings.model_construct().model_dump()
+        dump["job"]["metrics_targets_dir"] = str(self.targets)
+        self.settings = Settings.of_dump(dump)
         self.shipped = self.bundle("submitted")
         self.models = self.restarted()
 
@@ -301,3 +307,21 @@ def test_a_rollback_does_not_need_the_store(operator: Operator) -> None:
     operator.write(rolled_back(second, CHANGE))
     until(lambda: operator.revision == 3)
     assert operator.versions == ["first"]
+
+
+def test_prometheus_is_told_of_the_scorers_that_serve_alone(operator: Operator) -> None:
+    """The port of one that has ended may be that of the next one: one process under two labels."""
+    for former in ("0-killed12", "1", "1-killed12", "shared", "10"):
+        (operator.targets / f"scorer-{former}.json").touch()
+    (operator.targets / "operator-0.json").touch()
+    others = {"operator-0.json", "scorer-1-killed12.json", "scorer-1.json", "scorer-10.json", "scorer-shared.json"}
+    operator.models.open()
+    assert {file.name for file in operator.targets.iterdir()} == others | {"scorer-0.json"}
+    rollout = split(promoted(None, operator.stored("first"), CHANGE), operator.stored("second"), 0.5, CHANGE)
+    operator.write(rollout)
+    until(lambda: operator.revision == 2)
+    serving = {f"scorer-0-{bundle.sum[:8]}.json" for bundle in rollout.serving}
+    assert {file.name for file in operator.targets.iterdir()} == others | serving
+    operator.write(None)
+    until(lambda: operator.versions == ["submitted"])
+    until(lambda: {file.name for file in operator.targets.iterdir()} == others | {"scorer-0.json"})
