@@ -107,7 +107,7 @@ def reset(why: str = Why, json: bool = JsonFlag) -> None:
 
 
 @app.command()
-def key(file: Path = typer.Argument(..., help="Where the private key is written (PEM).")) -> None:
+def key(file: Path = typer.Argument(..., help="The PEM file to write; it must not exist.")) -> None:
     """Makes a key to sign bundles with, and prints its public half for bundle.public_keys.
 
     Example: liveshelf models key signing.pem
@@ -154,8 +154,8 @@ def store_of(settings: Settings) -> str:
 
 
 def _listed(rollout: "Rollout | None", text: str) -> "BundleRef":
-    named = [] if rollout is None else [*rollout.serving, rollout.shadow, rollout.previous]
-    found = {bundle.sum: bundle for bundle in named if bundle is not None and bundle.sum.startswith(text)}
+    named = [] if rollout is None else rollout.named
+    found = {bundle.sum: bundle for bundle in named if bundle.sum.startswith(text)}
     if len(text) < 8 or len(found) != 1:
         raise RolloutError(
             "the folder of a bundle, or 8 or more digits of the sum of a listed one",

@@ -16,6 +16,7 @@ from operators.model.bundle_signature import sign_bundle
 from operators.rollout.bundle_store import fetched, forget, put
 from operators.rollout.rollout import Change, Rollout, promoted
 from operators.settings import Settings
+from pipelines.provenance.audit_log import record_act
 from pipelines.topics.rollout_topic import change_rollout, read_newest
 
 BY = "liveshelf train --follow"
@@ -89,8 +90,10 @@ class RolloutChampion:
             self._sum = None
             return self._settings.resolve(self._settings.bundle.path)
         self._sum = rollout.champion.sum
-        forget(self._copies, [self._sum])
-        return fetched(rollout.champion, self._copies, self._settings.bundle.required_keys)
+        folder = fetched(rollout.champion, self._copies, self._settings.bundle.required_keys)
+        # the champion before too: a rollback must not need the store
+        forget(self._copies, [bundle.sum for bundle in (rollout.champion, rollout.previous) if bundle is not None])
+        return folder
 
     def promote(self, folder: Path, reason: str) -> None:
         """Raises `RolloutError` if another champion was promoted meanwhile: the candidate was not compared with it."""
@@ -108,12 +111,21 @@ class RolloutChampion:
                 )
             return promoted(now, bundle, change)
 
-        change_rollout(self._settings, verb, reason, by=BY)
+        before, _ = change_rollout(self._settings, verb, reason, by=BY)
+        record_act(
+            self._settings.kafka,
+            "models promote",
+            by=BY,
+            bundle=f"{bundle.label} {bundle.sum}",
+            champion=bundle.label,
+            before="the submitted bundle" if before is None else before.champion.label,
+            why=reason,
+        )
 
     def retire(self, folder: Path) -> None:
         """Removes the bundle from a store that is a folder, unless the rollout names it."""
         store, rollout = store_of(self._settings), read_newest(self._settings)
-        named = [] if rollout is None else [*rollout.serving, rollout.previous, rollout.shadow]
+        named = [] if rollout is None else rollout.named
         bundle_sum = manifest_sum(folder)
-        if "://" not in store and all(bundle is None or bundle.sum != bundle_sum for bundle in named):
+        if "://" not in store and all(bundle.sum != bundle_sum for bundle in named):
             shutil.rmtree(Path(store) / bundle_sum, ignore_errors=True)

@@ -13,7 +13,7 @@ from liveshelf.models.train_follow import RolloutChampion, refuse_others
 from operators.errors import RolloutError, SettingsError
 from operators.model.bundle_files import manifest_sum
 from operators.rollout.bundle_store import put
-from operators.rollout.rollout import Change, Rollout, promoted
+from operators.rollout.rollout import Change, Rollout, promoted, rolled_back, shadowed, split
 from operators.settings import Settings
 from tests.builders import write_bundle
 
@@ -32,16 +32,25 @@ def test_options_of_a_single_training_are_refused() -> None:
 
 
 @pytest.fixture
-def rollouts(monkeypatch: pytest.MonkeyPatch) -> list[Rollout]:
+def rollouts(monkeypatch: pytest.MonkeyPatch, acts: list[tuple[str, dict[str, str]]]) -> list[Rollout]:
     """The records of the rollout; the last one holds."""
     records: list[Rollout] = []
 
-    def change(settings: Settings, verb: Any, why: str, by: str) -> None:
-        records.append(verb(records[-1] if records else None, Change(1, by, why)))
+    def change(settings: Settings, verb: Any, why: str, by: str) -> tuple[Rollout | None, Rollout]:
+        before = records[-1] if records else None
+        records.append(verb(before, Change(1, by, why)))
+        return before, records[-1]
 
     monkeypatch.setattr(train_follow, "read_newest", lambda _: records[-1] if records else None)
     monkeypatch.setattr(train_follow, "change_rollout", change)
+    monkeypatch.setattr(train_follow, "record_act", lambda settings, verb, **what: acts.append((verb, what)))
     return records
+
+
+@pytest.fixture
+def acts() -> list[tuple[str, dict[str, str]]]:
+    """What went into the audit log."""
+    return []
 
 
 def shop(tmp_path: Path) -> tuple[Settings, RolloutChampion]:
@@ -52,7 +61,7 @@ def shop(tmp_path: Path) -> tuple[Settings, RolloutChampion]:
 
 
 def test_the_champion_is_the_bundle_of_the_settings_until_one_is_promoted(
-    tmp_path: Path, rollouts: list[Rollout]
+    tmp_path: Path, rollouts: list[Rollout], acts: list[tuple[str, dict[str, str]]]
 ) -> None:
     _, serving = shop(tmp_path)
     assert serving.champion() == tmp_path / "first"
@@ -60,6 +69,15 @@ def test_the_champion_is_the_bundle_of_the_settings_until_one_is_promoted(
     serving.promote(second, "better")
     assert rollouts[-1].changed_by == "liveshelf train --follow" and rollouts[-1].why == "better"
     assert manifest_sum(serving.champion()) == manifest_sum(second)
+    ((verb, what),) = acts
+    assert verb == "models promote"
+    assert what == {
+        "by": "liveshelf train --follow",
+        "bundle": f"known 1 {manifest_sum(second)}",
+        "champion": "known 1",
+        "before": "the submitted bundle",
+        "why": "better",
+    }
 
 
 def test_a_champion_that_somebody_else_promoted_meanwhile_stays(tmp_path: Path, rollouts: list[Rollout]) -> None:
@@ -74,14 +92,33 @@ def test_a_champion_that_somebody_else_promoted_meanwhile_stays(tmp_path: Path, 
 
 def test_old_bundles_leave_the_store_unless_they_serve(tmp_path: Path, rollouts: list[Rollout]) -> None:
     settings, serving = shop(tmp_path)
-    folders = [write_bundle(tmp_path / f"{items}", items=items) for items in (5, 6, 7)]
+    folders = [write_bundle(tmp_path / f"{items}", items=items) for items in range(5, 11)]
     for number, folder in enumerate(folders):  # each training gives its bundle a version of its own
         manifest = json.loads((folder / "manifest.json").read_text()) | {"version": f"v{number}"}
         (folder / "manifest.json").write_text(json.dumps(manifest))
-    for folder in folders:
+    for folder in folders[:4]:
         serving.champion()
         serving.promote(folder, "newer")
+    challenger, shadow = (put(folder, store_of(settings)) for folder in folders[4:])
+    rollouts.append(split(rollouts[-1], challenger, 0.1, Change(1, "somebody", "theirs")))
+    rollouts.append(shadowed(rollouts[-1], shadow, 0.1, Change(1, "somebody", "theirs")))
     for folder in folders:
         serving.retire(folder)
     left = {entry.name for entry in Path(store_of(settings)).iterdir()}
-    assert left == {manifest_sum(folder) for folder in folders[1:]}, "champion and previous"
+    assert left == {manifest_sum(folder) for folder in folders[2:]}, "previous, champion, challenger and shadow"
+
+
+def test_a_rollback_of_the_champion_does_not_need_the_store(tmp_path: Path, rollouts: list[Rollout]) -> None:
+    settings, serving = shop(tmp_path)
+    first, second = write_bundle(tmp_path / "second", items=9), write_bundle(tmp_path / "third", items=7)
+    manifest = json.loads((second / "manifest.json").read_text()) | {"version": "2"}
+    (second / "manifest.json").write_text(json.dumps(manifest))
+    for folder in (first, second):
+        serving.champion()
+        serving.promote(folder, "newer")
+        serving.champion()
+    Path(store_of(settings)).rename(tmp_path / "away")
+    back = rolled_back(rollouts[-1], Change(1, "somebody", "worse"))
+    assert back is not None
+    rollouts.append(back)
+    assert manifest_sum(serving.champion()) == manifest_sum(first)
