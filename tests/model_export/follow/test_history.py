@@ -112,9 +112,40 @@ def test_a_refusal_forgets_and_holds_although_its_event_is_gone(tmp_path: Path) 
     read(history, topics)
     assert {stored.event.user_id for stored in history.events()} == {"u0"} and history.shown() == []
     topics.send(event(2, event_id="yes", context={"personalisation": "granted"}, **consent))
-    topics.send(event(event_id="seen", user_id="u1"))
+    topics.send(event(3, event_id="seen", user_id="u1"))
     read(history, topics)
     assert [one for one in ids(history) if one in ("seen", "hidden")] == ["seen"]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_an_erasure_keeps_a_refusal_from_before_it(tmp_path: Path, at_once: bool) -> None:
+    """`at_once`: the erasure is read before the refusal, as it is while a trainer catches up."""
+    topics, history = FakeTopics(), opened(tmp_path)
+    consent = {"kind": "consent", "user_id": "u1"}
+    topics.send(*walks(2), event(1, event_id="no", context={"personalisation": "denied"}, **consent))
+    if not at_once:
+        read(history, topics)
+    topics.append(ERASURES, "u1", encode_record(Erasure(user_id="u1")), NOW_MS + 2000)
+    if not at_once:
+        read(history, topics)
+    topics.send(event(3, event_id="hidden", user_id="u1"))
+    read(history, topics)
+    assert {stored.event.user_id for stored in history.events()} == {"u0"}
+    topics.send(event(4, event_id="yes", context={"personalisation": "granted"}, **consent))
+    topics.send(event(5, event_id="seen", user_id="u1"))
+    read(history, topics)
+    assert [one for one in ids(history) if one in ("seen", "hidden")] == ["seen"]
+
+
+def test_an_example_from_before_a_refusal_stays_out_after_the_grant(tmp_path: Path) -> None:
+    """While a trainer catches up, examples are read after all events: the refusal is over by then."""
+    topics, history = FakeTopics(), opened(tmp_path)
+    consent = {"kind": "consent", "user_id": "u1"}
+    for second, word in ((1, "denied"), (2, "granted")):
+        topics.send(event(second, event_id=word, context={"personalisation": word}, **consent))
+    topics.show(shown("u1", "r1", "p1", 0), shown("u2", "r2", "p1", 0))
+    read(history, topics)
+    assert [one.user_id for one in history.shown()] == ["u2"]
 
 
 def test_bad_records_impressions_and_organic_examples_are_counted(tmp_path: Path) -> None:
