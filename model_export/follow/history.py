@@ -21,7 +21,7 @@ from operators.feedback.final_examples import final_examples
 
 STATE, LOCK = "state.json", "lock"
 SMALL = 5000  # records: a smaller newest segment is written again together with the next records
-SHOWN_FOR_EVENT = 4  # shown items in the history for each event, at most: a list has twenty
+SHOWN_FOR_EVENT = 4  # shown items at most for each event that the history may hold: 200,000 events, 40,000 lists of twenty
 Offsets = dict[str, dict[int, int]]  # topic -> partition -> the next offset
 
 
@@ -32,9 +32,12 @@ class SegmentNote(msgspec.Struct):
     events: int
     shown: int
 
+    def __len__(self) -> int:
+        return self.events + self.shown
+
 
 class HistoryState(msgspec.Struct):
-    """What `state.json` holds. `refused`, and the keys of `erased` (broker's time, epoch ms): `user_mark`."""
+    """What `state.json` holds. `refused` and `erased`: of `RecordFilter`."""
 
     offsets: Offsets = {}
     segments: list[SegmentNote] = []
@@ -47,7 +50,7 @@ class History:
     """One process writes it. `counts`: records that this process took or left out, by what became of them."""
 
     def __init__(self, folder: Path, events: int, limits: EventSettings) -> None:
-        """`events`: how many it holds at most. Raises `LiveshelfError` if another process has the folder open, or if
+        """`events`: how many it holds at most; of shown items `SHOWN_FOR_EVENT` times as many. Raises `LiveshelfError` if another process has the folder open, or if
         `state.json` is damaged."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder, self._bound, self._limits = folder, events, limits
@@ -76,12 +79,12 @@ class History:
         if kept.forgotten:
             segments, number = self._without(kept.forgotten, segments, number)
         if len(new):
-            if segments and segments[-1].events + segments[-1].shown < SMALL:
+            if segments and len(segments[-1]) < SMALL:
                 newest = self._read(segments[-1])
                 new = Segment(newest.events + new.events, newest.shown + new.shown)
                 segments = segments[:-1]
             segments, number = [*segments, self._write(new, number)], number + 1
-        segments = self._bounded(segments)
+        segments, number = self._bounded(segments, number)
         merged = {topic: dict(of_topic) for topic, of_topic in self._state.offsets.items()}
         for topic, of_topic in offsets.items():
             merged.setdefault(topic, {}).update(of_topic)
@@ -115,13 +118,27 @@ class History:
             remaining.append(note)
         return remaining, number
 
-    def _bounded(self, segments: list[SegmentNote]) -> list[SegmentNote]:
-        events, shown = (sum(getattr(note, name) for note in segments) for name in ("events", "shown"))
-        while len(segments) > 1 and (events > self._bound or shown > self._bound * SHOWN_FOR_EVENT):
-            oldest, segments = segments[0], segments[1:]
-            events, shown = events - oldest.events, shown - oldest.shown
-            self.counts["too_old"] += oldest.events
-        return segments
+    def _bounded(self, segments: list[SegmentNote], number: int) -> tuple[list[SegmentNote], int]:
+        """Drops the oldest events and the oldest shown items beyond their bounds, each without the other."""
+        for kind, bound, reason in (
+            ("events", self._bound, "too_old"),
+            ("shown", self._bound * SHOWN_FOR_EVENT, "too_old_example"),
+        ):
+            excess = sum(getattr(note, kind) for note in segments) - bound
+            remaining = []
+            for note in segments:
+                dropped = min(excess, getattr(note, kind))
+                if dropped > 0:
+                    excess -= dropped
+                    self.counts[reason] += dropped
+                    if dropped == len(note):
+                        continue
+                    segment = self._read(note)
+                    del getattr(segment, kind)[:dropped]
+                    note, number = self._write(segment, number), number + 1
+                remaining.append(note)
+            segments = remaining
+        return segments, number
 
     def _read(self, note: SegmentNote) -> Segment:
         return msgspec.msgpack.decode((self._folder / note.file).read_bytes(), type=Segment)

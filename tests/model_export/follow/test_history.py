@@ -166,6 +166,26 @@ def test_the_oldest_events_go_when_there_are_too_many(tmp_path: Path, monkeypatc
     assert history.event_count == 40 and history.counts["too_old"] == 40
 
 
+@pytest.mark.parametrize("small", [1, 5000])
+@pytest.mark.parametrize("portion", [50, 1000])
+def test_examples_push_no_event_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portion: int, small: int
+) -> None:
+    """A trainer that catches up reads all events, then all examples: a list has twenty, and most belong to no event."""
+    monkeypatch.setattr("model_export.follow.history.SMALL", small)
+    topics, history = FakeTopics(portion=portion), opened(tmp_path, events=40)
+    topics.send(*walks(10))
+    topics.show(*(shown(f"u{user}", "r", f"p{place}", place) for user in range(10) for place in range(40)))
+    read(history, topics)
+    newest = [one.event_id for one in walks(10)]
+    assert history.event_count == 40 and {*ids(history)} <= {*newest} and len(history.shown()) == 160
+    assert history.counts["too_old"] == 40 and history.counts["too_old_example"] == 240
+    topics.show(*(shown("u1", "later", f"p{place}", place) for place in range(40)))
+    read(history, topics)
+    assert history.event_count == 40 and len(history.shown()) == 160
+    assert sum(one.recommendation_id == "later" for one in history.shown()) == 40, "the oldest ones go"
+
+
 def test_a_correction_replaces_its_example(tmp_path: Path) -> None:
     topics, history = FakeTopics(), opened(tmp_path)
     topics.show(shown("u1", "r1", "p1", 0), shown("u1", "r1", "p1", 0, "purchase", revision=1))
