@@ -164,8 +164,8 @@ class Round:
 
     def _trained_on(self) -> dict[str, Any]:
         earlier = self._champion.manifest.get("trained_on", {})
-        first_ms = int(self.questions.time_ms.min())
-        return {"events": EVENTS, "from_ms": earlier.get("from_ms", first_ms), "to_ms": self._cut.newest_ms}
+        first_ms, to_ms = int(self.questions.time_ms.min()), max(self._cut.newest_ms, earlier.get("to_ms", 0))
+        return {"events": EVENTS, "from_ms": earlier.get("from_ms", first_ms), "to_ms": to_ms}
 
     def _trained_to(self) -> dict[str, dict[str, int]]:
         return {EVENTS: {str(partition): offset for partition, offset in sorted(self._cut.trained_to.items())}}

@@ -40,6 +40,9 @@ Gate = Callable[[Path, Path, GateWindows], Verdict]  # candidate, champion
 class Topics(Protocol):
     """The topics that a trainer follows."""
 
+    def ids(self) -> Mapping[str, str]:
+        """Topic -> the id that the broker gave it when it was created; without those of which the broker knows none."""
+
     def read(self, offsets: Mapping[str, Mapping[int, int]]) -> Iterable[Portion]:
         """What came from these offsets on, up to the present ends: erasures first, then all others."""
 
@@ -102,6 +105,7 @@ class Follower:
     def read(self) -> None:
         """Takes what the topics have."""
         count = self._offers.take(self._topics.changed_offers())
+        self._history.follow(self._topics.ids())
         for records, offsets in self._topics.read(self._history.offsets):
             self._history.take(records, offsets)
             count += len(records)

@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
+from msgspec.structs import replace
 
 from model_export.follow.record_filter import RecordFilter
-from model_export.follow.stored_records import Segment, Shown, StoredEvent, TopicRecord
+from model_export.follow.stored_records import EARLIER, Segment, Shown, StoredEvent, TopicRecord
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import LiveshelfError
 from operators.feedback.final_examples import final_examples
+from operators.records.contracts import EVENTS
 
 STATE, LOCK = "state.json", "lock"
 SMALL = 5000  # records: a smaller newest segment is written again together with the next records
-SHOWN_FOR_EVENT = 4  # shown items at most for each event that the history may hold: 200,000 events, 40,000 lists of twenty
+SHOWN_FOR_EVENT = (
+    4  # shown items at most for each event that the history may hold: 200,000 events, 40,000 lists of twenty
+)
 Offsets = dict[str, dict[int, int]]  # topic -> partition -> the next offset
 
 
@@ -37,13 +41,14 @@ class SegmentNote(msgspec.Struct):
 
 
 class HistoryState(msgspec.Struct):
-    """What `state.json` holds. `refused` and `erased`: of `RecordFilter`."""
+    """What `state.json` holds. `refused` and `erased`: of `RecordFilter`. `topic_ids`: which topics the offsets are of."""
 
     offsets: Offsets = {}
     segments: list[SegmentNote] = []
     number: int = 0
     erased: dict[str, int] = {}
     refused: list[str] = []
+    topic_ids: dict[str, str] = {}
 
 
 class History:
@@ -69,6 +74,21 @@ class History:
         """Events in the history."""
         return sum(note.events for note in self._state.segments)
 
+    def follow(self, topic_ids: Mapping[str, str]) -> None:
+        """Notes the ids that the topics have now. A topic that was created anew, as by a restore, is read from its start: its
+        offsets mean other records. The events from before stay, as `EARLIER`."""
+        known = self._state.topic_ids
+        if topic_ids.items() <= known.items():
+            return
+        anew = {topic for topic, topic_id in topic_ids.items() if known.get(topic, topic_id) != topic_id}
+        segments, number = self._state.segments, self._state.number
+        if EVENTS in anew:
+            segments, number = self._as_earlier(segments, number)
+        offsets = {topic: of_topic for topic, of_topic in self._state.offsets.items() if topic not in anew}
+        self._put(
+            replace(self._state, offsets=offsets, segments=segments, number=number, topic_ids={**known, **topic_ids})
+        )
+
     def take(self, records: Iterable[TopicRecord], offsets: Mapping[str, Mapping[int, int]]) -> None:
         """Adds records and commits `offsets`, the next ones of their partitions, in one step. Erasures come before the
         records of other topics."""
@@ -88,14 +108,18 @@ class History:
         merged = {topic: dict(of_topic) for topic, of_topic in self._state.offsets.items()}
         for topic, of_topic in offsets.items():
             merged.setdefault(topic, {}).update(of_topic)
-        self._state = HistoryState(merged, segments, number, kept.erased, sorted(kept.refused))
-        write_whole(self._folder / STATE, msgspec.json.format(msgspec.json.encode(self._state)))
-        self._remove_unnamed()
+        refused = sorted(kept.refused)
+        self._put(HistoryState(merged, segments, number, kept.erased, refused, self._state.topic_ids))
 
     def events(self) -> list[StoredEvent]:
-        """All events, by event time; of one time in the order in which they came."""
+        """All events, by event time; of one time in the order in which they came. Of an `EARLIER` event that a restore put
+        on the new topic too, the newer record."""
         stored = [event for note in self._state.segments for event in self._read(note).events]
-        return sorted(stored, key=lambda one: int(one.event.event_time))
+        newer = {(one.event.user_id, one.event.event_id) for one in stored if one.partition != EARLIER}
+        kept = (
+            one for one in stored if one.partition != EARLIER or (one.event.user_id, one.event.event_id) not in newer
+        )
+        return sorted(kept, key=lambda one: int(one.event.event_time))
 
     def shown(self) -> list[Shown]:
         """The valid revision of each example."""
@@ -104,6 +128,21 @@ class History:
     def close(self) -> None:
         """Lets another process open it."""
         self._lock.close()
+
+    def _put(self, state: HistoryState) -> None:
+        self._state = state
+        write_whole(self._folder / STATE, msgspec.json.format(msgspec.json.encode(state)))
+        self._remove_unnamed()
+
+    def _as_earlier(self, segments: list[SegmentNote], number: int) -> tuple[list[SegmentNote], int]:
+        marked = []
+        for note in segments:
+            if note.events:
+                segment = self._read(note)
+                segment.events = [replace(stored, partition=EARLIER) for stored in segment.events]
+                note, number = self._write(segment, number), number + 1
+            marked.append(note)
+        return marked, number
 
     def _without(self, users: set[str], segments: list[SegmentNote], number: int) -> tuple[list[SegmentNote], int]:
         remaining = []

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from model_export.follow.history import History
+from model_export.follow.stored_records import EARLIER
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import LiveshelfError
 from operators.records.contracts import ERASURES, EVENTS, Erasure, encode_record
@@ -21,6 +22,7 @@ def opened(folder: Path, events: int = 100_000) -> History:
 
 
 def read(history: History, topics: FakeTopics) -> None:
+    history.follow(topics.ids())
     for records, offsets in topics.read(history.offsets):
         history.take(records, offsets)
 
@@ -168,9 +170,7 @@ def test_the_oldest_events_go_when_there_are_too_many(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("small", [1, 5000])
 @pytest.mark.parametrize("portion", [50, 1000])
-def test_examples_push_no_event_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portion: int, small: int
-) -> None:
+def test_examples_push_no_event_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portion: int, small: int) -> None:
     """A trainer that catches up reads all events, then all examples: a list has twenty, and most belong to no event."""
     monkeypatch.setattr("model_export.follow.history.SMALL", small)
     topics, history = FakeTopics(portion=portion), opened(tmp_path, events=40)
@@ -184,6 +184,21 @@ def test_examples_push_no_event_out(
     read(history, topics)
     assert history.event_count == 40 and len(history.shown()) == 160
     assert sum(one.recommendation_id == "later" for one in history.shown()) == 40, "the oldest ones go"
+
+
+def test_a_topic_that_was_created_anew_is_read_from_its_start(tmp_path: Path) -> None:
+    topics, history = FakeTopics(), opened(tmp_path)
+    topics.send(*walks(3))
+    read(history, topics)
+    topics.create_anew()
+    topics.send(*walks(9, first=2))  # longer than the old one, so that no offset tells; it has a shopper of the old one
+    read(history, topics)
+    history.close()
+    again = opened(tmp_path)
+    read(again, topics)
+    assert ids(again) == [one.event_id for one in walks(11)]
+    earlier = {one.event.user_id for one in again.events() if one.partition == EARLIER}
+    assert earlier == {"u0", "u1"} and sum(again.offsets[EVENTS].values()) == 72
 
 
 def test_a_correction_replaces_its_example(tmp_path: Path) -> None:
