@@ -16,7 +16,8 @@ from operators.model.bundle_signature import sign_bundle
 from operators.rollout.bundle_store import fetched, forget, put
 from operators.rollout.rollout import Change, Rollout, promoted
 from operators.settings import Settings
-from pipelines.topics.rollout_topic import change_rollout, read_newest
+from operators.time_units import HOUR_MS
+from pipelines.topics.rollout_topic import change_rollout, read_newest, taken_back_ms
 
 BY = "liveshelf train --follow"
 
@@ -109,6 +110,15 @@ class RolloutChampion:
             return promoted(now, bundle, change)
 
         change_rollout(self._settings, verb, reason, by=BY)
+
+    def held(self, now_ms: int) -> str | None:
+        """As `Serving`: after a rollback that somebody made, or the guard, until somebody promotes or the time of the settings
+        is over. The next candidate has learned what the bundle learned that was taken back. Raises `BrokerError`."""
+        hours, since_ms = self._settings.trainer.hold_after_rollback_hours, taken_back_ms(self._settings)
+        if since_ms is None or now_ms >= (until_ms := since_ms + hours * HOUR_MS):
+            return None
+        until = time.strftime("%Y-%m-%d %H:%M", time.localtime(until_ms / 1000))
+        return f"held after a rollback or reset until {until}, or until somebody promotes (trainer.hold_after_rollback_hours)"
 
     def retire(self, folder: Path) -> None:
         """Removes the bundle from a store that is a folder, unless the rollout names it."""

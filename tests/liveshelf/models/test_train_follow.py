@@ -13,8 +13,9 @@ from liveshelf.models.train_follow import RolloutChampion, refuse_others
 from operators.errors import RolloutError, SettingsError
 from operators.model.bundle_files import manifest_sum
 from operators.rollout.bundle_store import put
-from operators.rollout.rollout import Change, Rollout, promoted
+from operators.rollout.rollout import Change, Rollout, promoted, rolled_back
 from operators.settings import Settings
+from operators.time_units import HOUR_MS
 from tests.builders import write_bundle
 
 
@@ -41,6 +42,7 @@ def rollouts(monkeypatch: pytest.MonkeyPatch) -> list[Rollout]:
 
     monkeypatch.setattr(train_follow, "read_newest", lambda _: records[-1] if records else None)
     monkeypatch.setattr(train_follow, "change_rollout", change)
+    monkeypatch.setattr(train_follow, "taken_back_ms", lambda _: records[-1].rolled_back_at if records else None)
     return records
 
 
@@ -49,6 +51,13 @@ def shop(tmp_path: Path) -> tuple[Settings, RolloutChampion]:
     dump["stack"]["data_dir"], dump["bundle"]["path"] = str(tmp_path / "data"), str(tmp_path / "first")
     settings = Settings.of_dump(dump)
     return settings, RolloutChampion(settings, tmp_path / "copies")
+
+
+def trained(folder: Path, items: int) -> Path:
+    """A bundle with a version of its own, as each training gives it."""
+    manifest = json.loads((write_bundle(folder, items=items) / "manifest.json").read_text()) | {"version": f"v{items}"}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
 
 
 def test_the_champion_is_the_bundle_of_the_settings_until_one_is_promoted(
@@ -72,12 +81,29 @@ def test_a_champion_that_somebody_else_promoted_meanwhile_stays(tmp_path: Path, 
     assert [rollout.champion for rollout in rollouts] == [theirs]
 
 
+def test_after_a_rollback_promotions_are_held_for_a_day_or_until_somebody_promotes(
+    tmp_path: Path, rollouts: list[Rollout]
+) -> None:
+    settings, serving = shop(tmp_path)
+    assert serving.held(0) is None
+    for items in (5, 6):
+        serving.champion()
+        serving.promote(trained(tmp_path / f"{items}", items), "better")
+    assert serving.held(10**9) is None
+    back = rolled_back(rollouts[-1], Change(HOUR_MS, "guard", "empty lists"))
+    assert back is not None
+    rollouts.append(back)
+    held = serving.held(24 * HOUR_MS)
+    assert held is not None and held.startswith("held after a rollback")
+    assert serving.held(25 * HOUR_MS) is None, "trainer.hold_after_rollback_hours"
+    theirs = put(trained(tmp_path / "theirs", 9), store_of(settings))
+    rollouts.append(promoted(back, theirs, Change(2, "somebody", "theirs")))
+    assert serving.held(2 * HOUR_MS) is None
+
+
 def test_old_bundles_leave_the_store_unless_they_serve(tmp_path: Path, rollouts: list[Rollout]) -> None:
     settings, serving = shop(tmp_path)
-    folders = [write_bundle(tmp_path / f"{items}", items=items) for items in (5, 6, 7)]
-    for number, folder in enumerate(folders):  # each training gives its bundle a version of its own
-        manifest = json.loads((folder / "manifest.json").read_text()) | {"version": f"v{number}"}
-        (folder / "manifest.json").write_text(json.dumps(manifest))
+    folders = [trained(tmp_path / f"{items}", items) for items in (5, 6, 7)]
     for folder in folders:
         serving.champion()
         serving.promote(folder, "newer")

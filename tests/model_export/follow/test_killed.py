@@ -76,6 +76,9 @@ class Link:
         part_link.symlink_to(folder)
         part_link.replace(self._link)
 
+    def held(self, now_ms: int) -> str | None:
+        return None
+
     def retire(self, folder: Path) -> None:
         assert folder.resolve() != self.champion()
 

@@ -30,6 +30,7 @@ class Shop:
 
     def __init__(self, folder: Path, champion: Path, gate=lambda *_: GateVerdict(True, ["open"])) -> None:
         self.topics, self.serving, self.promoted, self.retired = FakeTopics(), champion, list[str](), list[Path]()
+        self.hold: str | None = None
         self.history = History(folder / "history", 100_000, LIMITS)
         self.follower = Follower(folder / "bundles", self.history, self.topics, self, gate, RoundOptions(LIMITS))
 
@@ -39,6 +40,9 @@ class Shop:
     def promote(self, folder: Path, reason: str) -> None:
         self.serving = folder
         self.promoted.append(reason)
+
+    def held(self, now_ms: int) -> str | None:
+        return self.hold
 
     def retire(self, folder: Path) -> None:
         self.retired.append(folder)
@@ -107,6 +111,21 @@ def test_a_refused_candidate_is_kept_and_its_events_are_learned_later(tmp_path: 
     (refused,) = (tmp_path / "bundles").glob("refused-*.txt")
     assert refused.read_text() == "worse on the old window\n" and refused.with_name(refused.name[:-4]).is_dir()
     assert outcome.verdict == "refused" and shop.serving == champion and shop.promoted == []
+
+
+@pytest.mark.parametrize("kind", ["light", "weights"])
+def test_nothing_is_promoted_while_promotions_are_held(tmp_path: Path, champion: Path, kind: str) -> None:
+    shop = Shop(tmp_path, champion)
+    shop.hold = "held after a rollback"
+    shop.topics.send(*walks(OLD_USERS), *trend(20, OLD_USERS))
+    outcome = shop.round(kind)
+    assert outcome.verdict == "held" and outcome.lines == ["held after a rollback", "open"]
+    assert shop.promoted == [] and shop.serving == champion
+    (reason,) = (tmp_path / "bundles").glob("refused-*.txt")
+    assert reason.read_text() == "held after a rollback\nopen\n"
+    shop.hold = None
+    shop.topics.send(*walks(1, 9000))
+    assert shop.round(kind).verdict == "promoted"
 
 
 @pytest.mark.parametrize("kind", ["light", "weights"])
