@@ -176,6 +176,20 @@ def test_a_light_round_keeps_the_weights_and_what_they_learned(tmp_path: Path, c
     assert json.loads((shop.serving / "items.json").read_text()) == before.vocabulary.item_ids
 
 
+@pytest.mark.parametrize("kind", ["light", "weights"])
+@pytest.mark.parametrize("events", [0, 1, 2, 3])
+def test_on_a_nearly_empty_stack_a_round_waits_or_makes_a_candidate(
+    tmp_path: Path, champion: Path, kind: str, events: int
+) -> None:
+    """An item joins, so that a light round has something to do, however little there is to count."""
+    shop = Shop(tmp_path, champion)
+    shop.topics.sell(CatalogueItem(item_id="new-lamp", title="lamp 41"))
+    shop.topics.append(CATALOGUE, "p39", None, NOW_MS)
+    shop.topics.send(*walks(2, first=9000)[:events])
+    outcome = shop.round(kind)
+    assert outcome.verdict == ("promoted" if kind == "light" and events > 2 else "waited"), outcome.lines
+
+
 def test_with_nothing_new_a_round_waits(tmp_path: Path, champion: Path) -> None:
     shop = Shop(tmp_path, champion)
     assert shop.round("weights").verdict == "waited"
