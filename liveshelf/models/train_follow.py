@@ -3,16 +3,16 @@
 import shutil
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
+
+import typer
 
 from liveshelf.models.rollout import store_of
 from liveshelf.terminal.output import people
+from operators.configuration.model_settings import BundleSettings
 from operators.errors import RolloutError, SettingsError
 from operators.model.bundle_files import manifest_sum
-from operators.model.bundle_signature import sign_bundle
+from operators.model.bundle_signature import KEY_SETTING, public_key_of, read_signing_key, sign_bundle, signed_manifest
 from operators.rollout.bundle_store import fetched, forget, put
 from operators.rollout.rollout import Change, Rollout, promoted
 from operators.settings import Settings
@@ -22,23 +22,34 @@ from pipelines.topics.rollout_topic import change_rollout, read_newest, taken_ba
 BY = "liveshelf train --follow"
 
 
-def refuse_others(groups: Sequence[Any], **options: Any) -> None:
-    """Raises `SettingsError` for an option of a single training: with --follow it would have no effect. `groups`: groups of
-    options, whose fields' defaults are typer's options."""
-    given = [name for name, value in options.items() if value is not None]
-    for group in groups:
-        options_of: Any = fields(group)
-        given += [field.name for field in options_of if getattr(group, field.name) != field.default.default]
-    if given:
+def refuse_others(context: typer.Context) -> None:
+    """Raises `SettingsError` for any other option on the command line, also one with its default value: each is of a single
+    training, and would have no effect."""
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name != "follow" and source is not None and source.name != "DEFAULT":
+            raise SettingsError(
+                "--follow without options of a single training",
+                option.opts[0],
+                "leave it out: rounds train on the CPU, with the settings of [trainer] and the champion's own",
+            )
+
+
+def refuse_unsigned(bundle: BundleSettings) -> None:
+    """Raises `SettingsError` where no operator would serve what this trainer promotes: it must sign, with a key that
+    they accept. A key that cannot be read is refused too."""
+    key = read_signing_key(bundle.signing_key_file) if bundle.signing_key_file else None
+    if bundle.required_keys and (key is None or public_key_of(key) not in bundle.required_keys):
         raise SettingsError(
-            "--follow without options of a single training",
-            f"--{given[0].replace('_', '-')}",
-            "leave it out: settings of [trainer] apply, and the champion's own settings",
+            f"a key at {KEY_SETTING} whose public key is in bundle.public_keys, as bundle.require_signature is set",
+            "none" if key is None else f"one with the public key {public_key_of(key)}",
+            "copy the key to this machine and set its path, or add its public key",
         )
 
 
 def follow(settings: Settings) -> None:
     """Runs until the process is ended, which may be at any point. Raises `LiveshelfError` if it cannot start."""
+    refuse_unsigned(settings.bundle)
     from deploy.local.layout import Layout
     from model_export.follow.candidate import RoundOptions
     from model_export.follow.follow_metrics import FollowMetrics
@@ -87,8 +98,9 @@ class RolloutChampion:
         """Its folder here. Raises `BrokerError`, `BundleError`, and `StackError` where the store does not answer."""
         rollout = read_newest(self._settings)
         if rollout is None:
-            self._sum = None
-            return self._settings.resolve(self._settings.bundle.path)
+            self._sum, folder = None, self._settings.resolve(self._settings.bundle.path)
+            signed_manifest(folder, self._settings.bundle.required_keys)
+            return folder
         self._sum = rollout.champion.sum
         forget(self._copies, [self._sum])
         return fetched(rollout.champion, self._copies, self._settings.bundle.required_keys)

@@ -1,17 +1,22 @@
 """`liveshelf train --follow`: which options it takes, and which bundle it calls the champion."""
 
 import json
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner, Result
 
-from liveshelf.models import train_follow
+from liveshelf import main
+from liveshelf.models import train, train_follow
 from liveshelf.models.rollout import store_of
-from liveshelf.models.train import DataOptions, ModelOptions
-from liveshelf.models.train_follow import RolloutChampion, refuse_others
-from operators.errors import RolloutError, SettingsError
+from liveshelf.models.train_follow import RolloutChampion, refuse_unsigned
+from operators.configuration.model_settings import BundleSettings
+from operators.errors import BundleError, RolloutError, SettingsError
 from operators.model.bundle_files import manifest_sum
+from operators.model.bundle_signature import new_key
 from operators.rollout.bundle_store import put
 from operators.rollout.rollout import Change, Rollout, promoted, rolled_back
 from operators.settings import Settings
@@ -19,17 +24,47 @@ from operators.time_units import HOUR_MS
 from tests.builders import write_bundle
 
 
-def defaults(group: type) -> dict[str, object]:
-    return {name: field.default.default for name, field in group.__dataclass_fields__.items()}
+def followed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Result:
+    """`liveshelf train --follow` with more options."""
+    monkeypatch.setattr(train, "need", lambda *_: None)
+    monkeypatch.setattr(train, "follow_topics", lambda _: None)
+    return CliRunner().invoke(main.app, ["train", "--follow", *words])
 
 
-def test_options_of_a_single_training_are_refused() -> None:
-    data, model = DataOptions(**defaults(DataOptions)), ModelOptions(**defaults(ModelOptions))
-    refuse_others((data, model), out=None, json=None)
-    with pytest.raises(SettingsError, match="--out"):
-        refuse_others((data, model), out=Path("bundle"))
-    with pytest.raises(SettingsError, match="--lora-rank"):
-        refuse_others((data, ModelOptions(**defaults(ModelOptions) | {"lora_rank": 8})))
+def test_every_other_option_is_refused_also_with_its_default_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert followed([], monkeypatch).exit_code == 0
+    verb: Any = get_command(main.app)
+    options = [option for option in verb.commands["train"].params if option.name not in ("follow", "help")]
+    assert len(options) > 20
+    for option in options:
+        value = str(option.default or (0.5 if option.name == "dropout" else 7))
+        values = [] if option.is_flag else [option.default.value if isinstance(option.default, Enum) else value]
+        result = followed([option.opts[0], *values], monkeypatch)
+        assert isinstance(result.exception, SettingsError) and result.exception.came == option.opts[0], option.name
+
+
+def test_a_trainer_that_must_sign_and_cannot_does_not_start(tmp_path: Path) -> None:
+    file, other = tmp_path / "key.pem", tmp_path / "other.pem"
+    public_key, _ = new_key(file), new_key(other)
+    signing = {"require_signature": True, "public_keys": [public_key]}
+    refuse_unsigned(BundleSettings())
+    refuse_unsigned(BundleSettings(**signing, signing_key_file=str(file)))
+    with pytest.raises(SettingsError, match="came none"):
+        refuse_unsigned(BundleSettings(**signing))
+    with pytest.raises(SettingsError, match="one with the public key"):
+        refuse_unsigned(BundleSettings(**signing, signing_key_file=str(other)))
+    with pytest.raises(SettingsError, match="signing_key_file"):
+        refuse_unsigned(BundleSettings(signing_key_file=str(tmp_path / "none.pem")))
+
+
+def test_an_unsigned_bundle_of_the_settings_is_not_trained_on(tmp_path: Path, rollouts: list[Rollout]) -> None:
+    """The trainer would sign what it makes from it."""
+    key = new_key(tmp_path / "key.pem")
+    settings, _ = shop(tmp_path)
+    bundle = settings.bundle.model_copy(update={"require_signature": True, "public_keys": [key]})
+    serving = RolloutChampion(settings.model_copy(update={"bundle": bundle}), tmp_path / "copies")
+    with pytest.raises(BundleError, match="signed with a key"):
+        serving.champion()
 
 
 @pytest.fixture
@@ -50,6 +85,7 @@ def shop(tmp_path: Path) -> tuple[Settings, RolloutChampion]:
     dump = Settings.model_construct().model_dump()
     dump["stack"]["data_dir"], dump["bundle"]["path"] = str(tmp_path / "data"), str(tmp_path / "first")
     settings = Settings.of_dump(dump)
+    write_bundle(tmp_path / "first", items=4)
     return settings, RolloutChampion(settings, tmp_path / "copies")
 
 
