@@ -10,13 +10,15 @@ import typer
 from liveshelf.models.rollout import store_of
 from liveshelf.terminal.output import people
 from operators.configuration.model_settings import BundleSettings
-from operators.errors import RolloutError, SettingsError
+from operators.errors import BundleError, LiveshelfError, RolloutError, SettingsError
 from operators.model.bundle_files import manifest_sum
 from operators.model.bundle_signature import KEY_SETTING, public_key_of, read_signing_key, sign_bundle, signed_manifest
 from operators.rollout.bundle_store import fetched, forget, put
 from operators.rollout.rollout import Change, Rollout, promoted
 from operators.settings import Settings
 from operators.time_units import HOUR_MS
+from pipelines.submission.cluster import Cluster
+from pipelines.submission.served_bundle import ServedBundle, served_bundle
 from pipelines.topics.rollout_topic import change_rollout, read_newest, taken_back_ms
 
 BY = "liveshelf train --follow"
@@ -86,6 +88,19 @@ def _line(text: str) -> None:
     people.print(f"{time.strftime('%H:%M:%S')} {text}", soft_wrap=True, markup=False)
 
 
+def submitted_bundle(settings: Settings) -> ServedBundle | None:
+    """What the running job was submitted with; None where Flink does not say: it is out of reach, or no job runs."""
+    try:
+        cluster = Cluster(settings.job)
+        try:
+            jobs = cluster.jobs(settings.job.name)
+            return served_bundle(cluster, str(jobs[0]["jid"])) if jobs else None
+        finally:
+            cluster.close()
+    except LiveshelfError:
+        return None
+
+
 class RolloutChampion:
     """The champion of the rollout on `shop.models.v1`; the bundle of the settings where none was promoted. A `Serving`."""
 
@@ -95,11 +110,18 @@ class RolloutChampion:
         self._sum: str | None = None
 
     def champion(self) -> Path:
-        """Its folder here. Raises `BrokerError`, `BundleError`, and `StackError` where the store does not answer."""
+        """Its folder here. Raises `BrokerError`, `StackError` where the store does not answer, and `BundleError`, also where
+        nothing was promoted and the bundle of the settings is not what the job serves."""
         rollout = read_newest(self._settings)
         if rollout is None:
             self._sum, folder = None, self._settings.resolve(self._settings.bundle.path)
             signed_manifest(folder, self._settings.bundle.required_keys)
+            if (served := submitted_bundle(self._settings)) is not None and served.sum != manifest_sum(folder):
+                raise BundleError(
+                    f"the bundle that the job serves, {served.name}, at bundle.path ({folder})",
+                    "another one",
+                    f"liveshelf models promote FOLDER with the one to go on from, such as {served.folder}",
+                )
             return folder
         self._sum = rollout.champion.sum
         forget(self._copies, [self._sum])

@@ -21,6 +21,7 @@ from operators.rollout.bundle_store import put
 from operators.rollout.rollout import Change, Rollout, promoted, rolled_back
 from operators.settings import Settings
 from operators.time_units import HOUR_MS
+from pipelines.submission.served_bundle import ServedBundle
 from tests.builders import write_bundle
 
 
@@ -77,6 +78,7 @@ def rollouts(monkeypatch: pytest.MonkeyPatch) -> list[Rollout]:
 
     monkeypatch.setattr(train_follow, "read_newest", lambda _: records[-1] if records else None)
     monkeypatch.setattr(train_follow, "change_rollout", change)
+    monkeypatch.setattr(train_follow, "submitted_bundle", lambda _: None)
     monkeypatch.setattr(train_follow, "taken_back_ms", lambda _: records[-1].rolled_back_at if records else None)
     return records
 
@@ -105,6 +107,19 @@ def test_the_champion_is_the_bundle_of_the_settings_until_one_is_promoted(
     serving.promote(second, "better")
     assert rollouts[-1].changed_by == "liveshelf train --follow" and rollouts[-1].why == "better"
     assert manifest_sum(serving.champion()) == manifest_sum(second)
+
+
+def test_it_does_not_go_on_from_a_bundle_that_the_job_does_not_serve(
+    tmp_path: Path, rollouts: list[Rollout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `liveshelf submit --bundle`: bundle.path names another one."""
+    _, serving = shop(tmp_path)
+    job = ServedBundle(manifest_sum(trained(tmp_path / "mine", 9)), "known v9", tmp_path / "mine")
+    monkeypatch.setattr(train_follow, "submitted_bundle", lambda _: job)
+    with pytest.raises(BundleError, match=r"known v9.*liveshelf models promote"):
+        serving.champion()
+    monkeypatch.setattr(train_follow, "submitted_bundle", lambda _: job._replace(sum=manifest_sum(tmp_path / "first")))
+    assert serving.champion() == tmp_path / "first"
 
 
 def test_a_champion_that_somebody_else_promoted_meanwhile_stays(tmp_path: Path, rollouts: list[Rollout]) -> None:
