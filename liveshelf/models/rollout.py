@@ -224,4 +224,5 @@ def _as_json(rollout: "Rollout | None") -> dict[str, Any]:
         "changed_at": rollout.changed_at,
         "changed_by": rollout.changed_by,
         "why": rollout.why,
+        "rolled_back_at": rollout.rolled_back_at,
     }

@@ -68,6 +68,7 @@ class ModelOptions:
 
 @with_groups
 def run(
+    context: typer.Context,
     data: DataOptions,
     model: ModelOptions,
     out: Path = typer.Option(None, help="Folder of the new bundle."),
@@ -94,7 +95,7 @@ def run(
     """
     need("torch")
     if follow:
-        refuse_others((data, model), out=out, settings=settings_file, tensorboard=tensorboard, json=json or None)
+        refuse_others(context)
         follow_topics(load_settings())
         return
     if out is None:

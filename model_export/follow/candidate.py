@@ -100,8 +100,10 @@ class Round:
         self.old = np.flatnonzero(asked & np.isin(places, [*self._cut.learned]))
 
     def is_worth(self, kind: Kind) -> bool:
-        """Whether there is enough to learn, or for a light round an item that joins or leaves."""
-        changes = kind == "light" and bool(self.items.new or self.items.left)
+        """Whether there is enough to learn, or for a light round an item that joins or leaves, and a question with steps
+        before it: without one there is nothing to count, and nothing to compare with what is served."""
+        has_steps = bool((self.questions.features.length > 0).any())
+        changes = kind == "light" and has_steps and bool(self.items.new or self.items.left)
         return changes or len(self.new) >= LEAST_NEW
 
     def make(self, kind: Kind, folder: Path) -> Candidate:
@@ -164,8 +166,8 @@ class Round:
 
     def _trained_on(self) -> dict[str, Any]:
         earlier = self._champion.manifest.get("trained_on", {})
-        first_ms = int(self.questions.time_ms.min())
-        return {"events": EVENTS, "from_ms": earlier.get("from_ms", first_ms), "to_ms": self._cut.newest_ms}
+        first_ms, to_ms = int(self.questions.time_ms.min()), max(self._cut.newest_ms, earlier.get("to_ms", 0))
+        return {"events": EVENTS, "from_ms": earlier.get("from_ms", first_ms), "to_ms": to_ms}
 
     def _trained_to(self) -> dict[str, dict[str, int]]:
         return {EVENTS: {str(partition): offset for partition, offset in sorted(self._cut.trained_to.items())}}

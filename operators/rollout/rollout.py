@@ -35,7 +35,8 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """Which bundles serve. `shadow` scores `shadow_share` of the requests, and no list of it is served. `previous`: the
     champion before, to which `rolled_back` returns.
 
-    `revision` rises by one with each change; `changed_at` is epoch ms; `why`: the verb or the guard's reason.
+    `revision` rises by one with each change; `changed_at` is epoch ms; `why`: the verb or the guard's reason. `rolled_back_at`:
+    since when the champion serves because `previous` was taken back, epoch ms; None: it was promoted.
     """
 
     champion: BundleRef
@@ -47,6 +48,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: int
     changed_by: str
     why: str
+    rolled_back_at: int | None = None
 
     @property
     def serving(self) -> list[BundleRef]:
@@ -76,8 +78,15 @@ def promoted(rollout: Rollout | None, bundle: BundleRef, change: Change) -> Roll
     if bundle.sum == rollout.champion.sum:
         raise RolloutError("another bundle than the champion", bundle.label, "liveshelf models list")
     others = tuple(one for one in rollout.challengers if one.bundle.sum != bundle.sum)
-    beside = _shadow_beside(rollout, bundle)
-    return _next(rollout, change, champion=bundle, previous=rollout.champion, challengers=others, **beside)
+    return _next(
+        rollout,
+        change,
+        champion=bundle,
+        previous=rollout.champion,
+        challengers=others,
+        rolled_back_at=None,
+        **_shadow_beside(rollout, bundle),
+    )
 
 
 def split(rollout: Rollout | None, bundle: BundleRef, share: float, change: Change) -> Rollout:
@@ -134,6 +143,7 @@ def rolled_back(rollout: Rollout | None, change: Change) -> Rollout | None:
         challengers=(),
         shadow=None,
         shadow_share=0.0,
+        rolled_back_at=change.at if rollout.rolled_back_at is None else None,  # the second one takes the first one back
     )
 
 

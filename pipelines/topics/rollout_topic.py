@@ -20,6 +20,24 @@ def read_newest(settings: Settings) -> Rollout | None:
     return newest_of(read_topic(settings.kafka, MODELS), settings.job.name)
 
 
+def taken_back_ms(settings: Settings) -> int | None:
+    """Since when an older bundle serves because a newer one was taken back, epoch ms: by a rollback, or by the end of the
+    rollout, after which the submitted bundle serves. None: the champion was promoted, or nothing was ever. Raises
+    `BrokerError`."""
+    return taken_back_of(read_topic(settings.kafka, MODELS), settings.job.name)
+
+
+def taken_back_of(records: Iterable[Any], job: str) -> int | None:
+    """As `taken_back_ms`, of the records of the topic."""
+    row: bytes | None = None
+    ended_ms: int | None = None
+    for record in records:
+        if record.key == job.encode():
+            row, ended_ms = row_after(row, record), record.timestamp if record.value is None else ended_ms
+    rollout = None if row is None else read_rollout(row)
+    return ended_ms if rollout is None else rollout.rolled_back_at
+
+
 def newest_of(records: Iterable[Any], job: str) -> Rollout | None:
     """As `read_newest`, of the records of the topic."""
     row: bytes | None = None

@@ -37,6 +37,16 @@ def test_the_champion_before_is_the_previous_one_and_comes_back() -> None:
     assert again is not None and again.champion == bundle(2), "a wrong rollback is taken back"
 
 
+def test_a_rollback_is_noted_until_a_promotion_or_until_it_is_taken_back() -> None:
+    back = rolled_back(promoted(champion(), bundle(2), CHANGE), CHANGE)
+    assert back is not None and back.rolled_back_at == CHANGE.at
+    assert split(back, bundle(3), 0.5, CHANGE).rolled_back_at == CHANGE.at
+    assert shadowed(back, bundle(3), 0.5, CHANGE).rolled_back_at == CHANGE.at
+    assert promoted(back, bundle(3), CHANGE).rolled_back_at is None
+    again = rolled_back(back, CHANGE)
+    assert again is not None and again.rolled_back_at is None
+
+
 def test_a_challenger_or_shadow_that_is_promoted_is_none_any_more() -> None:
     rollout = shadowed(split(champion(), bundle(2), 0.2, CHANGE), bundle(3), 0.1, CHANGE)
     assert promoted(rollout, bundle(2), CHANGE).challengers == ()
