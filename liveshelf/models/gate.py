@@ -29,7 +29,7 @@ def run(
     report: Path = typer.Option(None, help="Folder for a page with plots, one a candidate (extra `report`)."),
     json: bool = JsonFlag,
 ) -> None:
-    """Judges whether a bundle may become champion, by the limits of [gate]. Exit 1 if a line fails.
+    """Judges whether a bundle may become champion, by the limits of the settings' table `gate`. Exit 1 if a line fails.
 
     Example: liveshelf models gate bundles/mine --champion models/online-retail --events events.jsonl --why
     """

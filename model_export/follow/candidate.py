@@ -140,9 +140,13 @@ class Round:
 
     @property
     def lacks(self) -> str:
-        """Why the round must wait: too little to learn, unless a light round has items that join or leave, or too few
-        questions for the gate. "": it need not."""
-        changes = self._kind == "light" and bool(self.items.new or self.items.left)
+        """Why the round must wait: too little to learn, or too few questions for the gate. "": it need not.
+
+        A light round with items that join or leave needs nothing new, but a question with steps before it: without one there
+        is nothing to count, and nothing to compare with what is served.
+        """
+        has_steps = bool((self.questions.features.length > 0).any())
+        changes = self._kind == "light" and has_steps and bool(self.items.new or self.items.left)
         if not changes and len(self.new) < LEAST_NEW:
             return f"{len(self.new)} new examples are too few"
         if not self._cut.window.holds(self._least):
@@ -248,8 +252,8 @@ class Round:
 
     def _trained_on(self) -> dict[str, Any]:
         earlier = self._champion.manifest.get("trained_on", {})
-        first_ms = int(self.questions.time_ms.min())
-        return {"events": EVENTS, "from_ms": earlier.get("from_ms", first_ms), "to_ms": self._cut.newest_ms}
+        first_ms, to_ms = int(self.questions.time_ms.min()), max(self._cut.newest_ms, earlier.get("to_ms", 0))
+        return {"events": EVENTS, "from_ms": earlier.get("from_ms", first_ms), "to_ms": to_ms}
 
     def _trained_to(self) -> dict[str, dict[str, int]]:
         return {EVENTS: {str(partition): offset for partition, offset in sorted(self._cut.trained_to.items())}}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the page of metrics needs no torch
     from model_export.follow.follower import Outcome
     from model_export.follow.history import History
 
-KINDS, VERDICTS = ("light", "weights"), ("promoted", "refused", "waited", "failed")
+KINDS, VERDICTS = ("light", "weights"), ("promoted", "refused", "held", "waited", "failed")
 LEARNED_FROM = (EVENTS, EXAMPLES)
 GAUGES = {
     "round_seconds": "Seconds that the last round took",
@@ -44,7 +44,7 @@ class FollowMetrics:
         shown = [(kind, verdict) for kind in KINDS for verdict in VERDICTS]
         self.rounds = Tally(
             "liveshelf_train_rounds",
-            "Rounds by kind and by what became of them",
+            "Rounds by kind and by what became of them; held: after a rollback",
             ("kind", "verdict"),
             self.registry,
             shown,

@@ -44,6 +44,9 @@ class Topics(Protocol):
     def lost(self) -> Mapping[str, int]:
         """Records that left a topic before they were read, by topic."""
 
+    def ids(self) -> Mapping[str, str]:
+        """Topic -> the id that the broker gave it when it was created; without those of which the broker knows none."""
+
     def read(self, offsets: Mapping[str, Mapping[int, int]]) -> Iterable[Portion]:
         """What came from these offsets on, up to the present ends: erasures first, then all others."""
 
@@ -60,24 +63,31 @@ class Serving(Protocol):
     def promote(self, folder: Path, reason: str) -> None:
         """Makes a bundle champion in place of the one that `champion` gave last, whole or not at all."""
 
+    def held(self, now_ms: int) -> str | None:
+        """Why no candidate may be promoted now (epoch ms), whatever the gate says; None: one may be."""
+
     def retire(self, folder: Path) -> None:
         """A bundle of this trainer that was promoted long ago may go, unless it serves."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a round. `candidate` is None where there was too little to learn; `lines`: of the gate."""
+    """What became of a round. `candidate` is None where there was too little to learn; `lines`: of the gate. `held`: it
+    passed, and is not promoted because of the first line."""
 
     kind: Kind
     candidate: Candidate | None
     passed: bool
     lines: list[str]
     seconds: float
+    held: bool = False
 
     @property
     def verdict(self) -> str:
-        """`waited`, `promoted` or `refused`."""
-        return "waited" if self.candidate is None else "promoted" if self.passed else "refused"
+        """`waited`, `promoted`, `held` or `refused`."""
+        if self.candidate is None:
+            return "waited"
+        return "promoted" if self.passed else "held" if self.held else "refused"
 
 
 class Follower:
@@ -115,6 +125,7 @@ class Follower:
     def read(self) -> None:
         """Takes what the topics have."""
         count = self._offers.take(self._topics.changed_offers())
+        self._history.follow(self._topics.ids())
         for records, offsets in self._topics.read(self._history.offsets):
             self._history.take(records, offsets)
             count += len(records)
@@ -136,17 +147,21 @@ class Follower:
             return Outcome(kind, None, False, [coming.lacks], time.monotonic() - started)
         candidate = coming.make(self._work / CANDIDATE)
         verdict = self._gate(candidate.folder, champion, candidate.windows)
-        version = str(candidate.manifest["version"])
-        if verdict.passed:
+        version, lines = str(candidate.manifest["version"]), verdict.lines
+        held = self._serving.held(now_ms) if verdict.passed else None
+        if held is not None:
+            lines = [held, *lines]
+        passed = verdict.passed and held is None
+        if passed:
             accepted = self._moved(candidate.folder, version)
-            self._serving.promote(accepted, f"{kind} round: {'; '.join(verdict.lines)}")
+            self._serving.promote(accepted, f"{kind} round: {'; '.join(lines)}")
         else:
             refused = self._moved(candidate.folder, REFUSED + version)
-            _reason_of(refused).write_text("\n".join(verdict.lines) + "\n")
+            _reason_of(refused).write_text("\n".join(lines) + "\n")
         self._remove_old()
         champion = self._serving.champion()
         self._seen |= {"light": champion, kind: champion}
-        return Outcome(kind, candidate, verdict.passed, verdict.lines, time.monotonic() - started)
+        return Outcome(kind, candidate, passed, lines, time.monotonic() - started, held is not None)
 
     def _moved(self, folder: Path, name: str) -> Path:
         target = self._work / name

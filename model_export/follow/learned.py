@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from model_export.data.dataset import WISHES, Wishes
-from model_export.follow.stored_records import StoredEvent
+from model_export.follow.stored_records import EARLIER, StoredEvent
 from operators.errors import EventsFileError
 from operators.records.contracts import EVENTS, Event, items_named
 from operators.shopper.features import Vocabulary
@@ -14,7 +14,11 @@ GATE_SHARE = 0.1  # of the events that the champion has not learned: the newest,
 
 
 class Learned:
-    """What a manifest says of its bundle's training: by offset, and by time where it names no offset of a partition."""
+    """What a manifest says of its bundle's training: the time before which its events lie, and the offset of each partition.
+
+    On a topic that was created anew, as by a restore, the offsets mean other records, and the time alone tells that they are
+    new. It also decides where the manifest names no offset.
+    """
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
         offsets = manifest.get("trained_to", {}).get(EVENTS, {})
@@ -24,7 +28,7 @@ class Learned:
     def has(self, stored: StoredEvent) -> bool:
         """Whether the bundle's weights have learned this event."""
         offset = self._offsets.get(stored.partition)
-        return int(stored.event.event_time) < self._until_ms if offset is None else stored.offset < offset
+        return _time_ms(stored) < self._until_ms and (offset is None or stored.offset < offset)
 
 
 class WindowSize(NamedTuple):
@@ -65,7 +69,7 @@ def cut(
     at most half of what is new: the other half is to be learned.
 
     A partition's lesson ends before its first event of the gate, so all later events of the partition wait, whatever
-    their time: offsets can only say "all before".
+    their time: offsets can only say "all before". Of `EARLIER` events the time decides.
     """
     before = {place for place, stored in enumerate(events) if learned.has(stored)}
     waiting = [place for place in range(len(events)) if place not in before and _time_ms(events[place]) >= from_ms]
@@ -76,9 +80,9 @@ def cut(
     trained_to = dict(read_to)
     for place in waiting:
         stored = events[place]
-        if _time_ms(stored) >= newest_ms:
+        if stored.partition != EARLIER and _time_ms(stored) >= newest_ms:
             trained_to[stored.partition] = min(stored.offset, trained_to.get(stored.partition, stored.offset))
-    new = {place for place in waiting if events[place].offset < trained_to[events[place].partition]}
+    new = {place for place in waiting if _ends_before(events[place], newest_ms, trained_to)}
     users = [user for place, user in asked.items() if _time_ms(events[place]) >= newest_ms]
     return Cut(newest_ms, trained_to, before, new, WindowSize(len(users), len({*users})))
 
@@ -106,6 +110,12 @@ def _window_start(waiting: Sequence[int], questions: Mapping[int, str], least: W
         if start <= tenth and WindowSize(count, len(users)).holds(least):
             return start
     return min(tenth, half)
+
+
+def _ends_before(stored: StoredEvent, newest_ms: int, trained_to: Mapping[int, int]) -> bool:
+    if stored.partition == EARLIER:
+        return _time_ms(stored) < newest_ms
+    return stored.offset < trained_to[stored.partition]
 
 
 def _time_ms(stored: StoredEvent) -> int:

@@ -1,5 +1,6 @@
 """The model gate as a trainer asks it: the windows go into files, for `model_export.gate.judge`."""
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from model_export.gate.report import GateReport, shown
 from operators.configuration.shop_settings import EventSettings, GateLimits
 from operators.records.contracts import Event, encode_record
 
+FILES = "gate-"
 QUALITY = ("NDCG@20", "forgetting: NDCG@20")  # the lines of a candidate that passed
 
 
@@ -34,17 +36,21 @@ class GateVerdict:
 
 
 class JudgeGate:
-    """A `Gate` with the limits of the settings; the least window is the one that the round names. `work`: a folder of this user alone, for files that live while it judges."""
+    """A `Gate` with the limits of the settings; the least window is the one that the round names."""
 
     def __init__(self, limits: GateLimits, events: EventSettings, work: Path) -> None:
+        """`work`: a folder of one process, for files that live while it judges. Removes those of a process that was killed
+        then: they hold all shoppers' events, which no erasure would reach."""
         self._limits, self._events, self._work = limits, events, work
+        for left in work.glob(f"{FILES}*"):
+            shutil.rmtree(left)
 
     def __call__(self, candidate: Path, champion: Path, windows: GateWindows) -> GateVerdict:
         """Raises `BundleError` where the champion fails, and `EventsFileError` where a window holds no question."""
         least = {"min_questions": windows.least.questions, "min_users": windows.least.users}
         remembers = {event.user_id for event in windows.events if event.event_id in windows.old}
         keeps = WindowSize(len(windows.old), len(remembers)).holds(windows.least)
-        with TemporaryDirectory(dir=self._work, prefix="gate-") as folder:
+        with TemporaryDirectory(dir=self._work, prefix=FILES) as folder:
             newest, old = Path(folder) / "newest.jsonl", Path(folder) / "old.jsonl"
             _write(newest, windows.events)
             if keeps:

@@ -53,6 +53,11 @@ class ModelMetrics:
         self._refused = CountedElsewhere(
             "liveshelf_refused_rollouts", "Rollouts with a bundle that must not serve", registry
         )
+        self._left_out = Gauge(
+            "liveshelf_rollout_bundles_left_out",
+            "Challengers and shadow of the rollout that cannot serve here; the champion has a challenger's users",
+            registry=registry,
+        )
         self._shadow_lists = Tally(
             "liveshelf_shadow_lists", "Lists of the shadow, by outcome", ["outcome"], registry, OUTCOMES
         ).counts
@@ -85,6 +90,10 @@ class ModelMetrics:
             self._created.set(datetime.fromisoformat(str(text)).timestamp())
         self._trained.set(weights_trained_s(bundle.manifest))
         self._items.set(len(bundle.vocabulary))
+
+    def left_out(self, bundles: int) -> None:
+        """So many bundles of the rollout do not serve."""
+        self._left_out.set(bundles)
 
     def follow(self, follower: RolloutFollower) -> None:
         """Reads from here on which rollout is followed."""

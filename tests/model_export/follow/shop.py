@@ -72,6 +72,14 @@ class FakeTopics:
     portion: int = 1000
     offered: int = 0
     lost: Counter[str] = field(default_factory=Counter)
+    created: int = 1
+
+    def ids(self) -> dict[str, str]:
+        return {topic: f"{topic} {self.created}" for topic in (ERASURES, EVENTS, EXAMPLES)}
+
+    def create_anew(self) -> None:
+        """Empty topics, whose offsets begin at 0 again."""
+        self.logs, self.created = {}, self.created + 1
 
     def append(self, topic: str, key: str, value: bytes | None, time_ms: int) -> Record:
         partition = sum(key.encode()) % PARTITIONS

@@ -139,6 +139,10 @@ def test_what_stands_still_is_counted_until_it_goes_on() -> None:
             Outcome("light", TRAINED, False, ["worse"], 4.0),
             "round light: refused 20261128.231501, 41 items (+2 -1), 4 s; worse",
         ),
+        (
+            Outcome("light", TRAINED, False, ["held after a rollback", "open"], 4.0, held=True),
+            "round light: held 20261128.231501, 41 items (+2 -1), 4 s; held after a rollback; open",
+        ),
         (Outcome("light", None, False, ["too few"], 0.1), "round light: waited, too few"),
     ],
 )

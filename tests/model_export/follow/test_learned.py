@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_export.follow.learned import Learned, WindowSize, cut, questions_of
-from model_export.follow.stored_records import StoredEvent
+from model_export.follow.stored_records import EARLIER, StoredEvent
 from operators.errors import EventsFileError
 from operators.records.contracts import EVENTS
 from operators.shopper.features import Vocabulary
@@ -23,10 +23,24 @@ def test_a_bundle_of_a_full_training_has_learned_all_before_its_test() -> None:
     assert [learned.has(one) for one in stored((0, 0, 1), (0, 1, 2))] == [True, False]
 
 
-def test_a_candidate_has_learned_by_offset_whatever_the_times() -> None:
+def test_a_candidate_has_learned_by_offset() -> None:
     learned = Learned({"trained_on": {"to_ms": NOW_MS}, "trained_to": {EVENTS: {"0": 5}}})
-    assert learned.has(StoredEvent(0, 4, event(99))) and not learned.has(StoredEvent(0, 5, event(-99)))
+    assert learned.has(StoredEvent(0, 4, event(-1))) and not learned.has(StoredEvent(0, 5, event(-99)))
     assert learned.has(StoredEvent(1, 9, event(-1))), "of a partition that it does not name the time decides"
+
+
+def test_on_a_topic_that_was_created_anew_the_time_tells_what_is_new() -> None:
+    """The new topic begins at offset 0, which the champion's offsets call learned for weeks."""
+    learned = Learned({"trained_on": {"to_ms": NOW_MS}, "trained_to": {EVENTS: {"0": 5000}}})
+    made = cut(stored(*((0, number, number) for number in range(20))), learned, {0: 20})
+    assert not made.learned and made.new == set(range(18)) and made.trained_to == {0: 18}
+
+
+def test_of_events_of_an_earlier_topic_the_time_decides() -> None:
+    learned = Learned({"trained_on": {"to_ms": NOW_MS + 2000}, "trained_to": {EVENTS: {"0": 5}}})
+    earlier = [StoredEvent(EARLIER, 7000 + number, event(number)) for number in range(10)]
+    made = cut([*earlier, *(StoredEvent(0, number, event(10 + number)) for number in range(10))], learned, {0: 10})
+    assert made.learned == {0, 1} and made.new == set(range(2, 18)) and made.trained_to == {0: 8}
 
 
 def test_the_newest_tenth_waits_for_the_next_round() -> None:
@@ -83,6 +97,7 @@ def test_over_any_rounds_each_event_is_learned_at_most_once_and_never_before_the
         log.append((partition, offsets.get(partition, 0), second))
         offsets[partition] = offsets.get(partition, 0) + 1
     manifest: dict[str, object] = {}
+    until_ms = 0
     seen = list[str]()
     for number in range(1, rounds + 1):
         held = stored(*log[: len(log) * number // rounds])
@@ -96,5 +111,6 @@ def test_over_any_rounds_each_event_is_learned_at_most_once_and_never_before_the
         seen += [held[place].event.event_id for place in made.new]
         assert all(int(held[place].event.event_time) < made.newest_ms for place in made.new)
         offsets_of = {str(partition): offset for partition, offset in made.trained_to.items()}
-        manifest = {"trained_on": {"to_ms": made.newest_ms}, "trained_to": {EVENTS: offsets_of}}
+        until_ms = max(until_ms, made.newest_ms)
+        manifest = {"trained_on": {"to_ms": until_ms}, "trained_to": {EVENTS: offsets_of}}
     assert len(seen) == len(set(seen))

@@ -35,6 +35,7 @@ class Shop:
         self, folder: Path, champion: Path, gate=lambda *_: GateVerdict(True, ["open"]), options=RoundOptions(LIMITS)
     ) -> None:
         self.topics, self.serving, self.promoted, self.retired = FakeTopics(), champion, list[str](), list[Path]()
+        self.hold: str | None = None
         self.history = History(folder / "history", 100_000, LIMITS)
         self.follower = Follower(folder / "bundles", self.history, self.topics, self, gate, options)
 
@@ -44,6 +45,9 @@ class Shop:
     def promote(self, folder: Path, reason: str) -> None:
         self.serving = folder
         self.promoted.append(reason)
+
+    def held(self, now_ms: int) -> str | None:
+        return self.hold
 
     def retire(self, folder: Path) -> None:
         self.retired.append(folder)
@@ -115,6 +119,21 @@ def test_a_refused_candidate_is_kept_and_its_events_are_learned_later(tmp_path: 
 
 
 @pytest.mark.parametrize("kind", ["light", "weights"])
+def test_nothing_is_promoted_while_promotions_are_held(tmp_path: Path, champion: Path, kind: str) -> None:
+    shop = Shop(tmp_path, champion)
+    shop.hold = "held after a rollback"
+    shop.topics.send(*walks(OLD_USERS), *trend(20, OLD_USERS))
+    outcome = shop.round(kind)
+    assert outcome.verdict == "held" and outcome.lines == ["held after a rollback", "open"]
+    assert shop.promoted == [] and shop.serving == champion
+    (reason,) = (tmp_path / "bundles").glob("refused-*.txt")
+    assert reason.read_text() == "held after a rollback\nopen\n"
+    shop.hold = None
+    shop.topics.send(*walks(1, 9000))
+    assert shop.round(kind).verdict == "promoted"
+
+
+@pytest.mark.parametrize("kind", ["light", "weights"])
 def test_items_come_by_title_or_by_company_and_leave_with_the_catalogue(
     tmp_path: Path, champion: Path, kind: str
 ) -> None:
@@ -161,6 +180,20 @@ def test_a_light_round_keeps_the_weights_and_what_they_learned(tmp_path: Path, c
     assert "trained_to" not in shop.bundle.manifest
     assert shop.follower.weights_s() == weights_trained_s(before.manifest) > 0, "it is as old as the weights"
     assert json.loads((shop.serving / "items.json").read_text()) == before.vocabulary.item_ids
+
+
+@pytest.mark.parametrize("kind", ["light", "weights"])
+@pytest.mark.parametrize("events", [0, 1, 2, 3])
+def test_on_a_nearly_empty_stack_a_round_waits_or_makes_a_candidate(
+    tmp_path: Path, champion: Path, kind: str, events: int
+) -> None:
+    """An item joins, so that a light round has something to do, however little there is to count."""
+    shop = Shop(tmp_path, champion)
+    shop.topics.sell(CatalogueItem(item_id="new-lamp", title="lamp 41"))
+    shop.topics.append(CATALOGUE, "p39", None, NOW_MS)
+    shop.topics.send(*walks(2, first=9000)[:events])
+    outcome = shop.round(kind)
+    assert outcome.verdict == ("promoted" if kind == "light" and events > 2 else "waited"), outcome.lines
 
 
 def test_with_nothing_new_a_round_waits(tmp_path: Path, champion: Path) -> None:
