@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 from operators.errors import RolloutError
+from operators.time_units import Moment
 
 MAX_CHALLENGERS = 4  # each is a process beside the champion's, with a bundle in memory
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -35,8 +36,10 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """Which bundles serve. `shadow` scores `shadow_share` of the requests, and no list of it is served. `previous`: the
     champion before, to which `rolled_back` returns.
 
-    `revision` rises by one with each change; `changed_at` is epoch ms; `why`: the verb or the guard's reason. `rolled_back_at`:
-    since when the champion serves because `previous` was taken back, epoch ms; None: it was promoted.
+    `revision` rises by one with each change; `changed_at` is epoch ms; `why`: the verb or the guard's reason.
+    `champion_since` (epoch ms) is when the champion became that, None in records from before this field. `rolled_back_at`
+    (epoch ms): since when it serves because `previous` was taken back; None: it was promoted. `previous_harmed`: the guard
+    took `previous` back.
     """
 
     champion: BundleRef
@@ -45,10 +48,17 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     shadow_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     previous: BundleRef | None = None
     revision: Annotated[int, msgspec.Meta(ge=1)] = 1
-    changed_at: int
+    changed_at: Moment
     changed_by: str
     why: str
-    rolled_back_at: int | None = None
+    champion_since: Moment | None = None
+    rolled_back_at: Moment | None = None
+    previous_harmed: bool = False
+
+    @property
+    def known_since(self) -> int:
+        """When the champion became that (epoch ms), as far as the record says."""
+        return self.changed_at if self.champion_since is None else self.champion_since
 
     @property
     def serving(self) -> list[BundleRef]:
@@ -73,7 +83,9 @@ def promoted(rollout: Rollout | None, bundle: BundleRef, change: Change) -> Roll
     """`bundle` is champion; the champion before is `previous`. It is no challenger or shadow any more. Raises `RolloutError`
     where it is champion already."""
     if rollout is None:
-        return Rollout(champion=bundle, changed_at=change.at, changed_by=change.by, why=change.why)
+        return Rollout(
+            champion=bundle, changed_at=change.at, changed_by=change.by, why=change.why, champion_since=change.at
+        )
     _refuse_twin(rollout, bundle)
     if bundle.sum == rollout.champion.sum:
         raise RolloutError("another bundle than the champion", bundle.label, "liveshelf models list")
@@ -171,7 +183,13 @@ def _existing(rollout: Rollout | None) -> Rollout:
 
 
 def _next(rollout: Rollout, change: Change, **fields: object) -> Rollout:
-    changed = msgspec.structs.replace(rollout, **fields)
+    is_new = "champion" in fields
+    changed = msgspec.structs.replace(
+        rollout,
+        champion_since=change.at if is_new else rollout.known_since,
+        previous_harmed=rollout.previous_harmed and not is_new,
+    )
+    changed = msgspec.structs.replace(changed, **fields)
     return msgspec.structs.replace(
         changed, revision=rollout.revision + 1, changed_at=change.at, changed_by=change.by, why=change.why
     )

@@ -75,6 +75,15 @@ def test_without_a_champion_before_the_submitted_bundle_serves_again() -> None:
     assert rolled_back(split(champion(), bundle(2), 0.5, CHANGE), CHANGE) is None
 
 
+def test_the_record_says_since_when_its_champion_is_that() -> None:
+    first = promoted(None, bundle(1), Change(10, "somebody", "test"))
+    second = promoted(split(first, bundle(2), 0.1, Change(20, "", "")), bundle(2), Change(30, "", ""))
+    assert (first.known_since, second.known_since) == (10, 30)
+    assert shadowed(split(second, bundle(3), 0.1, Change(40, "", "")), None, 0, Change(50, "", "")).known_since == 30
+    back = rolled_back(second, Change(60, "", ""))
+    assert back is not None and back.known_since == 60
+
+
 def test_two_bundles_of_one_label_are_refused() -> None:
     twin = msgspec.structs.replace(bundle(2), sum="f" * 64)
     with pytest.raises(RolloutError, match="name and version no other"):
@@ -112,6 +121,8 @@ def test_a_record_is_read_back_and_others_are_not() -> None:
     value = msgspec.json.encode(rollout)
     assert read_rollout(value) == rollout
     fields = msgspec.to_builtins(rollout)
+    older = {name: value for name, value in fields.items() if name not in ("champion_since", "previous_harmed")}
+    assert read_rollout(msgspec.json.encode(older)) == msgspec.structs.replace(rollout, champion_since=None)
     half = msgspec.to_builtins(split(champion(), bundle(2), 0.6, CHANGE))["challengers"]
     for wrong in (
         {"champion": None},
@@ -127,6 +138,10 @@ def test_a_record_is_read_back_and_others_are_not() -> None:
         {"previous": fields["champion"] | {"sum": "f" * 64}},
         {"shadow": fields["shadow"] | {"version": "2"}},
         {"previous": fields["champion"] | {"version": "9"}},
+        {"changed_at": -1},
+        {"changed_at": 2**63},
+        {"champion_since": -1},
+        {"rolled_back_at": -1},
     ):
         assert read_rollout(msgspec.json.encode(fields | wrong)) is None
     assert read_rollout(b"[" * 100_000) is read_rollout(b"\xff") is None
