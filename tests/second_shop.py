@@ -2,7 +2,7 @@
 
 The samples may not be shipped (research use; WSDM 2020, Gu et al., "Hierarchical User Profiling for E-commerce
 Recommender Systems"). They are looked for in JD_MICRO_DIR, then in a folder beside the checkout. Elsewhere the first
-weeks of the demo's orders stand in, so that the five commands are always run.
+weeks of the demo's orders stand in, so that the commands are always run.
 """
 
 import gzip

@@ -24,6 +24,7 @@ from model_export.follow.candidate import RoundOptions
 from model_export.follow.follower import Follower, Portion
 from model_export.follow.following import line_of
 from model_export.follow.history import History
+from model_export.follow.learned import WindowSize
 from model_export.follow.window_files import JudgeGate
 from model_export.measures.ranking_metrics import percent, summary
 from operators.configuration.shop_settings import EventSettings, GateLimits
@@ -108,7 +109,7 @@ def main() -> None:
             topics,
             serving,
             JudgeGate(GateLimits(), LIMITS, Path(work)),
-            RoundOptions(LIMITS),
+            RoundOptions(LIMITS, least=WindowSize(GateLimits().min_questions, GateLimits().min_users)),
         )
         for number in range(1, rounds + 1):
             topics.until_ms = LAST_MONTH + number * DAYS * DAY_MS

@@ -26,7 +26,7 @@ from operators.settings import load_settings
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-Minutes = Annotated[float, typer.Option(min=1)]
+Minutes = Annotated[float, typer.Option(help="Length of the run.", min=1)]
 Rate = Annotated[float, typer.Option(help="Events a second, about.", min=0.1)]
 DriftAt = Annotated[float | None, typer.Option(help="Minute of the drift; without it nothing drifts.", min=0)]
 DriftOver = Annotated[float, typer.Option(help="Minutes that the drift takes; 0: all at once.", min=0)]
@@ -51,9 +51,9 @@ class ShopOptions:
 def shop_options(
     context: typer.Context,
     seed: Annotated[int, typer.Option(help="Seed of items, shoppers and drift.", min=0)] = 7,
-    shoppers: Annotated[int, typer.Option(min=1)] = 2_000,
+    shoppers: Annotated[int, typer.Option(help="Shoppers of the shop.", min=1)] = 2_000,
     items: Annotated[int, typer.Option(help="Items before the drift.", min=2)] = 1_000,
-    categories: Annotated[int, typer.Option(min=1)] = 20,
+    categories: Annotated[int, typer.Option(help="Categories of the items.", min=1)] = 20,
     tag: Annotated[str, typer.Option(help="Begins all ids: another tag, other shoppers.")] = "sim",
     tastes: Annotated[float, typer.Option(help="Shoppers who turn to other categories.", min=0, max=1)] = 0.5,
     appeal: Annotated[float, typer.Option(help="Items whose appeal changes.", min=0, max=1)] = 0.5,
@@ -69,7 +69,7 @@ def history_command(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="JSON lines of events.")],
     catalogue: Annotated[Path, typer.Option(help="JSON lines of catalogue records.")],
-    days: Annotated[float, typer.Option(min=0.1)] = 7.0,
+    days: Annotated[float, typer.Option(help="Length of the past.", min=0.1)] = 7.0,
     sessions: Annotated[float, typer.Option(help="Of a shopper in these days, on average.", min=0.1)] = 6.0,
     until: Annotated[int, typer.Option(help="Epoch ms at which the past ends.")] = history.END_MS,
 ) -> None:
@@ -140,7 +140,7 @@ def report_command(
     warm_s: Annotated[float, typer.Option(help="Seconds at the start that do not count.", min=0)] = 60.0,
     end_s: Annotated[float, typer.Option(help="The last seconds: the loop has learned.", min=30)] = 180.0,
 ) -> None:
-    """Says how much of what the drift cost the loop has won back (`recovery` has the definition)."""
+    """Says how much of what the drift cost the loop has won back: docs/simulator.md has the definition."""
     plan, windows = read_run(run)
     if plot is not None:
         from benchmarks.simulator.recovery_plot import plot as draw

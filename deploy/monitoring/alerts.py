@@ -2,6 +2,7 @@
 
 from deploy.monitoring.alert import Alert
 from deploy.monitoring.data_alerts import DATA_ALERTS
+from deploy.monitoring.learning_alerts import LEARNING_ALERTS
 from deploy.monitoring.objectives import OBJECTIVES, burn_alerts
 
 SYMPTOMS = (
@@ -67,18 +68,10 @@ JOB = (
           "More than 10,000 events wait, and their number does not fall", "liveshelf stop --savepoint; liveshelf submit --from-savepoint PATH: with a higher job.parallelism"),
     Alert("FallbackSpike", "sum(rate(liveshelf_fallbacks_total[@5m@])) > 0.05 * sum(rate(liveshelf_lists_total[@5m@]))", "2m", "ticket",
           "More than 5 % of the lists are fallbacks", "sum by (cause) (rate(liveshelf_fallbacks_total[5m])): shows the cause; cause deadline: the model is slow or hangs; cause refused: it hangs; cause failed: it raises or gives NaN"),
-    Alert("ModelRefused", "min(liveshelf_model_info) == 0", "0s", "page",
-          "The bundle failed a check on the TaskManager, so all users get fallbacks", "liveshelf bundle verify; liveshelf submit --bundle: with another bundle"),
-    Alert("StaleModel", "time() - max(liveshelf_model_created_timestamp_seconds > 0) > 14 * 86400", "1h", "ticket",
-          "The model is older than 14 days", "liveshelf events --out: fetch newer events; liveshelf train; liveshelf submit --bundle"),
     Alert("StaleCatalogue", "max(liveshelf_catalogue_age_seconds) > 300", "1m", "ticket",
           "The job has not reached the catalogue topic for 5 minutes", "liveshelf status: the broker may be down; liveshelf topics create: says whether shop.catalogue.v1 is missing"),
     Alert("DriftOfInputs", "max by (feature) (liveshelf_drift_psi) > 0.25", "30m", "ticket",
           "The model's inputs or scores differ from its training data (PSI above 0.25)", "liveshelf profile; liveshelf train: on the newest events"),
-    Alert("ClickThroughDropped",
-          "sum by (arm) (rate(liveshelf_slate_actions_total{event_type=\"click\"}[@1d@])) / sum by (arm) (rate(liveshelf_slate_impressions_total[@1d@])) < 0.5 * "
-          "(sum by (arm) (rate(liveshelf_slate_actions_total{event_type=\"click\"}[@1d@] offset @1w@)) / sum by (arm) (rate(liveshelf_slate_impressions_total[@1d@] offset @1w@)))",
-          "1h", "ticket", "Shoppers click less than half as often as a week ago", "find out which bundle serves and since when; liveshelf submit --bundle: with the previous bundle"),
     Alert("SampleRatioMismatch",
           SAMPLE_RATIO,
           "10m", "ticket", "The experiment's arms do not have their configured shares of users (chi-square above 15). Do not trust its result",
@@ -100,4 +93,4 @@ PARTS = (
           "Less than 10 % of a disk is free", "df -h; liveshelf tidy --earlier-jobs; remove old savepoints and backups; shorten the retention of shop.events.v1"),
 )  # fmt: skip
 
-ALERTS: tuple[Alert, ...] = (*SYMPTOMS, *BROKER, *JOB, *PARTS, *DATA_ALERTS)
+ALERTS: tuple[Alert, ...] = (*SYMPTOMS, *BROKER, *JOB, *LEARNING_ALERTS, *PARTS, *DATA_ALERTS)

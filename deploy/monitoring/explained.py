@@ -2,7 +2,7 @@
 
 # a cause -> the alerts that it explains; the first that fires is the one to look at
 EXPLAINS = {
-    "BrokerDown": "ListsStopped|ShoppersWithoutFreshList|StorefrontNotFollowing|StaleCatalogue|StorefrontErrorsBudgetBurn|"
+    "BrokerDown": "ListsStopped|ShoppersWithoutFreshList|StorefrontNotFollowing|StaleCatalogue|TrainingRoundsFail|StorefrontErrorsBudgetBurn|"
     "StorefrontSlowBudgetBurn|CheckpointsFail|JobRestarts|JobNotRunning|VolumeAnomaly|CategoryMissing|DeadLetterSpike",
     "JobNotRunning": "ListsStopped|ShoppersWithoutFreshList|VolumeAnomaly|CategoryMissing",
     "JobManagerDown": "JobNotRunning",

@@ -43,7 +43,7 @@ def tasks(
     catalogue: Path = typer.Option(None, help="JSON lines of catalogue records; titles teach the search task."),
     test_from: int = typer.Option(None, help="The test starts at this epoch ms; default: the newest tenth.", min=1),
     epochs: int = typer.Option(6, help="Epochs of each training.", min=1),
-    dropout: float = real(0.5, min=0, max=0.9),
+    dropout: float = real(0.5, "Dropout rate.", min=0, max=0.9),
     seeds: int = typer.Option(3, help="Trainings of each kind.", min=1),
     session: float = real(0.3, "Weight of the session task.", min=0),
     search: float = real(0.2, "Weight of the search task.", min=0),
@@ -68,9 +68,9 @@ def seeds(
     sessions: Path = SessionsOption,
     events: Path = EventsOption,
     catalogue: Path = CatalogueOption,
-    size: Size = typer.Option(Size.small),
+    size: Size = typer.Option(Size.small, help="Of the model."),
     epochs: int = typer.Option(None, help="Default: the number that is best on the validation window.", min=1),
-    dropout: float = real(None, min=0, max=0.9),
+    dropout: float = real(None, "Default: 0.5, 0.3 or 0.15, the best on the validation window.", min=0, max=0.9),
     settings_file: Path = typer.Option(None, "--settings", help="Hyper-parameters in TOML."),
     seed_list: str = typer.Option("7,8,9", "--seeds", help="One training each."),
     device: Device = DeviceOption,
@@ -102,7 +102,7 @@ def transfer(
     shares: str = typer.Option("0.01,0.1,1", help="Newest shares of the new shop's examples."),
     rank: int = typer.Option(8, "--lora-rank", help="Rank of the adapters.", min=1),
     epochs: int = typer.Option(None, help="Default: the number that is best on each validation window.", min=1),
-    dropout: float = real(0.5, min=0, max=0.9),
+    dropout: float = real(0.5, "Dropout rate.", min=0, max=0.9),
     seed_list: str = typer.Option("7,8,9", "--seeds", help="One training each."),
     keep: Path = KeepOption,
     json: bool = JsonFlag,
@@ -182,7 +182,11 @@ def capacity(
     table("needed, and not measured: arithmetic", ("", ""), [(name, f"{value:,}") for name, value in result.items()])
 
 
-def compare(kept: Path, now: Path, json: bool = JsonFlag) -> None:
+def compare(
+    kept: Path = typer.Argument(..., help="The kept result, or a folder of kept results."),
+    now: Path = typer.Argument(..., help="The new result, or a folder of results."),
+    json: bool = JsonFlag,
+) -> None:
     """Compares the ratios of two results, or of two folders of results. Exit 1 if a ratio fell by more than 15 % or was not measured.
 
     If `kept` has a folder for each of several runs, their median counts; a ratio that is as high as in one of them

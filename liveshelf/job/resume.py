@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from liveshelf.terminal.output import JsonFlag, machine, people
-from liveshelf.terminal.start_steps import show_refused
+from liveshelf.terminal.start_steps import show_refused, show_serving
 from operators.settings import load_settings
 
 
@@ -31,3 +31,4 @@ def run(
     if json:
         machine(resumed._asdict() | {"seconds": time.monotonic() - started_s})
     people.print(f"job {resumed.job_id} goes on from {resumed.checkpoint}", soft_wrap=True)
+    show_serving(settings, bundle)

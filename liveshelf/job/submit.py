@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from liveshelf.terminal.output import JsonFlag, machine, people
+from liveshelf.terminal.start_steps import show_serving
 from operators.configuration.rest_address import RestAddress
 from operators.settings import load_settings
 
@@ -22,9 +23,7 @@ def run(
 
     Example: liveshelf submit --bundle models/online-retail
     """
-    from operators.records.contracts import MODELS
     from pipelines.local.local_submission import submit_locally
-    from pipelines.topics.rollout_topic import read_newest
 
     settings = load_settings(**({"job": {"rest_url": rest}} if rest else {}))
     with people.status("submitting"):
@@ -33,8 +32,4 @@ def run(
     if json:
         machine({"job_id": job_id, "rest_url": cluster})
     people.print(f"job {job_id} runs: {cluster}/#/job/{job_id}/overview")
-    if (rollout := read_newest(settings)) is not None:
-        people.print(
-            f"{rollout.champion.label} makes the lists, as {MODELS} says: `liveshelf models promote` changes that, and with "
-            "`liveshelf models reset` the submitted bundle does"
-        )
+    show_serving(settings, bundle)

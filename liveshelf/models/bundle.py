@@ -8,10 +8,11 @@ from liveshelf.terminal.output import JsonFlag, machine, pairs, people
 from operators.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True)
+Bundle = typer.Argument(..., help="A bundle's folder.")
 
 
 @app.command()
-def show(bundle: Path, json: bool = JsonFlag) -> None:
+def show(bundle: Path = Bundle, json: bool = JsonFlag) -> None:
     """Shows a bundle's manifest.
 
     Example: liveshelf bundle show models/online-retail
@@ -23,7 +24,7 @@ def show(bundle: Path, json: bool = JsonFlag) -> None:
 
 
 @app.command()
-def lineage(bundle: Path, json: bool = JsonFlag) -> None:
+def lineage(bundle: Path = Bundle, json: bool = JsonFlag) -> None:
     """Prints the chain: topic and offsets, file, training run and code, bundle, submissions.
 
     Example: liveshelf bundle lineage bundles/mine
@@ -43,7 +44,7 @@ def lineage(bundle: Path, json: bool = JsonFlag) -> None:
 
 
 @app.command()
-def verify(bundle: Path) -> None:
+def verify(bundle: Path = Bundle) -> None:
     """Checks hashes, shapes, values and golden scores on this machine. Exit 1 if a check fails.
 
     Example: liveshelf bundle verify models/online-retail

@@ -120,7 +120,7 @@ def report(
         None,
         "Only for `experiment.name`: the relative difference that intervals are narrowest for; default 0.1.",
         min=ABOVE_0,
-        max=1000,
+        max=1000,  # `MAX_LIFT`, without its import
     ),
     plan: Path = typer.Option(
         None, help="A TOML file of an experiment that neither the topic nor liveshelf.toml names."
@@ -170,7 +170,7 @@ def report(
         from operators.experiments.report import report_over_time
         from pipelines.reports.experiment_plot import plot as draw
 
-        draw(report_over_time(examples.final, experiment)).savefig(plot, format="png", dpi=150)
+        draw(report_over_time(examples.final, experiment, history=before)).savefig(plot, format="png", dpi=150)
 
 
 def _plan(

@@ -25,11 +25,11 @@ def run(
     test_from: int = typer.Option(
         None, help="The window starts at this epoch ms; default: where the later training ended.", min=1
     ),
-    why: bool = typer.Option(False, "--why", help="Prints the lines that failed, a sentence each."),
+    why: bool = typer.Option(False, "--why", help="Prints the lines that failed or warn, a sentence each."),
     report: Path = typer.Option(None, help="Folder for a page with plots, one a candidate (extra `report`)."),
     json: bool = JsonFlag,
 ) -> None:
-    """Judges whether a bundle may become champion, by the limits of [gate]. Exit 1 if a line fails.
+    """Judges whether a bundle may become champion, by the limits of the settings' table `gate`. Exit 1 if a line fails.
 
     Example: liveshelf models gate bundles/mine --champion models/online-retail --events events.jsonl --why
     """
@@ -56,8 +56,8 @@ def run(
 
         machine(to_builtins(verdict))
     elif why:
-        for line in verdict.failed:
-            people.print(f"{line.name}: {line.why}", soft_wrap=True)
+        for line in (*verdict.failed, *verdict.warnings):
+            people.print(f"{'warning, ' if line.warning else ''}{line.name}: {line.why}", soft_wrap=True)
     else:
         _show(verdict)
     _conclude(verdict)
@@ -91,7 +91,7 @@ def _row(line: "Line") -> list[str]:
 
     numbers = [shown(number) for number in (line.value, line.champion, line.limit)]
     interval = "" if line.interval is None else "{:+.4f} to {:+.4f}".format(*line.interval)
-    return [line.name, "passed" if line.passed else "FAILED", *numbers, interval]
+    return [line.name, "passed" if line.passed else "warning" if line.warning else "FAILED", *numbers, interval]
 
 
 def _conclude(verdict: "GateReport") -> None:
@@ -99,8 +99,9 @@ def _conclude(verdict: "GateReport") -> None:
     for remark in verdict.remarks:
         people.print(remark)
     against = f" against {verdict.champion.label}" if verdict.champion else ""
+    warned = f", {count} of them only warn: see --why" if (count := len(verdict.warnings)) else ""
     if verdict.passed:
-        notice("passed", "bold green", f"{verdict.candidate.label}{against}: {len(verdict.lines)} lines")
+        notice("passed", "bold green", f"{verdict.candidate.label}{against}: {len(verdict.lines)} lines{warned}")
         return
     names = ", ".join(line.name for line in verdict.failed)
     notice("refused", "bold red", f"{verdict.candidate.label}{against}: {names}. Next: see --why")

@@ -107,7 +107,7 @@ def reset(why: str = Why, json: bool = JsonFlag) -> None:
 
 
 @app.command()
-def key(file: Path) -> None:
+def key(file: Path = typer.Argument(..., help="The PEM file to write; it must not exist.")) -> None:
     """Makes a key to sign bundles with, and prints its public half for bundle.public_keys.
 
     Example: liveshelf models key signing.pem
@@ -118,7 +118,7 @@ def key(file: Path) -> None:
 
 
 @app.command()
-def sign(bundle: Path) -> None:
+def sign(bundle: Path = typer.Argument(..., help="A bundle's folder.")) -> None:
     """Signs a bundle with the key of bundle.signing_key_file. `promote`, `split` and `shadow` do it too.
 
     Example: liveshelf models sign bundles/mine
@@ -154,8 +154,8 @@ def store_of(settings: Settings) -> str:
 
 
 def _listed(rollout: "Rollout | None", text: str) -> "BundleRef":
-    named = [] if rollout is None else [*rollout.serving, rollout.shadow, rollout.previous]
-    found = {bundle.sum: bundle for bundle in named if bundle is not None and bundle.sum.startswith(text)}
+    named = [] if rollout is None else rollout.named
+    found = {bundle.sum: bundle for bundle in named if bundle.sum.startswith(text)}
     if len(text) < 8 or len(found) != 1:
         raise RolloutError(
             "the folder of a bundle, or 8 or more digits of the sum of a listed one",
@@ -224,4 +224,5 @@ def _as_json(rollout: "Rollout | None") -> dict[str, Any]:
         "changed_at": rollout.changed_at,
         "changed_by": rollout.changed_by,
         "why": rollout.why,
+        "rolled_back_at": rollout.rolled_back_at,
     }

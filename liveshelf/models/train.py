@@ -68,6 +68,7 @@ class ModelOptions:
 
 @with_groups
 def run(
+    context: typer.Context,
     data: DataOptions,
     model: ModelOptions,
     out: Path = typer.Option(None, help="Folder of the new bundle."),
@@ -80,7 +81,9 @@ def run(
         None, help="Folder for scalars and the item space, for `tensorboard --logdir` (extra `report`)."
     ),
     follow: bool = typer.Option(
-        False, "--follow", help="Trains on what the topics bring, until stopped; see docs/learning.md and [trainer]."
+        False,
+        "--follow",
+        help="Trains on what the topics bring, until stopped: docs/learning.md and the settings' table `trainer`.",
     ),
     device: Device = DeviceOption,
     json: bool = JsonFlag,
@@ -92,7 +95,7 @@ def run(
     """
     need("torch")
     if follow:
-        refuse_others((data, model), out=out, settings=settings_file, tensorboard=tensorboard, json=json or None)
+        refuse_others(context)
         follow_topics(load_settings())
         return
     if out is None:

@@ -36,7 +36,7 @@ PROCESSES = {
     "The monitor, which reads the topics from outside: port 9280": "monitor",
     "The storefront: port 8000": "storefront",
     "A training, while it runs: port 9290": "trainer",
-    "A trainer that follows the topics, where `trainer.follow` is set: port 9290": "follower",
+    "A trainer that follows the topics, while `liveshelf train --follow` runs: port 9290, on 127.0.0.1 only": "follower",
 }
 STAGES = """
 The stages of a list sum to its freshness (`operators/telemetry/timeline.py`):

@@ -1,5 +1,6 @@
 """The optional packages: which extra installs each, and the command that installs a missing one."""
 
+import sys
 from importlib.util import find_spec
 
 from operators.errors import LiveshelfError
@@ -24,9 +25,11 @@ def need(*modules: str) -> None:
 
 
 def missing_extra(module: str) -> LiveshelfError:
-    """The error for a module whose extra is not installed."""
+    """The error for a module whose extra is not installed; its command installs into the Python that runs."""
     extra = EXTRA_OF[module]
     make = "make train-deps, or " if extra == "train" else ""
     return LiveshelfError(
-        f"the extra `{extra}` ({module})", "an install without it", f"{make}pip install 'liveshelf[{extra}]'"
+        f"the extra `{extra}` ({module})",
+        "an install without it",
+        f"{make}{sys.executable} -m pip install 'liveshelf[{extra}]'",
     )

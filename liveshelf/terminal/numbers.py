@@ -14,11 +14,9 @@ MAX_SHOWN = 1_000_000  # lines or records that a verb holds in memory to show th
 SEEDS = 2**32 - 1  # the largest seed that numpy takes
 
 
-def real(
-    default: float | EllipsisType | None, help: str = "", *names: str, min: float, max: float | None = None
-) -> Any:
+def real(default: float | EllipsisType | None, help: str, *names: str, min: float, max: float | None = None) -> Any:
     """An option of type float; `...`: it must be given."""
-    return typer.Option(default, *names, help=help or None, min=min, max=max, callback=_finite)
+    return typer.Option(default, *names, help=help, min=min, max=max, callback=_finite)
 
 
 def _finite(value: float | None) -> float | None:

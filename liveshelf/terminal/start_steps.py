@@ -1,6 +1,7 @@
-"""Prints the steps of a start of the local stack or of the job, for `liveshelf up`, `demo` and `resume`."""
+"""Prints the steps of a start of the local stack or of the job, for `liveshelf up`, `demo`, `submit` and `resume`."""
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liveshelf.terminal.output import notice, people
@@ -35,3 +36,23 @@ def show_start(settings: Settings, *, secure: bool) -> dict[str, str]:
 def show_refused(path: str, error: LiveshelfError) -> None:
     """Prints that a checkpoint cannot be used; `resume` then tries an older one."""
     notice(f"{path} cannot be used", "yellow", str(error))
+
+
+def show_serving(settings: Settings, bundle: Path | None) -> None:
+    """Prints which bundle makes the lists if the submitted one does not, and what still uses `bundle.path` if another one was
+    submitted. `bundle`: as submitted, None for `bundle.path`."""
+    from operators.records.contracts import MODELS
+    from pipelines.topics.rollout_topic import read_newest
+
+    if (rollout := read_newest(settings)) is not None:
+        people.print(
+            f"{rollout.champion.label} makes the lists, as {MODELS} says: `liveshelf models promote` changes that, and with "
+            "`liveshelf models reset` the submitted bundle does",
+            soft_wrap=True,
+        )
+    elif bundle is not None and bundle.resolve() != settings.resolve(settings.bundle.path).resolve():
+        people.print(
+            f"bundle.path is {settings.bundle.path}: the storefront takes popular and similar items from that bundle, and the "
+            f"next `liveshelf resume` ships it. Next: `liveshelf models promote {bundle}` makes them use the submitted one",
+            soft_wrap=True,
+        )

@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 
 from model_export.bundles.bundle_folder import new_bundle, write_manifest
-from model_export.bundles.click_points import add_click_calibration, uncalibrated
+from model_export.bundles.click_points import Calibration, add_click_calibration, uncalibrated
 from model_export.bundles.graph import OPSET, export_graph, export_incremental, outputs_of
 from model_export.bundles.reference import add_reference
 from model_export.bundles.training_weights import FILE as WEIGHTS
@@ -47,12 +47,12 @@ def export_bundle(
     training_log: TrainingLog | None = None,
     *,
     fallbacks: dict[str, np.ndarray] | None = None,
-    later: Examples | None = None,
+    calibration: Calibration | None = None,
 ) -> dict[str, Any]:
     """Writes the bundle, compares torch with ONNX Runtime, runs all checks of the scorer, and returns the manifest.
 
-    `fallbacks`: popular, trending and neighbours in place of those that `train` gives. `later`: all examples of the sessions of
-    `questions`, for the calibration of the click head; None: the questions are all.
+    `fallbacks`: popular, trending and neighbours in place of those that `train` gives. `calibration`: of the click
+    head; None: on `questions`, which are all of their sessions.
     Raises `BundleError` when a check fails or the disk is full; the previous content of `folder` then stays.
     """
     top = min(CANDIDATES, len(words))
@@ -77,7 +77,7 @@ def export_bundle(
         form = {"opset": OPSET, "inputs": INPUTS, "outputs": outputs_of(model), "window": model.window}
         write_manifest(part_folder, form | {"candidates": top, "items": len(words), **facts})
         add_reference(part_folder, train)
-        add_click_calibration(part_folder, questions, questions if later is None else later)
+        add_click_calibration(part_folder, calibration or Calibration(questions, questions))
     return read_manifest(folder)
 
 

@@ -83,7 +83,7 @@ class Examples:
         """bool [B]: whether the previous example belongs to the same purchase. Needs all examples in their order."""
         both_bought = (self.kind[1:] == BOUGHT) & (self.kind[:-1] == BOUGHT)
         at_once = (self.user[1:] == self.user[:-1]) & (self.time_ms[1:] == self.time_ms[:-1])
-        return np.concatenate(([False] * min(len(self), 1), both_bought & at_once))
+        return np.concatenate((np.zeros(min(len(self), 1), dtype=bool), both_bought & at_once))
 
     def in_session(self, row: int | slice = slice(None)) -> npt.NDArray[np.bool_]:
         """bool [B, W] (or [W] of one row): the steps of the session in progress.

@@ -20,6 +20,7 @@ from operators.shopper.features import Features
 
 CASES_IN_BIN = 300  # isotonic regression on single cases would end in probabilities of 0 and 1
 MOST_BINS = 100
+FEWEST_QUESTIONS = 2 * CASES_IN_BIN // LISTED  # lists of this many questions can be fitted or judged
 
 Floats = npt.NDArray[np.floating[Any]]
 

@@ -5,6 +5,7 @@ Weights and offsets are one immutable folder. So whatever is killed, promoted, r
 what the champion has learned, and learns nothing twice.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,15 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from model_export.bundles.click_points import Calibration
 from model_export.bundles.export import export_bundle, table_vectors
-from model_export.data.dataset import examples
+from model_export.data.dataset import Examples, examples
 from model_export.data.learnable import learnable
 from model_export.data.searches import Searches, searches_of
 from model_export.data.splits import QUESTIONS, drawn_questions
 from model_export.follow.assortment import RARE, assortment
 from model_export.follow.history import History
 from model_export.follow.item_biases import follow_demand
-from model_export.follow.learned import Learned, cut
+from model_export.follow.learned import Learned, WindowSize, cut, questions_of
 from model_export.follow.offers import Offers
 from model_export.follow.position_bias import ClickWeights
 from model_export.follow.refreshed_counts import fallbacks, follower_counts
@@ -31,6 +33,8 @@ from model_export.models.encoders import NextItem
 from model_export.models.search_task import SearchTask
 from model_export.models.tasks import Task
 from operators.configuration.shop_settings import EventSettings
+from operators.errors import EventsFileError
+from operators.model.bundle_files import weights_trained_s
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import EVENTS, Event
 from operators.time_units import HOUR_MS
@@ -39,16 +43,26 @@ Rows = npt.NDArray[np.int64]
 Kind = Literal["light", "weights"]
 KEPT = ("name", "hop", "trained_on", "trained_to", "trained_at", "lineage", "settings")  # of the champion's manifest
 LEAST_NEW = 20  # new examples of a round; with fewer it waits
+LIGHT_SHARE = (
+    0.2  # of the gate's least questions and users: of a round that trains nothing. Such a candidate differs less
+)
+CALIBRATED_BY = 200  # questions, 4000 cases; with fewer the champion's calibration stays
+ANY_WINDOW = WindowSize(1, 1)
+OLD_SHARE = 0.1  # of the examples that the champion has learned: for the gate, against forgetting
+OLD_HALVES = 4  # the newest of them are drawn 2 ** 4 times as often as the oldest
 
 
 @dataclass(frozen=True)
 class GateWindows:
     """What the gate asks. `events`: all that may be learned from, by time; of these the candidate has learned none from
-    `newest_ms` on. `old_ms`: from and to, a window that the champion has learned. Epoch ms."""
+    `newest_ms` on. `old`: ids of events that the champion has learned, drawn at random. `clicks_ms`: the click head's
+    probabilities are judged from here on. `least`: the smallest window. Epoch ms."""
 
     events: list[Event]
     newest_ms: int
-    old_ms: tuple[int, int]
+    old: frozenset[str]
+    clicks_ms: int
+    least: WindowSize
 
 
 @dataclass(frozen=True)
@@ -66,12 +80,18 @@ class Candidate:
 
 @dataclass(frozen=True)
 class RoundOptions:
-    """`replay_share`: of a lesson, from what was learned before. `limits`: of events."""
+    """`replay_share`: of a lesson, from what was learned before. `limits`: of events. `least`: of the gate's window."""
 
     limits: EventSettings
     replay_share: float = 0.5
     half_life_hours: float = 24.0
     seed: int = 7
+    least: WindowSize = ANY_WINDOW
+
+    def least_of(self, kind: Kind) -> WindowSize:
+        """The smallest window of the gate for a round of this kind."""
+        share = LIGHT_SHARE if kind == "light" else 1.0
+        return WindowSize(*(math.ceil(share * number) for number in self.least))
 
 
 class Round:
@@ -79,14 +99,33 @@ class Round:
     gate's are `waiting`."""
 
     def __init__(
-        self, champion: ModelBundle, history: History, offers: Offers, options: RoundOptions, now_ms: int
+        self,
+        champion: ModelBundle,
+        history: History,
+        offers: Offers,
+        options: RoundOptions,
+        now_ms: int,
+        kind: Kind,
     ) -> None:
         """`now_ms`, epoch ms, decides which items are sold. Raises `EventsFileError` where no event may be learned from."""
         self._champion, self._offers, self._options, self._now_ms = champion, offers, options, now_ms
+        self._kind, self._least = kind, options.least_of(kind)
         stored = history.events()
-        self._cut = cut(stored, Learned(champion.manifest), history.offsets.get(EVENTS, {}))
         place_of = {id(one.event): place for place, one in enumerate(stored)}
         self.events, _ = learnable([one.event for one in stored])
+        asked = questions_of(self.events, champion.vocabulary, options.limits.rating_middle)
+        self._cut = cut(
+            stored,
+            Learned(champion.manifest),
+            history.offsets.get(EVENTS, {}),
+            {
+                place_of[id(event)]: event.user_id
+                for event, is_asked in zip(self.events, asked, strict=True)
+                if is_asked
+            },
+            self._least,
+            _counted_ms(champion) if kind == "light" else 0,
+        )
         users = {event.user_id for event in self.events}
         self._shown = [one for one in history.shown() if one.user_id in users]
         before = [event for event in self.events if int(event.event_time) < self._cut.newest_ms]
@@ -97,20 +136,32 @@ class Round:
         is_before = self._all.time_ms < self._cut.newest_ms
         self.questions, self.waiting = self._all.where(is_before), self._all.where(~is_before)
         self._sources = [event for event, counts in zip(sources, is_before, strict=True) if counts]
-        asked = self.questions.features.length > 0
+        warm = self.questions.features.length > 0
         places = np.array([place_of[id(event)] for event in self._sources], dtype=np.int64)
-        self.new = np.flatnonzero(asked & np.isin(places, [*self._cut.new]))
-        self.old = np.flatnonzero(asked & np.isin(places, [*self._cut.learned]))
+        self.new = np.flatnonzero(warm & np.isin(places, [*self._cut.new]))
+        self.old = np.flatnonzero(warm & np.isin(places, [*self._cut.learned]))
 
-    def is_worth(self, kind: Kind) -> bool:
-        """Whether there is enough to learn, or for a light round an item that joins or leaves."""
-        changes = kind == "light" and bool(self.items.new or self.items.left)
-        return changes or len(self.new) >= LEAST_NEW
+    @property
+    def lacks(self) -> str:
+        """Why the round must wait: too little to learn, or too few questions for the gate. "": it need not.
 
-    def make(self, kind: Kind, folder: Path) -> Candidate:
+        A light round with items that join or leave needs nothing new, but a question with steps before it: without one there
+        is nothing to count, and nothing to compare with what is served.
+        """
+        has_steps = bool((self.questions.features.length > 0).any())
+        changes = self._kind == "light" and has_steps and bool(self.items.new or self.items.left)
+        if not changes and len(self.new) < LEAST_NEW:
+            return f"{len(self.new)} new examples are too few"
+        if not self._cut.window.holds(self._least):
+            (came, users), (questions, of_users) = self._cut.window, self._least
+            return f"{came} questions of {users} users for the gate are too few, it needs {questions} of {of_users}"
+        return ""
+
+    def make(self, folder: Path) -> Candidate:
         """Exports a candidate to `folder`. Raises `BundleError` if the champion cannot be trained further."""
-        start = WarmStart.read(self._champion)
+        start, kind = WarmStart.read(self._champion), self._kind
         model, facts = self._with_items(start), {name: self._champion.manifest[name] for name in self._kept()}
+        facts["trained_at"] = round(1000 * weights_trained_s(self._champion.manifest))
         old = np.zeros(0, dtype=np.int64)
         if kind == "weights":
             old = self._learn(model, start)
@@ -129,13 +180,50 @@ class Round:
         new = len(self.new) if kind == "weights" else 0
         joined, left = len(self.items.new), len(self.items.left)
         facts |= {"made_from": self._champion.version, "metrics": {"test": {}}}
-        facts |= {"round": {"kind": kind, "new": new, "replayed": len(old), "joined": joined, "left": left}}
-        unseen = drawn_questions(self.waiting, QUESTIONS, self._options.seed)
-        newest = unseen if len(unseen) else self.questions.where(self.new)
-        parts = model, self.items.words, self.questions, newest, folder, facts
-        manifest = export_bundle(*parts, fallbacks=counted, later=self._all)
-        windows = GateWindows(self.events, self._cut.newest_ms, self._cut.old_ms)
+        of_round = {"kind": kind, "new": new, "replayed": len(old), "joined": joined, "left": left}
+        facts |= {"round": of_round | {"counted_to_ms": self._cut.newest_ms}}
+        parts = model, self.items.words, self.questions, self._golden(), folder, facts
+        closed, clicks_ms = self._closed()
+        calibration = Calibration(
+            closed.where(closed.time_ms < clicks_ms), self._all, Calibration.points_of(self._champion)
+        )
+        manifest = export_bundle(*parts, fallbacks=counted, calibration=calibration)
+        windows = GateWindows(self.events, self._cut.newest_ms, self._old_window(), clicks_ms, self._least)
         return Candidate(folder, manifest, windows, new, len(old), joined, left)
+
+    def _golden(self) -> Examples:
+        """Questions whose answers the bundle keeps, so that a scorer can check itself."""
+        unseen = drawn_questions(self.waiting, QUESTIONS, self._options.seed)
+        parts = unseen, self.questions.where(self.new), self.questions.where(self.old)
+        if (golden := next((part for part in parts if len(part)), None)) is None:
+            raise EventsFileError("a question about an item of the bundle", "none", "wait for more events")
+        return golden
+
+    def _closed(self) -> tuple[Examples, int]:
+        """Questions of sessions that have ended, whose lists have a known outcome, and where the later half begins, epoch ms:
+        the calibration is fitted on the earlier half, the gate judges the later one.
+
+        They are unseen ones where there are enough, else the newest of all. Too few for halves are all for the gate.
+        """
+        ended_ms = int(self.events[-1].event_time) - self._options.limits.session_gap_ms
+        for examples_of in (self.waiting, self._all):
+            closed = drawn_questions(examples_of.where(examples_of.time_ms <= ended_ms), len(examples_of), 0)
+            if len(closed) >= 2 * CALIBRATED_BY:
+                newest = closed.where(np.arange(max(0, len(closed) - QUESTIONS), len(closed)))
+                return newest, int(newest.time_ms[len(newest) // 2])
+        return closed, int(closed.time_ms.min(initial=ended_ms))
+
+    def _old_window(self) -> frozenset[str]:
+        """Ids of a sample of the events that the champion has learned; recent ones are drawn more often: what shoppers wanted
+        long ago may be gone for good."""
+        count = min(len(self.old), max(math.ceil(OLD_SHARE * len(self.old)), self._least.questions), QUESTIONS)
+        weights = 2.0 ** (OLD_HALVES * np.arange(len(self.old)) / max(len(self.old), 1))
+        drawn = (
+            np.random.default_rng(self._options.seed).choice(self.old, count, False, weights / weights.sum())
+            if count
+            else []
+        )
+        return frozenset(self._sources[place].event_id for place in drawn)
 
     def _kept(self) -> list[str]:
         return [name for name in KEPT if name in self._champion.manifest]
@@ -193,8 +281,13 @@ class Round:
 
     def _trained_on(self) -> dict[str, Any]:
         earlier = self._champion.manifest.get("trained_on", {})
-        first_ms = int(self.questions.time_ms.min())
-        return {"events": EVENTS, "from_ms": earlier.get("from_ms", first_ms), "to_ms": self._cut.newest_ms}
+        first_ms, to_ms = int(self.questions.time_ms.min()), max(self._cut.newest_ms, earlier.get("to_ms", 0))
+        return {"events": EVENTS, "from_ms": earlier.get("from_ms", first_ms), "to_ms": to_ms}
 
     def _trained_to(self) -> dict[str, dict[str, int]]:
         return {EVENTS: {str(partition): offset for partition, offset in sorted(self._cut.trained_to.items())}}
+
+
+def _counted_ms(champion: ModelBundle) -> int:
+    """Up to when the champion's counts know the events, epoch ms; 0 where its manifest does not say."""
+    return int(champion.manifest.get("round", {}).get("counted_to_ms", 0))

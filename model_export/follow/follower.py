@@ -12,7 +12,7 @@ from model_export.follow.history import History
 from model_export.follow.offers import Offers
 from model_export.follow.stored_records import TopicRecord
 from operators.errors import EventsFileError
-from operators.model.bundle_files import read_manifest
+from operators.model.bundle_files import read_manifest, weights_trained_s
 from operators.model.model_bundle import ModelBundle
 
 CANDIDATE, REFUSED = "candidate", "refused-"
@@ -40,6 +40,13 @@ Gate = Callable[[Path, Path, GateWindows], Verdict]  # candidate, champion
 class Topics(Protocol):
     """The topics that a trainer follows."""
 
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """Records that left a topic before they were read, by topic."""
+
+    def ids(self) -> Mapping[str, str]:
+        """Topic -> the id that the broker gave it when it was created; without those of which the broker knows none."""
+
     def read(self, offsets: Mapping[str, Mapping[int, int]]) -> Iterable[Portion]:
         """What came from these offsets on, up to the present ends: erasures first, then all others."""
 
@@ -56,24 +63,31 @@ class Serving(Protocol):
     def promote(self, folder: Path, reason: str) -> None:
         """Makes a bundle champion in place of the one that `champion` gave last, whole or not at all."""
 
+    def held(self, now_ms: int) -> str | None:
+        """Why no candidate may be promoted now (epoch ms), whatever the gate says; None: one may be."""
+
     def retire(self, folder: Path) -> None:
         """A bundle of this trainer that was promoted long ago may go, unless it serves."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a round. `candidate` is None where there was too little to learn; `lines`: of the gate."""
+    """What became of a round. `candidate` is None where there was too little to learn; `lines`: of the gate. `held`: it
+    passed, and is not promoted because of the first line."""
 
     kind: Kind
     candidate: Candidate | None
     passed: bool
     lines: list[str]
     seconds: float
+    held: bool = False
 
     @property
     def verdict(self) -> str:
-        """`waited`, `promoted` or `refused`."""
-        return "waited" if self.candidate is None else "promoted" if self.passed else "refused"
+        """`waited`, `promoted`, `held` or `refused`."""
+        if self.candidate is None:
+            return "waited"
+        return "promoted" if self.passed else "held" if self.held else "refused"
 
 
 class Follower:
@@ -99,9 +113,19 @@ class Follower:
         trained_ms = read_manifest(self._serving.champion()).get("trained_at")
         return None if trained_ms is None else float(trained_ms) / 1000
 
+    def weights_s(self) -> float:
+        """When the champion's weights were trained, epoch s; 0 if its manifest does not say."""
+        return weights_trained_s(read_manifest(self._serving.champion()))
+
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """As `Topics`."""
+        return self._topics.lost
+
     def read(self) -> None:
         """Takes what the topics have."""
         count = self._offers.take(self._topics.changed_offers())
+        self._history.follow(self._topics.ids())
         for records, offsets in self._topics.read(self._history.offsets):
             self._history.take(records, offsets)
             count += len(records)
@@ -116,25 +140,28 @@ class Follower:
             return Outcome(kind, None, False, ["nothing came since the last round"], 0.0)
         self._work.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            coming = Round(ModelBundle.load(champion), self._history, self._offers, self._options, now_ms)
+            coming = Round(ModelBundle.load(champion), self._history, self._offers, self._options, now_ms, kind)
         except EventsFileError as error:
             return Outcome(kind, None, False, [str(error)], time.monotonic() - started)
-        if not coming.is_worth(kind):
-            line = f"{len(coming.new)} new examples are too few"
-            return Outcome(kind, None, False, [line], time.monotonic() - started)
-        candidate = coming.make(kind, self._work / CANDIDATE)
+        if coming.lacks:
+            return Outcome(kind, None, False, [coming.lacks], time.monotonic() - started)
+        candidate = coming.make(self._work / CANDIDATE)
         verdict = self._gate(candidate.folder, champion, candidate.windows)
-        version = str(candidate.manifest["version"])
-        if verdict.passed:
+        version, lines = str(candidate.manifest["version"]), verdict.lines
+        held = self._serving.held(now_ms) if verdict.passed else None
+        if held is not None:
+            lines = [held, *lines]
+        passed = verdict.passed and held is None
+        if passed:
             accepted = self._moved(candidate.folder, version)
-            self._serving.promote(accepted, f"{kind} round: {'; '.join(verdict.lines)}")
+            self._serving.promote(accepted, f"{kind} round: {'; '.join(lines)}")
         else:
             refused = self._moved(candidate.folder, REFUSED + version)
-            _reason_of(refused).write_text("\n".join(verdict.lines) + "\n")
+            _reason_of(refused).write_text("\n".join(lines) + "\n")
         self._remove_old()
         champion = self._serving.champion()
         self._seen |= {"light": champion, kind: champion}
-        return Outcome(kind, candidate, verdict.passed, verdict.lines, time.monotonic() - started)
+        return Outcome(kind, candidate, passed, lines, time.monotonic() - started, held is not None)
 
     def _moved(self, folder: Path, name: str) -> Path:
         target = self._work / name

@@ -54,10 +54,10 @@ def run_rounds(
             continue
         try:
             follower.read()
-            metrics.read(history, clock_s())
+            metrics.read(history, follower.lost, follower.weights_s(), clock_s())
             outcome = follower.round(kind, int(clock_s() * 1000))
         except LiveshelfError as error:
-            metrics.rounds.counts[kind, "failed"] += 1
+            metrics.failed(kind)
             log(f"round {kind}: failed, {error}")
             stop.wait(RETRY_S if error.retriable else cadences.light_s)
             continue

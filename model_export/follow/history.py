@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
+from msgspec.structs import replace
 
 from model_export.follow.record_filter import RecordFilter
-from model_export.follow.stored_records import Segment, Shown, StoredEvent, TopicRecord
+from model_export.follow.stored_records import EARLIER, Segment, Shown, StoredEvent, TopicRecord
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import LiveshelfError
 from operators.feedback.final_examples import final_examples
+from operators.records.contracts import EVENTS
 
 STATE, LOCK = "state.json", "lock"
 SMALL = 5000  # records: a smaller newest segment is written again together with the next records
-SHOWN_FOR_EVENT = 4  # shown items in the history for each event, at most: a list has twenty
+SHOWN_FOR_EVENT = (
+    4  # shown items at most for each event that the history may hold: 200,000 events, 40,000 lists of twenty
+)
 Offsets = dict[str, dict[int, int]]  # topic -> partition -> the next offset
 
 
@@ -32,22 +36,26 @@ class SegmentNote(msgspec.Struct):
     events: int
     shown: int
 
+    def __len__(self) -> int:
+        return self.events + self.shown
+
 
 class HistoryState(msgspec.Struct):
-    """What `state.json` holds. `refused`, and the keys of `erased` (broker's time, epoch ms): `user_mark`."""
+    """What `state.json` holds. `refused` and `erased`: of `RecordFilter`. `topic_ids`: which topics the offsets are of."""
 
     offsets: Offsets = {}
     segments: list[SegmentNote] = []
     number: int = 0
     erased: dict[str, int] = {}
     refused: list[str] = []
+    topic_ids: dict[str, str] = {}
 
 
 class History:
     """One process writes it. `counts`: records that this process took or left out, by what became of them."""
 
     def __init__(self, folder: Path, events: int, limits: EventSettings) -> None:
-        """`events`: how many it holds at most. Raises `LiveshelfError` if another process has the folder open, or if
+        """`events`: how many it holds at most; of shown items `SHOWN_FOR_EVENT` times as many. Raises `LiveshelfError` if another process has the folder open, or if
         `state.json` is damaged."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder, self._bound, self._limits = folder, events, limits
@@ -66,6 +74,21 @@ class History:
         """Events in the history."""
         return sum(note.events for note in self._state.segments)
 
+    def follow(self, topic_ids: Mapping[str, str]) -> None:
+        """Notes the ids that the topics have now. A topic that was created anew, as by a restore, is read from its start: its
+        offsets mean other records. The events from before stay, as `EARLIER`."""
+        known = self._state.topic_ids
+        if topic_ids.items() <= known.items():
+            return
+        anew = {topic for topic, topic_id in topic_ids.items() if known.get(topic, topic_id) != topic_id}
+        segments, number = self._state.segments, self._state.number
+        if EVENTS in anew:
+            segments, number = self._as_earlier(segments, number)
+        offsets = {topic: of_topic for topic, of_topic in self._state.offsets.items() if topic not in anew}
+        self._put(
+            replace(self._state, offsets=offsets, segments=segments, number=number, topic_ids={**known, **topic_ids})
+        )
+
     def take(self, records: Iterable[TopicRecord], offsets: Mapping[str, Mapping[int, int]]) -> None:
         """Adds records and commits `offsets`, the next ones of their partitions, in one step. Erasures come before the
         records of other topics."""
@@ -76,23 +99,27 @@ class History:
         if kept.forgotten:
             segments, number = self._without(kept.forgotten, segments, number)
         if len(new):
-            if segments and segments[-1].events + segments[-1].shown < SMALL:
+            if segments and len(segments[-1]) < SMALL:
                 newest = self._read(segments[-1])
                 new = Segment(newest.events + new.events, newest.shown + new.shown)
                 segments = segments[:-1]
             segments, number = [*segments, self._write(new, number)], number + 1
-        segments = self._bounded(segments)
+        segments, number = self._bounded(segments, number)
         merged = {topic: dict(of_topic) for topic, of_topic in self._state.offsets.items()}
         for topic, of_topic in offsets.items():
             merged.setdefault(topic, {}).update(of_topic)
-        self._state = HistoryState(merged, segments, number, kept.erased, sorted(kept.refused))
-        write_whole(self._folder / STATE, msgspec.json.format(msgspec.json.encode(self._state)))
-        self._remove_unnamed()
+        refused = sorted(kept.refused)
+        self._put(HistoryState(merged, segments, number, kept.erased, refused, self._state.topic_ids))
 
     def events(self) -> list[StoredEvent]:
-        """All events, by event time; of one time in the order in which they came."""
+        """All events, by event time; of one time in the order in which they came. Of an `EARLIER` event that a restore put
+        on the new topic too, the newer record."""
         stored = [event for note in self._state.segments for event in self._read(note).events]
-        return sorted(stored, key=lambda one: int(one.event.event_time))
+        newer = {(one.event.user_id, one.event.event_id) for one in stored if one.partition != EARLIER}
+        kept = (
+            one for one in stored if one.partition != EARLIER or (one.event.user_id, one.event.event_id) not in newer
+        )
+        return sorted(kept, key=lambda one: int(one.event.event_time))
 
     def shown(self) -> list[Shown]:
         """The valid revision of each example."""
@@ -101,6 +128,21 @@ class History:
     def close(self) -> None:
         """Lets another process open it."""
         self._lock.close()
+
+    def _put(self, state: HistoryState) -> None:
+        self._state = state
+        write_whole(self._folder / STATE, msgspec.json.format(msgspec.json.encode(state)))
+        self._remove_unnamed()
+
+    def _as_earlier(self, segments: list[SegmentNote], number: int) -> tuple[list[SegmentNote], int]:
+        marked = []
+        for note in segments:
+            if note.events:
+                segment = self._read(note)
+                segment.events = [replace(stored, partition=EARLIER) for stored in segment.events]
+                note, number = self._write(segment, number), number + 1
+            marked.append(note)
+        return marked, number
 
     def _without(self, users: set[str], segments: list[SegmentNote], number: int) -> tuple[list[SegmentNote], int]:
         remaining = []
@@ -115,13 +157,27 @@ class History:
             remaining.append(note)
         return remaining, number
 
-    def _bounded(self, segments: list[SegmentNote]) -> list[SegmentNote]:
-        events, shown = (sum(getattr(note, name) for note in segments) for name in ("events", "shown"))
-        while len(segments) > 1 and (events > self._bound or shown > self._bound * SHOWN_FOR_EVENT):
-            oldest, segments = segments[0], segments[1:]
-            events, shown = events - oldest.events, shown - oldest.shown
-            self.counts["too_old"] += oldest.events
-        return segments
+    def _bounded(self, segments: list[SegmentNote], number: int) -> tuple[list[SegmentNote], int]:
+        """Drops the oldest events and the oldest shown items beyond their bounds, each without the other."""
+        for kind, bound, reason in (
+            ("events", self._bound, "too_old"),
+            ("shown", self._bound * SHOWN_FOR_EVENT, "too_old_example"),
+        ):
+            excess = sum(getattr(note, kind) for note in segments) - bound
+            remaining = []
+            for note in segments:
+                dropped = min(excess, getattr(note, kind))
+                if dropped > 0:
+                    excess -= dropped
+                    self.counts[reason] += dropped
+                    if dropped == len(note):
+                        continue
+                    segment = self._read(note)
+                    del getattr(segment, kind)[:dropped]
+                    note, number = self._write(segment, number), number + 1
+                remaining.append(note)
+            segments = remaining
+        return segments, number
 
     def _read(self, note: SegmentNote) -> Segment:
         return msgspec.msgpack.decode((self._folder / note.file).read_bytes(), type=Segment)

@@ -20,8 +20,9 @@ REMEMBERED_MS = 31 * DAY_MS  # an erasure: longer than any topic that is read ke
 class RecordFilter:
     """Decodes records; `erased`, `refused` and `forgotten` hold `user_mark`s.
 
-    `forgotten`: users of whom no earlier record may stay. A refusal forgets what came before it for good, as the user's
-    state does. `counts` gets `event`, `example` and a reason for each record that is left out.
+    `erased`: the broker's time of a user's newest erasure or refusal, epoch ms: nothing from before it is taken, also what
+    is read later, such as an example. An erasure keeps a refusal, as the user's state does. `forgotten`: users of whom no
+    record of the history may stay. `counts` gets `event`, `example` and a reason for each record that is left out.
     """
 
     def __init__(self, limits: EventSettings, erased: dict[str, int], refused: set[str], counts: Counter[str]) -> None:
@@ -49,10 +50,7 @@ class RecordFilter:
             except BadRecord:
                 self._counts["bad"] += 1
                 return
-        mark = user_mark(user_id)
-        self.erased[mark] = max(self.erased.get(mark, 0), record.timestamp)
-        self.refused.discard(mark)
-        self.forgotten.add(mark)
+        self._forget(user_mark(user_id), record)
         self._counts["erasure"] += 1
 
     def _event(self, record: TopicRecord, segment: Segment) -> None:
@@ -62,12 +60,13 @@ class RecordFilter:
             self._counts["bad"] += 1
             return
         mark = user_mark(event.user_id)
-        if self._is_erased(mark, record):
-            return
-        if (granted := consent_of(event)) is not None:
-            (self.refused.discard if granted else self._refuse)(mark)
+        if (granted := consent_of(event)) is not None:  # also from before an erasure, which is read first
+            (self.refused.discard if granted else self.refused.add)(mark)
             if not granted:
+                self._forget(mark, record)
                 segment.events[:] = [one for one in segment.events if one.event.user_id != event.user_id]
+        elif self._is_erased(mark, record):
+            return
         elif mark in self.refused:
             self._counts["no_consent"] += 1
         elif event.event_type == "impression":
@@ -99,6 +98,6 @@ class RecordFilter:
         self._counts["erased"] += 1
         return True
 
-    def _refuse(self, mark: str) -> None:
-        self.refused.add(mark)
+    def _forget(self, mark: str, record: TopicRecord) -> None:
+        self.erased[mark] = max(self.erased.get(mark, 0), record.timestamp)
         self.forgotten.add(mark)

@@ -7,6 +7,8 @@ import xxhash
 
 from operators.records.contracts import Event, Example
 
+EARLIER = -1  # in place of the partition: of a topic that was since created anew, so that the offset says nothing
+
 
 class TopicRecord(Protocol):
     """A record as a Kafka consumer gives it. `timestamp`: the broker's time, epoch ms."""

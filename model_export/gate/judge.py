@@ -1,6 +1,6 @@
 """Judges a candidate: runs all checks and gathers their lines. Needs no torch: it scores with the bundles' own graphs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from model_export.gate.answers import Answers, answers, answers_line
 from model_export.gate.calibration import calibration_line
 from model_export.gate.latency import batch_times, latency_line, size_line, slower_line
 from model_export.gate.list_lines import coverage_line, overlap_line, score_drift, shared_items
-from model_export.gate.quality import popularity_line, quality_lines
+from model_export.gate.quality import AllowedLoss, popularity_line, proven_better, quality_lines
 from model_export.gate.questions import Questions, read_questions, window_line
-from model_export.gate.report import Distributions, GateReport, Line, Subject, judged, refused
+from model_export.gate.report import Distributions, GateReport, Line, Subject, as_warnings, judged, refused
 from model_export.measures.training_log import Log
 from operators.configuration.shop_settings import EventSettings, GateLimits
 from operators.errors import BundleError, LiveshelfError
@@ -20,6 +20,7 @@ from operators.model.model_bundle import ModelBundle
 
 SEED = 7
 DEFAULTS = EventSettings()
+FORGETTING = "forgetting: "
 NO_CHAMPION = "no champion: absolute checks only"
 
 
@@ -43,13 +44,16 @@ def judge(
     limits: GateLimits,
     *,
     old_events: Path | None = None,
+    old_ids: Collection[str] | None = None,
     test_from: int | None = None,
+    clicks_from: int | None = None,
     event_limits: EventSettings = DEFAULTS,
     public_keys: Sequence[str] = (),
     seed: int = SEED,
     log: Log = lambda _: None,
 ) -> GateReport:
-    """Judges the bundle `candidate` by the newest of `events`, and against forgetting by all of `old_events`.
+    """Judges the bundle `candidate` by the newest of `events`, and against forgetting by all of `old_events`, or those with
+    `old_ids`; the others are history then. `p_click` is judged from `clicks_from` on (epoch ms; default: where the newest begin).
 
     The newest begin at `test_from` (epoch ms; default: where the later of the two trainings ended). Earlier events are the
     shoppers' history. With `public_keys` one of them must have signed each bundle. Two runs on the same files with the same `seed` differ in the lines `latency` and `slower` alone.
@@ -66,10 +70,11 @@ def judge(
     except BundleError as error:
         return _report(candidate, theirs, [refused("bundle", error)], [], seed)
     served = [ours] if theirs is None else [ours, theirs]
-    windows = [(events, seen_until_ms if test_from is None else test_from)]
-    windows += [] if old_events is None else [(old_events, 0)]
+    newest_ms = seen_until_ms if test_from is None else test_from
     known = [one.bundle.vocabulary for one in served]
-    asked = [read_questions(file, known, start_ms, event_limits, seed, log) for file, start_ms in windows]
+    asked = [read_questions(events, known, newest_ms, event_limits, seed, log)]
+    if old_events is not None:
+        asked.append(read_questions(old_events, known, 0, event_limits, seed, log, old_ids))
     lines = [_bundle_line(ours.bundle), window_line(asked[0].window, limits)]
     try:
         side = Side.of(ours, asked)
@@ -78,7 +83,8 @@ def judge(
     sides = [side, *(Side.of(champion_served, asked) for champion_served in served[1:])]
     times_ms = batch_times(served, [one.answers[0].features for one in sides])
     lines += _lines_alone(side, asked[0], times_ms[0], limits, seed)
-    lines.append(calibration_line(ours, *windows[0], limits, event_limits, log))
+    clicks_ms = newest_ms if clicks_from is None else clicks_from
+    lines.append(calibration_line(ours, theirs, events, clicks_ms, limits, event_limits, log))
     drawn = Distributions(candidate_ms=times_ms[0])
     if theirs is not None:
         compared, drawn = _lines_compared(sides, asked, times_ms, limits, seed)
@@ -104,22 +110,33 @@ def _lines_alone(ours: Side, newest: Questions, times_ms: list[float], limits: G
 def _lines_compared(
     sides: list[Side], asked: list[Questions], times_ms: list[list[float]], limits: GateLimits, seed: int
 ) -> tuple[list[Line], Distributions]:
-    """The lines against the champion, and what the page draws of them."""
+    """The lines against the champion, and what the page draws of them.
+
+    A candidate that is proven better on the newest window is of a world that changed. Its lists, its scores and the old
+    window then only warn: else the champion that the world has left would stay for ever. It must still find more on the
+    old window than the champion's popular list.
+    """
     words, ((ours, theirs), *old) = asked[0].words, zip(*(side.answers for side in sides), strict=True)
     lists, champion_lists = (side.answers[0].lists(side.bundle.vocabulary, words) for side in sides)
     shared, size = shared_items(lists, champion_lists), max(lists.shape[1], champion_lists.shape[1])
     drift, shares = score_drift(ours, theirs, limits)
-    lines = [
-        *quality_lines(ours.rank, theirs.rank, asked[0], limits.max_quality_loss, seed),
-        coverage_line(lists, champion_lists, len(words), limits),
-        overlap_line(shared, size, limits),
-        drift,
-        slower_line(times_ms[0], times_ms[1], limits),
-    ]
+    quality = quality_lines(ours.rank, theirs.rank, asked[0], _allowed(limits.max_quality_loss, limits), seed)
+    compared = [coverage_line(lists, champion_lists, len(words), limits), overlap_line(shared, size, limits), drift]
+    better = proven_better(quality)
+    lines = [*quality, *(as_warnings(compared) if better else compared), slower_line(times_ms[0], times_ms[1], limits)]
     for (ours, theirs), questions in zip(old, asked[1:], strict=True):
-        lines += quality_lines(ours.rank, theirs.rank, questions, limits.max_forgetting, seed, "forgetting: ")
+        loss = _allowed(limits.max_forgetting, limits)
+        kept = quality_lines(ours.rank, theirs.rank, questions, loss, seed, FORGETTING)
+        if better and not all(line.passed for line in kept):
+            floor = popularity_line(ours.rank, sides[1].bundle, questions, seed, FORGETTING)
+            kept = [*as_warnings(kept), floor]
+        lines += kept
     overlap = [int((shared == count).sum()) for count in range(size + 1)]
     return lines, Distributions(overlap, shares, *times_ms)
+
+
+def _allowed(share: float, limits: GateLimits) -> AllowedLoss:
+    return AllowedLoss(share, limits.always_allowed_loss)
 
 
 def _training_end(bundle: ModelBundle) -> int:
@@ -144,7 +161,7 @@ def _report(
     return GateReport(
         candidate=_subject(candidate),
         champion=None if theirs is None else _subject(theirs.bundle.folder),
-        passed=all(line.passed for line in lines),
+        passed=all(line.passed or line.warning for line in lines),
         lines=lines,
         remarks=[NO_CHAMPION] if theirs is None else [],
         seed=seed,

@@ -46,7 +46,7 @@ def _moment(ms: int) -> str:
 
 def _plots(report: GateReport) -> list[tuple[str, Figure]]:
     drawn = report.distributions
-    differences = [line for line in report.lines if line.interval is not None and line.name != "popularity"]
+    differences = [line for line in report.lines if line.interval is not None and not line.name.endswith("popularity")]
     plots = [("Quality: candidate minus champion, 95 % interval", _differences(differences))] if differences else []
     if drawn.overlap:
         plots.append(("Items of a list that are on the champion's too", _overlap(drawn.overlap)))

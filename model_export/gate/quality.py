@@ -1,5 +1,8 @@
 """The lines on quality: no worse than the champion, and better than the popular list."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,19 +19,27 @@ NAMES = {"R@20": "hit@20", "MRR@20": "MRR@20", "NDCG@20": "NDCG@20"}
 LONGER = "give a longer window of events: this one leaves both possible, a loss beyond the limit and none"
 
 
+class AllowedLoss(NamedTuple):
+    """How far below the champion's value an interval may reach: a `share` of that value, and `always` so much. A share of a
+    champion that finds next to nothing is next to nothing."""
+
+    share: float
+    always: float
+
+
 def quality_lines(
-    candidate: Ranks, champion: Ranks, questions: Questions, max_loss: float, seed: int, before: str = ""
+    candidate: Ranks, champion: Ranks, questions: Questions, allowed: AllowedLoss, seed: int, before: str = ""
 ) -> list[Line]:
     """A line for each of hit@20, MRR@20 and NDCG@20: a test of non-inferiority.
 
-    A line passes where the whole 95 % interval of candidate minus champion is above -`max_loss` of the champion's value.
-    All three must pass, so the chance to take a worse candidate is that of one test (intersection-union).
+    A line passes where the whole 95 % interval of candidate minus champion is above minus the allowed loss. All three must
+    pass, so the chance to take a worse candidate is that of one test (intersection-union).
     """
     lines, ours, theirs = [], gains(candidate), gains(champion)
     for name, shown in NAMES.items():
         value, champion_value = float(ours[name].mean()), float(theirs[name].mean())
         low, high = interval(ours[name] - theirs[name], questions.user, seed)
-        limit = -max_loss * champion_value
+        limit = -max(allowed.share * champion_value, allowed.always)
         lines.append(
             judged(
                 before + shown,
@@ -45,18 +56,31 @@ def quality_lines(
     return lines
 
 
-def popularity_line(candidate: Ranks, bundle: ModelBundle, questions: Questions, seed: int) -> Line:
-    """Whether the model finds more than its own popular list, which shoppers get without it."""
+def proven_better(lines: Sequence[Line]) -> bool:
+    """Whether the interval of each of the `quality_lines` is above 0. Where the champion misses nothing, as hit@20 of a shop
+    with twenty items, no loss is enough."""
+    lows = [(line.champion, line.interval[0]) for line in lines if line.interval is not None]
+    gained = [low > 0 for _, low in lows]
+    return any(gained) and all(
+        gain or (champion == 1 and low == 0) for gain, (champion, low) in zip(gained, lows, strict=True)
+    )
+
+
+def popularity_line(candidate: Ranks, bundle: ModelBundle, questions: Questions, seed: int, before: str = "") -> Line:
+    """Whether the model finds more than a bundle's popular list, which shoppers get without a model.
+
+    By MRR@20: the list of a small shop holds nearly all of its items, so that hit@20 tells it from no model.
+    """
     popular = bundle.popular[:LIST]
     rows = np.broadcast_to(popular, (len(questions), len(popular)))
     falling = np.broadcast_to(-np.arange(len(popular), dtype=np.float32), rows.shape)
     popular_rank = ranks_of_candidates(falling, rows, questions.targets(bundle.vocabulary))
-    ours, theirs = gains(candidate)["R@20"], gains(popular_rank)["R@20"]
+    ours, theirs = gains(candidate)["MRR@20"], gains(popular_rank)["MRR@20"]
     low, high = interval(ours - theirs, questions.user, seed)
     return judged(
-        "popularity",
+        f"{before}popularity",
         low > 0,
-        f"the 95 % interval of hit@20 minus the popular list's {theirs.mean():.4f} above 0",
+        f"the 95 % interval of MRR@20 minus the popular list's {theirs.mean():.4f} above 0",
         f"{low:+.4f} to {high:+.4f} ({ours.mean():.4f})",
         "check that the window's events and the bundle are of one shop, and look at the training's log",
         value=float(ours.mean()),

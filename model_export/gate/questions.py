@@ -1,7 +1,7 @@
 """The questions of a window: shoppers' states just before what they did next. The same ones for both bundles."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,16 @@ class Questions:
 
 
 def read_questions(
-    file: Path, vocabularies: Sequence[Vocabulary], from_ms: int, limits: EventSettings, seed: int, log: Log
+    file: Path,
+    vocabularies: Sequence[Vocabulary],
+    from_ms: int,
+    limits: EventSettings,
+    seed: int,
+    log: Log,
+    only: Collection[str] | None = None,
 ) -> Questions:
-    """At most `QUESTIONS` questions from `from_ms` on, drawn by `seed`, of the wishes for items that any bundle knows.
+    """At most `QUESTIONS` questions from `from_ms` on, drawn by `seed`, of the wishes for items that any bundle knows. `only`:
+    of the events with these ids; the others are history.
 
     Left out: shoppers without a known item in their history, and lines of a purchase after its first, for which the job
     makes no list. Robots and shoppers without consent too. Raises `EventsFileError` if no question remains.
@@ -52,7 +59,7 @@ def read_questions(
     events, counts = learnable(read_events(file, log, limits))
     log(f"{file.name}: " + ", ".join(f"{reason} {count}" for reason, count in counts.items()))
     words = Vocabulary([*dict.fromkeys(item for known in vocabularies for item in known.item_ids)])
-    drawn = _drawn(events, words, from_ms, limits, seed)
+    drawn = _drawn(events, words, from_ms, limits, seed, only)
     states = read_states([before for _, _, before in drawn])
     warm = np.flatnonzero(features(states, words, HISTORY).length > 0)
     if not len(warm):
@@ -82,7 +89,7 @@ def window_line(window: Window, limits: GateLimits) -> Line:
 
 
 def _drawn(
-    events: list[Event], words: Vocabulary, from_ms: int, limits: EventSettings, seed: int
+    events: list[Event], words: Vocabulary, from_ms: int, limits: EventSettings, seed: int, only: Collection[str] | None
 ) -> list[tuple[Event, str, bytes]]:
     """(event, item, state before it), in their order: a sample of all by Vitter's algorithm R (1985), so memory is bounded."""
     kept: list[tuple[int, tuple[Event, str, bytes]]] = []
@@ -91,7 +98,7 @@ def _drawn(
         moment = (event.user_id, int(event.event_time), event.event_type)
         bought_together = event.event_type == "purchase" and moment == previous
         previous = moment
-        if bought_together or moment[1] < from_ms or before == EMPTY:
+        if bought_together or moment[1] < from_ms or before == EMPTY or not (only is None or event.event_id in only):
             continue
         question = count, (event, item, before)
         count += 1

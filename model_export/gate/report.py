@@ -1,5 +1,7 @@
 """The report of the gate: a line for each check. JSON-able by msgspec."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from operators.errors import LiveshelfError
@@ -9,7 +11,8 @@ RETRAIN = "keep the champion and train the candidate again, on more or newer eve
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One check. `value`, `champion` and `limit` are in one unit; None where there is no number.
+    """One check. `value`, `champion` and `limit` are in one unit; None where there is no number. `warning`: it failed, and
+    does not refuse the candidate, which is proven better.
 
     `why`: one sentence with what was expected, what came and, of a line that failed, what to do next.
     `interval`: 95 %, of the candidate's value minus the champion's (of `popularity`: minus the popular list's).
@@ -22,6 +25,7 @@ class Line(msgspec.Struct, frozen=True):
     champion: float | None = None
     limit: float | None = None
     interval: Interval | None = None
+    warning: bool = False
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -59,7 +63,7 @@ class Distributions(msgspec.Struct, frozen=True):
 
 
 class GateReport(msgspec.Struct, frozen=True):
-    """The verdict on a candidate. `passed`: each line passed. `champion`: None where there was none to compare with."""
+    """The verdict on a candidate. `passed`: each line passed or only warns. `champion`: None where there was none to compare with."""
 
     candidate: Subject
     champion: Subject | None
@@ -72,8 +76,13 @@ class GateReport(msgspec.Struct, frozen=True):
 
     @property
     def failed(self) -> list[Line]:
-        """The lines that failed."""
-        return [line for line in self.lines if not line.passed]
+        """The lines that refuse the candidate."""
+        return [line for line in self.lines if not line.passed and not line.warning]
+
+    @property
+    def warnings(self) -> list[Line]:
+        """The lines that failed and do not refuse the candidate."""
+        return [line for line in self.lines if line.warning]
 
 
 def judged(
@@ -92,6 +101,11 @@ def judged(
     why = f"expected {expected}; came {came}." + ("" if passed else f" Next: {fix}.")
     ends = None if interval is None else (round(interval[0], 6), round(interval[1], 6))
     return Line(name, passed, why, _rounded(value), _rounded(champion), _rounded(limit), ends)
+
+
+def as_warnings(lines: Sequence[Line]) -> list[Line]:
+    """Those of the lines that failed become warnings."""
+    return [line if line.passed else msgspec.structs.replace(line, warning=True) for line in lines]
 
 
 def _rounded(number: float | None) -> float | None:

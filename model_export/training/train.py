@@ -12,6 +12,7 @@ from torch import Tensor
 
 from model_export.baselines.comparison import evaluate_baselines
 from model_export.bundles.bundle_folder import check_place
+from model_export.bundles.click_points import Calibration
 from model_export.bundles.export import export_bundle
 from model_export.data.dataset import Examples
 from model_export.data.splits import Split, validation
@@ -89,7 +90,9 @@ def train(
     }
     if show_items is not None:
         show_items(model.table()[1:].detach().numpy(), _titles(split, words))
-    manifest = export_bundle(model, words, split.train, split.test, out, facts, training_log, later=split.later)
+    calibration = Calibration(split.test, split.test if split.later is None else split.later)
+    parts = model, words, split.train, split.test, out, facts, training_log
+    manifest = export_bundle(*parts, calibration=calibration)
     for file in out.parent.glob(f".{out.name}.*.checkpoint"):
         file.unlink()
     return manifest

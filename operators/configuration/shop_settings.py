@@ -151,12 +151,14 @@ class ExperimentSettings(Section):
 
 
 class GateLimits(Section):
-    """What a candidate bundle must keep to become champion. Quality limits are shares of the champion's value."""
+    """What a candidate bundle must keep to become champion. Quality limits are shares of the champion's value;
+    `always_allowed_loss` is absolute."""
 
     min_questions: int = Field(500, ge=1)
     min_users: int = Field(50, ge=2)
     max_quality_loss: float = Field(0.03, ge=0, le=1)
     max_forgetting: float = Field(0.1, ge=0, le=1)
+    always_allowed_loss: float = Field(0.005, ge=0, le=1)
     min_coverage: float = Field(0.7, ge=0, le=1)
     min_overlap: float = Field(0.2, ge=0, le=1)
     max_score_psi: float = Field(1.0, gt=0)

@@ -20,14 +20,19 @@ _encode = msgspec.json.Encoder().encode
 
 
 class DemandEntry(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What one batch of events asked of an item: a time (epoch ms) and the fields of `Asked`, for each second."""
+    """What one batch of events asked of an item: a time (epoch ms) and the fields of `Asked`, for each second.
+
+    `returns`: times of returns and of their purchases (epoch ms, 0: not known), and what they take back: purchases,
+    revenue, acts, interest, each 0 or below.
+    """
 
     groups: list[tuple[int, float, float, float, float, float, float, float, float]]
+    returns: list[tuple[int, int, float, float, float, float]] = []
 
     @property
     def is_asked(self) -> bool:
         """Whether it holds more than impressions."""
-        return any(any(amounts[:6]) for _, *amounts in self.groups)
+        return bool(self.returns) or any(any(amounts[:6]) for _, *amounts in self.groups)
 
 
 class DemandTurn(NamedTuple):
@@ -117,13 +122,20 @@ class DemandLogic:
         self, item: str, counts: ItemCounts, entry: DemandEntry, now_ms: int, records: list[bytes]
     ) -> int | None:
         """Counts, and adds the records that are due. Returns in how many ms a timer must fire; None: in none."""
-        unsent = bool(counts.wake_ms)
-        counts.forget_later(now_ms + AHEAD_MS)
-        for moment_ms, *amounts in sorted(entry.groups):
-            moment_ms = min(moment_ms, now_ms + AHEAD_MS)
+        unsent, latest_ms = bool(counts.wake_ms), now_ms + AHEAD_MS
+        counts.forget_later(latest_ms)
+        added = [(min(moment_ms, latest_ms), None, Asked(*amounts)) for moment_ms, *amounts in entry.groups]
+        taken = [
+            (min(moment_ms, latest_ms), bought_ms, _taken(*amounts)) for moment_ms, bought_ms, *amounts in entry.returns
+        ]
+        # what was bought in this batch is counted before it is taken back
+        for moment_ms, bought_ms, asked in sorted([*added, *taken], key=lambda one: (one[0], one[1] is not None)):
             if unsent and counts.begins_hour(moment_ms):
                 records.append(self._record(item, counts, now_ms))
-            counts.add(moment_ms, Asked(*amounts), self._half_lives)
+            if bought_ms is None:
+                counts.add(moment_ms, asked, self._half_lives)
+            else:
+                counts.take_back(moment_ms, min(bought_ms, moment_ms), asked, self._half_lives)
             unsent = True
         since_ms, every_ms = now_ms - counts.emitted_ms, self._every_ms * (1 if entry.is_asked else SHOWN_EVERY)
         if records or 0 <= since_ms < every_ms:
@@ -139,6 +151,10 @@ class DemandLogic:
         """The record that goes out now."""
         counts.emitted_ms, counts.wake_ms = now_ms, 0
         return _encode(record_of(item, counts, self._half_lives))
+
+
+def _taken(purchases: float, revenue: float, acts: float, interest: float) -> Asked:
+    return Asked(purchases=purchases, revenue=revenue, acts=acts, interest=interest)
 
 
 def record_of(item: str, counts: ItemCounts, half_lives: HalfLives) -> ItemDemand:

@@ -110,10 +110,10 @@ class ItemCounts:
         return 0 < self.hour_ms < moment_ms // HOUR_MS * HOUR_MS
 
     def add(self, moment_ms: int, asked: Asked, half_lives: HalfLives) -> None:
-        """Counts events of one time (epoch ms). A return takes away, whether its purchase was counted before or comes later."""
+        """Counts events of one time (epoch ms)."""
         age_ms = self.at_ms - moment_ms  # below 0: the counts are older than the event
         kept, kept_recent = 1.0, 1.0
-        weight, weight_recent = (2.0 ** -(abs(age_ms) / half_life) for half_life in half_lives)
+        weight, weight_recent = _weights(abs(age_ms), half_lives)
         if age_ms < 0:
             kept, kept_recent, weight, weight_recent, self.at_ms = weight, weight_recent, 1.0, 1.0, moment_ms
         self.sums = _added(self.sums, asked, kept, weight)
@@ -123,6 +123,22 @@ class ItemCounts:
         self.impressions = _bounded(self.impressions * kept + asked.impressions * weight)
         self.clicks = _bounded(self.clicks * kept + asked.clicks * weight)
         self._count_in_hour(moment_ms // HOUR_MS * HOUR_MS, asked)
+
+    def take_back(self, moment_ms: int, bought_ms: int, asked: Asked, half_lives: HalfLives) -> None:
+        """Counts returns of one time (epoch ms) of purchases of another one, 0 where it is not known. `asked`: amounts below 0.
+
+        The hour of the return has them in full. The sums lose what they still hold of the purchases: all of it just after
+        them, next to nothing a week later, nothing of purchases that are not known. None of them falls below 0 by it.
+        """
+        self._count_in_hour(moment_ms // HOUR_MS * HOUR_MS, asked)
+        self.at_ms = self.at_ms or moment_ms
+        if not bought_ms:
+            return
+        weight, weight_recent = _weights(max(0, self.at_ms - bought_ms), half_lives)
+        self.sums = [_less(held, amount * weight) for held, amount in zip(self.sums, asked[:4], strict=True)]
+        self.acts = _less(self.acts, asked.acts * weight)
+        self.interest = _less(self.interest, asked.interest * weight)
+        self.recent = _less(self.recent, asked.acts * weight_recent)
 
     def _count_in_hour(self, hour_ms: int, asked: Asked) -> None:
         """An event of an hour before the last two is in no hour's counts."""
@@ -137,6 +153,17 @@ class ItemCounts:
 
 def _added(sums: list[float], asked: Asked, kept: float = 1.0, weight: float = 1.0) -> list[float]:
     return [_bounded(held * kept + amount * weight) for held, amount in zip(sums, asked[:4], strict=True)]
+
+
+def _weights(age_ms: int, half_lives: HalfLives) -> tuple[float, float]:
+    """What is left of an event of this age in all sums, and in `recent`."""
+    long, recent = (2.0 ** -(age_ms / half_life) for half_life in half_lives)
+    return long, recent
+
+
+def _less(held: float, amount: float) -> float:
+    """`amount` is 0 or below; a sum that it would bring below 0 becomes 0."""
+    return held if amount == 0 else max(held + amount, min(held, 0.0))
 
 
 def _bounded(number: float) -> float:

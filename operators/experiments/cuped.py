@@ -12,12 +12,14 @@ from operators.errors import LiveshelfError
 from operators.experiments.outcomes import Sample
 from operators.experiments.statistics.moments import Floats, Moments
 
+LARGEST = 1e12  # of a history: sums of squares stay numbers, and the rates beside it keep their digits
+
 
 def adjusted_difference(control: Sample, treatment: Sample, history: Mapping[str, float]) -> tuple[float, float]:
     """The treatment's rate minus the control's, and its variance.
 
     `history`: user -> a value from before the experiment, such as the user's clicks then. Users without one count with
-    the mean of the others. Raises `LiveshelfError` for a value that is not finite.
+    the mean of the others. Raises `LiveshelfError` for a value beyond `LARGEST`, and for NaN.
     """
     linear = [_linear(sample) for sample in (control, treatment)]
     covariates = _covariates(control, treatment, history)
@@ -46,8 +48,12 @@ def _linear(sample: Sample) -> Floats:
 
 def _covariates(control: Sample, treatment: Sample, history: Mapping[str, float]) -> list[Floats]:
     known = [history[user] for sample in (control, treatment) for user in sample.user_ids if user in history]
-    if not np.isfinite(known).all():
-        raise LiveshelfError("finite numbers of users' history", "NaN or infinity", "leave those users out of it")
+    if not all(abs(value) <= LARGEST for value in known):  # NaN too
+        raise LiveshelfError(
+            f"numbers of users' history from {-LARGEST:g} to {LARGEST:g}",
+            str(next(value for value in known if not abs(value) <= LARGEST)),
+            "correct it, or leave those users out of it",
+        )
     mean = float(np.mean(known)) if known else 0.0
     return [
         np.array([history.get(user, mean) for user in sample.user_ids], dtype=np.float64)

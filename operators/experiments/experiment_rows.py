@@ -1,14 +1,11 @@
 """The topic of experiments as rows of a local table. A row is the newest readable record of an experiment."""
 
-from typing import Annotated
-
 import msgspec
 
 from operators.errors import SettingsError
 from operators.experiments.plan import ExperimentPlan
 from operators.kafka_io.row_rules import Refused, TopicRecord
-
-Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]  # epoch ms, to the end of the year 9999
+from operators.time_units import Moment
 
 
 class ExperimentRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,7 +112,9 @@ def preference(credits: Iterable[Credit], level: float = 0.95) -> Preference:
     rows = np.array([*totals.values()], dtype=np.float64).reshape(-1, 2)
     moments = Moments.of(rows[:, 0], rows[:, 1])
     enough = moments.effective_users >= MIN_USERS
-    found = sequence(moments.rate, moments.variance, np.asarray(PREFERENCE), 1 - level, (-1.0, 1.0), enough)
+    # at least the variance of equal rankings: where one wins every list, the wins alone have none
+    variance = np.maximum(moments.variance, moments.variance_about(np.asarray(0.0)))
+    found = sequence(moments.rate, variance, np.asarray(PREFERENCE), 1 - level, (-1.0, 1.0), enough)
     low, high = float(found.low), float(found.high)
     return Preference(
         float(found.estimate),

@@ -1,7 +1,7 @@
 """Outcomes of shown items by arm and user, counted from examples."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -56,9 +56,6 @@ class ShownItem(Protocol):
         """Whether no list was involved."""
 
 
-RevenueOf = Callable[[ShownItem], float]
-
-
 @dataclass
 class UserOutcomes:
     """Of one user: shown items by best outcome, in the order of `LABELS`."""
@@ -68,7 +65,6 @@ class UserOutcomes:
     predicted: list[tuple[float, bool]] = field(
         default_factory=list
     )  # p_click and whether the item was clicked, or better
-    revenue: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,6 @@ class ArmCounts:
     clicks: int
     carts: int
     purchases: int
-    revenue: float | None  # None where prices are not known
 
 
 @dataclass(frozen=True)
@@ -100,10 +95,8 @@ class Outcomes:
     one arm).
     """
 
-    def __init__(self, plan: ExperimentPlan, revenue_of: RevenueOf | None = None) -> None:
-        """`revenue_of`: what a bought item brought in."""
+    def __init__(self, plan: ExperimentPlan) -> None:
         self.plan = plan
-        self._revenue_of = revenue_of
         self._users: dict[str, UserOutcomes] = {}
         self._several = Counter[str]()  # user -> examples
         self._left_out = Counter[str]()
@@ -152,8 +145,6 @@ class Outcomes:
         user.by_label[LABELS.index(example.label)] += 1
         if example.p_click is not None:
             user.predicted.append((example.p_click, example.label != LABELS[0]))
-        if example.label == "purchase" and self._revenue_of is not None:
-            user.revenue += self._revenue_of(example)
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -165,11 +156,8 @@ class Outcomes:
         """Arm -> counts, in the plan's order."""
         users = Counter(user.arm for user in self._users.values())
         labels = {arm: np.zeros(len(LABELS), dtype=int) for arm in self.plan.shares}
-        revenue = dict.fromkeys(self.plan.shares, 0.0)
         for user in self._users.values():
             labels[user.arm] += user.by_label
-            revenue[user.arm] += user.revenue
-        known = self._revenue_of is not None
         return {
             arm: ArmCounts(
                 users=users[arm],
@@ -177,7 +165,6 @@ class Outcomes:
                 clicks=int(n[1]),
                 carts=int(n[2]),
                 purchases=int(n[3]),
-                revenue=revenue[arm] if known else None,
             )
             for arm, n in labels.items()
         }

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Mapping
-from math import isfinite
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +12,7 @@ from operators.experiments.draws import check_shares
 Metric = Literal["click", "add_to_cart", "purchase"]
 EFFECTS = ("model", "diversity", "rules", "exploration", "list_size")  # the fields in which arms may differ
 MAX_LIST_SIZE = 500
+MAX_LIFT = 1000.0  # far beyond any effect; the square of a greater one may be no number any more
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FIX = "correct the experiment's definition"
 
@@ -84,8 +84,12 @@ class ExperimentPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise SettingsError(
                 f"begin below end, both from 0 to 1, in {self.name}", f"{self.begin} and {self.end}", _FIX
             )
-        if not (isfinite(self.expected_lift) and self.expected_lift > 0):
-            raise SettingsError(f"an expected_lift above 0 in {self.name}, such as 0.1", str(self.expected_lift), _FIX)
+        if not 0 < self.expected_lift <= MAX_LIFT:  # NaN too
+            raise SettingsError(
+                f"an expected_lift above 0, at most {MAX_LIFT:g}, in {self.name}, such as 0.1",
+                str(self.expected_lift),
+                _FIX,
+            )
         if self.control:
             self.arm(self.control)
 

@@ -7,17 +7,19 @@ import numpy as np
 
 from operators.experiments.calibration import Reliability
 from operators.experiments.cuped import adjusted_difference
-from operators.experiments.outcomes import ArmCounts, Outcomes, RevenueOf, Sample, ShownItem
+from operators.experiments.outcomes import ArmCounts, Outcomes, Sample, ShownItem
 from operators.experiments.plan import ExperimentPlan
 from operators.experiments.statistics import sample_ratio
 from operators.experiments.statistics.confidence_sequence import (
     MIN_CONVERTERS,
     MIN_USERS,
+    can_compare,
     difference_sequence,
     effect_scale,
     has_enough,
     rate_sequence,
     sequence,
+    variance_if_equal,
 )
 from operators.experiments.statistics.moments import Moments
 
@@ -57,7 +59,6 @@ class ArmReport:
     clicks: int
     carts: int
     purchases: int
-    revenue: float | None
     difference: Difference | None  # None: the control
     p_click: Reliability | None = None
 
@@ -85,24 +86,29 @@ def report(
     plan: ExperimentPlan,
     *,
     history: Mapping[str, float] | None = None,
-    revenue_of: RevenueOf | None = None,
     level: float = 0.95,
 ) -> ExperimentReport:
     """The report on final examples, each id once. Raises as `Outcomes.add` and `adjusted_difference` do.
 
-    `history`: user -> a value from before the experiment, for narrower intervals. `revenue_of`: of a bought item.
+    `history`: user -> a value from before the experiment, for narrower intervals.
     """
-    return report_on(Outcomes(plan, revenue_of).add_all(examples), history=history, level=level)
+    return report_on(Outcomes(plan).add_all(examples), history=history, level=level)
 
 
 def report_over_time(
-    examples: Sequence[ShownItem], plan: ExperimentPlan, *, looks: int = 50, level: float = 0.95
+    examples: Sequence[ShownItem],
+    plan: ExperimentPlan,
+    *,
+    history: Mapping[str, float] | None = None,
+    looks: int = 50,
+    level: float = 0.95,
 ) -> list[ExperimentReport]:
-    """Reports on the examples up to each of `looks` times, by when items were shown. Outcomes are those known today."""
+    """Reports on the examples up to each of `looks` times, by when items were shown. Outcomes are those known today. `history`
+    and what is raised: as `report`."""
     in_order = sorted(examples, key=lambda example: example.shown_at or 0)
     outcomes, reports, start = Outcomes(plan), [], 0
     for end in sorted({round(len(in_order) * look / looks) for look in range(1, looks + 1)} - {0}):
-        reports.append(report_on(outcomes.add_all(in_order[start:end]), level=level))
+        reports.append(report_on(outcomes.add_all(in_order[start:end]), history=history, level=level))
         start = end
     return reports
 
@@ -159,7 +165,6 @@ def _arm_report(
         clicks=counts.clicks,
         carts=counts.carts,
         purchases=counts.purchases,
-        revenue=counts.revenue,
         difference=difference,
         p_click=p_click,
     )
@@ -169,11 +174,13 @@ def _difference(
     control: Sample, treatment: Sample, history: Mapping[str, float] | None, lift: float, alpha: float
 ) -> Difference:
     of_control, of_treatment = _moments(control), _moments(treatment)
-    enough = has_enough(of_control) & has_enough(of_treatment)
+    enough = can_compare(of_control, of_treatment)
     if history is None:
         found = difference_sequence(of_control, of_treatment, lift, alpha)
     else:
         estimate, variance = (np.asarray(value) for value in adjusted_difference(control, treatment, history))
+        if not (has_enough(of_control) and has_enough(of_treatment)):  # one of them does not know its own variance
+            variance = np.maximum(variance, variance_if_equal(of_control, of_treatment))
         scale = effect_scale(of_control, of_treatment, lift)
         found = sequence(estimate, variance, scale, alpha, (-1.0, 1.0), enough)
     base = float(of_control.rate)
@@ -203,7 +210,7 @@ def _verdict(arms: Mapping[str, ArmReport], control: str, sample_ratio_p: float)
 def _comparison(name: str, control: str, difference: Difference) -> str:
     low, high = difference.interval
     if difference.too_early:
-        needs = f"each arm needs {MIN_USERS} users and {MIN_CONVERTERS} of them with conversions"
+        needs = f"each arm needs {MIN_USERS} users, and at the rate of both together {MIN_CONVERTERS} of them with conversions"
         return f"{name}: too early to compare with {control}, {needs}"
     span = f"{100 * low:+.3g} to {100 * high:+.3g} percentage points"
     if low > 0:

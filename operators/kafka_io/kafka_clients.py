@@ -106,6 +106,13 @@ def partitions_of(consumer: Any, topic: str, settings: KafkaSettings) -> list[To
     return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
+def topic_id(consumer: Any, topic: str) -> str | None:
+    """The id that the broker gave a topic when it was created, as the consumer's newest metadata have it. None where the
+    broker knows none. kafka-python has no public method for it."""
+    found = consumer._cluster.topic_id(topic)
+    return None if found is None else str(found)
+
+
 class _Impatient(KafkaConnectionManager):  # type: ignore[misc]
     """Remembers why connections fail, and does not retry a final failure."""
 

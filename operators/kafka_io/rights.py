@@ -32,6 +32,7 @@ class Right:
 def rights(job: str) -> dict[str, tuple[Right, ...]]:
     """Part -> its rights. `job`: the job's name, which is its consumer group and begins its transactional ids. The job writes
     examples only where `feedback.enabled` is set, and uses the topic of items where `demand.enabled` is set."""
+    rollout_writer = Right("WRITE", "TRANSACTIONAL_ID", f"liveshelf-models-{job}")
     return {
         "job": (
             *_topics("READ", EVENTS, ERASURES, CATALOGUE, ITEMS, MODELS, EXPERIMENTS),
@@ -49,11 +50,13 @@ def rights(job: str) -> dict[str, tuple[Right, ...]]:
             *_topics("READ", EVENTS, RECOMMENDATIONS, CATALOGUE, EXAMPLES, MODELS),
             # dead letters for catalogue records: only the monitor reads each of them once. The guard takes back a bundle
             *_topics("WRITE", DEAD_LETTERS, MODELS),
+            rollout_writer,
         ),
         "shop": _topics("WRITE", EVENTS, CATALOGUE, ERASURES),
         "trainer": (
             *_topics("READ", EVENTS, CATALOGUE, EXAMPLES, ERASURES, MODELS),
             *_topics("WRITE", MODELS),
+            rollout_writer,
             Right("READ", "GROUP", f"{job}-trainer"),
         ),
     }

@@ -8,7 +8,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from operators.errors import BrokerError
-from operators.kafka_io.kafka_clients import connect
+from operators.kafka_io.kafka_clients import connect, topic_id
 
 log = logging.getLogger(__name__)
 DESCRIBE_MS = 5000
@@ -35,7 +35,7 @@ class Consumer(Protocol):
 
 
 class _Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no types
-    """kafka-python's consumer. It knows a topic's id but has no public method for it."""
+    """kafka-python's consumer."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -44,8 +44,7 @@ class _Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no typ
         self._admin_options = admin_options | {"bootstrap_timeout_ms": DESCRIBE_MS, "request_timeout_ms": DESCRIBE_MS}
 
     def topic_id(self, topic: str) -> str | None:
-        topic_id = self._cluster.topic_id(topic)
-        return None if topic_id is None else str(topic_id)
+        return topic_id(self, topic)
 
     def tombstones_ms(self, topic: str) -> int | None:
         resource = ConfigResource(ConfigResourceType.TOPIC, topic)

@@ -161,11 +161,11 @@ class ListMaker:
             return []
         self._sensors.on_scores(batch.scores)
         allowed = self._catalogue.allowed(now)
-        ranked, clicks = self._ranked(batch, allowed, effects)
+        candidates, ranked, clicks = self._ranked(batch, allowed, effects)
         reasons = self._reasons.of(ranked.rows, batch.inputs)
         self._sensors.on_slates(batch.requests, ranked, batch.inputs, batch.usable)
         ready = batch.usable & (ranked.last > 0)
-        explored = None if effects else self._explored(batch, ranked, ready)
+        explored = None if effects else self._explored(batch.requests, candidates, ranked, ready)
         if explored is not None:
             explored.put(ranked.rows, ranked.scores, reasons)
             if clicks is not None:
@@ -184,18 +184,20 @@ class ListMaker:
 
     def _ranked(
         self, batch: ScoredBatch, allowed: npt.NDArray[np.bool_], effects: Sequence[Effects]
-    ) -> tuple[Ranked, Rows | None]:
-        """The lists, and the click probabilities of their items in steps; None where the bundle has no click head."""
+    ) -> tuple[Candidates, Ranked, Rows | None]:
+        """The candidates in the shop's order (`lists.rank_by`), the lists, and the click probabilities of their items in steps;
+        None where the bundle has no click head."""
         scores, rows = batch.scores, batch.rows
+        candidates = Candidates(rows, scores, batch.states)
         rules = batch.states, allowed, self._catalogue.categories.by_row, self._catalogue.brands.by_row, effects
         if self._clicks is None:
-            return self._ranker.rank(rows, scores, *rules), None
+            return candidates, self._ranker.rank(rows, scores, *rules), None
         if self._rules.rank_by == "value":
             valued = self._clicks.by_value(batch.answers[2], scores, rows)
             ranked = self._ranker.rank(valued.rows, valued.values, *rules)
-            return ranked, valued.steps_of(ranked)
+            return Candidates(valued.rows, valued.values, batch.states), ranked, valued.steps_of(ranked)
         ranked = self._ranker.rank(rows, scores, *rules)
-        return ranked, self._clicks.of_listed(batch.answers[2], scores, ranked)
+        return candidates, ranked, self._clicks.of_listed(batch.answers[2], scores, ranked)
 
     def _encoded(
         self,
@@ -221,11 +223,12 @@ class ListMaker:
                 slates[user] = slate
         return slates
 
-    def _explored(self, batch: ScoredBatch, ranked: Ranked, ready: npt.NDArray[np.bool_]) -> Explored | None:
+    def _explored(
+        self, requests: Sequence[Request], candidates: Candidates, ranked: Ranked, ready: npt.NDArray[np.bool_]
+    ) -> Explored | None:
         if self._explorer is None:
             return None
-        candidates = Candidates(batch.rows, batch.scores, batch.states)
-        explored = self._explorer.explore(batch.requests, candidates, ranked, ready)
+        explored = self._explorer.explore(requests, candidates, ranked, ready)
         self._sensors.on_explored(explored, int(np.count_nonzero(ready)) * ranked.rows.shape[1])
         return explored
 

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -92,6 +92,18 @@ class BundleFiles:
         if name not in self._sums:
             raise BundleError(f"{name} in the bundle's manifest", "none", FIX)
         return self._sums[name]
+
+
+def weights_trained_s(manifest: Mapping[str, Any]) -> float:
+    """When a bundle's weights were trained, epoch s: `trained_at` of the trainer that keeps up, whose light rounds make bundles
+    with the weights of an earlier one; else when the bundle was made. 0 if the manifest names no such time."""
+    trained_ms, created = manifest.get("trained_at"), manifest.get("created")
+    if isinstance(trained_ms, int | float):
+        return trained_ms / 1000
+    try:
+        return datetime.fromisoformat(str(created)).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

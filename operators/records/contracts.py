@@ -210,7 +210,7 @@ class Example(msgspec.Struct, kw_only=True, gc=False):
 
 class CatalogueItem(msgspec.Struct, kw_only=True, gc=False):
     """A product. A record with a null value delists it. `stock`: pieces; without any it is not `in_stock`. `margin`: the
-    shop's share of the price, 0 to 1. Only search uses the `description`, and of a longer one the first 2,000 characters."""
+    shop's share of the price, 0 to 1. Only search uses the `description`: words are looked for in its first 600 characters."""
 
     item_id: Id
     title: str = ""

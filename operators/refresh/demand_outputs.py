@@ -2,7 +2,8 @@
 
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -11,7 +12,7 @@ from operators.demand.item_counts import LARGEST, Asked
 from operators.records.contracts import Event, EventType, items_named
 from operators.records.event_decode import key_bytes
 from operators.refresh.refresh_records import Output
-from operators.shopper.repetition import bought, repeated
+from operators.shopper.repetition import bought_s, repeated
 from operators.shopper.state_layout import CONSENT_REFUSED, FLAGS_AT
 from operators.shopper.user_state import is_return, version_of
 
@@ -20,6 +21,7 @@ WEIGHTS: dict[EventType, float] = {"view": 1.0, "click": 1.0, "add_to_cart": 5.0
 MOST_ITEMS = 10  # of one event that count with their whole weight: a basket of hundreds is no shopper's
 MOST_SHOWN = 250  # items of one impression that count
 _FIELDS = {"view": 0, "click": 0, "add_to_cart": 1, "purchase": 2}  # of `Asked`
+Key = TypeVar("Key")
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -37,6 +39,9 @@ class DemandOutputs:
         self._currency, self._is_sold = currency, is_sold
         self.unknown = 0
         self._asked: dict[str, dict[int, Asked]] = defaultdict(dict)
+        self._returned: dict[str, dict[tuple[int, int], Asked]] = defaultdict(
+            dict
+        )  # by second of the return and of the purchase
         self._with_impressions = with_impressions
         self._shown: dict[int, Counter[str]] = defaultdict(Counter)  # by second
 
@@ -59,18 +64,18 @@ class DemandOutputs:
             amounts[3] = self._revenue(event)
         sold = [item for item in items if self._is_sold(item)]
         self.unknown += len(items) - len(sold)
-        # a return takes the act away again: else buying and returning in turns would lift an item
-        acting = bought(before, sold) if returned else {*sold} - repeated(before, sold, event.event_type)
-        acts = -share if returned else share
-        clicks = float(event.event_type == "click" and self._with_impressions)
         again = Asked(*amounts)
-        anew = again._replace(acts=acts, interest=acts * weight, clicks=clicks)
-        for item in sold:  # nothing from here on fails: an event counts with all its items or with none
-            self._add(item, second, anew if item in acting else again)
-
-    def _add(self, item: str, second: int, asked: Asked) -> None:
-        held = self._asked[item].get(second)
-        self._asked[item][second] = asked if held is None else Asked(*map(operator.add, held, asked))
+        if returned:  # it takes the act away again: else buying and returning in turns would lift an item
+            whole, bought = again._replace(acts=-share, interest=-share * weight), bought_s(before, sold)
+            for item in sold:  # nothing from here on fails: an event counts with all its items or with none
+                taken, bought_at = (whole, bought[item]) if item in bought else (again, 0)
+                _merge(self._returned[item], (second, bought_at), taken)
+            return
+        acting = {*sold} - repeated(before, sold, event.event_type)
+        clicks = float(event.event_type == "click" and self._with_impressions)
+        anew = again._replace(acts=share, interest=share * weight, clicks=clicks)
+        for item in sold:  # nor here
+            _merge(self._asked[item], second, anew if item in acting else again)
 
     def _revenue(self, event: Event) -> float:
         """Of a purchase of one item. A basket's price is not any single item's."""
@@ -87,17 +92,29 @@ class DemandOutputs:
         for second, counts in shown.items():
             for item, count in counts.items():
                 if self._is_sold(item):
-                    self._add(item, second, Asked(impressions=float(count)))
+                    _merge(self._asked[item], second, Asked(impressions=float(count)))
                 else:
                     self.unknown += count
-        if not self._asked:
-            return []
         asked, self._asked = self._asked, defaultdict(dict)
-        return [
-            Output(
-                "demand",
-                key_bytes(item),
-                _encode(DemandEntry([(1000 * second, *amounts) for second, amounts in by_second.items()])),
-            )
-            for item, by_second in asked.items()
-        ]
+        returned, self._returned = self._returned, defaultdict(dict)
+        entries = (
+            (item, DemandEntry(_groups(asked.get(item, {})), _returns(returned.get(item, {}))))
+            for item in dict.fromkeys((*asked, *returned))
+        )
+        return [Output("demand", key_bytes(item), _encode(entry)) for item, entry in entries]
+
+
+def _merge(groups: dict[Key, Asked], key: Key, asked: Asked) -> None:
+    held = groups.get(key)
+    groups[key] = asked if held is None else Asked(*map(operator.add, held, asked))
+
+
+def _groups(by_second: Mapping[int, Asked]) -> list[tuple[int, float, float, float, float, float, float, float, float]]:
+    return [(1000 * second, *amounts) for second, amounts in by_second.items()]
+
+
+def _returns(by_seconds: Mapping[tuple[int, int], Asked]) -> list[tuple[int, int, float, float, float, float]]:
+    return [
+        (1000 * second, 1000 * bought_at, taken.purchases, taken.revenue, taken.acts, taken.interest)
+        for (second, bought_at), taken in by_seconds.items()
+    ]

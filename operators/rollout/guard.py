@@ -1,34 +1,22 @@
 """Finds the bundle of a rollout that harms: by its lists, and by what shoppers do with them. Pure."""
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from operator import attrgetter
-from statistics import median
+from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
+import msgspec
 
 from operators.configuration.model_settings import GuardSettings
 from operators.experiments.statistics.confidence_sequence import difference_sequence
-from operators.experiments.statistics.moments import Moments
+from operators.rollout.click_counts import ClickCounts
+from operators.rollout.recent_lists import KEPT_MS, ListCounts, ListFact, RecentLists
 from operators.rollout.rollout import BundleRef, Change, Rollout, rolled_back, split
 from operators.time_units import MINUTE_MS
 
-KEPT_LISTS = 1000  # of each bundle, the newest
-KEPT_USERS = 20_000  # of each bundle, for click-through
+ENOUGH_LISTS = 1000  # of a bundle: more and older ones are not compared
+MOST_BUNDLES = 16  # whoever may write to the topic may name any
 SILENT_MS = MINUTE_MS  # a bundle without a list for so long is not judged by its lists
 SLOW_MS = MINUTE_MS / 2  # so long a bundle is slow before that counts: a restart makes all lists late for some seconds
 LIFT, ALPHA = 0.1, 0.05  # of the interval of click-through: docs/experiments.md
-
-
-class ListFact(NamedTuple):
-    """A list that went out. `at_ms`, `event_ms`: epoch ms, of the list's record and of the event that caused it."""
-
-    at_ms: int
-    event_ms: int
-    is_fallback: bool
-    is_empty: bool
 
 
 class Finding(NamedTuple):
@@ -39,130 +27,142 @@ class Finding(NamedTuple):
 
     def remedy(self, rollout: Rollout | None, change: Change) -> Rollout | None:
         """The rollout without the bundle: the champion before for a champion, an ended split for a challenger. As it is where
-        the bundle serves no more. A verb of `operators.rollout.rollout`."""
+        the bundle serves no more, and where the champion before is one that was taken back itself. A verb of
+        `operators.rollout.rollout`."""
         if rollout is None or all(self.bundle.sum != bundle.sum for bundle in rollout.serving):
             return rollout
-        if self.bundle.sum == rollout.champion.sum:
-            return rolled_back(rollout, change)
-        return split(rollout, self.bundle, 0, change)
+        if self.bundle.sum != rollout.champion.sum:
+            return split(rollout, self.bundle, 0, change)
+        if rollout.previous_harmed:
+            return rollout
+        back = rolled_back(rollout, change)
+        return None if back is None else msgspec.structs.replace(back, previous_harmed=True)
 
 
-@dataclass
-class _Health:
-    lists: deque[ListFact] = field(default_factory=lambda: deque(maxlen=KEPT_LISTS))
-    slow_since_ms: int | None = None
-    shown: dict[str, list[int]] = field(default_factory=dict)  # user -> shown items, clicked or better
+class _Comparison(NamedTuple):
+    """Lists of a bundle beside lists of `reference`."""
 
-    def share(self, of: Callable[[ListFact], bool]) -> float:
-        return sum(map(of, self.lists)) / len(self.lists)
-
-    @property
-    def delay_ms(self) -> float:
-        return median(fact.at_ms - fact.event_ms for fact in self.lists)
-
-    @property
-    def clicks(self) -> Moments:
-        counts = np.array([*self.shown.values()], dtype=np.float64).reshape(-1, 2)
-        return Moments.of(counts[:, 0], counts[:, 1])
+    lists: ListCounts
+    usual: ListCounts
+    reference: str
 
 
 class Guard:
-    """Judges the challengers of a rollout, and its champion while it is new. Labels are those of `BundleRef.label`."""
+    """Judges the challengers of a rollout, and its champion while it is new. Labels are those of `BundleRef.label`.
+
+    `clicks_from_ms`: of lists that were shown before (epoch ms), clicks are not to be compared.
+    """
 
     def __init__(self, settings: GuardSettings) -> None:
         self._settings = settings
-        self._health: dict[str, _Health] = {}
+        self._rollout: Rollout | None = None
+        self._lists: dict[str, RecentLists] = {}
+        self._slow_since_ms: dict[str, int] = {}
+        self._clicks = ClickCounts()
+        self.clicks_from_ms = 0
 
-    def begin(self, rollout: Rollout | None) -> None:
-        """A rollout that changed: forgets the bundles that are not in it, but for the one with the most lists, which served
-        before, and what shoppers did: clicks of another time or other shares are not to be compared."""
+    def begin(self, rollout: Rollout | None, now_ms: int) -> None:
+        """A rollout that changed. Forgets the lists of bundles that are not in it, but for the bundle with the most, which served
+        before. Where other bundles serve or shares differ it forgets clicks too: those of another time are not to be compared."""
         named = {bundle.label for bundle in _named(rollout)}
-        former = max((label for label in self._health if label not in named), key=self._lists_of, default=None)
-        self._health = {label: health for label, health in self._health.items() if label in named or label == former}
-        for health in self._health.values():
-            health.shown.clear()
+        lists_of = {label: lists.count(0, now_ms) for label, lists in self._lists.items()}
+        former = max((label for label in self._lists if label not in named), key=lists_of.__getitem__, default=None)
+        self._lists = {label: lists for label, lists in self._lists.items() if label in named or label == former}
+        self._slow_since_ms.clear()
+        if _shares(rollout) != _shares(self._rollout):
+            self._clicks = ClickCounts(() if rollout is None else (bundle.label for bundle in rollout.serving))
+            self.clicks_from_ms = 0 if rollout is None else min(rollout.changed_at, now_ms)
+        self._rollout = rollout
 
     def on_list(self, label: str, fact: ListFact) -> None:
         """A list went out."""
-        self._of(label).lists.append(fact)
+        if label not in self._lists and len(self._lists) >= MOST_BUNDLES:
+            return
+        self._lists.setdefault(label, RecentLists()).add(fact)
 
-    def on_example(self, label: str, user: str, *, is_first: bool, is_positive: bool) -> None:
-        """An item was shown (`is_first`), and it was clicked or better (`is_positive`): each said once."""
-        shown = self._of(label).shown
-        if (counts := shown.get(user)) is None:
-            if len(shown) >= KEPT_USERS:
-                del shown[next(iter(shown))]
-            counts = shown[user] = [0, 0]
-        counts[0] += is_first
-        counts[1] += is_positive
+    def on_shown(self, label: str, user: str, *, is_clicked: bool) -> None:
+        """An item was shown, and its click window is closed: each item once. What comes later counts for no bundle."""
+        self._clicks.add(label, user, is_clicked=is_clicked)
 
     def finding(self, rollout: Rollout | None, now_ms: int) -> Finding | None:
         """What harms now; None: nothing that is known."""
+        self._forget_old(rollout, now_ms)
         for bundle in _judged(rollout, now_ms, self._settings.watch_minutes * MINUTE_MS):
             assert rollout is not None
-            reference = self._reference(bundle, rollout)
-            why = self._by_lists(bundle.label, reference, now_ms)
+            why = self._by_lists(bundle, rollout, now_ms)
             if not why and bundle.sum != rollout.champion.sum:
                 why = self._by_clicks(bundle.label, rollout.champion.label)
             if why:
                 return Finding(bundle, why)
         return None
 
-    def _by_lists(self, label: str, reference: str | None, now_ms: int) -> str:
-        health, usual = self._health.get(label), self._health.get(reference or "")
-        if health is None or len(health.lists) < self._settings.min_lists:
-            return ""
-        if now_ms - health.lists[-1].at_ms > SILENT_MS:
-            return ""
-        compared = usual if usual is not None and len(usual.lists) >= self._settings.min_lists else None
-        beside = "" if compared is None else f" of {reference}"
-        for of, name, most in (
-            (attrgetter("is_empty"), "empty lists", self._settings.empty_share),
-            (attrgetter("is_fallback"), "fallback lists", self._settings.fallback_share),
-        ):
-            share, other = health.share(of), 0.0 if compared is None else compared.share(of)
-            if share > other + most:
-                return f"{name}: {share:.0%} of {len(health.lists)}, beside {other:.0%}{beside}"
-        return self._by_delay(health, compared, beside, now_ms)
+    def _forget_old(self, rollout: Rollout | None, now_ms: int) -> None:
+        spans = [(now_ms - KEPT_MS, now_ms)]
+        if rollout is not None:
+            spans.append(_before(rollout))
+        for lists in self._lists.values():
+            lists.keep(spans)
 
-    def _by_delay(self, health: _Health, compared: _Health | None, beside: str, now_ms: int) -> str:
+    def _by_lists(self, bundle: BundleRef, rollout: Rollout, now_ms: int) -> str:
+        compared = self._compared(bundle, rollout, now_ms)
         if compared is None:
             return ""
-        delay, usual = health.delay_ms, compared.delay_ms
+        lists, usual, reference = compared
+        for name, count, other_count, most in (
+            ("empty lists", lists.empty, usual.empty, self._settings.empty_share),
+            ("fallback lists", lists.fallbacks, usual.fallbacks, self._settings.fallback_share),
+        ):
+            share, other = count / lists.lists, other_count / usual.lists
+            if share > other + most:
+                return f"{name}: {share:.0%} of {lists.lists}, beside {other:.0%} of {reference}"
+        return self._by_delay(bundle.label, compared, now_ms)
+
+    def _compared(self, bundle: BundleRef, rollout: Rollout, now_ms: int) -> _Comparison | None:
+        """A challenger beside the champion of the same time, the champion beside what served before it; None without enough
+        lists of both: a cause from outside would be taken for the bundle."""
+        own = self._lists.get(bundle.label)
+        if own is None or now_ms - own.last_ms > SILENT_MS:
+            return None
+        if bundle.sum == rollout.champion.sum:
+            reference = self._before_champion(rollout)
+            lists, _ = own.newest(max(rollout.known_since, now_ms - KEPT_MS), now_ms, ENOUGH_LISTS)
+            usual, _ = self._lists.get(reference, RecentLists()).newest(*_before(rollout), ENOUGH_LISTS)
+        else:
+            reference = rollout.champion.label
+            beside = self._lists.get(reference, RecentLists())
+            lists, usual = own.newest(now_ms - KEPT_MS, now_ms, ENOUGH_LISTS, beside)
+        if min(lists.lists, usual.lists) < self._settings.min_lists:
+            return None
+        return _Comparison(lists, usual, reference)
+
+    def _before_champion(self, rollout: Rollout) -> str:
+        """The bundle that the champion is compared with; "" where none is known."""
+        span, serving = _before(rollout), {bundle.label for bundle in rollout.serving}
+        counts = {label: lists.count(*span) for label, lists in self._lists.items() if label not in serving}
+        previous = "" if rollout.previous is None else rollout.previous.label
+        if counts.get(previous, 0) >= self._settings.min_lists:
+            return previous
+        return max(counts, key=counts.__getitem__, default="")
+
+    def _by_delay(self, label: str, compared: _Comparison, now_ms: int) -> str:
+        delay, usual = compared.lists.delay_ms, compared.usual.delay_ms
         if delay <= usual * self._settings.slower or delay <= usual + self._settings.slower_ms:
-            health.slow_since_ms = None
+            self._slow_since_ms.pop(label, None)
             return ""
-        if health.slow_since_ms is None:
-            health.slow_since_ms = now_ms
-        if now_ms - health.slow_since_ms < SLOW_MS:
+        if now_ms - self._slow_since_ms.setdefault(label, now_ms) < SLOW_MS:
             return ""
-        return f"slow: a list comes {delay:.0f} ms after its event (median), beside {usual:.0f} ms{beside}"
+        beside = f"beside {usual:.0f} ms of {compared.reference}"
+        return f"slow: a list comes {delay:.0f} ms after its event (median), {beside}"
 
     def _by_clicks(self, label: str, champion: str) -> str:
-        if label not in self._health or champion not in self._health:
+        control, treatment = self._clicks.moments(champion), self._clicks.moments(label)
+        if control is None or treatment is None:
             return ""
-        control, treatment = self._health[champion].clicks, self._health[label].clicks
         difference = difference_sequence(control, treatment, LIFT, ALPHA)
         if not difference.high < 0:
             return ""
         rates = f"{float(treatment.rate):.2%} of shown items clicked, beside {float(control.rate):.2%} of {champion}"
         return f"{rates}: the difference is below 0 (always-valid interval to {float(difference.high):.2%})"
-
-    def _reference(self, bundle: BundleRef, rollout: Rollout) -> str | None:
-        """With what a bundle is compared: a challenger with the champion, the champion with what served before it."""
-        if bundle.sum != rollout.champion.sum:
-            return rollout.champion.label
-        if rollout.previous is not None and self._lists_of(rollout.previous.label):
-            return rollout.previous.label
-        serving = {one.label for one in rollout.serving}
-        return max((label for label in self._health if label not in serving), key=self._lists_of, default=None)
-
-    def _lists_of(self, label: str) -> int:
-        health = self._health.get(label)
-        return 0 if health is None else len(health.lists)
-
-    def _of(self, label: str) -> _Health:
-        return self._health.setdefault(label, _Health())
 
 
 def is_watched(rollout: Rollout | None, now_ms: int, watch_minutes: float) -> bool:
@@ -171,11 +171,23 @@ def is_watched(rollout: Rollout | None, now_ms: int, watch_minutes: float) -> bo
 
 
 def _judged(rollout: Rollout | None, now_ms: int, watch_ms: float) -> Iterator[BundleRef]:
-    """Challengers, and the champion for so long after the last change."""
+    """Challengers, and the champion for so long after it became that, unless the guard itself brought it back."""
     if rollout is not None:
         yield from (challenger.bundle for challenger in rollout.challengers)
-        if now_ms - rollout.changed_at < watch_ms:
+        if now_ms - rollout.known_since < watch_ms and not rollout.previous_harmed:
             yield rollout.champion
+
+
+def _before(rollout: Rollout) -> tuple[int, int]:
+    """The time before the champion (epoch ms) from which lists are compared with its own."""
+    return rollout.known_since - KEPT_MS, rollout.known_since
+
+
+def _shares(rollout: Rollout | None) -> object:
+    """Who serves how many: clicks are comparable while it stays."""
+    if rollout is None:
+        return None
+    return rollout.champion.sum, tuple((one.bundle.sum, one.share) for one in rollout.challengers)
 
 
 def _named(rollout: Rollout | None) -> list[BundleRef]:

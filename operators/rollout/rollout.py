@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 from operators.errors import RolloutError
+from operators.time_units import Moment
 
 MAX_CHALLENGERS = 4  # each is a process beside the champion's, with a bundle in memory
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -36,6 +37,9 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     champion before, to which `rolled_back` returns.
 
     `revision` rises by one with each change; `changed_at` is epoch ms; `why`: the verb or the guard's reason.
+    `champion_since` (epoch ms) is when the champion became that, None in records from before this field. `rolled_back_at`
+    (epoch ms): since when it serves because `previous` was taken back; None: it was promoted. `previous_harmed`: the guard
+    took `previous` back.
     """
 
     champion: BundleRef
@@ -44,14 +48,27 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     shadow_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     previous: BundleRef | None = None
     revision: Annotated[int, msgspec.Meta(ge=1)] = 1
-    changed_at: int
+    changed_at: Moment
     changed_by: str
     why: str
+    champion_since: Moment | None = None
+    rolled_back_at: Moment | None = None
+    previous_harmed: bool = False
+
+    @property
+    def known_since(self) -> int:
+        """When the champion became that (epoch ms), as far as the record says."""
+        return self.changed_at if self.champion_since is None else self.champion_since
 
     @property
     def serving(self) -> list[BundleRef]:
         """The bundles that make lists, the champion first."""
         return [self.champion, *(challenger.bundle for challenger in self.challengers)]
+
+    @property
+    def named(self) -> list[BundleRef]:
+        """All bundles of the record: those that serve, the shadow, and the champion before."""
+        return [*self.serving, *(bundle for bundle in (self.shadow, self.previous) if bundle is not None)]
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -66,18 +83,27 @@ def promoted(rollout: Rollout | None, bundle: BundleRef, change: Change) -> Roll
     """`bundle` is champion; the champion before is `previous`. It is no challenger or shadow any more. Raises `RolloutError`
     where it is champion already."""
     if rollout is None:
-        return Rollout(champion=bundle, changed_at=change.at, changed_by=change.by, why=change.why)
+        return Rollout(
+            champion=bundle, changed_at=change.at, changed_by=change.by, why=change.why, champion_since=change.at
+        )
     _refuse_twin(rollout, bundle)
     if bundle.sum == rollout.champion.sum:
         raise RolloutError("another bundle than the champion", bundle.label, "liveshelf models list")
     others = tuple(one for one in rollout.challengers if one.bundle.sum != bundle.sum)
-    shadow = None if rollout.shadow is None or rollout.shadow.sum == bundle.sum else rollout.shadow
-    return _next(rollout, change, champion=bundle, previous=rollout.champion, challengers=others, shadow=shadow)
+    return _next(
+        rollout,
+        change,
+        champion=bundle,
+        previous=rollout.champion,
+        challengers=others,
+        rolled_back_at=None,
+        **_shadow_beside(rollout, bundle),
+    )
 
 
 def split(rollout: Rollout | None, bundle: BundleRef, share: float, change: Change) -> Rollout:
-    """`bundle` makes the lists of `share` of the users; 0 ends that. Raises `RolloutError` for the champion, a share that is
-    not from 0 to below 1, or shares that leave the champion nothing."""
+    """`bundle` makes the lists of `share` of the users, and is no shadow any more; 0 ends that. Raises `RolloutError` for the
+    champion, a share that is not from 0 to below 1, or shares that leave the champion nothing."""
     rollout = _existing(rollout)
     _refuse_twin(rollout, bundle)
     if bundle.sum == rollout.champion.sum:
@@ -94,9 +120,12 @@ def split(rollout: Rollout | None, bundle: BundleRef, share: float, change: Chan
         )
     if len(others) >= MAX_CHALLENGERS:
         raise RolloutError(
-            f"at most {MAX_CHALLENGERS} challengers", f"{len(others) + 1}", "end one: liveshelf models split BUNDLE 0"
+            f"at most {MAX_CHALLENGERS} challengers",
+            f"{len(others) + 1}",
+            "end one: liveshelf models split BUNDLE --share 0",
         )
-    return _next(rollout, change, challengers=(*others, Challenger(bundle=bundle, share=share)))
+    challengers = (*others, Challenger(bundle=bundle, share=share))
+    return _next(rollout, change, challengers=challengers, **_shadow_beside(rollout, bundle))
 
 
 def shadowed(rollout: Rollout | None, bundle: BundleRef | None, share: float, change: Change) -> Rollout:
@@ -126,13 +155,20 @@ def rolled_back(rollout: Rollout | None, change: Change) -> Rollout | None:
         challengers=(),
         shadow=None,
         shadow_share=0.0,
+        rolled_back_at=change.at if rollout.rolled_back_at is None else None,  # the second one takes the first one back
     )
+
+
+def _shadow_beside(rollout: Rollout, bundle: BundleRef) -> dict[str, object]:
+    """The shadow's fields once `bundle` serves: a bundle that serves is no shadow."""
+    if rollout.shadow is None or rollout.shadow.sum == bundle.sum:
+        return {"shadow": None, "shadow_share": 0.0}
+    return {}
 
 
 def _refuse_twin(rollout: Rollout, bundle: BundleRef) -> None:
     """Lists and metrics name a bundle by its label: two of one rollout must not share it."""
-    named = [*rollout.serving, *(other for other in (rollout.shadow, rollout.previous) if other is not None)]
-    if any(bundle.label == other.label and bundle.sum != other.sum for other in named):
+    if any(bundle.label == other.label and bundle.sum != other.sum for other in rollout.named):
         raise RolloutError(
             f"a bundle whose name and version no other of the rollout has: {bundle.label}",
             "one has them: lists would not tell which made them",
@@ -147,7 +183,13 @@ def _existing(rollout: Rollout | None) -> Rollout:
 
 
 def _next(rollout: Rollout, change: Change, **fields: object) -> Rollout:
-    changed = msgspec.structs.replace(rollout, **fields)
+    is_new = "champion" in fields
+    changed = msgspec.structs.replace(
+        rollout,
+        champion_since=change.at if is_new else rollout.known_since,
+        previous_harmed=rollout.previous_harmed and not is_new,
+    )
+    changed = msgspec.structs.replace(changed, **fields)
     return msgspec.structs.replace(
         changed, revision=rollout.revision + 1, changed_at=change.at, changed_by=change.by, why=change.why
     )

@@ -10,13 +10,27 @@ _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def read_rollout(value: bytes) -> Rollout | None:
-    """The rollout; None if it cannot be read, or its shares leave the champion nothing."""
+    """The rollout; None if it cannot be read, or no verb makes such a rollout."""
     try:
         rollout = _decode(value)
     except _UNREADABLE:
         return None
+    return rollout if _shares_fit(rollout) and _bundles_differ(rollout) else None
+
+
+def _shares_fit(rollout: Rollout) -> bool:
+    """Whether the champion has users, and a shadow requests."""
     shares = [challenger.share for challenger in rollout.challengers]
-    return rollout if len(shares) <= MAX_CHALLENGERS and sum(shares) < 1 else None
+    return len(shares) <= MAX_CHALLENGERS and sum(shares) < 1 and (rollout.shadow is None or rollout.shadow_share > 0)
+
+
+def _bundles_differ(rollout: Rollout) -> bool:
+    """Whether each bundle has one role, and a label of its own: lists and metrics name bundles by their labels."""
+    scoring = [bundle.sum for bundle in (*rollout.serving, rollout.shadow) if bundle is not None]
+    sums = {bundle.sum for bundle in rollout.named}
+    labels = {bundle.label for bundle in rollout.named}
+    pairs = {(bundle.label, bundle.sum) for bundle in rollout.named}
+    return len(set(scoring)) == len(scoring) and len(sums) == len(labels) == len(pairs)
 
 
 def row_after(row: bytes | None, record: TopicRecord) -> bytes | None:

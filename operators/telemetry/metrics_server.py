@@ -31,6 +31,7 @@ class MetricsServer:
         the role overwrites it, so a killed process leaves no dead target.
         """
         ProcessCollector(registry=registry)
+        self._targets, self._address = targets, ""
         self._server: WSGIServer | None = None
         self._thread: threading.Thread | None = None
         self.port = 0
@@ -42,7 +43,8 @@ class MetricsServer:
         if not self.port:
             log.warning("no port from %s to %s is free: no metrics", first_port, first_port + PORTS_TRIED - 1)
         elif targets is not None:
-            _announce(targets, f"{host}:{self.port}", dict(labels or {}))
+            self._address = f"{host}:{self.port}"
+            _announce(targets, self._address, dict(labels or {}))
 
     def close(self) -> None:
         """Stops the server. The target file stays: until another process takes the role, its target is down."""
@@ -50,6 +52,13 @@ class MetricsServer:
             self._server.shutdown()
             self._server.server_close()
             self._thread.join(5)
+
+    def withdraw(self) -> None:
+        """Removes the target file, if no other process has the role meanwhile: for a role that ends with this process."""
+        if self._targets is not None and self._address:
+            with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+                if json.loads(self._targets.read_text())[0]["targets"] == [self._address]:
+                    self._targets.unlink()
 
 
 def _announce(file: Path, address: str, labels: dict[str, str]) -> None:

@@ -53,6 +53,9 @@ class MonitorMetrics:
         self.taken_back = CountedElsewhere(
             "liveshelf_guard_taken_back", "Bundles that the guard took back because they harmed", self.registry
         )
+        self.guard_failed = CountedElsewhere(
+            "liveshelf_guard_failed", "Errors not of the broker after which the guard began anew", self.registry
+        )
         self.answered_at = 0.0  # epoch s of the broker's last answer
         self._gauges(shoppers, expectations)
         self._disk_gauge(settings.resolve(settings.stack.data_dir))

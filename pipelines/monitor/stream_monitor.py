@@ -198,6 +198,7 @@ def main() -> None:
     server = MetricsServer(monitor.metrics.registry, "127.0.0.1", settings.monitor.port)
     guard = RolloutGuard(settings)
     monitor.metrics.taken_back.set_function(lambda: guard.found)
+    monitor.metrics.guard_failed.set_function(lambda: guard.failed)
     if settings.guard.enabled:
         threading.Thread(target=guard.run, name="guard", daemon=True).start()
 

@@ -7,19 +7,17 @@ import time
 from typing import Any
 
 import msgspec
-from kafka.errors import KafkaError
 
 from operators.errors import LiveshelfError
-from operators.kafka_io.broker_errors import broker_error, is_final
-from operators.kafka_io.kafka_clients import new_producer
 from operators.kafka_io.read_to_end import read_topic
 from operators.records.contracts import AUDIT
 from operators.settings import KafkaSettings
 from pipelines.provenance.audit_chain import GENESIS, AuditRecord
+from pipelines.topics.sole_writer import write_alone
 
 log = logging.getLogger(__name__)
 KEY = b"audit"  # one key, one partition, one order
-TRIES = 5
+WRITER = "liveshelf-audit"  # transactional id
 _decode = msgspec.json.Decoder(AuditRecord).decode
 
 
@@ -38,28 +36,20 @@ def who_acts() -> str:
 
 
 def append(settings: KafkaSettings, verb: str, what: dict[str, Any]) -> AuditRecord:
-    """Appends an act to the log; returns its record. Raises `BrokerError`.
-
-    Two writers must not both follow the same record. All writers share one transactional id: a new one fences off the
-    one before, so the newest record that a writer has read is still the newest when it commits.
-    """
+    """Appends an act to the log; returns its record. Raises `BrokerError`."""
     act = AuditRecord(
         at=time.time_ns() // 1_000_000,
         who=who_acts(),
         verb=verb,
         what={name: str(value) for name, value in what.items()},
     )
-    last_error: KafkaError | None = None
-    for attempt in range(TRIES):
-        try:
-            return _append(settings, act)
-        except KafkaError as error:  # another writer fenced this one off, or the broker is away
-            last_error = error
-            if is_final(error):
-                break
-            time.sleep(0.2 * attempt)
-    assert last_error is not None
-    raise broker_error(last_error, settings.client_options()) from last_error
+
+    def sealed() -> tuple[AuditRecord, bytes]:
+        records = read_log(settings)
+        record = act.sealed(records[-1].hash if records else GENESIS)
+        return record, msgspec.json.encode(record)
+
+    return write_alone(settings, WRITER, AUDIT, KEY, sealed)
 
 
 def record_act(settings: KafkaSettings, verb: str, **what: Any) -> None:
@@ -68,20 +58,6 @@ def record_act(settings: KafkaSettings, verb: str, **what: Any) -> None:
         append(settings, verb, what)
     except LiveshelfError as error:
         log.warning("not in the audit log: %s", error)
-
-
-def _append(settings: KafkaSettings, act: AuditRecord) -> AuditRecord:
-    producer = new_producer(settings, transactional_id="liveshelf-audit", max_block_ms=10_000)
-    try:
-        producer.init_transactions()
-        records = read_log(settings)
-        sealed = act.sealed(records[-1].hash if records else GENESIS)
-        producer.begin_transaction()
-        producer.send(AUDIT, key=KEY, value=msgspec.json.encode(sealed)).get(10)
-        producer.commit_transaction()
-        return sealed
-    finally:
-        producer.close(timeout=5)
 
 
 def _decode_record(value: bytes | None) -> AuditRecord:

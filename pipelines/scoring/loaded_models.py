@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from operators.errors import StackError
+from operators.errors import BundleError, StackError
 from operators.lists.request import Request
+from operators.model.bundle_files import manifest_sum
 from operators.refresh.crash_journal import ENDING
 from pipelines.scoring.main import ScorerService
 from pipelines.scoring.message_socket import MessageSocket
@@ -114,8 +115,11 @@ class LoadedModels:
 
 def identity_of(handshake: Handshake) -> str:
     """Equal for the subtasks of one job and bundle."""
-    # not the bundle's folder, which is another in each TaskManager; its version is in the journal's name
-    fields = [handshake.settings, handshake.subtask, Path(handshake.journal).name]
+    try:
+        bundle = manifest_sum(Path(handshake.bundle))  # not the folder, which is another in each TaskManager
+    except BundleError:  # the load says why
+        bundle = ""
+    fields = [handshake.settings, handshake.subtask, Path(handshake.journal).name, bundle]
     return hashlib.blake2b(pack(fields), digest_size=8).hexdigest()
 
 

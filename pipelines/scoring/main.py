@@ -47,6 +47,7 @@ from pipelines.scoring.orders_feed import unpacked
 from pipelines.scoring.slate_metrics import SlateMetrics
 from pipelines.scoring.wire import (
     DELISTED,
+    TARGET_FILE,
     Batch,
     BatchAnswer,
     CatalogueChange,
@@ -59,7 +60,6 @@ from pipelines.scoring.wire import (
 )
 
 log = logging.getLogger(__name__)
-TARGET_FILE = "scorer-{subtask}.json"
 DEVICE_LOST = 3  # exit code
 
 
@@ -131,8 +131,9 @@ class ScorerService:
         return BatchAnswer(started_at, max(started_at, self._slates.scored_at), lists)
 
     def close(self) -> None:
-        """Releases the journal and the port of the metrics."""
+        """Releases the journal, the port of the metrics and Prometheus' target: nobody takes this role any more."""
         self._journal.close()
+        self._server.withdraw()
         threading.Thread(target=self._server.close, daemon=True).start()  # it takes half a second
 
     def _score(self, requests: Sequence[Request]) -> list[Encoded | Exception]:

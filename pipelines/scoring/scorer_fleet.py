@@ -29,7 +29,8 @@ class Scorer(BatchScorer[Request, Encoded], Protocol):
 
 
 class LineUp(NamedTuple):
-    """The processes that serve, the champion's first, and the places of users among them (None: the champion alone)."""
+    """The processes that serve, the champion's first, and the places of users among them (None: the champion alone). The
+    champion's may have other places too."""
 
     processes: Sequence[Scorer]
     routing: Routing | None = None
@@ -97,7 +98,7 @@ class ScorerFleet:
             return
         for place, numbers in routing.split([request.user_id for request in requests]).items():
             process = self._line_up.processes[place]
-            if place == 0 or not self._sends(process, [requests[number] for number in numbers]):
+            if process is self._line_up.champion or not self._sends(process, [requests[number] for number in numbers]):
                 champions += numbers
             else:
                 batch.parts.append(_Part(process, numbers))

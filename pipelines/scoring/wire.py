@@ -17,6 +17,7 @@ from operators.lists.request import Request
 
 PROTOCOL = 6  # one more with each change of a message or of a user's state: job and service may be of two releases
 LARGEST = 256 * 2**20  # bytes of a message: a micro-batch has some MB; only a broken process sends more
+TARGET_FILE = "scorer-{subtask}.json"  # of the handshake: by which Prometheus finds the process
 CHUNK_RECORDS, CHUNK_BYTES = 5_000, 4 * 2**20  # of the catalogue in a message; one record may be larger
 
 

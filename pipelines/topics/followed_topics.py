@@ -10,7 +10,7 @@ from typing import Any
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from operators.kafka_io.kafka_clients import broker_errors, new_consumer, partitions_of
+from operators.kafka_io.kafka_clients import broker_errors, new_consumer, partitions_of, topic_id
 from operators.kafka_io.read_to_end import Offsets, read_between
 from operators.records.contracts import CATALOGUE, ERASURES, EVENTS, EXAMPLES
 from operators.settings import Settings
@@ -37,7 +37,16 @@ class FollowedTopics:
         group = f"{settings.job.name}-{GROUP}"
         self._consumer = new_consumer(settings.kafka, group_id=group, auto_offset_reset="earliest")
         self._offered: dict[int, int] = {}
+        self._catalogue_id: str | None = None
         self.lost = Counter[str]()
+
+    def ids(self) -> dict[str, str]:
+        """Topic -> the id that the broker gave it when it was created; without those of which the broker knows none (before
+        Kafka 2.8). Raises `BrokerError`."""
+        with broker_errors(self._settings.kafka):
+            self._consumer.topics()  # asks the broker; else ids would be minutes old
+        known = {topic: topic_id(self._consumer, topic) for topic in (*FOLLOWED, CATALOGUE)}
+        return {topic: found for topic, found in known.items() if found is not None}
 
     def read(self, offsets: Mapping[str, Mapping[int, int]]) -> Iterator[Portion]:
         """Portions of records, each with the next offsets of its partitions: topic -> partition -> offset.
@@ -52,7 +61,11 @@ class FollowedTopics:
                 self._commit(ends)
 
     def changed_offers(self) -> Iterator[Any]:
-        """The records of the catalogue since the last call; the first call gives all. Raises `BrokerError`."""
+        """The records of the catalogue since the last call; the first call gives all, and so does the first one after the
+        topic was created anew. Raises `BrokerError`."""
+        catalogue_id = self.ids().get(CATALOGUE)
+        if catalogue_id not in (None, self._catalogue_id):
+            self._offered, self._catalogue_id = {}, catalogue_id
         with broker_errors(self._settings.kafka):
             starts, ends = self._range(CATALOGUE, self._offered)
             yield from read_between(self._consumer, starts, ends)

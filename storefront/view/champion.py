@@ -32,12 +32,14 @@ class Champion:
     ) -> None:
         """`folder`: for tables and copies of bundles. `serve` is called when another bundle is champion."""
         self._settings, self._cache, self._serve = settings, folder / "bundles", serve
+        self._served = ""  # the sum of the bundle that `serve` got last; empty: that of the settings, or none yet
         table = CompactedTable(MODELS, folder / "models", connect, RolloutRows(), write_buffer_mb=BUFFER_MB)
         self._follower = RolloutFollower(table, settings.job.name, self._apply)
 
     def open(self) -> None:
         """Serves the champion of the local copy at once, and follows the topic."""
         self._follower.open(0)
+        self._follower.follow()
 
     def close(self) -> None:
         """Stops following."""
@@ -47,11 +49,15 @@ class Champion:
         keys = self._settings.bundle.required_keys
         if rollout is None:
             self._serve(bundle_of_settings(self._settings))
+            self._served = ""
             return
-        bundle = ModelBundle.load(fetched(rollout.champion, self._cache, keys), keys)
-        self._serve(bundle)
-        forget(self._cache, [rollout.champion.sum])
-        log.info("popular and similar items are those of %s", rollout.champion.label)
+        if rollout.champion.sum != self._served:
+            bundle = ModelBundle.load(fetched(rollout.champion, self._cache, keys), keys)
+            self._serve(bundle)
+            self._served = rollout.champion.sum
+            log.info("popular and similar items are those of %s", rollout.champion.label)
+        # the champion before too: a rollback must not need the store
+        forget(self._cache, [bundle.sum for bundle in (rollout.champion, rollout.previous) if bundle is not None])
 
 
 def bundle_of_settings(settings: Settings) -> ModelBundle | None:

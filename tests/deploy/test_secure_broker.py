@@ -201,7 +201,9 @@ def test_rights_are_the_least() -> None:
     assert writers[contracts.ERASURES] == {"shop"}
     assert contracts.AUDIT not in writers
     written = [right.name for right in granted["monitor"] if right.operation == "WRITE"]
-    assert written == [contracts.DEAD_LETTERS, contracts.MODELS], "its guard; promotion is an administrator's"
+    assert written == [contracts.DEAD_LETTERS, contracts.MODELS, "liveshelf-models-liveshelf"], (
+        "its guard; promotion is an administrator's"
+    )
     assert [right.name for right in granted["job"] if right.prefixed] == ["liveshelf-"]
     entry = _entry("job", granted["job"][-1])
     assert (entry.principal, entry.resource_pattern.pattern_type.name) == ("User:job", "PREFIXED")

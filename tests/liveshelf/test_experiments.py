@@ -137,3 +137,21 @@ def test_a_report_with_the_history_of_a_file(broker: Broker, plan: Path, tmp_pat
     answer = json.loads(liveshelf("report", "longer", "--history", file, "--json").stdout)
     assert answer["arms"]["long"]["difference"]["adjusted"] is True
     liveshelf("report", "longer", "--history", file, "--history-days", "2", code=2)
+
+
+def test_the_picture_shows_the_intervals_of_the_report(
+    broker: Broker, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    from pipelines.reports import experiment_plot
+
+    drawn = list[Any]()
+    picture = SimpleNamespace(savefig=lambda *words, **options: None)
+    monkeypatch.setattr(experiment_plot, "plot", lambda looks: drawn.extend(looks) or picture)
+    file = tmp_path / "history.csv"
+    file.write_text("anna,3\n")
+    liveshelf("start", plan)
+    one = record(experiment={"name": "longer", "arm": "long"}, shown_at=2**50)
+    broker.log[EXAMPLES].append(SimpleNamespace(value=one.value, timestamp=2**50))
+    liveshelf("report", "longer", "--history", file, "--plot", tmp_path / "longer.png")
+    assert [look.arms["long"].difference.adjusted for look in drawn] == [True]

@@ -122,7 +122,19 @@ def arms(control: int, treatment: int) -> dict[str, str]:
     }
 
 
-CREATED = "liveshelf_model_created_timestamp_seconds"
+def trains(
+    refused: str = "0x20000", failed: str = "0x20000", lost: str = "0x20000", weights: str = "1x20000"
+) -> dict[str, str]:
+    return {
+        "liveshelf_train_refused_rounds": refused,
+        "liveshelf_train_failed_rounds": failed,
+        'liveshelf_train_lost_records_total{topic="shop.events.v1"}': lost,
+        "liveshelf_train_weights_timestamp_seconds": weights,
+        "liveshelf_train_weights_every_seconds": "3600x20000",
+    }
+
+
+TRAINED = "liveshelf_model_trained_timestamp_seconds"
 PENDING = "flink_taskmanager_job_task_operator_pendingRecords"
 FAILED_CHECKPOINTS = "flink_jobmanager_job_numberOfFailedCheckpoints"
 DONE_CHECKPOINTS = "flink_jobmanager_job_numberOfCompletedCheckpoints"
@@ -170,9 +182,18 @@ CASES = (
     Case("a backlog that shrinks", {PENDING: "90000-1000x80"}, at=20),
     Case("a tenth by fallbacks for 20 minutes", {'liveshelf_fallbacks_total{cause="failed"}': "0x55 0+60x20000"}, ticket("FallbackSpike"), at=75),
     Case("a refused bundle", {'liveshelf_model_info{name="m",version="1"}': "0x20000"}, page("ModelRefused")),
-    Case("a model of 20 days", {CREATED: f"{-20 * 86400 + 3600}x20000"}, at=90),
-    Case("an old model", {CREATED: "1x20000"}, ticket("StaleModel"), at=14 * 24 * 60 + 120),
-    Case("a model of 13 days", {CREATED: "1x20000"}, at=13 * 24 * 60),
+    Case("a model of 20 days", {TRAINED: f"{-20 * 86400 + 3600}x20000"}, at=90),
+    Case("an old model", {TRAINED: "1x20000"}, ticket("StaleModel"), at=14 * 24 * 60 + 120),
+    Case("old weights in a new bundle", {TRAINED: "1x20000", "liveshelf_model_created_timestamp_seconds": f"{13 * 86400}+60x20000"}, ticket("StaleModel"), at=14 * 24 * 60 + 120),
+    Case("a model of 13 days", {TRAINED: "1x20000"}, at=13 * 24 * 60),
+    Case("the gate refuses weights", trains(refused="0x60 1x60 2x60 3x20000"), ticket("WeightsNotPromoted"), at=240),
+    Case("the gate refused weights twice", trains(refused="2x20000"), at=240),
+    Case("weights are promoted again", trains(refused="3x200 0x20000"), at=240),
+    Case("the gate refuses weights that are newer than three cadences", trains(refused="3x20000", weights="12000x20000"), at=240),
+    Case("a quiet shop, whose rounds wait", trains(), at=240),
+    Case("rounds fail", trains(failed="0x60 1+1x20000"), ticket("TrainingRoundsFail"), at=75),
+    Case("a round failed", trains(failed="1x20000"), at=75),
+    Case("the trainer loses records", trains(lost="0x50 700x20000"), ticket("TrainerLosesRecords")),
     Case("no catalogue", {"liveshelf_catalogue_age_seconds": "400x20000"}, ticket("StaleCatalogue")),
     Case("drift", {'liveshelf_drift_psi{feature="top_score"}': "0.6x20000"}, ticket("DriftOfInputs")),
     Case("drift for a moment", {'liveshelf_drift_psi{feature="top_score"}': "0.05x50 0.6x5 0.05x20000"}),

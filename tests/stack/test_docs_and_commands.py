@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from operators.settings import load_settings
@@ -69,11 +70,18 @@ def block_of_docs(name: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_shop_of_ones_own_in_five_commands(stack: Stack, tmp_path: Path) -> None:
+def test_a_shop_of_ones_own_in_six_commands(stack: Stack, tmp_path: Path) -> None:
     name = write_second_shop(tmp_path)
-    commands = block_of_docs("five commands")
-    assert [command.split()[1] for command in commands] == ["validate", "train", "submit", "replay", "lists"]
+    commands = block_of_docs("own shop")
+    assert [command.split()[1] for command in commands] == ["validate", "train", "submit", "models", "replay", "lists"]
     stack.forget_job()
+    try:
+        run_own_shop(stack, tmp_path, name, commands)
+    finally:
+        stack.liveshelf("models", "reset", "--why", "the test is over")
+
+
+def run_own_shop(stack: Stack, tmp_path: Path, name: str, commands: list[str]) -> None:
     users = [json.loads(line)["user_id"] for line in (tmp_path / "events.jsonl").read_text().splitlines()[:5000]]
     printed = []
     for command in commands:
@@ -94,6 +102,10 @@ def test_a_shop_of_ones_own_in_five_commands(stack: Stack, tmp_path: Path) -> No
     assert newest["model"]["name"] == "small"
     assert newest["source"] in ("model", "popular")
     assert len(newest["items"]) == 20
+    own = {json.loads(line)["item_id"] for line in (tmp_path / "catalogue.jsonl").read_text().splitlines()}
+    strangers = f"{stack.shop}/v1/users/{tmp_path.name}-stranger/recommendations?limit=5"
+    eventually(lambda: {item["item_id"] for item in httpx.get(strangers).json()["items"]} & own)
+    assert {item["item_id"] for item in httpx.get(strangers).json()["items"]} <= own, "popular items of another shop"
 
 
 def run_in(folder: Path, words: list[str]) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,9 @@ The paper's clock is the number of observations. Here it is the information, 1 /
 so that an estimate becomes more exact while the number of users stays. For users with click probabilities of their own,
 and independent clicks given those, cov(estimate then, estimate now) = variance now, which is a Brownian motion in that
 clock.
+
+An arm that nobody clicks has an estimated variance of 0 and knows nothing by itself. So a comparison asks both arms together
+how many conversions an arm should have, and takes at least the variance that the arms have if their rates are equal.
 """
 
 from dataclasses import dataclass
@@ -44,8 +47,24 @@ def always_valid_p(estimate: Floats, variance: Floats, scale: Floats) -> Floats:
 
 
 def has_enough(moments: Moments) -> npt.NDArray[np.bool_]:
-    """Whether an arm has enough users and conversions for an interval."""
+    """Whether an arm has enough users and conversions for an interval of its own rate."""
     return (moments.effective_users >= MIN_USERS) & (moments.effective_converters >= MIN_CONVERTERS)
+
+
+def can_compare(control: Moments, treatment: Moments) -> npt.NDArray[np.bool_]:
+    """Whether each arm has enough users, and would have enough conversions at the rate of both together. An arm that has none
+    although it should have them is a finding."""
+    both = control.together(treatment)
+    expected = both.effective_converters * divided(np.minimum(control.x, treatment.x), both.x)
+    users = np.minimum(control.effective_users, treatment.effective_users)
+    return (users >= MIN_USERS) & (expected >= MIN_CONVERTERS)
+
+
+def variance_if_equal(control: Moments, treatment: Moments) -> Floats:
+    """Of the difference of rates if both arms have the rate of both together, and a shown item the same variance in each."""
+    both = control.together(treatment)
+    of_item = both.variance * both.x
+    return divided(of_item, control.x) + divided(of_item, treatment.x)
 
 
 @dataclass(frozen=True)
@@ -86,11 +105,11 @@ def difference_sequence(control: Moments, treatment: Moments, lift: float, alpha
     """The treatment's rate minus the control's."""
     return sequence(
         treatment.rate - control.rate,
-        treatment.variance + control.variance,
+        np.maximum(treatment.variance + control.variance, variance_if_equal(control, treatment)),
         effect_scale(control, treatment, lift),
         alpha,
         (-1.0, 1.0),
-        has_enough(control) & has_enough(treatment),
+        can_compare(control, treatment),
     )
 
 

@@ -38,10 +38,17 @@ class Moments:
         """Sum of y by sum of x; 0 where x is 0."""
         return divided(self.y, self.x)
 
+    def together(self, other: "Moments") -> "Moments":
+        """Of the users of both; no user may be in both."""
+        return Moments(*(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True)))
+
     @property
     def variance(self) -> Floats:
         """Of `rate`; 0 below two users."""
-        rate = self.rate
+        return self.variance_about(self.rate)
+
+    def variance_about(self, rate: Floats) -> Floats:
+        """Of the ratio of sums if its true value is `rate`; 0 below two users."""
         squares = self.yy - 2 * rate * self.xy + rate * rate * self.xx  # sum over users of (y - rate * x)^2
         return divided(np.maximum(squares, 0) * self.users, (self.users - 1) * self.x * self.x)
 

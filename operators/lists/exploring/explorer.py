@@ -41,7 +41,8 @@ class _Followed(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """What a micro-batch's lists are made from. `rows`, `scores` [B, K]: the model's, best first; `states` [B]."""
+    """What a micro-batch's lists are made from. `rows`, `scores` [B, K]: the model's, best first; with `lists.rank_by = "value"`
+    the scores are expected values. `states` [B]."""
 
     rows: Rows
     scores: npt.NDArray[np.float32]

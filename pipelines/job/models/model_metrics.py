@@ -5,6 +5,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
+from operators.model.bundle_files import weights_trained_s
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import Model
 from operators.rollout.rollout_follower import RolloutFollower
@@ -29,6 +30,11 @@ class ModelMetrics:
         self._created = Gauge(
             "liveshelf_model_created_timestamp_seconds", "When the champion's bundle was made", registry=registry
         )
+        self._trained = Gauge(
+            "liveshelf_model_trained_timestamp_seconds",
+            "When the weights of the champion's bundle were trained: a light round of the trainer makes a bundle with earlier ones",
+            registry=registry,
+        )
         self._items = Gauge("liveshelf_model_items", "Items that the champion's bundle knows", registry=registry)
         self._where = Gauge(
             "liveshelf_scorer_info",
@@ -46,6 +52,11 @@ class ModelMetrics:
         )
         self._refused = CountedElsewhere(
             "liveshelf_refused_rollouts", "Rollouts with a bundle that must not serve", registry
+        )
+        self._left_out = Gauge(
+            "liveshelf_rollout_bundles_left_out",
+            "Challengers and shadow of the rollout that cannot serve here; the champion has a challenger's users",
+            registry=registry,
         )
         self._shadow_lists = Tally(
             "liveshelf_shadow_lists", "Lists of the shadow, by outcome", ["outcome"], registry, OUTCOMES
@@ -77,7 +88,12 @@ class ModelMetrics:
         """The bundle of the users whom no challenger has."""
         if text := bundle.manifest.get("created"):
             self._created.set(datetime.fromisoformat(str(text)).timestamp())
+        self._trained.set(weights_trained_s(bundle.manifest))
         self._items.set(len(bundle.vocabulary))
+
+    def left_out(self, bundles: int) -> None:
+        """So many bundles of the rollout do not serve."""
+        self._left_out.set(bundles)
 
     def follow(self, follower: RolloutFollower) -> None:
         """Reads from here on which rollout is followed."""

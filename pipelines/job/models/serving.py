@@ -57,9 +57,11 @@ class Serving:
         self.bundle = bundle = load_bundle(folder, settings.bundle.required_keys)
         self.model = Model(bundle.name, bundle.version)
         self.sum = sum_of(folder)
+        # `Handshake.subtask`
+        self.owner = f"{'shared' if settings.scorer.socket else place.subtask}{suffix}"
         self._catalogue = Catalogue(bundle.vocabulary, settings.lists.catalogue_coverage)
         self._orders, self._pool = self._live_demand()
-        self.process = self._process(folder, suffix)
+        self.process = self._process(folder)
         self.lists = ListMaker(
             bundle,
             None,
@@ -144,12 +146,11 @@ class Serving:
     def _newest_pool(self) -> Pool | None:
         return None if self._pool is None else self._pool.newest()
 
-    def _process(self, folder: Path, suffix: str) -> ScorerProcess:
+    def _process(self, folder: Path) -> ScorerProcess:
         settings, metrics, bundle = self._place.settings, self._place.metrics, self.bundle
         # one journal a bundle: requests that crashed another bundle are tried again
-        owner = "shared" if settings.scorer.socket else f"{self._place.subtask}{suffix}"
-        journal = tables_root(settings) / f"{settings.job.name}-{owner}-{bundle.name}-{bundle.version}.crashes"
-        handshake = Handshake(settings.model_dump(), str(folder), owner, str(journal))
+        journal = tables_root(settings) / f"{settings.job.name}-{self.owner}-{bundle.name}-{bundle.version}.crashes"
+        handshake = Handshake(settings.model_dump(), str(folder), self.owner, str(journal))
         return ScorerProcess(
             link_of(self._place.python, settings.scorer.socket),
             handshake,

@@ -20,8 +20,18 @@ SHOP = PlantedShop(shoppers=4_000)
         replace(SHOP, treated=0.1),
         replace(SHOP, shoppers=400, spread=1e5, sessions=20.0),
         replace(SHOP, drift=-0.5),
+        replace(SHOP, rate=0.001, spread=50.0),
+        replace(SHOP, rate=0.005, treated=0.1),
     ],
-    ids=["usual", "rare clicks", "unequal shares", "alike shoppers who return", "drift"],
+    ids=[
+        "usual",
+        "rare clicks",
+        "unequal shares",
+        "alike shoppers who return",
+        "drift",
+        "a click in 1,000",
+        "both rare",
+    ],
 )
 def test_equal_arms_are_called_different_in_less_than_5_percent_of_200_watched_runs(shop: PlantedShop) -> None:
     assert watch(shop, lift=0.0, runs=200, seed=11).called_different < 0.05
@@ -38,6 +48,23 @@ def test_a_better_arm_is_found_and_its_difference_stays_in_the_interval() -> Non
     assert result.shoppers_until_found is not None
     assert 500 < result.shoppers_until_found < 2_500
     assert result.truth_left_out < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("expected_lift", [0.1, 1.0])
+@pytest.mark.parametrize("treated", [0.5, 0.1, 0.03, 0.9])
+@pytest.mark.parametrize("rate", [0.0005, 0.005, 0.04])
+def test_equal_arms_of_any_rate_and_share_are_called_different_in_less_than_5_percent(
+    rate: float, treated: float, expected_lift: float
+) -> None:
+    shop = replace(SHOP, shoppers=10_000, rate=rate, treated=treated)
+    assert watch(shop, lift=0.0, runs=200, seed=14, expected_lift=expected_lift).called_different < 0.05
+
+
+def test_an_arm_that_nobody_clicks_is_found_with_a_few_hundred_shoppers() -> None:
+    result = watch(SHOP, lift=-1.0, runs=50, seed=15)
+    assert result.called_different == 1
+    assert result.shoppers_until_found is not None and result.shoppers_until_found < 1000
 
 
 def test_a_much_better_arm_is_found_sooner() -> None:

@@ -10,6 +10,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
+from model_export.bundles.click_points import Calibration, KeptPoints
 from model_export.bundles.compress import compressed_bundle
 from model_export.bundles.export import export_bundle
 from model_export.data.dataset import Examples
@@ -158,3 +159,21 @@ def test_batches_bound_to_a_device_answer_with_the_click_vectors(exported: Expor
     found = DeviceBatches(session, WINDOW, 100, 40, device="cpu").run(inputs)
     assert [answer.shape for answer in found] == [answer.shape for answer in expected]
     np.testing.assert_allclose(found[2], expected[2], atol=1e-4)
+
+
+@pytest.mark.parametrize(("questions", "calibrated"), [(0, False), (10, False), (None, True)])
+def test_with_too_few_questions_a_calibration_that_serves_is_kept(
+    tmp_path: Path, questions: int | None, calibrated: bool
+) -> None:
+    asked = sessions(4).where(np.arange(len(sessions(4)))[:questions])
+    kept = KeptPoints(np.array([[-1, 2], [0.1, 0.3]], dtype=np.float32), 77)
+    model = model_with("weighted-sum", clicks=True)
+    calibration = Calibration(asked, sessions(4), kept)
+    export_bundle(
+        model, WORDS, sessions(), sessions(4), tmp_path / "bundle", {"name": "small"}, calibration=calibration
+    )
+    bundle = ModelBundle.load(tmp_path / "bundle")
+    clicks = bundle.manifest["metrics"]["clicks"]
+    assert bundle.clicks is not None and np.array_equal(bundle.clicks.calibration, kept.points) is not calibrated
+    assert clicks["calibrated"] is calibrated and (clicks["until_ms"] == 77) is not calibrated
+    assert Calibration.points_of(bundle) is not None and Calibration.points_of(bundle).until_ms == clicks["until_ms"]  # type: ignore[union-attr]

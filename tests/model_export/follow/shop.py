@@ -1,5 +1,6 @@
 """A tiny shop whose shoppers walk along chains of items, and the topics that hold what they did, without a broker."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,6 +71,15 @@ class FakeTopics:
     logs: dict[tuple[str, int], list[Record]] = field(default_factory=dict)
     portion: int = 1000
     offered: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    created: int = 1
+
+    def ids(self) -> dict[str, str]:
+        return {topic: f"{topic} {self.created}" for topic in (ERASURES, EVENTS, EXAMPLES)}
+
+    def create_anew(self) -> None:
+        """Empty topics, whose offsets begin at 0 again."""
+        self.logs, self.created = {}, self.created + 1
 
     def append(self, topic: str, key: str, value: bytes | None, time_ms: int) -> Record:
         partition = sum(key.encode()) % PARTITIONS

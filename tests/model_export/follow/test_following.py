@@ -13,6 +13,7 @@ from model_export.follow.follow_metrics import FollowMetrics
 from model_export.follow.follower import Outcome
 from model_export.follow.following import Cadences, line_of, run_rounds
 from operators.errors import BrokerError
+from operators.records.contracts import EVENTS
 
 MANIFEST = {"version": "20261128.231501", "items": 41}
 TRAINED: Any = Candidate(Path(), MANIFEST, None, new=12, replayed=10, joined=2, left=1)  # type: ignore[arg-type]
@@ -42,6 +43,13 @@ class FakeFollower:
     def trained_s(self) -> float | None:
         return self.trained
 
+    def weights_s(self) -> float:
+        return 77.0
+
+    @property
+    def lost(self) -> dict[str, int]:
+        return {EVENTS: 3}
+
     def read(self) -> None:
         self.reads += 1
         if self.reads <= self._failing:
@@ -53,7 +61,7 @@ class FakeFollower:
 
 
 def run(clock: Clock, follower: FakeFollower, lines: list[str] | None = None) -> FollowMetrics:
-    metrics = FollowMetrics(19290, None)
+    metrics = FollowMetrics(19290, None, weights_every_s=1000)
     history: Any = SimpleNamespace(event_count=7, counts=Counter(event=7))
     log = (lines if lines is not None else []).append
     run_rounds(follower, history, Cadences(300, 1000), clock, metrics, log, clock)  # type: ignore[arg-type]
@@ -73,7 +81,11 @@ def test_light_rounds_come_often_and_weights_at_a_longer_cadence() -> None:
         == 2
     )
     assert metrics.registry.get_sample_value("liveshelf_train_new_examples") == 12
-    assert metrics.registry.get_sample_value("liveshelf_train_records_total", {"what": "event"}) == 7
+    values = metrics.registry.get_sample_value
+    assert values("liveshelf_train_records_total", {"what": "event"}) == 7
+    assert values("liveshelf_train_lost_records_total", {"topic": EVENTS}) == 3
+    assert values("liveshelf_train_weights_timestamp_seconds") == 77
+    assert values("liveshelf_train_weights_every_seconds") == 1000
 
 
 def test_a_restart_does_not_put_off_the_weights() -> None:
@@ -95,6 +107,27 @@ def test_a_round_that_fails_is_tried_again_and_said() -> None:
     )
 
 
+def test_what_stands_still_is_counted_until_it_goes_on() -> None:
+    metrics = FollowMetrics(19290, None)
+
+    def counted(*verdicts: str) -> tuple[float | None, ...]:
+        for verdict in verdicts:
+            if verdict == "failed":
+                metrics.failed("weights")
+            else:
+                candidate = None if verdict == "waited" else TRAINED
+                metrics.ended(Outcome("weights", candidate, verdict == "promoted", [], 1.0), 5.0)
+        names = ("refused_rounds", "failed_rounds")
+        return tuple(metrics.registry.get_sample_value(f"liveshelf_train_{name}") for name in names)
+
+    assert counted("refused", "failed", "refused", "waited") == (2, 0), "a round that waits says nothing of the gate"
+    assert counted("failed", "failed") == (2, 2)
+    metrics.ended(Outcome("light", TRAINED, True, [], 1.0), 5.0)
+    assert counted() == (2, 0), "a light round teaches no weights"
+    assert counted("promoted") == (0, 0)
+    metrics.close()
+
+
 @pytest.mark.parametrize(
     ("outcome", "line"),
     [
@@ -105,6 +138,10 @@ def test_a_round_that_fails_is_tried_again_and_said() -> None:
         (
             Outcome("light", TRAINED, False, ["worse"], 4.0),
             "round light: refused 20261128.231501, 41 items (+2 -1), 4 s; worse",
+        ),
+        (
+            Outcome("light", TRAINED, False, ["held after a rollback", "open"], 4.0, held=True),
+            "round light: held 20261128.231501, 41 items (+2 -1), 4 s; held after a rollback; open",
         ),
         (Outcome("light", None, False, ["too few"], 0.1), "round light: waited, too few"),
     ],

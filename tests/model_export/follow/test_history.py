@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from model_export.follow.history import History
+from model_export.follow.stored_records import EARLIER
 from operators.configuration.shop_settings import EventSettings
 from operators.errors import LiveshelfError
 from operators.records.contracts import ERASURES, EVENTS, Erasure, encode_record
@@ -21,6 +22,7 @@ def opened(folder: Path, events: int = 100_000) -> History:
 
 
 def read(history: History, topics: FakeTopics) -> None:
+    history.follow(topics.ids())
     for records, offsets in topics.read(history.offsets):
         history.take(records, offsets)
 
@@ -112,9 +114,40 @@ def test_a_refusal_forgets_and_holds_although_its_event_is_gone(tmp_path: Path) 
     read(history, topics)
     assert {stored.event.user_id for stored in history.events()} == {"u0"} and history.shown() == []
     topics.send(event(2, event_id="yes", context={"personalisation": "granted"}, **consent))
-    topics.send(event(event_id="seen", user_id="u1"))
+    topics.send(event(3, event_id="seen", user_id="u1"))
     read(history, topics)
     assert [one for one in ids(history) if one in ("seen", "hidden")] == ["seen"]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_an_erasure_keeps_a_refusal_from_before_it(tmp_path: Path, at_once: bool) -> None:
+    """`at_once`: the erasure is read before the refusal, as it is while a trainer catches up."""
+    topics, history = FakeTopics(), opened(tmp_path)
+    consent = {"kind": "consent", "user_id": "u1"}
+    topics.send(*walks(2), event(1, event_id="no", context={"personalisation": "denied"}, **consent))
+    if not at_once:
+        read(history, topics)
+    topics.append(ERASURES, "u1", encode_record(Erasure(user_id="u1")), NOW_MS + 2000)
+    if not at_once:
+        read(history, topics)
+    topics.send(event(3, event_id="hidden", user_id="u1"))
+    read(history, topics)
+    assert {stored.event.user_id for stored in history.events()} == {"u0"}
+    topics.send(event(4, event_id="yes", context={"personalisation": "granted"}, **consent))
+    topics.send(event(5, event_id="seen", user_id="u1"))
+    read(history, topics)
+    assert [one for one in ids(history) if one in ("seen", "hidden")] == ["seen"]
+
+
+def test_an_example_from_before_a_refusal_stays_out_after_the_grant(tmp_path: Path) -> None:
+    """While a trainer catches up, examples are read after all events: the refusal is over by then."""
+    topics, history = FakeTopics(), opened(tmp_path)
+    consent = {"kind": "consent", "user_id": "u1"}
+    for second, word in ((1, "denied"), (2, "granted")):
+        topics.send(event(second, event_id=word, context={"personalisation": word}, **consent))
+    topics.show(shown("u1", "r1", "p1", 0), shown("u2", "r2", "p1", 0))
+    read(history, topics)
+    assert [one.user_id for one in history.shown()] == ["u2"]
 
 
 def test_bad_records_impressions_and_organic_examples_are_counted(tmp_path: Path) -> None:
@@ -133,6 +166,39 @@ def test_the_oldest_events_go_when_there_are_too_many(tmp_path: Path, monkeypatc
     topics.send(*walks(10))
     read(history, topics)
     assert history.event_count == 40 and history.counts["too_old"] == 40
+
+
+@pytest.mark.parametrize("small", [1, 5000])
+@pytest.mark.parametrize("portion", [50, 1000])
+def test_examples_push_no_event_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portion: int, small: int) -> None:
+    """A trainer that catches up reads all events, then all examples: a list has twenty, and most belong to no event."""
+    monkeypatch.setattr("model_export.follow.history.SMALL", small)
+    topics, history = FakeTopics(portion=portion), opened(tmp_path, events=40)
+    topics.send(*walks(10))
+    topics.show(*(shown(f"u{user}", "r", f"p{place}", place) for user in range(10) for place in range(40)))
+    read(history, topics)
+    newest = [one.event_id for one in walks(10)]
+    assert history.event_count == 40 and {*ids(history)} <= {*newest} and len(history.shown()) == 160
+    assert history.counts["too_old"] == 40 and history.counts["too_old_example"] == 240
+    topics.show(*(shown("u1", "later", f"p{place}", place) for place in range(40)))
+    read(history, topics)
+    assert history.event_count == 40 and len(history.shown()) == 160
+    assert sum(one.recommendation_id == "later" for one in history.shown()) == 40, "the oldest ones go"
+
+
+def test_a_topic_that_was_created_anew_is_read_from_its_start(tmp_path: Path) -> None:
+    topics, history = FakeTopics(), opened(tmp_path)
+    topics.send(*walks(3))
+    read(history, topics)
+    topics.create_anew()
+    topics.send(*walks(9, first=2))  # longer than the old one, so that no offset tells; it has a shopper of the old one
+    read(history, topics)
+    history.close()
+    again = opened(tmp_path)
+    read(again, topics)
+    assert ids(again) == [one.event_id for one in walks(11)]
+    earlier = {one.event.user_id for one in again.events() if one.partition == EARLIER}
+    assert earlier == {"u0", "u1"} and sum(again.offsets[EVENTS].values()) == 72
 
 
 def test_a_correction_replaces_its_example(tmp_path: Path) -> None:

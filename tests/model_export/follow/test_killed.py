@@ -34,10 +34,11 @@ class ListingRound:
         self._cut = cut(self._events, Learned(champion.manifest), history.offsets[EVENTS])
         self.new = [self._events[place].event.event_id for place in sorted(self._cut.new)]
 
-    def is_worth(self, kind: str) -> bool:
-        return bool(self.new)
+    @property
+    def lacks(self) -> str:
+        return "" if self.new else "nothing is new"
 
-    def make(self, kind: str, folder: Path) -> Any:
+    def make(self, folder: Path) -> Any:
         shutil.rmtree(folder, ignore_errors=True)
         part_folder = folder.with_name(".part")
         shutil.rmtree(part_folder, ignore_errors=True)
@@ -75,6 +76,9 @@ class Link:
         part_link.unlink(missing_ok=True)
         part_link.symlink_to(folder)
         part_link.replace(self._link)
+
+    def held(self, now_ms: int) -> str | None:
+        return None
 
     def retire(self, folder: Path) -> None:
         assert folder.resolve() != self.champion()
@@ -143,6 +147,27 @@ def test_killed_at_any_point_it_learns_each_event_once(
         if not killed:
             break
     assert not killed and kills > 20
+
+
+@pytest.mark.parametrize("restored", [0, 3], ids=["a purge", "a restore"])
+def test_after_the_topics_were_created_anew_new_events_are_learned_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: int
+) -> None:
+    """`restored`: shoppers whose events are on the new topics too, at other offsets."""
+    monkeypatch.setattr(follower_file, "Round", ListingRound)
+    monkeypatch.setattr(follower_file, "ModelBundle", SimpleNamespace(load=load))
+    first_bundle(tmp_path)
+    topics = FakeTopics()
+    trainer = Trainer(tmp_path, topics, lambda *_: GateVerdict(True, []))
+    topics.send(*walks(40))
+    trainer.round()
+    topics.create_anew()
+    topics.send(*walks(10 + restored, first=40 - restored))
+    trainer.round()
+    learned = trainer.learned()
+    assert len(learned) == len(set(learned)) and len(learned) > 40 * 8
+    assert {one.event_id for one in walks(8, first=40)} <= {*learned}
+    trainer.history.close()
 
 
 def test_after_a_roll_back_the_older_bundle_learns_again_what_it_has_not(

@@ -9,12 +9,15 @@ import pytest
 from model_export.data.dataset import examples
 from model_export.evaluation.served import Served
 from model_export.follow import rehearsal
-from model_export.follow.candidate import RoundOptions
+from model_export.follow.candidate import CALIBRATED_BY, Round, RoundOptions
 from model_export.follow.follower import Follower, Outcome
 from model_export.follow.history import History
+from model_export.follow.learned import WindowSize
+from model_export.follow.offers import Offers
 from model_export.follow.window_files import GateVerdict, JudgeGate
 from model_export.measures.ranking_metrics import summary
 from operators.configuration.shop_settings import EventSettings, GateLimits
+from operators.model.bundle_files import weights_trained_s
 from operators.model.model_bundle import ModelBundle
 from operators.records.contracts import CATALOGUE, EVENTS, CatalogueItem, Event
 from tests.builders import NOW_MS, event
@@ -28,10 +31,13 @@ LATER_MS = NOW_MS + 10_000 * MINUTE_MS
 class Shop:
     """A follower over fake topics, and the bundle that serves."""
 
-    def __init__(self, folder: Path, champion: Path, gate=lambda *_: GateVerdict(True, ["open"])) -> None:
+    def __init__(
+        self, folder: Path, champion: Path, gate=lambda *_: GateVerdict(True, ["open"]), options=RoundOptions(LIMITS)
+    ) -> None:
         self.topics, self.serving, self.promoted, self.retired = FakeTopics(), champion, list[str](), list[Path]()
+        self.hold: str | None = None
         self.history = History(folder / "history", 100_000, LIMITS)
-        self.follower = Follower(folder / "bundles", self.history, self.topics, self, gate, RoundOptions(LIMITS))
+        self.follower = Follower(folder / "bundles", self.history, self.topics, self, gate, options)
 
     def champion(self) -> Path:
         return self.serving
@@ -39,6 +45,9 @@ class Shop:
     def promote(self, folder: Path, reason: str) -> None:
         self.serving = folder
         self.promoted.append(reason)
+
+    def held(self, now_ms: int) -> str | None:
+        return self.hold
 
     def retire(self, folder: Path) -> None:
         self.retired.append(folder)
@@ -110,6 +119,21 @@ def test_a_refused_candidate_is_kept_and_its_events_are_learned_later(tmp_path: 
 
 
 @pytest.mark.parametrize("kind", ["light", "weights"])
+def test_nothing_is_promoted_while_promotions_are_held(tmp_path: Path, champion: Path, kind: str) -> None:
+    shop = Shop(tmp_path, champion)
+    shop.hold = "held after a rollback"
+    shop.topics.send(*walks(OLD_USERS), *trend(20, OLD_USERS))
+    outcome = shop.round(kind)
+    assert outcome.verdict == "held" and outcome.lines == ["held after a rollback", "open"]
+    assert shop.promoted == [] and shop.serving == champion
+    (reason,) = (tmp_path / "bundles").glob("refused-*.txt")
+    assert reason.read_text() == "held after a rollback\nopen\n"
+    shop.hold = None
+    shop.topics.send(*walks(1, 9000))
+    assert shop.round(kind).verdict == "promoted"
+
+
+@pytest.mark.parametrize("kind", ["light", "weights"])
 def test_items_come_by_title_or_by_company_and_leave_with_the_catalogue(
     tmp_path: Path, champion: Path, kind: str
 ) -> None:
@@ -154,7 +178,22 @@ def test_a_light_round_keeps_the_weights_and_what_they_learned(tmp_path: Path, c
     assert np.array_equal(shop.bundle.vectors, before.vectors)
     assert shop.bundle.manifest["trained_on"] == before.manifest["trained_on"]
     assert "trained_to" not in shop.bundle.manifest
+    assert shop.follower.weights_s() == weights_trained_s(before.manifest) > 0, "it is as old as the weights"
     assert json.loads((shop.serving / "items.json").read_text()) == before.vocabulary.item_ids
+
+
+@pytest.mark.parametrize("kind", ["light", "weights"])
+@pytest.mark.parametrize("events", [0, 1, 2, 3])
+def test_on_a_nearly_empty_stack_a_round_waits_or_makes_a_candidate(
+    tmp_path: Path, champion: Path, kind: str, events: int
+) -> None:
+    """An item joins, so that a light round has something to do, however little there is to count."""
+    shop = Shop(tmp_path, champion)
+    shop.topics.sell(CatalogueItem(item_id="new-lamp", title="lamp 41"))
+    shop.topics.append(CATALOGUE, "p39", None, NOW_MS)
+    shop.topics.send(*walks(2, first=9000)[:events])
+    outcome = shop.round(kind)
+    assert outcome.verdict == ("promoted" if kind == "light" and events > 2 else "waited"), outcome.lines
 
 
 def test_with_nothing_new_a_round_waits(tmp_path: Path, champion: Path) -> None:
@@ -163,3 +202,62 @@ def test_with_nothing_new_a_round_waits(tmp_path: Path, champion: Path) -> None:
     shop.topics.send(*walks(1, 9000))
     outcome = shop.round("weights")
     assert outcome.verdict == "waited" and outcome.lines == ["6 new examples are too few"] and not shop.promoted
+
+
+def test_a_round_waits_until_the_gate_can_judge_and_a_light_one_needs_a_fifth(tmp_path: Path, champion: Path) -> None:
+    shop = Shop(tmp_path, champion, options=RoundOptions(LIMITS, least=WindowSize(250, 10)))
+    shop.topics.send(*walks(OLD_USERS), *trend(60, OLD_USERS))
+    waits, light = shop.round("weights"), shop.round("light")
+    assert waits.verdict == "waited" and waits.lines == [
+        "210 questions of 30 users for the gate are too few, it needs 250 of 10"
+    ]
+    assert light.verdict == "promoted" and light.candidate is not None and light.candidate.windows.least == (50, 2)
+    counted_ms = shop.bundle.manifest["round"]["counted_to_ms"]
+    assert counted_ms == light.candidate.windows.newest_ms
+    shop.topics.send(*trend(30, 1000))
+    again = shop.round("light")
+    assert again.candidate is not None and again.candidate.windows.newest_ms > counted_ms
+    assert shop.round("weights").verdict == "promoted"
+
+
+def made_by(champion: Path, folder: Path, events: list[Event], limits: EventSettings = LIMITS) -> Round:
+    """A round of weights over the events."""
+    topics, history = FakeTopics(), History(folder / "history", 100_000, limits)
+    topics.send(*events)
+    for records, offsets in topics.read({}):
+        history.take(records, offsets)
+    return Round(ModelBundle.load(champion), history, Offers(frozenset()), RoundOptions(limits), LATER_MS, "weights")
+
+
+def test_the_old_window_is_a_sample_of_what_was_learned_and_mostly_recent(tmp_path: Path, champion: Path) -> None:
+    events = [*walks(OLD_USERS), *trend(60, OLD_USERS)]
+    coming = made_by(champion, tmp_path, events)
+    drawn = coming.make(tmp_path / "candidate").windows.old
+    place_of = {one.event_id: place for place, one in enumerate(events)}
+    places = [place_of[one] for one in drawn]
+    assert len(places) == pytest.approx(0.1 * len(coming.old), abs=1) and max(places) < 8 * OLD_USERS
+    halves = [sum(place // (4 * OLD_USERS) == half for place in places) for half in (0, 1)]
+    assert halves[0] > 0 and halves[1] > 2 * halves[0]
+
+
+def test_where_little_was_learned_forgetting_is_not_judged(tmp_path: Path, champion: Path) -> None:
+    """The history begins with one event that the champion has learned, which is no question."""
+    old = walks(OLD_USERS)[-1:]
+    limits = GateLimits(max_quality_loss=1, max_slower=9, max_score_psi=9, min_coverage=0)
+    shop = Shop(tmp_path, champion, JudgeGate(limits, LIMITS, tmp_path))
+    shop.topics.send(*old, *walks(60, OLD_USERS))
+    outcome = shop.round("weights")
+    assert outcome.candidate is not None and not any("forgetting: " in line for line in outcome.lines)
+    assert any("forgetting is not judged: the history holds 0 learned questions" in line for line in outcome.lines)
+
+
+@pytest.mark.parametrize(("gap_minutes", "fitted"), [(1, True), (10_000, False)])
+def test_p_click_is_calibrated_on_closed_sessions_and_judged_on_later_ones(
+    tmp_path: Path, champion: Path, gap_minutes: int, fitted: bool
+) -> None:
+    limits = EventSettings(session_gap_minutes=gap_minutes)
+    coming = made_by(champion, tmp_path, [*walks(OLD_USERS), *trend(60, OLD_USERS)], limits)
+    closed, clicks_ms = coming._closed()
+    before = int((closed.time_ms < clicks_ms).sum())
+    assert (before >= CALIBRATED_BY) is fitted and (len(closed) - before >= CALIBRATED_BY) is fitted
+    assert len(closed) == 0 or closed.time_ms.max() <= int(coming.events[-1].event_time) - limits.session_gap_ms

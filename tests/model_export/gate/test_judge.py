@@ -1,21 +1,18 @@
 """Each planted candidate is refused by the line that should refuse it, and by no other without need."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from model_export.evaluation import click_calibration
-from model_export.evaluation.served import Served
-from model_export.gate.calibration import calibration_line
 from model_export.gate.judge import NO_CHAMPION, judge
 from model_export.gate.report import GateReport
-from operators.configuration.shop_settings import EventSettings, GateLimits
+from operators.configuration.shop_settings import GateLimits
 from operators.errors import BundleError, EventsFileError, LiveshelfError
 from operators.model.bundle_signature import new_key, sign_bundle
-from operators.model.model_bundle import ModelBundle
 from tests.builders import NOW_MS, write_bundle, write_faulty_bundle, write_manifest
 from tests.model_export.gate.shops import (
     ITEMS,
@@ -175,17 +172,6 @@ def test_scores_of_another_scale(champion: Path, walks: Path, tmp_path: Path) ->
     assert report.distributions.scores is not None and sum(report.distributions.scores.candidate) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("error", [0.04, 0.06, None])
-def test_a_click_probability_is_compared_with_what_shoppers_did(
-    champion: Path, walks: Path, monkeypatch: pytest.MonkeyPatch, error: float | None
-) -> None:
-    served, judgement = Served(ModelBundle.load(champion)), {} if error is None else {"ECE": error}
-    object.__setattr__(served.bundle, "clicks", "a head")
-    monkeypatch.setattr(click_calibration, "clicks_of_bundle", lambda *_: {"clicks": judgement})
-    line = calibration_line(served, walks, 0, GateLimits(), EventSettings(), print)
-    assert (line.passed, line.value) == (error == 0.04, error)
-
-
 def test_a_bundle_that_is_too_large(champion: Path, walks: Path) -> None:
     assert failed(judge(champion, champion, walks, GateLimits(max_mb=0.001))) == {"size"}
 
@@ -199,6 +185,37 @@ def test_a_candidate_that_forgot_what_it_knew(champion: Path, tmp_path: Path) ->
     report = judge(candidate, champion, newest, lax, old_events=old)
     assert failed(report) == {f"forgetting: {name}" for name in QUALITY}
     assert [window.file for window in report.windows] == ["newest.jsonl", "old.jsonl"]
+
+
+def of_half_a_world(champion: Path, folder: Path, wrong: range) -> Path:
+    """The champion with the items of a range in another order."""
+    mixed = random.Random(5).sample([*wrong], len(wrong))
+    order = [*range(1, wrong[0]), *mixed, *range(wrong[-1] + 1, ITEMS + 1)]
+    return with_items(champion, folder, [f"i{number}" for number in order])
+
+
+@pytest.mark.parametrize("forgot", [range(1, 2), range(1, 61), range(1, 101)])
+def test_a_candidate_of_a_changed_world_may_forget_some_of_the_old_one_but_not_all(
+    champion: Path, tmp_path: Path, forgot: range
+) -> None:
+    newest = write_walks(tmp_path / "newest.jsonl", items=range(101, 201))
+    old = write_walks(tmp_path / "old.jsonl", items=range(1, 101))
+    serving = of_half_a_world(champion, tmp_path / "serving", range(101, 201))
+    candidate = of_half_a_world(champion, tmp_path / "candidate", forgot)
+    report = judge(candidate, serving, newest, GateLimits(min_overlap=1), old_events=old)
+    warned = {line.name for line in report.warnings}
+    assert "overlap@20" in warned
+    assert ("forgetting: NDCG@20" in warned) is (len(forgot) > 1)
+    assert failed(report) == ({"forgetting: popularity"} if len(forgot) == 100 else set())
+    assert report.passed is (len(forgot) < 100)
+    worse = judge(serving, candidate, newest, GateLimits(min_overlap=1), old_events=old)
+    assert not worse.warnings and "overlap@20" in failed(worse)
+
+
+def test_of_an_old_file_the_named_events_are_asked(champion: Path, walks: Path) -> None:
+    ids = [f"e{number}" for number in range(300, 400)]
+    (_, old) = judge(champion, champion, walks, GateLimits(), old_events=walks, old_ids=ids).windows
+    assert (old.questions, old.users) == (100, 60)
 
 
 def test_too_few_questions_are_no_proof(champion: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Single lines on numbers that are known."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from model_export.gate.answers import Answers, answers, answers_line
 from model_export.gate.answers import _unusable as unusable
 from model_export.gate.latency import slower_line
 from model_export.gate.list_lines import overlap_line, shared_items
-from model_export.gate.quality import quality_lines
+from model_export.gate.quality import AllowedLoss, popularity_line, proven_better, quality_lines
 from model_export.gate.questions import Questions
 from model_export.gate.report import Window
 from model_export.measures.ranking_metrics import NEVER
@@ -37,7 +38,7 @@ def ranks(hits: int, of: int) -> Any:
 
 @pytest.mark.parametrize(("hits", "passed", "says"), [(98, True, "0.9800"), (90, False, "keep the champion")])
 def test_a_loss_within_the_margin_passes_and_a_greater_one_does_not(hits: int, passed: bool, says: str) -> None:
-    lines = quality_lines(ranks(hits, 100), ranks(100, 100), of_users(500, 4), 0.05, 7)
+    lines = quality_lines(ranks(hits, 100), ranks(100, 100), of_users(500, 4), AllowedLoss(0.05, 0), 7)
     assert {line.passed for line in lines} == {passed} and says in lines[0].why
     assert lines[0].interval is not None and lines[0].interval[0] < hits / 100 - 1 < lines[0].interval[1]
 
@@ -45,9 +46,40 @@ def test_a_loss_within_the_margin_passes_and_a_greater_one_does_not(hits: int, p
 def test_where_the_window_leaves_both_possible_the_candidate_waits() -> None:
     chance = np.random.default_rng(1)
     candidate, champion = (np.where(chance.random(40) < 0.5, 1, NEVER) for _ in range(2))
-    lines = quality_lines(candidate, champion, of_users(40, 1), 0.03, 7)
+    lines = quality_lines(candidate, champion, of_users(40, 1), AllowedLoss(0.03, 0), 7)
     assert not any(line.passed for line in lines)
     assert lines[0].interval is not None and lines[0].interval[1] > 0 and "longer window" in lines[0].why
+
+
+def test_a_share_of_a_champion_that_finds_next_to_nothing_is_not_the_limit() -> None:
+    """Of two models that find a question in a hundred, one finds others than the other."""
+    candidate, champion = ranks(1, 100), np.roll(ranks(1, 100), 50)
+    strict, lenient = (
+        quality_lines(candidate, champion, of_users(500, 4), AllowedLoss(0.03, always), 7) for always in (0, 0.01)
+    )
+    assert not any(line.passed for line in strict) and all(line.passed for line in lenient)
+    assert lenient[0].limit == -0.01
+
+
+def test_better_is_proven_by_all_three_and_where_nothing_can_be_gained_by_the_others() -> None:
+    shop, allowed = of_users(500, 4), AllowedLoss(0.03, 0)
+    first, second, tenth = (np.full(2000, rank) for rank in (1, 2, 10))
+    assert proven_better(quality_lines(first, ranks(50, 100), shop, allowed, 7))
+    assert proven_better(quality_lines(first, second, shop, allowed, 7)), "the champion hits everything"
+    assert not proven_better(quality_lines(first, first, shop, allowed, 7))
+    mixed = np.where(np.arange(2000) % 10 == 0, NEVER, 1)
+    assert not proven_better(quality_lines(mixed, tenth, shop, allowed, 7)), "it misses what the champion hits"
+
+
+@pytest.mark.parametrize(("rank", "passed"), [(1, True), (3, False), (5, False)])
+def test_in_a_shop_of_a_few_items_a_model_must_place_them_better_than_the_popular_list(
+    tmp_path: Path, rank: int, passed: bool
+) -> None:
+    """Eight items: both lists hold them all, so that hit@20 is 1."""
+    bundle = ModelBundle.load(write_bundle(tmp_path / "bundle"))
+    third = bundle.vocabulary.item_ids[bundle.popular[2] - 1]
+    questions = dataclasses.replace(of_users(200, 1), items=[third] * 200)
+    assert popularity_line(np.full(200, rank), bundle, questions, 7).passed is passed
 
 
 @pytest.mark.parametrize(

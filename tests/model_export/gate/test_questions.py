@@ -52,3 +52,8 @@ def test_of_many_questions_a_fixed_seed_draws_some(tmp_path: Path, monkeypatch: 
     assert len(first) == 50 and first.items == again.items != other.items
     assert np.array_equal(first.states, again.states)
     assert first.window.to_ms > 0 and (np.diff(first.states["steps"].astype(int)) >= 0).all()  # oldest first
+
+
+def test_of_no_example_no_question_is_drawn() -> None:
+    none = examples([event(item_id="i1")], WORDS).where(np.zeros(0, dtype=np.int64))
+    assert len(drawn_questions(none, 5, 7)) == 0

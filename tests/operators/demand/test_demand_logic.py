@@ -170,3 +170,14 @@ def test_impressions_alone_wait_longer_and_go_out_with_the_next_view() -> None:
     engine.asked()
     assert [(record.hour.views, round(record.impressions)) for record in engine.wait(2000)] == [(1, 60)]
     assert engine.wait(10 * 2000 * SHOWN_EVERY) == []
+
+
+def test_a_return_is_told_and_takes_back_what_the_same_batch_counted() -> None:
+    engine = Engine()
+    bought = (NOW_MS, 0.0, 0.0, 1.0, 9.0, 1.0, 15.0, 0.0, 0.0)
+    returned = (NOW_MS, NOW_MS, -1.0, -9.0, -1.0, -15.0)
+    (record,) = records(engine.turn(("i1", DemandEntry([bought], [returned]))))
+    assert (record.purchases, record.revenue, record.acts, record.interest, record.hour.purchases) == (0, 0, 0, 0, 0)
+    engine.wait(10_000)
+    (late,) = records(engine.turn(("i1", DemandEntry([], [(engine.now_ms, 0, -1.0, 0.0, 0.0, 0.0)]))))
+    assert (late.purchases, late.hour.purchases) == (0, -1), "alone it tells of its hour at once"

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from operators.demand.demand_logic import DemandEntry
-from operators.demand.item_counts import LARGEST
+from operators.demand.item_counts import LARGEST, Asked, HalfLives, ItemCounts
 from operators.refresh.demand_outputs import MOST_ITEMS, MOST_SHOWN, WEIGHTS, DemandOutputs
 from operators.refresh.downstream import Downstream
 from operators.refresh.refresh_records import InputRecord
@@ -45,11 +45,18 @@ class Shopper:
         told = self.all_told().items()
         return {item: (sum(group[7] for group in groups), sum(group[8] for group in groups)) for item, groups in told}
 
+    def returned(self) -> dict[str, Any]:
+        """What was taken back."""
+        return {item: entry.returns for item, entry in self.entries().items()}
+
     def all_told(self) -> dict[str, Any]:
+        return {item: entry.groups for item, entry in self.entries().items()}
+
+    def entries(self) -> dict[str, DemandEntry]:
         outputs = self.outputs.of_batch()
         assert all(output.kind == "demand" for output in outputs)
         decode = msgspec.msgpack.Decoder(DemandEntry).decode
-        return {(output.key or b"").decode(): decode(output.value or b"").groups for output in outputs}
+        return {(output.key or b"").decode(): decode(output.value or b"") for output in outputs}
 
 
 def test_events_of_a_batch_are_one_entry_an_item() -> None:
@@ -88,14 +95,13 @@ def test_an_old_event_counts_at_its_own_time_and_none_in_the_future() -> None:
         ({"price": 2.5, "currency": "eur "}, "EUR", 1.0, 2.5),
         ({"price": 2.5}, "EUR", 1.0, 2.5),
         ({"price": 2.5, "currency": "USD"}, "EUR", 1.0, 0.0),
-        ({"price": 2.5, "quantity": -2}, "", -1.0, -5.0),
         ({"price": 1e300, "quantity": 1e300}, "", 1.0, LARGEST),
     ],
 )
 def test_revenue_is_what_was_paid(fields: dict[str, Any], currency: str, purchases: float, revenue: float) -> None:
     ((_, _, _, bought, paid, _, interest),) = Shopper(currency).does("purchase", item_id="i1", **fields).told()["i1"]
     assert (bought, paid) == (purchases, revenue)
-    assert interest == (0.0 if purchases < 0 else WEIGHTS["purchase"])
+    assert interest == WEIGHTS["purchase"]
 
 
 def test_a_baskets_price_is_no_single_items() -> None:
@@ -127,16 +133,29 @@ def test_a_basket_of_hundreds_lifts_nothing() -> None:
 
 
 def test_who_buys_and_returns_in_turns_lifts_nothing() -> None:
-    shopper = Shopper().does("view", item_id="i1")
+    shopper, counts, half_lives = Shopper().does("view", item_id="i1"), ItemCounts(), HalfLives(86_400_000, 300_000)
     for _ in range(5):
         shopper.does("purchase", item_id="i1").does("purchase", item_id="i1", quantity=-1)
-    ((_, views, _, purchases, _, acts, interest),) = shopper.told()["i1"]
-    assert (views, purchases, acts, interest) == (1.0, 0.0, 1.0, WEIGHTS["view"])
+    entry = shopper.entries()["i1"]
+    for moment_ms, *amounts in entry.groups:
+        counts.add(moment_ms, Asked(*amounts), half_lives)
+    for moment_ms, bought_ms, purchases, revenue, acts, interest in entry.returns:
+        counts.take_back(moment_ms, bought_ms, Asked(0, 0, purchases, revenue, acts, interest), half_lives)
+    assert counts.sums[:3] == [1.0, 0.0, 0.0] and (counts.acts, counts.interest) == (1.0, WEIGHTS["view"])
+
+
+def test_a_return_names_the_time_of_its_purchase() -> None:
+    day_ms = 86_400_000
+    shopper = Shopper().does("purchase", item_id="i1", event_time=NOW_MS - 3 * day_ms)
+    shopper.told()
+    shopper.does("purchase", item_id="i1", price=2.5, quantity=-2)
+    assert shopper.returned() == {"i1": [(SECOND_MS, SECOND_MS - 3 * day_ms, -1.0, -5.0, -1.0, -WEIGHTS["purchase"])]}
 
 
 def test_a_return_of_what_was_never_bought_takes_no_act_away() -> None:
-    ((_, _, _, purchases, _, acts, interest),) = Shopper().does("purchase", item_id="i1", quantity=-1).told()["i1"]
-    assert (purchases, acts, interest) == (-1.0, 0.0, 0.0)
+    assert Shopper().does("purchase", item_id="i1", quantity=-1).returned() == {
+        "i1": [(SECOND_MS, 0, -1.0, 0.0, 0.0, 0.0)]
+    }
 
 
 def test_an_error_counts_the_event_with_no_item_and_harms_nothing_else() -> None:

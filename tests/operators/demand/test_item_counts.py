@@ -59,10 +59,42 @@ def test_an_hour_is_counted_without_decay_and_the_one_before_stays() -> None:
     assert (counts.hour, counts.previous) == ([0, 0, 1, 0], [0, 0, 0, 0])
 
 
-def test_a_return_takes_away_in_any_order() -> None:
-    both = (NOW_MS, Asked(purchases=1, revenue=5)), (NOW_MS, Asked(purchases=-1, revenue=-9))
-    for events in (both, both[::-1]):
-        assert counted(*events).sums == counted(*events).hour == [0, 0, 0, -4]
+DAY_MS = 24 * HOUR_MS
+RETURN = Asked(purchases=-1, revenue=-5, acts=-1, interest=-15)
+PURCHASE = Asked(purchases=1, revenue=5, acts=1, interest=15)
+
+
+def test_a_return_takes_back_what_its_purchase_still_counts() -> None:
+    """A hundred purchases, forty of which come back a week later."""
+    bought_ms = NOW_MS - 7 * DAY_MS
+    counts = counted(*[(bought_ms, PURCHASE)] * 100, (NOW_MS, Asked(views=200, acts=200, interest=200)))
+    for _ in range(40):
+        counts.take_back(NOW_MS + 1, bought_ms, RETURN, HALF)
+    left = 60 / 2**7
+    assert counts.sums == pytest.approx([200, 0, left, 5 * left])
+    assert (counts.acts, counts.interest, counts.recent) == pytest.approx((200 + left, 200 + 15 * left, 200))
+    assert counts.hour == [200, 0, -40, -200], "an hour has returns in full"
+
+
+def test_a_return_of_a_purchase_that_is_not_known_is_in_its_hour_alone() -> None:
+    counts = counted((NOW_MS, PURCHASE))
+    counts.take_back(NOW_MS + 1, 0, RETURN, HALF)
+    assert counts.sums == [0, 0, 1, 5] and counts.interest == 15 and counts.hour == [0, 0, 0, 0]
+    first = ItemCounts()
+    first.take_back(NOW_MS, 0, RETURN, HALF)
+    assert first.at_ms == NOW_MS and first.sums == [0, 0, 0, 0] and first.hour == [0, 0, -1, -5]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9 * 24), st.integers(0, 9 * 24)), max_size=30))
+def test_no_return_brings_a_sum_below_zero(acts: list[tuple[bool, int, int]]) -> None:
+    counts = ItemCounts()
+    for is_return, hour, bought_hour in acts:
+        moment_ms, bought_ms = (NOW_MS + number * HOUR_MS for number in (hour, bought_hour))
+        if is_return:
+            counts.take_back(moment_ms, bought_ms, RETURN, HALF)
+        else:
+            counts.add(moment_ms, PURCHASE, HALF)
+    assert min(*counts.sums, counts.acts, counts.interest, counts.recent) >= 0
 
 
 def test_no_price_makes_a_sum_infinite() -> None:

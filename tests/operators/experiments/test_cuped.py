@@ -1,4 +1,5 @@
-from math import nan
+import re
+from math import inf, nan
 
 import numpy as np
 import pytest
@@ -28,9 +29,12 @@ def test_a_history_that_says_nothing_changes_nothing(history: dict[str, float]) 
     assert np.isclose(variance, treatment.variance + control.variance)
 
 
-def test_history_that_is_no_number_is_refused() -> None:
-    with pytest.raises(LiveshelfError, match="finite numbers of users' history; came NaN"):
-        adjusted_difference(CONTROL, TREATMENT, {"c1": nan})
+@pytest.mark.parametrize("value", [nan, inf, 1e200])
+def test_history_that_no_sum_can_hold_is_refused(value: float) -> None:
+    with pytest.raises(
+        LiveshelfError, match=re.escape(f"numbers of users' history from -1e+12 to 1e+12; came {value}")
+    ):
+        adjusted_difference(CONTROL, TREATMENT, {"c1": value})
 
 
 def test_arms_without_users_have_no_difference() -> None:

@@ -1,11 +1,13 @@
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.experiments.interleaving import Credit, Drafted, credit, preference, team_draft
+from operators.experiments.statistics.confidence_sequence import MIN_USERS
 
 A, B = [f"a{n}" for n in range(10)], [f"b{n}" for n in range(10)]
 RANKING = st.lists(st.sampled_from("abcdefgh"), max_size=8, unique=True)
@@ -60,6 +62,31 @@ def test_a_clear_preference_is_found_on_its_side() -> None:
     turned = preference([Credit(one.user_id, one.second, one.first) for one in lists])
     assert turned.interval == pytest.approx((-found.interval[1], -found.interval[0]))
     assert turned.verdict == "the first ranking is preferred"
+
+
+def test_a_ranking_that_wins_every_list_is_preferred() -> None:
+    found = preference([Credit(f"u{n}", 0, 1) for n in range(5000)])
+    assert found.verdict == "the second ranking is preferred" and found.interval[0] > 0.5
+    assert preference([Credit(f"u{n}", 1, 0) for n in range(5000)]).interval[1] < -0.5
+    few = preference([Credit(f"u{n}", 0, 1) for n in range(MIN_USERS - 1)])
+    assert few.verdict == "no preference is shown so far"
+
+
+def test_equal_rankings_are_called_different_in_less_than_5_percent_of_200_watched_runs() -> None:
+    """Users with one to four lists each, nine of ten of them by a taste of their own."""
+    rng, called = np.random.default_rng(8), 0
+    for _ in range(200):
+        lists = list[Credit]()
+        for user in range(600):
+            own = rng.random() < 0.5
+            lists += [_won(f"u{user}", own if rng.random() < 0.9 else not own) for _ in range(rng.integers(1, 5))]
+        looks = (preference(lists[: round(len(lists) * look / 10)]) for look in range(1, 11))
+        called += any(found.interval[0] > 0 or found.interval[1] < 0 for found in looks)
+    assert called / 200 < 0.05
+
+
+def _won(user: str, by_second: bool) -> Credit:
+    return Credit(user, int(not by_second), int(by_second))
 
 
 def test_lists_of_one_user_count_as_one_user() -> None:

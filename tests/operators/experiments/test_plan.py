@@ -42,6 +42,8 @@ def test_a_plan_is_read_with_its_defaults() -> None:
         ({"end": 1.5}, "begin below end"),
         ({"expected_lift": 0}, "expected_lift above 0"),
         ({"expected_lift": inf}, "expected_lift above 0"),
+        ({"expected_lift": 1e200}, "expected_lift above 0, at most 1000"),
+        ({"expected_lift": nan}, "expected_lift above 0"),
         ({"name": ""}, "a name of an experiment"),
         ({"layer": "a\nb"}, "a name of a layer"),
         ({"metric": "view"}, "view"),

@@ -104,10 +104,15 @@ def test_history_narrows_the_difference() -> None:
     assert adjusted.interval[1] - adjusted.interval[0] < 0.5 * (plain.interval[1] - plain.interval[0])
 
 
-def test_purchases_bring_revenue() -> None:
-    found = report(shown_in("control", 10, 5, 1, "purchase"), HALVES, revenue_of=lambda _: 2.0)
-    assert found.arms["control"].revenue == 2.0 * found.arms["control"].purchases == 30
-    assert report(EQUAL, HALVES).arms["control"].revenue is None
+@pytest.mark.parametrize("with_history", [False, True], ids=["plain", "adjusted"])
+def test_an_arm_that_nobody_clicks_is_worse(with_history: bool) -> None:
+    examples = [*shown_in("control", 400, 10, 1), *shown_in("treatment", 400, 10, -1)]
+    history = {f"{arm}{n}": float(n % 3) for arm in ("control", "treatment") for n in range(400)}
+    found = report(examples, HALVES, history=history if with_history else None)
+    treatment = found.arms["treatment"]
+    assert treatment.conversions == 0 and treatment.difference is not None
+    assert treatment.difference.interval[1] < 0 and not treatment.difference.too_early
+    assert "treatment is worse than control" in found.verdict
 
 
 def test_the_last_look_is_the_report() -> None:
@@ -118,6 +123,9 @@ def test_the_last_look_is_the_report() -> None:
     looks = report_over_time(examples[::-1], HALVES, looks=7)
     assert len(looks) == 7
     assert looks[-1] == report(examples, HALVES)
+    history = {f"u{n}": float(n % 5) for n in range(2000)}
+    adjusted = report_over_time(examples, HALVES, history=history, looks=7)
+    assert adjusted[-1] == report(examples, HALVES, history=history) != looks[-1]
     users = [sum(arm.users for arm in look.arms.values()) for look in looks]
     assert users == sorted(users)
     assert report_over_time([], HALVES) == []

@@ -6,8 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from operators.configuration.shop_settings import ListSettings
+from operators.configuration.shop_settings import ExplorationSettings, ListSettings
 from operators.errors import BundleError
+from operators.exploration.pool import Newcomer, Pool
 from operators.lists.catalogue import Catalogue
 from operators.lists.list_maker import ListMaker
 from operators.lists.request import Request
@@ -26,13 +27,29 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
     return ModelBundle.load(write_bundle(tmp_path_factory.mktemp("clicks") / "bundle", ITEMS, with_clicks=True))
 
 
-def maker(bundle: ModelBundle, *records: CatalogueItem, with_facts: bool = False, **rules: object) -> ListMaker:
+def maker(
+    bundle: ModelBundle,
+    *records: CatalogueItem,
+    with_facts: bool = False,
+    explored: Pool | None = None,
+    **rules: object,
+) -> ListMaker:
     catalogue = Catalogue(bundle.vocabulary, 1.0)
     for record in records:
         catalogue.changed(record.item_id, record)
     scorer = Scorer(bundle, ScorerSettings(provider="cpu"))
     settings = ListSettings(**({"size": 3} | rules))
-    return ListMaker(bundle, scorer, catalogue, settings, lambda: NOW_MS, with_facts=with_facts)
+    exploration = ExplorationSettings(enabled=explored is not None, share=1 / settings.size, first_position=2)
+    return ListMaker(
+        bundle,
+        scorer,
+        catalogue,
+        settings,
+        lambda: NOW_MS,
+        with_facts=with_facts,
+        exploration=exploration,
+        pool=lambda: explored,
+    )
 
 
 def listed(lists: ListMaker, *states: bytes) -> list[list[ListItem]]:
@@ -116,6 +133,20 @@ def test_by_value_an_item_without_a_price_counts_with_the_mean(bundle: ModelBund
     assert catalogue.worth.by_row()[:4].tolist() == [1.5, 0.5, 2.5, 1.5]
     catalogue.changed("i2", None)
     assert catalogue.worth.by_row()[:4].tolist() == [1.0, 1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("rank_by", ["score", "value"])
+def test_the_scores_of_places_that_explore_are_on_the_scale_of_the_others(bundle: ModelBundle, rank_by: str) -> None:
+    prices = [CatalogueItem(item_id=f"i{row}", price=1000.0 * row) for row in range(1, ITEMS + 1)]
+    ranked = {
+        item.item_id: item.score for item in listed(maker(bundle, *prices, rank_by=rank_by, size=8), viewed("i4"))[0]
+    }
+    newcomer = Pool(0.0, b"", b"", (Newcomer("n1", 1.0, (2,)),))
+    (with_newcomer,) = listed(maker(bundle, *prices, rank_by=rank_by, size=4, explored=newcomer), viewed("i4"))
+    assert {item.item_id: item.score for item in with_newcomer}["n1"] == ranked["i2"]
+    known = Pool(0.0, np.array([1], dtype="<i4").tobytes(), np.array([1.0], dtype="<f4").tobytes(), ())
+    (with_known,) = listed(maker(bundle, *prices, rank_by=rank_by, size=4, explored=known), viewed("i4"))
+    assert {item.item_id: item.score for item in with_known}["i1"] == ranked["i1"]
 
 
 def test_by_value_needs_a_bundle_with_a_click_head(tmp_path: Path) -> None:

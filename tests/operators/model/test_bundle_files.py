@@ -15,7 +15,7 @@ import pytest
 
 from operators.errors import BundleError
 from operators.model import bundle_files, model_bundle
-from operators.model.bundle_files import BundleFiles, file_hash
+from operators.model.bundle_files import BundleFiles, file_hash, weights_trained_s
 from operators.model.model_bundle import ModelBundle
 from operators.model.scorer import Scorer
 from operators.settings import ScorerSettings
@@ -258,3 +258,16 @@ def test_a_file_that_is_named_and_missing_is_missed_also_where_nobody_reads_it(f
     refused(folder, "training.jsonl with sha256")
     (folder / "training.jsonl").unlink()
     refused(folder, "the file training.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "seconds"),
+    [
+        ({"created": "2026-11-28T12:00:00+00:00"}, 1_795_867_200),
+        ({"created": "2026-11-28T12:00:00+00:00", "trained_at": 1_700_000_000_500}, 1_700_000_000.5),
+        ({"created": "yesterday"}, 0),
+        ({}, 0),
+    ],
+)
+def test_weights_are_as_old_as_the_trainer_says_else_as_the_bundle(manifest: dict[str, object], seconds: float) -> None:
+    assert weights_trained_s(manifest) == seconds

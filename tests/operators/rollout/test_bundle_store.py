@@ -43,6 +43,57 @@ def test_a_bundle_that_is_signed_later_is_put_again(bundle: Path, store: str, tm
     assert fetched(reference, tmp_path / "cache", [key]).name == reference.sum
 
 
+def test_a_copy_that_was_fetched_before_the_bundle_was_signed_is_fetched_again(
+    bundle: Path, store: str, tmp_path: Path
+) -> None:
+    reference, cache = put(bundle, store), tmp_path / "cache"
+    fetched(reference, cache)
+    key, newer = new_key(tmp_path / "key.pem"), new_key(tmp_path / "newer.pem")
+    for public, private in ((key, "key.pem"), (newer, "newer.pem")):  # a key is rotated
+        sign_bundle(bundle, str(tmp_path / private))
+        put(bundle, store)
+        assert fetched(reference, cache, [public]).name == reference.sum
+    with pytest.raises(BundleError, match="another key"):
+        fetched(reference, cache, [key])
+
+
+@pytest.mark.parametrize("file", [MANIFEST, "model.onnx"])
+def test_a_damaged_copy_is_fetched_again(bundle: Path, store: str, tmp_path: Path, file: str) -> None:
+    reference, cache = put(bundle, store), tmp_path / "cache"
+    (fetched(reference, cache) / file).write_bytes(b"damaged")
+    assert ModelBundle.load(fetched(reference, cache)).version == "1"
+
+
+@pytest.mark.parametrize("file", [MANIFEST, "model.onnx"])
+def test_a_bundle_that_is_damaged_in_the_store_is_mended_by_the_next_put(
+    bundle: Path, store: str, tmp_path: Path, file: str
+) -> None:
+    reference = put(bundle, store)
+    with fsspec.open(f"{reference.address}/{file}", "wb") as damaged:
+        damaged.write(b"damaged")
+    with pytest.raises(BundleError):
+        fetched(reference, tmp_path / "cache")
+    put(bundle, store)
+    assert fetched(reference, tmp_path / "cache").is_dir()
+
+
+def test_a_damaged_bundle_is_not_put(bundle: Path, store: str) -> None:
+    (bundle / "model.onnx").write_bytes(b"damaged")
+    with pytest.raises(BundleError, match=r"model\.onnx"):
+        put(bundle, store)
+
+
+@pytest.mark.parametrize("wrong", [{"name": "another"}, {"version": "2"}])
+def test_a_reference_with_another_name_or_version_than_the_manifest_is_refused(
+    bundle: Path, tmp_path: Path, wrong: dict[str, str]
+) -> None:
+    """Lists name the manifest's: guard and metrics would look for lists of the reference's."""
+    reference = put(bundle, str(tmp_path / "store"))
+    fetched(reference, tmp_path / "cache")
+    with pytest.raises(BundleError, match="record of the rollout"):
+        fetched(msgspec.structs.replace(reference, **wrong), tmp_path / "cache")
+
+
 @pytest.mark.parametrize("file", [MANIFEST, "model.onnx"])
 def test_a_bundle_that_was_changed_in_the_store_is_refused(bundle: Path, tmp_path: Path, file: str) -> None:
     reference = put(bundle, str(tmp_path / "store"))

@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.scoring.loaded_models import FAILURE_SECONDS, UNUSED_SECONDS, LoadedModels, killed_after
 from pipelines.scoring.wire import Handshake, Ready
+from tests.builders import write_bundle
 
 
 class Service:
@@ -73,6 +74,15 @@ def test_other_settings_and_another_bundle_are_another_model(place: Place, field
     (first, _), (second, _) = place.join(), place.join(place.begin(**fields))
     assert place.models.of(first) is not place.models.of(second)
     assert len({handshake.journal for handshake in place.loads}) == 2
+
+
+def test_two_bundles_of_one_name_and_version_are_two_models(place: Place, tmp_path: Path) -> None:
+    """A bundle that was trained again under its old version, or one that replaces a submitted one."""
+    folders = [write_bundle(tmp_path / f"{items}", items=items) for items in (5, 6, 6)]
+    place.join(place.begin(bundle=str(folders[0])))
+    place.join(place.begin(bundle=str(folders[1])))
+    place.join(place.begin(bundle=str(write_bundle(tmp_path / "copy", items=6))))
+    assert [Path(handshake.bundle) for handshake in place.loads] == folders[:2]
 
 
 def test_a_model_is_forgotten_some_seconds_after_its_last_operator_has_left(place: Place) -> None:

@@ -99,6 +99,13 @@ def test_users_of_a_challenger_get_its_lists_in_the_order_of_the_requests(fleet:
         assert users == USERS
 
 
+def test_users_of_a_challenger_that_is_left_out_get_the_champions_lists(fleet: Fleet) -> None:
+    fleet.scorers.replace(LineUp([fleet.first, fleet.first], half()))
+    assert fleet.versions(*USERS) == ["v1"] * len(USERS)
+    assert [json.loads(made.value)["user_id"] for made in fleet.served[-1][1] if isinstance(made, Encoded)] == USERS
+    assert fleet.scorers.processes == [fleet.first]
+
+
 def test_a_challenger_that_dies_costs_its_own_users_one_batch_and_then_starts_again(fleet: Fleet) -> None:
     challenger, routing = fleet.process(1), half()
     fleet.scorers.replace(LineUp([fleet.first, challenger], routing))

@@ -16,7 +16,7 @@ from pipelines.topics.followed_topics import FollowedTopics
 
 @dataclass
 class Broker:
-    """One partition a topic; `begins`: what retention has removed; `since`: the offset of a week ago."""
+    """One partition a topic; `begins`: what retention has removed; `since`: the offset of a week ago; `ids`: of topics."""
 
     logs: dict[str, list[Any]] = field(default_factory=dict)
     begins: dict[str, int] = field(default_factory=dict)
@@ -24,6 +24,7 @@ class Broker:
     group: str | None = None
     committed: dict[str, int] = field(default_factory=dict)
     refuses_commits: bool = False
+    ids: dict[str, str] = field(default_factory=dict)
 
     def append(self, topic: str, *values: str) -> None:
         log = self.logs.setdefault(topic, [])
@@ -39,6 +40,13 @@ class Broker:
 class Consumer:
     broker: Broker
     positions: dict[TopicPartition, int] = field(default_factory=dict)
+
+    @property
+    def _cluster(self) -> Any:
+        return SimpleNamespace(topic_id=self.broker.ids.get)
+
+    def topics(self) -> set[str]:
+        return {*self.broker.logs}
 
     def partitions_for_topic(self, topic: str) -> set[int]:
         return {0}
@@ -136,6 +144,19 @@ def test_the_catalogue_comes_once_and_then_its_changes(broker: Broker) -> None:
     assert len([*topics.changed_offers()]) == 2
     broker.append(CATALOGUE, "c")
     assert [record.value for record in topics.changed_offers()] == [b"c"]
+
+
+def test_the_catalogue_comes_whole_after_it_was_created_anew(broker: Broker) -> None:
+    """As after a restore: the new topic is not shorter than the old one, so that no offset tells."""
+    broker.append(CATALOGUE, "a")
+    broker.ids = {CATALOGUE: "first", EVENTS: "events"}
+    topics = FollowedTopics(Settings.model_construct())
+    assert len([*topics.changed_offers()]) == 1 and [*topics.changed_offers()] == []
+    broker.logs[CATALOGUE] = []
+    broker.append(CATALOGUE, "b", "c")
+    broker.ids = {CATALOGUE: "second", EVENTS: "events"}
+    assert [record.value for record in topics.changed_offers()] == [b"b", b"c"]
+    assert topics.ids() == broker.ids
 
 
 def test_offsets_that_cannot_be_committed_stop_nothing(broker: Broker) -> None:

@@ -5,19 +5,21 @@ from types import SimpleNamespace
 import pytest
 
 from operators.records.contracts import MODELS, encode_record
-from operators.rollout.rollout import Rollout, promoted
+from operators.rollout.rollout import Rollout, promoted, rolled_back
 from operators.settings import Settings
 from pipelines.monitor.rollout_guard import RolloutGuard
-from pipelines.topics.rollout_topic import newest_of
+from pipelines.topics.rollout_topic import newest_of, taken_back_of
 from tests.operators.rollout.test_rollout import CHANGE, bundle, champion
 
 FIRST = champion()
 SECOND = promoted(FIRST, bundle(2), CHANGE)
-GARBAGE = SimpleNamespace(key=b"shop", value=b"\xff", headers=[])
+BACK = rolled_back(SECOND, CHANGE)
+GARBAGE = SimpleNamespace(key=b"shop", value=b"\xff", headers=[], timestamp=70)
 
 
 def written(rollout: Rollout | None, job: str = "shop") -> SimpleNamespace:
-    return SimpleNamespace(key=job.encode(), value=None if rollout is None else encode_record(rollout), headers=[])
+    value = None if rollout is None else encode_record(rollout)
+    return SimpleNamespace(key=job.encode(), value=value, headers=[], timestamp=50)
 
 
 CASES = pytest.mark.parametrize(
@@ -37,6 +39,23 @@ CASES = pytest.mark.parametrize(
 @CASES
 def test_verbs_change_what_the_operators_follow(records: list[SimpleNamespace], followed: Rollout | None) -> None:
     assert newest_of(records, "shop") == followed
+
+
+@pytest.mark.parametrize(
+    ("records", "since_ms"),
+    [
+        ([], None),
+        ([written(FIRST), written(SECOND)], None),
+        ([written(FIRST), written(SECOND), written(BACK)], CHANGE.at),
+        ([written(BACK), written(promoted(BACK, bundle(3), CHANGE))], None),
+        ([written(FIRST), written(None)], 50),  # the end of the rollout has the broker's time
+        ([written(FIRST), written(None), GARBAGE], 50),
+        ([written(None), written(FIRST)], None),
+        ([written(FIRST), written(None, "another")], None),
+    ],
+)
+def test_since_when_a_bundle_is_taken_back(records: list[SimpleNamespace], since_ms: int | None) -> None:
+    assert taken_back_of(records, "shop") == since_ms
 
 
 @CASES

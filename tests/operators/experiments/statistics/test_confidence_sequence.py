@@ -5,9 +5,11 @@ from operators.experiments.statistics.confidence_sequence import (
     MIN_CONVERTERS,
     MIN_USERS,
     always_valid_p,
+    can_compare,
     difference_sequence,
     radius,
     rate_sequence,
+    variance_if_equal,
 )
 from operators.experiments.statistics.moments import Moments
 
@@ -68,6 +70,26 @@ def test_a_great_difference_is_found_with_its_sign() -> None:
     assert 0 < found.low < 0.15 < found.high
     assert turned.high < 0
     assert found.p < 1e-6
+
+
+def test_an_arm_without_a_conversion_that_should_have_some_is_found() -> None:
+    many, none = arm(10_000, 0.05), arm(10_001, 0.0)
+    assert not none.variance, "it says nothing by itself"
+    found, turned = difference_sequence(many, none, 0.1, 0.05), difference_sequence(none, many, 0.1, 0.05)
+    assert found.high < -0.03 and turned.low > 0.03 and found.p < 1e-6
+    assert difference_sequence(none, none, 0.1, 0.05).p == 1
+
+
+@pytest.mark.parametrize(("users", "can"), [(110, False), (140, True)])
+def test_a_small_arm_is_compared_once_the_rate_of_both_lets_it_expect_conversions(users: int, can: bool) -> None:
+    large, small = arm(10_000, 0.02), arm(users, 0.0)
+    assert bool(can_compare(large, small)) == bool(can_compare(small, large)) == can
+    assert bool(can_compare(arm(10_000, 0.01), small)) is False, "12 conversions at most"
+
+
+def test_arms_of_equal_rates_and_sizes_have_the_variance_of_both() -> None:
+    one = arm(1000, 0.1)
+    assert np.isclose(variance_if_equal(one, one), 2 * one.variance, rtol=1e-3)
 
 
 def test_more_users_give_a_narrower_interval() -> None:
