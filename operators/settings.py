@@ -133,6 +133,7 @@ class TrainerSettings(Section):
     weights_every_s: float = Field(3600, gt=0)
     history_events: int = Field(200_000, ge=1000)
     replay_share: float = Field(0.5, ge=0, lt=1)
+    half_life_hours: float = Field(48, gt=0)
     hold_after_rollback_hours: float = Field(24, ge=0)
 
 

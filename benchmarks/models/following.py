@@ -55,6 +55,10 @@ class Orders:
             portion = records[first : first + 20_000]
             yield portion, {EVENTS: {0: portion[-1].offset + 1}}
 
+    def ids(self) -> dict[str, str]:
+        """As `Topics`."""
+        return {}
+
     def changed_offers(self) -> list[Any]:
         """As `Topics`."""
         offers, self._offers = self._offers, []
@@ -74,6 +78,9 @@ class Latest:
     def promote(self, folder: Path, reason: str) -> None:
         """As `Serving`."""
         self.folder = folder
+
+    def held(self, now_ms: int) -> None:
+        """As `Serving`."""
 
     def retire(self, folder: Path) -> None:
         """As `Serving`."""
@@ -97,7 +104,8 @@ def main() -> None:
     """Prints a line for each round, and the metrics of both bundles after it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--half-life-hours", type=float, default=RoundOptions.half_life_hours)
+    given = parser.parse_args()
     torch.set_num_threads(1)
     orders = list(events(start_ms=LAST_MONTH - HISTORY_DAYS * DAY_MS))
     topics, serving = Orders(orders), Latest()
@@ -109,9 +117,13 @@ def main() -> None:
             topics,
             serving,
             JudgeGate(GateLimits(), LIMITS, Path(work)),
-            RoundOptions(LIMITS, least=WindowSize(GateLimits().min_questions, GateLimits().min_users)),
+            RoundOptions(
+                LIMITS,
+                half_life_hours=given.half_life_hours,
+                least=WindowSize(GateLimits().min_questions, GateLimits().min_users),
+            ),
         )
-        for number in range(1, rounds + 1):
+        for number in range(1, given.rounds + 1):
             topics.until_ms = LAST_MONTH + number * DAYS * DAY_MS
             started = time.process_time()
             follower.read()

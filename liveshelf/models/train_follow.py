@@ -77,7 +77,7 @@ def follow(settings: Settings) -> None:
                 topics,
                 serving,
                 JudgeGate(settings.gate, settings.events, work),
-                RoundOptions(settings.events, trainer.replay_share, least=least),
+                RoundOptions(settings.events, trainer.replay_share, trainer.half_life_hours, least=least),
             )
             cadences = Cadences(trainer.light_every_s, trainer.weights_every_s)
             people.print(f"following the topics, from the bundle {serving.champion()}", soft_wrap=True)

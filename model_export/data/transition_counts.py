@@ -7,9 +7,7 @@ from scipy import sparse
 from model_export.data.dataset import Examples
 
 
-def transition_counts(
-    train: Examples, items: int, weights: npt.NDArray[np.float64] | None = None
-) -> sparse.csr_matrix:
+def transition_counts(train: Examples, items: int, weights: npt.NDArray[np.float64] | None = None) -> sparse.csr_matrix:
     """float32 [N + 1, N + 1]: how often item j (column) followed item i (row); row 0: no item before.
 
     `weights` [B]: for how much each example counts; None: each for 1.

@@ -17,6 +17,7 @@ from operators.records.contracts import Event
 from operators.shopper.features import Vocabulary
 
 LEAST_WISHES = 3  # events of an item without a title that the query tower knows, before it joins
+CATEGORY_WISHES = 3.0  # for how many neighbours in events the mean of an item's category counts
 RARE = 0.1  # a new item has the bias that this share of the items is below
 Vectors = npt.NDArray[np.float32]
 
@@ -44,7 +45,7 @@ def assortment(
     champion: ModelBundle, events: Sequence[Event], offers: Offers, now_ms: int, limits: EventSettings
 ) -> Assortment:
     """An item leaves if the catalogue says so and no event wants it. An item joins if the query tower can place its title,
-    else if events want it often enough, at the mean of the items around it in those events."""
+    else if events want it often enough, at the mean of the items around it in those events and of its category."""
     known, vectors = champion.vocabulary, unit_rows(champion.vectors)
     wanted, around = _wanted_and_around(events, known, vectors, limits)
     left = [item for item in known.item_ids if item not in wanted and offers.has_left(item, now_ms)]
@@ -53,9 +54,10 @@ def assortment(
         for item, title in offers.titles(now_ms)
         if not known.row(item) and (place := _placed(champion, title)) is not None
     }
+    categories = _category_means(known, vectors, offers)
     for item, vector in around.items():
         if item not in new and wanted[item] >= LEAST_WISHES and not offers.has_left(item, now_ms):
-            new[item] = vector
+            new[item] = vector + CATEGORY_WISHES * categories.get(offers.category(item), np.float32(0))
     gone = set(left)
     stay = [row for row, item in enumerate(known.item_ids, start=1) if item not in gone]
     words = Vocabulary([*(known.item_ids[row - 1] for row in stay), *new])
@@ -67,6 +69,15 @@ def assortment(
 def _placed(champion: ModelBundle, title: str) -> Vectors | None:
     queries: QueryTower | None = champion.queries
     return None if queries is None else queries.place(title)
+
+
+def _category_means(known: Vocabulary, vectors: Vectors, offers: Offers) -> dict[str, Vectors]:
+    """Category -> the mean of its known items, float32 [d] of unit length."""
+    sums = dict[str, Vectors]()
+    for row, item in enumerate(known.item_ids, start=1):
+        if category := offers.category(item):
+            sums[category] = sums.get(category, np.float32(0)) + vectors[row]
+    return {category: unit_rows(total[None])[0] for category, total in sums.items()}
 
 
 def _wanted_and_around(

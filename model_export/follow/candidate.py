@@ -7,6 +7,7 @@ what the champion has learned, and learns nothing twice.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,13 +23,13 @@ from model_export.data.searches import Searches, searches_of
 from model_export.data.splits import QUESTIONS, drawn_questions
 from model_export.follow.assortment import RARE, assortment
 from model_export.follow.history import History
-from model_export.follow.item_biases import follow_demand
 from model_export.follow.learned import Learned, WindowSize, cut, questions_of
+from model_export.follow.lesson.item_biases import follow_demand
+from model_export.follow.lesson.position_bias import ClickWeights
+from model_export.follow.lesson.refreshed_counts import fallbacks, follower_counts
+from model_export.follow.lesson.rehearsal import Lesson, rehearse, replayed
+from model_export.follow.lesson.warm_start import FOLLOWERS, WarmStart
 from model_export.follow.offers import Offers
-from model_export.follow.position_bias import ClickWeights
-from model_export.follow.refreshed_counts import fallbacks, follower_counts
-from model_export.follow.rehearsal import Lesson, pace_of, rehearse, replayed
-from model_export.follow.warm_start import FOLLOWERS, WarmStart
 from model_export.models.encoders import NextItem
 from model_export.models.search_task import SearchTask
 from model_export.models.tasks import Task
@@ -80,11 +81,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class RoundOptions:
-    """`replay_share`: of a lesson, from what was learned before. `limits`: of events. `least`: of the gate's window."""
+    """`replay_share`: of a lesson, from what was learned before. `half_life_hours`: after so long an event counts half for the
+    demand of items, for followers, and as a candidate for the replay. `limits`: of events. `least`: of the gate's window."""
 
     limits: EventSettings
     replay_share: float = 0.5
-    half_life_hours: float = 24.0
+    half_life_hours: float = 48.0
     seed: int = 7
     least: WindowSize = ANY_WINDOW
 
@@ -166,17 +168,14 @@ class Round:
         if kind == "weights":
             old = self._learn(model, start)
             facts |= {"trained_on": self._trained_on(), "trained_to": self._trained_to(), "trained_at": self._now_ms}
-        recency = self._recency()
         asked = np.union1d(self.new, self.old)
-        import os
-        if os.environ.get("BIAS","1")=="1":
-            follow_demand(model, self.questions.where(asked), recency[asked] * self._click_weights()[asked])
+        follow_demand(model, self.questions.where(asked), (self._recency * self._click_weights)[asked])
         if not start.weights.silent:
             head = (start.followers[name].numpy() for name in FOLLOWERS)
-            model.transitions.take_counts(follower_counts(self.items, self.questions, recency, *head))
+            model.transitions.take_counts(follower_counts(self.items, self.questions, self._recency, *head))
         model.eval().freeze()
         vectors = table_vectors(model).astype(np.float32)
-        counted = fallbacks(self._champion, self.items, self.questions, recency, vectors)
+        counted = fallbacks(self._champion, self.items, self.questions, self._recency, vectors)
         new = len(self.new) if kind == "weights" else 0
         joined, left = len(self.items.new), len(self.items.left)
         facts |= {"made_from": self._champion.version, "metrics": {"test": {}}}
@@ -241,28 +240,18 @@ class Round:
         """Trains the model on the new and some old examples, and returns the old ones."""
         generator = np.random.default_rng(self._options.seed)
         share = self._options.replay_share
-        old = replayed(self.old, len(self.new), share, generator, self._recency()[self.old])
-        rows = np.concatenate((self.new, old))
-        lesson = Lesson(self.questions, rows, self._click_weights(), self._pace(start))
+        old = replayed(self.old, len(self.new), share, generator, self._recency[self.old])
+        lesson = Lesson(self.questions, np.concatenate((self.new, old)), self._click_weights)
         rehearse(model, lesson, start.options.learning_rate, generator, self._tasks(start))
         return old
 
-    def _pace(self, start: WarmStart) -> npt.NDArray[np.float32]:
-        """Items that the champion has seldom seen learn faster; without its counts only those that it never saw."""
-        items = self.items.rows
-        import os
-        if start.weights.silent or os.environ.get("PACE")=="0":
-            learned = np.where(items > 0, np.inf, 0.0)
-        else:
-            learned = np.expm1(start.followers["seen"].numpy().astype(np.float64))[items] * (items > 0)
-        return pace_of(np.bincount(self.questions.target[self.new], minlength=len(items)), learned)
-
+    @cached_property
     def _recency(self) -> npt.NDArray[np.float64]:
         """float64 [B]: the weight of each question, halved for each half-life before the newest one."""
         ages_ms = self.questions.time_ms.max(initial=0) - self.questions.time_ms
-        recency: npt.NDArray[np.float64] = np.exp2(-ages_ms / (self._options.half_life_hours * HOUR_MS))
-        return recency
+        return np.asarray(np.exp2(-ages_ms / (self._options.half_life_hours * HOUR_MS)))
 
+    @cached_property
     def _click_weights(self) -> npt.NDArray[np.float32]:
         item_ids = self.items.words.item_ids
         wanted = [item_ids[row - 1] for row in self.questions.target.tolist()]

@@ -10,10 +10,11 @@ from operators.records.event_decode import key_text
 
 
 class Offer(NamedTuple):
-    """An item's title, and until when it is sold (epoch ms, None: without end)."""
+    """An item's title, until when it is sold (epoch ms, None: without end), and its category: its path, "" without one."""
 
     title: str
     until_ms: int | None
+    category: str
 
 
 class Offers:
@@ -35,12 +36,12 @@ class Offers:
                 item = read_record(key_text(record.key), record.value, self._placeholders)
             except BadRecord:
                 continue
-            self._offers[item.item_id] = Offer(item.title, item.available_until)
+            self._offers[item.item_id] = Offer(item.title, item.available_until, item.category_path)
         return count
 
     def has_left(self, item_id: str, now_ms: int) -> bool:
         """Whether the item was delisted or is not sold any more. An item that the catalogue does not know has not left."""
-        offer = self._offers.get(item_id, Offer("", None))
+        offer = self._offers.get(item_id, Offer("", None, ""))
         return offer is None or (offer.until_ms is not None and offer.until_ms <= now_ms)
 
     def titles(self, now_ms: int) -> Iterator[tuple[str, str]]:
@@ -48,6 +49,11 @@ class Offers:
         for item_id, offer in self._offers.items():
             if offer is not None and offer.title and not self.has_left(item_id, now_ms):
                 yield item_id, offer.title
+
+    def category(self, item_id: str) -> str:
+        """The path of an item's category, "" without one."""
+        offer = self._offers.get(item_id)
+        return offer.category if offer is not None else ""
 
     def title(self, item_id: str) -> str:
         """The title of an item, "" without one."""

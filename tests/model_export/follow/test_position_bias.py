@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model_export.follow.position_bias import LEAST_CLICKS, ClickWeights, examination
+from model_export.follow.lesson.position_bias import LEAST_CLICKS, ClickWeights, examination
 from model_export.follow.stored_records import Shown
 from tests.builders import event
 

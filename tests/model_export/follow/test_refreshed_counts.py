@@ -7,11 +7,11 @@ import pytest
 
 from model_export.data.dataset import Examples, examples
 from model_export.follow.assortment import Assortment, assortment
+from model_export.follow.lesson.refreshed_counts import FOLLOWER_EVENTS, Rows, fallbacks, follower_counts
 from model_export.follow.offers import Offers
-from model_export.follow.refreshed_counts import FOLLOWER_EVENTS, fallbacks, follower_counts
 from operators.configuration.shop_settings import EventSettings
 from operators.model.model_bundle import ModelBundle
-from operators.records.contracts import CATALOGUE, Event
+from operators.records.contracts import CATALOGUE, CatalogueItem, Event
 from tests.builders import NOW_MS, event, write_bundle
 from tests.model_export.follow.shop import FakeTopics
 
@@ -45,6 +45,11 @@ def asked(items: Assortment, events: list[Event]) -> Examples:
     return examples(events, items.words, LIMITS)
 
 
+def counted(champion: ModelBundle, items: Assortment, events: list[Event]) -> dict[str, Rows]:
+    questions = asked(items, events)
+    return fallbacks(champion, items, questions, np.ones(len(questions)), champion.vectors)
+
+
 def test_rows_are_numbered_anew_when_items_leave_and_join(champion: ModelBundle) -> None:
     events = [one for user in range(3) for one in views("i7", "new", user=f"u{user}")]
     items = items_of(champion, events, "i1", "i7", "i8")
@@ -66,11 +71,24 @@ def test_items_of_another_day_are_no_company(champion: ModelBundle) -> None:
     assert items_of(champion, events).new == [], "nothing says where it belongs"
 
 
+def test_an_item_begins_near_those_of_its_category(champion: ModelBundle) -> None:
+    events = [one for user in range(3) for one in views("i7", "new", user=f"u{user}")]
+    topics = FakeTopics()
+    topics.sell(*(CatalogueItem(item_id=item, category=["mugs"]) for item in ("i2", "i3", "new")))
+    offers = Offers(frozenset())
+    offers.take(topics.changed_offers())
+    (alone,) = items_of(champion, events).vectors
+    (placed,) = assortment(champion, events, offers, NOW_MS, LIMITS).vectors
+    mugs = champion.vectors[2] + champion.vectors[3]
+    assert placed @ mugs > alone @ mugs + 0.1
+    assert placed @ champion.vectors[7] > 0, "the company that it keeps counts too"
+
+
 def test_few_events_leave_the_popular_list_and_many_change_it(champion: ModelBundle) -> None:
     for count, first in ((3, "i1"), (400, "i8")):
         events = [one for user in range(count) for one in views("i8", user=f"u{user}", minute=user)]
         items = items_of(champion, events)
-        arrays = fallbacks(champion, items, asked(items, events), champion.vectors)
+        arrays = counted(champion, items, events)
         assert items.words.item_ids[arrays["popular"][0] - 1] == first
         assert sorted(arrays["popular"]) == list(range(1, 9))
 
@@ -80,14 +98,14 @@ def test_what_rose_in_the_newest_quarter_trends(champion: ModelBundle) -> None:
     risen = [one for user in range(40) for one in views("i5", user=f"r{user}", minute=80 + user // 2)]
     events = sorted(steady + risen, key=lambda one: int(one.event_time))
     items = items_of(champion, events)
-    arrays = fallbacks(champion, items, asked(items, events), champion.vectors)
+    arrays = counted(champion, items, events)
     assert [items.words.item_ids[row - 1] for row in arrays["trending"]] == ["i5"]
 
 
 def test_a_new_habit_becomes_a_neighbour_and_the_others_stay(champion: ModelBundle) -> None:
     events = [one for user in range(5) for one in views("i1", "i6", user=f"u{user}")]
     items = items_of(champion, events)
-    neighbours = fallbacks(champion, items, asked(items, events), champion.vectors)["neighbours"]
+    neighbours = counted(champion, items, events)["neighbours"]
     assert neighbours[1][:2].tolist() == [6, 2] and neighbours[4][0] == champion.neighbours[4][0]
 
 
@@ -98,6 +116,9 @@ def test_followers_stay_where_the_history_has_none_and_yield_where_it_has(champi
     seen = np.log1p(np.array([0, 500, 500, 0, 0, 0, 0, 0, 0], np.float32))
     events = [one for user in range(30) for one in views("i1", "i6", user=f"u{user}")]
     items = items_of(champion, events)
-    counts = follower_counts(items, asked(items, events), rows, share, seen)
+    questions = asked(items, events)
+    counts = follower_counts(items, questions, np.ones(len(questions)), rows, share, seen)
     assert counts[2, 3] == pytest.approx(500, rel=1e-3) and counts[1, 3] == pytest.approx(FOLLOWER_EVENTS)
     assert counts[1, 6] == 30
+    aged = follower_counts(items, questions, np.full(len(questions), 0.25), rows, share, seen)
+    assert aged[1, 6] == 7.5

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from model_export.data.dataset import Examples, examples
-from model_export.follow import rehearsal
-from model_export.follow.position_bias import ClickWeights
-from model_export.follow.rehearsal import Lesson, rehearse, replayed
+from model_export.follow.lesson import rehearsal
+from model_export.follow.lesson.position_bias import ClickWeights
+from model_export.follow.lesson.rehearsal import Lesson, rehearse, replayed
 from model_export.models.encoders import NextItem, build
 from operators.records.contracts import Event
 from operators.shopper.features import Vocabulary
@@ -86,6 +86,16 @@ def test_items_that_do_not_occur_keep_their_vectors() -> None:
 
 
 def test_old_examples_are_as_many_as_their_share_asks_for() -> None:
-    old, generator = np.arange(1000), np.random.default_rng(1)
-    assert len(replayed(old, 100, 0.5, generator)) == 100 and len(replayed(old, 100, 0.0, generator)) == 0
-    assert len(replayed(old, 100, 0.75, generator)) == 300 and len(replayed(old[:50], 100, 0.5, generator)) == 50
+    old, generator, even = np.arange(1000), np.random.default_rng(1), np.ones(1000)
+    assert len(replayed(old, 100, 0.5, generator, even)) == 100 and len(replayed(old, 100, 0.0, generator, even)) == 0
+    assert len(replayed(old, 100, 0.75, generator, even)) == 300
+    assert len(replayed(old[:50], 100, 0.5, generator, even[:50])) == 50
+    assert len(replayed(old[:0], 100, 0.5, generator, even[:0])) == 0
+
+
+def test_recent_examples_are_replayed_more_often() -> None:
+    weights = np.where(np.arange(1000) < 500, 0.1, 1.0)
+    drawn = replayed(np.arange(1000), 100, 0.5, np.random.default_rng(1), weights)
+    assert np.count_nonzero(drawn >= 500) > 75
+    weights = np.where(np.arange(1000) < 990, 0.0, 1.0)  # so old that nothing is left of their weight
+    assert replayed(np.arange(1000), 100, 0.5, np.random.default_rng(1), weights).tolist() == list(range(990, 1000))

@@ -10,7 +10,7 @@ import torch
 from model_export.bundles.compress import compressed_bundle
 from model_export.bundles.export import export_bundle
 from model_export.data.dataset import examples
-from model_export.follow.warm_start import WarmStart
+from model_export.follow.lesson.warm_start import WarmStart
 from model_export.models.encoders import build
 from model_export.models.session_task import SessionHead
 from model_export.training.fit_options import FitOptions

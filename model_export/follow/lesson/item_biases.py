@@ -3,9 +3,10 @@
 A taste that changes slowly is in the vectors, a price cut or a fashion is not: the same shoppers want another item of the
 same kind. One number an item says that, and a few thousand events are enough to learn it.
 
-The update is generalised iterative scaling (Darroch and Ratcliff, Annals of Mathematical Statistics 1972): each bias moves
-by log((wanted + m) / (expected + m)). It raises the likelihood of the events with each step; m is a prior of m wishes that
-come as the model expects.
+A bias moves from b to b + log(u), where u = (wanted + m) / (expected / u + m), `expected` with the bias that moved: a
+Gamma-Poisson estimate of how many times as much as expected an item is wanted, whose prior is m wishes that come as expected.
+Without the prior it is generalised iterative scaling (Darroch and Ratcliff, Annals of Mathematical Statistics 1972), of
+which each step raises the likelihood of the events.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ from model_export.data.dataset import Examples
 from model_export.data.windows import tensors_of
 from model_export.models.encoders import NextItem
 
-STEPS = 4
+STEPS = 8
 PRIOR_WISHES = 2.0  # of each item, which come as expected
 MOST_SCORES = 100_000_000  # questions x items that are asked
 CHUNK_SCORES = 4_000_000  # at a time
@@ -36,19 +37,22 @@ def follow_demand(model: NextItem, questions: Examples, weights: npt.NDArray[np.
     wanted = torch.zeros(items).index_add_(0, torch.from_numpy(asked.target.astype(np.int64)), weight)
     first = model.bias.detach().clone()
     model.eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         states = _states(model, asked, max(1, CHUNK_SCORES // items))
+        moved = torch.zeros(items)
         for _ in range(STEPS):
-            move = ((wanted + PRIOR_WISHES) / (_expected(model, states, weight) + PRIOR_WISHES)).log()
-            bias = first + (model.bias + move - first).clamp(-LARGEST_MOVE, LARGEST_MOVE)
-            bias[0] = first[0]
-            model.bias.data = bias.clone()
+            unmoved = _expected(model, states, weight) * (-moved).exp()
+            moved = ((wanted + PRIOR_WISHES) / (unmoved + PRIOR_WISHES)).log().clamp(-LARGEST_MOVE, LARGEST_MOVE)
+            moved[0] = 0.0
+            model.bias.copy_(first + moved)
 
 
 def _states(model: NextItem, questions: Examples, chunk: int) -> list[Tensor]:
     """The states after the last step, float [<= chunk, width]."""
     return [
-        model.state_after_last(*tensors_of(questions.where(np.arange(at, min(at + chunk, len(questions)))), model.device))
+        model.state_after_last(
+            *tensors_of(questions.where(np.arange(at, min(at + chunk, len(questions)))), model.device)
+        )
         for at in range(0, len(questions), chunk)
     ]
 

@@ -24,22 +24,11 @@ RATE = 0.1  # of the learning rate of the champion's training
 
 @dataclass(frozen=True)
 class Lesson:
-    """`rows` int64 [L]: the new and the replayed rows of `examples`; `weights` float32 [B]: of all examples; `pace` float32
-    [N + 1]: of each item, by how much its vector and bias move further than `RATE` lets them."""
+    """`rows` int64 [L]: the new and the replayed rows of `examples`; `weights` float32 [B]: of all examples."""
 
     examples: Examples
     rows: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float32]
-    pace: npt.NDArray[np.float32]
-
-
-def pace_of(new: npt.NDArray[np.int64], learned: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """`Lesson.pace` [N + 1], from 1 for an item that is known well to 1 / RATE for one that is new.
-
-    `new` [N + 1]: how often a lesson's new examples want each item; `learned` [N + 1]: how often what was learned did.
-    """
-    share = new / np.maximum(new + learned, 1.0)
-    return (1.0 + (1.0 / RATE - 1.0) * share).astype(np.float32)
 
 
 def replayed(
@@ -67,7 +56,6 @@ def rehearse(
     weights = [weight for weight in model.parameters() if not any(weight is head for head in heads)]
     optimizer = torch.optim.Adam(weights, lr=RATE * learning_rate)
     occur = _occurring(lesson, len(model.bias))
-    paces = torch.from_numpy(lesson.pace)
     losses: list[float] = []
     for epoch in range(EPOCHS):
         model.train()
@@ -86,11 +74,7 @@ def rehearse(
                 if weight.grad is not None:
                     weight.grad[~occur] = 0
             nn.utils.clip_grad_norm_(weights, 1.0)
-            before = [weight.detach().clone() for weight in (model.items.weight, model.bias)]
             optimizer.step()
-            with torch.no_grad():
-                model.items.weight.copy_(torch.lerp(before[0], model.items.weight, paces[:, None]))
-                model.bias.copy_(torch.lerp(before[1], model.bias, paces))
             losses.append(loss.item())
     model.eval()
     return float(np.mean(losses))
