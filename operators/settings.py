@@ -19,11 +19,11 @@ from pydantic_settings import SettingsError as UnreadableSetting
 
 from operators.configuration import secure_stack
 from operators.configuration.kafka_settings import KafkaSettings
-from operators.configuration.model_settings import BundleSettings, GuardSettings
+from operators.configuration.model_settings import BundleSettings, GuardSettings, TrainerSettings
 from operators.configuration.page_origin import checked_origin
 from operators.configuration.rest_address import checked_url, without_password
 from operators.configuration.settings_file import read_settings_file
-from operators.configuration.settings_section import Section
+from operators.configuration.settings_section import Port, Section
 from operators.configuration.settings_variables import FILE, nearest, refuse_unknown_variables
 from operators.configuration.shop_settings import (
     DemandSettings,
@@ -39,7 +39,6 @@ from operators.configuration.socket_path import checked_socket_path
 from operators.errors import SettingsError
 
 FILE_NAME = "liveshelf.toml"
-Port = Annotated[int, Field(ge=0, le=65_535)]  # 0: any that is free
 REPLACED = {  # removed settings: an error says what came in their place
     "scorer.shared_dir": "scorer.socket",
     "scorer.promise_idle_ms": "a wake-up by the scorer thread",
@@ -121,20 +120,6 @@ class MonitorSettings(Section):
     partitions: int = Field(1, ge=1)
     max_records_per_s: int = Field(300, ge=1)
     fresh_within_s: float = Field(1.0, gt=0)
-
-
-class TrainerSettings(Section):
-    """The trainer; all but the port: of `liveshelf train --follow`."""
-
-    metrics_port: Port = 9290
-    follow: bool = False
-    work_dir: str = ".liveshelf/trainer"
-    light_every_s: float = Field(300, gt=0)
-    weights_every_s: float = Field(3600, gt=0)
-    history_events: int = Field(200_000, ge=1000)
-    replay_share: float = Field(0.5, ge=0, lt=1)
-    half_life_hours: float = Field(48, gt=0)
-    hold_after_rollback_hours: float = Field(24, ge=0)
 
 
 class TracingSettings(Section):

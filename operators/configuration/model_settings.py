@@ -1,10 +1,10 @@
-"""The settings of model bundles, and of the guard that takes one back."""
+"""The settings of model bundles, of the guard that takes one back, and of the trainer that makes new ones."""
 
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from operators.configuration.settings_section import Section
+from operators.configuration.settings_section import Port, Section
 
 
 class BundleSettings(Section):
@@ -38,3 +38,17 @@ class GuardSettings(Section):
     empty_share: float = Field(0.05, gt=0, le=1)
     slower: float = Field(3.0, gt=1)
     slower_ms: float = Field(200.0, ge=0)
+
+
+class TrainerSettings(Section):
+    """The trainer; all but the port: of `liveshelf train --follow`."""
+
+    metrics_port: Port = 9290
+    follow: bool = False
+    work_dir: str = ".liveshelf/trainer"
+    light_every_s: float = Field(300, gt=0)
+    weights_every_s: float = Field(3600, gt=0)
+    history_events: int = Field(200_000, ge=1000)
+    replay_share: float = Field(0.5, ge=0, lt=1)
+    half_life_hours: float = Field(48, gt=0)
+    hold_after_rollback_hours: float = Field(24, ge=0)

@@ -1,6 +1,10 @@
-"""The base of every table of the settings."""
+"""The base of every table of the settings, and what several tables have."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Port = Annotated[int, Field(ge=0, le=65_535)]  # 0: any that is free
 
 
 class Section(BaseModel):

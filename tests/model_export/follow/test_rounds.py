@@ -8,7 +8,7 @@ import pytest
 
 from model_export.data.dataset import examples
 from model_export.evaluation.served import Served
-from model_export.follow import rehearsal
+from model_export.follow.lesson import rehearsal
 from model_export.follow.candidate import CALIBRATED_BY, Round, RoundOptions
 from model_export.follow.follower import Follower, Outcome
 from model_export.follow.history import History
