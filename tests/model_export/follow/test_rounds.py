@@ -8,11 +8,11 @@ import pytest
 
 from model_export.data.dataset import examples
 from model_export.evaluation.served import Served
-from model_export.follow.lesson import rehearsal
 from model_export.follow.candidate import CALIBRATED_BY, Round, RoundOptions
 from model_export.follow.follower import Follower, Outcome
 from model_export.follow.history import History
 from model_export.follow.learned import WindowSize
+from model_export.follow.lesson import rehearsal
 from model_export.follow.offers import Offers
 from model_export.follow.window_files import GateVerdict, JudgeGate
 from model_export.measures.ranking_metrics import summary
