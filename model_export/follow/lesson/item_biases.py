@@ -19,7 +19,7 @@ from model_export.data.windows import tensors_of
 from model_export.models.encoders import NextItem
 
 STEPS = 8
-PRIOR_WISHES = 2.0  # of each item, which come as expected
+PRIOR_WISHES = 8.0  # of each item, which come as expected
 MOST_SCORES = 100_000_000  # questions x items that are asked
 CHUNK_SCORES = 4_000_000  # at a time
 LARGEST_MOVE = 4.0  # of a bias in one round: 55 times the odds
