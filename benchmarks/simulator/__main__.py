@@ -2,11 +2,12 @@
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import inf, isinf
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, BinaryIO
 
 import msgspec
@@ -21,7 +22,7 @@ from benchmarks.simulator.recovery import RunPlan, read_run, recovery
 from benchmarks.simulator.world import Shop, World
 from operators.errors import LiveshelfError
 from operators.records.contracts import Event, encode_record
-from operators.settings import load_settings
+from operators.settings import Settings, load_settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -113,8 +114,12 @@ def dry_command(
     events: Annotated[
         Path | None, typer.Option(help="Writes the run's events as JSON lines, to train the next bundle from.")
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option(help="Lets the trainer follow from the one --bundle, by the settings' tables trainer and gate."),
+    ] = False,
 ) -> None:
-    """The same shoppers without Kafka, faster than the clock: real bundles, or a trivial learner, make the lists."""
+    """The same shoppers without Kafka, faster than the clock: real bundles, the trainer's, or a trivial learner's lists."""
     settings, world = load_settings(), context.obj.world(drift_at, drift_over)
     pace, start_ms = Pace.of_rate(rate, world.shop.shoppers, think), history.END_MS
     bundles = _bundles(bundle or [])
@@ -125,7 +130,9 @@ def dry_command(
             if kept is not None:
                 kept.write(encode_record(event) + b"\n")
 
-        if bundles:
+        if follow:
+            windows = _followed(settings, world, pace, minutes, bundles, files)
+        elif bundles:
             windows = dry_run.with_bundles(world, pace, minutes, bundles, settings, start_ms, keep)
         else:
             windows = dry_run.with_learner(world, pace, minutes, start_ms, settings, keep)
@@ -158,6 +165,21 @@ def report_command(
         return
     low, high = result.interval
     print(f"\nrecovered {result.recovered:.0%} ({low:.0%} to {high:.0%}) of {result.cost:.3f} clicks a list")
+
+
+def _followed(
+    settings: Settings, world: World, pace: Pace, minutes: float, bundles: dict[float, Path], files: ExitStack
+) -> Iterator[Window]:
+    """A dry run of the trainer. Raises `LiveshelfError` unless one bundle is there to follow from."""
+    if [*bundles] != [0.0]:
+        raise LiveshelfError("one bundle to follow from", f"{len(bundles)}", "--follow --bundle 0:bundles/first")
+    from benchmarks.simulator.followed_bundles import FollowedBundles, line_at
+
+    work = Path(files.enter_context(TemporaryDirectory(prefix="liveshelf-dry-")))
+    shelf = FollowedBundles(settings, world, bundles[0.0], work, history.END_MS, line_at)
+    files.callback(shelf.close)
+    control = BundleLists(bundles[0.0], settings, world)
+    return dry_run.with_trainer(world, pace, minutes, shelf, control, history.END_MS)
 
 
 def _bundles(texts: list[str]) -> dict[float, Path]:

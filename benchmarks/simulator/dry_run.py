@@ -6,6 +6,7 @@ Either a trivial learner makes the lists, or bundles do, swapped at given minute
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from benchmarks.simulator.world import World
 from operators.lists.request import Request
 from operators.records.contracts import Event
 from operators.settings import Settings
+
+if TYPE_CHECKING:  # it needs torch
+    from benchmarks.simulator.followed_bundles import FollowedBundles
 
 TICK_S = 1.0
 LEARNER = "category counts"
@@ -123,6 +127,24 @@ def with_bundles(
 
     ledger = Ledger(world, states, control)
     yield from dry_run(world, pace, minutes, shelf, ledger, on_event, on_tick, start_ms)
+
+
+def with_trainer(
+    world: World,
+    pace: Pace,
+    minutes: float,
+    shelf: "FollowedBundles",
+    control: BundleLists,
+    start_ms: int,
+) -> Iterator[Window]:
+    """A dry run of the trainer; `control` is the bundle that it began with, frozen."""
+
+    def on_tick(now_s: float, arrived: Rows) -> None:
+        control.put_on_sale(arrived)
+        shelf.on_tick(now_s, arrived)
+
+    ledger = Ledger(world, shelf.states, control)
+    yield from dry_run(world, pace, minutes, shelf, ledger, shelf.log.add, on_tick, start_ms)
 
 
 def with_learner(

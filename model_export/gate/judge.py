@@ -120,12 +120,14 @@ def _lines_compared(
     lists, champion_lists = (side.answers[0].lists(side.bundle.vocabulary, words) for side in sides)
     shared, size = shared_items(lists, champion_lists), max(lists.shape[1], champion_lists.shape[1])
     drift, shares = score_drift(ours, theirs, limits)
-    quality = quality_lines(ours.rank, theirs.rank, asked[0], _allowed(limits.max_quality_loss, limits), seed)
+    proven = not _is_small_step(*(side.bundle for side in sides))
+    allowed = AllowedLoss(limits.max_quality_loss, limits.always_allowed_loss, proven)
+    quality = quality_lines(ours.rank, theirs.rank, asked[0], allowed, seed)
     compared = [coverage_line(lists, champion_lists, len(words), limits), overlap_line(shared, size, limits), drift]
     better = proven_better(quality)
     lines = [*quality, *(as_warnings(compared) if better else compared), slower_line(times_ms[0], times_ms[1], limits)]
     for (ours, theirs), questions in zip(old, asked[1:], strict=True):
-        loss = _allowed(limits.max_forgetting, limits)
+        loss = AllowedLoss(limits.max_forgetting, limits.always_allowed_loss, proven)
         kept = quality_lines(ours.rank, theirs.rank, questions, loss, seed, FORGETTING)
         if better and not all(line.passed for line in kept):
             floor = popularity_line(ours.rank, sides[1].bundle, questions, seed, FORGETTING)
@@ -135,8 +137,10 @@ def _lines_compared(
     return lines, Distributions(overlap, shares, *times_ms)
 
 
-def _allowed(share: float, limits: GateLimits) -> AllowedLoss:
-    return AllowedLoss(share, limits.always_allowed_loss)
+def _is_small_step(candidate: ModelBundle, champion: ModelBundle) -> bool:
+    """Whether the candidate has the champion's weights: it comes from a light round of the trainer."""
+    made = candidate.manifest.get("round", {})
+    return made.get("kind") == "light" and candidate.manifest.get("made_from") == champion.version
 
 
 def _training_end(bundle: ModelBundle) -> int:

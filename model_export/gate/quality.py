@@ -21,10 +21,12 @@ LONGER = "give a longer window of events: this one leaves both possible, a loss 
 
 class AllowedLoss(NamedTuple):
     """How far below the champion's value an interval may reach: a `share` of that value, and `always` so much. A share of a
-    champion that finds next to nothing is next to nothing."""
+    champion that finds next to nothing is next to nothing. `proven`: whether the interval must lie above that; else the
+    value must, and the candidate must not be proven worse."""
 
     share: float
     always: float
+    proven: bool = True
 
 
 def quality_lines(
@@ -34,17 +36,27 @@ def quality_lines(
 
     A line passes where the whole 95 % interval of candidate minus champion is above minus the allowed loss. All three must
     pass, so the chance to take a worse candidate is that of one test (intersection-union).
+
+    Where `allowed.proven` is not asked for, a line passes where the difference itself is above minus the allowed loss, and
+    the interval reaches 0.
     """
     lines, ours, theirs = [], gains(candidate), gains(champion)
     for name, shown in NAMES.items():
         value, champion_value = float(ours[name].mean()), float(theirs[name].mean())
         low, high = interval(ours[name] - theirs[name], questions.user, seed)
         limit = -max(allowed.share * champion_value, allowed.always)
+        if allowed.proven:
+            passed, expected = low >= limit, f"the 95 % interval of {shown} minus"
+        else:
+            passed, expected = (
+                value - champion_value >= limit and high >= 0,
+                f"an interval that reaches 0, and {shown} minus",
+            )
         lines.append(
             judged(
                 before + shown,
-                low >= limit,
-                f"the 95 % interval of {shown} minus the champion's {champion_value:.4f} above {limit:.4f}",
+                passed,
+                f"{expected} the champion's {champion_value:.4f} above {limit:.4f}",
                 f"{low:+.4f} to {high:+.4f} ({value:.4f})",
                 RETRAIN if high < 0 else LONGER,
                 value=value,

@@ -51,6 +51,19 @@ def test_where_the_window_leaves_both_possible_the_candidate_waits() -> None:
     assert lines[0].interval is not None and lines[0].interval[1] > 0 and "longer window" in lines[0].why
 
 
+def test_a_small_step_need_not_prove_that_it_does_no_harm() -> None:
+    """A light round has few questions: an equal candidate would wait for ever, one that is worse must not pass."""
+    chance, allowed = np.random.default_rng(1), AllowedLoss(0.03, 0.005, proven=False)
+    champion = np.where(chance.random(100) < 0.5, 1, NEVER)
+    other = champion.copy()
+    other[[3, 7]] = champion[[3, 7]][::-1]
+    worse = np.where(np.arange(100) < 60, champion, NEVER)
+    small = of_users(100, 1)
+    assert not any(line.passed for line in quality_lines(other, champion, small, AllowedLoss(0.03, 0.005), 7))
+    assert all(line.passed for line in quality_lines(other, champion, small, allowed, 7))
+    assert not any(line.passed for line in quality_lines(worse, champion, small, allowed, 7))
+
+
 def test_a_share_of_a_champion_that_finds_next_to_nothing_is_not_the_limit() -> None:
     """Of two models that find a question in a hundred, one finds others than the other."""
     candidate, champion = ranks(1, 100), np.roll(ranks(1, 100), 50)
