@@ -112,6 +112,7 @@ class Round:
         """`now_ms`, epoch ms, decides which items are sold. Raises `EventsFileError` where no event may be learned from."""
         self._champion, self._offers, self._options, self._now_ms = champion, offers, options, now_ms
         self._kind, self._least = kind, options.least_of(kind)
+        self._wanted = self._least.with_margin()
         stored = history.events()
         place_of = {id(one.event): place for place, one in enumerate(stored)}
         self.events, _ = learnable([one.event for one in stored])
@@ -125,7 +126,7 @@ class Round:
                 for event, is_asked in zip(self.events, asked, strict=True)
                 if is_asked
             },
-            self._least,
+            self._wanted,
             _counted_ms(champion) if kind == "light" else 0,
         )
         users = {event.user_id for event in self.events}
@@ -154,8 +155,8 @@ class Round:
         changes = self._kind == "light" and has_steps and bool(self.items.new or self.items.left)
         if not changes and len(self.new) < LEAST_NEW:
             return f"{len(self.new)} new examples are too few"
-        if not self._cut.window.holds(self._least):
-            (came, users), (questions, of_users) = self._cut.window, self._least
+        if not self._cut.window.holds(self._wanted):
+            (came, users), (questions, of_users) = self._cut.window, self._wanted
             return f"{came} questions of {users} users for the gate are too few, it needs {questions} of {of_users}"
         return ""
 

@@ -209,7 +209,7 @@ def test_a_round_waits_until_the_gate_can_judge_and_a_light_one_needs_a_fifth(tm
     shop.topics.send(*walks(OLD_USERS), *trend(60, OLD_USERS))
     waits, light = shop.round("weights"), shop.round("light")
     assert waits.verdict == "waited" and waits.lines == [
-        "210 questions of 30 users for the gate are too few, it needs 250 of 10"
+        "210 questions of 30 users for the gate are too few, it needs 262 of 10"
     ]
     assert light.verdict == "promoted" and light.candidate is not None and light.candidate.windows.least == (50, 2)
     counted_ms = shop.bundle.manifest["round"]["counted_to_ms"]
