@@ -21,8 +21,8 @@ LONGER = "give a longer window of events: this one leaves both possible, a loss 
 
 class AllowedLoss(NamedTuple):
     """How far below the champion's value an interval may reach: a `share` of that value, and `always` so much. A share of a
-    champion that finds next to nothing is next to nothing. `proven`: whether the interval must lie above that; else the
-    value must, and the candidate must not be proven worse."""
+    champion that finds next to nothing is next to nothing. `proven`: whether the interval must lie above that; else it is
+    enough that the value does, and that nothing proves the candidate worse."""
 
     share: float
     always: float
@@ -37,21 +37,18 @@ def quality_lines(
     A line passes where the whole 95 % interval of candidate minus champion is above minus the allowed loss. All three must
     pass, so the chance to take a worse candidate is that of one test (intersection-union).
 
-    Where `allowed.proven` is not asked for, a line passes where the difference itself is above minus the allowed loss, and
-    the interval reaches 0.
+    Where `allowed.proven` is not asked for, a line also passes where the difference itself is above minus the allowed loss,
+    and the interval reaches 0.
     """
     lines, ours, theirs = [], gains(candidate), gains(champion)
     for name, shown in NAMES.items():
         value, champion_value = float(ours[name].mean()), float(theirs[name].mean())
         low, high = interval(ours[name] - theirs[name], questions.user, seed)
         limit = -max(allowed.share * champion_value, allowed.always)
-        if allowed.proven:
-            passed, expected = low >= limit, f"the 95 % interval of {shown} minus"
-        else:
-            passed, expected = (
-                value - champion_value >= limit and high >= 0,
-                f"an interval that reaches 0, and {shown} minus",
-            )
+        passed, expected = low >= limit, f"the 95 % interval of {shown} minus"
+        if not allowed.proven:
+            passed = passed or (value - champion_value >= limit and high >= 0)
+            expected = f"{expected} the champion's above {limit:.4f}, or one that reaches 0, and {shown} minus"
         lines.append(
             judged(
                 before + shown,

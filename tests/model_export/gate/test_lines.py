@@ -62,6 +62,8 @@ def test_a_small_step_need_not_prove_that_it_does_no_harm() -> None:
     assert not any(line.passed for line in quality_lines(other, champion, small, AllowedLoss(0.03, 0.005), 7))
     assert all(line.passed for line in quality_lines(other, champion, small, allowed, 7))
     assert not any(line.passed for line in quality_lines(worse, champion, small, allowed, 7))
+    lost = quality_lines(ranks(98, 100), ranks(100, 100), of_users(500, 4), allowed, 7)
+    assert all(line.passed for line in lost), "a loss that is proven, and proven to be small"
 
 
 def test_a_share_of_a_champion_that_finds_next_to_nothing_is_not_the_limit() -> None:
