@@ -143,7 +143,8 @@ def test_every_part_is_scraped_and_every_metric_of_ours_is_documented(
 def test_every_metric_that_a_dashboard_or_an_alert_asks_for_is_there(
     stack: Stack, job: str, prometheus: Prometheus
 ) -> None:
-    """By the names in their PromQL; what only a fault, a refused record or a shop's clicks bring need not be there yet.
+    """By the names in their PromQL; what only a fault, a refused record, a shop's clicks or a trainer that runs bring need not
+    be there yet.
 
     The names of the feedback join: `tests/stack/records/test_feedback.py`, with a job that has it.
     """
@@ -160,6 +161,7 @@ def test_every_metric_that_a_dashboard_or_an_alert_asks_for_is_there(
         "liveshelf_data_category_events_total",
         "liveshelf_experiment_outcomes_total",
         *JOIN_NAMES,
+        *(name for name, *_ in metrics_page.families(metrics_page.registries(Settings.model_construct())["follower"])),
     }
     event = good_event(int(time.time() * 1000), event_id=f"asked{time.time()}", user_id="asked", item_id="85123A")
     assert httpx.post(f"{stack.shop}/v1/events", json=event).status_code == 202
