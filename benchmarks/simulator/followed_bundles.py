@@ -142,6 +142,11 @@ class FollowedBundles:
     def _round(self, kind: Kind, now_s: float) -> None:
         self._last[kind] = now_s
         self._follower.read()
+        if kind == "weights":  # as `run_rounds`
+            self._one_round("light", now_s)
+        self._one_round(kind, now_s)
+
+    def _one_round(self, kind: Kind, now_s: float) -> None:
         try:
             outcome = self._follower.round(kind, self._start_ms + round(now_s * 1000))
         except LiveshelfError as error:

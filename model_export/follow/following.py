@@ -44,14 +44,19 @@ def run_rounds(
 ) -> None:
     """Returns after `stop` is set. An error of a round is logged and counted, and the round is tried again: nothing of it
     stays, so that it may be repeated. The first rounds come as long after the start as after another round; a round of
-    weights may come earlier, as the last one may be long ago."""
+    weights may come earlier, as the last one may be long ago.
+
+    Just before a round of weights comes a light one: else the gate would take weights that do harm for what the newer counts
+    of the same candidate bring.
+    """
     light_s = clock_s()
-    weights_s = follower.trained_s() or light_s
+    weights_s, next_kind = follower.trained_s() or light_s, None
     while not stop.is_set():
-        kind = cadences.due(clock_s(), light_s, weights_s)
-        if kind is None:
+        due = cadences.due(clock_s(), light_s, weights_s)
+        if due is None and next_kind is None:
             stop.wait(cadences.wait_s(clock_s(), light_s, weights_s))
             continue
+        kind: Kind = "light" if next_kind is None else next_kind
         try:
             follower.read()
             metrics.read(history, follower.lost, follower.weights_s(), clock_s())
@@ -64,6 +69,7 @@ def run_rounds(
         metrics.ended(outcome, clock_s())
         log(line_of(outcome))
         light_s = clock_s()
+        next_kind = "weights" if due == "weights" and kind == "light" else None
         if kind == "weights":
             weights_s = light_s
 
