@@ -183,7 +183,6 @@ CASES = (
     Case("a tenth by fallbacks for 20 minutes", {'liveshelf_fallbacks_total{cause="failed"}': "0x55 0+60x20000"}, ticket("FallbackSpike"), at=75),
     Case("a refused bundle", {'liveshelf_model_info{name="m",version="1"}': "0x20000"}, page("ModelRefused")),
     Case("a model of 20 days", {TRAINED: f"{-20 * 86400 + 3600}x20000"}, at=90),
-    Case("an old model", {TRAINED: "1x20000"}, ticket("StaleModel"), at=14 * 24 * 60 + 120),
     Case("old weights in a new bundle", {TRAINED: "1x20000", "liveshelf_model_created_timestamp_seconds": f"{13 * 86400}+60x20000"}, ticket("StaleModel"), at=14 * 24 * 60 + 120),
     Case("a model of 13 days", {TRAINED: "1x20000"}, at=13 * 24 * 60),
     Case("the gate refuses weights", trains(refused="0x60 1x60 2x60 3x20000"), ticket("WeightsNotPromoted"), at=240),
