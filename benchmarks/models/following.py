@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.models.latest_bundle import LatestBundle
 from model_export.data.dataset import examples
 from model_export.data.online_retail import LAST_MONTH, catalogue, events
 from model_export.data.splits import drawn_questions
@@ -59,31 +60,15 @@ class Orders:
         """As `Topics`."""
         return {}
 
+    @property
+    def lost(self) -> dict[str, int]:
+        """As `Topics`."""
+        return {}
+
     def changed_offers(self) -> list[Any]:
         """As `Topics`."""
         offers, self._offers = self._offers, []
         return offers
-
-
-class Latest:
-    """The demo's bundle, and then what was promoted last. A `Serving`."""
-
-    def __init__(self) -> None:
-        self.folder = BUNDLE
-
-    def champion(self) -> Path:
-        """As `Serving`."""
-        return self.folder
-
-    def promote(self, folder: Path, reason: str) -> None:
-        """As `Serving`."""
-        self.folder = folder
-
-    def held(self, now_ms: int) -> None:
-        """As `Serving`."""
-
-    def retire(self, folder: Path) -> None:
-        """As `Serving`."""
 
 
 def _record(topic: str, offset: int, key: str, value: bytes, time_ms: int) -> Any:
@@ -108,7 +93,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     orders = list(events(start_ms=LAST_MONTH - HISTORY_DAYS * DAY_MS))
-    topics, serving = Orders(orders), Latest()
+    topics, serving = Orders(orders), LatestBundle(BUNDLE)
     with tempfile.TemporaryDirectory() as work:
         history = History(Path(work) / "history", 200_000, LIMITS)
         follower = Follower(
@@ -133,7 +118,7 @@ def main() -> None:
                 ("the next days", (topics.until_ms, topics.until_ms + DAYS * DAY_MS)),
                 ("an old window", (LAST_MONTH - 7 * DAY_MS, LAST_MONTH)),
             ):
-                stayed, followed = (quality(folder, orders, *span_ms) for folder in (BUNDLE, serving.folder))
+                stayed, followed = (quality(folder, orders, *span_ms) for folder in (BUNDLE, serving.champion()))
                 print(f"  {name}: stayed {stayed}, followed {followed}", flush=True)
         history.close()
 

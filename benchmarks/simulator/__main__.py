@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import inf, isinf
@@ -131,7 +131,7 @@ def dry_command(
                 kept.write(encode_record(event) + b"\n")
 
         if follow:
-            windows = _followed(settings, world, pace, minutes, bundles, files)
+            windows = _followed(settings, world, pace, minutes, bundles, files, keep)
         elif bundles:
             windows = dry_run.with_bundles(world, pace, minutes, bundles, settings, start_ms, keep)
         else:
@@ -168,7 +168,13 @@ def report_command(
 
 
 def _followed(
-    settings: Settings, world: World, pace: Pace, minutes: float, bundles: dict[float, Path], files: ExitStack
+    settings: Settings,
+    world: World,
+    pace: Pace,
+    minutes: float,
+    bundles: dict[float, Path],
+    files: ExitStack,
+    keep: Callable[[Event], None],
 ) -> Iterator[Window]:
     """A dry run of the trainer. Raises `LiveshelfError` unless one bundle is there to follow from."""
     if [*bundles] != [0.0]:
@@ -179,7 +185,7 @@ def _followed(
     shelf = FollowedBundles(settings, world, bundles[0.0], work, history.END_MS, line_at)
     files.callback(shelf.close)
     control = BundleLists(bundles[0.0], settings, world)
-    return dry_run.with_trainer(world, pace, minutes, shelf, control, history.END_MS)
+    return dry_run.with_trainer(world, pace, minutes, shelf, control, history.END_MS, keep)
 
 
 def _bundles(texts: list[str]) -> dict[float, Path]:

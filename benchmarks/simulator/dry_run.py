@@ -136,15 +136,20 @@ def with_trainer(
     shelf: "FollowedBundles",
     control: BundleLists,
     start_ms: int,
+    keep: Callable[[Event], None],
 ) -> Iterator[Window]:
-    """A dry run of the trainer; `control` is the bundle that it began with, frozen."""
+    """A dry run of the trainer; `control` is the bundle that it began with, frozen. `keep` gets each event."""
+
+    def on_event(event: Event) -> None:
+        shelf.log.add(event)
+        keep(event)
 
     def on_tick(now_s: float, arrived: Rows) -> None:
         control.put_on_sale(arrived)
         shelf.on_tick(now_s, arrived)
 
     ledger = Ledger(world, shelf.states, control)
-    yield from dry_run(world, pace, minutes, shelf, ledger, shelf.log.add, on_tick, start_ms)
+    yield from dry_run(world, pace, minutes, shelf, ledger, on_event, on_tick, start_ms)
 
 
 def with_learner(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.models.latest_bundle import LatestBundle
 from benchmarks.simulator.bundle_lists import BundleLists, ShopperStates
 from benchmarks.simulator.crowd import Slate
 from benchmarks.simulator.drift import Rows
@@ -58,31 +59,15 @@ class Log:
         if new := self._events[offsets.get(EVENTS, {}).get(0, 0) :]:
             yield new, {EVENTS: {0: len(self._events)}}
 
+    @property
+    def lost(self) -> dict[str, int]:
+        """As `Topics`."""
+        return {}
+
     def changed_offers(self) -> Sequence[Record]:
         """As `Topics`."""
         offers, self._offers = self._offers, []
         return offers
-
-
-class Champion:
-    """What serves; a `Serving` without a rollout."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def champion(self) -> Path:
-        """As `Serving`."""
-        return self._folder
-
-    def promote(self, folder: Path, reason: str) -> None:
-        """As `Serving`."""
-        self._folder = folder
-
-    def held(self, now_ms: int) -> None:
-        """As `Serving`."""
-
-    def retire(self, folder: Path) -> None:
-        """As `Serving`."""
 
 
 class FollowedBundles:
@@ -101,7 +86,7 @@ class FollowedBundles:
         settings, in seconds of the run. Raises `BundleError`."""
         self._settings, self._world, self._start_ms = settings, world, start_ms
         self._tell = tell
-        self.states, self.log, self._champion = ShopperStates(settings), Log(), Champion(first)
+        self.states, self.log, self._champion = ShopperStates(settings), Log(), LatestBundle(first)
         self._serving, self._serving_folder = BundleLists(first, settings, world), first
         self._serves_s = 0.0
         self._last = {"light": 0.0, "weights": 0.0}

@@ -44,9 +44,7 @@ Rows = npt.NDArray[np.int64]
 Kind = Literal["light", "weights"]
 KEPT = ("name", "hop", "trained_on", "trained_to", "trained_at", "lineage", "settings")  # of the champion's manifest
 LEAST_NEW = 20  # new examples of a round; with fewer it waits
-LIGHT_SHARE = (
-    0.2  # of the gate's least questions and users: of a round that trains nothing. Such a candidate differs less
-)
+LIGHT_SHARE = 0.2  # of the gate's least questions and users, for a round that trains no weights
 CALIBRATED_BY = 200  # questions, 4000 cases; with fewer the champion's calibration stays
 ANY_WINDOW = WindowSize(1, 1)
 OLD_SHARE = 0.1  # of the examples that the champion has learned: for the gate, against forgetting

@@ -12,6 +12,7 @@ from benchmarks.simulator.drift import Drift
 from benchmarks.simulator.dry_run import with_trainer
 from benchmarks.simulator.history import END_MS, past
 from benchmarks.simulator.world import World
+from operators.records.contracts import Event
 from operators.settings import Settings
 from operators.shopper.features import Vocabulary
 from tests.benchmarks.simulator.shops import small_world
@@ -52,10 +53,12 @@ def test_what_the_trainer_promotes_serves_and_wins_back_what_a_drift_costs(tmp_p
         Settings().model_dump() | {"trainer": trainer, "gate": {"min_questions": 200, "min_users": 20}}
     )
     told: list[Outcome] = []
+    kept: list[Event] = []
     shelf = FollowedBundles(settings, world, first, tmp_path / "work", END_MS, lambda _, outcome: told.append(outcome))
     control = BundleLists(first, settings, world)
-    windows = [*with_trainer(world, Pace.of_rate(RATE, 300, think_s=0.5), MINUTES, shelf, control, END_MS)]
+    windows = [*with_trainer(world, Pace.of_rate(RATE, 300, think_s=0.5), MINUTES, shelf, control, END_MS, kept.append)]
     shelf.close()
+    assert len(kept) == sum(window.events for window in windows) > 1000
     assert {outcome.kind for outcome in told} == {"light"}
     assert sum(outcome.passed for outcome in told) >= 2, [outcome.lines for outcome in told]
     last = windows[-6:]

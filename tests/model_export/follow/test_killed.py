@@ -106,12 +106,24 @@ def first_bundle(work: Path) -> None:
     (work / "first" / "learned.json").write_text("[]")
 
 
+@pytest.fixture(autouse=True)
+def rounds_that_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds list the events that they learn, instead of training."""
+    monkeypatch.setattr(follower_file, "Round", ListingRound)
+    monkeypatch.setattr(follower_file, "ModelBundle", SimpleNamespace(load=load))
+
+
+def with_a_first_bundle(tmp_path: Path) -> tuple[FakeTopics, Trainer]:
+    """A trainer with a gate that passes everything, and the topics that it follows."""
+    first_bundle(tmp_path)
+    topics = FakeTopics()
+    return topics, Trainer(tmp_path, topics, lambda *_: GateVerdict(True, []))
+
+
 @pytest.mark.parametrize("refuses", [False, True])
 def test_killed_at_any_point_it_learns_each_event_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: bool
 ) -> None:
-    monkeypatch.setattr(follower_file, "Round", ListingRound)
-    monkeypatch.setattr(follower_file, "ModelBundle", SimpleNamespace(load=load))
     judge = gate if refuses else lambda *_: GateVerdict(True, ["so it is"])
     kills = 0
     for kill_at in range(1, 200):
@@ -150,15 +162,9 @@ def test_killed_at_any_point_it_learns_each_event_once(
 
 
 @pytest.mark.parametrize("restored", [0, 3], ids=["a purge", "a restore"])
-def test_after_the_topics_were_created_anew_new_events_are_learned_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: int
-) -> None:
+def test_after_the_topics_were_created_anew_new_events_are_learned_at_once(tmp_path: Path, restored: int) -> None:
     """`restored`: shoppers whose events are on the new topics too, at other offsets."""
-    monkeypatch.setattr(follower_file, "Round", ListingRound)
-    monkeypatch.setattr(follower_file, "ModelBundle", SimpleNamespace(load=load))
-    first_bundle(tmp_path)
-    topics = FakeTopics()
-    trainer = Trainer(tmp_path, topics, lambda *_: GateVerdict(True, []))
+    topics, trainer = with_a_first_bundle(tmp_path)
     topics.send(*walks(40))
     trainer.round()
     topics.create_anew()
@@ -170,14 +176,8 @@ def test_after_the_topics_were_created_anew_new_events_are_learned_at_once(
     trainer.history.close()
 
 
-def test_after_a_roll_back_the_older_bundle_learns_again_what_it_has_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(follower_file, "Round", ListingRound)
-    monkeypatch.setattr(follower_file, "ModelBundle", SimpleNamespace(load=load))
-    first_bundle(tmp_path)
-    topics = FakeTopics()
-    trainer = Trainer(tmp_path, topics, lambda *_: GateVerdict(True, []))
+def test_after_a_roll_back_the_older_bundle_learns_again_what_it_has_not(tmp_path: Path) -> None:
+    topics, trainer = with_a_first_bundle(tmp_path)
     topics.send(*walks(5))
     trainer.round()
     before = trainer.serving.champion()

@@ -12,20 +12,9 @@ from model_export.evaluation.served import Served
 from model_export.gate.calibration import calibration_line
 from operators.configuration.shop_settings import EventSettings, GateLimits
 from operators.model.model_bundle import ModelBundle
-from tests.builders import NOW_MS, write_bundle
-from tests.model_export.gate.shops import ITEMS, write_walks
+from tests.builders import NOW_MS
 
 SHORT_SESSIONS = EventSettings(session_gap_minutes=1)
-
-
-@pytest.fixture(scope="module")
-def champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("champion") / "bundle", ITEMS)
-
-
-@pytest.fixture(scope="module")
-def walks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_walks(tmp_path_factory.mktemp("walks") / "events.jsonl")
 
 
 @pytest.mark.parametrize("error", [0.04, 0.06, None])

@@ -29,16 +29,6 @@ QUALITY = {"hit@20", "MRR@20", "NDCG@20"}
 PACE = {"latency", "slower"}
 
 
-@pytest.fixture(scope="module")
-def champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("champion") / "bundle", ITEMS)
-
-
-@pytest.fixture(scope="module")
-def walks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_walks(tmp_path_factory.mktemp("walks") / "events.jsonl")
-
-
 def failed(report: GateReport) -> set[str]:
     return {line.name for line in report.failed}
 
